@@ -1,0 +1,1 @@
+"""The catalogue of error codes, one file a family."""

@@ -1,0 +1,5 @@
+"""Codes P…: release packages."""
+
+from orchestrator.domain.errors import ErrorCode
+
+CODES: tuple[ErrorCode, ...] = ()

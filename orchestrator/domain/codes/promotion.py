@@ -1,0 +1,5 @@
+"""Codes R…: plans, promotions and rollbacks."""
+
+from orchestrator.domain.errors import ErrorCode
+
+CODES: tuple[ErrorCode, ...] = ()

@@ -1,0 +1,5 @@
+"""Codes V…: proving with testinfra."""
+
+from orchestrator.domain.errors import ErrorCode
+
+CODES: tuple[ErrorCode, ...] = ()

@@ -1,0 +1,99 @@
+"""A place that releases go to (`environment.yaml`), and the project that all of them belong to (`orchestrator.yaml`)."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from orchestrator.domain.model import Model, Name, RelativePath
+from orchestrator.domain.release import Duration
+
+
+class InventoryGroup(Model):
+    """A group mapped from Pulumi outputs.
+
+    *hosts* is a Jinja expression over `outputs` (or plain text) that gives a list of addresses, a list of
+    mappings with `name`, or a mapping name → variables. *vars* may hold templates over `outputs` too.
+    """
+
+    hosts: str | tuple[str, ...]
+    vars: dict[str, Any] = Field(default_factory=dict)
+
+
+class InventorySource(Model):
+    """Where an environment's hosts come from; by default the Pulumi output `ansible_inventory` or `inventory`.
+
+    *output* names another output; *groups* maps outputs to groups; *files* are the user's own inventories
+    (files, folders, scripts or plugin files, relative to the project). They may be combined.
+    """
+
+    output: str | None = None
+    groups: dict[str, InventoryGroup] = Field(default_factory=dict)
+    files: tuple[RelativePath, ...] = ()
+
+
+class AnsibleSettings(Model):
+    """How Ansible is run in an environment. Everything the user's own `ansible.cfg` sets stays."""
+
+    forks: int | None = Field(default=None, ge=1, le=1000)
+    strategy: str | None = None
+    vault_ids: tuple[str, ...] = ()
+    extra_vars: dict[str, Any] = Field(default_factory=dict)
+    environment: tuple[str, ...] = ()
+    verbosity: int = Field(default=0, ge=0, le=5)
+    host_key_checking: bool = True
+
+
+class PulumiSettings(Model):
+    """How Pulumi is run in an environment. *config* overrides `Pulumi.<stack>.yaml` without writing to it."""
+
+    config: dict[str, str] = Field(default_factory=dict)
+    refresh: bool = False
+    parallel: int | None = Field(default=None, ge=1)
+    environment: tuple[str, ...] = ()
+
+
+class RollbackRule(Model):
+    """Whether a failed promotion is rolled back by itself."""
+
+    automatic: bool = True
+
+
+class Approvals(Model):
+    """Who must say yes before a promotion. Read and checked; a promotion that would need it is refused for now."""
+
+    count: int = Field(ge=1)
+    roles: tuple[str, ...] = ()
+    not_requester: bool = True
+    expire: Duration = "8h"
+
+
+class Environment(Model):
+    """`environment.yaml`. *program* is the Pulumi project's folder, relative to this file's folder."""
+
+    apiVersion: Literal["orchestrator/v1"]
+    kind: Literal["Environment"]
+    name: Name
+    description: str = ""
+    program: RelativePath | None = "."
+    stack: str | None = None
+    after: Name | None = None
+    inventory: InventorySource = InventorySource()
+    ansible: AnsibleSettings = AnsibleSettings()
+    pulumi: PulumiSettings = PulumiSettings()
+    vars: dict[str, Any] = Field(default_factory=dict)
+    rollback: RollbackRule = RollbackRule()
+    approvals: Approvals | None = None
+    windows: tuple[dict[str, Any], ...] = ()
+
+
+class Project(Model):
+    """`orchestrator.yaml`. *store* is a database URL; `sqlite:///` paths are relative to the project."""
+
+    apiVersion: Literal["orchestrator/v1"]
+    kind: Literal["Project"]
+    name: Name
+    description: str = ""
+    store: str = "sqlite:///.orchestrator/state.db"
+    environments: RelativePath = "environments"
+    releases: RelativePath = "releases"
+    people: tuple[dict[str, Any], ...] = ()

@@ -1,0 +1,208 @@
+"""A release as its author writes it (`release.yaml`), and the sealed package that is built from it."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from orchestrator.domain.model import Digest, Model, Name, RelativePath, digest_of
+
+VERSION = r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$"
+DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)$")
+SIZE = re.compile(r"^(\d+)(B|KiB|MiB|GiB|TiB)$")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def seconds(duration: str) -> float:
+    """`90s`, `1.5m`, `2h` or `250ms` in seconds. Raises `ValueError` on anything else."""
+    found = DURATION.match(duration)
+    if not found:
+        raise ValueError("must be a duration such as 30s, 5m or 1h")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def size_bytes(size: str) -> int:
+    """`500MiB` in bytes. Raises `ValueError` on anything else."""
+    found = SIZE.match(size)
+    if not found:
+        raise ValueError("must be a size such as 500MiB or 2GiB")
+    return int(found[1]) * _BYTES[found[2]]
+
+
+def _duration(text: str) -> str:
+    seconds(text)
+    return text
+
+
+def _size(text: str) -> str:
+    size_bytes(text)
+    return text
+
+
+def _batch(batch: int | str) -> int | str:
+    if isinstance(batch, int):
+        if batch < 1:
+            raise ValueError("must be at least 1")
+        return batch
+    found = re.match(r"^(\d{1,3})%$", batch)
+    if not found or not 1 <= int(found[1]) <= 100:
+        raise ValueError("must be a count such as 2, or a share from 1% to 100%")
+    return batch
+
+
+def _variable(name: str) -> str:
+    if not re.match(r"^[a-z_][a-z0-9_]*$", name):
+        raise ValueError("must be a variable name: lower-case letters, digits and underscores")
+    if name.startswith("ansible_"):
+        raise ValueError("names that start with ansible_ change how Ansible itself works and are refused")
+    return name
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
+Size = Annotated[str, AfterValidator(_size)]
+Batch = Annotated[int | str, AfterValidator(_batch)]
+Version = Annotated[str, StringConstraints(pattern=VERSION)]
+HostPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_!&*~][A-Za-z0-9_.:,!&*\[\]?-]*$", max_length=512)]
+VariableName = Annotated[str, AfterValidator(_variable)]
+
+
+class Artifact(Model):
+    """A file that is put into the package. *name* is what playbooks call it; by default the file's own name."""
+
+    path: RelativePath
+    name: str | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The name under which playbooks find it."""
+        return self.name or self.path.rsplit("/", 1)[-1]
+
+
+class Requirement(Model):
+    """What every host of *hosts* must have before anything changes there."""
+
+    hosts: HostPattern = "all"
+    disk_free: Size | None = None
+    memory: Size | None = None
+    commands: tuple[str, ...] = ()
+
+
+class Rollout(Model):
+    """How a step goes out over its hosts.
+
+    *batches* are sizes, like Ansible's `serial`: counts, or shares of all the step's hosts; the last repeats
+    until no host is left. More than *max_failures* failed or unreachable hosts in the whole step stop it.
+    """
+
+    batches: tuple[Batch, ...] = Field(default=("100%",), min_length=1)
+    max_failures: int = Field(default=0, ge=0)
+    pause: Duration = "0s"
+
+
+class Step(Model):
+    """One deployment step: a playbook on some hosts, and its way back.
+
+    *undo* is a playbook of this release, `nothing` (there is nothing to undo), `impossible` (a point of no
+    return), or absent: the last verified release's own steps put it back.
+    """
+
+    name: Name
+    playbook: RelativePath
+    hosts: HostPattern = "all"
+    tags: tuple[str, ...] = ()
+    skip_tags: tuple[str, ...] = ()
+    vars: dict[VariableName, Any] = Field(default_factory=dict)
+    extra_vars: dict[VariableName, Any] = Field(default_factory=dict)
+    undo: RelativePath | Literal["nothing", "impossible"] | None = None
+    rollout: Rollout = Rollout()
+    timeout: Duration = "30m"
+
+
+class Verification(Model):
+    """A testinfra suite. *tests* is a folder or file; *args* are further pytest arguments."""
+
+    name: Name
+    tests: RelativePath
+    timeout: Duration = "10m"
+    args: tuple[str, ...] = ()
+
+
+class Watch(Model):
+    """How long, and how often, the suite is run again after the promotion."""
+
+    duration: Duration = Field(alias="for")
+    every: Duration = "30s"
+    tests: RelativePath
+
+
+class Release(Model):
+    """`release.yaml`: what is released, where to, by which steps, and how it is proved."""
+
+    apiVersion: Literal["orchestrator/v1"]
+    kind: Literal["Release"]
+    name: Name
+    version: Version
+    description: str = ""
+    artifacts: tuple[Artifact, ...] = ()
+    environments: tuple[Name, ...] = Field(min_length=1)
+    requirements: tuple[Requirement, ...] = ()
+    vars: dict[VariableName, Any] = Field(default_factory=dict)
+    steps: tuple[Step, ...] = Field(min_length=1)
+    verify: tuple[Verification, ...] = Field(min_length=1)
+    watch: Watch | None = None
+    include: tuple[RelativePath, ...] = ()
+
+
+class PackageFile(Model):
+    """One file of a package: its name below `content/`, size in bytes, SHA-256, and whether it is executable."""
+
+    path: str
+    size: int = Field(ge=0)
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    executable: bool = False
+
+
+class Manifest(Model):
+    """What a package is: the release with its paths resolved, and every file. Its digest is the package's.
+
+    Paths in *release* are resolved at build: each is the name of a file or folder below `content/`.
+    *project* is the folder below `content/` in which Ansible runs (`.` for `content/` itself).
+    """
+
+    apiVersion: Literal["orchestrator/v1"]
+    kind: Literal["Package"]
+    release: Release
+    project: str = "."
+    files: tuple[PackageFile, ...]
+
+    @property
+    def digest(self) -> str:
+        """The package's identity."""
+        return digest_of(self.model_dump(mode="json", by_alias=True))
+
+
+class PackageRef(Model):
+    """A package by name, version and digest."""
+
+    name: Name
+    version: Version
+    digest: Digest
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+class Package(Model):
+    """A package that has been read and verified. *path* is the sealed file, *root* its unpacked `content/` folder."""
+
+    manifest: Manifest
+    digest: Digest
+    path: str
+    root: str | None = None
+
+    @property
+    def ref(self) -> PackageRef:
+        """The package by name, version and digest."""
+        release = self.manifest.release
+        return PackageRef(name=release.name, version=release.version, digest=self.digest)

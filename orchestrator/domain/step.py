@@ -1,0 +1,94 @@
+"""What came of one piece of work: the closed set of outcomes, and what it says of each host.
+
+*failed* means that the release is bad, *errored* that the machinery broke, *unknown* that nobody could look.
+The verdict over many is the worst of them, by the order declared here.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from orchestrator.domain.model import Model
+
+
+class Outcome(StrEnum):
+    """How a step, a batch, a host or a test ended."""
+
+    SUCCEEDED = "succeeded"
+    SKIPPED = "skipped"
+    WAITING = "waiting"
+    ABORTED = "aborted"
+    FAILED = "failed"
+    ERRORED = "errored"
+    UNKNOWN = "unknown"
+
+    @property
+    def good(self) -> bool:
+        """Whether the next piece of work may start after this one."""
+        return self in (Outcome.SUCCEEDED, Outcome.SKIPPED)
+
+
+_SEVERITY = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """The worst of *outcomes*, in the order in which `Outcome` lists them; *skipped* when there is none."""
+    return max(outcomes, key=_SEVERITY.__getitem__, default=Outcome.SKIPPED)
+
+
+class HostResult(Model):
+    """What one step did on one host.
+
+    *touched* is True when anything may have been changed there, also when it failed or cannot be seen.
+    *release* is the package digest that the host itself reported as current after the step, when it did;
+    None means that nobody asked it (the truth is then *assumed*, not *seen*).
+    """
+
+    host: str
+    outcome: Outcome
+    touched: bool
+    changed: int = 0
+    message: str = ""
+    task: str = ""
+    where: str = ""
+    release: str | None = None
+
+
+class TestResult(Model):
+    """One test on one host. *message* is the failing assertion, *where* its file:line; *duration* in seconds."""
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    host: str = ""
+    outcome: Outcome
+    duration: float = 0.0
+    message: str = ""
+    where: str = ""
+
+
+class StepResult(Model):
+    """What came of one step: its outcome, one sentence, each host, each test, and figures.
+
+    *log* names the folder that holds the full output, relative to the project's state folder.
+    *seconds* is the time that the engine below took, without our own.
+    """
+
+    outcome: Outcome
+    message: str = ""
+    hosts: tuple[HostResult, ...] = ()
+    tests: tuple[TestResult, ...] = ()
+    log: str = ""
+    seconds: float = 0.0
+    data: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def good(self) -> bool:
+        """Whether the next step may start."""
+        return self.outcome.good
+
+    def touched(self) -> tuple[str, ...]:
+        """The hosts on which anything may have been changed, in order."""
+        return tuple(result.host for result in self.hosts if result.touched)

@@ -1,0 +1,132 @@
+"""Child processes that outlive us and are found again.
+
+A job is a folder under a key. `supervisor.py` runs it there, holding a lock and writing its outcome once; we only
+start the supervisor, follow `events.jsonl`, and wait for the outcome. So a `kill -9` of the orchestrator does not
+interrupt a deployment in flight, and whoever takes over follows the same job to its end.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from orchestrator.engine import supervisor
+from orchestrator.ports import Job, JobOutcome
+
+OnEvent = Callable[[int, dict[str, Any]], None]
+POLL = 0.02
+
+
+class LocalJobs:
+    """Jobs as processes of this machine, in folders below *root* (created 0700)."""
+
+    def __init__(self, root: Path, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._root = root
+        self._sleep = sleep
+
+    def folder(self, key: str) -> Path:
+        """The folder of the job *key*."""
+        return self._root / key
+
+    def run(self, job: Job, on_event: OnEvent | None = None) -> JobOutcome:
+        """Start *job*, or attach to it, and follow it to its end."""
+        folder = self.folder(job.key)
+        events = _Events(folder / "events.jsonl", on_event)
+        if not (folder / "outcome.json").exists():
+            self._prepare(folder, job)
+            self._follow(folder, job, events)
+        events.drain()
+        return _outcome(folder)
+
+    def stop(self, key: str) -> None:
+        """Write the tombstone, then kill every process that carries the job's mark until none is left."""
+        folder = self.folder(key)
+        if not folder.exists():
+            return
+        supervisor.write_once(str(folder / "outcome.json"), b'{"how": "stopped", "code": null, "seconds": 0}')
+        if not supervisor.sweep(str(folder)):
+            raise TimeoutError(f"processes of {folder} cannot be killed")
+
+    def _prepare(self, folder: Path, job: Job) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if _running(folder) or (folder / "job.json").exists():
+            return
+        for name, data in job.files.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write_private(target, data)
+        description = {"argv": list(job.argv), "cwd": str(job.cwd), "timeout": job.timeout}
+        _write_private(folder / "job.json", json.dumps(description).encode())
+
+    def _follow(self, folder: Path, job: Job, events: "_Events") -> None:
+        process = self._spawn(folder, job)
+        while process.poll() is None:
+            events.drain()
+            self._sleep(POLL)
+        while process.returncode == supervisor.BUSY and _running(folder):  # attached to a job started earlier
+            events.drain()
+            self._sleep(POLL)
+
+    def _spawn(self, folder: Path, job: Job) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", supervisor.__file__, str(folder)],
+            env={**job.env, supervisor.MARK: str(folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+class _Events:
+    """The job's `events.jsonl`, read as it grows: whole lines only, each handed on once."""
+
+    def __init__(self, path: Path, on_event: OnEvent | None) -> None:
+        self._path, self._on_event = path, on_event
+        self._offset = self._line = 0
+        self._rest = b""
+
+    def drain(self) -> None:
+        """Hand on what has been written since."""
+        if self._on_event is None or not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        self._offset += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            with contextlib.suppress(ValueError):  # a line torn by a crash is no event
+                event = json.loads(line)
+                if isinstance(event, dict):
+                    self._on_event(self._line, event)
+            self._line += 1
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+
+
+def _running(folder: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError), (folder / "lock").open("r") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def _outcome(folder: Path) -> JobOutcome:
+    try:
+        data = json.loads((folder / "outcome.json").read_text())
+    except FileNotFoundError:
+        return JobOutcome("lost", None, folder, 0.0)
+    return JobOutcome(data["how"], data["code"], folder, float(data["seconds"]))

@@ -1,0 +1,258 @@
+"""What we need from outside. Each port is small enough to fake by hand; `adapters/memory.py` ships the fakes.
+
+A port method that does something outside takes a *job* (the key under which its child process runs exactly once
+and is found again after a crash) and *emit* (called for each event as it happens; it only enqueues).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified
+from orchestrator.domain.plan import HostState, PlaySpec, StackPreview, StackSpec, StepPreview, SuiteSpec
+from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Requirement
+from orchestrator.domain.step import StepResult
+
+Emit = Callable[[Entry], None]
+
+
+# -- child processes -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """A child process to be run once under a key.
+
+    Args:
+        key: its folder's name and identity; derived from the run, step, batch and attempt only.
+        argv: the command; it finds its folder in the environment variable `ORCHESTRATOR_JOB`.
+        env: the whole environment of the process; nothing is inherited.
+        cwd: where it starts.
+        files: files to be put into its folder (mode 0600) before it starts, by relative name.
+        timeout: seconds after which the whole process tree is stopped; None for no limit.
+    """
+
+    key: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """How a job ended: its exit code (None when it was stopped or lost), and its folder.
+
+    *how* is `exited`, `timeout`, `stopped` (on request) or `lost` (it died without telling).
+    """
+
+    how: str
+    code: int | None
+    folder: Path
+    seconds: float
+
+
+class Jobs(Protocol):
+    """Runs child processes that outlive us and are found again.
+
+    The child appends one JSON object a line to `events.jsonl` in its folder and leaves its answer in files
+    there; its standard output and error go to `output.log`.
+    """
+
+    def run(self, job: Job, on_event: Callable[[int, dict[str, Any]], None] | None = None) -> JobOutcome:
+        """Start *job*, or attach to it when it is running, or return at once when it has ended.
+
+        *on_event* is called with the line number (from 0) and the object, in order, from the first line on,
+        also when the job had ended before.
+        """
+
+    def folder(self, key: str) -> Path:
+        """The folder of the job *key*, whether or not it exists."""
+
+    def stop(self, key: str) -> None:
+        """Stop the job's whole process tree and wait until nothing of it is left. Safe when it has ended."""
+
+
+# -- the four engines ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """A stack's outputs: *plain* values, and *secret* ones, which never reach the journal, a log or the terminal."""
+
+    plain: Mapping[str, Any]
+    secret: Mapping[str, Any] = field(default_factory=dict)
+
+    def masked(self) -> dict[str, Any]:
+        """All outputs by name, with `[secret]` for the secret ones."""
+        return {**self.plain, **dict.fromkeys(self.secret, "[secret]")}
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """What came of an update of a stack: the result, and the digest of the state after it."""
+
+    result: StepResult
+    base: str
+
+
+class Provisioner(Protocol):
+    """Infrastructure: Pulumi."""
+
+    def preview(self, spec: StackSpec, job: str, emit: Emit, *, save_plan: Path | None = None) -> StackPreview:
+        """What an update would do. Changes nothing; writes Pulumi's update plan to *save_plan*."""
+
+    def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:
+        """Update the stack, held to *plan* when one is given."""
+
+    def destroy(self, spec: StackSpec, job: str, emit: Emit) -> StepResult:
+        """Destroy every resource of the stack."""
+
+    def outputs(self, spec: StackSpec) -> Outputs:
+        """The stack's outputs as they are now."""
+
+    def base(self, spec: StackSpec) -> str:
+        """The digest of the stack's state as it is now."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a playbook or a suite may know of the run: it arrives as the variable `release` and `ORCHESTRATOR_*`.
+
+    *fence* is the lease's number, *previous* the release that was there before, *outputs* the stack's outputs.
+    *vars* are the environment's own variables (the operator's, not the package's).
+    """
+
+    run: str
+    environment: str
+    fence: int = 0
+    previous: PackageRef | None = None
+    outputs: Outputs = Outputs({})
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    settings: Any = None  # domain.environment.AnsibleSettings; None means the defaults
+
+
+class Deployer(Protocol):
+    """Software on hosts: Ansible."""
+
+    def deploy(
+        self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepResult:
+        """Run the play on `play.limit`. One host result for each of these hosts, whatever happened."""
+
+    def check(
+        self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepPreview:
+        """What the play would change, by `--check --diff`. Changes nothing."""
+
+    def require(
+        self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepResult:
+        """Look whether every host can be reached and has what is required. Changes nothing."""
+
+    def resolve(self, inventory: Inventory) -> Inventory:
+        """The inventory with the user's own *files* read into it by Ansible."""
+
+
+class Verifier(Protocol):
+    """Proof: testinfra."""
+
+    def verify(
+        self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepResult:
+        """Run the suite. A host that cannot be reached is *unknown*; a suite with no test is *failed*."""
+
+
+class Packages(Protocol):
+    """Release packages, by digest."""
+
+    def build(self, project: Path, source: Path, release: Release, target: Path) -> Package:
+        """Seal what *release* (read from the file *source*) names into the file *target*."""
+
+    def read(self, path: Path) -> Package:
+        """Read and verify a sealed file. Raises P-codes; writes nothing."""
+
+    def keep(self, path: Path) -> Package:
+        """Verify a sealed file and put it into the store, unpacked copy beside it."""
+
+    def fetch(self, digest: str) -> Package:
+        """The kept package, verified again file by file, with its *root*. Raises P-codes."""
+
+    def known(self) -> list[tuple[PackageRef, Manifest]]:
+        """Every kept package."""
+
+
+# -- what remembers ------------------------------------------------------------------------------------------------
+
+
+class Store(Protocol):
+    """The journal and what is folded from it. Every method is one transaction."""
+
+    def create(self, run: Run) -> None:
+        """Write a run's first record. The same run again changes nothing."""
+
+    def append(self, run: str, entries: Iterable[Entry]) -> int:
+        """Write entries, durably, in order; those whose key is there already are left out. Returns the last seq."""
+
+    def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
+        """The run's records with a higher seq than *after*, in order."""
+
+    def run(self, run: str) -> Run:
+        """The run with this id, or the only one that begins with it. Raises R-codes."""
+
+    def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
+        """Runs, newest first."""
+
+    def hosts(self, environment: str) -> list[HostState]:
+        """What is known of each host that a run ever touched."""
+
+    def verified(self, environment: str) -> list[Verified]:
+        """Releases whose tests passed there, newest first."""
+
+    def acquire(self, environment: str, holder: str, by: str, reason: str) -> Lease:
+        """Take the environment's lease with a new fence; the same holder gets the lease that it has. Raises S-codes."""
+
+    def release(self, environment: str, holder: str) -> None:
+        """Give the lease back. Without effect when *holder* has it no longer."""
+
+    def lease(self, environment: str) -> Lease | None:
+        """Who holds the environment."""
+
+    def close(self) -> None:
+        """Give connections back."""
+
+
+class Clock(Protocol):
+    """Time: passed in, never read by the domain."""
+
+    def now(self) -> str:
+        """Wall-clock time, UTC, ISO 8601 with milliseconds."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go backwards."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class Notifier(Protocol):
+    """Tells people."""
+
+    def tell(self, run: Run, what: str) -> None:
+        """Send one sentence about *run*. Never raises: a deaf receiver stops no release."""
+
+
+class Durable(Protocol):
+    """What a flow is given to survive: replay, else run, then record."""
+
+    def step(self, name: str, work: Callable[[], Any]) -> Any:
+        """The recorded answer of the step *name*, or *work()*'s, recorded before it is returned. JSON data only."""
+
+    def sleep(self, name: str, seconds: float) -> None:
+        """Wait, across restarts."""
+
+    def stopping(self) -> str:
+        """Why the run shall stop before its next effect (a person asked for it), or an empty text."""
