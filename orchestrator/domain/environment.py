@@ -1,4 +1,4 @@
-"""A place that releases go to (`environment.yaml`), and the project that all of them belong to (`orchestrator.yaml`)."""
+"""A place that releases go to (`environment.yaml`), and the project around it (`orchestrator.yaml`)."""
 
 from typing import Any, Literal
 

@@ -73,7 +73,7 @@ class Inventory(Model):
 
     def _part(self, part: str) -> list[str]:
         name, bounds = _subscript(part)
-        if name == "all" or name == "*" or name == "ungrouped" or name in self.groups:
+        if name in {"all", "*", "ungrouped"} or name in self.groups:
             found = self.members("all" if name == "*" else name)
         elif name in self.hosts:
             found = [name]

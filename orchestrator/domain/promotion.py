@@ -1,6 +1,7 @@
 """The life of a promotion: one table, from which the diagram in the docs is drawn.
 
-    requested ─▶ planning ─▶ building ─▶ provisioning ─▶ deploying ⇄ verifying ─▶ promoting ─▶ watching ─▶ closing ─▶ succeeded
+    requested ─▶ planning ─▶ building ─▶ provisioning ─▶ deploying ⇄ verifying
+                                                              └─▶ promoting ─▶ watching ─▶ closing ─▶ succeeded
 
 Two rules. A failure before the first effect ends in *failed*, and nothing was changed. A failure after it goes
 through *halting*, and ends either in *rolled back* or in *needs a person*; never in anything that could be taken
