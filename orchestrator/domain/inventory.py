@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.model import Model
+from orchestrator.domain.model import Model, digest_of
 
 HOST = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}$")
 GROUP = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,252}$")
@@ -31,6 +31,16 @@ class Inventory(Model):
     hosts: dict[str, dict[str, Any]] = Field(default_factory=dict)
     groups: dict[str, Group] = Field(default_factory=dict)
     files: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """The digest over hosts, groups, variables and files."""
+        return digest_of(self.to_json())
+
+    def outline(self) -> "Inventory":
+        """The same hosts and groups without any variable: what may be shown and kept."""
+        groups = {name: group.model_copy(update={"vars": {}}) for name, group in self.groups.items()}
+        return Inventory(hosts={host: {} for host in self.hosts}, groups=groups, files=self.files)
 
     def members(self, group: str) -> list[str]:
         """The hosts of *group* and of the groups below it, in order, each once; `all` means every host."""

@@ -149,7 +149,11 @@ class PlannedWatch(Model):
 
 
 class Plan(Model):
-    """The document that is shown, saved, approved and executed. *notes* are warnings for whoever reads it."""
+    """The document that is shown, saved, approved and executed. *notes* are warnings for whoever reads it.
+
+    *inventory* is an outline, without the hosts' variables, which may hold secrets; *inventory_digest* covers
+    them. Both are None when the hosts are only known after provisioning.
+    """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
     kind: Literal["Plan"] = "Plan"
@@ -161,6 +165,7 @@ class Plan(Model):
     after: str | None = None
     stack: StackPreview | None = None
     inventory: Inventory | None = None
+    inventory_digest: Digest | None = None
     requirements: tuple[Requirement, ...] = ()
     steps: tuple[PlannedStep, ...]
     verify: tuple[SuiteSpec, ...]
@@ -190,7 +195,7 @@ def parts(plan: Plan) -> dict[str, Any]:
         "the release package": plan.release.digest,
         "the environment's definition": plan.definition,
         "the stack's state": plan.stack.base if plan.stack else None,
-        "the hosts": plan.inventory.to_json() if plan.inventory else None,
+        "the hosts": plan.inventory_digest,
         "the steps": [step.model_copy(update={"preview": None}).to_json() for step in plan.steps],
         "the tests": [suite.to_json() for suite in plan.verify],
         "what runs on the hosts": [

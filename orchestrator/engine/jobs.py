@@ -41,21 +41,19 @@ class LocalJobs:
         if not (folder / "outcome.json").exists():
             self._prepare(folder, job)
             self._follow(folder, job, events)
+            self._settle(folder)
         events.drain()
         return _outcome(folder)
 
     def stop(self, key: str) -> None:
         """Write the tombstone, then kill every process that carries the job's mark until none is left."""
         folder = self.folder(key)
-        if not folder.exists():
-            return
-        supervisor.write_once(str(folder / "outcome.json"), b'{"how": "stopped", "code": null, "seconds": 0}')
-        if not supervisor.sweep(str(folder)):
-            raise TimeoutError(f"processes of {folder} cannot be killed")
+        if folder.exists():
+            self._end(folder, "stopped")
 
     def _prepare(self, folder: Path, job: Job) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if _running(folder) or (folder / "job.json").exists():
+        if (folder / "job.json").exists():  # written last: the folder is ready, or running, or has run
             return
         for name, data in job.files.items():
             target = folder / name
@@ -72,6 +70,17 @@ class LocalJobs:
         while process.returncode == supervisor.BUSY and _running(folder):  # attached to a job started earlier
             events.drain()
             self._sleep(POLL)
+
+    def _settle(self, folder: Path) -> None:
+        """Give a job whose supervisor died without a word its outcome: nothing of it runs on, and it is *lost*."""
+        if not (folder / "outcome.json").exists():
+            self._end(folder, "lost")
+
+    def _end(self, folder: Path, how: str) -> None:
+        outcome = json.dumps({"how": how, "code": None, "seconds": 0}).encode()
+        supervisor.write_once(str(folder / "outcome.json"), outcome)
+        if not supervisor.sweep(str(folder)):
+            raise TimeoutError(f"processes of {folder} cannot be killed")
 
     def _spawn(self, folder: Path, job: Job) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
@@ -125,8 +134,5 @@ def _running(folder: Path) -> bool:
 
 
 def _outcome(folder: Path) -> JobOutcome:
-    try:
-        data = json.loads((folder / "outcome.json").read_text())
-    except FileNotFoundError:
-        return JobOutcome("lost", None, folder, 0.0)
+    data = json.loads((folder / "outcome.json").read_text())
     return JobOutcome(data["how"], data["code"], folder, float(data["seconds"]))

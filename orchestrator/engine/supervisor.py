@@ -5,9 +5,10 @@ starts in milliseconds. It outlives the orchestrator that started it. Files in t
 
     lock           held (flock) as long as the job runs; a second supervisor leaves at once with status 75
     job.json       {"argv": […], "cwd": "…", "timeout": seconds or null}
+    started        there as soon as a supervisor holds the lock: such a job is never started again
     output.log     the job's standard output and error
     events.jsonl   what the job reports, a JSON object a line
-    outcome.json   {"how": "exited" | "timeout", "code": …, "seconds": …}: written once, then never again
+    outcome.json   {"how": "exited" | "timeout" | "stopped" | "lost", "code": …, "seconds": …}: written once
 """
 
 import contextlib
@@ -100,7 +101,7 @@ def main(folder: str) -> int:
         except OSError:
             return BUSY
         outcome = os.path.join(folder, "outcome.json")
-        if os.path.exists(outcome):
+        if os.path.exists(outcome) or not write_once(os.path.join(folder, "started"), str(os.getpid()).encode()):
             return 0
         with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
             job = json.load(file)
