@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator.domain.environment import Environment
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified
 from orchestrator.domain.plan import HostState, PlaySpec, StackPreview, StackSpec, StepPreview, SuiteSpec
@@ -102,6 +103,15 @@ class Provisioned:
 class Provisioner(Protocol):
     """Infrastructure: Pulumi."""
 
+    def definition(self, environment: Environment, folder: Path) -> StackSpec:
+        """What defines the environment now: its program and its file in *folder*, by digest; kept under it.
+
+        Raises E-codes when there is no program there.
+        """
+
+    def inventory(self, environment: Environment, outputs: Outputs) -> Inventory:
+        """The hosts that *outputs* and the environment's file give. Raises E-codes when they cannot be read."""
+
     def preview(self, spec: StackSpec, job: str, emit: Emit, *, save_plan: Path | None = None) -> StackPreview:
         """What an update would do. Changes nothing; writes Pulumi's update plan to *save_plan*."""
 
@@ -152,6 +162,9 @@ class Deployer(Protocol):
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
         """Look whether every host can be reached and has what is required. Changes nothing."""
+
+    def close(self) -> None:
+        """Leave nothing behind: connections kept open for speed are closed. Safe at any time."""
 
     def resolve(self, inventory: Inventory) -> Inventory:
         """The inventory with the user's own *files* read into it by Ansible."""
@@ -253,6 +266,3 @@ class Durable(Protocol):
 
     def sleep(self, name: str, seconds: float) -> None:
         """Wait, across restarts."""
-
-    def stopping(self) -> str:
-        """Why the run shall stop before its next effect (a person asked for it), or an empty text."""

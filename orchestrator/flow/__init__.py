@@ -1,0 +1,84 @@
+"""What happens, in order. This file is the table of contents; the order is written nowhere else.
+
+    FLOW      request → plan → build → provision → deploy → verify → promote → watch → close
+    ROLLBACK  halt → undo (newest started step first) → restore → prove → close
+
+A verb is a function in the file of its name. It reads and extends one `Course` (a run on its way), asks the
+ports for effects through `Course.step`, and raises `Halt` when the run cannot go on. A halt before the first
+effect ends in *failed*, with nothing changed; after it, the second list runs.
+"""
+
+from collections.abc import Callable
+
+from orchestrator.domain.journal import Run
+from orchestrator.flow import build, close, deploy, plan, promote, provision, request, rollback, verify, watch
+from orchestrator.flow.course import Course, Halt
+
+Verb = Callable[[Course], None]
+
+FLOW: tuple[Verb, ...] = (
+    request.admit,  # who asks for what, and takes the environment's lease
+    plan.settle,  # what would be done; with an approved plan: does it still hold?
+    build.unpack,  # the sealed package, verified again file by file
+    provision.update,  # the infrastructure, held to the plan
+    deploy.roll_out,  # every step, batch by batch, each batch verified before the next
+    verify.prove_environment,  # the release's own tests over the whole environment
+    promote.record,  # this release is now the environment's own
+    watch.look_again,  # the tests again, for as long as the release asks
+    close.finish,  # the lease back, nothing left behind
+)
+
+ROLLBACK: tuple[Verb, ...] = (
+    rollback.halt,  # nothing of the failed step still runs; is there a way back?
+    rollback.undo,  # steps with an undo of their own, newest started first
+    rollback.restore,  # infrastructure and touched hosts, by the last verified release's own steps
+    rollback.prove,  # that release's own tests
+    close.finish_rollback,
+)
+
+RETURN: tuple[Verb, ...] = (  # a rollback that a person asked for: the same second list, planned first
+    request.admit,
+    plan.settle,
+    build.unpack,
+    rollback.undo,
+    rollback.restore,
+    rollback.prove,
+    close.finish_rollback,
+)
+
+
+def promotion(course: Course) -> Run:
+    """Run one plan in one environment to its end, and return the run as it ended."""
+    try:
+        for verb in FLOW:
+            verb(course)
+    except Halt as halted:
+        if course.closing:
+            close.ask_for_a_person(course, halted)
+        elif course.effects:
+            _roll_back(course, halted)
+        else:
+            close.refuse(course, halted)
+    return course.ended()
+
+
+def going_back(course: Course) -> Run:
+    """Run a rollback that a person asked for, and return the run as it ended."""
+    try:
+        for verb in RETURN:
+            verb(course)
+    except Halt as halted:
+        if course.effects:
+            close.ask_for_a_person(course, halted)
+        else:
+            close.refuse(course, halted)
+    return course.ended()
+
+
+def _roll_back(course: Course, failure: Halt) -> None:
+    course.failure = failure
+    try:
+        for verb in ROLLBACK:
+            verb(course)
+    except Halt as halted:
+        close.ask_for_a_person(course, halted)

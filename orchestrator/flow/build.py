@@ -1,0 +1,21 @@
+"""Build: the sealed package, taken out of the store and verified again, file by file, before any effect."""
+
+from orchestrator.domain.promotion import Event
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.flow.course import Course
+from orchestrator.ports import Emit
+
+
+def unpack(course: Course) -> None:
+    """Have the package of this run, and that of the way back, ready on disk with every file's digest checked."""
+    course.move(Event.BUILD)
+    plan = course.settled_plan()
+    wanted = [plan.release, *([plan.back.release] if plan.back.release and plan.back.available else [])]
+
+    def work(_job: str, _emit: Emit) -> StepResult:
+        for ref in wanted:
+            course.setting.packages.fetch(ref.digest)
+        return StepResult(outcome=Outcome.SUCCEEDED, message=f"{plan.release} is sealed and whole")
+
+    course.must("build", f"verify the package of {plan.release}", work, verb="build", digest=plan.release.digest)
+    course.package = course.setting.packages.fetch(plan.release.digest)

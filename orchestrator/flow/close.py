@@ -1,0 +1,75 @@
+"""Close: how a run ends. Whatever happened, the lease goes back, and what is true now is written down."""
+
+from orchestrator.domain.errors import Exit, OrchestratorError, lookup
+from orchestrator.domain.journal import Entry
+from orchestrator.domain.promotion import Event
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.flow.course import Course, Halt
+from orchestrator.ports import Emit
+
+
+def finish(course: Course) -> None:
+    """The release is in place and verified. What fails from here on never undoes it."""
+    course.closing = True
+    course.move(Event.CLOSE)
+    _tidy(course)
+    course.move(Event.FINISH)
+    _end(course, f"{course.settled_plan().release} runs in {course.run.environment}", Exit.OK)
+
+
+def finish_rollback(course: Course) -> None:
+    """The last verified release is back, and its tests passed."""
+    _tidy(course)
+    course.move(Event.FINISH)
+    back = course.back.ref if course.back else None
+    asked_for = course.run.kind == "rollback"
+    _end(course, f"{back} is back in {course.run.environment}", Exit.OK if asked_for else Exit.ROLLED_BACK)
+
+
+def refuse(course: Course, halted: Halt) -> None:
+    """Nothing was changed: say why not."""
+    course.move(Event.REFUSE)
+    _end(course, halted.result.message, _exit(halted), halted)
+
+
+def ask_for_a_person(course: Course, halted: Halt) -> None:
+    """It cannot go on by itself: keep nobody out, and say what is true and what would help."""
+    course.move(Event.GIVE_UP)
+    _end(course, halted.result.message, Exit.NEEDS_PERSON, halted)
+
+
+def _exit(halted: Halt) -> Exit:
+    """How the command ends: as the error's code says, else *failed, nothing changed*."""
+    try:
+        return lookup(halted.code).exit if halted.code else Exit.FAILED
+    except KeyError:
+        return Exit.FAILED
+
+
+def _tidy(course: Course) -> None:
+    def work(_job: str, _emit: Emit) -> StepResult:
+        try:
+            course.setting.deployer.close()
+        except OSError as error:
+            raise OrchestratorError("R140", f"cleaning up after the run failed: {error}") from error
+        return StepResult(outcome=Outcome.SUCCEEDED)
+
+    course.must("close", "clean up", work, verb="close")
+
+
+def _end(course: Course, message: str, code: Exit, halted: Halt | None = None) -> None:
+    """Write the run's last record, give the lease back, and tell whoever wants to know."""
+    failure = course.failure or halted
+    data = {
+        "state": course.state.value,
+        "message": message,
+        "exit": int(code),
+        "failure": _failure(failure) if failure else None,
+    }
+    course.note(Entry(kind="ended", data=data, key="ended"))
+    course.setting.store.release(course.run.environment, course.run.id)
+    course.setting.notifier.tell(course.ended(), message)
+
+
+def _failure(halted: Halt) -> dict[str, object]:
+    return {"step": halted.step, "message": halted.result.message, "code": halted.code}

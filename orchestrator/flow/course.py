@@ -1,0 +1,298 @@
+"""A run on its way: what every verb is given, and the one place where an effect is surrounded by its records.
+
+The code of the flow is replayed after a crash, so it decides only on what `Durable.step` returned. The journal's
+entries carry keys: what is written again on a replay is written once.
+"""
+
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.domain.environment import Environment, Project
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.journal import Entry, Run
+from orchestrator.domain.plan import HostState, Plan, PlannedStep, StackSpec
+from orchestrator.domain.promotion import Event, State, move
+from orchestrator.domain.release import Package, PackageRef
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.ports import (
+    Clock,
+    Context,
+    Deployer,
+    Durable,
+    Emit,
+    Notifier,
+    Outputs,
+    Packages,
+    Provisioner,
+    Store,
+    Verifier,
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for every run of a project: the ports, and the files that describe it.
+
+    *environments* maps names to what their files say and the folders that hold them, in the order of the path;
+    *state* is the project's own folder for everything that is kept.
+    """
+
+    project: Project
+    root: Path
+    state: Path
+    environments: Mapping[str, tuple[Environment, Path]]
+    provisioner: Provisioner
+    deployer: Deployer
+    verifier: Verifier
+    packages: Packages
+    store: Store
+    clock: Clock
+    notifier: Notifier
+
+    def environment(self, name: str) -> tuple[Environment, Path]:
+        """An environment and its folder. Raises R103 when the project has none of that name."""
+        if name not in self.environments:
+            known = ", ".join(self.environments) or "none"
+            raise OrchestratorError("R103", f"there is no environment {name!r} (there are: {known})")
+        return self.environments[name]
+
+
+@dataclass(frozen=True)
+class Started:
+    """One batch of one step that was started, and what came of it."""
+
+    step: PlannedStep
+    hosts: tuple[str, ...]
+    result: StepResult
+
+    def touched(self) -> tuple[str, ...]:
+        """The hosts that may have been changed: what the result says, or all of them when it cannot tell."""
+        told = {host.host for host in self.result.hosts}
+        silent = tuple(host for host in self.hosts if host not in told)
+        unsure = self.result.outcome in (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
+        return self.result.touched() + (silent if unsure else ())
+
+
+class Halt(Exception):
+    """The run cannot go on. *result* says why; *code* is the error's, where there is one."""
+
+    def __init__(self, step: str, result: StepResult) -> None:
+        super().__init__(result.message)
+        self.step = step
+        self.result = result
+
+    @property
+    def code(self) -> str | None:
+        """The code of the catalogue, when the failure has one."""
+        code = self.result.data.get("code")
+        return code if isinstance(code, str) else None
+
+
+@dataclass
+class Course:
+    """One run, from its request to its end. Verbs add to it what the next ones need."""
+
+    setting: Setting
+    durable: Durable
+    run: Run
+    approved: str | None = None
+    state: State = State.REQUESTED
+    plan: Plan | None = None
+    package: Package | None = None
+    back: Package | None = None
+    newer: Package | None = None
+    fence: int = 0
+    outline: Inventory = field(default_factory=Inventory)
+    inventory_digest: str | None = None
+    batches: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
+    started: list[Started] = field(default_factory=list)
+    effects: bool = False
+    closing: bool = False
+    failure: Halt | None = None
+    _moves: int = 0
+    _outputs: Outputs | None = None
+    _inventory: Inventory | None = None
+
+    # -- what was settled by an earlier verb -------------------------------------------------------------------------
+
+    def settled_plan(self) -> Plan:
+        """The plan that this run executes."""
+        if self.plan is None:
+            raise RuntimeError("the plan verb has not run yet")
+        return self.plan
+
+    def settled_package(self) -> Package:
+        """The package that this run puts on the hosts."""
+        if self.package is None:
+            raise RuntimeError("the build verb has not run yet")
+        return self.package
+
+    @property
+    def environment(self) -> Environment:
+        """The environment's file."""
+        return self.setting.environment(self.run.environment)[0]
+
+    def stack(self) -> StackSpec | None:
+        """The environment's stack, or None when it has no Pulumi program."""
+        return stack_of(self.setting, self.run.environment)
+
+    def outputs(self) -> Outputs:
+        """The stack's outputs, asked for once in this process and never recorded: some are secret."""
+        if self._outputs is None:
+            self._outputs = outputs_of(self.setting, self.run.environment)
+        return self._outputs
+
+    def inventory(self) -> Inventory:
+        """The environment's hosts with their variables; never recorded either.
+
+        Raises R123 when they are no longer those that this run settled on.
+        """
+        if self._inventory is None:
+            self._inventory = inventory_of(self.setting, self.run.environment, self.outputs())
+        if self.inventory_digest is not None and self._inventory.digest != self.inventory_digest:
+            raise OrchestratorError("R123", f"the hosts of {self.run.environment} have changed during the run")
+        return self._inventory
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of all hosts of the environment."""
+        return tuple(self.outline.hosts)
+
+    def ask_again(self) -> None:
+        """Forget outputs and hosts: the stack has changed."""
+        self._outputs = self._inventory = None
+
+    def context(self, *, back: bool = False) -> Context:
+        """What playbooks and suites may know of this run; *back* means: of the release that is being restored."""
+        previous = None if back else self.settled_plan().back.release
+        return context_of(self.setting, self.run.environment, self.run.id, self.outputs(), self.fence, previous)
+
+    # -- the records around everything ---------------------------------------------------------------------------------
+
+    def note(self, *entries: Entry) -> None:
+        """Write entries to the journal."""
+        self.setting.store.append(self.run.id, entries)
+
+    def move(self, event: Event) -> None:
+        """Go on to the next state, and say so."""
+        after = move(self.state, event)
+        self._moves += 1
+        data = {"from": self.state.value, "event": event.value, "to": after.value}
+        self.note(Entry(kind="state", data=data, key=f"state:{self._moves}"))
+        self.state = after
+
+    def step(self, name: str, label: str, work: Callable[[str, Emit], StepResult], **about: Any) -> StepResult:
+        """Do one piece of work durably: intent, work, outcome. Returns the result, good or bad.
+
+        *work* is called with the key of its job and a way to report events. An error of the catalogue becomes
+        an *errored* result with its code; any other exception as well, with its traceback in the journal.
+        """
+        self.note(Entry(kind="step.started", step=name, data={"label": label, **about}, key=f"{name}:started"))
+        recorded = self.durable.step(name, lambda: self._work(name, work).to_json())
+        result = StepResult.from_json(recorded)
+        self.note(Entry(kind="step.finished", step=name, data=recorded, key=f"{name}:finished"))
+        return result
+
+    def must(self, name: str, label: str, work: Callable[[str, Emit], StepResult], **about: Any) -> StepResult:
+        """Like :meth:`step`; raises `Halt` unless the result is good."""
+        result = self.step(name, label, work, **about)
+        if not result.good:
+            raise Halt(name, result)
+        return result
+
+    def _work(self, name: str, work: Callable[[str, Emit], StepResult]) -> StepResult:
+        reporter = Reporter(self)
+        try:
+            return work(f"{self.run.id}.{name}", reporter)
+        except OrchestratorError as error:
+            return StepResult(outcome=Outcome.ERRORED, message=error.message, data=error.to_json())
+        except Exception as error:  # noqa: BLE001 - whatever broke, the run must come to an end that is told
+            self.note(Entry(kind="notice", step=name, data={"level": "error", "text": traceback.format_exc()}))
+            return StepResult(outcome=Outcome.ERRORED, message=f"internal error: {type(error).__name__}: {error}")
+        finally:
+            reporter.flush()
+
+    def tell_hosts(self, states: list[HostState], why: str) -> None:
+        """Write down what is now known of hosts; *why* makes the entries' keys."""
+        self.note(
+            *(
+                Entry(kind="host", host=state.host, data=state.to_json(), key=f"host:{why}:{state.host}")
+                for state in states
+            )
+        )
+
+    def ended(self) -> Run:
+        """The run as the journal has it."""
+        return self.setting.store.run(self.run.id)
+
+
+class Reporter:
+    """What adapters report events to while they work: the journal, in bunches, so that a storm of them is cheap.
+
+    An event that comes alone is written at once; those that follow within *PAUSE* seconds wait for the next.
+    """
+
+    PAUSE = 0.05
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._waiting: list[Entry] = []
+        self._written = -1.0
+        self._lock = threading.Lock()
+
+    def __call__(self, entry: Entry) -> None:
+        """Take one event."""
+        with self._lock:
+            self._waiting.append(entry)
+            if self._course.setting.clock.monotonic() - self._written >= self.PAUSE:
+                self._write()
+
+    def flush(self) -> None:
+        """Write what still waits."""
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
+        if self._waiting:
+            self._course.note(*self._waiting)
+            self._waiting = []
+        self._written = self._course.setting.clock.monotonic()
+
+
+def stack_of(setting: Setting, name: str) -> StackSpec | None:
+    """The stack of the environment *name*, or None when it has no Pulumi program."""
+    environment, folder = setting.environment(name)
+    return setting.provisioner.definition(environment, folder) if environment.program is not None else None
+
+
+def outputs_of(setting: Setting, name: str) -> Outputs:
+    """The outputs of the stack of the environment *name* as they are now; none where it has no program."""
+    spec = stack_of(setting, name)
+    return setting.provisioner.outputs(spec) if spec else Outputs({})
+
+
+def inventory_of(setting: Setting, name: str, outputs: Outputs) -> Inventory:
+    """The hosts of the environment *name* as *outputs* and its files give them, with the user's files read in."""
+    environment, _ = setting.environment(name)
+    return setting.deployer.resolve(setting.provisioner.inventory(environment, outputs))
+
+
+def context_of(
+    setting: Setting, name: str, run: str, outputs: Outputs, fence: int = 0, previous: PackageRef | None = None
+) -> Context:
+    """What playbooks and suites may know of *run* in the environment *name*."""
+    environment, _ = setting.environment(name)
+    return Context(
+        run=run,
+        environment=name,
+        fence=fence,
+        previous=previous,
+        outputs=outputs,
+        vars=environment.vars,
+        settings=environment.ansible,
+    )

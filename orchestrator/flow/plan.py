@@ -1,0 +1,365 @@
+"""Plan: what a promotion would do, made by asking everything that can be asked without changing anything."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory, batches
+from orchestrator.domain.journal import Entry, Verified
+from orchestrator.domain.model import digest_of
+from orchestrator.domain.plan import (
+    HostState,
+    Plan,
+    PlannedStep,
+    PlannedWatch,
+    PlaySpec,
+    StackPreview,
+    SuiteSpec,
+    WayBack,
+    differences,
+)
+from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
+from orchestrator.flow.request import allow
+from orchestrator.ports import Context, Emit
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a plan is asked for.
+
+    *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's
+    preview is not asked for again, since its update plan will hold the update to what was approved.
+    """
+
+    package: Package
+    environment: str
+    action: str = "promote"
+    check: bool = False
+    approved: Plan | None = None
+    fence: int = 0
+
+
+def settle(course: Course) -> None:
+    """Make the plan of this run; when a plan was approved, see that it still holds, and take that one."""
+    run, setting = course.run, course.setting
+    if run.release is None:
+        raise RuntimeError("a promotion without a release")
+    digest = run.release.digest
+
+    def work(job: str, emit: Emit) -> StepResult:
+        package = setting.packages.fetch(digest)
+        approved = load(setting, course.approved) if course.approved else None
+        action = "rollback" if run.kind == "rollback" else "promote"
+        wanted = Wanted(package, run.environment, action, approved=approved, fence=course.fence)
+        now = make(setting, wanted, job, emit)
+        if approved is None:
+            save(setting, now)
+            return StepResult(outcome=Outcome.SUCCEEDED, message=summary(now), data={"plan": now.digest})
+        return hold(approved, now)
+
+    result = course.must("plan", "plan", work, verb="plan")
+    course.plan = load(setting, str(result.data["plan"]))
+    plan = course.plan
+    data = {"plan": plan.digest, "back": plan.back.to_json(), "notes": list(plan.notes)}
+    course.note(Entry(kind="planned", data=data, key="planned"))
+
+
+def hold(approved: Plan, now: Plan) -> StepResult:
+    """The approved plan, when everything that it stands on is still so; else what has changed, by name."""
+    changed = differences(approved, now)
+    if not changed:
+        return StepResult(outcome=Outcome.SUCCEEDED, message="the approved plan holds", data={"plan": approved.digest})
+    message = f"since the plan was made, this has changed: {', '.join(changed)}"
+    return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R120", "changed": changed})
+
+
+# -- making --------------------------------------------------------------------------------------------------------
+
+
+def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
+    """The plan for *wanted*. Changes nothing. Raises R-codes when it may not be, E- and D-codes when it cannot be."""
+    environment, _ = setting.environment(wanted.environment)
+    release = wanted.package.manifest.release
+    allow(environment)
+    if wanted.action == "promote":
+        _gate(setting, wanted)
+    survey = _survey(setting, wanted, job, emit)
+    back = way_back(setting, wanted)
+    steps = tuple(_planned_step(step, survey.inventory, wanted.action) for step in _steps(release, wanted.action))
+    if wanted.check and survey.inventory is not None and survey.full is not None:
+        steps = tuple(_checked(setting, wanted, step, survey.full, f"{job}.check", emit) for step in steps)
+    return Plan(
+        action="rollback" if wanted.action == "rollback" else "promote",
+        project=setting.project.name,
+        environment=wanted.environment,
+        release=wanted.package.ref,
+        definition=survey.definition,
+        after=environment.after,
+        stack=survey.stack,
+        inventory=survey.inventory,
+        inventory_digest=survey.full.digest if survey.full else None,
+        requirements=release.requirements,
+        steps=steps,
+        verify=tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in release.verify),
+        watch=_watch(release) if wanted.action == "promote" else None,
+        base=survey.base,
+        back=back,
+        automatic_rollback=environment.rollback.automatic,
+        notes=_notes(environment.rollback.automatic, back, survey),
+        created_at=setting.clock.now(),
+    )
+
+
+def _gate(setting: Setting, wanted: Wanted) -> None:
+    """Refuse a release that has not been verified in the environment before. Raises R105."""
+    environment, _ = setting.environment(wanted.environment)
+    if environment.after is None:
+        return
+    digest = wanted.package.digest
+    if not any(item.release.digest == digest for item in setting.store.verified(environment.after)):
+        raise OrchestratorError(
+            "R105",
+            f"{wanted.package.ref} has not been verified in {environment.after}, which comes before {environment.name}",
+            hint=f"promote it there first: orchestrator promote … --to {environment.after}",
+        )
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found when everything was looked at. *inventory* is an outline; *full* has the variables."""
+
+    definition: str
+    stack: StackPreview | None
+    inventory: Inventory | None
+    full: Inventory | None
+    base: tuple[HostState, ...]
+    unreachable: tuple[str, ...] = ()
+
+
+def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
+    """Look at the stack and at the hosts, side by side: neither needs the other when the hosts exist already."""
+    environment, _ = setting.environment(wanted.environment)
+    spec = stack_of(setting, wanted.environment)
+    outputs = outputs_of(setting, wanted.environment)
+    context = context_of(setting, wanted.environment, job, outputs, wanted.fence)
+    try:
+        known = inventory_of(setting, wanted.environment, outputs)
+    except OrchestratorError:
+        if spec is None or outputs.plain or outputs.secret:
+            raise
+        known = None  # nothing has been provisioned yet
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        stack = pool.submit(_stack, setting, wanted, job, emit)
+        hosts = pool.submit(_look, setting, wanted, known, context, job, emit)
+        preview, seen = stack.result(), hosts.result()
+    settled = known if known is not None and _hosts_stay(wanted, preview, known) else None
+    return Survey(
+        definition=spec.definition if spec else digest_of(environment.to_json()),
+        stack=preview,
+        inventory=settled.outline() if settled else None,
+        full=settled,
+        base=_base(setting, wanted.environment, known, seen),
+        unreachable=tuple(host.host for host in seen.hosts if host.outcome is Outcome.UNKNOWN) if seen else (),
+    )
+
+
+def _hosts_stay(wanted: Wanted, preview: StackPreview | None, known: Inventory) -> bool:
+    """Whether the hosts after the update are known to be those of now."""
+    if wanted.approved is not None:
+        return wanted.approved.inventory is not None
+    if preview is None or not preview.changes_something:
+        return True
+    return preview.inventory is not None and preview.inventory.digest == known.digest
+
+
+def _stack(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> StackPreview | None:
+    spec = stack_of(setting, wanted.environment)
+    if spec is None:
+        return None
+    if wanted.approved is not None:
+        return StackPreview(base=setting.provisioner.base(spec))
+    made = setting.state / "plans" / f"{job}.json"
+    made.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    preview = setting.provisioner.preview(spec, f"{job}.preview", emit, save_plan=made)
+    if preview.update_plan is not None:
+        made.rename(update_plan_file(setting, preview.update_plan))
+    return preview
+
+
+def _look(
+    setting: Setting, wanted: Wanted, known: Inventory | None, context: Context, job: str, emit: Emit
+) -> StepResult | None:
+    """Ask every host whether it is there, has what is required, and what runs on it."""
+    if known is None or not known.hosts:
+        return None
+    requirements = wanted.package.manifest.release.requirements
+    return setting.deployer.require(requirements, known, context, f"{job}.require", emit)
+
+
+def _base(
+    setting: Setting, environment: str, known: Inventory | None, seen: StepResult | None
+) -> tuple[HostState, ...]:
+    """What runs on each host: what it said itself, else what the journal last knew of it."""
+    remembered = {state.host: state for state in setting.store.hosts(environment)}
+    told = {host.host: host for host in seen.hosts} if seen else {}
+    packages = {ref.digest: ref for ref, _ in setting.packages.known()}
+    states = []
+    for host in known.hosts if known else ():
+        state = remembered.get(host, HostState(host=host, truth="empty"))
+        result = told.get(host)
+        if result is not None and result.outcome is Outcome.UNKNOWN:
+            state = state.model_copy(update={"truth": "unknown"})
+        elif result is not None and result.release is not None:
+            state = _seen(state, result.release, packages)
+        states.append(state)
+    return tuple(states)
+
+
+def _seen(state: HostState, digest: str, packages: dict[str, PackageRef]) -> HostState:
+    """*state*, corrected by the digest that the host itself reported."""
+    if state.release is not None and state.release.digest == digest:
+        return state.model_copy(update={"truth": "seen"})
+    unknown = PackageRef(name="unknown", version="0", digest=digest)
+    release = packages.get(digest, unknown)
+    return HostState(host=state.host, truth="seen", release=release)
+
+
+def way_back(setting: Setting, wanted: Wanted) -> WayBack:
+    """Where a failure would lead, found out before anything is done."""
+    if wanted.action == "rollback":
+        return WayBack(reason="this is the way back")
+    release = wanted.package.manifest.release
+    impossible = tuple(step.name for step in release.steps if step.undo == "impossible")
+    last = last_verified(setting, wanted.environment)
+    if last is None:
+        return WayBack(impossible=impossible, reason="no release has been verified here yet")
+    try:
+        setting.packages.fetch(last.release.digest)
+    except OrchestratorError as error:
+        return WayBack(release=last.release, impossible=impossible, reason=error.message)
+    return WayBack(release=last.release, available=True, impossible=impossible)
+
+
+def last_verified(setting: Setting, environment: str, other_than: str | None = None) -> Verified | None:
+    """The newest release whose tests passed in *environment*, leaving out the digest *other_than*."""
+    found = (item for item in setting.store.verified(environment) if item.release.digest != other_than)
+    return next(found, None)
+
+
+def _notes(automatic: bool, back: WayBack, survey: Survey) -> tuple[str, ...]:
+    notes = []
+    if back.impossible:
+        notes.append(f"point of no return: {', '.join(back.impossible)} cannot be undone")
+    if back.release is None and back.reason != "this is the way back":
+        notes.append("nothing to roll back to: a failure will stop and ask for a person")
+    elif back.release is not None and not back.available:
+        notes.append(f"the way back to {back.release} is closed: {back.reason}")
+    if not automatic:
+        notes.append("automatic rollback is switched off for this environment")
+    if survey.inventory is None:
+        notes.append("the hosts are only known after provisioning")
+    if survey.unreachable:
+        notes.append(f"cannot be reached now: {', '.join(survey.unreachable)}")
+    return tuple(notes)
+
+
+# -- the pieces -----------------------------------------------------------------------------------------------------
+
+
+def _steps(release: Release, action: str) -> tuple[Step, ...]:
+    """The release's steps; when it is restored, those which stand for their own undoing."""
+    return release.steps if action == "promote" else tuple(step for step in release.steps if step.undo is None)
+
+
+def _planned_step(step: Step, inventory: Inventory | None, action: str) -> PlannedStep:
+    play = PlaySpec(
+        step=step.name,
+        playbook=step.playbook,
+        hosts=step.hosts,
+        tags=step.tags,
+        skip_tags=step.skip_tags,
+        vars=dict(step.vars),
+        extra_vars=dict(step.extra_vars),
+        timeout=seconds(step.timeout),
+    )
+    sizes = step.rollout.batches
+    return PlannedStep(
+        play=play,
+        batches=cut(inventory, step.hosts, sizes) if inventory else None,
+        sizes=sizes,
+        max_failures=step.rollout.max_failures,
+        pause=seconds(step.rollout.pause) if action == "promote" else 0.0,
+        undo=step.undo,
+    )
+
+
+def cut(inventory: Inventory, pattern: str, sizes: tuple[int | str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The batches of hosts that *pattern* means."""
+    return tuple(tuple(batch) for batch in batches(inventory.select(pattern), sizes))
+
+
+def suite_of(name: str, tests: str, timeout: str, args: tuple[str, ...] = ()) -> SuiteSpec:
+    """A suite as a value, with its time limit in seconds."""
+    return SuiteSpec(name=name, tests=tests, args=args, timeout=seconds(timeout))
+
+
+def _watch(release: Release) -> PlannedWatch | None:
+    watch = release.watch
+    if watch is None:
+        return None
+    suite = suite_of("watch", watch.tests, "10m")
+    return PlannedWatch(seconds=seconds(watch.duration), every=seconds(watch.every), suite=suite)
+
+
+def _checked(
+    setting: Setting, wanted: Wanted, step: PlannedStep, inventory: Inventory, job: str, emit: Emit
+) -> PlannedStep:
+    hosts = tuple(host for batch in step.batches or () for host in batch)
+    outputs = outputs_of(setting, wanted.environment)
+    context = context_of(setting, wanted.environment, job, outputs, wanted.fence)
+    play = step.play.model_copy(update={"limit": hosts})
+    preview = setting.deployer.check(play, wanted.package, inventory, context, f"{job}.{step.play.step}", emit)
+    return step.model_copy(update={"preview": preview})
+
+
+def summary(plan: Plan) -> str:
+    """The plan in one line."""
+    counts = plan.stack.counts if plan.stack else {}
+    changes = ", ".join(f"{count} {op}" for op, count in sorted(counts.items()) if op != "same") or "no changes"
+    hosts = f"{len(plan.inventory.hosts)} hosts" if plan.inventory else "hosts known after provisioning"
+    return f"{changes} in the stack, {len(plan.steps)} steps on {hosts}"
+
+
+# -- keeping --------------------------------------------------------------------------------------------------------
+
+
+def folder(setting: Setting, digest: str) -> Path:
+    """Where the plan with this digest is kept."""
+    return setting.state / "plans" / digest.removeprefix("sha256:")
+
+
+def update_plan_file(setting: Setting, digest: str) -> Path:
+    """Where Pulumi's own plan with this digest is kept: what the update is held to."""
+    return setting.state / "plans" / f"update-{digest.removeprefix('sha256:')}.json"
+
+
+def save(setting: Setting, plan: Plan) -> Path:
+    """Keep the plan under its digest. Returns its file."""
+    target = folder(setting, plan.digest)
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (target / "plan.json").write_text(plan.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
+    return target / "plan.json"
+
+
+def load(setting: Setting, digest: str) -> Plan:
+    """The kept plan. Raises R121 when it is not here, R122 when it is not what its digest says."""
+    file = folder(setting, digest) / "plan.json"
+    if not file.is_file():
+        raise OrchestratorError("R121", f"there is no plan {digest} here")
+    plan = Plan.model_validate_json(file.read_text(encoding="utf-8"))
+    if plan.digest != digest:
+        raise OrchestratorError("R122", f"the plan {digest} has been changed since it was made")
+    return plan

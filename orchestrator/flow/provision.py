@@ -1,0 +1,66 @@
+"""Provision: the infrastructure, held to what the plan said of it."""
+
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.promotion import Event
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.plan import cut, update_plan_file
+from orchestrator.ports import Emit
+
+
+def update(course: Course) -> None:
+    """Update the stack by the plan, and settle which hosts there are.
+
+    A stack that the plan found in order is left alone. When Pulumi finds that its own plan does not fit any
+    more, it stops before it changes anything, and so does the run.
+    """
+    course.move(Event.PROVISION)
+    plan, spec = course.settled_plan(), course.stack()
+    if spec is not None and plan.stack is not None and plan.stack.changes_something:
+        course.effects = True
+        held = update_plan_file(course.setting, plan.stack.update_plan) if plan.stack.update_plan else None
+
+        def work(job: str, emit: Emit) -> StepResult:
+            return course.setting.provisioner.up(spec, job, emit, plan=held).result
+
+        result = course.step("provision", f"pulumi up {spec.stack}", work, verb="provision", stack=spec.stack)
+        course.ask_again()
+        if not result.good:
+            course.effects = result.data.get("untouched") is not True  # Pulumi refused before it changed anything
+            raise Halt("provision", result)
+    settle_hosts(course)
+
+
+def settle_hosts(course: Course) -> None:
+    """Record which hosts this run is about, and its batches; halt when they are not those of the plan."""
+    plan = course.settled_plan()
+
+    def work(_job: str, _emit: Emit) -> StepResult:
+        inventory = course.inventory()
+        if plan.inventory_digest is not None and inventory.digest != plan.inventory_digest:
+            message = "the hosts are no longer those of the plan"
+            return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R120"})
+        groups = [cut(inventory, step.play.hosts, step.sizes) for step in plan.steps]
+        empty = [step.play for step, batches in zip(plan.steps, groups, strict=True) if not batches]
+        if empty:
+            message = f"no host matches {empty[0].hosts!r}, which the step {empty[0].step} wants"
+            return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"})
+        data = {"outline": inventory.outline().to_json(), "digest": inventory.digest, "batches": groups}
+        return StepResult(outcome=Outcome.SUCCEEDED, message=f"{len(inventory.hosts)} hosts", data=data)
+
+    result = course.must("hosts", "settle the hosts", work, verb="provision")
+    course.outline = Inventory.from_json(result.data["outline"])
+    course.inventory_digest = str(result.data["digest"])
+    course.batches = [tuple(tuple(batch) for batch in batches) for batches in result.data["batches"]]
+    if plan.inventory is None:
+        look_at_new_hosts(course)
+
+
+def look_at_new_hosts(course: Course) -> None:
+    """Hosts that the plan could not look at yet must be there, and have what the release requires."""
+    requirements = course.settled_plan().requirements
+
+    def work(job: str, emit: Emit) -> StepResult:
+        return course.setting.deployer.require(requirements, course.inventory(), course.context(), job, emit)
+
+    course.must("require", "look at the hosts", work, verb="provision")

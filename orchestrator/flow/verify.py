@@ -1,0 +1,35 @@
+"""Verify: the release's own testinfra suites, over a batch or the whole environment."""
+
+from orchestrator.domain.plan import SuiteSpec
+from orchestrator.domain.promotion import Event, State
+from orchestrator.domain.release import Package
+from orchestrator.domain.step import StepResult
+from orchestrator.flow.course import Course
+from orchestrator.ports import Emit
+
+
+def prove_environment(course: Course) -> None:
+    """Every suite over every host of the environment."""
+    if course.state is not State.VERIFYING:
+        course.move(Event.VERIFY)
+    prove(course, course.settled_plan().verify, course.settled_package(), "environment", course.hosts)
+
+
+def prove(course: Course, suites: tuple[SuiteSpec, ...], package: Package, what: str, hosts: tuple[str, ...]) -> None:
+    """Run *suites* on *hosts*; halt at the first that is not good. *what* makes the steps' names."""
+    whole = set(hosts) == set(course.hosts)
+    for suite in suites:
+        look(course, suite if whole else suite.model_copy(update={"limit": hosts}), package, what, must=True)
+
+
+def look(course: Course, suite: SuiteSpec, package: Package, what: str, *, must: bool) -> StepResult:
+    """Run one suite. With *must*, halt unless it is good."""
+
+    def work(job: str, emit: Emit) -> StepResult:
+        context = course.context(back=package.digest != course.settled_package().digest)
+        return course.setting.verifier.verify(suite, package, course.inventory(), context, job, emit)
+
+    where = "everywhere" if not suite.limit else ", ".join(suite.limit)
+    run = course.must if must else course.step
+    about = {"verb": "verify", "tests": suite.tests, "hosts": list(suite.limit), "digest": package.digest}
+    return run(f"verify.{suite.name}.{what}", f"{suite.name} {where}", work, **about)
