@@ -1,5 +1,59 @@
 """Codes S…: the journal, leases and the engine."""
 
-from orchestrator.domain.errors import ErrorCode
+from orchestrator.domain.errors import ErrorCode, Exit
 
-CODES: tuple[ErrorCode, ...] = ()
+CODES: tuple[ErrorCode, ...] = (
+    ErrorCode(
+        "S101",
+        "the environment is busy",
+        "One environment has one holder at a time: a run that has not ended yet, perhaps one that was interrupted.",
+        "`orchestrator watch RUN` follows the holder; `orchestrator resume RUN` finishes one that was interrupted.",
+        Exit.BUSY,
+    ),
+    ErrorCode(
+        "S110",
+        "unknown store",
+        "`store:` in `orchestrator.yaml` names a kind of database that is not known.",
+        "Use `sqlite:///path` or `postgresql://user@host/database`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "S111",
+        "the database's driver is missing",
+        "Postgres needs psycopg, which is an extra of this package.",
+        "Install `orchestrator[postgres]`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "S112",
+        "the store cannot be used",
+        "The database does not answer, is locked by another program, or its file cannot be written.",
+        "See that the database runs, or that the file and its folder belong to you; `orchestrator doctor` checks both.",
+    ),
+    ErrorCode(
+        "S113",
+        "no space for the store",
+        "The disk is full. Nothing is done that could not be recorded.",
+        "Make space, then `orchestrator resume RUN`.",
+    ),
+    ErrorCode(
+        "S114",
+        "the store is damaged",
+        "The database file is not what the database wrote: a disk fault, or something else has written to it.",
+        "Put a backup of the file in its place. `orchestrator doctor` runs the database's own check.",
+    ),
+    ErrorCode(
+        "S115",
+        "the store is newer than this program",
+        "A newer version of Orchestrator has brought the schema forward, and there is no way back.",
+        "Install the newer version.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "S120",
+        "somebody is working on it",
+        "A living process on this machine is working on this run. Two would do everything twice.",
+        "`orchestrator watch RUN` follows it.",
+        Exit.BUSY,
+    ),
+)

@@ -1,0 +1,1 @@
+"""The fakes, which ship: for tests, dry runs and the tutorial."""

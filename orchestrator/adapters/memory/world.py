@@ -1,0 +1,257 @@
+"""A small world in memory: stacks, hosts and what runs on them, with the four engines acting on it.
+
+For tests, dry runs and the tutorial. It keeps the contracts of the ports, and a ledger of every effect; faults are
+put into it by hand: `world.faults.add(("deploy", "web2", "1.2.0"))` makes that release fail there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.domain.environment import Environment
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Group, Inventory
+from orchestrator.domain.model import digest_of
+from orchestrator.domain.plan import PlaySpec, StackPreview, StackSpec, StepPreview, SuiteSpec
+from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Requirement
+from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult, worst
+from orchestrator.ports import Context, Emit, Outputs, Provisioned
+
+
+@dataclass
+class World:
+    """What is there. *stacks* are the hosts that each environment's stack wants, *up* those that it has.
+
+    *running* maps environment and host to a package digest. *faults* are triples of a verb (`up`, `deploy`,
+    `verify`), a host (or stack) and a version; *gone* are hosts that cannot be reached; *lying* names hosts that
+    do not say what runs on them. *ledger* lists every effect in order.
+    """
+
+    stacks: dict[str, list[str]] = field(default_factory=dict)
+    up: dict[str, list[str]] = field(default_factory=dict)
+    running: dict[tuple[str, str], str] = field(default_factory=dict)
+    faults: set[tuple[str, str, str]] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
+    ledger: list[str] = field(default_factory=list)
+    serial: dict[str, int] = field(default_factory=dict)
+
+    def releases(self, environment: str) -> list[str | None]:
+        """What runs on each host of the environment, in order."""
+        return [self.running.get((environment, host)) for host in self.up.get(environment, [])]
+
+
+class MemoryProvisioner:
+    """The `Provisioner` port on a `World`: one stack an environment, one web host for each name that it wants."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def definition(self, environment: Environment, folder: Path) -> StackSpec:
+        """What the world wants of this environment, by digest."""
+        digest = digest_of(self._world.stacks[environment.name])
+        return StackSpec(environment=environment.name, program=str(folder), stack=environment.name, definition=digest)
+
+    def inventory(self, environment: Environment, outputs: Outputs) -> Inventory:
+        """A group `web` of the hosts in the output `hosts`."""
+        if "hosts" not in outputs.plain:
+            raise OrchestratorError("E120", f"the stack of {environment.name} has no output with hosts")
+        hosts = list(outputs.plain["hosts"])
+        return Inventory(hosts={host: {} for host in hosts}, groups={"web": Group(hosts=tuple(hosts))})
+
+    def preview(
+        self,
+        spec: StackSpec,
+        job: str,
+        emit: Emit,
+        *,
+        save_plan: Path | None = None,  # noqa: ARG002 - the port's
+    ) -> StackPreview:
+        """How many hosts would be made or removed."""
+        del job, emit, save_plan
+        wanted, there = set(self._world.stacks[spec.environment]), set(self._world.up.get(spec.environment, []))
+        counts = {"create": len(wanted - there), "delete": len(there - wanted), "same": len(wanted & there)}
+        return StackPreview(base=self.base(spec), counts={op: count for op, count in counts.items() if count})
+
+    def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:  # noqa: ARG002
+        """Make the hosts that are wanted."""
+        if ("up", spec.stack, "") in self._world.faults:
+            return Provisioned(StepResult(outcome=Outcome.FAILED, message="the provider said no"), self.base(spec))
+        self._world.up[spec.environment] = list(self._world.stacks[spec.environment])
+        self._world.serial[spec.environment] = self._world.serial.get(spec.environment, 0) + 1
+        self._world.ledger.append(f"up {spec.stack}")
+        return Provisioned(StepResult(outcome=Outcome.SUCCEEDED), self.base(spec))
+
+    def destroy(self, spec: StackSpec, job: str, emit: Emit) -> StepResult:  # noqa: ARG002 - the port's
+        """Remove every host."""
+        self._world.up.pop(spec.environment, None)
+        self._world.ledger.append(f"destroy {spec.stack}")
+        return StepResult(outcome=Outcome.SUCCEEDED)
+
+    def outputs(self, spec: StackSpec) -> Outputs:
+        """The hosts that are there."""
+        hosts = self._world.up.get(spec.environment)
+        return Outputs({"hosts": hosts}) if hosts else Outputs({})
+
+    def base(self, spec: StackSpec) -> str:
+        """The digest of what is there."""
+        return digest_of([self._world.serial.get(spec.environment, 0), self._world.up.get(spec.environment)])
+
+
+class MemoryDeployer:
+    """The `Deployer` port on a `World`: a play puts its package's digest on the hosts of its limit."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def deploy(
+        self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepResult:
+        """Run the play on each host of its limit."""
+        del inventory, job, emit
+        version = package.ref.version
+        hosts = tuple(self._one(host, play, package, context) for host in play.limit)
+        outcome = worst(host.outcome for host in hosts)
+        bad = [host.host for host in hosts if not host.outcome.good]
+        message = f"{version}: {', '.join(bad)} {outcome}" if bad else ""
+        return StepResult(outcome=outcome, message=message, hosts=hosts)
+
+    def _one(self, host: str, play: PlaySpec, package: Package, context: Context) -> HostResult:
+        if host in self._world.gone:
+            return HostResult(host=host, outcome=Outcome.UNKNOWN, touched=False, message="unreachable")
+        self._world.ledger.append(f"{play.playbook} {package.ref} {context.environment}/{host}")
+        self._world.running[context.environment, host] = package.digest
+        if ("deploy", host, package.ref.version) in self._world.faults:
+            return HostResult(host=host, outcome=Outcome.FAILED, touched=True, message="the task failed", task="deploy")
+        said = None if host in self._world.silent else package.digest
+        return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, changed=1, release=said)
+
+    def check(
+        self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepPreview:
+        """Nothing is opaque in memory."""
+        del play, package, inventory, context, job, emit
+        return StepPreview()
+
+    def require(
+        self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepResult:
+        """Who is there, and what runs there."""
+        del requirements, job, emit
+        hosts = tuple(
+            HostResult(
+                host=host,
+                outcome=Outcome.UNKNOWN if host in self._world.gone else Outcome.SUCCEEDED,
+                touched=False,
+                release=None if host in self._world.gone else self._world.running.get((context.environment, host)),
+            )
+            for host in inventory.hosts
+        )
+        missing = [host.host for host in hosts if not host.outcome.good]
+        message = f"cannot be reached: {', '.join(missing)}" if missing else ""
+        return StepResult(outcome=worst(host.outcome for host in hosts), message=message, hosts=hosts)
+
+    def resolve(self, inventory: Inventory) -> Inventory:
+        """There are no files in memory."""
+        return inventory
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class MemoryVerifier:
+    """The `Verifier` port on a `World`: one test a host, which passes where the package runs."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def verify(
+        self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepResult:
+        """Look at each host."""
+        del job, emit
+        tests = tuple(self._one(host, package, context) for host in suite.limit or tuple(inventory.hosts))
+        bad = [test.host for test in tests if not test.outcome.good]
+        message = f"{package.ref} does not serve on {', '.join(bad)}" if bad else ""
+        return StepResult(outcome=worst(test.outcome for test in tests), message=message, tests=tests)
+
+    def _one(self, host: str, package: Package, context: Context) -> TestResult:
+        if host in self._world.gone:
+            return TestResult(name="serves", host=host, outcome=Outcome.UNKNOWN)
+        runs = self._world.running.get((context.environment, host)) == package.digest
+        broken = ("verify", host, package.ref.version) in self._world.faults
+        return TestResult(
+            name="serves", host=host, outcome=Outcome.SUCCEEDED if runs and not broken else Outcome.FAILED
+        )
+
+
+class MemoryPackages:
+    """The `Packages` port, for releases that are values and have no files."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Package] = {}
+        self.spoiled: set[str] = set()
+
+    def put(self, release: Release) -> Package:
+        """Keep a package of *release* with nothing in it."""
+        manifest = Manifest(apiVersion="orchestrator/v1", kind="Package", release=release, files=())
+        package = Package(manifest=manifest, digest=manifest.digest, path="", root="")
+        self._kept[package.digest] = package
+        return package
+
+    def build(self, project: Path, source: Path, release: Release, target: Path) -> Package:
+        """Keep it; there is no file."""
+        del project, source, target
+        return self.put(release)
+
+    def read(self, path: Path) -> Package:
+        """The package whose digest the file's name is."""
+        return self.fetch(path.name)
+
+    def keep(self, path: Path) -> Package:
+        """The same."""
+        return self.fetch(path.name)
+
+    def fetch(self, digest: str) -> Package:
+        """The kept package; one that is *spoiled* is refused like a file that was changed."""
+        if digest not in self._kept or digest in self.spoiled:
+            raise OrchestratorError("P301", f"the package {digest} is not here, or not what it was")
+        return self._kept[digest]
+
+    def known(self) -> list[tuple[PackageRef, Manifest]]:
+        """Every package."""
+        return [(package.ref, package.manifest) for package in self._kept.values()]
+
+
+class MemoryDurable:
+    """The `Durable` port: remembers answers in a dictionary that outlives it, and can crash where it is told to.
+
+    *crash* is called with the name of a step and `before` or `after` its work is recorded; what it raises is the
+    crash. A second instance on the same *answers* is the recovery.
+    """
+
+    def __init__(self, answers: dict[str, Any], crash: Callable[[str, str], None] = lambda _name, _when: None) -> None:
+        self._answers, self._crash = answers, crash
+
+    def step(self, name: str, work: Callable[[], Any]) -> Any:
+        """Replay, else run, then record."""
+        if name not in self._answers:
+            self._crash(name, "before")
+            answer = work()
+            self._crash(name, "done")
+            self._answers[name] = answer
+            self._crash(name, "after")
+        return self._answers[name]
+
+    def sleep(self, name: str, seconds: float) -> None:
+        """Time passes at once."""
+        del seconds
+        self._answers.setdefault(name, None)
+
+
+class Silence:
+    """The `Notifier` port that tells nobody."""
+
+    def tell(self, run: Any, what: str) -> None:
+        """Say nothing."""

@@ -1,0 +1,314 @@
+"""Whole promotions on the world in memory: what happens, in which order, and how it ends."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from orchestrator.adapters.memory.store import MemoryStore
+from orchestrator.adapters.memory.world import (
+    MemoryDeployer,
+    MemoryDurable,
+    MemoryPackages,
+    MemoryProvisioner,
+    MemoryVerifier,
+    Silence,
+    World,
+)
+from orchestrator.domain.environment import Environment, Project
+from orchestrator.domain.journal import Run
+from orchestrator.domain.promotion import State
+from orchestrator.domain.release import Package, Release
+from orchestrator.flow import going_back, promotion
+from orchestrator.flow.course import Course, Setting
+
+HEAD = {"apiVersion": "orchestrator/v1"}
+
+
+def release(version: str, **changes: object) -> Release:
+    data = {
+        **HEAD,
+        "kind": "Release",
+        "name": "shop",
+        "version": version,
+        "environments": ["staging", "production"],
+        "steps": [
+            {"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "rollout": {"batches": [1, "100%"]}},
+        ],
+        "verify": [{"name": "smoke", "tests": "tests"}],
+        **changes,
+    }
+    return Release.from_json(data)
+
+
+@dataclass
+class Stage:
+    """A project with staging and production in memory, and a way to promote in it."""
+
+    folder: Path
+    world: World = field(default_factory=lambda: World(stacks={"staging": ["s1"], "production": ["p1", "p2", "p3"]}))
+    store: MemoryStore = field(default_factory=MemoryStore)
+    packages: MemoryPackages = field(default_factory=MemoryPackages)
+    automatic: bool = True
+    count: int = 0
+
+    def setting(self) -> Setting:
+        def environment(name: str, after: str | None) -> tuple[Environment, Path]:
+            rollback = {"automatic": self.automatic}
+            data = {**HEAD, "kind": "Environment", "name": name, "after": after, "rollback": rollback}
+            return Environment.from_json(data), self.folder
+
+        return Setting(
+            project=Project.from_json({**HEAD, "kind": "Project", "name": "demo"}),
+            root=self.folder,
+            state=self.folder,
+            environments={
+                "staging": environment("staging", None),
+                "production": environment("production", "staging"),
+            },
+            provisioner=MemoryProvisioner(self.world),
+            deployer=MemoryDeployer(self.world),
+            verifier=MemoryVerifier(self.world),
+            packages=self.packages,
+            store=self.store,
+            clock=self.store.clock,
+            notifier=Silence(),
+        )
+
+    def course(self, package: Package, environment: str, kind: str = "promotion", **more: object) -> Course:
+        self.count += 1
+        run = Run(id=f"r{self.count}-{environment}", root=f"r{self.count}", kind=kind, environment=environment,
+                  release=package.ref, by="ann")  # fmt: skip
+        self.store.create(run)
+        return Course(setting=self.setting(), durable=MemoryDurable({}), run=run, **more)  # type: ignore[arg-type]
+
+    def promote(self, version: str, environment: str, **changes: object) -> Run:
+        return promotion(self.course(self.packages.put(release(version, **changes)), environment))
+
+    def walk(self, version: str, **changes: object) -> Run:
+        self.promote(version, "staging", **changes)
+        return self.promote(version, "production", **changes)
+
+    def kinds(self, run: Run, kind: str) -> list[str]:
+        return [record.step for record in self.store.records(run.id) if record.kind == kind]
+
+    def failure(self, run: Run) -> dict[str, object]:
+        return next(record.data for record in self.store.records(run.id) if record.kind == "ended")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def test_a_release_goes_through_staging_to_production(stage: Stage) -> None:
+    """A good release runs on every host of production after the walk, and is verified in both environments."""
+    run = stage.walk("1.0.0")
+    assert run.state is State.SUCCEEDED
+    assert stage.world.releases("production") == [run.release.digest] * 3
+    assert [item.release.version for item in stage.store.verified("production")] == ["1.0.0"]
+
+
+def test_each_batch_is_verified_before_the_next(stage: Stage) -> None:
+    """The order of the steps is deploy, verify that batch, deploy the next, verify the whole environment."""
+    run = stage.walk("1.0.0")
+    steps = [step for step in stage.kinds(run, "step.started") if step.startswith(("deploy", "verify"))]
+    assert steps == ["deploy.1", "verify.smoke.deploy.1", "deploy.2", "verify.smoke.environment"]
+
+
+def test_what_was_not_verified_before_is_refused(stage: Stage) -> None:
+    """A release that staging has not seen is refused in production, with nothing done there."""
+    run = stage.promote("1.0.0", "production")
+    assert run.state is State.FAILED
+    assert stage.failure(run)["failure"]["code"] == "R105"
+    assert stage.world.ledger == []
+
+
+def test_a_failed_batch_goes_back_where_it_was_touched(stage: Stage) -> None:
+    """A failure on the second batch puts back the touched hosts, and leaves the verified release everywhere."""
+    good = stage.walk("1.0.0")
+    stage.world.faults.add(("deploy", "p2", "1.1.0"))
+    run = stage.walk("1.1.0")
+    assert run.state is State.ROLLED_BACK
+    assert stage.failure(run)["exit"] == 4
+    assert stage.world.releases("production") == [good.release.digest] * 3
+
+
+def test_untouched_hosts_are_left_alone(stage: Stage) -> None:
+    """A failure in the first batch restores that host only."""
+    stage.walk("1.0.0")
+    stage.world.faults.add(("verify", "p1", "1.1.0"))
+    stage.walk("1.1.0")
+    touched = [line for line in stage.world.ledger if "production/" in line][3:]
+    assert touched == ["deploy.yml shop 1.1.0 production/p1", "deploy.yml shop 1.0.0 production/p1"]
+
+
+def test_without_a_verified_release_a_failure_asks_for_a_person(stage: Stage) -> None:
+    """The first release that fails stops, says that there is nothing to go back to, and exits 5."""
+    stage.world.faults.add(("deploy", "s1", "1.0.0"))
+    run = stage.promote("1.0.0", "staging")
+    assert run.state is State.NEEDS_PERSON
+    assert stage.failure(run)["exit"] == 5
+    assert "no verified release" in run.message
+
+
+def test_a_failed_update_of_the_stack_is_rolled_back(stage: Stage) -> None:
+    """When Pulumi fails, no host is touched, and the last release is proved again."""
+    stage.walk("1.0.0")
+    stage.world.stacks["staging"] = ["s1", "s2"]
+    stage.world.faults.add(("up", "staging", ""))
+    assert stage.promote("1.1.0", "staging").state is State.ROLLED_BACK
+
+
+def test_a_host_that_is_gone_before_the_start_blocks(stage: Stage) -> None:
+    """A host that cannot be reached while planning is said so in the plan, and halts its own batch."""
+    stage.walk("1.0.0")
+    stage.world.gone.add("p3")
+    run = stage.walk("1.1.0")
+    assert run.state is State.NEEDS_PERSON
+    assert stage.world.running["production", "p1"] != stage.packages.put(release("1.1.0")).digest
+
+
+def test_a_point_of_no_return_stops_the_rollback(stage: Stage) -> None:
+    """A step that cannot be undone, once started, is never rolled back by itself."""
+    stage.walk("1.0.0")
+    stage.world.faults.add(("deploy", "s1", "1.1.0"))
+    steps = [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "undo": "impossible"}]
+    run = stage.promote("1.1.0", "staging", steps=steps)
+    assert (run.state, stage.failure(run)["exit"]) == (State.NEEDS_PERSON, 5)
+
+
+def test_steps_are_undone_newest_first(stage: Stage) -> None:
+    """Undo playbooks run in the reverse order of the steps that were started, then the old release is restored."""
+    stage.walk("1.0.0")
+    stage.world.ledger.clear()
+    stage.world.faults.add(("verify", "s1", "1.1.0"))
+    steps = [
+        {"name": "one", "playbook": "one.yml", "undo": "undo-one.yml"},
+        {"name": "two", "playbook": "two.yml", "undo": "undo-two.yml"},
+        {"name": "three", "playbook": "three.yml", "undo": "nothing"},
+    ]
+    stage.promote("1.1.0", "staging", steps=steps)
+    played = [line.split()[0] for line in stage.world.ledger]
+    assert played == ["one.yml", "two.yml", "three.yml", "undo-two.yml", "undo-one.yml", "deploy.yml"]
+
+
+def test_a_rollback_that_fails_is_never_called_rolled_back(stage: Stage) -> None:
+    """When the old release does not come back either, the run asks for a person."""
+    stage.walk("1.0.0")
+    stage.world.faults |= {("deploy", "p1", "1.1.0"), ("verify", "p1", "1.0.0")}
+    assert stage.walk("1.1.0").state is State.NEEDS_PERSON
+
+
+def test_automatic_rollback_can_be_switched_off(stage: Stage) -> None:
+    """`rollback: {automatic: false}` stops at the failure."""
+    stage.walk("1.0.0")
+    stage.automatic = False
+    stage.world.faults.add(("deploy", "s1", "1.1.0"))
+    run = stage.promote("1.1.0", "staging")
+    assert run.state is State.NEEDS_PERSON
+    assert "switched off" in run.message
+
+
+def test_a_tampered_package_is_refused_before_any_effect(stage: Stage) -> None:
+    """A package that was changed between the environments stops the run with nothing done."""
+    staged = stage.promote("1.0.0", "staging")
+    stage.packages.spoiled.add(staged.release.digest)
+    before = list(stage.world.ledger)
+    run = promotion(stage.course(Package.model_construct(**_package("1.0.0")), "production"))
+    assert run.state is State.FAILED
+    assert stage.world.ledger == before
+
+
+def _package(version: str) -> dict[str, object]:
+    package = MemoryPackages().put(release(version))
+    return {"manifest": package.manifest, "digest": package.digest, "path": "", "root": ""}
+
+
+def test_going_back_by_hand_restores_every_host(stage: Stage) -> None:
+    """A rollback that a person asks for ends well, with the older release verified again."""
+    old = stage.walk("1.0.0")
+    stage.walk("1.1.0")
+    package = stage.packages.fetch(old.release.digest)
+    run = going_back(stage.course(package, "production", kind="rollback"))
+    assert run.state is State.ROLLED_BACK
+    assert stage.failure(run)["exit"] == 0
+    assert stage.world.releases("production") == [old.release.digest] * 3
+    assert stage.store.verified("production")[0].release.version == "1.0.0"
+
+
+def test_an_approved_plan_that_no_longer_holds_stops_before_any_effect(stage: Stage) -> None:
+    """When a host runs something else than when the plan was made, the run names that and does nothing."""
+    from orchestrator.flow import plan as planning
+
+    stage.walk("1.0.0")
+    package = stage.packages.put(release("1.1.0"))
+    stage.promote("1.1.0", "staging")
+    approved = planning.make(stage.setting(), planning.Wanted(package, "production"), "p", lambda _entry: None)
+    planning.save(stage.setting(), approved)
+    stage.world.running["production", "p2"] = "sha256:" + "0" * 64
+    before = list(stage.world.ledger)
+    run = promotion(stage.course(package, "production", approved=approved.digest))
+    assert (run.state, stage.failure(run)["exit"]) == (State.FAILED, 7)
+    assert "what runs on the hosts" in run.message
+    assert stage.world.ledger == before
+
+
+def test_an_approved_plan_that_holds_is_the_one_that_runs(stage: Stage) -> None:
+    """The run executes the approved document and records its digest."""
+    from orchestrator.flow import plan as planning
+
+    stage.walk("1.0.0")
+    package = stage.packages.put(release("1.1.0"))
+    stage.promote("1.1.0", "staging")
+    approved = planning.make(stage.setting(), planning.Wanted(package, "production"), "p", lambda _entry: None)
+    planning.save(stage.setting(), approved)
+    run = promotion(stage.course(package, "production", approved=approved.digest))
+    assert (run.state, run.plan) == (State.SUCCEEDED, approved.digest)
+
+
+def test_the_lease_is_given_back_however_it_ends(stage: Stage) -> None:
+    """After success, refusal and rollback nobody holds the environment."""
+    stage.walk("1.0.0")
+    stage.world.faults.add(("deploy", "s1", "1.1.0"))
+    stage.walk("1.1.0")
+    assert [stage.store.lease(name) for name in ("staging", "production")] == [None, None]
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+def test_a_crash_at_any_step_loses_nothing_and_does_nothing_twice(stage: Stage, tmp_path: Path) -> None:
+    """Whatever recorded step the process dies after, the recovered run ends the same, with the same effects."""
+    reference = Stage(tmp_path)
+    reference.walk("1.0.0")
+    expected, number = list(reference.world.ledger), 0
+    while True:
+        number += 1
+        trial = Stage(tmp_path)
+        trial.promote("1.0.0", "staging")
+        if not _crashed_at(trial, number):
+            break
+        assert trial.world.ledger == expected, f"crash after step {number}"
+    assert number > 8
+
+
+def _crashed_at(stage: Stage, number: int) -> bool:
+    seen = [0]
+
+    def crash(_name: str, when: str) -> None:
+        seen[0] += when == "after"
+        if when == "after" and seen[0] == number:
+            raise Crash
+
+    course = stage.course(stage.packages.put(release("1.0.0")), "production")
+    answers: dict[str, object] = {}
+    course.durable = MemoryDurable(answers, crash)
+    try:
+        promotion(course)
+        return False
+    except Crash:
+        again = Course(setting=stage.setting(), durable=MemoryDurable(answers), run=course.run)
+        assert promotion(again).state is State.SUCCEEDED
+        return True
