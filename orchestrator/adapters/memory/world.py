@@ -66,7 +66,7 @@ class MemoryProvisioner:
         job: str,
         emit: Emit,
         *,
-        save_plan: Path | None = None,  # noqa: ARG002 - the port's
+        save_plan: Path | None = None,
     ) -> StackPreview:
         """How many hosts would be made or removed."""
         del job, emit, save_plan

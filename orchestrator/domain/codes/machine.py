@@ -1,5 +1,48 @@
 """Codes M…: the machine and the command line."""
 
-from orchestrator.domain.errors import ErrorCode
+from orchestrator.domain.errors import ErrorCode, Exit
 
-CODES: tuple[ErrorCode, ...] = ()
+CODES: tuple[ErrorCode, ...] = (
+    ErrorCode(
+        "M101",
+        "the command was used wrongly",
+        "An option or argument is missing, unknown or has a value that it cannot have.",
+        "`orchestrator COMMAND --help` describes it.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "M102",
+        "a confirmation is needed",
+        "The command changes something for good, and there is no terminal to ask at.",
+        "Add `--yes`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "M103",
+        "interrupted",
+        "You pressed Ctrl-C, or the process was asked to end.",
+        "`orchestrator status` shows what was going on; `orchestrator resume RUN` goes on with it.",
+        Exit.INTERRUPTED,
+    ),
+    ErrorCode(
+        "M104",
+        "no such error code",
+        "The catalogue has no entry of that name.",
+        "`orchestrator explain` lists all codes.",
+        Exit.NOT_FOUND,
+    ),
+    ErrorCode(
+        "M105",
+        "something is wrong with this machine or project",
+        "`orchestrator doctor` found at least one thing that would make a promotion fail.",
+        "Each line that failed says what to do.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "M199",
+        "an internal error",
+        "This is a mistake in Orchestrator and not in what you did. What was recorded so far is safe.",
+        "The message names a file with the details; please report it.",
+        Exit.FAILED,
+    ),
+)
