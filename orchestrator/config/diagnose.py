@@ -23,7 +23,7 @@ def build(source: Source, model: type[M]) -> M:
     try:
         return model.model_validate_json(json.dumps(source.data))
     except ValidationError as error:
-        problems = [item for item in error.errors(include_url=False) if not _echo(source, item)]
+        problems = [item for item in error.errors(include_url=False) if not _echo(item)]
         found = [_explain(source, model, problem) for problem in problems]
         raise OrchestratorErrors(_once(found)) from error
 
@@ -37,12 +37,9 @@ def _once(errors: list[OrchestratorError]) -> list[OrchestratorError]:
     return [best[place] for place in sorted(best)]
 
 
-def _echo(source: Source, problem: Any) -> bool:
+def _echo(problem: Any) -> bool:
     """Whether this only says again that a list's members are wrong: pydantic calls such a list too short."""
-    data = source.data
-    for part in _path(source, problem["loc"]):
-        data = data[part]
-    return bool(problem["type"] == "too_short" and data)
+    return problem["type"] == "too_short" and bool(problem["input"])
 
 
 def _explain(source: Source, model: type[BaseModel], problem: Any) -> OrchestratorError:

@@ -2,7 +2,7 @@
 
 PyYAML is a YAML 1.1 reader, in which `on` is true, `010` is eight and `12:30` is 750. We take its parser, which
 knows lines and columns, and give plain scalars the meaning of the YAML 1.2 core schema
-(https://yaml.org/spec/1.2.2/#103-core-schema). Duplicate keys, anchors, aliases, tags and further documents are refused.
+(https://yaml.org/spec/1.2.2/#103-core-schema). Duplicate keys, anchors, aliases, tags and more documents are refused.
 """
 
 import re
@@ -112,7 +112,8 @@ def _refused(source: Source, events: Iterator[yaml.Event]) -> Iterator[Orchestra
     """What a stream of events may not contain: found before anything is built, so that nothing can blow up."""
     depth = nodes = documents = 0
     for event in events:
-        place = source.line(event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        place = source.line(mark.line + 1, mark.column + 1) if mark else Where(source.file)
         nodes += isinstance(event, yaml.NodeEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         documents += isinstance(event, yaml.DocumentStartEvent)

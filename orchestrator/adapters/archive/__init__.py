@@ -1,0 +1,1 @@
+"""Release packages as sealed files: built reproducibly, read strictly, kept by digest."""

@@ -1,0 +1,60 @@
+"""Which names may stand in a package: those that mean one file, and the same file, everywhere."""
+
+import unicodedata
+
+from orchestrator.domain.errors import OrchestratorError
+
+MAX_NAME = 240
+MAX_PART = 200
+
+
+def check_name(name: str) -> str:
+    """*name*, when it is canonical. Raises P203, with the reason.
+
+    Relative, `/` between its parts, no empty part, `.` or `..`, no backslash, colon at the second place, control
+    character or leading dash, Unicode NFC, short enough for every file system.
+    """
+    parts = name.split("/")
+    reason = None
+    if not name or len(name.encode()) > MAX_NAME or any(len(part.encode()) > MAX_PART for part in parts):
+        reason = "is empty or too long"
+    elif name.startswith("/") or "" in parts or "." in parts or ".." in parts:
+        reason = "is not a plain relative path"
+    elif "\\" in name or (len(name) > 1 and name[1] == ":"):
+        reason = "could mean another place on other systems"
+    elif any(part.startswith("-") for part in parts):
+        reason = "has a part that begins with a dash"
+    elif any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for char in name):
+        reason = "has control characters"
+    elif unicodedata.normalize("NFC", name) != name:
+        reason = "is not in Unicode's composed form (NFC)"
+    if reason:
+        raise OrchestratorError("P203", f"the name {name!r} {reason}")
+    return name
+
+
+def check_together(names: list[str]) -> None:
+    """No two of *names* may be one file on some system, and no file may be another's folder. Raises P204."""
+    files: dict[str, str] = {}
+    for name in names:
+        folded = fold(name)
+        if folded in files:
+            raise OrchestratorError("P204", f"{name!r} and {files[folded]!r} would be one file on some systems")
+        files[folded] = name
+    folders: dict[str, str] = {}
+    for name in names:
+        parts = name.split("/")
+        for count in range(1, len(parts)):
+            folder = "/".join(parts[:count])
+            folded = fold(folder)
+            if folded in files:
+                raise OrchestratorError("P204", f"{files[folded]!r} is a file, and the folder of {name!r}")
+            if folders.setdefault(folded, folder) != folder:
+                raise OrchestratorError(
+                    "P204", f"{folder!r} and {folders[folded]!r} would be one folder on some systems"
+                )
+
+
+def fold(name: str) -> str:
+    """*name* as a system sees it that tells neither case nor composition apart."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
