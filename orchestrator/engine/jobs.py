@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from orchestrator.engine import supervisor
 from orchestrator.ports import Job, JobOutcome
+from orchestrator.processes import sweep
 
 OnEvent = Callable[[int, dict[str, Any]], None]
 POLL = 0.02
@@ -79,12 +79,12 @@ class LocalJobs:
     def _end(self, folder: Path, how: str) -> None:
         outcome = json.dumps({"how": how, "code": None, "seconds": 0}).encode()
         supervisor.write_once(str(folder / "outcome.json"), outcome)
-        if not supervisor.sweep(str(folder)):
+        if not sweep(f"{supervisor.MARK}={folder}"):
             raise TimeoutError(f"processes of {folder} cannot be killed")
 
     def _spawn(self, folder: Path, job: Job) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", supervisor.__file__, str(folder)],
+            [*supervisor.COMMAND, str(folder)],
             env={**job.env, supervisor.MARK: str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """The parent of one job: runs it at most once, and writes how it ended, once.
 
-Started as a file (`python -I -S supervisor.py FOLDER`), so that it needs nothing but the standard library and
-starts in milliseconds. It outlives the orchestrator that started it. Files in the folder:
+Started by :data:`COMMAND` without `site`, so that it needs nothing but the standard library and starts in
+milliseconds. It outlives the orchestrator that started it. Files in the folder:
 
     lock           held (flock) as long as the job runs; a second supervisor leaves at once with status 75
     job.json       {"argv": […], "cwd": "…", "timeout": seconds or null}
@@ -11,17 +11,23 @@ starts in milliseconds. It outlives the orchestrator that started it. Files in t
     outcome.json   {"how": "exited" | "timeout" | "stopped" | "lost", "code": …, "seconds": …}: written once
 """
 
-import contextlib
 import fcntl
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 
+from orchestrator.processes import sweep
+
 BUSY = 75
 MARK = "ORCHESTRATOR_JOB"
+_PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_START = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from orchestrator.engine.supervisor import main; sys.exit(main(sys.argv[1]))"
+)
+COMMAND = (sys.executable, "-I", "-S", "-c", _START, _PACKAGES)
 
 
 def write_once(path: str, data: bytes) -> bool:
@@ -41,39 +47,6 @@ def write_once(path: str, data: bytes) -> bool:
         os.unlink(temporary)
 
 
-def marked(folder: str) -> list[int]:
-    """The processes, other than this one, that carry the job's mark: all that ever descended from it.
-
-    A process group or session is not enough: ansible-playbook and each of its workers are sessions of their
-    own. On systems without /proc, `ps` shows the environment of the user's own processes.
-    """
-    mark = f"{MARK}={folder}"
-    if os.path.isdir("/proc/self"):
-        found = []
-        for name in os.listdir("/proc"):
-            if name.isdigit() and int(name) != os.getpid():
-                with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:
-                    if mark.encode() in file.read().split(b"\0"):
-                        found.append(int(name))
-        return found
-    listing = subprocess.run(["ps", "-axEww", "-o", "pid=,command="], capture_output=True, text=True, check=False)
-    rows = [line.split() for line in listing.stdout.splitlines()]
-    return [int(row[0]) for row in rows if row and mark in row[1:] and int(row[0]) != os.getpid()]
-
-
-def sweep(folder: str, patience: float = 30.0) -> bool:
-    """Kill every marked process until none is left; False when some outlast *patience* seconds."""
-    deadline = time.monotonic() + patience
-    while left := marked(folder):
-        if time.monotonic() > deadline:
-            return False
-        for process in left:
-            with contextlib.suppress(OSError):
-                os.kill(process, signal.SIGKILL)
-        time.sleep(0.02)
-    return True
-
-
 def _run(folder: str, job: dict[str, object]) -> tuple[str, "int | None"]:
     argv = [str(word) for word in job["argv"]]  # type: ignore[attr-defined]
     with open(os.path.join(folder, "output.log"), "ab") as log:
@@ -88,7 +61,7 @@ def _run(folder: str, job: dict[str, object]) -> tuple[str, "int | None"]:
     try:
         return "exited", child.wait(timeout if isinstance(timeout, (int, float)) else None)
     except subprocess.TimeoutExpired:
-        sweep(folder)
+        sweep(f"{MARK}={folder}")
         child.wait()
         return "timeout", None
 
@@ -110,7 +83,3 @@ def main(folder: str) -> int:
         data = {"how": how, "code": code, "seconds": round(time.monotonic() - started, 3)}
         write_once(outcome, json.dumps(data).encode())
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

@@ -1,5 +1,125 @@
 """Codes E…: environments, Pulumi and loopback hosts."""
 
-from orchestrator.domain.errors import ErrorCode
+from orchestrator.domain.errors import ErrorCode, Exit
 
-CODES: tuple[ErrorCode, ...] = ()
+CODES: tuple[ErrorCode, ...] = (
+    ErrorCode(
+        "E101",
+        "no Pulumi engine",
+        "Orchestrator runs the Pulumi engine, which no Python package contains. None was found that is new enough: not the one that was named, none on PATH, none in Pulumi's home, none in our cache.",
+        "`orchestrator engine install` gets one; `ORCHESTRATOR_PULUMI=/path/to/pulumi` names one.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E102",
+        "no Pulumi project",
+        "The environment's `program:` names a folder without a `Pulumi.yaml`.",
+        "Correct `program:` in `environment.yaml`, or write `program: null` for an environment without infrastructure of its own.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "E103",
+        "the engine could not be installed",
+        "Neither Pulumi's installer nor a build from source worked.",
+        "The message says why. Install Pulumi by hand, and put it on PATH or name it with `ORCHESTRATOR_PULUMI`.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E104",
+        "the program changed while it was read",
+        "Somebody or something wrote to the environment's folder at that moment.",
+        "Try again.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E110",
+        "Pulumi failed",
+        "The engine, a provider or the program ended with an error, which the message begins with.",
+        "The output of the run has all of it: `orchestrator logs RUN --step provision`.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E120",
+        "the environment has no hosts",
+        "Neither an output `ansible_inventory` or `inventory`, nor a mapping in `environment.yaml`, nor inventory files gave any host.",
+        "Export such an output from the program, or write `inventory:` into `environment.yaml`.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E121",
+        "an inventory file is missing",
+        "`inventory.files` names a file that is not in the project.",
+        "Correct the path; it is relative to the project.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "E122",
+        "the inventory cannot be read",
+        "The output or mapping has not the shape of an Ansible inventory.",
+        "Groups map to `hosts`, `children` and `vars`; the reference of `environment.yaml` has examples.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E123",
+        "not a host's or group's name",
+        "Names end up in files and command lines, and are restricted to letters, digits, dots, dashes and underscores.",
+        "Rename the host or group in the program.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E124",
+        "the inventory's template fails",
+        "A template in `inventory.groups` refers to an output that is not there, or has a mistake.",
+        "`orchestrator environment outputs ENV` shows the outputs.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E130",
+        "the stack is locked",
+        "Another update of this stack is running, or one died and left its lock.",
+        "Wait for it. When nobody updates the stack, `pulumi cancel` in the program's folder removes the lock.",
+        Exit.BUSY,
+    ),
+    ErrorCode(
+        "E131",
+        "the update would not be the planned one",
+        "Pulumi compared what it was about to do with the saved plan, and stopped.",
+        "Somebody changed the infrastructure or the program's inputs since. Make a new plan.",
+        Exit.UNEXPECTED_CHANGES,
+    ),
+    ErrorCode(
+        "E132",
+        "the passphrase is missing or wrong",
+        "The stack's secrets are encrypted with a passphrase that was not given.",
+        "Set `PULUMI_CONFIG_PASSPHRASE` or `PULUMI_CONFIG_PASSPHRASE_FILE`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "E201",
+        "there is no sshd",
+        "Loopback hosts are unprivileged SSH servers, and no `sshd` was found.",
+        "`orchestrator hosts install` gets one: the distribution's package, or, without root, its files in the cache.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E202",
+        "sshd could not be installed",
+        "Neither the package manager nor unpacking the package worked.",
+        "Install OpenSSH's server with your system's package manager; it need not run.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E203",
+        "the host does not start",
+        "The SSH server of a loopback host ended, or does not answer.",
+        "The message has the end of its log.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E204",
+        "the address is taken",
+        "Another program listens on the address and port of a loopback host.",
+        "Choose another port or address in the program.",
+        Exit.FAILED,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Infrastructure through the Pulumi engine, on copies of the user's own projects."""

@@ -1,0 +1,201 @@
+"""The Pulumi engine: found where the user has one, or installed into the user's cache.
+
+No package index ships it. The official installer is asked first; where it cannot be reached, the engine is built from
+its pinned Go modules. The language host for Python programs, and the two scripts that it runs, stand beside it.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.domain.errors import OrchestratorError
+
+OLDEST = (3, 226, 1)  # the first whose exit codes are documented
+VERSION = "v3.259.0"
+SDK = "github.com/pulumi/pulumi/sdk/v3"
+STAMP = f"{SDK}/go/common/version.Version={VERSION}"
+COMMAND = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+HOST = f"{SDK}/python/cmd/pulumi-language-python"
+SCRIPTS = ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python")
+OLDEST_GO = (1, 25, 11)
+INSTALLER = "https://get.pulumi.com"
+
+Echo = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that can be used: its program, its version and where it was found."""
+
+    path: Path
+    version: str
+    source: str
+
+
+def find(environ: Mapping[str, str], named: Path | None = None) -> Engine:
+    """The first engine that is new enough: the one that is named, the user's own, ours. Raises E101."""
+    tried: list[str] = []
+    for source, path in _candidates(environ, named):
+        if not path.is_file() or not os.access(path, os.X_OK):
+            if source == "named":
+                raise OrchestratorError("E101", f"{path} is not a program that can be run")
+            continue
+        version = _version(path)
+        if version is not None and _numbers(version) >= OLDEST:
+            return Engine(path, version, source)
+        tried.append(f"{path} is {version or 'of an unknown version'}")
+    why = f" ({'; '.join(tried)})" if tried else ""
+    raise OrchestratorError("E101", f"no Pulumi engine of version 3.226.1 or newer was found{why}")
+
+
+def _candidates(environ: Mapping[str, str], named: Path | None) -> Iterator[tuple[str, Path]]:
+    chosen = named or (Path(environ["ORCHESTRATOR_PULUMI"]) if environ.get("ORCHESTRATOR_PULUMI") else None)
+    if chosen is not None:
+        yield "named", chosen
+        return
+    found = shutil.which("pulumi", path=environ.get("PATH"))
+    if found:
+        yield "PATH", Path(found)
+    home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME", "/")) / ".pulumi")
+    yield "Pulumi's home", home / "bin" / "pulumi"
+    for folder in sorted((home / "versions").glob("*/bin/pulumi"), reverse=True):
+        yield "Pulumi's home", folder
+    yield "cache", cache(environ) / "pulumi"
+
+
+def cache(environ: Mapping[str, str]) -> Path:
+    """Where our own engine goes: `~/.cache/orchestrator/engine/<version>/`."""
+    base = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "/")) / ".cache")
+    return Path(base) / "orchestrator" / "engine" / VERSION
+
+
+def _version(path: Path) -> str | None:
+    """The version that the program tells; remembered beside nothing, since it takes a tenth of a second."""
+    env = {"PULUMI_SKIP_UPDATE_CHECK": "1", "HOME": os.environ.get("HOME", "/"), "PATH": os.defpath}
+    try:
+        done = subprocess.run([str(path), "version"], capture_output=True, text=True, timeout=30, env=env, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    text = done.stdout.strip()
+    return text if re.match(r"^v?\d+\.\d+\.\d+", text) else None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+# -- installing ---------------------------------------------------------------------------------------------------
+
+
+def install(environ: Mapping[str, str], echo: Echo, way: str = "any") -> Engine:
+    """Put an engine into the cache, by Pulumi's installer or from source (`installer`, `source` or `any`).
+
+    The caller has asked the user. Safe to run twice at once: one waits for the other. Raises E103.
+    """
+    target = cache(environ)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(target.parent / ".lock", echo):
+        if not (target / "pulumi").exists():
+            temporary = Path(tempfile.mkdtemp(prefix=".installing-", dir=target.parent))
+            try:
+                _fill(temporary, environ, echo, way)
+                temporary.chmod(0o755)
+                temporary.rename(target)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    return find({**environ, "ORCHESTRATOR_PULUMI": str(target / "pulumi")})
+
+
+def _fill(target: Path, environ: Mapping[str, str], echo: Echo, way: str) -> None:
+    if way in {"any", "installer"}:
+        try:
+            _official(target, echo)
+            return
+        except (OSError, subprocess.SubprocessError, RuntimeError) as error:
+            last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            if way == "installer":
+                raise OrchestratorError("E103", f"Pulumi's installer failed: {last}") from error
+            echo(f"Pulumi's installer cannot be used here ({last}); building from source instead")
+    _from_source(target, environ, echo)
+
+
+def _official(target: Path, echo: Echo) -> None:
+    """Pulumi's own installer, through its Automation API."""
+    echo(f"installing the Pulumi engine with Pulumi's installer ({INSTALLER})")
+    from pulumi.automation import PulumiCommand
+    from semver import VersionInfo
+
+    with tempfile.TemporaryDirectory() as root:
+        PulumiCommand.install(root=root, version=VersionInfo.parse(VERSION.removeprefix("v")))
+        for program in (Path(root) / "bin").iterdir():
+            shutil.copy2(program, target / program.name)
+
+
+def _from_source(target: Path, environ: Mapping[str, str], echo: Echo) -> None:
+    go = shutil.which("go", path=environ.get("PATH"))
+    if go is None or _go_version(go) < OLDEST_GO:
+        wanted = ".".join(map(str, OLDEST_GO))
+        raise OrchestratorError("E103", f"building the engine needs Go {wanted} or newer, which is not on PATH")
+    source = _source_folder()
+    echo(f"building the Pulumi engine {VERSION} from its Go modules: about 4 minutes on 2 cores, once")
+    env = {**environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath", "GOWORK": "off"}
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder) / "source"
+        shutil.copytree(source, work)
+        _go(go, work, env, ["build", "-ldflags", f"-s -w -X {STAMP}", "-o", str(target / "pulumi"), COMMAND])
+        echo("building the language host for Python programs")
+        host = work / "language-python"
+        _go(go, host, env, ["build", "-ldflags", "-s -w", "-o", str(target / "pulumi-language-python"), HOST])
+        module = json.loads(_go(go, work, env, ["mod", "download", "-json", f"{SDK}@{VERSION}"]))
+        for script in SCRIPTS:
+            copy = target / Path(script).name
+            shutil.copyfile(Path(module["Dir"]) / script, copy)
+            copy.chmod(0o755)
+
+
+def _go(go: str, folder: Path, env: Mapping[str, str], words: list[str]) -> str:
+    done = subprocess.run([go, *words], cwd=folder, env=dict(env), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise OrchestratorError("E103", f"go {words[0]} failed: {last}")
+    return done.stdout
+
+
+def _go_version(go: str) -> tuple[int, ...]:
+    done = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
+    return _numbers(done.stdout)
+
+
+def _source_folder() -> Path:
+    """The pinned modules: inside an installed package, or in the repository."""
+    here = Path(__file__).resolve()
+    for folder in (here.parent / "engine_source", here.parents[3] / "tools" / "pulumi-engine"):
+        if (folder / "go.mod").is_file():
+            return folder
+    raise OrchestratorError("E103", "the engine's module list is missing from this installation")
+
+
+@contextlib.contextmanager
+def _locked(path: Path, echo: Echo) -> Iterator[None]:
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            echo("another process is installing the engine; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def interpreter_problem() -> str | None:
+    """What is wrong with our interpreter for Pulumi's Python host, which asks it for `pip`; None when nothing is."""
+    done = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else f"{sys.executable} has no pip, which Pulumi's Python host needs"

@@ -1,0 +1,17 @@
+"""Text from outside is data: what a terminal would obey is taken out before it is shown or kept."""
+
+import re
+
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+def clean_text(text: str, limit: int | None = None) -> str:
+    """*text* without escape sequences, control characters (but newline and tab) and changes of direction.
+
+    Longer text than *limit* characters is cut, and says so.
+    """
+    cleaned = _CONTROL.sub("", _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
+    if limit is not None and len(cleaned) > limit:
+        return f"{cleaned[:limit]}… ({len(cleaned) - limit} characters more)"
+    return cleaned

@@ -1,0 +1,94 @@
+"""The embedded default: hosts on this machine, created, looked at and destroyed by Pulumi as its resources.
+
+In a Pulumi program:
+
+    from orchestrator.hosts import LoopbackHost, inventory
+    web = [LoopbackHost(f"web{number}") for number in (1, 2)]
+    pulumi.export("ansible_inventory", inventory(web=web))
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+
+
+class _Provider(ResourceProvider):
+    """Thin: what it does is in `loopback`, which it imports where it runs, so that little is kept in the state."""
+
+    serialize_as_secret_always = False
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        from orchestrator.hosts import loopback
+
+        host = loopback.start(props["stack"], props["host"], address=props["address"], port=props["port"])
+        return CreateResult(f"{props['stack']}/{props['host']}", {**props, "variables": host.variables()})
+
+    def diff(self, _id: str, old: dict[str, Any], new: dict[str, Any]) -> DiffResult:
+        """A host that has gone away is a change as well: the next update starts it again."""
+        from orchestrator.hosts import loopback
+
+        moved = [name for name in ("stack", "host", "address", "port") if old.get(name) != new.get(name)]
+        host = loopback.find(new["stack"], new["host"])
+        gone = host is None or not loopback.alive(host)
+        return DiffResult(changes=bool(moved) or gone, replaces=moved, delete_before_replace=True)
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """Is it really there? A refresh forgets a host that is not."""
+        from orchestrator.hosts import loopback
+
+        host = loopback.find(props["stack"], props["host"])
+        return ReadResult(id_, props) if host is not None and loopback.alive(host) else ReadResult(None, {})
+
+    def update(self, _id: str, _old: dict[str, Any], new: dict[str, Any]) -> UpdateResult:
+        return UpdateResult(self.create(new).outs)
+
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        from orchestrator.hosts import loopback
+
+        host = loopback.find(props["stack"], props["host"])
+        if host is not None:
+            loopback.stop(host)
+
+
+class LoopbackHost(Resource):
+    """A host on this machine, reached by SSH.
+
+    Args:
+        name: its name in the inventory.
+        address: an address of 127.0.0.0/8; by default one of its own is chosen, and stays.
+        port: the port of its SSH server; 2222 by default.
+        opts: Pulumi's resource options.
+    """
+
+    variables: pulumi.Output[dict[str, Any]]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        address: str | None = None,
+        port: int | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        stack = f"{pulumi.get_project()}-{pulumi.get_stack()}"
+        props = {"stack": stack, "host": name, "address": address, "port": port, "variables": None}
+        super().__init__(_Provider(), name, props, opts)
+        self.host_name = name
+
+
+def inventory(
+    variables: dict[str, Any] | None = None, **groups: Sequence[LoopbackHost]
+) -> "pulumi.Output[dict[str, Any]]":
+    """An Ansible inventory of *groups* of hosts, with *variables* for all of them, as a stack's output."""
+
+    def shape(found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+        children = {
+            group: {"hosts": {host.host_name: found[group][at] for at, host in enumerate(hosts)}}
+            for group, hosts in groups.items()
+        }
+        return {"all": {"children": children, "vars": variables or {}}}
+
+    gathered = {group: pulumi.Output.all(*(host.variables for host in hosts)) for group, hosts in groups.items()}
+    return pulumi.Output.all(**gathered).apply(shape)

@@ -1,0 +1,274 @@
+"""Hosts on this machine: each an unprivileged SSH server with an address, a key and a folder of its own.
+
+Below the state folder, `hosts/<stack>/` holds the client's key, and `hosts/<stack>/<name>/` one host:
+
+    root/          what the host calls its own: home, releases, temporary files
+    host.json      address, ports, and how it is isolated
+    sshd_config, host_key, known_hosts, sshd.log
+
+All processes of a host carry its mark in their environment (the server, its sessions, and what they start), and so
+are found again by any later process, and ended together. With bubblewrap a host sees the system read-only, its own
+folder, its own processes, and nothing of the other hosts.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.hosts import sshd
+from orchestrator.processes import marked, sweep
+
+MARK = "ORCHESTRATOR_HOST"
+SSH_PORT, APP_PORT = 2222, 8080
+PATIENCE = 20.0
+
+
+@dataclass(frozen=True)
+class Host:
+    """A loopback host. *folder* is its own; *app_port* is free on its address for what is deployed there."""
+
+    name: str
+    address: str
+    port: int
+    app_port: int
+    user: str
+    folder: str
+    isolated: bool
+
+    @property
+    def root(self) -> str:
+        """What the host calls its own."""
+        return f"{self.folder}/root"
+
+    @property
+    def mark(self) -> str:
+        """What all its processes carry in their environment."""
+        return f"{MARK}={self.folder}"
+
+    def variables(self) -> dict[str, object]:
+        """What Ansible needs to reach it, with host-key checking on."""
+        known = f"-o UserKnownHostsFile={self.folder}/known_hosts -o GlobalKnownHostsFile=/dev/null"
+        return {
+            "ansible_host": self.address,
+            "ansible_port": self.port,
+            "ansible_user": self.user,
+            "ansible_ssh_private_key_file": str(Path(self.folder).parent / "client_key"),
+            "ansible_ssh_common_args": f"{known} -o IdentitiesOnly=yes",
+            "ansible_python_interpreter": os.path.realpath(sys.executable),
+            "ansible_remote_tmp": f"{self.root}/.ansible/tmp",
+            "host_root": self.root,
+            "app_port": self.app_port,
+        }
+
+
+def state_folder() -> Path:
+    """Where hosts live: `ORCHESTRATOR_STATE` (set by the orchestrator), else the user's own state folder."""
+    chosen = os.environ.get("ORCHESTRATOR_STATE")
+    return Path(chosen) if chosen else Path.home() / ".local" / "state" / "orchestrator"
+
+
+def start(stack: str, name: str, *, address: str | None = None, port: int | None = None) -> Host:
+    """Make sure that the host is there and answers. Starts it when it is not. Raises E201, E203, E204."""
+    folder = state_folder() / "hosts" / stack / name
+    (folder / "root" / ".ansible" / "tmp").mkdir(parents=True, exist_ok=True)
+    server = sshd.find(os.environ)
+    with _locked(folder.parent / ".lock"):
+        _client_key(folder.parent, server)
+    known = find(stack, name)
+    if known is not None and alive(known) and address in (None, known.address) and port in (None, known.port):
+        return known
+    if known is not None:
+        sweep(known.mark)
+        address, port = address or known.address, port or known.port
+    where = address or own_address(folder)
+    ssh_port = port or (SSH_PORT if where != "127.0.0.1" else _free_port(where))
+    app_port = APP_PORT if where != "127.0.0.1" else (known.app_port if known else _free_port(where))
+    host = Host(name, where, ssh_port, app_port, pwd.getpwuid(os.geteuid()).pw_name, str(folder), _bubblewrap_works())
+    _configure(host, server)
+    _launch(host, server)
+    (folder / "host.json").write_text(json.dumps(asdict(host)))
+    return host
+
+
+def find(stack: str, name: str) -> Host | None:
+    """The host as it was recorded; None when there is none."""
+    file = state_folder() / "hosts" / stack / name / "host.json"
+    return Host(**json.loads(file.read_text())) if file.is_file() else None
+
+
+def recorded(state: Path) -> list[Host]:
+    """Every host that is recorded below the state folder."""
+    return [Host(**json.loads(file.read_text())) for file in sorted(state.glob("hosts/*/*/host.json"))]
+
+
+def alive(host: Host) -> bool:
+    """Whether the host is really there: its marked processes run, and its server answers as SSH."""
+    return bool(marked(host.mark)) and _answers(host)
+
+
+def stop(host: Host) -> None:
+    """End all that runs on the host, and remove its folder: nothing of it is left. Raises `TimeoutError`."""
+    if not sweep(host.mark):
+        raise TimeoutError(f"processes of {host.name} cannot be ended")
+    folder = Path(host.folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        if not [path for path in folder.parent.iterdir() if path.is_dir()]:
+            shutil.rmtree(folder.parent)
+
+
+def own_address(folder: Path) -> str:
+    """An address of 127.0.0.0/8 that belongs to *folder*, on systems that have all of them; else 127.0.0.1."""
+    if not sys.platform.startswith("linux"):
+        return "127.0.0.1"
+    seed = str(folder).encode()
+    for attempt in range(64):
+        one, two, three = hashlib.sha256(seed + bytes([attempt])).digest()[:3]
+        address = f"127.{64 + one % 64}.{two}.{1 + three % 254}"
+        if _free(address, SSH_PORT) and _free(address, APP_PORT):
+            return address
+    raise OrchestratorError("E204", f"no free loopback address was found for {folder.name}")
+
+
+def _free(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port(address: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+def _client_key(folder: Path, server: sshd.Sshd) -> None:
+    """The key that reaches every host of the stack: made once, readable by its owner only."""
+    if not (folder / "client_key").exists():
+        _keygen(server, folder / "client_key.new")
+        (folder / "client_key.new.pub").rename(folder / "client_key.pub")
+        (folder / "client_key.new").rename(folder / "client_key")
+
+
+def _keygen(server: sshd.Sshd, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    words = [str(server.keygen), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)]
+    subprocess.run(words, check=True, stdin=subprocess.DEVNULL, env={**os.environ, **server.env}, capture_output=True)
+
+
+def _configure(host: Host, server: sshd.Sshd) -> None:
+    folder = Path(host.folder)
+    if not (folder / "host_key").exists():
+        _keygen(server, folder / "host_key")
+    public = " ".join((folder / "host_key.pub").read_text().split()[:2])
+    (folder / "known_hosts").write_text(f"[{host.address}]:{host.port} {public}\n")
+    lines = [
+        f"ListenAddress {host.address}:{host.port}",
+        f"HostKey {folder}/host_key",
+        f"AuthorizedKeysFile {folder.parent}/client_key.pub",
+        f"AllowUsers {host.user}",
+        f"SetEnv {MARK}={folder} HOME={host.root}",
+        "PidFile none",
+        "UsePAM no",
+        "StrictModes no",
+        "PubkeyAuthentication yes",
+        "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no",
+        "PermitRootLogin prohibit-password",
+        "AllowTcpForwarding no",
+        "AllowAgentForwarding no",
+        "X11Forwarding no",
+        "PrintMotd no",
+        "PrintLastLog no",
+        "UseDNS no",
+        "MaxStartups 200:30:400",
+        "MaxSessions 200",
+        "LogLevel ERROR",
+        "Subsystem sftp internal-sftp",
+        *server.options,
+    ]
+    (folder / "sshd_config").write_text("\n".join(lines) + "\n")
+
+
+def _launch(host: Host, server: sshd.Sshd) -> None:
+    """Start the server as a process that outlives us, and wait until it answers."""
+    if not _free(host.address, host.port):
+        raise OrchestratorError("E204", f"{host.address}:{host.port} is taken by another program")
+    if os.geteuid() == 0 and not host.isolated:
+        Path("/run/sshd").mkdir(exist_ok=True)  # a server that runs as root wants its empty folder
+    command = [str(server.path), "-D", "-e", "-f", f"{host.folder}/sshd_config"]
+    env = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", MARK: host.folder, **server.env}
+    with open(f"{host.folder}/sshd.log", "ab") as log:  # noqa: PTH123
+        process = subprocess.Popen(
+            [*(_box(host) if host.isolated else []), *command],
+            env=env,
+            cwd=host.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + PATIENCE
+    while not _answers(host):
+        if process.poll() is not None or time.monotonic() > deadline:
+            sweep(host.mark)
+            last = Path(f"{host.folder}/sshd.log").read_text(errors="replace").strip().splitlines()[-3:]
+            raise OrchestratorError("E203", f"{host.name} does not start: {' / '.join(last) or 'no message'}")
+        time.sleep(0.01)
+
+
+def _answers(host: Host) -> bool:
+    try:
+        with socket.create_connection((host.address, host.port), timeout=5) as connection:
+            return connection.recv(8).startswith(b"SSH-2.0")
+    except OSError:
+        return False
+
+
+def _box(host: Host) -> list[str]:
+    """Bubblewrap's words: the system read-only, this host's folder, and its own processes and temporary files."""
+    state = str(state_folder())
+    words = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/run"]  # noqa: S108
+    words += ["--dir", "/run/sshd", "--tmpfs", state, "--bind", host.folder, host.folder]
+    words += ["--ro-bind", f"{Path(host.folder).parent}/client_key.pub", f"{Path(host.folder).parent}/client_key.pub"]
+    words += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", host.name]
+    words += ["--cap-add", "ALL"] if os.geteuid() == 0 else []
+    return [*words, "--"]
+
+
+_works: list[bool] = []
+
+
+def _bubblewrap_works() -> bool:
+    """Whether the system has bubblewrap and lets us use it; many forbid user namespaces."""
+    if not _works:
+        words = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--unshare-uts"]
+        wanted = os.environ.get("ORCHESTRATOR_ISOLATION", "auto") != "none" and shutil.which("bwrap")
+        _works.append(
+            bool(wanted)
+            and subprocess.run([*words, "--", "true"], capture_output=True, check=False, timeout=10).returncode == 0
+        )
+    return _works[0]
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
