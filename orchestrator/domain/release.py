@@ -194,12 +194,16 @@ class PackageRef(Model):
 
 
 class Package(Model):
-    """A package that has been read and verified. *path* is the sealed file, *root* its unpacked `content/` folder."""
+    """A package that has been read and verified. *path* is the sealed file, *root* its unpacked `content/` folder.
+
+    *attachments* are the names of what came with it and is not covered by its digest (known after a full read).
+    """
 
     manifest: Manifest
     digest: Digest
     path: str
     root: str | None = None
+    attachments: tuple[str, ...] = ()
 
     @property
     def ref(self) -> PackageRef:

@@ -1,39 +1,52 @@
 """What goes into a package: all that Ansible and pytest need to run the release from it, and where each file stands.
 
 Positions are kept: the folder that the playbooks live in (beside `release.yaml`, or the project) becomes `content/`,
-so that roles, `ansible.cfg`, variables files and templates are found as they were.
+so that roles, `ansible.cfg`, variables files and templates are found as they were. When a release brings playbooks of
+its own, it may still use the project's `ansible.cfg`, roles, collections and plugins; its own come first.
 """
 
+import configparser
+import filecmp
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.adapters.archive.names import check_name
+from orchestrator.adapters.archive.names import check_name, on_disk
+from orchestrator.adapters.archive.sealed import UNDO_WORDS, playbooks
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Release
 
 ARTIFACTS = "artifacts"
-FOLDERS = (
-    "roles", "collections", "group_vars", "host_vars", "library", "module_utils", "vars", "files", "templates",
-    "tasks", "handlers", "defaults", "filter_plugins", "lookup_plugins", "test_plugins", "action_plugins",
-    "callback_plugins", "connection_plugins", "strategy_plugins", "vars_plugins", "become_plugins", "cache_plugins",
-)  # fmt: skip
-FILES = ("ansible.cfg",)
+BESIDE_PLAYBOOKS = ("vars", "files", "templates", "tasks", "handlers", "defaults", "group_vars", "host_vars")
+SHARED = {  # what a release may take from its project too, and by how many parts of the name its own comes first
+    "ansible.cfg": 1,
+    "roles": 2,  # roles/<name>
+    "collections": 4,  # collections/ansible_collections/<namespace>/<name>
+    "library": 1,
+    "module_utils": 1,
+}
+PLUGINS = "_plugins"
 PYTEST_FILES = ("conftest.py", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml")
-SKIPPED_FOLDERS = {
+OWN_FILES = {"orchestrator.yaml", "release.yaml", "environment.yaml"}
+SKIPPED = {
     ".git", ".hg", ".svn", "__pycache__", ".orchestrator", ".venv", "node_modules", ".pytest_cache", ".mypy_cache",
-    ".ruff_cache", ".tox", ".idea", ".vscode", ".cache",
+    ".ruff_cache", ".tox", ".idea", ".vscode", ".cache", ".DS_Store", ".galaxy_install_info",
 }  # fmt: skip
-SKIPPED_ENDINGS = (".pyc", ".pyo", ".retry", ".swp", "~", ".DS_Store")
+SKIPPED_ENDINGS = (".pyc", ".pyo", ".retry", ".swp", ".swo", "~")
+SECRETS = ("vault_password_file", "vault_identity_list", "private_key_file")
+MAX_DEPTH = 40
+
+Install = Callable[[list[Path]], Path | None]
 
 
-@dataclass
-class Gathered:
-    """Files by their name below `content/`, and the release with every path resolved to such a name."""
+@dataclass(frozen=True)
+class Found:
+    """A file or folder that a release means: where it is, its name below `content/`, and the base it belongs to."""
 
-    release: Release
-    files: dict[str, Path] = field(default_factory=dict)
+    path: Path
+    name: str
+    base: Path
 
 
 @dataclass(frozen=True)
@@ -43,124 +56,206 @@ class Places:
     beside: Path
     project: Path
 
-    def find(self, relative: str) -> tuple[Path, str]:
-        """The file or folder, and its name below `content/`. Raises P101 when it is in neither place."""
-        for base in (self.beside, self.project):
-            found = base / relative
-            if found.exists():
-                return found, _below(os.path.normpath(found), base, relative)
+    def find(self, relative: str) -> Found:
+        """What *relative* means. Raises P101 when it is in neither place, P105 when it is no part of either."""
+        for base in dict.fromkeys((self.beside, self.project)):
+            name = on_disk(os.path.normpath(relative))
+            if (base / name).exists():
+                if name == "." or any(_skipped(part) for part in name.split("/")):
+                    raise OrchestratorError("P105", f"{relative!r} cannot be packed: it is no part of a release")
+                return Found(base / name, name, base)
         raise OrchestratorError("P101", f"{relative!r} is neither beside the release nor in the project")
 
-    def roots(self, relatives: Iterable[str]) -> list[Path]:
-        """The folders that the playbooks *relatives* belong to, each once."""
-        found = []
-        for relative in relatives:
-            path, _ = self.find(relative)
-            base = self.beside if path.is_relative_to(self.beside) else self.project
-            if base not in found:
-                found.append(base)
-        return found
+
+@dataclass
+class Gathered:
+    """Files by their name below `content/`, and the release with every path resolved to such a name.
+
+    Links may lead to anywhere in *roots*. *secrets* are left out.
+    """
+
+    release: Release
+    roots: list[Path]
+    files: dict[str, Path] = field(default_factory=dict)
+    secrets: set[Path] = field(default_factory=set)
+
+    def add(self, found: Found) -> None:
+        """A file, or every file below a folder. Raises P108 when another file has that name already."""
+        for name, path in _files(found, self.roots):
+            if path.resolve() not in self.secrets:
+                other = self.files.setdefault(check_name(name), path)
+                if other != path and not _same(other, path):
+                    raise OrchestratorError("P108", f"{name!r} would be both {other} and {path}")
 
 
-def gather(project: Path, source: Path, release: Release) -> Gathered:
-    """Everything that *release*, read from the file *source*, needs. Raises P101 to P105."""
+def gather(project: Path, source: Path, release: Release, install: Install = lambda _bases: None) -> Gathered:
+    """Everything that *release*, read from the file *source*, needs. Raises P101 to P110 and P203.
+
+    *install* is given the folders that Ansible's content is taken from, and returns one more, or None: where roles
+    and collections that are only required there have been installed.
+    """
     places = Places(source.parent.resolve(), project.resolve())
-    gathered = Gathered(release)
-    playbooks = [step.playbook for step in release.steps]
-    playbooks += [step.undo for step in release.steps if step.undo not in (None, "nothing", "impossible")]
-    for base in places.roots(playbooks):
-        _ansible(gathered, base)
-    for playbook in playbooks:
-        _playbook(gathered, places, playbook)
-    for item in release.verify:
-        _suite(gathered, places, item.tests)
-    if release.watch is not None:
-        _suite(gathered, places, release.watch.tests)
+    gathered = Gathered(release, [places.beside, places.project])
+    found = [places.find(playbook) for playbook in playbooks(release)]
+    bases = _bases(found, places)
+    for base in bases:
+        gathered.secrets |= _secrets(base)
+    for base in dict.fromkeys(item.base for item in found):
+        for name in BESIDE_PLAYBOOKS:
+            if (base / name).is_dir():
+                gathered.add(Found(base / name, name, base))
+    for playbook in found:
+        _playbook(gathered, playbook)
+    _shared(gathered, bases, install(bases))
+    for relative in _suites(release):
+        _suite(gathered, places.find(relative))
     for relative in release.include:
-        _add(gathered, *places.find(relative))
+        gathered.add(places.find(relative))
     _artifacts(gathered, places)
+    gathered.release = _resolved(gathered.release, places)
     return gathered
 
 
-def _artifacts(gathered: Gathered, places: Places) -> None:
-    resolved = []
-    for artifact in gathered.release.artifacts:
-        path, _ = places.find(artifact.path)
-        if not path.is_file():
-            raise OrchestratorError("P102", f"the artifact {artifact.path!r} is not a file")
-        name = f"{ARTIFACTS}/{artifact.file_name}"
-        gathered.files[check_name(name)] = path
-        resolved.append(artifact.model_copy(update={"path": name, "name": artifact.file_name}))
-    gathered.release = gathered.release.model_copy(update={"artifacts": tuple(resolved)})
+def _bases(found: list[Found], places: Places) -> list[Path]:
+    """Where roles and the like are taken from: beside the release when a playbook is there, then the project."""
+    return list(dict.fromkeys([item.base for item in found if item.base == places.beside] + [places.project]))
 
 
-def _ansible(gathered: Gathered, base: Path) -> None:
-    for name in FILES:
-        if (base / name).is_file():
-            _add(gathered, base / name, name)
-    for name in FOLDERS:
-        if (base / name).is_dir():
-            _add(gathered, base / name, name)
+def _shared(gathered: Gathered, bases: list[Path], installed: Path | None) -> None:
+    """From each base what none before it has: whole roles, whole collections, whole folders of plugins."""
+    taken: set[str] = set()
+    if installed is not None:
+        gathered.roots.append(installed.resolve())
+        bases = [*bases, installed.resolve()]
+    for base in bases:
+        here: set[str] = set()
+        for entry in sorted(base.iterdir()):
+            depth = 1 if entry.name.endswith(PLUGINS) and entry.is_dir() else SHARED.get(entry.name, 0)
+            if depth:
+                for name, path in _files(Found(entry, on_disk(entry.name), base), gathered.roots):
+                    unit = "/".join(name.split("/")[:depth])
+                    here.add(unit)
+                    if unit not in taken:
+                        gathered.add(Found(path, name, base))
+        taken |= here
 
 
-def _playbook(gathered: Gathered, places: Places, relative: str) -> None:
-    """A playbook with all that lies in its folder (it may include any of it), unless that is the project itself."""
-    path, name = places.find(relative)
-    if not path.is_file():
-        raise OrchestratorError("P102", f"the playbook {relative!r} is not a file")
-    if path.parent in (places.beside, places.project):
-        for sibling in sorted(path.parent.glob("*.y*ml")):
-            if sibling.name not in {"orchestrator.yaml", "release.yaml", "environment.yaml"}:
-                _add(gathered, sibling, sibling.name)
+def _playbook(gathered: Gathered, found: Found) -> None:
+    """A playbook with all that lies in its folder (it may include any of it), unless that is the base itself."""
+    if not found.path.is_file():
+        raise OrchestratorError("P102", f"the playbook {found.name!r} is not a file")
+    gathered.add(found)
+    if found.path.parent == found.base:
+        for sibling in sorted(found.base.glob("*.y*ml")):
+            if sibling.name not in OWN_FILES and not sibling.name.startswith("Pulumi.") and sibling.is_file():
+                gathered.add(Found(sibling, on_disk(sibling.name), found.base))
     else:
-        _add(gathered, path.parent, name.rsplit("/", 1)[0])
+        gathered.add(_parent(found))
 
 
-def _suite(gathered: Gathered, places: Places, relative: str) -> None:
-    """A suite with the configuration of pytest in its folder and in those above it, up to its base."""
-    path, name = places.find(relative)
-    _add(gathered, path, name)
-    base = places.beside if path.is_relative_to(places.beside) else places.project
-    folder = path.parent
-    while folder.is_relative_to(base):
-        for file in PYTEST_FILES:
-            if (folder / file).is_file():
-                _add(gathered, folder / file, _below(str(folder / file), base, file))
-        folder = folder.parent
+def _suites(release: Release) -> list[str]:
+    return [item.tests for item in release.verify] + ([release.watch.tests] if release.watch else [])
 
 
-def _add(gathered: Gathered, path: Path, name: str) -> None:
-    """A file, or every file below a folder. What lies beside the release wins over the project's."""
-    if path.is_file():
-        gathered.files.setdefault(check_name(name), path)
-        return
-    for file in _walk(path):
-        _check_inside(file, path)
-        gathered.files.setdefault(check_name(f"{name}/{file.relative_to(path).as_posix()}"), file)
+def _suite(gathered: Gathered, found: Found) -> None:
+    """A suite, with what pytest reads in the folders above it: its configuration, and modules that it may import."""
+    gathered.add(found)
+    if found.path.is_file() and found.path.parent != found.base:
+        gathered.add(_parent(found))
+    while found.path != found.base:
+        found = _parent(found)
+        modules = [path.name for path in found.path.glob("*.py")] if found.path != found.base else []
+        for name in dict.fromkeys([*PYTEST_FILES, *modules]):
+            if (found.path / name).is_file():
+                gathered.add(Found(found.path / name, _join(found.name, on_disk(name)), found.base))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for entry in sorted(folder.iterdir()):
-        if (entry.name in SKIPPED_FOLDERS and entry.is_dir()) or entry.name.endswith(SKIPPED_ENDINGS):
-            continue
-        if entry.is_dir():
-            if entry.is_symlink():
-                raise OrchestratorError("P103", f"{entry} is a link to a folder; a package holds files only")
-            yield from _walk(entry)
-        elif entry.is_file():
-            yield entry
+def _artifacts(gathered: Gathered, places: Places) -> None:
+    for artifact in gathered.release.artifacts:
+        found = places.find(artifact.path)
+        if not found.path.is_file():
+            raise OrchestratorError("P102", f"the artifact {artifact.path!r} is not a file")
+        gathered.add(Found(found.path, f"{ARTIFACTS}/{artifact.file_name}", found.base))
+
+
+def _resolved(release: Release, places: Places) -> Release:
+    """*release* with the names that its files have below `content/`."""
+
+    def name(relative: str) -> str:
+        return places.find(relative).name
+
+    steps = []
+    for step in release.steps:
+        undo = step.undo if step.undo is None or step.undo in UNDO_WORDS else name(step.undo)
+        steps.append(step.model_copy(update={"playbook": name(step.playbook), "undo": undo}))
+    artifacts = [
+        item.model_copy(update={"path": f"{ARTIFACTS}/{item.file_name}", "name": item.file_name})
+        for item in release.artifacts
+    ]
+    verify = [item.model_copy(update={"tests": name(item.tests)}) for item in release.verify]
+    watch = release.watch and release.watch.model_copy(update={"tests": name(release.watch.tests)})
+    include = [name(relative) for relative in release.include]
+    resolved = {"artifacts": tuple(artifacts), "steps": tuple(steps), "verify": tuple(verify), "watch": watch}
+    return release.model_copy(update={**resolved, "include": tuple(include)})
+
+
+def _secrets(base: Path) -> set[Path]:
+    """Files with passwords and keys that `ansible.cfg` names: these never go into a package."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read(base / "ansible.cfg", encoding="utf-8")
+    except (configparser.Error, OSError, UnicodeDecodeError):
+        return set()  # Ansible itself will say what is wrong with it
+    named = [parser.get("defaults", key, fallback="") for key in SECRETS]
+    values = [value.rsplit("@", 1)[-1].strip() for text in named for value in text.split(",")]
+    paths = [(base / Path(value).expanduser()).resolve() for value in values if value]
+    return {path for path in paths if not os.access(path, os.X_OK)}  # a script that asks for the password holds none
+
+
+def _files(found: Found, roots: list[Path]) -> Iterator[tuple[str, Path]]:
+    """Every file of *found* with its name. Links stand for what they lead to, inside of *roots* and nowhere else."""
+    waiting = [(found.name, found.path, 0)]
+    while waiting:
+        name, path, depth = waiting.pop()
+        _check_link(path, roots)
+        if path.is_file():
+            yield name, path
+        elif path.is_dir():
+            if depth > MAX_DEPTH:
+                raise OrchestratorError("P103", f"{path} is deeper than {MAX_DEPTH} folders: a link to its own parent?")
+            waiting += [(_join(name, on_disk(entry)), path / entry, depth + 1) for entry in _entries(path)]
         else:
-            raise OrchestratorError("P104", f"{entry} is neither a file nor a folder, or a link to nothing")
+            raise OrchestratorError("P104", f"{path} is neither a file nor a folder, or a link to nothing")
 
 
-def _check_inside(file: Path, folder: Path) -> None:
-    """A link may stand for a file of the same tree, and is packed as that file; others would smuggle something in."""
-    if file.is_symlink() and not file.resolve().is_relative_to(folder.resolve()):
-        raise OrchestratorError("P103", f"{file} is a link that leads out of {folder.name}/")
+def _entries(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir() if not _skipped(entry.name)]
+    except OSError as error:
+        raise OrchestratorError("P109", f"cannot read the folder {folder}: {error.strerror}") from error
 
 
-def _below(path: str, base: Path, relative: str) -> str:
-    inside = Path(path).relative_to(base).as_posix() if Path(path).is_relative_to(base) else ""
-    if not inside or inside == ".":
-        raise OrchestratorError("P105", f"{relative!r} must be something below the release's or the project's folder")
-    return inside
+def _check_link(path: Path, roots: list[Path]) -> None:
+    """A link that leads out of *roots*, or to what is never packed, would smuggle something in."""
+    real = path.resolve()
+    for root in roots:
+        if real.is_relative_to(root) and not any(_skipped(part) for part in real.relative_to(root).parts):
+            return
+    raise OrchestratorError("P103", f"{path} leads to {real}, which is outside of the project or is never packed")
+
+
+def _skipped(name: str) -> bool:
+    return name in SKIPPED or name.endswith(SKIPPED_ENDINGS) or name.startswith(".#")
+
+
+def _same(one: Path, other: Path) -> bool:
+    modes = {bool(path.stat().st_mode & 0o100) for path in (one, other)}
+    return len(modes) == 1 and filecmp.cmp(one, other, shallow=False)
+
+
+def _parent(found: Found) -> Found:
+    return Found(found.path.parent, found.name.rpartition("/")[0], found.base)
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

@@ -1,11 +1,24 @@
 """Which names may stand in a package: those that mean one file, and the same file, everywhere."""
 
+import os
 import unicodedata
 
 from orchestrator.domain.errors import OrchestratorError
 
 MAX_NAME = 240
 MAX_PART = 200
+REFUSED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, invisible, private and not (yet) assigned characters
+
+
+def on_disk(name: str) -> str:
+    """*name*, as the file system gave it, in the UTF-8 that its bytes are. Raises P203 when they are none.
+
+    Which characters Python sees depends on the locale; which bytes the file system holds does not.
+    """
+    try:
+        return os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise OrchestratorError("P203", f"the name {name!r} is not UTF-8") from error
 
 
 def check_name(name: str) -> str:
@@ -16,7 +29,7 @@ def check_name(name: str) -> str:
     """
     parts = name.split("/")
     reason = None
-    if not name or len(name.encode()) > MAX_NAME or any(len(part.encode()) > MAX_PART for part in parts):
+    if not name or _length(name) > MAX_NAME or any(_length(part) > MAX_PART for part in parts):
         reason = "is empty or too long"
     elif name.startswith("/") or "" in parts or "." in parts or ".." in parts:
         reason = "is not a plain relative path"
@@ -24,13 +37,17 @@ def check_name(name: str) -> str:
         reason = "could mean another place on other systems"
     elif any(part.startswith("-") for part in parts):
         reason = "has a part that begins with a dash"
-    elif any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for char in name):
+    elif any(unicodedata.category(char) in REFUSED for char in name):
         reason = "has control characters"
     elif unicodedata.normalize("NFC", name) != name:
         reason = "is not in Unicode's composed form (NFC)"
     if reason:
         raise OrchestratorError("P203", f"the name {name!r} {reason}")
     return name
+
+
+def _length(name: str) -> int:
+    return len(name.encode("utf-8", "surrogatepass"))
 
 
 def check_together(names: list[str]) -> None:

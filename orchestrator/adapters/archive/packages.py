@@ -1,8 +1,10 @@
 """The `Packages` port: build, read, keep and fetch sealed files."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -10,54 +12,67 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from orchestrator.adapters.archive.galaxy import install
 from orchestrator.adapters.archive.gather import gather
-from orchestrator.adapters.archive.names import check_together
-from orchestrator.adapters.archive.sealed import CHUNK, MAX_FILE, MAX_FILES, Member, Reader, write
+from orchestrator.adapters.archive.sealed import CHUNK, Member, Reader, check_manifest, write
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Manifest, Package, PackageFile, PackageRef, Release
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 ENDING = ".release"
+UNPACKING = ".unpacking-"
 
 
 class SealedPackages:
-    """Packages kept in *folder*: `<digest>.release`, and unpacked beside it in `<digest>/content/`."""
+    """Packages kept in *folder*: `<digest>.release`, and unpacked beside it in `<digest>/content/`.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where packages are kept.
+        cache: where roles and collections that a `requirements.yml` names are installed; by default `galaxy/` in
+            *folder*.
+    """
+
+    def __init__(self, folder: Path, cache: Path | None = None) -> None:
         self._folder = folder
+        self._cache = cache or folder / "galaxy"
 
-    def build(self, project: Path, source: Path, release: Release, target: Path) -> Package:
-        """Seal what *release* needs into *target*, as a whole or not at all."""
-        gathered = gather(project, source, release)
-        names = sorted(gathered.files)
-        check_together(names)
-        if len(names) > MAX_FILES:
-            raise OrchestratorError("P207", f"the package would have more than {MAX_FILES} files")
-        files = tuple(_describe(name, gathered.files[name]) for name in names)
-        manifest = Manifest(apiVersion="orchestrator/v1", kind="Package", release=gathered.release, files=files)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _Replacing(target) as out:
-            write(out, manifest, lambda name: gathered.files[name].open("rb"))
+    def build(self, project: Path, source: Path, release: Release, target: Path, *, replace: bool = False) -> Package:
+        """Seal what *release* needs into *target*, as a whole or not at all.
+
+        Raises P101 to P112; P106 when *target* is another package and *replace* is not said. The same package is
+        left as it is, with what was attached to it.
+        """
+        manifest, files = self._describe(project, source, release)
+        if not replace and target.exists() and self._differs(target, manifest.digest):
+            raise OrchestratorError("P106", f"{target.name} exists and is not what would be built now")
+        if replace or not target.exists():
+            with _Replacing(target) as out:
+                write(out, manifest, lambda name: files[name].open("rb"))
+                _check(out, manifest.digest)
         return self.read(target)
 
     def read(self, path: Path) -> Package:
         """Read and verify a sealed file; nothing is written."""
         with _opened(path) as source:
             reader = Reader(source)
-            for _, data in reader.files():
-                for _ in data:
-                    pass
-        return Package(manifest=reader.manifest, digest=reader.digest, path=str(path))
+            reader.verify()
+        attachments = tuple(reader.attachments)
+        return Package(manifest=reader.manifest, digest=reader.digest, path=str(path), attachments=attachments)
 
     def keep(self, path: Path) -> Package:
-        """Verify a sealed file, and put it into the store with its files beside it. Doing it again is harmless."""
+        """Verify a sealed file, and put it into the store with its files beside it. Doing it again is harmless.
+
+        A kept file that was damaged is replaced by a good one. An unpacked file that was changed is not put right
+        (P303): somebody should know.
+        """
         package = self.read(path)
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         kept = self._folder / f"{_hex(package.digest)}{ENDING}"
-        if not kept.exists():
-            with _Replacing(kept) as out, _opened(path) as source:
-                shutil.copyfileobj(source, out, CHUNK)
-        self._unpack(kept)
+        with self._alone():
+            if self._differs(kept, package.digest):
+                with _opened(path) as source, _Replacing(kept) as out:
+                    shutil.copyfileobj(source, out, CHUNK)
+                    _check(out, package.digest)
+            self._unpack(kept)
         return self.fetch(package.digest)
 
     def fetch(self, digest: str) -> Package:
@@ -65,41 +80,65 @@ class SealedPackages:
         kept, root = self._folder / f"{_hex(digest)}{ENDING}", self._folder / _hex(digest) / "content"
         if not kept.is_file():
             raise OrchestratorError("P301", f"the package {digest} is not kept here")
-        with _opened(kept) as source:
-            reader = Reader(source)
+        reader = _heading(kept)
         if reader.digest != digest:
             raise OrchestratorError("P302", f"the kept package {kept.name} is another one: {reader.digest}")
-        if not root.is_dir():
-            self._unpack(kept)
+        if not os.path.lexists(root):
+            with self._alone():
+                self._unpack(kept)
         _verify_tree(root, reader.manifest)
         return Package(manifest=reader.manifest, digest=digest, path=str(kept), root=str(root))
 
     def known(self) -> list[tuple[PackageRef, Manifest]]:
-        """Every kept package whose manifest can be read."""
+        """Every kept package whose manifest can be read and is the one that the file's name says."""
         found = []
         for path in sorted(self._folder.glob(f"*{ENDING}")):
-            with _opened(path) as source:
-                reader = Reader(source)
-            release = reader.manifest.release
-            ref = PackageRef(name=release.name, version=release.version, digest=reader.digest)
-            found.append((ref, reader.manifest))
+            with contextlib.suppress(OrchestratorError):
+                reader = _heading(path)
+                release = reader.manifest.release
+                if _hex(reader.digest) == path.stem:
+                    ref = PackageRef(name=release.name, version=release.version, digest=reader.digest)
+                    found.append((ref, reader.manifest))
         return found
+
+    def _describe(self, project: Path, source: Path, release: Release) -> tuple[Manifest, dict[str, Path]]:
+        gathered = gather(project, source, release, lambda bases: install(bases, self._cache))
+        names = sorted(gathered.files)
+        files = tuple(_describe_file(name, gathered.files[name]) for name in names)
+        manifest = Manifest(apiVersion="orchestrator/v1", kind="Package", release=gathered.release, files=files)
+        check_manifest(manifest)
+        return manifest, gathered.files
+
+    def _differs(self, path: Path, digest: str) -> bool:
+        """Whether *path* is anything else than the whole package *digest*."""
+        try:
+            return self.read(path).digest != digest
+        except OrchestratorError:
+            return True
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time writes into the store. What one that died has left half unpacked is removed."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self._folder / ".lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for left in self._folder.glob(f"{UNPACKING}*"):
+                shutil.rmtree(left, ignore_errors=True)
+            yield
 
     def _unpack(self, kept: Path) -> None:
         """Make the folder of unpacked files: complete and verified, or not there."""
         final = self._folder / kept.stem
-        if (final / "content").is_dir():
+        if os.path.lexists(final / "content"):
             return
-        temporary = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=self._folder))
+        temporary = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=self._folder))
         try:
             with _opened(kept) as source:
                 unpack(source, temporary / "content")
             temporary.chmod(0o755)
-            try:
-                temporary.rename(final)
-            except OSError:
-                if not (final / "content").is_dir():  # another process was faster: its folder is as good
-                    raise
+            temporary.rename(final)
+        except OSError as error:
+            raise OrchestratorError("P112", f"cannot unpack {kept.name}: {error.strerror}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -121,82 +160,155 @@ def unpack(source: BinaryIO, target: Path) -> Manifest:
 
 
 def _write_member(root: int, member: Member, data: Iterator[bytes]) -> None:
-    *folders, name = member.name.split("/")
+    *folders, name = member.name.encode().split(b"/")
     folder = os.dup(root)
     try:
         for part in folders:
             with contextlib.suppress(FileExistsError):
-                os.mkdir(part, 0o755, dir_fd=folder)
+                os.mkdir(part, dir_fd=folder)
             deeper = os.open(part, FOLDER, dir_fd=folder)
             os.close(folder)
             folder = deeper
-        mode = 0o755 if member.executable else 0o644
+            os.fchmod(folder, 0o755)
         handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
         with os.fdopen(handle, "wb") as file:
             for chunk in data:
                 file.write(chunk)
-            os.fchmod(file.fileno(), mode)
+            os.fchmod(file.fileno(), 0o755 if member.executable else 0o644)
     finally:
         os.close(folder)
 
 
 def _verify_tree(root: Path, manifest: Manifest) -> None:
-    """Every file of the manifest is there as it was sealed, and nothing else is. Raises P303."""
-    expected = {file.path: file for file in manifest.files}
-    for folder, folders, names in os.walk(root):
-        for name in [*folders, *names]:
-            path = Path(folder) / name
-            relative = path.relative_to(root).as_posix()
-            kind = path.lstat().st_mode
-            if stat.S_ISDIR(kind):
+    """Every file of the manifest is there as it was sealed, and nothing else is, no empty folder. Raises P303."""
+    files = {file.path: file for file in manifest.files}
+    folders = {name[: cut.start()] for name in files for cut in re.finditer("/", name)} | {""}
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        for name in _children(root, folder):
+            if name in folders:
+                waiting.append(name)
                 continue
-            file = expected.pop(relative, None)
-            if file is None or not stat.S_ISREG(kind) or _describe(relative, path) != file:
-                raise OrchestratorError("P303", f"{relative} of the kept package is not as it was sealed")
-    if expected:
-        raise OrchestratorError("P303", f"{min(expected)} of the kept package is missing")
+            expected = files.pop(name, None)
+            if expected is None or _sealed_as(root, name) != expected:
+                raise OrchestratorError("P303", f"{name!r} of the kept package is not as it was sealed")
+    if files:
+        raise OrchestratorError("P303", f"{min(files)!r} of the kept package is missing")
 
 
-def _describe(name: str, path: Path) -> PackageFile:
+def _children(root: Path, folder: str) -> list[str]:
+    """The names in *folder*, which must be a real folder."""
+    try:
+        handle = os.open(os.fsencode(root / os.fsdecode(folder.encode())), FOLDER)
+    except OSError as error:
+        name = folder or root.name
+        raise OrchestratorError("P303", f"{name!r} of the kept package is not a folder as it was sealed") from error
+    try:
+        names = [os.fsencode(name).decode("utf-8", "replace") for name in os.listdir(handle)]  # noqa: PTH208 - of an open folder
+    finally:
+        os.close(handle)
+    return [f"{folder}/{name}" if folder else name for name in names]
+
+
+def _sealed_as(root: Path, name: str) -> PackageFile | None:
+    """The file as it is on disk now; None when it is no regular file or cannot be read."""
+    try:
+        handle = os.open(os.fsencode(root / os.fsdecode(name.encode())), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        return _content(name, file) if stat.S_ISREG(os.fstat(handle).st_mode) else None
+
+
+def _describe_file(name: str, path: Path) -> PackageFile:
+    try:
+        with path.open("rb") as file:
+            return _content(name, file)
+    except OSError as error:
+        raise OrchestratorError("P109", f"cannot read {path}: {error.strerror}") from error
+
+
+def _content(name: str, file: BinaryIO) -> PackageFile:
     digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        executable = bool(os.fstat(file.fileno()).st_mode & 0o100)
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    if size > MAX_FILE:
-        raise OrchestratorError("P207", f"{name} is larger than 8 GiB")
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+    executable = bool(os.fstat(file.fileno()).st_mode & stat.S_IXUSR)
     return PackageFile(path=name, size=size, sha256=digest.hexdigest(), executable=executable)
 
 
+def _check(written: BinaryIO, digest: str) -> None:
+    """Whether what was just *written* is the package *digest*, before it gets its name."""
+    written.seek(0)
+    reader = Reader(written)
+    reader.verify()
+    if reader.digest != digest:
+        raise OrchestratorError("P206", "the package changed while it was written")
+
+
+def _heading(path: Path) -> Reader:
+    """A reader that has read the manifest of *path* and no more."""
+    with _opened(path) as source:
+        return Reader(source)
+
+
 class _Replacing:
-    """A file that appears under its name when it is complete, and not at all when something goes wrong."""
+    """A file that appears under its name when it is complete, and not at all when something goes wrong.
+
+    Raises P112 when it cannot be written.
+    """
 
     def __init__(self, target: Path) -> None:
         self._target = target
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        self._temporary, self._file = Path(name), os.fdopen(handle, "wb")
 
     def __enter__(self) -> BinaryIO:
+        with self._told():
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=f".{self._target.name[:100]}.", dir=self._target.parent)
+        self._temporary, self._file = Path(name), os.fdopen(handle, "w+b")
         return self._file
 
-    def __exit__(self, kind: object, *_rest: object) -> None:
-        if kind is None:
-            self._file.flush()
-            os.fchmod(self._file.fileno(), 0o644)
-            os.fsync(self._file.fileno())
-        self._file.close()
-        if kind is None:
-            self._temporary.rename(self._target)
-        else:
+    def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
+        try:
+            if kind is None:
+                with self._told():
+                    self._finish()
+            elif isinstance(error, OSError):
+                with self._told():
+                    raise error
+        finally:
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._temporary.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        self._file.flush()
+        os.fchmod(self._file.fileno(), 0o644)
+        os.fsync(self._file.fileno())
+        self._temporary.rename(self._target)
+        folder = os.open(self._target.parent, FOLDER & ~os.O_NOFOLLOW)
+        os.fsync(folder)
+        os.close(folder)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OrchestratorError("P112", f"cannot write {self._target}: {error.strerror}") from error
 
 
 def _opened(path: Path) -> BinaryIO:
+    """*path*, when it is a regular file; opening a pipe would wait for ever."""
     try:
-        return path.open("rb")
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            return os.fdopen(handle, "rb")
+        os.close(handle)
     except OSError as error:
         raise OrchestratorError("P200", f"cannot read the package {path}: {error.strerror}") from error
+    raise OrchestratorError("P200", f"the package {path} is not a file")
 
 
 def _hex(digest: str) -> str:

@@ -6,11 +6,13 @@
 
 One form only: regular files, sorted, modes 0644 and 0755, no owner, no time. So two builds of the same content are
 equal byte for byte, and whatever else an archive can hold (links, devices, extended headers, …) is refused by the
-reader simply because the header is not the one that we would have written.
+reader simply because the header is not the one that we would have written. Nothing is compressed, so that nothing
+can grow while it is read: a package needs no more space than its own size.
 """
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -20,7 +22,8 @@ from pydantic import ValidationError
 from orchestrator.adapters.archive.names import check_name, check_together
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import canonical_json
-from orchestrator.domain.release import Manifest
+from orchestrator.domain.release import Manifest, Release
+from orchestrator.domain.text import clean_text
 
 BLOCK = 512
 CHUNK = 1024 * 1024
@@ -28,11 +31,14 @@ MANIFEST = "manifest.json"
 CONTENT, ATTACHMENTS = "content/", "attachments/"
 
 MAX_MANIFEST = 32 * 1024 * 1024
+MAX_VALUES = 1_000_000  # in the manifest: what is short as text may be long in memory
 MAX_FILES = 50_000
 MAX_FILE = 8 * 1024**3 - 1  # what eleven octal digits can say
 MAX_TOTAL = 32 * 1024**3
 MAX_ATTACHMENT = 1024 * 1024
 MAX_ATTACHMENTS = 100
+UNDO_WORDS = {"nothing", "impossible"}
+SIZE = re.compile(rb"[0-7]{11}\0")
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,12 @@ class Reader:
             yield Member(file.path, file.size, file.executable), self._data(expected, file.sha256)
         self._rest()
 
+    def verify(self) -> None:
+        """Read all that is left, for its digests alone."""
+        for _, data in self.files():
+            for _ in data:
+                pass
+
     def _data(self, member: Member, sha256: str) -> Iterator[bytes]:
         digest, left = hashlib.sha256(), member.size
         while left:
@@ -143,6 +155,8 @@ class Reader:
             self._exactly(member.size, member.name)
             self._padding(member)
             self.attachments.append(member.name.removeprefix(ATTACHMENTS))
+        if self.attachments != sorted(self.attachments):
+            raise OrchestratorError("P210", "the attachments are not in order")
         check_together(self.attachments)
 
     def _next(self) -> Member | None:
@@ -170,10 +184,11 @@ def _member(block: bytes) -> Member:
     try:
         prefix, name = block[345:500].rstrip(b"\0"), block[:100].rstrip(b"\0")
         full = (prefix + b"/" + name if prefix else name).decode("utf-8")
-        size = int(block[124:135], 8)
-        member = Member(full, size, executable=block[100:107] == b"0000755")
     except ValueError as error:
         raise OrchestratorError("P202", "a header is not that of a release package") from error
+    if not SIZE.fullmatch(block[124:136]):
+        raise OrchestratorError("P202", f"the size of {full!r} is not plainly written")
+    member = Member(full, int(block[124:135], 8), executable=block[100:107] == b"0000755")
     check_name(full)
     if block[156:157] != b"0":
         raise OrchestratorError("P212", f"{full!r} is not a regular file")
@@ -183,20 +198,56 @@ def _member(block: bytes) -> Member:
 
 
 def _manifest(text: bytes) -> Manifest:
+    if sum(text.count(mark) for mark in (b"[", b"{", b",")) > MAX_VALUES:
+        raise OrchestratorError("P207", f"the manifest has more than {MAX_VALUES} values")
     try:
         manifest = Manifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise OrchestratorError("P213", f"the manifest cannot be read: {place}: {first['msg']}") from error
-    if canonical_json(manifest.model_dump(mode="json", by_alias=True)) != text:
+        message = f"the manifest cannot be read: {clean_text(place)}: {clean_text(first['msg'])}"
+        raise OrchestratorError("P213", message) from error
+    try:
+        canonical = canonical_json(manifest.model_dump(mode="json", by_alias=True)) == text
+    except ValueError:  # NaN, or a number that is too long to be written
+        canonical = False
+    if not canonical:
         raise OrchestratorError("P214", "the manifest is not written in its one canonical form")
+    check_manifest(manifest)
+    return manifest
+
+
+def check_manifest(manifest: Manifest) -> None:
+    """Whether *manifest* can stand in a package. Raises P203, P204, P207, P214 and P215."""
     names = [file.path for file in manifest.files]
-    if len(names) > MAX_FILES or sum(file.size for file in manifest.files) > MAX_TOTAL:
-        raise OrchestratorError("P207", "the package has too many files, or too large ones")
+    if len(names) > MAX_FILES:
+        raise OrchestratorError("P207", f"the package has more than {MAX_FILES} files")
+    large = next((file.path for file in manifest.files if file.size > MAX_FILE), None)
+    if large is not None:
+        raise OrchestratorError("P207", f"{large!r} is larger than 8 GiB")
+    if sum(file.size for file in manifest.files) > MAX_TOTAL:
+        raise OrchestratorError("P207", "the package is larger than 32 GiB")
     for name in names:
         check_name(name)
     if names != sorted(names):
         raise OrchestratorError("P214", "the manifest's files are not in order")
     check_together(names)
-    return manifest
+    _check_release(manifest, set(names))
+
+
+def _check_release(manifest: Manifest, files: set[str]) -> None:
+    """All that the release refers to is in the package."""
+    release = manifest.release
+    folders = {name[: cut.start()] for name in files for cut in re.finditer("/", name)} | {"."}
+    places = [manifest.project, *(item.tests for item in release.verify), *release.include]
+    places += [release.watch.tests] if release.watch else []
+    missing = [name for name in (*playbooks(release), *(item.path for item in release.artifacts)) if name not in files]
+    missing += [name for name in places if name not in files | folders]
+    if missing:
+        raise OrchestratorError("P215", f"the release refers to {missing[0]!r}, which is not in the package")
+
+
+def playbooks(release: Release) -> list[str]:
+    """The playbooks of all steps, and those that undo them."""
+    found = [step.playbook for step in release.steps]
+    return found + [step.undo for step in release.steps if step.undo and step.undo not in UNDO_WORDS]
