@@ -22,7 +22,7 @@ class _Provider(ResourceProvider):
     def create(self, props: dict[str, Any]) -> CreateResult:
         from orchestrator.hosts import loopback
 
-        host = loopback.start(props["stack"], props["host"], address=props["address"], port=props["port"])
+        host = loopback.start(props["stack"], props["host"], address=props.get("address"), port=_port(props))
         return CreateResult(f"{props['stack']}/{props['host']}", {**props, "variables": host.variables()})
 
     def diff(self, _id: str, old: dict[str, Any], new: dict[str, Any]) -> DiffResult:
@@ -50,6 +50,11 @@ class _Provider(ResourceProvider):
         host = loopback.find(props["stack"], props["host"])
         if host is not None:
             loopback.stop(host)
+
+
+def _port(props: dict[str, Any]) -> int | None:
+    """The port that was asked for: Pulumi's numbers are floats, and what is None is left out."""
+    return int(props["port"]) if props.get("port") is not None else None
 
 
 class LoopbackHost(Resource):

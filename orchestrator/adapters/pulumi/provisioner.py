@@ -157,7 +157,7 @@ class PulumiProvisioner:
 
     def _error(self, verb: str, spec: StackSpec, outcome: JobOutcome, result: dict[str, Any]) -> OrchestratorError:
         text = clean_text(str(result.get("error", "")), 2000)
-        first = next((line for line in text.splitlines() if line.strip()), f"ended with {outcome.code}")
+        first = _first(text) or f"ended with {outcome.code}"
         if BUSY in text:
             return OrchestratorError("E130", f"the stack {spec.stack} is locked by another update: {_holder(text)}")
         if "violates plan" in text:
@@ -240,6 +240,14 @@ class PulumiProvisioner:
             return {}
         outcome = JobOutcome("exited", done.returncode, self._state, 0.0)
         raise self._error("stack export", spec, outcome, {"error": done.stderr})
+
+
+def _first(text: str) -> str:
+    """The line of an error that says what happened: the first, or of a Python traceback its last."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if lines and lines[0].startswith("Traceback"):
+        return next((line for line in lines[1:] if not line.startswith(" ")), lines[0])
+    return lines[0] if lines else ""
 
 
 def _entry(event: dict[str, Any], key: str) -> Entry:
