@@ -18,6 +18,7 @@ from orchestrator.adapters.archive.sealed import CHUNK, Member, Reader, check_ma
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Manifest, Package, PackageFile, PackageRef, Release
 
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 ENDING = ".release"
 UNPACKING = ".unpacking-"
@@ -183,6 +184,8 @@ def _verify_tree(root: Path, manifest: Manifest) -> None:
     """Every file of the manifest is there as it was sealed, and nothing else is, no empty folder. Raises P303."""
     files = {file.path: file for file in manifest.files}
     folders = {name[: cut.start()] for name in files for cut in re.finditer("/", name)} | {""}
+    if root.parent.is_symlink():
+        raise OrchestratorError("P303", f"the folder {root.parent.name!r} of the kept package is a link")
     waiting = [""]
     while waiting:
         folder = waiting.pop()
@@ -214,11 +217,14 @@ def _children(root: Path, folder: str) -> list[str]:
 def _sealed_as(root: Path, name: str) -> PackageFile | None:
     """The file as it is on disk now; None when it is no regular file or cannot be read."""
     try:
-        handle = os.open(os.fsencode(root / os.fsdecode(name.encode())), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        handle = os.open(os.fsencode(root / os.fsdecode(name.encode())), FILE)
     except OSError:
         return None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return None
     with os.fdopen(handle, "rb") as file:
-        return _content(name, file) if stat.S_ISREG(os.fstat(handle).st_mode) else None
+        return _content(name, file)
 
 
 def _describe_file(name: str, path: Path) -> PackageFile:

@@ -1,0 +1,1 @@
+"""Software on hosts through ansible-runner, in a process of its own."""

@@ -1,0 +1,165 @@
+"""One run of one playbook: the child part of the Ansible adapter.
+
+In its folder (`ORCHESTRATOR_JOB`) it finds `spec.json`, runs ansible-runner with it, writes what happened to each
+host and task into `events.jsonl`, and leaves `result.json`. The event handler only puts events into a queue: a slow
+handler makes the runner give up.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+LIMIT = 4000
+OUTCOMES = {
+    "runner_on_ok": "ok",
+    "runner_on_failed": "failed",
+    "runner_on_unreachable": "unreachable",
+    "runner_on_skipped": "skipped",
+    "runner_on_start": "started",
+}
+
+
+def main() -> int:
+    """Run the playbook; the exit code of ansible-playbook, or 254 when the runner itself gave up."""
+    folder = Path(os.environ["ORCHESTRATOR_JOB"])
+    spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+    events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    writer = threading.Thread(target=_write, args=(folder / "events.jsonl", events, spec))
+    writer.start()
+    import ansible_runner
+
+    private = folder / "runner"
+    private.mkdir(mode=0o700)
+    try:
+        run = ansible_runner.run(
+            private_data_dir=str(private),
+            project_dir=spec["project"],
+            playbook=spec["playbook"],
+            inventory=spec["inventory"],
+            limit=spec["limit"],
+            tags=spec["tags"] or None,
+            skip_tags=spec["skip_tags"] or None,
+            forks=None,
+            verbosity=spec["verbosity"] or None,
+            cmdline=spec["cmdline"] or None,
+            ident="run",
+            quiet=True,
+            suppress_env_files=True,
+            event_handler=lambda event: _queue(events, event),
+            settings={"pexpect_use_poll": True, "suppress_ansible_output": True},
+        )
+        result = {"rc": run.rc, "status": run.status}
+        with contextlib.suppress(OSError):
+            shutil.copyfile(private / "artifacts" / "run" / "stdout", folder / "ansible.log")
+    finally:
+        events.put(None)
+        writer.join()
+        shutil.rmtree(private, ignore_errors=True)  # it holds the whole environment, in `command`
+    (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    return int(result["rc"] if result["rc"] is not None else 254)
+
+
+def _queue(events: "queue.SimpleQueue[dict[str, Any] | None]", event: dict[str, Any]) -> bool:
+    events.put(event)
+    return False  # the runner need not keep the event in files
+
+
+def _write(path: Path, events: "queue.SimpleQueue[dict[str, Any] | None]", spec: dict[str, Any]) -> None:
+    """Write events as they come, until None comes."""
+    with path.open("a", encoding="utf-8") as out:
+        while (event := events.get()) is not None:
+            told = _translate(event, spec)
+            if told is not None:
+                out.write(json.dumps(told) + "\n")
+                out.flush()
+
+
+def _translate(event: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any] | None:
+    kind, data = str(event.get("event")), event.get("event_data") or {}
+    if kind == "playbook_on_stats":
+        stats = ("ok", "failures", "dark", "changed", "processed", "rescued", "ignored")
+        return {"kind": "stats", **{name: data.get(name) or {} for name in stats}}
+    if kind in {"playbook_on_no_hosts_matched", "playbook_on_no_hosts_remaining"}:
+        return {"kind": "no_hosts", "none": kind.endswith("matched")}
+    if kind == "error" or (kind == "verbose" and "ERROR" in str(event.get("stdout"))):
+        return {"kind": "notice", "level": "error", "text": str(event.get("stdout", ""))[:LIMIT]}
+    if kind not in OUTCOMES:
+        return None
+    return _task(OUTCOMES[kind], data, spec)
+
+
+def _task(outcome: str, data: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    result = data.get("res") or {}
+    hidden = bool(result.get("_ansible_no_log"))
+    told = {
+        "kind": "task",
+        "host": data.get("host", ""),
+        "task": str(data.get("task", ""))[:500],
+        "action": data.get("resolved_action") or data.get("task_action", ""),
+        "where": _where(str(data.get("task_path", "")), spec["project"]),
+        "outcome": "changed" if outcome == "ok" and result.get("changed") else outcome,
+        "seconds": data.get("duration") or 0,
+        "ignored": bool(data.get("ignore_errors")),
+        "message": "" if hidden else _message(outcome, result),
+    }
+    if isinstance(result.get("orchestrator_release"), dict):
+        told["release"] = result["orchestrator_release"]
+    if spec["check"] and not hidden:
+        told["check"] = {"diff": _diff(result.get("diff")), "opaque": _opaque(outcome, told["action"], result)}
+    if spec["stdout"]:
+        told["stdout"] = str(result.get("stdout", ""))[:65536]
+    return told
+
+
+def _message(outcome: str, result: dict[str, Any]) -> str:
+    if outcome not in {"failed", "unreachable"}:
+        return ""
+    for item in result.get("results") or []:
+        if isinstance(item, dict) and item.get("failed"):
+            return _message(outcome, item)
+    parts = [str(result.get(name)) for name in ("msg", "stderr", "stdout") if result.get(name)]
+    return "\n".join(dict.fromkeys(part.strip() for part in parts))[:LIMIT]
+
+
+def _opaque(outcome: str, action: object, result: dict[str, Any]) -> bool:
+    """Whether check mode could not say what this task would do."""
+    text = f"{result.get('msg', '')} {result.get('skip_reason', '')}".lower()
+    if outcome == "skipped":
+        return "check mode" in text or "would have run" in text
+    return str(action).rsplit(".", 1)[-1] in {"command", "shell", "raw", "script"} and outcome != "started"
+
+
+def _diff(diff: Any) -> str:
+    parts = diff if isinstance(diff, list) else [diff]
+    text = ""
+    for part in parts:
+        if not isinstance(part, dict):
+            continue
+        if part.get("prepared"):
+            text += str(part["prepared"])
+        elif "before" in part or "after" in part:
+            import difflib
+
+            before, after = (_lines(part.get(name)) for name in ("before", "after"))
+            header = part.get("before_header") or "", part.get("after_header") or ""
+            text += "".join(difflib.unified_diff(before, after, *header))
+    return text[:20_000]
+
+
+def _lines(value: Any) -> list[str]:
+    text = value if isinstance(value, str) else json.dumps(value, indent=1, sort_keys=True, default=str)
+    return [f"{line}\n" for line in text.splitlines()]
+
+
+def _where(path: str, project: str) -> str:
+    return path.removeprefix(project.rstrip("/") + "/")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,472 @@
+"""The `Deployer` port: plays, their results for each host, and what hosts say of themselves."""
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.adapters.ansible import settings as tuning
+from orchestrator.adapters.ansible.variables import dump, inventory_document, lowest, unsafe
+from orchestrator.domain.environment import AnsibleSettings
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Group, Inventory
+from orchestrator.domain.journal import Entry
+from orchestrator.domain.plan import HostPreview, PlaySpec, StepPreview
+from orchestrator.domain.release import Package, Requirement, size_bytes
+from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
+from orchestrator.domain.text import clean_text
+from orchestrator.ports import Context, Emit, Job, JobOutcome, Jobs
+
+HARMLESS = {
+    "setup", "gather_facts", "ping", "debug", "set_fact", "assert", "fail", "stat", "slurp", "wait_for", "pause",
+    "include_tasks", "import_tasks", "include_role", "import_role", "include_vars", "meta", "add_host", "group_by",
+    "getent", "find", "package_facts", "service_facts", "wait_for_connection", "validate_argument_spec", "facts",
+}  # fmt: skip
+COMMAND = re.compile(r"^[A-Za-z0-9_.+/-]{1,200}$")
+
+
+class AnsibleDeployer:
+    """Plays of release packages on the hosts of an environment.
+
+    Args:
+        jobs: runs the plays.
+        state: a folder for what is kept between plays.
+        collections: the folder that holds `ansible_collections/orchestrator`.
+        environ: the user's environment variables.
+    """
+
+    def __init__(self, jobs: Jobs, state: Path, collections: Path, environ: Mapping[str, str]) -> None:
+        self._jobs, self._state, self._collections, self._environ = jobs, state, collections, environ
+
+    def deploy(
+        self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepResult:
+        """Run the play on `play.limit`."""
+        tally = Tally(play.step, play.limit, emit, job)
+        outcome = self._play(play, package, inventory, context, job, tally)
+        return tally.result(outcome, _rc(outcome), str(outcome.folder))
+
+    def check(
+        self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepPreview:
+        """What the play would change, by `--check --diff`."""
+        tally = Tally(play.step, play.limit, emit, job)
+        self._play(play, package, inventory, context, job, tally, check=True)
+        return tally.preview()
+
+    def require(
+        self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepResult:
+        """Ask every host, in one round trip each, whether it is there, what it has, and which release it runs."""
+        wanted = _wanted(requirements, inventory)
+        tally = Tally("require", tuple(inventory.hosts), lambda _entry: None, job)
+        playbook = dump([{"hosts": "all", "gather_facts": False, "tasks": [_question(requirements)]}])
+        spec = PlaySpec(step="require", playbook="look.yml", hosts="all", limit=tuple(inventory.hosts), timeout=300.0)
+        outcome = self._start(
+            spec, self._jobs.folder(job), None, inventory, context, job, tally, {"look.yml": playbook}, stdout=True
+        )
+        if outcome.how != "exited" or not tally.stats:
+            return tally.result(outcome, _rc(outcome), str(outcome.folder))
+        hosts = tuple(_answer(host, tally, wanted) for host in inventory.hosts)
+        for host in hosts:
+            if not host.outcome.good:
+                emit(Entry(kind="notice", host=host.host, data={"level": "error", "text": host.message}))
+        return _summary(hosts, outcome)
+
+    def resolve(self, inventory: Inventory) -> Inventory:
+        """The inventory with the user's *files* read into it by `ansible-inventory`."""
+        if not inventory.files:
+            return inventory
+        with tempfile.TemporaryDirectory() as folder:
+            own = Path(folder) / "overlay.yml"
+            own.write_bytes(inventory_document(inventory, {}))
+            argv = [_program("ansible-inventory"), "--list", "-i", str(own)]
+            argv += [word for file in inventory.files for word in ("-i", file)]
+            env = self._env(Path(folder), len(inventory.hosts), AnsibleSettings())
+            cwd = _project_of(inventory.files[0])
+            done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            last = clean_text((done.stderr.strip().splitlines() or ["no message"])[-1], 500)
+            raise OrchestratorError("D104", f"ansible-inventory cannot read {', '.join(inventory.files)}: {last}")
+        return _listed(json.loads(done.stdout), inventory.files)
+
+    def close(self) -> None:
+        """Close the connections that were kept open for speed, and remove their folder."""
+        folder = self._control(make=False)
+        if not folder.is_dir():
+            return
+        for socket in folder.iterdir():
+            words = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "nobody"]
+            subprocess.run(words, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    def _play(
+        self,
+        play: PlaySpec,
+        package: Package,
+        inventory: Inventory,
+        context: Context,
+        job: str,
+        tally: "Tally",
+        *,
+        check: bool = False,
+    ) -> JobOutcome:
+        if package.root is None:
+            raise RuntimeError("the package is not unpacked")
+        project = Path(os.path.normpath(Path(package.root) / package.manifest.project))
+        return self._start(play, project, package, inventory, context, job, tally, {}, check=check)
+
+    def _start(
+        self,
+        play: PlaySpec,
+        project: Path,
+        package: Package | None,
+        inventory: Inventory,
+        context: Context,
+        job: str,
+        tally: "Tally",
+        files: dict[str, bytes],
+        *,
+        check: bool = False,
+        stdout: bool = False,
+    ) -> JobOutcome:
+        """Lay down inventory and variables, run the play as a job, and take away what is secret."""
+        settings: AnsibleSettings = context.settings or AnsibleSettings()
+        folder = self._jobs.folder(job)
+        extra = {**unsafe(play.extra_vars), **settings.extra_vars}
+        files |= {
+            "inventory/overlay.yml": inventory_document(inventory, lowest(package, play, context)),
+            "limit": "\n".join(play.limit).encode() + b"\n",
+        }
+        words = ["--check", "--diff"] if check else []
+        words += [word for name in settings.vault_ids for word in ("--vault-id", name)]
+        for name, values in (("extra.yml", extra), ("secret.yml", _secrets(context))):
+            if values:
+                files[name] = dump(values)
+                words += ["-e", f"@{folder / name}"]
+        spec = {
+            "project": str(project),
+            "playbook": play.playbook,
+            "inventory": [str(folder / "inventory/overlay.yml"), *inventory.files],
+            "limit": f"@{folder / 'limit'}",
+            "tags": ",".join(play.tags),
+            "skip_tags": ",".join(play.skip_tags),
+            "verbosity": settings.verbosity,
+            "cmdline": shlex.join(words),
+            "check": check,
+            "stdout": stdout,
+        }
+        files["spec.json"] = json.dumps(spec).encode()
+        started = Job(
+            key=job,
+            argv=(sys.executable, "-m", "orchestrator.adapters.ansible.child"),
+            env=self._env(project, len(play.limit), settings),
+            cwd=project if package is not None else self._state,
+            files=files,
+            timeout=play.timeout,
+        )
+        try:
+            return self._jobs.run(started, tally.take)
+        finally:
+            for name in ("secret.yml", "extra.yml", "inventory/overlay.yml"):
+                (folder / name).unlink(missing_ok=True)
+
+    def _env(self, project: Path, hosts: int, settings: AnsibleSettings) -> dict[str, str]:
+        control = self._control(make=True)
+        env = tuning.environment(project, self._collections, control, hosts, settings, self._environ)
+        packages = str(Path(__file__).resolve().parents[3])
+        return {**env, "PYTHONPATH": packages} if _is_checkout(packages) else env
+
+    def _control(self, *, make: bool) -> Path:
+        """The folder for ssh's control sockets: short, since their paths may not exceed about 100 characters."""
+        base = Path(self._environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+        name = f"orc-{os.geteuid()}-{abs(hash_of(str(self._state))):08x}"
+        folder = base / name
+        if make:
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+            about = folder.lstat()
+            if about.st_uid != os.geteuid() or about.st_mode & 0o077 or folder.is_symlink():
+                raise OrchestratorError("D105", f"{folder} belongs to somebody else")
+        return folder
+
+
+def hash_of(text: str) -> int:
+    """A short number that stands for *text*, the same in every process."""
+    import zlib
+
+    return zlib.crc32(text.encode())
+
+
+def _is_checkout(packages: str) -> bool:
+    return (Path(packages) / "pyproject.toml").is_file()
+
+
+def _program(name: str) -> str:
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.is_file() else name
+
+
+def _project_of(file: str) -> Path:
+    """The folder whose `ansible.cfg` counts for an inventory: the nearest one with such a file, else its own."""
+    path = Path(file).resolve()
+    return next((folder for folder in path.parents if (folder / "ansible.cfg").is_file()), path.parent)
+
+
+def _secrets(context: Context) -> dict[str, Any]:
+    return {"pulumi_secrets": unsafe(dict(context.outputs.secret))} if context.outputs.secret else {}
+
+
+def _rc(outcome: JobOutcome) -> int | None:
+    try:
+        result = json.loads((outcome.folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return outcome.code
+    return int(result["rc"]) if result["rc"] is not None else None
+
+
+def _listed(document: dict[str, Any], files: tuple[str, ...]) -> Inventory:
+    """An inventory from what `ansible-inventory --list` prints; the variables stay with the files that have them."""
+    variables = document.get("_meta", {}).get("hostvars", {})
+    groups = {
+        name: Group(hosts=tuple(body.get("hosts", ())), children=tuple(body.get("children", ())))
+        for name, body in document.items()
+        if name not in {"_meta", "all"}
+    }
+    order: dict[str, None] = {}
+    for group in groups.values():
+        order.update(dict.fromkeys(group.hosts))
+    order.update(dict.fromkeys(variables))
+    return Inventory(hosts={host: variables.get(host, {}) for host in order}, groups=groups, files=files)
+
+
+# -- what happened -----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Tally:
+    """What a play's events say of each host, as they come."""
+
+    step: str
+    limit: tuple[str, ...]
+    emit: Emit
+    job: str
+    stats: dict[str, dict[str, int]] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    heard: set[str] = field(default_factory=set)
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    releases: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    checked: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    nobody: bool = False
+
+    def take(self, number: int, event: dict[str, Any]) -> None:
+        """Take one event of the child."""
+        kind = event.pop("kind", "")
+        if kind == "stats":
+            self.stats = event
+        elif kind == "no_hosts":
+            self.nobody = self.nobody or bool(event["none"])
+        elif kind == "notice":
+            text = clean_text(event["text"], 4000)
+            self.errors.append(text)
+            data = {"level": event["level"], "text": text}
+            self.emit(Entry(kind="notice", step=self.step, data=data, key=f"{self.job}:{number}"))
+        elif kind == "task":
+            self._task(number, event)
+
+    def _task(self, number: int, event: dict[str, Any]) -> None:
+        host, outcome = str(event["host"]), str(event["outcome"])
+        short = str(event["action"]).rsplit(".", 1)[-1]
+        if outcome == "started":
+            if short not in HARMLESS:
+                self.touched.add(host)
+            return
+        event = {key: clean_text(value) if isinstance(value, str) else value for key, value in event.items()}
+        if outcome in {"failed", "unreachable"} and not event["ignored"]:
+            self.failures[host] = event
+        if outcome == "unreachable" and host not in self.heard:
+            self.touched.discard(host)  # nothing was ever heard from it, so nothing was done there either
+        if outcome not in {"unreachable", "skipped"}:
+            self.heard.add(host)
+            self.answers[host] = str(event.pop("stdout", ""))
+        if isinstance(event.get("release"), dict):
+            self.releases[host] = str(event["release"].get("digest") or "")
+        if "check" in event:
+            self.checked.append(event)
+        shown = ("task", "action", "outcome", "message", "where", "seconds")
+        data = {name: event[name] for name in shown}
+        self.emit(Entry(kind="task", step=self.step, host=host, data=data, key=f"{self.job}:{number}"))
+
+    def host(self, host: str) -> HostResult:
+        """What the play did on *host*."""
+        failure = self.failures.get(host, {})
+        outcome = self._outcome(host)
+        return HostResult(
+            host=host,
+            outcome=outcome,
+            touched=host in self.touched,
+            changed=int(self.stats.get("changed", {}).get(host, 0)),
+            message=str(failure.get("message", "")) if not outcome.good else "",
+            task=str(failure.get("task", "")) if not outcome.good else "",
+            where=str(failure.get("where", "")) if not outcome.good else "",
+            release=self.releases.get(host),
+        )
+
+    def _outcome(self, host: str) -> Outcome:
+        if not self.stats:
+            return Outcome.UNKNOWN if host in self.touched else Outcome.SKIPPED
+        if self.stats["dark"].get(host):
+            return Outcome.UNKNOWN
+        if self.stats["failures"].get(host):
+            return Outcome.FAILED
+        return Outcome.SUCCEEDED if self.stats["processed"].get(host) else Outcome.SKIPPED
+
+    def result(self, outcome: JobOutcome, rc: int | None, log: str) -> StepResult:
+        """The step's result: every host of the limit, and the worst of them."""
+        hosts = tuple(self.host(host) for host in self.limit)
+        about: dict[str, Any] = {"hosts": hosts, "log": log, "seconds": outcome.seconds}
+        if outcome.how != "exited":
+            said = {"timeout": "took too long and was stopped", "stopped": "was stopped", "lost": "died"}[outcome.how]
+            data = {"code": "D130"}
+            return StepResult(outcome=Outcome.ERRORED, message=f"ansible {said}", data=data, **about)
+        if not self.stats or (rc not in (0, 2, 4) and all(host.outcome.good for host in hosts)):
+            text = next(iter(self.errors), "") or _tail(outcome.folder)
+            message = f"ansible could not run the playbook: {text.strip().splitlines()[0] if text.strip() else rc}"
+            return StepResult(outcome=Outcome.ERRORED, message=message, data={"code": "D120", "text": text}, **about)
+        if not any(host.outcome is not Outcome.SKIPPED for host in hosts):
+            message = "the playbook matched none of the hosts that it was started for"
+            return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"}, **about)
+        return StepResult(outcome=worst(host.outcome for host in hosts), message=_message(hosts), **about)
+
+    def preview(self) -> StepPreview:
+        """What check mode said."""
+        hosts: dict[str, list[str]] = {host: [] for host in self.limit}
+        for event in self.checked:
+            if event["outcome"] == "changed":
+                hosts.setdefault(event["host"], []).append(event["task"])
+        opaque = [event["task"] for event in self.checked if event["check"]["opaque"]]
+        failed = [event["task"] for event in self.checked if event["outcome"] == "failed" and not event["ignored"]]
+        diffs = [
+            f"{event['host']}: {event['task']}\n{event['check']['diff']}"
+            for event in self.checked
+            if event["check"]["diff"]
+        ]
+        named = {event["task"] for event in self.checked}
+        return StepPreview(
+            hosts=tuple(
+                HostPreview(host=host, changes=len(tasks), tasks=tuple(tasks)) for host, tasks in hosts.items()
+            ),
+            previewed=len(named - set(opaque) - set(failed)),
+            opaque=tuple(dict.fromkeys(opaque)),
+            failed=tuple(dict.fromkeys(failed)),
+            diff=clean_text("\n".join(diffs), 200_000),
+        )
+
+
+def _message(hosts: tuple[HostResult, ...]) -> str:
+    bad = [host for host in hosts if not host.outcome.good]
+    if not bad:
+        return f"{len(hosts)} hosts"
+    first = bad[0]
+    text = first.message.strip().splitlines()[0] if first.message.strip() else "no message"
+    why = f"{first.host}: {first.task}: {text}" if first.task else f"{first.host}: {text}"
+    return why if len(bad) == 1 else f"{why} (and {len(bad) - 1} hosts more)"
+
+
+def _tail(folder: Path) -> str:
+    for name in ("ansible.log", "output.log"):
+        with contextlib.suppress(OSError):
+            text = clean_text((folder / name).read_text(encoding="utf-8", errors="replace"), None).strip()
+            if text:
+                lines = text.splitlines()
+                return "\n".join([line for line in lines if "ERROR" in line] or lines[-5:])[-4000:]
+    return ""
+
+
+# -- asking hosts ------------------------------------------------------------------------------------------------
+
+_SCRIPT = """\
+root={root}; test -d "$root" || root=$HOME
+echo "@disk $(df -Pk "$root" 2>/dev/null | awk 'NR==2 {{print $4}}')"
+echo "@memory $(awk '/^MemAvailable/ {{print $2}}' /proc/meminfo 2>/dev/null || echo)"
+for command in {commands}; do command -v "$command" >/dev/null 2>&1 && echo "@command $command"; done
+echo "@release $(tr -d '\\n' < "$root/.orchestrator/state.json" 2>/dev/null)"
+"""
+
+
+def _question(requirements: tuple[Requirement, ...]) -> dict[str, Any]:
+    """One task that asks a host everything; `raw`, so that it needs nothing on the host but a shell."""
+    commands = sorted({command for requirement in requirements for command in requirement.commands})
+    for command in commands:
+        if not COMMAND.match(command):
+            raise OrchestratorError("D103", f"{command!r} cannot be a required command's name")
+    root = "{{ (release_root | default(host_root) | default('/nowhere')) | quote }}"
+    script = _SCRIPT.format(root=root, commands=" ".join(commands) or "''")
+    return {"name": "Look at the host", "ansible.builtin.raw": script, "changed_when": False}
+
+
+def _wanted(requirements: tuple[Requirement, ...], inventory: Inventory) -> dict[str, list[Requirement]]:
+    wanted: dict[str, list[Requirement]] = {}
+    for requirement in requirements:
+        for host in inventory.select(requirement.hosts):
+            wanted.setdefault(host, []).append(requirement)
+    return wanted
+
+
+def _answer(host: str, tally: Tally, wanted: dict[str, list[Requirement]]) -> HostResult:
+    """What one host said: whether it has what it needs, and which release is current there."""
+    result = tally.host(host)
+    if not result.outcome.good:
+        return result.model_copy(update={"touched": False})
+    said: dict[str, list[str]] = {}
+    for line in tally.answers.get(host, "").splitlines():
+        if line.startswith("@"):
+            key, _, value = line[1:].strip().partition(" ")
+            said.setdefault(key, []).append(value)
+    missing = [text for requirement in wanted.get(host, []) for text in _missing(requirement, said)]
+    outcome = Outcome.FAILED if missing else Outcome.SUCCEEDED
+    release = _current((said.get("release") or [""])[0])
+    return HostResult(host=host, outcome=outcome, touched=False, message="; ".join(missing), release=release)
+
+
+def _missing(requirement: Requirement, said: dict[str, list[str]]) -> list[str]:
+    """What *requirement* wants and the host has not."""
+    missing = [f"no {command}" for command in requirement.commands if command not in said.get("command", [])]
+    for name, size, word in (("disk", requirement.disk_free, "disk space"), ("memory", requirement.memory, "memory")):
+        if size is None:
+            continue
+        told = (said.get(name) or [""])[0]
+        if not told.isdigit():
+            missing.append(f"cannot tell its {word}")
+        elif int(told) * 1024 < size_bytes(size):
+            missing.append(f"{int(told) // 1024} MiB of {word}, wants {size}")
+    return missing
+
+
+def _current(text: str) -> str | None:
+    try:
+        state = json.loads(text)
+    except ValueError:
+        return None
+    current = state.get("current") if isinstance(state, dict) else None
+    return str(current["digest"]) if isinstance(current, dict) and current.get("digest") else None
+
+
+def _summary(hosts: tuple[HostResult, ...], outcome: JobOutcome) -> StepResult:
+    ended = worst(host.outcome for host in hosts)
+    data = {} if ended.good else {"code": "D106" if ended is Outcome.FAILED else "D107"}
+    log = str(outcome.folder)
+    return StepResult(outcome=ended, message=_message(hosts), hosts=hosts, log=log, seconds=outcome.seconds, data=data)

@@ -1,0 +1,115 @@
+"""Inventory and variables as Ansible reads them: what comes from a package arrives as text and is never a template.
+
+Ansible executes templates that it finds in variables and inventories. A value tagged `!unsafe` is left alone. So every
+string of a release is tagged, nested ones too; the operator's own variables are not.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.plan import PlaySpec
+from orchestrator.domain.release import Package
+from orchestrator.ports import Context
+
+RESERVED = {"release", "release_version", "pulumi_outputs", "pulumi_secrets"}
+
+
+class Unsafe(str):
+    """A text that Ansible must not take for a template."""
+
+    __slots__ = ()
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+
+def _represent(dumper: yaml.SafeDumper, text: Unsafe) -> yaml.Node:
+    return dumper.represent_scalar("!unsafe", str(text), style='"')
+
+
+_Dumper.add_representer(Unsafe, _represent)
+
+
+def unsafe(value: Any) -> Any:
+    """*value* with every text in it marked. Raises D110 for a key that Ansible could take for a template."""
+    if isinstance(value, str):
+        return Unsafe(value)
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str) or re.search(r"\{[{%#]", key):
+                raise OrchestratorError("D110", f"the key {key!r} could be taken for a template")
+        return {key: unsafe(item) for key, item in value.items()}
+    return [unsafe(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def checked(names: Mapping[str, Any]) -> dict[str, Any]:
+    """*names* (variables of a release) marked unsafe. Raises D111 for names that change how Ansible works."""
+    for name in names:
+        if name.startswith("ansible_") or name in RESERVED:
+            raise OrchestratorError("D111", f"a release may not set the variable {name!r}")
+    return {name: unsafe(value) for name, value in names.items()}
+
+
+def release_variables(package: Package, context: Context) -> dict[str, Any]:
+    """The variable `release`, as playbooks and tests see it."""
+    sums = {file.path: file for file in package.manifest.files}
+    artifacts = {}
+    for artifact in package.manifest.release.artifacts:
+        file = sums[artifact.path]
+        path = f"{package.root}/{artifact.path}"
+        artifacts[artifact.file_name] = {"path": path, "sha256": file.sha256, "size": file.size}
+    release = package.manifest.release
+    return {
+        "name": release.name,
+        "version": release.version,
+        "digest": package.digest,
+        "package_dir": package.root,
+        "environment": context.environment,
+        "run_id": context.run,
+        "fence": context.fence,
+        "previous_version": context.previous.version if context.previous else None,
+        "artifacts": artifacts,
+        "vars": dict(release.vars),
+    }
+
+
+def lowest(package: Package | None, play: PlaySpec | None, context: Context) -> dict[str, Any]:
+    """The variables of lowest precedence: the inventory's `all` group, which everything else overrides."""
+    found: dict[str, Any] = {}
+    if package is not None:
+        found |= checked(package.manifest.release.vars)
+        found |= checked(play.vars if play else {})
+        found["release"] = unsafe(release_variables(package, context))
+        found["release_version"] = Unsafe(package.ref.version)
+    return {**found, **context.vars, "pulumi_outputs": unsafe(dict(context.outputs.plain))}
+
+
+def inventory_document(inventory: Inventory, variables: Mapping[str, Any]) -> bytes:
+    """The inventory as a YAML inventory file, with *variables* in the group `all`."""
+    groups: dict[str, Any] = {}
+    for name, group in inventory.groups.items():
+        if name not in {"all", "ungrouped"}:
+            groups[name] = {
+                "hosts": dict.fromkeys(group.hosts),
+                "children": dict.fromkeys(group.children),
+                "vars": dict(group.vars),
+            }
+    special = inventory.groups["all"].vars if "all" in inventory.groups else {}
+    everything = {
+        "hosts": {host: dict(values) for host, values in inventory.hosts.items()},
+        "children": groups,
+        "vars": {**variables, **special},
+    }
+    return dump({"all": everything})
+
+
+def dump(data: Any) -> bytes:
+    """*data* as YAML that only Ansible reads."""
+    return yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=2**20).encode()

@@ -1,0 +1,121 @@
+"""The engine's event log, followed while it grows, turned into our events, and what was learnt from it.
+
+Standard library only: this is part of the child process. The log marks what is secret; nothing so marked goes on.
+"""
+
+import contextlib
+import json
+import os
+import threading
+import time
+from typing import IO, Any
+
+SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's mark of a secret value in its JSON
+HIDDEN = "[secret]"
+STACK = "pulumi:pulumi:Stack"
+HARMLESS = {"same", "read", "refresh"}
+PAUSE = 0.02
+LONGEST = 8000
+
+
+class Log:
+    """Writes `events.jsonl` in *folder*, and keeps what the result will say."""
+
+    def __init__(self, folder: str) -> None:
+        self._path = os.path.join(folder, "events.jsonl")
+        self._out: IO[str] | None = None
+        self.error = ""
+        self._facts: dict[str, Any] = {}
+        self._reset()
+
+    def __enter__(self) -> "Log":
+        self._out = open(self._path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed in __exit__
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._out is not None:
+            self._out.close()
+
+    def _reset(self) -> None:
+        self._facts = {"counts": {}, "changes": [], "effects": 0, "corrupt": False, "outputs": None}
+
+    def facts(self) -> dict[str, Any]:
+        """What the result says besides the exit code: counts, changes, effects, outputs with secrets hidden."""
+        return self._facts
+
+    def notice(self, level: str, text: str, urn: str = "") -> None:
+        """Tell one sentence."""
+        self._say({"kind": "notice", "level": level, "text": text[:LONGEST], "urn": urn})
+
+    def follow(self, path: str, done: threading.Event) -> None:
+        """Read *path* line by line until *done* is set and nothing is left."""
+        self._reset()
+        rest = b""
+        with open(path, "rb") as file:
+            while True:
+                finished = done.is_set()
+                data = file.read()
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    with contextlib.suppress(ValueError):
+                        self._take(json.loads(line))
+                if finished and not data:
+                    return
+                if not data:
+                    time.sleep(PAUSE)
+
+    def _take(self, event: dict[str, Any]) -> None:
+        for name, status in (("resourcePreEvent", "started"), ("resOutputsEvent", "done"), ("resOpFailedEvent", "failed")):
+            if name in event:
+                self._resource(event[name]["metadata"], status)
+        if "diagnosticEvent" in event:
+            self._diagnostic(event["diagnosticEvent"])
+        if "policyEvent" in event:
+            self._policy(event["policyEvent"])
+        if "summaryEvent" in event:
+            summary = event["summaryEvent"]
+            self._facts["counts"] = dict(summary.get("resourceChanges") or {})
+            self._facts["corrupt"] = bool(summary.get("maybeCorrupt"))
+
+    def _diagnostic(self, event: dict[str, Any]) -> None:
+        severity, text = str(event.get("severity")), str(event.get("message", "")).strip()
+        if severity == "debug" or not text:
+            return
+        if severity == "error":
+            self.error = f"{self.error}\n{text}".strip()[-LONGEST:]
+        self.notice(severity, text, str(event.get("urn", "")))
+
+    def _policy(self, event: dict[str, Any]) -> None:
+        level, text = str(event.get("enforcementLevel")), str(event.get("message", "")).strip()
+        name = f"{event.get('policyPackName', '')}: {event.get('policyName', '')}"
+        self.notice("error" if level == "mandatory" else "warning", f"{name}: {text}", str(event.get("resourceUrn", "")))
+
+    def _resource(self, metadata: dict[str, Any], status: str) -> None:
+        kind, urn, op = str(metadata.get("type", "")), str(metadata["urn"]), str(metadata["op"])
+        if kind == STACK and status == "done":
+            self._facts["outputs"] = hide((metadata.get("new") or {}).get("outputs"))
+        if kind.startswith("pulumi:providers:"):
+            return
+        change = {
+            "op": op,
+            "type": kind,
+            "name": urn.rsplit("::", 1)[-1],
+            "urn": urn,
+            "parent": (metadata.get("new") or metadata.get("old") or {}).get("parent", ""),
+            "properties": sorted(metadata.get("diffs") or []),
+        }
+        if status == "started":
+            self._facts["changes"].append(change)
+            self._facts["effects"] += op not in HARMLESS and kind != STACK
+        self._say({"kind": "resource", "status": status, **change})
+
+    def _say(self, event: dict[str, Any]) -> None:
+        if self._out is not None:
+            self._out.write(json.dumps(event) + "\n")
+
+
+def hide(value: Any) -> Any:
+    """*value* with every part that is marked as secret replaced."""
+    if isinstance(value, dict):
+        return HIDDEN if SECRET in value else {key: hide(item) for key, item in value.items()}
+    return [hide(item) for item in value] if isinstance(value, list) else value

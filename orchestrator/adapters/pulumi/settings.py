@@ -1,0 +1,118 @@
+"""How the engine is run: its environment, its backend, and the stack's configuration. Never the user's own files."""
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestrator.adapters.pulumi.definition import PROJECT_FILES
+from orchestrator.adapters.pulumi.engine import Engine
+from orchestrator.adapters.pulumi.workspace import SECRETS_LINE
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.plan import StackSpec
+
+PASSED = {
+    "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "KUBECONFIG", "VAULT_ADDR",
+    "VAULT_TOKEN", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE",
+    "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "ORCHESTRATOR_SSHD", "XDG_CACHE_HOME",
+}  # fmt: skip
+PASSED_PREFIXES = ("PULUMI_", "AWS_", "AZURE_", "ARM_", "GOOGLE_", "GCLOUD_", "GCP_", "CLOUDSDK_", "DIGITALOCEAN_")
+PASSPHRASES = {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"}
+
+
+def project_file(program: Path) -> dict[str, Any]:
+    """The content of the program's `Pulumi.yaml`. Raises E102 when it is no mapping."""
+    for name in PROJECT_FILES:
+        if (program / name).is_file():
+            try:
+                content = yaml.safe_load((program / name).read_text(encoding="utf-8"))
+            except yaml.YAMLError as error:
+                raise OrchestratorError("E102", f"{name} of {program} is not YAML: {error}") from error
+            if isinstance(content, dict):
+                return content
+    raise OrchestratorError("E102", f"there is no readable Pulumi.yaml in {program}")
+
+
+def config_file(spec: StackSpec, project: Mapping[str, Any]) -> str:
+    """Where the stack's configuration lies, relative to the program."""
+    name = f"Pulumi.{spec.stack.rsplit('/', 1)[-1]}.yaml"
+    return os.path.normpath(os.path.join(str(project.get("stackConfigDir") or "."), name))
+
+
+def config_text(spec: StackSpec, project: Mapping[str, Any], salt: Path) -> str:
+    """The stack's configuration: the user's, with the environment's overrides and the salt that was kept for it."""
+    file = Path(spec.program) / config_file(spec, project)
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if spec.settings.config:
+        content = yaml.safe_load(text) or {}
+        named = {key if ":" in key else f"{project.get('name')}:{key}": value for key, value in spec.settings.config.items()}
+        content["config"] = {**(content.get("config") or {}), **named}
+        text = yaml.safe_dump(content, sort_keys=False)
+    if salt.is_file() and not SECRETS_LINE.search(text):
+        text = f"{salt.read_text(encoding='utf-8')}{text}"
+    return text
+
+
+def has_backend(program: Path, environ: Mapping[str, str]) -> bool:
+    """Whether the user has chosen a backend: by a variable, in the project's file, or by `pulumi login`."""
+    if environ.get("PULUMI_BACKEND_URL") or environ.get("PULUMI_ACCESS_TOKEN"):
+        return True
+    if (project_file(program).get("backend") or {}).get("url"):
+        return True
+    home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME", "/")) / ".pulumi")
+    try:
+        return bool(json.loads((home / "credentials.json").read_text(encoding="utf-8")).get("current"))
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], state: Path) -> dict[str, str]:
+    """The whole environment of the engine: what is on the list, and the embedded backend when there is no other.
+
+    A Python program runs with the interpreter that its `runtime.options` name; otherwise with ours, which is first
+    on PATH, unless `PULUMI_PYTHON_CMD` names another.
+    """
+    allowed = PASSED | set(spec.settings.environment)
+    env = {name: value for name, value in environ.items() if name in allowed or name.startswith(PASSED_PREFIXES)}
+    path = [str(Path(sys.executable).parent), str(engine.path.parent), environ.get("PATH", os.defpath)]
+    env |= {
+        "PATH": os.pathsep.join(path),
+        "PULUMI_SKIP_UPDATE_CHECK": "1",
+        "PULUMI_DEBUG_COMMANDS": "true",  # lets the engine write its event log, as the Automation API does
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "ORCHESTRATOR_STATE": str(state.parent),
+    }
+    if not has_backend(Path(spec.program), environ):
+        env |= _embedded(state, environ)
+    return env
+
+
+def _embedded(state: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The backend in the project's own state folder, with a passphrase that only its owner can read."""
+    backend, passphrase = state / "backend", state / "passphrase"
+    backend.mkdir(parents=True, exist_ok=True, mode=0o700)
+    env = {"PULUMI_BACKEND_URL": f"file://{backend}"}
+    if not PASSPHRASES & set(environ):
+        _write_once(passphrase, secrets.token_urlsafe(32))
+        env["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase)
+    return env
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Put *text* into *path*, whole and readable by its owner only, unless it is there already."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        if not path.exists():
+            os.link(temporary, path)
+    except FileExistsError:
+        pass  # another process was faster
+    finally:
+        temporary.unlink()

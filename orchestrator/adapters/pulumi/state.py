@@ -1,0 +1,67 @@
+"""What a stack's exported state says: outputs, secret ones apart, and a digest of all of it.
+
+Held in memory only: an export shows secrets in clear.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.adapters.pulumi.events import SECRET, STACK, hide
+from orchestrator.domain.model import digest_of
+from orchestrator.ports import Outputs
+
+VOLATILE = {"sourcePosition", "stackTrace", "created", "modified"}
+
+State = Mapping[str, Any]
+
+
+def outputs(state: State) -> Outputs:
+    """The stack's outputs. One that holds anything secret is secret as a whole."""
+    plain: dict[str, Any] = {}
+    hidden: dict[str, Any] = {}
+    for name, value in _outputs(state).items():
+        (hidden if _is_secret(value) else plain)[name] = _revealed(value)
+    return Outputs(plain, hidden)
+
+
+def hidden(state: State) -> dict[str, Any]:
+    """The outputs as the engine's events show them: every secret part replaced."""
+    return {name: hide(value) for name, value in _outputs(state).items()}
+
+
+def base(state: State) -> str:
+    """The digest of the state, without what differs although nothing has changed: times and source positions."""
+    resources = [
+        {key: value for key, value in resource.items() if key not in VOLATILE}
+        for resource in state.get("resources") or []
+    ]
+    return digest_of({"resources": resources, "pending": state.get("pending_operations") or []})
+
+
+def count(state: State) -> int:
+    """How many resources there are, the stack itself and its providers left out."""
+    kinds = [str(resource.get("type", "")) for resource in state.get("resources") or []]
+    return sum(1 for kind in kinds if kind != STACK and not kind.startswith("pulumi:providers:"))
+
+
+def _outputs(state: State) -> dict[str, Any]:
+    for resource in state.get("resources") or []:
+        if resource.get("type") == STACK:
+            return dict(resource.get("outputs") or {})
+    return {}
+
+
+def _is_secret(value: Any) -> bool:
+    if isinstance(value, dict):
+        return SECRET in value or any(_is_secret(item) for item in value.values())
+    return isinstance(value, list) and any(_is_secret(item) for item in value)
+
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, dict):
+        if SECRET in value and "plaintext" in value:
+            return json.loads(value["plaintext"])
+        return {key: _revealed(item) for key, item in value.items()}
+    return [_revealed(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,52 @@
+"""From what the engine said to a code of ours: one table."""
+
+import re
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.text import clean_text
+
+_HOLDER = re.compile(r"created by .*")
+
+# The first text that the engine's words contain decides. `{}` stands for the line that says what happened.
+_TABLE = (
+    ("the stack is currently locked", "E130", "the stack {stack} is locked by another update: {holder}"),
+    ("Another update is currently in progress", "E130", "the stack {stack} is being updated by somebody else"),
+    ("violates plan", "E131", "Pulumi would do something else than was planned: {line}"),
+    ("passphrase must be set", "E132", "the passphrase of the stack {stack} was not given"),
+    ("incorrect passphrase", "E132", "the passphrase of the stack {stack} is wrong"),
+    ("failed to discover package requirements", "E133", "the program's Python interpreter has no pip: {line}"),
+    ("No module named pip", "E133", "the program's Python interpreter has no pip: {line}"),
+    ("PULUMI_ACCESS_TOKEN must be set", "E134", "Pulumi's backend wants a login: {line}"),
+)
+MACHINERY = {"E130", "E132", "E133", "E134"}  # the release is not to blame for these
+
+
+def error(verb: str, stack: str, said: str, log: str, ended: str) -> OrchestratorError:
+    """The error for an operation that did not succeed.
+
+    Args:
+        verb: what was asked of the engine.
+        stack: the stack's name.
+        said: the engine's error diagnostics, or the end of its standard error.
+        log: where all that it said can be read.
+        ended: how the process ended, for when it said nothing.
+    """
+    text = clean_text(said, 4000)
+    line = _first(text) or ended
+    for sign, code, message in _TABLE:
+        if sign in text:
+            holder = next(iter(_HOLDER.findall(text)), "see its output")
+            return OrchestratorError(code, message.format(stack=stack, line=line, holder=holder))
+    return OrchestratorError("E110", f"pulumi {verb} {stack}: {line}", hint=f"see {log}")
+
+
+def _first(text: str) -> str:
+    """The line of an error that says what happened: the first, or of a Python traceback its last."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    traceback = next((at for at, line in enumerate(lines) if line.startswith("Traceback")), None)
+    if traceback is None:
+        return lines[0].removeprefix("error: ")
+    tail = [line for line in text.splitlines() if line and not line.startswith((" ", "Traceback", "Program failed"))]
+    return tail[-1].strip() if tail else lines[0]
