@@ -23,7 +23,8 @@ class _Provider(ResourceProvider):
         from orchestrator.hosts import loopback
 
         host = loopback.start(props["stack"], props["host"], address=props.get("address"), port=_port(props))
-        return CreateResult(f"{props['stack']}/{props['host']}", {**props, "variables": host.variables()})
+        variables = {**host.variables(), **(props.get("own") or {})}
+        return CreateResult(f"{props['stack']}/{props['host']}", {**props, "variables": variables})
 
     def diff(self, _id: str, old: dict[str, Any], new: dict[str, Any]) -> DiffResult:
         """A host that has gone away is a change as well: the next update starts it again."""
@@ -32,7 +33,8 @@ class _Provider(ResourceProvider):
         moved = [name for name in ("stack", "host", "address", "port") if old.get(name) != new.get(name)]
         host = loopback.find(new["stack"], new["host"])
         gone = host is None or not loopback.alive(host)
-        return DiffResult(changes=bool(moved) or gone, replaces=moved, delete_before_replace=True)
+        other = old.get("own") != new.get("own")
+        return DiffResult(changes=bool(moved) or gone or other, replaces=moved, delete_before_replace=True)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Is it really there? A refresh forgets a host that is not."""
@@ -64,6 +66,7 @@ class LoopbackHost(Resource):
         name: its name in the inventory.
         address: an address of 127.0.0.0/8; by default one of its own is chosen, and stays.
         port: the port of its SSH server; 2222 by default.
+        variables: more inventory variables of this host.
         opts: Pulumi's resource options.
     """
 
@@ -75,10 +78,12 @@ class LoopbackHost(Resource):
         *,
         address: str | None = None,
         port: int | None = None,
+        variables: dict[str, Any] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         stack = f"{pulumi.get_project()}-{pulumi.get_stack()}"
-        props = {"stack": stack, "host": name, "address": address, "port": port, "variables": None}
+        asked = {"stack": stack, "host": name, "address": address, "port": port, "own": variables or {}}
+        props = {**asked, "variables": None}
         super().__init__(_Provider(), name, props, opts)
         self.host_name = name
 

@@ -37,6 +37,7 @@ MAX_FILE = 8 * 1024**3 - 1  # what eleven octal digits can say
 MAX_TOTAL = 32 * 1024**3
 MAX_ATTACHMENT = 1024 * 1024
 MAX_ATTACHMENTS = 100
+MAGIC = b"ustar\x0000"
 UNDO_WORDS = {"nothing", "impossible"}
 SIZE = re.compile(rb"[0-7]{11}\0")
 
@@ -61,7 +62,7 @@ def header(member: Member) -> bytes:
         prefix, name = raw[:cut], raw[cut + 1 :]
     mode = b"0000755" if member.executable else b"0000644"
     fields = [name.ljust(100, b"\0"), mode + b"\0", b"0000000\0", b"0000000\0", b"%011o\0" % member.size]
-    fields += [b"00000000000\0", b" " * 8, b"0", b"\0" * 100, b"ustar\0" + b"00", b"\0" * 64]
+    fields += [b"00000000000\0", b" " * 8, b"0", b"\0" * 100, MAGIC, b"\0" * 64]
     fields += [b"0000000\0", b"0000000\0", prefix.ljust(155, b"\0"), b"\0" * 12]
     block = b"".join(fields)
     return block[:148] + b"%06o\0 " % sum(block) + block[156:]
@@ -181,17 +182,19 @@ class Reader:
 
 def _member(block: bytes) -> Member:
     """The member of *block*, when it is exactly the header that we would write for it."""
+    if block[257:265] != MAGIC:
+        raise OrchestratorError("P202", "a header is not that of a release package")
     try:
         prefix, name = block[345:500].rstrip(b"\0"), block[:100].rstrip(b"\0")
         full = (prefix + b"/" + name if prefix else name).decode("utf-8")
     except ValueError as error:
         raise OrchestratorError("P202", "a header is not that of a release package") from error
+    if block[156:157] != b"0":
+        raise OrchestratorError("P212", f"{full!r} is not a regular file")
     if not SIZE.fullmatch(block[124:136]):
         raise OrchestratorError("P202", f"the size of {full!r} is not plainly written")
     member = Member(full, int(block[124:135], 8), executable=block[100:107] == b"0000755")
     check_name(full)
-    if block[156:157] != b"0":
-        raise OrchestratorError("P212", f"{full!r} is not a regular file")
     if header(member) != block:
         raise OrchestratorError("P202", f"the header of {full!r} is not that of a release package")
     return member

@@ -5,14 +5,13 @@ Started without `site` and with nothing but the standard library, so that it cos
 turns the engine's event log into `events.jsonl`, and leaves `result.json`.
 """
 
-import contextlib
 import json
 import os
 import re
 import socket
 import subprocess
-import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.pulumi.events import Log
@@ -25,20 +24,17 @@ _HOLDER = re.compile(r"created by \S*@(\S+) \(pid (\d+)\)")
 
 def main() -> int:
     """Run the operation in `spec.json`; the engine's own exit code."""
-    folder = os.environ["ORCHESTRATOR_JOB"]
-    with open(os.path.join(folder, "spec.json"), encoding="utf-8") as file:
-        spec = json.load(file)
+    folder = Path(os.environ["ORCHESTRATOR_JOB"])
+    spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
     with Log(folder) as log, Workspace(spec, folder, log.notice) as work:
         code, text = _operate(folder, work, spec, log)
     result = {"code": code, "error": log.error or ("" if code == 0 else text), **log.facts()}
-    temporary = os.path.join(folder, "result.json.new")
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(result, file)
-    os.replace(temporary, os.path.join(folder, "result.json"))
+    (folder / "result.json.new").write_text(json.dumps(result), encoding="utf-8")
+    (folder / "result.json.new").replace(folder / "result.json")
     return code
 
 
-def _operate(folder: str, work: str, spec: dict[str, Any], log: Log) -> tuple[int, str]:
+def _operate(folder: Path, work: Path, spec: dict[str, Any], log: Log) -> tuple[int, str]:
     """Run the operation; once more after the stack was made, or freed of a lock whose holder is dead."""
     code, text = _engine(folder, work, spec, log)
     if code != 0 and NO_STACK in text:
@@ -51,19 +47,17 @@ def _operate(folder: str, work: str, spec: dict[str, Any], log: Log) -> tuple[in
     return code, text
 
 
-def _small(work: str, spec: dict[str, Any], words: list[str]) -> "subprocess.CompletedProcess[str]":
+def _small(work: Path, spec: dict[str, Any], words: list[str]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([spec["pulumi"], *words], cwd=work, capture_output=True, text=True, check=False)
 
 
-def _engine(folder: str, work: str, spec: dict[str, Any], log: Log) -> tuple[int, str]:
+def _engine(folder: Path, work: Path, spec: dict[str, Any], log: Log) -> tuple[int, str]:
     """Run the engine once; its exit code and the end of what it said on standard error."""
-    path = os.path.join(folder, "engine-events.json")
-    errors = os.path.join(folder, "stderr.log")
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(path)
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    argv = [spec["pulumi"], *spec["argv"], "--event-log", path]
-    with open(errors, "wb") as stderr:
+    path, errors = folder / "engine-events.json", folder / "stderr.log"
+    path.unlink(missing_ok=True)
+    path.touch(0o600, exist_ok=False)
+    argv = [spec["pulumi"], *spec["argv"], "--event-log", str(path)]
+    with errors.open("wb") as stderr:
         process = subprocess.Popen(argv, cwd=work, stdin=subprocess.DEVNULL, stderr=stderr)
     done = threading.Event()
     follower = threading.Thread(target=log.follow, args=(path, done))
@@ -71,9 +65,8 @@ def _engine(folder: str, work: str, spec: dict[str, Any], log: Log) -> tuple[int
     code = process.wait()
     done.set()
     follower.join()
-    os.remove(path)
-    with open(errors, encoding="utf-8", errors="replace") as file:
-        return code, file.read()[-8000:].strip()
+    path.unlink()
+    return code, errors.read_text(encoding="utf-8", errors="replace")[-8000:].strip()
 
 
 def _all_dead(text: str) -> bool:
@@ -90,7 +83,3 @@ def _dead(pid: int) -> bool:
     except OSError:
         return False
     return False
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,7 @@
 """What defines an environment: every file of its Pulumi program, and its own file, kept under one digest.
 
-    definitions/<hexadecimal digest>/environment.json      the environment's file, as data
-    definitions/<hexadecimal digest>/tree/<place>/…        the program, at its place below the project's root
+definitions/<hexadecimal digest>/environment.json      the environment's file, as data
+definitions/<hexadecimal digest>/tree/<place>/…        the program, at its place below the project's root
 """
 
 import hashlib

@@ -5,10 +5,10 @@ Standard library only: this is part of the child process. The log marks what is 
 
 import contextlib
 import json
-import os
 import threading
 import time
-from typing import IO, Any
+from pathlib import Path
+from typing import IO, Any, Self
 
 SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's mark of a secret value in its JSON
 HIDDEN = "[secret]"
@@ -21,15 +21,15 @@ LONGEST = 8000
 class Log:
     """Writes `events.jsonl` in *folder*, and keeps what the result will say."""
 
-    def __init__(self, folder: str) -> None:
-        self._path = os.path.join(folder, "events.jsonl")
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "events.jsonl"
         self._out: IO[str] | None = None
         self.error = ""
         self._facts: dict[str, Any] = {}
         self._reset()
 
-    def __enter__(self) -> "Log":
-        self._out = open(self._path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed in __exit__
+    def __enter__(self) -> Self:
+        self._out = self._path.open("a", encoding="utf-8", buffering=1)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -47,11 +47,11 @@ class Log:
         """Tell one sentence."""
         self._say({"kind": "notice", "level": level, "text": text[:LONGEST], "urn": urn})
 
-    def follow(self, path: str, done: threading.Event) -> None:
+    def follow(self, path: Path, done: threading.Event) -> None:
         """Read *path* line by line until *done* is set and nothing is left."""
         self._reset()
         rest = b""
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             while True:
                 finished = done.is_set()
                 data = file.read()
@@ -65,7 +65,11 @@ class Log:
                     time.sleep(PAUSE)
 
     def _take(self, event: dict[str, Any]) -> None:
-        for name, status in (("resourcePreEvent", "started"), ("resOutputsEvent", "done"), ("resOpFailedEvent", "failed")):
+        for name, status in (
+            ("resourcePreEvent", "started"),
+            ("resOutputsEvent", "done"),
+            ("resOpFailedEvent", "failed"),
+        ):
             if name in event:
                 self._resource(event[name]["metadata"], status)
         if "diagnosticEvent" in event:
@@ -88,7 +92,9 @@ class Log:
     def _policy(self, event: dict[str, Any]) -> None:
         level, text = str(event.get("enforcementLevel")), str(event.get("message", "")).strip()
         name = f"{event.get('policyPackName', '')}: {event.get('policyName', '')}"
-        self.notice("error" if level == "mandatory" else "warning", f"{name}: {text}", str(event.get("resourceUrn", "")))
+        self.notice(
+            "error" if level == "mandatory" else "warning", f"{name}: {text}", str(event.get("resourceUrn", ""))
+        )
 
     def _resource(self, metadata: dict[str, Any], status: str) -> None:
         kind, urn, op = str(metadata.get("type", "")), str(metadata["urn"]), str(metadata["op"])

@@ -1,18 +1,16 @@
 """The `Provisioner` port: one process an operation, on a copy, held to the plan."""
 
 import json
-import os
-import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from orchestrator.adapters.pulumi import child, definition
+from orchestrator.adapters.pulumi import definition, settings, state, verdict
 from orchestrator.adapters.pulumi.engine import Engine
+from orchestrator.adapters.pulumi.events import HIDDEN, hide
 from orchestrator.adapters.pulumi.inventory import inventory
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
@@ -24,14 +22,14 @@ from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text
 from orchestrator.ports import Emit, Job, JobOutcome, Jobs, Outputs, Provisioned
 
-PASSED = (
-    "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "KUBECONFIG", "VAULT_ADDR",
-    "VAULT_TOKEN", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE",
-    "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "ORCHESTRATOR_SSHD", "XDG_CACHE_HOME",
-)  # fmt: skip
-PASSED_PREFIXES = ("PULUMI_", "AWS_", "AZURE_", "ARM_", "GOOGLE_", "GCLOUD_", "GCP_", "CLOUDSDK_", "DIGITALOCEAN_")
-BUSY = "the stack is currently locked"
-VOLATILE = {"sourcePosition", "stackTrace", "created", "modified"}
+_PACKAGES = str(Path(__file__).resolve().parents[3])
+_START = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from orchestrator.adapters.pulumi.child import main; sys.exit(main())"
+)
+COMMAND = (sys.executable, "-I", "-S", "-c", _START, _PACKAGES)  # no `site`: the child starts in milliseconds
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # stands for what Pulumi will only know after the update
+FRESH = 10.0  # seconds for which a state that was read counts as the one a preview began from
 
 
 class PulumiProvisioner:
@@ -39,28 +37,29 @@ class PulumiProvisioner:
 
     Args:
         jobs: runs the operations.
-        state: the folder for the embedded backend, kept definitions and salts.
-        project: the project's folder, for inventory files.
-        engine: finds the engine when it is first needed; raises E101 when there is none.
+        folder: for the embedded backend, kept definitions, working copies and salts.
+        project: the project's root, for inventory files and what lies beside a program.
+        engine: finds the engine, asked once, when it is first needed; raises E101 when there is none.
         environ: the user's environment variables.
     """
 
     def __init__(
-        self, jobs: Jobs, state: Path, project: Path, engine: Callable[[], Engine], environ: Mapping[str, str]
+        self, jobs: Jobs, folder: Path, project: Path, engine: Callable[[], Engine], environ: Mapping[str, str]
     ) -> None:
-        self._jobs, self._state, self._project, self._engine, self._environ = jobs, state, project, engine, environ
+        self._jobs, self._folder, self._project, self._environ = jobs, folder, project.resolve(), environ
+        self._find = engine
+        self._found: Engine | None = None
+        self._read: dict[str, tuple[float, state.State]] = {}
 
     def definition(self, environment: Environment, folder: Path) -> StackSpec:
         """The environment's program as it is now, kept under its digest."""
-        program = (folder / (environment.program or ".")).resolve()
-        if not (program / "Pulumi.yaml").is_file() and not (program / "Pulumi.yml").is_file():
-            raise OrchestratorError("E102", f"there is no Pulumi project (Pulumi.yaml) in {program}")
-        found, kept = definition.keep(program, environment.to_json(), self._state / "definitions")
+        program = definition.find(environment, folder.resolve(), self._project)
+        digest, kept = definition.keep(program, environment, self._folder / "definitions")
         return StackSpec(
             environment=environment.name,
             program=str(kept),
-            stack=environment.stack or environment.name,
-            definition=found,
+            stack=program.stack,
+            definition=digest,
             settings=environment.pulumi,
         )
 
@@ -69,185 +68,167 @@ class PulumiProvisioner:
         return inventory(environment, outputs, self._project)
 
     def preview(self, spec: StackSpec, job: str, emit: Emit, *, save_plan: Path | None = None) -> StackPreview:
-        """What an update would do; Pulumi's own plan goes to *save_plan*."""
-        words = ["preview", *self._words(spec), *(["--save-plan", str(save_plan)] if save_plan else [])]
-        before = self._export(spec)
+        """What an update would do; Pulumi's own plan goes to *save_plan*.
+
+        The base is read before the preview begins. A change between the two makes the plan refuse later, where
+        the other order would let it pass.
+        """
+        before = self._before(spec)
+        words = ["preview", *_words(spec), *(["--save-plan", str(save_plan)] if save_plan else [])]
         outcome, result = self._operate(spec, words, job, emit)
         if outcome.code != 0:
             raise self._error("preview", spec, outcome, result)
-        counts = {str(op): int(count) for op, count in result["counts"].items()}
-        if result["outputs"] != _masked(before):
-            counts["output"] = 1
-        plan = digest_of(json.loads(save_plan.read_text())) if save_plan and save_plan.exists() else None
-        changes = tuple(ResourceChange.from_json(change) for change in result["changes"])
-        return StackPreview(base=_base(before), update_plan=plan, changes=changes, counts=counts)
+        counts = _counts(result)
+        if result["outputs"] is not None and result["outputs"] != state.hidden(before):
+            counts["output"] = 1  # Pulumi counts no change of outputs, and an update is needed for it all the same
+        return StackPreview(
+            base=state.base(before),
+            update_plan=_plan_digest(save_plan) if save_plan else None,
+            changes=tuple(ResourceChange.from_json(change) for change in result["changes"]),
+            counts=counts,
+            inventory=self._planned(spec, result["outputs"] or {}),
+        )
 
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:
         """Update the stack, held to *plan*."""
-        words = ["up", "--yes", "--skip-preview", *self._words(spec), *(["--plan", str(plan)] if plan else [])]
+        words = ["up", "--yes", "--skip-preview", *_words(spec), *(["--plan", str(plan)] if plan else [])]
         outcome, result = self._operate(spec, words, job, emit)
         return Provisioned(self._judge("up", spec, outcome, result), self.base(spec))
 
     def destroy(self, spec: StackSpec, job: str, emit: Emit) -> StepResult:
         """Destroy every resource of the stack."""
-        outcome, result = self._operate(spec, ["destroy", "--yes", "--skip-preview", *self._words(spec)], job, emit)
+        words = ["destroy", "--yes", "--skip-preview", *_words(spec)]
+        outcome, result = self._operate(spec, words, job, emit)
         return self._judge("destroy", spec, outcome, result)
 
     def outputs(self, spec: StackSpec) -> Outputs:
         """The stack's outputs as the backend has them now."""
-        plain: dict[str, Any] = {}
-        hidden: dict[str, Any] = {}
-        for name, value in _outputs(self._export(spec)).items():
-            (hidden if _is_secret(value) else plain)[name] = _revealed(value)
-        return Outputs(plain, hidden)
+        return state.outputs(self._export(spec))
 
     def base(self, spec: StackSpec) -> str:
         """The digest of the stack's state as the backend has it now."""
-        return _base(self._export(spec))
+        return state.base(self._export(spec))
+
+    def resources(self, spec: StackSpec) -> int:
+        """How many resources the stack has now."""
+        return state.count(self._export(spec))
 
     # -- the engine ---------------------------------------------------------------------------------------------------
 
-    def _words(self, spec: StackSpec) -> list[str]:
-        settings = spec.settings
-        words = ["--stack", spec.stack, "--non-interactive", "--color", "never", "--suppress-progress"]
-        words += ["--refresh"] if settings.refresh else []
-        words += ["--parallel", str(settings.parallel)] if settings.parallel else []
-        return words
+    @property
+    def _engine(self) -> Engine:
+        if self._found is None:
+            self._found = self._find()
+        return self._found
 
     def _operate(self, spec: StackSpec, words: list[str], job: str, emit: Emit) -> tuple[JobOutcome, dict[str, Any]]:
         """Run one operation to its end, passing on its events. Returns how it ended and what the child told."""
-        config = [
-            word for key, value in sorted(spec.settings.config.items()) for word in ("--config", f"{key}={value}")
-        ]
-        overrides = config if words[0] in {"up", "preview"} else []
-        data = {
-            "program": spec.program,
-            "stack": spec.stack,
-            "pulumi": str(self._engine().path),
-            "argv": [*words, *overrides],
-            "salt": str(self._salt(spec)),
-        }
+        self._read.pop(spec.stack, None)
         outcome = self._jobs.run(
             Job(
                 key=job,
-                argv=(sys.executable, "-I", "-S", child.__file__),
-                env=self._env(spec),
-                cwd=self._state,
-                files={"spec.json": json.dumps(data).encode()},
+                argv=COMMAND,
+                env=settings.environment(spec, self._engine, self._environ, self._folder),
+                cwd=self._folder,
+                files=self._files(spec, words),
             ),
             lambda number, event: emit(_entry(event, f"{job}:{number}")),
         )
         try:
             return outcome, json.loads((outcome.folder / "result.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return outcome, {"code": None, "error": f"the engine's process was {outcome.how}", "effects": 1}
+        except FileNotFoundError:  # it was killed, and nobody knows how far it came
+            return outcome, {"error": "", "effects": 1}
+
+    def _files(self, spec: StackSpec, words: list[str]) -> dict[str, bytes]:
+        """What the child finds in its folder."""
+        project = settings.project_file(Path(spec.program))
+        tree = self._folder / "definitions" / spec.definition.removeprefix("sha256:") / "tree"
+        salt = self._folder / "salts" / f"{spec.environment}.{spec.stack.replace('/', '.')}"
+        salt.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        data = {
+            "pulumi": str(self._engine.path),
+            "argv": words,
+            "stack": spec.stack,
+            "kept": str(tree),
+            "place": Path(spec.program).relative_to(tree).as_posix(),
+            "project": str(self._project),
+            "work": str(self._folder / "work" / spec.environment),
+            "config_file": settings.config_file(spec, project),
+            "salt": str(salt),
+            "embedded": not settings.has_backend(Path(spec.program), self._environ),
+        }
+        return {
+            "spec.json": json.dumps(data).encode(),
+            "stack.yaml": settings.config_text(spec, project, salt).encode(),
+        }
 
     def _judge(self, verb: str, spec: StackSpec, outcome: JobOutcome, result: dict[str, Any]) -> StepResult:
         """An operation's result as a step's: the engine's word, not only its exit code."""
-        log = str(outcome.folder)
-        counts = {str(op): int(count) for op, count in result.get("counts", {}).items()}
-        if outcome.how == "exited" and result["code"] == 0 and not result.get("corrupt"):
+        log, counts = self._log(outcome), _counts(result)
+        if outcome.how == "exited" and result.get("code") == 0 and not result.get("corrupt"):
             message = ", ".join(f"{count} {op}" for op, count in sorted(counts.items())) or "nothing to do"
             done = {"counts": counts}
             return StepResult(outcome=Outcome.SUCCEEDED, message=message, log=log, seconds=outcome.seconds, data=done)
         error = self._error(verb, spec, outcome, result)
-        ended = Outcome.FAILED if outcome.how == "exited" else Outcome.ERRORED
-        data: dict[str, Any] = {"counts": counts, "untouched": not result.get("effects"), **error.to_json()}
-        return StepResult(outcome=ended, message=error.message, log=log, seconds=outcome.seconds, data=data)
-
-    def _error(self, verb: str, spec: StackSpec, outcome: JobOutcome, result: dict[str, Any]) -> OrchestratorError:
-        text = clean_text(str(result.get("error", "")), 2000)
-        first = _first(text) or f"ended with {outcome.code}"
-        if BUSY in text:
-            return OrchestratorError("E130", f"the stack {spec.stack} is locked by another update: {_holder(text)}")
-        if "violates plan" in text:
-            return OrchestratorError("E131", f"Pulumi would do something else than was planned: {first}")
-        if "passphrase must be set" in text or "incorrect passphrase" in text:
-            return OrchestratorError("E132", f"the passphrase of the stack {spec.stack} is missing or wrong")
-        return OrchestratorError(
-            "E110", f"pulumi {verb} {spec.stack}: {first}", hint=f"see {outcome.folder}/output.log"
+        blameless = outcome.how != "exited" or error.code in verdict.MACHINERY
+        data = {"counts": counts, "untouched": not result.get("effects"), **error.to_json()}
+        return StepResult(
+            outcome=Outcome.ERRORED if blameless else Outcome.FAILED,
+            message=error.message,
+            log=log,
+            seconds=outcome.seconds,
+            data=data,
         )
 
-    def _env(self, spec: StackSpec) -> dict[str, str]:
-        """The environment of the engine: what is on the list, its own folder on PATH, and the embedded backend."""
-        allowed = {*PASSED, *spec.settings.environment}
-        env = {
-            name: value for name, value in self._environ.items() if name in allowed or name.startswith(PASSED_PREFIXES)
-        }
-        engine = self._engine()
-        path = [str(Path(sys.executable).parent), str(engine.path.parent), self._environ.get("PATH", os.defpath)]
-        env |= {
-            "PATH": os.pathsep.join(path),
-            "PULUMI_SKIP_UPDATE_CHECK": "1",
-            "PULUMI_DEBUG_COMMANDS": "true",  # lets the engine write its event log, as the Automation API does
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "ORCHESTRATOR_STATE": str(self._state.parent),
-        }
-        if not self._has_backend(spec):
-            env |= self._embedded()
-        return env
+    def _error(self, verb: str, spec: StackSpec, outcome: JobOutcome, result: dict[str, Any]) -> OrchestratorError:
+        ended = f"it ended with {outcome.code}" if outcome.how == "exited" else f"its process was {outcome.how}"
+        log = str(outcome.folder / "output.log")
+        return verdict.error(verb, spec.stack, str(result.get("error", "")), log, ended)
 
-    def _has_backend(self, spec: StackSpec) -> bool:
-        """Whether the user has chosen a backend: by variable, in the project's file, or by `pulumi login`."""
-        if self._environ.get("PULUMI_BACKEND_URL"):
-            return True
-        for name in ("Pulumi.yaml", "Pulumi.yml"):
-            file = Path(spec.program) / name
-            if file.is_file() and ((yaml.safe_load(file.read_text()) or {}).get("backend") or {}).get("url"):
-                return True
-        home = Path(self._environ.get("PULUMI_HOME") or Path(self._environ.get("HOME", "/")) / ".pulumi")
+    def _log(self, outcome: JobOutcome) -> str:
+        """The job's folder, relative to the project's state folder."""
+        top = self._folder.parent
+        return str(outcome.folder.relative_to(top) if outcome.folder.is_relative_to(top) else outcome.folder)
+
+    def _planned(self, spec: StackSpec, outputs: dict[str, Any]) -> Inventory | None:
+        """The hosts as the preview foresees them; None when some of it will only be known, or is secret."""
+        store = self._folder / "definitions"
         try:
-            return bool(json.loads((home / "credentials.json").read_text()).get("current"))
-        except (OSError, ValueError):
-            return False
+            found = self.inventory(definition.kept_environment(store, spec.definition), Outputs(outputs))
+        except OrchestratorError:
+            return None
+        text = json.dumps(found.to_json())
+        return None if UNKNOWN in text or HIDDEN in text else found
 
-    def _embedded(self) -> dict[str, str]:
-        """The backend in the project's own state folder, with a passphrase that only its owner can read."""
-        backend, passphrase = self._state / "backend", self._state / "passphrase"
-        backend.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            handle = os.open(passphrase, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            os.write(handle, secrets.token_urlsafe(32).encode())
-            os.close(handle)
-        except FileExistsError:
-            pass
-        env = {"PULUMI_BACKEND_URL": f"file://{backend}", "PULUMI_HOME": str(self._state / "home")}
-        if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & set(self._environ):
-            env["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase)
-        return env
+    # -- reading ------------------------------------------------------------------------------------------------------
 
-    def _salt(self, spec: StackSpec) -> Path:
-        folder = self._state / "salts"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder / f"{spec.environment}.{spec.stack.replace('/', '.')}"
+    def _before(self, spec: StackSpec) -> state.State:
+        """The state to preview from: the one that was read a moment ago, else as it is now."""
+        at, found = self._read.pop(spec.stack, (float("-inf"), {}))
+        return found if time.monotonic() - at < FRESH else self._export(spec)
 
-    def _export(self, spec: StackSpec) -> dict[str, Any]:
+    def _export(self, spec: StackSpec) -> state.State:
         """The stack's state, secrets in clear: held in memory only. Empty when there is no such stack yet."""
-        argv = [
-            str(self._engine().path),
-            "stack",
-            "export",
-            "--stack",
-            spec.stack,
-            "--show-secrets",
-            "--non-interactive",
-        ]
-        env = {**self._env(spec), "PULUMI_DEBUG_COMMANDS": "false"}
+        words = ["stack", "export", "--stack", spec.stack, "--show-secrets", "--non-interactive"]
+        env = settings.environment(spec, self._engine, self._environ, self._folder)
+        argv = [str(self._engine.path), *words]
         done = subprocess.run(argv, cwd=spec.program, env=env, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            return dict(json.loads(done.stdout).get("deployment") or {})
-        if "no stack named" in done.stderr:
-            return {}
-        outcome = JobOutcome("exited", done.returncode, self._state, 0.0)
-        raise self._error("stack export", spec, outcome, {"error": done.stderr})
+        if done.returncode != 0 and "no stack named" not in done.stderr:
+            ended = f"it ended with {done.returncode}"
+            raise verdict.error("stack export", spec.stack, done.stderr, "its output", ended)
+        found = json.loads(done.stdout).get("deployment") or {} if done.returncode == 0 else {}
+        self._read[spec.stack] = (time.monotonic(), found)
+        return dict(found)
 
 
-def _first(text: str) -> str:
-    """The line of an error that says what happened: the first, or of a Python traceback its last."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if lines and lines[0].startswith("Traceback"):
-        return next((line for line in lines[1:] if not line.startswith(" ")), lines[0])
-    return lines[0] if lines else ""
+def _words(spec: StackSpec) -> list[str]:
+    words = ["--stack", spec.stack, "--non-interactive", "--color", "never", "--suppress-progress"]
+    words += ["--refresh"] if spec.settings.refresh else []
+    return words + (["--parallel", str(spec.settings.parallel)] if spec.settings.parallel else [])
+
+
+def _counts(result: dict[str, Any]) -> dict[str, int]:
+    return {str(op): int(count) for op, count in (result.get("counts") or {}).items()}
 
 
 def _entry(event: dict[str, Any], key: str) -> Entry:
@@ -256,41 +237,8 @@ def _entry(event: dict[str, Any], key: str) -> Entry:
     return Entry(kind=kind, step="provision", data=data, key=key)
 
 
-def _outputs(deployment: dict[str, Any]) -> dict[str, Any]:
-    for resource in deployment.get("resources") or []:
-        if resource.get("type") == "pulumi:pulumi:Stack":
-            return dict(resource.get("outputs") or {})
-    return {}
-
-
-def _masked(deployment: dict[str, Any]) -> Any:
-    return {name: "[secret]" if _is_secret(value) else value for name, value in _outputs(deployment).items()}
-
-
-def _is_secret(value: Any) -> bool:
-    """Whether any part of *value* is marked as secret."""
-    if isinstance(value, dict):
-        return child.SECRET in value or any(_is_secret(item) for item in value.values())
-    return isinstance(value, list) and any(_is_secret(item) for item in value)
-
-
-def _revealed(value: Any) -> Any:
-    if isinstance(value, dict):
-        if child.SECRET in value and "plaintext" in value:
-            return json.loads(value["plaintext"])
-        return {key: _revealed(item) for key, item in value.items()}
-    return [_revealed(item) for item in value] if isinstance(value, list) else value
-
-
-def _base(deployment: dict[str, Any]) -> str:
-    """The digest of a stack's state without what changes although nothing changed: times and source positions."""
-    resources = [
-        {key: value for key, value in resource.items() if key not in VOLATILE}
-        for resource in deployment.get("resources") or []
-    ]
-    return digest_of({"resources": resources, "pending": deployment.get("pending_operations") or []})
-
-
-def _holder(text: str) -> str:
-    line = next((line.strip() for line in text.splitlines() if "created by" in line), "")
-    return line or "see pulumi's output"
+def _plan_digest(file: Path) -> str:
+    """The digest of Pulumi's saved plan, the same for the same plan: without its time and its ciphertexts."""
+    plan = json.loads(file.read_text(encoding="utf-8"))
+    plan.get("manifest", {}).pop("time", None)
+    return digest_of(hide(plan))

@@ -5,7 +5,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -41,7 +41,7 @@ def project_file(program: Path) -> dict[str, Any]:
 def config_file(spec: StackSpec, project: Mapping[str, Any]) -> str:
     """Where the stack's configuration lies, relative to the program."""
     name = f"Pulumi.{spec.stack.rsplit('/', 1)[-1]}.yaml"
-    return os.path.normpath(os.path.join(str(project.get("stackConfigDir") or "."), name))
+    return str(PurePath(str(project.get("stackConfigDir") or "."), name))
 
 
 def config_text(spec: StackSpec, project: Mapping[str, Any], salt: Path) -> str:
@@ -50,7 +50,9 @@ def config_text(spec: StackSpec, project: Mapping[str, Any], salt: Path) -> str:
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     if spec.settings.config:
         content = yaml.safe_load(text) or {}
-        named = {key if ":" in key else f"{project.get('name')}:{key}": value for key, value in spec.settings.config.items()}
+        named = {
+            key if ":" in key else f"{project.get('name')}:{key}": value for key, value in spec.settings.config.items()
+        }
         content["config"] = {**(content.get("config") or {}), **named}
         text = yaml.safe_dump(content, sort_keys=False)
     if salt.is_file() and not SECRETS_LINE.search(text):

@@ -58,7 +58,6 @@ def _is_secret(value: Any) -> bool:
     return isinstance(value, list) and any(_is_secret(item) for item in value)
 
 
-
 def _revealed(value: Any) -> Any:
     if isinstance(value, dict):
         if SECRET in value and "plaintext" in value:

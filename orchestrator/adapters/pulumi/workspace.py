@@ -7,7 +7,8 @@ does by hand:
   pickle holds the path of its source. A new folder for each operation would make each of them a change, and the update
   would not fit the saved plan. So an environment has one folder, and a lock keeps two operations from sharing it.
 - *Its surroundings are there.* Everything beside the program, up to the project's root, is linked, as are the folders
-  of installed packages inside it. So `../shared`, `virtualenv: ../.venv` and `node_modules` mean what they mean by hand.
+  of installed packages inside it. So `../shared`, `virtualenv: ../.venv` and `node_modules` mean what they mean by
+  hand.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from pathlib import Path, PurePath
 from typing import IO, Any
 
 INSTALLED = {".venv", "venv", "node_modules"}
@@ -33,19 +35,23 @@ class Workspace:
         notice: told what we wait for.
     """
 
-    def __init__(self, spec: dict[str, Any], job: str, notice: Callable[[str, str], None]) -> None:
-        self._spec, self._job, self._notice = spec, job, notice
-        self._root, self._lock = str(spec["work"]), None
-        self._program = os.path.normpath(os.path.join(self._root, spec["place"]))
-        self._lock: IO[str] | None
+    def __init__(self, spec: dict[str, Any], job: Path, notice: Callable[[str, str], None]) -> None:
+        self._configuration, self._notice = job / "stack.yaml", notice
+        self._kept, self._salt = Path(spec["kept"]), Path(spec["salt"])
+        self._project, self._place = Path(spec["project"]), str(spec["place"])
+        self._root = Path(spec["work"])
+        self._program = self._root / self._place
+        self._config_file = self._program / spec["config_file"]
+        self._lock: IO[str] | None = None
 
-    def __enter__(self) -> str:
-        os.makedirs(os.path.dirname(self._root), exist_ok=True, mode=0o700)
-        self._lock = open(f"{self._root}.lock", "w", encoding="utf-8")  # noqa: SIM115 - held until __exit__
+    def __enter__(self) -> Path:
+        """The program's folder in the copy."""
+        self._root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = self._root.with_name(f"{self._root.name}.lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            self._notice("info", "waiting for another operation on this stack")
+            self._notice("info", "waiting for another operation on this environment")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._lay()
         return self._program
@@ -58,46 +64,43 @@ class Workspace:
 
     def _lay(self) -> None:
         shutil.rmtree(self._root, ignore_errors=True)
-        shutil.copytree(self._spec["kept"], self._root, symlinks=True)
+        shutil.copytree(self._kept, self._root)
         self._surround()
-        original = os.path.normpath(os.path.join(self._spec["project"], self._spec["place"]))
-        for at, folders, names in os.walk(original):
-            for name in INSTALLED & {*folders, *names}:
-                _link(os.path.join(at, name), os.path.join(self._program, os.path.relpath(at, original), name))
-            folders[:] = [name for name in folders if name not in IGNORED]
-        config = os.path.join(self._program, self._spec["config_file"])
-        os.makedirs(os.path.dirname(config), exist_ok=True)
-        shutil.copyfile(os.path.join(self._job, "stack.yaml"), config)
+        self._bring_installed()
+        self._config_file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._configuration, self._config_file)
 
     def _surround(self) -> None:
-        """Link what lies beside the program, level by level from the project's root."""
-        at, original = self._root, str(self._spec["project"])
-        for part in [part for part in str(self._spec["place"]).split("/") if part not in {"", "."}]:
-            for name in os.listdir(original):
-                if name not in {part, *PASSED_OVER}:
-                    _link(os.path.join(original, name), os.path.join(at, name))
-            at, original = os.path.join(at, part), os.path.join(original, part)
+        """Link what lies beside the program, level by level from the project's root down to the program itself."""
+        at, original = self._root, self._project
+        for part in (*PurePath(self._place).parts, ""):
+            for path in original.iterdir() if original.is_dir() else ():
+                if path.name not in PASSED_OVER:
+                    _link(path, at / path.name)
+            at, original = at / part, original / part
+
+    def _bring_installed(self) -> None:
+        """Link the folders of installed packages, wherever in the program they are."""
+        original = self._project / self._place
+        for at, folders, names in os.walk(original):
+            for name in INSTALLED & {*folders, *names}:
+                _link(Path(at, name), self._program / Path(at).relative_to(original) / name)
+            folders[:] = [name for name in folders if name not in IGNORED]
 
     def _keep_salt(self) -> None:
         """Keep the lines about encryption that the engine added to the copy: the next copy begins with them."""
         added: list[str] = []
         with contextlib.suppress(OSError):
-            before = _read(os.path.join(self._job, "stack.yaml"))
-            after = _read(os.path.join(self._program, self._spec["config_file"]))
-            if not SECRETS_LINE.search(before):
-                added = [line for line in after.splitlines() if SECRETS_LINE.match(line)]
+            if not SECRETS_LINE.search(self._configuration.read_text(encoding="utf-8")):
+                lines = self._config_file.read_text(encoding="utf-8").splitlines(keepends=True)
+                added = [line for line in lines if SECRETS_LINE.match(line)]
         if added:
-            temporary = f"{self._spec['salt']}.{os.getpid()}"
-            with open(temporary, "w", encoding="utf-8") as kept:
-                kept.write("\n".join(added) + "\n")
-            os.replace(temporary, self._spec["salt"])
+            temporary = self._salt.with_name(f".{self._salt.name}.{os.getpid()}")
+            temporary.write_text("".join(added), encoding="utf-8")
+            temporary.replace(self._salt)
 
 
-def _link(original: str, link: str) -> None:
+def _link(original: Path, link: Path) -> None:
+    """Link to *original*, unless the copy has something of that name, or has left its folder out."""
     with contextlib.suppress(FileExistsError, FileNotFoundError):
-        os.symlink(original, link)
-
-
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+        link.symlink_to(original)

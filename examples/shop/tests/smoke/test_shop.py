@@ -1,0 +1,54 @@
+"""What must hold on every web host of the shop."""
+
+import json
+
+import pytest
+
+testinfra_hosts = ["ansible://web"]
+
+FETCH = """
+import sys, urllib.request, urllib.error
+try:
+    answer = urllib.request.urlopen(sys.argv[1], timeout=5)
+except urllib.error.HTTPError as error:
+    answer = error
+print(answer.status); print(answer.read().decode())
+"""
+
+
+@pytest.fixture
+def variables(host):
+    return host.ansible.get_variables()
+
+
+@pytest.fixture
+def page(host, variables):
+    def fetch(path):
+        url = f"http://{variables['ansible_host']}:{variables['app_port']}{path}"
+        done = host.run("%s -c %s %s", variables["ansible_python_interpreter"], FETCH, url)
+        assert done.rc == 0, done.stderr
+        status, _, text = done.stdout.partition("\n")
+        assert status == "200", f"{url} answers {status}: {text.strip()}"
+        return text.strip()
+
+    return fetch
+
+
+def test_the_release_is_the_one_that_was_deployed(page, variables):
+    assert page("/version") == variables["release_version"]
+
+
+def test_it_is_healthy(page):
+    assert page("/health").startswith("ok")
+
+
+def test_it_tells_a_price(page):
+    assert "tax" in page("/price")
+
+
+def test_orders_can_be_read(page):
+    assert isinstance(json.loads(page("/orders")), list)
+
+
+def test_its_data_outlives_the_release(host, variables):
+    assert host.file(f"{variables['host_root']}/current/data").is_symlink

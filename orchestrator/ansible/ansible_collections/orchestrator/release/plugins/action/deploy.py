@@ -1,0 +1,14 @@
+# Copyright: The Orchestrator authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The action behind orchestrator.release.deploy."""
+
+from __future__ import annotations
+
+from ansible_collections.orchestrator.release.plugins.plugin_utils.onetrip import OneTrip
+
+
+class ActionModule(OneTrip):
+    """Put a release on a host in one round trip."""
+
+    VERBS = ('deploy',)
+    OPTIONS = frozenset({"artifact", "shared", "config", "restart", "service", "probe", "on_failure", "keep"})

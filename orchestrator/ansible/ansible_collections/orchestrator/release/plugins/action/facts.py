@@ -1,0 +1,15 @@
+# Copyright: The Orchestrator authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The action behind orchestrator.release.facts."""
+
+from __future__ import annotations
+
+from ansible_collections.orchestrator.release.plugins.plugin_utils.onetrip import OneTrip
+
+
+class ActionModule(OneTrip):
+    """Tell which release a host runs."""
+
+    VERBS = ('facts',)
+    OPTIONS = frozenset()
+    READS_ONLY = True

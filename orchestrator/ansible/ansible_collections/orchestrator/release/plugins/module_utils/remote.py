@@ -1,0 +1,465 @@
+# Copyright: The Orchestrator authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What runs on the host: one script, standard library only, Python 3.7 or newer.
+
+It reads from standard input a line of JSON (what to do) and, when there is one, the artifact; it prints one line of
+JSON. Whatever happens to it, `current` points to a complete release: a release folder appears by one rename, the
+link changes by one rename, and the state is written by one rename.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+
+STATE = ".orchestrator/state.json"
+DONE = ".orchestrator-release.json"
+
+
+class Failed(Exception):
+    """Something that the user can understand."""
+
+
+def read_json(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None
+
+
+def write_file(path, data, mode=0o644):
+    """Put *data* into *path*, as a whole and durably."""
+    folder = os.path.dirname(path)
+    handle, temporary = tempfile.mkstemp(prefix=".new-", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    sync_folder(folder)
+
+
+def sync_folder(path):
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Host:
+    """The host's side of one request."""
+
+    def __init__(self, request, data):
+        self.request, self.data = request, data
+        self.root = os.path.realpath(request["root"])
+        self.check = request["check"]
+        self.changed, self.did, self.diffs = False, [], []
+        self.state = read_json(os.path.join(self.root, STATE)) or {}
+        self.before = self.state.get("current")
+        self.restart_wanted = False
+
+    # -- names --------------------------------------------------------------------------------------------------------
+
+    def path(self, *parts):
+        return os.path.join(self.root, *parts)
+
+    def folder(self):
+        release = self.request["release"]
+        short = release["digest"].split(":")[-1][:12]
+        return f"{release['name']}-{release['version']}-{short}"
+
+    def note(self, what):
+        self.changed = True
+        self.did.append(what)
+
+    # -- verbs --------------------------------------------------------------------------------------------------------
+
+    def install(self):
+        """Unpack the artifact beside the other releases; the folder appears complete, by one rename."""
+        target = self.path("releases", self.folder())
+        done = read_json(os.path.join(target, DONE))
+        artifact = self.request["artifact"]
+        if done and done.get("sha256") == artifact["sha256"]:
+            return
+        if self.check:
+            self.note(f"install {self.folder()}")
+            return
+        if self.data is None:
+            raise NeedData
+        incoming = tempfile.mkdtemp(prefix=".incoming-", dir=self.path("releases"))
+        try:
+            packed = os.path.join(incoming, "artifact")
+            self.receive(packed, artifact)
+            os.mkdir(os.path.join(incoming, "release"), 0o755)
+            unpack(packed, os.path.join(incoming, "release"), artifact["name"])
+            for name in self.request["shared"]:
+                self.link_shared(os.path.join(incoming, "release"), name)
+            about = {**self.request["release"], "sha256": artifact["sha256"]}
+            write_file(os.path.join(incoming, "release", DONE), json.dumps(about).encode())
+            if os.path.isdir(target):  # the same release, built again with another artifact
+                os.rename(target, os.path.join(incoming, "old"))
+            os.rename(os.path.join(incoming, "release"), target)
+            sync_folder(self.path("releases"))
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+        self.restart_wanted = True
+        self.note(f"install {self.folder()}")
+
+    def receive(self, path, artifact):
+        """Write what comes in to *path*, and refuse it unless it is what was announced."""
+        digest, left = hashlib.sha256(), artifact["size"]
+        with open(path, "wb") as file:
+            while left:
+                chunk = self.data.read(min(1 << 20, left))
+                if not chunk:
+                    raise Failed("the artifact ended early")
+                digest.update(chunk)
+                file.write(chunk)
+                left -= len(chunk)
+        if digest.hexdigest() != artifact["sha256"]:
+            raise Failed(f"the artifact that arrived is not the one that was sent: sha256 {digest.hexdigest()}")
+
+    def link_shared(self, release, name):
+        shared, link = self.path("shared", name), os.path.join(release, name)
+        os.makedirs(shared, exist_ok=True)
+        if os.path.lexists(link):
+            shutil.rmtree(link)
+        os.makedirs(os.path.dirname(link), exist_ok=True)
+        os.symlink(os.path.relpath(shared, os.path.dirname(link)), link)
+
+    def configure(self):
+        """Write rendered files into the release; a difference wants a restart."""
+        for file in self.request["config"]:
+            path = self.path("releases", self.folder(), file["dest"])
+            old = b""
+            with contextlib.suppress(OSError), open(path, "rb") as there:
+                old = there.read()
+            new, mode = file["content"].encode(), int(file["mode"], 8)
+            if old == new and os.path.exists(path) and os.stat(path).st_mode & 0o7777 == mode:
+                continue
+            self.diffs.append(
+                {"before": old.decode("utf-8", "replace"), "after": file["content"], "before_header": path, "after_header": path}
+            )
+            if not self.check:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                write_file(path, new, mode)
+            self.restart_wanted = True
+            self.note(f"configure {file['dest']}")
+
+    def switch(self):
+        """Let `current` point to the release, by one rename."""
+        self.point_to(self.folder(), self.request["release"])
+
+    def point_to(self, folder, release):
+        link, target = self.path("current"), os.path.join("releases", folder)
+        there = os.readlink(link) if os.path.islink(link) else None
+        same = there == target and (self.state.get("current") or {}).get("digest") == release["digest"]
+        if same:
+            return
+        if not self.check:
+            if not os.path.isdir(self.path(target)):
+                raise Failed(f"{folder} is not installed")
+            self.remember(folder, release)
+            temporary = self.path(f".current-{os.getpid()}")
+            os.symlink(target, temporary)
+            os.rename(temporary, link)
+            sync_folder(self.root)
+        self.restart_wanted = True
+        self.note(f"switch to {folder}")
+
+    def remember(self, folder, release):
+        current = {
+            "digest": release["digest"],
+            "name": release["name"],
+            "version": release["version"],
+            "folder": folder,
+            "run": self.request["run"],
+            "fence": self.request["fence"],
+            "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        old = self.state.get("current")
+        if old and old.get("folder") != folder:
+            self.state["previous"] = old
+        self.state["current"] = current
+        self.save()
+
+    def save(self):
+        write_file(self.path(STATE), json.dumps(self.state, indent=1, sort_keys=True).encode())
+
+    def restart(self, always=True):
+        """Run the restart command, or the small service keeper."""
+        if not (always or self.restart_wanted):
+            return
+        if not self.check:
+            if self.request["service"]:
+                self.stop_service()
+                self.start_service()
+            elif self.request["restart"]:
+                self.run_command(self.request["restart"])
+        if self.request["service"] or self.request["restart"]:
+            self.note("restart")
+
+    def run_command(self, command):
+        words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+        done = subprocess.run(
+            words, cwd=self.path("current"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, "RELEASE_ROOT": self.root}, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise Failed(f"the restart command ended with {done.returncode}: {done.stdout.decode('utf-8', 'replace')[-2000:]}")
+
+    def start_service(self):
+        service = self.request["service"]
+        os.makedirs(self.path("shared", "log"), exist_ok=True)
+        env = {**os.environ, **{key: str(value) for key, value in (service.get("env") or {}).items()}, "RELEASE_ROOT": self.root}
+        with open(self.path("shared", "log", "service.log"), "ab") as log:
+            process = subprocess.Popen(
+                [str(word) for word in service["command"]], cwd=self.path("current"), env=env, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True, close_fds=True,
+            )  # fmt: skip
+        write_file(self.path(".orchestrator", "service.json"), json.dumps({"pid": process.pid, "start": started(process.pid)}).encode())
+
+    def stop_service(self):
+        """End the service that was started last, if it is still that very process."""
+        known = read_json(self.path(".orchestrator", "service.json"))
+        if not known or not known.get("start") or started(known["pid"]) != known["start"]:
+            return
+        for number, patience in ((signal.SIGTERM, self.request["service"].get("stop_timeout", 10)), (signal.SIGKILL, 10)):
+            with contextlib.suppress(OSError):
+                os.killpg(known["pid"], number)
+            deadline = time.monotonic() + patience
+            while time.monotonic() < deadline:
+                with contextlib.suppress(OSError):
+                    os.waitpid(known["pid"], os.WNOHANG)
+                if started(known["pid"]) != known["start"]:
+                    return
+                time.sleep(0.01)
+        raise Failed(f"the process {known['pid']} of the old release does not end")
+
+    def probe(self):
+        """Ask the service until it answers as expected, or the time is over."""
+        probe = self.request["probe"]
+        if not probe or self.check:
+            return
+        deadline, why = time.monotonic() + float(probe.get("timeout", 30)), "no answer"
+        while True:
+            why = self.look(probe)
+            if why is None:
+                return
+            if time.monotonic() > deadline:
+                raise Failed(f"{probe['url']} {why}")
+            time.sleep(float(probe.get("interval", 0.05)))
+
+    def look(self, probe):
+        request = urllib.request.Request(probe["url"], headers={"User-Agent": "orchestrator"})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=5) as answer:
+                status, body = answer.status, answer.read(1 << 20).decode("utf-8", "replace")
+        except urllib.error.HTTPError as error:
+            status, body = error.code, error.read(1 << 20).decode("utf-8", "replace")
+        except (OSError, ValueError) as error:
+            return f"does not answer: {getattr(error, 'reason', error)}"
+        if status != int(probe.get("status", 200)):
+            return f"answers {status}: {body[:300].strip()}"
+        if probe.get("contains") is not None and str(probe["contains"]) not in body:
+            return f"answers without {probe['contains']!r}: {body[:300].strip()}"
+        return None
+
+    def revert(self):
+        """Go back to the release that was current before."""
+        previous = self.state.get("previous")
+        if not previous:
+            raise Failed("there is no previous release on this host")
+        self.point_to(previous["folder"], previous)
+
+    def prune(self):
+        """Remove old releases, but never the current or the previous one."""
+        kept = {(self.state.get(name) or {}).get("folder") for name in ("current", "previous")}
+        if self.check and "release" in self.request:
+            kept.add(self.folder())
+        there = [name for name in os.listdir(self.path("releases")) if not name.startswith(".")]
+        there.sort(key=lambda name: os.stat(self.path("releases", name)).st_mtime, reverse=True)
+        for name in [name for name in there if name not in kept][max(0, self.request["keep"] - len(kept & set(there))) :]:
+            if not self.check:
+                shutil.rmtree(self.path("releases", name))
+            self.note(f"prune {name}")
+
+    def facts(self):
+        """Nothing to do: what is known is in every answer."""
+
+    def deploy(self):
+        """The whole step. A release that does not come up is taken back, when that is wished."""
+        self.install()
+        self.configure()
+        self.switch()
+        self.restart(always=False)
+        try:
+            self.first_probe()
+        except Failed as failure:
+            self.take_back(failure)
+        self.prune()
+
+    def first_probe(self):
+        """A service that was left alone and does not answer gets one restart: somebody may have stopped it."""
+        if self.restart_wanted or self.check or not self.request["probe"]:
+            self.probe()
+            return
+        if self.look(self.request["probe"]) is not None:
+            self.restart()
+            self.probe()
+
+    def take_back(self, failure):
+        if self.request["on_failure"] != "revert" or not self.before or self.before["digest"] == self.request["release"]["digest"]:
+            raise failure
+        self.point_to(self.before["folder"], self.before)
+        self.restart()
+        raise Failed(f"{failure}; switched back to {self.before['version']}")
+
+    # -- around them --------------------------------------------------------------------------------------------------
+
+    def guard(self):
+        """Refuse whoever comes with an older fence than the host has seen: somebody else has taken over since."""
+        fence, seen = self.request["fence"], self.state.get("fence", 0)
+        if fence and fence < seen:
+            raise Failed(f"refused: fence {fence} is older than {seen}, which this host has seen")
+        if fence and fence > seen and not self.check:
+            self.state["fence"] = fence
+            self.save()
+
+    def answer(self, **more):
+        return {
+            "changed": self.changed,
+            "did": self.did,
+            "diff": self.diffs,
+            "orchestrator_release": self.state.get("current") or {},
+            "previous": self.state.get("previous") or {},
+            "installed": sorted(name for name in listed(self.path("releases")) if not name.startswith(".")),
+            **more,
+        }
+
+
+class NeedData(Exception):
+    """The artifact is needed and was not sent."""
+
+
+def listed(path):
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def started(pid):
+    """When a process began, so that a number that was given again is not taken for it; None when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return None if fields[0] == "Z" else fields[19]
+    except OSError:
+        pass
+    if os.path.isdir("/proc/self"):
+        return None
+    found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], stdout=subprocess.PIPE, check=False).stdout.decode().strip()
+    return found or None
+
+
+def safe_name(name):
+    parts = name.split("/")
+    return bool(name) and not name.startswith("/") and ".." not in parts and "\\" not in name and "\0" not in name
+
+
+def unpack(packed, target, name):
+    """Unpack a tar or zip archive, or put a single file into *target*: files and folders only, and no way out."""
+    if tarfile.is_tarfile(packed):
+        with tarfile.open(packed) as archive:
+            for member in archive:
+                unpack_member(archive, member, target)
+    elif zipfile.is_zipfile(packed):
+        with zipfile.ZipFile(packed) as archive:
+            for member in archive.infolist():
+                if member.is_dir():
+                    continue
+                with archive.open(member) as data:
+                    put(target, member.filename, data, bool(member.external_attr >> 16 & 0o100))
+    else:
+        with open(packed, "rb") as data:
+            put(target, name, data, False)
+
+
+def unpack_member(archive, member, target):
+    name = member.name[2:] if member.name.startswith("./") else member.name
+    if member.isdir():
+        if name not in ("", "."):
+            make_folder(target, name)
+        return
+    if not member.isreg():
+        raise Failed(f"the artifact holds {member.name!r}, which is neither a file nor a folder")
+    with archive.extractfile(member) as data:
+        put(target, name, data, bool(member.mode & 0o100))
+
+
+def make_folder(target, name):
+    if not safe_name(name):
+        raise Failed(f"the artifact holds the name {name!r}, which leads elsewhere")
+    os.makedirs(os.path.join(target, name), mode=0o755, exist_ok=True)
+
+
+def put(target, name, data, executable):
+    if not safe_name(name):
+        raise Failed(f"the artifact holds the name {name!r}, which leads elsewhere")
+    path = os.path.join(target, name)
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o755 if executable else 0o644)
+    with os.fdopen(handle, "wb") as file:
+        shutil.copyfileobj(data, file, 1 << 20)
+
+
+def run(source):
+    """Serve one request read from *source*; the answer as a dictionary."""
+    request = json.loads(source.readline().decode())
+    host = Host(request, source if request["sent"] else None)
+    try:
+        if host.check and not os.path.isdir(host.root):
+            return host.answer(changed="install" in request["verbs"] or "deploy" in request["verbs"])
+        if not request["reads_only"]:
+            for name in ("releases", "shared", ".orchestrator"):
+                os.makedirs(host.path(name), mode=0o755, exist_ok=True)
+            with open(host.path(".orchestrator", "lock"), "w", encoding="ascii") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                host.state = read_json(host.path(STATE)) or {}
+                host.before = host.state.get("current")
+                host.guard()
+                for verb in request["verbs"]:
+                    getattr(host, verb)()
+        return host.answer()
+    except NeedData:
+        return {"need": True}
+    except Failed as failure:
+        return host.answer(failed=True, msg=str(failure))
+    except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
+        return host.answer(failed=True, msg=f"{type(error).__name__}: {error}")
+
+
+def serve():
+    """What the bootstrap calls on the host."""
+    os.umask(0o022)
+    print("\n@orchestrator@" + json.dumps(run(sys.stdin.buffer)), flush=True)

@@ -1,0 +1,54 @@
+# Copyright: The Orchestrator authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation; the work is done by the action plugin of the same name."""
+
+DOCUMENTATION = r"""
+---
+module: switch
+short_description: Switch to a release
+version_added: 0.1.0
+description:
+  - Lets C(current) point to the installed release, by one rename.
+options:
+  root:
+    description:
+      - "Folder that holds the releases. Defaults to the host's variable C(release_root), else C(host_root)."
+    type: path
+  release:
+    description:
+      - "Name, version and digest of the release. Defaults to the variable C(release), which the orchestrator sets."
+    type: dict
+attributes:
+  check_mode:
+    support: full
+    description: Tells what would change, and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows the difference of configuration files.
+author: The Orchestrator authors
+"""
+
+EXAMPLES = r"""
+- name: Switch to the release
+  orchestrator.release.switch:
+"""
+
+RETURN = r"""
+orchestrator_release:
+  description: What the host says runs on it now.
+  returned: always
+  type: dict
+  sample: {digest: "sha256:…", name: shop, version: 1.0.0, since: "2026-01-01T00:00:00Z", run: 7f3a}
+previous:
+  description: What ran there before.
+  returned: always
+  type: dict
+installed:
+  description: The releases on the host.
+  returned: always
+  type: list
+did:
+  description: What was changed, in order.
+  returned: always
+  type: list
+"""

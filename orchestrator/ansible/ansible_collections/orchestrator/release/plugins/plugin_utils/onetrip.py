@@ -1,0 +1,128 @@
+# Copyright: The Orchestrator authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The controller's side: one request, one round trip. Every module of this collection is a list of verbs on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+SMALL = 256 * 1024  # an artifact up to this size is sent along unasked: a second round trip would cost more
+MARK = "\n@orchestrator@"
+BOOTSTRAP = (
+    "import sys;s=sys.stdin.buffer;c=s.read(int(s.readline()));"
+    "g={'__name__':'orchestrator_remote'};exec(compile(c,'orchestrator','exec'),g);g['serve']()"
+)
+
+
+def remote_source():
+    """The script that runs on the host, as it stands in this collection."""
+    path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "module_utils", "remote.py")
+    with open(path, "rb") as file:
+        return file.read()
+
+
+class OneTrip(ActionBase):
+    """A module whose work is done by the remote script. Subclasses name their verbs and the options they take."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _requires_connection = True
+    VERBS: tuple[str, ...] = ()
+    OPTIONS: frozenset[str] = frozenset()
+    READS_ONLY = False
+    COMMON = frozenset({"root", "release"})
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        unknown = set(self._task.args) - self.OPTIONS - self.COMMON
+        if unknown:
+            known = ", ".join(sorted(self.OPTIONS | self.COMMON))
+            raise AnsibleActionFail(f"unknown options: {', '.join(sorted(unknown))} (there are: {known})")
+        request = self._request(task_vars)
+        artifact = request["artifact"]
+        answer = self._trip(request, artifact if artifact and artifact["size"] <= SMALL else None, task_vars)
+        if answer.get("need"):
+            answer = self._trip(request, artifact, task_vars)
+        if not self._task.diff:
+            answer.pop("diff", None)
+        result.update(answer)
+        return result
+
+    def _request(self, task_vars):
+        args = self._task.args
+        release = args.get("release") or task_vars.get("release") or {}
+        root = args.get("root") or task_vars.get("release_root") or task_vars.get("host_root")
+        if not root:
+            raise AnsibleActionFail("the option root is missing, and the host has no variable host_root")
+        wanted = {name: str(release[name]) for name in ("name", "version", "digest") if name in release}
+        if self._needs_release() and len(wanted) < 3:
+            raise AnsibleActionFail("a release with name, version and digest is needed (the variable `release`)")
+        return {
+            "verbs": list(self.VERBS),
+            "reads_only": self.READS_ONLY,
+            "check": bool(self._task.check_mode),
+            "root": str(root),
+            "release": wanted,
+            "run": str(release.get("run_id") or ""),
+            "fence": int(release.get("fence") or 0),
+            "artifact": self._artifact(release) if "artifact" in self.OPTIONS else None,
+            "shared": [str(name) for name in args.get("shared") or []],
+            "config": [self._rendered(file, task_vars) for file in args.get("config") or []],
+            "restart": args.get("restart"),
+            "service": args.get("service"),
+            "probe": args.get("probe"),
+            "on_failure": str(args.get("on_failure") or "revert"),
+            "keep": int(args.get("keep") or 5),
+        }
+
+    def _needs_release(self):
+        return bool({"install", "configure", "switch", "deploy"} & set(self.VERBS))
+
+    def _artifact(self, release):
+        """The artifact to install: named, or the release's only one."""
+        known, wanted = release.get("artifacts") or {}, self._task.args.get("artifact")
+        if isinstance(wanted, dict):
+            found, name = wanted, str(wanted.get("name") or os.path.basename(str(wanted.get("path"))))
+        elif wanted is None and len(known) == 1:
+            (name, found), = known.items()
+        elif str(wanted) in known:
+            name, found = str(wanted), known[str(wanted)]
+        else:
+            raise AnsibleActionFail(f"which artifact? The release has: {', '.join(sorted(known)) or 'none'}")
+        return {"name": name, "path": str(found["path"]), "sha256": str(found["sha256"]), "size": os.path.getsize(found["path"])}
+
+    def _rendered(self, file, task_vars):
+        """One configuration file, rendered here by Ansible's own template engine."""
+        source = self._find_needle("templates", str(file["src"]))
+        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+        content = lookup.run([source], variables=task_vars, convert_data=False)[0]
+        return {"dest": str(file["dest"]), "content": str(content), "mode": str(file.get("mode") or "0644")}
+
+    def _trip(self, request, artifact, task_vars):
+        """One exec on the host: the script, the request, and the artifact, all on its standard input."""
+        source = remote_source()
+        head = json.dumps({**request, "sent": artifact is not None}).encode() + b"\n"
+        data = str(len(source)).encode() + b"\n" + source + head
+        if artifact is not None:
+            with open(artifact["path"], "rb") as file:
+                data += file.read()
+        python = task_vars.get("ansible_python_interpreter") or "/usr/bin/python3"
+        if python in ("auto", "auto_silent", "auto_legacy", "auto_legacy_silent"):
+            python = "/usr/bin/python3"
+        done = self._low_level_execute_command(
+            f"{shlex.quote(str(python))} -c {shlex.quote(BOOTSTRAP)}", in_data=data, sudoable=True
+        )
+        if done["rc"] == 255 and MARK not in done["stdout"]:
+            raise AnsibleConnectionFailure(f"the connection broke: {done.get('stderr', '').strip()}")
+        _before, mark, answer = done["stdout"].rpartition(MARK)
+        if not mark:
+            said = (done.get("stderr") or done["stdout"] or "nothing").strip()
+            raise AnsibleActionFail(f"the host answered with {done['rc']}: {said[-2000:]}")
+        return json.loads(answer)
