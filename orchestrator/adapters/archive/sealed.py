@@ -37,7 +37,7 @@ MAX_FILE = 8 * 1024**3 - 1  # what eleven octal digits can say
 MAX_TOTAL = 32 * 1024**3
 MAX_ATTACHMENT = 1024 * 1024
 MAX_ATTACHMENTS = 100
-MAGIC = b"ustar\x0000"
+MAGIC = b"ustar\0" + b"00"
 UNDO_WORDS = {"nothing", "impossible"}
 SIZE = re.compile(rb"[0-7]{11}\0")
 
