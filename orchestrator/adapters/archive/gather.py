@@ -82,7 +82,7 @@ class Gathered:
     def add(self, found: Found) -> None:
         """A file, or every file below a folder. Raises P108 when another file has that name already."""
         for name, path in _files(found, self.roots):
-            if path.resolve() not in self.secrets:
+            if _real(path) not in self.secrets:
                 other = self.files.setdefault(check_name(name), path)
                 if other != path and not _same(other, path):
                     raise OrchestratorError("P108", f"{name!r} would be both {other} and {path}")
@@ -208,7 +208,7 @@ def _secrets(base: Path) -> set[Path]:
         return set()  # Ansible itself will say what is wrong with it
     named = [parser.get("defaults", key, fallback="") for key in SECRETS]
     values = [value.rsplit("@", 1)[-1].strip() for text in named for value in text.split(",")]
-    paths = [(base / Path(value).expanduser()).resolve() for value in values if value]
+    paths = [_real(base / Path(value).expanduser()) for value in values if value]
     return {path for path in paths if not os.access(path, os.X_OK)}  # a script that asks for the password holds none
 
 
@@ -237,11 +237,16 @@ def _entries(folder: Path) -> list[str]:
 
 def _check_link(path: Path, roots: list[Path]) -> None:
     """A link that leads out of *roots*, or to what is never packed, would smuggle something in."""
-    real = path.resolve()
+    real = _real(path)
     for root in roots:
         if real.is_relative_to(root) and not any(_skipped(part) for part in real.relative_to(root).parts):
             return
     raise OrchestratorError("P103", f"{path} leads to {real}, which is outside of the project or is never packed")
+
+
+def _real(path: Path) -> Path:
+    """Where *path* is when all links are followed; `Path.resolve` would raise on links in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def _skipped(name: str) -> bool:
