@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified
@@ -81,18 +82,6 @@ class Jobs(Protocol):
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """A stack's outputs: *plain* values, and *secret* ones, which never reach the journal, a log or the terminal."""
-
-    plain: Mapping[str, Any]
-    secret: Mapping[str, Any] = field(default_factory=dict)
-
-    def masked(self) -> dict[str, Any]:
-        """All outputs by name, with `[secret]` for the secret ones."""
-        return {**self.plain, **dict.fromkeys(self.secret, "[secret]")}
-
-
-@dataclass(frozen=True)
 class Provisioned:
     """What came of an update of a stack: the result, and the digest of the state after it."""
 
@@ -126,23 +115,6 @@ class Provisioner(Protocol):
 
     def base(self, spec: StackSpec) -> str:
         """The digest of the stack's state as it is now."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a playbook or a suite may know of the run: it arrives as the variable `release` and `ORCHESTRATOR_*`.
-
-    *fence* is the lease's number, *previous* the release that was there before, *outputs* the stack's outputs.
-    *vars* are the environment's own variables (the operator's, not the package's).
-    """
-
-    run: str
-    environment: str
-    fence: int = 0
-    previous: PackageRef | None = None
-    outputs: Outputs = Outputs({})
-    vars: Mapping[str, Any] = field(default_factory=dict)
-    settings: Any = None  # domain.environment.AnsibleSettings; None means the defaults
 
 
 class Deployer(Protocol):

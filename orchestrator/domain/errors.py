@@ -26,6 +26,7 @@ class Exit(IntEnum):
     UNEXPECTED_CHANGES = 7  # what was planned is not what is there now
     BUSY = 8  # somebody else holds the environment
     TIMEOUT = 9
+    INTERNAL = 70  # a mistake of ours
     INTERRUPTED = 130
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
@@ -21,12 +22,10 @@ from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.ports import (
     Clock,
-    Context,
     Deployer,
     Durable,
     Emit,
     Notifier,
-    Outputs,
     Packages,
     Provisioner,
     Store,

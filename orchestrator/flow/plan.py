@@ -1,9 +1,11 @@
 """Plan: what a promotion would do, made by asking everything that can be asked without changing anything."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory, batches
 from orchestrator.domain.journal import Entry, Verified
@@ -23,7 +25,7 @@ from orchestrator.domain.release import Package, PackageRef, Release, Step, seco
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
 from orchestrator.flow.request import allow
-from orchestrator.ports import Context, Emit
+from orchestrator.ports import Emit
 
 
 @dataclass(frozen=True)
@@ -350,7 +352,7 @@ def save(setting: Setting, plan: Plan) -> Path:
     """Keep the plan under its digest. Returns its file."""
     target = folder(setting, plan.digest)
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (target / "plan.json").write_text(plan.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
+    (target / "plan.json").write_text(json.dumps(plan.document(), indent=1), encoding="utf-8")
     return target / "plan.json"
 
 
@@ -359,7 +361,20 @@ def load(setting: Setting, digest: str) -> Plan:
     file = folder(setting, digest) / "plan.json"
     if not file.is_file():
         raise OrchestratorError("R121", f"there is no plan {digest} here")
-    plan = Plan.model_validate_json(file.read_text(encoding="utf-8"))
+    plan = read(file)
     if plan.digest != digest:
         raise OrchestratorError("R122", f"the plan {digest} has been changed since it was made")
+    return plan
+
+
+def read(file: Path) -> Plan:
+    """The plan in *file*, as `plan --out` or :func:`save` wrote it. Raises R121 and R122."""
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        claimed = data.pop("digest", None)
+        plan = Plan.from_json(data)
+    except (OSError, ValueError) as error:
+        raise OrchestratorError("R121", f"{file} is not a plan of this version") from error
+    if claimed is not None and plan.digest != claimed:
+        raise OrchestratorError("R122", f"the plan in {file} has been changed since it was made")
     return plan

@@ -12,9 +12,9 @@ from orchestrator.adapters.memory.world import (
     MemoryPackages,
     MemoryProvisioner,
     MemoryVerifier,
-    Silence,
     World,
 )
+from orchestrator.adapters.silence import Silence
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.journal import Run
 from orchestrator.domain.promotion import State

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.ansible import settings as tuning
-from orchestrator.adapters.ansible.variables import dump, inventory_document, lowest, unsafe
+from orchestrator.adapters.ansible.document import dump
+from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
@@ -24,7 +25,8 @@ from orchestrator.domain.plan import HostPreview, PlaySpec, StepPreview
 from orchestrator.domain.release import Package, Requirement, size_bytes
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
 from orchestrator.domain.text import clean_text
-from orchestrator.ports import Context, Emit, Job, JobOutcome, Jobs
+from orchestrator.domain.variables import inventory_document, lowest, unsafe
+from orchestrator.ports import Emit, Job, JobOutcome, Jobs
 
 HARMLESS = {
     "setup", "gather_facts", "ping", "debug", "set_fact", "assert", "fail", "stat", "slurp", "wait_for", "pause",
@@ -88,7 +90,7 @@ class AnsibleDeployer:
             return inventory
         with tempfile.TemporaryDirectory() as folder:
             own = Path(folder) / "overlay.yml"
-            own.write_bytes(inventory_document(inventory, {}))
+            own.write_bytes(dump(inventory_document(inventory, {})))
             argv = [_program("ansible-inventory"), "--list", "-i", str(own)]
             argv += [word for file in inventory.files for word in ("-i", file)]
             env = self._env(Path(folder), len(inventory.hosts), AnsibleSettings())
@@ -97,7 +99,7 @@ class AnsibleDeployer:
         if done.returncode != 0:
             last = clean_text((done.stderr.strip().splitlines() or ["no message"])[-1], 500)
             raise OrchestratorError("D104", f"ansible-inventory cannot read {', '.join(inventory.files)}: {last}")
-        return _listed(json.loads(done.stdout), inventory.files)
+        return _listed(json.loads(done.stdout), inventory)
 
     def close(self) -> None:
         """Close the connections that were kept open for speed, and remove their folder."""
@@ -142,11 +144,11 @@ class AnsibleDeployer:
         stdout: bool = False,
     ) -> JobOutcome:
         """Lay down inventory and variables, run the play as a job, and take away what is secret."""
-        settings: AnsibleSettings = context.settings or AnsibleSettings()
+        settings = context.settings
         folder = self._jobs.folder(job)
         extra = {**unsafe(play.extra_vars), **settings.extra_vars}
         files |= {
-            "inventory/overlay.yml": inventory_document(inventory, lowest(package, play, context)),
+            "inventory/overlay.yml": dump(inventory_document(inventory, lowest(package, play, context))),
             "limit": "\n".join(play.limit).encode() + b"\n",
         }
         words = ["--check", "--diff"] if check else []
@@ -236,9 +238,12 @@ def _rc(outcome: JobOutcome) -> int | None:
     return int(result["rc"]) if result["rc"] is not None else None
 
 
-def _listed(document: dict[str, Any], files: tuple[str, ...]) -> Inventory:
-    """An inventory from what `ansible-inventory --list` prints; the variables stay with the files that have them."""
-    variables = document.get("_meta", {}).get("hostvars", {})
+def _listed(document: dict[str, Any], known: Inventory) -> Inventory:
+    """Hosts and groups from what `ansible-inventory --list` prints.
+
+    The variables of the user's own files stay there: Ansible reads them from the files again, with their own
+    precedence, templates and vaults. Only what was *known* before (the stack's outputs) is kept as a value.
+    """
     groups = {
         name: Group(hosts=tuple(body.get("hosts", ())), children=tuple(body.get("children", ())))
         for name, body in document.items()
@@ -247,8 +252,11 @@ def _listed(document: dict[str, Any], files: tuple[str, ...]) -> Inventory:
     order: dict[str, None] = {}
     for group in groups.values():
         order.update(dict.fromkeys(group.hosts))
-    order.update(dict.fromkeys(variables))
-    return Inventory(hosts={host: variables.get(host, {}) for host in order}, groups=groups, files=files)
+    order.update(dict.fromkeys(document.get("_meta", {}).get("hostvars", {})))
+    hosts = {host: known.hosts.get(host, {}) for host in order}
+    kept = {name: group.model_copy(update={"vars": known.groups[name].vars}) if name in known.groups else group
+            for name, group in groups.items()}  # fmt: skip
+    return Inventory(hosts=hosts, groups=kept, files=known.files)
 
 
 # -- what happened -----------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 ENDING = ".release"
 UNPACKING = ".unpacking-"
+SHORTEST = 6  # characters of a digest that may stand for it
 
 
 class SealedPackages:
@@ -54,7 +55,7 @@ class SealedPackages:
 
     def read(self, path: Path) -> Package:
         """Read and verify a sealed file; nothing is written."""
-        with _opened(path) as source:
+        with opened(path) as source:
             reader = Reader(source)
             reader.verify()
         attachments = tuple(reader.attachments)
@@ -70,7 +71,7 @@ class SealedPackages:
         kept = self._folder / f"{_hex(package.digest)}{ENDING}"
         with self._alone():
             if self._differs(kept, package.digest):
-                with _opened(path) as source, _Replacing(kept) as out:
+                with opened(path) as source, _Replacing(kept) as out:
                     shutil.copyfileobj(source, out, CHUNK)
                     _check(out, package.digest)
             self._unpack(kept)
@@ -89,6 +90,25 @@ class SealedPackages:
                 self._unpack(kept)
         _verify_tree(root, reader.manifest)
         return Package(manifest=reader.manifest, digest=digest, path=str(kept), root=str(root))
+
+    def find(self, wanted: str) -> Path:
+        """The sealed file that *wanted* means: a file, or a kept package by `name-version` or the start of its digest.
+
+        Raises P301 when there is none, and R107 when there is more than one.
+        """
+        if "/" in wanted or Path(wanted).is_file():
+            return Path(wanted)
+        start = _hex(wanted)
+        fitting = {
+            ref.digest: ref
+            for ref, _ in self.known()
+            if f"{ref.name}-{ref.version}" == wanted or (len(start) >= SHORTEST and _hex(ref.digest).startswith(start))
+        }
+        if len(fitting) > 1:
+            raise OrchestratorError("R107", f"{wanted!r} could be any of {', '.join(sorted(fitting))}")
+        if not fitting:
+            raise OrchestratorError("P301", f"{wanted!r} is neither a file nor a kept package")
+        return self._folder / f"{_hex(next(iter(fitting)))}{ENDING}"
 
     def known(self) -> list[tuple[PackageRef, Manifest]]:
         """Every kept package whose manifest can be read and is the one that the file's name says."""
@@ -134,7 +154,7 @@ class SealedPackages:
             return
         temporary = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=self._folder))
         try:
-            with _opened(kept) as source:
+            with opened(kept) as source:
                 unpack(source, temporary / "content")
             temporary.chmod(0o755)
             temporary.rename(final)
@@ -255,7 +275,7 @@ def _check(written: BinaryIO, digest: str) -> None:
 
 def _heading(path: Path) -> Reader:
     """A reader that has read the manifest of *path* and no more."""
-    with _opened(path) as source:
+    with opened(path) as source:
         return Reader(source)
 
 
@@ -305,8 +325,8 @@ class _Replacing:
             raise OrchestratorError("P112", f"cannot write {self._target}: {error.strerror}") from error
 
 
-def _opened(path: Path) -> BinaryIO:
-    """*path*, when it is a regular file; opening a pipe would wait for ever."""
+def opened(path: Path) -> BinaryIO:
+    """*path* to be read, when it is a regular file; opening a pipe would wait for ever. Raises P200."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         if stat.S_ISREG(os.fstat(handle).st_mode):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
@@ -16,7 +17,7 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import PlaySpec, StackPreview, StackSpec, StepPreview, SuiteSpec
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult, worst
-from orchestrator.ports import Context, Emit, Outputs, Provisioned
+from orchestrator.ports import Emit, Provisioned
 
 
 @dataclass
@@ -248,10 +249,3 @@ class MemoryDurable:
         """Time passes at once."""
         del seconds
         self._answers.setdefault(name, None)
-
-
-class Silence:
-    """The `Notifier` port that tells nobody."""
-
-    def tell(self, run: Any, what: str) -> None:
-        """Say nothing."""

@@ -10,10 +10,10 @@ from jinja2 import StrictUndefined, TemplateError
 from jinja2.nativetypes import NativeEnvironment
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment, InventoryGroup
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import GROUP, HOST, Group, Inventory
-from orchestrator.ports import Outputs
 
 OUTPUTS = ("ansible_inventory", "inventory")
 SPECIAL = {"all", "ungrouped"}

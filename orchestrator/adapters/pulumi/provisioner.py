@@ -12,6 +12,7 @@ from orchestrator.adapters.pulumi import definition, settings, state, verdict
 from orchestrator.adapters.pulumi.engine import Engine
 from orchestrator.adapters.pulumi.events import HIDDEN, hide
 from orchestrator.adapters.pulumi.inventory import inventory
+from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
@@ -20,7 +21,7 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import ResourceChange, StackPreview, StackSpec
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text
-from orchestrator.ports import Emit, Job, JobOutcome, Jobs, Outputs, Provisioned
+from orchestrator.ports import Emit, Job, JobOutcome, Jobs, Provisioned
 
 _PACKAGES = str(Path(__file__).resolve().parents[3])
 _START = (

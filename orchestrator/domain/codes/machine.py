@@ -43,6 +43,6 @@ CODES: tuple[ErrorCode, ...] = (
         "an internal error",
         "This is a mistake in Orchestrator and not in what you did. What was recorded so far is safe.",
         "The message names a file with the details; please report it.",
-        Exit.FAILED,
+        Exit.INTERNAL,
     ),
 )

@@ -1,4 +1,4 @@
-"""Inventory and variables as Ansible reads them: what comes from a package arrives as text and is never a template.
+"""Inventory and variables as playbooks and tests see them: what comes from a package is text and never a template.
 
 Ansible executes templates that it finds in variables and inventories. A value tagged `!unsafe` is left alone. So every
 string of a release is tagged, nested ones too; the operator's own variables are not.
@@ -8,13 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
+from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlaySpec
 from orchestrator.domain.release import Package
-from orchestrator.ports import Context
 
 RESERVED = {"release", "release_version", "pulumi_outputs", "pulumi_secrets"}
 
@@ -23,18 +21,6 @@ class Unsafe(str):
     """A text that Ansible must not take for a template."""
 
     __slots__ = ()
-
-
-class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, _data: Any) -> bool:
-        return True
-
-
-def _represent(dumper: yaml.SafeDumper, text: Unsafe) -> yaml.Node:
-    return dumper.represent_scalar("!unsafe", str(text), style='"')
-
-
-_Dumper.add_representer(Unsafe, _represent)
 
 
 def unsafe(value: Any) -> Any:
@@ -91,8 +77,8 @@ def lowest(package: Package | None, play: PlaySpec | None, context: Context) -> 
     return {**found, **context.vars, "pulumi_outputs": unsafe(dict(context.outputs.plain))}
 
 
-def inventory_document(inventory: Inventory, variables: Mapping[str, Any]) -> bytes:
-    """The inventory as a YAML inventory file, with *variables* in the group `all`."""
+def inventory_document(inventory: Inventory, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The inventory in the shape of a YAML inventory file, with *variables* in the group `all`."""
     groups: dict[str, Any] = {}
     for name, group in inventory.groups.items():
         if name not in {"all", "ungrouped"}:
@@ -107,9 +93,4 @@ def inventory_document(inventory: Inventory, variables: Mapping[str, Any]) -> by
         "children": groups,
         "vars": {**variables, **special},
     }
-    return dump({"all": everything})
-
-
-def dump(data: Any) -> bytes:
-    """*data* as YAML that only Ansible reads."""
-    return yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=2**20).encode()
+    return {"all": everything}

@@ -1,0 +1,130 @@
+"""What differs between two packages: fields of the release, files, and the lines of small text files."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from orchestrator.adapters.archive.packages import opened
+from orchestrator.adapters.archive.sealed import Reader
+from orchestrator.domain.model import Model
+from orchestrator.domain.release import Manifest, PackageFile, PackageRef
+
+MAX_TEXT = 64 * 1024  # bytes: the difference of larger files is not shown line by line
+MAX_LINES = 4000
+VAULT = b"$ANSIBLE_VAULT"
+
+
+class FieldChange(Model):
+    """One field of the release, by its path (`steps.deploy.hosts`); None where it is not there."""
+
+    field: str
+    before: Any = None
+    after: Any = None
+
+
+class FileChange(Model):
+    """One file. *diff* has the lines of a unified diff; it is None for what is large, encrypted or no text."""
+
+    path: str
+    change: Literal["added", "removed", "changed"]
+    before: PackageFile | None = None
+    after: PackageFile | None = None
+    diff: tuple[str, ...] | None = None
+
+
+class Comparison(Model):
+    """Two packages side by side. They are the same when nothing is listed."""
+
+    before: PackageRef
+    after: PackageRef
+    fields: tuple[FieldChange, ...]
+    files: tuple[FileChange, ...]
+
+
+def compare(before: Path, after: Path) -> Comparison:
+    """Compare two sealed files, each verified as it is read. Raises P-codes."""
+    old, new = _Side(before), _Side(after)
+    changed = sorted(name for name in old.files.keys() | new.files.keys() if old.files.get(name) != new.files.get(name))
+    small = {name for name in changed if all(side.size(name) <= MAX_TEXT for side in (old, new))}
+    texts = old.texts(small), new.texts(small)
+    files = [
+        _file(name, old.files.get(name), new.files.get(name), *(side.get(name) for side in texts)) for name in changed
+    ]
+    fields = tuple(_fields(old.manifest, new.manifest))
+    return Comparison(before=old.ref, after=new.ref, fields=fields, files=tuple(files))
+
+
+class _Side:
+    """One of the two packages."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with opened(path) as source:
+            reader = Reader(source)
+            reader.verify()
+        self.manifest = reader.manifest
+        self.files = {file.path: file for file in reader.manifest.files}
+        release = reader.manifest.release
+        self.ref = PackageRef(name=release.name, version=release.version, digest=reader.digest)
+
+    def size(self, name: str) -> int:
+        return self.files[name].size if name in self.files else 0
+
+    def texts(self, names: set[str]) -> dict[str, bytes]:
+        """The content of those of *names* that are here."""
+        found = {}
+        with opened(self._path) as source:
+            for member, data in Reader(source).files():
+                pieces = list(data) if member.name in names else _dropped(data)
+                if member.name in names:
+                    found[member.name] = b"".join(pieces)
+        return found
+
+
+def _dropped(data: Iterator[bytes]) -> list[bytes]:
+    for _ in data:
+        pass
+    return []
+
+
+def _file(
+    name: str, before: PackageFile | None, after: PackageFile | None, old: bytes | None, new: bytes | None
+) -> FileChange:
+    change: Literal["added", "removed", "changed"] = "changed"
+    if before is None or after is None:
+        change = "added" if before is None else "removed"
+    lines = None
+    if not ((before and old is None) or (after and new is None)):
+        lines = _lines(old or b"", new or b"")
+    return FileChange(path=name, change=change, before=before, after=after, diff=lines)
+
+
+def _lines(old: bytes, new: bytes) -> tuple[str, ...] | None:
+    if any(b"\0" in data or data.startswith(VAULT) for data in (old, new)):
+        return None
+    try:
+        texts = [data.decode("utf-8").splitlines() for data in (old, new)]
+    except UnicodeDecodeError:
+        return None
+    if max(len(lines) for lines in texts) > MAX_LINES:
+        return None
+    return tuple(difflib.unified_diff(*texts, lineterm="", n=2))[2:]
+
+
+def _fields(before: Manifest, after: Manifest) -> Iterator[FieldChange]:
+    old, new = dict(_flat(before.release.to_json())), dict(_flat(after.release.to_json()))
+    for field in [*old, *(field for field in new if field not in old)]:
+        if old.get(field) != new.get(field):
+            yield FieldChange(field=field, before=old.get(field), after=new.get(field))
+
+
+def _flat(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value that is no mapping by its path. Items of a list that have a name are found under it."""
+    if isinstance(data, list) and data and all(isinstance(item, dict) and "name" in item for item in data):
+        data = {str(item["name"]): item for item in data}
+    if isinstance(data, Mapping) and data:
+        for key, value in data.items():
+            yield from _flat(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, data

@@ -1,0 +1,11 @@
+"""The `Notifier` port that tells nobody: what there is until a receiver is configured."""
+
+from orchestrator.domain.journal import Run
+
+
+class Silence:
+    """Says nothing."""
+
+    def tell(self, run: Run, what: str) -> None:
+        """Say nothing."""
+        del run, what

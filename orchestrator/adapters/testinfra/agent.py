@@ -1,0 +1,86 @@
+"""What runs on a host for as long as its tests do: one `python3` behind one ssh connection.
+
+It takes commands as frames on standard input, runs each exactly as the SSH server would (the user's shell, `-c`, a
+session of its own, an empty standard input), and passes the output on as it comes. Its source is sent to the host, so
+it needs nothing there but Python 3.6, and stands alone.
+
+    to the agent     length (4 bytes, big-endian), command
+    from the agent   kind (1 byte), length (4 bytes), data: `o` output, `e` error output, `x` the exit status in decimal
+"""
+
+import os
+import pwd
+import selectors
+import signal
+import struct
+import subprocess
+import sys
+
+HELLO = b"\0orchestrator-agent-1\0"
+
+
+def send(kind, data):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D103
+    view = memoryview(kind + struct.pack(">I", len(data)) + data)
+    while view:
+        view = view[os.write(1, view) :]
+
+
+def receive(count):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D103
+    data = b""
+    while len(data) < count:
+        chunk = os.read(0, count - len(data))
+        if not chunk:
+            sys.exit(0)
+        data += chunk
+    return data
+
+
+def environment(ctype):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """The session's own variables, without what a first shell and this interpreter have added to them."""
+    env = {name: value for name, value in os.environ.items() if name not in {"SHLVL", "_", "OLDPWD", "LC_CTYPE"}}
+    if ctype:
+        env["LC_CTYPE"] = ctype
+    return env
+
+
+def serve(command, shell, env):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Run one command. When the other end goes away in the middle, the command is ended too."""
+    child = subprocess.Popen(
+        [os.path.basename(shell).encode(), b"-c", command],
+        executable=shell,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        start_new_session=True,
+    )
+    child.stdin.close()
+    waiting = selectors.DefaultSelector()
+    waiting.register(0, selectors.EVENT_READ, None)
+    waiting.register(child.stdout, selectors.EVENT_READ, b"o")
+    waiting.register(child.stderr, selectors.EVENT_READ, b"e")
+    while len(waiting.get_map()) > 1:
+        for key, _ in waiting.select():
+            data = os.read(key.fd, 65536) if key.data else b""
+            if key.data is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                sys.exit(1)
+            elif data:
+                send(key.data, data)
+            else:
+                waiting.unregister(key.fileobj)
+    code = child.wait()
+    send(b"x", str(code if code >= 0 else 255).encode())  # ssh too says 255 of a command that a signal ended
+
+
+def main():  # type: ignore[no-untyped-def]  # noqa: ANN201, D103
+    shell = pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
+    env = environment(sys.argv[1])
+    os.write(1, HELLO)
+    while True:
+        (length,) = struct.unpack(">I", receive(4))
+        serve(receive(length), shell, env)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,334 @@
+"""Persistent connections for suites that speak of `ssh://` and `ansible://` hosts, and whether a host is there at all.
+
+testinfra starts an `ssh` for every command. Here its ssh backend is replaced, in the process of pytest only, by one
+that keeps an agent (`agent.py`) open for each host and asks it instead; `ansible://` hosts come through the same
+backend. Whatever the agent cannot do goes the ordinary way: a host without Python, a command beside another one.
+Whether a suite's host can be reached is the same question as whether its connection can be opened.
+"""
+
+import base64
+import os
+import select
+import shlex
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import testinfra.backend
+from testinfra.backend import base
+from testinfra.backend.ssh import SshBackend
+
+from orchestrator.adapters.testinfra.agent import HELLO
+
+PATIENCE = 10.0  # seconds beyond ssh's own ConnectTimeout
+SIDE_BY_SIDE = 32
+PYTHONS = "python3 /usr/libexec/platform-python /usr/local/bin/python3"
+SHELL_ONLY = frozenset("$`;&|<>*?(){}!\\\n")
+
+
+class Unreachable(Exception):
+    """Nobody could look: ssh itself failed. The text is what it said."""
+
+
+class Unable(Exception):
+    """The host is there, and cannot run the agent."""
+
+
+def remote_command() -> str:
+    """The command that starts the agent on the host, whatever shell its user has."""
+    source = Path(__file__).with_name("agent.py").read_bytes()
+    packed = base64.b64encode(zlib.compress(source)).decode()
+    program = f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed}")))'
+    script = f'for p in {PYTHONS}; do command -v $p >/dev/null 2>&1 && exec $p -S -E -c "$1" "${{LC_CTYPE-}}"; done'
+    return f"/bin/sh -c {shlex.quote(script + '; exit 127')} agent {shlex.quote(program)}"
+
+
+class Agent:
+    """An `ssh host python3` that is held open.
+
+    Args:
+        words: the ssh command, ready to be run.
+        env: its environment.
+        patience: seconds until the host must have answered.
+
+    Raises `Unreachable` and `Unable`.
+    """
+
+    def __init__(self, words: list[str], env: dict[str, str], patience: float) -> None:
+        self.owner = os.getpid()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self._buffer = b""
+        self._busy = threading.Lock()
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=env, bufsize=0
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
+        try:
+            self._greet(time.monotonic() + patience, sshpass=words[0] == "sshpass")
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, command: bytes) -> tuple[int, bytes, bytes] | None:
+        """Exit status, output and error output of *command*; None while another command runs. Raises `EOFError`."""
+        if not self._busy.acquire(blocking=False):
+            return None
+        with self._busy_until_done():
+            self._send(struct.pack(">I", len(command)) + command)
+            parts: dict[bytes, list[bytes]] = {b"o": [], b"e": []}
+            while True:
+                kind, length = struct.unpack(">cI", self._take(5))
+                data = self._take(length)
+                if kind == b"x":
+                    return int(data), b"".join(parts[b"o"]), b"".join(parts[b"e"])
+                parts[kind].append(data)
+
+    def said(self) -> bytes:
+        """What ssh wrote to its standard error."""
+        self._errors.seek(0)
+        return self._errors.read()
+
+    def let_go(self) -> None:
+        """Tell the host that no more commands come."""
+        if self._process.stdin is not None and self.owner == os.getpid():
+            self._process.stdin.close()
+
+    def close(self) -> None:
+        """Close the connection, and wait until its process has ended."""
+        self.let_go()
+        try:
+            self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _busy_until_done(self) -> "_Release":
+        return _Release(self._busy)
+
+    def _greet(self, deadline: float, *, sshpass: bool) -> None:
+        """Read up to the agent's first word; what a login prints before it does not matter."""
+        waiting = select.poll()
+        waiting.register(self._out, select.POLLIN | select.POLLHUP)
+        while HELLO not in self._buffer:
+            if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise Unreachable("no answer")
+            chunk = os.read(self._out, 65536)
+            if not chunk:
+                code = self._process.wait()
+                said = self.said().decode(errors="replace").strip().splitlines()
+                if code == 255 or (sshpass and 0 < code < 7):
+                    raise Unreachable(said[-1] if said else "ssh failed without a word")
+                raise Unable(f"exit status {code}")
+            self._buffer += chunk
+        self._buffer = self._buffer.partition(HELLO)[2]
+
+    def _send(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._in, view) :]
+            except BrokenPipeError as error:
+                raise EOFError from error
+
+    def _take(self, count: int) -> bytes:
+        parts, missing = [self._buffer[:count]], count - len(self._buffer)
+        self._buffer = self._buffer[count:]
+        while missing > 0:
+            chunk = os.read(self._out, missing)
+            if not chunk:
+                raise EOFError
+            parts.append(chunk)
+            missing -= len(chunk)
+        return b"".join(parts)
+
+
+class _Release:
+    """Gives a lock back at the end of a block."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+class Line:
+    """The way to one host: its agent when there is one, and why there is none.
+
+    Args:
+        words: the ssh command without what it runs there; None when only a shell could make sense of it.
+        patience: seconds until the host must have answered.
+    """
+
+    def __init__(self, words: tuple[str, ...], patience: float, *, persistent: bool) -> None:
+        self._words, self._patience, self._persistent = words, patience, persistent
+        self._agent: Agent | None = None
+        self._tried = False
+        self._why = ""
+        self._lock = threading.Lock()
+
+    def open(self, *, again: bool = False) -> str:
+        """Open the line unless it was tried before (or *again*). Empty when the host is there, else what ssh said."""
+        with self._lock:
+            if again or not self._tried or (self._agent is not None and self._agent.owner != os.getpid()):
+                self._tried = True
+                self._why = self._attempt() and self._attempt(after=0.5)
+            return self._why
+
+    def agent(self) -> Agent | None:
+        """The agent, opened when it has not been tried yet; None when commands must go the ordinary way."""
+        self.open()
+        return self._agent
+
+    def lost(self) -> None:
+        """The agent is gone; the next command tries again."""
+        with self._lock:
+            if self._agent is not None:
+                self._agent.close()
+            self._agent, self._tried = None, False
+
+    def let_go(self) -> None:
+        """Begin to close."""
+        if self._agent is not None:
+            self._agent.let_go()
+
+    def close(self) -> None:
+        """Close, and wait for it."""
+        if self._agent is not None and self._agent.owner == os.getpid():
+            self._agent.close()
+        self._agent = None
+
+    def _attempt(self, after: float = 0.0) -> str:
+        """Try to reach the host; what ssh said when it could not."""
+        time.sleep(after)
+        self._agent = None
+        words, env = _without_password([*self._words, remote_command() if self._persistent else "exit 0"])
+        try:
+            self._agent = Agent(words, env, self._patience)
+        except Unable:
+            pass  # the host is there
+        except Unreachable as error:
+            return str(error) or "no answer"
+        except OSError as error:  # no ssh on this machine
+            return str(error)
+        return ""
+
+
+def _without_password(words: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The same command and its environment, with a password in the environment and not on the command line."""
+    env = dict(os.environ)
+    if words[:2] == ["sshpass", "-p"]:
+        return ["sshpass", "-e", *words[3:]], {**env, "SSHPASS": words[2]}
+    return words, env
+
+
+class Connections:
+    """Every line of this process.
+
+    Args:
+        persistent: whether commands go through agents; without, hosts are only looked at.
+        control: a folder with the sockets of connections that are open already (named by ssh's `%C`), or None.
+    """
+
+    def __init__(self, *, persistent: bool, control: str | None = None) -> None:
+        self.persistent = persistent
+        self._control = control
+        self._lines: dict[tuple[str, ...], Line] = {}
+        self._lock = threading.Lock()
+
+    def line(self, backend: SshBackend) -> Line | None:
+        """The way that *backend* takes; None when its ssh arguments need a shell to be understood."""
+        words = self._words(backend)
+        if words is None:
+            return None
+        with self._lock:
+            if words not in self._lines:
+                patience = backend.timeout + PATIENCE
+                self._lines[words] = Line(words, patience, persistent=self.persistent)
+            return self._lines[words]
+
+    def look(self, backends: Iterable[SshBackend], *, again: bool = False) -> list[str]:
+        """Open the ways to all *backends* side by side. For each: empty when it is there, else what ssh said."""
+        lines = [self.line(backend) for backend in backends]
+        if len(lines) == 1:
+            return [lines[0].open(again=again) if lines[0] else ""]
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            return list(pool.map(lambda line: line.open(again=again) if line else "", lines))
+
+    def close(self) -> None:
+        """Close everything, side by side."""
+        lines = list(self._lines.values())
+        for line in lines:
+            line.let_go()
+        for line in lines:
+            line.close()
+
+    def _words(self, backend: SshBackend) -> tuple[str, ...] | None:
+        """Testinfra's own ssh command for *backend*, as words, ready to have a command added."""
+        extra = backend.ssh_extra_args or ""
+        if SHELL_ONLY & set(extra):
+            return None
+        pieces, arguments = backend._build_ssh_command("")  # noqa: SLF001
+        words = [os.path.expanduser(word) for word in shlex.split(backend.quote(" ".join(pieces), *arguments))]  # noqa: PTH111
+        at = words.index("ssh") + 1
+        ours = ["-T", "-o", "BatchMode=yes", "-o", "ControlMaster=no"]
+        if backend.host.password:
+            ours = ["-T", "-o", "ControlMaster=no"]
+        if self._control and "controlpath" not in " ".join(words).lower():
+            ours += ["-o", f"ControlPath={self._control}/%C"]
+        return (*words[:at], *ours, *words[at:-1])
+
+
+def install(connections: Connections, aliases: Callable[[str], SshBackend | None]) -> None:
+    """Replace testinfra's ssh backend in this process.
+
+    Args:
+        connections: where its commands go.
+        aliases: gives the backend of a host that a suite names as the inventory does; None for other names.
+    """
+
+    class PersistentSsh(SshBackend):  # type: ignore[misc]
+        """testinfra's ssh backend, through an agent that stays."""
+
+        def run_ssh(self, command: str) -> base.CommandResult:
+            told = self.ssh_config or self.ssh_identity_file or self.ssh_extra_args or self.host.user or self.host.port
+            target = None if told else aliases(self.host.name)
+            if target is not None and target is not self and target.host != self.host:
+                return target.run_ssh(command)
+            return self._through_agent(command) or super().run_ssh(command)
+
+        def _through_agent(self, command: str) -> base.CommandResult | None:
+            line = connections.line(self) if connections.persistent else None
+            agent = line.agent() if line else None
+            if line is None or agent is None:
+                return None
+            encoded = self.encode(command)
+            try:
+                answer = agent.run(encoded)
+            except EOFError:
+                answer = (255, b"", agent.said() or b"the connection was closed")
+                line.lost()
+            if answer is None:
+                return None
+            result = self.result(answer[0], encoded, answer[1], answer[2])
+            if result.rc == 255:  # what the ordinary backend does with it
+                raise RuntimeError(result)
+            return result
+
+    module: Any = testinfra.backend
+    globals()["PersistentSsh"] = PersistentSsh
+    module.BACKENDS["ssh"] = f"{__name__}.PersistentSsh"

@@ -1,0 +1,134 @@
+"""Our pytest plugin: tells each result as it comes, and keeps one connection open to each host.
+
+It runs inside the user's own pytest. Results go as JSON lines to `events.jsonl` in `ORCHESTRATOR_JOB`. With
+`ORCHESTRATOR_AGENT=1` testinfra's SSH commands go through one long-lived shell per host in place of a new SSH process
+for each, with the same results; whatever that shell cannot do goes the ordinary way.
+"""
+
+import json
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LIMIT = 4000
+FIXTURES = ("_testinfra_host", "host", "testinfra_backend", "_testinfra_backend", "TestinfraBackend")
+
+
+class Reporter:
+    """Writes one line for each test that has ended, and one for each thing that could not be collected."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tests: dict[str, dict[str, Any]] = {}
+        self._reruns: dict[str, int] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called for set-up, call and tear-down of each test; with xdist, on the controller only."""
+        if os.environ.get("PYTEST_XDIST_WORKER"):
+            return
+        known = self._tests.setdefault(report.nodeid, {"duration": 0.0, "outcome": None})
+        known["duration"] += report.duration
+        if report.outcome == "rerun":  # type: ignore[comparison-overlap]  # pytest-rerunfailures' word
+            self._reruns[report.nodeid] = self._reruns.get(report.nodeid, 0) + 1
+            known["outcome"] = None
+        elif report.failed:
+            known["outcome"] = "failed" if report.when == "call" else "errored"
+            known["message"], known["where"] = _failure(report)
+        elif report.skipped and known["outcome"] is None:
+            known["outcome"] = "skipped"
+        elif report.when == "call" and known["outcome"] is None:
+            known["outcome"] = "succeeded"
+        if report.when == "teardown":
+            self._tell(report, self._tests.pop(report.nodeid))
+
+    def _tell(self, report: pytest.TestReport, known: dict[str, Any]) -> None:
+        name, host = _name_and_host(report)
+        self._write(
+            {
+                "kind": "test",
+                "name": name,
+                "host": host,
+                "outcome": known["outcome"] or "errored",
+                "duration": round(known["duration"], 4),
+                "message": known.get("message", ""),
+                "where": known.get("where", ""),
+                "reruns": self._reruns.get(report.nodeid, 0),
+            }
+        )
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file that cannot be collected is an error of the suite and not a test that failed."""
+        if report.failed and not os.environ.get("PYTEST_XDIST_WORKER"):
+            text = str(report.longrepr)
+            self._write({"kind": "collect", "name": report.nodeid, "message": text[-LIMIT:]})
+
+    def _write(self, event: dict[str, Any]) -> None:
+        with self._path.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(event) + "\n")
+
+
+def _failure(report: pytest.TestReport) -> tuple[str, str]:
+    """The failing assertion, and where it stands."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is None:
+        return str(report.longrepr)[-LIMIT:], ""
+    where = f"{crash.path}:{crash.lineno}"
+    root = os.environ.get("ORCHESTRATOR_CONTENT", "").rstrip("/") + "/"
+    return str(crash.message)[:LIMIT], where.removeprefix(root)
+
+
+def _name_and_host(report: pytest.TestReport) -> tuple[str, str]:
+    """The test's name without the host that testinfra puts into it, and that host."""
+    properties = dict(report.user_properties)
+    host = str(properties.get("orchestrator_host", ""))
+    name = report.nodeid
+    marker = str(properties.get("orchestrator_param", ""))
+    if marker:
+        name = name.replace(f"[{marker}-", "[").replace(f"-{marker}]", "]").replace(f"[{marker}]", "")
+    return name, host
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Note which host a test is for, also when its set-up fails."""
+    callspec = getattr(item, "callspec", None)
+    for fixture in FIXTURES:
+        if callspec is not None and fixture in callspec.params:
+            param = callspec.params[fixture]
+            item.user_properties.append(("orchestrator_host", _host_of(param)))
+            item.user_properties.append(("orchestrator_param", callspec._idlist[0] if callspec._idlist else ""))  # noqa: SLF001
+            break
+    yield
+
+
+def _host_of(param: Any) -> str:
+    backend = getattr(param, "backend", None)
+    if backend is not None:
+        return str(getattr(backend, "host", "") or backend.get_hostname())
+    return str(param).rpartition("://")[2].partition("?")[0].rpartition("@")[2]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to report, and to keep connections."""
+    job = os.environ.get("ORCHESTRATOR_JOB")
+    if job:
+        config.pluginmanager.register(Reporter(Path(job) / "events.jsonl"), "orchestrator-reporter")
+    if os.environ.get("ORCHESTRATOR_AGENT") == "1":
+        from orchestrator.adapters.testinfra import agent
+
+        agent.install()
+    if os.environ.get("ORCHESTRATOR_INVENTORY_LIST"):
+        from orchestrator.adapters.testinfra import agent
+
+        agent.know_inventory()
+
+
+def pytest_unconfigure() -> None:
+    """Close what was kept open."""
+    if os.environ.get("ORCHESTRATOR_AGENT") == "1":
+        from orchestrator.adapters.testinfra import agent
+
+        agent.close()

@@ -1,0 +1,134 @@
+"""The command line: a table of commands that are loaded when they are called, and one edge where errors are shown.
+
+`--help`, `--version` and completion look at the table only; no engine, model or YAML reader is imported for them.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator import __version__
+from orchestrator.cli import report
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+COMMANDS: dict[str, dict[str, str]] = {
+    "Releases": {
+        "build": "Seal a release into one package file.",
+        "package": "Show, verify and compare packages.",
+        "plan": "Show what a promotion would do, as a document with a digest.",
+        "promote": "Take a release into an environment, or along the whole path.",
+        "rollback": "Put an environment back to a release that was verified there.",
+        "resume": "Go on with a run that was interrupted.",
+    },
+    "What is going on": {
+        "status": "Show what runs where, on every host.",
+        "matrix": "Show every release in every environment.",
+        "history": "List the runs there were.",
+        "show": "Show one run, step by step.",
+        "watch": "Follow a run as it goes on.",
+        "logs": "Print what a run's steps and hosts said.",
+    },
+    "Environments": {
+        "environment": "List, show, preview, update and destroy environments.",
+        "engine": "Find or install the Pulumi engine.",
+        "hosts": "Find or install what loopback hosts need.",
+    },
+    "Project and machine": {
+        "init": "Write a working project, or what is missing in yours.",
+        "validate": "Check the files of a project or a release.",
+        "schema": "Print the JSON Schema of a file, for editors.",
+        "explain": "Explain an error code.",
+        "doctor": "Check this machine and project, with a remedy for each problem.",
+        "completion": "Print the script that completes commands in your shell.",
+    },
+}
+NAMES = {name: words for section in COMMANDS.values() for name, words in section.items()}
+
+
+class Table(click.Group):
+    """A group that knows its commands by name, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command's name, in the table's order."""
+        del ctx
+        return list(NAMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now; None when the table has no such name."""
+        del ctx
+        if cmd_name not in NAMES:
+            return None
+        command = import_module(f"orchestrator.cli.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, with the nearest name when there is none of this one."""
+        if args and args[0] not in NAMES and not args[0].startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], NAMES, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "orchestrator --help lists the commands"
+            raise report.UsageProblem(f"there is no command {args[0]!r}", hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table, section by section."""
+        del ctx
+        for section, commands in COMMANDS.items():
+            with formatter.section(section):
+                formatter.write_dl(list(commands.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Names and options that begin with *incomplete*, without importing any command."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=words) for name, words in NAMES.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _go(ctx: click.Context, _parameter: click.Parameter, folder: str | None) -> None:
+    if folder is not None and not ctx.resilient_parsing:
+        os.chdir(folder)
+
+
+def _no_color(ctx: click.Context, _parameter: click.Parameter, chosen: bool) -> None:
+    if chosen and not ctx.resilient_parsing:
+        os.environ["NO_COLOR"] = "1"  # what we start, and the libraries that we use, look there as well
+
+
+@click.command(
+    cls=Table,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 done, 1 failed and nothing changed, 2 usage, 3 not allowed, 4 rolled back, 5 needs a person, "
+    "6 not found, 7 not what was planned, 8 busy, 9 time limit, 70 internal error, 130 interrupted.",
+)
+@click.option(
+    "-C",
+    "--directory",
+    type=click.Path(exists=True, file_okay=False),
+    callback=_go,
+    expose_value=False,
+    is_eager=True,
+    help="Act as if started in this folder.",
+)
+@click.option(
+    "--no-color", is_flag=True, callback=_no_color, expose_value=False, is_eager=True, help="Write without colours."
+)
+@click.version_option(__version__, prog_name="orchestrator", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Take releases through environments: provision with Pulumi, deploy with Ansible, prove with testinfra, roll back."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that *arguments* (by default those of the process) ask for, and return its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return report.guarded(lambda: cli.main(words, prog_name="orchestrator", standalone_mode=False), words)

@@ -1,0 +1,125 @@
+"""How commands write: data to standard output, progress to standard error, plainly where a terminal is not one.
+
+Text may hold the pictures of `_ASCII`; where the stream's encoding cannot write them, plain characters take their
+place. Colours are left out without a terminal, with `NO_COLOR` or `--no-color`, and on a dumb terminal.
+"""
+
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TextIO, TypeVar
+
+import click
+
+from orchestrator import API_VERSION
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.text import clean_text
+
+F = TypeVar("F", bound=Callable[..., Any])
+Cell = str | tuple[str, str]
+"""A table's cell: text, or text and the name of its colour."""
+
+_ASCII = str.maketrans(
+    {
+        "✔": "+", "✘": "x", "●": "*", "◐": "~", "○": "o", "→": "->", "←": "<-", "…": "...", "–": "-", "—": "-",
+        "├": "|", "└": "`", "│": "|", "─": "-", "·": "-", "×": "x", "“": '"', "”": '"', "’": "'", "≥": ">=", "≤": "<=",
+    }
+)  # fmt: skip
+
+
+def json_option(function: F) -> F:
+    """The option `--json`, which arrives as *as_json*."""
+    return click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")(function)
+
+
+def yes_option(function: F) -> F:
+    """The option `--yes`, which arrives as *yes*."""
+    return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(function)
+
+
+def print_json(kind: str, data: dict[str, Any]) -> None:
+    """Write *data* to standard output as one JSON document with `apiVersion` and `kind`."""
+    document = {"apiVersion": API_VERSION, "kind": kind, **data}
+    click.echo(json.dumps(document, indent=2, ensure_ascii=not unicode(sys.stdout)))
+
+
+def print_json_line(kind: str, data: dict[str, Any]) -> None:
+    """Write *data* as one line of JSON with `apiVersion` and `kind`: for what goes on for long."""
+    document = {"apiVersion": API_VERSION, "kind": kind, **data}
+    click.echo(json.dumps(document, separators=(",", ":"), ensure_ascii=not unicode(sys.stdout)))
+
+
+def out(text: str = "") -> None:
+    """Write a line of data to standard output."""
+    click.echo(writable(text, sys.stdout))
+
+
+def note(text: str = "") -> None:
+    """Write a line of progress to standard error."""
+    click.echo(writable(text, sys.stderr), err=True)
+
+
+def unicode(stream: TextIO) -> bool:
+    """Whether *stream* can write every character."""
+    return (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "").startswith("utf")
+
+
+def terminal(stream: TextIO | None = None) -> bool:
+    """Whether *stream* (by default standard error) is a terminal that can redraw lines."""
+    chosen = stream or sys.stderr
+    return chosen.isatty() and os.environ.get("TERM", "") != "dumb"
+
+
+def colour(stream: TextIO) -> bool:
+    """Whether colours are wanted on *stream*."""
+    return not os.environ.get("NO_COLOR") and terminal(stream)
+
+
+def paint(text: str, *, fg: str | None = None, bold: bool = False, err: bool = False) -> str:
+    """*text* in a colour, where standard output (or error, with *err*) takes one."""
+    return click.style(text, fg=fg, bold=bold) if colour(sys.stderr if err else sys.stdout) else text
+
+
+def writable(text: str, stream: TextIO) -> str:
+    """*text* in characters that *stream* can write."""
+    if unicode(stream):
+        return text.encode("utf-8", "replace").decode()
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    return text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal *text* takes."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """Columns with *headers*, as wide as their longest cell. Cells are cleaned: they may come from anywhere."""
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    heads = [(head.upper(), "bright_black") for head in headers]
+    widths = [max(width(row[at][0]) for row in [heads, *cells]) for at in range(len(heads))]
+    return "\n".join(_row(row, widths) for row in [heads, *cells])
+
+
+def _cell(cell: Cell) -> tuple[str, str]:
+    text, style = (cell, "") if isinstance(cell, str) else cell
+    return clean_text(text).replace("\n", " "), style
+
+
+def _row(row: Sequence[tuple[str, str]], widths: Sequence[int]) -> str:
+    parts = [
+        (paint(text, fg=style) if style else text) + " " * (wide - width(text))
+        for (text, style), wide in zip(row, widths, strict=True)
+    ]
+    return "  ".join(parts).rstrip()
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Go on when *yes* was given or a person says so. Raises M102 without a terminal, `click.Abort` on a no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise OrchestratorError("M102", f"{question} There is no terminal to ask at", hint="add --yes")
+    click.confirm(writable(question, sys.stderr), abort=True, err=True)

@@ -1,0 +1,154 @@
+"""A real Pulumi project with dynamic resources, in folders of its own."""
+
+import functools
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator.adapters.pulumi import engine
+from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
+from orchestrator.domain.environment import Environment, PulumiSettings
+from orchestrator.domain.journal import Entry
+from orchestrator.engine.jobs import LocalJobs
+
+SECRET = "correct-horse-battery"  # the canary: nothing that we write may hold it
+
+PROGRAM = '''
+"""Resources that are files, as their author would write them."""
+import os
+import sys
+
+import pulumi
+from pulumi.dynamic import CreateResult, Resource, ResourceProvider, UpdateResult
+
+sys.path.append("../..")
+from shared.naming import title  # a folder beside the program
+
+
+class Files(ResourceProvider):
+    def create(self, props):
+        if props["text"] == "fail":
+            raise RuntimeError(f"told to fail: {props['path']}")
+        with open(props["path"], "w") as file:
+            file.write(props["text"])
+        return CreateResult(props["path"], props)
+
+    def update(self, _id, _old, new):
+        return UpdateResult(self.create(new).outs)
+
+    def delete(self, id, _props):
+        if os.path.exists(id):
+            os.remove(id)
+
+
+class File(Resource):
+    text: pulumi.Output[str]
+
+    def __init__(self, name, text, opts=None):
+        super().__init__(Files(), name, {"path": f"{config.require('folder')}/{name}", "text": text}, opts)
+
+
+config = pulumi.Config()
+names = config.require("names").split(",")
+token = pulumi.Output.secret(os.environ["SHOP_TOKEN"])
+pulumi.log.info("a bell rings\\x07", None)
+files = [File(name, title(config.get("text"))) for name in names]
+File("key", token, pulumi.ResourceOptions(depends_on=files))
+pulumi.export("ansible_inventory", {"web": {"hosts": {name: {"ansible_host": "127.0.0.1"} for name in names}}})
+pulumi.export("texts", [file.text for file in files])
+pulumi.export("token", token)
+'''
+
+
+class Stage:
+    """One environment of a project in *top*, and everything that was emitted."""
+
+    def __init__(self, top: Path, environ: dict[str, str] | None = None) -> None:
+        self.top, self.project = top, top / "project"
+        self.state = self.project / ".orchestrator"
+        self.folder = self.project / "environments" / "staging"
+        self.things = top / "things"
+        self.entries: list[Entry] = []
+        self.settings: dict[str, str] = {"names": "web1,web2", "folder": str(self.things)}
+        self.environ = {"PATH": os.environ["PATH"], "HOME": str(top / "home"), "SHOP_TOKEN": SECRET, **(environ or {})}
+        self._write()
+        self.jobs = LocalJobs(self.state / "jobs")
+        self.provisioner = PulumiProvisioner(
+            self.jobs, self.state / "pulumi", self.project, functools.partial(engine.find, dict(os.environ)), self.environ
+        )
+        self._number = 0
+
+    def _write(self) -> None:
+        for folder in (self.things, self.top / "home", self.state / "pulumi", self.folder, self.project / "shared"):
+            folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
+        (self.folder / "__main__.py").write_text(PROGRAM)
+        (self.folder / "Pulumi.staging.yaml").write_text("config:\n  shop:text: hello\n")
+        (self.folder / "Pulumi.other.yaml").write_text("config:\n  shop:text: other\n")
+        (self.project / "shared" / "naming.py").write_text("def title(name):\n    return name\n")
+
+    def environment(self, **fields: Any) -> Environment:
+        """The environment's file, with the settings of now."""
+        return Environment(
+            apiVersion="orchestrator/v1",
+            kind="Environment",
+            name="staging",
+            pulumi=PulumiSettings(config=dict(self.settings), environment=("SHOP_TOKEN",)),
+            **fields,
+        )
+
+    def spec(self, **fields: Any):
+        """The stack as it is defined now."""
+        return self.provisioner.definition(self.environment(**fields), self.folder)
+
+    def job(self) -> str:
+        """A new job's key."""
+        self._number += 1
+        return f"job-{self._number}"
+
+    def preview(self, save_plan: Path | None = None):
+        """What an update would do."""
+        self.entries.clear()
+        return self.provisioner.preview(self.spec(), self.job(), self.entries.append, save_plan=save_plan)
+
+    def up(self, plan: Path | None = None):
+        """Update."""
+        self.entries.clear()
+        return self.provisioner.up(self.spec(), self.job(), self.entries.append, plan=plan)
+
+    def written(self) -> str:
+        """Everything that was emitted, and every file in the state folder, as one text."""
+        parts = [json.dumps(entry.to_json()) for entry in self.entries]
+        parts += [path.read_text(errors="replace") for path in self.state.rglob("*") if path.is_file()]
+        return "\n".join(parts)
+
+    def users_files(self) -> dict[str, bytes]:
+        """The user's own files, by name."""
+        mine = [path for path in self.project.rglob("*") if path.is_file() and self.state not in path.parents]
+        return {str(path.relative_to(self.project)): path.read_bytes() for path in mine}
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """A project of its own, nothing provisioned."""
+    return Stage(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """A project whose stack was previewed, and updated by that plan; shared by a module's tests."""
+    stage = Stage(tmp_path_factory.mktemp("pulumi"))
+    before = stage.users_files()
+    emitted = []
+    plan = stage.top / "plan.json"
+    preview = stage.preview(plan)
+    emitted += stage.entries
+    up = stage.up(plan)
+    emitted += stage.entries
+    yield SimpleNamespace(stage=stage, before=before, preview=preview, up=up, plan=plan, emitted=emitted)
+    stage.provisioner.destroy(stage.spec(), "end", stage.entries.append)
