@@ -180,7 +180,7 @@ class App:
     # -- releases ------------------------------------------------------------------------------------------------------
 
     def package(self, wanted: str) -> Package:
-        """The package that *wanted* means: a sealed file, a kept one (`shop-1.4.0`, version, digest), or a source folder.
+        """The package that *wanted* means: a sealed file, a kept one (`shop-1.4.0`, version, digest), or a source.
 
         A source folder is built first, so that `promote releases/shop` works from the first day. Raises R106, R107.
         """
@@ -242,7 +242,7 @@ class App:
         return tuple(found)
 
     def way_back(self, environment: str, version: str | None) -> Package:
-        """The package that a rollback goes to: *version*, else the last verified one before the present. Raises R134."""
+        """The package that a rollback goes to: *version*, else the last verified before the present. Raises R134."""
         self.setting.environment(environment)
         marks = self.store.verified(environment)
         present = marks[0].release.digest if marks else None

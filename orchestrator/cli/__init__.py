@@ -125,7 +125,7 @@ def _no_color(ctx: click.Context, _parameter: click.Parameter, chosen: bool) -> 
 )
 @click.version_option(__version__, prog_name="orchestrator", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Take releases through environments: provision with Pulumi, deploy with Ansible, prove with testinfra, roll back."""
+    """Take releases through environments: provision (Pulumi), deploy (Ansible), prove (testinfra), roll back."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -37,7 +37,7 @@ class UsageProblem(click.UsageError):
         self.hint = hint
 
 
-def guarded(run: Callable[[], Any], words: Sequence[str]) -> int:
+def guarded(run: Callable[[], Any], words: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to end
     """Call *run* and return the exit status. *words* are the command line, in which `--json` is looked for."""
     as_json = "--json" in words
     try:
@@ -109,7 +109,7 @@ def diagnostic(error: OrchestratorError, level: str = "error") -> str:
     head = output.paint(f"{level}[{error.code}]", fg=COLOURS[level], bold=True, err=True)
     where = error.where
     number = str(where.line) if where and where.line else ""
-    pad = " " * len(number)
+    pad = " " * max(1, len(number))
     bar = output.paint("|", fg="blue", err=True)
     lines = [f"{head}: {clean_text(error.message)}"]
     if where is not None:

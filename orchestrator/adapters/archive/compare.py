@@ -104,12 +104,12 @@ def _lines(old: bytes, new: bytes) -> tuple[str, ...] | None:
     if any(b"\0" in data or data.startswith(VAULT) for data in (old, new)):
         return None
     try:
-        texts = [data.decode("utf-8").splitlines() for data in (old, new)]
+        before, after = (data.decode("utf-8").splitlines() for data in (old, new))
     except UnicodeDecodeError:
         return None
-    if max(len(lines) for lines in texts) > MAX_LINES:
+    if max(len(before), len(after)) > MAX_LINES:
         return None
-    return tuple(difflib.unified_diff(*texts, lineterm="", n=2))[2:]
+    return tuple(difflib.unified_diff(before, after, lineterm="", n=2))[2:]
 
 
 def _fields(before: Manifest, after: Manifest) -> Iterator[FieldChange]:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.adapters.pulumi.events import SECRET, STACK, hide
+from orchestrator.domain.context import Outputs
 from orchestrator.domain.model import digest_of
-from orchestrator.ports import Outputs
 
 VOLATILE = {"sourcePosition", "stackTrace", "created", "modified"}
 

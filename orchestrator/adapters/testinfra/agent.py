@@ -19,13 +19,15 @@ import sys
 HELLO = b"\0orchestrator-agent-1\0"
 
 
-def send(kind, data):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D103
+def send(kind: bytes, data: bytes) -> None:
+    """Write one frame."""
     view = memoryview(kind + struct.pack(">I", len(data)) + data)
     while view:
         view = view[os.write(1, view) :]
 
 
-def receive(count):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D103
+def receive(count: int) -> bytes:
+    """Read exactly *count* bytes; the end of the input is the end of this program."""
     data = b""
     while len(data) < count:
         chunk = os.read(0, count - len(data))
@@ -35,7 +37,7 @@ def receive(count):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D10
     return data
 
 
-def environment(ctype):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def environment(ctype: str) -> "dict[str, str]":
     """The session's own variables, without what a first shell and this interpreter have added to them."""
     env = {name: value for name, value in os.environ.items() if name not in {"SHLVL", "_", "OLDPWD", "LC_CTYPE"}}
     if ctype:
@@ -43,10 +45,10 @@ def environment(ctype):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     return env
 
 
-def serve(command, shell, env):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def serve(command: bytes, shell: str, env: "dict[str, str]") -> None:
     """Run one command. When the other end goes away in the middle, the command is ended too."""
     child = subprocess.Popen(
-        [os.path.basename(shell).encode(), b"-c", command],
+        [shell.rpartition("/")[2].encode(), b"-c", command],
         executable=shell,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -54,6 +56,7 @@ def serve(command, shell, env):  # type: ignore[no-untyped-def]  # noqa: ANN001,
         env=env,
         start_new_session=True,
     )
+    assert child.stdin and child.stdout and child.stderr  # noqa: PT018
     child.stdin.close()
     waiting = selectors.DefaultSelector()
     waiting.register(0, selectors.EVENT_READ, None)
@@ -73,7 +76,8 @@ def serve(command, shell, env):  # type: ignore[no-untyped-def]  # noqa: ANN001,
     send(b"x", str(code if code >= 0 else 255).encode())  # ssh too says 255 of a command that a signal ended
 
 
-def main():  # type: ignore[no-untyped-def]  # noqa: ANN201, D103
+def main() -> None:
+    """Serve until the other end goes away."""
     shell = pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
     env = environment(sys.argv[1])
     os.write(1, HELLO)

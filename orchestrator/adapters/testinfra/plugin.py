@@ -9,11 +9,15 @@ import json
 import os
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from orchestrator.adapters.testinfra.connections import Connections
+
 LIMIT = 4000
+CONNECTIONS: pytest.StashKey["Connections"] = pytest.StashKey()
 FIXTURES = ("_testinfra_host", "host", "testinfra_backend", "_testinfra_backend", "TestinfraBackend")
 
 
@@ -116,19 +120,20 @@ def pytest_configure(config: pytest.Config) -> None:
     job = os.environ.get("ORCHESTRATOR_JOB")
     if job:
         config.pluginmanager.register(Reporter(Path(job) / "events.jsonl"), "orchestrator-reporter")
+    listed = os.environ.get("ORCHESTRATOR_INVENTORY_LIST")
+    if listed:
+        from orchestrator.adapters.testinfra import known
+
+        known.answer(Path(listed), os.environ["ORCHESTRATOR_INVENTORY"])
     if os.environ.get("ORCHESTRATOR_AGENT") == "1":
-        from orchestrator.adapters.testinfra import agent
+        from orchestrator.adapters.testinfra import connections, known
 
-        agent.install()
-    if os.environ.get("ORCHESTRATOR_INVENTORY_LIST"):
-        from orchestrator.adapters.testinfra import agent
-
-        agent.know_inventory()
+        config.stash[CONNECTIONS] = connections.Connections(persistent=True)
+        connections.install(config.stash[CONNECTIONS], known.alias)
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """Close what was kept open."""
-    if os.environ.get("ORCHESTRATOR_AGENT") == "1":
-        from orchestrator.adapters.testinfra import agent
-
-        agent.close()
+    opened = config.stash.get(CONNECTIONS, None)
+    if opened is not None:
+        opened.close()

@@ -67,15 +67,12 @@ class TestinfraVerifier:
             "outputs.json": json.dumps(dict(context.outputs.plain)).encode(),
         }
         hosts = folder / "inventory" / "hosts.json"
-        argv = (sys.executable, "-m", "pytest", suite.tests, "-p", PLUGIN, "-p", "no:cacheprovider", "-q")
-        argv += (
-            "--connection=ansible",
-            f"--ansible-inventory={hosts.parent if inventory.files else hosts}",
-            *suite.args,
-        )
+        source = f"--ansible-inventory={hosts.parent if inventory.files else hosts}"
+        pytest = (sys.executable, "-m", "pytest", "-p", PLUGIN, "-p", "no:cacheprovider", "-q")
+        argv = (*pytest, suite.tests, "--connection=ansible", source, *suite.args)
         wanted = Job(
             key=job,
-            argv=tuple(argv),
+            argv=argv,
             env=self._env(folder, content, package, context, inventory),
             cwd=content,
             files=files,
@@ -251,17 +248,18 @@ class Tally:
 
     def _ended(self, outcome: JobOutcome) -> tuple[Outcome, str, str]:
         """How pytest ended, as an outcome, a sentence and a code."""
-        bad = [test for test in self.tests if not test.outcome.good]
         if outcome.how == "timeout":
-            return (
-                Outcome.ERRORED,
-                f"timed out after {outcome.seconds:.0f} s, {len(self.tests)} tests had ended",
-                "V104",
-            )
+            text = f"timed out after {outcome.seconds:.0f} s, {len(self.tests)} tests had ended"
+            return Outcome.ERRORED, text, "V104"
         if outcome.how != "exited":
             return Outcome.ERRORED, f"pytest {'died' if outcome.how == 'lost' else 'was stopped'}", "V105"
         if self.broken:
             return Outcome.ERRORED, f"could not be collected: {self.broken[0]}", "V106"
+        return self._passed(outcome)
+
+    def _passed(self, outcome: JobOutcome) -> tuple[Outcome, str, str]:
+        """Whether a pytest that ran to its end has proved something."""
+        bad = [test for test in self.tests if not test.outcome.good]
         nothing = outcome.code == NOTHING_COLLECTED or not any(test.outcome is Outcome.SUCCEEDED for test in self.tests)
         if bad:
             first = bad[0]

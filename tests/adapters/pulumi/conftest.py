@@ -79,7 +79,11 @@ class Stage:
         self._write()
         self.jobs = LocalJobs(self.state / "jobs")
         self.provisioner = PulumiProvisioner(
-            self.jobs, self.state / "pulumi", self.project, functools.partial(engine.find, dict(os.environ)), self.environ
+            self.jobs,
+            self.state / "pulumi",
+            self.project,
+            functools.partial(engine.find, dict(os.environ)),
+            self.environ,
         )
         self._number = 0
 
