@@ -27,7 +27,7 @@ class Asked:
 
     root: str
     kind: Kind
-    release: PackageRef
+    release: PackageRef | None
     targets: tuple[str, ...]
     by: str
     plan: str | None = None
@@ -37,7 +37,7 @@ class Asked:
         return {
             "root": self.root,
             "kind": self.kind,
-            "release": self.release.to_json(),
+            "release": self.release.to_json() if self.release else None,
             "targets": list(self.targets),
             "by": self.by,
             "plan": self.plan,
@@ -46,7 +46,7 @@ class Asked:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Asked":
         """The reverse of :meth:`to_json`."""
-        release = PackageRef.from_json(data["release"])
+        release = PackageRef.from_json(data["release"]) if data["release"] else None
         return cls(data["root"], data["kind"], release, tuple(data["targets"]), data["by"], data["plan"])
 
     def run(self, environment: str, at: str) -> Run:
@@ -254,7 +254,7 @@ class App:
 
     # -- doing ---------------------------------------------------------------------------------------------------------
 
-    def ask(self, kind: Kind, package: Package, targets: tuple[str, ...], plan: str | None = None) -> Asked:
+    def ask(self, kind: Kind, package: Package | None, targets: tuple[str, ...], plan: str | None = None) -> Asked:
         """Write down what is asked for, so that it is found again from here on. Raises S101 when it is busy now."""
         from orchestrator.domain.journal import Entry, busy
 
@@ -262,7 +262,8 @@ class App:
             held = self.store.lease(environment)
             if held is not None:
                 raise busy(held)
-        asked = Asked(secrets.token_hex(3), kind, package.ref, targets, self.person, plan)
+        ref = package.ref if package else None
+        asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan)
         first = asked.run(targets[0], self.setting.clock.now())
         self.store.create(first)
         self.store.append(first.id, [Entry(kind="requested", data=asked.to_json(), key="requested")])
@@ -279,7 +280,7 @@ class App:
 
     def _walk(self, durable: Durable, data: dict[str, Any]) -> dict[str, Any]:
         """From environment to environment, until one does not end well. Replayed after a crash."""
-        from orchestrator.flow import going_back, promotion
+        from orchestrator.flow import COURSES
         from orchestrator.flow.course import Course
 
         asked = Asked.from_json(data)
@@ -288,7 +289,7 @@ class App:
             run = asked.run(environment, durable.step(f"{environment}.requested", self.setting.clock.now))
             self.store.create(run)
             course = Course(self.setting, _Prefixed(durable, environment), run, approved=asked.plan)
-            done = going_back(course) if asked.kind == "rollback" else promotion(course)
+            done = COURSES[asked.kind](course)
             ended.append(done.id)
             if self.exit_of(done.id) is not Exit.OK:
                 break
@@ -300,6 +301,19 @@ class App:
             if record.kind == "ended":
                 return Exit(int(record.data["exit"]))
         return Exit.INTERRUPTED
+
+    def interrupted(self, run: Run) -> bool:
+        """Whether *run* has not ended and no process of this machine is working on it."""
+        return not run.ended and not self.engine.working(run.root)
+
+    def stop_softly(self) -> None:
+        """Park before the next effect; what goes on now is finished first."""
+        self.engine.brake.pull()
+
+    @property
+    def parked(self) -> bool:
+        """Whether the walk stands still, so that the process can end and the run be resumed."""
+        return self.engine.brake.parked.is_set()
 
     def close(self) -> None:
         """Give everything back that was opened."""

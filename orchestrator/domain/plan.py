@@ -130,6 +130,11 @@ class HostState(Model):
     since: str | None = None
     run: str | None = None
 
+    @property
+    def digest(self) -> str | None:
+        """The digest of the package on it."""
+        return self.release.digest if self.release else None
+
 
 class WayBack(Model):
     """Where a failure would lead: the last verified release, whether its package is here, and what cannot be undone."""

@@ -7,6 +7,9 @@ Two rules. A failure before the first effect ends in *failed*, and nothing was c
 through *halting*, and ends either in *rolled back* or in *needs a person*; never in anything that could be taken
 for either. What fails while closing does not undo a release that has been verified: it asks for a person.
 
+A run that only brings an environment up to date, or destroys it, goes from *planning* to *provisioning* and ends
+there.
+
 An event that the table does not list for a state is refused with :class:`IllegalMove` and changes nothing.
 *Interrupted* is not a state: it is what is said of a run that has not ended and that no process is working on.
 """
@@ -63,13 +66,19 @@ class IllegalMove(RuntimeError):
 _S, _E = State, Event
 TABLE: dict[State, dict[Event, State]] = {
     _S.REQUESTED: {_E.PLAN: _S.PLANNING, _E.REFUSE: _S.FAILED},
-    _S.PLANNING: {_E.BUILD: _S.BUILDING, _E.REFUSE: _S.FAILED},
+    _S.PLANNING: {_E.BUILD: _S.BUILDING, _E.PROVISION: _S.PROVISIONING, _E.REFUSE: _S.FAILED},
     _S.BUILDING: {
         _E.PROVISION: _S.PROVISIONING,
         _E.UNDO: _S.UNDOING,
         _E.REFUSE: _S.FAILED,
     },
-    _S.PROVISIONING: {_E.DEPLOY: _S.DEPLOYING, _E.HALT: _S.HALTING, _E.REFUSE: _S.FAILED},
+    _S.PROVISIONING: {
+        _E.DEPLOY: _S.DEPLOYING,
+        _E.HALT: _S.HALTING,
+        _E.REFUSE: _S.FAILED,
+        _E.FINISH: _S.SUCCEEDED,
+        _E.GIVE_UP: _S.NEEDS_PERSON,
+    },
     _S.DEPLOYING: {_E.VERIFY: _S.VERIFYING, _E.HALT: _S.HALTING},
     _S.VERIFYING: {_E.DEPLOY: _S.DEPLOYING, _E.PROMOTE: _S.PROMOTING, _E.HALT: _S.HALTING},
     _S.PROMOTING: {_E.WATCH: _S.WATCHING, _E.CLOSE: _S.CLOSING, _E.HALT: _S.HALTING},

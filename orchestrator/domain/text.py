@@ -15,3 +15,8 @@ def clean_text(text: str, limit: int | None = None) -> str:
     if limit is not None and len(cleaned) > limit:
         return f"{cleaned[:limit]}… ({len(cleaned) - limit} characters more)"
     return cleaned
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 host`, `2 hosts`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

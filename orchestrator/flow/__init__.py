@@ -10,8 +10,20 @@ effect ends in *failed*, with nothing changed; after it, the second list runs.
 
 from collections.abc import Callable
 
-from orchestrator.domain.journal import Run
-from orchestrator.flow import build, close, deploy, plan, promote, provision, request, rollback, verify, watch
+from orchestrator.domain.journal import Kind, Run
+from orchestrator.flow import (
+    build,
+    close,
+    deploy,
+    environment,
+    plan,
+    promote,
+    provision,
+    request,
+    rollback,
+    verify,
+    watch,
+)
 from orchestrator.flow.course import Course, Halt
 
 Verb = Callable[[Course], None]
@@ -46,6 +58,9 @@ RETURN: tuple[Verb, ...] = (  # a rollback that a person asked for: the same sec
     close.finish_rollback,
 )
 
+UPDATE: tuple[Verb, ...] = (request.admit, environment.update, close.finish_environment)
+DESTROY: tuple[Verb, ...] = (request.admit, environment.destroy, close.finish_environment)
+
 
 def promotion(course: Course) -> Run:
     """Run one plan in one environment to its end, and return the run as it ended."""
@@ -64,8 +79,31 @@ def promotion(course: Course) -> Run:
 
 def going_back(course: Course) -> Run:
     """Run a rollback that a person asked for, and return the run as it ended."""
+    return _straight(RETURN, course)
+
+
+def provisioning(course: Course) -> Run:
+    """Bring an environment up to date by itself, and return the run as it ended."""
+    return _straight(UPDATE, course)
+
+
+def destruction(course: Course) -> Run:
+    """Destroy an environment, and return the run as it ended."""
+    return _straight(DESTROY, course)
+
+
+COURSES: dict[Kind, Callable[[Course], Run]] = {
+    "promotion": promotion,
+    "rollback": going_back,
+    "provision": provisioning,
+    "destroy": destruction,
+}
+
+
+def _straight(verbs: tuple[Verb, ...], course: Course) -> Run:
+    """Without a second list: what fails after an effect asks for a person."""
     try:
-        for verb in RETURN:
+        for verb in verbs:
             verb(course)
     except Halt as halted:
         if course.effects:

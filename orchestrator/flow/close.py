@@ -17,6 +17,13 @@ def finish(course: Course) -> None:
     _end(course, f"{course.settled_plan().release} runs in {course.run.environment}", Exit.OK)
 
 
+def finish_environment(course: Course) -> None:
+    """The environment is as its program says, or gone."""
+    course.move(Event.FINISH)
+    done = "destroyed" if course.run.kind == "destroy" else "up to date"
+    _end(course, f"{course.run.environment} is {done}", Exit.OK)
+
+
 def finish_rollback(course: Course) -> None:
     """The last verified release is back, and its tests passed."""
     _tidy(course)

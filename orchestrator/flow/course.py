@@ -205,7 +205,7 @@ class Course:
         return result
 
     def _work(self, name: str, work: Callable[[str, Emit], StepResult]) -> StepResult:
-        reporter = Reporter(self)
+        reporter = Reporter(self, name)
         try:
             return work(f"{self.run.id}.{name}", reporter)
         except OrchestratorError as error:
@@ -238,16 +238,16 @@ class Reporter:
 
     PAUSE = 0.05
 
-    def __init__(self, course: Course) -> None:
-        self._course = course
+    def __init__(self, course: Course, step: str) -> None:
+        self._course, self._step = course, step
         self._waiting: list[Entry] = []
         self._written = -1.0
         self._lock = threading.Lock()
 
     def __call__(self, entry: Entry) -> None:
-        """Take one event."""
+        """Take one event: whatever the adapter calls it, it belongs to the step that goes on."""
         with self._lock:
-            self._waiting.append(entry)
+            self._waiting.append(entry.model_copy(update={"step": self._step}))
             if self._course.setting.clock.monotonic() - self._written >= self.PAUSE:
                 self._write()
 

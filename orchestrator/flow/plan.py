@@ -23,6 +23,7 @@ from orchestrator.domain.plan import (
 )
 from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.text import counted
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
 from orchestrator.flow.request import allow
 from orchestrator.ports import Emit
@@ -331,8 +332,8 @@ def summary(plan: Plan) -> str:
     """The plan in one line."""
     counts = plan.stack.counts if plan.stack else {}
     changes = ", ".join(f"{count} {op}" for op, count in sorted(counts.items()) if op != "same") or "no changes"
-    hosts = f"{len(plan.inventory.hosts)} hosts" if plan.inventory else "hosts known after provisioning"
-    return f"{changes} in the stack, {len(plan.steps)} steps on {hosts}"
+    hosts = counted(len(plan.inventory.hosts), "host") if plan.inventory else "hosts known after provisioning"
+    return f"{changes} in the stack, {counted(len(plan.steps), 'step')} on {hosts}"
 
 
 # -- keeping --------------------------------------------------------------------------------------------------------

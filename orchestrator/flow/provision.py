@@ -3,6 +3,7 @@
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.text import counted
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.plan import cut, update_plan_file
 from orchestrator.ports import Emit
@@ -46,7 +47,7 @@ def settle_hosts(course: Course) -> None:
             message = f"no host matches {empty[0].hosts!r}, which the step {empty[0].step} wants"
             return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"})
         data = {"outline": inventory.outline().to_json(), "digest": inventory.digest, "batches": groups}
-        return StepResult(outcome=Outcome.SUCCEEDED, message=f"{len(inventory.hosts)} hosts", data=data)
+        return StepResult(outcome=Outcome.SUCCEEDED, message=counted(len(inventory.hosts), "host"), data=data)
 
     result = course.must("hosts", "settle the hosts", work, verb="provision")
     course.outline = Inventory.from_json(result.data["outline"])

@@ -64,4 +64,5 @@ def targets(setting: Setting, release: Release, ref: PackageRef, to: str | None)
 def runs_there(setting: Setting, environment: str, ref: PackageRef) -> bool:
     """Whether *ref* is the release that was verified last in *environment*."""
     verified = setting.store.verified(environment)
-    return bool(verified) and verified[0].release.digest == ref.digest
+    destroyed = any(host.truth == "empty" for host in setting.store.hosts(environment))
+    return bool(verified) and verified[0].release.digest == ref.digest and not destroyed

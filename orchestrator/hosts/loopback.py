@@ -255,6 +255,11 @@ def _box(host: Host) -> list[str]:
 _works: list[bool] = []
 
 
+def isolation() -> bool:
+    """Whether hosts that are started now will be isolated from this machine."""
+    return _bubblewrap_works()
+
+
 def _bubblewrap_works() -> bool:
     """Whether the system has bubblewrap and lets us use it; many forbid user namespaces."""
     if not _works:

@@ -95,6 +95,19 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "E133",
+        "the program's interpreter has no pip",
+        "Pulumi's Python host asks the interpreter that runs the program for its packages by `python -m pip`.",
+        "Install pip there (`python -m ensurepip`), or name another interpreter in `Pulumi.yaml` under "
+        "`runtime.options.virtualenv`.",
+    ),
+    ErrorCode(
+        "E134",
+        "the backend wants a login",
+        "The environment's stack is kept in a backend that nobody is logged in to here.",
+        "Set `PULUMI_ACCESS_TOKEN`, or `PULUMI_BACKEND_URL` for a backend of your own, or run `pulumi login`.",
+    ),
+    ErrorCode(
         "E201",
         "there is no sshd",
         "Loopback hosts are unprivileged SSH servers, and no `sshd` was found.",

@@ -155,6 +155,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NEEDS_PERSON,
     ),
     ErrorCode(
+        "R142",
+        "nothing is told of that",
+        "The run has no records of the step or host that was asked for.",
+        "`orchestrator show RUN` lists the run's steps and hosts.",
+        Exit.NOT_FOUND,
+    ),
+    ErrorCode(
         "R141",
         "nothing to resume",
         "The run has ended, or a process is working on it at this moment.",

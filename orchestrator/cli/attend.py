@@ -1,0 +1,159 @@
+"""Following runs to their end: those that this process does, and those that another one does."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from orchestrator.cli import output
+from orchestrator.cli.view import Lines, Live, opened
+from orchestrator.domain.errors import Exit, OrchestratorError
+from orchestrator.domain.journal import Run
+from orchestrator.domain.story import Story
+from orchestrator.wiring import App, Asked
+
+POLL = 0.08
+
+
+class Follower:
+    """Reads the journal of every run of one root as it grows, and tells it to a view."""
+
+    def __init__(self, app: App, root: str, targets: tuple[str, ...], view: Lines) -> None:
+        self._app, self._root, self._targets, self._view = app, root, targets, view
+        self.stories: list[Story] = []
+
+    def poll(self) -> None:
+        """Take what is new."""
+        while True:
+            if self.stories:
+                story = self.stories[-1]
+                for record in self._app.store.records(story.run.id, story.last):
+                    story.take(record)
+                    self._view.take(story, record)
+                if not story.run.ended:
+                    break
+            if not self._next():
+                break
+        self._view.draw(self.stories)
+
+    def _next(self) -> bool:
+        """Find the next run of the walk; the one after the last is only there once it has begun."""
+        if len(self.stories) == len(self._targets):
+            return False
+        wanted = f"{self._root}-{self._targets[len(self.stories)]}"
+        with contextlib.suppress(OrchestratorError):
+            run = self._app.store.run(wanted)
+            if run.id == wanted:
+                story = Story(run.model_copy(update={"ended_at": None}))
+                self.stories.append(story)
+                self._view.begin(story)
+                return True
+        return False
+
+
+def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> tuple[Exit, list[Story]]:
+    """Follow the walk *asked*, which this process does, to its end.
+
+    The first interrupt parks it before its next effect, the second leaves at once; either way it can be resumed, and
+    what an engine has begun is not cut off: its process is not ours to interrupt.
+    """
+    done = _Waiting(wait)
+    with opened() as view, _interrupts(app, view, asked):
+        follower = Follower(app, asked.root, asked.targets, view)
+        while done.running:
+            follower.poll()
+            if app.parked:
+                follower.poll()
+                break
+            time.sleep(POLL)
+        follower.poll()
+    if app.parked and done.running:
+        leave(asked, "stopped before its next step", view)
+    done.check()
+    return exit_of(follower.stories), follower.stories
+
+
+def follow(app: App, asked: Asked) -> list[Story]:
+    """Follow a walk that another process does, until it has ended or nobody works on it."""
+    with opened() as view:
+        follower = Follower(app, asked.root, asked.targets, view)
+        while True:
+            working = app.engine.working(asked.root)
+            follower.poll()
+            if not working:
+                return follower.stories
+            time.sleep(POLL)
+
+
+def exit_of(stories: list[Story]) -> Exit:
+    """How the command ends: as the last run did."""
+    ending = stories[-1].ending if stories else None
+    return Exit(int(ending["exit"])) if ending else Exit.INTERRUPTED
+
+
+def leave(asked: Asked, why: str, view: Lines) -> None:
+    """End this process now, with the walk as it is in the journal."""
+    view.stop()
+    run = f"{asked.root}-{asked.targets[0]}" if len(asked.targets) == 1 else asked.root
+    output.note(f"{why}; nothing is lost: orchestrator resume {run}")
+    os._exit(Exit.INTERRUPTED)  # threads stand still on purpose, and would keep the process
+
+
+class _Waiting:
+    """The walk's end, waited for beside the view."""
+
+    def __init__(self, wait: Callable[[], dict[str, Any]]) -> None:
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(wait,), daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether the walk goes on."""
+        return self._thread.is_alive()
+
+    def check(self) -> None:
+        """Raise what the walk raised."""
+        if self._error is not None:
+            raise self._error
+
+    def _run(self, wait: Callable[[], dict[str, Any]]) -> None:
+        try:
+            wait()
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the command ends
+            self._error = error
+
+
+@contextlib.contextmanager
+def _interrupts(app: App, view: Lines, asked: Asked) -> Iterator[None]:
+    """Ctrl-C and SIGTERM: park first, then leave."""
+    count = 0
+
+    def interrupted(_number: int, _frame: object) -> None:
+        nonlocal count
+        count += 1
+        if count > 1:
+            leave(asked, "left; the step that goes on is not cut off", view)
+        app.stop_softly()
+        text = "stopping before the next step … (again: leave at once)"
+        if isinstance(view, Live):
+            view.note = output.paint(text, fg="yellow", err=True)
+        else:
+            output.note(text)
+
+    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def walk_of(app: App, wanted: str) -> tuple[Asked, Run]:
+    """What was asked for with the run, or the root, *wanted*. Raises R101 and R102."""
+    roots = {run.root: run for run in app.store.runs() if run.root == wanted}
+    run = roots[wanted] if wanted in roots else app.store.run(wanted)
+    return app.asked(run.root), run

@@ -1,0 +1,84 @@
+"""Reading files only to see whether they are right: what `validate` and `doctor` share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orchestrator.config as files
+from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+
+Found = tuple[list[str], list[OrchestratorError], list[OrchestratorError]]
+"""The files that were read, the errors and the warnings."""
+
+
+def check_project(start: Path) -> Found:
+    """The project's file, every environment and every release below its releases folder."""
+    root = files.find_project(start)
+    checked, errors, warnings = check_paths((root / files.PROJECT,))
+    try:
+        project = files.load_project(root)
+    except (OrchestratorError, OrchestratorErrors):
+        return checked, errors, warnings
+    wanted = [
+        *sorted((root / project.environments).glob(f"*/{files.ENVIRONMENT}")),
+        *sorted((root / project.releases).glob(f"*/{files.RELEASE}")),
+    ]
+    more, new_errors, new_warnings = check_paths(tuple(wanted), root)
+    if not new_errors:
+        new_errors = _caught(lambda: files.load_environments(root, project))
+    return checked + more, errors + new_errors, warnings + new_warnings
+
+
+def check_paths(paths: tuple[Path, ...], root: Path | None = None) -> Found:
+    """Each of *paths*: a file of one of the three kinds, or a folder that holds one or more of them."""
+    checked: list[str] = []
+    errors: list[OrchestratorError] = []
+    warnings: list[OrchestratorError] = []
+    for path in paths:
+        for file in _files(path):
+            checked.append(_shown(file))
+            found = check_file(file, root or _root(file))
+            errors += [error for level, error in found if level == "error"]
+            warnings += [error for level, error in found if level == "warning"]
+    return checked, errors, warnings
+
+
+def check_file(file: Path, root: Path) -> list[tuple[str, OrchestratorError]]:
+    """What is wrong with one file, each with `error` or `warning`."""
+    if file.name == files.PROJECT:
+        return [("error", error) for error in _caught(lambda: files.load_project(file.parent))]
+    if file.name == files.ENVIRONMENT:
+        return [("error", error) for error in _caught(lambda: files.load_environment(file, root))]
+    errors = _caught(lambda: files.load_release(file, root))
+    if errors:
+        return [("error", error) for error in errors]
+    return files.missing_files(file, root, files.load_release(file, root))
+
+
+def _caught(load: Callable[[], Any]) -> list[OrchestratorError]:
+    try:
+        load()
+    except OrchestratorErrors as found:
+        return found.errors
+    except OrchestratorError as error:
+        return [error]
+    return []
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    names = (files.PROJECT, files.ENVIRONMENT, files.RELEASE)
+    here = [path / name for name in names if (path / name).is_file()]
+    return here or sorted(file for name in names for file in path.glob(f"*/{name}"))
+
+
+def _root(file: Path) -> Path:
+    try:
+        return files.find_project(file.parent)
+    except OrchestratorError:
+        return file.resolve().parent
+
+
+def _shown(file: Path) -> str:
+    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else str(file)

@@ -1,0 +1,36 @@
+"""`orchestrator build`: a release folder → one sealed file."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.output import json_option, out, print_json
+
+
+@click.command("build")
+@click.argument("release")
+@click.option(
+    "-o",
+    "--out",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the package here instead of to dist/NAME-VERSION.release.",
+)
+@json_option
+def command(release: str, target: Path | None, as_json: bool) -> None:
+    """Seal RELEASE into one package file.
+
+    RELEASE is a release.yaml, the folder that holds one, or a name below the project's releases folder. The same
+    content gives the same bytes, and so the same digest, each time.
+    """
+    from orchestrator.config import find_release
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    package = app.build(find_release(app.root, app.project, release), target)
+    if as_json:
+        data = {"release": package.ref.to_json(), "file": package.path, "files": len(package.manifest.files)}
+        print_json("Build", data)
+        return
+    out(f"{package.path}")
+    out(f"{package.ref}  {package.digest}  {len(package.manifest.files)} files")

@@ -1,0 +1,202 @@
+"""`orchestrator environment`: list, show, preview, update and destroy environments."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.output import confirm, json_option, note, out, paint, print_json, table, yes_option
+
+if TYPE_CHECKING:
+    from orchestrator.domain.plan import StackPreview, StackSpec
+    from orchestrator.wiring import App
+
+
+@click.group("environment")
+def command() -> None:
+    """List, show, preview, update and destroy environments.
+
+    An environment is a folder with an environment.yaml and, mostly, a Pulumi program. The program's own files are
+    never written to.
+    """
+
+
+@command.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the environments in the order of the path."""
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    items = [
+        {
+            "name": name,
+            "after": item.after,
+            "description": item.description,
+            "folder": str(folder.relative_to(app.root)),
+            "hosts": len(app.store.hosts(name)),
+        }
+        for name, (item, folder) in app.environments.items()
+    ]
+    if as_json:
+        print_json("EnvironmentList", {"environments": items})
+    elif not items:
+        out("there is no environment yet; orchestrator init writes two")
+    else:
+        rows = [[str(i["name"]), str(i["after"] or "–"), str(i["folder"]), str(i["description"])] for i in items]
+        out(table(["name", "after", "folder", "description"], rows))
+
+
+@command.command("show")
+@click.argument("environment")
+@json_option
+def show(environment: str, as_json: bool) -> None:
+    """Show one environment: its file, its stack, and who holds it."""
+    from orchestrator.flow.course import stack_of
+
+    app = _open(environment)
+    item, folder = app.setting.environment(environment)
+    spec = stack_of(app.setting, environment)
+    lease = app.store.lease(environment)
+    if as_json:
+        data = {
+            "environment": item.to_json(),
+            "folder": str(folder.relative_to(app.root)),
+            "stack": spec.stack if spec else None,
+            "definition": spec.definition if spec else None,
+            "lease": lease.to_json() if lease else None,
+        }
+        print_json("EnvironmentDetail", data)
+        return
+    out(f"{paint(item.name, bold=True)}  {item.description}")
+    out(f"  folder      {folder.relative_to(app.root)}")
+    out(f"  after       {item.after or '– (the first of the path)'}")
+    out(f"  stack       {spec.stack if spec else 'none: no Pulumi program'}")
+    out(f"  definition  {spec.definition if spec else '–'}")
+    out(f"  rollback    {'by itself' if item.rollback.automatic else 'only when a person asks'}")
+    out(f"  held by     {f'{lease.holder} ({lease.reason})' if lease else 'nobody'}")
+
+
+@command.command("preview")
+@click.argument("environment")
+@json_option
+def preview(environment: str, as_json: bool) -> None:
+    """Show what bringing ENVIRONMENT up to date would change, as a tree with counts. Changes nothing."""
+    app = _open(environment)
+    found = _preview(app, _stack(app, environment))
+    if as_json:
+        print_json("EnvironmentPreview", {"environment": environment, **found.to_json()})
+    else:
+        _print_preview(found)
+
+
+@command.command("up")
+@click.argument("environment")
+@yes_option
+@json_option
+def up(environment: str, yes: bool, as_json: bool) -> int:
+    """Bring the infrastructure of ENVIRONMENT up to date with its program, without any release."""
+    from orchestrator.cli.walk import do
+
+    app = _open(environment)
+    if not yes:
+        _print_preview(_preview(app, _stack(app, environment)), err=True)
+    confirm(f"Bring {environment} up to date?", yes)
+    return do(app, app.ask("provision", None, (environment,)), as_json=as_json)
+
+
+@command.command("destroy")
+@click.argument("environment")
+@yes_option
+@json_option
+def destroy(environment: str, yes: bool, as_json: bool) -> int:
+    """Destroy every resource of ENVIRONMENT. Its history and packages stay."""
+    from orchestrator.cli.walk import do
+
+    app = _open(environment)
+    spec = _stack(app, environment)
+    note(f"this destroys all {app.provisioner.resources(spec)} resources of the stack {spec.stack}")
+    confirm(f"Destroy {environment}?", yes)
+    return do(app, app.ask("destroy", None, (environment,)), as_json=as_json)
+
+
+@command.command("outputs")
+@click.argument("environment")
+@click.option("--show-secrets", is_flag=True, help="Show secret outputs in clear.")
+@json_option
+def outputs(environment: str, show_secrets: bool, as_json: bool) -> None:
+    """Print the outputs of the stack of ENVIRONMENT; secret ones are masked."""
+    import json
+
+    from orchestrator.flow.course import outputs_of
+
+    app = _open(environment)
+    found = outputs_of(app.setting, environment)
+    data: dict[str, Any] = {**found.plain, **found.secret} if show_secrets else found.masked()
+    if as_json:
+        print_json("EnvironmentOutputs", {"environment": environment, "outputs": data})
+    elif not data:
+        out("there are no outputs; orchestrator environment up makes them")
+    else:
+        rows = [[name, value if isinstance(value, str) else json.dumps(value)] for name, value in data.items()]
+        out(table(["name", "value"], rows))
+
+
+@command.command("inventory")
+@click.argument("environment")
+@click.option("--show-variables", is_flag=True, help="Show the hosts' variables, which may hold secrets.")
+@json_option
+def inventory(environment: str, show_variables: bool, as_json: bool) -> None:
+    """Print the hosts and groups of ENVIRONMENT, as playbooks and suites will see them."""
+    from orchestrator.flow.course import inventory_of, outputs_of
+
+    app = _open(environment)
+    found = inventory_of(app.setting, environment, outputs_of(app.setting, environment))
+    shown = found if show_variables else found.outline()
+    if as_json:
+        print_json("EnvironmentInventory", {"environment": environment, "digest": found.digest, **shown.to_json()})
+        return
+    groups = {host: [g for g in found.groups if host in found.members(g)] for host in found.hosts}
+    for host, variables in shown.hosts.items():
+        out(f"{host}  ({', '.join(groups[host]) or 'in no group'})")
+        for name, value in variables.items():
+            out(f"  {name}: {value}")
+
+
+def _open(environment: str) -> "App":
+    """The project, with the environment looked up. Raises R103."""
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    app.setting.environment(environment)
+    return app
+
+
+def _stack(app: "App", environment: str) -> "StackSpec":
+    from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.flow.course import stack_of
+
+    spec = stack_of(app.setting, environment)
+    if spec is None:
+        raise OrchestratorError("E102", f"{environment} has no Pulumi program")
+    return spec
+
+
+def _preview(app: "App", spec: "StackSpec") -> "StackPreview":
+    import secrets
+
+    from orchestrator.domain.plan import StackPreview
+
+    note(f"previewing {spec.stack} …")
+    job = f"preview-{secrets.token_hex(4)}"
+    return StackPreview.model_validate(app.provisioner.preview(spec, job, lambda _entry: None))
+
+
+def _print_preview(found: "StackPreview", *, err: bool = False) -> None:
+    from orchestrator.cli.planned import tree
+
+    say = note if err else out
+    for line in tree(found.changes, err=err):
+        say(line)
+    counts = ", ".join(f"{count} {op}" for op, count in sorted(found.counts.items()) if count)
+    say(counts or "nothing there, nothing to do")

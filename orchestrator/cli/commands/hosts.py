@@ -1,0 +1,77 @@
+"""`orchestrator hosts`: what loopback hosts need, and which of them there are."""
+
+import click
+
+from orchestrator.cli.output import Cell, confirm, json_option, note, out, print_json, table, yes_option
+
+
+@click.group("hosts")
+def command() -> None:
+    """Find or install what loopback hosts need, and list those there are.
+
+    A loopback host is an unprivileged SSH server on this machine, made by a Pulumi program through
+    `orchestrator.hosts`.
+    """
+
+
+@command.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the loopback hosts of this project, and whether they are really there."""
+    from pathlib import Path
+
+    from orchestrator.hosts import loopback
+    from orchestrator.wiring import open_app
+
+    hosts = [(host, loopback.alive(host)) for host in loopback.recorded(open_app(Path.cwd()).state)]
+    if as_json:
+        items = [
+            {"name": h.name, "stack": Path(h.folder).parent.name, "address": h.address, "port": h.port, "alive": alive}
+            for h, alive in hosts
+        ]
+        print_json("HostList", {"hosts": items})
+    elif not hosts:
+        out("there is no loopback host; orchestrator environment up ENV makes those of an environment")
+    else:
+        yes: Cell = ("alive", "green")
+        rows = [
+            [h.name, Path(h.folder).parent.name, f"{h.address}:{h.port}", yes if alive else ("gone", "red")]
+            for h, alive in hosts
+        ]
+        out(table(["host", "stack", "address", "state"], rows))
+
+
+@command.command("status")
+@json_option
+def status(as_json: bool) -> None:
+    """Show which SSH server would be used, and whether hosts are isolated from this machine."""
+    import os
+
+    from orchestrator.hosts import loopback, sshd
+
+    found = sshd.find(os.environ)
+    isolated = loopback.isolation()
+    if as_json:
+        print_json("Hosts", {"sshd": str(found.path), "isolated": isolated})
+    else:
+        out(f"sshd at {found.path}; hosts are {'isolated by bubblewrap' if isolated else 'not isolated'}")
+
+
+@command.command("install")
+@yes_option
+def install(yes: bool) -> None:
+    """Get an SSH server, unless there is one: the distribution's package, or without root its files into our cache.
+
+    The system's own SSH service is neither started nor enabled.
+    """
+    import os
+
+    from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.hosts import sshd
+
+    try:
+        found = sshd.find(os.environ)
+    except OrchestratorError:
+        confirm("Install an SSH server?", yes)
+        found = sshd.install(os.environ, note)
+    out(f"sshd at {found.path}")

@@ -1,0 +1,89 @@
+"""`orchestrator logs`: what a run's steps and hosts said."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli.output import json_option, out, paint, print_json_line
+
+if TYPE_CHECKING:
+    from orchestrator.domain.journal import Record
+
+KINDS = {"task", "test", "resource", "notice", "step.started", "step.finished"}
+COLOURS = {"ok": "green", "succeeded": "green", "failed": "red", "errored": "magenta", "unreachable": "yellow"}
+
+
+@click.command("logs")
+@click.argument("run")
+@click.option("--step", metavar="NAME", help="Only this step (its name, or its beginning).")
+@click.option("--host", metavar="HOST", help="Only this host.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
+@json_option
+def command(run: str, step: str | None, host: str | None, follow: bool, as_json: bool) -> None:
+    """Print what the steps of RUN said: each task on each host, each test, each resource, each message.
+
+    What comes from hosts is cleaned of everything that a terminal would obey. With --json each record is one line.
+    """
+    import time
+
+    from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    found = app.store.run(run)
+    last, shown = 0, 0
+    while True:
+        working = follow and not app.store.run(found.id).ended and app.engine.working(found.root)
+        for record in app.store.records(found.id, last):
+            last = record.seq
+            if record.kind in KINDS and _wanted(record, step, host):
+                shown += 1
+                _print(record, as_json=as_json)
+        if not working:
+            break
+        time.sleep(0.1)
+    if not shown and (step or host):
+        names = sorted({r.step for r in app.store.records(found.id) if r.step})
+        raise OrchestratorError("R142", f"{found.id} says nothing of that", hint=f"its steps are: {', '.join(names)}")
+
+
+def _wanted(record: "Record", step: str | None, host: str | None) -> bool:
+    named = step is None or record.step == step or record.step.startswith(f"{step}.")
+    return named and (host is None or record.host == host)
+
+
+def _print(record: "Record", *, as_json: bool) -> None:
+    if as_json:
+        print_json_line("Record", record.to_json())
+        return
+    for line in _lines(record):
+        out(f"{paint(record.at[11:23], fg='bright_black')} {line}")
+
+
+def _lines(record: "Record") -> Iterator[str]:
+    from orchestrator.domain.text import clean_text
+
+    data, where = record.data, f"{record.step:<16}"
+    if record.kind == "step.started":
+        yield f"{where} {paint(str(data.get('label', '')), bold=True)}"
+    elif record.kind == "step.finished":
+        yield f"{where} {_word(str(data['outcome']))} {clean_text(str(data.get('message', '')))}".rstrip()
+    elif record.kind == "task":
+        message = f"  {data['message']}" if data.get("message") else ""
+        at = f"  {data['where']}" if data.get("where") else ""
+        first, *rest = clean_text(f"{message}{at}").splitlines() or [""]
+        yield f"{where} {record.host:<12} {_word(str(data['outcome']))} {clean_text(str(data['task']))}{first}"
+        yield from (f"{where} {'':<12} {line}" for line in rest)
+    elif record.kind == "test":
+        yield f"{where} {record.host:<12} {_word(str(data['outcome']))} {data['name']}  {data['where']}".rstrip()
+        yield from (f"{where} {'':<12}   {line}" for line in clean_text(str(data["message"])).splitlines())
+    elif record.kind == "resource":
+        yield f"{where} {_word(str(data['status']))} {data['op']} {data['type']} {data['name']}"
+    else:
+        yield from (f"{where} {line}" for line in clean_text(str(data.get("text", ""))).splitlines())
+
+
+def _word(word: str) -> str:
+    return paint(f"{word:<11}", fg=COLOURS.get(word))

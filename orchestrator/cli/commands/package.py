@@ -1,0 +1,147 @@
+"""`orchestrator package`: what is in a sealed file, whether it is whole, and what differs between two."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli.output import json_option, out, paint, print_json, table
+
+if TYPE_CHECKING:
+    from orchestrator.adapters.archive.compare import Comparison
+    from orchestrator.domain.release import Package
+    from orchestrator.wiring import App
+
+
+@click.group("package")
+def command() -> None:
+    """Show, verify and compare packages.
+
+    A PACKAGE is a sealed file, or a package that this project keeps: NAME-VERSION, its version, or the beginning of
+    its digest.
+    """
+
+
+@command.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the packages that this project keeps."""
+    from orchestrator.wiring import open_app
+
+    known = open_app(Path.cwd()).packages.known()
+    if as_json:
+        print_json("PackageList", {"packages": [ref.to_json() for ref, _ in known]})
+    elif known:
+        rows = [[ref.name, ref.version, ref.digest.removeprefix("sha256:")[:12], str(len(m.files))] for ref, m in known]
+        out(table(["name", "version", "digest", "files"], rows))
+    else:
+        out("no package is kept here yet; orchestrator build makes one")
+
+
+@command.command("show")
+@click.argument("package")
+@json_option
+def show(package: str, as_json: bool) -> None:
+    """Show what is in PACKAGE: its release, and every file with its digest."""
+    read = _read(package)
+    manifest = read.manifest
+    if as_json:
+        print_json("PackageContent", {"digest": read.digest, "file": read.path, "manifest": manifest.to_json()})
+        return
+    release = manifest.release
+    out(f"{paint(str(read.ref), bold=True)}  {read.digest}")
+    out(f"  {release.description or '(no description)'}")
+    out(f"  environments: {', '.join(release.environments)}")
+    for step in release.steps:
+        out(f"  step {step.name}: {step.playbook} on {step.hosts}, undo: {step.undo or 'by the last verified release'}")
+    for suite in release.verify:
+        out(f"  verify {suite.name}: {suite.tests}")
+    rows = [[file.path, str(file.size), file.sha256[:12], "x" if file.executable else ""] for file in manifest.files]
+    out(table(["file", "bytes", "sha256", ""], rows))
+
+
+@command.command("verify")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--keep", is_flag=True, help="Put it into this project's store as well.")
+@json_option
+def verify(file: Path, keep: bool, as_json: bool) -> None:
+    """Read the sealed FILE strictly: every name, every size, every digest. Nothing is written without --keep."""
+    if keep:
+        from orchestrator.wiring import open_app
+
+        app = open_app(Path.cwd())
+        read = app.packages.keep(file)
+    else:
+        read = _sealed(file)
+    if as_json:
+        print_json("PackageVerification", {"release": read.ref.to_json(), "file": str(file), "kept": keep})
+        return
+    out(f"{paint('✔', fg='green')} {read.ref}  {read.digest}  {len(read.manifest.files)} files{' kept' * keep}")
+
+
+@command.command("diff")
+@click.argument("before")
+@click.argument("after")
+@json_option
+def diff(before: str, after: str, as_json: bool) -> None:
+    """Show what differs between the packages BEFORE and AFTER."""
+    from orchestrator.adapters.archive.compare import compare
+
+    found = compare(_file(before), _file(after))
+    if as_json:
+        print_json("PackageComparison", found.to_json())
+        return
+    _print(found)
+
+
+def _print(found: "Comparison") -> None:
+    if not found.fields and not found.files:
+        out("the packages are the same")
+    for field in found.fields:
+        out(f"{paint('~', fg='yellow')} {field.field}: {_value(field.before)} → {_value(field.after)}")
+    for file in found.files:
+        sign, colour = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}[file.change]
+        out(f"{paint(sign, fg=colour)} {file.path}")
+        for line in file.diff or ():
+            out(paint(f"    {line}", fg={"+": "green", "-": "red"}.get(line[:1])))
+
+
+def _value(value: object) -> str:
+    return "(absent)" if value is None else str(value)
+
+
+def _app() -> "App | None":
+    from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.wiring import open_app
+
+    try:
+        return open_app(Path.cwd())
+    except OrchestratorError as error:
+        if error.code != "F130":
+            raise
+        return None
+
+
+def _file(wanted: str) -> Path:
+    """The sealed file that *wanted* means. Outside a project only files can be meant."""
+    path = Path(wanted)
+    if path.is_file():
+        return path
+    app = _app()
+    if app is None:
+        from orchestrator.domain.errors import OrchestratorError
+
+        raise OrchestratorError("R106", f"there is no file {wanted!r}, and no project here that could keep a package")
+    return Path(app.package(wanted).path)
+
+
+def _sealed(file: Path) -> "Package":
+    from tempfile import gettempdir
+
+    from orchestrator.adapters.archive.packages import SealedPackages
+
+    return SealedPackages(Path(gettempdir()) / "orchestrator-unused").read(file)
+
+
+def _read(wanted: str) -> "Package":
+    return _sealed(_file(wanted))

@@ -1,0 +1,44 @@
+"""`orchestrator promote`: a release into an environment, or along the whole path."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.output import json_option
+
+
+@click.command("promote")
+@click.argument("release", required=False)
+@click.option("--to", "environment", metavar="ENV", help="Promote into this environment only.")
+@click.option("--plan", "plan", metavar="FILE|DIGEST", help="Execute exactly this plan.")
+@json_option
+def command(release: str | None, environment: str | None, plan: str | None, as_json: bool) -> int:
+    """Take RELEASE along its path, or into one environment.
+
+    RELEASE is a sealed file, a kept package (NAME-VERSION, version, digest), or a release folder, which is built first.
+    Each environment is provisioned, deployed to and proved. When anything fails after the first change, it is rolled
+    back by itself to the last verified release (exit 4); where that is not possible, it stops and says what is true
+    and what would help (exit 5).
+
+    With --plan nothing else is done than what that plan says; when anything that it stands on has changed, it stops
+    before any change and names what (exit 7).
+    """
+    from orchestrator.cli.walk import do
+    from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    approved = app.approved(plan) if plan else None
+    if approved is not None:
+        if environment not in {None, approved.environment} or approved.action != "promote":
+            what = f"{approved.action} in {approved.environment}"
+            raise OrchestratorError("R124", f"the plan {plan} is for another thing: {what}")
+        environment = approved.environment
+    wanted = release or (approved.release.digest if approved else None)
+    if wanted is None:
+        raise click.UsageError("name a RELEASE, or a plan with --plan")
+    package = app.package(wanted)
+    if approved is not None and approved.release.digest != package.digest:
+        raise OrchestratorError("R124", f"the plan {plan} is for {approved.release} and not for this {package.ref}")
+    targets = app.targets(package, environment)
+    return do(app, app.ask("promotion", package, targets, approved.digest if approved else None), as_json=as_json)

@@ -1,0 +1,80 @@
+"""`orchestrator status`: what runs where, on every host."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.output import json_option, out, paint, print_json, table
+
+if TYPE_CHECKING:
+    from orchestrator.wiring import App
+
+
+@click.command("status")
+@click.argument("environment", required=False)
+@json_option
+def command(environment: str | None, as_json: bool) -> None:
+    """Show what runs where: for each host which release, since when, by which run, and whether it was seen there."""
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    if environment is not None:
+        app.setting.environment(environment)
+    names = [environment] if environment else list(app.environments)
+    found = [_environment(app, name) for name in names]
+    if as_json:
+        print_json("Status", {"project": app.project.name, "environments": found})
+        return
+    if not found:
+        out("there is no environment yet; orchestrator init writes two")
+    for item in found:
+        _print(item)
+
+
+def _environment(app: "App", name: str) -> dict[str, Any]:
+    """Everything that is known of an environment, as JSON data."""
+    verified = app.store.verified(name)
+    runs = app.store.runs(name, limit=1)
+    lease = app.store.lease(name)
+    run = runs[0] if runs else None
+    return {
+        "name": name,
+        "after": app.environments[name][0].after,
+        "release": verified[0].release.to_json() if verified else None,
+        "verifiedAt": verified[0].at if verified else None,
+        "lease": lease.to_json() if lease else None,
+        "lastRun": {**run.to_json(), "interrupted": app.interrupted(run)} if run else None,
+        "hosts": [host.to_json() for host in app.store.hosts(name)],
+    }
+
+
+def _print(item: dict[str, Any]) -> None:
+    from orchestrator.cli.words import release_of, short, truth_of, when
+    from orchestrator.domain.plan import HostState
+
+    release = item["release"]
+    what = f"{release['name']} {release['version']}, verified {when(item['verifiedAt'])}" if release else "no release"
+    out(f"{paint(item['name'], bold=True)}: {what}")
+    run = item["lastRun"]
+    if run is not None and (run["interrupted"] or run["ended_at"] is None):
+        how = paint("interrupted", fg="magenta") if run["interrupted"] else paint(run["state"], fg="cyan")
+        help_ = f"orchestrator resume {run['id']}" if run["interrupted"] else f"orchestrator watch {run['id']}"
+        out(f"  {run['kind']} {run['id']} is {how}: {help_}")
+    states = [HostState.from_json(host) for host in item["hosts"]]
+    rows = [
+        [
+            s.host,
+            release_of(s),
+            short(s.digest),
+            truth_of(s),
+            when(s.since),
+            s.run or "–",
+        ]
+        for s in states
+    ]
+    if rows:
+        text = table(["host", "release", "digest", "truth", "since", "run"], rows)
+        out("\n".join(f"  {line}" for line in text.splitlines()))
+    else:
+        out("  no release was ever put on a host here")

@@ -1,0 +1,39 @@
+"""`orchestrator validate`: the files of a project or a release."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.output import json_option, note, out, paint, print_json
+
+
+@click.command("validate")
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@json_option
+def command(paths: tuple[Path, ...], as_json: bool) -> int:
+    """Check files: each PATH, or without any the whole project around the current folder.
+
+    All errors are shown at once, each with its code, line and column. Nothing is run.
+    """
+    from orchestrator.cli.checks import check_paths, check_project
+    from orchestrator.cli.report import diagnostic
+    from orchestrator.domain.errors import Exit
+
+    checked, errors, warnings = check_paths(paths) if paths else check_project(Path.cwd())
+    if as_json:
+        data = {
+            "files": checked,
+            "errors": [error.to_json() for error in errors],
+            "warnings": [warning.to_json() for warning in warnings],
+        }
+        print_json("Validation", data)
+        return int(errors[0].exit if errors else Exit.OK)
+    for warning in warnings:
+        note(diagnostic(warning, "warning") + "\n")
+    for error in errors:
+        note(diagnostic(error) + "\n")
+    if errors:
+        note(f"{len(errors)} error{'s' * (len(errors) > 1)} in {len(checked)} files")
+        return int(errors[0].exit)
+    out(f"{paint('✔', fg='green')} {len(checked)} files are valid: {', '.join(checked)}")
+    return int(Exit.OK)

@@ -1,0 +1,61 @@
+"""`orchestrator watch`: follow a run as it goes on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli.output import json_option, note, print_json_line
+
+if TYPE_CHECKING:
+    from orchestrator.domain.journal import Record
+    from orchestrator.domain.story import Story
+    from orchestrator.wiring import App, Asked
+
+
+@click.command("watch")
+@click.argument("run")
+@json_option
+def command(run: str, as_json: bool) -> int:
+    """Follow RUN to its end, also when another process does it, and end as it ends.
+
+    With --json each record of the journal is one line.
+    """
+    from orchestrator.cli.attend import exit_of, follow, walk_of
+    from orchestrator.cli.walk import conclude
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    asked, found = walk_of(app, run)
+    if as_json:
+        return _lines(app, asked)
+    stories = follow(app, asked)
+    for story in stories:
+        if story.run.ended:
+            conclude(app, story)
+    if stories and not stories[-1].run.ended:
+        note(f"interrupted: orchestrator resume {found.id}")
+    return int(exit_of(stories))
+
+
+def _lines(app: "App", asked: "Asked") -> int:
+    import time
+
+    from orchestrator.cli.attend import POLL, Follower, exit_of
+    from orchestrator.cli.view import Lines
+
+    class Records(Lines):
+        def begin(self, story: "Story") -> None:
+            """Runs are told by their records."""
+
+        def take(self, story: "Story", record: "Record") -> None:
+            del story
+            print_json_line("Record", record.to_json())
+
+    follower = Follower(app, asked.root, asked.targets, Records())
+    while True:
+        working = app.engine.working(asked.root)
+        follower.poll()
+        if not working:
+            return int(exit_of(follower.stories))
+        time.sleep(POLL)

@@ -1,0 +1,203 @@
+"""What `doctor` looks at: one function a question, each with its remedy."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from orchestrator.cli.checks import check_project
+from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+from orchestrator.domain.model import Model
+from orchestrator.domain.text import counted
+
+Level = Literal["ok", "warning", "problem"]
+ROOMY = 500 * 2**20  # bytes: packages, logs and plans of a few promotions
+SHORT = 104  # bytes: the longest path of a Unix socket on macOS, the shorter of the two
+
+
+class Check(Model):
+    """One thing that was looked at: what was found, and what to do when it is not *ok*."""
+
+    name: str
+    level: Level
+    says: str
+    remedy: str = ""
+
+
+def examine(start: Path, environ: Mapping[str, str]) -> list[Check]:
+    """Look at the machine, then at the project around *start* when there is one."""
+    machine = [_python(), _programs(), _pip(), _pulumi(environ), _sshd(environ), _ssh(), _locale(environ), _sockets()]
+    return machine + _project(start, environ)
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        return Check(name="Python", level="ok", says=f"{version} at {sys.executable}")
+    return Check(name="Python", level="warning", says=f"{version} is not one that is tested", remedy="use 3.11 to 3.13")
+
+
+def _programs() -> Check:
+    """Ansible's and pytest's programs, which must be those of our own installation."""
+    here = Path(sys.executable).parent
+    missing = [name for name in ("ansible-playbook", "ansible-inventory") if not (here / name).is_file()]
+    if missing:
+        remedy = "install orchestrator again, with its dependencies, in an environment of its own"
+        return Check(name="Ansible", level="problem", says=f"{', '.join(missing)} is not beside Python", remedy=remedy)
+    done = _run([str(here / "ansible-playbook"), "--version"])
+    return Check(name="Ansible", level="ok", says=(done.splitlines() or ["?"])[0])
+
+
+def _pip() -> Check:
+    from orchestrator.adapters.pulumi.engine import interpreter_problem
+
+    problem = interpreter_problem()
+    if problem:
+        return Check(name="pip", level="problem", says=problem, remedy=f"{sys.executable} -m ensurepip")
+    return Check(name="pip", level="ok", says="the interpreter has it, as Pulumi's Python host wants")
+
+
+def _pulumi(environ: Mapping[str, str]) -> Check:
+    from orchestrator.adapters.pulumi import engine
+
+    try:
+        found = engine.find(environ)
+    except OrchestratorError as error:
+        return Check(name="Pulumi engine", level="problem", says=error.message, remedy="orchestrator engine install")
+    return Check(name="Pulumi engine", level="ok", says=f"{found.version} at {found.path} (from {found.source})")
+
+
+def _sshd(environ: Mapping[str, str]) -> Check:
+    from orchestrator.hosts import loopback, sshd
+
+    try:
+        found = sshd.find(environ)
+    except OrchestratorError as error:
+        remedy = "orchestrator hosts install (only loopback hosts need it)"
+        return Check(name="sshd", level="warning", says=error.message, remedy=remedy)
+    if not loopback.isolation():
+        remedy = "install bubblewrap, and allow user namespaces, to isolate loopback hosts from this machine"
+        return Check(name="sshd", level="warning", says=f"{found.path}; hosts are not isolated", remedy=remedy)
+    return Check(name="sshd", level="ok", says=f"{found.path}; loopback hosts are isolated by bubblewrap")
+
+
+def _ssh() -> Check:
+    path = shutil.which("ssh")
+    if path is None:
+        return Check(name="ssh", level="problem", says="there is no ssh", remedy="install OpenSSH's client")
+    return Check(name="ssh", level="ok", says=f"{_run([path, '-V']).strip()} at {path}")
+
+
+def _locale(environ: Mapping[str, str]) -> Check:
+    """Ansible refuses to start where the locale's encoding is not UTF-8."""
+    name = next((environ[key] for key in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(key)), "")
+    if name and "utf" not in name.lower():
+        remedy = "nothing: plays get C.UTF-8; set LANG=C.UTF-8 to see every character here too"
+        return Check(name="locale", level="warning", says=f"{name} is not UTF-8", remedy=remedy)
+    return Check(name="locale", level="ok", says=name or "not set; plays get C.UTF-8")
+
+
+def _sockets() -> Check:
+    """OpenSSH's control sockets live in the temporary folder, and have a longest name."""
+    folder = tempfile.gettempdir()
+    if len(folder) + 60 > SHORT:
+        remedy = "set TMPDIR to a short path, such as /tmp"
+        return Check(name="temporary folder", level="warning", says=f"{folder} is too long for sockets", remedy=remedy)
+    return Check(name="temporary folder", level="ok", says=folder)
+
+
+# -- the project ---------------------------------------------------------------------------------------------------
+
+
+def _project(start: Path, environ: Mapping[str, str]) -> list[Check]:
+    try:
+        checked, errors, warnings = check_project(start)
+    except OrchestratorError:
+        return [Check(name="project", level="ok", says="none here: only the machine was looked at")]
+    if errors:
+        says = f"{counted(len(errors), 'error')} in its files"
+        return [Check(name="project", level="problem", says=says, remedy="orchestrator validate shows them")]
+    says = f"{counted(len(checked), 'file')} valid" + (f", {counted(len(warnings), 'warning')}" if warnings else "")
+    checks: list[Callable[[], Check]] = [
+        lambda: _state(start, environ),
+        lambda: _store(start, environ),
+        lambda: _ignored(start),
+        lambda: _interrupted(start, environ),
+    ]
+    return [Check(name="project", level="ok", says=says), *(_guarded(check) for check in checks)]
+
+
+def _guarded(check: Callable[[], Check]) -> Check:
+    """A check that cannot even look is a problem with the same words as anywhere else."""
+    try:
+        return check()
+    except OrchestratorError as error:
+        return Check(name="store", level="problem", says=error.message, remedy=f"orchestrator explain {error.code}")
+    except OrchestratorErrors as errors:
+        return Check(name="project", level="problem", says=str(errors), remedy="orchestrator validate")
+
+
+def _state(start: Path, environ: Mapping[str, str]) -> Check:
+    from orchestrator.config import find_project, state_folder
+
+    folder = state_folder(find_project(start), environ)
+    if folder.stat().st_mode & 0o077:
+        says = f"others may read {folder}, which holds secrets"
+        return Check(name="state folder", level="problem", says=says, remedy=f"chmod 700 {folder}")
+    free = shutil.disk_usage(folder).free
+    if free < ROOMY:
+        says = f"only {free // 2**20} MiB are free at {folder}"
+        return Check(name="state folder", level="warning", says=says, remedy="make room before you promote")
+    if not os.access(folder, os.W_OK):
+        return Check(name="state folder", level="problem", says=f"{folder} cannot be written to", remedy="chown it")
+    return Check(name="state folder", level="ok", says=f"{folder}, {free // 2**30} GiB free")
+
+
+def _store(start: Path, environ: Mapping[str, str]) -> Check:
+    from orchestrator.wiring import open_app
+
+    app = open_app(start, environ)
+    try:
+        runs = len(app.store.runs(limit=1000))
+    finally:
+        app.close()
+    url = app.store_url.split("://")[0]
+    return Check(name="store", level="ok", says=f"{url}, {counted(runs, 'run')}")
+
+
+def _ignored(start: Path) -> Check:
+    """The state folder must not be committed: it holds the passphrase and the state of stacks."""
+    from orchestrator.config import find_project
+
+    root = find_project(start)
+    words = ["git", "-C", str(root), "check-ignore", "-q", ".orchestrator/state.db"]
+    inside = shutil.which("git") and subprocess.run(
+        ["git", "-C", str(root), "rev-parse", "--git-dir"], capture_output=True, check=False
+    )
+    if not inside or inside.returncode != 0 or subprocess.run(words, capture_output=True, check=False).returncode == 0:
+        return Check(name="version control", level="ok", says="the state folder is not in it")
+    remedy = "add a line `.orchestrator/` to .gitignore"
+    return Check(name="version control", level="warning", says="git would take .orchestrator/ in", remedy=remedy)
+
+
+def _interrupted(start: Path, environ: Mapping[str, str]) -> Check:
+    from orchestrator.wiring import open_app
+
+    app = open_app(start, environ)
+    try:
+        broken = [run.id for run in app.store.runs(limit=200) if app.interrupted(run)]
+    finally:
+        app.close()
+    if not broken:
+        return Check(name="runs", level="ok", says="none is interrupted")
+    remedy = f"orchestrator resume {broken[0]}"
+    return Check(name="runs", level="warning", says=f"interrupted: {', '.join(broken)}", remedy=remedy)
+
+
+def _run(words: list[str]) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout or done.stderr

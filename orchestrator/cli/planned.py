@@ -1,0 +1,113 @@
+"""A plan as a person reads it."""
+
+from collections.abc import Callable
+
+from orchestrator.cli import output
+from orchestrator.cli.words import release_of, seconds, short
+from orchestrator.domain.plan import Plan, PlannedStep, ResourceChange, StepPreview
+from orchestrator.domain.text import clean_text, counted
+
+SIGNS = {
+    "create": ("+", "green"),
+    "delete": ("-", "red"),
+    "update": ("~", "yellow"),
+    "replace": ("±", "magenta"),
+    "create-replacement": ("±", "magenta"),
+    "delete-replaced": ("±", "magenta"),
+    "refresh": ("~", "cyan"),
+    "import": ("+", "cyan"),
+}
+UNSHOWN = {"same", "read", "refresh"}
+
+Say = Callable[[str], None]
+
+
+def print_plan(plan: Plan, *, err: bool = False) -> None:
+    """Write *plan* to standard output, or to standard error."""
+    say = output.note if err else output.out
+    verb = "roll back to" if plan.action == "rollback" else "promote"
+    say(output.paint(f"Plan: {verb} {plan.release} → {plan.environment}", bold=True, err=err))
+    for text in plan.notes:
+        say(f"  {output.paint('!', fg='yellow', err=err)} {text}")
+    _infrastructure(plan, say, err=err)
+    _hosts(plan, say)
+    for number, step in enumerate(plan.steps, start=1):
+        _step(number, step, say, err=err)
+    for suite in plan.verify:
+        say(f"Verify   {suite.name}: {suite.tests} (at most {seconds(suite.timeout)})")
+    if plan.watch is not None:
+        say(f"Watch    every {seconds(plan.watch.every)} for {seconds(plan.watch.seconds)}")
+    if plan.action == "promote":
+        say(f"Way back {_way_back(plan)}")
+    say(f"Digest   {plan.digest}")
+    if not err:
+        say(f"Execute  orchestrator promote --plan {short(plan.digest)}")
+
+
+def _infrastructure(plan: Plan, say: Say, *, err: bool) -> None:
+    if plan.stack is None:
+        say("Stack    none: this environment has no Pulumi program")
+        return
+    counts = {op: count for op, count in sorted(plan.stack.counts.items()) if count}
+    say(f"Stack    {', '.join(f'{count} {op}' for op, count in counts.items()) or 'no resources'}")
+    for line in tree(plan.stack.changes, err=err):
+        say(f"         {line}")
+
+
+def tree(changes: tuple[ResourceChange, ...], *, err: bool = False) -> list[str]:
+    """Pulumi's changes as a tree; resources that stay as they are are left out."""
+    wanted = [change for change in changes if change.op not in UNSHOWN]
+    depth: dict[str, int] = {}
+    lines = []
+    for change in wanted:
+        level = depth.get(change.parent, -1) + 1
+        depth[change.urn] = level
+        sign, colour = SIGNS.get(change.op, ("*", "cyan"))
+        properties = f"  [{', '.join(change.properties)}]" if change.properties else ""
+        text = f"{change.type} {change.name}{properties}"
+        lines.append(f"{'  ' * level}{output.paint(sign, fg=colour, err=err)} {clean_text(text)}")
+    return lines
+
+
+def _hosts(plan: Plan, say: Say) -> None:
+    if not plan.base:
+        say("Hosts    known after provisioning" if plan.inventory is None else "Hosts    none")
+        return
+    groups: dict[str, list[str]] = {}
+    for state in plan.base:
+        text = release_of(state) if state.truth == "empty" else f"{release_of(state)} ({state.truth})"
+        groups.setdefault(text, []).append(state.host)
+    for number, (what, names) in enumerate(groups.items()):
+        say(f"{'Hosts   ' if not number else '        '} {what} on {', '.join(names)}")
+
+
+def _step(number: int, step: PlannedStep, say: Say, *, err: bool) -> None:
+    batches = step.batches
+    how = " then ".join("[" + ", ".join(batch) + "]" for batch in batches) if batches is not None else step.play.hosts
+    say(f"Step {number:<3} {step.play.step}: {step.play.playbook} on {how}")
+    if step.undo:
+        say(f"         undo: {step.undo}")
+    if step.preview is not None:
+        _preview(step.preview, say, err=err)
+
+
+def _preview(preview: StepPreview, say: Say, *, err: bool) -> None:
+    for host in preview.hosts:
+        if host.changes:
+            say(f"         {host.host}: {counted(host.changes, 'task')} would change: {', '.join(host.tasks)}")
+    if preview.opaque:
+        say(f"         not to be seen in check mode: {', '.join(preview.opaque)}")
+    if preview.failed:
+        say(f"         cannot pass before it has really run: {', '.join(preview.failed)}")
+    for line in preview.diff.splitlines():
+        colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+        say(output.paint(f"           {line}", fg=colour, err=err))
+
+
+def _way_back(plan: Plan) -> str:
+    back = plan.back
+    if back.release is None or not back.available:
+        return f"none: {back.reason}"
+    gone = f"; cannot be undone: {', '.join(back.impossible)}" if back.impossible else ""
+    how = "by itself" if plan.automatic_rollback else "when a person asks for it"
+    return f"{back.release} ({short(back.release.digest)}), whose package is here, {how}{gone}"

@@ -1,0 +1,200 @@
+"""A run while it happens: what is over as lines that stay, what goes on as a few lines that are redrawn.
+
+On a terminal the second part is drawn again and again below the first; without one there are only lines, so that a log
+of a CI job reads the same story.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from orchestrator.cli import output
+from orchestrator.cli.words import first_line, mark, seconds
+from orchestrator.domain.journal import Record
+from orchestrator.domain.promotion import Event, State
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.story import StepStory, Story
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+SHOWN = 8  # hosts and resources of a step that are drawn at once
+QUIET = {"lease", "hosts", "close", "current"}  # steps that are only worth a line when they fail
+TURNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+
+class View(Protocol):
+    """What a follower of runs tells records to."""
+
+    def begin(self, story: Story) -> None:
+        """A run has been found."""
+
+    def take(self, story: Story, record: Record) -> None:
+        """A record has been added to *story*."""
+
+    def draw(self, stories: list[Story]) -> None:
+        """Time has passed."""
+
+
+class Lines:
+    """Lines on standard error."""
+
+    def begin(self, story: Story) -> None:
+        """Say which run this is."""
+        run = story.run
+        what = f"{run.release} → {run.environment}" if run.release else f"{run.kind} of {run.environment}"
+        what = f"rollback of {run.environment} to {run.release}" if run.kind == "rollback" else what
+        self.write(f"{output.paint(what, bold=True, err=True)}  (run {run.id}, by {run.by or 'unknown'})")
+
+    def take(self, story: Story, record: Record) -> None:
+        """Say what is over."""
+        if record.kind == "step.finished":
+            self._step(story.steps[record.step])
+        elif record.kind == "planned":
+            for note in record.data.get("notes", ()):
+                self.write(f"  {output.paint('!', fg='yellow', err=True)} {note}")
+        elif record.kind == "state":
+            self._state(story, record)
+        elif record.kind == "ended":
+            self._ended(story)
+
+    def draw(self, stories: list[Story]) -> None:
+        """Nothing is redrawn."""
+
+    def stop(self) -> None:
+        """Give the terminal back."""
+
+    def write(self, line: str) -> None:
+        """Write one line."""
+        output.note(line)
+
+    def _step(self, step: StepStory) -> None:
+        result = step.result
+        assert result is not None
+        if step.name in QUIET and result.good:
+            return
+        text = f"{step.label}: {first_line(result.message)}" if result.message else step.label
+        self.write(f"  {mark(result.outcome, err=True)} {_padded(text)} {_dim(seconds(step.seconds))}".rstrip())
+        for line in detail(step):
+            self.write(f"      {line}")
+
+    def _state(self, story: Story, record: Record) -> None:
+        if record.data.get("event") == Event.UNDO.value and story.run.kind == "promotion":
+            back = (story.planned.get("back") or {}).get("release") or {}
+            where = f"{back.get('name', '')} {back.get('version', '')}".strip()
+            self.write(output.paint(f"  ← rolling back to {where}", fg="yellow", bold=True, err=True))
+
+    def _ended(self, story: Story) -> None:
+        ending = story.ending or {}
+        good = story.run.state in {State.SUCCEEDED, State.ROLLED_BACK}
+        outcome = Outcome.SUCCEEDED if good and ending.get("exit") == 0 else Outcome.FAILED
+        text = f"{story.run.state.value}: {first_line(str(ending.get('message', '')), 300)}"
+        if story.recovery is not None:
+            text += f" ({seconds(story.recovery)} from the failure to the restored release's tests)"
+        self.write(f"{mark(outcome, err=True)} {output.paint(text, bold=True, err=True)}")
+
+
+class Live(Lines):
+    """The same lines, and below them what goes on now. A context: entered, it owns the terminal's last lines."""
+
+    def __init__(self) -> None:
+        self._console: Console | None = None
+        self._live: Any = None
+        self.note = ""
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.live import Live as Region
+
+        self._console = Console(stderr=True, highlight=False, no_color=not output.colour(sys.stderr))
+        self._live = Region(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Give the terminal back."""
+        self._live.stop()
+
+    def write(self, line: str) -> None:
+        """Write one line above the region."""
+        from rich.text import Text
+
+        assert self._console is not None
+        self._console.print(Text.from_ansi(output.writable(line, sys.stderr)), soft_wrap=True)
+
+    def draw(self, stories: list[Story]) -> None:
+        """Draw what goes on now."""
+        self._live.update(self._region(stories), refresh=True)
+
+    def _region(self, stories: list[Story]) -> "RenderableType":
+        from rich.text import Text
+
+        turn = TURNS[int(time.monotonic() * 10) % len(TURNS)]
+        lines = [line for story in stories for step in story.running for line in _going_on(step, turn)]
+        lines += [f"  {self.note}"] if self.note else []
+        text = Text.from_ansi("\n".join(output.writable(line, sys.stderr) for line in lines))
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[Lines]:
+    """The view for where standard error leads."""
+    if output.terminal(sys.stderr):
+        with Live() as live:
+            yield live
+    else:
+        yield Lines()
+
+
+def detail(step: StepStory) -> list[str]:
+    """What is worth saying of a step that has ended: each host and test that is not good, and where to read more."""
+    result = step.result
+    assert result is not None
+    if result.good:
+        return _changes(result)
+    lines = [f"{mark(test.outcome, err=True)} {_test(test.name, test.host)}  {test.where}" for test in step.bad_tests()]
+    if not lines:
+        for host in step.bad_hosts()[:SHOWN]:
+            task = f" [{host.task}]" if host.task else ""
+            where = f"  {host.where}" if host.where else ""
+            lines.append(f"{mark(host.outcome, err=True)} {host.host}{task} {first_line(host.message)}{where}".rstrip())
+    code = result.data.get("code")
+    return lines[: SHOWN * 2] + ([f"orchestrator explain {code}"] if code else [])
+
+
+def _changes(result: StepResult) -> list[str]:
+    changed = [f"{host.host} {host.changed} changed" for host in result.hosts if host.changed]
+    return [_dim(", ".join(changed))] if changed and len(changed) <= SHOWN else []
+
+
+def _test(name: str, host: str) -> str:
+    short = name.rpartition("::")[2]
+    return f"{short} on {host}" if host else short
+
+
+def _going_on(step: StepStory, turn: str) -> Iterator[str]:
+    yield f"  {output.paint(turn, fg='cyan', err=True)} {step.label}"
+    if step.resources:
+        open_ = [item for item in step.resources.values() if item.get("status") != "done"]
+        for item in open_[:SHOWN]:
+            yield _dim(f"      {item['op']} {item['type'].rpartition(':')[2]} {item['name']}")
+    elif step.tests:
+        bad = sum(not test.outcome.good for test in step.tests)
+        yield _dim(f"      {len(step.tests)} tests ended" + (f", {bad} not passed" if bad else ""))
+    else:
+        for host, task in list(step.tasks.items())[-SHOWN:]:
+            yield _dim(f"      {host}: {first_line(str(task.get('task', '')), 80)}")
+
+
+def _padded(text: str) -> str:
+    return text + " " * max(0, 72 - output.width(text))
+
+
+def _dim(text: str) -> str:
+    return output.paint(text, fg="bright_black", err=True)

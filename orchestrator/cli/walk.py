@@ -1,0 +1,53 @@
+"""Doing what was asked for, following it to its end, and saying how it ended."""
+
+from orchestrator.cli import output
+from orchestrator.cli.attend import attend
+from orchestrator.cli.words import release_of, seconds
+from orchestrator.domain.promotion import State
+from orchestrator.domain.story import Story
+from orchestrator.wiring import App, Asked
+
+
+def do(app: App, asked: Asked, *, as_json: bool) -> int:
+    """Begin *asked*, or go on with it, and follow it. Returns the command's exit status."""
+    try:
+        code, stories = attend(app, asked, app.begin(asked))
+        if as_json:
+            runs = [story.to_json() for story in stories]
+            output.print_json("Walk", {"root": asked.root, "exit": int(code), "runs": runs})
+        else:
+            for story in stories:
+                conclude(app, story)
+        return int(code)
+    finally:
+        app.close()
+
+
+def conclude(app: App, story: Story) -> None:
+    """What is true now, host by host, and what to do about it when somebody has to."""
+    environment, run = story.run.environment, story.run
+    hosts = app.store.hosts(environment)
+    groups: dict[str, list[str]] = {}
+    for host in hosts:
+        what = release_of(host) if host.truth in {"seen", "empty"} else f"{release_of(host)} ({host.truth})"
+        groups.setdefault(what, []).append(host.host)
+    truth = "; ".join(f"{what} on {', '.join(names)}" for what, names in groups.items())
+    if run.state is not State.FAILED:
+        output.out(f"{environment}: {truth or 'no release runs here'}")
+    if run.state is State.ROLLED_BACK and story.recovery is not None and run.kind == "promotion":
+        output.out(f"{run.release}: rolled back in {environment}, verified {seconds(story.recovery)} after the failure")
+    if run.state is State.NEEDS_PERSON:
+        _help(story)
+
+
+def _help(story: Story) -> None:
+    run = story.run
+    output.out(f"{run.id} needs a person. What would help:")
+    output.out(f"  orchestrator show {run.id}            what happened, step by step, and the state of each host")
+    for step in story.steps.values():
+        for host in step.bad_hosts()[:3]:
+            output.out(f"  orchestrator logs {run.id} --step {step.name} --host {host.host}")
+    if run.kind in {"promotion", "rollback"}:
+        output.out(f"  orchestrator rollback {run.environment}      go back to the last verified release")
+    else:
+        output.out(f"  orchestrator environment preview {run.environment}      what is left to do")

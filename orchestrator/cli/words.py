@@ -1,0 +1,77 @@
+"""Small pieces of text that several commands share."""
+
+from datetime import datetime
+
+from orchestrator.cli.output import Cell, paint
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.promotion import State
+from orchestrator.domain.step import Outcome
+from orchestrator.domain.text import clean_text
+
+MARKS = {
+    Outcome.SUCCEEDED: ("✔", "green"),
+    Outcome.SKIPPED: ("–", "bright_black"),
+    Outcome.WAITING: ("○", "yellow"),
+    Outcome.ABORTED: ("✘", "yellow"),
+    Outcome.FAILED: ("✘", "red"),
+    Outcome.ERRORED: ("✘", "magenta"),
+    Outcome.UNKNOWN: ("?", "yellow"),
+}
+STATES = {
+    State.SUCCEEDED: "green",
+    State.FAILED: "red",
+    State.ROLLED_BACK: "yellow",
+    State.NEEDS_PERSON: "red",
+}
+TRUTHS = {"seen": "green", "assumed": "", "unknown": "yellow", "empty": "bright_black"}
+
+
+def mark(outcome: Outcome, *, err: bool = False) -> str:
+    """One character for an outcome, coloured where colours are wanted."""
+    sign, colour = MARKS[outcome]
+    return paint(sign, fg=colour, err=err)
+
+
+def short(digest: str | None) -> str:
+    """The beginning of a digest: enough to recognise it, and to name it to a command."""
+    return digest.removeprefix("sha256:")[:12] if digest else "–"
+
+
+def seconds(value: float | None) -> str:
+    """`0.4 s`, `3 m 20 s`, `2 h 5 m`."""
+    if value is None:
+        return ""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest} s"
+    return f"{minutes // 60} h {minutes % 60} m"
+
+
+def when(at: str | None) -> str:
+    """A time of the journal as the local wall clock says it, to the second."""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "–"
+
+
+def first_line(text: str, limit: int = 160) -> str:
+    """The first line that says something, without what a terminal would obey."""
+    line = next((line.strip() for line in clean_text(text).splitlines() if line.strip()), "")
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def release_of(state: HostState) -> str:
+    """The version that runs on a host, or why none is named."""
+    if state.release is None:
+        return "nothing" if state.truth == "empty" else "?"
+    return state.release.version if state.release.name != "unknown" else f"unknown {short(state.release.digest)}"
+
+
+def truth_of(state: HostState) -> Cell:
+    """How much is known of a host."""
+    return (state.truth, TRUTHS[state.truth]) if TRUTHS[state.truth] else state.truth
+
+
+def state_cell(state: State, *, interrupted: bool = False) -> Cell:
+    """A run's state as a cell of a table."""
+    return ("interrupted", "magenta") if interrupted else (state.value, STATES.get(state, "cyan"))

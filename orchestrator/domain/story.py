@@ -1,0 +1,175 @@
+"""What the journal tells of one run: folded record by record, so that it can be shown while it happens.
+
+Everything that is shown of a run (the live view, `show`, `watch`, `logs`) comes from here, and from nothing else.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from orchestrator.domain.journal import Record, Run, after_entry
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.promotion import Event, State
+from orchestrator.domain.step import HostResult, StepResult, TestResult
+
+
+@dataclass
+class StepStory:
+    """One step of a run. *result* is None while it goes on; *about* is what was written when it was started.
+
+    *tasks* maps each host to the last task that it was told of; *resources* each resource to its last status.
+    """
+
+    name: str
+    label: str
+    started_at: str
+    about: dict[str, Any] = field(default_factory=dict)
+    finished_at: str | None = None
+    result: StepResult | None = None
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    resources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tests: list[TestResult] = field(default_factory=list)
+    notices: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def verb(self) -> str:
+        """The verb of the flow that the step belongs to."""
+        return str(self.about.get("verb", ""))
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took from start to end, our own time included; None while it goes on."""
+        return seconds_between(self.started_at, self.finished_at) if self.finished_at else None
+
+    def bad_hosts(self) -> list[HostResult]:
+        """The hosts that it did not go well on."""
+        return [host for host in self.result.hosts if not host.outcome.good] if self.result else []
+
+    def bad_tests(self) -> list[TestResult]:
+        """The tests that did not pass."""
+        return [test for test in self.result.tests if not test.outcome.good] if self.result else []
+
+    def to_json(self) -> dict[str, Any]:
+        """The step as `show --json` gives it."""
+        result = self.result
+        return {
+            "name": self.name,
+            "verb": self.verb,
+            "label": self.label,
+            "about": {key: value for key, value in self.about.items() if key != "verb"},
+            "startedAt": self.started_at,
+            "finishedAt": self.finished_at,
+            "seconds": self.seconds,
+            "outcome": result.outcome.value if result else None,
+            "message": result.message if result else "",
+            "code": result.data.get("code") if result else None,
+            "log": result.log if result else "",
+            "engineSeconds": result.seconds if result else None,
+            "hosts": [host.to_json() for host in result.hosts] if result else [],
+            "tests": [test.to_json() for test in result.tests] if result else [],
+            "resources": list(self.resources.values()),
+            "notices": self.notices,
+        }
+
+
+@dataclass
+class Story:
+    """One run as far as its records have been taken."""
+
+    run: Run
+    steps: dict[str, StepStory] = field(default_factory=dict)
+    states: list[tuple[str, State]] = field(default_factory=list)
+    hosts: dict[str, HostState] = field(default_factory=dict)
+    planned: dict[str, Any] = field(default_factory=dict)
+    ending: dict[str, Any] | None = None
+    failed_at: str | None = None
+    proved_at: str | None = None
+    last: int = 0
+
+    @classmethod
+    def of(cls, run: Run, records: list[Record]) -> "Story":
+        """The story that *records* tell of *run*."""
+        story = cls(run)
+        for record in records:
+            story.take(record)
+        return story
+
+    def take(self, record: Record) -> None:
+        """Add one record. Those that were taken already are passed over."""
+        if record.seq <= self.last:
+            return
+        self.last = record.seq
+        self.run = after_entry(self.run, record, record.at)
+        if record.kind == "step.started":
+            about = dict(record.data)
+            label = str(about.pop("label", record.step))
+            self.steps[record.step] = StepStory(record.step, label, record.at, about)
+        elif record.kind == "step.finished":
+            self._finish(record)
+        elif record.kind == "state":
+            self.states.append((record.at, State(record.data["to"])))
+        elif record.kind == "planned":
+            self.planned = record.data
+        elif record.kind == "host":
+            self.hosts[record.host] = HostState.from_json({**record.data, "since": record.data.get("since", record.at)})
+        elif record.kind == "ended":
+            self.ending = record.data
+        else:
+            self._detail(record)
+
+    def _finish(self, record: Record) -> None:
+        step = self.steps[record.step]
+        step.finished_at, step.result = record.at, StepResult.from_json(record.data)
+        if not step.result.good and self.failed_at is None:
+            self.failed_at = record.at
+        if self.run.state is State.PROVING:
+            self.proved_at = record.at
+
+    def _detail(self, record: Record) -> None:
+        step = self.steps.get(record.step)
+        if step is None:
+            return
+        if record.kind == "task":
+            step.tasks[record.host] = record.data
+        elif record.kind == "resource":
+            step.resources[str(record.data["urn"])] = record.data
+        elif record.kind == "test":
+            step.tests.append(TestResult.from_json(record.data))
+        elif record.kind == "notice":
+            step.notices.append(record.data)
+
+    @property
+    def running(self) -> list[StepStory]:
+        """The steps that have started and not ended."""
+        return [step for step in self.steps.values() if step.result is None]
+
+    @property
+    def recovery(self) -> float | None:
+        """Seconds from the failure to the last proof of the release that was restored; None without a rollback."""
+        if self.failed_at is None or self.proved_at is None or self.run.state is not State.ROLLED_BACK:
+            return None
+        return seconds_between(self.failed_at, self.proved_at)
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole story, as `show --json` gives it."""
+        run = self.run
+        return {
+            "run": run.to_json(),
+            "planned": self.planned or None,
+            "states": [{"at": at, "state": state.value} for at, state in self.states],
+            "steps": [step.to_json() for step in self.steps.values()],
+            "hosts": [state.to_json() for state in self.hosts.values()],
+            "ending": self.ending,
+            "failedAt": self.failed_at,
+            "recoverySeconds": self.recovery,
+        }
+
+
+def rolling_back(record: Record) -> bool:
+    """Whether *record* says that the run has begun to go back."""
+    return record.kind == "state" and record.data.get("event") == Event.UNDO.value
+
+
+def seconds_between(start: str, end: str) -> float:
+    """Seconds between two times of the journal (ISO 8601)."""
+    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3)

@@ -1,0 +1,53 @@
+"""An environment by itself, without a release: its infrastructure is brought up to date, or destroyed."""
+
+from collections.abc import Callable
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.plan import HostState, StackSpec
+from orchestrator.domain.promotion import Event
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.flow.course import Course, Halt
+from orchestrator.ports import Emit
+
+
+def update(course: Course) -> None:
+    """Bring the stack up to date with its program as it is now."""
+    spec = _stack(course)
+
+    def work(job: str, emit: Emit) -> StepResult:
+        return course.setting.provisioner.up(spec, job, emit).result
+
+    _operate(course, f"pulumi up {spec.stack}", work, spec)
+
+
+def destroy(course: Course) -> None:
+    """Destroy every resource of the stack; nothing runs on its hosts any more."""
+    spec = _stack(course)
+
+    def work(job: str, emit: Emit) -> StepResult:
+        return course.setting.provisioner.destroy(spec, job, emit)
+
+    _operate(course, f"pulumi destroy {spec.stack}", work, spec)
+    known = course.setting.store.hosts(course.run.environment)
+    course.tell_hosts([HostState(host=state.host, truth="empty", run=course.run.id) for state in known], "destroy")
+
+
+def _stack(course: Course) -> StackSpec:
+    """The environment's stack; without a program there is nothing to do, and the run is refused."""
+    course.move(Event.PROVISION)
+    error = OrchestratorError("E102", f"{course.run.environment} has no Pulumi program")
+    try:
+        spec = course.stack()
+    except OrchestratorError as problem:
+        spec, error = None, problem
+    if spec is None:
+        raise Halt("provision", StepResult(outcome=Outcome.ERRORED, message=error.message, data=error.to_json()))
+    return spec
+
+
+def _operate(course: Course, label: str, work: Callable[[str, Emit], StepResult], spec: StackSpec) -> None:
+    course.effects = True
+    result = course.step("provision", label, work, verb="provision", stack=spec.stack)
+    if not result.good:
+        course.effects = result.data.get("untouched") is not True
+        raise Halt("provision", result)
