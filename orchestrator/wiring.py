@@ -139,7 +139,8 @@ class App:
         from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
 
         persistent = self.environ.get("ORCHESTRATOR_PERSISTENT", "1") != "0"
-        return TestinfraVerifier(self.jobs, self.environ, persistent=persistent)
+        cache = files.cache_folder(self.environ) / "bytecode"
+        return TestinfraVerifier(self.jobs, self.environ, cache, persistent=persistent)
 
     @cached_property
     def setting(self) -> "Setting":

@@ -30,6 +30,11 @@ def state_folder(root: Path, environ: Mapping[str, str]) -> Path:
     return folder
 
 
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Where what can be made again goes: `orchestrator/` in `XDG_CACHE_HOME`, else in `~/.cache`."""
+    return Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME", "/")) / ".cache") / "orchestrator"
+
+
 def load_project(root: Path) -> Project:
     """The project's file. Raises F-codes."""
     return build(read(root / PROJECT, PROJECT), Project)

@@ -264,8 +264,8 @@ class Connections:
     def look(self, backends: Iterable[SshBackend], *, again: bool = False) -> list[str]:
         """Open the ways to all *backends* side by side. For each: empty when it is there, else what ssh said."""
         lines = [self.line(backend) for backend in backends]
-        if len(lines) == 1:
-            return [lines[0].open(again=again) if lines[0] else ""]
+        if not lines:
+            return []
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             return list(pool.map(lambda line: line.open(again=again) if line else "", lines))
 

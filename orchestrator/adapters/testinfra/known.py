@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from testinfra.backend.ansible import AnsibleBackend
 from testinfra.backend.ssh import SshBackend
 from testinfra.utils import ansible_runner
 
@@ -24,6 +25,14 @@ def answer(listed: Path, inventory: str) -> None:
         return _known if inventory_file == inventory else ordinary(config, inventory_file)
 
     ansible_runner.get_ansible_inventory = known
+
+
+def way(host: Any) -> SshBackend | None:
+    """The SSH backend that testinfra will use for *host*; None when it will not be SSH, or cannot be told."""
+    backend = getattr(host, "backend", None)
+    if isinstance(backend, SshBackend):
+        return backend
+    return alias(str(backend.host)) if isinstance(backend, AnsibleBackend) and not backend.force_ansible else None
 
 
 def alias(name: str) -> SshBackend | None:

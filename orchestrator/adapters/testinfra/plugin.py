@@ -7,6 +7,7 @@ for each, with the same results; whatever that shell cannot do goes the ordinary
 
 import json
 import os
+import threading
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,6 +131,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
         config.stash[CONNECTIONS] = connections.Connections(persistent=True)
         connections.install(config.stash[CONNECTIONS], known.alias)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Open the connections that the tests will want, side by side, while the first of them already run."""
+    opened = session.config.stash.get(CONNECTIONS, None)
+    if opened is not None:
+        from orchestrator.adapters.testinfra import known
+
+        wanted = {id(host): host for item in session.items for host in _hosts(item)}
+        ways = [way for way in map(known.way, wanted.values()) if way is not None]
+        threading.Thread(target=opened.look, args=(ways,), daemon=True).start()
+
+
+def _hosts(item: pytest.Item) -> list[Any]:
+    """The hosts that a test is called with."""
+    callspec = getattr(item, "callspec", None)
+    return [callspec.params[name] for name in FIXTURES if callspec is not None and name in callspec.params]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -35,13 +35,14 @@ class TestinfraVerifier:
     Args:
         jobs: runs the suites.
         environ: the user's environment variables.
+        cache: a folder for compiled code; nothing is written beside the suites.
         persistent: keep one connection open to each host; the results are the same without.
     """
 
     __test__ = False  # not a pytest class
 
-    def __init__(self, jobs: Jobs, environ: Mapping[str, str], *, persistent: bool = True) -> None:
-        self._jobs, self._environ, self._persistent = jobs, environ, persistent
+    def __init__(self, jobs: Jobs, environ: Mapping[str, str], cache: Path, *, persistent: bool = True) -> None:
+        self._jobs, self._environ, self._cache, self._persistent = jobs, environ, cache, persistent
 
     def verify(
         self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
@@ -94,7 +95,7 @@ class TestinfraVerifier:
         packages = Path(__file__).resolve().parents[3]
         env |= {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), self._environ.get("PATH", os.defpath)]),
-            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPYCACHEPREFIX": str(self._cache),  # pytest rewrites plugins at each start where it may keep nothing
             "PYTHONUNBUFFERED": "1",
             "ANSIBLE_INVENTORY": str(where),
             "MOLECULE_INVENTORY_FILE": str(where),
