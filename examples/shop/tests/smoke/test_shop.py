@@ -51,4 +51,6 @@ def test_orders_can_be_read(page):
 
 
 def test_its_data_outlives_the_release(host, variables):
-    assert host.file(f"{variables['host_root']}/current/data").is_symlink
+    data = host.file(f"{variables['host_root']}/current/data")
+    assert data.is_symlink
+    assert data.linked_to == f"{variables['host_root']}/shared/data"

@@ -138,12 +138,16 @@ class Host:
             raise Failed(f"the artifact that arrived is not the one that was sent: sha256 {digest.hexdigest()}")
 
     def link_shared(self, release, name):
+        """Link what outlives releases, as seen from where the release folder will be once it is renamed."""
         shared, link = self.path("shared", name), os.path.join(release, name)
         os.makedirs(shared, exist_ok=True)
-        if os.path.lexists(link):
+        if os.path.isdir(link) and not os.path.islink(link):
             shutil.rmtree(link)
+        elif os.path.lexists(link):
+            os.unlink(link)
         os.makedirs(os.path.dirname(link), exist_ok=True)
-        os.symlink(os.path.relpath(shared, os.path.dirname(link)), link)
+        place = os.path.dirname(self.path("releases", self.folder(), name))
+        os.symlink(os.path.relpath(shared, place), link)
 
     def configure(self):
         """Write rendered files into the release; a difference wants a restart."""

@@ -1,0 +1,47 @@
+# Everything that is needed is set up by the target that needs it; a second run starts at once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := pyproject.toml uv.lock
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test checks bench docs clean
+
+help: ## Show this list.
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/.run ## Release a shop on this machine, and see a bad release come back (KEEP=1 leaves it up).
+	@$(BIN)/orchestrator engine install --yes >/dev/null
+	@$(BIN)/orchestrator hosts install --yes >/dev/null
+	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
+
+test: .venv/.dev ## Run all tests on the real engines.
+	@$(BIN)/orchestrator engine install --yes >/dev/null
+	@$(BIN)/orchestrator hosts install --yes >/dev/null
+	@$(BIN)/python -m pytest -n $(or $(WORKERS),auto) --dist loadgroup $(ARGS)
+
+checks: .venv/.dev ## Lint, types, imports, generated pages.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python tools/docs/generate.py --check
+
+docs: .venv/.dev ## Write the generated pages again.
+	@$(BIN)/python tools/docs/generate.py
+
+bench: .venv/.dev ## Measure ourselves against the same work by hand.
+	@$(BIN)/orchestrator engine install --yes >/dev/null
+	@$(BIN)/orchestrator hosts install --yes >/dev/null
+	@$(BIN)/python -m bench $(ARGS)
+
+clean: ## Remove what was built; the caches in the home folder stay.
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.venv/.run: $(SOURCES)
+	@$(PYTHON) tools/bootstrap.py
+	@touch $@
+
+.venv/.dev: $(SOURCES)
+	@$(PYTHON) tools/bootstrap.py --dev
+	@touch $@ .venv/.run

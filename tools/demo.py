@@ -1,0 +1,167 @@
+"""The story of `make demo`: two good releases, and a bad one that comes back by itself.
+
+Everything is real: the Pulumi engine, SSH servers on this machine, Ansible, testinfra. What is printed after `$` is
+what is run. Usage: python tools/demo.py [--keep]
+"""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SHOP = Path(__file__).resolve().parent.parent / "examples" / "shop"
+BOLD, DIM, GREEN, RED, PLAIN = (
+    ("\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m")
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    else ("", "", "", "", "")
+)
+
+
+class Demo:
+    """The story, in a copy of the shop's project."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        kept = {"VIRTUAL_ENV", "ORCHESTRATOR_STATE", "ORCHESTRATOR_STORE"}
+        self.env = {name: value for name, value in os.environ.items() if name not in kept}
+        self.env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), self.env.get("PATH", os.defpath)])
+        self.problems: list[str] = []
+
+    def tell(self) -> None:
+        """All of it, in order."""
+        self.say("A small web shop is to run on two staging and four production hosts.")
+        self.run("python app/build.py 1.0.0 1.1.0 1.2.0")
+        self.run("orchestrator validate")
+        self.say("Release 1.0.0: built into a sealed package, through staging into production.")
+        self.release("1.0.0", 0)
+        self.say("Release 1.1.0 the same way.")
+        self.release("1.1.0", 0)
+        self.say("A customer orders something: this must outlive whatever happens next.")
+        self.order()
+        self.say("Release 1.2.0 has gift cards. It passes in staging, and will break on one old production host.")
+        self.release("1.2.0", 4)
+        self.say("What is true now, host by host:")
+        self.run("orchestrator status production")
+        self.run("orchestrator matrix")
+        self.check()
+
+    def release(self, version: str, expected: int) -> None:
+        """Build and promote one release."""
+        self.run(f"orchestrator build releases/{version}")
+        self.run(f"orchestrator promote dist/shop-{version}.release", expected)
+
+    def order(self) -> None:
+        """Post an order to every production host."""
+        for host, url in self.urls().items():
+            self.run(f"curl --silent --show-error --fail --request POST {url}/kettle --output /dev/null", quiet=True)
+            self.say(f"{host}: ordered a kettle at {url}", dim=True)
+
+    def check(self) -> None:
+        """See with our own eyes that the old release serves, with its data."""
+        for host, url in self.urls().items():
+            version, orders = (self.fetch(f"{url}{path}") for path in ("/version", "/orders"))
+            self.say(f"{host}: GET {url}/version → {version}, /orders → {orders}", dim=True)
+            if version != "1.1.0" or "kettle" not in orders:
+                self.problems.append(f"{host} serves {version} with {orders}")
+
+    def facts(self) -> list[str]:
+        """The story's end, from the journal and not from what we hope."""
+        status = self.json("orchestrator status production --json")["environments"][0]
+        last = self.json(f"orchestrator show {status['lastRun']['id']} --json")
+        hosts = ", ".join(f"{item['host']} {item['release']['version']}" for item in status["hosts"])
+        versions = {item["release"]["version"] for item in status["hosts"]}
+        ended = last["run"]["state"]
+        if versions != {"1.1.0"} or ended != "rolled back":
+            self.problems.append(f"production runs {hosts}, and the last promotion {ended}")
+        return [
+            f"production:  {hosts}",
+            f"shop 1.2.0:  {ended} in production, by itself",
+            f"recovery:    {last['recoverySeconds']:.1f} s from the failure seen to the old release verified",
+        ]
+
+    def urls(self) -> dict[str, str]:
+        """Where the shop answers on each production host."""
+        found = self.json("orchestrator environment inventory production --show-variables --json")["hosts"]
+        return {name: f"http://{item['ansible_host']}:{item['app_port']}" for name, item in found.items()}
+
+    def fetch(self, url: str) -> str:
+        """What a page says."""
+        done = subprocess.run(["curl", "--silent", "--max-time", "10", url], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    def json(self, command: str) -> dict[str, object] | list[object] | dict:  # type: ignore[type-arg]
+        """What a command says to programs."""
+        done = subprocess.run(
+            shlex.split(command), cwd=self.folder, env=self.env, capture_output=True, text=True, check=True
+        )
+        return json.loads(done.stdout)
+
+    def run(self, command: str, expected: int = 0, *, quiet: bool = False) -> None:
+        """Show a command, run it, and see that it ends as the story says."""
+        if not quiet:
+            print(f"\n{BOLD}$ {command}{PLAIN}", flush=True)
+        code = subprocess.run(shlex.split(command), cwd=self.folder, env=self.env, check=False).returncode
+        if code != expected:
+            raise SystemExit(f"{RED}✘{PLAIN} `{command}` ended with {code} and not with {expected}")
+        if expected:
+            self.say(f"(exit status {code})", dim=True)
+
+    def say(self, text: str, *, dim: bool = False) -> None:
+        """One sentence."""
+        print(f"{DIM}{text}{PLAIN}" if dim else f"\n{BOLD}{text}{PLAIN}", flush=True)
+
+    def clean(self) -> None:
+        """Destroy what was made; the last resort goes by what is recorded, and not by name."""
+        for environment in ("production", "staging"):
+            subprocess.run(
+                ["orchestrator", "environment", "destroy", environment, "--yes"],
+                cwd=self.folder,
+                env=self.env,
+                capture_output=True,
+                check=False,
+            )
+        from orchestrator.hosts import loopback
+
+        os.environ["ORCHESTRATOR_STATE"] = str(self.folder / ".orchestrator")
+        for host in loopback.recorded(self.folder / ".orchestrator"):
+            loopback.stop(host)
+        shutil.rmtree(self.folder.parent)
+
+
+def main() -> int:
+    """Tell the story; 0 when it went as it should."""
+    keep = "--keep" in sys.argv[1:]
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-demo-")) / "shop"
+    shutil.copytree(SHOP, folder, ignore=shutil.ignore_patterns(".orchestrator", "dist", "__pycache__"))
+    demo, started = Demo(folder), time.monotonic()
+    facts: list[str] = []
+    try:
+        demo.tell()
+        facts = demo.facts()
+    finally:
+        took = time.monotonic() - started
+        if not keep:
+            demo.clean()
+    print(f"\n{GREEN}✔{PLAIN} told in {took:.0f} s" + ("" if keep else "; everything that was made is gone again"))
+    for fact in facts:
+        print(f"  {BOLD}{fact}{PLAIN}")
+    tried = f".venv/bin/orchestrator -C {folder}"
+    print("\nThree commands to try next:")
+    for line in (
+        (f"{tried} history", f"{tried} plan shop-1.2.0 --to production", f"{tried} environment destroy production")
+        if keep
+        else ("make demo KEEP=1", ".venv/bin/orchestrator init my-project", ".venv/bin/orchestrator doctor")
+    ):
+        print(f"  {line}")
+    for problem in demo.problems:
+        print(f"{RED}✘{PLAIN} {problem}")
+    return 1 if demo.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
