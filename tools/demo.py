@@ -43,7 +43,7 @@ class Demo:
         self.release("1.1.0", 0)
         self.say("A customer orders something: this must outlive whatever happens next.")
         self.order()
-        self.say("Release 1.2.0 has gift cards. It passes in staging, and will break on one old production host.")
+        self.say("Release 1.2.0 has gift cards. It passes in staging, and will break on the oldest production host.")
         self.release("1.2.0", 4)
         self.say("What is true now, host by host:")
         self.run("orchestrator status production")

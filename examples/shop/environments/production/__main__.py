@@ -1,10 +1,10 @@
-"""Four web hosts. One of them has been there for long, and its tax was once written with a comma."""
+"""Four web hosts. The first has been there for long, and its tax was once written with a comma."""
 
 import pulumi
 
 from orchestrator.hosts import LoopbackHost, inventory
 
-OLD = {"web3": {"shop_tax": "7,5"}}
+OLD = {"web1": {"shop_tax": "7,5"}}
 
 count = pulumi.Config().require_int("hosts")
 web = [LoopbackHost(f"web{number}", variables=OLD.get(f"web{number}")) for number in range(1, count + 1)]
