@@ -347,6 +347,17 @@ def _means(wanted: str, ref: PackageRef) -> bool:
     )
 
 
+def reference_folder() -> Path:
+    """The folder with the reference `environments/` and `playbooks/`: in an installed package, or the repository."""
+    here = Path(__file__).resolve().parent
+    return here / "reference" if (here / "reference").is_dir() else here.parent
+
+
+def templates_folder() -> Path:
+    """The folder with the templates of `init`."""
+    return Path(__file__).resolve().parent / "templates"
+
+
 def open_app(start: Path, environ: Mapping[str, str] = os.environ) -> App:
     """The project around *start*. Raises F-codes."""
     return App(files.find_project(start), environ)

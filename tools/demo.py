@@ -91,7 +91,9 @@ class Demo:
 
     def fetch(self, url: str) -> str:
         """What a page says."""
-        done = subprocess.run(["curl", "--silent", "--max-time", "10", url], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["curl", "--silent", "--max-time", "10", url], capture_output=True, text=True, check=False
+        )
         return done.stdout.strip()
 
     def json(self, command: str) -> dict[str, object] | list[object] | dict:  # type: ignore[type-arg]

@@ -1,0 +1,53 @@
+"""`orchestrator init`: a working project, or what is missing in yours."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.output import json_option, out, paint, print_json
+
+
+@click.command("init")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
+@click.option("--name", metavar="NAME", help="The project's name; by default made of the folder's.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be written.")
+@json_option
+def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> None:
+    """Write a working project into FOLDER, or into a folder with Pulumi.yaml, playbooks and tests what is missing.
+
+    No file that is there is touched. In an empty folder you get two environments on loopback hosts, a playbook, a
+    suite and a first release, which can be promoted at once.
+    """
+    from orchestrator.config.scaffold import missing, project_name, survey
+    from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.domain.model import NAME
+    from orchestrator.wiring import reference_folder, templates_folder
+
+    if name is not None and not NAME.match(name):
+        raise OrchestratorError("F126", f"{name!r} is no name: lower-case letters, digits and dashes, at most 63")
+    chosen = name or project_name(folder)
+    own = folder.is_dir() and survey(folder).anything
+    written = []
+    for path, content in missing(folder, chosen, reference_folder(), templates_folder()):
+        written.append(path)
+        if not dry_run:
+            _write(folder / path, content)
+    if as_json:
+        print_json("Init", {"folder": str(folder), "name": chosen, "written": written, "dryRun": dry_run})
+        return
+    for path in written:
+        out(f"{paint('+', fg='green')} {folder / path}")
+    if not written:
+        out(f"nothing is missing in {folder}")
+        return
+    where = "" if folder == Path() else f" -C {folder}"
+    out(f"\n{len(written)} files {'would be ' * dry_run}written; nothing that was there has been touched. Next:")
+    if own:
+        out(f"  look at releases/{chosen}/release.yaml, then: orchestrator{where} validate")
+    out(f"  orchestrator{where} doctor")
+    out(f"  orchestrator{where} promote releases/{chosen}")
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if ".orchestrator" in path.parts else 0o777)
+    path.write_bytes(content)
