@@ -1,0 +1,146 @@
+"""What the journeys share: a project in a folder of its own, told by real commands, and gone again afterwards."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.hosts import loopback
+from orchestrator.processes import sweep
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOP = ROOT / "examples" / "shop"
+
+
+@dataclass
+class Said:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its standard output as JSON."""
+        return json.loads(self.out)
+
+
+@dataclass
+class Project:
+    """A project's folder and the command line in it."""
+
+    root: Path
+    program: tuple[str, ...] = (sys.executable, "-m", "orchestrator")
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Path:
+        return self.root / ".orchestrator"
+
+    def environ(self) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ORCHESTRATOR_", "PULUMI_", "PYTEST_", "ANSIBLE_", "COV_"))
+            or name in {"ORCHESTRATOR_PULUMI", "ORCHESTRATOR_SSHD"}
+        }
+        return {**kept, "NO_COLOR": "1", "PYTHONPATH": str(ROOT), **self.env}
+
+    def run(self, *words: str, code: int | None = 0) -> Said:
+        """Run a command; it must end with *code* (None: with any)."""
+        done = subprocess.run(
+            [*self.program, *words], cwd=self.root, env=self.environ(), capture_output=True, text=True, timeout=240, check=False
+        )
+        said = Said(done.returncode, done.stdout, done.stderr)
+        assert code is None or said.code == code, f"{' '.join(words)} ended with {said.code}\n{said.out}\n{said.err}"
+        return said
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        """Start a command in a process group of its own."""
+        return subprocess.Popen(
+            [*self.program, *words],
+            cwd=self.root,
+            env=self.environ(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def status(self, environment: str) -> dict[str, Any]:
+        """What `status --json` says of one environment."""
+        return self.run("status", environment, "--json").json["environments"][0]
+
+    def releases(self, environment: str) -> dict[str, str | None]:
+        """The version that runs on each host, as `status` has it."""
+        hosts = self.status(environment)["hosts"]
+        return {host["host"]: (host["release"] or {}).get("version") for host in hosts}
+
+    def story(self, environment: str) -> dict[str, Any]:
+        """The last run there, as `show --json` tells it."""
+        return self.run("show", self.status(environment)["lastRun"]["id"], "--json").json
+
+    def variables(self, environment: str) -> dict[str, dict[str, Any]]:
+        """The hosts' variables."""
+        said = self.run("environment", "inventory", environment, "--show-variables", "--json")
+        return said.json["hosts"]
+
+    def write(self, path: str, text: str) -> Path:
+        """Write one of the user's files."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        """Change one of the user's files."""
+        file = self.root / path
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
+    def clean(self) -> None:
+        """End every process that this project has started, by its mark."""
+        os.environ["ORCHESTRATOR_STATE"] = str(self.state)
+        try:
+            for host in loopback.recorded(self.state):
+                loopback.stop(host)
+        finally:
+            del os.environ["ORCHESTRATOR_STATE"]
+        for job in (self.state / "jobs").glob("*"):
+            sweep(f"ORCHESTRATOR_JOB={job}")
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """An empty project folder."""
+    made = Project(tmp_path / "project")
+    made.root.mkdir()
+    yield made
+    made.clean()
+
+
+@pytest.fixture
+def shop(project: Project) -> Project:
+    """The example shop, with its artifacts built."""
+    shutil.copytree(SHOP, project.root, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".orchestrator", "dist", "__pycache__"))
+    subprocess.run([sys.executable, "app/build.py", "1.0.0", "1.1.0", "1.2.0"], cwd=project.root, check=True, capture_output=True)
+    return project
+
+
+@pytest.fixture
+def running_shop(shop: Project) -> Project:
+    """The shop with 1.0.0 in staging and production, on two hosts each."""
+    for name in ("staging", "production"):
+        shop.replace(f"environments/{name}/Pulumi.yaml", "default: 4" if name == "production" else "default: 2", "default: 2")
+    shop.run("promote", "releases/1.0.0")
+    return shop

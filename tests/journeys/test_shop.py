@@ -1,0 +1,56 @@
+"""The story of the demo, from the first release to the one that comes back by itself."""
+
+import os
+import urllib.request
+
+from orchestrator.processes import marked
+from tests.journeys.conftest import Project
+
+
+def test_a_bad_release_comes_back_by_itself(shop: Project) -> None:
+    """Two releases go through staging into production; the third breaks on a host of the second batch and is taken back where it was."""
+    shop.replace("environments/production/__main__.py", '"web1": {"shop_tax"', '"web2": {"shop_tax"')
+    shop.replace("releases/1.2.0/release.yaml", "batches: [1, 100%]", "batches: [1, 1, 100%]")
+
+    shop.run("promote", "releases/1.0.0")
+    assert shop.releases("production") == dict.fromkeys(("web1", "web2", "web3", "web4"), "1.0.0")
+    shop.run("promote", "releases/1.1.0")
+    page = urllib.request.urlopen(f"{_url(shop, 'web1')}/version", timeout=10).read().decode()
+    assert page == "1.1.0"
+
+    order = urllib.request.Request(f"{_url(shop, 'web1')}/kettle", method="POST")
+    assert urllib.request.urlopen(order, timeout=10).status == 201
+
+    said = shop.run("promote", "releases/1.2.0", code=4)
+    assert "shop 1.2.0: rolled back in production" in said.out
+    assert "production: 1.1.0 on web1, web2, web3, web4" in said.out
+    assert shop.releases("staging") == {"web1": "1.2.0", "web2": "1.2.0"}
+    assert shop.releases("production") == dict.fromkeys(("web1", "web2", "web3", "web4"), "1.1.0")
+
+    story = shop.story("production")
+    assert story["run"]["state"] == "rolled back"
+    steps = {step["name"]: step for step in story["steps"]}
+    assert [host["host"] for host in steps["restore.deploy"]["hosts"]] == ["web1", "web2"]
+    assert steps["verify.smoke.deploy.2"]["outcome"] == "failed"
+    failing = [test for test in steps["verify.smoke.deploy.2"]["tests"] if test["outcome"] == "failed"]
+    assert [(test["host"], test["where"]) for test in failing] == [("web2", "tests/smoke/test_shop.py:31")]
+    assert steps["verify.smoke.restored"]["outcome"] == "succeeded"
+    assert 0 < story["recoverySeconds"] < 60
+    by_run = {host["host"]: host["run"] for host in shop.status("production")["hosts"]}
+    assert by_run["web1"] == by_run["web2"] == story["run"]["id"]
+    assert by_run["web3"] == by_run["web4"] != story["run"]["id"]
+
+    orders = urllib.request.urlopen(f"{_url(shop, 'web1')}/orders", timeout=10).read().decode()
+    assert "kettle" in orders
+
+    folders = [path for path in (shop.state / "hosts").glob("*/*") if path.is_dir()]
+    for environment in ("production", "staging"):
+        shop.run("environment", "destroy", environment, "--yes")
+    assert len(folders) == 6
+    assert not [pid for folder in folders for pid in marked(f"ORCHESTRATOR_HOST={folder}") if pid != os.getpid()]
+    assert not any(folder.exists() for folder in folders)
+
+
+def _url(project: Project, host: str) -> str:
+    variables = project.variables("production")[host]
+    return f"http://{variables['ansible_host']}:{variables['app_port']}"
