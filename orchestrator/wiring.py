@@ -131,7 +131,7 @@ class App:
         from orchestrator.adapters.ansible.deployer import AnsibleDeployer
 
         collections = Path(__file__).resolve().parent / "ansible"
-        return AnsibleDeployer(self.jobs, self.state, collections, self.environ)
+        return AnsibleDeployer(self.jobs, self.state, collections, self.environ, self.root)
 
     @cached_property
     def verifier(self) -> "Any":

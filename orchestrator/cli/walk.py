@@ -47,7 +47,9 @@ def _help(story: Story) -> None:
     for step in story.steps.values():
         for host in step.bad_hosts()[:3]:
             output.out(f"  orchestrator logs {run.id} --step {step.name} --host {host.host}")
-    if run.kind in {"promotion", "rollback"}:
+    if (story.planned.get("back") or {}).get("available"):
         output.out(f"  orchestrator rollback {run.environment}      go back to the last verified release")
+    elif run.release is not None:
+        output.out("  correct the release, and promote it again: there is none to go back to")
     else:
         output.out(f"  orchestrator environment preview {run.environment}      what is left to do")

@@ -44,10 +44,14 @@ class AnsibleDeployer:
         state: a folder for what is kept between plays.
         collections: the folder that holds `ansible_collections/orchestrator`.
         environ: the user's environment variables.
+        home: the user's project, for files that are never packed (passwords of vaults, keys); None: there is none.
     """
 
-    def __init__(self, jobs: Jobs, state: Path, collections: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, jobs: Jobs, state: Path, collections: Path, environ: Mapping[str, str], home: Path | None = None
+    ) -> None:
         self._jobs, self._state, self._collections, self._environ = jobs, state, collections, environ
+        self._home = home
 
     def deploy(
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
@@ -152,7 +156,7 @@ class AnsibleDeployer:
             "limit": "\n".join(play.limit).encode() + b"\n",
         }
         words = ["--check", "--diff"] if check else []
-        words += [word for name in settings.vault_ids for word in ("--vault-id", name)]
+        words += [word for name in settings.vault_ids for word in ("--vault-id", self._found(name, folder))]
         for name, values in (("extra.yml", extra), ("secret.yml", _secrets(context))):
             if values:
                 files[name] = dump(values)
@@ -184,9 +188,13 @@ class AnsibleDeployer:
             for name in ("secret.yml", "extra.yml", "inventory/overlay.yml"):
                 (folder / name).unlink(missing_ok=True)
 
+    def _found(self, vault: str, folder: Path) -> str:
+        """A vault's id with its file found in the user's project."""
+        return tuning.at_home(vault, folder, self._home) if self._home is not None else vault
+
     def _env(self, project: Path, hosts: int, settings: AnsibleSettings) -> dict[str, str]:
         control = self._control(make=True)
-        env = tuning.environment(project, self._collections, control, hosts, settings, self._environ)
+        env = tuning.environment(project, self._home, self._collections, control, hosts, settings, self._environ)
         packages = str(Path(__file__).resolve().parents[3])
         return {**env, "PYTHONPATH": packages} if _is_checkout(packages) else env
 

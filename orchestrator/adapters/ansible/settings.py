@@ -6,7 +6,7 @@ The figures behind the choices are printed by `bench/deploy.py`; see `docs/perfo
 import configparser
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from orchestrator.domain.environment import AnsibleSettings
@@ -33,7 +33,14 @@ ROLES, COLLECTIONS = (
     (("defaults", "roles_path"),),
     (("defaults", "collections_path"), ("defaults", "collections_paths")),
 )
+SECRET_FILES = {
+    "ANSIBLE_VAULT_PASSWORD_FILE": "vault_password_file",
+    "ANSIBLE_VAULT_IDENTITY_LIST": "vault_identity_list",
+    "ANSIBLE_PRIVATE_KEY_FILE": "private_key_file",
+}
 DEFAULT_ROLES = "~/.ansible/roles:/usr/share/ansible/roles:/etc/ansible/roles"
+CALLBACKS = (("defaults", "callback_plugins"),)
+DEFAULT_CALLBACKS = "~/.ansible/plugins/callback:/usr/share/ansible/plugins/callback"
 DEFAULT_COLLECTIONS = "~/.ansible/collections:/usr/share/ansible/collections"
 
 
@@ -58,9 +65,19 @@ class UserSettings:
 
 
 def environment(
-    project: Path, collections: Path, control: Path, hosts: int, settings: AnsibleSettings, environ: Mapping[str, str]
+    project: Path,
+    home: Path | None,
+    collections: Path,
+    control: Path,
+    hosts: int,
+    settings: AnsibleSettings,
+    environ: Mapping[str, str],
 ) -> dict[str, str]:
-    """The whole environment for Ansible's process: what is on the list, the user's Ansible variables, and ours."""
+    """The whole environment for Ansible's process: what is on the list, the user's Ansible variables, and ours.
+
+    *project* is the folder in the package that Ansible runs in; *home* is the user's own project, where the files are
+    that never go into a package: passwords of vaults, private keys.
+    """
     allowed = {*PASSED, *settings.environment}
     env = {name: value for name, value in environ.items() if name in allowed or name.startswith("ANSIBLE_")}
     user = UserSettings(project, environ)
@@ -73,13 +90,34 @@ def environment(
         env["ANSIBLE_STRATEGY"] = settings.strategy
     checking = user.get("ANSIBLE_HOST_KEY_CHECKING", HOST_KEYS)
     env["ANSIBLE_HOST_KEY_CHECKING"] = checking if checking is not None else str(settings.host_key_checking)
+    if home is not None:
+        env |= {name: value for name, value in _secrets(user, project, home) if name not in env}
     env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(control)
     env["ANSIBLE_ROLES_PATH"] = _paths(project, user.get("ANSIBLE_ROLES_PATH", ROLES), "roles", DEFAULT_ROLES)
     found = _paths(project, user.get("ANSIBLE_COLLECTIONS_PATH", COLLECTIONS), "collections", DEFAULT_COLLECTIONS)
     env["ANSIBLE_COLLECTIONS_PATH"] = f"{found}{os.pathsep}{collections}"
+    callbacks = user.get("ANSIBLE_CALLBACK_PLUGINS", CALLBACKS)  # ansible-runner's own variable would hide the user's
+    env["ANSIBLE_CALLBACK_PLUGINS"] = _paths(project, callbacks, "callback_plugins", DEFAULT_CALLBACKS)
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])
     env.setdefault("LANG", "C.UTF-8")
     return env | {"PYTHONUNBUFFERED": "1", "ANSIBLE_RETRY_FILES_ENABLED": "False", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _secrets(user: UserSettings, project: Path, home: Path) -> Iterator[tuple[str, str]]:
+    """The files that the user's `ansible.cfg` names and that stay outside packages, found in the user's project."""
+    for variable, option in SECRET_FILES.items():
+        named = user.get(variable, (("defaults", option),))
+        if named:
+            yield variable, ",".join(at_home(part.strip(), project, home) for part in named.split(","))
+
+
+def at_home(named: str, project: Path, home: Path) -> str:
+    """*named* (`path` or `label@path`) with its path found in the user's project, when the package has no such file."""
+    label, at, path = named.rpartition("@")
+    relative = Path(path).expanduser()
+    if relative.is_absolute() or (project / relative).exists() or not (home / relative).exists():
+        return named
+    return f"{label}{at}{home / relative}"
 
 
 def _paths(project: Path, users: str | None, folder: str, default: str) -> str:

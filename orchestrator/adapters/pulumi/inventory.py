@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError, Undefined, UndefinedError
 from jinja2.nativetypes import NativeEnvironment
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -118,7 +118,10 @@ def _mapped(groups: Mapping[str, InventoryGroup], outputs: Mapping[str, Any]) ->
 
     def render(value: Any) -> Any:
         if isinstance(value, str):
-            return templates.from_string(value).render(outputs=outputs)
+            given = templates.from_string(value).render(outputs=outputs)
+            if isinstance(given, Undefined):  # a native template hands it on, instead of failing at once
+                raise UndefinedError(f"{value} needs an output that is not there")
+            return given
         if isinstance(value, Mapping):
             return {key: render(item) for key, item in value.items()}
         return [render(item) for item in value] if isinstance(value, (list, tuple)) else value
