@@ -98,6 +98,9 @@ class Provisioner(Protocol):
         Raises E-codes when there is no program there.
         """
 
+    def kept(self, digest: str) -> StackSpec:
+        """The stack as it was defined when its definition had this digest. Raises E105 when it is not kept here."""
+
     def inventory(self, environment: Environment, outputs: Outputs) -> Inventory:
         """The hosts that *outputs* and the environment's file give. Raises E-codes when they cannot be read."""
 

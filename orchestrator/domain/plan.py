@@ -137,9 +137,13 @@ class HostState(Model):
 
 
 class WayBack(Model):
-    """Where a failure would lead: the last verified release, whether its package is here, and what cannot be undone."""
+    """Where a failure would lead: the last verified release, whether its package is here, and what cannot be undone.
+
+    *definition* is that of the environment when the release was verified there: the infrastructure goes back to it.
+    """
 
     release: PackageRef | None = None
+    definition: str | None = None
     available: bool = False
     impossible: tuple[str, ...] = ()
     reason: str = ""

@@ -111,6 +111,7 @@ class Course:
     batches: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
     started: list[Started] = field(default_factory=list)
     effects: bool = False
+    provisioned: bool = False
     closing: bool = False
     failure: Halt | None = None
     _moves: int = 0

@@ -243,7 +243,8 @@ def way_back(setting: Setting, wanted: Wanted) -> WayBack:
         setting.packages.fetch(last.release.digest)
     except OrchestratorError as error:
         return WayBack(release=last.release, impossible=impossible, reason=error.message)
-    return WayBack(release=last.release, available=True, impossible=impossible)
+    definition = last.definition or None
+    return WayBack(release=last.release, definition=definition, available=True, impossible=impossible)
 
 
 def last_verified(setting: Setting, environment: str, other_than: str | None = None) -> Verified | None:

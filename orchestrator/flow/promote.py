@@ -16,13 +16,13 @@ def record(course: Course) -> None:
         verified(course, course.settled_package().ref)
 
 
-def verified(course: Course, ref: PackageRef) -> None:
-    """Write down that *ref*'s tests passed in the environment, with the definition they passed on."""
+def verified(course: Course, ref: PackageRef, definition: str | None = None) -> None:
+    """Write down that *ref*'s tests passed in the environment, and on which *definition* (by default the plan's)."""
     mark = Verified(
         environment=course.run.environment,
         release=ref,
         run=course.run.id,
         at=course.setting.clock.now(),
-        definition=course.settled_plan().definition,
+        definition=definition or course.settled_plan().definition,
     )
     course.note(Entry(kind="verified", data=mark.to_json(), key=f"verified:{ref.digest}"))

@@ -18,7 +18,7 @@ def update(course: Course) -> None:
     course.move(Event.PROVISION)
     plan, spec = course.settled_plan(), course.stack()
     if spec is not None and plan.stack is not None and plan.stack.changes_something:
-        course.effects = True
+        course.effects = course.provisioned = True
         held = update_plan_file(course.setting, plan.stack.update_plan) if plan.stack.update_plan else None
 
         def work(job: str, emit: Emit) -> StepResult:
@@ -27,7 +27,9 @@ def update(course: Course) -> None:
         result = course.step("provision", f"pulumi up {spec.stack}", work, verb="provision", stack=spec.stack)
         course.ask_again()
         if not result.good:
-            course.effects = result.data.get("untouched") is not True  # Pulumi refused before it changed anything
+            course.effects = course.provisioned = (
+                result.data.get("untouched") is not True
+            )  # Pulumi refused before it changed anything
             raise Halt("provision", result)
     settle_hosts(course)
 
@@ -55,6 +57,21 @@ def settle_hosts(course: Course) -> None:
     course.batches = [tuple(tuple(batch) for batch in batches) for batches in result.data["batches"]]
     if plan.inventory is None:
         look_at_new_hosts(course)
+
+
+def settle_restored(course: Course) -> None:
+    """Record which hosts there are after the infrastructure has gone back."""
+    course.inventory_digest = None
+
+    def work(_job: str, _emit: Emit) -> StepResult:
+        inventory = course.inventory()
+        data = {"outline": inventory.outline().to_json(), "digest": inventory.digest}
+        message = counted(len(inventory.hosts), "host")
+        return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=data)
+
+    result = course.must("hosts.restored", "settle the hosts", work, verb="restore")
+    course.outline = Inventory.from_json(result.data["outline"])
+    course.inventory_digest = str(result.data["digest"])
 
 
 def look_at_new_hosts(course: Course) -> None:

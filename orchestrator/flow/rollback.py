@@ -90,18 +90,46 @@ def _play_of(step: Step, hosts: tuple[str, ...]) -> PlaySpec:
 
 
 def restore(course: Course) -> None:
-    """Put the touched hosts back by the last verified release's own steps, in their own order.
+    """Put the touched hosts back, then the infrastructure, then what only came back with the infrastructure."""
+    course.move(Event.RESTORE)
+    touched = tuple(dict.fromkeys(host for started in course.started for host in started.touched()))
+    _put_back(course, touched, "restore")
+    _put_back(course, _restore_stack(course), "restore.again")
+
+
+def _restore_stack(course: Course) -> tuple[str, ...]:
+    """The stack as it was defined when the release that is restored was verified; the hosts that came back with it.
+
+    Nothing is done when this run has not changed the stack, or not by another definition.
+    """
+    plan = course.settled_plan()
+    wanted = plan.back.definition
+    before = set(course.hosts)
+    if course.provisioned and wanted is not None and wanted != plan.definition:
+
+        def work(job: str, emit: Emit) -> StepResult:
+            spec = course.setting.provisioner.kept(wanted)
+            return course.setting.provisioner.up(spec, job, emit).result
+
+        course.must("restore.stack", f"pulumi up {course.run.environment}, as it was", work, verb="restore")
+        course.ask_again()
+    elif before:
+        return ()
+    provision.settle_restored(course)
+    return tuple(host for host in course.hosts if host not in before) if before else ()
+
+
+def _put_back(course: Course, touched: tuple[str, ...], prefix: str) -> None:
+    """Run the last verified release's own steps on the hosts *touched*, in their own order.
 
     Steps of that release which declare an undo of their own are not run again: what they did was not taken back,
     or was put back by the undo of the newer release's step.
     """
-    course.move(Event.RESTORE)
     back = _back(course)
-    touched = tuple(dict.fromkeys(host for started in course.started for host in started.touched()))
     for step in back.manifest.release.steps:
         hosts = restrict(course.outline, step.hosts, touched)
         if step.undo is None and hosts:
-            name = f"restore.{step.name}"
+            name = f"{prefix}.{step.name}"
             result = _play(course, _play_of(step, hosts), back, name, f"restore {back.ref}", verb="restore")
             tell(course, result, back.ref, name)
 
@@ -112,7 +140,7 @@ def prove(course: Course) -> None:
     back = _back(course)
     suites = tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in back.manifest.release.verify)
     verify.prove(course, suites, back, "restored", course.hosts)
-    promote.verified(course, back.ref)
+    promote.verified(course, back.ref, course.settled_plan().back.definition if course.provisioned else None)
 
 
 def _back(course: Course) -> Package:

@@ -152,12 +152,14 @@ def test_without_a_verified_release_a_failure_asks_for_a_person(stage: Stage) ->
     assert "no verified release" in run.message
 
 
-def test_a_failed_update_of_the_stack_is_rolled_back(stage: Stage) -> None:
-    """When Pulumi fails, no host is touched, and the last release is proved again."""
+def test_an_update_of_the_stack_that_fails_both_ways_asks_for_a_person(stage: Stage) -> None:
+    """When Pulumi fails, and fails again on the way back, no host is touched and a person is asked."""
     stage.walk("1.0.0")
     stage.world.stacks["staging"] = ["s1", "s2"]
     stage.world.faults.add(("up", "staging", ""))
-    assert stage.promote("1.1.0", "staging").state is State.ROLLED_BACK
+    before = list(stage.world.ledger)
+    assert stage.promote("1.1.0", "staging").state is State.NEEDS_PERSON
+    assert stage.world.ledger == before
 
 
 def test_a_host_that_is_gone_before_the_start_blocks(stage: Stage) -> None:
@@ -273,6 +275,33 @@ def test_the_lease_is_given_back_however_it_ends(stage: Stage) -> None:
     stage.world.faults.add(("deploy", "s1", "1.1.0"))
     stage.walk("1.1.0")
     assert [stage.store.lease(name) for name in ("staging", "production")] == [None, None]
+
+
+def test_infrastructure_goes_back_to_the_definition_that_was_verified(stage: Stage) -> None:
+    """A release that fails after the stack was changed leaves the stack as it was defined before, with the old release on the hosts that came back."""
+    old = stage.walk("1.0.0")
+    stage.promote("1.1.0", "staging")
+    stage.world.stacks["production"] = ["p1", "p2"]
+    stage.world.faults.add(("deploy", "p2", "1.1.0"))
+    run = stage.promote("1.1.0", "production")
+    assert run.state is State.ROLLED_BACK
+    assert stage.world.up["production"] == ["p1", "p2", "p3"]
+    assert stage.world.releases("production") == [old.release.digest] * 3
+    marks = stage.store.verified("production")
+    assert marks[0].definition == marks[1].definition
+
+
+def test_a_stack_that_stops_half_way_is_put_back(stage: Stage) -> None:
+    """An update of the infrastructure that fails after it began is followed by one to the definition before."""
+    stage.walk("1.0.0")
+    stage.promote("1.1.0", "staging")
+    stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
+    changed = MemoryProvisioner(stage.world).definition(stage.setting().environment("production")[0], stage.folder)
+    stage.world.faults.add(("up", "production", changed.definition))
+    run = stage.promote("1.1.0", "production")
+    assert run.state is State.ROLLED_BACK
+    assert stage.world.ledger[-2:] == ["up production half-way", "up production"]
+    assert stage.world.up["production"] == ["p1", "p2", "p3"]
 
 
 class Crash(BaseException):

@@ -57,7 +57,13 @@ class Project:
     def run(self, *words: str, code: int | None = 0) -> Said:
         """Run a command; it must end with *code* (None: with any)."""
         done = subprocess.run(
-            [*self.program, *words], cwd=self.root, env=self.environ(), capture_output=True, text=True, timeout=240, check=False
+            [*self.program, *words],
+            cwd=self.root,
+            env=self.environ(),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
         )
         said = Said(done.returncode, done.stdout, done.stderr)
         assert code is None or said.code == code, f"{' '.join(words)} ended with {said.code}\n{said.out}\n{said.err}"
@@ -132,8 +138,12 @@ def project(tmp_path: Path) -> Iterator[Project]:
 @pytest.fixture
 def shop(project: Project) -> Project:
     """The example shop, with its artifacts built."""
-    shutil.copytree(SHOP, project.root, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".orchestrator", "dist", "__pycache__"))
-    subprocess.run([sys.executable, "app/build.py", "1.0.0", "1.1.0", "1.2.0"], cwd=project.root, check=True, capture_output=True)
+    shutil.copytree(
+        SHOP, project.root, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".orchestrator", "dist", "__pycache__")
+    )
+    subprocess.run(
+        [sys.executable, "app/build.py", "1.0.0", "1.1.0", "1.2.0"], cwd=project.root, check=True, capture_output=True
+    )
     return project
 
 
@@ -141,6 +151,8 @@ def shop(project: Project) -> Project:
 def running_shop(shop: Project) -> Project:
     """The shop with 1.0.0 in staging and production, on two hosts each."""
     for name in ("staging", "production"):
-        shop.replace(f"environments/{name}/Pulumi.yaml", "default: 4" if name == "production" else "default: 2", "default: 2")
+        shop.replace(
+            f"environments/{name}/Pulumi.yaml", "default: 4" if name == "production" else "default: 2", "default: 2"
+        )
     shop.run("promote", "releases/1.0.0")
     return shop

@@ -62,7 +62,7 @@ class CallbackModule(CallbackBase):
     - role: intranet
 """,
     "playbooks/group_vars/app/main.yml": 'greeting: "Hello from {{ inventory_hostname }} in {{ pulumi_outputs.region }}"\n',
-    "roles/intranet/defaults/main.yml": "greeting: nobody\nintranet_root: \"{{ host_root }}/intranet\"\n",
+    "roles/intranet/defaults/main.yml": 'greeting: nobody\nintranet_root: "{{ host_root }}/intranet"\n',
     "roles/intranet/tasks/main.yml": """
 - name: Make its folders
   ansible.builtin.file:
@@ -107,7 +107,7 @@ class CallbackModule(CallbackBase):
     chdir: "{{ intranet_root }}"
 """,
     "roles/intranet/templates/index.html.j2": "<h1>{{ greeting }}</h1>\n<p>version {{ release.version }}</p>\n",
-    "molecule/default/tests/test_default.py": '''
+    "molecule/default/tests/test_default.py": """
 import os
 
 import testinfra.utils.ansible_runner
@@ -134,7 +134,7 @@ def test_key_is_private(host):
 def test_port(host):
     variables = host.ansible.get_variables()
     assert host.socket(f"tcp://{variables['ansible_host']}:{variables['app_port']}").is_listening
-''',
+""",
 }
 
 INVENTORY = """

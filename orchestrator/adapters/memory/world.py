@@ -37,6 +37,7 @@ class World:
     silent: set[str] = field(default_factory=set)
     ledger: list[str] = field(default_factory=list)
     serial: dict[str, int] = field(default_factory=dict)
+    kept: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
 
     def releases(self, environment: str) -> list[str | None]:
         """What runs on each host of the environment, in order."""
@@ -52,7 +53,13 @@ class MemoryProvisioner:
     def definition(self, environment: Environment, folder: Path) -> StackSpec:
         """What the world wants of this environment, by digest."""
         digest = digest_of(self._world.stacks[environment.name])
+        self._world.kept[digest] = (environment.name, list(self._world.stacks[environment.name]))
         return StackSpec(environment=environment.name, program=str(folder), stack=environment.name, definition=digest)
+
+    def kept(self, digest: str) -> StackSpec:
+        """The stack that was defined under *digest*, as any program that was asked for here."""
+        name = self._world.kept[digest][0]
+        return StackSpec(environment=name, program="", stack=name, definition=digest)
 
     def inventory(self, environment: Environment, outputs: Outputs) -> Inventory:
         """A group `web` of the hosts in the output `hosts`."""
@@ -77,9 +84,14 @@ class MemoryProvisioner:
 
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:  # noqa: ARG002
         """Make the hosts that are wanted."""
+        if ("up", spec.stack, spec.definition) in self._world.faults:
+            self._world.up[spec.environment] = list(self._world.kept[spec.definition][1])[:1]  # it stops half-way
+            self._world.serial[spec.environment] = self._world.serial.get(spec.environment, 0) + 1
+            self._world.ledger.append(f"up {spec.stack} half-way")
+            return Provisioned(StepResult(outcome=Outcome.FAILED, message="half-way"), self.base(spec))
         if ("up", spec.stack, "") in self._world.faults:
             return Provisioned(StepResult(outcome=Outcome.FAILED, message="the provider said no"), self.base(spec))
-        self._world.up[spec.environment] = list(self._world.stacks[spec.environment])
+        self._world.up[spec.environment] = list(self._world.kept[spec.definition][1])
         self._world.serial[spec.environment] = self._world.serial.get(spec.environment, 0) + 1
         self._world.ledger.append(f"up {spec.stack}")
         return Provisioned(StepResult(outcome=Outcome.SUCCEEDED), self.base(spec))

@@ -1,6 +1,7 @@
 """What defines an environment: every file of its Pulumi program, and its own file, kept under one digest.
 
 definitions/<hexadecimal digest>/environment.json      the environment's file, as data
+definitions/<hexadecimal digest>/place                 where the program is, below the project's root
 definitions/<hexadecimal digest>/tree/<place>/…        the program, at its place below the project's root
 """
 
@@ -100,12 +101,22 @@ def _copy(program: Program, environment: Environment, target: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
     (target / "environment.json").write_bytes(canonical_json(environment.to_json()))
+    (target / "place").write_text(program.place, encoding="utf-8")
 
 
 def _digest(files: dict[str, Path], place: str, about: Any) -> str:
     named = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
     runnable = sorted(name for name, path in files.items() if os.access(path, os.X_OK))
     return digest_of({"place": place, "files": named, "runnable": runnable, "about": about})
+
+
+def kept_program(store: Path, digest: str) -> Path:
+    """The program's folder in the kept definition *digest*. Raises E105 when it is not kept here."""
+    folder = store / digest.removeprefix("sha256:")
+    try:
+        return folder / "tree" / (folder / "place").read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise OrchestratorError("E105", f"the definition {digest[:19]} is not kept here") from error
 
 
 def kept_environment(store: Path, digest: str) -> Environment:

@@ -64,6 +64,18 @@ class PulumiProvisioner:
             settings=environment.pulumi,
         )
 
+    def kept(self, digest: str) -> StackSpec:
+        """The stack as it was defined under *digest*. Raises E105."""
+        store = self._folder / "definitions"
+        program, environment = definition.kept_program(store, digest), definition.kept_environment(store, digest)
+        return StackSpec(
+            environment=environment.name,
+            program=str(program),
+            stack=environment.stack or environment.name,
+            definition=digest,
+            settings=environment.pulumi,
+        )
+
     def inventory(self, environment: Environment, outputs: Outputs) -> Inventory:
         """The hosts that the outputs and the environment's file give."""
         return inventory(environment, outputs, self._project)

@@ -32,6 +32,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.FAILED,
     ),
     ErrorCode(
+        "E105",
+        "the definition is not kept here",
+        "The infrastructure should go back to an older definition, and that one's files are not in the state folder.",
+        "Check the older program out from version control, and run `orchestrator environment up ENV`.",
+        Exit.NEEDS_PERSON,
+    ),
+    ErrorCode(
         "E110",
         "Pulumi failed",
         "The engine, a provider or the program ended with an error, which the message begins with.",
