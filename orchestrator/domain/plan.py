@@ -161,7 +161,8 @@ class Plan(Model):
     """The document that is shown, saved, approved and executed. *notes* are warnings for whoever reads it.
 
     *inventory* is an outline, without the hosts' variables, which may hold secrets; *inventory_digest* covers
-    them. Both are None when the hosts are only known after provisioning.
+    them. Both are None when the hosts are only known after provisioning. *unmet* says, host by host, what the release
+    requires and the host has not: such a plan is shown, and not executed.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -180,6 +181,7 @@ class Plan(Model):
     verify: tuple[SuiteSpec, ...]
     watch: PlannedWatch | None = None
     base: tuple[HostState, ...] = ()
+    unmet: tuple[str, ...] = ()
     back: WayBack
     automatic_rollback: bool = True
     notes: tuple[str, ...] = ()

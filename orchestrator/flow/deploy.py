@@ -1,5 +1,7 @@
 """Deploy: every step in order, batch by batch, each batch verified before the next one starts."""
 
+from collections.abc import Mapping
+
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import HostState, PlannedStep
@@ -63,13 +65,15 @@ def _prove_batch(course: Course, step: PlannedStep, number: int, hosts: tuple[st
 
 def tell(course: Course, result: StepResult, ref: PackageRef, why: str) -> None:
     """Write down what a step made known of the hosts that it touched."""
-    now = course.run.id
-    course.tell_hosts([_state(host, ref, now) for host in result.hosts if host.touched], why)
+    before = {state.digest: state.release for state in course.settled_plan().base if state.release is not None}
+    known = {**before, ref.digest: ref}
+    course.tell_hosts([_state(host, ref, known, course.run.id) for host in result.hosts if host.touched], why)
 
 
-def _state(host: HostResult, ref: PackageRef, run: str) -> HostState:
-    if host.release == ref.digest:
-        return HostState(host=host.host, truth="seen", release=ref, run=run)
+def _state(host: HostResult, ref: PackageRef, known: Mapping[str | None, PackageRef], run: str) -> HostState:
+    """What is known of a host now: what it said itself comes first, also when it went back by itself."""
+    if host.release in known:
+        return HostState(host=host.host, truth="seen", release=known[host.release], run=run)
     if host.outcome is Outcome.SUCCEEDED and host.release is None:
         return HostState(host=host.host, truth="assumed", release=ref, run=run)
     return HostState(host=host.host, truth="unknown", run=run)

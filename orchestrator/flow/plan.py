@@ -58,6 +58,8 @@ def settle(course: Course) -> None:
         action = "rollback" if run.kind == "rollback" else "promote"
         wanted = Wanted(package, run.environment, action, approved=approved, fence=course.fence)
         now = make(setting, wanted, job, emit)
+        if now.unmet:
+            return StepResult(outcome=Outcome.FAILED, message="; ".join(now.unmet), data={"code": "D106"})
         if approved is None:
             save(setting, now)
             return StepResult(outcome=Outcome.SUCCEEDED, message=summary(now), data={"plan": now.digest})
@@ -109,6 +111,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         verify=tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in release.verify),
         watch=_watch(release) if wanted.action == "promote" else None,
         base=survey.base,
+        unmet=survey.unmet,
         back=back,
         automatic_rollback=environment.rollback.automatic,
         notes=_notes(environment.rollback.automatic, back, survey),
@@ -140,6 +143,7 @@ class Survey:
     full: Inventory | None
     base: tuple[HostState, ...]
     unreachable: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
 
 
 def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
@@ -166,7 +170,13 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
         full=settled,
         base=_base(setting, wanted.environment, known, seen),
         unreachable=tuple(host.host for host in seen.hosts if host.outcome is Outcome.UNKNOWN) if seen else (),
+        unmet=_unmet(seen) if settled and seen else (),
     )
+
+
+def _unmet(seen: StepResult) -> tuple[str, ...]:
+    """What hosts that answered have not, in a sentence each."""
+    return tuple(f"{host.host}: {host.message}" for host in seen.hosts if host.outcome is Outcome.FAILED)
 
 
 def _hosts_stay(wanted: Wanted, preview: StackPreview | None, known: Inventory) -> bool:
@@ -265,6 +275,7 @@ def _notes(automatic: bool, back: WayBack, survey: Survey) -> tuple[str, ...]:
         notes.append("automatic rollback is switched off for this environment")
     if survey.inventory is None:
         notes.append("the hosts are only known after provisioning")
+    notes += [f"cannot be executed: {text}" for text in survey.unmet]
     if survey.unreachable:
         notes.append(f"cannot be reached now: {', '.join(survey.unreachable)}")
     return tuple(notes)

@@ -138,21 +138,32 @@ def project(tmp_path: Path) -> Iterator[Project]:
 @pytest.fixture
 def shop(project: Project) -> Project:
     """The example shop, with its artifacts built."""
-    shutil.copytree(
-        SHOP, project.root, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".orchestrator", "dist", "__pycache__")
-    )
-    subprocess.run(
-        [sys.executable, "app/build.py", "1.0.0", "1.1.0", "1.2.0"], cwd=project.root, check=True, capture_output=True
-    )
+    return lay_shop(project)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The shop with 1.0.0 in staging (one host) and production (two), shared by the tests of a file.
+
+    Each test leaves production as it found it: that is what they are about.
+    """
+    made = Project(tmp_path_factory.mktemp("running") / "project")
+    made.root.mkdir()
+    try:
+        lay_shop(made)
+        made.replace("environments/staging/Pulumi.yaml", "default: 2", "default: 1")
+        made.replace("environments/production/Pulumi.yaml", "default: 4", "default: 2")
+        made.replace("environments/production/__main__.py", '"7,5"', '"7.5"')
+        made.run("promote", "releases/1.0.0")
+        yield made
+    finally:
+        made.clean()
+
+
+def lay_shop(project: Project) -> Project:
+    """Put the example shop into the folder of *project*, and build its artifacts."""
+    left = shutil.ignore_patterns(".orchestrator", "dist", "__pycache__")
+    shutil.copytree(SHOP, project.root, dirs_exist_ok=True, ignore=left)
+    words = [sys.executable, "app/build.py", "1.0.0", "1.1.0", "1.2.0"]
+    subprocess.run(words, cwd=project.root, check=True, capture_output=True)
     return project
-
-
-@pytest.fixture
-def running_shop(shop: Project) -> Project:
-    """The shop with 1.0.0 in staging and production, on two hosts each."""
-    for name in ("staging", "production"):
-        shop.replace(
-            f"environments/{name}/Pulumi.yaml", "default: 4" if name == "production" else "default: 2", "default: 2"
-        )
-    shop.run("promote", "releases/1.0.0")
-    return shop

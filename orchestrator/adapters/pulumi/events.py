@@ -5,6 +5,7 @@ Standard library only: this is part of the child process. The log marks what is 
 
 import contextlib
 import json
+import re
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ HIDDEN = "[secret]"
 STACK = "pulumi:pulumi:Stack"
 HARMLESS = {"same", "read", "refresh"}
 PAUSE = 0.02
+_SUMMARY = re.compile(r"^(update|preview|destroy|refresh) failed$")  # follows what really failed
 LONGEST = 8000
 
 
@@ -85,7 +87,7 @@ class Log:
         severity, text = str(event.get("severity")), str(event.get("message", "")).strip()
         if severity == "debug" or not text:
             return
-        if severity == "error":
+        if severity == "error" and not (self.error and _SUMMARY.match(text)):
             self.error = f"{self.error}\n{text}".strip()[-LONGEST:]
         self.notice(severity, text, str(event.get("urn", "")))
 

@@ -251,7 +251,28 @@ def _entry(event: dict[str, Any], key: str) -> Entry:
 
 
 def _plan_digest(file: Path) -> str:
-    """The digest of Pulumi's saved plan, the same for the same plan: without its time and its ciphertexts."""
+    """The digest of Pulumi's saved plan, the same for the same plan.
+
+    Left out are its time, the seeds of random names (the names themselves are in it) and what is encrypted afresh each
+    time; dependencies come in the order in which the program happened to register them.
+    """
     plan = json.loads(file.read_text(encoding="utf-8"))
     plan.get("manifest", {}).pop("time", None)
-    return digest_of(hide(plan))
+    for resource in (plan.get("resourcePlans") or {}).values():
+        resource.pop("seed", None)
+    return digest_of(_in_order(hide(plan)))
+
+
+def _in_order(value: Any) -> Any:
+    """*value* with every list of dependencies sorted."""
+    if isinstance(value, list):
+        return [_in_order(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _in_order(item) for key, item in value.items()}
+    for key in ("dependencies", "propertyDependencies"):
+        if isinstance(found.get(key), list):
+            found[key] = sorted(found[key])
+        elif isinstance(found.get(key), dict):
+            found[key] = {name: sorted(urns or []) for name, urns in found[key].items()}
+    return found

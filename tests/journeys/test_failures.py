@@ -1,0 +1,235 @@
+"""What fails, where, and what is true afterwards: each verb of the flow on the real engines."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.hosts import loopback
+from tests.journeys.conftest import Project
+
+BOTH = {"web1": "1.0.0", "web2": "1.0.0"}
+
+
+@pytest.fixture
+def release(running: Project) -> Iterator[Callable[..., str]]:
+    """Makes further releases of the shop, each with a change of its own, and verifies them in staging."""
+    made: list[Path] = []
+
+    def make(version: str, *changes: tuple[str, str, str], staged: bool = True) -> str:
+        folder = running.root / "releases" / version
+        shutil.copytree(running.root / "releases" / "1.1.0", folder)
+        made.append(folder)
+        running.replace(f"releases/{version}/release.yaml", 'version: "1.1.0"', f'version: "{version}"')
+        running.replace(f"releases/{version}/release.yaml", "shop-1.1.0", f"shop-{version}")
+        shutil.copytree(running.root / "app/1.1.0", running.root / "app" / version)
+        running.replace(f"app/{version}/server.py", '"1.1.0"', f'"{version}"')
+        subprocess.run([sys.executable, "app/build.py", version], cwd=running.root, check=True, capture_output=True)
+        for path, old, new in changes:
+            running.replace(f"releases/{version}/{path}", old, new)
+        if staged:
+            running.run("promote", f"releases/{version}", "--to", "staging")
+        return f"releases/{version}"
+
+    yield make
+    for folder in made:
+        shutil.rmtree(folder)
+
+
+def test_busy(running: Project) -> None:
+    """An environment that somebody holds is busy (exit 8), and says who has it."""
+    from orchestrator.wiring import open_app
+
+    store = open_app(running.root, {**running.environ()}).store
+    store.acquire("production", "somebody-else", "ann", "an upgrade by hand")
+    try:
+        said = running.run("promote", "releases/1.0.0", "--to", "production", code=8)
+    finally:
+        store.release("production", "somebody-else")
+        store.close()
+    assert "somebody-else (an upgrade by hand, by ann" in said.err
+
+
+def test_not_verified_before(running: Project) -> None:
+    """A release that was not verified in staging is refused for production (exit 3), and nothing is touched."""
+    before = running.status("production")["hosts"]
+    said = running.run("promote", "releases/1.2.0", "--to", "production", code=3)
+    assert "has not been verified in staging" in said.err
+    assert running.status("production")["hosts"] == before
+
+
+def test_requirements(running: Project, release: Callable[..., str]) -> None:
+    """A host that has not what the release requires is named before anything changes there (exit 1)."""
+    wanted = release("1.1.1", ("release.yaml", "memory: 32MiB", "memory: 64TiB"), staged=False)
+    running.run("environment", "up", "staging", "--yes")
+    said = running.run("promote", wanted, "--to", "staging", code=1)
+    assert "64" in said.err
+    assert running.releases("staging") == {"web1": "1.0.0"}
+
+
+def test_tampered_package(running: Project, release: Callable[..., str]) -> None:
+    """A package whose content was changed after staging is refused before any effect in production."""
+    name = release("1.1.2")
+    digest = running.run("package", "show", "1.1.2", "--json").json["digest"].removeprefix("sha256:")
+    playbook = running.state / "packages" / digest / "content" / "playbooks" / "deploy.yml"
+    playbook.parent.chmod(0o755)
+    playbook.chmod(0o644)
+    playbook.write_text(playbook.read_text().replace("hosts: web", "hosts: all"))
+    before = running.status("production")["hosts"]
+    for wanted in (name, "1.1.2"):
+        said = running.run("promote", wanted, "--to", "production", code=None)
+        assert said.code in {1, 2, 3}
+        assert "deploy.yml" in said.err
+    assert running.status("production")["hosts"] == before
+
+
+def test_provision_fails(running: Project, release: Callable[..., str]) -> None:
+    """An update of the infrastructure that fails half-way is taken back to the definition that was verified."""
+    name = release("1.1.3")
+    taken = "127.91.0.7"
+    extra = f'\nLoopbackHost("web3", address="127.91.0.6")\nLoopbackHost("web4", address="{taken}", opts=pulumi.ResourceOptions(depends_on=web))\n'
+    program = running.root / "environments/production/__main__.py"
+    before = program.read_text()
+    program.write_text(before + extra)
+    with _listening(taken, loopback.SSH_PORT):
+        said = running.run("promote", name, "--to", "production", code=4)
+    program.write_text(before)
+    assert "is taken by another program" in said.err
+    assert running.releases("production") == BOTH
+    hosts = running.run("hosts", "list", "--json").json["hosts"]
+    assert sorted(host["name"] for host in hosts if host["stack"] == "production-production") == ["web1", "web2"]
+    assert all(host["alive"] for host in hosts)
+    steps = [step["name"] for step in running.story("production")["steps"]]
+    assert steps[-4:] == ["restore.stack", "hosts.restored", "verify.smoke.restored", "close"]
+
+
+def test_deploy_fails(running: Project, release: Callable[..., str]) -> None:
+    """A playbook that fails on the first host is taken back there, and the other host is left alone."""
+    name = release("1.1.4", staged=False)
+    running.write(
+        "releases/1.1.4/playbooks/deploy.yml",
+        _playbook(running, "inventory_hostname == 'web1' and environment_name == 'production'"),
+    )
+    shutil.copytree(running.root / "playbooks/templates", running.root / "releases/1.1.4/playbooks/templates")
+    running.run("promote", name, "--to", "staging")
+    said = running.run("promote", name, "--to", "production", code=4)
+    assert "the disk is on fire" in said.err
+    assert running.releases("production") == BOTH
+    steps = {step["name"]: step for step in running.story("production")["steps"]}
+    assert [host["host"] for host in steps["restore.deploy"]["hosts"]] == ["web1"]
+
+
+def test_watch_fails(running: Project, release: Callable[..., str]) -> None:
+    """A release that fails while it is watched is rolled back, though it was promoted already."""
+    suite = "watch: {for: 2s, every: 1s, tests: tests/watch}\n"
+    name = release("1.1.5", staged=False)
+    file = running.root / "releases/1.1.5/release.yaml"
+    file.write_text(file.read_text() + suite)
+    running.write("releases/1.1.5/tests/watch/test_later.py", WATCH)
+    running.run("promote", name, "--to", "staging")
+    running.run("promote", name, "--to", "production", code=4)
+    story = running.story("production")
+    assert "watching" in [state["state"] for state in story["states"]]
+    assert running.releases("production") == BOTH
+    assert running.status("production")["release"]["version"] == "1.0.0"
+
+
+def test_unreachable_host(running: Project, release: Callable[..., str]) -> None:
+    """A host that cannot be reached is *unknown* and not *failed*; it blocks, what was touched goes back, and a person is asked."""
+    paths = ("release.yaml", "environments: [staging, production]", "environments: [staging, edge]")
+    running.write("environments/edge/environment.yaml", EDGE)
+    first, second = release("1.1.6", paths), release("1.1.7", paths)
+    hosts = {"edge1": running.variables("staging")["web1"]}
+    running.write("inventories/edge.json", json.dumps({"web": {"hosts": hosts}}))
+    try:
+        running.run("promote", first, "--to", "edge")
+        hosts["ghost"] = {**hosts["edge1"], "ansible_host": "127.91.0.9"}
+        running.write("inventories/edge.json", json.dumps({"web": {"hosts": hosts}}))
+        said = running.run("promote", second, "--to", "edge", code=5)
+        found = {
+            host["host"]: (host["truth"], (host["release"] or {}).get("version"))
+            for host in running.status("edge")["hosts"]
+        }
+        story = running.story("edge")
+    finally:
+        shutil.rmtree(running.root / "environments/edge")
+    assert "cannot be reached now: ghost" in said.err
+    assert found["edge1"] == ("seen", "1.1.6")
+    assert found.get("ghost", ("unknown", None)) == ("unknown", None)
+    steps = {step["name"]: step for step in story["steps"]}
+    assert (steps["deploy.2"]["outcome"], steps["restore.deploy"]["outcome"]) == ("unknown", "succeeded")
+    assert story["run"]["state"] == "needs a person"
+
+
+def test_nothing_to_roll_back_to(project: Project) -> None:
+    """A first release that fails says beforehand that there is no way back, and afterwards what a person can do."""
+    project.run("init", "--name", "first")
+    project.replace("tests/smoke/test_smoke.py", '"It works" in page.stdout', '"It flies" in page.stdout')
+    project.replace("environments/staging/Pulumi.yaml", "default: 2", "default: 1")
+    project.run("environment", "up", "staging", "--yes")
+    plan = project.run("plan", "releases/first", "--to", "staging")
+    assert "nothing to roll back to" in plan.out
+    said = project.run("promote", "releases/first", code=5)
+    assert "there is no verified release to go back to" in said.err
+    assert "What would help" in said.out
+    assert project.status("staging")["hosts"][0]["truth"] in {"seen", "assumed"}
+    assert project.status("staging")["release"] is None
+
+
+def _playbook(project: Project, when: str) -> str:
+    text = (project.root / "playbooks/deploy.yml").read_text()
+    return (
+        text
+        + f"""
+    - name: Stumble
+      ansible.builtin.fail:
+        msg: the disk is on fire
+      when: {when.replace("environment_name", "release.environment")}
+"""
+    )
+
+
+EDGE = """
+apiVersion: orchestrator/v1
+kind: Environment
+name: edge
+description: Hosts that nobody provisions
+program: null
+after: staging
+inventory: {files: [inventories/edge.json]}
+"""
+
+WATCH = '''
+"""Passes twice on each host, and then never again in production."""
+
+import os
+
+
+def test_it_lasts(host):
+    root = host.ansible.get_variables()["host_root"]
+    seen = host.run("echo x >> %s/watched; wc -l < %s/watched", root, root).stdout.strip()
+    assert os.environ["ORCHESTRATOR_ENVIRONMENT"] == "staging" or int(seen) < 2
+'''
+
+
+def _listening(address: str, port: int) -> "Listener":
+    return Listener(address, port)
+
+
+class Listener:
+    """Holds an address and port for as long as its block lasts."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.where = (address, port)
+
+    def __enter__(self) -> None:
+        import socket
+
+        self.socket = socket.create_server(self.where)
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
