@@ -57,11 +57,15 @@ def _infrastructure(plan: Plan, say: Say, *, err: bool) -> None:
 def tree(changes: tuple[ResourceChange, ...], *, err: bool = False) -> list[str]:
     """Pulumi's changes as a tree; resources that stay as they are are left out."""
     wanted = [change for change in changes if change.op not in UNSHOWN]
-    depth: dict[str, int] = {}
-    lines = []
+    known = {change.urn for change in wanted}
+    below: dict[str, list[ResourceChange]] = {}
     for change in wanted:
-        level = depth.get(change.parent, -1) + 1
-        depth[change.urn] = level
+        below.setdefault(change.parent if change.parent in known else "", []).append(change)
+    waiting = [(0, change) for change in reversed(below.get("", []))]
+    lines = []
+    while waiting:
+        level, change = waiting.pop()
+        waiting += [(level + 1, child) for child in reversed(below.get(change.urn, []))]
         sign, colour = SIGNS.get(change.op, ("*", "cyan"))
         properties = f"  [{', '.join(change.properties)}]" if change.properties else ""
         text = f"{change.type} {change.name}{properties}"

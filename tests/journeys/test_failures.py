@@ -143,7 +143,9 @@ def test_unreachable_host(running: Project, release: Callable[..., str]) -> None
     paths = ("release.yaml", "environments: [staging, production]", "environments: [staging, edge]")
     running.write("environments/edge/environment.yaml", EDGE)
     first, second = release("1.1.6", paths), release("1.1.7", paths)
-    hosts = {"edge1": running.variables("staging")["web1"]}
+    there = running.variables("staging")["web1"]  # the same machine, with another folder and port for this environment
+    own = {"host_root": f"{there['host_root']}/edge", "app_port": 8090, "shop_tax": "7.5"}
+    hosts = {"edge1": {**there, **own}}
     running.write("inventories/edge.json", json.dumps({"web": {"hosts": hosts}}))
     try:
         running.run("promote", first, "--to", "edge")

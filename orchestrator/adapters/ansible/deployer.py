@@ -24,7 +24,7 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostPreview, PlaySpec, StepPreview
 from orchestrator.domain.release import Package, Requirement, size_bytes
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
-from orchestrator.domain.text import clean_text
+from orchestrator.domain.text import clean_text, counted
 from orchestrator.domain.variables import inventory_document, lowest, unsafe
 from orchestrator.ports import Emit, Job, JobOutcome, Jobs
 
@@ -368,19 +368,19 @@ class Tally:
         return StepResult(outcome=worst(host.outcome for host in hosts), message=_message(hosts), **about)
 
     def preview(self) -> StepPreview:
-        """What check mode said."""
+        """What check mode said, host by host: the order in which hosts happened to answer must not show."""
         hosts: dict[str, list[str]] = {host: [] for host in self.limit}
-        for event in self.checked:
+        place = {host: number for number, host in enumerate(self.limit)}
+        checked = sorted(self.checked, key=lambda event: place.get(event["host"], len(place)))
+        for event in checked:
             if event["outcome"] == "changed":
                 hosts.setdefault(event["host"], []).append(event["task"])
-        opaque = [event["task"] for event in self.checked if event["check"]["opaque"]]
-        failed = [event["task"] for event in self.checked if event["outcome"] == "failed" and not event["ignored"]]
+        opaque = [event["task"] for event in checked if event["check"]["opaque"]]
+        failed = [event["task"] for event in checked if event["outcome"] == "failed" and not event["ignored"]]
         diffs = [
-            f"{event['host']}: {event['task']}\n{event['check']['diff']}"
-            for event in self.checked
-            if event["check"]["diff"]
+            f"{event['host']}: {event['task']}\n{event['check']['diff']}" for event in checked if event["check"]["diff"]
         ]
-        named = {event["task"] for event in self.checked}
+        named = {event["task"] for event in checked}
         return StepPreview(
             hosts=tuple(
                 HostPreview(host=host, changes=len(tasks), tasks=tuple(tasks)) for host, tasks in hosts.items()
@@ -395,7 +395,7 @@ class Tally:
 def _message(hosts: tuple[HostResult, ...]) -> str:
     bad = [host for host in hosts if not host.outcome.good]
     if not bad:
-        return f"{len(hosts)} hosts"
+        return counted(len(hosts), "host")
     first = bad[0]
     text = first.message.strip().splitlines()[0] if first.message.strip() else "no message"
     why = f"{first.host}: {first.task}: {text}" if first.task else f"{first.host}: {text}"

@@ -97,7 +97,7 @@ class PulumiProvisioner:
         return StackPreview(
             base=state.base(before),
             update_plan=_plan_digest(save_plan) if save_plan else None,
-            changes=tuple(ResourceChange.from_json(change) for change in result["changes"]),
+            changes=tuple(sorted(map(ResourceChange.from_json, result["changes"]), key=lambda change: change.urn)),
             counts=counts,
             inventory=self._planned(spec, result["outputs"] or {}),
         )

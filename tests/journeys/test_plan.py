@@ -1,0 +1,73 @@
+"""The plan that is approved is the plan that runs, or nothing is."""
+
+import json
+
+import jsonschema
+
+from orchestrator.domain.plan import Plan
+from tests.journeys.conftest import Project
+
+
+def test_the_approved_plan_is_the_one_that_runs(running: Project) -> None:
+    """A plan shows the stack, the hosts, the check mode's diff, the tests and the way back, and is executed by its digest."""
+    running.run("promote", "releases/1.1.0", "--to", "staging")
+    file = running.root / "approved.json"
+    said = running.run("plan", "releases/1.1.0", "--to", "production", "--out", str(file))
+    for text in (
+        "Stack    3 same",
+        "1.0.0 (seen) on web1, web2",
+        "[web1] then [web2]",
+        "Install, configure, switch, restart and probe",
+        "Verify   smoke: tests/smoke",
+        "Way back shop 1.0.0",
+    ):
+        assert text in said.out
+    document = json.loads(file.read_text())
+    jsonschema.validate({key: value for key, value in document.items() if key != "digest"}, Plan.model_json_schema())
+    again = running.run("plan", "releases/1.1.0", "--to", "production", "--json").json
+    assert again["digest"] == document["digest"]
+
+    running.run("promote", "--plan", document["digest"])
+    assert set(running.releases("production").values()) == {"1.1.0"}
+    assert running.story("production")["run"]["plan"] == document["digest"]
+
+
+def test_a_plan_that_no_longer_holds_stops_before_any_effect(running: Project) -> None:
+    """When infrastructure, hosts or what runs on them has changed since, it stops (exit 7), names what changed, and does nothing."""
+    running.run("promote", "releases/1.2.0", "--to", "staging")
+    file = running.root / "approved.json"
+    running.run("plan", "releases/1.2.0", "--to", "production", "--no-check", "--out", str(file))
+
+    changed = json.loads(file.read_text())
+    changed["steps"][0]["play"]["hosts"] = "all"
+    running.write("changed.json", json.dumps(changed))
+    said = running.run("promote", "--plan", "changed.json", code=None)
+    assert said.code in {3, 7}
+    assert "has been changed since it was made" in said.err
+
+    before = running.releases("production")
+    definition = running.root / "environments/production/__main__.py"
+    text = definition.read_text()
+    definition.write_text(text + "\npulumi.export('more', 1)\n")
+    said = running.run("promote", "--plan", str(file), code=7)
+    definition.write_text(text)
+    assert "the environment's definition" in said.err
+    assert running.releases("production") == before
+
+    running.run("rollback", "production", "--yes")
+    said = running.run("promote", "--plan", str(file), code=7)
+    assert "what runs on the hosts" in said.err
+    assert set(running.releases("production").values()) == {"1.0.0"}
+
+
+def test_rollback_by_hand(running: Project) -> None:
+    """`rollback` shows its plan, asks, and puts an environment back to the version that is named, proved by its own tests."""
+    refused = running.run("rollback", "production", "--to", "9.9.9", "--yes", code=6)
+    assert "version 9.9.9 was never verified in production" in refused.err
+    unasked = running.run("rollback", "production", "--to", "1.1.0", code=2)
+    assert "add --yes" in unasked.err
+    said = running.run("rollback", "production", "--to", "1.1.0", "--yes")
+    assert "Plan: roll back to shop 1.1.0" in said.err
+    assert set(running.releases("production").values()) == {"1.1.0"}
+    names = [step["name"] for step in running.story("production")["steps"]]
+    assert "verify.smoke.restored" in names
