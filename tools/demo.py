@@ -72,7 +72,7 @@ class Demo:
     def facts(self) -> list[str]:
         """The story's end, from the journal and not from what we hope."""
         status = self.json("orchestrator status production --json")["environments"][0]
-        last = self.json(f"orchestrator show {status['lastRun']['id']} --json")
+        last = self.json(f"orchestrator show {status['last_run']['id']} --json")
         hosts = ", ".join(f"{item['host']} {item['release']['version']}" for item in status["hosts"])
         versions = {item["release"]["version"] for item in status["hosts"]}
         ended = last["run"]["state"]
@@ -81,7 +81,7 @@ class Demo:
         return [
             f"production:  {hosts}",
             f"shop 1.2.0:  {ended} in production, by itself",
-            f"recovery:    {last['recoverySeconds']:.1f} s from the failure seen to the old release verified",
+            f"recovery:    {last['recovery_seconds']:.1f} s from the failure seen to the old release verified",
         ]
 
     def urls(self) -> dict[str, str]:

@@ -57,14 +57,14 @@ class StepStory:
             "verb": self.verb,
             "label": self.label,
             "about": {key: value for key, value in self.about.items() if key != "verb"},
-            "startedAt": self.started_at,
-            "finishedAt": self.finished_at,
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
             "seconds": self.seconds,
             "outcome": result.outcome.value if result else None,
             "message": result.message if result else "",
             "code": result.data.get("code") if result else None,
             "log": result.log if result else "",
-            "engineSeconds": result.seconds if result else None,
+            "engine_seconds": result.seconds if result else None,
             "hosts": [host.to_json() for host in result.hosts] if result else [],
             "tests": [test.to_json() for test in result.tests] if result else [],
             "resources": list(self.resources.values()),
@@ -160,8 +160,8 @@ class Story:
             "steps": [step.to_json() for step in self.steps.values()],
             "hosts": [state.to_json() for state in self.hosts.values()],
             "ending": self.ending,
-            "failedAt": self.failed_at,
-            "recoverySeconds": self.recovery,
+            "failed_at": self.failed_at,
+            "recovery_seconds": self.recovery,
         }
 
 

@@ -92,7 +92,7 @@ class Project:
 
     def story(self, environment: str) -> dict[str, Any]:
         """The last run there, as `show --json` tells it."""
-        return self.run("show", self.status(environment)["lastRun"]["id"], "--json").json
+        return self.run("show", self.status(environment)["last_run"]["id"], "--json").json
 
     def variables(self, environment: str) -> dict[str, dict[str, Any]]:
         """The hosts' variables."""

@@ -35,7 +35,7 @@ def test_a_killed_promotion_is_resumed(running: Project) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
-    assert running.status("production")["lastRun"]["interrupted"]
+    assert running.status("production")["last_run"]["interrupted"]
     assert f"orchestrator resume {run}" in running.run("status").out
     assert run in running.run("promote", "releases/1.1.0", "--to", "production", code=8).err
     doctor = running.run("doctor", "--json").json

@@ -35,7 +35,7 @@ def test_a_bad_release_comes_back_by_itself(shop: Project) -> None:
     failing = [test for test in steps["verify.smoke.deploy.2"]["tests"] if test["outcome"] == "failed"]
     assert [(test["host"], test["where"]) for test in failing] == [("web2", "tests/smoke/test_shop.py:31")]
     assert steps["verify.smoke.restored"]["outcome"] == "succeeded"
-    assert 0 < story["recoverySeconds"] < 60
+    assert 0 < story["recovery_seconds"] < 60
     by_run = {host["host"]: host["run"] for host in shop.status("production")["hosts"]}
     assert by_run["web1"] == by_run["web2"] == story["run"]["id"]
     assert by_run["web3"] == by_run["web4"] != story["run"]["id"]

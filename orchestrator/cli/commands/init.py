@@ -33,7 +33,7 @@ def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> Non
         if not dry_run:
             _write(folder / path, content)
     if as_json:
-        print_json("Init", {"folder": str(folder), "name": chosen, "written": written, "dryRun": dry_run})
+        print_json("Init", {"folder": str(folder), "name": chosen, "written": written, "dry_run": dry_run})
         return
     for path in written:
         out(f"{paint('+', fg='green')} {folder / path}")

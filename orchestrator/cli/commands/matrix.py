@@ -65,7 +65,7 @@ def _place(app: "App", ref: "PackageRef", name: str) -> dict[str, Any]:
         "state": state,
         "hosts": on,
         "of": len(hosts),
-        "verifiedAt": marks[0].at if marks else None,
+        "verified_at": marks[0].at if marks else None,
         "run": last.id if last else None,
     }
 
@@ -79,5 +79,5 @@ def _cell(place: dict[str, Any]) -> Cell:
     if state in {"current", "partly"}:
         text = f"● {len(place['hosts'])}/{place['of']} hosts"
     else:
-        text = f"{state} {when(place['verifiedAt'])[:10]}" if place["verifiedAt"] and state == "verified" else state
+        text = f"{state} {when(place['verified_at'])[:10]}" if place["verified_at"] and state == "verified" else state
     return (text, COLOURS[state]) if COLOURS[state] else text

@@ -1,4 +1,4 @@
-"""`orchestrator schema`: the JSON Schema of a file, for editors."""
+"""`orchestrator schema`: the JSON Schema of a file, for editors, or of what a command says."""
 
 import click
 
@@ -6,14 +6,15 @@ from orchestrator.cli.output import out
 
 
 @click.command("schema")
-@click.argument("kind", type=click.Choice(["release", "environment", "project"]))
+@click.argument("kind", type=click.Choice(["release", "environment", "project", "status", "matrix", "run", "plan"]))
 def command(kind: str) -> None:
-    """Print the JSON Schema of a file of this KIND.
+    """Print the JSON Schema of a file (release, environment, project), or of what a command says with --json.
 
     Files that `orchestrator init` writes name their schema in their first line, where editors look for it.
     """
     import json
 
+    from orchestrator.cli.documents import MODELS, document_schema
     from orchestrator.config.schema import schema
 
-    out(json.dumps(schema(kind), indent=2))
+    out(json.dumps(document_schema(kind) if kind in MODELS else schema(kind), indent=2))

@@ -42,9 +42,9 @@ def _environment(app: "App", name: str) -> dict[str, Any]:
         "name": name,
         "after": app.environments[name][0].after,
         "release": verified[0].release.to_json() if verified else None,
-        "verifiedAt": verified[0].at if verified else None,
+        "verified_at": verified[0].at if verified else None,
         "lease": lease.to_json() if lease else None,
-        "lastRun": {**run.to_json(), "interrupted": app.interrupted(run)} if run else None,
+        "last_run": {**run.to_json(), "interrupted": app.interrupted(run)} if run else None,
         "hosts": [host.to_json() for host in app.store.hosts(name)],
     }
 
@@ -54,9 +54,9 @@ def _print(item: dict[str, Any]) -> None:
     from orchestrator.domain.plan import HostState
 
     release = item["release"]
-    what = f"{release['name']} {release['version']}, verified {when(item['verifiedAt'])}" if release else "no release"
+    what = f"{release['name']} {release['version']}, verified {when(item['verified_at'])}" if release else "no release"
     out(f"{paint(item['name'], bold=True)}: {what}")
-    run = item["lastRun"]
+    run = item["last_run"]
     if run is not None and (run["interrupted"] or run["ended_at"] is None):
         how = paint("interrupted", fg="magenta") if run["interrupted"] else paint(run["state"], fg="cyan")
         help_ = f"orchestrator resume {run['id']}" if run["interrupted"] else f"orchestrator watch {run['id']}"

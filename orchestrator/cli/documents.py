@@ -1,0 +1,130 @@
+"""What commands say with `--json`, as models: their JSON Schemas are in `docs/schemas/`, and stable."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from orchestrator.domain.journal import Lease, Run
+from orchestrator.domain.model import DIGEST, Model
+from orchestrator.domain.plan import HostState, Plan
+from orchestrator.domain.promotion import State
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.step import HostResult, Outcome, TestResult
+
+
+class Document(Model):
+    """The head that every document has."""
+
+    apiVersion: Literal["orchestrator/v1"]
+
+
+class RunStatus(Run):
+    """A run, and whether it was interrupted: it has not ended, and nobody works on it."""
+
+    interrupted: bool
+
+
+class EnvironmentStatus(Model):
+    """What is known of one environment. *release* is the last verified one."""
+
+    name: str
+    after: str | None
+    release: PackageRef | None
+    verified_at: str | None
+    lease: Lease | None
+    last_run: RunStatus | None
+    hosts: tuple[HostState, ...]
+
+
+class StatusDocument(Document):
+    """`orchestrator status --json`."""
+
+    kind: Literal["Status"]
+    project: str
+    environments: tuple[EnvironmentStatus, ...]
+
+
+class Place(Model):
+    """What a release is in one environment. *hosts* are those it runs on, *of* is how many there are."""
+
+    state: Literal["current", "partly", "verified", "rolled back", "failed", "absent"]
+    hosts: tuple[str, ...]
+    of: int
+    verified_at: str | None
+    run: str | None
+
+
+class Row(Model):
+    """One release, and what it is in each environment."""
+
+    release: PackageRef
+    places: dict[str, Place] = Field(alias="in")
+
+
+class MatrixDocument(Document):
+    """`orchestrator matrix --json`."""
+
+    kind: Literal["Matrix"]
+    project: str
+    environments: tuple[str, ...]
+    releases: tuple[Row, ...]
+
+
+class StepDocument(Model):
+    """One step of a run. *about* is what was written when it was started; *code* is of the catalogue of errors."""
+
+    name: str
+    verb: str
+    label: str
+    about: dict[str, Any]
+    started_at: str
+    finished_at: str | None
+    seconds: float | None
+    outcome: Outcome | None
+    message: str
+    code: str | None
+    log: str
+    engine_seconds: float | None
+    hosts: tuple[HostResult, ...]
+    tests: tuple[TestResult, ...]
+    resources: tuple[dict[str, Any], ...]
+    notices: tuple[dict[str, Any], ...]
+
+
+class Moment(Model):
+    """When a run came into a state."""
+
+    at: str
+    state: State
+
+
+class RunDocument(Document):
+    """`orchestrator show RUN --json`. *recovery_seconds* are from the failure to the restored release's last proof."""
+
+    kind: Literal["Run"]
+    run: Run
+    planned: dict[str, Any] | None
+    states: tuple[Moment, ...]
+    steps: tuple[StepDocument, ...]
+    hosts: tuple[HostState, ...]
+    ending: dict[str, Any] | None
+    failed_at: str | None
+    recovery_seconds: float | None
+    interrupted: bool
+
+
+MODELS: dict[str, type[Model]] = {
+    "status": StatusDocument,
+    "matrix": MatrixDocument,
+    "run": RunDocument,
+    "plan": Plan,
+}
+
+
+def document_schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of what a command says: `status`, `matrix`, `run` (of `show`) or `plan`."""
+    made = MODELS[kind].model_json_schema(by_alias=True, mode="validation")
+    if kind == "plan":  # a plan names itself; its digest covers everything else
+        made["properties"]["digest"] = {"pattern": DIGEST.pattern, "title": "Digest", "type": "string"}
+        made["required"] = [*made["required"], "digest"]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}

@@ -1,0 +1,149 @@
+"""Write the pages that are made from the program itself; `--check` only says which are not up to date.
+
+docs/reference/commands.md   every command, argument and option
+docs/reference/errors.md     every error code
+docs/life-of-a-promotion.md  the diagram, between two marks
+docs/schemas/*.json          the files' and documents' schemas
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from orchestrator.cli import COMMANDS
+from orchestrator.cli.documents import MODELS as DOCUMENTS
+from orchestrator.cli.documents import document_schema
+from orchestrator.config.schema import MODELS, schema
+from orchestrator.domain.errors import Exit, catalogue
+from orchestrator.domain.promotion import ENDINGS, TABLE, State
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+FAMILIES = {
+    "F": "files that users write",
+    "P": "packages",
+    "E": "environments: Pulumi and hosts",
+    "D": "deploying: Ansible",
+    "V": "verifying: testinfra",
+    "R": "plans, promotions and rollbacks",
+    "S": "the store",
+    "M": "the machine and the command line",
+}
+BEGIN, END = "<!-- diagram: made by `make docs` -->", "<!-- end of the diagram -->"
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Every page that is made, with its text."""
+    yield DOCS / "reference" / "commands.md", commands()
+    yield DOCS / "reference" / "errors.md", errors()
+    life = DOCS / "life-of-a-promotion.md"
+    before, _, rest = life.read_text(encoding="utf-8").partition(BEGIN)
+    yield life, f"{before}{BEGIN}\n\n{diagram()}\n{END}{rest.partition(END)[2]}"
+    for kind in MODELS:
+        yield DOCS / "schemas" / f"{kind}.json", json.dumps(schema(kind), indent=2) + "\n"
+    for kind in DOCUMENTS:
+        yield DOCS / "schemas" / f"{kind}.json", json.dumps(document_schema(kind), indent=2) + "\n"
+
+
+def commands() -> str:
+    """The reference of commands."""
+    lines = [
+        "# Commands",
+        "",
+        (
+            "Data goes to standard output, progress to standard error. `--json` writes one JSON document with `apiVersion` "
+            "and `kind`. How commands end is in [exit codes](exit-codes.md)."
+        ),
+        "",
+        (
+            "These stand before the command: `-C DIR` acts as if started in that folder, `--no-color` writes without "
+            "colours (so does `NO_COLOR`), `--version`, `--help`."
+        ),
+    ]
+    for section, names in COMMANDS.items():
+        lines += ["", f"## {section}"]
+        for name in names:
+            command = import_module(f"orchestrator.cli.commands.{name}").command
+            lines += _command(command, f"orchestrator {name}")
+    return "\n".join(lines) + "\n"
+
+
+def _command(command: click.Command, path: str) -> Iterator[str]:
+    context = click.Context(command, info_name=path)
+    usage = " ".join([path, *command.collect_usage_pieces(context)])
+    yield from ("", f"### `{path}`", "", f"    {usage}", "", *_text(command.help or ""))
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    if options:
+        yield ""
+        yield "| option | |"
+        yield "| --- | --- |"
+        for option in options:
+            record = option.get_help_record(context)
+            if record:
+                yield f"| `{record[0]}` | {record[1].replace('|', '/')} |".replace("|DIGEST`", "/DIGEST`")
+    if isinstance(command, click.Group):
+        for name, sub in command.commands.items():
+            yield from _command(sub, f"{path} {name}")
+
+
+def _text(text: str) -> list[str]:
+    """A command's help, its paragraphs as they are."""
+    return [line.strip() for line in text.strip().splitlines()]
+
+
+def errors() -> str:
+    """The reference of error codes."""
+    lines = ["# Error codes", "", "`orchestrator explain CODE` prints the same. Codes are stable."]
+    family = ""
+    for entry in catalogue().values():
+        if entry.code[0] != family:
+            family = entry.code[0]
+            lines += ["", f"## {family}: {FAMILIES[family]}"]
+        lines += ["", f"### {entry.code}", "", f"**{entry.title}** (exit {int(entry.exit)}, {_words(entry.exit)})", ""]
+        lines += [entry.why, "", entry.remedy]
+    return "\n".join(lines) + "\n"
+
+
+def _words(code: Exit) -> str:
+    return code.name.lower().replace("_", " ")
+
+
+def diagram() -> str:
+    """The states as a Mermaid diagram, and the same as a table."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {_id(State.REQUESTED)}"]
+    lines += [f'    state "{state.value}" as {_id(state)}' for state in State if " " in state.value]
+    for state, moves in TABLE.items():
+        lines += [f"    {_id(state)} --> {_id(after)}: {event.value}" for event, after in moves.items()]
+    lines += [f"    {_id(state)} --> [*]" for state in State if state in ENDINGS]
+    lines += ["```", "", "| state | event | next state |", "| --- | --- | --- |"]
+    for state, moves in TABLE.items():
+        lines += [f"| {state.value} | {event.value} | {after.value} |" for event, after in moves.items()]
+    return "\n".join([*lines, ""])
+
+
+def _id(state: State) -> str:
+    return state.value.replace(" ", "_")
+
+
+def main() -> int:
+    """Write the pages, or with `--check` name those that are not up to date."""
+    check, old = "--check" in sys.argv[1:], []
+    for path, text in pages():
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        old.append(path.relative_to(DOCS.parent).as_posix())
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    for name in old:
+        print(f"{'not up to date' if check else 'written'}: {name}")
+    if check and old:
+        print("make docs writes them again")
+    return 1 if check and old else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
