@@ -53,15 +53,11 @@ def commands() -> str:
     lines = [
         "# Commands",
         "",
-        (
-            "Data goes to standard output, progress to standard error. `--json` writes one JSON document with `apiVersion` "
-            "and `kind`. How commands end is in [exit codes](exit-codes.md)."
-        ),
+        "Data goes to standard output, progress to standard error; `--json` writes one JSON document with",
+        "`apiVersion` and `kind`. How commands end is in [exit codes](exit-codes.md).",
         "",
-        (
-            "These stand before the command: `-C DIR` acts as if started in that folder, `--no-color` writes without "
-            "colours (so does `NO_COLOR`), `--version`, `--help`."
-        ),
+        "These stand before the command: `-C DIR` acts as if started in that folder, `--no-color` writes without",
+        "colours (so does `NO_COLOR`), `--version`, `--help`.",
     ]
     for section, names in COMMANDS.items():
         lines += ["", f"## {section}"]
