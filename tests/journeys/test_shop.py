@@ -1,10 +1,13 @@
 """The story of the demo, from the first release to the one that comes back by itself."""
 
+import json
 import os
 import urllib.request
 
+import jsonschema
+
 from orchestrator.processes import marked
-from tests.journeys.conftest import Project
+from tests.journeys.conftest import ROOT, Project
 
 
 def test_a_bad_release_comes_back_by_itself(shop: Project) -> None:
@@ -39,6 +42,11 @@ def test_a_bad_release_comes_back_by_itself(shop: Project) -> None:
     by_run = {host["host"]: host["run"] for host in shop.status("production")["hosts"]}
     assert by_run["web1"] == by_run["web2"] == story["run"]["id"]
     assert by_run["web3"] == by_run["web4"] != story["run"]["id"]
+
+    for words in (("status",), ("matrix",), ("show", story["run"]["id"]), ("plan", "1.2.0", "--to", "production")):
+        name = {"show": "run"}.get(words[0], words[0])
+        schema = json.loads((ROOT / "docs/schemas" / f"{name}.json").read_text())
+        jsonschema.validate(shop.run(*words, "--json").json, schema)
 
     orders = urllib.request.urlopen(f"{_url(shop, 'web1')}/orders", timeout=10).read().decode()
     assert "kettle" in orders

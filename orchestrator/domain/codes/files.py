@@ -206,11 +206,4 @@ CODES: tuple[ErrorCode, ...] = (
         "Set `name:` to letters, digits, dots, dashes and underscores.",
         Exit.USAGE,
     ),
-    ErrorCode(
-        "F140",
-        "the folder is not empty enough",
-        "`orchestrator init` never changes a file that is there already, and found one that it would have had to write.",
-        "Move the file away, or run `orchestrator init` in another folder.",
-        Exit.USAGE,
-    ),
 )

@@ -32,13 +32,6 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_FOUND,
     ),
     ErrorCode(
-        "M105",
-        "something is wrong with this machine or project",
-        "`orchestrator doctor` found at least one thing that would make a promotion fail.",
-        "Each line that failed says what to do.",
-        Exit.FAILED,
-    ),
-    ErrorCode(
         "M199",
         "an internal error",
         "This is a mistake in Orchestrator and not in what you did. What was recorded so far is safe.",

@@ -1,0 +1,116 @@
+"""The command line itself: quick to start, clear when it is used wrongly, the same for people and programs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import NAMES, main
+
+HEAVY = {"pulumi", "ansible_runner", "sqlalchemy", "dbos", "pydantic", "yaml", "rich", "jinja2", "pytest", "asyncio"}
+CODE = """
+import sys
+sys.argv = ["orchestrator", *sys.argv[1:]]
+from orchestrator.cli import main
+try:
+    main()
+finally:
+    print("|", *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+def _loaded(*words: str, env: dict[str, str] | None = None) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", CODE, *words], env=env, capture_output=True, text=True, check=False)
+    return set(done.stderr.rpartition("|")[2].split())
+
+
+@pytest.mark.parametrize("words", [("--help",), ("--version",), *((name, "--help") for name in NAMES)])
+def test_help_imports_little(words: tuple[str, ...]) -> None:
+    """Neither `--help` nor any command's help imports an engine, a model or a YAML reader."""
+    assert _loaded(*words) & HEAVY == set()
+
+
+def test_completion_imports_little() -> None:
+    """Completing a command's name imports nothing heavy."""
+    import os
+
+    env = {**os.environ, "_ORCHESTRATOR_COMPLETE": "bash_complete", "COMP_WORDS": "orchestrator pro", "COMP_CWORD": "1"}
+    code = CODE.replace("main()", "import orchestrator.cli; orchestrator.cli.cli.main(prog_name='orchestrator')", 1)
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert "promote" in done.stdout
+    assert set(done.stderr.rpartition("|")[2].split()) & HEAVY == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_helps(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command explains itself and ends well."""
+    assert main([name, "--help"]) == 0
+    assert "Usage: orchestrator" in capsys.readouterr().out
+
+
+def test_a_wrong_name_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistyped command is a usage error that names the nearest one."""
+    assert main(["promte"]) == 2
+    assert "did you mean 'promote'?" in capsys.readouterr().err
+
+
+def test_outside_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command that needs a project says that there is none, and how to make one; as JSON too."""
+    monkeypatch.chdir(tmp_path)
+    code = main(["status"])
+    assert code == main(["status", "--json"]) != 0
+    said = capsys.readouterr()
+    assert "orchestrator init makes one" in said.err
+    error = json.loads(said.out)["errors"][0]
+    assert (error["code"], error["hint"]) == ("F130", "orchestrator init makes one")
+
+
+def test_all_errors_of_a_file_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`validate` shows every error of a file with its code, place, line and caret, and ends with 2."""
+    file = tmp_path / "release.yaml"
+    file.write_text(
+        "apiVersion: orchestrator/v1\nkind: Release\nname: Shop\nversion: 1.10\nenvironments: [staging]\nstep: []\n"
+    )
+    assert main(["validate", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert "release.yaml:4:10" in said
+    assert "4 | version: 1.10\n  |          ^^^^" in said
+    assert 'write version: "1.10"' in said
+    for line in (3, 4, 6):
+        assert f"release.yaml:{line}:" in said
+
+
+def test_explain_knows_every_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """`explain` tells why and what to do for a code, lists all, and says so when there is none."""
+    assert main(["explain", "r105"]) == 0
+    assert "Exit status: 3" in capsys.readouterr().out
+    assert main(["explain"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) > 90
+    assert main(["explain", "X999"]) == 6
+
+
+@pytest.mark.parametrize("kind", ["release", "environment", "project", "status", "matrix", "run", "plan"])
+def test_schemas_are_schemas(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each schema is a valid JSON Schema."""
+    import jsonschema
+
+    assert main(["schema", kind]) == 0
+    jsonschema.Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each shell gets its script."""
+    assert main(["completion", shell]) == 0
+    assert "_ORCHESTRATOR_COMPLETE" in capsys.readouterr().out
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """A closed pipe ends the command quietly."""
+    done = subprocess.run(
+        f"{sys.executable} -m orchestrator explain | head -1", shell=True, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.startswith("D101")

@@ -1,0 +1,126 @@
+"""What users are told is what is there."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from orchestrator.cli import NAMES
+from orchestrator.config import load_environment, load_project, load_release
+from orchestrator.config.schema import MODELS
+from orchestrator.domain.errors import Exit, catalogue
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+SOURCES = [path for path in sorted((ROOT / "orchestrator").rglob("*.py")) if "ansible_collections" not in path.parts]
+COLLECTION = ROOT / "orchestrator/ansible/ansible_collections/orchestrator/release"
+
+
+def _fields(model: type[BaseModel]) -> Iterator[str]:
+    """The names of all fields that a file of *model* may have, at any depth."""
+    schema = model.model_json_schema(by_alias=True)
+    for part in [schema, *schema.get("$defs", {}).values()]:
+        yield from part.get("properties", {})
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    """The reference of commands and errors, the diagram and the schemas are those that the program makes."""
+    done = subprocess.run(
+        [sys.executable, "tools/docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_field_is_documented(kind: str) -> None:
+    """Each field of the three files has its place in the reference."""
+    page = (DOCS / "reference/files.md").read_text()
+    section = page.split(f"## {'orchestrator' if kind == 'project' else kind}.yaml")[1].split("\n## ")[0]
+    missing = {field for field in _fields(MODELS[kind]) if not re.search(rf"\b{re.escape(field)}\b", section)}
+    assert not missing
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_examples_of_files_are_valid(kind: str, tmp_path: Path) -> None:
+    """The example of each file is read without an error."""
+    page = (DOCS / "reference/files.md").read_text()
+    name = "orchestrator" if kind == "project" else kind
+    example = re.search(rf"## {name}\.yaml.*?```yaml\n(.*?)```", page, re.DOTALL)
+    assert example is not None
+    folder = tmp_path / str(yaml.safe_load(example[1])["name"])
+    folder.mkdir()
+    (folder / f"{name}.yaml").write_text(example[1])
+    {
+        "project": lambda: load_project(folder),
+        "environment": lambda: load_environment(folder / "environment.yaml"),
+        "release": lambda: load_release(folder / "release.yaml"),
+    }[kind]()
+
+
+def test_every_code_that_is_raised_is_in_the_catalogue() -> None:
+    """No error can come up that `explain` does not know, and none is listed that cannot come up."""
+    text = "\n".join(path.read_text() for path in SOURCES if "codes" not in path.parts)
+    used = set(re.findall(r'"([FPEDVRSM]\d{3})"', text))
+    assert used - set(catalogue()) == set()
+    assert set(catalogue()) - used == set()
+
+
+def test_every_kind_of_record_is_documented() -> None:
+    """Each kind of entry that is written to the journal is on its page."""
+    text = "\n".join(path.read_text() for path in SOURCES)
+    used = set(re.findall(r'Entry\(\s*kind="([a-z.]+)"', text)) | {"resource"}
+    page = (DOCS / "reference/journal.md").read_text()
+    assert {kind for kind in used if f"| `{kind}` |" not in page} == set()
+
+
+def test_exit_codes_are_documented() -> None:
+    """Each exit code has its line."""
+    page = (DOCS / "reference/exit-codes.md").read_text()
+    assert [code.name for code in Exit if f"| {int(code)} |" not in page] == []
+
+
+def test_every_module_of_the_collection_is_documented() -> None:
+    """Each module is on the collection's page, and `ansible-doc` has its documentation."""
+    modules = sorted(f"orchestrator.release.{path.stem}" for path in (COLLECTION / "plugins/modules").glob("[a-z]*.py"))
+    page = (DOCS / "reference/collection.md").read_text()
+    assert [name for name in modules if f"`{name}`" not in page] == []
+    env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "orchestrator/ansible")}
+    words = [str(Path(sys.executable).parent / "ansible-doc"), "-j", "-t", "module", *modules]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    described = json.loads(done.stdout)
+    assert [
+        name for name in modules if not described[name]["doc"]["description"] or not described[name]["examples"]
+    ] == []
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link of every page leads to a file that is there."""
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+        if not re.match(r"^[a-z]+:", target) and not (page.parent / target).exists()
+    ]
+    assert not broken
+
+
+def test_commands_that_are_named_exist() -> None:
+    """Every command that a page or an error's remedy tells to run is one."""
+    texts = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
+    texts |= {f"explain {entry.code}": f"{entry.why} {entry.remedy}" for entry in catalogue().values()}
+    unknown = [
+        (where, name)
+        for where, text in texts.items()
+        for name in re.findall(r"(?:`|\$ |^|\n)orchestrator(?: -C \S+)? ([a-z]+)", text)
+        if name not in NAMES
+    ]
+    assert not unknown
