@@ -1,0 +1,241 @@
+"""Print what it costs: python -m bench [--hosts 1,10,50] [--repeats 3] [--only NAME]."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from bench.stage import BIN, ROOT, Stage, good, paired, ssh, stage
+
+TESTS = """
+import pytest
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_file(host, number):
+    root = host.ansible.get_variables()["host_root"]
+    assert host.file(f"{root}/current").is_symlink
+"""
+
+
+def main() -> int:
+    """Run the measurements that are asked for; the exit status is 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--hosts", default="1,10,50", help="numbers of hosts")
+    parser.add_argument("--repeats", type=int, default=3, help="the median of so many")
+    parser.add_argument("--only", choices=list(MEASURES), help="one measurement")
+    chosen = parser.parse_args()
+    counts = [int(count) for count in chosen.hosts.split(",")]
+    print(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, median of {chosen.repeats}\n")
+    print("| what | by us | by hand | ratio | goal | |\n| --- | --- | --- | --- | --- | --- |")
+    missed = 0
+    for name, measure in MEASURES.items():
+        if chosen.only in {None, name}:
+            for row in measure(counts, chosen.repeats):
+                missed += _print(*row)
+    return 1 if missed else 0
+
+
+Row = tuple[str, float, float | None, float]
+"""What was measured, our seconds, theirs (None: none), and the goal: a ratio, or without theirs seconds."""
+
+
+def _print(what: str, ours: float, theirs: float | None, goal: float) -> bool:
+    if theirs is None:
+        held = ours <= goal
+        print(f"| {what} | {ours:.2f} s | | | ≤ {goal:g} s | {'held' if held else 'missed'} |", flush=True)
+    else:
+        held = ours / theirs <= goal
+        print(
+            f"| {what} | {ours:.2f} s | {theirs:.2f} s | {ours / theirs:.2f} × | ≤ {goal:g} × | "
+            f"{'held' if held else 'missed'} |",
+            flush=True,
+        )
+    return not held
+
+
+def startup(_counts: list[int], repeats: int) -> list[Row]:
+    """`--help` and completion."""
+    env = {**os.environ, "_ORCHESTRATOR_COMPLETE": "bash_complete", "COMP_WORDS": "orchestrator pro", "COMP_CWORD": "1"}
+    command = str(BIN / "orchestrator")
+    quiet = partial(subprocess.run, check=False, capture_output=True)
+    helped, completed = paired(
+        repeats * 5, (_none, lambda: quiet([command, "--help"])), (_none, lambda: quiet([command], env=env))
+    )
+    return [("orchestrator --help", helped, None, 0.15), ("completion", completed, None, 0.15)]
+
+
+def hosts(_counts: list[int], _repeats: int) -> list[Row]:
+    """A hundred hosts."""
+    with stage(100) as made:
+        return [("100 loopback hosts, from nothing to answering", made.started_in, None, 3.0)]
+
+
+def deploy(counts: list[int], repeats: int) -> list[Row]:
+    """The reference deployment."""
+    rows: list[Row] = []
+    for count in counts:
+        with stage(count) as made, tempfile.TemporaryDirectory(prefix="cp-", dir="/tmp") as control:
+            playbook = made.folder / "playbooks/many_tasks.yml"
+            env, inventory = made.by_hand(Path(control)), made.inventory_file()
+            words = [str(BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)]
+
+            def fresh(made: Stage = made, folder: str = control) -> None:
+                _close(Path(folder))
+                made.fresh()
+
+            ours, plain, raw, same, hand = paired(
+                repeats,
+                (fresh, lambda made=made: good(made.deploy())),
+                (fresh, lambda words=words, env=env: subprocess.run(words, env=env, check=True, capture_output=True)),
+                (fresh, lambda made=made: _raw(made)),
+                (fresh, lambda made=made: good(made.deploy("playbooks/many_tasks.yml"))),
+                (fresh, lambda words=words, env=env: subprocess.run(words, env=env, check=True, capture_output=True)),
+            )
+            _close(Path(control))
+        n = "1 host" if count == 1 else f"{count} hosts"
+        rows += [
+            (f"reference deployment to {n}, beside tuned Ansible with ordinary tasks", ours, plain, 0.5),
+            (f"reference deployment to {n}, beside raw SSH", ours, raw, 2.0),
+            (f"a user's playbook of 8 tasks to {n}, beside ansible-playbook", same, hand, 1.05),
+        ]
+    return rows
+
+
+def _close(control: Path) -> None:
+    """Close what Ansible by hand keeps open."""
+    for socket in control.iterdir():
+        subprocess.run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "nobody"], capture_output=True, check=False)
+
+
+def _raw(made: Stage) -> None:
+    """The same deployment by a shell script over one SSH connection for each host."""
+    artifact = Path(str(made.package.root)) / made.package.manifest.release.artifacts[0].path
+    data = artifact.read_bytes()
+
+    def one(number: int) -> None:
+        host = made.hosts[number]
+        python = host.variables()["ansible_python_interpreter"]
+        ini = f"[shop]\nname = The Corner Shop\naddress = {host.address}\nport = {host.app_port}\ntax = 7.5\n"
+        script = f"""set -e; cd {host.root}; mkdir -p releases/shop-1.0.0 shared/data
+tar -xzf - -C releases/shop-1.0.0; ln -sfn ../../shared/data releases/shop-1.0.0/data
+printf '%s' '{ini}' > releases/shop-1.0.0/shop.ini; ln -sfn releases/shop-1.0.0 current
+nohup {python} current/server.py >shop.log 2>&1 </dev/null & echo $! >shop.pid
+exec {python} -S -c 'import socket, sys, time
+for _ in range(200):
+    try:
+        link = socket.create_connection(("{host.address}", {host.app_port}), 5)
+        link.sendall(b"GET /health HTTP/1.0\\r\\n\\r\\n")
+        sys.exit(b"ok 1.0.0" not in link.makefile("rb").read())
+    except OSError:
+        time.sleep(0.05)
+sys.exit(1)'"""
+        ssh(host, script, data)
+
+    with ThreadPoolExecutor(min(len(made.hosts), 20)) as pool:
+        list(pool.map(one, range(len(made.hosts))))
+
+
+def smoke(counts: list[int], repeats: int) -> list[Row]:
+    """Ten tests on each host."""
+    rows: list[Row] = []
+    for count in (count for count in counts if count > 1):
+        with stage(count) as made:
+            (made.folder / "tests/bench").mkdir()
+            (made.folder / "tests/bench/test_ten.py").write_text(TESTS)
+            made.package = made._package("tests/bench", "playbooks/many_tasks.yml")  # noqa: SLF001 - the stage is ours
+            good(made.deploy())
+            words = [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "tests/bench",
+                "--connection=ansible",
+            ]
+            words.append(f"--ansible-inventory={made.inventory_file()}")
+            run = partial(subprocess.run, words, cwd=made.folder, env=made.environ, check=True, capture_output=True)
+            ours, plain = paired(repeats, (_none, lambda made=made: good(made.verify("tests/bench"))), (_none, run))
+        rows.append((f"10 tests on {count} hosts, beside plain pytest", ours, plain, 1.0))
+    return rows
+
+
+def promotion(_counts: list[int], _repeats: int) -> list[Row]:
+    """A whole promotion with nothing to do, and a rollback."""
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-bench-")) / "shop"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ORCHESTRATOR_")}
+    run = partial(_orchestrator, folder, env)
+    try:
+        shutil.copytree(ROOT / "examples/shop", folder, ignore=shutil.ignore_patterns("dist", ".orchestrator"))
+        words = [sys.executable, "app/build.py", "1.0.0", "1.1.0", "1.2.0"]
+        subprocess.run(words, cwd=folder, check=True, capture_output=True)
+        run("promote", "releases/1.0.0")
+        own = []
+        for _ in range(3):
+            began = time.monotonic()
+            run("promote", "1.0.0", "--to", "production")
+            wall = time.monotonic() - began
+            last = json.loads(run("history", "production", "--json"))["runs"][0]["id"]
+            own.append(wall - _engines(folder / ".orchestrator" / "jobs", last))
+        run("promote", "releases/1.2.0", "--to", "staging")
+        run("promote", "1.2.0", "--to", "production", code=4)
+        last = json.loads(run("history", "production", "--json"))["runs"][0]["id"]
+        recovery = json.loads(run("show", last, "--json"))["recovery_seconds"]
+        return [
+            ("a promotion with nothing to do: wall time less the engines' own", sorted(own)[1], None, 1.0),
+            ("a rollback, from the failure seen to 1 host back and 4 verified", recovery, None, 10.0),
+        ]
+    finally:
+        for name in ("production", "staging"):
+            run("environment", "destroy", name, "--yes", code=None)
+        shutil.rmtree(folder.parent)
+
+
+def _orchestrator(folder: Path, env: dict[str, str], *words: str, code: int | None = 0) -> str:
+    done = subprocess.run(
+        [str(BIN / "orchestrator"), *words], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+    if code is not None and done.returncode != code:
+        raise SystemExit(f"orchestrator {' '.join(words)} ended with {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def _engines(jobs: Path, run: str) -> float:
+    """Seconds during which an engine of *run* was at work: the union of its jobs' times."""
+    spans = sorted(
+        ((job / "started").stat().st_mtime, (job / "outcome.json").stat().st_mtime)
+        for job in jobs.glob(f"{run}.*")
+        if (job / "started").exists()
+    )
+    total, until = 0.0, 0.0
+    for start, end in spans:
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
+
+
+def _none() -> None:
+    pass
+
+
+MEASURES: dict[str, Callable[[list[int], int], list[Row]]] = {
+    "startup": startup,
+    "hosts": hosts,
+    "deploy": deploy,
+    "smoke": smoke,
+    "promotion": promotion,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
