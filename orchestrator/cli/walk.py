@@ -10,17 +10,14 @@ from orchestrator.wiring import App, Asked
 
 def do(app: App, asked: Asked, *, as_json: bool) -> int:
     """Begin *asked*, or go on with it, and follow it. Returns the command's exit status."""
-    try:
-        code, stories = attend(app, asked, app.begin(asked))
-        if as_json:
-            runs = [story.to_json() for story in stories]
-            output.print_json("Walk", {"root": asked.root, "exit": int(code), "runs": runs})
-        else:
-            for story in stories:
-                conclude(app, story)
-        return int(code)
-    finally:
-        app.close()
+    code, stories = attend(app, asked, app.begin(asked))
+    if as_json:
+        runs = [story.to_json() for story in stories]
+        output.print_json("Walk", {"root": asked.root, "exit": int(code), "runs": runs})
+    else:
+        for story in stories:
+            conclude(app, story)
+    return int(code)
 
 
 def conclude(app: App, story: Story) -> None:

@@ -86,7 +86,7 @@ class PulumiProvisioner:
         The base is read before the preview begins. A change between the two makes the plan refuse later, where
         the other order would let it pass.
         """
-        before = self._before(spec)
+        before = self._state(spec)
         words = ["preview", *_words(spec), *(["--save-plan", str(save_plan)] if save_plan else [])]
         outcome, result = self._operate(spec, words, job, emit)
         if outcome.code != 0:
@@ -116,11 +116,11 @@ class PulumiProvisioner:
 
     def outputs(self, spec: StackSpec) -> Outputs:
         """The stack's outputs as the backend has them now."""
-        return state.outputs(self._export(spec))
+        return state.outputs(self._state(spec))
 
     def base(self, spec: StackSpec) -> str:
         """The digest of the stack's state as the backend has it now."""
-        return state.base(self._export(spec))
+        return state.base(self._state(spec))
 
     def resources(self, spec: StackSpec) -> int:
         """How many resources the stack has now."""
@@ -136,7 +136,8 @@ class PulumiProvisioner:
 
     def _operate(self, spec: StackSpec, words: list[str], job: str, emit: Emit) -> tuple[JobOutcome, dict[str, Any]]:
         """Run one operation to its end, passing on its events. Returns how it ended and what the child told."""
-        self._read.pop(spec.stack, None)
+        if words[0] != "preview":
+            self._read.pop(spec.stack, None)
         outcome = self._jobs.run(
             Job(
                 key=job,
@@ -215,9 +216,12 @@ class PulumiProvisioner:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def _before(self, spec: StackSpec) -> state.State:
-        """The state to preview from: the one that was read a moment ago, else as it is now."""
-        at, found = self._read.pop(spec.stack, (float("-inf"), {}))
+    def _state(self, spec: StackSpec) -> state.State:
+        """The stack's state: as it was read a moment ago and not changed by us since, else as it is now.
+
+        A run holds its environment's lease, and asks for the same state several times while it plans.
+        """
+        at, found = self._read.get(spec.stack, (float("-inf"), {}))
         return found if time.monotonic() - at < FRESH else self._export(spec)
 
     def _export(self, spec: StackSpec) -> state.State:
