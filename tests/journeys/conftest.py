@@ -94,6 +94,13 @@ class Project:
         """The last run there, as `show --json` tells it."""
         return self.run("show", self.status(environment)["last_run"]["id"], "--json").json
 
+    def put(self, version: str) -> None:
+        """See that the shop's *version* was verified in staging, and runs in production, whatever did before."""
+        if set(self.releases("staging").values()) != {version}:
+            self.run("promote", f"releases/{version}", "--to", "staging")
+        if set(self.releases("production").values()) != {version}:
+            self.run("promote", f"releases/{version}", "--to", "production")
+
     def variables(self, environment: str) -> dict[str, dict[str, Any]]:
         """The hosts' variables."""
         said = self.run("environment", "inventory", environment, "--show-variables", "--json")
@@ -126,6 +133,13 @@ class Project:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share a running project in one worker: each further one would make the project again."""
+    for item in items:
+        if "running" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     """An empty project folder."""
@@ -143,9 +157,10 @@ def shop(project: Project) -> Project:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """The shop with 1.0.0 in staging (one host) and production (two), shared by the tests of a file.
+    """The shop in staging (one host) and production (two), shared by the tests of a file.
 
-    Each test leaves production as it found it: that is what they are about.
+    It begins with 1.0.0. A test that another release would disturb says with `put` what it wants to find: tests run
+    in any order, and alone.
     """
     made = Project(tmp_path_factory.mktemp("running") / "project")
     made.root.mkdir()

@@ -27,9 +27,15 @@ def _until(project: Project, process: "subprocess.Popen[str]", step: str) -> str
     raise AssertionError(f"{step} never began")
 
 
+def _ready(project: Project) -> None:
+    """1.0.0 in production, and 1.1.0 in staging, so that it can be promoted."""
+    project.put("1.0.0")
+    project.run("promote", "releases/1.1.0", "--to", "staging")
+
+
 def test_a_killed_promotion_is_resumed(running: Project) -> None:
     """After `kill -9` in the middle of a deployment the run is shown as interrupted, the environment is held, and `resume` finishes it without doing anything twice."""
-    running.run("promote", "releases/1.1.0", "--to", "staging")
+    _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
     run = _until(running, process, "deploy.1")
     os.killpg(process.pid, signal.SIGKILL)
@@ -54,7 +60,7 @@ def test_a_killed_promotion_is_resumed(running: Project) -> None:
 
 def test_ctrl_c_stops_before_the_next_step(running: Project) -> None:
     """The first Ctrl-C lets the step that goes on end, stops, and says how to go on; nothing is lost."""
-    running.run("rollback", "production", "--yes")
+    _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
     run = _until(running, process, "deploy.1")
     os.kill(process.pid, signal.SIGINT)
@@ -69,7 +75,7 @@ def test_ctrl_c_stops_before_the_next_step(running: Project) -> None:
 
 def test_watch_and_logs_follow_a_run_of_another_process(running: Project) -> None:
     """`watch` follows a run to its end and ends as it does; `logs --follow` prints each task and test."""
-    running.run("rollback", "production", "--yes")
+    _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
     run = _until(running, process, "deploy.1")
     logs = running.start("logs", run, "--follow", "--host", "web1")

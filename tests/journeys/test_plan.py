@@ -10,6 +10,7 @@ from tests.journeys.conftest import Project
 
 def test_the_approved_plan_is_the_one_that_runs(running: Project) -> None:
     """A plan shows the stack, the hosts, the check mode's diff, the tests and the way back, and is executed by its digest."""
+    running.put("1.0.0")
     running.run("promote", "releases/1.1.0", "--to", "staging")
     file = running.root / "approved.json"
     said = running.run("plan", "releases/1.1.0", "--to", "production", "--out", str(file))
@@ -34,6 +35,8 @@ def test_the_approved_plan_is_the_one_that_runs(running: Project) -> None:
 
 def test_a_plan_that_no_longer_holds_stops_before_any_effect(running: Project) -> None:
     """When infrastructure, hosts or what runs on them has changed since, it stops (exit 7), names what changed, and does nothing."""
+    running.put("1.0.0")
+    running.put("1.1.0")
     running.run("promote", "releases/1.2.0", "--to", "staging")
     file = running.root / "approved.json"
     running.run("plan", "releases/1.2.0", "--to", "production", "--no-check", "--out", str(file))
@@ -62,6 +65,8 @@ def test_a_plan_that_no_longer_holds_stops_before_any_effect(running: Project) -
 
 def test_rollback_by_hand(running: Project) -> None:
     """`rollback` shows its plan, asks, and puts an environment back to the version that is named, proved by its own tests."""
+    running.put("1.1.0")
+    running.put("1.0.0")
     refused = running.run("rollback", "production", "--to", "9.9.9", "--yes", code=6)
     assert "version 9.9.9 was never verified in production" in refused.err
     unasked = running.run("rollback", "production", "--to", "1.1.0", code=2)

@@ -1,0 +1,296 @@
+"""The contract of the `Store` port, kept by every adapter of it."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.adapters.clock import SystemClock
+from orchestrator.adapters.database.store import DatabaseStore
+from orchestrator.adapters.memory.store import MemoryStore
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Entry, Run, Verified
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.promotion import State
+from orchestrator.domain.release import PackageRef
+from orchestrator.ports import Store
+
+REF = PackageRef(name="shop", version="1.0.0", digest="sha256:" + "a" * 64)
+OTHER = PackageRef(name="shop", version="1.1.0", digest="sha256:" + "b" * 64)
+
+
+def _programs() -> Path | None:
+    """The folder of Postgres's server programs, on PATH or where Debian puts them."""
+    found = shutil.which("initdb")
+    places = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((place for place in places if (place / "initdb").exists()), None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a Postgres server that lives as long as the tests, reached through a socket in its own folder."""
+    programs = _programs()
+    if programs is None:
+        pytest.skip("there is no Postgres server on this machine")
+    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="orc-pg-", dir="/tmp"))
+    user = {}
+    if os.geteuid() == 0:  # Postgres refuses to run as root
+        nobody = pwd.getpwnam("nobody")
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        user = {"user": nobody.pw_uid, "group": nobody.pw_gid}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    words = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "orchestrator", "-A", "trust", "-N"]
+    subprocess.run(words, check=True, cwd=folder, **user, **quiet)
+    words = [str(programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder), "-h", "", "-F"]
+    server = subprocess.Popen(words, cwd=folder, **user, **quiet)
+    try:
+        _wait_for(folder / ".s.PGSQL.5432", server)
+        yield f"postgresql://orchestrator@/postgres?host={folder}"
+    finally:
+        server.terminate()
+        server.wait(30)
+        shutil.rmtree(folder)
+
+
+def _wait_for(path: Path, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and server.poll() is None:
+        with socket.socket(socket.AF_UNIX) as link:
+            if path.exists() and link.connect_ex(str(path)) == 0:
+                time.sleep(0.3)  # it listens a moment before it answers
+                return
+        time.sleep(0.05)
+    raise RuntimeError("Postgres does not start")
+
+
+Open = Callable[[], Store]
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens the same store again and again."""
+    made: list[Store] = []
+    if request.param == "memory":
+        one = MemoryStore()
+        yield lambda: one
+        return
+    if request.param == "postgres":
+        url = _fresh_database(request.getfixturevalue("postgres"))
+    else:
+        url = f"sqlite:///{tmp_path}/state.db"
+
+    def again() -> Store:
+        made.append(DatabaseStore(url, SystemClock()))
+        return made[-1]
+
+    yield again
+    for store in made:
+        store.close()
+
+
+def _fresh_database(url: str) -> str:
+    import psycopg
+
+    name = f"t{time.monotonic_ns()}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return url.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def store(opened: Open) -> Store:
+    return opened()
+
+
+def run(name: str = "r1-staging", environment: str = "staging") -> Run:
+    return Run(
+        id=name, root=name.split("-", maxsplit=1)[0], kind="promotion", environment=environment, release=REF, by="ann"
+    )
+
+
+def test_a_run_is_written_once(store: Store) -> None:
+    """The same run again changes nothing, and its records begin with number 1."""
+    store.create(run())
+    store.append("r1-staging", [Entry(kind="notice", data={"level": "info", "text": "hello"})])
+    store.create(run())
+    assert [item.seq for item in store.records("r1-staging")] == [1]
+    assert [item.id for item in store.runs()] == ["r1-staging"]
+
+
+def test_records_come_back_in_order(store: Store) -> None:
+    """What was written comes back as it was, in order, from where one asks, and as many as one asks."""
+    store.create(run())
+    entries = [
+        Entry(kind="notice", step=f"s{n}", host="h", data={"text": "ü \x00 {{ x }}".replace("\x00", ""), "n": n})
+        for n in range(5)
+    ]
+    assert store.append("r1-staging", entries) == 5
+    found = store.records("r1-staging")
+    assert [(item.seq, item.step, item.data) for item in found] == [(n + 1, f"s{n}", entries[n].data) for n in range(5)]
+    assert [item.seq for item in store.records("r1-staging", after=3)] == [4, 5]
+    assert [item.seq for item in store.records("r1-staging", after=1, limit=2)] == [2, 3]
+    assert sorted(item.at for item in found) == [item.at for item in found]
+
+
+def test_a_key_is_written_once(store: Store) -> None:
+    """An entry whose key is there already is left out, so that a replay writes nothing twice."""
+    store.create(run())
+    first = Entry(kind="notice", data={"text": "one"}, key="k")
+    assert store.append("r1-staging", [first, Entry(kind="notice", data={"text": "free"})]) == 2
+    assert store.append("r1-staging", [first.model_copy(update={"data": {"text": "two"}})]) == 2
+    assert [item.data["text"] for item in store.records("r1-staging")] == ["one", "free"]
+
+
+def test_keys_belong_to_their_run(store: Store) -> None:
+    """The same key in two runs is two entries."""
+    store.create(run("r1-staging"))
+    store.create(run("r2-staging"))
+    for name in ("r1-staging", "r2-staging"):
+        assert store.append(name, [Entry(kind="notice", key="k")]) == 1
+
+
+def test_the_table_of_contents_is_folded(store: Store) -> None:
+    """State, plan and ending of a run are what its records say."""
+    store.create(run())
+    store.append("r1-staging", [Entry(kind="state", data={"from": "requested", "event": "plan", "to": "planning"})])
+    store.append("r1-staging", [Entry(kind="planned", data={"plan": REF.digest})])
+    assert (store.run("r1-staging").state, store.run("r1-staging").plan) == (State.PLANNING, REF.digest)
+    assert not store.run("r1-staging").ended
+    store.append("r1-staging", [Entry(kind="ended", data={"state": "failed", "message": "no", "exit": 1})])
+    ended = store.run("r1-staging")
+    assert (ended.state, ended.message, ended.ended) == (State.FAILED, "no", True)
+
+
+def test_runs_are_found_by_their_beginning(store: Store) -> None:
+    """A beginning that fits one run finds it; none and several are errors, an exact id never is."""
+    for name in ("ab1-staging", "ab2-staging", "ab1-staging-more"):
+        store.create(run(name))
+    assert store.run("ab2").id == "ab2-staging"
+    assert store.run("ab1-staging").id == "ab1-staging"
+    for wanted, code in (("zz", "R101"), ("ab", "R102"), ("%", "R101"), ("ab_-", "R101")):
+        with pytest.raises(OrchestratorError) as caught:
+            store.run(wanted)
+        assert caught.value.code == code
+
+
+def test_runs_come_newest_first(store: Store) -> None:
+    """Runs come newest first, of one environment when one asks for it, and no more than one asks for."""
+    for number in range(4):
+        store.create(run(f"r{number}-x", "staging" if number % 2 else "production"))
+    assert [item.id for item in store.runs()] == ["r3-x", "r2-x", "r1-x", "r0-x"]
+    assert [item.id for item in store.runs("staging")] == ["r3-x", "r1-x"]
+    assert [item.id for item in store.runs(limit=2)] == ["r3-x", "r2-x"]
+
+
+def test_hosts_are_what_was_told_last(store: Store) -> None:
+    """What is known of a host is what the last record said, with the time since when."""
+    store.create(run())
+
+    def tell(state: HostState) -> None:
+        store.append("r1-staging", [Entry(kind="host", host=state.host, data=state.to_json())])
+
+    tell(HostState(host="b", truth="seen", release=REF, run="r1-staging"))
+    tell(HostState(host="a", truth="assumed", release=REF))
+    tell(HostState(host="b", truth="unknown"))
+    found = store.hosts("staging")
+    assert [(host.host, host.truth, host.release) for host in found] == [("a", "assumed", REF), ("b", "unknown", None)]
+    assert all(host.since for host in found)
+    assert store.hosts("production") == []
+
+
+def test_verified_releases_come_newest_first(store: Store) -> None:
+    """Releases whose tests passed come newest first, each time that they did."""
+    store.create(run())
+    for ref in (REF, OTHER, REF):
+        mark = Verified(environment="staging", release=ref, run="r1-staging", at="2026-01-01T00:00:00Z", definition="d")
+        store.append("r1-staging", [Entry(kind="verified", data=mark.to_json())])
+    assert [mark.release.version for mark in store.verified("staging")] == ["1.0.0", "1.1.0", "1.0.0"]
+    assert store.verified("production") == []
+
+
+def test_one_holder_an_environment(store: Store) -> None:
+    """A lease is had by one holder; the next one gets a higher fence; giving back what one has not does nothing."""
+    first = store.acquire("staging", "r1", "ann", "a promotion")
+    assert store.acquire("staging", "r1", "ann", "again") == first
+    with pytest.raises(OrchestratorError) as caught:
+        store.acquire("staging", "r2", "bob", "another")
+    assert (caught.value.code, int(caught.value.exit)) == ("S101", 8)
+    assert "ann" in caught.value.message
+    assert store.acquire("production", "r2", "bob", "elsewhere").fence == 1
+    store.release("staging", "r2")
+    assert store.lease("staging") == first
+    store.release("staging", "r1")
+    assert store.lease("staging") is None
+    assert store.acquire("staging", "r2", "bob", "now").fence == first.fence + 1
+
+
+def test_many_takers_one_holder(opened: Open) -> None:
+    """Of many who want a free environment at once exactly one gets it, time after time, with a fence of its own."""
+    stores = [opened() for _ in range(6)]
+    fences: list[int] = []
+    refused: list[str] = []
+    for turn in range(5):
+        won: list[str] = []
+        barrier = threading.Barrier(len(stores))
+
+        def take(number: int, won: list[str] = won, barrier: threading.Barrier = barrier, turn: int = turn) -> None:
+            barrier.wait()
+            try:
+                fences.append(stores[number].acquire("staging", f"r{turn}-{number}", "ann", "race").fence)
+                won.append(f"r{turn}-{number}")
+            except OrchestratorError as error:
+                refused.append(error.code)
+
+        threads = [threading.Thread(target=take, args=(number,)) for number in range(len(stores))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+        stores[0].release("staging", won[0])
+    assert fences == sorted(set(fences))
+    assert refused == ["S101"] * 25
+
+
+def test_many_writers_lose_nothing(opened: Open) -> None:
+    """Many who write to one run at once leave every entry once, numbered without a gap."""
+    stores = [opened() for _ in range(4)]
+    stores[0].create(run())
+
+    def write(number: int) -> None:
+        for at in range(10):
+            stores[number].append(
+                "r1-staging", [Entry(kind="notice", key=f"{number}.{at}"), Entry(kind="notice", key="same")]
+            )
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = stores[0].records("r1-staging")
+    assert [item.seq for item in found] == list(range(1, 42))
+    assert len({item.key for item in found}) == 41
+
+
+def test_what_was_written_is_there_for_the_next_process(opened: Open) -> None:
+    """Another store on the same place sees everything."""
+    first = opened()
+    first.create(run())
+    first.append("r1-staging", [Entry(kind="notice", data={"text": "x"})])
+    first.acquire("staging", "r1", "ann", "why")
+    second = opened()
+    assert second.run("r1-staging").release == REF
+    assert len(second.records("r1-staging")) == 1
+    lease = second.lease("staging")
+    assert lease is not None
+    assert lease.reason == "why"

@@ -1,0 +1,116 @@
+"""Walks that survive the process that does them."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.engine.durable import Engine
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WALK = """
+import json, os, sys, time
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from orchestrator.engine.durable import Engine
+
+folder = Path({folder!r})
+
+def walk(durable, data):
+    answers = []
+    for number in range(4):
+        def work():
+            with open(folder / "effects", "a") as effects:
+                effects.write(f"{{number}}\\n")
+            if number == 2 and not (folder / "second").exists():
+                (folder / "reached").touch()
+                time.sleep(30)
+            return number * data["factor"]
+        answers.append(durable.step(f"step{{number}}", work))
+        durable.sleep(f"wait{{number}}", 0)
+    return {{"answers": answers}}
+
+engine = Engine(f"sqlite:///{{folder}}/engine.db", folder / "executors", walk)
+if len(sys.argv) > 1 and sys.argv[1] == "brake":
+    engine.brake.pull()
+wait = engine.begin("root1", {{"factor": 10}})
+if len(sys.argv) > 1 and sys.argv[1] == "brake":
+    engine.brake.parked.wait(20)
+    os._exit(9)
+(folder / "answer").write_text(json.dumps(wait()))
+engine.close()
+"""
+
+
+def _start(tmp_path: Path, *words: str) -> "subprocess.Popen[str]":
+    code = WALK.format(root=str(ROOT), folder=str(tmp_path))
+    return subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True)
+
+
+def _reached(tmp_path: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "reached").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_killed_walk_goes_on(tmp_path: Path) -> None:
+    """After `kill -9` in the middle of a step, the steps before it are not done again, and the walk comes to its end."""
+    process = _start(tmp_path)
+    _reached(tmp_path)
+    assert Engine("", tmp_path / "executors", lambda _d, _a: {}).working("root1")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not Engine("", tmp_path / "executors", lambda _d, _a: {}).working("root1")
+    (tmp_path / "second").touch()
+    again = _start(tmp_path)
+    assert again.wait(60) == 0, again.stderr and again.stderr.read()
+    assert json.loads((tmp_path / "answer").read_text()) == {"answers": [0, 10, 20, 30]}
+    assert (tmp_path / "effects").read_text().split() == ["0", "1", "2", "2", "3"]
+
+
+def test_one_process_a_walk(tmp_path: Path) -> None:
+    """Two processes never work on one walk: the second is told who does."""
+    process = _start(tmp_path)
+    _reached(tmp_path)
+    engine = Engine(f"sqlite:///{tmp_path}/engine.db", tmp_path / "executors", lambda _d, _a: {})
+    with pytest.raises(OrchestratorError) as caught:
+        engine.begin("root1", {})
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert caught.value.code == "S120"
+    assert str(process.pid) in caught.value.message
+
+
+def test_the_brake_parks_before_an_effect(tmp_path: Path) -> None:
+    """With the brake pulled nothing more is begun, and the walk can be gone on with afterwards."""
+    process = _start(tmp_path, "brake")
+    assert process.wait(60) == 9
+    assert not (tmp_path / "effects").exists()
+    (tmp_path / "second").touch()
+    assert _start(tmp_path).wait(60) == 0
+    assert (tmp_path / "effects").read_text().split() == ["0", "1", "2", "3"]
+
+
+def test_a_walk_that_has_ended_gives_its_answer_again(tmp_path: Path) -> None:
+    """Begun again, a walk that has ended does nothing and gives the same answer."""
+    calls: list[int] = []
+
+    def walk(durable: object, data: dict[str, int]) -> dict[str, int]:
+        return {"answer": durable.step("one", lambda: calls.append(1) or data["x"])}  # type: ignore[attr-defined,func-returns-value]
+
+    for _ in range(2):
+        engine = Engine(f"sqlite:///{tmp_path}/engine.db", tmp_path / "executors", walk)
+        try:
+            assert engine.begin("root2", {"x": 5})() == {"answer": 5}
+        finally:
+            engine.close()
+    assert calls == [1]
+    assert threading.active_count() < 20

@@ -1,0 +1,189 @@
+"""Child processes that outlive us, and are found again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.engine.jobs import LocalJobs
+from orchestrator.ports import Job
+from orchestrator.processes import marked
+
+ROOT = Path(__file__).resolve().parents[2]
+COUNTING = """
+import json, os, sys, time
+folder = os.environ["ORCHESTRATOR_JOB"]
+with open("ran", "a") as ran:
+    ran.write("x")
+for number in range(int(sys.argv[1])):
+    with open(f"{folder}/events.jsonl", "a") as events:
+        events.write(json.dumps({"number": number}) + "\\n")
+    time.sleep(float(sys.argv[2]))
+print("done")
+sys.exit(int(sys.argv[3]) if len(sys.argv) > 3 else 0)
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> LocalJobs:
+    return LocalJobs(tmp_path / "jobs")
+
+
+def job(tmp_path: Path, *words: str, key: str = "one", timeout: float | None = None, code: str = COUNTING) -> Job:
+    env = {"PATH": os.environ["PATH"], "SEEN": "1"}
+    return Job(key=key, argv=(sys.executable, "-c", code, *words), env=env, cwd=tmp_path, timeout=timeout)
+
+
+def ran(tmp_path: Path) -> int:
+    return len((tmp_path / "ran").read_text())
+
+
+def test_events_and_outcome(jobs: LocalJobs, tmp_path: Path) -> None:
+    """A job's events come in order as they happen, and its outcome has the exit code."""
+    seen: list[tuple[int, int]] = []
+    outcome = jobs.run(job(tmp_path, "3", "0.02", "7"), lambda line, event: seen.append((line, event["number"])))
+    assert (outcome.how, outcome.code) == ("exited", 7)
+    assert seen == [(0, 0), (1, 1), (2, 2)]
+    assert (outcome.folder / "output.log").read_text() == "done\n"
+
+
+def test_a_job_runs_once(jobs: LocalJobs, tmp_path: Path) -> None:
+    """Asked for again under the same key, a job that has ended is not run again, and tells the same events."""
+    first, second = [], []
+    jobs.run(job(tmp_path, "2", "0"), lambda _line, event: first.append(event))
+    again = LocalJobs(tmp_path / "jobs").run(job(tmp_path, "2", "0"), lambda _line, event: second.append(event))
+    assert again.code == 0
+    assert first == second != []
+    assert ran(tmp_path) == 1
+
+
+def test_its_environment_is_what_it_was_given(jobs: LocalJobs, tmp_path: Path) -> None:
+    """A job inherits no environment variable."""
+    os.environ["A_SECRET_OF_OURS"] = "x"
+    try:
+        code = "import os, sys; sys.exit('A_SECRET_OF_OURS' in os.environ or os.environ['SEEN'] != '1')"
+        assert jobs.run(job(tmp_path, code=code)).code == 0
+    finally:
+        del os.environ["A_SECRET_OF_OURS"]
+
+
+def test_files_are_private(jobs: LocalJobs, tmp_path: Path) -> None:
+    """What a job is given can be read by its owner only."""
+    wanted = job(tmp_path, "0", "0")
+    wanted = Job(**{**wanted.__dict__, "files": {"deep/secret": b"x"}})
+    folder = jobs.run(wanted).folder
+    assert (folder / "deep/secret").stat().st_mode & 0o077 == 0
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_time_limit_stops_the_whole_tree(jobs: LocalJobs, tmp_path: Path) -> None:
+    """A job that takes too long is stopped with everything that it has started, also what left its process group."""
+    code = """
+        import subprocess, sys, time
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+        time.sleep(60)
+    """
+    outcome = jobs.run(job(tmp_path, timeout=0.5, code=textwrap.dedent(code)))
+    assert outcome.how == "timeout"
+    assert marked(f"ORCHESTRATOR_JOB={outcome.folder}") == []
+
+
+FOLLOW = """
+import os, sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from orchestrator.engine.jobs import LocalJobs
+from orchestrator.ports import Job
+jobs = LocalJobs(Path({folder!r}) / "jobs")
+env = {{"PATH": os.environ["PATH"]}}
+jobs.run(Job(key="one", argv=(sys.executable, "-c", {code!r}, "20", "0.1"), env=env, cwd=Path({folder!r})))
+"""
+
+
+def _begun(tmp_path: Path) -> "subprocess.Popen[bytes]":
+    """Another process that runs the job; returns once the job has begun."""
+    code = FOLLOW.format(root=str(ROOT), folder=str(tmp_path), code=COUNTING)
+    process = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "ran").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+def test_killed_with_its_job_going_on(tmp_path: Path) -> None:
+    """After `kill -9` of whoever runs it, a job goes on, and the next one attaches to it and sees every event."""
+    process = _begun(tmp_path)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    seen: list[int] = []
+    outcome = LocalJobs(tmp_path / "jobs").run(
+        job(tmp_path, "20", "0.1"), lambda _line, event: seen.append(event["number"])
+    )
+    assert (outcome.how, outcome.code) == ("exited", 0)
+    assert seen == list(range(20))
+    assert ran(tmp_path) == 1
+
+
+def test_two_at_once(tmp_path: Path) -> None:
+    """A second process that wants the same job follows the first one's."""
+    process = _begun(tmp_path)
+    outcome = LocalJobs(tmp_path / "jobs").run(job(tmp_path, "20", "0.1"))
+    assert outcome.code == 0
+    assert process.wait(20) == 0
+    assert ran(tmp_path) == 1
+
+
+def test_a_dead_supervisor_is_settled(tmp_path: Path) -> None:
+    """A job whose supervisor was killed is ended with all that it had started, called lost, and never run again."""
+    process = _begun(tmp_path)
+    folder = tmp_path / "jobs" / "one"
+    for pid in marked(f"ORCHESTRATOR_JOB={folder}"):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if str(folder).encode() in command:
+            os.kill(pid, signal.SIGKILL)
+    process.wait(20)
+    outcome = LocalJobs(tmp_path / "jobs").run(job(tmp_path, "20", "0.1"))
+    assert (outcome.how, outcome.code) == ("lost", None)
+    assert marked(f"ORCHESTRATOR_JOB={folder}") == []
+    assert ran(tmp_path) == 1
+
+
+def test_stopping(tmp_path: Path) -> None:
+    """A job that is stopped leaves no process, says so, and is not started again."""
+    process = _begun(tmp_path)
+    jobs = LocalJobs(tmp_path / "jobs")
+    jobs.stop("one")
+    process.wait(20)
+    assert marked(f"ORCHESTRATOR_JOB={jobs.folder('one')}") == []
+    assert jobs.run(job(tmp_path, "20", "0.1")).how == "stopped"
+    assert ran(tmp_path) == 1
+    jobs.stop("one")
+    jobs.stop("never-begun")
+    assert not jobs.folder("never-begun").exists()
+
+
+def test_a_torn_line_is_no_event(jobs: LocalJobs, tmp_path: Path) -> None:
+    """A line that a crash cut off is passed over, and those after it keep their numbers."""
+    code = """
+        import os
+        with open(os.environ["ORCHESTRATOR_JOB"] + "/events.jsonl", "w") as events:
+            events.write('{"number": 0}\\n{"numb\\n[1]\\n{"number": 3}\\n{"number": ')
+    """
+    seen: list[tuple[int, int]] = []
+    jobs.run(job(tmp_path, code=textwrap.dedent(code)), lambda line, event: seen.append((line, event["number"])))
+    assert seen == [(0, 0), (3, 3)]
+
+
+def test_a_program_that_is_not_there(jobs: LocalJobs, tmp_path: Path) -> None:
+    """A command that cannot be started is an outcome like any other."""
+    wanted = Job(key="one", argv=("/nowhere/at-all",), env={}, cwd=tmp_path)
+    outcome = jobs.run(wanted)
+    assert outcome.code != 0
+    assert json.loads((outcome.folder / "outcome.json").read_text())["how"] == outcome.how
