@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 
 
 def marked(mark: str) -> list[int]:
@@ -29,14 +30,76 @@ def marked(mark: str) -> list[int]:
     return [int(row[0]) for row in rows if row and mark in row[1:] and int(row[0]) != os.getpid()]
 
 
-def sweep(mark: str, patience: float = 30.0) -> bool:
-    """Kill every marked process until none is left; False when some outlast *patience* seconds."""
-    deadline = time.monotonic() + patience
-    while left := marked(mark):
+def family(roots: list[int]) -> list[int]:
+    """*roots*, as far as they run, and every process that descends from one of them; parents first."""
+    children: dict[int, list[int]] = {}
+    for process, parent in _parents().items():
+        children.setdefault(parent, []).append(process)
+    found = [process for process in roots if runs(process)]
+    for process in found:  # it grows while we go through it
+        found.extend(child for child in children.get(process, []) if child not in found)
+    return found
+
+
+def command_line(process: int) -> str:
+    """The words that the process shows as its own, joined by blanks; empty when it is gone."""
+    with contextlib.suppress(OSError), open(f"/proc/{process}/cmdline", "rb") as file:
+        return file.read().replace(b"\0", b" ").decode(errors="replace").strip()
+    if os.path.isdir("/proc/self"):
+        return ""
+    words = ["ps", "-ww", "-o", "command=", "-p", str(process)]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def sweep(mark: str, patience: float = 30.0, roots: Callable[[], list[int]] = list) -> bool:
+    """Kill every marked process until none is left; False when some outlast *patience* seconds.
+
+    What *roots* gives goes with all its descendants, marked or not. They are held still before they are counted, so
+    that none of them starts another one meanwhile.
+    """
+    deadline, known = time.monotonic() + patience, set[int]()
+    while True:
+        for process in roots():
+            _send(process, signal.SIGSTOP)
+            known |= set(family([process]))
+        known = {process for process in known if runs(process)}
+        left = known | set(marked(mark))
+        if not left:
+            return True
         if time.monotonic() > deadline:
             return False
         for process in left:
-            with contextlib.suppress(OSError):
-                os.kill(process, signal.SIGKILL)
+            _send(process, signal.SIGKILL)
         time.sleep(0.01)
-    return True
+
+
+def _send(process: int, number: signal.Signals) -> None:
+    with contextlib.suppress(OSError):
+        os.kill(process, number)
+
+
+def runs(process: int) -> bool:
+    """Whether the process is there, and not only waits to be reaped."""
+    try:
+        with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (OSError, IndexError):
+        pass
+    if os.path.isdir("/proc/self"):
+        return False
+    state = subprocess.run(["ps", "-o", "state=", "-p", str(process)], capture_output=True, text=True, check=False)
+    return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
+
+
+def _parents() -> dict[int, int]:
+    """Every process of this machine with its parent."""
+    if not os.path.isdir("/proc/self"):
+        listing = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
+        return {int(row.split()[0]): int(row.split()[1]) for row in listing.splitlines() if row.strip()}
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            path = f"/proc/{name}/stat"
+            with contextlib.suppress(OSError, IndexError, ValueError), open(path, errors="replace") as file:
+                found[int(name)] = int(file.read().rpartition(")")[2].split()[1])
+    return found

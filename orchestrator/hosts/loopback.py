@@ -4,11 +4,13 @@ Below the state folder, `hosts/<stack>/` holds the client's key, and `hosts/<sta
 
     root/          what the host calls its own: home, releases, temporary files
     host.json      address, ports, and how it is isolated
-    sshd_config, host_key, known_hosts, sshd.log
+    sshd_config, sshd.pid, host_key, known_hosts, sshd.log
 
-All processes of a host carry its mark in their environment (the server, its sessions, and what they start), and so
-are found again by any later process, and ended together. With bubblewrap a host sees the system read-only, its own
-folder, its own processes, and nothing of the other hosts.
+What runs on a host carries its mark in its environment, and so is found again by any later process, and ended with the
+host. The server itself writes the title of its process over its environment: it is found by the file with its number,
+believed only when that process names this host's configuration, and its sessions are its descendants.
+
+With bubblewrap a host sees the system read-only, its own folder, its own processes, and nothing of the other hosts.
 """
 
 import contextlib
@@ -28,7 +30,7 @@ from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.hosts import sshd
-from orchestrator.processes import marked, sweep
+from orchestrator.processes import command_line, family, marked, sweep
 
 MARK = "ORCHESTRATOR_HOST"
 SSH_PORT, APP_PORT = 2222, 8080
@@ -90,7 +92,7 @@ def start(stack: str, name: str, *, address: str | None = None, port: int | None
     if known is not None and alive(known) and address in (None, known.address) and port in (None, known.port):
         return known
     if known is not None:
-        sweep(known.mark)
+        end(known)
         address, port = address or known.address, port or known.port
     where = address or own_address(folder)
     ssh_port = port or (SSH_PORT if where != "127.0.0.1" else _free_port(where))
@@ -114,14 +116,34 @@ def recorded(state: Path) -> list[Host]:
 
 
 def alive(host: Host) -> bool:
-    """Whether the host is really there: its marked processes run, and its server answers as SSH."""
-    return bool(marked(host.mark)) and _answers(host)
+    """Whether the host is really there: its server runs, and answers as SSH."""
+    return bool(_server(host)) and _answers(host)
+
+
+def processes(host: Host) -> list[int]:
+    """Everything that runs on the host: its server, the server's sessions, and what they have started."""
+    return list(dict.fromkeys([*family(_server(host)), *marked(host.mark)]))
+
+
+def end(host: Host) -> None:
+    """End everything that runs on the host. Raises `TimeoutError`."""
+    if not sweep(host.mark, roots=lambda: _server(host)):
+        raise TimeoutError(f"processes of {host.name} cannot be ended")
+
+
+def _server(host: Host) -> list[int]:
+    """The host's server process, or with bubblewrap the one that holds it; none when it does not run."""
+    with contextlib.suppress(OSError, ValueError):
+        process = int(Path(f"{host.folder}/sshd.pid").read_text())
+        if f"{host.folder}/sshd_config" in command_line(process):
+            return [process]
+    # inside a process namespace the server knows itself by another number; what holds it there keeps its environment
+    return [process for process in marked(host.mark) if f"{host.folder}/sshd_config" in command_line(process)]
 
 
 def stop(host: Host) -> None:
     """End all that runs on the host, and remove its folder: nothing of it is left. Raises `TimeoutError`."""
-    if not sweep(host.mark):
-        raise TimeoutError(f"processes of {host.name} cannot be ended")
+    end(host)
     folder = Path(host.folder)
     shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
@@ -184,7 +206,7 @@ def _configure(host: Host, server: sshd.Sshd) -> None:
         f"AuthorizedKeysFile {folder.parent}/client_key.pub",
         f"AllowUsers {host.user}",
         f"SetEnv {MARK}={folder} HOME={host.root}",
-        "PidFile none",
+        f"PidFile {folder}/sshd.pid",
         "UsePAM no",
         "StrictModes no",
         "PubkeyAuthentication yes",
@@ -227,7 +249,7 @@ def _launch(host: Host, server: sshd.Sshd) -> None:
     deadline = time.monotonic() + PATIENCE
     while not _answers(host):
         if process.poll() is not None or time.monotonic() > deadline:
-            sweep(host.mark)
+            end(host)
             last = Path(f"{host.folder}/sshd.log").read_text(errors="replace").strip().splitlines()[-3:]
             raise OrchestratorError("E203", f"{host.name} does not start: {' / '.join(last) or 'no message'}")
         time.sleep(0.01)

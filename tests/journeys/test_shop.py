@@ -1,12 +1,13 @@
 """The story of the demo, from the first release to the one that comes back by itself."""
 
 import json
-import os
 import urllib.request
+from pathlib import Path
 
 import jsonschema
 
-from orchestrator.processes import marked
+from orchestrator.hosts import loopback
+from orchestrator.processes import runs
 from tests.journeys.conftest import ROOT, Project
 
 
@@ -51,12 +52,14 @@ def test_a_bad_release_comes_back_by_itself(shop: Project) -> None:
     orders = urllib.request.urlopen(f"{_url(shop, 'web1')}/orders", timeout=10).read().decode()
     assert "kettle" in orders
 
-    folders = [path for path in (shop.state / "hosts").glob("*/*") if path.is_dir()]
+    hosts = loopback.recorded(shop.state)
+    running = [process for host in hosts for process in loopback.processes(host)]
     for environment in ("production", "staging"):
         shop.run("environment", "destroy", environment, "--yes")
-    assert len(folders) == 6
-    assert not [pid for folder in folders for pid in marked(f"ORCHESTRATOR_HOST={folder}") if pid != os.getpid()]
-    assert not any(folder.exists() for folder in folders)
+    assert len(hosts) == 6
+    assert len(running) >= 12  # a server and a shop on each
+    assert not [process for process in running if runs(process)]
+    assert not any(Path(host.folder).exists() for host in hosts)
 
 
 def _url(project: Project, host: str) -> str:

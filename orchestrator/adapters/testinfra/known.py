@@ -1,7 +1,8 @@
-"""Our own inventory, known to testinfra without running `ansible-inventory` for it, and by its hosts' names.
+"""The inventory as a suite may see it: without asking Ansible where we know the answer, and no other hosts than are meant.
 
 Both in the process of pytest only. testinfra asks Ansible for the inventory before the first test, which takes longer
-than many a suite; we have written that inventory and know the answer.
+than many a suite; where all of it is ours, we know the answer. Where files of the user belong to it, Ansible is asked
+once, and hosts that this look at the suite is not about are left out.
 """
 
 import configparser
@@ -16,15 +17,34 @@ from testinfra.utils import ansible_runner
 _known: dict[str, Any] = {}
 
 
-def answer(listed: Path, inventory: str) -> None:
-    """Answer for *inventory* with the content of *listed*; other inventories are asked for in the ordinary way."""
-    _known.update(json.loads(listed.read_text(encoding="utf-8")))
+def answer(inventory: str, listed: Path | None, hosts: set[str]) -> None:
+    """Answer for *inventory* with its *hosts* only; other inventories are asked for in the ordinary way.
+
+    *listed* holds what Ansible would say of it; None: Ansible is asked, when it is first needed.
+    """
+    if listed is not None:
+        _known.update(json.loads(listed.read_text(encoding="utf-8")))
     ordinary = ansible_runner.get_ansible_inventory
 
     def known(config: configparser.ConfigParser, inventory_file: str | None) -> Any:
-        return _known if inventory_file == inventory else ordinary(config, inventory_file)
+        if inventory_file != inventory:
+            return ordinary(config, inventory_file)
+        if not _known:
+            _known.update(_only(hosts, ordinary(config, inventory_file)))
+        return _known
 
     ansible_runner.get_ansible_inventory = known
+
+
+def _only(hosts: set[str], listed: dict[str, Any]) -> dict[str, Any]:
+    """What Ansible *listed*, without other hosts than *hosts*."""
+    variables = listed.get("_meta", {}).get("hostvars", {})
+    groups = {
+        name: {**group, "hosts": [host for host in group["hosts"] if host in hosts]} if "hosts" in group else group
+        for name, group in listed.items()
+        if name != "_meta"
+    }
+    return {"_meta": {"hostvars": {host: found for host, found in variables.items() if host in hosts}}, **groups}
 
 
 def way(host: Any) -> SshBackend | None:

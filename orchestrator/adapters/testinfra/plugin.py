@@ -42,6 +42,9 @@ class Reporter:
         elif report.failed:
             known["outcome"] = "failed" if report.when == "call" else "errored"
             known["message"], known["where"] = _failure(report)
+            unreachable = dict(report.user_properties).get("orchestrator_unreachable")
+            if unreachable:
+                known |= {"outcome": "unknown", "message": f"cannot be reached: {unreachable}", "where": ""}
         elif report.skipped and known["outcome"] is None:
             known["outcome"] = "skipped"
         elif report.when == "call" and known["outcome"] is None:
@@ -121,22 +124,37 @@ def pytest_configure(config: pytest.Config) -> None:
     job = os.environ.get("ORCHESTRATOR_JOB")
     if job:
         config.pluginmanager.register(Reporter(Path(job) / "events.jsonl"), "orchestrator-reporter")
-    listed = os.environ.get("ORCHESTRATOR_INVENTORY_LIST")
-    if listed:
-        from orchestrator.adapters.testinfra import known
-
-        known.answer(Path(listed), os.environ["ORCHESTRATOR_INVENTORY"])
-    if os.environ.get("ORCHESTRATOR_AGENT") == "1":
+    if os.environ.get("ORCHESTRATOR_INVENTORY"):
         from orchestrator.adapters.testinfra import connections, known
 
-        config.stash[CONNECTIONS] = connections.Connections(persistent=True)
-        connections.install(config.stash[CONNECTIONS], known.alias)
+        listed = os.environ.get("ORCHESTRATOR_INVENTORY_LIST")
+        hosts = set(json.loads(os.environ["ORCHESTRATOR_HOSTS"]))
+        known.answer(os.environ["ORCHESTRATOR_INVENTORY"], Path(listed) if listed else None, hosts)
+        persistent = os.environ.get("ORCHESTRATOR_AGENT") == "1"
+        config.stash[CONNECTIONS] = connections.Connections(persistent=persistent)
+        if persistent:
+            connections.install(config.stash[CONNECTIONS], known.alias)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+    """A test that fails on a host that cannot be reached has not failed: nobody could look."""
+    outcome = yield
+    opened = item.config.stash.get(CONNECTIONS, None)
+    report = outcome.get_result()
+    if opened is not None and report.failed:
+        from orchestrator.adapters.testinfra import known
+
+        ways = [way for way in map(known.way, _hosts(item)) if way is not None]
+        why = next(filter(None, opened.look(ways, again=not opened.persistent)), "")
+        if why:
+            report.user_properties.append(("orchestrator_unreachable", why))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Open the connections that the tests will want, side by side, while the first of them already run."""
     opened = session.config.stash.get(CONNECTIONS, None)
-    if opened is not None:
+    if opened is not None and opened.persistent:
         from orchestrator.adapters.testinfra import known
 
         wanted = {id(host): host for item in session.items for host in _hosts(item)}

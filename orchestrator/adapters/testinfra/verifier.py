@@ -109,8 +109,9 @@ class TestinfraVerifier:
             "ORCHESTRATOR_OUTPUTS_FILE": str(folder / "outputs.json"),
             "ORCHESTRATOR_AGENT": "1" if self._persistent else "0",
         }
+        env |= {"ORCHESTRATOR_INVENTORY": str(where), "ORCHESTRATOR_HOSTS": json.dumps(list(inventory.hosts))}
         if not inventory.files:
-            env |= {"ORCHESTRATOR_INVENTORY": str(where), "ORCHESTRATOR_INVENTORY_LIST": str(folder / "inventory.list")}
+            env["ORCHESTRATOR_INVENTORY_LIST"] = str(folder / "inventory.list")
         if (packages / "pyproject.toml").is_file():
             env["PYTHONPATH"] = str(packages)
         return env
@@ -266,7 +267,8 @@ class Tally:
             first = bad[0]
             more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
             text = f"{first.name.rpartition('::')[2]} on {first.host or 'no host'}: {_first(first.message)}{more}"
-            return worst(test.outcome for test in bad), text, "V101"
+            found = worst(test.outcome for test in bad)
+            return found, text, "V103" if found is Outcome.UNKNOWN else "V101"
         if nothing and outcome.code in (0, NOTHING_COLLECTED):
             return Outcome.FAILED, "no test was run: a suite that proves nothing does not pass", "V102"
         if outcome.code != 0:

@@ -1,0 +1,107 @@
+"""Loopback hosts: really there, found again, and really gone."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.hosts import loopback
+from orchestrator.processes import runs
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A state folder, whose hosts are gone again afterwards."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("ORCHESTRATOR_STATE", str(folder))
+    yield folder
+    for host in loopback.recorded(folder):
+        loopback.stop(host)
+
+
+def _listens(host: loopback.Host, port: int) -> bool:
+    with socket.socket() as link:
+        return link.connect_ex((host.address, port)) == 0
+
+
+def _ssh(host: loopback.Host, command: str) -> list[str]:
+    about = host.variables()
+    words = ["ssh", "-o", "BatchMode=yes", *str(about["ansible_ssh_common_args"]).split()]
+    words += ["-i", str(about["ansible_ssh_private_key_file"]), "-p", str(host.port)]
+    return [*words, f"{host.user}@{host.address}", command]
+
+
+def _until(what: str, holds: object, patience: float = 10.0) -> None:
+    deadline = time.monotonic() + patience
+    while not holds():  # type: ignore[operator]
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def test_a_host_is_found_again_and_started_once(state: Path) -> None:
+    """A host that is there is found again as it is, by what is recorded, and not started a second time."""
+    host = loopback.start("s", "web1")
+    assert loopback.alive(host)
+    before = loopback.processes(host)
+    assert loopback.start("s", "web1") == host
+    assert loopback.recorded(state) == [host]
+    assert loopback.processes(host) == before
+
+
+def test_what_is_stopped_is_gone(state: Path) -> None:
+    """A stopped host leaves no server, no open session, no process that was started on it, and no folder."""
+    host = loopback.start("s", "web1")
+    session = subprocess.Popen(_ssh(host, "sleep 300"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    left = "setsid sleep 301 >/dev/null 2>&1 </dev/null &"
+    subprocess.run(_ssh(host, left), check=True, capture_output=True)
+    _until("the session begins", lambda: len(loopback.processes(host)) >= 4)
+    known = loopback.processes(host)
+    loopback.stop(host)
+    assert session.wait(10) != 0
+    assert not _listens(host, host.port)
+    assert [process for process in known if runs(process)] == []
+    assert not (state / "hosts" / "s").exists()
+
+
+def test_a_host_whose_server_died_is_not_there(state: Path) -> None:
+    """A host is not there when its server is gone, though something that it ran goes on; starting it brings it back where it was."""
+    host = loopback.start("s", "web1")
+    subprocess.run(_ssh(host, "setsid sleep 301 >/dev/null 2>&1 </dev/null &"), check=True, capture_output=True)
+    for process in loopback._server(host):
+        os.kill(process, signal.SIGKILL)
+    _until("the server is gone", lambda: not _listens(host, host.port))
+    assert loopback.processes(host) != []
+    assert not loopback.alive(host)
+    again = loopback.start("s", "web1")
+    assert (again.address, again.port) == (host.address, host.port)
+    assert loopback.alive(again)
+
+
+def test_another_program_is_not_taken_for_a_host(state: Path) -> None:
+    """A number that was given to another process since is not believed, and that process is left alone."""
+    host = loopback.start("s", "web1")
+    loopback.end(host)
+    other = subprocess.Popen(["sleep", "300"])
+    try:
+        Path(host.folder, "sshd.pid").write_text(f"{other.pid}\n")
+        assert loopback.processes(host) == []
+        loopback.stop(host)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_an_address_that_is_taken(state: Path) -> None:
+    """An address that another program listens on is an error that names it, and nothing is left of the attempt."""
+    with socket.create_server(("127.93.4.5", loopback.SSH_PORT)), pytest.raises(OrchestratorError) as caught:
+        loopback.start("s", "web1", address="127.93.4.5")
+    assert caught.value.code == "E204"
+    assert "127.93.4.5:2222" in caught.value.message
+    assert loopback.recorded(state) == []
