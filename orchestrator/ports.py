@@ -7,12 +7,12 @@ and is found again after a crash) and *emit* (called for each event as it happen
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified
+from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified, Waiting, Work
 from orchestrator.domain.plan import HostState, PlaySpec, StackPreview, StackSpec, StepPreview, SuiteSpec
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Requirement
 from orchestrator.domain.step import StepResult
@@ -76,6 +76,9 @@ class Jobs(Protocol):
 
     def stop(self, key: str) -> None:
         """Stop the job's whole process tree and wait until nothing of it is left. Safe when it has ended."""
+
+    def active(self) -> list[str]:
+        """The keys of the jobs that this process waits for now."""
 
 
 # -- the four engines ----------------------------------------------------------------------------------------------
@@ -182,8 +185,11 @@ class Store(Protocol):
     def create(self, run: Run) -> None:
         """Write a run's first record. The same run again changes nothing."""
 
-    def append(self, run: str, entries: Iterable[Entry]) -> int:
-        """Write entries, durably, in order; those whose key is there already are left out. Returns the last seq."""
+    def append(self, run: str, entries: Iterable[Entry], fence: int = 0) -> int:
+        """Write entries, durably, in order; those whose key is there already are left out. Returns the last seq.
+
+        With a *fence*, nothing is written when the run's environment has seen a higher one: raises S103.
+        """
 
     def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
         """The run's records with a higher seq than *after*, in order."""
@@ -200,14 +206,60 @@ class Store(Protocol):
     def verified(self, environment: str) -> list[Verified]:
         """Releases whose tests passed there, newest first."""
 
-    def acquire(self, environment: str, holder: str, by: str, reason: str) -> Lease:
-        """Take the environment's lease with a new fence; the same holder gets the lease that it has. Raises S-codes."""
+    # who may act on an environment
+
+    def acquire(
+        self, environment: str, holder: str, by: str, reason: str, *, worker: str = "", until: str | None = None
+    ) -> Lease:
+        """Take the environment's lease with a new fence, or the one that *holder* has.
+
+        The same holder with another *worker* gets a new fence: whoever acted for it until now is refused from here
+        on. A lock whose *until* is past counts as none. Raises S101 when somebody else holds it, or waits for it.
+        """
 
     def release(self, environment: str, holder: str) -> None:
         """Give the lease back. Without effect when *holder* has it no longer."""
 
     def lease(self, environment: str) -> Lease | None:
         """Who holds the environment."""
+
+    def raise_fence(self, environment: str, fence: int) -> None:
+        """See that every later lease has a higher fence than *fence*, which a host has seen."""
+
+    def enqueue(self, environment: str, run: Run, *, supersede: bool) -> Waiting:
+        """Wait for the environment behind those who wait already; the same run keeps its place.
+
+        With *supersede*, older runs that wait with another release of the same name wait no longer.
+        """
+
+    def dequeue(self, environment: str, run: str) -> None:
+        """Wait no longer."""
+
+    def queue(self, environment: str) -> list[Waiting]:
+        """Who waits, in order; those that were superseded as well, until they have noticed."""
+
+    # who works on what was asked for
+
+    def ask(self, work: Work, run: Run) -> None:
+        """Write down what is asked for with its first run, in one. The same again changes nothing."""
+
+    def work(self, root: str) -> Work:
+        """What was asked for under *root*. Raises R101."""
+
+    def works(self) -> list[Work]:
+        """What was asked for and is not done, oldest first."""
+
+    def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> Work:
+        """Work on it as *worker* for *ttl* seconds; *dead* says that the one before is proved to be no more.
+
+        Raises S120 when another worker may still be working on it.
+        """
+
+    def renew(self, worker: str, ttl: float) -> list[str]:
+        """Go on for *ttl* seconds from now. Returns the roots that *worker* still has."""
+
+    def leave(self, root: str, worker: str, *, done: bool) -> None:
+        """Work on it no longer. Without effect when another worker has it."""
 
     def close(self) -> None:
         """Give connections back."""
@@ -239,5 +291,23 @@ class Durable(Protocol):
     def step(self, name: str, work: Callable[[], Any]) -> Any:
         """The recorded answer of the step *name*, or *work()*'s, recorded before it is returned. JSON data only."""
 
-    def sleep(self, name: str, seconds: float) -> None:
-        """Wait, across restarts."""
+    def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
+        """Wait, across restarts; no longer once *awake* says so."""
+
+
+class Tenure(Protocol):
+    """The process that acts for a run: who it is, and whether it still may."""
+
+    worker: str
+
+    def check(self) -> None:
+        """Return when this process may act, and never when another one has taken over."""
+
+    def acting(self, run: str | None) -> None:
+        """Work for *run* begins (None: it has ended): a person's wish to abort stops the jobs that go on."""
+
+    def park(self) -> NoReturn:
+        """Stand still, so that the process can end and the run be taken up again from here."""
+
+    def deposed(self) -> NoReturn:
+        """Another process has taken over: stand still, and touch nothing more."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import orchestrator.config as files
 from orchestrator.domain.errors import Exit, OrchestratorError
-from orchestrator.domain.journal import Kind, Run
+from orchestrator.domain.journal import LOCK, Entry, Kind, Lease, Run, Wish, Work, busy, later, queued
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.release import Package, PackageRef
-from orchestrator.ports import Durable, Jobs, Store
+from orchestrator.ports import Durable, Jobs, Store, Tenure
 
 if TYPE_CHECKING:
     from orchestrator.engine.durable import Engine
@@ -31,6 +31,7 @@ class Asked:
     targets: tuple[str, ...]
     by: str
     plan: str | None = None
+    wait: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """As the engine keeps it."""
@@ -41,13 +42,15 @@ class Asked:
             "targets": list(self.targets),
             "by": self.by,
             "plan": self.plan,
+            "wait": self.wait,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Asked":
         """The reverse of :meth:`to_json`."""
         release = PackageRef.from_json(data["release"]) if data["release"] else None
-        return cls(data["root"], data["kind"], release, tuple(data["targets"]), data["by"], data["plan"])
+        wait = float(data.get("wait", 0.0))
+        return cls(data["root"], data["kind"], release, tuple(data["targets"]), data["by"], data["plan"], wait)
 
     def run(self, environment: str, at: str) -> Run:
         """The run for one environment that this goes to."""
@@ -166,12 +169,12 @@ class App:
     @cached_property
     def engine(self) -> "Engine":
         """Durable execution."""
-        from orchestrator.engine.durable import Engine
+        from orchestrator.engine.durable import Engine, Place
 
         url = self.store_url
         if url.startswith("sqlite:///"):
             url = f"sqlite:///{Path(url.removeprefix('sqlite:///')).with_suffix('')}-engine.db"
-        return Engine(url, self.state / "executors", self._walk)
+        return Engine(Place(url, self.state / "executors"), self.store, self.jobs, self._walk)
 
     @property
     def person(self) -> str:
@@ -255,31 +258,78 @@ class App:
 
     # -- doing ---------------------------------------------------------------------------------------------------------
 
-    def ask(self, kind: Kind, package: Package | None, targets: tuple[str, ...], plan: str | None = None) -> Asked:
-        """Write down what is asked for, so that it is found again from here on. Raises S101 when it is busy now."""
-        from orchestrator.domain.journal import Entry, busy
+    def ask(
+        self,
+        kind: Kind,
+        package: Package | None,
+        targets: tuple[str, ...],
+        plan: str | None = None,
+        *,
+        wait: float = 0.0,
+        queue: str = "",
+    ) -> Asked:
+        """Write down what is asked for, so that it is found again from here on.
 
-        for environment in targets:
-            held = self.store.lease(environment)
-            if held is not None:
-                raise busy(held)
+        With *wait* (seconds) a busy environment is waited for, else S101 is raised when it is busy now. *queue* names
+        the workers that are to do it; empty: this process does.
+        """
+        if not wait:
+            for environment in targets:
+                self._free(environment)
         ref = package.ref if package else None
-        asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan)
-        first = asked.run(targets[0], self.setting.clock.now())
-        self.store.create(first)
-        self.store.append(first.id, [Entry(kind="requested", data=asked.to_json(), key="requested")])
+        asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan, wait)
+        work = Work(root=asked.root, asked=asked.to_json(), queue=queue)
+        self.store.ask(work, asked.run(targets[0], self.setting.clock.now()))
         return asked
 
+    def _free(self, environment: str) -> None:
+        held = self.store.lease(environment)
+        if held is not None:
+            raise busy(held)
+        for waiting in self.store.queue(environment):
+            if waiting.superseded_by is None:
+                raise queued(waiting)
+
     def asked(self, root: str) -> Asked:
-        """What was asked for under *root*, as the journal has it."""
-        first = next(run for run in reversed(self.store.runs()) if run.root == root)
-        return Asked.from_json(self.store.records(first.id, limit=1)[0].data)
+        """What was asked for under *root*. Raises R101."""
+        return Asked.from_json(self.store.work(root).asked)
 
     def begin(self, asked: Asked) -> Callable[[], dict[str, Any]]:
         """Start it, or go on with it. Returns a way to wait for its answer. Raises S120."""
         return self.engine.begin(asked.root, asked.to_json())
 
-    def _walk(self, durable: Durable, data: dict[str, Any]) -> dict[str, Any]:
+    def wish(self, run: Run, wish: Wish, why: str = "") -> None:
+        """Write down that a person wants *run* to pause, to be cancelled or aborted; empty: to go on after all."""
+        data = {"wish": wish, "by": self.person, "why": why}
+        self.store.append(run.id, [Entry(kind="control", data=data)])
+
+    def lock(self, environment: str, why: str, duration: float | None = None) -> Lease:
+        """Keep every run out of *environment*, for *duration* seconds or until it is unlocked. Raises S101."""
+        self.setting.environment(environment)
+        until = later(self.setting.clock.now(), duration) if duration else None
+        held = self.store.lease(environment)
+        if held is not None:
+            raise busy(held)
+        return self.store.acquire(environment, f"{LOCK}{secrets.token_hex(3)}", self.person, why, until=until)
+
+    def unlock(self, environment: str) -> Lease | None:
+        """Open *environment*; the lock that was on it. Raises S101 when a run holds it."""
+        self.setting.environment(environment)
+        held = self.store.lease(environment)
+        if held is not None and not held.locked:
+            raise busy(held)
+        if held is not None:
+            self.store.release(environment, held.holder)
+        return held
+
+    def present(self, root: str) -> Run:
+        """The run of *root* that goes on, or its last one. Raises R101."""
+        runs = [run for run in self.store.runs() if run.root == root]
+        if not runs:
+            raise OrchestratorError("R101", f"there is no run {root!r}")
+        return next((run for run in runs if not run.ended), runs[0])
+
+    def _walk(self, durable: Durable, tenure: Tenure, data: dict[str, Any]) -> dict[str, Any]:
         """From environment to environment, until one does not end well. Replayed after a crash."""
         from orchestrator.flow import COURSES
         from orchestrator.flow.course import Course
@@ -289,7 +339,14 @@ class App:
         for environment in asked.targets:
             run = asked.run(environment, durable.step(f"{environment}.requested", self.setting.clock.now))
             self.store.create(run)
-            course = Course(self.setting, _Prefixed(durable, environment), run, approved=asked.plan)
+            course = Course(
+                self.setting,
+                _Prefixed(durable, environment),
+                run,
+                approved=asked.plan,
+                wait=asked.wait,
+                tenure=tenure,
+            )
             done = COURSES[asked.kind](course)
             ended.append(done.id)
             if self.exit_of(done.id) is not Exit.OK:
@@ -316,6 +373,11 @@ class App:
         """Whether the walk stands still, so that the process can end and the run be resumed."""
         return self.engine.brake.parked.is_set()
 
+    @property
+    def deposed(self) -> bool:
+        """Whether another process has taken over what this one was doing."""
+        return self.engine.brake.lost.is_set()
+
     def close(self) -> None:
         """Give everything back that was opened."""
         if "engine" in self.__dict__:
@@ -334,9 +396,9 @@ class _Prefixed:
         """The step of this environment."""
         return self._durable.step(f"{self._prefix}.{name}", work)
 
-    def sleep(self, name: str, seconds: float) -> None:
+    def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
         """The wait of this environment."""
-        self._durable.sleep(f"{self._prefix}.{name}", seconds)
+        self._durable.sleep(f"{self._prefix}.{name}", seconds, awake)
 
 
 def _means(wanted: str, ref: PackageRef) -> bool:

@@ -25,7 +25,10 @@ COMMANDS: dict[str, dict[str, str]] = {
         "plan": "Show what a promotion would do, as a document with a digest.",
         "promote": "Take a release into an environment, or along the whole path.",
         "rollback": "Put an environment back to a release that was verified there.",
-        "resume": "Go on with a run that was interrupted.",
+        "resume": "Go on with a run that was interrupted or paused.",
+        "cancel": "Stop a run before its next step, and roll back.",
+        "abort": "Stop what a run does now, and roll back.",
+        "pause": "Let a run stand still before its next step.",
     },
     "What is going on": {
         "status": "Show what runs where, on every host.",
@@ -36,6 +39,9 @@ COMMANDS: dict[str, dict[str, str]] = {
         "logs": "Print what a run's steps and hosts said.",
     },
     "Environments": {
+        "lock": "Keep everybody out of an environment, or show who holds which.",
+        "unlock": "Open an environment that was locked.",
+        "queue": "Show who waits for which environment.",
         "environment": "List, show, preview, update and destroy environments.",
         "engine": "Find or install the Pulumi engine.",
         "hosts": "Find or install what loopback hosts need.",

@@ -3,10 +3,12 @@
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from orchestrator.cli import output
 from orchestrator.cli.view import Lines, Live, opened
@@ -57,8 +59,8 @@ class Follower:
 def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> tuple[Exit, list[Story]]:
     """Follow the walk *asked*, which this process does, to its end.
 
-    The first interrupt parks it before its next effect, the second leaves at once; either way it can be resumed, and
-    what an engine has begun is not cut off: its process is not ours to interrupt.
+    The first interrupt cancels it, the second leaves it to a process in the background. SIGTERM parks it before its
+    next effect, and whoever comes next goes on with it. What an engine has begun is not cut off by any of them.
     """
     done = _Waiting(wait)
     with opened() as view, _interrupts(app, view, asked):
@@ -71,9 +73,18 @@ def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> tuple[
             time.sleep(POLL)
         follower.poll()
     if app.parked and done.running:
-        leave(asked, "stopped before its next step", view)
+        _parked(app, asked, view)
     done.check()
     return exit_of(follower.stories), follower.stories
+
+
+def _parked(app: App, asked: Asked, view: Lines) -> NoReturn:
+    """The walk stands still in this process: say why, and end."""
+    if app.deposed:
+        leave(app, asked, "another process has taken over; this one touches nothing more", view)
+    run = app.present(asked.root)
+    why = f"paused by {run.wished_by}" if run.wish == "pause" else "stopped before its next step"
+    leave(app, asked, why, view)
 
 
 def follow(app: App, asked: Asked) -> list[Story]:
@@ -94,12 +105,33 @@ def exit_of(stories: list[Story]) -> Exit:
     return Exit(int(ending["exit"])) if ending else Exit.INTERRUPTED
 
 
-def leave(asked: Asked, why: str, view: Lines) -> None:
-    """End this process now, with the walk as it is in the journal."""
+def leave(app: App, asked: Asked, why: str, view: Lines) -> NoReturn:
+    """End this process now, with the walk as it is in the journal; whoever comes next need not wait for our claim."""
     view.stop()
     run = f"{asked.root}-{asked.targets[0]}" if len(asked.targets) == 1 else asked.root
+    app.engine.let_go()
     output.note(f"{why}; nothing is lost: orchestrator resume {run}")
     os._exit(Exit.INTERRUPTED)  # threads stand still on purpose, and would keep the process
+
+
+def detach(app: App, asked: Asked, view: Lines) -> NoReturn:
+    """Leave the walk to a process in the background, and end this one."""
+    view.stop()
+    process = background(app, asked.root)
+    app.engine.let_go()
+    output.note(f"left; it goes on in the background (process {process}): orchestrator watch {asked.root}")
+    os._exit(Exit.INTERRUPTED)
+
+
+def background(app: App, root: str) -> int:
+    """Go on with *root* in a process that has no terminal, as soon as nobody else does. Returns its number."""
+    folder = app.state / "background"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    words = [sys.executable, "-m", "orchestrator", "-C", str(app.root), "resume", root, "--background"]
+    with (folder / f"{root}.log").open("ab") as log:
+        return subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=app.environ, start_new_session=True
+        ).pid
 
 
 class _Waiting:
@@ -129,22 +161,25 @@ class _Waiting:
 
 @contextlib.contextmanager
 def _interrupts(app: App, view: Lines, asked: Asked) -> Iterator[None]:
-    """Ctrl-C and SIGTERM: park first, then leave."""
+    """Ctrl-C: cancel first, then leave it to the background. SIGTERM: park."""
     count = 0
 
     def interrupted(_number: int, _frame: object) -> None:
         nonlocal count
         count += 1
         if count > 1:
-            leave(asked, "left; the step that goes on is not cut off", view)
-        app.stop_softly()
-        text = "stopping before the next step … (again: leave at once)"
-        if isinstance(view, Live):
-            view.note = output.paint(text, fg="yellow", err=True)
-        else:
-            output.note(text)
+            detach(app, asked, view)
+        app.wish(app.present(asked.root), "cancel", "Ctrl-C")
+        _say(view, "cancelling when the step that goes on has ended … (again: leave it to the background)")
 
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    def ended(_number: int, _frame: object) -> None:
+        app.stop_softly()
+        _say(view, "stopping before the next step …")
+
+    before = {
+        number: signal.signal(number, handler)
+        for number, handler in ((signal.SIGINT, interrupted), (signal.SIGTERM, ended))
+    }
     try:
         yield
     finally:
@@ -152,8 +187,17 @@ def _interrupts(app: App, view: Lines, asked: Asked) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _say(view: Lines, text: str) -> None:
+    if isinstance(view, Live):
+        view.note = output.paint(text, fg="yellow", err=True)
+    else:
+        output.note(text)
+
+
 def walk_of(app: App, wanted: str) -> tuple[Asked, Run]:
     """What was asked for with the run, or the root, *wanted*. Raises R101 and R102."""
-    roots = {run.root: run for run in app.store.runs() if run.root == wanted}
-    run = roots[wanted] if wanted in roots else app.store.run(wanted)
+    try:
+        run = app.present(wanted)
+    except OrchestratorError:
+        run = app.store.run(wanted)
     return app.asked(run.root), run

@@ -14,12 +14,15 @@ from typing import Any, TextIO, TypeVar
 import click
 
 from orchestrator import API_VERSION
+from orchestrator.cli.durations import DURATION
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
 
 F = TypeVar("F", bound=Callable[..., Any])
 Cell = str | tuple[str, str]
 """A table's cell: text, or text and the name of its colour."""
+
+FOR_EVER = "3650d"  # longer than any queue
 
 _ASCII = str.maketrans(
     {
@@ -37,6 +40,20 @@ def json_option(function: F) -> F:
 def yes_option(function: F) -> F:
     """The option `--yes`, which arrives as *yes*."""
     return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(function)
+
+
+def wait_option(function: F) -> F:
+    """The option `--wait`, which arrives as *wait*: seconds to wait for a busy environment, 0 for not at all."""
+    help_ = "Wait for a busy environment, for as long as it takes or a TIME (30s, 5m, 4h)."
+    option = click.option(
+        "--wait", type=DURATION, is_flag=False, flag_value=FOR_EVER, default="0s", metavar="[TIME]", help=help_
+    )
+    return option(function)
+
+
+def detach_option(function: F) -> F:
+    """The option `--detach`, which arrives as *detach*."""
+    return click.option("--detach", is_flag=True, help="Do it in the background, and do not watch.")(function)
 
 
 def print_json(kind: str, data: dict[str, Any]) -> None:

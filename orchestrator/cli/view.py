@@ -55,6 +55,11 @@ class Lines:
         elif record.kind == "planned":
             for note in record.data.get("notes", ()):
                 self.write(f"  {output.paint('!', fg='yellow', err=True)} {note}")
+        elif record.kind == "notice" and record.step == "lease":
+            self.write(f"  {output.paint('○', fg='yellow', err=True)} {record.data['text']}")
+        elif record.kind == "control" and record.data["wish"]:
+            by = record.data.get("by") or "somebody"
+            self.write(f"  {output.paint('!', fg='yellow', err=True)} {by} wants it to {record.data['wish']}")
         elif record.kind == "state":
             self._state(story, record)
         elif record.kind == "ended":

@@ -1,7 +1,7 @@
 """Doing what was asked for, following it to its end, and saying how it ended."""
 
 from orchestrator.cli import output
-from orchestrator.cli.attend import attend
+from orchestrator.cli.attend import attend, background
 from orchestrator.cli.words import release_of, seconds
 from orchestrator.domain.promotion import State
 from orchestrator.domain.story import Story
@@ -18,6 +18,17 @@ def do(app: App, asked: Asked, *, as_json: bool) -> int:
         for story in stories:
             conclude(app, story)
     return int(code)
+
+
+def leave_behind(app: App, asked: Asked, *, as_json: bool) -> int:
+    """Have *asked* done by a process in the background."""
+    run = f"{asked.root}-{asked.targets[0]}"
+    process = background(app, asked.root)
+    if as_json:
+        output.print_json("Asked", {"root": asked.root, "run": run, "process": process})
+    else:
+        output.out(f"{run} goes on in the background (process {process}); orchestrator watch {asked.root}")
+    return 0
 
 
 def conclude(app: App, story: Story) -> None:

@@ -58,6 +58,12 @@ class RollbackRule(Model):
     automatic: bool = True
 
 
+class QueueRule(Model):
+    """What becomes of a run that waits for the environment when a newer release of the same name joins it."""
+
+    supersede: bool = True
+
+
 class Approvals(Model):
     """Who must say yes before a promotion. Read and checked; a promotion that would need it is refused for now."""
 
@@ -82,6 +88,7 @@ class Environment(Model):
     pulumi: PulumiSettings = PulumiSettings()
     vars: dict[str, Any] = Field(default_factory=dict)
     rollback: RollbackRule = RollbackRule()
+    queue: QueueRule = QueueRule()
     approvals: Approvals | None = None
     windows: tuple[dict[str, Any], ...] = ()
 

@@ -1,5 +1,6 @@
 """The journal: what was intended and what came of it. Everything that is shown is folded from it."""
 
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field
@@ -10,13 +11,15 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 
 Kind = Literal["promotion", "rollback", "provision", "destroy"]
+Wish = Literal["", "pause", "cancel", "abort"]
 
 
 class Entry(Model):
     """One thing to be written. *key* makes it idempotent within its run: the same key is written once.
 
     *kind* is one of: `requested`, `state`, `step.started`, `step.finished`, `resource`, `task`, `test`,
-    `host`, `verified`, `planned`, `notice`, `ended`. `docs/reference/journal.md` says what *data* holds for each.
+    `host`, `verified`, `planned`, `control`, `notice`, `ended`.
+    `docs/reference/journal.md` says what *data* holds for each.
     """
 
     kind: str
@@ -39,7 +42,7 @@ class Run(Model):
     """One run as the journal's table of contents has it.
 
     *root* is what was asked for in one go: a promotion along the path is several runs with one root, and the
-    engine's executor has its name.
+    engine's executor has its name. *wish* is what a person asked of it last: to pause, cancel or abort.
     """
 
     id: str
@@ -53,6 +56,8 @@ class Run(Model):
     state: State = State.REQUESTED
     ended_at: str | None = None
     message: str = ""
+    wish: Wish = ""
+    wished_by: str = ""
 
     @property
     def ended(self) -> bool:
@@ -71,7 +76,12 @@ class Verified(Model):
 
 
 class Lease(Model):
-    """Who may act on an environment now. *fence* rises with every new holder and is carried by every effect."""
+    """Who may act on an environment now. *fence* rises with every new holder and is carried by every effect.
+
+    *holder* is a run, or `lock:…` where a person keeps everybody out. *worker* is the process that acts for the run:
+    when another one takes the run over, the holder stays and the fence rises. *until* is when a person's lock is over;
+    a run's lease has none: it ends with the run, which somebody always can resume.
+    """
 
     environment: str
     holder: str
@@ -80,12 +90,70 @@ class Lease(Model):
     reason: str
     since: str
     host: str = ""
+    worker: str = ""
+    until: str | None = None
+
+    @property
+    def locked(self) -> bool:
+        """Whether a person keeps everybody out, and no run."""
+        return self.holder.startswith(LOCK)
+
+
+LOCK = "lock:"
+
+
+class Work(Model):
+    """What was asked for in one go, and which process works on it now.
+
+    *asked* is what the engine is given. *queue* names the workers that take it; empty means that whoever asked does
+    it. *worker* works on it until *until* at the latest unless it says that it still does; *epoch* rises with each
+    process that takes it up.
+    """
+
+    root: str
+    asked: dict[str, Any]
+    queue: str = ""
+    done: bool = False
+    worker: str = ""
+    host: str = ""
+    since: str = ""
+    until: str | None = None
+    epoch: int = 0
+
+    def claimed(self, now: str) -> bool:
+        """Whether some process may be working on it at the time *now*."""
+        return bool(self.worker) and self.until is not None and not over(self.until, now)
+
+
+class Waiting(Model):
+    """One place in an environment's queue. *number* rises; *state* says whether it still waits."""
+
+    environment: str
+    run: str
+    number: int
+    by: str
+    release: PackageRef | None = None
+    since: str
+    superseded_by: str | None = None
+
+
+def over(until: str, now: str) -> bool:
+    """Whether the time *until* is past at *now* (both ISO 8601 with an offset)."""
+    return datetime.fromisoformat(until) <= datetime.fromisoformat(now)
+
+
+def later(now: str, seconds: float) -> str:
+    """The time *seconds* after *now* (ISO 8601)."""
+    moment = datetime.fromisoformat(now) + timedelta(seconds=seconds)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def after_entry(run: Run, entry: Entry, at: str) -> Run:
     """What the table of contents says of *run* once *entry* has been written at the time *at*."""
     if entry.kind == "state":
         return run.model_copy(update={"state": State(entry.data["to"])})
+    if entry.kind == "control":
+        return run.model_copy(update={"wish": entry.data["wish"], "wished_by": entry.data.get("by", "")})
     if entry.kind == "planned":
         return run.model_copy(update={"plan": entry.data["plan"]})
     if entry.kind == "ended":
@@ -108,9 +176,36 @@ def find(wanted: str, exact: Run | None, beginning: list[Run]) -> Run:
 
 def busy(lease: Lease) -> OrchestratorError:
     """The error for an environment that somebody else holds."""
-    who = f"{lease.holder} ({lease.reason}, by {lease.by or 'unknown'}, since {lease.since})"
+    by = lease.by or "unknown"
+    if lease.locked:
+        end = f", until {lease.until}" if lease.until else ""
+        text = f"{lease.environment} is locked by {by}: {lease.reason} (since {lease.since}{end})"
+        return OrchestratorError(
+            "S101", text, hint=f"orchestrator lock status; orchestrator unlock {lease.environment}"
+        )
     return OrchestratorError(
         "S101",
-        f"{lease.environment} is held by {who}",
-        hint=f"orchestrator show {lease.holder}; if it was interrupted: orchestrator resume {lease.holder}",
+        f"{lease.environment} is held by {lease.holder} ({lease.reason}, by {by}, since {lease.since})",
+        hint=f"wait for it with --wait; orchestrator watch {lease.holder} follows it, and if it was interrupted "
+        f"orchestrator resume {lease.holder} finishes it",
     )
+
+
+def queued(ahead: Waiting) -> OrchestratorError:
+    """The error for an environment that is free, and that another run has been waiting for longer."""
+    text = f"{ahead.environment} is promised to {ahead.run} (by {ahead.by or 'unknown'}, waiting since {ahead.since})"
+    return OrchestratorError("S101", text, hint="wait behind it with --wait; orchestrator queue shows who waits")
+
+
+def taken(work: Work) -> OrchestratorError:
+    """The error for something that a living process works on."""
+    return OrchestratorError(
+        "S120",
+        f"{work.root} is being worked on by {work.worker} (until {work.until} at the latest)",
+        hint=f"orchestrator watch {work.root}",
+    )
+
+
+def stale(environment: str, fence: int, newer: int) -> OrchestratorError:
+    """The error for whoever acts on a lease that somebody else has got since."""
+    return OrchestratorError("S103", f"{environment} was taken over: fence {fence} is older than {newer}")

@@ -8,14 +8,14 @@ from pydantic import AfterValidator, Field, StringConstraints
 from orchestrator.domain.model import Digest, Model, Name, RelativePath, digest_of
 
 VERSION = r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$"
-DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)$")
+DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
 SIZE = re.compile(r"^(\d+)(B|KiB|MiB|GiB|TiB)$")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
 def seconds(duration: str) -> float:
-    """`90s`, `1.5m`, `2h` or `250ms` in seconds. Raises `ValueError` on anything else."""
+    """`90s`, `1.5m`, `2h`, `1d` or `250ms` in seconds. Raises `ValueError` on anything else."""
     found = DURATION.match(duration)
     if not found:
         raise ValueError("must be a duration such as 30s, 5m or 1h")

@@ -1,8 +1,9 @@
 """Durable execution of a flow on DBOS, behind the one small port that the flow sees.
 
 Each thing that was asked for in one go (a *root*) is one workflow, and one executor of DBOS: DBOS recovers the work
-of an executor when a process launches it under the same id, so two processes must never launch the same one. A file
-lock per root sees to that, and also tells whether anybody is working on it now.
+of an executor when a process launches it under the same id, so two processes must never launch the same one. Two
+things see to that before the launch: a file lock per root, which also proves on one machine that the process before is
+no more; and a claim in the database, which runs out, for processes on several machines.
 
 The library is imported when an engine is opened, not before: it takes half a second.
 """
@@ -10,35 +11,24 @@ The library is imported when an engine is opened, not before: it takes half a se
 import contextlib
 import fcntl
 import os
-import threading
+import secrets
+import socket
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.ports import Durable
+from orchestrator.domain.journal import Work
+from orchestrator.engine.tenure import TTL, Brake, Holder, name
+from orchestrator.ports import Durable, Jobs, Store, Tenure
 
-Walk = Callable[[Durable, dict[str, Any]], dict[str, Any]]
+Walk = Callable[[Durable, Tenure, dict[str, Any]], dict[str, Any]]
 
-WORKFLOWS = "1"  # raised by hand, only for a change of the flow that old recorded runs could not follow
-
-
-class Brake:
-    """A person's wish to stop: the flow parks before its next effect, so that it can be resumed from there."""
-
-    def __init__(self) -> None:
-        self._wanted = threading.Event()
-        self.parked = threading.Event()
-
-    def pull(self) -> None:
-        """Park at the next step."""
-        self._wanted.set()
-
-    def hold(self) -> None:
-        """Called before each effect: returns at once, or never, when the brake was pulled."""
-        if self._wanted.is_set():
-            self.parked.set()
-            threading.Event().wait()  # until the process ends; what was recorded stays, and is resumed from
+WORKFLOWS = "2"  # raised by hand, only for a change of the flow that old recorded runs could not follow
+GLANCE = 0.2  # seconds between looks whether a wait is over
 
 
 class Steps:
@@ -51,45 +41,63 @@ class Steps:
         """The recorded answer of *name*, or that of *work*."""
 
         def held() -> Any:
-            self._brake.hold()
+            if self._brake.pulled:
+                self._brake.stand_still()
             return work()
 
         return self._dbos.run_step({"name": name}, held)
 
-    def sleep(self, name: str, seconds: float) -> None:  # noqa: ARG002 - the name is for engines that want one
-        """Wait; the time that has passed before a restart counts."""
-        self._brake.hold()
-        if seconds > 0:
-            self._dbos.sleep(seconds)
+    def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
+        """Wait until a time that is written down first; what has passed before a restart counts."""
+        until = float(self._dbos.run_step({"name": name}, lambda: time.time() + seconds))
+        left = min(seconds, until - time.time())  # a clock that was set back makes nobody wait longer
+        end = time.monotonic() + left
+        while time.monotonic() < end and not awake():
+            if self._brake.pulled:
+                self._brake.stand_still()
+            time.sleep(min(GLANCE, max(0.0, end - time.monotonic())))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an engine works: *url* is where DBOS keeps its tables, *folder* where the locks are."""
+
+    url: str
+    folder: Path
+    ttl: float = TTL
 
 
 class Engine:
     """Starts and resumes walks, one process at a time per root.
 
     Args:
-        url: where DBOS keeps its tables.
-        folder: where the locks are.
-        walk: the flow, as a function of the `Durable` port and its arguments (JSON data), which returns JSON data.
+        place: the database and the folder for locks.
+        store: where claims are kept.
+        jobs: what an abort stops.
+        walk: the flow, as a function of the `Durable` and `Tenure` ports and its arguments (JSON data), which returns
+            JSON data.
     """
 
-    def __init__(self, url: str, folder: Path, walk: Walk) -> None:
-        self._url, self._folder, self._walk = url, folder, walk
+    def __init__(self, place: Place, store: Store, jobs: Jobs, walk: Walk) -> None:
+        self._place, self._store, self._jobs, self._walk = place, store, jobs, walk
         self._lock: IO[str] | None = None
         self._dbos: Any = None
+        self._holder: Holder | None = None
+        self._root = ""
         self.brake = Brake()
 
     def begin(self, root: str, arguments: dict[str, Any]) -> Callable[[], dict[str, Any]]:
         """Start the walk *root*, or go on with it, in threads of this process. Returns a way to wait for its answer.
 
-        Raises S120 when another process is working on it.
+        Raises S120 when another process is, or may be, working on it.
         """
-        self._take(root)
+        holder = self._claim(root)
         from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID
 
         DBOS(
             config={
                 "name": "orchestrator",
-                "system_database_url": self._url,
+                "system_database_url": self._place.url,
                 "serializer": DBOSPortableJSONSerializer(),
                 "application_version": WORKFLOWS,
                 "executor_id": root,
@@ -101,25 +109,43 @@ class Engine:
 
         @DBOS.workflow(name="walk", max_recovery_attempts=None)  # the default gives up after 100 restarts
         def workflow(data: dict[str, Any]) -> dict[str, Any]:
-            return walk(steps, data)
+            return walk(steps, holder, data)
 
         DBOS.launch()
         self._dbos = DBOS
         with SetWorkflowID(root):
             handle = DBOS.start_workflow(workflow, arguments)
-        return handle.get_result
+
+        def wait() -> dict[str, Any]:
+            answer: dict[str, Any] = handle.get_result()
+            holder.end()
+            self._store.leave(root, holder.worker, done=True)
+            return answer
+
+        return wait
 
     def working(self, root: str) -> bool:
-        """Whether any process is working on *root* now."""
-        with contextlib.suppress(FileNotFoundError), (self._folder / f"{root}.lock").open() as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return True
-        return False
+        """Whether any process is, or may be, working on *root* now."""
+        if _locked(self._folder_lock(root)):
+            return True
+        work = self._store.work(root)
+        return work.claimed(_now()) and work.host != self._here()  # here, the lock has said already that it is no more
+
+    def leftover(self) -> list[Work]:
+        """What was asked for, is not done, and nobody works on; oldest first."""
+        return [work for work in self._store.works() if not self.working(work.root)]
+
+    def let_go(self) -> None:
+        """Give the claim back: somebody else may go on with it as soon as this process has ended."""
+        if self._holder is not None:
+            self._holder.end()
+            with contextlib.suppress(OrchestratorError):
+                self._store.leave(self._root, self._holder.worker, done=False)
+            self._holder = None
 
     def close(self) -> None:
         """Let go of the database and of the root."""
+        self.let_go()
         if self._dbos is not None:
             self._dbos.destroy()
             self._dbos = None
@@ -127,9 +153,23 @@ class Engine:
             self._lock.close()
             self._lock = None
 
+    def _claim(self, root: str) -> Holder:
+        self._take(root)
+        worker, here = name(), self._here()
+        try:
+            dead = self._store.work(root).host in {"", here}
+            self._store.claim(root, worker, here, self._place.ttl, dead=dead)
+        except BaseException:
+            self.close()
+            raise
+        self._root = root
+        self._holder = Holder(self._store, self._jobs, root, worker, self._place.ttl, self.brake)
+        self._holder.begin()
+        return self._holder
+
     def _take(self, root: str) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.fdopen(os.open(self._folder / f"{root}.lock", os.O_CREAT | os.O_RDWR, 0o600), "r+")
+        self._place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.fdopen(os.open(self._folder_lock(root), os.O_CREAT | os.O_RDWR, 0o600), "r+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -140,3 +180,33 @@ class Engine:
         lock.write(str(os.getpid()))
         lock.flush()
         self._lock = lock
+
+    def _here(self) -> str:
+        """Where the locks prove something: this folder, by a name of its own. Two machines may have one host name."""
+        file = self._place.folder / "place"
+        with contextlib.suppress(FileNotFoundError):
+            return file.read_text(encoding="utf-8")
+        self._place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mine = file.with_name(f"place.{os.getpid()}")
+        mine.write_text(f"{socket.gethostname()}/{secrets.token_hex(4)}", encoding="utf-8")
+        with contextlib.suppress(FileExistsError):
+            os.link(mine, file)
+        mine.unlink()
+        return file.read_text(encoding="utf-8")
+
+    def _folder_lock(self, root: str) -> Path:
+        return self._place.folder / f"{root}.lock"
+
+
+def _locked(path: Path) -> bool:
+    """Whether some process of this machine holds the lock."""
+    with contextlib.suppress(FileNotFoundError), path.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

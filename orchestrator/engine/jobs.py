@@ -29,6 +29,11 @@ class LocalJobs:
     def __init__(self, root: Path, sleep: Callable[[float], None] = time.sleep) -> None:
         self._root = root
         self._sleep = sleep
+        self._active: dict[str, None] = {}
+
+    def active(self) -> list[str]:
+        """The keys of the jobs that this process waits for now."""
+        return list(self._active)
 
     def folder(self, key: str) -> Path:
         """The folder of the job *key*."""
@@ -39,9 +44,13 @@ class LocalJobs:
         folder = self.folder(job.key)
         events = _Events(folder / "events.jsonl", on_event)
         if not (folder / "outcome.json").exists():
-            self._prepare(folder, job)
-            self._follow(folder, job, events)
-            self._settle(folder)
+            self._active[job.key] = None
+            try:
+                self._prepare(folder, job)
+                self._follow(folder, job, events)
+                self._settle(folder)
+            finally:
+                self._active.pop(job.key, None)
         events.drain()
         return _outcome(folder)
 

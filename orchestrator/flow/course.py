@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.environment import Environment, Project
@@ -29,8 +29,11 @@ from orchestrator.ports import (
     Packages,
     Provisioner,
     Store,
+    Tenure,
     Verifier,
 )
+
+STOPPING = {"cancel": "cancelled", "abort": "aborted"}
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class Started:
 
     def touched(self) -> tuple[str, ...]:
         """The hosts that may have been changed: what the result says, or all of them when it cannot tell."""
+        if self.result.data.get("untouched") is True:
+            return ()
         told = {host.host for host in self.result.hosts}
         silent = tuple(host for host in self.hosts if host not in told)
         unsure = self.result.outcome in (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
@@ -92,14 +97,43 @@ class Halt(Exception):
         return code if isinstance(code, str) else None
 
 
+class Deposed(BaseException):
+    """Another process acts for the run: not an `Exception`, so that nothing on the way takes it for a failure."""
+
+
+class Unchallenged:
+    """The `Tenure` of a process that has no rival."""
+
+    worker = ""
+
+    def check(self) -> None:
+        """It may always act."""
+
+    def acting(self, run: str | None) -> None:
+        """Nobody watches."""
+
+    def park(self) -> NoReturn:
+        """Stop here."""
+        raise Deposed("parked")
+
+    def deposed(self) -> NoReturn:
+        """Stop here."""
+        raise Deposed("taken over")
+
+
 @dataclass
 class Course:
-    """One run, from its request to its end. Verbs add to it what the next ones need."""
+    """One run, from its request to its end. Verbs add to it what the next ones need.
+
+    *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment.
+    """
 
     setting: Setting
     durable: Durable
     run: Run
     approved: str | None = None
+    wait: float = 0.0
+    tenure: Tenure = field(default_factory=Unchallenged)
     state: State = State.REQUESTED
     plan: Plan | None = None
     package: Package | None = None
@@ -113,6 +147,7 @@ class Course:
     effects: bool = False
     provisioned: bool = False
     closing: bool = False
+    going_back: bool = False
     failure: Halt | None = None
     _moves: int = 0
     _outputs: Outputs | None = None
@@ -175,8 +210,13 @@ class Course:
     # -- the records around everything ---------------------------------------------------------------------------------
 
     def note(self, *entries: Entry) -> None:
-        """Write entries to the journal."""
-        self.setting.store.append(self.run.id, entries)
+        """Write entries to the journal; a process that somebody else has taken over from writes nothing."""
+        try:
+            self.setting.store.append(self.run.id, entries, self.fence)
+        except OrchestratorError as error:
+            if error.code != "S103":
+                raise
+            self.tenure.deposed()
 
     def move(self, event: Event) -> None:
         """Go on to the next state, and say so."""
@@ -190,13 +230,32 @@ class Course:
         """Do one piece of work durably: intent, work, outcome. Returns the result, good or bad.
 
         *work* is called with the key of its job and a way to report events. An error of the catalogue becomes
-        an *errored* result with its code; any other exception as well, with its traceback in the journal.
+        an *errored* result with its code; any other exception as well, with its traceback in the journal. Work whose
+        job died by itself is begun a second time, and no third: what is done on a host is not done there again.
         """
+        result = self._attempt(name, label, work, about)
+        if result.data.get("how") == "lost":
+            text = f"{label}: its process died; trying once more"
+            self.note(Entry(kind="notice", step=name, data={"level": "warning", "text": text}, key=f"{name}:lost"))
+            result = self._attempt(f"{name}~2", f"{label}, once more", work, about)
+        return result
+
+    def _attempt(
+        self, name: str, label: str, work: Callable[[str, Emit], StepResult], about: Mapping[str, Any]
+    ) -> StepResult:
         self.note(Entry(kind="step.started", step=name, data={"label": label, **about}, key=f"{name}:started"))
         recorded = self.durable.step(name, lambda: self._work(name, work).to_json())
         result = StepResult.from_json(recorded)
         self.note(Entry(kind="step.finished", step=name, data=recorded, key=f"{name}:finished"))
         return result
+
+    def pause(self, name: str, seconds: float) -> None:
+        """Wait, across restarts; no longer once a person wants the run to stop."""
+        self.durable.sleep(name, seconds, lambda: self.wish() != "")
+
+    def wish(self) -> str:
+        """What a person asked of this run last: nothing, `pause`, `cancel` or `abort`."""
+        return self.setting.store.run(self.run.id).wish
 
     def must(self, name: str, label: str, work: Callable[[str, Emit], StepResult], **about: Any) -> StepResult:
         """Like :meth:`step`; raises `Halt` unless the result is good."""
@@ -206,16 +265,51 @@ class Course:
         return result
 
     def _work(self, name: str, work: Callable[[str, Emit], StepResult]) -> StepResult:
+        """Do the work now, as the process that may: under the lease, with a fence of this process's own."""
+        self.tenure.check()
         reporter = Reporter(self, name)
         try:
-            return work(f"{self.run.id}.{name}", reporter)
+            stopped = self._stopped()
+            if stopped is None and name != "lease":
+                self._enter()
+            self.tenure.acting(self.run.id)
+            result = stopped or work(f"{self.run.id}.{name}", reporter)
         except OrchestratorError as error:
-            return StepResult(outcome=Outcome.ERRORED, message=error.message, data=error.to_json())
+            result = StepResult(outcome=Outcome.ERRORED, message=error.message, data=error.to_json())
         except Exception as error:  # noqa: BLE001 - whatever broke, the run must come to an end that is told
             self.note(Entry(kind="notice", step=name, data={"level": "error", "text": traceback.format_exc()}))
-            return StepResult(outcome=Outcome.ERRORED, message=f"internal error: {type(error).__name__}: {error}")
+            message = f"internal error: {type(error).__name__}: {error}"
+            result = StepResult(outcome=Outcome.ERRORED, message=message)
         finally:
+            self.tenure.acting(None)
             reporter.flush()
+        self.tenure.check()  # what came of it is recorded by the process that may, and by no other
+        return result if result.good else self._cut_off(result)
+
+    def _enter(self) -> None:
+        """Hold the environment as this process: whoever acted for the run before is refused from here on."""
+        run, reason = self.run, f"{self.run.kind} of {self.run.release}" if self.run.release else self.run.kind
+        lease = self.setting.store.acquire(run.environment, run.id, run.by, reason, worker=self.tenure.worker)
+        self.fence = lease.fence
+
+    def _stopped(self) -> StepResult | None:
+        """The result of work that is not begun because a person wants the run to stop; None: begin it."""
+        run = self.setting.store.run(self.run.id)
+        if run.wish == "pause":
+            self.tenure.park()
+        if self.going_back or self.closing or run.wish not in STOPPING:
+            return None
+        message = f"{STOPPING[run.wish]} by {run.wished_by or 'somebody'}"
+        return StepResult(outcome=Outcome.ABORTED, message=message, data={"code": "R150", "untouched": True})
+
+    def _cut_off(self, result: StepResult) -> StepResult:
+        """A bad *result*, said to be aborted when a person wanted that while the work went on."""
+        run = self.setting.store.run(self.run.id)
+        if run.wish != "abort" or result.outcome is not Outcome.ERRORED:
+            return result
+        data = {**result.data, "code": "R150", "how": "stopped"}
+        message = f"aborted by {run.wished_by or 'somebody'}: {result.message}"
+        return result.model_copy(update={"outcome": Outcome.ABORTED, "message": message, "data": data})
 
     def tell_hosts(self, states: list[HostState], why: str) -> None:
         """Write down what is now known of hosts; *why* makes the entries' keys."""

@@ -35,14 +35,14 @@ def _roll_out_step(course: Course, step: PlannedStep, groups: Batches, *, last: 
         if len(groups) > 1 and not (final and last):  # the whole environment is verified right after the last one
             _prove_batch(course, step, number, tuple(host for host in hosts if host not in {b.host for b in bad}))
         if not final and step.pause:
-            course.durable.sleep(f"{step.play.step}.{number}.pause", step.pause)
+            course.pause(f"{step.play.step}.{number}.pause", step.pause)
 
 
 def _batch(course: Course, step: PlannedStep, number: int, count: int, hosts: tuple[str, ...]) -> StepResult:
     """Deploy one batch, and write down what is now known of its hosts."""
     if course.state is State.VERIFYING:
         course.move(Event.DEPLOY)
-    course.effects = True
+    before, course.effects = course.effects, True
     play = step.play.model_copy(update={"limit": hosts})
     package = course.settled_package()
 
@@ -53,6 +53,8 @@ def _batch(course: Course, step: PlannedStep, number: int, count: int, hosts: tu
     label = step.play.step if count == 1 else f"{step.play.step} batch {number} of {count}"
     about = {"verb": "deploy", "playbook": play.playbook, "hosts": list(hosts), "batch": number, "batches": count}
     result = course.step(name, label, work, **about)
+    if result.data.get("untouched") is True:
+        course.effects = before
     course.started.append(Started(step, hosts, result))
     tell(course, result, package.ref, name)
     return result

@@ -2,32 +2,71 @@
 
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Lease
+from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import PackageRef, Release
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import Course, Setting
+from orchestrator.flow.course import STOPPING, Course, Setting
 from orchestrator.ports import Emit
+
+POLL = 0.5
 
 
 def admit(course: Course) -> None:
     """Take the environment's lease. Nothing else of this run happens without it."""
     course.move(Event.PLAN)
 
-    def take(_job: str, _emit: Emit) -> StepResult:
+    def take(_job: str, emit: Emit) -> StepResult:
         allow(course.environment)
-        lease = acquire(course)
-        return StepResult(outcome=Outcome.SUCCEEDED, data={"fence": lease.fence})
+        return _wait(course, emit) if course.wait else acquire(course)
 
-    result = course.must("lease", f"take {course.run.environment}", take, verb="request")
-    course.fence = int(result.data["fence"])
+    course.must("lease", f"take {course.run.environment}", take, verb="request")
 
 
-def acquire(course: Course) -> Lease:
-    """The environment's lease for this run. Raises the S-code for *busy* when somebody else holds it."""
+def acquire(course: Course) -> StepResult:
+    """The environment's lease for this run. Raises S101 when somebody else holds it, or waits for it."""
     run = course.run
     reason = f"{run.kind} of {run.release}" if run.release else run.kind
-    return course.setting.store.acquire(run.environment, run.id, run.by, reason)
+    lease = course.setting.store.acquire(run.environment, run.id, run.by, reason, worker=course.tenure.worker)
+    course.fence = lease.fence
+    return StepResult(outcome=Outcome.SUCCEEDED, data={"fence": lease.fence})
+
+
+def _wait(course: Course, emit: Emit) -> StepResult:
+    """Take the lease when it is this run's turn, saying what it waits for. Raises S104 and S105."""
+    store, clock, run = course.setting.store, course.setting.clock, course.run
+    deadline, said = clock.monotonic() + course.wait, ""
+    store.enqueue(run.environment, run, supersede=course.environment.queue.supersede)
+    while True:
+        try:
+            return acquire(course)
+        except OrchestratorError as error:
+            if error.code != "S101":
+                raise
+            why = error.message
+        if why != said:
+            emit(Entry(kind="notice", data={"level": "info", "text": f"waiting: {why}"}))
+            said = why
+        _go_on_waiting(course, late=clock.monotonic() >= deadline)
+        if (wish := course.wish()) in STOPPING:
+            store.dequeue(run.environment, run.id)
+            data = {"code": "R150"}
+            return StepResult(outcome=Outcome.ABORTED, message=f"{STOPPING[wish]} while it waited", data=data)
+        clock.sleep(POLL)
+
+
+def _go_on_waiting(course: Course, *, late: bool) -> None:
+    """Leave the queue when there is nothing to wait for any more. Raises S104 and S105."""
+    store, run = course.setting.store, course.run
+    if course.wish() == "pause":
+        course.tenure.park()
+    mine = next((wait for wait in store.queue(run.environment) if wait.run == run.id), None)
+    if mine is not None and mine.superseded_by is None and not late:
+        return
+    store.dequeue(run.environment, run.id)
+    if mine is not None and mine.superseded_by is not None:
+        raise OrchestratorError("S104", f"{run.id} is superseded by {mine.superseded_by}")
+    raise OrchestratorError("S105", f"{run.environment} did not become free in {course.wait:.0f} s")
 
 
 def allow(environment: Environment) -> None:

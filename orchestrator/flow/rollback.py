@@ -18,6 +18,7 @@ from orchestrator.ports import Emit
 def halt(course: Course) -> None:
     """Stop here, and see that there is a way back; else raise `Halt`, and a person is asked."""
     course.move(Event.HALT)
+    course.going_back = True
     plan = course.settled_plan()
     gone = [started.step.play.step for started in course.started if started.step.undo == "impossible"]
     if not plan.automatic_rollback:
@@ -64,7 +65,7 @@ def _start_over(course: Course) -> None:
         return StepResult(outcome=Outcome.SUCCEEDED, message=str(last.release) if last else "nothing", data=data)
 
     digest = course.must("current", "look what is to be undone", work, verb="plan").data["digest"]
-    course.effects = True
+    course.effects = course.going_back = True
     course.newer = course.setting.packages.fetch(str(digest)) if digest else course.back
     for step in course.newer.manifest.release.steps:
         done = StepResult(outcome=Outcome.UNKNOWN, message="promoted earlier")

@@ -17,7 +17,7 @@ def look_again(course: Course) -> None:
         return
     course.move(Event.WATCH)
     for number in range(1, max(1, round(watch.seconds / watch.every)) + 1):
-        course.durable.sleep(f"watch.{number}.wait", watch.every)
+        course.pause(f"watch.{number}.wait", watch.every)
         result = verify.look(course, watch.suite, course.settled_package(), f"watch.{number}", must=False)
         if result.outcome in (Outcome.FAILED, Outcome.ERRORED):
             raise Halt(f"watch.{number}", result)

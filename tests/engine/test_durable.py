@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.clock import SystemClock
+from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.engine.durable import Engine
+from orchestrator.domain.journal import Run, Work
+from orchestrator.engine.durable import Engine, Place, Walk
+from orchestrator.engine.jobs import LocalJobs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,11 +23,11 @@ WALK = """
 import json, os, sys, time
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from orchestrator.engine.durable import Engine
+from tests.engine.test_durable import engine_in
 
 folder = Path({folder!r})
 
-def walk(durable, data):
+def walk(durable, tenure, data):
     answers = []
     for number in range(4):
         def work():
@@ -37,7 +41,7 @@ def walk(durable, data):
         durable.sleep(f"wait{{number}}", 0)
     return {{"answers": answers}}
 
-engine = Engine(f"sqlite:///{{folder}}/engine.db", folder / "executors", walk)
+engine = engine_in(folder, walk)
 if len(sys.argv) > 1 and sys.argv[1] == "brake":
     engine.brake.pull()
 wait = engine.begin("root1", {{"factor": 10}})
@@ -47,6 +51,20 @@ if len(sys.argv) > 1 and sys.argv[1] == "brake":
 (folder / "answer").write_text(json.dumps(wait()))
 engine.close()
 """
+
+
+def engine_in(folder: Path, walk: Walk) -> Engine:
+    """An engine with its store in *folder*, where two roots were asked for."""
+    store = DatabaseStore(f"sqlite:///{folder}/state.db", SystemClock())
+    for root in ("root1", "root2"):
+        run = Run(id=f"{root}-staging", root=root, kind="promotion", environment="staging")
+        store.ask(Work(root=root, asked={}), run)
+    place = Place(f"sqlite:///{folder}/engine.db", folder / "executors", ttl=3.0)
+    return Engine(place, store, LocalJobs(folder / "jobs"), walk)
+
+
+def _idle(_durable: object, _tenure: object, _data: object) -> dict[str, int]:
+    return {}
 
 
 def _start(tmp_path: Path, *words: str) -> "subprocess.Popen[str]":
@@ -65,10 +83,10 @@ def test_a_killed_walk_goes_on(tmp_path: Path) -> None:
     """After `kill -9` in the middle of a step, the steps before it are not done again, and the walk comes to its end."""
     process = _start(tmp_path)
     _reached(tmp_path)
-    assert Engine("", tmp_path / "executors", lambda _d, _a: {}).working("root1")
+    assert engine_in(tmp_path, _idle).working("root1")
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not Engine("", tmp_path / "executors", lambda _d, _a: {}).working("root1")
+    assert not engine_in(tmp_path, _idle).working("root1")
     (tmp_path / "second").touch()
     again = _start(tmp_path)
     assert again.wait(60) == 0, again.stderr and again.stderr.read()
@@ -80,7 +98,7 @@ def test_one_process_a_walk(tmp_path: Path) -> None:
     """Two processes never work on one walk: the second is told who does."""
     process = _start(tmp_path)
     _reached(tmp_path)
-    engine = Engine(f"sqlite:///{tmp_path}/engine.db", tmp_path / "executors", lambda _d, _a: {})
+    engine = engine_in(tmp_path, _idle)
     with pytest.raises(OrchestratorError) as caught:
         engine.begin("root1", {})
     process.send_signal(signal.SIGKILL)
@@ -103,11 +121,11 @@ def test_a_walk_that_has_ended_gives_its_answer_again(tmp_path: Path) -> None:
     """Begun again, a walk that has ended does nothing and gives the same answer."""
     calls: list[int] = []
 
-    def walk(durable: object, data: dict[str, int]) -> dict[str, int]:
+    def walk(durable: object, _tenure: object, data: dict[str, int]) -> dict[str, int]:
         return {"answer": durable.step("one", lambda: calls.append(1) or data["x"])}  # type: ignore[attr-defined,func-returns-value]
 
     for _ in range(2):
-        engine = Engine(f"sqlite:///{tmp_path}/engine.db", tmp_path / "executors", walk)
+        engine = engine_in(tmp_path, walk)
         try:
             assert engine.begin("root2", {"x": 5})() == {"answer": 5}
         finally:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from orchestrator.domain.errors import OrchestratorError
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 
 
 def open_database(url: str) -> sa.Engine:

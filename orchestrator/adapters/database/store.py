@@ -7,8 +7,25 @@ from typing import Any
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import guarded, open_database
-from orchestrator.adapters.database.tables import fences, hosts, leases, records, runs, verified
-from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified, after_entry, busy, find
+from orchestrator.adapters.database.tables import fences, hosts, leases, records, runs, verified, waits, works
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import (
+    Entry,
+    Lease,
+    Record,
+    Run,
+    Verified,
+    Waiting,
+    Work,
+    after_entry,
+    busy,
+    find,
+    later,
+    over,
+    queued,
+    stale,
+    taken,
+)
 from orchestrator.domain.plan import HostState
 from orchestrator.ports import Clock
 
@@ -23,29 +40,32 @@ class DatabaseStore:
     def create(self, run: Run) -> None:
         """Write a run's first record."""
         with guarded(), self._engine.begin() as db:
-            if db.execute(sa.select(runs.c.id).where(runs.c.id == run.id)).first() is None:
-                number = (db.execute(sa.select(sa.func.max(runs.c.number))).scalar() or 0) + 1
-                row = {"id": run.id, "number": number, "root": run.root, "environment": run.environment}
-                db.execute(runs.insert().values(**row, last_seq=0, data=run.model_dump_json()))
+            _create(db, run)
 
-    def append(self, run: str, entries: Iterable[Entry]) -> int:
+    def append(self, run: str, entries: Iterable[Entry], fence: int = 0) -> int:
         """Write entries in order; a key that is there already is left out."""
         with guarded(), self._engine.begin() as db:
-            chosen = sa.select(runs.c.last_seq, runs.c.data).where(runs.c.id == run)
-            row = db.execute(chosen.with_for_update()).one()
-            seq, current = int(row.last_seq), Run.model_validate_json(row.data)
-            for entry in entries:
-                if entry.key is not None and _has_key(db, run, entry.key):
-                    continue
-                seq += 1
-                at = self._clock.now()
-                record = Record(**entry.model_dump(), run=run, seq=seq, at=at)
-                db.execute(records.insert().values(run=run, seq=seq, key=entry.key, data=record.model_dump_json()))
-                current = after_entry(current, entry, at)
-                _fold(db, current, entry, at)
+            return self._append(db, run, entries, fence)
+
+    def _append(self, db: sa.Connection, run: str, entries: Iterable[Entry], fence: int) -> int:
+        chosen = sa.select(runs.c.last_seq, runs.c.data).where(runs.c.id == run)
+        row = db.execute(chosen.with_for_update()).one()
+        seq, current = int(row.last_seq), Run.model_validate_json(row.data)
+        for entry in entries:
+            if entry.key is not None and _has_key(db, run, entry.key):
+                continue
+            if fence:
+                _refuse_older(db, current.environment, fence)
+            seq += 1
+            at = self._clock.now()
+            record = Record(**entry.model_dump(), run=run, seq=seq, at=at)
+            db.execute(records.insert().values(run=run, seq=seq, key=entry.key, data=record.model_dump_json()))
+            current = after_entry(current, entry, at)
+            _fold(db, current, entry, at)
+        if seq != row.last_seq:
             changed = {"last_seq": seq, "data": current.model_dump_json()}
             db.execute(runs.update().where(runs.c.id == run).values(**changed))
-            return seq
+        return seq
 
     def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
         """The run's records with a higher seq than *after*."""
@@ -76,25 +96,35 @@ class DatabaseStore:
         query = sa.select(verified.c.data).where(verified.c.environment == environment)
         return [Verified.model_validate_json(data) for data in self._read(query.order_by(verified.c.number.desc()))]
 
-    def acquire(self, environment: str, holder: str, by: str, reason: str) -> Lease:
+    # -- who may act on an environment -----------------------------------------------------------------------------
+
+    def acquire(
+        self, environment: str, holder: str, by: str, reason: str, *, worker: str = "", until: str | None = None
+    ) -> Lease:
         """Take the environment's lease."""
         with guarded(), self._engine.begin() as db:
-            fence = _next_fence(db, environment)
-            row = db.execute(sa.select(leases.c.data).where(leases.c.environment == environment)).first()
-            if row is not None:
-                held = Lease.model_validate_json(row.data)
-                if held.holder != holder:
-                    raise busy(held)
+            fence, now = _next_fence(db, environment), self._clock.now()
+            held = _lease(db, environment, now)
+            if held is not None and held.holder != holder:
+                raise busy(held)
+            if held is not None and held.worker == worker:
                 return held
+            ahead = next((wait for wait in _queue(db, environment) if wait.superseded_by is None), None)
+            if held is None and ahead is not None and ahead.run != holder:
+                raise queued(ahead)
             lease = Lease(
                 environment=environment,
                 holder=holder,
                 fence=fence,
                 by=by,
                 reason=reason,
-                since=self._clock.now(),
+                since=held.since if held else now,
                 host=socket.gethostname(),
+                worker=worker,
+                until=until,
             )
+            db.execute(leases.delete().where(leases.c.environment == environment))
+            db.execute(waits.delete().where(waits.c.environment == environment, waits.c.run == holder))
             row_data = {"environment": environment, "holder": holder, "data": lease.model_dump_json()}
             db.execute(leases.insert().values(**row_data))
             db.execute(fences.update().where(fences.c.environment == environment).values(fence=fence))
@@ -107,8 +137,111 @@ class DatabaseStore:
 
     def lease(self, environment: str) -> Lease | None:
         """Who holds the environment."""
-        found = self._read(sa.select(leases.c.data).where(leases.c.environment == environment))
-        return Lease.model_validate_json(found[0]) if found else None
+        with guarded(), self._engine.connect().execution_options(reading=True) as db:
+            return _lease(db, environment, self._clock.now())
+
+    def raise_fence(self, environment: str, fence: int) -> None:
+        """See that every later fence is higher."""
+        with guarded(), self._engine.begin() as db:
+            _next_fence(db, environment)
+            lower = (fences.c.environment == environment) & (fences.c.fence < fence)
+            db.execute(fences.update().where(lower).values(fence=fence))
+
+    def enqueue(self, environment: str, run: Run, *, supersede: bool) -> Waiting:
+        """Wait for the environment."""
+        with guarded(), self._engine.begin() as db:
+            _next_fence(db, environment)  # one taker after the other, here too
+            waiting = _queue(db, environment)
+            there = next((wait for wait in waiting if wait.run == run.id), None)
+            if there is not None:
+                return there
+            _one_at_a_time(db)
+            number = (db.execute(sa.select(sa.func.max(waits.c.number))).scalar() or 0) + 1
+            mine = Waiting(
+                environment=environment,
+                run=run.id,
+                number=number,
+                by=run.by,
+                release=run.release,
+                since=self._clock.now(),
+            )
+            db.execute(
+                waits.insert().values(number=number, environment=environment, run=run.id, data=mine.model_dump_json())
+            )
+            for wait in waiting if supersede else ():
+                if _same_thing(wait, mine) and wait.superseded_by is None:
+                    changed = wait.model_copy(update={"superseded_by": run.id})
+                    db.execute(
+                        waits.update().where(waits.c.number == wait.number).values(data=changed.model_dump_json())
+                    )
+            return mine
+
+    def dequeue(self, environment: str, run: str) -> None:
+        """Wait no longer."""
+        with guarded(), self._engine.begin() as db:
+            db.execute(waits.delete().where(waits.c.environment == environment, waits.c.run == run))
+
+    def queue(self, environment: str) -> list[Waiting]:
+        """Who waits, in order."""
+        with guarded(), self._engine.connect().execution_options(reading=True) as db:
+            return _queue(db, environment)
+
+    # -- who works on what was asked for ------------------------------------------------------------------------------
+
+    def ask(self, work: Work, run: Run) -> None:
+        """Write down what is asked for."""
+        with guarded(), self._engine.begin() as db:
+            if db.execute(sa.select(works.c.root).where(works.c.root == work.root)).first() is None:
+                _one_at_a_time(db)
+                number = (db.execute(sa.select(sa.func.max(works.c.number))).scalar() or 0) + 1
+                row = {"root": work.root, "number": number, "done": work.done, "worker": work.worker}
+                db.execute(works.insert().values(**row, data=work.model_dump_json()))
+            _create(db, run)
+            self._append(db, run.id, [Entry(kind="requested", data=work.asked, key="requested")], 0)
+
+    def work(self, root: str) -> Work:
+        """What was asked for under *root*."""
+        found = self._read(sa.select(works.c.data).where(works.c.root == root))
+        if not found:
+            raise OrchestratorError("R101", f"there is no run {root!r}")
+        return Work.model_validate_json(found[0])
+
+    def works(self) -> list[Work]:
+        """What is not done, oldest first."""
+        query = sa.select(works.c.data).where(works.c.done.is_(False)).order_by(works.c.number)
+        return [Work.model_validate_json(data) for data in self._read(query)]
+
+    def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> Work:
+        """Work on it."""
+        with guarded(), self._engine.begin() as db:
+            row = db.execute(sa.select(works.c.data).where(works.c.root == root).with_for_update()).first()
+            if row is None:
+                raise OrchestratorError("R101", f"there is no run {root!r}")
+            work, now = Work.model_validate_json(row.data), self._clock.now()
+            if work.worker != worker and work.claimed(now) and not dead:
+                raise taken(work)
+            other = work.worker != worker
+            mine = {"worker": worker, "host": host, "since": now if other else work.since, "until": later(now, ttl)}
+            return _keep(db, work.model_copy(update={**mine, "epoch": work.epoch + other}))
+
+    def renew(self, worker: str, ttl: float) -> list[str]:
+        """Go on."""
+        with guarded(), self._engine.begin() as db:
+            until = later(self._clock.now(), ttl)
+            query = sa.select(works.c.data).where(works.c.worker == worker, works.c.done.is_(False))
+            found = [Work.model_validate_json(row.data) for row in db.execute(query.with_for_update())]
+            for work in found:
+                _keep(db, work.model_copy(update={"until": until}))
+            return [work.root for work in found]
+
+    def leave(self, root: str, worker: str, *, done: bool) -> None:
+        """Work on it no longer."""
+        with guarded(), self._engine.begin() as db:
+            query = sa.select(works.c.data).where(works.c.root == root, works.c.worker == worker)
+            row = db.execute(query.with_for_update()).first()
+            if row is not None:
+                work = Work.model_validate_json(row.data)
+                _keep(db, work.model_copy(update={"worker": "", "until": None, "done": done}))
 
     def close(self) -> None:
         """Give connections back."""
@@ -117,6 +250,51 @@ class DatabaseStore:
     def _read(self, query: "sa.Select[Any]") -> list[str]:
         with guarded(), self._engine.connect().execution_options(reading=True) as db:
             return [str(data) for data in db.execute(query).scalars()]
+
+
+def _create(db: sa.Connection, run: Run) -> None:
+    if db.execute(sa.select(runs.c.id).where(runs.c.id == run.id)).first() is None:
+        _one_at_a_time(db)
+        number = (db.execute(sa.select(sa.func.max(runs.c.number))).scalar() or 0) + 1
+        row = {"id": run.id, "number": number, "root": run.root, "environment": run.environment}
+        db.execute(runs.insert().values(**row, last_seq=0, data=run.model_dump_json()))
+
+
+def _one_at_a_time(db: sa.Connection) -> None:
+    """Let nobody else give out numbers until this transaction has ended; SQLite has one writer anyway."""
+    if db.dialect.name == "postgresql":
+        db.execute(sa.text("SELECT pg_advisory_xact_lock(7259303)"))
+
+
+def _keep(db: sa.Connection, work: Work) -> Work:
+    changed = {"worker": work.worker, "done": work.done, "data": work.model_dump_json()}
+    db.execute(works.update().where(works.c.root == work.root).values(**changed))
+    return work
+
+
+def _lease(db: sa.Connection, environment: str, now: str) -> Lease | None:
+    """Who holds the environment at the time *now*."""
+    row = db.execute(sa.select(leases.c.data).where(leases.c.environment == environment)).first()
+    held = Lease.model_validate_json(row.data) if row is not None else None
+    return None if held is None or (held.until is not None and over(held.until, now)) else held
+
+
+def _queue(db: sa.Connection, environment: str) -> list[Waiting]:
+    query = sa.select(waits.c.data).where(waits.c.environment == environment).order_by(waits.c.number)
+    return [Waiting.model_validate_json(row.data) for row in db.execute(query)]
+
+
+def _same_thing(one: Waiting, other: Waiting) -> bool:
+    """Whether two who wait bring releases of the same name."""
+    return one.release is not None and other.release is not None and one.release.name == other.release.name
+
+
+def _refuse_older(db: sa.Connection, environment: str, fence: int) -> None:
+    """Raise S103 when the environment has seen a higher fence than *fence*; none can rise until this is written."""
+    query = sa.select(fences.c.fence).where(fences.c.environment == environment)
+    row = db.execute(query.with_for_update(read=True)).first()
+    if row is not None and int(row.fence) > fence:
+        raise stale(environment, fence, int(row.fence))
 
 
 def _has_key(db: sa.Connection, run: str, key: str) -> bool:

@@ -56,3 +56,23 @@ fences = sa.Table(
     sa.Column("environment", sa.Text, primary_key=True),
     sa.Column("fence", sa.Integer, nullable=False),
 )
+
+works = sa.Table(
+    "works",
+    metadata,
+    sa.Column("root", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False, unique=True),
+    sa.Column("done", sa.Boolean, nullable=False, index=True),
+    sa.Column("worker", sa.Text, nullable=False, index=True),
+    sa.Column("data", sa.Text, nullable=False),
+)
+
+waits = sa.Table(
+    "waits",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("environment", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.UniqueConstraint("environment", "run"),
+)

@@ -4,7 +4,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified, after_entry, busy, find
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import (
+    Entry,
+    Lease,
+    Record,
+    Run,
+    Verified,
+    Waiting,
+    Work,
+    after_entry,
+    busy,
+    find,
+    later,
+    over,
+    queued,
+    stale,
+    taken,
+)
 from orchestrator.domain.plan import HostState
 
 
@@ -40,6 +57,9 @@ class MemoryStore:
     _verified: dict[str, list[Verified]] = field(default_factory=dict)
     _leases: dict[str, Lease] = field(default_factory=dict)
     _fences: dict[str, int] = field(default_factory=dict)
+    _works: dict[str, Work] = field(default_factory=dict)
+    _waits: list[Waiting] = field(default_factory=list)
+    _waited: int = 0
 
     def create(self, run: Run) -> None:
         """Write a run's first record."""
@@ -47,14 +67,17 @@ class MemoryStore:
             self._runs[run.id] = run
             self._records[run.id] = []
 
-    def append(self, run: str, entries: Iterable[Entry]) -> int:
+    def append(self, run: str, entries: Iterable[Entry], fence: int = 0) -> int:
         """Write entries in order; a key that is there already is left out."""
-        records = self._records[run]
+        records, environment = self._records[run], self._runs[run].environment
         keys = {record.key for record in records if record.key is not None}
         for entry in entries:
             if entry.key is None or entry.key not in keys:
+                newest = self._fences.get(environment, 0)
+                if fence and newest > fence:
+                    raise stale(environment, fence, newest)
                 at = self.clock.now()
-                records.append(Record(**entry.model_dump(), run=run, seq=len(records) + 1, at=at))
+                records.append(Record(**dict(entry), run=run, seq=len(records) + 1, at=at))
                 keys |= {entry.key} if entry.key is not None else set()
                 self._fold(run, entry, at)
         return len(records)
@@ -90,23 +113,33 @@ class MemoryStore:
         """Releases whose tests passed there, newest first."""
         return list(self._verified.get(environment, []))
 
-    def acquire(self, environment: str, holder: str, by: str, reason: str) -> Lease:
+    # -- who may act on an environment -----------------------------------------------------------------------------
+
+    def acquire(
+        self, environment: str, holder: str, by: str, reason: str, *, worker: str = "", until: str | None = None
+    ) -> Lease:
         """Take the environment's lease."""
-        held = self._leases.get(environment)
+        held, now = self.lease(environment), self.clock.now()
         if held is not None and held.holder != holder:
             raise busy(held)
-        if held is None:
-            self._fences[environment] = self._fences.get(environment, 0) + 1
-            held = Lease(
-                environment=environment,
-                holder=holder,
-                fence=self._fences[environment],
-                by=by,
-                reason=reason,
-                since=self.clock.now(),
-            )
-            self._leases[environment] = held
-        return held
+        if held is not None and held.worker == worker:
+            return held
+        ahead = next((wait for wait in self.queue(environment) if wait.superseded_by is None), None)
+        if held is None and ahead is not None and ahead.run != holder:
+            raise queued(ahead)
+        self._fences[environment] = self._fences.get(environment, 0) + 1
+        self.dequeue(environment, holder)
+        self._leases[environment] = Lease(
+            environment=environment,
+            holder=holder,
+            fence=self._fences[environment],
+            by=by,
+            reason=reason,
+            since=held.since if held else now,
+            worker=worker,
+            until=until,
+        )
+        return self._leases[environment]
 
     def release(self, environment: str, holder: str) -> None:
         """Give the lease back."""
@@ -116,7 +149,85 @@ class MemoryStore:
 
     def lease(self, environment: str) -> Lease | None:
         """Who holds the environment."""
-        return self._leases.get(environment)
+        held = self._leases.get(environment)
+        if held is not None and held.until is not None and over(held.until, self.clock.now()):
+            return None
+        return held
+
+    def raise_fence(self, environment: str, fence: int) -> None:
+        """See that every later fence is higher."""
+        self._fences[environment] = max(self._fences.get(environment, 0), fence)
+
+    def enqueue(self, environment: str, run: Run, *, supersede: bool) -> Waiting:
+        """Wait for the environment."""
+        for wait in self._waits:
+            if (wait.environment, wait.run) == (environment, run.id):
+                return wait
+        self._waited += 1
+        mine = Waiting(
+            environment=environment,
+            run=run.id,
+            number=self._waited,
+            by=run.by,
+            release=run.release,
+            since=self.clock.now(),
+        )
+        for at, wait in enumerate(self._waits):
+            same = wait.environment == environment and wait.release and run.release
+            if supersede and same and wait.release.name == run.release.name and wait.superseded_by is None:  # type: ignore[union-attr]
+                self._waits[at] = wait.model_copy(update={"superseded_by": run.id})
+        self._waits.append(mine)
+        return mine
+
+    def dequeue(self, environment: str, run: str) -> None:
+        """Wait no longer."""
+        self._waits = [wait for wait in self._waits if (wait.environment, wait.run) != (environment, run)]
+
+    def queue(self, environment: str) -> list[Waiting]:
+        """Who waits, in order."""
+        return [wait for wait in self._waits if wait.environment == environment]
+
+    # -- who works on what was asked for ------------------------------------------------------------------------------
+
+    def ask(self, work: Work, run: Run) -> None:
+        """Write down what is asked for."""
+        self._works.setdefault(work.root, work)
+        self.create(run)
+        self.append(run.id, [Entry(kind="requested", data=work.asked, key="requested")])
+
+    def work(self, root: str) -> Work:
+        """What was asked for under *root*."""
+        if root not in self._works:
+            raise OrchestratorError("R101", f"there is no run {root!r}")
+        return self._works[root]
+
+    def works(self) -> list[Work]:
+        """What is not done, oldest first."""
+        return [work for work in self._works.values() if not work.done]
+
+    def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> Work:
+        """Work on it."""
+        work, now = self.work(root), self.clock.now()
+        if work.worker != worker and work.claimed(now) and not dead:
+            raise taken(work)
+        other = work.worker != worker
+        mine = {"worker": worker, "host": host, "since": now if other else work.since, "until": later(now, ttl)}
+        self._works[root] = work.model_copy(update={**mine, "epoch": work.epoch + other})
+        return self._works[root]
+
+    def renew(self, worker: str, ttl: float) -> list[str]:
+        """Go on."""
+        until = later(self.clock.now(), ttl)
+        mine = [work for work in self.works() if work.worker == worker]
+        for work in mine:
+            self._works[work.root] = work.model_copy(update={"until": until})
+        return [work.root for work in mine]
+
+    def leave(self, root: str, worker: str, *, done: bool) -> None:
+        """Work on it no longer."""
+        work = self.work(root)
+        if work.worker == worker:
+            self._works[root] = work.model_copy(update={"worker": "", "until": None, "done": done})
 
     def close(self) -> None:
         """Nothing is open."""

@@ -257,7 +257,7 @@ class MemoryDurable:
             self._crash(name, "after")
         return self._answers[name]
 
-    def sleep(self, name: str, seconds: float) -> None:
+    def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
         """Time passes at once."""
-        del seconds
+        del seconds, awake
         self._answers.setdefault(name, None)

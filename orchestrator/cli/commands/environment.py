@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import confirm, json_option, note, out, paint, print_json, table, yes_option
+from orchestrator.cli.output import confirm, json_option, note, out, paint, print_json, table, wait_option, yes_option
 
 if TYPE_CHECKING:
     from orchestrator.domain.plan import StackPreview, StackSpec
@@ -93,8 +93,9 @@ def preview(environment: str, as_json: bool) -> None:
 @command.command("up")
 @click.argument("environment")
 @yes_option
+@wait_option
 @json_option
-def up(environment: str, yes: bool, as_json: bool) -> int:
+def up(environment: str, yes: bool, wait: float, as_json: bool) -> int:
     """Bring the infrastructure of ENVIRONMENT up to date with its program, without any release."""
     from orchestrator.cli.walk import do
 
@@ -102,14 +103,15 @@ def up(environment: str, yes: bool, as_json: bool) -> int:
     if not yes:
         _print_preview(_preview(app, _stack(app, environment)), err=True)
     confirm(f"Bring {environment} up to date?", yes)
-    return do(app, app.ask("provision", None, (environment,)), as_json=as_json)
+    return do(app, app.ask("provision", None, (environment,), wait=wait), as_json=as_json)
 
 
 @command.command("destroy")
 @click.argument("environment")
 @yes_option
+@wait_option
 @json_option
-def destroy(environment: str, yes: bool, as_json: bool) -> int:
+def destroy(environment: str, yes: bool, wait: float, as_json: bool) -> int:
     """Destroy every resource of ENVIRONMENT. Its history and packages stay."""
     from orchestrator.cli.walk import do
 
@@ -117,7 +119,7 @@ def destroy(environment: str, yes: bool, as_json: bool) -> int:
     spec = _stack(app, environment)
     note(f"this destroys all {app.provisioner.resources(spec)} resources of the stack {spec.stack}")
     confirm(f"Destroy {environment}?", yes)
-    return do(app, app.ask("destroy", None, (environment,)), as_json=as_json)
+    return do(app, app.ask("destroy", None, (environment,), wait=wait), as_json=as_json)
 
 
 @command.command("outputs")

@@ -4,15 +4,19 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.output import json_option
+from orchestrator.cli.output import detach_option, json_option, wait_option
 
 
 @click.command("promote")
 @click.argument("release", required=False)
 @click.option("--to", "environment", metavar="ENV", help="Promote into this environment only.")
 @click.option("--plan", "plan", metavar="FILE|DIGEST", help="Execute exactly this plan.")
+@wait_option
+@detach_option
 @json_option
-def command(release: str | None, environment: str | None, plan: str | None, as_json: bool) -> int:
+def command(
+    release: str | None, environment: str | None, plan: str | None, wait: float, detach: bool, as_json: bool
+) -> int:
     """Take RELEASE along its path, or into one environment.
 
     RELEASE is a sealed file, a kept package (NAME-VERSION, version, digest), or a release folder, which is built first.
@@ -22,8 +26,11 @@ def command(release: str | None, environment: str | None, plan: str | None, as_j
 
     With --plan nothing else is done than what that plan says; when anything that it stands on has changed, it stops
     before any change and names what (exit 7).
+
+    A busy environment ends it (exit 8) unless it is to --wait; then it stands in the queue, and a newer release of the
+    same name that joins the queue takes its place.
     """
-    from orchestrator.cli.walk import do
+    from orchestrator.cli.walk import do, leave_behind
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
 
@@ -41,4 +48,5 @@ def command(release: str | None, environment: str | None, plan: str | None, as_j
     if approved is not None and approved.release.digest != package.digest:
         raise OrchestratorError("R124", f"the plan {plan} is for {approved.release} and not for this {package.ref}")
     targets = app.targets(package, environment)
-    return do(app, app.ask("promotion", package, targets, approved.digest if approved else None), as_json=as_json)
+    asked = app.ask("promotion", package, targets, approved.digest if approved else None, wait=wait)
+    return leave_behind(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)

@@ -1,4 +1,4 @@
-"""`orchestrator resume`: go on with a run that was interrupted."""
+"""`orchestrator resume`: go on with a run that was interrupted or paused."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,18 +9,23 @@ from orchestrator.cli.output import json_option, note
 
 if TYPE_CHECKING:
     from orchestrator.domain.journal import Run
+    from orchestrator.wiring import App, Asked
+
+PATIENCE = 30.0  # seconds that a process in the background waits for the one that has started it to end
 
 
 @click.command("resume")
 @click.argument("run")
+@click.option("--background", is_flag=True, help="Wait until whoever does it now lets go, and do not watch.")
 @json_option
-def command(run: str, as_json: bool) -> int:
-    """Go on with RUN from where its process was stopped or died.
+def command(run: str, background: bool, as_json: bool) -> int:
+    """Go on with RUN from where its process was stopped or died, or where somebody paused it.
 
-    What was done is not done again; an engine that is still at work is followed to its end.
+    What was done is not done again; an engine that is still at work is followed to its end. When another process goes
+    on with it already, it is followed.
     """
-    from orchestrator.cli.attend import walk_of
-    from orchestrator.cli.walk import do
+    from orchestrator.cli.attend import exit_of, follow, walk_of
+    from orchestrator.cli.walk import conclude, do
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
 
@@ -29,7 +34,28 @@ def command(run: str, as_json: bool) -> int:
     runs = [item for item in app.store.runs() if item.root == asked.root]
     if all(item.ended for item in runs) and not _goes_on(runs, len(asked.targets)):
         raise OrchestratorError("R141", f"{found.id} has ended: {found.state}")
+    present = app.present(asked.root)
+    if present.wish == "pause":
+        app.wish(present, "")
+    if app.engine.working(asked.root) and not background:
+        note(f"another process goes on with {asked.root}; following it")
+        stories = follow(app, asked)
+        for story in stories:
+            conclude(app, story)
+        return int(exit_of(stories))
     note(f"going on with {asked.root}")
+    return _when_free(app, asked, as_json=as_json) if background else do(app, asked, as_json=as_json)
+
+
+def _when_free(app: "App", asked: "Asked", *, as_json: bool) -> int:
+    """Do it once the process before has let go of it."""
+    import time
+
+    from orchestrator.cli.walk import do
+
+    deadline = time.monotonic() + PATIENCE
+    while app.engine.working(asked.root) and time.monotonic() < deadline:
+        time.sleep(0.05)
     return do(app, asked, as_json=as_json)
 
 

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.output import confirm, json_option, note, yes_option
+from orchestrator.cli.output import confirm, json_option, note, wait_option, yes_option
 
 
 @click.command("rollback")
 @click.argument("environment")
 @click.option("--to", "version", metavar="VERSION", help="By default: the last verified one.")
 @yes_option
+@wait_option
 @json_option
-def command(environment: str, version: str | None, yes: bool, as_json: bool) -> int:
+def command(environment: str, version: str | None, yes: bool, wait: float, as_json: bool) -> int:
     """Put ENVIRONMENT back to a release that was verified there before the present one.
 
     Its plan is shown first. Steps of the present release with an undo of their own are undone, newest first; then the
@@ -28,4 +29,4 @@ def command(environment: str, version: str | None, yes: bool, as_json: bool) -> 
     plan = app.plan(package, environment, action="rollback", check=False)
     print_plan(plan, err=True)
     confirm(f"Put {environment} back to {package.ref}?", yes)
-    return do(app, app.ask("rollback", package, (environment,), plan.digest), as_json=as_json)
+    return do(app, app.ask("rollback", package, (environment,), plan.digest, wait=wait), as_json=as_json)

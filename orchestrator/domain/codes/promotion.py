@@ -167,4 +167,10 @@ CODES: tuple[ErrorCode, ...] = (
         "The run has ended, or a process is working on it at this moment.",
         "`orchestrator watch RUN` follows a run; `orchestrator show RUN` shows one that has ended.",
     ),
+    ErrorCode(
+        "R150",
+        "somebody stopped it",
+        "A person cancelled or aborted the run. What it had changed was rolled back, or nothing had been changed yet.",
+        "`orchestrator show RUN` says who, and what is true now. Promote again when you want it after all.",
+    ),
 )

@@ -11,6 +11,26 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.BUSY,
     ),
     ErrorCode(
+        "S103",
+        "another process has taken over",
+        "This process acted for a run, was paused or cut off for so long that it was taken for dead, and another one acts for it now.",
+        "Nothing: the other one goes on, and this one touches nothing more. `orchestrator show RUN` tells the run.",
+        Exit.BUSY,
+    ),
+    ErrorCode(
+        "S104",
+        "superseded",
+        "While this run waited for the environment, a newer release of the same name joined the queue.",
+        "Nothing: the newer one is promoted. `queue: {supersede: false}` in `environment.yaml` keeps every one.",
+    ),
+    ErrorCode(
+        "S105",
+        "waited too long",
+        "The environment did not become free in the time that `--wait` gave.",
+        "`orchestrator queue` says who holds it and who waits.",
+        Exit.TIMEOUT,
+    ),
+    ErrorCode(
         "S110",
         "unknown store",
         "`store:` in `orchestrator.yaml` names a kind of database that is not known.",

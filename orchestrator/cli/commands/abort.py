@@ -1,0 +1,27 @@
+"""`orchestrator abort`: stop what a run does now, and roll back what it has changed."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.output import confirm, json_option, yes_option
+
+
+@click.command("abort")
+@click.argument("run")
+@click.option("-m", "--message", default="", metavar="WHY", help="Why, for the journal.")
+@yes_option
+@json_option
+def command(run: str, message: str, yes: bool, as_json: bool) -> int:
+    """Stop the engines of RUN at once, with everything that they have started here, and roll back what was changed.
+
+    Hosts may be cut off in the middle of a task; the rollback puts them in order. A rollback that is aborted ends with
+    *needs a person*. The command ends as the run does.
+    """
+    from orchestrator.cli.wishes import going, stop
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    going(app, run)
+    confirm(f"Cut off what {run} does now?", yes)
+    return stop(app, run, "abort", message, as_json=as_json)

@@ -1,0 +1,57 @@
+"""`orchestrator lock`: keep everybody out of an environment, and see who holds which."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli.durations import DURATION
+from orchestrator.cli.output import Cell, json_option, out, print_json, table
+
+if TYPE_CHECKING:
+    from orchestrator.wiring import App
+
+
+@click.command("lock")
+@click.argument("environment", metavar="ENV|status")
+@click.option("-m", "--message", default="", metavar="WHY", help="Why; asked for when ENV is locked.")
+@click.option("--for", "duration", type=DURATION, metavar="TIME", help="Until then it opens by itself: 30m, 4h, 2d.")
+@json_option
+def command(environment: str, message: str, duration: float | None, as_json: bool) -> None:
+    """Keep every run out of ENV until `orchestrator unlock ENV`, or for a TIME; `lock status` shows who holds what.
+
+    A run that holds the environment now is not disturbed: it is busy then, and nothing is locked.
+    """
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    if environment == "status":
+        _status(app, as_json=as_json)
+        return
+    if not message.strip():
+        raise click.UsageError("say why with -m: whoever is kept out will read it")
+    lease = app.lock(environment, message, duration)
+    if as_json:
+        print_json("Lease", lease.to_json())
+    else:
+        end = f" until {lease.until}" if lease.until else ""
+        out(f"{environment} is locked{end}; orchestrator unlock {environment} opens it")
+
+
+def _status(app: "App", *, as_json: bool) -> None:
+    from orchestrator.cli.words import when
+
+    held = {name: app.store.lease(name) for name in app.environments}
+    if as_json:
+        leases = {name: lease.to_json() if lease else None for name, lease in held.items()}
+        print_json("LockStatus", {"environments": leases})
+        return
+    rows: list[list[Cell]] = []
+    for name, lease in held.items():
+        if lease is None:
+            rows.append([name, ("free", "green"), *["–"] * 5, ""])
+            continue
+        state: Cell = ("locked", "yellow") if lease.locked else ("held", "cyan")
+        run = "–" if lease.locked else lease.holder
+        rows.append([name, state, run, lease.by, when(lease.since), when(lease.until), lease.host, lease.reason])
+    out(table(["environment", "state", "run", "by", "since", "until", "from", "why"], rows))

@@ -1,0 +1,34 @@
+"""`orchestrator pause`: let a run stand still before its next step."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.output import note, out
+
+
+@click.command("pause")
+@click.argument("run")
+@click.option("-m", "--message", default="", metavar="WHY", help="Why, for the journal.")
+def command(run: str, message: str) -> None:
+    """Let the step of RUN that goes on end, and begin no other until `orchestrator resume RUN`.
+
+    The environment stays held. A run that is paused is not taken up by itself.
+    """
+    import time
+
+    from orchestrator.cli.wishes import going
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    found = going(app, run)
+    app.wish(found, "pause", message)
+    if app.engine.working(found.root):
+        note("it is paused when the step that goes on has ended …")
+    while app.engine.working(found.root):
+        time.sleep(0.1)
+    ended = app.store.run(found.id)
+    if ended.ended:
+        out(f"{ended.id} had ended before: {ended.state}")
+    else:
+        out(f"{found.id} is paused; orchestrator resume {found.id} goes on")

@@ -1,0 +1,121 @@
+"""Being the one process that acts for a run: said again while it goes on, and given up at once when it is not.
+
+A process works on a root under a claim that runs out. A thread renews it, and looks whether a person wants the run to
+be paused or aborted. A process that was paused for longer than its claim lasts, and wakes up after another one has
+taken over, finds that out before it acts or records anything, and stands still from then on.
+"""
+
+import contextlib
+import os
+import secrets
+import socket
+import threading
+from typing import NoReturn
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.ports import Jobs, Store
+
+TTL = 30.0  # seconds after which a silent worker may be taken for dead
+LOOK = 0.3  # seconds between looks at what a person wants
+RETRY = 1.0  # seconds between attempts to reach a database that does not answer
+
+
+def name() -> str:
+    """A name for a process that no other ever has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+class Brake:
+    """A wish to stop: the flow parks before its next effect, so that it can be resumed from there."""
+
+    def __init__(self) -> None:
+        self._wanted = threading.Event()
+        self.parked = threading.Event()
+        self.lost = threading.Event()
+
+    def pull(self) -> None:
+        """Park at the next step."""
+        self._wanted.set()
+
+    @property
+    def pulled(self) -> bool:
+        """Whether somebody wants it to stop."""
+        return self._wanted.is_set()
+
+    def stand_still(self) -> NoReturn:
+        """Until the process ends; what was recorded stays, and is resumed from."""
+        self.parked.set()
+        while True:
+            threading.Event().wait()
+
+
+class Holder:
+    """The `Tenure` of this process over one root.
+
+    Args:
+        store: where the claim is kept.
+        jobs: what an abort stops.
+        root: what is worked on.
+        worker: this process's name.
+        ttl: seconds that a claim lasts.
+        brake: how the flow is made to stand still.
+    """
+
+    def __init__(self, store: Store, jobs: Jobs, root: str, worker: str, ttl: float, brake: Brake) -> None:
+        self.worker = worker
+        self._store, self._jobs, self._root, self._ttl, self._brake = store, jobs, root, ttl, brake
+        self._run: str | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="tenure", daemon=True)
+
+    def begin(self) -> None:
+        """Renew from now on."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Renew no more."""
+        self._ended.set()
+
+    def check(self) -> None:
+        """Return when this process may act: it is asked of the database, and not of a clock that may have stood still.
+
+        While the database does not answer, nothing is done.
+        """
+        if self._brake.pulled:
+            self._brake.stand_still()
+        while not self._ended.is_set():
+            with contextlib.suppress(OrchestratorError):
+                if self._root in self._store.renew(self.worker, self._ttl):
+                    return
+                self.deposed()
+            self._ended.wait(RETRY)
+
+    def acting(self, run: str | None) -> None:
+        """Work for *run* begins or ends."""
+        self._run = run
+
+    def park(self) -> NoReturn:
+        """Stand still until the process ends."""
+        self._brake.stand_still()
+
+    def deposed(self) -> NoReturn:
+        """Stand still: another process acts for the run."""
+        self._brake.lost.set()
+        self._brake.stand_still()
+
+    def _keep(self) -> None:
+        waited = 0.0
+        while not self._ended.wait(LOOK):
+            waited += LOOK
+            with contextlib.suppress(OrchestratorError):  # a database that does not answer now may do so in time
+                self._attend_to_wishes()
+                if waited >= self._ttl / 3:
+                    waited = 0.0
+                    if self._root not in self._store.renew(self.worker, self._ttl):
+                        self._brake.pull()
+
+    def _attend_to_wishes(self) -> None:
+        run = self._run
+        if run is not None and self._store.run(run).wish == "abort":
+            for key in self._jobs.active():
+                self._jobs.stop(key)
