@@ -4,7 +4,7 @@ import getpass
 import os
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,21 @@ import orchestrator.config as files
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import LOCK, Entry, Kind, Lease, Run, Wish, Work, busy, later, queued
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.ports import Durable, Jobs, Store, Tenure
 
 if TYPE_CHECKING:
     from orchestrator.engine.durable import Engine
     from orchestrator.flow.course import Setting
+
+
+@dataclass(frozen=True)
+class Again:
+    """A run to be gone on with from one of its steps: what came before it is taken as it was."""
+
+    run: str
+    step: str
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,7 @@ class Asked:
     by: str
     plan: str | None = None
     wait: float = 0.0
+    again: "Again | None" = None
 
     def to_json(self) -> dict[str, Any]:
         """As the engine keeps it."""
@@ -43,14 +53,24 @@ class Asked:
             "by": self.by,
             "plan": self.plan,
             "wait": self.wait,
+            "again": {"run": self.again.run, "step": self.again.step} if self.again else None,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Asked":
         """The reverse of :meth:`to_json`."""
         release = PackageRef.from_json(data["release"]) if data["release"] else None
-        wait = float(data.get("wait", 0.0))
-        return cls(data["root"], data["kind"], release, tuple(data["targets"]), data["by"], data["plan"], wait)
+        wait, again = float(data.get("wait", 0.0)), data.get("again")
+        return cls(
+            data["root"],
+            data["kind"],
+            release,
+            tuple(data["targets"]),
+            data["by"],
+            data["plan"],
+            wait,
+            Again(again["run"], again["step"]) if again else None,
+        )
 
     def run(self, environment: str, at: str) -> Run:
         """The run for one environment that this goes to."""
@@ -181,6 +201,11 @@ class App:
         """Who is acting: `ORCHESTRATOR_USER`, else the user of this machine."""
         return self.environ.get("ORCHESTRATOR_USER") or getpass.getuser()
 
+    @property
+    def recovers(self) -> bool:
+        """Whether what was interrupted is gone on with by itself: `ORCHESTRATOR_RECOVERY`, else the project's file."""
+        return (self.environ.get("ORCHESTRATOR_RECOVERY") or self.project.recovery) == "automatic"
+
     # -- releases ------------------------------------------------------------------------------------------------------
 
     def package(self, wanted: str) -> Package:
@@ -282,6 +307,30 @@ class App:
         self.store.ask(work, asked.run(targets[0], self.setting.clock.now()))
         return asked
 
+    def again(self, run: Run, step: str | None) -> Asked:
+        """Write down that *run*, which needs a person, is to be gone on with from *step*.
+
+        By default that is the last of its steps that was not good. Raises R151 when there is nothing to go on with,
+        R142 for a step that it does not have, and S101.
+        """
+        finished = [record for record in self.store.records(run.id) if record.kind == "step.finished"]
+        bad = [record.step for record in finished if record.data["outcome"] not in {"succeeded", "skipped"}]
+        newest = self.store.runs(run.environment, limit=1)[0]
+        if run.state is not State.NEEDS_PERSON or newest.id != run.id or not bad:
+            why = f"{newest.id} came after it" if newest.id != run.id else f"it ended as: {run.state}"
+            raise OrchestratorError("R151", f"{run.id} cannot be gone on with: {why}")
+        chosen = step or bad[-1]
+        if chosen not in {record.step for record in finished}:
+            names = ", ".join(record.step for record in finished)
+            raise OrchestratorError("R142", f"{run.id} has no step {chosen!r}", hint=f"its steps are: {names}")
+        self._free(run.environment)
+        before = self.asked(run.root)
+        targets = before.targets[before.targets.index(run.environment) :]
+        root = secrets.token_hex(3)
+        asked = replace(before, root=root, targets=targets, by=self.person, again=Again(run.id, chosen))
+        self.store.ask(Work(root=root, asked=asked.to_json()), asked.run(targets[0], self.setting.clock.now()))
+        return asked
+
     def _free(self, environment: str) -> None:
         held = self.store.lease(environment)
         if held is not None:
@@ -339,9 +388,12 @@ class App:
         for environment in asked.targets:
             run = asked.run(environment, durable.step(f"{environment}.requested", self.setting.clock.now))
             self.store.create(run)
+            steps: Durable = _Prefixed(durable, environment)
+            if asked.again is not None and environment == asked.targets[0]:
+                steps = _Seeded(steps, self._before(asked.again))
             course = Course(
                 self.setting,
-                _Prefixed(durable, environment),
+                steps,
                 run,
                 approved=asked.plan,
                 wait=asked.wait,
@@ -352,6 +404,16 @@ class App:
             if self.exit_of(done.id) is not Exit.OK:
                 break
         return {"runs": ended}
+
+    def _before(self, again: Again) -> dict[str, Any]:
+        """What came of the steps before the one that is done again; the lease is taken anew."""
+        found: dict[str, Any] = {}
+        for record in self.store.records(again.run):
+            if record.kind == "step.finished" and record.step == again.step:
+                break
+            if record.kind == "step.finished" and record.step != "lease":
+                found[record.step] = record.data
+        return found
 
     def exit_of(self, run: str) -> Exit:
         """How the command ends for a run that has ended."""
@@ -399,6 +461,21 @@ class _Prefixed:
     def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
         """The wait of this environment."""
         self._durable.sleep(f"{self._prefix}.{name}", seconds, awake)
+
+
+class _Seeded:
+    """Steps of a walk that goes on from another one: those that are known are not done again."""
+
+    def __init__(self, durable: Durable, known: Mapping[str, Any]) -> None:
+        self._durable, self._known = durable, known
+
+    def step(self, name: str, work: Callable[[], Any]) -> Any:
+        """What is known, or the step."""
+        return self._known[name] if name in self._known else self._durable.step(name, work)
+
+    def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
+        """The wait."""
+        self._durable.sleep(name, seconds, awake)
 
 
 def _means(wanted: str, ref: PackageRef) -> bool:

@@ -26,6 +26,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "promote": "Take a release into an environment, or along the whole path.",
         "rollback": "Put an environment back to a release that was verified there.",
         "resume": "Go on with a run that was interrupted or paused.",
+        "retry": "Go on with a run that needs a person, from one of its steps.",
         "cancel": "Stop a run before its next step, and roll back.",
         "abort": "Stop what a run does now, and roll back.",
         "pause": "Let a run stand still before its next step.",

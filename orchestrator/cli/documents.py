@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from orchestrator.domain.journal import Lease, Run
+from orchestrator.domain.journal import Lease, Run, Waiting
 from orchestrator.domain.model import DIGEST, Model
 from orchestrator.domain.plan import HostState, Plan
 from orchestrator.domain.promotion import State
@@ -32,6 +32,7 @@ class EnvironmentStatus(Model):
     release: PackageRef | None
     verified_at: str | None
     lease: Lease | None
+    waiting: tuple[Waiting, ...]
     last_run: RunStatus | None
     hosts: tuple[HostState, ...]
 
@@ -42,6 +43,28 @@ class StatusDocument(Document):
     kind: Literal["Status"]
     project: str
     environments: tuple[EnvironmentStatus, ...]
+
+
+class QueueStatus(Model):
+    """Who holds one environment, and who waits for it, in order."""
+
+    environment: str
+    lease: Lease | None
+    waiting: tuple[Waiting, ...]
+
+
+class QueueDocument(Document):
+    """`orchestrator queue --json`."""
+
+    kind: Literal["Queue"]
+    environments: tuple[QueueStatus, ...]
+
+
+class LockDocument(Document):
+    """`orchestrator lock status --json`."""
+
+    kind: Literal["LockStatus"]
+    environments: dict[str, Lease | None]
 
 
 class Place(Model):
@@ -118,11 +141,13 @@ MODELS: dict[str, type[Model]] = {
     "matrix": MatrixDocument,
     "run": RunDocument,
     "plan": Plan,
+    "queue": QueueDocument,
+    "lock": LockDocument,
 }
 
 
 def document_schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of what a command says: `status`, `matrix`, `run` (of `show`) or `plan`."""
+    """The JSON Schema (2020-12) of what a command says: `status`, `matrix`, `run` (of `show`), `plan`, `queue` or `lock`."""
     made = MODELS[kind].model_json_schema(by_alias=True, mode="validation")
     if kind == "plan":  # a plan names itself; its digest covers everything else
         made["properties"]["digest"] = {"pattern": DIGEST.pattern, "title": "Digest", "type": "string"}

@@ -94,7 +94,10 @@ class Environment(Model):
 
 
 class Project(Model):
-    """`orchestrator.yaml`. *store* is a database URL; `sqlite:///` paths are relative to the project."""
+    """`orchestrator.yaml`. *store* is a database URL; `sqlite:///` paths are relative to the project.
+
+    *recovery* says whether any command that finds an interrupted run goes on with it in the background.
+    """
 
     apiVersion: Literal["orchestrator/v1"]
     kind: Literal["Project"]
@@ -103,4 +106,5 @@ class Project(Model):
     store: str = "sqlite:///.orchestrator/state.db"
     environments: RelativePath = "environments"
     releases: RelativePath = "releases"
+    recovery: Literal["automatic", "manual"] = "automatic"
     people: tuple[dict[str, Any], ...] = ()

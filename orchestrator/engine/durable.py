@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Work
+from orchestrator.engine.points import reached
 from orchestrator.engine.tenure import TTL, Brake, Holder, name
 from orchestrator.ports import Durable, Jobs, Store, Tenure
 
@@ -43,9 +44,14 @@ class Steps:
         def held() -> Any:
             if self._brake.pulled:
                 self._brake.stand_still()
-            return work()
+            reached(f"{name}:before")
+            answer = work()
+            reached(f"{name}:done")
+            return answer
 
-        return self._dbos.run_step({"name": name}, held)
+        answer = self._dbos.run_step({"name": name}, held)
+        reached(f"{name}:recorded")
+        return answer
 
     def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
         """Wait until a time that is written down first; what has passed before a restart counts."""
@@ -129,7 +135,7 @@ class Engine:
         if _locked(self._folder_lock(root)):
             return True
         work = self._store.work(root)
-        return work.claimed(_now()) and work.host != self._here()  # here, the lock has said already that it is no more
+        return work.claimed(_now()) and work.host != self.here  # here, the lock has said already that it is no more
 
     def leftover(self) -> list[Work]:
         """What was asked for, is not done, and nobody works on; oldest first."""
@@ -155,7 +161,7 @@ class Engine:
 
     def _claim(self, root: str) -> Holder:
         self._take(root)
-        worker, here = name(), self._here()
+        worker, here = name(), self.here
         try:
             dead = self._store.work(root).host in {"", here}
             self._store.claim(root, worker, here, self._place.ttl, dead=dead)
@@ -181,7 +187,8 @@ class Engine:
         lock.flush()
         self._lock = lock
 
-    def _here(self) -> str:
+    @property
+    def here(self) -> str:
         """Where the locks prove something: this folder, by a name of its own. Two machines may have one host name."""
         file = self._place.folder / "place"
         with contextlib.suppress(FileNotFoundError):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.engine import supervisor
+from orchestrator.engine.points import reached
 from orchestrator.ports import Job, JobOutcome
 from orchestrator.processes import sweep
 
@@ -72,7 +73,9 @@ class LocalJobs:
         _write_private(folder / "job.json", json.dumps(description).encode())
 
     def _follow(self, folder: Path, job: Job, events: "_Events") -> None:
+        reached(f"{job.key}:laid")
         process = self._spawn(folder, job)
+        reached(f"{job.key}:spawned")
         while process.poll() is None:
             events.drain()
             self._sleep(POLL)

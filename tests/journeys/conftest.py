@@ -52,7 +52,7 @@ class Project:
             if not name.startswith(("ORCHESTRATOR_", "PULUMI_", "PYTEST_", "ANSIBLE_", "COV_"))
             or name in {"ORCHESTRATOR_PULUMI", "ORCHESTRATOR_SSHD"}
         }
-        return {**kept, "NO_COLOR": "1", "PYTHONPATH": str(ROOT), **self.env}
+        return {**kept, "NO_COLOR": "1", "ORCHESTRATOR_RECOVERY": "manual", "PYTHONPATH": str(ROOT), **self.env}
 
     def run(self, *words: str, code: int | None = 0) -> Said:
         """Run a command; it must end with *code* (None: with any)."""

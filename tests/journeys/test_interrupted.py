@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 
+from orchestrator.processes import marked
 from tests.journeys.conftest import Project
 
 
@@ -58,12 +59,42 @@ def test_a_killed_promotion_is_resumed(running: Project) -> None:
     assert running.run("resume", run, code=1).err.count("R141")
 
 
-def test_ctrl_c_stops_before_the_next_step(running: Project) -> None:
-    """The first Ctrl-C lets the step that goes on end, stops, and says how to go on; nothing is lost."""
+def test_ctrl_c_cancels(running: Project) -> None:
+    """The first Ctrl-C lets the step that goes on end, begins no other, and rolls back what was changed (exit 4)."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
     run = _until(running, process, "deploy.1")
     os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 4, err
+    steps = {step["name"]: step for step in running.run("show", run, "--json").json["steps"]}
+    assert steps["deploy.1"]["outcome"] == "succeeded"
+    assert steps["verify.smoke.deploy.1"]["outcome"] == "aborted"
+    assert steps["verify.smoke.restored"]["outcome"] == "succeeded"
+    assert set(running.releases("production").values()) == {"1.0.0"}
+
+
+def test_a_second_ctrl_c_leaves_it_to_the_background(running: Project) -> None:
+    """The second Ctrl-C gives the terminal back, and the run goes on to its end by itself."""
+    _ready(running)
+    process = running.start("promote", "releases/1.1.0", "--to", "production")
+    run = _until(running, process, "deploy.1")
+    os.kill(process.pid, signal.SIGINT)
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "goes on in the background" in err
+    assert running.run("resume", run, code=None).code in {1, 4}
+    assert running.run("show", run, "--json").json["run"]["state"] == "rolled back"
+
+
+def test_sigterm_stops_before_the_next_step(running: Project) -> None:
+    """SIGTERM lets the step that goes on end, stops, and says how to go on; nothing is lost."""
+    _ready(running)
+    process = running.start("promote", "releases/1.1.0", "--to", "production")
+    run = _until(running, process, "deploy.1")
+    os.kill(process.pid, signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"orchestrator resume {run}" in err
@@ -71,6 +102,82 @@ def test_ctrl_c_stops_before_the_next_step(running: Project) -> None:
     assert steps["deploy.1"] == "succeeded"
     running.run("resume", run)
     assert set(running.releases("production").values()) == {"1.1.0"}
+
+
+def test_an_abort_stops_what_goes_on_at_once(running: Project) -> None:
+    """`abort` ends the engine that works now with all that it has started, and what it touched is rolled back."""
+    _ready(running)
+    process = running.start("promote", "releases/1.1.0", "--to", "production")
+    run = _until(running, process, "deploy.1")
+    running.run("abort", run, "--yes", "-m", "wrong release", code=4)
+    process.communicate(timeout=60)
+    assert process.returncode == 4
+    steps = {step["name"]: step for step in running.run("show", run, "--json").json["steps"]}
+    assert steps["deploy.1"]["outcome"] in {"aborted", "succeeded"}
+    assert "verify.smoke.deploy.1" not in steps or steps["verify.smoke.deploy.1"]["outcome"] == "aborted"
+    assert not marked(f"ORCHESTRATOR_JOB={running.state}/jobs/{run}.deploy.1")
+    assert set(running.releases("production").values()) == {"1.0.0"}
+
+
+def test_a_paused_run_stands_still_until_it_is_resumed(running: Project) -> None:
+    """`pause` stops a run before its next step, keeps the environment held, and `resume` finishes it."""
+    _ready(running)
+    process = running.start("promote", "releases/1.1.0", "--to", "production")
+    run = _until(running, process, "deploy.1")
+    assert "is paused" in running.run("pause", run).out
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "paused by" in running.run("status", "production").out
+    assert run in running.run("promote", "releases/1.0.0", "--to", "production", code=8).err
+    running.run("resume", run)
+    assert set(running.releases("production").values()) == {"1.1.0"}
+
+
+def test_an_interrupted_run_goes_on_by_itself(running: Project) -> None:
+    """After `kill -9` the next command that looks goes on with the run in the background, to its end."""
+    _ready(running)
+    process = running.start("promote", "releases/1.1.0", "--to", "production")
+    run = _until(running, process, "deploy.1")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    running.env["ORCHESTRATOR_RECOVERY"] = "automatic"
+    try:
+        assert "goes on in the background" in running.run("status").err
+        deadline = time.monotonic() + 60
+        while running.run("show", run, "--json").json["run"]["ended_at"] is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+    finally:
+        del running.env["ORCHESTRATOR_RECOVERY"]
+    assert set(running.releases("production").values()) == {"1.1.0"}
+
+
+def test_two_at_once(running: Project) -> None:
+    """Of two promotions to one environment at the same moment one runs; the other ends with exit 8 and names it, or waits its turn."""
+    _ready(running)
+    first = running.start("promote", "releases/1.1.0", "--to", "production")
+    run = _until(running, first, "deploy.1")
+    assert run in running.run("promote", "releases/1.0.0", "--to", "production", code=8).err
+    second = running.start("promote", "releases/1.0.0", "--to", "production", "--wait", "2m")
+    deadline = time.monotonic() + 20
+    while not running.run("queue", "production", "--json").json["environments"][0]["waiting"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    first.communicate(timeout=60)
+    _, err = second.communicate(timeout=90)
+    assert (first.returncode, second.returncode) == (0, 0), err
+    assert f"waiting: production is held by {run}" in err
+    assert set(running.releases("production").values()) == {"1.0.0"}
+
+
+def test_a_lock_keeps_everybody_out(running: Project) -> None:
+    """A locked environment is busy for every run until it is unlocked, and says who locked it and why."""
+    running.run("lock", "production", "-m", "the database is being moved", "--for", "1h")
+    said = running.run("promote", "releases/1.0.0", "--to", "production", code=8)
+    assert "the database is being moved" in said.err
+    assert "the database is being moved" in running.run("lock", "status").out
+    assert "is open" in running.run("unlock", "production").out
+    running.run("lock", "production", code=2)
 
 
 def test_watch_and_logs_follow_a_run_of_another_process(running: Project) -> None:

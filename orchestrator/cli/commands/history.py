@@ -13,10 +13,12 @@ from orchestrator.cli.output import json_option, out, print_json, table
 @json_option
 def command(environment: str | None, limit: int, as_json: bool) -> None:
     """List the runs there were, newest first; with ENVIRONMENT those of one environment."""
+    from orchestrator.cli.recovery import recover
     from orchestrator.cli.words import first_line, state_cell, when
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
+    recover(app)
     if environment is not None:
         app.setting.environment(environment)
     runs = [(run, app.interrupted(run)) for run in app.store.runs(environment, limit=limit)]

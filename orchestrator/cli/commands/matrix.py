@@ -18,9 +18,11 @@ COLOURS = {"current": "green", "partly": "yellow", "verified": "", "rolled back"
 @json_option
 def command(as_json: bool) -> None:
     """Show which release is where: one row for each release, one column for each environment of the path."""
+    from orchestrator.cli.recovery import recover
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
+    recover(app)
     names = list(app.environments)
     rows = [_row(app, ref, names) for ref in _releases(app)]
     if as_json:

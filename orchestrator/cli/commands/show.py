@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 @json_option
 def command(run: str, as_json: bool) -> None:
     """Show RUN from its request to its end: each step, each host, each test, and what is true afterwards."""
+    from orchestrator.cli.recovery import recover
     from orchestrator.domain.story import Story
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
+    recover(app)
     found = app.store.run(run)
     story = Story.of(found, app.store.records(found.id))
     interrupted = app.interrupted(story.run)

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 @json_option
 def command(environment: str | None, as_json: bool) -> None:
     """Show what runs where: for each host which release, since when, by which run, and whether it was seen there."""
+    from orchestrator.cli.recovery import recover
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
+    recover(app)
     if environment is not None:
         app.setting.environment(environment)
     names = [environment] if environment else list(app.environments)
@@ -44,6 +46,7 @@ def _environment(app: "App", name: str) -> dict[str, Any]:
         "release": verified[0].release.to_json() if verified else None,
         "verified_at": verified[0].at if verified else None,
         "lease": lease.to_json() if lease else None,
+        "waiting": [wait.to_json() for wait in app.store.queue(name)],
         "last_run": {**run.to_json(), "interrupted": app.interrupted(run)} if run else None,
         "hosts": [host.to_json() for host in app.store.hosts(name)],
     }
@@ -59,8 +62,16 @@ def _print(item: dict[str, Any]) -> None:
     run = item["last_run"]
     if run is not None and (run["interrupted"] or run["ended_at"] is None):
         how = paint("interrupted", fg="magenta") if run["interrupted"] else paint(run["state"], fg="cyan")
+        if run["interrupted"] and run["wish"] == "pause":
+            how = paint(f"paused by {run['wished_by']}", fg="yellow")
         help_ = f"orchestrator resume {run['id']}" if run["interrupted"] else f"orchestrator watch {run['id']}"
         out(f"  {run['kind']} {run['id']} is {how}: {help_}")
+    lease = item["lease"]
+    if lease is not None and lease["holder"].startswith("lock:"):
+        end = f" until {when(lease['until'])}" if lease["until"] else ""
+        out(f"  {paint('locked', fg='yellow')} by {lease['by']}{end}: {lease['reason']}")
+    for wait in item["waiting"]:
+        out(f"  {wait['run']} waits since {when(wait['since'])}: orchestrator queue {item['name']}")
     states = [HostState.from_json(host) for host in item["hosts"]]
     rows = [
         [

@@ -173,4 +173,10 @@ CODES: tuple[ErrorCode, ...] = (
         "A person cancelled or aborted the run. What it had changed was rolled back, or nothing had been changed yet.",
         "`orchestrator show RUN` says who, and what is true now. Promote again when you want it after all.",
     ),
+    ErrorCode(
+        "R151",
+        "nothing to go on with",
+        "Only the newest run of an environment, when it needs a person, can be gone on with from one of its steps.",
+        "Promote again, or `orchestrator rollback ENV`.",
+    ),
 )

@@ -1,0 +1,34 @@
+"""Going on, without being asked, with what was interrupted on this machine."""
+
+from orchestrator.cli.attend import background
+from orchestrator.cli.output import note
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Work, later, over
+from orchestrator.wiring import App
+
+GRACE = 15.0  # seconds that a process has from asking for something to beginning it
+
+
+def recover(app: App) -> None:
+    """Start a process in the background for everything that was begun here, is not done, and nobody works on.
+
+    What a person has paused stands still, what is for workers is theirs, and what another machine has begun is left
+    to it.
+    """
+    if not app.recovers:
+        return
+    for work in app.engine.leftover():
+        if _ours(app, work):
+            process = background(app, work.root)
+            note(f"{work.root} was interrupted; it goes on in the background (process {process})")
+
+
+def _ours(app: App, work: Work) -> bool:
+    if work.queue or work.host not in {"", app.engine.here}:
+        return False
+    try:
+        run = app.present(work.root)
+    except OrchestratorError:
+        return False
+    begun = work.epoch > 0 or over(later(run.requested_at, GRACE), app.setting.clock.now())
+    return begun and run.wish != "pause"
