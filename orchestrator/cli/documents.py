@@ -147,7 +147,7 @@ MODELS: dict[str, type[Model]] = {
 
 
 def document_schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of what a command says: `status`, `matrix`, `run` (of `show`), `plan`, `queue` or `lock`."""
+    """The JSON Schema (2020-12) of what a command says; `run` is that of `show`, the others are named alike."""
     made = MODELS[kind].model_json_schema(by_alias=True, mode="validation")
     if kind == "plan":  # a plan names itself; its digest covers everything else
         made["properties"]["digest"] = {"pattern": DIGEST.pattern, "title": "Digest", "type": "string"}
