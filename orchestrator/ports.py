@@ -194,6 +194,9 @@ class Store(Protocol):
     def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
         """The run's records with a higher seq than *after*, in order."""
 
+    def knows(self, run: str, key: str) -> bool:
+        """Whether an entry with this key has been written."""
+
     def run(self, run: str) -> Run:
         """The run with this id, or the only one that begins with it. Raises R-codes."""
 

@@ -243,8 +243,9 @@ class Course:
     def _attempt(
         self, name: str, label: str, work: Callable[[str, Emit], StepResult], about: Mapping[str, Any]
     ) -> StepResult:
+        begun = self.setting.store.knows(self.run.id, f"{name}:started")  # by a process that died since
         self.note(Entry(kind="step.started", step=name, data={"label": label, **about}, key=f"{name}:started"))
-        recorded = self.durable.step(name, lambda: self._work(name, work).to_json())
+        recorded = self.durable.step(name, lambda: self._work(name, work, begun=begun).to_json())
         result = StepResult.from_json(recorded)
         self.note(Entry(kind="step.finished", step=name, data=recorded, key=f"{name}:finished"))
         return result
@@ -264,12 +265,15 @@ class Course:
             raise Halt(name, result)
         return result
 
-    def _work(self, name: str, work: Callable[[str, Emit], StepResult]) -> StepResult:
-        """Do the work now, as the process that may: under the lease, with a fence of this process's own."""
+    def _work(self, name: str, work: Callable[[str, Emit], StepResult], *, begun: bool) -> StepResult:
+        """Do the work now, as the process that may: under the lease, with a fence of this process's own.
+
+        What was *begun* before is seen through, also when a person wants the run to stop: it has touched something.
+        """
         self.tenure.check()
         reporter = Reporter(self, name)
         try:
-            stopped = self._stopped()
+            stopped = self._stopped(begun=begun)
             if stopped is None and name != "lease":
                 self._enter()
             self.tenure.acting(self.run.id)
@@ -292,12 +296,12 @@ class Course:
         lease = self.setting.store.acquire(run.environment, run.id, run.by, reason, worker=self.tenure.worker)
         self.fence = lease.fence
 
-    def _stopped(self) -> StepResult | None:
+    def _stopped(self, *, begun: bool) -> StepResult | None:
         """The result of work that is not begun because a person wants the run to stop; None: begin it."""
         run = self.setting.store.run(self.run.id)
         if run.wish == "pause":
             self.tenure.park()
-        if self.going_back or self.closing or run.wish not in STOPPING:
+        if begun or self.going_back or self.closing or run.wish not in STOPPING:
             return None
         message = f"{STOPPING[run.wish]} by {run.wished_by or 'somebody'}"
         return StepResult(outcome=Outcome.ABORTED, message=message, data={"code": "R150", "untouched": True})

@@ -72,6 +72,10 @@ class DatabaseStore:
         query = sa.select(records.c.data).where(records.c.run == run, records.c.seq > after).order_by(records.c.seq)
         return [Record.model_validate_json(data) for data in self._read(query.limit(limit))]
 
+    def knows(self, run: str, key: str) -> bool:
+        """Whether an entry with this key has been written."""
+        return bool(self._read(sa.select(records.c.seq).where(records.c.run == run, records.c.key == key)))
+
     def run(self, run: str) -> Run:
         """The run with this id or beginning."""
         beginning = sa.select(runs.c.data).where(runs.c.id.startswith(run, autoescape=True)).order_by(runs.c.number)

@@ -96,6 +96,10 @@ class MemoryStore:
         found = [record for record in self._records.get(run, []) if record.seq > after]
         return found[:limit] if limit is not None else found
 
+    def knows(self, run: str, key: str) -> bool:
+        """Whether an entry with this key has been written."""
+        return any(record.key == key for record in self._records.get(run, []))
+
     def run(self, run: str) -> Run:
         """The run with this id or beginning."""
         return find(run, self._runs.get(run), [found for found in self._runs.values() if found.id.startswith(run)])
