@@ -77,6 +77,7 @@ FILES = {
     "plays/collections/ansible_collections/own/things/plugins/modules/hello.py": (
         "from ansible.module_utils.basic import AnsibleModule\nAnsibleModule({}).exit_json(changed=False)\n"
     ),
+    "tests/test_smoke.py": "def test_nothing():\n    pass\n",
     "app/file.txt": "1.0.0\n",
 }
 
@@ -147,7 +148,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, li
 @pytest.fixture
 def stage(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> Iterator[Stage]:
     """A project of its own, a little hostile by its name, on empty hosts."""
-    folder = tmp_path / "a project's folder"
+    folder = tmp_path / "odd'project"
     for name, text in FILES.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +161,7 @@ def stage(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> Iterator
         environments=("test",),
         artifacts=(Artifact(path="app/file.txt"),),
         steps=({"name": "deploy", "playbook": "plays/site.yml"},),
-        verify=(),
+        verify=({"name": "smoke", "tests": "tests"},),
         include=("plays",),
     )
     packages = SealedPackages(folder / "state" / "packages")
