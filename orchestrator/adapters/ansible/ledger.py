@@ -34,6 +34,11 @@ _ROOT = "{{ (release_root | default(host_root) | default('')) | quote }}"
 _HOST = f"inventory_hostname | regex_replace('{_CLEAN}', '_')"
 
 
+def clean(text: str) -> str:
+    """*text* as it stands in the ledger: nothing in it means anything to a shell or in JSON."""
+    return re.sub(_CLEAN, "_", text)
+
+
 @dataclass(frozen=True)
 class Claim:
     """For whom something is done on hosts: what the ledger's lines say of it."""
@@ -60,19 +65,13 @@ class Claim:
 
     def script(self, verb: str) -> str:
         """The shell script, as a template, that does *verb* (`claim`, `record`, `ask` or `look`) on a host."""
-        run, step, digest = (re.sub(_CLEAN.replace(".", ".:"), "_", text) for text in self._names())
-        project, environment = (
-            re.sub(_CLEAN, "_", name or "none") for name in (self.context.project, self.context.environment)
-        )
-        below = f"{project}.{environment}.{{{{ {_HOST} }}}}"
-        host, fence = f"{{{{ {_HOST} }}}}", str(self.context.fence)
-        words = [verb, _ROOT, below, fence, run, step, host, str(self.attempt), digest]
+        context, host = self.context, f"{{{{ {_HOST} }}}}"
+        below = f"{clean(context.project or 'none')}.{clean(context.environment or 'none')}.{host}"
+        run, step, digest = clean(context.run), clean(self.step), re.sub(r"[^a-z0-9:-]", "_", self.digest)
+        words = [verb, _ROOT, below, str(context.fence), run, step, host, str(self.attempt), digest]
         script = (Path(__file__).parent / "ledger.sh").read_text(encoding="utf-8")
         code = "".join(f"{line}\n" for line in script.splitlines() if not line.startswith("#"))
         return f"set -- {' '.join(words)}\n{{% raw %}}{code}{{% endraw %}}"
-
-    def _names(self) -> tuple[str, str, str]:
-        return self.context.run, self.step, self.digest
 
     def around(self, playbook: Path, play: PlaySpec) -> bytes:
         """A playbook that claims the hosts of the limit, runs *playbook* as it stands, and records who came through.
@@ -128,6 +127,6 @@ class Told:
 
     def has_done(self, claim: Claim, host: str) -> bool:
         """Whether *host* has come through the whole playbook of this step of this run before."""
-        names = {"run": claim.context.run, "step": claim.step, "host": re.sub(_CLEAN, "_", host), "part": ""}
+        names = {"run": clean(claim.context.run), "step": clean(claim.step), "host": clean(host), "part": ""}
         wanted = {**names, "outcome": "done"}
         return any(all(line.get(name) == value for name, value in wanted.items()) for line in self.lines)

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,13 +95,20 @@ class Stage:
     entries: list[Entry] = field(default_factory=list)
 
     def context(self, run: str, fence: int, **settings: Any) -> Context:
-        return Context(
-            run=run, environment="test", project="shop", fence=fence, settings=AnsibleSettings(**settings)
-        )
+        return Context(run=run, environment="test", project="shop", fence=fence, settings=AnsibleSettings(**settings))
 
     def play(self, playbook: str, **more: Any) -> PlaySpec:
         limit = tuple(self.inventory.hosts)
-        return PlaySpec(**{"step": "deploy", "playbook": f"plays/{playbook}", "hosts": "web", "limit": limit, "timeout": 120.0, **more})
+        return PlaySpec(
+            **{
+                "step": "deploy",
+                "playbook": f"plays/{playbook}",
+                "hosts": "web",
+                "limit": limit,
+                "timeout": 120.0,
+                **more,
+            }
+        )
 
     def deploy(self, playbook: str, run: str, fence: int, step: str = "deploy.1", **more: Any) -> StepResult:
         settings = more.pop("settings", {})
@@ -147,7 +154,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, li
 
 @pytest.fixture
 def stage(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> Iterator[Stage]:
-    """A project of its own, a little hostile by its name, on empty hosts."""
+    """A project of its own, in a folder with an odd name, on empty hosts."""
     folder = tmp_path / "odd'project"
     for name, text in FILES.items():
         path = folder / name
@@ -169,12 +176,32 @@ def stage(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> Iterator
     package = packages.keep(Path(built.path))
     hosts = servers[1]
     for host in hosts:
-        subprocess.run(["find", host.root, "-mindepth", "1", "-maxdepth", "1", "!", "-name", ".ansible", "-exec", "rm", "-rf", "{}", "+"], check=True)
+        subprocess.run(
+            [
+                "find",
+                host.root,
+                "-mindepth",
+                "1",
+                "-maxdepth",
+                "1",
+                "!",
+                "-name",
+                ".ansible",
+                "-exec",
+                "rm",
+                "-rf",
+                "{}",
+                "+",
+            ],
+            check=True,
+        )
     variables = {host.name: host.variables() for host in hosts}
     inventory = Inventory(hosts=variables, groups={"web": Group(hosts=tuple(variables))})
     jobs = LocalJobs(folder / "state" / "jobs")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    made = Stage(folder, hosts, package, inventory, jobs, AnsibleDeployer(jobs, folder / "state", COLLECTIONS, environ, folder))
+    made = Stage(
+        folder, hosts, package, inventory, jobs, AnsibleDeployer(jobs, folder / "state", COLLECTIONS, environ, folder)
+    )
     try:
         yield made
     finally:
@@ -182,6 +209,3 @@ def stage(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> Iterator
             for job in (folder / "state" / "jobs").iterdir():
                 jobs.stop(job.name)
         made.deployer.close()
-
-
-Until = Callable[[Callable[[], bool]], None]

@@ -86,7 +86,12 @@ def test_a_host_that_is_gone_does_not_hold_up_the_others(stage: Stage) -> None:
 
 def test_tags_do_not_leave_out_the_ledger(stage: Stage) -> None:
     """Neither `--tags` nor `--skip-tags`, whatever they name, lets a playbook work without its claim."""
-    cases = [{"tags": ("fast",)}, {"skip_tags": ("slow",)}, {"skip_tags": ("always",)}, {"tags": ("fast",), "skip_tags": ("always",)}]
+    cases = [
+        {"tags": ("fast",)},
+        {"skip_tags": ("slow",)},
+        {"skip_tags": ("always",)},
+        {"tags": ("fast",), "skip_tags": ("always",)},
+    ]
     for number, tags in enumerate(cases, start=1):
         assert stage.deploy("tagged.yml", f"r{number}", number, **tags).good
         assert stage.lines(0)[-1]["run"] == f"r{number}"
