@@ -413,7 +413,7 @@ class Tally:
             return Outcome.UNKNOWN
         if self.stats["failures"].get(host) or host in self.refused:
             return Outcome.FAILED
-        counted_there = sum(self.stats[name].get(host, 0) for name in ("ok", "failures", "skipped"))
+        counted_there = sum(self.stats.get(name, {}).get(host, 0) for name in ("ok", "failures", "skipped"))
         worked = counted_there > self.own[host] if self.own[host] else self.stats["processed"].get(host)
         return Outcome.SUCCEEDED if worked else Outcome.SKIPPED
 

@@ -26,7 +26,10 @@ append() {
 if test "$verb" = ask; then test -z "$own" || wait_for "$own/lock"; fi
 if test "$verb" = ask || test "$verb" = look; then
   echo "@fence $(seen)"
-  grep -h -F "{\"run\": \"$run\"," ${own:+"$own/ledger.jsonl"} "$home/ledger.jsonl" 2>/dev/null | sed 's/^/@ledger /'
+  only=
+  test "$verb" = look || only='"part": "",'
+  grep -h -F "{\"run\": \"$run\"," ${own:+"$own/ledger.jsonl"} "$home/ledger.jsonl" 2>/dev/null |
+    grep -F "$only" | tail -n 200 | sed 's/^/@ledger /'
   exit 0
 fi
 { test -d "$place" || mkdir -p "$place"; } 2>/dev/null || broken

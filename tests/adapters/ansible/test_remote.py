@@ -234,7 +234,11 @@ def test_shell_and_python_read_each_other(host: Host, sh: Callable[..., tuple[in
     ]  # fmt: skip
     assert list(host.lines()[0]) == list(host.lines()[1])
     assert sh("look", 0)[1].splitlines()[0] == "@fence 4"
-    assert len(sh("ask", 0)[1].splitlines()) == 5
+    assert len(sh("look", 0)[1].splitlines()) == 5
+    assert [json.loads(line.partition(" ")[2])["outcome"] for line in sh("ask", 0)[1].splitlines()[1:]] == [
+        "began",
+        "done",
+    ]
 
 
 def test_a_host_without_a_root_remembers_at_home(host: Host, sh: Callable[..., tuple[int, str]]) -> None:
@@ -290,8 +294,11 @@ def test_a_question_waits_for_what_is_in_flight(host: Host) -> None:
     slow = host.start(host.request(restart=f"touch {host.root}/busy; sleep 1"))
     try:
         _until((host.root / "busy").exists)
+        began = time.monotonic()
         assert '"outcome": "done"' not in host.shell("look")[1]
-        assert '"outcome": "done"' in host.shell("ask")[1]
+        assert host.shell("ask")[0] == 0
+        assert '"outcome": "done"' in host.shell("look")[1]
+        assert time.monotonic() - began > 0.3
     finally:
         slow.kill()
         slow.wait()
