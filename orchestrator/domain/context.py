@@ -30,6 +30,7 @@ class Context:
 
     run: str
     environment: str
+    project: str = ""
     fence: int = 0
     previous: PackageRef | None = None
     outputs: Outputs = field(default_factory=lambda: Outputs({}))

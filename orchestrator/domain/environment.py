@@ -32,7 +32,10 @@ class InventorySource(Model):
 
 
 class AnsibleSettings(Model):
-    """How Ansible is run in an environment. Everything the user's own `ansible.cfg` sets stays."""
+    """How Ansible is run in an environment. Everything the user's own `ansible.cfg` sets stays.
+
+    *ledger* is whether hosts keep a fence and a ledger of the steps that ordinary playbooks do there.
+    """
 
     forks: int | None = Field(default=None, ge=1, le=1000)
     strategy: str | None = None
@@ -41,6 +44,7 @@ class AnsibleSettings(Model):
     environment: tuple[str, ...] = ()
     verbosity: int = Field(default=0, ge=0, le=5)
     host_key_checking: bool = True
+    ledger: bool = True
 
 
 class PulumiSettings(Model):

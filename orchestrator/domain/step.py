@@ -4,6 +4,7 @@
 The verdict over many is the worst of them, by the order declared here.
 """
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
@@ -43,7 +44,8 @@ class HostResult(Model):
 
     *touched* is True when anything may have been changed there, also when it failed or cannot be seen.
     *release* is the package digest that the host itself reported as current after the step, when it did;
-    None means that nobody asked it (the truth is then *assumed*, not *seen*).
+    None means that nobody asked it (the truth is then *assumed*, not *seen*). *fence* is the newest one that the host
+    says it has seen; None when it was not asked.
     """
 
     host: str
@@ -54,6 +56,7 @@ class HostResult(Model):
     task: str = ""
     where: str = ""
     release: str | None = None
+    fence: int | None = None
 
 
 class TestResult(Model):
@@ -92,3 +95,10 @@ class StepResult(Model):
     def touched(self) -> tuple[str, ...]:
         """The hosts on which anything may have been changed, in order."""
         return tuple(result.host for result in self.hosts if result.touched)
+
+
+def step_of(job: str, run: str) -> tuple[str, int]:
+    """The step that the job key *job* of *run* stands for, and which attempt at it (`~2`: the second)."""
+    name = job.removeprefix(f"{run}.")
+    found = re.fullmatch(r"(.+)~([1-9][0-9]{0,5})", name)
+    return (found[1], int(found[2])) if found else (name, 1)

@@ -388,6 +388,7 @@ def context_of(
     return Context(
         run=run,
         environment=name,
+        project=setting.project.name,
         fence=fence,
         previous=previous,
         outputs=outputs,

@@ -83,7 +83,7 @@ def _write(path: Path, events: "queue.SimpleQueue[dict[str, Any] | None]", spec:
 def _translate(event: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any] | None:
     kind, data = str(event.get("event")), event.get("event_data") or {}
     if kind == "playbook_on_stats":
-        stats = ("ok", "failures", "dark", "changed", "processed", "rescued", "ignored")
+        stats = ("ok", "failures", "dark", "changed", "processed", "rescued", "ignored", "skipped")
         return {"kind": "stats", **{name: data.get(name) or {} for name in stats}}
     if kind in {"playbook_on_no_hosts_matched", "playbook_on_no_hosts_remaining"}:
         return {"kind": "no_hosts", "none": kind.endswith("matched")}
@@ -112,7 +112,9 @@ def _task(outcome: str, data: dict[str, Any], spec: dict[str, Any]) -> dict[str,
         told["release"] = result["orchestrator_release"]
     if spec["check"] and not hidden:
         told["check"] = {"diff": _diff(result.get("diff")), "opaque": _opaque(outcome, told["action"], result)}
-    if spec["stdout"]:
+    if str(data.get("task_path", "")).startswith(f"{spec['own']}:"):
+        told["own"] = True
+    if spec["stdout"] or "own" in told:
         told["stdout"] = str(result.get("stdout", ""))[:65536]
     return told
 

@@ -9,13 +9,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.ansible import settings as tuning
 from orchestrator.adapters.ansible.document import dump
+from orchestrator.adapters.ansible.ledger import AROUND, REFUSED, Claim, Told
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
@@ -33,6 +35,7 @@ HARMLESS = {
     "include_tasks", "import_tasks", "include_role", "import_role", "include_vars", "meta", "add_host", "group_by",
     "getent", "find", "package_facts", "service_facts", "wait_for_connection", "validate_argument_spec", "facts",
 }  # fmt: skip
+DONE = "done before, says its ledger"
 COMMAND = re.compile(r"^[A-Za-z0-9_.+/-]{1,200}$")
 
 
@@ -56,10 +59,17 @@ class AnsibleDeployer:
     def deploy(
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
-        """Run the play on `play.limit`."""
-        tally = Tally(play.step, play.limit, emit, job)
-        outcome = self._play(play, package, inventory, context, job, tally)
-        return tally.result(outcome, _rc(outcome), str(outcome.folder))
+        """Run the play on `play.limit`; in a second attempt, on those that have not done it by their own ledgers."""
+        claim = Claim.of(job, context, package.digest)
+        done = self._done_before(claim, play, inventory, job) if claim.attempt > 1 and claim.wanted else {}
+        rest = play.model_copy(update={"limit": tuple(host for host in play.limit if host not in done)})
+        if not rest.limit:
+            return StepResult(outcome=Outcome.SUCCEEDED, message=DONE, hosts=tuple(done[host] for host in play.limit))
+        tally = Tally(play.step, rest.limit, emit, job)
+        outcome = self._play(rest, package, inventory, context, job, tally)
+        result = tally.result(outcome, _rc(outcome), str(outcome.folder))
+        hosts = {**done, **{host.host: host for host in result.hosts}}
+        return result.model_copy(update={"hosts": tuple(hosts[host] for host in play.limit)})
 
     def check(
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
@@ -74,11 +84,9 @@ class AnsibleDeployer:
     ) -> StepResult:
         """Ask every host, in one round trip each, whether it is there, what it has, and which release it runs."""
         wanted = _wanted(requirements, inventory)
-        tally = Tally("require", tuple(inventory.hosts), lambda _entry: None, job)
-        playbook = dump([{"hosts": "all", "gather_facts": False, "tasks": [_question(requirements)]}])
-        spec = PlaySpec(step="require", playbook="look.yml", hosts="all", limit=tuple(inventory.hosts), timeout=300.0)
-        outcome = self._start(
-            spec, self._jobs.folder(job), None, inventory, context, job, tally, {"look.yml": playbook}, stdout=True
+        claim = Claim(replace(context, run=context.run.partition(".")[0]))  # a plan asks for its run
+        tally, outcome = self._ask(
+            _question(requirements, claim, "look"), tuple(inventory.hosts), inventory, context, job
         )
         if outcome.how != "exited" or not tally.stats:
             return tally.result(outcome, _rc(outcome), str(outcome.folder))
@@ -86,7 +94,7 @@ class AnsibleDeployer:
         for host in hosts:
             if not host.outcome.good:
                 emit(Entry(kind="notice", host=host.host, data={"level": "error", "text": host.message}))
-        return _summary(hosts, outcome)
+        return _summary(hosts, outcome, {host: Told.by(_said(tally, host)).lines for host in inventory.hosts})
 
     def resolve(self, inventory: Inventory) -> Inventory:
         """The inventory with the user's *files* read into it by `ansible-inventory`."""
@@ -116,6 +124,30 @@ class AnsibleDeployer:
         shutil.rmtree(folder, ignore_errors=True)
 
     # -- running -------------------------------------------------------------------------------------------------
+
+    def _ask(
+        self, question: dict[str, Any], hosts: tuple[str, ...], inventory: Inventory, context: Context, job: str
+    ) -> tuple["Tally", JobOutcome]:
+        """Put one question to each of *hosts*."""
+        tally = Tally("require", hosts, lambda _entry: None, job)
+        playbook = dump([{"hosts": "all", "gather_facts": False, "tasks": [question]}])
+        spec = PlaySpec(step="require", playbook="look.yml", hosts="all", limit=hosts, timeout=300.0)
+        folder = self._jobs.folder(job)
+        outcome = self._start(spec, folder, None, inventory, context, job, tally, {"look.yml": playbook}, stdout=True)
+        return tally, outcome
+
+    def _done_before(self, claim: Claim, play: PlaySpec, inventory: Inventory, job: str) -> dict[str, HostResult]:
+        """The hosts whose ledgers say that they have come through this step of this run, with what runs there."""
+        tally, _ = self._ask(_question((), claim, "ask"), play.limit, inventory, claim.context, f"{job}.ask")
+        done = {}
+        for host in play.limit:
+            said = _said(tally, host)
+            if Told.by(said).has_done(claim, host):
+                release = _current((said.get("release") or [""])[0])
+                done[host] = HostResult(
+                    host=host, outcome=Outcome.SUCCEEDED, touched=True, message=DONE, release=release
+                )
+        return done
 
     def _play(
         self,
@@ -151,10 +183,17 @@ class AnsibleDeployer:
         settings = context.settings
         folder = self._jobs.folder(job)
         extra = {**unsafe(play.extra_vars), **settings.extra_vars}
+        claim = Claim.of(job, context, package.digest) if package is not None else Claim(context)
+        around = package is not None and not check and claim.wanted
+        variables = lowest(package, play, context)
+        if package is not None:
+            variables["release"] |= claim.variables()
         files |= {
-            "inventory/overlay.yml": dump(inventory_document(inventory, lowest(package, play, context))),
+            "inventory/overlay.yml": dump(inventory_document(inventory, variables)),
             "limit": "\n".join(play.limit).encode() + b"\n",
         }
+        if around:
+            files[AROUND] = claim.around(project / play.playbook, play)
         words = ["--check", "--diff"] if check else []
         words += [word for name in settings.vault_ids for word in ("--vault-id", self._found(name, folder))]
         for name, values in (("extra.yml", extra), ("secret.yml", _secrets(context))):
@@ -163,7 +202,8 @@ class AnsibleDeployer:
                 words += ["-e", f"@{folder / name}"]
         spec = {
             "project": str(project),
-            "playbook": play.playbook,
+            "playbook": str(folder / AROUND) if around else play.playbook,
+            "own": os.path.realpath(folder / AROUND),
             "inventory": [str(folder / "inventory/overlay.yml"), *inventory.files],
             "limit": f"@{folder / 'limit'}",
             "tags": ",".join(play.tags),
@@ -174,10 +214,14 @@ class AnsibleDeployer:
             "stdout": stdout,
         }
         files["spec.json"] = json.dumps(spec).encode()
+        env = self._env(project, len(play.limit), settings)
+        beside = (project / play.playbook).parent / "collections"
+        if around and beside.is_dir():  # found beside the playbook that is started, and that one is ours
+            env["ANSIBLE_COLLECTIONS_PATH"] = f"{beside}{os.pathsep}{env['ANSIBLE_COLLECTIONS_PATH']}"
         started = Job(
             key=job,
             argv=(sys.executable, "-m", "orchestrator.adapters.ansible.child"),
-            env=self._env(project, len(play.limit), settings),
+            env=env,
             cwd=project if package is not None else self._state,
             files=files,
             timeout=play.timeout,
@@ -286,6 +330,8 @@ class Tally:
     answers: dict[str, str] = field(default_factory=dict)
     checked: list[dict[str, Any]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    own: Counter[str] = field(default_factory=Counter)
+    refused: dict[str, str] = field(default_factory=dict)
     nobody: bool = False
 
     def take(self, number: int, event: dict[str, Any]) -> None:
@@ -305,6 +351,10 @@ class Tally:
 
     def _task(self, number: int, event: dict[str, Any]) -> None:
         host, outcome = str(event["host"]), str(event["outcome"])
+        if event.pop("own", False):
+            self._own(host, outcome, event)
+            if outcome != "unreachable" or event["ignored"]:
+                return
         short = str(event["action"]).rsplit(".", 1)[-1]
         if outcome == "started":
             if short not in HARMLESS:
@@ -326,6 +376,21 @@ class Tally:
         data = {name: event[name] for name in shown}
         self.emit(Entry(kind="task", step=self.step, host=host, data=data, key=f"{self.job}:{number}"))
 
+    def _own(self, host: str, outcome: str, event: dict[str, Any]) -> None:
+        """Our own tasks around the playbook are no work of the user's; but a host that refuses has its say."""
+        if outcome == "started":
+            return
+        self.own[host] += 1
+        said = clean_text(str(event.pop("stdout", "")), 1000).strip()
+        if outcome == "failed" and (not event["ignored"] or said.startswith(REFUSED)):
+            self.refused[host] = said or clean_text(str(event["message"]), 1000)
+            self.failures[host] = {"message": self.refused[host], "task": event["task"]}
+        if event["ignored"] and host not in self.refused:
+            text = (
+                f"{host}: what was done there could not be recorded: {said or clean_text(str(event['message']), 500)}"
+            )
+            self.emit(Entry(kind="notice", step=self.step, host=host, data={"level": "warning", "text": text}))
+
     def host(self, host: str) -> HostResult:
         """What the play did on *host*."""
         failure = self.failures.get(host, {})
@@ -346,9 +411,11 @@ class Tally:
             return Outcome.UNKNOWN if host in self.touched else Outcome.SKIPPED
         if self.stats["dark"].get(host):
             return Outcome.UNKNOWN
-        if self.stats["failures"].get(host):
+        if self.stats["failures"].get(host) or host in self.refused:
             return Outcome.FAILED
-        return Outcome.SUCCEEDED if self.stats["processed"].get(host) else Outcome.SKIPPED
+        counted_there = sum(self.stats.get(name, {}).get(host, 0) for name in ("ok", "failures", "skipped"))
+        worked = counted_there > self.own[host] if self.own[host] else self.stats["processed"].get(host)
+        return Outcome.SUCCEEDED if worked else Outcome.SKIPPED
 
     def result(self, outcome: JobOutcome, rc: int | None, log: str) -> StepResult:
         """The step's result: every host of the limit, and the worst of them."""
@@ -365,7 +432,8 @@ class Tally:
         if not any(host.outcome is not Outcome.SKIPPED for host in hosts):
             message = "the playbook matched none of the hosts that it was started for"
             return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"}, **about)
-        return StepResult(outcome=worst(host.outcome for host in hosts), message=_message(hosts), **about)
+        data = {"code": "D140"} if self.refused else {}
+        return StepResult(outcome=worst(host.outcome for host in hosts), message=_message(hosts), data=data, **about)
 
     def preview(self) -> StepPreview:
         """What check mode said, host by host: the order in which hosts happened to answer must not show."""
@@ -423,14 +491,14 @@ echo "@release $(tr -d '\\n' < "$root/.orchestrator/state.json" 2>/dev/null)"
 """
 
 
-def _question(requirements: tuple[Requirement, ...]) -> dict[str, Any]:
+def _question(requirements: tuple[Requirement, ...], claim: Claim, verb: str) -> dict[str, Any]:
     """One task that asks a host everything; `raw`, so that it needs nothing on the host but a shell."""
     commands = sorted({command for requirement in requirements for command in requirement.commands})
     for command in commands:
         if not COMMAND.match(command):
             raise OrchestratorError("D103", f"{command!r} cannot be a required command's name")
     root = "{{ (release_root | default(host_root) | default('/nowhere')) | quote }}"
-    script = _SCRIPT.format(root=root, commands=" ".join(commands) or "''")
+    script = _SCRIPT.format(root=root, commands=" ".join(commands) or "''") + claim.script(verb)
     return {"name": "Look at the host", "ansible.builtin.raw": script, "changed_when": False}
 
 
@@ -447,15 +515,22 @@ def _answer(host: str, tally: Tally, wanted: dict[str, list[Requirement]]) -> Ho
     result = tally.host(host)
     if not result.outcome.good:
         return result.model_copy(update={"touched": False})
+    said = _said(tally, host)
+    missing = [text for requirement in wanted.get(host, []) for text in _missing(requirement, said)]
+    outcome = Outcome.FAILED if missing else Outcome.SUCCEEDED
+    release = _current((said.get("release") or [""])[0])
+    message, fence = "; ".join(missing), Told.by(said).fence
+    return HostResult(host=host, outcome=outcome, touched=False, message=message, release=release, fence=fence)
+
+
+def _said(tally: Tally, host: str) -> dict[str, list[str]]:
+    """The lines of a host's answer that begin with `@`, by their first word."""
     said: dict[str, list[str]] = {}
     for line in tally.answers.get(host, "").splitlines():
         if line.startswith("@"):
             key, _, value = line[1:].strip().partition(" ")
             said.setdefault(key, []).append(value)
-    missing = [text for requirement in wanted.get(host, []) for text in _missing(requirement, said)]
-    outcome = Outcome.FAILED if missing else Outcome.SUCCEEDED
-    release = _current((said.get("release") or [""])[0])
-    return HostResult(host=host, outcome=outcome, touched=False, message="; ".join(missing), release=release)
+    return said
 
 
 def _missing(requirement: Requirement, said: dict[str, list[str]]) -> list[str]:
@@ -481,8 +556,12 @@ def _current(text: str) -> str | None:
     return str(current["digest"]) if isinstance(current, dict) and current.get("digest") else None
 
 
-def _summary(hosts: tuple[HostResult, ...], outcome: JobOutcome) -> StepResult:
+def _summary(
+    hosts: tuple[HostResult, ...], outcome: JobOutcome, ledgers: Mapping[str, tuple[dict[str, Any], ...]]
+) -> StepResult:
     ended = worst(host.outcome for host in hosts)
-    data = {} if ended.good else {"code": "D106" if ended is Outcome.FAILED else "D107"}
+    data: dict[str, Any] = {} if ended.good else {"code": "D106" if ended is Outcome.FAILED else "D107"}
+    if any(ledgers.values()):
+        data["ledger"] = {host: list(lines) for host, lines in ledgers.items() if lines}
     log = str(outcome.folder)
     return StepResult(outcome=ended, message=_message(hosts), hosts=hosts, log=log, seconds=outcome.seconds, data=data)

@@ -16,7 +16,7 @@ from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import PlaySpec, StackPreview, StackSpec, StepPreview, SuiteSpec
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Requirement
-from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult, worst
+from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult, step_of, worst
 from orchestrator.ports import Emit, Provisioned
 
 
@@ -25,8 +25,9 @@ class World:
     """What is there. *stacks* are the hosts that each environment's stack wants, *up* those that it has.
 
     *running* maps environment and host to a package digest. *faults* are triples of a verb (`up`, `deploy`,
-    `verify`), a host (or stack) and a version; *gone* are hosts that cannot be reached; *lying* names hosts that
-    do not say what runs on them. *ledger* lists every effect in order.
+    `verify`), a host (or stack) and a version; *gone* are hosts that cannot be reached; *silent* names hosts that
+    do not say what runs on them. *ledger* lists every effect in order. *fences* and *done* are what each host
+    remembers: the newest fence, and the steps of runs that it has come through.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -36,6 +37,8 @@ class World:
     gone: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     ledger: list[str] = field(default_factory=list)
+    fences: dict[tuple[str, str], int] = field(default_factory=dict)
+    done: set[tuple[str, str, str, str]] = field(default_factory=set)
     serial: dict[str, int] = field(default_factory=dict)
     kept: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
 
@@ -113,7 +116,10 @@ class MemoryProvisioner:
 
 
 class MemoryDeployer:
-    """The `Deployer` port on a `World`: a play puts its package's digest on the hosts of its limit."""
+    """The `Deployer` port on a `World`: a play puts its package's digest on the hosts of its limit.
+
+    Each host refuses an older fence, and does nothing again that it has done for the same step of the same run.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -122,21 +128,34 @@ class MemoryDeployer:
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
         """Run the play on each host of its limit."""
-        del inventory, job, emit
+        del inventory, emit
         version = package.ref.version
-        hosts = tuple(self._one(host, play, package, context) for host in play.limit)
+        step, _ = step_of(job, context.run)
+        hosts = tuple(self._one(host, play, package, context, step) for host in play.limit)
         outcome = worst(host.outcome for host in hosts)
         bad = [host.host for host in hosts if not host.outcome.good]
         message = f"{version}: {', '.join(bad)} {outcome}" if bad else ""
-        return StepResult(outcome=outcome, message=message, hosts=hosts)
+        refused = any(host.message.startswith("refused") for host in hosts)
+        data = {"code": "D140"} if refused else {}
+        return StepResult(outcome=outcome, message=message, hosts=hosts, data=data)
 
-    def _one(self, host: str, play: PlaySpec, package: Package, context: Context) -> HostResult:
+    def _one(self, host: str, play: PlaySpec, package: Package, context: Context, step: str) -> HostResult:
+        place = context.environment, host
+        said = None if host in self._world.silent else self._world.running.get(place)
         if host in self._world.gone:
             return HostResult(host=host, outcome=Outcome.UNKNOWN, touched=False, message="unreachable")
+        if context.fence and context.fence < (seen := self._world.fences.get(place, 0)):
+            why = f"refused: fence {context.fence} is older than {seen}, which this host has seen"
+            return HostResult(host=host, outcome=Outcome.FAILED, touched=False, message=why)
+        self._world.fences[place] = max(context.fence, self._world.fences.get(place, 0))
+        if (context.run, step, *place) in self._world.done:
+            why = "done before, says its ledger"
+            return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, message=why, release=said)
         self._world.ledger.append(f"{play.playbook} {package.ref} {context.environment}/{host}")
         self._world.running[context.environment, host] = package.digest
         if ("deploy", host, package.ref.version) in self._world.faults:
             return HostResult(host=host, outcome=Outcome.FAILED, touched=True, message="the task failed", task="deploy")
+        self._world.done.add((context.run, step, *place))
         said = None if host in self._world.silent else package.digest
         return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, changed=1, release=said)
 
@@ -158,6 +177,7 @@ class MemoryDeployer:
                 outcome=Outcome.UNKNOWN if host in self._world.gone else Outcome.SUCCEEDED,
                 touched=False,
                 release=None if host in self._world.gone else self._world.running.get((context.environment, host)),
+                fence=None if host in self._world.gone else self._world.fences.get((context.environment, host), 0),
             )
             for host in inventory.hosts
         )

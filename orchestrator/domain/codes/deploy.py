@@ -80,4 +80,11 @@ CODES: tuple[ErrorCode, ...] = (
         "The hosts that were touched are listed; their state is *unknown* until they are looked at.",
         Exit.TIMEOUT,
     ),
+    ErrorCode(
+        "D140",
+        "a host refuses",
+        "The host has seen a newer fence: somebody else has acted on it since, or the store that counts the fences was replaced by an older one. It refuses too where its ledger cannot be written. Nothing was done there after that.",
+        "The message says which. See who holds the environment (`orchestrator status`). When the store was replaced for good, remove `fence` and `ledger.jsonl` in the host's ledger (docs/decisions/0008-ledger.md says where). `ansible: {ledger: false}` in `environment.yaml` does without, for ordinary playbooks.",
+        Exit.FAILED,
+    ),
 )

@@ -5,6 +5,9 @@
 It reads from standard input a line of JSON (what to do) and, when there is one, the artifact; it prints one line of
 JSON. Whatever happens to it, `current` points to a complete release: a release folder appears by one rename, the
 link changes by one rename, and the state is written by one rename.
+
+Beside the state it keeps the ledger of the host: the newest fence, and what was begun and done for which run. The
+orchestrator's own shell script reads and writes the same files; docs/decisions/0008-ledger.md says what stands where.
 """
 
 import contextlib
@@ -12,6 +15,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,6 +29,8 @@ import zipfile
 
 STATE = ".orchestrator/state.json"
 DONE = ".orchestrator-release.json"
+KEPT = 500  # lines of the ledger
+FENCE = re.compile(r'"fence": (\d{1,15})(?!\d)')
 
 
 class Failed(Exception):
@@ -56,12 +62,55 @@ def write_file(path, data, mode=0o644):
     sync_folder(folder)
 
 
+def read_lines(path):
+    """The lines of a text file; none where there is no such file."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
 def sync_folder(path):
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+class Ledger:
+    """What one folder of the host remembers: the newest fence, and what was begun and done for which run."""
+
+    def __init__(self, folder, elsewhere):
+        self.folder, self.elsewhere = folder, elsewhere
+
+    def seen(self):
+        """The newest fence that this host has seen, by whatever of its files can still be read."""
+        found = [0]
+        for folder in (self.folder, self.elsewhere):
+            found += [int(line) for line in read_lines(os.path.join(folder, "fence")) if re.match(r"[0-9]{1,15}$", line)]
+            for name in ("ledger.jsonl", "state.json"):
+                found += [int(number) for line in read_lines(os.path.join(folder, name)) for number in FENCE.findall(line)]
+        return max(found)
+
+    def claim(self, fence):
+        if read_lines(os.path.join(self.folder, "fence")) != [str(fence)]:
+            write_file(os.path.join(self.folder, "fence"), b"%d\n" % fence)
+
+    def entries(self):
+        """What was written, oldest first; a line that is no entry is none."""
+        found = []
+        for line in read_lines(os.path.join(self.folder, "ledger.jsonl")):
+            with contextlib.suppress(ValueError):
+                entry = json.loads(line)
+                if isinstance(entry, dict):
+                    found.append(entry)
+        return found
+
+    def append(self, entry):
+        lines = [json.dumps(known) for known in self.entries()][1 - KEPT :] + [json.dumps(entry)]
+        write_file(os.path.join(self.folder, "ledger.jsonl"), "".join(line + "\n" for line in lines).encode())
 
 
 class Host:
@@ -75,6 +124,8 @@ class Host:
         self.state = read_json(os.path.join(self.root, STATE)) or {}
         self.before = self.state.get("current")
         self.restart_wanted = False
+        below = re.sub(r"[^A-Za-z0-9_.-]", "_", request.get("below") or "none")
+        self.ledger = Ledger(self.path(".orchestrator"), os.path.join(os.path.expanduser("~/.orchestrator-release"), below))
 
     # -- names --------------------------------------------------------------------------------------------------------
 
@@ -95,9 +146,8 @@ class Host:
     def install(self):
         """Unpack the artifact beside the other releases; the folder appears complete, by one rename."""
         target = self.path("releases", self.folder())
-        done = read_json(os.path.join(target, DONE))
         artifact = self.request["artifact"]
-        if done and done.get("sha256") == artifact["sha256"]:
+        if self.has_it():
             return
         if self.check:
             self.note(f"install {self.folder()}")
@@ -122,6 +172,10 @@ class Host:
             shutil.rmtree(incoming, ignore_errors=True)
         self.restart_wanted = True
         self.note(f"install {self.folder()}")
+
+    def has_it(self):
+        done = read_json(os.path.join(self.path("releases", self.folder()), DONE))
+        return bool(done) and done.get("sha256") == self.request["artifact"]["sha256"]
 
     def receive(self, path, artifact):
         """Write what comes in to *path*, and refuse it unless it is what was announced."""
@@ -203,6 +257,7 @@ class Host:
         if old and old.get("folder") != folder:
             self.state["previous"] = old
         self.state["current"] = current
+        self.state.pop("fence", None)  # it stands in a file of its own
         self.save()
 
     def save(self):
@@ -342,12 +397,78 @@ class Host:
 
     def guard(self):
         """Refuse whoever comes with an older fence than the host has seen: somebody else has taken over since."""
-        fence, seen = self.request["fence"], self.state.get("fence", 0)
+        fence, seen = self.request["fence"], self.ledger.seen()
         if fence and fence < seen:
             raise Failed(f"refused: fence {fence} is older than {seen}, which this host has seen")
-        if fence and fence > seen and not self.check:
-            self.state["fence"] = fence
-            self.save()
+        if fence and not self.check:
+            self.ledger.claim(fence)
+
+    def tidy(self):
+        """Remove what was left half-written: who holds the lock knows that nobody is writing it."""
+        places = [(".orchestrator", ".new-"), ("releases", ".incoming-"), (".", ".current-")]
+        for file in self.request["config"]:
+            places.append((os.path.dirname(os.path.join("releases", self.folder(), file["dest"])), ".new-"))
+        for folder, beginning in places:
+            for name in listed(self.path(folder)):
+                if name.startswith(beginning):
+                    path = self.path(folder, name)
+                    if os.path.isdir(path) and not os.path.islink(path):
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        os.unlink(path)
+
+    def entry(self, outcome):
+        """One line of the ledger, with its fields in the order that the shell script writes too."""
+        request = self.request
+        return {
+            **{name: request.get(name) or "" for name in ("run", "step", "host", "part")},
+            "attempt": request.get("attempt") or 1,
+            "fence": request["fence"],
+            "digest": request["release"].get("digest", ""),
+            "outcome": outcome,
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+
+    def work(self):
+        """Do what is wanted, between two lines of the ledger when it is for a run; nothing that is done already."""
+        verbs = self.request["verbs"]
+        if self.check or not self.request["run"] or verbs == ["probe"]:
+            return self.go(verbs)
+        if not self.request["sent"] and {"install", "deploy"} & set(verbs) and not self.has_it():
+            raise NeedData
+        entries = self.ledger.entries()
+        if self.done_before(entries):
+            self.did.append("done before, says its ledger")
+            self.probe()
+            self.ledger.append(self.entry("done"))
+            return None
+        self.restart_wanted = self.was_interrupted(entries)
+        self.ledger.append(self.entry("began"))
+        try:
+            self.go(verbs)
+        except BaseException:
+            with contextlib.suppress(OSError):  # what went wrong first is what is told
+                self.ledger.append(self.entry("failed"))
+            raise
+        self.ledger.append(self.entry("done"))
+        return None
+
+    def go(self, verbs):
+        for verb in verbs:
+            getattr(self, verb)()
+
+    def was_interrupted(self, entries):
+        """Whether this piece of work, or the last one here, broke off: then nobody knows what the service runs."""
+        parts = [entry for entry in entries if entry.get("part")]
+        last = [here[-1:] for here in (parts, [entry for entry in parts if entry["part"] == self.request.get("part")])]
+        return any(entry.get("outcome") == "began" for found in last for entry in found)
+
+    def done_before(self, entries):
+        """Whether an earlier attempt has done this. A playbook may do the same more than once: so it is counted."""
+        mine = self.entry("done")
+        same = [entry for entry in entries if all(entry.get(name) == mine[name] for name in ("run", "step", "host", "part", "outcome"))]
+        attempts = [entry.get("attempt") for entry in same]
+        return attempts.count(mine["attempt"]) < max([attempts.count(one) for one in attempts if one != mine["attempt"]], default=0)
 
     def answer(self, **more):
         return {
@@ -449,11 +570,12 @@ def run(source):
                 os.makedirs(host.path(name), mode=0o755, exist_ok=True)
             with open(host.path(".orchestrator", "lock"), "w", encoding="ascii") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
+                if not host.check:
+                    host.tidy()
                 host.state = read_json(host.path(STATE)) or {}
                 host.before = host.state.get("current")
                 host.guard()
-                for verb in request["verbs"]:
-                    getattr(host, verb)()
+                host.work()
         return host.answer()
     except NeedData:
         return {"need": True}

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shlex
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
@@ -25,6 +27,18 @@ def remote_source():
     path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "module_utils", "remote.py")
     with open(path, "rb") as file:
         return file.read()
+
+
+def clean(text):
+    """*text* as the ledger writes it, and as a folder may be called."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", str(text))
+
+
+def part_of(what):
+    """The name of a piece of work in the ledger: the same for the same request, also in a second attempt."""
+    artifact = what["artifact"] and what["artifact"]["sha256"]
+    text = json.dumps({**what, "artifact": artifact}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class OneTrip(ActionBase):
@@ -64,14 +78,10 @@ class OneTrip(ActionBase):
         wanted = {name: str(release[name]) for name in ("name", "version", "digest") if name in release}
         if self._needs_release() and len(wanted) < 3:
             raise AnsibleActionFail("a release with name, version and digest is needed (the variable `release`)")
-        return {
+        what = {
             "verbs": list(self.VERBS),
-            "reads_only": self.READS_ONLY,
-            "check": bool(self._task.check_mode),
             "root": str(root),
             "release": wanted,
-            "run": str(release.get("run_id") or ""),
-            "fence": int(release.get("fence") or 0),
             "artifact": self._artifact(release) if "artifact" in self.OPTIONS else None,
             "shared": [str(name) for name in args.get("shared") or []],
             "config": [self._rendered(file, task_vars) for file in args.get("config") or []],
@@ -80,6 +90,21 @@ class OneTrip(ActionBase):
             "probe": args.get("probe"),
             "on_failure": str(args.get("on_failure") or "revert"),
             "keep": int(args.get("keep") or 5),
+        }
+        return {**what, **self._circumstances(release, task_vars), "part": part_of(what)}
+
+    def _circumstances(self, release, task_vars):
+        """For whom it is done, which the host's ledger keeps."""
+        host = clean(task_vars.get("inventory_hostname") or "")
+        return {
+            "reads_only": self.READS_ONLY,
+            "check": bool(self._task.check_mode),
+            "run": clean(release.get("run_id") or ""),
+            "fence": int(release.get("fence") or 0),
+            "step": clean(release.get("step") or ""),
+            "attempt": int(release.get("attempt") or 1),
+            "host": host,
+            "below": ".".join([clean(release.get(name) or "none") for name in ("project", "environment")] + [host]),
         }
 
     def _needs_release(self):

@@ -1,0 +1,132 @@
+"""The fence and the ledger of hosts, around a user's playbook: claimed before it, recorded after it.
+
+The work is done on the host by `ledger.sh`, through `raw`: nothing but a shell is needed there.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.adapters.ansible.document import dump
+from orchestrator.domain.context import Context
+from orchestrator.domain.plan import PlaySpec
+from orchestrator.domain.step import step_of
+from orchestrator.domain.variables import Unsafe
+
+AROUND = "around.yml"
+SHELLS = (
+    "ssh", "smart", "paramiko", "paramiko_ssh", "local", "chroot", "jail", "lxc", "lxd", "docker", "podman", "buildah",
+    "kubectl", "oc", "community.docker.docker", "community.docker.docker_api", "community.docker.nsenter",
+    "containers.podman.podman", "containers.podman.buildah", "kubernetes.core.kubectl", "community.okd.oc",
+    "community.general.chroot", "community.general.jail", "community.general.lxc", "community.general.lxd",
+    "community.general.incus", "ansible.builtin.ssh", "ansible.builtin.local", "ansible.netcommon.libssh",
+    "amazon.aws.aws_ssm", "community.aws.aws_ssm",
+)  # fmt: skip
+REFUSED = "refused: fence"
+_WHEN = (
+    f"(ansible_connection | default('ssh')) in {list(SHELLS)!r}",
+    "(ansible_shell_type | default('sh')) not in ['powershell', 'cmd']",
+)
+_CLEAN = r"[^A-Za-z0-9_.-]"
+_ROOT = "{{ (release_root | default(host_root) | default('')) | quote }}"
+_HOST = f"inventory_hostname | regex_replace('{_CLEAN}', '_')"
+
+
+def clean(text: str) -> str:
+    """*text* as it stands in the ledger: nothing in it means anything to a shell or in JSON."""
+    return re.sub(_CLEAN, "_", text)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """For whom something is done on hosts: what the ledger's lines say of it."""
+
+    context: Context
+    step: str = "-"
+    attempt: int = 1
+    digest: str = "-"
+
+    @staticmethod
+    def of(job: str, context: Context, digest: str) -> "Claim":
+        """The claim of the job *job*, which puts the package *digest* on hosts."""
+        step, attempt = step_of(job, context.run)
+        return Claim(context, step, attempt, digest)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether hosts are to remember this."""
+        return bool(self.context.run) and self.context.settings.ledger
+
+    def variables(self) -> dict[str, Any]:
+        """What the collection's modules must know of it, for the variable `release`."""
+        return {"project": Unsafe(self.context.project), "step": Unsafe(self.step), "attempt": self.attempt}
+
+    def script(self, verb: str) -> str:
+        """The shell script, as a template, that does *verb* (`claim`, `record`, `ask` or `look`) on a host."""
+        context, host = self.context, f"{{{{ {_HOST} }}}}"
+        below = f"{clean(context.project or 'none')}.{clean(context.environment or 'none')}.{host}"
+        run, step, digest = clean(context.run), clean(self.step), re.sub(r"[^a-z0-9:-]", "_", self.digest)
+        words = [verb, _ROOT, below, str(context.fence), run, step, host, str(self.attempt), digest]
+        script = (Path(__file__).parent / "ledger.sh").read_text(encoding="utf-8")
+        code = "".join(f"{line}\n" for line in script.splitlines() if not line.startswith("#"))
+        return f"set -- {' '.join(words)}\n{{% raw %}}{code}{{% endraw %}}"
+
+    def around(self, playbook: Path, play: PlaySpec) -> bytes:
+        """A playbook that claims the hosts of the limit, runs *playbook* as it stands, and records who came through.
+
+        A host that refuses stops everything; one that cannot be reached is left out, as Ansible does it.
+        """
+        path = str(playbook)
+        claim = self._play("claim the hosts", "claim", play) | {"max_fail_percentage": 0}
+        record = self._play("record what was done", "record", play)
+        record["tasks"][0] |= {"ignore_errors": True, "ignore_unreachable": True}
+        return dump([claim, {"import_playbook": Unsafe(path) if "{" in path else path}, record])
+
+    def _play(self, name: str, verb: str, play: PlaySpec) -> dict[str, Any]:
+        task: dict[str, Any] = {
+            "name": f"Orchestrator: {name}",
+            "ansible.builtin.raw": self.script(verb),
+            "changed_when": False,
+            "when": list(_WHEN),
+            "vars": {"ansible_become": False},
+            "tags": _tags(play),
+        }
+        about = {"hosts": "all", "gather_facts": False, "become": False, "strategy": "linear"}
+        return {"name": f"Orchestrator: {name}", **about, "tasks": [task]}
+
+
+def _tags(play: PlaySpec) -> list[str]:
+    """Tags that neither `--tags` nor `--skip-tags` of *play* leave out, where there are any."""
+    if not {"always", "tagged"} & set(play.skip_tags):
+        return ["always"]
+    return [tag for tag in play.tags if tag not in {"all", "untagged"}]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a host said of its ledger: the newest fence, and the lines that belong to the run that asked."""
+
+    fence: int | None = None
+    lines: tuple[dict[str, Any], ...] = field(default=())
+
+    @staticmethod
+    def by(said: dict[str, list[str]]) -> "Told":
+        """What stands in the lines `@fence` and `@ledger` of a host's answer; what cannot be read is left out."""
+        fence = (said.get("fence") or [""])[0]
+        lines = []
+        for text in said.get("ledger", []):
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict):
+                lines.append(line)
+        return Told(int(fence) if fence.isdecimal() else 0 if "fence" in said else None, tuple(lines))
+
+    def has_done(self, claim: Claim, host: str) -> bool:
+        """Whether *host* has come through the whole playbook of this step of this run before."""
+        names = {"run": clean(claim.context.run), "step": clean(claim.step), "host": clean(host), "part": ""}
+        wanted = {**names, "outcome": "done"}
+        return any(all(line.get(name) == value for name, value in wanted.items()) for line in self.lines)

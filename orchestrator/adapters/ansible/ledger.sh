@@ -1,0 +1,52 @@
+# The ledger of a host, for any POSIX shell; docs/decisions/0008-ledger.md says what stands where, and why.
+# $1 claim, record, ask (which waits for what is going on) or look   $2 the release root, or nothing
+# $3 the folder below ~/.orchestrator-release   $4 fence   $5 run   $6 step   $7 host   $8 attempt   $9 digest
+verb=$1 root=$2 home=${HOME:-}/.orchestrator-release/$3 fence=$4 run=$5
+entry="{\"run\": \"$5\", \"step\": \"$6\", \"host\": \"$7\", \"part\": \"\", \"attempt\": $8, \"fence\": $4, \"digest\": \"$9\""
+own=${root:+$root/.orchestrator} place=$home
+if test -n "$root" && test -d "$root"; then
+  if test -d "$own"; then test ! -w "$own" || place=$own; elif test -w "$root"; then place=$own; fi
+fi
+seen() {
+  sed -n 's/^\([0-9]\{1,15\}\)$/\1/p; s/^.*"fence": \([0-9]\{1,15\}\)\([^0-9].*\)\{0,1\}$/\1/p' \
+    ${own:+"$own/fence" "$own/ledger.jsonl" "$own/state.json"} "$home/fence" "$home/ledger.jsonl" 2>/dev/null |
+    sort -n | tail -n 1
+}
+wait_for() {
+  if test -e "$1" && test -r "$1" && command -v flock >/dev/null 2>&1; then exec 8<"$1"; flock 8; fi
+}
+broken() { echo "refused: the ledger in $place cannot be written${1:+: $1}"; exit 74; }
+put() { printf '%s\n' "$2" 2>/dev/null >"$place/.new-$$" && mv -f "$place/.new-$$" "$place/$1" || broken "$1"; }
+append() {
+  kept=$({ tail -n 499 "$place/ledger.jsonl"; echo; } 2>/dev/null | sed -n '/^{.*}$/p')
+  line="$entry, \"outcome\": \"$1\", \"at\": \"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"}"
+  put ledger.jsonl "$kept${kept:+
+}$line"
+}
+if test "$verb" = ask; then test -z "$own" || wait_for "$own/lock"; fi
+if test "$verb" = ask || test "$verb" = look; then
+  echo "@fence $(seen)"
+  only=
+  test "$verb" = look || only='"part": "",'
+  grep -h -F "{\"run\": \"$run\"," ${own:+"$own/ledger.jsonl"} "$home/ledger.jsonl" 2>/dev/null |
+    grep -F "$only" | tail -n 200 | sed 's/^/@ledger /'
+  exit 0
+fi
+{ test -d "$place" || mkdir -p "$place"; } 2>/dev/null || broken
+{ true >>"$place/lock"; } 2>/dev/null || broken
+if test -n "$own" && test "$own" != "$place"; then wait_for "$own/lock"; fi
+if command -v flock >/dev/null 2>&1; then
+  exec 9>>"$place/lock"
+  flock 9
+  for left in "$place"/.new-*; do test ! -e "$left" || rm -f "$left"; done
+fi
+newest=$(seen)
+if test "$fence" -gt 0 && test "$fence" -lt "${newest:-0}"; then
+  echo "refused: fence $fence is older than $newest, which this host has seen"
+  exit 75
+fi
+if test "$verb" = record; then append "done"; exit 0; fi
+known=
+{ read -r known <"$place/fence"; } 2>/dev/null
+test "$known" = "$fence" || put fence "$fence"
+append began
