@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 
 def marked(mark: str) -> list[int]:
@@ -51,8 +51,8 @@ def command_line(process: int) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def sweep(mark: str, patience: float = 30.0, roots: Callable[[], list[int]] = list) -> bool:
-    """Kill every marked process until none is left; False when some outlast *patience* seconds.
+def sweep(mark: str, patience: float = 30.0, roots: Callable[[], list[int]] = list, spare: Sequence[int] = ()) -> bool:
+    """Kill every marked process but those to *spare* until none is left; False when some outlast *patience* seconds.
 
     What *roots* gives goes with all its descendants, marked or not. They are held still before they are counted, so
     that none of them starts another one meanwhile.
@@ -63,7 +63,7 @@ def sweep(mark: str, patience: float = 30.0, roots: Callable[[], list[int]] = li
             _send(process, signal.SIGSTOP)
             known |= set(family([process]))
         known = {process for process in known if runs(process)}
-        left = known | set(marked(mark))
+        left = (known | set(marked(mark))) - set(spare)
         if not left:
             return True
         if time.monotonic() > deadline:

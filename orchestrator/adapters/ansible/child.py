@@ -15,6 +15,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from orchestrator.processes import sweep
+
 LIMIT = 4000
 OUTCOMES = {
     "runner_on_ok": "ok",
@@ -55,6 +57,8 @@ def main() -> int:
             settings={"pexpect_use_poll": True, "suppress_ansible_output": True},
         )
         result = {"rc": run.rc, "status": run.status}
+        if run.rc is not None and run.rc < 0:  # its workers are sessions of their own, and outlive it
+            sweep(f"ORCHESTRATOR_JOB={folder}", spare=(os.getppid(),))
         with contextlib.suppress(OSError):
             shutil.copyfile(private / "artifacts" / "run" / "stdout", folder / "ansible.log")
     finally:

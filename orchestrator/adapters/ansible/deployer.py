@@ -423,8 +423,11 @@ class Tally:
         about: dict[str, Any] = {"hosts": hosts, "log": log, "seconds": outcome.seconds}
         if outcome.how != "exited":
             said = {"timeout": "took too long and was stopped", "stopped": "was stopped", "lost": "died"}[outcome.how]
-            data = {"code": "D130"}
+            data = {"code": "D130", "how": outcome.how}
             return StepResult(outcome=Outcome.ERRORED, message=f"ansible {said}", data=data, **about)
+        if rc is not None and rc < 0:  # a signal ended ansible-playbook, under a child of ours that lived on
+            data = {"code": "D130", "how": "lost"}
+            return StepResult(outcome=Outcome.ERRORED, message="ansible died", data=data, **about)
         if not self.stats or (rc not in (0, 2, 4) and all(host.outcome.good for host in hosts)):
             text = next(iter(self.errors), "") or _tail(outcome.folder)
             message = f"ansible could not run the playbook: {text.strip().splitlines()[0] if text.strip() else rc}"

@@ -244,6 +244,8 @@ class Tally:
         ended, message, code = self._ended(outcome)
         found = worst([ended, *unseen, *(test.outcome for test in self.tests)])
         facts: dict[str, Any] = {"flaky": self.flaky} if found.good else {"flaky": self.flaky, "code": code or "V103"}
+        if outcome.how != "exited" or (outcome.code or 0) < 0:
+            facts["how"] = outcome.how if outcome.how != "exited" else "lost"
         text = "; ".join(part for part in (message, missing) if part)
         log = str(outcome.folder)
         return StepResult(outcome=found, message=text, log=log, seconds=outcome.seconds, data=facts, **about)
