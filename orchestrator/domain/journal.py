@@ -209,3 +209,8 @@ def taken(work: Work) -> OrchestratorError:
 def stale(environment: str, fence: int, newer: int) -> OrchestratorError:
     """The error for whoever acts on a lease that somebody else has got since."""
     return OrchestratorError("S103", f"{environment} was taken over: fence {fence} is older than {newer}")
+
+
+def replaced(run: str, worker: str) -> OrchestratorError:
+    """The error for a process that another one has taken a run over from."""
+    return OrchestratorError("S103", f"{worker} acts for {run} no longer")

@@ -275,7 +275,7 @@ class Course:
         try:
             stopped = self._stopped(begun=begun)
             if stopped is None and name != "lease":
-                self._enter()
+                self.enter()
             self.tenure.acting(self.run.id)
             result = stopped or work(f"{self.run.id}.{name}", reporter)
         except OrchestratorError as error:
@@ -290,10 +290,15 @@ class Course:
         self.tenure.check()  # what came of it is recorded by the process that may, and by no other
         return result if result.good else self._cut_off(result)
 
-    def _enter(self) -> None:
+    def enter(self) -> None:
         """Hold the environment as this process: whoever acted for the run before is refused from here on."""
         run, reason = self.run, f"{self.run.kind} of {self.run.release}" if self.run.release else self.run.kind
-        lease = self.setting.store.acquire(run.environment, run.id, run.by, reason, worker=self.tenure.worker)
+        try:
+            lease = self.setting.store.acquire(run.environment, run.id, run.by, reason, worker=self.tenure.worker)
+        except OrchestratorError as error:
+            if error.code == "S103":
+                self.tenure.deposed()
+            raise
         self.fence = lease.fence
 
     def _stopped(self, *, begun: bool) -> StepResult | None:

@@ -25,11 +25,8 @@ def admit(course: Course) -> None:
 
 def acquire(course: Course) -> StepResult:
     """The environment's lease for this run. Raises S101 when somebody else holds it, or waits for it."""
-    run = course.run
-    reason = f"{run.kind} of {run.release}" if run.release else run.kind
-    lease = course.setting.store.acquire(run.environment, run.id, run.by, reason, worker=course.tenure.worker)
-    course.fence = lease.fence
-    return StepResult(outcome=Outcome.SUCCEEDED, data={"fence": lease.fence})
+    course.enter()
+    return StepResult(outcome=Outcome.SUCCEEDED, data={"fence": course.fence})
 
 
 def _wait(course: Course, emit: Emit) -> StepResult:

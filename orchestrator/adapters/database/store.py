@@ -23,6 +23,7 @@ from orchestrator.domain.journal import (
     later,
     over,
     queued,
+    replaced,
     stale,
     taken,
 )
@@ -108,6 +109,8 @@ class DatabaseStore:
         """Take the environment's lease."""
         with guarded(), self._engine.begin() as db:
             fence, now = _next_fence(db, environment), self._clock.now()
+            if worker:
+                _refuse_deposed(db, holder, worker)
             held = _lease(db, environment, now)
             if held is not None and held.holder != holder:
                 raise busy(held)
@@ -291,6 +294,14 @@ def _queue(db: sa.Connection, environment: str) -> list[Waiting]:
 def _same_thing(one: Waiting, other: Waiting) -> bool:
     """Whether two who wait bring releases of the same name."""
     return one.release is not None and other.release is not None and one.release.name == other.release.name
+
+
+def _refuse_deposed(db: sa.Connection, run: str, worker: str) -> None:
+    """Raise S103 unless *worker* is the one who works on what *run* belongs to."""
+    query = sa.select(works.c.worker).join(runs, runs.c.root == works.c.root).where(runs.c.id == run)
+    row = db.execute(query.with_for_update(read=True, of=works)).first()
+    if row is None or row.worker != worker:
+        raise replaced(run, worker)
 
 
 def _refuse_older(db: sa.Connection, environment: str, fence: int) -> None:

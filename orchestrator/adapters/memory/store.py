@@ -19,6 +19,7 @@ from orchestrator.domain.journal import (
     later,
     over,
     queued,
+    replaced,
     stale,
     taken,
 )
@@ -123,6 +124,8 @@ class MemoryStore:
         self, environment: str, holder: str, by: str, reason: str, *, worker: str = "", until: str | None = None
     ) -> Lease:
         """Take the environment's lease."""
+        if worker and self._works[self._runs[holder].root].worker != worker:
+            raise replaced(holder, worker)
         held, now = self.lease(environment), self.clock.now()
         if held is not None and held.holder != holder:
             raise busy(held)

@@ -1,0 +1,47 @@
+"""What the checker is told of a simulation."""
+
+from orchestrator.domain.journal import Run
+from tests.campaigns.simulated import Simulation
+from tests.checker.invariants import Done, Seen, Told, violations
+
+
+def judged(simulation: Simulation, root: str) -> list[str]:
+    """What does not hold in *simulation*, now that *root* is over."""
+    kept = simulation.kept
+    environment, run = "production", kept.store.run(f"{root}-production")
+    world = kept.world
+    hosts = world.up.get(environment, [])
+    verified = kept.store.verified(environment)
+    lease = kept.store.lease(environment)
+    return violations(
+        Seen(
+            running={host: world.running.get((environment, host)) for host in hosts},
+            told={state.host: Told(state.truth, state.digest) for state in kept.store.hosts(environment)},
+            approved={simulation.old.digest, simulation.new.digest},
+            ended={run.id: run.state.value},
+            ledgers=[
+                Done(effect.host, effect.run, effect.step, effect.fence, effect.complete) for effect in kept.effects
+            ],
+            order=[(entry[0], entry[1], *entry[2:4]) for entry in kept.trace],
+            verified=_stands(run, verified[0].release.digest if verified else None),
+            leases=[lease.holder] if lease else [],
+            waiting=[wait.run for wait in kept.store.queue(environment)],
+            batches=_batches(simulation, run),
+        )
+    )
+
+
+def _stands(run: Run, verified: str | None) -> str | None:
+    """The digest that every host must run now: the one verified last, when the run ended as it should."""
+    return verified if run.state.value in {"succeeded", "rolled back"} else None
+
+
+def _batches(simulation: Simulation, run: Run) -> dict[tuple[str, str], list[set[str]]]:
+    found: dict[tuple[str, str], dict[int, set[str]]] = {}
+    counts: dict[tuple[str, str], int] = {}
+    for record in simulation.kept.store.records(run.id):
+        if record.kind == "step.started" and record.data.get("verb") == "deploy":
+            name, _, number = record.step.partition("~")[0].rpartition(".")
+            found.setdefault((run.id, name), {})[int(number)] = set(record.data["hosts"])
+            counts[run.id, name] = int(record.data["batches"])
+    return {key: [batches.get(number, set()) for number in range(1, counts[key] + 1)] for key, batches in found.items()}

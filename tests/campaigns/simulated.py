@@ -1,0 +1,522 @@
+"""A release's whole world in one process: journal, engine, hosts and stacks, with faults at every point of it.
+
+Everything that would survive a crash (`Kept`) is apart from the process that works on it (`Process`). A process dies at
+a numbered point: before or after a write of the journal, a record of the engine, an effect on a host. Whatever an engine
+of ours had begun then goes on without it, or dies with it, as the scenario says.
+"""
+
+import copy
+import itertools
+import random
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from orchestrator.adapters.memory.store import ManualClock, MemoryStore
+from orchestrator.adapters.memory.world import (
+    MemoryDeployer,
+    MemoryDurable,
+    MemoryPackages,
+    MemoryProvisioner,
+    MemoryVerifier,
+    World,
+)
+from orchestrator.adapters.silence import Silence
+from orchestrator.domain.context import Context
+from orchestrator.domain.environment import Environment, Project
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.journal import Entry, Lease, Run, Work
+from orchestrator.domain.plan import PlaySpec, StackSpec, SuiteSpec
+from orchestrator.domain.promotion import State
+from orchestrator.domain.release import Package, Release
+from orchestrator.domain.step import HostResult, Outcome, StepResult, step_of
+from orchestrator.flow import COURSES
+from orchestrator.flow.course import Course, Deposed, Setting
+from orchestrator.ports import Emit, Provisioned
+
+HEAD = {"apiVersion": "orchestrator/v1"}
+TTL = 30.0
+LIMIT = 40  # processes after which a run that still has not ended never will
+
+
+class Crash(BaseException):
+    """The process is gone, as by `kill -9`."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Something that was done to a host; *complete* when it came to its end there."""
+
+    what: str
+    run: str
+    step: str
+    environment: str
+    host: str
+    digest: str
+    fence: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is promoted, and what goes wrong in the world itself.
+
+    *faults* are those of `World`; *wishes* maps steps of production to what a person wants when they begin; *jobs*
+    says what becomes of an engine whose orchestrator dies: it goes on, or it dies.
+    """
+
+    name: str
+    steps: tuple[dict[str, Any], ...] = ({"rollout": {"batches": [1, "100%"]}},)
+    hosts: int = 3
+    grown: int = 0
+    faults: tuple[tuple[str, str, str], ...] = ()
+    gone: tuple[str, ...] = ()
+    watch: bool = False
+    automatic: bool = True
+    wishes: tuple[tuple[str, str], ...] = ()
+    jobs: str = "go on"
+    kind: str = "promotion"
+
+
+class Points:
+    """Numbers every point that is reached, and is a crash at those that are wanted."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.at: frozenset[int] = frozenset()
+        self.names: list[str] = []
+        self.hook: Callable[[str], None] | None = None
+
+    def reached(self, name: str) -> None:
+        """One more point."""
+        self.count += 1
+        self.names.append(name)
+        if self.hook is not None:
+            self.hook(name)
+        if self.count in self.at:
+            raise Crash(name)
+
+
+@dataclass
+class Kept:
+    """What is there whether or not a process runs."""
+
+    store: "Journal"
+    world: World
+    packages: MemoryPackages
+    points: Points
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    jobs: dict[str, Any] = field(default_factory=dict)
+    effects: list[Effect] = field(default_factory=list)
+    trace: list[tuple[str, ...]] = field(default_factory=list)
+    parked: bool = False
+
+
+class Journal(MemoryStore):
+    """The store, each of whose writes has a point before and after it."""
+
+    def __init__(self, points: Points, trace: list[tuple[str, ...]]) -> None:
+        super().__init__(clock=ManualClock())
+        self.points, self.trace = points, trace
+
+    def append(self, run: str, entries: Iterable[Entry], fence: int = 0) -> int:
+        """Write entries; all of them, or none."""
+        entries = list(entries)
+        kinds = ",".join(entry.kind for entry in entries)
+        self.points.reached(f"append {kinds}")
+        last = super().append(run, entries, fence)
+        self.trace += [("journal", run, entry.kind, entry.step, entry.key or "") for entry in entries]
+        self.points.reached(f"appended {kinds}")
+        return last
+
+    def acquire(
+        self, environment: str, holder: str, by: str, reason: str, *, worker: str = "", until: str | None = None
+    ) -> Lease:
+        """Take the lease."""
+        self.points.reached("acquire")
+        lease = super().acquire(environment, holder, by, reason, worker=worker, until=until)
+        self.points.reached("acquired")
+        return lease
+
+    def release(self, environment: str, holder: str) -> None:
+        """Give the lease back."""
+        self.points.reached("release")
+        super().release(environment, holder)
+        self.points.reached("released")
+
+    def leave(self, root: str, worker: str, *, done: bool) -> None:
+        """Work on it no longer."""
+        self.points.reached("leave")
+        super().leave(root, worker, done=done)
+        self.points.reached("left")
+
+
+class Hosts(MemoryDeployer):
+    """Plays as jobs that outlive the process which began them, with a point around what they do to each host."""
+
+    def __init__(self, kept: Kept, jobs: str) -> None:
+        super().__init__(kept.world)
+        self._kept, self._fate = kept, jobs
+
+    def deploy(
+        self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepResult:
+        """Attach to the job when it was begun before, else begin it."""
+        if job not in self._kept.jobs:
+            self._kept.points.reached(f"spawn {job}")
+            try:
+                self._kept.jobs[job] = super().deploy(play, package, inventory, context, job, emit)
+            except Crash:
+                self._goes_on(play, package, inventory, context, job, emit)
+                raise
+        found: StepResult = self._kept.jobs[job]
+        return found
+
+    def _goes_on(
+        self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> None:
+        """What becomes of the job when the process that began it has died."""
+        if self._fate == "go on":
+            points, self._kept.points.at = self._kept.points.at, frozenset()
+            try:
+                self._kept.jobs[job] = super().deploy(play, package, inventory, context, job, emit)
+            finally:
+                self._kept.points.at = points
+        else:
+            hosts = tuple(HostResult(host=host, outcome=Outcome.UNKNOWN, touched=True) for host in play.limit)
+            data = {"code": "D130", "how": "lost"}
+            self._kept.jobs[job] = StepResult(outcome=Outcome.ERRORED, message="died", hosts=hosts, data=data)
+
+    def _one(self, host: str, play: PlaySpec, package: Package, context: Context, step: str) -> HostResult:
+        """Do it to one host: the world's own ledger knows what it has done before."""
+        self._kept.points.reached(f"effect on {host}")
+        count = len(self._world.ledger)
+        result = super()._one(host, play, package, context, step)
+        if len(self._world.ledger) > count:
+            environment, good = context.environment, result.outcome is Outcome.SUCCEEDED
+            self._kept.trace.append(("effect", context.run, step, host, str(context.fence)))
+            self._kept.effects.append(
+                Effect(play.playbook, context.run, step, environment, host, package.digest, context.fence, good)
+            )
+        self._kept.points.reached(f"effected on {host}")
+        return result
+
+
+class Proofs(MemoryVerifier):
+    """Suites, of which some only fail when they are repeated."""
+
+    def verify(
+        self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepResult:
+        """Look at each host."""
+        later = {("verify", host, version) for verb, host, version in self._world.faults if verb == "watch"}
+        if ".watch." not in job or not later:
+            return super().verify(suite, package, inventory, context, job, emit)
+        before, self._world.faults = self._world.faults, self._world.faults | later
+        try:
+            return super().verify(suite, package, inventory, context, job, emit)
+        finally:
+            self._world.faults = before
+
+
+class Stacks(MemoryProvisioner):
+    """Updates as jobs that outlive the process which began them."""
+
+    def __init__(self, kept: Kept) -> None:
+        super().__init__(kept.world)
+        self._kept = kept
+
+    def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:
+        """Attach, or begin."""
+        if job not in self._kept.jobs:
+            self._kept.points.reached(f"spawn {job}")
+            run, _, step = job.rpartition("-production.")
+            self._kept.jobs[job] = super().up(spec, job, emit, plan=plan)
+            self._kept.trace.append(("effect", f"{run}-production" if run else job, step, spec.stack, ""))
+            self._kept.points.reached(f"spawned {job}")
+        found: Provisioned = self._kept.jobs[job]
+        return found
+
+
+class Acting:
+    """The `Tenure` of a process of the simulation."""
+
+    def __init__(self, kept: Kept, root: str, worker: str) -> None:
+        self.worker, self._kept, self._root = worker, kept, root
+
+    def check(self) -> None:
+        """Whether the claim is still this process's."""
+        if self._root not in self._kept.store.renew(self.worker, TTL):
+            self.deposed()
+
+    def acting(self, run: str | None) -> None:
+        """Nobody watches."""
+
+    def park(self) -> NoReturn:
+        """Stop until somebody resumes the run."""
+        self._kept.parked = True
+        raise Deposed("parked")
+
+    def deposed(self) -> NoReturn:
+        """Another process has taken over."""
+        raise Deposed("taken over")
+
+
+class Simulation:
+    """One scenario, from an environment where 1.0.0 is verified to the end of the promotion of 1.1.0."""
+
+    def __init__(self, scenario: Scenario, folder: Path) -> None:
+        self.scenario, self.folder = scenario, folder
+        points, trace = Points(), list[tuple[str, ...]]()
+        names = [f"p{number}" for number in range(1, scenario.hosts + 1)]
+        world = World(stacks={"staging": ["s1"], "production": names})
+        self.kept = Kept(Journal(points, trace), world, MemoryPackages(), points, trace=trace)
+        self.setting = self._setting()
+        self._workers = itertools.count(1)
+        self._roots = itertools.count(1)
+        self.old, self.new = (self.kept.packages.put(self._release(version)) for version in ("1.0.0", "1.1.0"))
+
+    # -- the story -------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """1.0.0 in both environments; then the faults of the scenario come into the world."""
+        for package, target in ((self.old, "staging"), (self.old, "production"), (self.new, "staging")):
+            self.finish(self.ask("promotion", package, target))
+        world, scenario = self.kept.world, self.scenario
+        world.faults |= set(scenario.faults)
+        world.gone |= set(scenario.gone)
+        more = [f"p{number}" for number in range(scenario.hosts + 1, scenario.hosts + scenario.grown + 1)]
+        world.stacks["production"] = [*world.stacks["production"], *more]
+        self.kept.points.count, self.kept.points.names = 0, []
+        self.kept.effects.clear()
+        self.kept.trace.clear()
+
+    def clone(self) -> "Simulation":
+        """The same world once more, apart from this one: what is in it are values, only what holds them is copied."""
+        other = Simulation.__new__(Simulation)
+        other.scenario, other.folder, other.old, other.new = self.scenario, self.folder, self.old, self.new
+        mine, points, trace = self.kept, Points(), list[tuple[str, ...]]()
+        store = Journal(points, trace)
+        for name, value in vars(mine.store).items():
+            if name not in {"points", "trace", "clock"}:
+                setattr(store, name, _copied(value))
+        store.clock = copy.copy(mine.store.clock)
+        world = World(**{name: _copied(value) for name, value in vars(mine.world).items()})
+        answers = {root: dict(found) for root, found in mine.answers.items()}
+        other.kept = Kept(store, world, mine.packages, points, answers, dict(mine.jobs), trace=trace)
+        other._workers, other._roots = itertools.count(100), itertools.count(100)
+        other.setting = other._setting()
+        return other
+
+    def play(self, at: Iterable[int] = ()) -> str:
+        """Ask for what the scenario is about and see it to its end, dying at the points *at*. Returns the root."""
+        self.kept.points.at = frozenset(at)
+        root = self.ask(self.scenario.kind, self.old if self.scenario.kind == "rollback" else self.new, "production")
+        self.finish(root)
+        self.kept.points.at = frozenset()
+        return root
+
+    def ask(self, kind: str, package: Package, target: str) -> str:
+        """Write down what is asked for; retried by whoever asks when the process dies."""
+        root = f"r{next(self._roots)}"
+        run = Run(id=f"{root}-{target}", root=root, kind=kind, environment=target, release=package.ref, by="ann")  # type: ignore[arg-type]
+        while True:
+            try:
+                self.kept.store.ask(Work(root=root, asked={"kind": kind, "target": target}), run)
+                return root
+            except Crash:
+                continue
+
+    def finish(self, root: str) -> int:
+        """One process after another, until it is done. Returns how many it took."""
+        for number in range(1, LIMIT + 1):
+            if self.process(root) == "done" and self.kept.store.work(root).done:
+                return number
+        raise AssertionError(f"{root} does not come to its end")
+
+    def outlast(self, root: str, pause_at: int) -> bool:
+        """One process is paused at a point, for longer than its claim lasts; others end the run; then it wakes up.
+
+        Returns whether the point was reached.
+        """
+        points, paused, woken = self.kept.points, threading.Event(), threading.Event()
+        ended, seen = threading.Event(), list[str]()
+
+        def stop(_name: str) -> None:
+            if threading.current_thread() is sleeper and points.count == pause_at:
+                paused.set()
+                woken.wait()
+
+        def run() -> None:
+            seen.append(self.process(root, "sleeper"))
+            ended.set()
+
+        sleeper = threading.Thread(target=run)
+        points.hook = stop
+        sleeper.start()
+        while not paused.wait(0.001) and not ended.is_set():
+            pass
+        if paused.is_set():
+            self.kept.store.clock.sleep(TTL + 1)
+            self.finish(root)
+        woken.set()
+        sleeper.join()
+        points.hook = None
+        return paused.is_set()
+
+    def process(self, root: str, worker: str | None = None) -> str:
+        """One process that works on *root* until it is done, dies, or stands still."""
+        store, name = self.kept.store, worker or f"w{next(self._workers)}"
+        try:
+            if store.work(root).done:
+                return "done"
+            if self.kept.parked:
+                store.append(f"{root}-production", [Entry(kind="control", data={"wish": "", "by": "ann"})])
+                self.kept.parked = False
+            store.claim(root, name, "here", TTL, dead=True)
+            self._walk(root, name)
+            store.leave(root, name, done=True)
+            return "done"
+        except Crash:
+            return "crashed"
+        except Deposed:
+            return "still"
+
+    def _walk(self, root: str, worker: str) -> None:
+        run = next(run for run in self.kept.store.runs() if run.root == root)
+        durable = MemoryDurable(self.kept.answers.setdefault(root, {}), self._crash(run))
+        course = Course(self.setting, durable, run, tenure=Acting(self.kept, root, worker))
+        COURSES[run.kind](course)
+
+    def _crash(self, run: Run) -> Callable[[str, str], None]:
+        wishes = dict(self.scenario.wishes) if run.environment == "production" and run.release == self.new.ref else {}
+
+        def reached(name: str, when: str) -> None:
+            if when == "before" and name in wishes and not self.kept.store.knows(run.id, f"wish:{name}"):
+                data = {"wish": wishes[name], "by": "ann"}
+                MemoryStore.append(self.kept.store, run.id, [Entry(kind="control", data=data, key=f"wish:{name}")])
+            self.kept.points.reached(f"{name}:{when}")
+
+        return reached
+
+    # -- its parts -------------------------------------------------------------------------------------------------
+
+    def _setting(self) -> Setting:
+        return Setting(
+            project=Project.from_json({**HEAD, "kind": "Project", "name": "demo"}),
+            root=self.folder,
+            state=self.folder,
+            environments={
+                "staging": self._environment("staging", None),
+                "production": self._environment("production", "staging"),
+            },
+            provisioner=Stacks(self.kept),
+            deployer=Hosts(self.kept, self.scenario.jobs),
+            verifier=Proofs(self.kept.world),
+            packages=self.kept.packages,
+            store=self.kept.store,
+            clock=self.kept.store.clock,
+            notifier=Silence(),
+        )
+
+    def _environment(self, name: str, after: str | None) -> tuple[Environment, Path]:
+        rollback = {"automatic": self.scenario.automatic}
+        data = {**HEAD, "kind": "Environment", "name": name, "after": after, "rollback": rollback}
+        return Environment.from_json(data), self.folder
+
+    def _release(self, version: str) -> Release:
+        steps = [
+            {"name": f"step{number}" if number else "deploy", "playbook": "deploy.yml", "hosts": "web", **step}
+            for number, step in enumerate(self.scenario.steps)
+        ]
+        watch = {"watch": {"for": "2s", "every": "1s", "tests": "tests"}} if self.scenario.watch else {}
+        data = {
+            **HEAD,
+            "kind": "Release",
+            "name": "shop",
+            "version": version,
+            "environments": ["staging", "production"],
+            "steps": steps,
+            "verify": [{"name": "smoke", "tests": "tests"}],
+            **(watch if version == "1.1.0" else {}),
+        }
+        return Release.from_json(data)
+
+
+def _copied(value: Any) -> Any:
+    """A container with the same values in it; lists inside a dictionary are copied too."""
+    if isinstance(value, dict):
+        return {key: list(item) if isinstance(item, list) else item for key, item in value.items()}
+    return copy.copy(value) if isinstance(value, (list, set)) else value
+
+
+def prepared(scenario: Scenario, folder: Path) -> Simulation:
+    """A simulation of *scenario* in which 1.1.0 is about to be promoted; made once for each scenario, then copied."""
+    key = scenario.name, folder
+    if key not in _PREPARED:
+        _PREPARED[key] = Simulation(scenario, folder)
+        _PREPARED[key].prepare()
+    return _PREPARED[key].clone()
+
+
+_PREPARED: dict[tuple[str, Path], Simulation] = {}
+
+
+SCENARIOS = (
+    Scenario("a good release"),
+    Scenario("a good release, three batches and two steps", ({"rollout": {"batches": [1, 1, "100%"]}}, {})),
+    Scenario("the second batch fails", faults=(("deploy", "p2", "1.1.0"),)),
+    Scenario("the second batch does not serve", faults=(("verify", "p2", "1.1.0"),)),
+    Scenario("the first host does not serve", faults=(("verify", "p1", "1.1.0"),)),
+    Scenario("engines die with their orchestrator", jobs="die"),
+    Scenario("engines die, and the second batch fails", faults=(("deploy", "p2", "1.1.0"),), jobs="die"),
+    Scenario("two hosts more", grown=2),
+    Scenario("two hosts more, and one of them fails", grown=2, faults=(("deploy", "p4", "1.1.0"),)),
+    Scenario("steps with an undo", ({"undo": "undo.yml"}, {}), faults=(("verify", "p3", "1.1.0"),)),
+    Scenario("it fails while it is watched", watch=True, faults=(("watch", "p2", "1.1.0"),)),
+    Scenario("it is watched", watch=True),
+    Scenario("a host is gone", gone=("p3",)),
+    Scenario("rollback is switched off", automatic=False, faults=(("verify", "p1", "1.1.0"),)),
+    Scenario("it is cancelled before the second batch", wishes=(("deploy.2", "cancel"),)),
+    Scenario("it is cancelled before anything is done", wishes=(("build", "cancel"),)),
+    Scenario("it is paused, and resumed", wishes=(("verify.smoke.deploy.1", "pause"),)),
+    Scenario("a person goes back", kind="rollback"),
+)
+
+
+def ending(simulation: Simulation, root: str) -> State:
+    """How the run of *root* in production ended."""
+    return simulation.kept.store.run(f"{root}-production").state
+
+
+def scenario_of(rng: random.Random) -> Scenario:
+    """A scenario by chance."""
+    hosts = rng.randint(1, 5)
+    names = [f"p{number}" for number in range(1, hosts + 1)]
+    batches = rng.choice(([1, "100%"], ["100%"], [1, 1, "100%"], ["50%", "100%"]))
+    faults = tuple(
+        (rng.choice(("deploy", "verify")), rng.choice(names), "1.1.0") for _ in range(rng.choice((0, 0, 1, 2)))
+    )
+    wishes = ()
+    if rng.random() < 0.2:
+        wishes = (
+            (
+                rng.choice(("build", "deploy.1", "deploy.2", "verify.smoke.environment")),
+                rng.choice(("cancel", "pause")),
+            ),
+        )
+    return Scenario(
+        "by chance",
+        steps=({"rollout": {"batches": batches}}, *([{}] if rng.random() < 0.3 else [])),
+        hosts=hosts,
+        grown=rng.choice((0, 0, 0, 1)),
+        faults=faults,
+        gone=(rng.choice(names),) if rng.random() < 0.1 else (),
+        watch=rng.random() < 0.2,
+        automatic=rng.random() > 0.1,
+        wishes=wishes,
+        jobs=rng.choice(("go on", "die")),
+    )

@@ -1,0 +1,139 @@
+"""What must hold after every run, whatever happened: judged from outside, from plain data, with none of our code.
+
+I1 every host runs exactly one approved release whose digest is the one recorded, or is recorded as unknown
+I2 no effect twice, by the hosts' own ledgers: run, step, fence
+I3 what is told of a host was observed there
+I4 an intent is recorded before its effect
+I5 once a run has ended, nothing of it is left: no lease, no place in a queue, no process, no lock, no temporary file
+I6 a run ends, or waits for something that it names
+I7 no more hosts at once are out than the rollout allows
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+ENDINGS = {"succeeded", "failed", "rolled back", "needs a person"}
+
+
+@dataclass(frozen=True)
+class Done:
+    """One effect by a host's ledger: *run* and *step* did it with *fence*; *complete* says that it came to its end."""
+
+    host: str
+    run: str
+    step: str
+    fence: int
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the journal says of a host."""
+
+    truth: str
+    digest: str | None
+
+
+@dataclass
+class Seen:
+    """Everything that was found when it was over.
+
+    *running* is what really runs on each host, *told* what the journal says of it. *approved* are the digests that
+    may run there. *ledgers* are the effects in the order in which each host had them. *order* is one list of what was
+    written and done, as far as it could be seen: `("journal", run, kind, step)` and `("effect", run, step)`.
+    *batches* are, for each step of a rollout, the hosts of its batches in order. *ended* maps runs to how they ended.
+    """
+
+    running: Mapping[str, str | None]
+    told: Mapping[str, Told]
+    approved: set[str]
+    ended: Mapping[str, str]
+    ledgers: Iterable[Done] = ()
+    order: Iterable[tuple[str, ...]] = ()
+    verified: str | None = None
+    leases: Iterable[str] = ()
+    waiting: Iterable[str] = ()
+    leftovers: Iterable[str] = ()
+    batches: Mapping[tuple[str, str], list[set[str]]] = field(default_factory=dict)
+
+
+def violations(seen: Seen) -> list[str]:
+    """Every sentence about what does not hold; empty when all of it does."""
+    return [
+        *_truth(seen),
+        *_once(seen),
+        *_intents(seen),
+        *_ended(seen),
+        *_rollouts(seen),
+    ]
+
+
+def _truth(seen: Seen) -> Iterable[str]:
+    for host, digest in seen.running.items():
+        told = seen.told.get(host)
+        if digest is not None and digest not in seen.approved:
+            yield f"I1: {host} runs {digest[:19]}, which nobody approved"
+        if told is None or told.truth == "unknown":
+            continue
+        if told.truth == "empty" and digest is not None:
+            yield f"I3: {host} is told to be empty and runs {digest[:19]}"
+        if told.truth in {"seen", "assumed"} and told.digest != digest:
+            yield f"I1: {host} runs {str(digest)[:19]} and is told to run {str(told.digest)[:19]}"
+    good = [run for run, state in seen.ended.items() if state in {"succeeded", "rolled back"}]
+    if good and seen.verified is not None:
+        for host, digest in seen.running.items():
+            told = seen.told.get(host)
+            if digest != seen.verified and (told is None or told.truth != "unknown"):
+                yield f"I1: {host} runs {str(digest)[:19]}, and the release verified last is {seen.verified[:19]}"
+
+
+def _once(seen: Seen) -> Iterable[str]:
+    complete: set[tuple[str, str, str]] = set()
+    newest: dict[str, int] = {}
+    for done in seen.ledgers:
+        key = (done.host, done.run, done.step)
+        if key in complete:
+            yield f"I2: {done.step} of {done.run} was done on {done.host} again"
+        if done.complete:
+            complete.add(key)
+        if done.fence and done.fence < newest.get(done.host, 0):
+            yield f"I2: {done.host} took fence {done.fence} after {newest[done.host]}"
+        newest[done.host] = max(newest.get(done.host, 0), done.fence)
+
+
+def _intents(seen: Seen) -> Iterable[str]:
+    started: set[tuple[str, str]] = set()
+    for kind, run, *rest in seen.order:
+        if kind == "journal" and rest[0] == "step.started":
+            started.add((run, rest[1].partition("~")[0]))
+        if kind == "effect" and (run, rest[0].partition("~")[0]) not in started:
+            yield f"I4: {rest[0]} of {run} had an effect before its intent was written"
+
+
+def _ended(seen: Seen) -> Iterable[str]:
+    for run, state in seen.ended.items():
+        if state not in ENDINGS:
+            yield f"I6: {run} has not ended: {state}"
+    for name, found in (("lease", seen.leases), ("place in a queue", seen.waiting), ("", seen.leftovers)):
+        for item in found:
+            yield f"I5: a {name} is left: {item}" if name else f"I5: left behind: {item}"
+
+
+def _rollouts(seen: Seen) -> Iterable[str]:
+    """No host of a later batch is touched before its step's earlier batches have been proved."""
+    proved: set[tuple[str, str]] = set()
+    for kind, run, *rest in seen.order:
+        if kind == "journal" and rest[0] == "step.finished" and rest[1].startswith("verify."):
+            proved.add(
+                (run, rest[1].rpartition(".")[0].partition(".")[2].partition(".")[2] + "." + rest[1].rpartition(".")[2])
+            )
+        if kind == "effect" and len(rest) > 1:
+            step, host = rest[0].partition("~")[0], rest[1]
+            name, _, number = step.rpartition(".")
+            batches = seen.batches.get((run, name))
+            if batches is None or not number.isdigit():
+                continue
+            if host not in batches[int(number) - 1]:
+                yield f"I7: {step} of {run} touched {host}, which is not in its batch"
+            if int(number) > 1 and (run, f"{name}.{int(number) - 1}") not in proved:
+                yield f"I7: {step} of {run} began before batch {int(number) - 1} was proved"
