@@ -4,7 +4,7 @@ import getpass
 import os
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for in one go. As JSON it is what the engine keeps, so that it can be taken up again."""
+    """What was asked for in one go. As JSON it is what the engine keeps, so that it can be taken up again.
+
+    *about* is what only this kind of run needs to know.
+    """
 
     root: str
     kind: Kind
@@ -31,6 +34,7 @@ class Asked:
     targets: tuple[str, ...]
     by: str
     plan: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As the engine keeps it."""
@@ -41,13 +45,15 @@ class Asked:
             "targets": list(self.targets),
             "by": self.by,
             "plan": self.plan,
+            "about": dict(self.about),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Asked":
         """The reverse of :meth:`to_json`."""
         release = PackageRef.from_json(data["release"]) if data["release"] else None
-        return cls(data["root"], data["kind"], release, tuple(data["targets"]), data["by"], data["plan"])
+        about = data.get("about") or {}
+        return cls(data["root"], data["kind"], release, tuple(data["targets"]), data["by"], data["plan"], about)
 
     def run(self, environment: str, at: str) -> Run:
         """The run for one environment that this goes to."""
@@ -255,7 +261,9 @@ class App:
 
     # -- doing ---------------------------------------------------------------------------------------------------------
 
-    def ask(self, kind: Kind, package: Package | None, targets: tuple[str, ...], plan: str | None = None) -> Asked:
+    def ask(
+        self, kind: Kind, package: Package | None, targets: tuple[str, ...], plan: str | None = None, **about: Any
+    ) -> Asked:
         """Write down what is asked for, so that it is found again from here on. Raises S101 when it is busy now."""
         from orchestrator.domain.journal import Entry, busy
 
@@ -264,7 +272,7 @@ class App:
             if held is not None:
                 raise busy(held)
         ref = package.ref if package else None
-        asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan)
+        asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan, about)
         first = asked.run(targets[0], self.setting.clock.now())
         self.store.create(first)
         self.store.append(first.id, [Entry(kind="requested", data=asked.to_json(), key="requested")])

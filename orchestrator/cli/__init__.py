@@ -36,7 +36,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "logs": "Print what a run's steps and hosts said.",
     },
     "Environments": {
-        "environment": "List, show, preview, update and destroy environments.",
+        "environment": "List, show, preview, update, settle and destroy environments.",
         "engine": "Find or install the Pulumi engine.",
         "hosts": "Find or install what loopback hosts need.",
     },
