@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.pulumi.events import Log
-from orchestrator.adapters.pulumi.stack import Stack, State, fingerprint, pending, risky
+from orchestrator.adapters.pulumi.stack import Stack, State, likeness, pending, risky, unanswered
 from orchestrator.adapters.pulumi.trace import Holder, Trace, holders
 
 LOCKED = "the stack is currently locked"
@@ -43,6 +43,7 @@ class Recovery:
     def __init__(self, spec: Mapping[str, Any], stack: Stack, trace: Trace, log: Log) -> None:
         self._spec, self._stack, self._trace, self._log = spec, stack, trace, log
         self._left, self._died = trace.left, trace.died  # what was there before we begin our own
+        self._jobs = [Path(job) for job in trace.jobs]
 
     def needed(self, before: State) -> bool:
         """Whether there is anything to recover from."""
@@ -58,7 +59,7 @@ class Recovery:
         self._tell(before)
         self._settle_locks(before)
         after = self._stack.state()
-        if self._spec["held"] and fingerprint(after, operations=False) != fingerprint(before, operations=False):
+        if self._spec["held"] and likeness(after) != likeness(before):
             told = "the operation that died has left the stack other than it was planned on"
             raise Refused("E131", f"Pulumi would do something else than was planned: {told}")
         uncertain = self._unknown(after)
@@ -93,9 +94,10 @@ class Recovery:
         return len(unknown)
 
     def _unknown(self, state: State) -> list[str]:
-        """What may have been made: pending creates, and creates whose provider died, as far as they are not there."""
+        """What may have been made: pending creates, and creates that were never answered and are not there."""
         there = {resource["urn"] for resource in state.get("resources") or []}
-        return list(dict.fromkeys([*risky(state), *(urn for urn in self._trace.uncertain if urn not in there)]))
+        silent = [*self._trace.uncertain, *(urn for job in self._jobs for urn in unanswered(job))]
+        return list(dict.fromkeys([*risky(state), *(urn for urn in silent if urn not in there)]))
 
     def _tell(self, before: State) -> None:
         if self._died:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from orchestrator.adapters.pulumi.events import CREATES, hide
 from orchestrator.adapters.pulumi.trace import Holder, Trace, moment
 
 NO_STACK = "no stack named"
@@ -115,11 +116,43 @@ def risky(state: State) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def fingerprint(state: State, *, operations: bool = True) -> str:
-    """A digest of what the state says of resources, and of pending *operations*."""
+def unanswered(folder: Path) -> list[str]:
+    """The URNs of creates that the job in *folder* told as begun, and never as done.
+
+    The engine may have seen its provider die before it died itself, and then has forgotten what was pending.
+    """
+    found: dict[str, None] = {}
+    with contextlib.suppress(OSError):
+        for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError, AttributeError):
+                event = json.loads(line)
+                if event.get("op") in CREATES and not str(event["type"]).startswith("pulumi:"):
+                    found[str(event["urn"])] = None
+                    if event["status"] == "done":
+                        del found[str(event["urn"])]
+    return list(found)
+
+
+def fingerprint(state: State) -> str:
+    """A digest of the state, of resources and of pending operations: the same only when nothing was written."""
     resources = [
         {key: value for key, value in resource.items() if key not in VOLATILE}
         for resource in state.get("resources") or []
     ]
-    said = {"resources": resources, "pending": pending(state) if operations else []}
+    said = {"resources": resources, "pending": pending(state)}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def likeness(state: State) -> list[Any]:
+    """What the state says of each resource in clear: the same after a refresh that has found nothing new.
+
+    A refresh encrypts every secret anew, and rewrites dependencies.
+    """
+    return sorted(
+        [
+            str(item["urn"]),
+            str(item.get("id")),
+            json.dumps(hide([item.get("inputs"), item.get("outputs")]), sort_keys=True),
+        ]
+        for item in state.get("resources") or []
+    )

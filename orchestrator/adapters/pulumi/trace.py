@@ -83,6 +83,11 @@ class Trace:
         return next((str(line["verb"]) for line in reversed(self._lines()) if "verb" in line), "")
 
     @property
+    def jobs(self) -> list[str]:
+        """The folders of the operations that died."""
+        return [str(line["job"]) for line in self._lines() if "job" in line]
+
+    @property
     def uncertain(self) -> list[str]:
         """What former operations may have made without anybody knowing."""
         return list(dict.fromkeys(urn for line in self._lines() for urn in line.get("uncertain") or []))
