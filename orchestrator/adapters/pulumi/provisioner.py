@@ -18,6 +18,7 @@ from orchestrator.adapters.pulumi.events import HIDDEN, STACK, hide
 from orchestrator.adapters.pulumi.inventory import inventory
 from orchestrator.adapters.pulumi.recovery import PATIENCE
 from orchestrator.adapters.pulumi.trace import Trace
+from orchestrator.adapters.pulumi.workspace import in_use
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
@@ -220,6 +221,8 @@ class PulumiProvisioner:
 
     def _warn(self, spec: StackSpec, before: stack.State, job: str, emit: Emit) -> None:
         """Tell what an update will do first, because a former operation did not end."""
+        if in_use(self._folder / "work" / spec.environment):
+            return  # what is pending goes on now
         died = Trace(self._trace(spec)).died
         texts = [(f"the last {died} of this stack died; an update looks first at what is there", "")] if died else []
         for operation in stack.pending(before):
