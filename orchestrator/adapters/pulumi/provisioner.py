@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator.adapters.pulumi import definition, settings, stack, state, verdict
 from orchestrator.adapters.pulumi.engine import Engine
-from orchestrator.adapters.pulumi.events import HIDDEN, STACK, hide
+from orchestrator.adapters.pulumi.events import HARMLESS, HIDDEN, STACK, hide
 from orchestrator.adapters.pulumi.inventory import inventory
 from orchestrator.adapters.pulumi.recovery import PATIENCE
 from orchestrator.adapters.pulumi.trace import Trace
@@ -169,11 +169,16 @@ class PulumiProvisioner:
             result = json.loads((outcome.folder / "result.json").read_text(encoding="utf-8"))
         except FileNotFoundError:  # it was killed
             result = {"code": -1}
-            self._quiet(spec, job)
-        return outcome, result if result["code"] >= 0 else {**result, **self._known(spec, outcome)}
+        if result["code"] >= 0:
+            return outcome, result
+        self._quiet(spec, job)
+        return outcome, {**result, **self._known(spec, outcome)}
 
     def _quiet(self, spec: StackSpec, job: str) -> None:
-        """End what a killed operation has left running: the engine is asked to stop after what is in flight."""
+        """End what a killed operation has left running.
+
+        An engine that lives is asked to stop after what is in flight; without it, no provider may go on.
+        """
         trace, folder = Trace(self._trace(spec)), str(self._jobs.folder(job))
         for engine in trace.living(folder):
             with contextlib.suppress(OSError):
@@ -186,24 +191,27 @@ class PulumiProvisioner:
     def _known(self, spec: StackSpec, outcome: JobOutcome) -> dict[str, Any]:
         """What is known of an operation that died: what it told as done, and whether it had begun anything at all.
 
-        The engine writes into the state that it begins something before it does. So what was read before and is the
-        same now was not touched.
+        The engine writes into the state that it begins something before it does. So when the state is the one that
+        was read before, and nothing was told as begun, nothing was touched.
         """
-        done, begun = Counter[str](), dict[str, str]()
+        done, begun, effects = Counter[str](), dict[str, str](), False
         with contextlib.suppress(FileNotFoundError):
             for line in (outcome.folder / "events.jsonl").read_text(encoding="utf-8").splitlines():
                 with contextlib.suppress(ValueError):
                     event = json.loads(line)
                     if event.get("status") == "started" and event["type"] != STACK:
                         begun[event["urn"]] = event["name"]
+                        effects |= event["op"] not in HARMLESS
                     elif event.get("status") and event["type"] != STACK:
                         begun.pop(event["urn"], None)
                         done[event["op"]] += event["status"] == "done"
-        effects = 1
-        with contextlib.suppress(OSError, ValueError):
-            before = (outcome.folder / "before").read_text(encoding="ascii")
-            effects = int(before != stack.fingerprint(self._stack(spec).state()))
-        return {"counts": dict(done), "unfinished": sorted(begun.values()), "effects": effects}
+        before = outcome.folder / "before"  # the child writes it before it begins anything
+        try:
+            now = stack.fingerprint(self._stack(spec).state()) if before.exists() else ""
+            effects |= before.exists() and before.read_text(encoding="ascii") != now
+        except (OSError, ValueError):
+            effects = True
+        return {"counts": dict(done), "unfinished": sorted(begun.values()), "effects": int(effects)}
 
     def _stack(self, spec: StackSpec) -> stack.Stack:
         """The stack's state and locks, asked from here: secrets stay encrypted."""

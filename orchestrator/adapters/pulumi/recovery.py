@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator.adapters.pulumi.events import Log
 from orchestrator.adapters.pulumi.stack import Stack, State, likeness, pending, risky, unanswered
 from orchestrator.adapters.pulumi.trace import Holder, Trace, holders
+from orchestrator.processes import sweep
 
 LOCKED = "the stack is currently locked"
 PATIENCE = 60.0  # seconds that an engine of ours, whose parent died, is given to end by itself
@@ -109,6 +110,8 @@ class Recovery:
     def _settle_locks(self, before: State) -> None:
         """Nobody else is at work, no lock of the dead is left, and the state has what is really there."""
         self._wait()
+        for job in self._jobs:
+            sweep(f"ORCHESTRATOR_JOB={job}")  # providers whose engine is gone could still make something
         self._break(self._stack.locks())
         if before:
             self._refresh()
