@@ -119,6 +119,11 @@ class Provisioner(Protocol):
     def destroy(self, spec: StackSpec, job: str, emit: Emit) -> StepResult:
         """Destroy every resource of the stack."""
 
+    def resolve(
+        self, spec: StackSpec, created: Mapping[str, str], absent: tuple[str, ...], job: str, emit: Emit
+    ) -> StepResult:
+        """Settle interrupted creates as a person decided. *created* maps URNs to ids; `*` in *absent* means all."""
+
     def outputs(self, spec: StackSpec) -> Outputs:
         """The stack's outputs as they are now."""
 

@@ -4,7 +4,7 @@ import getpass
 import os
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,10 @@ class Again:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for in one go. As JSON it is what the engine keeps, so that it can be taken up again."""
+    """What was asked for in one go. As JSON it is what the engine keeps, so that it can be taken up again.
+
+    *about* is what only this kind of run needs to know.
+    """
 
     root: str
     kind: Kind
@@ -42,6 +45,7 @@ class Asked:
     plan: str | None = None
     wait: float = 0.0
     again: "Again | None" = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As the engine keeps it."""
@@ -54,6 +58,7 @@ class Asked:
             "plan": self.plan,
             "wait": self.wait,
             "again": {"run": self.again.run, "step": self.again.step} if self.again else None,
+            "about": dict(self.about),
         }
 
     @classmethod
@@ -70,6 +75,7 @@ class Asked:
             data["plan"],
             wait,
             Again(again["run"], again["step"]) if again else None,
+            data.get("about") or {},
         )
 
     def run(self, environment: str, at: str) -> Run:
@@ -292,17 +298,18 @@ class App:
         *,
         wait: float = 0.0,
         queue: str = "",
+        about: Mapping[str, Any] | None = None,
     ) -> Asked:
         """Write down what is asked for, so that it is found again from here on.
 
         With *wait* (seconds) a busy environment is waited for, else S101 is raised when it is busy now. *queue* names
-        the workers that are to do it; empty: this process does.
+        the workers that are to do it; empty: this process does. *about* is what only this kind of run needs to know.
         """
         if not wait:
             for environment in targets:
                 self._free(environment)
         ref = package.ref if package else None
-        asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan, wait)
+        asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan, wait, about=about or {})
         work = Work(root=asked.root, asked=asked.to_json(), queue=queue)
         self.store.ask(work, asked.run(targets[0], self.setting.clock.now()))
         return asked

@@ -43,7 +43,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "lock": "Keep everybody out of an environment, or show who holds which.",
         "unlock": "Open an environment that was locked.",
         "queue": "Show who waits for which environment.",
-        "environment": "List, show, preview, update and destroy environments.",
+        "environment": "List, show, preview, update, settle and destroy environments.",
         "engine": "Find or install the Pulumi engine.",
         "hosts": "Find or install what loopback hosts need.",
     },
