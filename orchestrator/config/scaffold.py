@@ -73,7 +73,7 @@ def _text(path: Path) -> str:
 def project_name(folder: Path) -> str:
     """A name made of the folder's: lower-case letters, digits and dashes."""
     name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")[:63].strip("-")
-    return name if NAME.match(name) else "project"
+    return name if NAME.fullmatch(name) else "project"
 
 
 def missing(root: Path, name: str, reference: Path, templates: Path) -> Iterator[tuple[str, bytes]]:

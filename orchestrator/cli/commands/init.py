@@ -23,7 +23,7 @@ def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> Non
     from orchestrator.domain.model import NAME
     from orchestrator.wiring import reference_folder, templates_folder
 
-    if name is not None and not NAME.match(name):
+    if name is not None and not NAME.fullmatch(name):
         raise OrchestratorError("F126", f"{name!r} is no name: lower-case letters, digits and dashes, at most 63")
     chosen = name or project_name(folder)
     own = folder.is_dir() and survey(folder).anything

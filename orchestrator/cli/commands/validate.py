@@ -18,6 +18,7 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
     from orchestrator.cli.checks import check_paths, check_project
     from orchestrator.cli.report import diagnostic
     from orchestrator.domain.errors import Exit
+    from orchestrator.domain.text import counted
 
     checked, errors, warnings = check_paths(paths) if paths else check_project(Path.cwd())
     if as_json:
@@ -33,7 +34,8 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
     for error in errors:
         note(diagnostic(error) + "\n")
     if errors:
-        note(f"{len(errors)} error{'s' * (len(errors) > 1)} in {len(checked)} files")
+        note(f"{len(errors)} error{'s' * (len(errors) > 1)} in {counted(len(checked), 'file')}")
         return int(errors[0].exit)
-    out(f"{paint('✔', fg='green')} {len(checked)} files are valid: {', '.join(checked)}")
+    said = f"{counted(len(checked), 'file')} {'is' if len(checked) == 1 else 'are'} valid"
+    out(f"{paint('✔', fg='green')} {said}: {', '.join(checked)}")
     return int(Exit.OK)
