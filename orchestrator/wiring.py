@@ -113,8 +113,11 @@ class App:
     def packages(self) -> "Any":
         """Release packages."""
         from orchestrator.adapters.archive.packages import SealedPackages
+        from orchestrator.adapters.archive.proof import Proof
 
-        return SealedPackages(self.state / "packages")
+        collections = collections_folder()
+        proof = Proof(collections, self.environ)
+        return SealedPackages(self.state / "packages", collections=collections, proof=proof)
 
     @cached_property
     def provisioner(self) -> "Any":
@@ -130,8 +133,7 @@ class App:
         """Ansible."""
         from orchestrator.adapters.ansible.deployer import AnsibleDeployer
 
-        collections = Path(__file__).resolve().parent / "ansible"
-        return AnsibleDeployer(self.jobs, self.state, collections, self.environ, self.root)
+        return AnsibleDeployer(self.jobs, self.state, collections_folder(), self.environ, self.root)
 
     @cached_property
     def verifier(self) -> "Any":
@@ -351,6 +353,11 @@ def reference_folder() -> Path:
     """The folder with the reference `environments/` and `playbooks/`: in an installed package, or the repository."""
     here = Path(__file__).resolve().parent
     return here / "reference" if (here / "reference").is_dir() else here.parent
+
+
+def collections_folder() -> Path:
+    """The folder that holds our own collection."""
+    return Path(__file__).resolve().parent / "ansible"
 
 
 def templates_folder() -> Path:

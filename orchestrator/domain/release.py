@@ -171,16 +171,26 @@ class PackageFile(Model):
     executable: bool = False
 
 
+class PackedCollection(Model):
+    """Our own collection, as a package has it. *digest* is over its files' names and SHA-256."""
+
+    name: str
+    version: str
+    digest: Digest
+
+
 class Manifest(Model):
     """What a package is: the release with its paths resolved, and every file. Its digest is the package's.
 
-    Paths in *release* are resolved at build: each is the name of a file or folder below `content/`.
+    Paths in *release* are resolved at build: each is the name of a file or folder below `content/`. *collection* is
+    the `orchestrator.release` among them, which its playbooks run with whatever promotes it.
     *project* is the folder below `content/` in which Ansible runs (`.` for `content/` itself).
     """
 
     apiVersion: Literal["orchestrator/v1"]
     kind: Literal["Package"]
     release: Release
+    collection: PackedCollection | None = None
     project: str = "."
     files: tuple[PackageFile, ...]
 
