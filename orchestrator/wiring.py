@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from orchestrator.engine.durable import Engine
     from orchestrator.flow.course import Setting
 
+Warn = Callable[[OrchestratorError], object]
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -182,7 +184,7 @@ class App:
 
     # -- releases ------------------------------------------------------------------------------------------------------
 
-    def package(self, wanted: str) -> Package:
+    def package(self, wanted: str, warn: Warn = lambda _warning: None) -> Package:
         """The package that *wanted* means: a sealed file, a kept one (`shop-1.4.0`, version, digest), or a source.
 
         A source folder is built first, so that `promote releases/shop` works from the first day. Raises R106, R107.
@@ -200,13 +202,18 @@ class App:
             source = files.find_release(self.root, self.project, wanted)
         except OrchestratorError as error:
             raise OrchestratorError("R106", f"there is no release {wanted!r}") from error
-        return Package.model_validate(self.packages.keep(Path(self.build(source).path)))
+        return Package.model_validate(self.packages.fetch(self.build(source, warn=warn).digest))
 
-    def build(self, source: Path, target: Path | None = None) -> Package:
-        """Seal the release described by *source* into *target* (by default `dist/<name>-<version>.release`)."""
+    def build(self, source: Path, target: Path | None = None, warn: Warn = lambda _warning: None) -> Package:
+        """Seal the release described by *source* into *target* (by default `dist/<name>-<version>.release`).
+
+        It is kept as well, so that it can be named by its version from here on. *warn* is given what may be missing.
+        """
         release = files.load_release(source, self.root)
         file = target or self.root / "dist" / f"{release.name}-{release.version}.release"
-        return Package.model_validate(self.packages.build(self.root, source, release, file))
+        package = Package.model_validate(self.packages.build(self.root, source, release, file, warn=warn))
+        self.packages.keep(file)
+        return package
 
     # -- asking --------------------------------------------------------------------------------------------------------
 

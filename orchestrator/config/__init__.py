@@ -1,5 +1,6 @@
 """Files and environment variables → what the rest of the program works with. Errors carry file, line and column."""
 
+import contextlib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
@@ -28,9 +29,16 @@ def find_project(start: Path) -> Path:
 
 
 def state_folder(root: Path, environ: Mapping[str, str]) -> Path:
-    """Where everything that is kept goes: `ORCHESTRATOR_STATE`, else `.orchestrator/` in the project. Made 0700."""
-    folder = Path(environ.get("ORCHESTRATOR_STATE") or root / ".orchestrator").absolute()
+    """Where everything that is kept goes: `ORCHESTRATOR_STATE`, else `.orchestrator/` in the project. Made 0700.
+
+    In a fresh clone the project's own is there already, with the schemas and open to others: it is closed.
+    """
+    chosen = environ.get("ORCHESTRATOR_STATE")
+    folder = Path(chosen or root / ".orchestrator").absolute()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not chosen and folder.stat().st_mode & 0o077:
+        with contextlib.suppress(OSError):  # it belongs to somebody else, who has let us in
+            folder.chmod(0o700)
     return folder
 
 

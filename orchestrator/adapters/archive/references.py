@@ -121,7 +121,9 @@ def _roles(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
 
 
 def _literal(path: str) -> bool:
-    return bool(path) and not IN_COLLECTION.match(path) and not re.search(r"\{[{%#]", path) and not path.startswith(("/", "~")) and "\0" not in path
+    """Whether *path* is relative, and known before anything runs."""
+    unknown = not path or "\0" in path or re.search(r"\{[{%#]", path) or IN_COLLECTION.match(path)
+    return not unknown and not path.startswith(("/", "~"))
 
 
 def candidates(reference: Reference, file: Path, playbooks: list[Path]) -> Iterator[Path]:

@@ -21,13 +21,15 @@ def command(release: str, target: Path | None, as_json: bool) -> None:
     """Seal RELEASE into one package file.
 
     RELEASE is a release.yaml, the folder that holds one, or a name below the project's releases folder. The same
-    content gives the same bytes, and so the same digest, each time.
+    content gives the same bytes, and so the same digest, each time. Ansible proves that the playbooks find all they
+    name in the package alone. The package is kept too: promote takes it by NAME-VERSION.
     """
+    from orchestrator.cli.report import warn
     from orchestrator.config import find_release
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
-    package = app.build(find_release(app.root, app.project, release), target)
+    package = app.build(find_release(app.root, app.project, release), target, warn)
     if as_json:
         data = {"release": package.ref.to_json(), "file": package.path, "files": len(package.manifest.files)}
         print_json("Build", data)

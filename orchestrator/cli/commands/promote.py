@@ -23,6 +23,7 @@ def command(release: str | None, environment: str | None, plan: str | None, as_j
     With --plan nothing else is done than what that plan says; when anything that it stands on has changed, it stops
     before any change and names what (exit 7).
     """
+    from orchestrator.cli.report import warn
     from orchestrator.cli.walk import do
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
@@ -37,7 +38,7 @@ def command(release: str | None, environment: str | None, plan: str | None, as_j
     wanted = release or (approved.release.digest if approved else None)
     if wanted is None:
         raise click.UsageError("name a RELEASE, or a plan with --plan")
-    package = app.package(wanted)
+    package = app.package(wanted, warn)
     if approved is not None and approved.release.digest != package.digest:
         raise OrchestratorError("R124", f"the plan {plan} is for {approved.release} and not for this {package.ref}")
     targets = app.targets(package, environment)

@@ -16,7 +16,7 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
     All errors are shown at once, each with its code, line and column. Nothing is run.
     """
     from orchestrator.cli.checks import check_paths, check_project
-    from orchestrator.cli.report import diagnostic
+    from orchestrator.cli.report import diagnostic, warn
     from orchestrator.domain.errors import Exit
     from orchestrator.domain.text import counted
 
@@ -30,7 +30,7 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
         print_json("Validation", data)
         return int(errors[0].exit if errors else Exit.OK)
     for warning in warnings:
-        note(diagnostic(warning, "warning") + "\n")
+        warn(warning)
     for error in errors:
         note(diagnostic(error) + "\n")
     if errors:

@@ -227,4 +227,11 @@ CODES: tuple[ErrorCode, ...] = (
         "Correct the name; `orchestrator environment list` shows what there is.",
         Exit.USAGE,
     ),
+    ErrorCode(
+        "F139",
+        "something is in the way",
+        "`init` cannot write a file because a file stands where a folder must be, a link leads out of the project or to nothing, or the system refuses it. Nothing was written.",
+        "Move away what the message names.",
+        Exit.USAGE,
+    ),
 )

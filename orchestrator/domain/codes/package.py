@@ -42,7 +42,7 @@ CODES: tuple[ErrorCode, ...] = (
         "P106",
         "another package of this version is there already",
         "A file of this name exists and has another digest. A version stands for one content.",
-        "Raise the version, or build with `--force` while nobody uses the old one.",
+        "Raise the version, or remove the old file while nobody uses it.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
