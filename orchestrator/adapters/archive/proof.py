@@ -84,7 +84,7 @@ def _only(content: Path, env: Mapping[str, str]) -> dict[str, str]:
 def _said(content: Path, release: Release, env: Mapping[str, str]) -> str | None:
     """What Ansible finds wrong; None when it finds nothing."""
     names = list(dict.fromkeys(playbooks(release)))
-    command = [sys.executable, "-m", "ansible", "playbook", "--syntax-check", "-i", "localhost,", *names]
+    command = [sys.executable, "-P", "-m", "ansible", "playbook", "--syntax-check", "-i", "localhost,", *names]
     try:
         done = subprocess.run(
             command, cwd=content, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT
