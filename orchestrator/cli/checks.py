@@ -25,8 +25,9 @@ def check_project(start: Path) -> Found:
         *sorted((root / project.releases).glob(f"*/{files.RELEASE}")),
     ]
     more, new_errors, new_warnings = check_paths(tuple(wanted), root)
-    if not new_errors:
-        new_errors = _caught(lambda: files.load_environments(root, project))
+    said = {str(error) for error in new_errors}
+    path = _caught(lambda: files.load_environments(root, project))
+    new_errors += [error for error in path if str(error) not in said]
     return checked + more, errors + new_errors, warnings + new_warnings
 
 

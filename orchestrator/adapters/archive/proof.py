@@ -60,9 +60,10 @@ class Proof:
         """As in a run, but without any secret: no password is read or asked for."""
         env = environment(content, None, self._collections, scratch, 1, AnsibleSettings(), self._environ)
         password = str(scratch / "password")
-        config = content / "ansible.cfg"
+        empty, own = scratch / "ansible.cfg", content / "ansible.cfg"
+        empty.touch()  # else Ansible would take the one of this machine
         return env | {
-            "ANSIBLE_CONFIG": str(config) if config.is_file() else os.devnull,
+            "ANSIBLE_CONFIG": str(own if own.is_file() else empty),
             "ANSIBLE_HOME": str(scratch / "home"),
             "ANSIBLE_LOCAL_TEMP": str(scratch / "tmp"),
             "ANSIBLE_LOG_PATH": os.devnull,

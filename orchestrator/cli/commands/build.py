@@ -26,12 +26,16 @@ def command(release: str, target: Path | None, as_json: bool) -> None:
     """
     from orchestrator.cli.report import warn
     from orchestrator.config import find_release
+    from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
-    package = app.build(find_release(app.root, app.project, release), target, warn)
+    warnings: list[OrchestratorError] = []
+    tell = warnings.append if as_json else warn
+    package = app.build(find_release(app.root, app.project, release), target, tell)
     if as_json:
         data = {"release": package.ref.to_json(), "file": package.path, "files": len(package.manifest.files)}
+        data["warnings"] = [warning.to_json() for warning in warnings]
         print_json("Build", data)
         return
     out(f"{package.path}")

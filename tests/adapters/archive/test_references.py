@@ -17,7 +17,7 @@ CONFIGURED = {
     "ansible.cfg": "[defaults]\nroles_path = provision/roles:/etc/ansible/roles\ncollections_path = vendor\n"
     "filter_plugins = provision/filters\nlibrary=./provision/modules\ncallback_plugins=\n",
     "playbooks/deploy.yml": "- hosts: all\n  gather_facts: false\n  roles: [web, demo.tools.hello]\n  tasks:\n"
-    "    - mine:\n    - ansible.builtin.debug: {msg: \"{{ 1 | twice }}\"}\n",
+    '    - mine:\n    - ansible.builtin.debug: {msg: "{{ 1 | twice }}"}\n',
     "provision/roles/web/tasks/main.yml": "- debug: {msg: hi}\n",
     "provision/filters/twice.py": "class FilterModule:\n    def filters(self): return {'twice': lambda x: x * 2}\n",
     "provision/modules/mine.py": "#!/usr/bin/python\n",
@@ -66,7 +66,9 @@ REFERENCES = {
 class Warned:
     """A build with what it warned of."""
 
-    def __init__(self, shop: Any, *, collections: Path | None = None, proof: Any = lambda _content, _release: ()) -> None:
+    def __init__(
+        self, shop: Any, *, collections: Path | None = None, proof: Any = lambda _content, _release: ()
+    ) -> None:
         self.warnings: list[OrchestratorError] = []
         self._shop = shop
         shop.packages = SealedPackages(shop.folder / "kept", shop.folder / "cache", collections, proof)
@@ -142,7 +144,9 @@ def test_a_path_to_nothing_is_a_warning(shop: Any) -> None:
 def test_a_link_out_behind_a_path_is_refused(shop: Any) -> None:
     """A reference is no way around the rule for links."""
     (shop.folder / "outside.yml").write_text("[]\n")
-    shop.files({"playbooks/deploy.yml": "- hosts: all\n  tasks:\n    - include_tasks: ../common/x.yml\n", "common/y": ""})
+    shop.files(
+        {"playbooks/deploy.yml": "- hosts: all\n  tasks:\n    - include_tasks: ../common/x.yml\n", "common/y": ""}
+    )
     (shop.project / "common/x.yml").symlink_to(shop.folder / "outside.yml")
     with pytest.raises(OrchestratorError) as caught:
         shop.build()
@@ -216,6 +220,15 @@ def test_a_package_that_cannot_run_is_not_built(shop: Any, playbook: str, code: 
 
 
 @pytest.mark.engines
+def test_a_project_needs_no_configuration(shop: Any) -> None:
+    """Without an `ansible.cfg` the package is proved by Ansible's own defaults, and not by this machine's."""
+    (shop.project / "ansible.cfg").unlink()
+    warned = Warned(shop, proof=proof())
+    warned.build()
+    assert warned.warnings == []
+
+
+@pytest.mark.engines
 def test_what_only_this_machine_has_is_a_warning(
     shop: Any, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +247,10 @@ def test_what_only_this_machine_has_is_a_warning(
 def test_no_password_is_needed_to_build(shop: Any) -> None:
     """Vault files and password files that stay outside of the package are a note, and keep nothing from being built."""
     vault = "$ANSIBLE_VAULT;1.1;AES256\n3030\n"
-    files = {"ansible.cfg": "[defaults]\nvault_password_file = .pass\nvault_identity_list = a@ask.sh\n", "ask.sh": "exit 1"}
+    files = {
+        "ansible.cfg": "[defaults]\nvault_password_file = .pass\nvault_identity_list = a@ask.sh\n",
+        "ask.sh": "exit 1",
+    }
     shop.files({**files, "playbooks/group_vars/all/vault.yml": vault, ".pass": "x"})
     (shop.project / "ask.sh").chmod(0o755)
     shop.files({"playbooks/deploy.yml": "- hosts: all\n  vars_files: [group_vars/all/vault.yml]\n  roles: [web]\n"})
