@@ -95,8 +95,8 @@ CASES = [
     Case("F137", HEAD + REST + "artifacts: [{path: a/b c}]\n", "10:20", "a/b c", "name: b-c"),
     Case("F138", HEAD + REST.replace("staging", "prod"), "5:16", "prod", "the project has staging"),
 ]
-ELSEWHERE = {"F100", "F101", "F114", "F130", "F134"}
-"""Codes about a file or folder that is not there, or cannot be opened: there is no line to show."""
+ELSEWHERE = {"F100", "F101", "F114", "F130", "F134", "F139"}
+"""Codes about a file or folder that is not there, or cannot be opened: or written (`test_scaffold.py`): there is no line to show."""
 
 
 def _write(root: Path, files: dict[str, str | bytes]) -> None:

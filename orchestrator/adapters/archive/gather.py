@@ -209,7 +209,8 @@ def _inside(base: Path, path: str) -> str | None:
 def _referenced(gathered: Gathered, found: list[Found]) -> None:
     """What playbooks and tasks name by a literal relative path, and what that names. Raises P105."""
     starts = [item.path for item in found]
-    packed = [Found(path, name, path.parents[name.count("/")]) for name, path in sorted(gathered.files.items())]
+    packed = [_packed(name, path) for name, path in sorted(gathered.files.items())]
+    known = {item.path: item for item in packed}
     waiting = [*found, *(item for item in packed if _is_task(item.name))]
     seen: set[Path] = set()
     while waiting:
@@ -218,7 +219,7 @@ def _referenced(gathered: Gathered, found: list[Found]) -> None:
             continue
         seen.add(item.path)
         for reference in references(item.path, item.name):
-            target = _target(gathered, item, reference, starts)
+            target = _target(gathered, item, reference, list(candidates(reference, item.path, starts)), known)
             if target is not None:
                 gathered.add(target)
                 files = [Found(path, name, target.base) for name, path in _files(target, gathered.roots)]
@@ -231,15 +232,26 @@ def _is_task(name: str) -> bool:
     return name.endswith((".yml", ".yaml")) and INNER not in parts and not TASKS.isdisjoint(parts)
 
 
-def _target(gathered: Gathered, item: Found, reference: Reference, playbooks: list[Path]) -> Found | None:
-    """What *reference* means, when it is there; a warning (P111) when it is nowhere."""
+def _packed(name: str, path: Path) -> Found:
+    return Found(path, name, path.parents[name.count("/")])
+
+
+def _target(
+    gathered: Gathered, item: Found, reference: Reference, places: list[Path], known: Mapping[Path, Found]
+) -> Found | None:
+    """The first of *places* that is there, as what *reference* means; a warning (P111) when none is.
+
+    What a role that was installed for the build names may lie in the project.
+    """
+    bases = [item.base, *([] if item.base in gathered.roots[:2] else gathered.roots)]
     elsewhere = None
-    for path in candidates(reference, item.path, playbooks):
+    for path in places:
+        if path in known:
+            return known[path]
         if path.exists():
-            if path == item.base:
-                return None
-            if path.is_relative_to(item.base):
-                return Found(path, on_disk(path.relative_to(item.base).as_posix()), item.base)
+            base = next((base for base in bases if path.is_relative_to(base)), None)
+            if base is not None:
+                return None if path == base else Found(path, on_disk(path.relative_to(base).as_posix()), base)
             elsewhere = elsewhere or path
     if elsewhere is not None:
         message = f"{reference.path!r} leads out of the project, or out of the folder of the release to {elsewhere}"
