@@ -96,7 +96,7 @@ CASES = [
     Case("F138", HEAD + REST.replace("staging", "prod"), "5:16", "prod", "the project has staging"),
 ]
 ELSEWHERE = {"F100", "F101", "F114", "F130", "F134", "F139"}
-"""Codes about a file or folder that is not there, or cannot be opened: or written (`test_scaffold.py`): there is no line to show."""
+"""Codes about a file or folder that is not there, or cannot be opened or written (`test_scaffold.py`): no line to show."""
 
 
 def _write(root: Path, files: dict[str, str | bytes]) -> None:
