@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from orchestrator.engine.durable import Engine
     from orchestrator.flow.course import Setting
 
+Warn = Callable[[OrchestratorError], object]
+
 
 @dataclass(frozen=True)
 class Again:
@@ -142,8 +144,11 @@ class App:
     def packages(self) -> "Any":
         """Release packages."""
         from orchestrator.adapters.archive.packages import SealedPackages
+        from orchestrator.adapters.archive.proof import Proof
 
-        return SealedPackages(self.state / "packages")
+        collections = collections_folder()
+        proof = Proof(collections, self.environ)
+        return SealedPackages(self.state / "packages", collections=collections, proof=proof)
 
     @cached_property
     def provisioner(self) -> "Any":
@@ -159,8 +164,7 @@ class App:
         """Ansible."""
         from orchestrator.adapters.ansible.deployer import AnsibleDeployer
 
-        collections = Path(__file__).resolve().parent / "ansible"
-        return AnsibleDeployer(self.jobs, self.state, collections, self.environ, self.root)
+        return AnsibleDeployer(self.jobs, self.state, collections_folder(), self.environ, self.root)
 
     @cached_property
     def verifier(self) -> "Any":
@@ -214,7 +218,7 @@ class App:
 
     # -- releases ------------------------------------------------------------------------------------------------------
 
-    def package(self, wanted: str) -> Package:
+    def package(self, wanted: str, warn: Warn = lambda _warning: None) -> Package:
         """The package that *wanted* means: a sealed file, a kept one (`shop-1.4.0`, version, digest), or a source.
 
         A source folder is built first, so that `promote releases/shop` works from the first day. Raises R106, R107.
@@ -232,13 +236,18 @@ class App:
             source = files.find_release(self.root, self.project, wanted)
         except OrchestratorError as error:
             raise OrchestratorError("R106", f"there is no release {wanted!r}") from error
-        return Package.model_validate(self.packages.keep(Path(self.build(source).path)))
+        return Package.model_validate(self.packages.fetch(self.build(source, warn=warn).digest))
 
-    def build(self, source: Path, target: Path | None = None) -> Package:
-        """Seal the release described by *source* into *target* (by default `dist/<name>-<version>.release`)."""
+    def build(self, source: Path, target: Path | None = None, warn: Warn = lambda _warning: None) -> Package:
+        """Seal the release described by *source* into *target* (by default `dist/<name>-<version>.release`).
+
+        It is kept as well, so that it can be named by its version from here on. *warn* is given what may be missing.
+        """
         release = files.load_release(source, self.root)
         file = target or self.root / "dist" / f"{release.name}-{release.version}.release"
-        return Package.model_validate(self.packages.build(self.root, source, release, file))
+        package = Package.model_validate(self.packages.build(self.root, source, release, file, warn=warn))
+        self.packages.keep(file)
+        return package
 
     # -- asking --------------------------------------------------------------------------------------------------------
 
@@ -497,6 +506,11 @@ def reference_folder() -> Path:
     """The folder with the reference `environments/` and `playbooks/`: in an installed package, or the repository."""
     here = Path(__file__).resolve().parent
     return here / "reference" if (here / "reference").is_dir() else here.parent
+
+
+def collections_folder() -> Path:
+    """The folder that holds our own collection."""
+    return Path(__file__).resolve().parent / "ansible"
 
 
 def templates_folder() -> Path:

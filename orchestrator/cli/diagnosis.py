@@ -180,7 +180,7 @@ def _ignored(start: Path) -> Check:
     )
     if not inside or inside.returncode != 0 or subprocess.run(words, capture_output=True, check=False).returncode == 0:
         return Check(name="version control", level="ok", says="the state folder is not in it")
-    remedy = "add a line `.orchestrator/` to .gitignore"
+    remedy = "orchestrator init writes .orchestrator/.gitignore"
     return Check(name="version control", level="warning", says="git would take .orchestrator/ in", remedy=remedy)
 
 
