@@ -1,5 +1,7 @@
 """Backups: complete, strict about what they read, and put back as a whole or not at all."""
 
+import contextlib
+import fcntl
 import hashlib
 import io
 import os
@@ -10,6 +12,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -19,13 +22,12 @@ from orchestrator.adapters.backup.content import Places
 from orchestrator.adapters.backup.restore import inspect, restore, undo
 from orchestrator.adapters.backup.take import take
 from orchestrator.adapters.clock import SystemClock
-from orchestrator.adapters.database.engine import SCHEMA, engine_url
+from orchestrator.adapters.database.engine import SCHEMA, engine_url, sqlite_path
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.cli import cli, main
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.release import PackageFile
-from orchestrator.engine.durable import Engine
 from tests.postgres import Server
 
 AT = "2026-01-01T00:00:00.000Z"
@@ -77,6 +79,28 @@ def runs(places: Places) -> list[str]:
         store.close()
 
 
+def remember(places: Places, what: str) -> None:
+    """Write something into the database of durable execution."""
+    if places.kind == "sqlite":
+        with contextlib.closing(sqlite3.connect(sqlite_path(engine_url(places.store)))) as database, database:
+            database.execute("CREATE TABLE IF NOT EXISTS steps (name TEXT)")
+            database.execute("INSERT INTO steps VALUES (?)", (what,))
+    else:
+        with psycopg.connect(places.store) as connection:
+            connection.execute("CREATE SCHEMA IF NOT EXISTS dbos")
+            connection.execute("CREATE TABLE IF NOT EXISTS dbos.steps (name TEXT)")
+            connection.execute("INSERT INTO dbos.steps VALUES (%s)", (what,))
+
+
+def remembered(places: Places) -> list[str]:
+    """What is in the database of durable execution."""
+    if places.kind == "sqlite":
+        with contextlib.closing(sqlite3.connect(sqlite_path(engine_url(places.store)))) as database:
+            return [row[0] for row in database.execute("SELECT name FROM steps")]
+    with psycopg.connect(places.store) as connection:
+        return [row[0] for row in connection.execute("SELECT name FROM dbos.steps").fetchall()]
+
+
 def content(state: Path) -> dict[str, bytes]:
     """Every file that a restore may touch; the databases' by what is in them."""
     found = {}
@@ -111,9 +135,7 @@ def _refused(code: str, work: Callable[[], object]) -> OrchestratorError:
 
 def test_what_was_there_comes_back(either: Places, tmp_path: Path) -> None:
     """After a restore the journal, the engine's database and every file are those of the backup, and what was there is kept beside them."""
-    engine = Engine(engine_url(either.store), either.state / "executors", lambda durable, _: durable.step("s", dict))
-    engine.begin("r1", {})()
-    engine.close()
+    remember(either, "one")
     before = content(either.state)
     file = tmp_path / "a.backup"
     manifest = take(either, file, AT)
@@ -121,6 +143,7 @@ def test_what_was_there_comes_back(either: Places, tmp_path: Path) -> None:
     assert (manifest.made_at, manifest.schema_version, manifest.store) == (AT, SCHEMA, either.kind)
 
     add(either, "r2")
+    remember(either, "two")
     shutil.rmtree(either.state / "plans")
     (either.state / "pulumi/passphrase").write_bytes(b"another")
     (either.state / "packages/new.release").write_bytes(b"newer")
@@ -134,13 +157,7 @@ def test_what_was_there_comes_back(either: Places, tmp_path: Path) -> None:
     assert (kept / "packages/new.release").read_bytes() == b"newer"
     assert (kept / ("journal.db" if either.kind == "sqlite" else "database.dump")).is_file()
     assert not (either.state / "restoring").exists()
-    calls: list[int] = []
-    engine = Engine(
-        engine_url(either.store), either.state / "executors", lambda d, _: d.step("s", lambda: calls.append(1))
-    )
-    engine.begin("r1", {})()
-    engine.close()
-    assert calls == []
+    assert remembered(either) == ["one"]
 
 
 def test_only_what_cannot_be_made_again_is_in_it(places: Places, tmp_path: Path) -> None:
@@ -327,19 +344,11 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert main(["restore", "a.backup"]) == 2
     assert "error[M102]" in capsys.readouterr().err
 
-    started, end = threading.Event(), threading.Event()
-    engine = Engine(
-        engine_url(places.store), places.state / "executors", lambda *_: started.set() or end.wait(60) and {}
-    )  # type: ignore[func-returns-value,return-value]
-    wait = engine.begin("r2", {})
-    started.wait(60)
-    try:
+    (places.state / "executors").mkdir()
+    with (places.state / "executors/r2.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         assert main(["restore", "a.backup", "--yes"]) == 8
-        assert "error[S132]" in capsys.readouterr().err
-    finally:
-        end.set()
-        wait()
-        engine.close()
+    assert "error[S132]" in capsys.readouterr().err
     assert main(["restore", "a.backup", "--yes"]) == 0
     said = capsys.readouterr()
     assert "state-before-restore-" in said.out
