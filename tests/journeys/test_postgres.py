@@ -19,6 +19,7 @@ def server() -> Iterator[Server]:
         yield started
 
 
+@pytest.mark.timeout(900)
 def test_the_server_crashes_and_the_promotion_is_killed(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
