@@ -10,6 +10,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -37,6 +38,17 @@ def programs() -> Path:
         if (place / "initdb").exists() and (place / "postgres").exists():
             return place
     raise RuntimeError("there is no Postgres: install the development dependencies again")
+
+
+GUARD = """
+import os, shutil, signal, sys
+sys.stdin.read()  # until whoever started us is gone, however
+try:
+    os.kill(int(open(sys.argv[1] + "/data/postmaster.pid").readline()), signal.SIGQUIT)
+except (OSError, ValueError):
+    pass
+shutil.rmtree(sys.argv[1], ignore_errors=True)
+"""
 
 
 class Server:
@@ -128,6 +140,8 @@ def serving() -> Iterator[Server]:
     """A server that runs as long as the context, and is gone afterwards whatever happened in it."""
     folder = Path(tempfile.mkdtemp(prefix="orc-pg-", dir="/tmp"))
     server = None
+    words = [sys.executable, "-c", GUARD, str(folder)]
+    guard = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)  # for when we are killed
     try:
         server = Server(folder)
         server.start()
@@ -135,4 +149,5 @@ def serving() -> Iterator[Server]:
     finally:
         if server is not None:
             server.stop()
+        guard.communicate()
         shutil.rmtree(folder, ignore_errors=True)
