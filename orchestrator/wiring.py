@@ -199,12 +199,11 @@ class App:
     @cached_property
     def engine(self) -> "Engine":
         """Durable execution."""
+        from orchestrator.adapters.database.engine import engine_url
         from orchestrator.engine.durable import Engine, Place
 
-        url = self.store_url
-        if url.startswith("sqlite:///"):
-            url = f"sqlite:///{Path(url.removeprefix('sqlite:///')).with_suffix('')}-engine.db"
-        return Engine(Place(url, self.state / "executors"), self.store, self.jobs, self._walk)
+        place = Place(engine_url(self.store_url), self.state / "executors")
+        return Engine(place, self.store, self.jobs, self._walk)
 
     @property
     def person(self) -> str:
@@ -519,5 +518,8 @@ def templates_folder() -> Path:
 
 
 def open_app(start: Path, environ: Mapping[str, str] = os.environ) -> App:
-    """The project around *start*. Raises F-codes."""
-    return App(files.find_project(start), environ)
+    """The project around *start*. Raises F-codes, and S135 when a restore of its state was interrupted."""
+    app = App(files.find_project(start), environ)
+    if (app.state / "restoring" / "old").is_dir():
+        raise OrchestratorError("S135", "a restore of this project's state was interrupted")
+    return app

@@ -52,6 +52,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "validate": "Check the files of a project or a release.",
         "schema": "Print the JSON Schema of a file, for editors.",
         "explain": "Explain an error code.",
+        "backup": "Write the project's state into one file, also while runs go on.",
+        "restore": "Put a backup in the place of the project's state.",
         "doctor": "Check this machine and project, with a remedy for each problem.",
         "completion": "Print the script that completes commands in your shell.",
     },

@@ -9,7 +9,7 @@ from orchestrator.processes import marked
 from tests.journeys.conftest import Project
 
 
-def _until(project: Project, process: "subprocess.Popen[str]", step: str) -> str:
+def until(project: Project, process: "subprocess.Popen[str]", step: str) -> str:
     """Wait until *step* of the run that *process* does goes on; the run's id."""
     from orchestrator.wiring import open_app
 
@@ -38,7 +38,7 @@ def test_a_killed_promotion_is_resumed(running: Project) -> None:
     """After `kill -9` in the middle of a deployment the run is shown as interrupted, the environment is held, and `resume` finishes it without doing anything twice."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
-    run = _until(running, process, "deploy.1")
+    run = until(running, process, "deploy.1")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
@@ -63,7 +63,7 @@ def test_ctrl_c_cancels(running: Project) -> None:
     """The first Ctrl-C lets the step that goes on end, begins no other, and rolls back what was changed (exit 4)."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
-    run = _until(running, process, "deploy.1")
+    run = until(running, process, "deploy.1")
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 4, err
@@ -184,7 +184,7 @@ def test_watch_and_logs_follow_a_run_of_another_process(running: Project) -> Non
     """`watch` follows a run to its end and ends as it does; `logs --follow` prints each task and test."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
-    run = _until(running, process, "deploy.1")
+    run = until(running, process, "deploy.1")
     logs = running.start("logs", run, "--follow", "--host", "web1")
     watched = running.run("watch", run)
     assert "succeeded: shop 1.1.0 runs in production" in watched.err
