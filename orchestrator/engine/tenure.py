@@ -33,6 +33,7 @@ class Brake:
         self._wanted = threading.Event()
         self.parked = threading.Event()
         self.lost = threading.Event()
+        self.why = ""
 
     def pull(self) -> None:
         """Park at the next step."""
@@ -42,6 +43,11 @@ class Brake:
     def pulled(self) -> bool:
         """Whether somebody wants it to stop."""
         return self._wanted.is_set()
+
+    def fail(self, why: str) -> NoReturn:
+        """What happens cannot be written down: stand still, and say *why*."""
+        self.why = why
+        self.stand_still()
 
     def stand_still(self) -> NoReturn:
         """Until the process ends; what was recorded stays, and is resumed from."""
