@@ -62,9 +62,7 @@ def config_text(spec: StackSpec, project: Mapping[str, Any], salt: Path) -> str:
 
 def has_backend(program: Path, environ: Mapping[str, str]) -> bool:
     """Whether the user has chosen a backend: by a variable, in the project's file, or by `pulumi login`."""
-    if environ.get("PULUMI_BACKEND_URL") or environ.get("PULUMI_ACCESS_TOKEN"):
-        return True
-    if (project_file(program).get("backend") or {}).get("url"):
+    if _backend(program, environ) or environ.get("PULUMI_ACCESS_TOKEN"):
         return True
     home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME", "/")) / ".pulumi")
     try:
@@ -73,8 +71,25 @@ def has_backend(program: Path, environ: Mapping[str, str]) -> bool:
         return False
 
 
-def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], state: Path) -> dict[str, str]:
+def _backend(program: Path, environ: Mapping[str, str]) -> str:
+    """The address of the user's backend as it is written: in the variable, else in the project's file."""
+    named = project_file(program).get("backend")
+    return environ.get("PULUMI_BACKEND_URL") or str((named.get("url") if isinstance(named, dict) else "") or "")
+
+
+def _absolute(url: str, own: Path) -> str:
+    """*url*, with the path of a file backend counted from the folder *own*, as Pulumi does it by hand."""
+    path = url.removeprefix("file://")
+    if path == url or path.startswith(("/", "~")):
+        return url
+    path, mark, query = path.partition("?")
+    return f"file://{os.path.normpath(own / path)}{mark}{query}"
+
+
+def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], state: Path, own: Path) -> dict[str, str]:
     """The whole environment of the engine: what is on the list, and the embedded backend when there is no other.
+
+    A relative file backend means the user's *own* folder of the program, whichever copy of it the engine runs in.
 
     A Python program runs with the interpreter that its `runtime.options` name; otherwise with ours, which is first
     on PATH, unless `PULUMI_PYTHON_CMD` names another.
@@ -89,7 +104,9 @@ def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], sta
         "PYTHONDONTWRITEBYTECODE": "1",
         "ORCHESTRATOR_STATE": str(state.parent),
     }
-    if not has_backend(Path(spec.program), environ):
+    if url := _backend(Path(spec.program), environ):
+        env["PULUMI_BACKEND_URL"] = _absolute(url, own)
+    elif not has_backend(Path(spec.program), environ):
         env |= _embedded(state, environ)
     return env
 
