@@ -84,6 +84,7 @@ class Engine:
         Raises S120 when another process is working on it.
         """
         self._take(root)
+        self._make_private()
         from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID
 
         DBOS(
@@ -126,6 +127,12 @@ class Engine:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def _make_private(self) -> None:
+        """Make the file of an SQLite database before DBOS does, which would let others read it."""
+        if self._url.startswith("sqlite:///"):
+            path = self._url.removeprefix("sqlite:///")
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
     def _take(self, root: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)

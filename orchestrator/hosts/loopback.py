@@ -84,6 +84,7 @@ def state_folder() -> Path:
 def start(stack: str, name: str, *, address: str | None = None, port: int | None = None) -> Host:
     """Make sure that the host is there and answers. Starts it when it is not. Raises E201, E203, E204."""
     folder = state_folder() / "hosts" / stack / name
+    state_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
     (folder / "root" / ".ansible" / "tmp").mkdir(parents=True, exist_ok=True)
     server = sshd.find(os.environ)
     with _locked(folder.parent / ".lock"):

@@ -31,7 +31,7 @@ def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> Non
     for path, content in missing(folder, chosen, reference_folder(), templates_folder()):
         written.append(path)
         if not dry_run:
-            _write(folder / path, content)
+            _write(folder, path, content)
     if as_json:
         print_json("Init", {"folder": str(folder), "name": chosen, "written": written, "dry_run": dry_run})
         return
@@ -48,6 +48,9 @@ def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> Non
     out(f"  orchestrator{where} promote releases/{chosen}")
 
 
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if ".orchestrator" in path.parts else 0o777)
-    path.write_bytes(content)
+def _write(folder: Path, name: str, content: bytes) -> None:
+    """Write one file. The state folder is its owner's only from the start: what will lie there holds secrets."""
+    if name.startswith(".orchestrator/"):
+        (folder / ".orchestrator").mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
