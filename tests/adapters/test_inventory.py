@@ -76,6 +76,7 @@ def test_shapes_that_ansible_knows() -> None:
         ("&a {web: {children: {web: *a}}}", "E122", "'web': no part of a group"),
         ("web: &a {children: {web: *a}}", "E122", "cannot be read"),
         ({"web": {"hosts": ["../x"]}}, "E123", "'../x'"),
+        ({"web": {"hosts": ["h1\n"]}}, "E123", "h1"),
         ({"a b": {}}, "E123", "'a b'"),
     ],
 )

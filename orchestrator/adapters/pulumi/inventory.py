@@ -13,7 +13,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment, InventoryGroup
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.inventory import GROUP, HOST, Group, Inventory
+from orchestrator.domain.inventory import Group, Inventory
+from orchestrator.domain.names import GROUP, HOST
 
 OUTPUTS = ("ansible_inventory", "inventory")
 SPECIAL = {"all", "ungrouped"}

@@ -142,4 +142,11 @@ CODES: tuple[ErrorCode, ...] = (
         "Choose another port or address in the program.",
         Exit.FAILED,
     ),
+    ErrorCode(
+        "E205",
+        "not an address of a loopback host",
+        "A loopback host is reached on this machine only: its address is in 127.0.0.0/8, its port between 1 and 65535.",
+        "Leave `address` out, and it gets one of its own; or write one such as `127.1.2.3`.",
+        Exit.USAGE,
+    ),
 )
