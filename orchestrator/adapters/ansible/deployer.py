@@ -116,7 +116,8 @@ class AnsibleDeployer:
             return
         for socket in folder.iterdir():
             words = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "nobody"]
-            subprocess.run(words, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+            env = dict(self._environ)
+            subprocess.run(words, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=env)
         shutil.rmtree(folder, ignore_errors=True)
 
     # -- running -------------------------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ def _mapped(groups: Mapping[str, InventoryGroup], outputs: Mapping[str, Any]) ->
     for name, group in groups.items():
         try:
             hosts, variables = render(group.hosts), render(group.vars)
-        except Exception as error:  # noqa: BLE001 - an expression may raise whatever there is
+        except Exception as error:
             said = error.message if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
             raise OrchestratorError("E124", f"inventory.groups.{name}: {said}") from error
         reader.group(name, {"hosts": _members(name, hosts), "vars": variables})
