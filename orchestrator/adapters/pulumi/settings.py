@@ -45,16 +45,18 @@ def config_file(spec: StackSpec, project: Mapping[str, Any]) -> str:
 
 
 def config_text(spec: StackSpec, project: Mapping[str, Any], salt: Path) -> str:
-    """The stack's configuration: the user's, with the environment's overrides and the salt that was kept for it."""
+    """The stack's configuration: the user's, with the environment's overrides and the salt that was kept for it.
+
+    Raises E106.
+    """
     file = Path(spec.program) / config_file(spec, project)
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     if spec.settings.config:
-        content = yaml.safe_load(text) or {}
+        content = _mapping(file.name, text)
         named = {
             key if ":" in key else f"{project.get('name')}:{key}": value for key, value in spec.settings.config.items()
         }
-        content["config"] = {**(content.get("config") or {}), **named}
-        text = yaml.safe_dump(content, sort_keys=False)
+        text = yaml.safe_dump({**content, "config": {**(content.get("config") or {}), **named}}, sort_keys=False)
     if salt.is_file() and not SECRETS_LINE.search(text):
         text = f"{salt.read_text(encoding='utf-8')}{text}"
     return text
@@ -69,6 +71,17 @@ def has_backend(program: Path, environ: Mapping[str, str]) -> bool:
         return bool(json.loads((home / "credentials.json").read_text(encoding="utf-8")).get("current"))
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def _mapping(name: str, text: str) -> dict[str, Any]:
+    """A stack's configuration as data. Raises E106."""
+    try:
+        content = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise OrchestratorError("E106", f"{name} is not YAML: {(str(error).splitlines() or ['?'])[0]}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("config") or {}, dict):
+        raise OrchestratorError("E106", f"{name} is no mapping with a mapping under `config`")
+    return content
 
 
 def _backend(program: Path, environ: Mapping[str, str]) -> str:

@@ -39,6 +39,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NEEDS_PERSON,
     ),
     ErrorCode(
+        "E106",
+        "the stack's configuration cannot be read",
+        "`pulumi.config` is laid over `Pulumi.<stack>.yaml`, which is not YAML or not a mapping.",
+        "Correct the file, as `pulumi config` writes it.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
         "E110",
         "Pulumi failed",
         "The engine, a provider or the program ended with an error, which the message begins with.",
