@@ -1,4 +1,4 @@
-"""The inventory as a suite may see it: without asking Ansible where we know the answer, and no other hosts than are meant.
+"""The inventory as a suite may see it: Ansible is not asked where we know the answer, and others are left out.
 
 Both in the process of pytest only. testinfra asks Ansible for the inventory before the first test, which takes longer
 than many a suite; where all of it is ours, we know the answer. Where files of the user belong to it, Ansible is asked
