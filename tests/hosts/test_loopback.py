@@ -49,10 +49,10 @@ def test_a_host_is_found_again_and_started_once(state: Path) -> None:
     """A host that is there is found again as it is, by what is recorded, and not started a second time."""
     host = loopback.start("s", "web1")
     assert loopback.alive(host)
-    before = loopback.processes(host)
+    before = loopback._server(host)
     assert loopback.start("s", "web1") == host
     assert loopback.recorded(state) == [host]
-    assert loopback.processes(host) == before
+    assert loopback._server(host) == before
 
 
 def test_what_is_stopped_is_gone(state: Path) -> None:

@@ -102,7 +102,8 @@ def _absolute(url: str, own: Path) -> str:
 def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], state: Path, own: Path) -> dict[str, str]:
     """The whole environment of the engine: what is on the list, and the embedded backend when there is no other.
 
-    A relative file backend means the user's *own* folder of the program, whichever copy of it the engine runs in.
+    A relative file backend or passphrase file counts from the user's *own* folder of the program, whichever copy of it
+    the engine runs in.
 
     A Python program runs with the interpreter that its `runtime.options` name; otherwise with ours, which is first
     on PATH, unless `PULUMI_PYTHON_CMD` names another.
@@ -117,6 +118,8 @@ def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], sta
         "PYTHONDONTWRITEBYTECODE": "1",
         "ORCHESTRATOR_STATE": str(state.parent),
     }
+    if env.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
+        env["PULUMI_CONFIG_PASSPHRASE_FILE"] = os.path.normpath(own / env["PULUMI_CONFIG_PASSPHRASE_FILE"])
     if url := _backend(Path(spec.program), environ):
         env["PULUMI_BACKEND_URL"] = _absolute(url, own)
     elif not has_backend(Path(spec.program), environ):

@@ -50,3 +50,22 @@ def test_a_configuration_that_is_none(tmp_path: Path, text: str) -> None:
     with pytest.raises(OrchestratorError) as caught:
         settings.config_text(spec, {"name": "shop"}, tmp_path / "salt")
     assert caught.value.code == "E106"
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("file://.", "file://{own}"),
+        ("file://../state?no_tmp_dir=true", "file://{own.parent}/state?no_tmp_dir=true"),
+        ("file://~/state", "file://~/state"),
+        ("file:///var/state", "file:///var/state"),
+        ("s3://bucket/path", "s3://bucket/path"),
+    ],
+)
+def test_what_a_backend_means(tmp_path: Path, url: str, meant: str) -> None:
+    """Only what is relative is counted from the user's program: file backends, and the passphrase's file."""
+    made = Infrastructure(tmp_path, PULUMI_CONFIG_PASSPHRASE_FILE="../phrase")
+    own = made.root / "environments" / "staging"
+    env = settings.environment(made.environment("staging", url), made.engine, made.environ, tmp_path / "state", own)
+    assert env["PULUMI_BACKEND_URL"] == meant.format(own=own)
+    assert env["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(own.parent / "phrase")
