@@ -353,30 +353,30 @@ class Simulation:
 
         Returns whether the point was reached.
         """
-        points, paused, woken = self.kept.points, threading.Event(), threading.Event()
-        ended, seen = threading.Event(), list[str]()
+        points, moved, woken = self.kept.points, threading.Event(), threading.Event()
+        paused = list[bool]()
 
         def stop(_name: str) -> None:
             if threading.current_thread() is sleeper and points.count == pause_at:
-                paused.set()
+                paused.append(True)
+                moved.set()
                 woken.wait()
 
         def run() -> None:
-            seen.append(self.process(root, "sleeper"))
-            ended.set()
+            self.process(root, "sleeper")
+            moved.set()
 
         sleeper = threading.Thread(target=run)
         points.hook = stop
         sleeper.start()
-        while not paused.wait(0.001) and not ended.is_set():
-            pass
-        if paused.is_set():
+        moved.wait()
+        if paused:
             self.kept.store.clock.sleep(TTL + 1)
             self.finish(root)
         woken.set()
         sleeper.join()
         points.hook = None
-        return paused.is_set()
+        return bool(paused)
 
     def process(self, root: str, worker: str | None = None) -> str:
         """One process that works on *root* until it is done, dies, or stands still."""
