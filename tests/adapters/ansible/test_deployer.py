@@ -233,7 +233,7 @@ def test_reserved_names_are_refused_before_anything_runs(stage: Stage) -> None:
 def test_a_play_that_hangs_is_ended_with_all_it_started(stage: Stage) -> None:
     """At its time limit a play is errored, hosts where it was at work are unknown, and no process of it is left."""
     began = time.monotonic()
-    result = stage.deploy("slow.yml", "r1", 1, timeout=12.0, limit=("web1",), settings={"ledger": False})
+    result = stage.deploy("slow.yml", "r1", 1, timeout=15.0, limit=("web1",), settings={"ledger": False})
     assert time.monotonic() - began < 60
     assert (result.outcome, result.data) == ("errored", {"code": "D130", "how": "timeout"})
     assert outcomes(result) == ["unknown"]

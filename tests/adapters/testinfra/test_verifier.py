@@ -223,6 +223,8 @@ def test_a_host_that_is_gone_is_unknown(room: Room) -> None:
     assert told(result) == {("test_web", "web1"): "succeeded"}
     assert of_hosts(result)["web2"] == "unknown"
     assert room.verify({"test_web.py": WEB}, "web2").outcome == "unknown"
+    nothing = room.verify({"test_db.py": DB}, "web1", "web2")
+    assert (nothing.outcome, code(nothing), nothing.message) == ("unknown", "V103", "cannot be reached: web2")
 
 
 @pytest.mark.parametrize("persistent", [True, False])
