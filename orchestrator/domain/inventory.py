@@ -59,7 +59,7 @@ class Inventory(Model):
         return list(found)
 
     def select(self, pattern: str) -> list[str]:
-        """The hosts that an Ansible host pattern means, in the inventory's order.
+        """The hosts that an Ansible host pattern means, each once, in the order in which its parts name them.
 
         Groups, hosts, `*` and `?`, subscripts (`db[0]`, `db[-1]`, `db[1:2]`), unions (`:` or `,`),
         `&` for intersection and `!` for exclusion, with the meaning that Ansible gives them. Raises D101
@@ -89,7 +89,7 @@ class Inventory(Model):
             found = [host for group in groups for host in self.members(group)]
             found += [host for host in self.hosts if fnmatch.fnmatchcase(host, name)]
             found = list(dict.fromkeys(found))
-            if not found:
+            if not found and not groups:
                 raise OrchestratorError("D101", f"no host or group matches {name!r}")
         if bounds is None:
             return found

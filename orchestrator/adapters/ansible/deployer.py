@@ -27,7 +27,7 @@ from orchestrator.domain.plan import HostPreview, PlaySpec, StepPreview
 from orchestrator.domain.release import Package, Requirement, size_bytes
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
 from orchestrator.domain.text import clean_text, counted
-from orchestrator.domain.variables import inventory_document, lowest, unsafe
+from orchestrator.domain.variables import checked, inventory_document, lowest, unsafe
 from orchestrator.ports import Emit, Job, JobOutcome, Jobs
 
 HARMLESS = {
@@ -187,7 +187,7 @@ class AnsibleDeployer:
         """Lay down inventory and variables, run the play as a job, and take away what is secret."""
         settings = context.settings
         folder = self._jobs.folder(job)
-        extra = {**unsafe(play.extra_vars), **settings.extra_vars}
+        extra = {**checked(play.extra_vars), **settings.extra_vars}
         claim = Claim.of(job, context, package.digest) if package is not None else Claim(context)
         around = package is not None and not check and claim.wanted
         variables = lowest(package, play, context)
