@@ -10,6 +10,7 @@ from orchestrator.wiring import App, Asked
 
 def do(app: App, asked: Asked, *, as_json: bool) -> int:
     """Begin *asked*, or go on with it, and follow it. Returns the command's exit status."""
+    output.outlast_readers()
     code, stories = attend(app, asked, app.begin(asked))
     if as_json:
         runs = [story.to_json() for story in stories]

@@ -1,7 +1,7 @@
 """Making a run stop as a person wishes, and seeing it through."""
 
 from orchestrator.cli.attend import exit_of, follow, walk_of
-from orchestrator.cli.output import note
+from orchestrator.cli.output import note, outlast_readers
 from orchestrator.cli.walk import conclude, do
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run, Wish
@@ -19,6 +19,7 @@ def going(app: App, wanted: str) -> Run:
 
 def stop(app: App, wanted: str, wish: Wish, why: str, *, as_json: bool) -> int:
     """Write the *wish* down, and see the run to its end: by watching who does it, else by doing it here."""
+    outlast_readers()
     run = going(app, wanted)
     asked = app.asked(run.root)
     app.wish(run, wish, why)

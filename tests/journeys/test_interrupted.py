@@ -152,6 +152,19 @@ def test_an_interrupted_run_goes_on_by_itself(running: Project) -> None:
     assert set(running.releases("production").values()) == {"1.1.0"}
 
 
+def test_a_promotion_outlasts_its_reader(running: Project) -> None:
+    """A promotion whose output nobody reads any more goes on to its end, and ends as it would have done."""
+    _ready(running)
+    process = running.start("promote", "releases/1.1.0", "--to", "production")
+    run = _until(running, process, "deploy.1")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+    assert process.wait(timeout=120) == 0
+    assert running.run("show", run, "--json").json["run"]["state"] == "succeeded"
+
+
 def test_two_at_once(running: Project) -> None:
     """Of two promotions to one environment at the same moment one runs; the other ends with exit 8 and names it, or waits its turn."""
     _ready(running)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.output import json_option, note
+from orchestrator.cli.output import json_option, note, outlast_readers
 
 if TYPE_CHECKING:
     from orchestrator.domain.journal import Run
@@ -29,6 +29,7 @@ def command(run: str, background: bool, as_json: bool) -> int:
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
 
+    outlast_readers()
     app = open_app(Path.cwd())
     asked, found = walk_of(app, run)
     runs = [item for item in app.store.runs() if item.root == asked.root]
