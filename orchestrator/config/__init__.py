@@ -24,9 +24,17 @@ def find_project(start: Path) -> Path:
 
 
 def state_folder(root: Path, environ: Mapping[str, str]) -> Path:
-    """Where everything that is kept goes: `ORCHESTRATOR_STATE`, else `.orchestrator/` in the project. Made 0700."""
+    """Where everything that is kept goes: `ORCHESTRATOR_STATE`, else `.orchestrator/` in the project. Made 0700.
+
+    Raises M105 when it cannot be made.
+    """
     folder = Path(environ.get("ORCHESTRATOR_STATE") or root / ".orchestrator").absolute()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        hint = "correct ORCHESTRATOR_STATE, or unset it" if environ.get("ORCHESTRATOR_STATE") else None
+        raise OrchestratorError("M105", f"{folder} cannot be made: {why}", hint=hint) from error
     return folder
 
 

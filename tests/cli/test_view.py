@@ -7,6 +7,7 @@ import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +41,7 @@ with opened() as view:
 def _on_a_terminal(**env: str) -> str:
     """What the code writes to a terminal."""
     ours, theirs = pty.openpty()
-    surroundings = {**os.environ, "TERM": "xterm", "PYTHONPATH": os.getcwd(), **env}
+    surroundings = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(Path.cwd()), **env}
     process = subprocess.Popen(
         [sys.executable, "-c", CODE], stdin=theirs, stdout=theirs, stderr=theirs, env=surroundings
     )

@@ -67,6 +67,8 @@ def test_ctrl_c_cancels(running: Project) -> None:
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 4, err
+    assert "deploy batch 1 of 2 goes on to its end" in err
+    assert "not begun: deploy batch 2 of 2, smoke everywhere" in err
     steps = {step["name"]: step for step in running.run("show", run, "--json").json["steps"]}
     assert steps["deploy.1"]["outcome"] == "succeeded"
     assert steps["verify.smoke.deploy.1"]["outcome"] == "aborted"
@@ -98,6 +100,8 @@ def test_sigterm_stops_before_the_next_step(running: Project) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"orchestrator resume {run}" in err
+    assert "deploy batch 1 of 2 goes on to its end" in err
+    assert err.count("not begun: deploy batch 2 of 2, smoke everywhere") == 2
     steps = {step["name"]: step["outcome"] for step in running.run("show", run, "--json").json["steps"]}
     assert steps["deploy.1"] == "succeeded"
     running.run("resume", run)

@@ -169,7 +169,7 @@ class PulumiProvisioner:
             "work": str(self._folder / "work" / spec.environment),
             "config_file": settings.config_file(spec, project),
             "salt": str(salt),
-            "embedded": not settings.has_backend(Path(spec.program), self._environ),
+            "embedded": settings.backend(Path(spec.program), self._environ) is None,
         }
         return {
             "spec.json": json.dumps(data).encode(),

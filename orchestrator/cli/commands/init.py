@@ -49,5 +49,6 @@ def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> Non
 
 
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if ".orchestrator" in path.parts else 0o777)
+    for folder in reversed(path.parents):
+        folder.mkdir(exist_ok=True, mode=0o700 if folder.name == ".orchestrator" else 0o777)
     path.write_bytes(content)
