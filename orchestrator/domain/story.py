@@ -12,7 +12,6 @@ from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, StepResult, TestResult
 
-
 BACKWARDS = {State.HALTING, State.UNDOING, State.RESTORING, State.PROVING}
 
 
