@@ -56,7 +56,7 @@ class Follower:
         return False
 
 
-def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> tuple[Exit, list[Story]]:
+def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> list[Story]:
     """Follow the walk *asked*, which this process does, to its end.
 
     The first interrupt cancels it, the second leaves it to a process in the background. SIGTERM parks it before its
@@ -77,7 +77,7 @@ def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> tuple[
     if app.parked and done.running:
         _parked(app, asked, follower, view)
     done.check()
-    return exit_of(follower.stories), follower.stories
+    return follower.stories
 
 
 def _parked(app: App, asked: Asked, follower: Follower, view: Lines) -> NoReturn:

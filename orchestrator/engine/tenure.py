@@ -81,8 +81,6 @@ class Holder:
 
         While the database does not answer, nothing is done.
         """
-        if self._brake.pulled:
-            self._brake.stand_still()
         while not self._ended.is_set():
             with contextlib.suppress(OrchestratorError):
                 if self._root in self._store.renew(self.worker, self._ttl):
