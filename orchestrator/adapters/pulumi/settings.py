@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 import yaml
 
@@ -108,6 +109,12 @@ def _credentials(environ: Mapping[str, str]) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def backend_folder(env: Mapping[str, str]) -> str:
+    """The folder that the engine keeps stacks in, where its environment *env* says so; empty for other backends."""
+    url = urlparse(env.get("PULUMI_BACKEND_URL", ""))
+    return unquote(url.path) if url.scheme == "file" and not url.netloc else ""
 
 
 def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], state: Path) -> dict[str, str]:
