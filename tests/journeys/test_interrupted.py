@@ -160,7 +160,7 @@ def test_a_promotion_outlasts_its_reader(running: Project) -> None:
     """A promotion whose output nobody reads any more goes on to its end, and ends as it would have done."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
-    run = _until(running, process, "deploy.1")
+    run = until(running, process, "deploy.1")
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()
