@@ -145,7 +145,8 @@ def _guarded(check: Callable[[], Check]) -> Check:
     try:
         return check()
     except OrchestratorError as error:
-        return Check(name="store", level="problem", says=error.message, remedy=f"orchestrator explain {error.code}")
+        name = "store" if error.code.startswith("S") else "project"
+        return Check(name=name, level="problem", says=error.message, remedy=f"orchestrator explain {error.code}")
     except OrchestratorErrors as errors:
         return Check(name="project", level="problem", says=str(errors), remedy="orchestrator validate")
 
