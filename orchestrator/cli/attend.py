@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Self
 
 from orchestrator.cli import output
@@ -88,12 +88,13 @@ def _parked(app: App, asked: Asked, follower: Follower, view: Lines) -> NoReturn
         leave(app, asked, f"stopped: {app.engine.brake.why}", view)
     run = app.present(asked.root)
     why = f"paused by {run.wished_by}" if run.wish == "pause" else "stopped before its next step"
-    leave(app, asked, f"{why}{_not_begun(asked, follower.stories)}", view)
+    only_meant = [step.label for story in follower.stories for step in story.running]  # nothing runs here any more
+    leave(app, asked, f"{why}{_not_begun(asked, follower.stories, only_meant)}", view)
 
 
-def _not_begun(asked: Asked, stories: list[Story]) -> str:
-    """What of the plan, and of the path, is left; empty when nothing is, or nobody knows yet."""
-    left = stories[-1].remaining if stories and not stories[-1].going_back else []
+def _not_begun(asked: Asked, stories: list[Story], first: Sequence[str] = ()) -> str:
+    """What of the plan, and of the path, is left after *first*; empty when nothing is, or nobody knows yet."""
+    left = [*first, *(stories[-1].remaining if stories and not stories[-1].going_back else ())]
     left += asked.targets[max(1, len(stories)) :]
     return f"; not begun: {', '.join(left)}" if left else ""
 

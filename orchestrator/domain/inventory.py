@@ -9,9 +9,6 @@ from pydantic import Field
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, digest_of
 
-HOST = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}\Z")
-GROUP = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,252}\Z")
-
 
 class Group(Model):
     """A group: its own hosts in order, the groups below it, and its variables."""

@@ -135,3 +135,9 @@ def test_what_changes_something_goes_on_without_a_reader() -> None:
     process.stdout.close()
     process.stderr.close()
     assert process.wait(timeout=60) == 4
+
+
+def test_what_init_makes_for_its_owner(tmp_path: Path) -> None:
+    """The state folder that `init` makes can be read by its owner only."""
+    assert main(["init", str(tmp_path / "shop")]) == 0
+    assert oct((tmp_path / "shop/.orchestrator").stat().st_mode & 0o777) == "0o700"

@@ -96,6 +96,10 @@ def test_sigterm_stops_before_the_next_step(running: Project) -> None:
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
     run = until(running, process, "deploy.1")
+    deadline = time.monotonic() + 30
+    while not (running.state / "jobs" / f"{run}.deploy.1").is_dir():  # it is meant, and not begun, until then
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     os.kill(process.pid, signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -106,12 +106,16 @@ class AnsibleDeployer:
             argv = [_program("ansible-inventory"), "--list", "-i", str(own)]
             argv += [word for file in inventory.files for word in ("-i", file)]
             env = self._env(Path(folder), len(inventory.hosts), AnsibleSettings())
+            env["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "True"  # else it warns, and leaves those hosts out
             cwd = _project_of(inventory.files[0])
             done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             last = clean_text((done.stderr.strip().splitlines() or ["no message"])[-1], 500)
             raise OrchestratorError("D104", f"ansible-inventory cannot read {', '.join(inventory.files)}: {last}")
-        return _listed(json.loads(done.stdout), inventory)
+        found = _listed(json.loads(done.stdout), inventory)
+        if not found.hosts:
+            raise OrchestratorError("E120", f"there is no host in {', '.join(inventory.files)}")
+        return found
 
     def close(self) -> None:
         """Close the connections that were kept open for speed, and remove their folder."""
@@ -120,7 +124,8 @@ class AnsibleDeployer:
             return
         for socket in folder.iterdir():
             words = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "nobody"]
-            subprocess.run(words, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+            env = dict(self._environ)
+            subprocess.run(words, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=env)
         shutil.rmtree(folder, ignore_errors=True)
 
     # -- running -------------------------------------------------------------------------------------------------
