@@ -122,7 +122,7 @@ def lacking(spec: StackSpec, environ: Mapping[str, str]) -> tuple[str, str] | No
     if named is None:
         remedy = "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE, as for pulumi itself"
         return f"the passphrase of the stack {spec.stack} is not given", remedy
-    if (program / named).is_file():
+    if not Path(named).is_absolute() or Path(named).is_file():  # a relative one counts from the user's own folder
         return None
     return f"the stack's passphrase is to be in {named}, which is no file", "correct PULUMI_CONFIG_PASSPHRASE_FILE"
 
