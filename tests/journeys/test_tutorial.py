@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from tests.journeys.conftest import ROOT, Project
 from tests.journeys.test_interrupted import until
 
@@ -82,6 +84,7 @@ class Reader:
         index.write_text(index.read_text().replace(before, page) + f"<!-- {version} -->\n")
 
 
+@pytest.mark.timeout(900)
 def test_the_tutorial_can_be_typed(project: Project) -> None:
     """Every line of the tutorial's examples works in its order, and what the page says of each part comes true."""
     reader = Reader(project)
