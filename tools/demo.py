@@ -35,6 +35,8 @@ class Demo:
     def tell(self) -> None:
         """All of it, in order."""
         self.say("A small web shop is to run on two staging and four production hosts.")
+        self.show(f"cd {shlex.quote(str(self.folder))}")
+        self.show(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
         self.run("python app/build.py 1.0.0 1.1.0 1.2.0")
         self.run("orchestrator validate")
         self.say("Release 1.0.0: built into a sealed package, through staging into production.")
@@ -57,17 +59,13 @@ class Demo:
 
     def order(self) -> None:
         """Post an order to every production host."""
-        for host, url in self.urls().items():
-            self.run(f"curl --silent --show-error --fail --request POST {url}/kettle --output /dev/null", quiet=True)
-            self.say(f"{host}: ordered a kettle at {url}", dim=True)
+        self.run(f"python app/customer.py order kettle {' '.join(self.urls())}")
 
     def check(self) -> None:
         """See with our own eyes that the old release serves, with its data."""
-        for host, url in self.urls().items():
-            version, orders = (self.fetch(f"{url}{path}") for path in ("/version", "/orders"))
-            self.say(f"{host}: GET {url}/version → {version}, /orders → {orders}", dim=True)
-            if version != "1.1.0" or "kettle" not in orders:
-                self.problems.append(f"{host} serves {version} with {orders}")
+        for line in self.ask(f"python app/customer.py look {' '.join(self.urls())}"):
+            if "version 1.1.0," not in line or "kettle" not in line:
+                self.problems.append(f"not what was to be served: {line}")
 
     def facts(self) -> list[str]:
         """The story's end, from the journal and not from what we hope."""
@@ -84,17 +82,10 @@ class Demo:
             f"recovery:    {last['recovery_seconds']:.1f} s from the failure seen to the old release verified",
         ]
 
-    def urls(self) -> dict[str, str]:
+    def urls(self) -> list[str]:
         """Where the shop answers on each production host."""
         found = self.json("orchestrator environment inventory production --show-variables --json")["hosts"]
-        return {name: f"http://{item['ansible_host']}:{item['app_port']}" for name, item in found.items()}
-
-    def fetch(self, url: str) -> str:
-        """What a page says."""
-        done = subprocess.run(
-            ["curl", "--silent", "--max-time", "10", url], capture_output=True, text=True, check=False
-        )
-        return done.stdout.strip()
+        return [f"http://{item['ansible_host']}:{item['app_port']}" for item in found.values()]
 
     def json(self, command: str) -> dict[str, object] | list[object] | dict:  # type: ignore[type-arg]
         """What a command says to programs."""
@@ -103,15 +94,26 @@ class Demo:
         )
         return json.loads(done.stdout)
 
-    def run(self, command: str, expected: int = 0, *, quiet: bool = False) -> None:
+    def run(self, command: str, expected: int = 0) -> None:
         """Show a command, run it, and see that it ends as the story says."""
-        if not quiet:
-            print(f"\n{BOLD}$ {command}{PLAIN}", flush=True)
+        self.show(command)
         code = subprocess.run(shlex.split(command), cwd=self.folder, env=self.env, check=False).returncode
         if code != expected:
             raise SystemExit(f"{RED}✘{PLAIN} `{command}` ended with {code} and not with {expected}")
         if expected:
             self.say(f"(exit status {code})", dim=True)
+
+    def ask(self, command: str) -> list[str]:
+        """Show a command, run it, and show what it answers; the lines of that."""
+        self.show(command)
+        words = shlex.split(command)
+        done = subprocess.run(words, cwd=self.folder, env=self.env, stdout=subprocess.PIPE, text=True, check=True)
+        self.say(done.stdout.rstrip(), dim=True)
+        return done.stdout.splitlines()
+
+    def show(self, command: str) -> None:
+        """A command as it can be typed, or copied."""
+        print(f"\n{BOLD}$ {command}{PLAIN}", flush=True)
 
     def say(self, text: str, *, dim: bool = False) -> None:
         """One sentence."""

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, Self
 
 from orchestrator.cli import output
 from orchestrator.cli.view import Lines, Live, opened
@@ -56,29 +56,31 @@ class Follower:
         return False
 
 
-def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> tuple[Exit, list[Story]]:
+def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> list[Story]:
     """Follow the walk *asked*, which this process does, to its end.
 
     The first interrupt cancels it, the second leaves it to a process in the background. SIGTERM parks it before its
     next effect, and whoever comes next goes on with it. What an engine has begun is not cut off by any of them.
     """
     done = _Waiting(wait)
-    with opened() as view, _interrupts(app, view, asked):
+    with opened() as view:
         follower = Follower(app, asked.root, asked.targets, view)
-        while done.running:
-            follower.poll()
-            if app.parked:
+        with _Signals(app, asked, view, follower) as signals:
+            while done.running:
                 follower.poll()
-                break
-            time.sleep(POLL)
+                signals.obey()
+                if app.parked:
+                    follower.poll()
+                    break
+                time.sleep(POLL)
         follower.poll()
     if app.parked and done.running:
-        _parked(app, asked, view)
+        _parked(app, asked, follower, view)
     done.check()
-    return exit_of(follower.stories), follower.stories
+    return follower.stories
 
 
-def _parked(app: App, asked: Asked, view: Lines) -> NoReturn:
+def _parked(app: App, asked: Asked, follower: Follower, view: Lines) -> NoReturn:
     """The walk stands still in this process: say why, and end."""
     if app.deposed:
         leave(app, asked, "another process has taken over; this one touches nothing more", view)
@@ -86,7 +88,15 @@ def _parked(app: App, asked: Asked, view: Lines) -> NoReturn:
         leave(app, asked, f"stopped: {app.engine.brake.why}", view)
     run = app.present(asked.root)
     why = f"paused by {run.wished_by}" if run.wish == "pause" else "stopped before its next step"
-    leave(app, asked, why, view)
+    only_meant = [step.label for story in follower.stories for step in story.running]  # nothing runs here any more
+    leave(app, asked, f"{why}{_not_begun(asked, follower.stories, only_meant)}", view)
+
+
+def _not_begun(asked: Asked, stories: list[Story], first: Sequence[str] = ()) -> str:
+    """What of the plan, and of the path, is left after *first*; empty when nothing is, or nobody knows yet."""
+    left = [*first, *(stories[-1].remaining if stories and not stories[-1].going_back else ())]
+    left += asked.targets[max(1, len(stories)) :]
+    return f"; not begun: {', '.join(left)}" if left else ""
 
 
 def follow(app: App, asked: Asked) -> list[Story]:
@@ -161,39 +171,66 @@ class _Waiting:
             self._error = error
 
 
-@contextlib.contextmanager
-def _interrupts(app: App, view: Lines, asked: Asked) -> Iterator[None]:
-    """Ctrl-C: cancel first, then leave it to the background. SIGTERM: park."""
-    count = 0
+class _Signals:
+    """Ctrl-C: cancel first, then leave it to the background. SIGTERM: park.
 
-    def interrupted(_number: int, _frame: object) -> None:
-        nonlocal count
-        count += 1
-        if count > 1:
-            detach(app, asked, view)
-        app.wish(app.present(asked.root), "cancel", "Ctrl-C")
-        _say(view, "cancelling when the step that goes on has ended … (again: leave it to the background)")
+    A context: entered, it hears them. It acts on them in :meth:`obey`, where nothing is in the middle of being
+    written or asked; only a third Ctrl-C is not waited with.
+    """
 
-    def ended(_number: int, _frame: object) -> None:
-        app.stop_softly()
-        _say(view, "stopping before the next step …")
+    def __init__(self, app: App, asked: Asked, view: Lines, follower: Follower) -> None:
+        self._app, self._asked, self._view, self._follower = app, asked, view, follower
+        self._interrupts, self._terminated = 0, False
+        self._told: set[int] = set()
+        self._before: dict[int, Any] = {}
 
-    before = {
-        number: signal.signal(number, handler)
-        for number, handler in ((signal.SIGINT, interrupted), (signal.SIGTERM, ended))
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def __enter__(self) -> Self:
+        for number, handler in ((signal.SIGINT, self._interrupted), (signal.SIGTERM, self._ended)):
+            self._before[number] = signal.signal(number, handler)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def obey(self) -> None:
+        """Do what was asked since the last time, and say what goes on and what is left."""
+        if self._interrupts > 1:
+            detach(self._app, self._asked, self._view)
+        if self._interrupts and self._first(signal.SIGINT):
+            self._app.wish(self._app.present(self._asked.root), "cancel", "Ctrl-C")
+            self._say("cancelling", self._then(), "again: leave it to the background")
+        if self._terminated and self._first(signal.SIGTERM):
+            self._app.stop_softly()
+            self._say("stopping before the next step", f"orchestrator resume {self._asked.root} goes on")
 
-def _say(view: Lines, text: str) -> None:
-    if isinstance(view, Live):
-        view.note = output.paint(text, fg="yellow", err=True)
-    else:
-        output.note(text)
+    def _interrupted(self, _number: int, _frame: object) -> None:
+        self._interrupts += 1
+        if self._interrupts > 2:
+            detach(self._app, self._asked, self._view)
+
+    def _ended(self, _number: int, _frame: object) -> None:
+        self._terminated = True
+
+    def _first(self, number: int) -> bool:
+        told = number in self._told
+        self._told.add(number)
+        return not told
+
+    def _then(self) -> str:
+        stories = self._follower.stories
+        if stories and stories[-1].going_back:
+            return "a rollback that has begun goes to its end"
+        return "what was changed is rolled back"
+
+    def _say(self, what: str, then: str, more: str = "") -> None:
+        stories = self._follower.stories
+        going = ", ".join(step.label for story in stories for step in story.running)
+        text = f"{what}: {going} goes on to its end" if going else what
+        text += f"{_not_begun(self._asked, stories)}; {then}" + (f" ({more})" if more else "")
+        self._view.write(output.paint(text, fg="yellow", err=True))
+        if isinstance(self._view, Live):
+            self._view.note = output.paint(f"{what} …" + (f" ({more})" if more else ""), fg="yellow", err=True)
 
 
 def walk_of(app: App, wanted: str) -> tuple[Asked, Run]:

@@ -40,7 +40,7 @@ def examine(start: Path, environ: Mapping[str, str]) -> list[Check]:
         _locale(environ),
         _sockets(),
     ]
-    return machine + _project(start, environ)
+    return machine + examine_project(start, environ)
 
 
 def _python() -> Check:
@@ -76,7 +76,9 @@ def _pulumi(environ: Mapping[str, str]) -> Check:
     try:
         found = engine.find(environ)
     except OrchestratorError as error:
-        return Check(name="Pulumi engine", level="problem", says=error.message, remedy="orchestrator engine install")
+        chosen = environ.get("ORCHESTRATOR_PULUMI")
+        remedy = "correct ORCHESTRATOR_PULUMI, or unset it" if chosen else "orchestrator engine install"
+        return Check(name="Pulumi engine", level="problem", says=error.message, remedy=remedy)
     return Check(name="Pulumi engine", level="ok", says=f"{found.version} at {found.path} (from {found.source})")
 
 
@@ -88,6 +90,9 @@ def _sshd(environ: Mapping[str, str]) -> Check:
     except OrchestratorError as error:
         remedy = "orchestrator hosts install (only loopback hosts need it)"
         return Check(name="sshd", level="warning", says=error.message, remedy=remedy)
+    if not found.path.is_file():
+        says = f"{found.path} is not there"
+        return Check(name="sshd", level="problem", says=says, remedy="correct ORCHESTRATOR_SSHD, or unset it")
     if not loopback.isolation():
         remedy = "install bubblewrap, and allow user namespaces, to isolate loopback hosts from this machine"
         return Check(name="sshd", level="warning", says=f"{found.path}; hosts are not isolated", remedy=remedy)
@@ -125,7 +130,8 @@ def _sockets() -> Check:
 # -- the project ---------------------------------------------------------------------------------------------------
 
 
-def _project(start: Path, environ: Mapping[str, str]) -> list[Check]:
+def examine_project(start: Path, environ: Mapping[str, str]) -> list[Check]:
+    """Look at the project around *start*; when there is none, say so."""
     try:
         checked, errors, warnings = check_project(start)
     except OrchestratorError:
@@ -134,14 +140,16 @@ def _project(start: Path, environ: Mapping[str, str]) -> list[Check]:
         says = f"{counted(len(errors), 'error')} in its files"
         return [Check(name="project", level="problem", says=says, remedy="orchestrator validate shows them")]
     says = f"{counted(len(checked), 'file')} valid" + (f", {counted(len(warnings), 'warning')}" if warnings else "")
-    checks: list[Callable[[], Check]] = [
-        lambda: _state(start, environ),
-        lambda: _store(start, environ),
-        lambda: _databases(start, environ),
-        lambda: _ignored(start),
-        lambda: _interrupted(start, environ),
-    ]
-    return [Check(name="project", level="ok", says=says), *(_guarded(check) for check in checks)]
+    state = _guarded(lambda: _state(start, environ))
+    checks: list[Callable[[], Check]] = [lambda: _folder(start), lambda: _vaults(start), lambda: _ignored(start)]
+    if state.level != "problem":  # all the others stand on it
+        checks += [
+            lambda: _stacks(start, environ),
+            lambda: _store(start, environ),
+            lambda: _databases(start, environ),
+            lambda: _interrupted(start, environ),
+        ]
+    return [Check(name="project", level="ok", says=says), state, *(_guarded(check) for check in checks)]
 
 
 def _guarded(check: Callable[[], Check]) -> Check:
@@ -149,7 +157,8 @@ def _guarded(check: Callable[[], Check]) -> Check:
     try:
         return check()
     except OrchestratorError as error:
-        return Check(name="store", level="problem", says=error.message, remedy=f"orchestrator explain {error.code}")
+        name = "store" if error.code.startswith("S") else "project"
+        return Check(name=name, level="problem", says=error.message, remedy=f"orchestrator explain {error.code}")
     except OrchestratorErrors as errors:
         return Check(name="project", level="problem", says=str(errors), remedy="orchestrator validate")
 
@@ -157,7 +166,11 @@ def _guarded(check: Callable[[], Check]) -> Check:
 def _state(start: Path, environ: Mapping[str, str]) -> Check:
     from orchestrator.config import find_project, state_folder
 
-    folder = state_folder(find_project(start), environ)
+    try:
+        folder = state_folder(find_project(start), environ)
+    except OrchestratorError as error:
+        remedy = error.hint or "make the folder above it yours"
+        return Check(name="state folder", level="problem", says=error.message, remedy=remedy)
     if folder.stat().st_mode & 0o077:
         says = f"others may read {folder}, which holds secrets"
         return Check(name="state folder", level="problem", says=says, remedy=f"chmod 700 {folder}")
@@ -168,6 +181,48 @@ def _state(start: Path, environ: Mapping[str, str]) -> Check:
     if not os.access(folder, os.W_OK):
         return Check(name="state folder", level="problem", says=f"{folder} cannot be written to", remedy="chown it")
     return Check(name="state folder", level="ok", says=f"{folder}, {free // 2**30} GiB free")
+
+
+def _folder(start: Path) -> Check:
+    """Ansible trusts no settings in a folder that everybody may write to."""
+    from orchestrator.config import find_project
+
+    root = find_project(start)
+    if root.stat().st_mode & 0o002:
+        says = f"everybody may write to {root}; Ansible ignores an ansible.cfg there"
+        return Check(name="project folder", level="warning", says=says, remedy=f"chmod o-w {root}")
+    return Check(name="project folder", level="ok", says=str(root))
+
+
+def _vaults(start: Path) -> Check:
+    """The files with passwords of vaults, which stay in the project and are never packed."""
+    from orchestrator.config import ENVIRONMENT, find_project, load_environments, load_project
+
+    root = find_project(start)
+    for environment, folder in load_environments(root, load_project(root)).values():
+        for vault in environment.ansible.vault_ids:
+            path = vault.rpartition("@")[2]
+            if path not in {"prompt", "prompt_ask_vault_pass"} and not (root / Path(path).expanduser()).exists():
+                says = f"{environment.name} wants {path}, which is not there"
+                where = (folder / ENVIRONMENT).relative_to(root)
+                remedy = f"put the password there, or correct ansible.vault_ids in {where}"
+                return Check(name="vault passwords", level="problem", says=says, remedy=remedy)
+    return Check(name="vault passwords", level="ok", says="every file that is named is there")
+
+
+def _stacks(start: Path, environ: Mapping[str, str]) -> Check:
+    """What Pulumi must be given for each environment's stack."""
+    from orchestrator.adapters.pulumi.settings import lacking
+    from orchestrator.wiring import open_app
+
+    app = open_app(start, environ)
+    for name, (environment, folder) in app.environments.items():
+        if environment.program is not None:
+            found = lacking(app.provisioner.definition(environment, folder), environ)
+            if found is not None:
+                says, remedy = found
+                return Check(name="stack secrets", level="problem", says=f"{name}: {says}", remedy=remedy)
+    return Check(name="stack secrets", level="ok", says="passphrases and logins are there")
 
 
 def _store(start: Path, environ: Mapping[str, str]) -> Check:

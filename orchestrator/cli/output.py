@@ -4,6 +4,7 @@ Text may hold the pictures of `_ASCII`; where the stream's encoding cannot write
 place. Colours are left out without a terminal, with `NO_COLOR` or `--no-color`, and on a dumb terminal.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -56,26 +57,53 @@ def detach_option(function: F) -> F:
     return click.option("--detach", is_flag=True, help="Do it in the background, and do not watch.")(function)
 
 
+_lasting = False
+
+
+def outlast_readers() -> None:
+    """From now on a reader that goes away ends nothing: what a command has begun is worth more than its words."""
+    global _lasting  # noqa: PLW0603 - there is one process, and one pair of streams
+    _lasting = True
+
+
+def silence(stream: TextIO) -> None:
+    """Let *stream* lead nowhere, with what it still holds: the interpreter would try to write it at the end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def write(text: str, stream: TextIO) -> None:
+    """Write a line to *stream*. Raises `OSError` when nobody reads, unless :func:`outlast_readers` was called."""
+    try:
+        click.echo(text, file=stream)
+    except OSError:
+        silence(stream)
+        if not _lasting:
+            raise
+
+
 def print_json(kind: str, data: dict[str, Any]) -> None:
     """Write *data* to standard output as one JSON document with `apiVersion` and `kind`."""
     document = {"apiVersion": API_VERSION, "kind": kind, **data}
-    click.echo(json.dumps(document, indent=2, ensure_ascii=not unicode(sys.stdout)))
+    write(json.dumps(document, indent=2, ensure_ascii=not unicode(sys.stdout)), sys.stdout)
 
 
 def print_json_line(kind: str, data: dict[str, Any]) -> None:
     """Write *data* as one line of JSON with `apiVersion` and `kind`: for what goes on for long."""
     document = {"apiVersion": API_VERSION, "kind": kind, **data}
-    click.echo(json.dumps(document, separators=(",", ":"), ensure_ascii=not unicode(sys.stdout)))
+    write(json.dumps(document, separators=(",", ":"), ensure_ascii=not unicode(sys.stdout)), sys.stdout)
 
 
 def out(text: str = "") -> None:
     """Write a line of data to standard output."""
-    click.echo(writable(text, sys.stdout))
+    write(writable(text, sys.stdout), sys.stdout)
 
 
 def note(text: str = "") -> None:
     """Write a line of progress to standard error."""
-    click.echo(writable(text, sys.stderr), err=True)
+    write(writable(text, sys.stderr), sys.stderr)
 
 
 def unicode(stream: TextIO) -> bool:
@@ -110,6 +138,15 @@ def writable(text: str, stream: TextIO) -> str:
 def width(text: str) -> int:
     """How many columns of a terminal *text* takes."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def cut(text: str, columns: int) -> str:
+    """*text* in at most so many *columns*, with an ellipsis where something was left out."""
+    if width(text) <= columns:
+        return text
+    while text and width(text) >= columns:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:

@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,19 @@ from orchestrator.domain.text import clean_text
 BROKEN_PIPE = 141  # 128 + SIGPIPE: what a shell sees of any program whose reader has gone
 WINDOW = 100  # columns of a long line that are shown
 COLOURS = {"error": "red", "warning": "yellow"}
+
+
+class Unread(Exception):
+    """Whoever read what a command says has gone away."""
+
+
+@contextlib.contextmanager
+def read() -> Iterator[None]:
+    """Raise `Unread` for a closed pipe: of the error itself, click makes an exit status of its own."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise Unread from error
 
 
 class UsageProblem(click.UsageError):
@@ -56,9 +69,9 @@ def guarded(run: Callable[[], Any], words: Sequence[str]) -> int:  # noqa: PLR09
     except (KeyboardInterrupt, click.Abort):
         output.note()
         return show([OrchestratorError("M103", "interrupted")], as_json)
-    except BrokenPipeError:
-        with contextlib.suppress(OSError):  # what is still buffered must not be written at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (Unread, BrokenPipeError):
+        output.silence(sys.stdout)  # what is still buffered must not be written at exit
+        output.silence(sys.stderr)
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last net: everything else was caught by its name
         return _crash(error, as_json)

@@ -6,6 +6,7 @@ of a CI job reads the same story.
 
 import contextlib
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 SHOWN = 8  # hosts and resources of a step that are drawn at once
 QUIET = {"lease", "hosts", "close", "current"}  # steps that are only worth a line when they fail
-TURNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+TURNS, PLAIN_TURNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
+COLUMNS = 80  # what lines are laid out for where there is no terminal
+TIME = 8  # columns for the seconds at the end of a line
 
 
 class View(Protocol):
@@ -65,6 +68,11 @@ class Lines:
         elif record.kind == "ended":
             self._ended(story)
 
+    @property
+    def columns(self) -> int | None:
+        """How wide lines may be; None where nobody looks at once."""
+        return None
+
     def draw(self, stories: list[Story]) -> None:
         """Nothing is redrawn."""
 
@@ -81,7 +89,8 @@ class Lines:
         if step.name in QUIET and result.good:
             return
         text = f"{step.label}: {first_line(result.message)}" if result.message else step.label
-        self.write(f"  {mark(result.outcome, err=True)} {_padded(text)} {_dim(seconds(step.seconds))}".rstrip())
+        for line in step_lines(result.outcome, text, seconds(step.seconds), self.columns):
+            self.write(line)
         for line in detail(step):
             self.write(f"      {line}")
 
@@ -114,36 +123,59 @@ class Live(Lines):
         from rich.live import Live as Region
 
         self._console = Console(stderr=True, highlight=False, no_color=not output.colour(sys.stderr))
-        self._live = Region(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
-        self._live.start()
+        # What takes the place of standard error would hide its encoding, and whether it is a terminal.
+        self._live = Region(
+            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+        with self._as_long_as_it_is_there():
+            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def columns(self) -> int | None:
+        """The terminal's width, which may change."""
+        return self._console.width if self._console else None
+
     def stop(self) -> None:
         """Give the terminal back."""
-        self._live.stop()
+        with self._as_long_as_it_is_there():
+            self._live.stop()
 
     def write(self, line: str) -> None:
         """Write one line above the region."""
         from rich.text import Text
 
         assert self._console is not None
-        self._console.print(Text.from_ansi(output.writable(line, sys.stderr)), soft_wrap=True)
+        with self._as_long_as_it_is_there():
+            self._console.print(Text.from_ansi(output.writable(line, sys.stderr)), soft_wrap=True)
 
     def draw(self, stories: list[Story]) -> None:
         """Draw what goes on now."""
-        self._live.update(self._region(stories), refresh=True)
+        with self._as_long_as_it_is_there():
+            self._live.update(self._region(stories), refresh=True)
+
+    @contextlib.contextmanager
+    def _as_long_as_it_is_there(self) -> Iterator[None]:
+        """A terminal that was closed is no reason to end a run."""
+        try:
+            yield
+        except OSError:
+            assert self._console is not None
+            self._console.quiet = True
 
     def _region(self, stories: list[Story]) -> "RenderableType":
         from rich.text import Text
 
-        turn = TURNS[int(time.monotonic() * 10) % len(TURNS)]
+        pictures = output.unicode(sys.stderr)
+        turns = TURNS if pictures else PLAIN_TURNS
+        turn = turns[int(time.monotonic() * 10) % len(turns)]
         lines = [line for story in stories for step in story.running for line in _going_on(step, turn)]
         lines += [f"  {self.note}"] if self.note else []
         text = Text.from_ansi("\n".join(output.writable(line, sys.stderr) for line in lines))
-        text.no_wrap, text.overflow = True, "ellipsis"
+        text.no_wrap, text.overflow = True, "ellipsis" if pictures else "crop"
         return text
 
 
@@ -197,8 +229,19 @@ def _going_on(step: StepStory, turn: str) -> Iterator[str]:
             yield _dim(f"      {host}: {first_line(str(task.get('task', '')), 80)}")
 
 
-def _padded(text: str) -> str:
-    return text + " " * max(0, 72 - output.width(text))
+def step_lines(outcome: Outcome, text: str, took: str, columns: int | None) -> list[str]:
+    """A step that is over, in lines of at most so many *columns* (None: one line, however long).
+
+    What went well is cut where it does not fit; what did not is folded, so that nothing of it is lost.
+    """
+    room = (columns or COLUMNS) - 5 - max(TIME, len(took))  # before it stands the mark, behind it the time
+    lines = [text]
+    if columns is not None:
+        lines = [output.cut(text, room)] if outcome.good else textwrap.wrap(text, room, break_on_hyphens=False)
+    first, *rest = lines or [""]
+    padding = " " * max(0, room - output.width(first))
+    head = f"  {mark(outcome, err=True)} {first}{padding} {_dim(took.rjust(TIME))}".rstrip()
+    return [head, *(f"    {line}" for line in rest)]
 
 
 def _dim(text: str) -> str:

@@ -1,7 +1,7 @@
 """Doing what was asked for, following it to its end, and saying how it ended."""
 
 from orchestrator.cli import output
-from orchestrator.cli.attend import attend, background
+from orchestrator.cli.attend import attend, background, exit_of
 from orchestrator.cli.words import release_of, seconds
 from orchestrator.domain.promotion import State
 from orchestrator.domain.story import Story
@@ -10,13 +10,20 @@ from orchestrator.wiring import App, Asked
 
 def do(app: App, asked: Asked, *, as_json: bool) -> int:
     """Begin *asked*, or go on with it, and follow it. Returns the command's exit status."""
-    code, stories = attend(app, asked, app.begin(asked))
+    output.outlast_readers()
+    return tell(app, asked, attend(app, asked, app.begin(asked)), as_json=as_json)
+
+
+def tell(app: App, asked: Asked, stories: list[Story], *, as_json: bool) -> int:
+    """Say how the runs of a walk ended, whoever did it. Returns the command's exit status."""
+    code = exit_of(stories)
     if as_json:
         runs = [story.to_json() for story in stories]
         output.print_json("Walk", {"root": asked.root, "exit": int(code), "runs": runs})
     else:
         for story in stories:
-            conclude(app, story)
+            if story.run.ended:
+                conclude(app, story)
     return int(code)
 
 

@@ -1,8 +1,8 @@
 """Making a run stop as a person wishes, and seeing it through."""
 
-from orchestrator.cli.attend import exit_of, follow, walk_of
-from orchestrator.cli.output import note
-from orchestrator.cli.walk import conclude, do
+from orchestrator.cli.attend import follow, walk_of
+from orchestrator.cli.output import note, outlast_readers
+from orchestrator.cli.walk import do, tell
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run, Wish
 from orchestrator.wiring import App
@@ -19,14 +19,11 @@ def going(app: App, wanted: str) -> Run:
 
 def stop(app: App, wanted: str, wish: Wish, why: str, *, as_json: bool) -> int:
     """Write the *wish* down, and see the run to its end: by watching who does it, else by doing it here."""
+    outlast_readers()
     run = going(app, wanted)
     asked = app.asked(run.root)
     app.wish(run, wish, why)
     if not app.engine.working(run.root):
         note(f"nobody works on {run.id}: ending it here")
         return do(app, asked, as_json=as_json)
-    stories = follow(app, asked)
-    for story in stories:
-        if story.run.ended:
-            conclude(app, story)
-    return int(exit_of(stories))
+    return tell(app, asked, follow(app, asked), as_json=as_json)

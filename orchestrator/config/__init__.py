@@ -33,11 +33,17 @@ def find_project(start: Path) -> Path:
 def state_folder(root: Path, environ: Mapping[str, str]) -> Path:
     """Where everything that is kept goes: `ORCHESTRATOR_STATE`, else `.orchestrator/` in the project. Made 0700.
 
-    In a fresh clone the project's own is there already, with the schemas and open to others: it is closed.
+    In a fresh clone the project's own is there already, with the schemas and open to others: it is closed. Raises M105
+    when it cannot be made.
     """
     chosen = environ.get("ORCHESTRATOR_STATE")
     folder = Path(chosen or root / ".orchestrator").absolute()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        hint = "correct ORCHESTRATOR_STATE, or unset it" if chosen else None
+        raise OrchestratorError("M105", f"{folder} cannot be made: {why}", hint=hint) from error
     if not chosen and folder.stat().st_mode & 0o077:
         with contextlib.suppress(OSError):  # it belongs to somebody else, who has let us in
             folder.chmod(0o700)

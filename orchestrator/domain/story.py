@@ -12,6 +12,8 @@ from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, StepResult, TestResult
 
+BACKWARDS = {State.HALTING, State.UNDOING, State.RESTORING, State.PROVING}
+
 
 @dataclass
 class StepStory:
@@ -142,6 +144,31 @@ class Story:
     def running(self) -> list[StepStory]:
         """The steps that have started and not ended."""
         return [step for step in self.steps.values() if step.result is None]
+
+    @property
+    def remaining(self) -> list[str]:
+        """What the plan of a promotion has that has not begun: steps, batch by batch, the tests everywhere, the watch.
+
+        Empty before there is a plan, and for every other kind of run.
+        """
+        if self.run.kind != "promotion" or not self.planned:
+            return []
+        settled = self.steps.get("hosts")
+        batches = settled.result.data.get("batches", []) if settled and settled.result else []
+        wanted: dict[str, str] = {}
+        for at, name in enumerate(self.planned.get("steps", ())):
+            count = len(batches[at]) if at < len(batches) else 1
+            for number in range(1, count + 1):
+                wanted[f"{name}.{number}"] = name if count == 1 else f"{name} batch {number} of {count}"
+        wanted |= {f"verify.{name}.environment": f"{name} everywhere" for name in self.planned.get("verify", ())}
+        if self.planned.get("watch") and not any(".watch." in name for name in self.steps):
+            wanted["watch"] = "the watch"
+        return [label for name, label in wanted.items() if name not in self.steps]
+
+    @property
+    def going_back(self) -> bool:
+        """Whether a promotion has begun to roll back."""
+        return self.run.kind == "promotion" and any(state in BACKWARDS for _, state in self.states)
 
     @property
     def recovery(self) -> float | None:

@@ -97,15 +97,16 @@ class Holder:
     def check(self) -> None:
         """Return when this process may act: it is asked of the database, and not of a clock that may have stood still.
 
-        While the database does not answer, nothing is done.
+        While the database does not answer, nothing is done. What has ended is recorded also when somebody wants it to
+        stop: the next piece of work is not begun.
         """
-        if self._brake.pulled:
-            self._brake.stand_still()
         while not self._ended.is_set():
             with contextlib.suppress(OrchestratorError):
                 if self._renew():
                     return
                 self.deposed()
+            if self._brake.pulled:
+                self._brake.stand_still()
             self._ended.wait(RETRY)
 
     def acting(self, run: str | None) -> None:

@@ -68,7 +68,14 @@ def settle(course: Course) -> None:
     result = course.must("plan", "plan", work, verb="plan")
     course.plan = load(setting, str(result.data["plan"]))
     plan = course.plan
-    data = {"plan": plan.digest, "back": plan.back.to_json(), "notes": list(plan.notes)}
+    data = {
+        "plan": plan.digest,
+        "back": plan.back.to_json(),
+        "notes": list(plan.notes),
+        "steps": [step.play.step for step in plan.steps],
+        "verify": [suite.name for suite in plan.verify],
+        "watch": plan.watch is not None,
+    }
     course.note(Entry(kind="planned", data=data, key="planned"))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters.database.engine import SCHEMA, engine_url, journal_mode, sqlite_path
-from orchestrator.cli.diagnosis import Check, _project
+from orchestrator.cli.diagnosis import Check, examine_project
 from tests.postgres import Server
 
 
@@ -20,7 +20,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _said() -> dict[str, Check]:
-    return {check.name: check for check in _project(Path.cwd(), os.environ)}
+    return {check.name: check for check in examine_project(Path.cwd(), os.environ)}
 
 
 def test_how_the_journal_is_kept(project: Path) -> None:

@@ -3,16 +3,18 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from pydantic import BaseModel
 
-from orchestrator.cli import NAMES
+from orchestrator.cli import cli
 from orchestrator.config import load_environment, load_project, load_release
 from orchestrator.config.schema import MODELS
 from orchestrator.domain.errors import Exit, catalogue
@@ -114,14 +116,68 @@ def test_links_lead_somewhere() -> None:
     assert not broken
 
 
-def test_commands_that_are_named_exist() -> None:
-    """Every command that a page or an error's remedy tells to run is one."""
+FENCES = re.compile(r"^```[a-z]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+CALL = re.compile(r"(?:\$ )?(?:\S+/)?orchestrator ")
+INLINE = re.compile(r"`((?:\S+/)?orchestrator [^`\n]+)`")
+
+
+def _commands(lines: str) -> Iterator[list[str]]:
+    """The words of every call of ours among the *lines* of a shell."""
+    for line in lines.splitlines():
+        for part in re.split(r"; | \| | &&? ", line.split(" #")[0]):
+            if CALL.match(part):
+                yield shlex.split(part.removeprefix("$ "))[1:]
+
+
+def _understood(words: list[str], folder: Path) -> None:
+    """See that the command line is one, without running anything. Raises what click raises."""
+    if words[:1] == ["-C"]:
+        words = ["-C", str(folder), *words[2:]]
+    command: click.Command = cli
+    context = cli.make_context("orchestrator", words)
+    while isinstance(command, click.Group):
+        name, found, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        assert found is not None
+        command, context = found, found.make_context(name, rest, parent=context)
+
+
+def _no_such_file(error: click.ClickException) -> bool:
+    """Whether only a file of the example is not there."""
+    if not isinstance(error, click.BadParameter) or isinstance(error, click.MissingParameter):
+        return False
+    return error.param is not None and isinstance(error.param.type, click.Path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_of_examples_can_be_typed(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command line in a page's examples has a command, options and arguments that there are, and none too few."""
+    monkeypatch.chdir(tmp_path)
+    wrong = []
+    for fence in FENCES.findall(page.read_text()):
+        for words in _commands(fence):
+            try:
+                _understood(words, tmp_path)
+            except click.exceptions.Exit:
+                pass  # help, or the version
+            except click.ClickException as error:
+                if not _no_such_file(error):
+                    wrong.append((" ".join(words), error.format_message()))
+    assert not wrong
+
+
+def test_options_that_are_named_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command that a sentence or an error's remedy names in passing is one, and has the options it is named with."""
+    monkeypatch.chdir(tmp_path)
     texts = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
     texts |= {f"explain {entry.code}": f"{entry.why} {entry.remedy}" for entry in catalogue().values()}
-    unknown = [
-        (where, name)
-        for where, text in texts.items()
-        for name in re.findall(r"(?:`|\$ |^|\n)orchestrator(?: -C \S+)? ([a-z]+)", text)
-        if name not in NAMES
-    ]
-    assert not unknown
+    wrong = []
+    for where, text in texts.items():
+        for line in INLINE.findall(FENCES.sub("", text)):
+            for words in _commands(re.sub(r"\|\S+|…|COMMAND", "", line)):
+                try:
+                    _understood(words, tmp_path)
+                except (click.BadParameter, click.exceptions.NoArgsIsHelpError, click.exceptions.Exit):
+                    pass  # in passing, it need not have all that it wants, and may have a word for a value
+                except click.ClickException as error:
+                    wrong.append((where, " ".join(words), error.format_message()))
+    assert not wrong

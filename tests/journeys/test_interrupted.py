@@ -67,6 +67,8 @@ def test_ctrl_c_cancels(running: Project) -> None:
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 4, err
+    assert "deploy batch 1 of 2 goes on to its end" in err
+    assert "not begun: deploy batch 2 of 2, smoke everywhere" in err
     steps = {step["name"]: step for step in running.run("show", run, "--json").json["steps"]}
     assert steps["deploy.1"]["outcome"] == "succeeded"
     assert steps["verify.smoke.deploy.1"]["outcome"] == "aborted"
@@ -94,10 +96,16 @@ def test_sigterm_stops_before_the_next_step(running: Project) -> None:
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
     run = until(running, process, "deploy.1")
+    deadline = time.monotonic() + 30
+    while not (running.state / "jobs" / f"{run}.deploy.1").is_dir():  # it is meant, and not begun, until then
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     os.kill(process.pid, signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"orchestrator resume {run}" in err
+    assert "deploy batch 1 of 2 goes on to its end" in err
+    assert err.count("deploy batch 2 of 2, smoke everywhere") == 2
     steps = {step["name"]: step["outcome"] for step in running.run("show", run, "--json").json["steps"]}
     assert steps["deploy.1"] == "succeeded"
     running.run("resume", run)
@@ -150,6 +158,19 @@ def test_an_interrupted_run_goes_on_by_itself(running: Project) -> None:
     finally:
         del running.env["ORCHESTRATOR_RECOVERY"]
     assert set(running.releases("production").values()) == {"1.1.0"}
+
+
+def test_a_promotion_outlasts_its_reader(running: Project) -> None:
+    """A promotion whose output nobody reads any more goes on to its end, and ends as it would have done."""
+    _ready(running)
+    process = running.start("promote", "releases/1.1.0", "--to", "production")
+    run = until(running, process, "deploy.1")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+    assert process.wait(timeout=120) == 0
+    assert running.run("show", run, "--json").json["run"]["state"] == "succeeded"
 
 
 def test_two_at_once(running: Project) -> None:

@@ -23,6 +23,7 @@ PASSED = {
     "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "ORCHESTRATOR_SSHD", "XDG_CACHE_HOME",
 }  # fmt: skip
 PASSED_PREFIXES = ("PULUMI_", "AWS_", "AZURE_", "ARM_", "GOOGLE_", "GCLOUD_", "GCP_", "CLOUDSDK_", "DIGITALOCEAN_")
+CLOUD = "https://api.pulumi.com"  # where an access token leads, when nothing else is said
 PASSPHRASES = {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"}
 
 
@@ -67,11 +68,7 @@ def has_backend(program: Path, environ: Mapping[str, str]) -> bool:
     """Whether the user has chosen a backend: by a variable, in the project's file, or by `pulumi login`."""
     if _backend(program, environ) or environ.get("PULUMI_ACCESS_TOKEN"):
         return True
-    home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME", "/")) / ".pulumi")
-    try:
-        return bool(json.loads((home / "credentials.json").read_text(encoding="utf-8")).get("current"))
-    except (OSError, ValueError, AttributeError):
-        return False
+    return bool(_credentials(environ).get("current"))
 
 
 def backend_folder(env: Mapping[str, str]) -> str:
@@ -104,6 +101,49 @@ def _absolute(url: str, own: Path) -> str:
         return url
     path, mark, query = path.partition("?")
     return f"file://{os.path.normpath(own / path)}{mark}{query}"
+
+
+def lacking(spec: StackSpec, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """What the stack's secrets or its backend want and have not been given, and what would help; None: nothing.
+
+    Only what would be wrong for certain is told. Raises E102.
+    """
+    program = Path(spec.program)
+    url = _backend(program, environ) or _credentials(environ).get("current")
+    url = str(url or (CLOUD if environ.get("PULUMI_ACCESS_TOKEN") else ""))
+    if not url:  # ours, which brings its own passphrase
+        return None
+    if url.startswith(("https://", "http://")):
+        logged_in = environ.get("PULUMI_ACCESS_TOKEN") or url in (_credentials(environ).get("accessTokens") or {})
+        return None if logged_in else (f"nobody is logged in to {url}", f"pulumi login {url}, or PULUMI_ACCESS_TOKEN")
+    if "PULUMI_CONFIG_PASSPHRASE" in environ or _other_secrets(program / config_file(spec, project_file(program))):
+        return None
+    named = environ.get("PULUMI_CONFIG_PASSPHRASE_FILE")
+    if named is None:
+        remedy = "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE, as for pulumi itself"
+        return f"the passphrase of the stack {spec.stack} is not given", remedy
+    if not Path(named).is_absolute() or Path(named).is_file():  # a relative one counts from the user's own folder
+        return None
+    return f"the stack's passphrase is to be in {named}, which is no file", "correct PULUMI_CONFIG_PASSPHRASE_FILE"
+
+
+def _other_secrets(file: Path) -> bool:
+    """Whether the stack's secrets are kept by something else than a passphrase."""
+    try:
+        provider = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("secretsprovider")
+    except (OSError, yaml.YAMLError, AttributeError):
+        return False
+    return bool(provider) and provider not in {"passphrase", "default"}
+
+
+def _credentials(environ: Mapping[str, str]) -> dict[str, Any]:
+    """What `pulumi login` has written down."""
+    home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME", "/")) / ".pulumi")
+    try:
+        found = json.loads((home / "credentials.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], state: Path, own: Path) -> dict[str, str]:

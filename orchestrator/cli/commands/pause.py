@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.output import note, out
+from orchestrator.cli.output import json_option, note, out, print_json
 
 
 @click.command("pause")
 @click.argument("run")
 @click.option("-m", "--message", default="", metavar="WHY", help="Why, for the journal.")
-def command(run: str, message: str) -> None:
+@json_option
+def command(run: str, message: str, as_json: bool) -> None:
     """Let the step of RUN that goes on end, and begin no other until `orchestrator resume RUN`.
 
     The environment stays held. A run that is paused is not taken up by itself.
@@ -27,8 +28,10 @@ def command(run: str, message: str) -> None:
         note("it is paused when the step that goes on has ended …")
     while app.engine.working(found.root):
         time.sleep(0.1)
-    ended = app.store.run(found.id)
-    if ended.ended:
-        out(f"{ended.id} had ended before: {ended.state}")
+    now = app.store.run(found.id)
+    if as_json:
+        print_json("Paused", {"run": now.to_json(), "paused": not now.ended})
+    elif now.ended:
+        out(f"{now.id} had ended before: {now.state}")
     else:
         out(f"{found.id} is paused; orchestrator resume {found.id} goes on")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.output import json_option, note
+from orchestrator.cli.output import json_option, note, outlast_readers
 
 if TYPE_CHECKING:
     from orchestrator.domain.journal import Run
@@ -24,11 +24,12 @@ def command(run: str, background: bool, as_json: bool) -> int:
     What was done is not done again; an engine that is still at work is followed to its end. When another process goes
     on with it already, it is followed.
     """
-    from orchestrator.cli.attend import exit_of, follow, walk_of
-    from orchestrator.cli.walk import conclude, do
+    from orchestrator.cli.attend import follow, walk_of
+    from orchestrator.cli.walk import do, tell
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
 
+    outlast_readers()
     app = open_app(Path.cwd())
     asked, found = walk_of(app, run)
     runs = [item for item in app.store.runs() if item.root == asked.root]
@@ -39,10 +40,7 @@ def command(run: str, background: bool, as_json: bool) -> int:
         app.wish(present, "")
     if app.engine.working(asked.root) and not background:
         note(f"another process goes on with {asked.root}; following it")
-        stories = follow(app, asked)
-        for story in stories:
-            conclude(app, story)
-        return int(exit_of(stories))
+        return tell(app, asked, follow(app, asked), as_json=as_json)
     note(f"going on with {asked.root}")
     return _when_free(app, asked, as_json=as_json) if background else do(app, asked, as_json=as_json)
 

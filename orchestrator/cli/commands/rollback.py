@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.output import confirm, json_option, note, wait_option, yes_option
+from orchestrator.cli.output import confirm, json_option, note, outlast_readers, wait_option, yes_option
 
 
 @click.command("rollback")
@@ -23,6 +23,7 @@ def command(environment: str, version: str | None, yes: bool, wait: float, as_js
     from orchestrator.cli.walk import do
     from orchestrator.wiring import open_app
 
+    outlast_readers()
     app = open_app(Path.cwd())
     package = app.way_back(environment, version)
     note(f"planning to put {environment} back to {package.ref} …")

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.output import out
+from orchestrator.cli.output import json_option, out, print_json
 
 
 @click.command("unlock")
 @click.argument("environment")
-def command(environment: str) -> None:
+@json_option
+def command(environment: str, as_json: bool) -> None:
     """Open ENVIRONMENT, which somebody has locked.
 
     What a run holds is not taken away from it: `orchestrator abort RUN` ends the run, `resume RUN` finishes it.
@@ -18,4 +19,7 @@ def command(environment: str) -> None:
 
     app = open_app(Path.cwd())
     lease = app.unlock(environment)
+    if as_json:
+        print_json("Unlocked", {"environment": environment, "lease": lease.to_json() if lease else None})
+        return
     out(f"{environment} is open (it was locked by {lease.by}: {lease.reason})" if lease else f"{environment} was open")

@@ -21,8 +21,8 @@ def command(run: str, as_json: bool) -> int:
 
     With --json each record of the journal is one line.
     """
-    from orchestrator.cli.attend import exit_of, follow, walk_of
-    from orchestrator.cli.walk import conclude
+    from orchestrator.cli.attend import follow, walk_of
+    from orchestrator.cli.walk import tell
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
@@ -30,12 +30,9 @@ def command(run: str, as_json: bool) -> int:
     if as_json:
         return _lines(app, asked)
     stories = follow(app, asked)
-    for story in stories:
-        if story.run.ended:
-            conclude(app, story)
     if stories and not stories[-1].run.ended:
         note(f"interrupted: orchestrator resume {found.id}")
-    return int(exit_of(stories))
+    return tell(app, asked, stories, as_json=False)
 
 
 def _lines(app: "App", asked: "Asked") -> int:

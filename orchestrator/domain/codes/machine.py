@@ -32,6 +32,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_FOUND,
     ),
     ErrorCode(
+        "M105",
+        "the state folder cannot be made",
+        "Everything that is kept goes into `.orchestrator/` in the project, or to where `ORCHESTRATOR_STATE` says. There "
+        "is something else of that name, or the folder above it may not be written to.",
+        "Correct or unset `ORCHESTRATOR_STATE`, or make the folder above it yours.",
+    ),
+    ErrorCode(
         "M199",
         "an internal error",
         "This is a mistake in Orchestrator and not in what you did. What was recorded so far is safe.",

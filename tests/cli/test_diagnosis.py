@@ -1,0 +1,101 @@
+"""`doctor` names what keeps a promotion from working, and what puts it right."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import main
+from orchestrator.cli.diagnosis import Check, examine, examine_project
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A project that `init` has written."""
+    monkeypatch.delenv("ORCHESTRATOR_STATE", raising=False)
+    folder = tmp_path / "hello"
+    assert main(["init", str(folder)]) == 0
+    capsys.readouterr()
+    return folder
+
+
+def _environ(project: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORCHESTRATOR_", "PULUMI_"))}
+    return {**kept, "HOME": str(project.parent), **more}
+
+
+def _bad(checks: list[Check]) -> dict[str, tuple[str, str, str]]:
+    """What is not well, by its name."""
+    return {check.name: (check.level, check.says, check.remedy) for check in checks if check.level != "ok"}
+
+
+def test_a_project_that_is_well_has_no_problem(project: Path) -> None:
+    """What `init` writes has nothing that `doctor` would complain of."""
+    assert _bad(examine_project(project, _environ(project))) == {}
+
+
+def test_a_state_folder_that_cannot_be_made(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state folder that cannot be made is named once, with the variable that names it; other commands say the same."""
+    bad = _bad(examine_project(project, _environ(project, ORCHESTRATOR_STATE="/dev/null/x")))
+    level, says, remedy = bad.pop("state folder")
+    assert (level, bad) == ("problem", {})
+    assert "/dev/null/x" in says
+    assert "ORCHESTRATOR_STATE" in remedy
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("ORCHESTRATOR_STATE", "/dev/null/x")
+    assert main(["status"]) == 1
+
+
+def test_an_engine_that_is_named_and_not_there(project: Path) -> None:
+    """When `ORCHESTRATOR_PULUMI` names no program, the remedy is to correct it: installing another would change nothing."""
+    bad = _bad(examine(project, _environ(project, ORCHESTRATOR_PULUMI="/nowhere/pulumi")))
+    _, says, remedy = bad["Pulumi engine"]
+    assert "/nowhere/pulumi" in says
+    assert "ORCHESTRATOR_PULUMI" in remedy
+    assert "engine install" not in remedy
+
+
+def _open_to_all(project: Path) -> dict[str, str]:
+    project.chmod(0o777)
+    return {}
+
+
+def _no_vault_file(project: Path) -> dict[str, str]:
+    with (project / "environments/production/environment.yaml").open("a") as file:
+        file.write("\nansible: {vault_ids: [prod@.vault-password]}\n")
+    return {}
+
+
+def _no_passphrase(project: Path) -> dict[str, str]:
+    return {"PULUMI_BACKEND_URL": f"file://{project.parent}"}
+
+
+def _no_passphrase_file(project: Path) -> dict[str, str]:
+    return {**_no_passphrase(project), "PULUMI_CONFIG_PASSPHRASE_FILE": str(project / "nothing")}
+
+
+def _no_login(_: Path) -> dict[str, str]:
+    return {"PULUMI_BACKEND_URL": "https://pulumi.example"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name", "level", "says", "remedy"),
+    [
+        (_open_to_all, "project folder", "warning", "ansible.cfg", "chmod o-w"),
+        (_no_vault_file, "vault passwords", "problem", ".vault-password", "environments/production/environment.yaml"),
+        (_no_passphrase, "stack secrets", "problem", "staging", "PULUMI_CONFIG_PASSPHRASE"),
+        (_no_passphrase_file, "stack secrets", "problem", "nothing", "PULUMI_CONFIG_PASSPHRASE_FILE"),
+        (_no_login, "stack secrets", "problem", "https://pulumi.example", "pulumi login https://pulumi.example"),
+    ],
+)
+def test_what_is_wrong_is_named_with_a_remedy(
+    project: Path, spoil: Callable[[Path], dict[str, str]], name: str, level: str, says: str, remedy: str
+) -> None:
+    """A folder that all may write to, and a password, passphrase or login that is not there, are named, each with its remedy."""
+    bad = _bad(examine_project(project, _environ(project, **spoil(project))))
+    assert list(bad) == [name]
+    found = bad[name]
+    assert found[0] == level
+    assert says in found[1]
+    assert remedy in found[2]

@@ -1,0 +1,89 @@
+"""What is drawn while a run goes on, on a terminal and elsewhere."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.output import width
+from orchestrator.cli.view import step_lines
+from orchestrator.domain.step import Outcome
+
+CODE = """
+import sys
+from orchestrator.cli.view import opened
+from orchestrator.domain.journal import Record, Run
+from orchestrator.domain.story import Story
+
+run = Run(id="abc-staging", root="abc", kind="provision", environment="staging", by="ann")
+story = Story(run)
+records = [
+    Record(run=run.id, seq=1, at="2026-01-01T00:00:00+00:00", kind="step.started", step="one", data={"label": "first"}),
+    Record(run=run.id, seq=2, at="2026-01-01T00:00:01+00:00", kind="step.finished", step="one",
+           data={"outcome": "succeeded", "message": "done → here"}),
+    Record(run=run.id, seq=3, at="2026-01-01T00:00:02+00:00", kind="step.started", step="two", data={"label": "other"}),
+]
+with opened() as view:
+    view.begin(story)
+    for record in records:
+        story.take(record)
+        view.take(story, record)
+    view.draw([story])
+"""
+
+
+def _on_a_terminal(**env: str) -> str:
+    """What the code writes to a terminal."""
+    ours, theirs = pty.openpty()
+    surroundings = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(Path.cwd()), **env}
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE], stdin=theirs, stdout=theirs, stderr=theirs, env=surroundings
+    )
+    os.close(theirs)
+    said, deadline = b"", time.monotonic() + 60
+    try:
+        while time.monotonic() < deadline:
+            if select.select([ours], [], [], 0.1)[0]:
+                try:
+                    said += os.read(ours, 65536)
+                except OSError:  # the other side was closed
+                    break
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    return said.decode()
+
+
+def test_a_terminal_with_every_character_gets_them() -> None:
+    """On a UTF-8 terminal the live view has its own marks, its arrow and its turning sign."""
+    said = _on_a_terminal(PYTHONIOENCODING="utf-8")
+    assert "✔" in said
+    assert "done → here" in said
+    assert re.search("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]", said)
+
+
+def test_a_terminal_without_them_gets_plain_ones() -> None:
+    """On an ASCII terminal there is no character that it cannot write, and none that means *unknown*."""
+    said = _on_a_terminal(PYTHONIOENCODING="ascii")
+    assert said.isascii()
+    assert "done -> here" in said
+    assert "?" not in re.sub("\x1b\\[\\?[0-9]*[hl]", "", said)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_step_takes_no_more_than_the_terminals_width(columns: int) -> None:
+    """The line of a step that went well fits; that of one that did not is folded, with nothing left out."""
+    text = "smoke everywhere: " + "a rather long message of a test that tells what it has seen " * 3
+    good = step_lines(Outcome.SUCCEEDED, text, "12.3 s", columns)
+    assert [width(line) <= columns for line in good] == [True]
+    bad = step_lines(Outcome.FAILED, text, "12.3 s", columns)
+    assert all(width(line) <= columns for line in bad)
+    told = " ".join(" ".join(bad).split()).removeprefix("✘ ").replace("12.3 s", "")
+    assert " ".join(told.split()) == text.strip()

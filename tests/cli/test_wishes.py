@@ -1,0 +1,64 @@
+"""What is asked of runs and environments is answered to programs as well as to people."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cli import main
+from orchestrator.wiring import open_app
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A project that `init` has written, in the current folder; what is interrupted there waits for a command."""
+    monkeypatch.delenv("ORCHESTRATOR_STATE", raising=False)
+    monkeypatch.setenv("ORCHESTRATOR_RECOVERY", "manual")
+    assert main(["init", str(tmp_path / "hello")]) == 0
+    capsys.readouterr()
+    monkeypatch.chdir(tmp_path / "hello")
+    return tmp_path / "hello"
+
+
+def _said(*words: str, code: int = 0) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator", *words, "--json"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_locks_are_told_to_programs(project: Path) -> None:
+    """`lock`, `unlock` and `lock status` say with --json which lease there is, or was."""
+    locked = _said("lock", "staging", "-m", "the database is being moved")
+    assert (locked["kind"], locked["reason"]) == ("Lease", "the database is being moved")
+    opened = _said("unlock", "staging")
+    assert (opened["kind"], opened["environment"]) == ("Unlocked", "staging")
+    assert opened["lease"]["reason"] == "the database is being moved"
+    assert _said("unlock", "staging")["lease"] is None
+    assert _said("lock", "status")["environments"]["staging"] is None
+
+
+def test_wishes_are_told_to_programs(project: Path) -> None:
+    """`pause` says with --json whether the run stands still, and `cancel` how it ended, like `promote` does."""
+    app = open_app(project)
+    try:
+        asked = app.ask("provision", None, ("staging",))
+    finally:
+        app.close()
+    run = f"{asked.root}-staging"
+    paused = _said("pause", run, "-m", "lunch")
+    assert (paused["kind"], paused["paused"], paused["run"]["wish"]) == ("Paused", True, "pause")
+    cancelled = _said("cancel", run, code=1)
+    assert (cancelled["kind"], cancelled["root"], cancelled["exit"]) == ("Walk", asked.root, 1)
+    assert [story["run"]["state"] for story in cancelled["runs"]] == ["failed"]
