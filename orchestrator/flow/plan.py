@@ -4,27 +4,32 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory, batches
-from orchestrator.domain.journal import Entry, Verified
+from orchestrator.domain.journal import Entry, Run, Verified
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import (
     HostState,
     Plan,
     PlannedStep,
+    PlannedUndo,
     PlannedWatch,
     PlaySpec,
     StackPreview,
+    StackSpec,
     SuiteSpec,
     WayBack,
     differences,
+    held,
 )
+from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
-from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
+from orchestrator.flow.course import Course, Setting, Started, context_of, inventory_of, outputs_of, stack_of
 from orchestrator.flow.request import allow
 from orchestrator.ports import Emit
 
@@ -34,7 +39,8 @@ class Wanted:
     """What a plan is asked for.
 
     *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's
-    preview is not asked for again, since its update plan will hold the update to what was approved.
+    preview is not asked for again, since its update plan will hold the update to what was approved. *no_return* is a
+    person's word that a rollback may leave behind what cannot be undone.
     """
 
     package: Package
@@ -43,6 +49,7 @@ class Wanted:
     check: bool = False
     approved: Plan | None = None
     fence: int = 0
+    no_return: bool = False
 
 
 def settle(course: Course) -> None:
@@ -56,10 +63,12 @@ def settle(course: Course) -> None:
         package = setting.packages.fetch(digest)
         approved = load(setting, course.approved) if course.approved else None
         action = "rollback" if run.kind == "rollback" else "promote"
-        wanted = Wanted(package, run.environment, action, approved=approved, fence=course.fence)
+        word = approved.no_return if approved is not None else False
+        wanted = Wanted(package, run.environment, action, approved=approved, fence=course.fence, no_return=word)
         now = make(setting, wanted, job, emit)
-        if now.unmet:
-            return StepResult(outcome=Outcome.FAILED, message="; ".join(now.unmet), data={"code": "D106"})
+        why = refusal(now)
+        if why is not None:
+            return StepResult(outcome=Outcome.FAILED, message=why.message, data={"code": why.code})
         if approved is None:
             save(setting, now)
             return StepResult(outcome=Outcome.SUCCEEDED, message=summary(now), data={"plan": now.digest})
@@ -74,11 +83,24 @@ def settle(course: Course) -> None:
 
 def hold(approved: Plan, now: Plan) -> StepResult:
     """The approved plan, when everything that it stands on is still so; else what has changed, by name."""
-    changed = differences(approved, now)
+    changed = differences(approved, held(approved, now))
     if not changed:
         return StepResult(outcome=Outcome.SUCCEEDED, message="the approved plan holds", data={"plan": approved.digest})
     message = f"since the plan was made, this has changed: {', '.join(changed)}"
     return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R120", "changed": changed})
+
+
+def refusal(plan: Plan) -> OrchestratorError | None:
+    """Why *plan* may be shown and not executed: D106, D107 or R135; None when nothing keeps it from that."""
+    if plan.unmet:
+        return OrchestratorError("D106", "; ".join(plan.unmet))
+    if plan.blocking:
+        return OrchestratorError("D107", f"cannot be reached now: {', '.join(plan.blocking)}; nothing was changed")
+    if plan.action == "rollback" and plan.back.impossible and not plan.no_return:
+        names = ", ".join(plan.back.impossible)
+        hint = "orchestrator rollback --no-return goes back all the same, and leaves behind what they did"
+        return OrchestratorError("R135", f"{names} cannot be undone", hint=hint)
+    return None
 
 
 # -- making --------------------------------------------------------------------------------------------------------
@@ -92,7 +114,8 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     if wanted.action == "promote":
         _gate(setting, wanted)
     survey = _survey(setting, wanted, job, emit)
-    back = way_back(setting, wanted)
+    undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
+    back = _back(undone) if wanted.action == "rollback" else way_back(setting, wanted)
     steps = tuple(_planned_step(step, survey.inventory, wanted.action) for step in _steps(release, wanted.action))
     if wanted.check and survey.inventory is not None and survey.full is not None:
         steps = tuple(_checked(setting, wanted, step, survey.full, f"{job}.check", emit) for step in steps)
@@ -107,13 +130,16 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         inventory=survey.inventory,
         inventory_digest=survey.full.digest if survey.full else None,
         requirements=release.requirements,
+        undo=_undo(undone, survey.inventory),
         steps=steps,
         verify=tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in release.verify),
         watch=_watch(release) if wanted.action == "promote" else None,
         base=survey.base,
         unmet=survey.unmet,
+        unreachable=survey.unreachable,
         back=back,
         automatic_rollback=environment.rollback.automatic,
+        no_return=wanted.no_return,
         notes=_notes(environment.rollback.automatic, back, survey),
         created_at=setting.clock.now(),
     )
@@ -135,7 +161,10 @@ def _gate(setting: Setting, wanted: Wanted) -> None:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found when everything was looked at. *inventory* is an outline; *full* has the variables."""
+    """What was found when everything was looked at. *inventory* is an outline; *full* has the variables.
+
+    *stays* says that the stack is left as it is: how it was defined with the release to be restored is not kept.
+    """
 
     definition: str
     stack: StackPreview | None
@@ -144,12 +173,13 @@ class Survey:
     base: tuple[HostState, ...]
     unreachable: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
+    stays: bool = False
 
 
 def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
     """Look at the stack and at the hosts, side by side: neither needs the other when the hosts exist already."""
     environment, _ = setting.environment(wanted.environment)
-    spec = stack_of(setting, wanted.environment)
+    spec = _wanted_stack(setting, wanted)
     outputs = outputs_of(setting, wanted.environment)
     context = context_of(setting, wanted.environment, job, outputs, wanted.fence)
     try:
@@ -159,7 +189,7 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
             raise
         known = None  # nothing has been provisioned yet
     with ThreadPoolExecutor(max_workers=2) as pool:
-        stack = pool.submit(_stack, setting, wanted, job, emit)
+        stack = pool.submit(_stack, setting, wanted, spec, job, emit)
         hosts = pool.submit(_look, setting, wanted, known, context, job, emit)
         preview, seen = stack.result(), hosts.result()
     settled = known if known is not None and _hosts_stay(wanted, preview, known) else None
@@ -170,17 +200,20 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
         full=settled,
         base=_base(setting, wanted.environment, known, seen),
         unreachable=tuple(host.host for host in seen.hosts if host.outcome is Outcome.UNKNOWN) if seen else (),
-        unmet=_unmet(seen) if settled and seen else (),
+        unmet=unmet(seen) if settled and seen else (),
+        stays=spec is not None and wanted.action == "rollback" and preview is None,
     )
 
 
-def _unmet(seen: StepResult) -> tuple[str, ...]:
+def unmet(seen: StepResult) -> tuple[str, ...]:
     """What hosts that answered have not, in a sentence each."""
     return tuple(f"{host.host}: {host.message}" for host in seen.hosts if host.outcome is Outcome.FAILED)
 
 
 def _hosts_stay(wanted: Wanted, preview: StackPreview | None, known: Inventory) -> bool:
-    """Whether the hosts after the update are known to be those of now."""
+    """Whether the hosts to be worked on are known to be those of now; a rollback begins with those that there are."""
+    if wanted.action == "rollback":
+        return True
     if wanted.approved is not None:
         return wanted.approved.inventory is not None
     if preview is None or not preview.changes_something:
@@ -188,9 +221,22 @@ def _hosts_stay(wanted: Wanted, preview: StackPreview | None, known: Inventory) 
     return preview.inventory is not None and preview.inventory.digest == known.digest
 
 
-def _stack(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> StackPreview | None:
+def _wanted_stack(setting: Setting, wanted: Wanted) -> StackSpec | None:
+    """The stack as it is defined now; for a rollback as it was when the release that is restored was verified."""
     spec = stack_of(setting, wanted.environment)
-    if spec is None:
+    mark = mark_of(setting, wanted.environment, wanted.package.digest) if wanted.action == "rollback" else None
+    if spec is None or mark is None or mark.definition in {"", spec.definition}:
+        return spec
+    try:
+        return setting.provisioner.kept(mark.definition)
+    except OrchestratorError as error:
+        if error.code != "E105":
+            raise
+        return spec
+
+
+def _stack(setting: Setting, wanted: Wanted, spec: StackSpec | None, job: str, emit: Emit) -> StackPreview | None:
+    if spec is None or _forgotten(setting, wanted, spec):
         return None
     if wanted.approved is not None:
         return StackPreview(base=setting.provisioner.base(spec))
@@ -200,6 +246,14 @@ def _stack(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> StackPrevi
     if preview.update_plan is not None:
         made.rename(update_plan_file(setting, preview.update_plan))
     return preview
+
+
+def _forgotten(setting: Setting, wanted: Wanted, spec: StackSpec) -> bool:
+    """Whether a rollback cannot say how the stack was defined with the release that it restores."""
+    if wanted.action != "rollback":
+        return False
+    mark = mark_of(setting, wanted.environment, wanted.package.digest)
+    return mark is None or mark.definition != spec.definition
 
 
 def _look(
@@ -257,10 +311,168 @@ def way_back(setting: Setting, wanted: Wanted) -> WayBack:
     return WayBack(release=last.release, definition=definition, available=True, impossible=impossible)
 
 
-def last_verified(setting: Setting, environment: str, other_than: str | None = None) -> Verified | None:
-    """The newest release whose tests passed in *environment*, leaving out the digest *other_than*."""
-    found = (item for item in setting.store.verified(environment) if item.release.digest != other_than)
-    return next(found, None)
+def _back(undone: "tuple[Begun, ...]") -> WayBack:
+    """A rollback has no way back itself; what it cannot undo is said beforehand."""
+    gone = tuple(dict.fromkeys(begun.step.name for begun in undone if begun.step.undo == "impossible"))
+    return WayBack(impossible=gone, reason="this is the way back")
+
+
+def last_verified(setting: Setting, environment: str) -> Verified | None:
+    """The newest release whose tests passed in *environment*."""
+    return next(iter(setting.store.verified(environment)), None)
+
+
+def mark_of(setting: Setting, environment: str, digest: str) -> Verified | None:
+    """When the package *digest* was last verified in *environment*; None: never."""
+    return next((mark for mark in setting.store.verified(environment) if mark.release.digest == digest), None)
+
+
+def trail(setting: Setting, environment: str) -> tuple[Verified, ...]:
+    """The releases that a rollback of *environment* goes through, the present one first, each once.
+
+    A promotion puts its release first. Going back, by itself or by hand, takes away what came after the release that
+    is restored: so a rollback leads to what the present release took the place of, and never forward again to what
+    has been gone back from.
+    """
+    runs = {run.id: run for run in setting.store.runs(environment)}
+    found: list[Verified] = []
+    for mark in reversed(setting.store.verified(environment)):
+        run, digest = runs.get(mark.run), mark.release.digest
+        promoted = run is not None and run.kind == "promotion" and run.release == mark.release
+        places = [number for number, other in enumerate(found) if other.release.digest == digest]
+        if places and promoted:
+            del found[places[0]]
+        elif places:
+            del found[places[0] :]
+        found.append(mark)
+    return tuple(reversed(found))
+
+
+def destination(setting: Setting, environment: str, version: str | None = None) -> PackageRef:
+    """Where a rollback of *environment* goes: to *version*, else along the :func:`trail`. Raises R134.
+
+    That is the last verified release when any host runs something else, or nobody knows what; only when every host
+    runs it, the one that it took the place of.
+    """
+    setting.environment(environment)
+    if version is not None:
+        marks = [mark for mark in setting.store.verified(environment) if mark.release.version == version]
+        wanted = f"version {version} was never"
+    else:
+        way = trail(setting, environment)
+        there = bool(way) and everywhere(setting, environment, way[0].release.digest)
+        marks, wanted = list(way[1:] if there else way), "no other release was ever"
+    if not marks:
+        raise OrchestratorError("R134", f"{wanted} verified in {environment}")
+    return marks[0].release
+
+
+def everywhere(setting: Setting, environment: str, digest: str) -> bool:
+    """Whether every host that is known of runs the package *digest*, seen or assumed."""
+    return all(state.runs(digest) for state in setting.store.hosts(environment))
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A step that was started on *hosts* (None: wherever it is for), of the release *package*."""
+
+    package: Package
+    step: Step
+    hosts: tuple[str, ...] | None
+
+
+def present(setting: Setting, environment: str, target: Package) -> tuple[Begun, ...]:
+    """The steps that a rollback to *target* takes back, newest first: those of the releases that are there now.
+
+    First what the runs which needed a person started and nobody has undone, on the hosts that they touched; then all
+    steps of the last verified release, when that is not the one to be restored.
+    """
+    begun = _stuck(setting, environment)
+    last = last_verified(setting, environment)
+    if last is not None and last.release.digest != target.digest:
+        package = setting.packages.fetch(last.release.digest)
+        begun += [Begun(package, step, None) for step in reversed(package.manifest.release.steps)]
+    return tuple(begun)
+
+
+def _stuck(setting: Setting, environment: str) -> list[Begun]:
+    """What was started, and not undone, by the runs since the last one that ended with a verified release."""
+    verified = {mark.run for mark in setting.store.verified(environment)}
+    undone: set[tuple[str, str, str]] = set()
+    begun: list[Begun] = []
+    for run in setting.store.runs(environment):
+        if run.kind not in {"promotion", "rollback"} or not run.ended or run.state is State.FAILED:
+            continue
+        if run.state is not State.NEEDS_PERSON or run.id in verified or run.release is None:
+            break
+        steps = _steps_of(setting, run)
+        for about, _ in steps:
+            if about.get("verb") == "undo":
+                digest = about["release"]["digest"]
+                undone |= {(digest, str(about["playbook"]), host) for host in about["hosts"]}
+        if run.kind == "promotion":
+            begun += _started(setting.packages.fetch(run.release.digest), steps, undone)
+    return begun
+
+
+def _steps_of(setting: Setting, run: Run) -> list[tuple[dict[str, Any], StepResult | None]]:
+    """The steps of *run*, newest first: what was written when each was started (its `step` among it), and its result.
+
+    Undos that did not end well are left out: they are to be done again.
+    """
+    records = setting.store.records(run.id)
+    results = {record.step: StepResult.from_json(record.data) for record in records if record.kind == "step.finished"}
+    found = [
+        ({**record.data, "step": record.step}, results.get(record.step))
+        for record in reversed(records)
+        if record.kind == "step.started"
+    ]
+    return [
+        (about, result)
+        for about, result in found
+        if about.get("verb") != "undo" or (result is not None and result.good)
+    ]
+
+
+def _started(
+    package: Package, steps: list[tuple[dict[str, Any], StepResult | None]], undone: set[tuple[str, str, str]]
+) -> list[Begun]:
+    """The deployed ones among *steps* of a run with *package*, without what was *undone*."""
+    own = {step.name: step for step in package.manifest.release.steps}
+    begun = []
+    for about, result in steps:
+        step = own.get(str(about["step"]).rpartition(".")[0])
+        if about.get("verb") != "deploy" or step is None:
+            continue
+        hosts = tuple(about["hosts"])
+        planned = PlannedStep(play=play_of(step), undo=step.undo)
+        touched = Started(planned, hosts, result).touched() if result is not None else hosts
+        left = tuple(host for host in touched if (package.digest, str(step.undo), host) not in undone)
+        if left:
+            begun.append(Begun(package, step, left))
+    return begun
+
+
+def _undo(begun: tuple[Begun, ...], inventory: Inventory | None) -> tuple[PlannedUndo, ...]:
+    """The undo playbooks of what was *begun*, on the hosts that are still there."""
+    found = []
+    for item in begun:
+        playbook = item.step.undo
+        if inventory is None or playbook in (None, "nothing", "impossible"):
+            continue
+        wanted = restrict(inventory, item.step.hosts, item.hosts or tuple(inventory.hosts))
+        if wanted:
+            play = play_of(item.step).model_copy(update={"playbook": playbook, "limit": wanted})
+            found.append(PlannedUndo(release=item.package.ref, play=play))
+    return tuple(found)
+
+
+def restrict(inventory: Inventory, pattern: str, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """The hosts that *pattern* means, as far as they are among *hosts*; none when it means none here."""
+    try:
+        return tuple(host for host in inventory.select(pattern) if host in set(hosts))
+    except OrchestratorError:
+        return ()
 
 
 def _notes(automatic: bool, back: WayBack, survey: Survey) -> tuple[str, ...]:
@@ -275,6 +487,8 @@ def _notes(automatic: bool, back: WayBack, survey: Survey) -> tuple[str, ...]:
         notes.append("automatic rollback is switched off for this environment")
     if survey.inventory is None:
         notes.append("the hosts are only known after provisioning")
+    if survey.stays:
+        notes.append("the infrastructure stays as it is: how it was with that release is not kept here")
     notes += [f"cannot be executed: {text}" for text in survey.unmet]
     if survey.unreachable:
         notes.append(f"cannot be reached now: {', '.join(survey.unreachable)}")
@@ -289,23 +503,28 @@ def _steps(release: Release, action: str) -> tuple[Step, ...]:
     return release.steps if action == "promote" else tuple(step for step in release.steps if step.undo is None)
 
 
-def _planned_step(step: Step, inventory: Inventory | None, action: str) -> PlannedStep:
-    play = PlaySpec(
+def play_of(step: Step, hosts: tuple[str, ...] = ()) -> PlaySpec:
+    """A release's step as a play on *hosts*."""
+    return PlaySpec(
         step=step.name,
         playbook=step.playbook,
         hosts=step.hosts,
+        limit=hosts,
         tags=step.tags,
         skip_tags=step.skip_tags,
         vars=dict(step.vars),
         extra_vars=dict(step.extra_vars),
         timeout=seconds(step.timeout),
     )
+
+
+def _planned_step(step: Step, inventory: Inventory | None, action: str) -> PlannedStep:
     sizes = step.rollout.batches
     return PlannedStep(
-        play=play,
+        play=play_of(step),
         batches=cut(inventory, step.hosts, sizes) if inventory else None,
         sizes=sizes,
-        max_failures=step.rollout.max_failures,
+        max_failures=step.rollout.max_failures if action == "promote" else 0,
         pause=seconds(step.rollout.pause) if action == "promote" else 0.0,
         undo=step.undo,
     )
@@ -388,6 +607,6 @@ def read(file: Path) -> Plan:
         plan = Plan.from_json(data)
     except (OSError, ValueError) as error:
         raise OrchestratorError("R121", f"{file} is not a plan of this version") from error
-    if claimed is not None and plan.digest != claimed:
+    if plan.digest != claimed:
         raise OrchestratorError("R122", f"the plan in {file} has been changed since it was made")
     return plan
