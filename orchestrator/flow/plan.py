@@ -602,10 +602,10 @@ def load(setting: Setting, digest: str) -> Plan:
 def read(file: Path) -> Plan:
     """The plan in *file*, as `plan --out` or :func:`save` wrote it. Raises R121 and R122."""
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = dict(json.loads(file.read_text(encoding="utf-8")))
         claimed = data.pop("digest", None)
         plan = Plan.from_json(data)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise OrchestratorError("R121", f"{file} is not a plan of this version") from error
     if plan.digest != claimed:
         raise OrchestratorError("R122", f"the plan in {file} has been changed since it was made")
