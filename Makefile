@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := pyproject.toml uv.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test checks bench docs clean
+.PHONY: help demo test journeys checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,11 @@ test: .venv/.dev ## Run all tests on the real engines.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m pytest -n $(or $(WORKERS),auto) --dist loadgroup $(ARGS)
+
+journeys: .venv/.dev ## Run the whole journeys alone; STORE=postgres keeps the journals in Postgres.
+	@$(BIN)/orchestrator engine install --yes >/dev/null
+	@$(BIN)/orchestrator hosts install --yes >/dev/null
+	@STORE=$(or $(STORE),sqlite) $(BIN)/python -m pytest tests/journeys -n $(or $(WORKERS),auto) --dist loadgroup $(ARGS)
 
 checks: .venv/.dev ## Lint, types, imports, generated pages.
 	@$(BIN)/ruff check .

@@ -77,6 +77,9 @@ class Jobs(Protocol):
     def stop(self, key: str) -> None:
         """Stop the job's whole process tree and wait until nothing of it is left. Safe when it has ended."""
 
+    def hold(self, until: Callable[[], float]) -> None:
+        """Begin no job after the time that *until* gives (seconds since 1970): this process may be replaced then."""
+
     def active(self) -> list[str]:
         """The keys of the jobs that this process waits for now."""
 
@@ -115,6 +118,11 @@ class Provisioner(Protocol):
 
     def destroy(self, spec: StackSpec, job: str, emit: Emit) -> StepResult:
         """Destroy every resource of the stack."""
+
+    def resolve(
+        self, spec: StackSpec, created: Mapping[str, str], absent: tuple[str, ...], job: str, emit: Emit
+    ) -> StepResult:
+        """Settle interrupted creates as a person decided. *created* maps URNs to ids; `*` in *absent* means all."""
 
     def outputs(self, spec: StackSpec) -> Outputs:
         """The stack's outputs as they are now."""

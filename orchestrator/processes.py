@@ -68,8 +68,9 @@ def sweep(mark: str, patience: float = 30.0, roots: Callable[[], list[int]] = li
             return True
         if time.monotonic() > deadline:
             return False
-        for process in left:
-            _send(process, signal.SIGKILL)
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # none of them may act on the death of another one
+            for process in left:
+                _send(process, number)
         time.sleep(0.01)
 
 

@@ -4,7 +4,7 @@ import getpass
 import os
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from orchestrator.engine.durable import Engine
     from orchestrator.flow.course import Setting
 
+Warn = Callable[[OrchestratorError], object]
+
 
 @dataclass(frozen=True)
 class Again:
@@ -32,7 +34,10 @@ class Again:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for in one go. As JSON it is what the engine keeps, so that it can be taken up again."""
+    """What was asked for in one go. As JSON it is what the engine keeps, so that it can be taken up again.
+
+    *about* is what only this kind of run needs to know.
+    """
 
     root: str
     kind: Kind
@@ -42,6 +47,7 @@ class Asked:
     plan: str | None = None
     wait: float = 0.0
     again: "Again | None" = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As the engine keeps it."""
@@ -54,6 +60,7 @@ class Asked:
             "plan": self.plan,
             "wait": self.wait,
             "again": {"run": self.again.run, "step": self.again.step} if self.again else None,
+            "about": dict(self.about),
         }
 
     @classmethod
@@ -70,6 +77,7 @@ class Asked:
             data["plan"],
             wait,
             Again(again["run"], again["step"]) if again else None,
+            data.get("about") or {},
         )
 
     def run(self, environment: str, at: str) -> Run:
@@ -136,8 +144,11 @@ class App:
     def packages(self) -> "Any":
         """Release packages."""
         from orchestrator.adapters.archive.packages import SealedPackages
+        from orchestrator.adapters.archive.proof import Proof
 
-        return SealedPackages(self.state / "packages")
+        collections = collections_folder()
+        proof = Proof(collections, self.environ)
+        return SealedPackages(self.state / "packages", collections=collections, proof=proof)
 
     @cached_property
     def provisioner(self) -> "Any":
@@ -153,8 +164,7 @@ class App:
         """Ansible."""
         from orchestrator.adapters.ansible.deployer import AnsibleDeployer
 
-        collections = Path(__file__).resolve().parent / "ansible"
-        return AnsibleDeployer(self.jobs, self.state, collections, self.environ, self.root)
+        return AnsibleDeployer(self.jobs, self.state, collections_folder(), self.environ, self.root)
 
     @cached_property
     def verifier(self) -> "Any":
@@ -189,12 +199,11 @@ class App:
     @cached_property
     def engine(self) -> "Engine":
         """Durable execution."""
+        from orchestrator.adapters.database.engine import engine_url
         from orchestrator.engine.durable import Engine, Place
 
-        url = self.store_url
-        if url.startswith("sqlite:///"):
-            url = f"sqlite:///{Path(url.removeprefix('sqlite:///')).with_suffix('')}-engine.db"
-        return Engine(Place(url, self.state / "executors"), self.store, self.jobs, self._walk)
+        place = Place(engine_url(self.store_url), self.state / "executors")
+        return Engine(place, self.store, self.jobs, self._walk)
 
     @property
     def person(self) -> str:
@@ -208,7 +217,7 @@ class App:
 
     # -- releases ------------------------------------------------------------------------------------------------------
 
-    def package(self, wanted: str) -> Package:
+    def package(self, wanted: str, warn: Warn = lambda _warning: None) -> Package:
         """The package that *wanted* means: a sealed file, a kept one (`shop-1.4.0`, version, digest), or a source.
 
         A source folder is built first, so that `promote releases/shop` works from the first day. Raises R106, R107.
@@ -226,13 +235,18 @@ class App:
             source = files.find_release(self.root, self.project, wanted)
         except OrchestratorError as error:
             raise OrchestratorError("R106", f"there is no release {wanted!r}") from error
-        return Package.model_validate(self.packages.keep(Path(self.build(source).path)))
+        return Package.model_validate(self.packages.fetch(self.build(source, warn=warn).digest))
 
-    def build(self, source: Path, target: Path | None = None) -> Package:
-        """Seal the release described by *source* into *target* (by default `dist/<name>-<version>.release`)."""
+    def build(self, source: Path, target: Path | None = None, warn: Warn = lambda _warning: None) -> Package:
+        """Seal the release described by *source* into *target* (by default `dist/<name>-<version>.release`).
+
+        It is kept as well, so that it can be named by its version from here on. *warn* is given what may be missing.
+        """
         release = files.load_release(source, self.root)
         file = target or self.root / "dist" / f"{release.name}-{release.version}.release"
-        return Package.model_validate(self.packages.build(self.root, source, release, file))
+        package = Package.model_validate(self.packages.build(self.root, source, release, file, warn=warn))
+        self.packages.keep(file)
+        return package
 
     # -- asking --------------------------------------------------------------------------------------------------------
 
@@ -304,17 +318,18 @@ class App:
         *,
         wait: float = 0.0,
         queue: str = "",
+        about: Mapping[str, Any] | None = None,
     ) -> Asked:
         """Write down what is asked for, so that it is found again from here on.
 
         With *wait* (seconds) a busy environment is waited for, else S101 is raised when it is busy now. *queue* names
-        the workers that are to do it; empty: this process does.
+        the workers that are to do it; empty: this process does. *about* is what only this kind of run needs to know.
         """
         if not wait:
             for environment in targets:
                 self._free(environment)
         ref = package.ref if package else None
-        asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan, wait)
+        asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan, wait, about=about or {})
         work = Work(root=asked.root, asked=asked.to_json(), queue=queue)
         self.store.ask(work, asked.run(targets[0], self.setting.clock.now()))
         return asked
@@ -504,11 +519,19 @@ def reference_folder() -> Path:
     return here / "reference" if (here / "reference").is_dir() else here.parent
 
 
+def collections_folder() -> Path:
+    """The folder that holds our own collection."""
+    return Path(__file__).resolve().parent / "ansible"
+
+
 def templates_folder() -> Path:
     """The folder with the templates of `init`."""
     return Path(__file__).resolve().parent / "templates"
 
 
 def open_app(start: Path, environ: Mapping[str, str] = os.environ) -> App:
-    """The project around *start*. Raises F-codes."""
-    return App(files.find_project(start), environ)
+    """The project around *start*. Raises F-codes, and S135 when a restore of its state was interrupted."""
+    app = App(files.find_project(start), environ)
+    if (app.state / "restoring" / "old").is_dir():
+        raise OrchestratorError("S135", "a restore of this project's state was interrupted")
+    return app

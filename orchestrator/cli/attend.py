@@ -82,6 +82,8 @@ def _parked(app: App, asked: Asked, view: Lines) -> NoReturn:
     """The walk stands still in this process: say why, and end."""
     if app.deposed:
         leave(app, asked, "another process has taken over; this one touches nothing more", view)
+    if app.engine.brake.why:
+        leave(app, asked, f"stopped: {app.engine.brake.why}", view)
     run = app.present(asked.root)
     why = f"paused by {run.wished_by}" if run.wish == "pause" else "stopped before its next step"
     leave(app, asked, why, view)

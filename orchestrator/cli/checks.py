@@ -1,5 +1,6 @@
 """Reading files only to see whether they are right: what `validate` and `doctor` share."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ def check_project(start: Path) -> Found:
         *sorted((root / project.releases).glob(f"*/{files.RELEASE}")),
     ]
     more, new_errors, new_warnings = check_paths(tuple(wanted), root)
-    if not new_errors:
-        new_errors = _caught(lambda: files.load_environments(root, project))
+    said = {str(error) for error in new_errors}
+    path = _caught(lambda: files.load_environments(root, project))
+    new_errors += [error for error in path if str(error) not in said]
     return checked + more, errors + new_errors, warnings + new_warnings
 
 
@@ -35,7 +37,11 @@ def check_paths(paths: tuple[Path, ...], root: Path | None = None) -> Found:
     errors: list[OrchestratorError] = []
     warnings: list[OrchestratorError] = []
     for path in paths:
-        for file in _files(path):
+        found_files = _files(path)
+        if not found_files:
+            hint = f"name a folder that holds {files.PROJECT}, {files.ENVIRONMENT} or {files.RELEASE}, or such a file"
+            errors.append(OrchestratorError("F114", f"there is nothing to check in {path}", hint=hint))
+        for file in found_files:
             checked.append(_shown(file))
             found = check_file(file, root or _root(file))
             errors += [error for level, error in found if level == "error"]
@@ -50,9 +56,20 @@ def check_file(file: Path, root: Path) -> list[tuple[str, OrchestratorError]]:
     if file.name == files.ENVIRONMENT:
         return [("error", error) for error in _caught(lambda: files.load_environment(file, root))]
     errors = _caught(lambda: files.load_release(file, root))
-    if errors:
-        return [("error", error) for error in errors]
-    return files.missing_files(file, root, files.load_release(file, root))
+    found = [("error", error) for error in errors]
+    with contextlib.suppress(OrchestratorErrors):  # it cannot be read at all: that is among the errors
+        found += files.missing_files(file, root)
+        found += [("error", error) for error in _unknown_targets(file, root)]
+    return found
+
+
+def _unknown_targets(file: Path, root: Path) -> list[OrchestratorError]:
+    """Targets that the project around *file* does not have; none are known outside of a project."""
+    try:
+        project = files.load_project(root)
+    except (OrchestratorError, OrchestratorErrors):
+        return []
+    return files.unknown_targets(file, root, files.declared(root, project))
 
 
 def _caught(load: Callable[[], Any]) -> list[OrchestratorError]:

@@ -125,6 +125,7 @@ def _project(start: Path, environ: Mapping[str, str]) -> list[Check]:
     checks: list[Callable[[], Check]] = [
         lambda: _state(start, environ),
         lambda: _store(start, environ),
+        lambda: _databases(start, environ),
         lambda: _ignored(start),
         lambda: _interrupted(start, environ),
     ]
@@ -158,6 +159,8 @@ def _state(start: Path, environ: Mapping[str, str]) -> Check:
 
 
 def _store(start: Path, environ: Mapping[str, str]) -> Check:
+    """The journal: is it there, of which schema, and how is it kept?"""
+    from orchestrator.adapters.database.engine import SCHEMA
     from orchestrator.wiring import open_app
 
     app = open_app(start, environ)
@@ -165,8 +168,41 @@ def _store(start: Path, environ: Mapping[str, str]) -> Check:
         runs = len(app.store.runs(limit=1000))
     finally:
         app.close()
-    url = app.store_url.split("://")[0]
-    return Check(name="store", level="ok", says=f"{url}, {counted(runs, 'run')}")
+    kind = app.store_url.split("://")[0].partition("+")[0]
+    how = _sqlite_mode() if kind == "sqlite" else "a server"
+    return Check(name="store", level="ok", says=f"{kind} ({how}), schema {SCHEMA}, {counted(runs, 'run')}")
+
+
+def _sqlite_mode() -> str:
+    """Which journal mode is used, and why."""
+    import sqlite3
+
+    from orchestrator.adapters.database.engine import journal_mode
+
+    mode = journal_mode()
+    why = "" if mode == "WAL" else ": its write-ahead log has a known fault in this version"
+    return f"SQLite {sqlite3.sqlite_version}, journal mode {mode}{why}"
+
+
+def _databases(start: Path, environ: Mapping[str, str]) -> Check:
+    """Each database file by SQLite's own check, and the space where they lie."""
+    from orchestrator.adapters.database.engine import engine_url, integrity, sqlite_path
+    from orchestrator.wiring import open_app
+
+    url = open_app(start, environ).store_url
+    if not url.startswith("sqlite"):
+        return Check(name="database files", level="ok", says="none: Postgres looks after its own")
+    files = [sqlite_path(found) for found in (url, engine_url(url)) if sqlite_path(found).exists()]
+    wrong = [f"{path.name}: {problem}" for path in files for problem in integrity(f"sqlite:///{path}")[:1]]
+    if wrong:
+        remedy = "orchestrator restore BACKUP --yes, or put an undamaged copy of the file in its place"
+        return Check(name="database files", level="problem", says=f"damaged: {'; '.join(wrong)}", remedy=remedy)
+    free = min((shutil.disk_usage(path.parent).free for path in files), default=ROOMY)
+    if free < ROOMY:
+        says = f"only {free // 2**20} MiB are free beside them"
+        return Check(name="database files", level="warning", says=says, remedy="make room before you promote")
+    says = f"{', '.join(path.name for path in files) or 'none yet'}: whole"
+    return Check(name="database files", level="ok", says=says)
 
 
 def _ignored(start: Path) -> Check:
@@ -180,7 +216,7 @@ def _ignored(start: Path) -> Check:
     )
     if not inside or inside.returncode != 0 or subprocess.run(words, capture_output=True, check=False).returncode == 0:
         return Check(name="version control", level="ok", says="the state folder is not in it")
-    remedy = "add a line `.orchestrator/` to .gitignore"
+    remedy = "orchestrator init writes .orchestrator/.gitignore"
     return Check(name="version control", level="warning", says="git would take .orchestrator/ in", remedy=remedy)
 
 

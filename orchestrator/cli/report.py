@@ -75,6 +75,11 @@ def show(errors: Sequence[OrchestratorError], as_json: bool) -> int:
     return errors[0].exit
 
 
+def warn(error: OrchestratorError) -> None:
+    """Write *error* to standard error as a warning."""
+    output.note(diagnostic(error, "warning") + "\n")
+
+
 def _usage(error: click.ClickException, as_json: bool) -> int:
     message = error.format_message().rstrip(".")
     message = message[:1].lower() + message[1:]

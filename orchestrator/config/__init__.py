@@ -1,15 +1,20 @@
 """Files and environment variables → what the rest of the program works with. Errors carry file, line and column."""
 
+import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from orchestrator.config.diagnose import build
 from orchestrator.config.source import Path_, Source, read
 from orchestrator.domain.environment import Environment, Project
-from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors, Where
+from orchestrator.domain.model import LONGEST_PATH, RELATIVE
 from orchestrator.domain.release import Release
 
+ARTIFACT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
 PROJECT, ENVIRONMENT, RELEASE = "orchestrator.yaml", "environment.yaml", "release.yaml"
 
 Environments = dict[str, tuple[Environment, Path]]
@@ -24,9 +29,16 @@ def find_project(start: Path) -> Path:
 
 
 def state_folder(root: Path, environ: Mapping[str, str]) -> Path:
-    """Where everything that is kept goes: `ORCHESTRATOR_STATE`, else `.orchestrator/` in the project. Made 0700."""
-    folder = Path(environ.get("ORCHESTRATOR_STATE") or root / ".orchestrator").absolute()
+    """Where everything that is kept goes: `ORCHESTRATOR_STATE`, else `.orchestrator/` in the project. Made 0700.
+
+    In a fresh clone the project's own is there already, with the schemas and open to others: it is closed.
+    """
+    chosen = environ.get("ORCHESTRATOR_STATE")
+    folder = Path(chosen or root / ".orchestrator").absolute()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not chosen and folder.stat().st_mode & 0o077:
+        with contextlib.suppress(OSError):  # it belongs to somebody else, who has let us in
+            folder.chmod(0o700)
     return folder
 
 
@@ -42,20 +54,21 @@ def load_project(root: Path) -> Project:
 
 def load_release(file: Path, root: Path | None = None) -> Release:
     """A `release.yaml`. Raises F-codes; *root* shortens the file's name in them."""
-    source = read(file, _shown(file, root))
-    release = build(source, Release)
-    _raise(list(_release_problems(source, release)))
-    return release
+    return build(read(file, _shown(file, root)), Release, _release_problems)
 
 
 def load_environment(file: Path, root: Path | None = None) -> Environment:
     """An `environment.yaml`. Raises F-codes."""
-    source = read(file, _shown(file, root))
-    environment = build(source, Environment)
-    if environment.name != file.parent.name:
-        message = f"the name {environment.name!r} is not that of its folder, {file.parent.name!r}"
-        raise OrchestratorErrors([OrchestratorError("F131", message, where=source.where(("name",)))])
-    return environment
+    folder = file.absolute().parent.name
+
+    def named_as_its_folder(source: Source) -> Iterator[OrchestratorError]:
+        name = source.data.get("name")
+        if isinstance(name, str) and name != folder:
+            message = f"the name {name!r} is not that of its folder, {folder!r}"
+            hint = f"write name: {folder}, or rename the folder to {name}"
+            yield OrchestratorError("F131", message, where=source.where(("name",)), hint=hint)
+
+    return build(read(file, _shown(file, root)), Environment, named_as_its_folder)
 
 
 def load_environments(root: Path, project: Project) -> Environments:
@@ -87,12 +100,28 @@ def in_order(environments: Environments, root: Path | None = None) -> Environmen
 
 def _stuck(environments: Environments, waiting: Environments, root: Path | None) -> OrchestratorError:
     for name, (item, folder) in waiting.items():
-        file = folder / ENVIRONMENT
         if item.after not in environments:
-            where = read(file, _shown(file, root)).where(("after",))
-            return OrchestratorError("F132", f"{name} comes after {item.after!r}, which is no environment", where=where)
-    names = ", ".join(waiting)
-    return OrchestratorError("F133", f"these environments come after each other in a circle: {names}")
+            close = get_close_matches(str(item.after), environments, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(environments)}"
+            message = f"{name} comes after {item.after!r}, which is no environment"
+            return OrchestratorError("F132", message, where=_after(folder, root), hint=hint)
+    circle = _circle(waiting)
+    message = f"these environments come after each other in a circle: {', '.join(circle)}"
+    hint = f"remove after: from the one where releases begin, such as {circle[0]}"
+    return OrchestratorError("F133", message, where=_after(waiting[circle[0]][1], root), hint=hint)
+
+
+def _circle(waiting: Environments) -> list[str]:
+    """The members of the circle that the first of *waiting* leads to."""
+    path = [next(iter(waiting))]
+    while (after := str(waiting[path[-1]][0].after)) not in path:
+        path.append(after)
+    return path[path.index(after) :][::-1]
+
+
+def _after(folder: Path, root: Path | None) -> Where:
+    file = folder / ENVIRONMENT
+    return read(file, _shown(file, root)).where(("after",))
 
 
 def find_release(root: Path, project: Project, wanted: str) -> Path:
@@ -103,7 +132,10 @@ def find_release(root: Path, project: Project, wanted: str) -> Path:
         if (candidate / RELEASE).is_file():
             return (candidate / RELEASE).resolve()
     known = ", ".join(sorted(file.parent.name for file in (root / project.releases).glob(f"*/{RELEASE}"))) or "none"
-    raise OrchestratorError("F134", f"there is no release {wanted!r} (in {project.releases}/ there are: {known})")
+    hint = "name a release.yaml or the folder that holds one"
+    raise OrchestratorError(
+        "F134", f"there is no release {wanted!r} (in {project.releases}/ there are: {known})", hint=hint
+    )
 
 
 def resolve(base: Path, root: Path, relative: str) -> Path | None:
@@ -111,49 +143,97 @@ def resolve(base: Path, root: Path, relative: str) -> Path | None:
     return next((folder / relative for folder in (base, root) if (folder / relative).exists()), None)
 
 
-def missing_files(file: Path, root: Path, release: Release) -> list[tuple[str, OrchestratorError]]:
-    """What a release refers to and is not there: why, and `error`, or `warning` for an artifact still to be built."""
+def missing_files(file: Path, root: Path) -> list[tuple[str, OrchestratorError]]:
+    """What a release refers to and is not there: why, and `error`, or `warning` for an artifact still to be built.
+
+    Whatever else may be wrong with the file. Raises `OrchestratorErrors` when nothing of it can be read.
+    """
     source = read(file, _shown(file, root))
-    wanted: list[tuple[tuple[str | int, ...], str, str]] = []
-    for number, step in enumerate(release.steps):
-        wanted.append((("steps", number, "playbook"), step.playbook, "error"))
-        if step.undo not in (None, "nothing", "impossible"):
-            wanted.append((("steps", number, "undo"), str(step.undo), "error"))
-    wanted += [(("verify", number, "tests"), item.tests, "error") for number, item in enumerate(release.verify)]
-    wanted += [(("include", number), path, "error") for number, path in enumerate(release.include)]
-    if release.watch is not None:
-        wanted.append((("watch", "tests"), release.watch.tests, "error"))
-    wanted += [(("artifacts", number, "path"), item.path, "warning") for number, item in enumerate(release.artifacts)]
+    wanted: list[tuple[Path_, object, str]] = []
+    for number, step in _items(source.data, "steps"):
+        wanted.append((("steps", number, "playbook"), step.get("playbook"), "error"))
+        if step.get("undo") not in ("nothing", "impossible"):
+            wanted.append((("steps", number, "undo"), step.get("undo"), "error"))
+    for number, suite in _items(source.data, "verify"):
+        wanted.append((("verify", number, "tests"), suite.get("tests"), "error"))
+    wanted += [(("include", number), path, "error") for number, path in enumerate(_list(source.data, "include"))]
+    if isinstance(watch := _get(source.data, "watch"), dict):
+        wanted.append((("watch", "tests"), watch.get("tests"), "error"))
+    for number, item in _items(source.data, "artifacts"):
+        wanted.append((("artifacts", number, "path"), item.get("path"), "warning"))
     return [
-        (
-            level,
-            OrchestratorError(
-                "F135", f"there is no {path!r} beside the release or in the project", where=source.where(at)
-            ),
-        )
+        (level, _missing(source, at, path))
         for at, path, level in wanted
-        if resolve(file.parent, root, path) is None
+        if isinstance(path, str) and _inside(path) and resolve(file.parent, root, path) is None
     ]
 
 
-def _release_problems(source: Source, release: Release) -> Iterator[OrchestratorError]:
-    groups: dict[str, list[tuple[str | None, str]]] = {
-        "steps": [("name", step.name) for step in release.steps],
-        "verify": [("name", item.name) for item in release.verify],
-        "artifacts": [("name" if item.name else "path", item.file_name) for item in release.artifacts],
-        "environments": [(None, name) for name in release.environments],
-    }
-    for group, items in groups.items():
-        seen: set[str] = set()
-        for number, (key, name) in enumerate(items):
-            if name in seen:
-                path: Path_ = (group, number) if key is None else (group, number, key)
-                yield OrchestratorError("F136", f"{name!r} is there twice in {group}", where=source.where(path))
-            seen.add(name)
-    for number, item in enumerate(release.artifacts):
-        if not re.match(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}$", item.file_name):
-            where = source.where(("artifacts", number))
-            yield OrchestratorError("F137", f"{item.file_name!r} cannot be an artifact's name", where=where)
+def _missing(source: Source, at: Path_, path: str) -> OrchestratorError:
+    message = f"there is no {path!r} beside the release or in the project"
+    hint = "build it first, or correct the path" if at[0] == "artifacts" else "correct the path, or write the file"
+    return OrchestratorError("F135", message, where=source.where(at), hint=hint)
+
+
+def unknown_targets(file: Path, root: Path, known: Collection[str]) -> list[OrchestratorError]:
+    """The environments that a release goes to and the project, which has the *known* ones, does not declare."""
+    source = read(file, _shown(file, root))
+    names = ", ".join(known)
+    hint = f"the project has {names}" if names else "write environments/NAME/environment.yaml"
+    return [
+        OrchestratorError(
+            "F138", f"the project has no environment {name!r}", where=source.where(("environments", number)), hint=hint
+        )
+        for number, name in enumerate(_list(source.data, "environments"))
+        if isinstance(name, str) and name not in known
+    ]
+
+
+def declared(root: Path, project: Project) -> list[str]:
+    """The names of the project's environments, by their folders, whatever may be wrong with their files."""
+    return sorted(file.parent.name for file in (root / project.environments).glob(f"*/{ENVIRONMENT}"))
+
+
+def _inside(path: str) -> bool:
+    return re.match(RELATIVE, path) is not None and len(path) <= LONGEST_PATH
+
+
+def _get(data: object, key: str) -> Any:
+    return data.get(key) if isinstance(data, dict) else None
+
+
+def _list(data: object, key: str) -> list[Any]:
+    found = _get(data, key)
+    return found if isinstance(found, list) else []
+
+
+def _items(data: object, key: str) -> list[tuple[int, dict[str, Any]]]:
+    """The mappings in the list *key*, each with its number."""
+    return [(number, item) for number, item in enumerate(_list(data, key)) if isinstance(item, dict)]
+
+
+def _release_problems(source: Source) -> Iterator[OrchestratorError]:
+    """What is wrong between the parts of a release; looked for in the plain data, whatever else may be wrong."""
+    names: list[tuple[Path_, object]] = []
+    for group in ("steps", "verify"):
+        names += [((group, number, "name"), item.get("name")) for number, item in _items(source.data, group)]
+    for number, item in _items(source.data, "artifacts"):
+        path = item.get("path")
+        name = item.get("name") or (path.rsplit("/", 1)[-1] if isinstance(path, str) else None)
+        at: Path_ = ("artifacts", number, "name" if item.get("name") else "path")
+        names.append((at, name))
+        if isinstance(name, str) and not ARTIFACT.fullmatch(name):
+            message = f"{name!r} cannot be an artifact's name"
+            near = re.sub(r"[^A-Za-z0-9_.+-]+", "-", name).strip("-.")[:128] or "NAME"
+            yield OrchestratorError("F137", message, where=source.where(at), hint=f"give it a plain one: name: {near}")
+    names += [(("environments", number), name) for number, name in enumerate(_list(source.data, "environments"))]
+    seen: dict[tuple[object, str], Path_] = {}
+    for at, name in names:
+        if isinstance(name, str):
+            first = seen.setdefault((at[0], name), at)
+            if first != at:
+                hint = f"rename or remove one of them; the first is in line {source.where(first).line}"
+                message = f"{name!r} is there twice in {at[0]}"
+                yield OrchestratorError("F136", message, where=source.where(at), hint=hint)
 
 
 def _shown(file: Path, root: Path | None) -> str:

@@ -2,39 +2,91 @@
 
 import difflib
 import json
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.config.source import Path_, Source
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
-from orchestrator.domain.model import Model
+from orchestrator.domain.model import NAME, Model
+from orchestrator.domain.release import VERSION
 
 M = TypeVar("M", bound=Model)
+Checks = Callable[[Source], Iterable[OrchestratorError]]
+
+KEY = "[key]"  # pydantic's word for a mapping's key
+KINDS = {  # the beginning of pydantic's name for what is wrong with a value's kind, and what to write
+    "tuple": "write a list: [first, second]",
+    "list": "write a list: [first, second]",
+    "model": "write a mapping, with one key: value in each line below",
+    "dict": "write a mapping, with one key: value in each line below",
+    "int": "write a whole number, without quotes",
+    "bool": "write true or false, without quotes",
+    "string": "write one text, in double quotes",
+}
+RULES = {  # the beginning of the message of a rule that is broken, and what to write
+    "must be a duration": "write a number with its unit, such as 250ms, 30s, 1.5m, 1h or 2d",
+    "must be a size": "write a whole number with its unit: B, KiB, MiB, GiB or TiB",
+    "must be a count": "write for example 1, 10 or 25%",
+    "must be at least 1": "write for example 1, 10 or 25%",
+    "must be a relative path": "write it with / between its parts, without .. and without / or ~ at its beginning",
+    "must be a variable name": "begin with a letter, and use lower-case letters, digits and underscores",
+    "names that start with ansible_": "set it in the environment's inventory, or choose another name",
+}
+LIMITS = {
+    "greater_than_equal": "write {ge} or more",
+    "less_than_equal": "write {le} or less",
+    "too_short": "write at least {min_length}",
+    "string_too_short": "write at least {min_length} character",
+    "string_too_long": "write at most {max_length} characters",
+}
 
 
-def build(source: Source, model: type[M]) -> M:
-    """The value of *model* that *source* describes. Raises `OrchestratorErrors` with everything that is wrong."""
-    if not isinstance(source.data, dict):
-        where = source.where(())
-        raise OrchestratorErrors(
-            [OrchestratorError("F120", "the file must be a mapping of keys to values", where=where)]
-        )
-    try:
-        return model.model_validate_json(json.dumps(source.data))
-    except ValidationError as error:
-        problems = [item for item in error.errors(include_url=False) if not _echo(item)]
-        found = [_explain(source, model, problem) for problem in problems]
-        raise OrchestratorErrors(_once(found)) from error
+def build(source: Source, model: type[M], checks: Checks = lambda _source: ()) -> M:
+    """The value of *model* that *source* describes. Raises `OrchestratorErrors` with everything that is wrong.
+
+    That is what the reader refused, what *model* refuses, and what *checks* find in the plain data.
+    """
+    made, errors = None, []
+    if source.means_nothing(()):
+        pass
+    elif not isinstance(source.data, dict):
+        hint = f"begin with apiVersion: orchestrator/v1 and kind: {model.__name__}"
+        message = "the file must be a mapping of keys to values"
+        errors.append(OrchestratorError("F120", message, where=source.where(()), hint=hint))
+    else:
+        try:
+            made = model.model_validate_json(json.dumps(source.data))
+        except ValidationError as error:
+            problems = [item for item in error.errors(include_url=False) if not _echo(item)]
+            errors += _once(
+                [_explain(source, model, problem) for problem in problems if not _about_nothing(source, problem["loc"])]
+            )
+        errors += checks(source)
+    errors += source.problems
+    if errors or made is None:
+        raise OrchestratorErrors(sorted(errors, key=_line_and_column))
+    return made
+
+
+def _about_nothing(source: Source, location: tuple[Any, ...]) -> bool:
+    """Whether what is said about *location* is only there because something was refused."""
+    path = _path(source, location)
+    return source.means_nothing(path[:-1] if location and location[-1] == KEY else path)
+
+
+def _line_and_column(error: OrchestratorError) -> tuple[int, int]:
+    return (error.where.line or 0, error.where.column or 0) if error.where else (0, 0)
 
 
 def _once(errors: list[OrchestratorError]) -> list[OrchestratorError]:
-    """Each place once, in the file's order: a union reports one wrong value for each of its members."""
-    best: dict[tuple[int, int], OrchestratorError] = {}
+    """Each place once: a union reports one wrong value for each of its members. Each missing key stays."""
+    best: dict[tuple[object, ...], OrchestratorError] = {}
     for error in errors:
-        place = (error.where.line or 0, error.where.column or 0) if error.where else (0, 0)
-        best.setdefault(place, error)
-    return [best[place] for place in sorted(best)]
+        best.setdefault((*_line_and_column(error), error.message if error.code == "F122" else ""), error)
+    return list(best.values())
 
 
 def _echo(problem: Any) -> bool:
@@ -43,33 +95,66 @@ def _echo(problem: Any) -> bool:
 
 
 def _explain(source: Source, model: type[BaseModel], problem: Any) -> OrchestratorError:
-    path = _path(source, problem["loc"])
-    kind, name = problem["type"], str(problem["loc"][-1]) if problem["loc"] else ""
+    location = problem["loc"]
+    kind, name = problem["type"], str(location[-1]) if location else ""
+    path = _path(source, location)
     if kind == "extra_forbidden":
-        hint = _suggestion(name, model, problem["loc"][:-1])
-        return OrchestratorError("F121", f"unknown key {name!r}", where=source.where(path, key=True), hint=hint)
+        close = _suggestion(name, model, location)
+        return OrchestratorError("F121", f"unknown key {name!r}", where=source.where(path, key=True), hint=close)
     if kind == "missing":
-        return OrchestratorError("F122", f"the key {name!r} is missing", where=source.where(path[:-1]))
-    where = source.where(path)
+        where = source.where(path[:-1])
+        return OrchestratorError("F122", f"the key {name!r} is missing", where=where, hint=_example(name, model))
+    where = source.where(path, key=name == KEY)
     literal = source.literals.get(path)
     if kind == "string_type" and isinstance(problem["input"], (int, float, bool)):
         word = _type(problem["input"])
-        hint = f'write {path[-1]}: "{literal}"' if literal is not None else None
+        hint = f'write "{literal}"' if isinstance(path[-1], int) else f'write {path[-1]}: "{literal}"'
         return OrchestratorError(
             "F123", f"{_label(path)} must be text; YAML reads this as {word}", where=where, hint=hint
         )
     message = str(problem["msg"]).removeprefix("Value error, ")
-    return OrchestratorError(*_wrong(kind, _label(path), message, problem), where=where)
+    code, sentence, remedy = _wrong(kind, _label(path), message, problem)
+    return OrchestratorError(code, sentence, where=where, hint=remedy)
 
 
-def _wrong(kind: str, label: str, message: str, problem: Any) -> tuple[str, str]:
-    if kind.endswith("_type") or kind in {"model_attributes_type", "dict_type"}:
-        return "F124", f"{label}: {message[0].lower()}{message[1:]}"
+def _wrong(kind: str, label: str, message: str, problem: Any) -> tuple[str, str, str]:
+    """Code, sentence and hint for a value of a wrong kind, or one that breaks a rule."""
+    described = "orchestrator schema prints what is allowed here"
+    if kind.endswith("_type") or kind == "int_from_float":
+        right = next((words for begin, words in KINDS.items() if kind.startswith(begin)), described)
+        return "F124", f"{label}: {message[0].lower()}{message[1:]}", right
+    context = problem.get("ctx", {})
     if kind == "literal_error":
-        return "F125", f"{label} must be {problem['ctx']['expected']}"
+        expected = re.findall(r"'([^']*)'", context["expected"])
+        close = difflib.get_close_matches(str(problem["input"]), expected, n=1) or expected[:1]
+        return "F125", f"{label} must be {context['expected']}", f"write {close[0]}"
     if kind == "string_pattern_mismatch":
-        return "F126", f"{label} has characters that are not allowed ({problem['ctx']['pattern']})"
-    return "F127", f"{label} {message}" if message.startswith("must") else f"{label}: {message}"
+        pattern = context["pattern"]
+        return "F126", f"{label} has characters that are not allowed ({pattern})", _fitting(problem["input"], pattern)
+    hint = next((words for begin, words in RULES.items() if message.startswith(begin)), None)
+    hint = hint or LIMITS.get(kind, described).format(**context)
+    return "F127", f"{label} {message}" if message.startswith("must") else f"{label}: {message}", hint
+
+
+def _fitting(value: str, pattern: str) -> str:
+    """What to write instead of *value*, as near to it as *pattern* lets it be."""
+    if pattern == NAME.pattern:
+        near = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:63].strip("-")
+        rule = "use lower-case letters, digits and dashes, at most 63"
+    elif pattern == VERSION:
+        near = re.sub(r"[^0-9A-Za-z.+_-]+", "-", value).strip("-.+_")[:64]
+        rule = "use letters, digits and .+_-, at most 64"
+    else:
+        return "name groups and hosts as Ansible's --limit does, such as web, web:&eu or db[0]"
+    return f"{rule}: {near}" if near else rule
+
+
+def _example(name: str, model: type[BaseModel]) -> str:
+    field = model.model_fields.get(name)
+    fixed = getattr(field.annotation, "__args__", ()) if field else ()
+    if fixed and isinstance(fixed[0], str):
+        return f"write {name}: {fixed[0]}"
+    return f"add {name}: here; orchestrator schema {model.__name__.lower()} describes it"
 
 
 def _type(value: object) -> str:
@@ -89,6 +174,7 @@ def _path(source: Source, location: tuple[Any, ...]) -> Path_:
     """Pydantic's location without the words that it adds for the members of a union."""
     path: Path_ = ()
     data = source.data
+    location = location[:-1] if location and location[-1] == KEY else location
     for index, part in enumerate(location):
         if isinstance(part, int) and isinstance(data, list) and part < len(data):
             path, data = (*path, part), data[part]
@@ -97,12 +183,12 @@ def _path(source: Source, location: tuple[Any, ...]) -> Path_:
     return path
 
 
-def _suggestion(name: str, model: type[BaseModel], location: tuple[Any, ...]) -> str | None:
-    known = _fields(model, location)
+def _suggestion(name: str, model: type[BaseModel], location: tuple[Any, ...]) -> str:
+    known = _fields(model, location[:-1])
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"known keys: {', '.join(known)}" if known else None
+    return f"known keys: {', '.join(known)}" if known else "remove it"
 
 
 def _fields(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

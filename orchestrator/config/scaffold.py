@@ -1,15 +1,20 @@
 """What `init` writes: a whole project into an empty folder, or what is missing beside what is there already."""
 
+import contextlib
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.config import PROJECT, load_project
 from orchestrator.config.schema import MODELS, schema
-from orchestrator.domain.model import NAME
+from orchestrator.domain.environment import Project
+from orchestrator.domain.errors import OrchestratorError
 
 STACK = re.compile(r"^Pulumi\.([A-Za-z0-9_.-]+)\.ya?ml$")
+SCHEMAS = ".orchestrator/schemas"
 ORDER = ("dev", "development", "sandbox", "test", "testing", "qa", "integration", "staging", "stage", "preprod", "uat")
 LAST = ("production", "prod", "live")
 PLAYBOOKS = ("site", "deploy", "main", "playbook")
@@ -26,6 +31,7 @@ class Found:
     tests: str | None = None
     environments: list[str] = field(default_factory=list)
     releases: bool = False
+    project: Project | None = None
 
     @property
     def anything(self) -> bool:
@@ -34,8 +40,10 @@ class Found:
 
 
 def survey(root: Path) -> Found:
-    """Look what is there, without reading any of it."""
-    programs = [path.parent for pattern in ("Pulumi.yaml", "*/Pulumi.yaml") for path in sorted(root.glob(pattern))]
+    """Look what is there. Only an `orchestrator.yaml` is read as a whole: raises F-codes."""
+    project = load_project(root) if (root / PROJECT).is_file() else None
+    places = project or Project(apiVersion="orchestrator/v1", kind="Project", name="project")
+    programs = [path.parent for pattern in ("Pulumi.y*ml", "*/Pulumi.y*ml") for path in sorted(root.glob(pattern))]
     program = programs[0] if programs else None
     stacks = sorted({m[1] for path in program.iterdir() if (m := STACK.match(path.name))}) if program else []
     return Found(
@@ -43,8 +51,9 @@ def survey(root: Path) -> Found:
         stacks=sorted(stacks, key=_rank),
         playbook=_playbook(root),
         tests=next((name for name in TESTS if any((root / name).glob("**/test_*.py"))), None),
-        environments=sorted(path.parent.name for path in root.glob("environments/*/environment.yaml")),
-        releases=any(root.glob("releases/*/release.yaml")),
+        environments=sorted(path.parent.name for path in (root / places.environments).glob("*/environment.yaml")),
+        releases=any(path.is_file() for path in (root / places.releases).glob("*/release.yaml")),
+        project=project,
     )
 
 
@@ -70,14 +79,19 @@ def _text(path: Path) -> str:
         return ""
 
 
+def slug(text: str, otherwise: str) -> str:
+    """A name made of *text*: lower-case letters, digits and dashes; *otherwise* when nothing of it can stay."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:63].strip("-") or otherwise
+
+
 def project_name(folder: Path) -> str:
-    """A name made of the folder's: lower-case letters, digits and dashes."""
-    name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")[:63].strip("-")
-    return name if NAME.match(name) else "project"
+    """The name of the project that *folder* is already, or one made of the folder's."""
+    project = survey(folder).project if folder.is_dir() else None
+    return project.name if project else slug(folder.resolve().name, "project")
 
 
-def missing(root: Path, name: str, reference: Path, templates: Path) -> Iterator[tuple[str, bytes]]:
-    """Each file that is not there yet, relative to *root*, with its content.
+def missing(root: Path, name: str, reference: Path, templates: Path) -> list[tuple[str, bytes]]:
+    """Each file that is not there yet, relative to *root*, with its content. Raises F139 when one cannot be written.
 
     Args:
         root: the folder of the project, which may be empty or not there at all.
@@ -86,9 +100,51 @@ def missing(root: Path, name: str, reference: Path, templates: Path) -> Iterator
         templates: the folder of the templates.
     """
     found = survey(root) if root.is_dir() else Found()
-    for path, content in _wanted(found, name, Templates(templates, reference)):
-        if not (root / path).exists():
-            yield path, content
+    wanted = [(path, content) for path, content in _wanted(found, name, Templates(templates, reference))]
+    for path, _ in wanted:
+        _check_way(root, path)
+    return [(path, content) for path, content in wanted if not (root / path).exists()]
+
+
+def _check_way(root: Path, path: str) -> None:
+    """Whether *path* can be written below *root* without touching anything else."""
+    at = root
+    parts = path.split("/")
+    for number, part in enumerate(parts):
+        at /= part
+        reason = None
+        if at.is_symlink() and not at.exists():
+            reason = "is a link to nothing"
+        elif at.exists() and not at.resolve().is_relative_to(root.resolve()):
+            reason = "leads out of the project"
+        elif number < len(parts) - 1 and at.exists() and not at.is_dir():
+            reason = "is not a folder"
+        elif number == len(parts) - 1 and at.exists() and not at.is_file():
+            reason = "is not a file"
+        if reason:
+            hint = "move it away, or set environments: and releases: in orchestrator.yaml to other folders"
+            raise OrchestratorError("F139", f"{at} {reason}, and {path} could not be written", hint=hint)
+
+
+def write(root: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write *files*, which are not there, below *root*: all or none of them. Raises F139."""
+    made: list[Path] = []
+    try:
+        for path, content in files:
+            at = root / path
+            for folder in [*reversed(at.parents), at.parent]:
+                if not folder.exists():
+                    folder.mkdir(mode=0o700 if folder.name == ".orchestrator" else 0o777)
+                    made.append(folder)
+            with at.open("xb") as file:
+                made.append(at)
+                file.write(content)
+    except OSError as error:
+        for at in reversed(made):
+            with contextlib.suppress(OSError):
+                at.rmdir() if at.is_dir() else at.unlink()
+        hint = "nothing was left behind; see who owns the folder, and how much space there is"
+        raise OrchestratorError("F139", f"cannot write {error.filename}: {error.strerror}", hint=hint) from error
 
 
 class Templates:
@@ -120,13 +176,15 @@ class Templates:
 
 
 def _wanted(found: Found, name: str, files: Templates) -> Iterator[tuple[str, bytes]]:
-    yield "orchestrator.yaml", files.filled("orchestrator.yaml", name=name)
+    places = found.project or Project(apiVersion="orchestrator/v1", kind="Project", name=name)
+    yield PROJECT, files.filled("orchestrator.yaml", name=name, schema=_schema("project", PROJECT))
     yield ".gitignore", files.plain("gitignore")
+    yield ".orchestrator/.gitignore", files.plain("gitignore-state")
     for kind in MODELS:
-        yield f".orchestrator/schemas/{kind}.json", json.dumps(schema(kind), indent=1).encode()
-    stacks = found.stacks or ["staging", "production"]
+        yield f"{SCHEMAS}/{kind}.json", json.dumps(schema(kind), indent=1).encode()
+    stacks = _named(found.stacks or ["staging", "production"])
     if not found.environments:
-        yield from _environments(found, stacks, files)
+        yield from _environments(found, places.environments, stacks, files)
     if not found.playbook:
         for file in ("playbooks/deploy.yml", "playbooks/rollback.yml"):
             yield file, files.copied(file)
@@ -134,32 +192,46 @@ def _wanted(found: Found, name: str, files: Templates) -> Iterator[tuple[str, by
     if not found.tests:
         yield "tests/smoke/test_smoke.py", files.plain("tests/smoke/test_smoke.py")
     if not found.releases:
+        path = f"{places.releases}/{name}/release.yaml"
         yield (
-            f"releases/{name}/release.yaml",
+            path,
             files.filled(
                 "release.yaml",
                 name=name,
+                schema=_schema("release", path),
                 artifact=None if found.playbook else "site/index.html",
-                environments=found.environments or [_environment_name(stack) for stack in stacks],
+                environments=found.environments or list(stacks),
                 playbook=found.playbook or "playbooks/deploy.yml",
                 tests=found.tests or "tests/smoke",
             ),
         )
 
 
-def _environments(found: Found, stacks: list[str], files: Templates) -> Iterator[tuple[str, bytes]]:
+def _schema(kind: str, path: str) -> str:
+    """The schema's file as seen from the folder of *path*."""
+    return os.path.relpath(f"{SCHEMAS}/{kind}.json", Path(path).parent)
+
+
+def _named(stacks: list[str]) -> dict[str, str]:
+    """Each stack by the name of its environment; `Prod_EU` and `prod.eu` become two."""
+    named: dict[str, str] = {}
+    for stack in stacks:
+        base, number = slug(stack, "environment"), 2
+        name = base
+        while name in named:
+            name, number = f"{base[:59]}-{number}", number + 1
+        named[name] = stack
+    return named
+
+
+def _environments(found: Found, folder: str, stacks: dict[str, str], files: Templates) -> Iterator[tuple[str, bytes]]:
     """One environment for each stack, in the order of the path; with a program of its own where there is none."""
     after = None
-    for stack in stacks:
-        name = _environment_name(stack)
-        text = files.filled("environment.yaml", name=name, stack=stack, after=after, program=found.program)
-        yield f"environments/{name}/environment.yaml", text
+    for name, stack in stacks.items():
+        path = f"{folder}/{name}/environment.yaml"
+        values = {"name": name, "stack": stack, "after": after, "program": found.program}
+        yield path, files.filled("environment.yaml", schema=_schema("environment", path), **values)
         if found.program is None:
             for file in ("Pulumi.yaml", "__main__.py"):
-                yield f"environments/{name}/{file}", files.copied(f"environments/{stack}/{file}")
+                yield f"{folder}/{name}/{file}", files.copied(f"environments/{stack}/{file}")
         after = name
-
-
-def _environment_name(stack: str) -> str:
-    name = re.sub(r"[^a-z0-9]+", "-", stack.lower()).strip("-")
-    return name or "environment"

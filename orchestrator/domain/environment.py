@@ -48,12 +48,17 @@ class AnsibleSettings(Model):
 
 
 class PulumiSettings(Model):
-    """How Pulumi is run in an environment. *config* overrides `Pulumi.<stack>.yaml` without writing to it."""
+    """How Pulumi is run in an environment. *config* overrides `Pulumi.<stack>.yaml` without writing to it.
+
+    *pending_creates* says what becomes of resources whose create was interrupted: `ask` a person whether they are
+    there, or `clear` them and create again, where a create finds what is there already.
+    """
 
     config: dict[str, str] = Field(default_factory=dict)
     refresh: bool = False
     parallel: int | None = Field(default=None, ge=1)
     environment: tuple[str, ...] = ()
+    pending_creates: Literal["ask", "clear"] = "ask"
 
 
 class RollbackRule(Model):

@@ -9,8 +9,8 @@ from pydantic import Field
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, digest_of
 
-HOST = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}$")
-GROUP = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,252}$")
+HOST = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}\Z")
+GROUP = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,252}\Z")
 
 
 class Group(Model):
@@ -107,7 +107,7 @@ class Inventory(Model):
 
 
 def _subscript(part: str) -> tuple[str, tuple[int, int | None] | None]:
-    match = re.match(r"^(.+)\[(-?\d+)?(?:([:-])(-?\d+)?)?\]$", part)
+    match = re.match(r"^(.+)\[(-?\d+)?(?:([:-])(-?\d+)?)?\]\Z", part)
     if not match:
         return part, None
     first = int(match[2] or 0)

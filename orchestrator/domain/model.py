@@ -5,10 +5,12 @@ import json
 import re
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, WithJsonSchema
 
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
 DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
+RELATIVE = r"^(?![/~])(?!(?:[\s\S]*/)?\.\.(?:/|$))[^\\\u0000]+$"
+LONGEST_PATH = 1024  # characters
 
 
 class Model(BaseModel):
@@ -26,6 +28,11 @@ class Model(BaseModel):
         return cls.model_validate_json(json.dumps(data))
 
 
+def text_schema(pattern: str, **more: Any) -> dict[str, Any]:
+    """The JSON Schema of a text that *pattern* (ECMA-262) describes, for what only a function can check."""
+    return {"type": "string", "pattern": pattern, **more}
+
+
 def _relative(path: str) -> str:
     parts = path.split("/")
     if path.startswith(("/", "~")) or "\\" in path or "\0" in path or ".." in parts:
@@ -39,7 +46,12 @@ Name = Annotated[str, StringConstraints(pattern=NAME.pattern)]
 Digest = Annotated[str, StringConstraints(pattern=DIGEST.pattern)]
 """`sha256:` and 64 hexadecimal digits."""
 
-RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_relative)]
+RelativePath = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=LONGEST_PATH),
+    AfterValidator(_relative),
+    WithJsonSchema(text_schema(RELATIVE, minLength=1, maxLength=LONGEST_PATH)),
+]
 """A path below the project, with `/` between its parts."""
 
 

@@ -3,28 +3,30 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
-from orchestrator.domain.model import Digest, Model, Name, RelativePath, digest_of
+from orchestrator.domain.model import Digest, Model, Name, RelativePath, digest_of, text_schema
 
 VERSION = r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$"
-DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
-SIZE = re.compile(r"^(\d+)(B|KiB|MiB|GiB|TiB)$")
+DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$", re.ASCII)
+SIZE = re.compile(r"^(\d+)(B|KiB|MiB|GiB|TiB)$", re.ASCII)
+SHARE = re.compile(r"^([1-9][0-9]?|100)%$")
+VARIABLE = re.compile(r"^(?!ansible_)[a-z_][a-z0-9_]*$")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
 def seconds(duration: str) -> float:
-    """`90s`, `1.5m`, `2h`, `1d` or `250ms` in seconds. Raises `ValueError` on anything else."""
-    found = DURATION.match(duration)
+    """`90s`, `1.5m`, `2h`, `7d` or `250ms` in seconds. Raises `ValueError` on anything else."""
+    found = DURATION.fullmatch(duration)
     if not found:
-        raise ValueError("must be a duration such as 30s, 5m or 1h")
+        raise ValueError("must be a duration such as 30s, 5m, 1h or 2d")
     return float(found[1]) * _SECONDS[found[2]]
 
 
 def size_bytes(size: str) -> int:
     """`500MiB` in bytes. Raises `ValueError` on anything else."""
-    found = SIZE.match(size)
+    found = SIZE.fullmatch(size)
     if not found:
         raise ValueError("must be a size such as 500MiB or 2GiB")
     return int(found[1]) * _BYTES[found[2]]
@@ -45,26 +47,32 @@ def _batch(batch: int | str) -> int | str:
         if batch < 1:
             raise ValueError("must be at least 1")
         return batch
-    found = re.match(r"^(\d{1,3})%$", batch)
-    if not found or not 1 <= int(found[1]) <= 100:
+    if not SHARE.fullmatch(batch):
         raise ValueError("must be a count such as 2, or a share from 1% to 100%")
     return batch
 
 
 def _variable(name: str) -> str:
-    if not re.match(r"^[a-z_][a-z0-9_]*$", name):
-        raise ValueError("must be a variable name: lower-case letters, digits and underscores")
     if name.startswith("ansible_"):
         raise ValueError("names that start with ansible_ change how Ansible itself works and are refused")
+    if not VARIABLE.fullmatch(name):
+        raise ValueError("must be a variable name: lower-case letters, digits and underscores")
     return name
 
 
-Duration = Annotated[str, AfterValidator(_duration)]
-Size = Annotated[str, AfterValidator(_size)]
-Batch = Annotated[int | str, AfterValidator(_batch)]
+Duration = Annotated[str, AfterValidator(_duration), WithJsonSchema(text_schema(DURATION.pattern))]
+Size = Annotated[str, AfterValidator(_size), WithJsonSchema(text_schema(SIZE.pattern))]
+Batch = Annotated[
+    int | str,
+    AfterValidator(_batch),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, text_schema(SHARE.pattern)]}),
+]
 Version = Annotated[str, StringConstraints(pattern=VERSION)]
 HostPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_!&*~][A-Za-z0-9_.:,!&*\[\]?-]*$", max_length=512)]
 VariableName = Annotated[str, AfterValidator(_variable)]
+Variables = Annotated[
+    dict[VariableName, Any], WithJsonSchema({"type": "object", "propertyNames": {"pattern": VARIABLE.pattern}})
+]
 
 
 class Artifact(Model):
@@ -112,8 +120,8 @@ class Step(Model):
     hosts: HostPattern = "all"
     tags: tuple[str, ...] = ()
     skip_tags: tuple[str, ...] = ()
-    vars: dict[VariableName, Any] = Field(default_factory=dict)
-    extra_vars: dict[VariableName, Any] = Field(default_factory=dict)
+    vars: Variables = Field(default_factory=dict)
+    extra_vars: Variables = Field(default_factory=dict)
     undo: RelativePath | Literal["nothing", "impossible"] | None = None
     rollout: Rollout = Rollout()
     timeout: Duration = "30m"
@@ -147,7 +155,7 @@ class Release(Model):
     artifacts: tuple[Artifact, ...] = ()
     environments: tuple[Name, ...] = Field(min_length=1)
     requirements: tuple[Requirement, ...] = ()
-    vars: dict[VariableName, Any] = Field(default_factory=dict)
+    vars: Variables = Field(default_factory=dict)
     steps: tuple[Step, ...] = Field(min_length=1)
     verify: tuple[Verification, ...] = Field(min_length=1)
     watch: Watch | None = None
@@ -163,16 +171,26 @@ class PackageFile(Model):
     executable: bool = False
 
 
+class PackedCollection(Model):
+    """Our own collection, as a package has it. *digest* is over its files' names and SHA-256."""
+
+    name: str
+    version: str
+    digest: Digest
+
+
 class Manifest(Model):
     """What a package is: the release with its paths resolved, and every file. Its digest is the package's.
 
-    Paths in *release* are resolved at build: each is the name of a file or folder below `content/`.
+    Paths in *release* are resolved at build: each is the name of a file or folder below `content/`. *collection* is
+    the `orchestrator.release` among them, which its playbooks run with whatever promotes it.
     *project* is the folder below `content/` in which Ansible runs (`.` for `content/` itself).
     """
 
     apiVersion: Literal["orchestrator/v1"]
     kind: Literal["Package"]
     release: Release
+    collection: PackedCollection | None = None
     project: str = "."
     files: tuple[PackageFile, ...]
 

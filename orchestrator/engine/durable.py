@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Work
@@ -29,6 +29,8 @@ from orchestrator.ports import Durable, Jobs, Store, Tenure
 Walk = Callable[[Durable, Tenure, dict[str, Any]], dict[str, Any]]
 
 WORKFLOWS = "2"  # raised by hand, only for a change of the flow that old recorded runs could not follow
+UNWRITTEN = {"S112", "S113"}
+T = TypeVar("T")
 GLANCE = 0.2  # seconds between looks whether a wait is over
 
 
@@ -45,7 +47,7 @@ class Steps:
             if self._brake.pulled:
                 self._brake.stand_still()
             reached(f"{name}:before")
-            answer = work()
+            answer = written_or_still(self._brake, work)
             reached(f"{name}:done")
             return answer
 
@@ -62,6 +64,19 @@ class Steps:
             if self._brake.pulled:
                 self._brake.stand_still()
             time.sleep(min(GLANCE, max(0.0, end - time.monotonic())))
+
+
+def written_or_still(brake: Brake, work: Callable[[], T]) -> T:
+    """What *work* returns. When the store cannot be written to any more, this process stands still.
+
+    DBOS would record the error as the end of the walk, and nobody could go on with it.
+    """
+    try:
+        return work()
+    except OrchestratorError as error:
+        if error.code not in UNWRITTEN:
+            raise
+        brake.fail(error.message)
 
 
 @dataclass(frozen=True)
@@ -115,7 +130,7 @@ class Engine:
 
         @DBOS.workflow(name="walk", max_recovery_attempts=None)  # the default gives up after 100 restarts
         def workflow(data: dict[str, Any]) -> dict[str, Any]:
-            return walk(steps, holder, data)
+            return written_or_still(self.brake, lambda: walk(steps, holder, data))
 
         DBOS.launch()
         self._dbos = DBOS

@@ -8,6 +8,7 @@ interrupt a deployment in flight, and whoever takes over follows the same job to
 import contextlib
 import fcntl
 import json
+import math
 import os
 import subprocess
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.engine import supervisor
 from orchestrator.engine.points import reached
 from orchestrator.ports import Job, JobOutcome
@@ -31,6 +33,11 @@ class LocalJobs:
         self._root = root
         self._sleep = sleep
         self._active: dict[str, None] = {}
+        self._until: Callable[[], float] = lambda: math.inf
+
+    def hold(self, until: Callable[[], float]) -> None:
+        """Begin no job after the time that *until* gives."""
+        self._until = until
 
     def active(self) -> list[str]:
         """The keys of the jobs that this process waits for now."""
@@ -79,6 +86,8 @@ class LocalJobs:
         while process.poll() is None:
             events.drain()
             self._sleep(POLL)
+        if process.returncode == supervisor.LATE:
+            raise OrchestratorError("S103", f"{job.key} was not begun: this process was paused for too long")
         while process.returncode == supervisor.BUSY and _running(folder):  # attached to a job started earlier
             events.drain()
             self._sleep(POLL)
@@ -97,7 +106,7 @@ class LocalJobs:
     def _spawn(self, folder: Path, job: Job) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             [*supervisor.COMMAND, str(folder)],
-            env={**job.env, supervisor.MARK: str(folder)},
+            env={**job.env, supervisor.MARK: str(folder), supervisor.BEFORE: str(self._until())},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -20,7 +20,8 @@ import time
 
 from orchestrator.processes import sweep
 
-BUSY = 75
+BUSY, LATE = 75, 76
+BEFORE = "ORCHESTRATOR_BEFORE"
 MARK = "ORCHESTRATOR_JOB"
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _START = (
@@ -67,14 +68,22 @@ def _run(folder: str, job: dict[str, object]) -> tuple[str, "int | None"]:
 
 
 def main(folder: str) -> int:
-    """Run the job in *folder*; 0 when it has an outcome afterwards, 75 when another supervisor runs it."""
+    """Run the job in *folder*; 0 when it has an outcome afterwards, 75 when another supervisor runs it.
+
+    76: it is too late to begin. Whoever started us was paused meanwhile, and another process may act in its place: a
+    pause of that process does not stop this one, so its word is still worth something here.
+    """
     with open(os.path.join(folder, "lock"), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return BUSY
         outcome = os.path.join(folder, "outcome.json")
-        if os.path.exists(outcome) or not write_once(os.path.join(folder, "started"), str(os.getpid()).encode()):
+        if os.path.exists(outcome):
+            return 0
+        if not os.path.exists(os.path.join(folder, "started")) and time.time() > float(os.environ.get(BEFORE, "inf")):
+            return LATE
+        if not write_once(os.path.join(folder, "started"), str(os.getpid()).encode()):
             return 0
         with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
             job = json.load(file)

@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from typing import NoReturn
 
 from orchestrator.domain.errors import OrchestratorError
@@ -32,6 +33,7 @@ class Brake:
         self._wanted = threading.Event()
         self.parked = threading.Event()
         self.lost = threading.Event()
+        self.why = ""
 
     def pull(self) -> None:
         """Park at the next step."""
@@ -41,6 +43,11 @@ class Brake:
     def pulled(self) -> bool:
         """Whether somebody wants it to stop."""
         return self._wanted.is_set()
+
+    def fail(self, why: str) -> NoReturn:
+        """What happens cannot be written down: stand still, and say *why*."""
+        self.why = why
+        self.stand_still()
 
     def stand_still(self) -> NoReturn:
         """Until the process ends; what was recorded stays, and is resumed from."""
@@ -65,12 +72,23 @@ class Holder:
         self.worker = worker
         self._store, self._jobs, self._root, self._ttl, self._brake = store, jobs, root, ttl, brake
         self._run: str | None = None
+        self._until = 0.0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="tenure", daemon=True)
 
     def begin(self) -> None:
-        """Renew from now on."""
+        """Renew from now on; what this process has claimed is its own for as long as a claim lasts."""
+        self._until = time.time() + self._ttl
+        self._jobs.hold(lambda: self._until)
         self._thread.start()
+
+    def _renew(self) -> bool:
+        """Go on for as long as a claim lasts, counted from before it was asked for. False when it is lost."""
+        until = time.time() + self._ttl
+        if self._root not in self._store.renew(self.worker, self._ttl):
+            return False
+        self._until = until
+        return True
 
     def end(self) -> None:
         """Renew no more."""
@@ -85,7 +103,7 @@ class Holder:
             self._brake.stand_still()
         while not self._ended.is_set():
             with contextlib.suppress(OrchestratorError):
-                if self._root in self._store.renew(self.worker, self._ttl):
+                if self._renew():
                     return
                 self.deposed()
             self._ended.wait(RETRY)
@@ -111,7 +129,7 @@ class Holder:
                 self._attend_to_wishes()
                 if waited >= self._ttl / 3:
                     waited = 0.0
-                    if self._root not in self._store.renew(self.worker, self._ttl):
+                    if not self._renew():
                         self._brake.pull()
 
     def _attend_to_wishes(self) -> None:

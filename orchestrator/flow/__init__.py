@@ -60,6 +60,7 @@ RETURN: tuple[Verb, ...] = (  # a rollback that a person asked for: the same sec
 
 UPDATE: tuple[Verb, ...] = (request.admit, environment.update, close.finish_environment)
 DESTROY: tuple[Verb, ...] = (request.admit, environment.destroy, close.finish_environment)
+RESOLVE: tuple[Verb, ...] = (request.admit, environment.resolve, close.finish_environment)
 
 
 def promotion(course: Course) -> Run:
@@ -92,11 +93,17 @@ def destruction(course: Course) -> Run:
     return _straight(DESTROY, course)
 
 
+def resolution(course: Course) -> Run:
+    """Settle what an operation that died may have made, and return the run as it ended."""
+    return _straight(RESOLVE, course)
+
+
 COURSES: dict[Kind, Callable[[Course], Run]] = {
     "promotion": promotion,
     "rollback": going_back,
     "provision": provisioning,
     "destroy": destruction,
+    "resolve": resolution,
 }
 
 

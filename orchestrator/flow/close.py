@@ -22,7 +22,7 @@ def finish(course: Course) -> None:
 def finish_environment(course: Course) -> None:
     """The environment is as its program says, or gone."""
     course.move(Event.FINISH)
-    done = "destroyed" if course.run.kind == "destroy" else "up to date"
+    done = {"destroy": "destroyed", "resolve": "settled"}.get(course.run.kind, "up to date")
     _end(course, f"{course.run.environment} is {done}", Exit.OK)
 
 

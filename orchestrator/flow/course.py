@@ -33,6 +33,7 @@ from orchestrator.ports import (
     Verifier,
 )
 
+UNWRITTEN = {"S112", "S113"}  # what comes of it could not be written down: nothing more is done, and nothing is judged
 STOPPING = {"cancel": "cancelled", "abort": "aborted"}
 
 
@@ -280,6 +281,8 @@ class Course:
             self.tenure.acting(self.run.id)
             result = stopped or work(f"{self.run.id}.{name}", reporter)
         except OrchestratorError as error:
+            if error.code in UNWRITTEN:
+                raise
             result = StepResult(outcome=Outcome.ERRORED, message=error.message, data=error.to_json())
         except Exception as error:  # noqa: BLE001 - whatever broke, the run must come to an end that is told
             self.note(Entry(kind="notice", step=name, data={"level": "error", "text": traceback.format_exc()}))

@@ -1,4 +1,4 @@
-"""An environment by itself, without a release: its infrastructure is brought up to date, or destroyed."""
+"""An environment by itself, without a release: its infrastructure is brought up to date, destroyed, or settled."""
 
 from collections.abc import Callable
 
@@ -30,6 +30,18 @@ def destroy(course: Course) -> None:
     _operate(course, f"pulumi destroy {spec.stack}", work, spec)
     known = course.setting.store.hosts(course.run.environment)
     course.tell_hosts([HostState(host=state.host, truth="empty", run=course.run.id) for state in known], "destroy")
+
+
+def resolve(course: Course) -> None:
+    """Settle creates of which nobody knew whether they happened, as the person who asks for this has decided."""
+    spec = _stack(course)
+    asked = course.setting.store.records(course.run.id, limit=1)[0].data["about"]
+    created, absent = dict(asked["created"]), tuple(asked["absent"])
+
+    def work(job: str, emit: Emit) -> StepResult:
+        return course.setting.provisioner.resolve(spec, created, absent, job, emit)
+
+    _operate(course, f"settle what is pending in {spec.stack}", work, spec)
 
 
 def _stack(course: Course) -> StackSpec:

@@ -22,7 +22,8 @@ def judged(simulation: Simulation, root: str) -> list[str]:
             ledgers=[
                 Done(effect.host, effect.run, effect.step, effect.fence, effect.complete) for effect in kept.effects
             ],
-            order=[(entry[0], entry[1], *entry[2:4]) for entry in kept.trace],
+            order=kept.trace,
+            before=dict.fromkeys(hosts, simulation.old.digest),
             verified=_stands(run, verified[0].release.digest if verified else None),
             leases=[lease.holder] if lease else [],
             waiting=[wait.run for wait in kept.store.queue(environment)],

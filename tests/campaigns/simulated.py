@@ -32,7 +32,7 @@ from orchestrator.domain.journal import Entry, Lease, Run, Work
 from orchestrator.domain.plan import PlaySpec, StackSpec, SuiteSpec
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release
-from orchestrator.domain.step import HostResult, Outcome, StepResult, step_of
+from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import COURSES
 from orchestrator.flow.course import Course, Deposed, Setting
 from orchestrator.ports import Emit, Provisioned
@@ -112,7 +112,14 @@ class Kept:
     jobs: dict[str, Any] = field(default_factory=dict)
     effects: list[Effect] = field(default_factory=list)
     trace: list[tuple[str, ...]] = field(default_factory=list)
+    until: dict[int, float] = field(default_factory=dict)
     parked: bool = False
+
+    def begin(self, job: str) -> None:
+        """A job's own process begins, unless the one that wants it was paused until its claim had run out."""
+        self.points.reached(f"spawn {job}")
+        if self.store.clock.monotonic() > self.until[threading.get_ident()]:
+            raise OrchestratorError("S103", f"{job} was not begun")
 
 
 class Journal(MemoryStore):
@@ -128,7 +135,9 @@ class Journal(MemoryStore):
         kinds = ",".join(entry.kind for entry in entries)
         self.points.reached(f"append {kinds}")
         last = super().append(run, entries, fence)
-        self.trace += [("journal", run, entry.kind, entry.step, entry.key or "") for entry in entries]
+        self.trace += [
+            ("journal", run, entry.kind, entry.step, str(entry.data.get("outcome", ""))) for entry in entries
+        ]
         self.points.reached(f"appended {kinds}")
         return last
 
@@ -166,7 +175,7 @@ class Hosts(MemoryDeployer):
     ) -> StepResult:
         """Attach to the job when it was begun before, else begin it."""
         if job not in self._kept.jobs:
-            self._kept.points.reached(f"spawn {job}")
+            self._kept.begin(job)
             try:
                 self._kept.jobs[job] = super().deploy(play, package, inventory, context, job, emit)
             except Crash:
@@ -232,7 +241,7 @@ class Stacks(MemoryProvisioner):
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:
         """Attach, or begin."""
         if job not in self._kept.jobs:
-            self._kept.points.reached(f"spawn {job}")
+            self._kept.begin(job)
             run, _, step = job.rpartition("-production.")
             self._kept.jobs[job] = super().up(spec, job, emit, plan=plan)
             self._kept.trace.append(("effect", f"{run}-production" if run else job, step, spec.stack, ""))
@@ -249,6 +258,7 @@ class Acting:
 
     def check(self) -> None:
         """Whether the claim is still this process's."""
+        self._kept.until[threading.get_ident()] = self._kept.store.clock.monotonic() + TTL
         if self._root not in self._kept.store.renew(self.worker, TTL):
             self.deposed()
 
@@ -492,8 +502,8 @@ def ending(simulation: Simulation, root: str) -> State:
     return simulation.kept.store.run(f"{root}-production").state
 
 
-def scenario_of(rng: random.Random) -> Scenario:
-    """A scenario by chance."""
+def scenario_of(rng: random.Random, name: str) -> Scenario:
+    """A scenario by chance, under this *name*."""
     hosts = rng.randint(1, 5)
     names = [f"p{number}" for number in range(1, hosts + 1)]
     batches = rng.choice(([1, "100%"], ["100%"], [1, 1, "100%"], ["50%", "100%"]))
@@ -509,7 +519,7 @@ def scenario_of(rng: random.Random) -> Scenario:
             ),
         )
     return Scenario(
-        "by chance",
+        name,
         steps=({"rollout": {"batches": batches}}, *([{}] if rng.random() < 0.3 else [])),
         hosts=hosts,
         grown=rng.choice((0, 0, 0, 1)),

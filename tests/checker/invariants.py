@@ -40,7 +40,8 @@ class Seen:
 
     *running* is what really runs on each host, *told* what the journal says of it. *approved* are the digests that
     may run there. *ledgers* are the effects in the order in which each host had them. *order* is one list of what was
-    written and done, as far as it could be seen: `("journal", run, kind, step)` and `("effect", run, step)`.
+    written and done, as far as it could be seen: `("journal", run, kind, step, outcome)` and
+    `("effect", run, step, host)`. *before* is what ran on each host when the run began.
     *batches* are, for each step of a rollout, the hosts of its batches in order. *ended* maps runs to how they ended.
     """
 
@@ -51,6 +52,7 @@ class Seen:
     ledgers: Iterable[Done] = ()
     order: Iterable[tuple[str, ...]] = ()
     verified: str | None = None
+    before: Mapping[str, str | None] = field(default_factory=dict)
     leases: Iterable[str] = ()
     waiting: Iterable[str] = ()
     leftovers: Iterable[str] = ()
@@ -64,6 +66,7 @@ def violations(seen: Seen) -> list[str]:
         *_once(seen),
         *_intents(seen),
         *_ended(seen),
+        *_proofs(seen),
         *_rollouts(seen),
     ]
 
@@ -119,15 +122,38 @@ def _ended(seen: Seen) -> Iterable[str]:
             yield f"I5: a {name} is left: {item}" if name else f"I5: left behind: {item}"
 
 
+def _proofs(seen: Seen) -> Iterable[str]:
+    """A run that ended well has proved the environment after its last effect; a refused one has changed nothing."""
+    last: dict[str, str] = {}
+    for kind, run, *rest in seen.order:
+        if kind == "effect":
+            last[run] = f"{rest[0]} had an effect"
+        elif _is_proof(*rest):
+            last[run] = "proved"
+        elif rest[0] == "verified" and last.get(run, "proved") != "proved":
+            yield f"I3: {run} called a release verified, and then came no proof: {last[run]}"
+    for run, state in seen.ended.items():
+        if state in {"succeeded", "rolled back"} and last.get(run, "proved") != "proved":
+            yield f"I3: {run} is told to have {state}, unproved: {last[run]}"
+        changed = [host for host, digest in seen.before.items() if seen.running.get(host, digest) != digest]
+        if state == "failed" and changed:
+            yield f"I3: {run} is told to have changed nothing, and {', '.join(changed)} run something else"
+
+
+def _is_proof(kind: str, step: str, outcome: str) -> bool:
+    """Whether a record of the journal says that the whole environment was looked at, and was good."""
+    whole = step.endswith((".environment", ".restored")) or ".watch." in step
+    return kind == "step.finished" and step.startswith("verify.") and outcome == "succeeded" and whole
+
+
 def _rollouts(seen: Seen) -> Iterable[str]:
     """No host of a later batch is touched before its step's earlier batches have been proved."""
     proved: set[tuple[str, str]] = set()
     for kind, run, *rest in seen.order:
         if kind == "journal" and rest[0] == "step.finished" and rest[1].startswith("verify."):
-            proved.add(
-                (run, rest[1].rpartition(".")[0].partition(".")[2].partition(".")[2] + "." + rest[1].rpartition(".")[2])
-            )
-        if kind == "effect" and len(rest) > 1:
+            if rest[2] == "succeeded":  # verify.<suite>.<step>.<batch>
+                proved.add((run, ".".join(rest[1].partition("~")[0].split(".")[-2:])))
+        elif kind == "effect":
             step, host = rest[0].partition("~")[0], rest[1]
             name, _, number = step.rpartition(".")
             batches = seen.batches.get((run, name))

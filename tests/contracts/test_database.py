@@ -2,14 +2,32 @@
 
 import sqlite3
 import stat
+import threading
+import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 
 from orchestrator.adapters.clock import SystemClock
-from orchestrator.adapters.database.engine import SCHEMA, integrity, open_database, wal_is_safe
+from orchestrator.adapters.database import engine
+from orchestrator.adapters.database.engine import (
+    SCHEMA,
+    guarded,
+    integrity,
+    once,
+    open_database,
+    persistent,
+    schema_version,
+    wal_is_safe,
+)
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Entry, Run
+from tests.postgres import Server, serving
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
@@ -31,6 +49,187 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "S115"
     assert "9999" in caught.value.message
     assert SCHEMA in caught.value.message
+
+
+def test_a_newer_schema_is_refused_on_postgres_too(postgres: Server) -> None:
+    """A Postgres database that a newer program has made is not touched, and the error names both schemas."""
+    url = postgres.fresh()
+    open_database(url).dispose()
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(OrchestratorError) as caught:
+        open_database(url)
+    assert caught.value.code == "S115"
+    assert "9999" in caught.value.message
+    assert SCHEMA in caught.value.message
+    assert schema_version(url) == "9999"
+
+
+def test_many_bring_the_schema_forward_at_once(postgres: Server) -> None:
+    """Of many who open an empty Postgres database at once one makes the tables, and all find them."""
+    url, made = postgres.fresh(), []
+    barrier = threading.Barrier(6)
+
+    def opens() -> None:
+        barrier.wait()
+        open_database(url).dispose()
+        made.append(schema_version(url))
+
+    threads = [threading.Thread(target=opens) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [SCHEMA] * 6
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    """A server that cannot be reached is an error that says so, within seconds."""
+    started = time.monotonic()
+    with pytest.raises(OrchestratorError) as caught:
+        open_database(f"postgresql://ann@/shop?host={tmp_path}")
+    assert caught.value.code == "S112"
+    assert str(tmp_path) in caught.value.message
+    assert time.monotonic() - started < 10
+
+
+class Lasting(DatabaseStore):
+    """The store with every write made again until it is known to be there."""
+
+    @persistent
+    def create(self, run: Run) -> None:
+        super().create(run)
+
+    def append(self, run: str, entries: Iterable[Entry], *more: Any) -> int:
+        keyed = [entry.model_copy(update={"key": key}) for key, entry in once(entries)]
+        return self._again(run, keyed, *more)
+
+    @persistent
+    def _again(self, run: str, entries: list[Entry], *more: Any) -> int:
+        return super().append(run, entries, *more)
+
+
+def run(name: str = "r1-staging") -> Run:
+    return Run(id=name, root=name, kind="promotion", environment="staging", release=None, by="ann")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_commit_that_nobody_answered_for(postgres: Server, moment: str) -> None:
+    """When the server's process dies at a commit, before it or when it is done, the entries are written again and stand there once."""
+    url = postgres.fresh()
+    store = Lasting(url, SystemClock())
+    store.create(run())
+    cuts = [3]
+
+    @sa.event.listens_for(store._engine, "commit")
+    def _commit(connection: sa.Connection) -> None:
+        if cuts[0]:
+            cuts[0] -= 1
+            if moment == "after":
+                connection.connection.commit()
+            assert postgres.cut(url) >= 1
+            if moment == "after":
+                connection.exec_driver_sql("SELECT 1")
+
+    for number in range(3):
+        last = store.append(
+            "r1-staging",
+            [Entry(kind="notice", data={"n": number}), Entry(kind="notice", data={"n": number}, key=f"k{number}")],
+        )
+        assert last == 2 * number + 2
+    assert cuts == [0]
+    found = store.records("r1-staging")
+    store.close()
+    assert [(record.seq, record.data["n"]) for record in found] == [(at + 1, at // 2) for at in range(6)]
+
+
+def test_a_server_that_restarts(postgres: Server, tmp_path: Path) -> None:
+    """While a server crashes and comes back, what many write to it arrives, once and in order."""
+    with serving() as server:
+        url = server.fresh()
+        store, errors = Lasting(url, SystemClock()), []
+        store.create(run())
+
+        def write(name: str) -> None:
+            try:
+                for number in range(60):
+                    store.append("r1-staging", [Entry(kind="notice", data={"by": name, "n": number})])
+                    time.sleep(0.02)
+            except OrchestratorError as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=write, args=(name,)) for name in "ab"]
+        for thread in threads:
+            thread.start()
+        for _ in range(2):
+            time.sleep(0.4)
+            server.stop(at_once=True)
+            time.sleep(0.5)
+            server.start()
+        for thread in threads:
+            thread.join()
+        found = Lasting(url, SystemClock()).records("r1-staging")
+        store.close()
+    assert errors == []
+    assert [record.seq for record in found] == list(range(1, 121))
+    for name in "ab":
+        assert [record.data["n"] for record in found if record.data["by"] == name] == list(range(60))
+
+
+def test_patience_ends(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that stays away is waited for as long as was said and no longer, and the error tells how often it was tried."""
+    monkeypatch.setattr(engine, "PATIENCE", 2.0)
+    with serving() as server:
+        store = Lasting(server.fresh(), SystemClock())
+        store.create(run())
+        server.stop()
+        started = time.monotonic()
+        with pytest.raises(OrchestratorError) as caught:
+            store.append("r1-staging", [Entry(kind="notice")])
+        store.close()
+    assert caught.value.code == "S112"
+    assert "(tried " in caught.value.message
+    assert time.monotonic() - started < 10
+
+
+def test_what_will_not_pass_is_told_at_once(tmp_path: Path) -> None:
+    """Damage, a full disk and a mistake of ours are not tried again."""
+    calls = []
+
+    @persistent
+    def fails() -> None:
+        calls.append(1)
+        with guarded():
+            raise sa.exc.DatabaseError("SELECT", {}, sqlite3.DatabaseError("malformed"))
+
+    with pytest.raises(OrchestratorError) as caught:
+        fails()
+    assert (caught.value.code, len(calls)) == ("S114", 1)
+
+
+def test_two_runs_at_the_same_moment(postgres: Server) -> None:
+    """Many who write a new run at once all succeed, each with a number of its own."""
+    url = postgres.fresh()
+    stores = [Lasting(url, SystemClock()) for _ in range(6)]
+    barrier, errors = threading.Barrier(6), []
+
+    def create(at: int) -> None:
+        barrier.wait()
+        try:
+            for number in range(10):
+                stores[at].create(run(f"r{at}-{number}"))
+        except OrchestratorError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=create, args=(at,)) for at in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(stores[0].runs()) == 60
+    for store in stores:
+        store.close()
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:

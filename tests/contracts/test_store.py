@@ -1,13 +1,6 @@
 """The contract of the `Store` port, kept by every adapter of it."""
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,51 +20,6 @@ REF = PackageRef(name="shop", version="1.0.0", digest="sha256:" + "a" * 64)
 OTHER = PackageRef(name="shop", version="1.1.0", digest="sha256:" + "b" * 64)
 
 
-def _programs() -> Path | None:
-    """The folder of Postgres's server programs, on PATH or where Debian puts them."""
-    found = shutil.which("initdb")
-    places = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((place for place in places if (place / "initdb").exists()), None)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a Postgres server that lives as long as the tests, reached through a socket in its own folder."""
-    programs = _programs()
-    if programs is None:
-        pytest.skip("there is no Postgres server on this machine")
-    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="orc-pg-", dir="/tmp"))
-    user = {}
-    if os.geteuid() == 0:  # Postgres refuses to run as root
-        nobody = pwd.getpwnam("nobody")
-        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-        user = {"user": nobody.pw_uid, "group": nobody.pw_gid}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    words = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "orchestrator", "-A", "trust", "-N"]
-    subprocess.run(words, check=True, cwd=folder, **user, **quiet)
-    words = [str(programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder), "-h", "", "-F"]
-    server = subprocess.Popen(words, cwd=folder, **user, **quiet)
-    try:
-        _wait_for(folder / ".s.PGSQL.5432", server)
-        yield f"postgresql://orchestrator@/postgres?host={folder}"
-    finally:
-        server.terminate()
-        server.wait(30)
-        shutil.rmtree(folder)
-
-
-def _wait_for(path: Path, server: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and server.poll() is None:
-        with socket.socket(socket.AF_UNIX) as link:
-            if path.exists() and link.connect_ex(str(path)) == 0:
-                time.sleep(0.3)  # it listens a moment before it answers
-                return
-        time.sleep(0.05)
-    raise RuntimeError("Postgres does not start")
-
-
 Open = Callable[[], Store]
 
 
@@ -84,7 +32,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
         yield lambda: one
         return
     if request.param == "postgres":
-        url = _fresh_database(request.getfixturevalue("postgres"))
+        url = request.getfixturevalue("postgres").fresh()
     else:
         url = f"sqlite:///{tmp_path}/state.db"
 
@@ -95,15 +43,6 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     yield again
     for store in made:
         store.close()
-
-
-def _fresh_database(url: str) -> str:
-    import psycopg
-
-    name = f"t{time.monotonic_ns()}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return url.replace("/postgres?", f"/{name}?")
 
 
 @pytest.fixture

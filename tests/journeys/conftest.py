@@ -1,11 +1,14 @@
-"""What the journeys share: a project in a folder of its own, told by real commands, and gone again afterwards."""
+"""What the journeys share: a project in a folder of its own, told by real commands, and gone again afterwards.
+
+With `STORE=postgres` in the environment every project keeps its journal in a Postgres database of its own.
+"""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 
 from orchestrator.hosts import loopback
 from orchestrator.processes import sweep
+from tests.postgres import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOP = ROOT / "examples" / "shop"
@@ -140,10 +144,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
+@pytest.fixture(scope="session")
+def store(request: pytest.FixtureRequest) -> Callable[[], dict[str, str]]:
+    """Gives the variables that name a new project's store: none, unless `STORE` asks for Postgres."""
+    chosen = os.environ.get("STORE", "sqlite")
+    if chosen == "sqlite":
+        return dict
+    assert chosen == "postgres", f"STORE={chosen} is neither sqlite nor postgres"
+    server: Server = request.getfixturevalue("postgres")
+    return lambda: {"ORCHESTRATOR_STORE": server.fresh()}
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def project(tmp_path: Path, store: Callable[[], dict[str, str]]) -> Iterator[Project]:
     """An empty project folder."""
-    made = Project(tmp_path / "project")
+    made = Project(tmp_path / "project", env=store())
     made.root.mkdir()
     yield made
     made.clean()
@@ -156,23 +171,28 @@ def shop(project: Project) -> Project:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def running(tmp_path_factory: pytest.TempPathFactory, store: Callable[[], dict[str, str]]) -> Iterator[Project]:
     """The shop in staging (one host) and production (two), shared by the tests of a file.
 
     It begins with 1.0.0. A test that another release would disturb says with `put` what it wants to find: tests run
     in any order, and alone.
     """
-    made = Project(tmp_path_factory.mktemp("running") / "project")
+    made = Project(tmp_path_factory.mktemp("running") / "project", env=store())
     made.root.mkdir()
     try:
-        lay_shop(made)
-        made.replace("environments/staging/Pulumi.yaml", "default: 2", "default: 1")
-        made.replace("environments/production/Pulumi.yaml", "default: 4", "default: 2")
-        made.replace("environments/production/__main__.py", '"7,5"', '"7.5"')
+        lay_small_shop(made)
         made.run("promote", "releases/1.0.0")
         yield made
     finally:
         made.clean()
+
+
+def lay_small_shop(project: Project) -> None:
+    """The example shop with one host in staging and two in production, and no host on which a release breaks."""
+    lay_shop(project)
+    project.replace("environments/staging/Pulumi.yaml", "default: 2", "default: 1")
+    project.replace("environments/production/Pulumi.yaml", "default: 4", "default: 2")
+    project.replace("environments/production/__main__.py", '"7,5"', '"7.5"')
 
 
 def lay_shop(project: Project) -> Project:

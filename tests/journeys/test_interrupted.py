@@ -9,7 +9,7 @@ from orchestrator.processes import marked
 from tests.journeys.conftest import Project
 
 
-def _until(project: Project, process: "subprocess.Popen[str]", step: str) -> str:
+def until(project: Project, process: "subprocess.Popen[str]", step: str) -> str:
     """Wait until *step* of the run that *process* does goes on; the run's id."""
     from orchestrator.wiring import open_app
 
@@ -38,7 +38,7 @@ def test_a_killed_promotion_is_resumed(running: Project) -> None:
     """After `kill -9` in the middle of a deployment the run is shown as interrupted, the environment is held, and `resume` finishes it without doing anything twice."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
-    run = _until(running, process, "deploy.1")
+    run = until(running, process, "deploy.1")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
@@ -63,7 +63,7 @@ def test_ctrl_c_cancels(running: Project) -> None:
     """The first Ctrl-C lets the step that goes on end, begins no other, and rolls back what was changed (exit 4)."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
-    run = _until(running, process, "deploy.1")
+    run = until(running, process, "deploy.1")
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 4, err
@@ -78,7 +78,7 @@ def test_a_second_ctrl_c_leaves_it_to_the_background(running: Project) -> None:
     """The second Ctrl-C gives the terminal back, and the run goes on to its end by itself."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
-    run = _until(running, process, "deploy.1")
+    run = until(running, process, "deploy.1")
     os.kill(process.pid, signal.SIGINT)
     time.sleep(0.2)
     os.kill(process.pid, signal.SIGINT)
@@ -93,7 +93,7 @@ def test_sigterm_stops_before_the_next_step(running: Project) -> None:
     """SIGTERM lets the step that goes on end, stops, and says how to go on; nothing is lost."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
-    run = _until(running, process, "deploy.1")
+    run = until(running, process, "deploy.1")
     os.kill(process.pid, signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -108,7 +108,7 @@ def test_an_abort_stops_what_goes_on_at_once(running: Project) -> None:
     """`abort` ends the engine that works now with all that it has started, and what it touched is rolled back."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
-    run = _until(running, process, "deploy.1")
+    run = until(running, process, "deploy.1")
     running.run("abort", run, "--yes", "-m", "wrong release", code=4)
     process.communicate(timeout=60)
     assert process.returncode == 4
@@ -123,7 +123,7 @@ def test_a_paused_run_stands_still_until_it_is_resumed(running: Project) -> None
     """`pause` stops a run before its next step, keeps the environment held, and `resume` finishes it."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
-    run = _until(running, process, "deploy.1")
+    run = until(running, process, "deploy.1")
     assert "is paused" in running.run("pause", run).out
     process.communicate(timeout=60)
     assert process.returncode == 130
@@ -137,7 +137,7 @@ def test_an_interrupted_run_goes_on_by_itself(running: Project) -> None:
     """After `kill -9` the next command that looks goes on with the run in the background, to its end."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
-    run = _until(running, process, "deploy.1")
+    run = until(running, process, "deploy.1")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     running.env["ORCHESTRATOR_RECOVERY"] = "automatic"
@@ -156,7 +156,7 @@ def test_two_at_once(running: Project) -> None:
     """Of two promotions to one environment at the same moment one runs; the other ends with exit 8 and names it, or waits its turn."""
     _ready(running)
     first = running.start("promote", "releases/1.1.0", "--to", "production")
-    run = _until(running, first, "deploy.1")
+    run = until(running, first, "deploy.1")
     assert run in running.run("promote", "releases/1.0.0", "--to", "production", code=8).err
     second = running.start("promote", "releases/1.0.0", "--to", "production", "--wait", "2m")
     deadline = time.monotonic() + 20
@@ -184,7 +184,7 @@ def test_watch_and_logs_follow_a_run_of_another_process(running: Project) -> Non
     """`watch` follows a run to its end and ends as it does; `logs --follow` prints each task and test."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
-    run = _until(running, process, "deploy.1")
+    run = until(running, process, "deploy.1")
     logs = running.start("logs", run, "--follow", "--host", "web1")
     watched = running.run("watch", run)
     assert "succeeded: shop 1.1.0 runs in production" in watched.err

@@ -7,10 +7,25 @@ own=${root:+$root/.orchestrator} place=$home
 if test -n "$root" && test -d "$root"; then
   if test -d "$own"; then test ! -w "$own" || place=$own; elif test -w "$root"; then place=$own; fi
 fi
-seen() {
-  sed -n 's/^\([0-9]\{1,15\}\)$/\1/p; s/^.*"fence": \([0-9]\{1,15\}\)\([^0-9].*\)\{0,1\}$/\1/p' \
-    ${own:+"$own/fence" "$own/ledger.jsonl" "$own/state.json"} "$home/fence" "$home/ledger.jsonl" 2>/dev/null |
-    sort -n | tail -n 1
+newest=0
+consider() {
+  case $1 in '' | *[!0-9]* | ????????????????*) return 1 ;; esac
+  if test "$1" -gt "$newest"; then newest=$1; fi
+}
+see() { # only where the file of the fence is no number, the other files are searched: most hosts start no program for this
+  test -d "$1" || return 0
+  known=
+  if test -r "$1/fence"; then { read -r known && ! read -r more && test -z "$more"; } <"$1/fence" || known=; fi
+  if consider "$known"; then return 0; fi
+  known=
+  for file in "$1/ledger.jsonl" "$1/state.json"; do
+    test -r "$file" || continue
+    for number in $(sed -n 's/^.*"fence": \([0-9]\{1,15\}\)\([^0-9].*\)\{0,1\}$/\1/p' "$file"); do consider "$number" || :; done
+  done
+}
+see_all() {
+  if test -n "$own"; then see "$own"; fi
+  if test "$own" != "$home"; then see "$home"; fi
 }
 wait_for() {
   if test -e "$1" && test -r "$1" && command -v flock >/dev/null 2>&1; then exec 8<"$1"; flock 8; fi
@@ -18,14 +33,16 @@ wait_for() {
 broken() { echo "refused: the ledger in $place cannot be written${1:+: $1}"; exit 74; }
 put() { printf '%s\n' "$2" 2>/dev/null >"$place/.new-$$" && mv -f "$place/.new-$$" "$place/$1" || broken "$1"; }
 append() {
-  kept=$({ tail -n 499 "$place/ledger.jsonl"; echo; } 2>/dev/null | sed -n '/^{.*}$/p')
+  kept=
+  if test -s "$place/ledger.jsonl"; then kept=$(sed -n '/^{.*}$/p' "$place/ledger.jsonl" | tail -n 499); fi
   line="$entry, \"outcome\": \"$1\", \"at\": \"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"}"
   put ledger.jsonl "$kept${kept:+
 }$line"
 }
 if test "$verb" = ask; then test -z "$own" || wait_for "$own/lock"; fi
 if test "$verb" = ask || test "$verb" = look; then
-  echo "@fence $(seen)"
+  see_all
+  echo "@fence $newest"
   only=
   test "$verb" = look || only='"part": "",'
   grep -h -F "{\"run\": \"$run\"," ${own:+"$own/ledger.jsonl"} "$home/ledger.jsonl" 2>/dev/null |
@@ -40,13 +57,13 @@ if command -v flock >/dev/null 2>&1; then
   flock 9
   for left in "$place"/.new-*; do test ! -e "$left" || rm -f "$left"; done
 fi
-newest=$(seen)
-if test "$fence" -gt 0 && test "$fence" -lt "${newest:-0}"; then
+see_all
+if test "$fence" -gt 0 && test "$fence" -lt "$newest"; then
   echo "refused: fence $fence is older than $newest, which this host has seen"
   exit 75
 fi
 if test "$verb" = record; then append "done"; exit 0; fi
 known=
-{ read -r known <"$place/fence"; } 2>/dev/null
+if test -r "$place/fence"; then read -r known <"$place/fence"; fi
 test "$known" = "$fence" || put fence "$fence"
 append began

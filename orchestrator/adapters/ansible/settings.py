@@ -95,7 +95,9 @@ def environment(
     env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(control)
     env["ANSIBLE_ROLES_PATH"] = _paths(project, user.get("ANSIBLE_ROLES_PATH", ROLES), "roles", DEFAULT_ROLES)
     found = _paths(project, user.get("ANSIBLE_COLLECTIONS_PATH", COLLECTIONS), "collections", DEFAULT_COLLECTIONS)
-    env["ANSIBLE_COLLECTIONS_PATH"] = f"{found}{os.pathsep}{collections}"
+    packed = str(project / "collections")  # where our own collection is, as the release was verified with it
+    places = [*found.split(os.pathsep), *([packed] if Path(packed).is_dir() else []), str(collections)]
+    env["ANSIBLE_COLLECTIONS_PATH"] = os.pathsep.join(dict.fromkeys(places))
     callbacks = user.get("ANSIBLE_CALLBACK_PLUGINS", CALLBACKS)  # ansible-runner's own variable would hide the user's
     env["ANSIBLE_CALLBACK_PLUGINS"] = _paths(project, callbacks, "callback_plugins", DEFAULT_CALLBACKS)
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])

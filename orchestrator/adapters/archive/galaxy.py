@@ -102,7 +102,7 @@ def _place(kind: str, entry: Any) -> str | None:
 
 
 def _galaxy(wanted: Wanted, target: Path) -> None:
-    command = [sys.executable, "-m", "ansible", "galaxy", wanted.kind.removesuffix("s"), "install"]
+    command = [sys.executable, "-P", "-m", "ansible", "galaxy", wanted.kind.removesuffix("s"), "install"]
     command += ["-r", str(wanted.file), "-p", str(target)]
     try:
         done = subprocess.run(

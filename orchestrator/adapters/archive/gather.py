@@ -8,11 +8,12 @@ its own, it may still use the project's `ansible.cfg`, roles, collections and pl
 import configparser
 import filecmp
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.adapters.archive.names import check_name, on_disk
+from orchestrator.adapters.archive.references import Reference, candidates, references
 from orchestrator.adapters.archive.sealed import UNDO_WORDS, playbooks
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Release
@@ -27,6 +28,12 @@ SHARED = {  # what a release may take from its project too, and by how many part
     "module_utils": 1,
 }
 PLUGINS = "_plugins"
+ROLES, COLLECTIONS = ("roles_path",), ("collections_path", "collections_paths")
+INNER = "ansible_collections"
+ROLE_PARTS = ("tasks", "meta", "defaults", "handlers", "vars", "files", "templates", "library")
+TASKS = {"tasks", "handlers"}
+OURS = "orchestrator/release"
+NAMED = b"orchestrator.release"
 PYTEST_FILES = ("conftest.py", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml")
 OWN_FILES = {"orchestrator.yaml", "release.yaml", "environment.yaml"}
 SKIPPED = {
@@ -71,13 +78,14 @@ class Places:
 class Gathered:
     """Files by their name below `content/`, and the release with every path resolved to such a name.
 
-    Links may lead to anywhere in *roots*. *secrets* are left out.
+    Links may lead to anywhere in *roots*. *secrets* are left out. *warnings* are what may be missing.
     """
 
     release: Release
     roots: list[Path]
     files: dict[str, Path] = field(default_factory=dict)
     secrets: set[Path] = field(default_factory=set)
+    warnings: list[OrchestratorError] = field(default_factory=list)
 
     def add(self, found: Found) -> None:
         """A file, or every file below a folder. Raises P108 when another file has that name already."""
@@ -88,11 +96,18 @@ class Gathered:
                     raise OrchestratorError("P108", f"{name!r} would be both {other} and {path}")
 
 
-def gather(project: Path, source: Path, release: Release, install: Install = lambda _bases: None) -> Gathered:
+def gather(
+    project: Path,
+    source: Path,
+    release: Release,
+    install: Install = lambda _bases: None,
+    collections: Path | None = None,
+) -> Gathered:
     """Everything that *release*, read from the file *source*, needs. Raises P101 to P110 and P203.
 
     *install* is given the folders that Ansible's content is taken from, and returns one more, or None: where roles
-    and collections that are only required there have been installed.
+    and collections that are only required there have been installed. *collections* is the folder that holds our own
+    collection, which is taken when the playbooks name it.
     """
     places = Places(source.parent.resolve(), project.resolve())
     gathered = Gathered(release, [places.beside, places.project])
@@ -107,6 +122,9 @@ def gather(project: Path, source: Path, release: Release, install: Install = lam
     for playbook in found:
         _playbook(gathered, playbook)
     _shared(gathered, bases, install(bases))
+    _referenced(gathered, found)
+    if collections is not None:
+        _our_collection(gathered, collections.resolve())
     for relative in _suites(release):
         _suite(gathered, places.find(relative))
     for relative in release.include:
@@ -124,20 +142,136 @@ def _bases(found: list[Found], places: Places) -> list[Path]:
 def _shared(gathered: Gathered, bases: list[Path], installed: Path | None) -> None:
     """From each base what none before it has: whole roles, whole collections, whole folders of plugins."""
     taken: set[str] = set()
+    configured = _configured(bases)
     if installed is not None:
         gathered.roots.append(installed.resolve())
         bases = [*bases, installed.resolve()]
     for base in bases:
         here: set[str] = set()
-        for entry in sorted(base.iterdir()):
-            depth = 1 if entry.name.endswith(PLUGINS) and entry.is_dir() else SHARED.get(entry.name, 0)
-            if depth:
-                for name, path in _files(Found(entry, on_disk(entry.name), base), gathered.roots):
-                    unit = "/".join(name.split("/")[:depth])
-                    here.add(unit)
-                    if unit not in taken:
-                        gathered.add(Found(path, name, base))
+        for folder, depth in _places(base, configured).items():
+            for name, path in _files(Found(base / folder, folder, base), gathered.roots):
+                unit = "/".join(name.split("/")[:depth])
+                here.add(unit)
+                if unit not in taken:
+                    gathered.add(Found(path, name, base))
         taken |= here
+
+
+def _places(base: Path, configured: Mapping[str, int]) -> dict[str, int]:
+    """The files and folders of *base* that Ansible looks into, and by how many parts of a name one hides another."""
+    found: dict[str, int] = {}
+    for entry in sorted(base.iterdir()):
+        depth = 1 if entry.name.endswith(PLUGINS) and entry.is_dir() else SHARED.get(entry.name, 0)
+        if depth:
+            found[on_disk(entry.name)] = depth
+    for name, depth in configured.items():
+        if name == ".":  # roles that lie side by side with everything else
+            found |= {on_disk(entry.name): 1 for entry in sorted(base.iterdir()) if _is_role(entry)}
+        elif (base / name).is_dir() and not any(_skipped(part) for part in name.split("/")):
+            found.setdefault(name, depth)
+    return found
+
+
+def _is_role(path: Path) -> bool:
+    return (
+        path.is_dir() and not _skipped(path.name) and any((path / part / "main.yml").is_file() for part in ROLE_PARTS)
+    )
+
+
+def _configured(bases: list[Path]) -> dict[str, int]:
+    """The folders that the packed `ansible.cfg` names for roles, collections and plugins, as far as they are inside."""
+    base = next((base for base in bases if (base / "ansible.cfg").is_file()), None)
+    if base is None:
+        return {}
+    found: dict[str, int] = {}
+    for key, value in _defaults(base).items():
+        for name in (_inside(base, part) for part in (value or "").split(":")):
+            if name is None or not (key in {*ROLES, *COLLECTIONS, "library", "module_utils"} or key.endswith(PLUGINS)):
+                continue
+            parts = 0 if name == "." else name.count("/") + 1
+            if key in ROLES:
+                found[name] = parts + 1
+            elif key in COLLECTIONS:
+                inner = name if name.rpartition("/")[2] == INNER else os.path.normpath(f"{name}/{INNER}")
+                found[inner] = inner.count("/") + 3
+            elif parts:
+                found[name] = parts
+    return found
+
+
+def _inside(base: Path, path: str) -> str | None:
+    """*path* of an `ansible.cfg` in *base* as a name below it; None when it leads elsewhere."""
+    text = path.strip().replace("{{CWD}}", ".").replace("{{ CWD }}", ".")
+    name = os.path.relpath(os.path.normpath(base / Path(text).expanduser()), base) if text else ".."
+    return None if name.split("/")[0] == ".." else on_disk(name)
+
+
+def _referenced(gathered: Gathered, found: list[Found]) -> None:
+    """What playbooks and tasks name by a literal relative path, and what that names. Raises P105."""
+    starts = [item.path for item in found]
+    packed = [_packed(name, path) for name, path in sorted(gathered.files.items())]
+    known = {item.path: item for item in packed}
+    waiting = [*found, *(item for item in packed if _is_task(item.name))]
+    seen: set[Path] = set()
+    while waiting:
+        item = waiting.pop()
+        if item.path in seen:
+            continue
+        seen.add(item.path)
+        for reference in references(item.path, item.name):
+            target = _target(gathered, item, reference, list(candidates(reference, item.path, starts)), known)
+            if target is not None:
+                gathered.add(target)
+                files = [Found(path, name, target.base) for name, path in _files(target, gathered.roots)]
+                waiting += [file for file in files if file.name == target.name or _is_task(file.name)]
+
+
+def _is_task(name: str) -> bool:
+    """Whether *name* is a file of tasks; those of collections are whole already."""
+    parts = name.split("/")[:-1]
+    return name.endswith((".yml", ".yaml")) and INNER not in parts and not TASKS.isdisjoint(parts)
+
+
+def _packed(name: str, path: Path) -> Found:
+    return Found(path, name, path.parents[name.count("/")])
+
+
+def _target(
+    gathered: Gathered, item: Found, reference: Reference, places: list[Path], known: Mapping[Path, Found]
+) -> Found | None:
+    """The first of *places* that is there, as what *reference* means; a warning (P111) when none is.
+
+    What a role that was installed for the build names may lie in the project.
+    """
+    bases = [item.base, *([] if item.base in gathered.roots[:2] else gathered.roots)]
+    elsewhere = None
+    for path in places:
+        if path in known:
+            return known[path]
+        if path.exists():
+            base = next((base for base in bases if path.is_relative_to(base)), None)
+            if base is not None:
+                return None if path == base else Found(path, on_disk(path.relative_to(base).as_posix()), base)
+            elsewhere = elsewhere or path
+    if elsewhere is not None:
+        message = f"{reference.path!r} leads out of the project, or out of the folder of the release to {elsewhere}"
+        hint = "copy it into the project, or beside the release, and name it there"
+        raise OrchestratorError("P105", message, where=reference.where, hint=hint)
+    message = f"{reference.path!r} is nowhere in the project, and will be missing when the release runs"
+    hint = "correct the path, or write the file"
+    gathered.warnings.append(OrchestratorError("P111", message, where=reference.where, hint=hint))
+    return None
+
+
+def _our_collection(gathered: Gathered, collections: Path) -> None:
+    """Our own collection, when a packed YAML file names it and the project does not bring it."""
+    if any(f"{INNER}/{OURS}/" in name for name in gathered.files):
+        return
+    texts = [path for name, path in gathered.files.items() if name.endswith((".yml", ".yaml")) and INNER not in name]
+    if any(NAMED in path.read_bytes() for path in texts):
+        gathered.roots.append(collections)
+        name = f"{INNER}/{OURS}"
+        gathered.add(Found(collections / name, f"collections/{name}", collections))
 
 
 def _playbook(gathered: Gathered, found: Found) -> None:
@@ -201,15 +335,21 @@ def _resolved(release: Release, places: Places) -> Release:
 
 def _secrets(base: Path) -> set[Path]:
     """Files with passwords and keys that `ansible.cfg` names: these never go into a package."""
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read(base / "ansible.cfg", encoding="utf-8")
-    except (configparser.Error, OSError, UnicodeDecodeError):
-        return set()  # Ansible itself will say what is wrong with it
-    named = [parser.get("defaults", key, fallback="") for key in SECRETS]
+    defaults = _defaults(base)
+    named = [defaults.get(key) or "" for key in SECRETS]
     values = [value.rsplit("@", 1)[-1].strip() for text in named for value in text.split(",")]
     paths = [_real(base / Path(value).expanduser()) for value in values if value]
     return {path for path in paths if not os.access(path, os.X_OK)}  # a script that asks for the password holds none
+
+
+def _defaults(base: Path) -> Mapping[str, str | None]:
+    """What the section `defaults` of the `ansible.cfg` in *base* says."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
+    try:
+        parser.read(base / "ansible.cfg", encoding="utf-8")
+    except (configparser.Error, OSError, UnicodeDecodeError):
+        return {}  # Ansible itself will say what is wrong with it
+    return dict(parser["defaults"]) if parser.has_section("defaults") else {}
 
 
 def _files(found: Found, roots: list[Path]) -> Iterator[tuple[str, Path]]:

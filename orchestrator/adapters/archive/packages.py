@@ -8,7 +8,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,12 +16,17 @@ from orchestrator.adapters.archive.galaxy import install
 from orchestrator.adapters.archive.gather import gather
 from orchestrator.adapters.archive.sealed import CHUNK, Member, Reader, check_manifest, write
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.release import Manifest, Package, PackageFile, PackageRef, Release
+from orchestrator.domain.model import digest_of
+from orchestrator.domain.release import Manifest, Package, PackageFile, PackageRef, PackedCollection, Release
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 ENDING = ".release"
 UNPACKING = ".unpacking-"
+COLLECTION = "ansible_collections/orchestrator/release/"
+VERSIONS = {"MANIFEST.json": r'"version": *"([^"]+)"', "galaxy.yml": r"^version: *[\"']?([^\s\"']+)"}
+
+Proof = Callable[[Path, Release], Iterable[OrchestratorError]]
 SHORTEST = 6  # characters of a digest that may stand for it
 
 
@@ -32,26 +37,57 @@ class SealedPackages:
         folder: where packages are kept.
         cache: where roles and collections that a `requirements.yml` names are installed; by default `galaxy/` in
             *folder*.
+        collections: the folder that holds our own collection, for packages whose playbooks use it.
+        proof: tells what is wrong with an unpacked package, before it gets its name.
     """
 
-    def __init__(self, folder: Path, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cache: Path | None = None,
+        collections: Path | None = None,
+        proof: Proof = lambda _content, _release: (),
+    ) -> None:
         self._folder = folder
         self._cache = cache or folder / "galaxy"
+        self._collections = collections
+        self._proof = proof
 
-    def build(self, project: Path, source: Path, release: Release, target: Path, *, replace: bool = False) -> Package:
+    def build(
+        self,
+        project: Path,
+        source: Path,
+        release: Release,
+        target: Path,
+        *,
+        replace: bool = False,
+        warn: Callable[[OrchestratorError], object] = lambda _warning: None,
+    ) -> Package:
         """Seal what *release* needs into *target*, as a whole or not at all.
 
-        Raises P101 to P112; P106 when *target* is another package and *replace* is not said. The same package is
-        left as it is, with what was attached to it.
+        Raises P101 to P113; P106 when *target* is another package and *replace* is not said. The same package is
+        left as it is, with what was attached to it. *warn* is given what may be missing (P111, P114, P115).
         """
-        manifest, files = self._describe(project, source, release)
+        manifest, files, warnings = self._describe(project, source, release)
+        for warning in warnings:
+            warn(warning)
         if not replace and target.exists() and self._differs(target, manifest.digest):
             raise OrchestratorError("P106", f"{target.name} exists and is not what would be built now")
         if replace or not target.exists():
             with _Replacing(target) as out:
                 write(out, manifest, lambda name: files[name].open("rb"))
                 _check(out, manifest.digest)
+                for warning in self._proved(out, manifest):
+                    warn(warning)
         return self.read(target)
+
+    def _proved(self, written: BinaryIO, manifest: Manifest) -> list[OrchestratorError]:
+        """What the proof says of the package that was just *written*, unpacked where nothing else is."""
+        written.seek(0)
+        with tempfile.TemporaryDirectory(prefix="orchestrator-build-") as folder:
+            content = Path(folder).resolve() / "content"
+            unpack(written, content)
+            return list(self._proof(content, manifest.release))
 
     def read(self, path: Path) -> Package:
         """Read and verify a sealed file; nothing is written."""
@@ -122,13 +158,21 @@ class SealedPackages:
                     found.append((ref, reader.manifest))
         return found
 
-    def _describe(self, project: Path, source: Path, release: Release) -> tuple[Manifest, dict[str, Path]]:
-        gathered = gather(project, source, release, lambda bases: install(bases, self._cache))
+    def _describe(
+        self, project: Path, source: Path, release: Release
+    ) -> tuple[Manifest, dict[str, Path], list[OrchestratorError]]:
+        gathered = gather(project, source, release, lambda bases: install(bases, self._cache), self._collections)
         names = sorted(gathered.files)
         files = tuple(_describe_file(name, gathered.files[name]) for name in names)
-        manifest = Manifest(apiVersion="orchestrator/v1", kind="Package", release=gathered.release, files=files)
+        manifest = Manifest(
+            apiVersion="orchestrator/v1",
+            kind="Package",
+            release=gathered.release,
+            collection=_collection(gathered.files, files),
+            files=files,
+        )
         check_manifest(manifest)
-        return manifest, gathered.files
+        return manifest, gathered.files, gathered.warnings
 
     def _differs(self, path: Path, digest: str) -> bool:
         """Whether *path* is anything else than the whole package *digest*."""
@@ -245,6 +289,18 @@ def _sealed_as(root: Path, name: str) -> PackageFile | None:
         return None
     with os.fdopen(handle, "rb") as file:
         return _content(name, file)
+
+
+def _collection(sources: Mapping[str, Path], files: tuple[PackageFile, ...]) -> PackedCollection | None:
+    """Which `orchestrator.release` is among *files*; None when the package has none."""
+    content = {file.path.partition(COLLECTION)[2]: file for file in files if COLLECTION in file.path}
+    for name, pattern in VERSIONS.items():
+        if name in content:
+            found = re.search(pattern, sources[content[name].path].read_text("utf-8"), re.MULTILINE)
+            version = found[1] if found else "unknown"
+            digest = digest_of([[name, file.sha256, file.executable] for name, file in sorted(content.items())])
+            return PackedCollection(name="orchestrator.release", version=version, digest=digest)
+    return None
 
 
 def _describe_file(name: str, path: Path) -> PackageFile:

@@ -74,16 +74,17 @@ def write(target: BinaryIO, manifest: Manifest, content: Callable[[str], BinaryI
     Raises P206 when a file is not (any more) what the manifest says.
     """
     text = canonical_json(manifest.model_dump(mode="json", by_alias=True))
-    _put(target, Member(MANIFEST, len(text), executable=False), io.BytesIO(text))
+    put(target, Member(MANIFEST, len(text), executable=False), io.BytesIO(text))
     for file in manifest.files:
         with content(file.path) as data:
-            digest = _put(target, Member(CONTENT + file.path, file.size, file.executable), data)
+            digest = put(target, Member(CONTENT + file.path, file.size, file.executable), data)
         if digest != file.sha256:
             raise OrchestratorError("P206", f"{file.path} changed while it was packed")
     target.write(b"\0" * (2 * BLOCK))
 
 
-def _put(target: BinaryIO, member: Member, data: BinaryIO) -> str:
+def put(target: BinaryIO, member: Member, data: BinaryIO) -> str:
+    """Write one member with its header; the SHA-256 of its data. Raises P206 when *data* is too short."""
     target.write(header(member))
     digest, left = hashlib.sha256(), member.size
     while left:

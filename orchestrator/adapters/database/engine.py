@@ -1,17 +1,31 @@
 """A database that is safe to write to: opened, checked and brought to the schema of this program."""
 
+import contextlib
+import functools
 import os
+import secrets
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Entry
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 SCHEMA = "0002"
+PATIENCE = 30.0  # seconds for which a server that has gone away is waited for
+PAUSES = (0.05, 2.0)  # seconds: the first, and the longest between two attempts
+PASSING = ("08", "23505", "40", "53", "57P")  # SQLSTATEs: connection, another one was first, load, shutdown
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def open_database(url: str) -> sa.Engine:
@@ -20,6 +34,26 @@ def open_database(url: str) -> sa.Engine:
     with guarded():
         _migrate(engine)
     return engine
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a SQLite *url*."""
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def engine_url(url: str) -> str:
+    """Where durable execution keeps its own tables when the journal is at *url*.
+
+    On SQLite in a file of its own beside the journal's; on Postgres in the same database, in the schema `dbos`.
+    """
+    if not url.startswith("sqlite"):
+        return url
+    return f"{sqlite_url(sqlite_path(url).with_suffix(''))}-engine.db"
 
 
 def wal_is_safe(version: tuple[int, int, int]) -> bool:
@@ -31,8 +65,13 @@ def wal_is_safe(version: tuple[int, int, int]) -> bool:
     return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51, 0) or (3, 44, 6) <= version < (3, 45, 0)
 
 
+def journal_mode() -> str:
+    """The journal mode that is used with this machine's SQLite: `WAL`, or `DELETE` where that is not safe."""
+    return "WAL" if wal_is_safe(sqlite3.sqlite_version_info) else "DELETE"
+
+
 def _sqlite(url: str) -> sa.Engine:
-    path = Path(url.removeprefix("sqlite:///"))
+    path = sqlite_path(url)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -41,8 +80,7 @@ def _sqlite(url: str) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, and not by the driver
-        mode = "WAL" if wal_is_safe(sqlite3.sqlite_version_info) else "DELETE"
-        for pragma in (f"journal_mode={mode}", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in (f"journal_mode={journal_mode()}", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")
@@ -58,7 +96,12 @@ def _postgres(url: str) -> sa.Engine:
     if scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
         raise OrchestratorError("S110", f"the store {scheme}:// is none that is known")
     try:
-        return sa.create_engine(f"postgresql+psycopg://{rest}", pool_pre_ping=True, isolation_level="READ COMMITTED")
+        return sa.create_engine(
+            f"postgresql+psycopg://{rest}",
+            pool_pre_ping=True,
+            isolation_level="READ COMMITTED",
+            connect_args={"connect_timeout": 10, "application_name": "orchestrator"},
+        )
     except ImportError as error:
         raise OrchestratorError("S111", f"the driver for Postgres is missing: {error}") from error
 
@@ -69,11 +112,68 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except sa.exc.OperationalError as error:
-        text = str(error.orig)
-        code = "S113" if "disk is full" in text or "No space" in text else "S112"
-        raise OrchestratorError(code, f"the store cannot be used: {text.strip().splitlines()[0]}") from error
+        code = "S113" if _full(error.orig) else "S112"
+        raise OrchestratorError(code, f"the store cannot be used: {_first_line(error)}") from error
     except sa.exc.DatabaseError as error:
-        raise OrchestratorError("S114", f"the store is damaged: {str(error.orig).strip().splitlines()[0]}") from error
+        if isinstance(error.orig, sqlite3.Error):
+            raise OrchestratorError("S114", f"the store is damaged: {_first_line(error)}") from error
+        raise OrchestratorError("S112", f"the store cannot be used: {_first_line(error)}") from error
+
+
+def persistent(method: Callable[P, T]) -> Callable[P, T]:
+    """*method*, done again while the database's server is away, for *PATIENCE* seconds; then its S112 is raised.
+
+    Whether a commit whose answer was lost has come to pass nobody can know: *method* must be one transaction that
+    changes nothing when it is done again (see :func:`once`).
+    """
+
+    @functools.wraps(method)
+    def again(*args: P.args, **kwargs: P.kwargs) -> T:
+        started, pause, attempts = time.monotonic(), PAUSES[0], 0
+        while True:
+            attempts += 1
+            try:
+                return method(*args, **kwargs)
+            except OrchestratorError as error:
+                if error.code == "S113" or not passing(error.__cause__):
+                    raise
+                waited = time.monotonic() - started
+                if waited + pause > PATIENCE:
+                    message = f"{error.message} (tried {attempts} times in {waited:.0f} s)"
+                    raise OrchestratorError(error.code, message) from error
+            time.sleep(pause)
+            pause = min(2 * pause, PAUSES[1])
+
+    return again
+
+
+def once(entries: Iterable[Entry]) -> list[tuple[str, Entry]]:
+    """Each of *entries* with the key under which it is written: its own, else one that belongs to this call alone.
+
+    So all of them can be written again when nobody knows whether they were, and none stands there twice.
+    """
+    call = secrets.token_hex(8)
+    return [(f"~{call}.{at}" if entry.key is None else entry.key, entry) for at, entry in enumerate(entries)]
+
+
+def passing(error: BaseException | None) -> bool:
+    """Whether what the database said may be otherwise a moment later: its server is away, or another was first.
+
+    SQLite waits by itself for others, and has no server that could be away.
+    """
+    if not isinstance(error, sa.exc.DBAPIError) or isinstance(error.orig, sqlite3.Error):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    lost = error.connection_invalidated or (state is None and isinstance(error, sa.exc.OperationalError))
+    return lost or str(state).startswith(PASSING)
+
+
+def _full(error: BaseException | None) -> bool:
+    return getattr(error, "sqlstate", None) == "53100" or "disk is full" in str(error) or "No space" in str(error)
+
+
+def _first_line(error: sa.exc.DBAPIError) -> str:
+    return (str(error.orig).strip().splitlines() or ["no reason given"])[0]
 
 
 def _migrate(engine: sa.Engine) -> None:
@@ -81,20 +181,41 @@ def _migrate(engine: sa.Engine) -> None:
     if _version(engine) == SCHEMA:
         return
     from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config = _alembic()
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7259301)"))
         found = _read_version(connection)
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-        if found is not None and found not in known:
+        if found is not None and found not in known_schemas():
             raise OrchestratorError("S115", f"the store has the schema {found}, this program knows {SCHEMA}")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def known_schemas() -> set[str]:
+    """Every schema that this program can bring forward to its own."""
+    from alembic.script import ScriptDirectory
+
+    return {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}
+
+
+def schema_version(url: str) -> str | None:
+    """The schema of the database at *url* as it is, None when there is none. Changes nothing. Raises S-codes."""
+    engine = sa.create_engine(url) if url.startswith("sqlite") else _postgres(url)
+    try:
+        with guarded(), engine.connect() as connection:
+            return _read_version(connection)
+    finally:
+        engine.dispose()
+
+
+def _alembic() -> "Config":
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
 
 
 def _version(engine: sa.Engine) -> str | None:
@@ -109,13 +230,16 @@ def _read_version(connection: sa.Connection) -> str | None:
 
 
 def integrity(url: str) -> list[str]:
-    """What is wrong with the database at *url* by its own check; empty when nothing is. Raises S-codes."""
-    engine = open_database(url)
+    """What is wrong with the database at *url* by its own check; empty when nothing is. Changes nothing.
+
+    Postgres checks its pages by itself when it was set up with checksums; there is nothing to ask.
+    """
+    if not url.startswith("sqlite"):
+        return []
     try:
-        if engine.dialect.name != "sqlite":
-            return []
-        with guarded(), engine.connect().execution_options(reading=True) as connection:
-            rows = connection.execute(sa.text("PRAGMA integrity_check")).scalars().all()
-        return [str(row) for row in rows if row != "ok"]
-    finally:
-        engine.dispose()
+        place = f"{sqlite_path(url).absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(place, uri=True, timeout=30)) as database:
+            rows = [str(row[0]) for row in database.execute("PRAGMA integrity_check")]
+    except sqlite3.Error as error:
+        return [str(error)]
+    return [row for row in rows if row != "ok"]

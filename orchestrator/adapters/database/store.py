@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.database.engine import guarded, open_database
+from orchestrator.adapters.database.engine import guarded, once, open_database, persistent
 from orchestrator.adapters.database.tables import fences, hosts, leases, records, runs, verified, waits, works
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import (
@@ -38,6 +38,7 @@ class DatabaseStore:
         self._engine = open_database(url)
         self._clock = clock
 
+    @persistent
     def create(self, run: Run) -> None:
         """Write a run's first record."""
         with guarded(), self._engine.begin() as db:
@@ -45,22 +46,26 @@ class DatabaseStore:
 
     def append(self, run: str, entries: Iterable[Entry], fence: int = 0) -> int:
         """Write entries in order; a key that is there already is left out."""
-        with guarded(), self._engine.begin() as db:
-            return self._append(db, run, entries, fence)
+        return self._write(run, once(entries), fence)
 
-    def _append(self, db: sa.Connection, run: str, entries: Iterable[Entry], fence: int) -> int:
+    @persistent
+    def _write(self, run: str, keyed: list[tuple[str, Entry]], fence: int) -> int:
+        with guarded(), self._engine.begin() as db:
+            return self._append(db, run, keyed, fence)
+
+    def _append(self, db: sa.Connection, run: str, keyed: list[tuple[str, Entry]], fence: int) -> int:
         chosen = sa.select(runs.c.last_seq, runs.c.data).where(runs.c.id == run)
         row = db.execute(chosen.with_for_update()).one()
         seq, current = int(row.last_seq), Run.model_validate_json(row.data)
-        for entry in entries:
-            if entry.key is not None and _has_key(db, run, entry.key):
+        for key, entry in keyed:
+            if _has_key(db, run, key):
                 continue
             if fence:
                 _refuse_older(db, current.environment, fence)
             seq += 1
             at = self._clock.now()
             record = Record(**entry.model_dump(), run=run, seq=seq, at=at)
-            db.execute(records.insert().values(run=run, seq=seq, key=entry.key, data=record.model_dump_json()))
+            db.execute(records.insert().values(run=run, seq=seq, key=key, data=record.model_dump_json()))
             current = after_entry(current, entry, at)
             _fold(db, current, entry, at)
         if seq != row.last_seq:
@@ -103,6 +108,7 @@ class DatabaseStore:
 
     # -- who may act on an environment -----------------------------------------------------------------------------
 
+    @persistent
     def acquire(
         self, environment: str, holder: str, by: str, reason: str, *, worker: str = "", until: str | None = None
     ) -> Lease:
@@ -137,16 +143,19 @@ class DatabaseStore:
             db.execute(fences.update().where(fences.c.environment == environment).values(fence=fence))
             return lease
 
+    @persistent
     def release(self, environment: str, holder: str) -> None:
         """Give the lease back."""
         with guarded(), self._engine.begin() as db:
             db.execute(leases.delete().where(leases.c.environment == environment, leases.c.holder == holder))
 
+    @persistent
     def lease(self, environment: str) -> Lease | None:
         """Who holds the environment."""
         with guarded(), self._engine.connect().execution_options(reading=True) as db:
             return _lease(db, environment, self._clock.now())
 
+    @persistent
     def raise_fence(self, environment: str, fence: int) -> None:
         """See that every later fence is higher."""
         with guarded(), self._engine.begin() as db:
@@ -154,6 +163,7 @@ class DatabaseStore:
             lower = (fences.c.environment == environment) & (fences.c.fence < fence)
             db.execute(fences.update().where(lower).values(fence=fence))
 
+    @persistent
     def enqueue(self, environment: str, run: Run, *, supersede: bool) -> Waiting:
         """Wait for the environment."""
         with guarded(), self._engine.begin() as db:
@@ -183,11 +193,13 @@ class DatabaseStore:
                     )
             return mine
 
+    @persistent
     def dequeue(self, environment: str, run: str) -> None:
         """Wait no longer."""
         with guarded(), self._engine.begin() as db:
             db.execute(waits.delete().where(waits.c.environment == environment, waits.c.run == run))
 
+    @persistent
     def queue(self, environment: str) -> list[Waiting]:
         """Who waits, in order."""
         with guarded(), self._engine.connect().execution_options(reading=True) as db:
@@ -195,6 +207,7 @@ class DatabaseStore:
 
     # -- who works on what was asked for ------------------------------------------------------------------------------
 
+    @persistent
     def ask(self, work: Work, run: Run) -> None:
         """Write down what is asked for."""
         with guarded(), self._engine.begin() as db:
@@ -204,7 +217,7 @@ class DatabaseStore:
                 row = {"root": work.root, "number": number, "done": work.done, "worker": work.worker}
                 db.execute(works.insert().values(**row, data=work.model_dump_json()))
             _create(db, run)
-            self._append(db, run.id, [Entry(kind="requested", data=work.asked, key="requested")], 0)
+            self._append(db, run.id, once([Entry(kind="requested", data=work.asked, key="requested")]), 0)
 
     def work(self, root: str) -> Work:
         """What was asked for under *root*."""
@@ -218,6 +231,7 @@ class DatabaseStore:
         query = sa.select(works.c.data).where(works.c.done.is_(False)).order_by(works.c.number)
         return [Work.model_validate_json(data) for data in self._read(query)]
 
+    @persistent
     def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> Work:
         """Work on it."""
         with guarded(), self._engine.begin() as db:
@@ -241,6 +255,7 @@ class DatabaseStore:
                 _keep(db, work.model_copy(update={"until": until}))
             return [work.root for work in found]
 
+    @persistent
     def leave(self, root: str, worker: str, *, done: bool) -> None:
         """Work on it no longer."""
         with guarded(), self._engine.begin() as db:
@@ -254,6 +269,7 @@ class DatabaseStore:
         """Give connections back."""
         self._engine.dispose()
 
+    @persistent
     def _read(self, query: "sa.Select[Any]") -> list[str]:
         with guarded(), self._engine.connect().execution_options(reading=True) as db:
             return [str(data) for data in db.execute(query).scalars()]

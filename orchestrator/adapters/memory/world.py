@@ -4,7 +4,7 @@ For tests, dry runs and the tutorial. It keeps the contracts of the ports, and a
 put into it by hand: `world.faults.add(("deploy", "web2", "1.2.0"))` makes that release fail there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,15 @@ class MemoryProvisioner:
         """Remove every host."""
         self._world.up.pop(spec.environment, None)
         self._world.ledger.append(f"destroy {spec.stack}")
+        return StepResult(outcome=Outcome.SUCCEEDED)
+
+    def resolve(
+        self, spec: StackSpec, created: Mapping[str, str], absent: tuple[str, ...], job: str, emit: Emit
+    ) -> StepResult:
+        """Write down what was decided: nothing is ever pending in memory."""
+        del job, emit
+        words = [*(f"{urn}={identity}" for urn, identity in created.items()), *absent]
+        self._world.ledger.append(f"resolve {spec.stack}: {' '.join(words)}")
         return StepResult(outcome=Outcome.SUCCEEDED)
 
     def outputs(self, spec: StackSpec) -> Outputs:

@@ -2,24 +2,22 @@
 
 Started without `site` and with nothing but the standard library, so that it costs milliseconds. In its folder
 (`ORCHESTRATOR_JOB`) it finds `spec.json` and `stack.yaml`, lays the copy of the program, runs the engine there,
-turns the engine's event log into `events.jsonl`, and leaves `result.json`.
+turns the engine's event log into `events.jsonl`, and leaves `result.json`; in `before`, the fingerprint of the state
+that an operation with effects began from.
 """
 
 import json
 import os
-import re
-import socket
 import subprocess
 import threading
 from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.pulumi.events import Log
+from orchestrator.adapters.pulumi.recovery import Recovery, Refused
+from orchestrator.adapters.pulumi.stack import NO_STACK, Stack, fingerprint
+from orchestrator.adapters.pulumi.trace import Trace
 from orchestrator.adapters.pulumi.workspace import Workspace
-
-NO_STACK = "no stack named"
-LOCKED = "the stack is currently locked"
-_HOLDER = re.compile(r"created by \S*@(\S+) \(pid (\d+)\)")
 
 
 def main() -> int:
@@ -27,59 +25,77 @@ def main() -> int:
     folder = Path(os.environ["ORCHESTRATOR_JOB"])
     spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
     with Log(folder) as log, Workspace(spec, folder, log.notice) as work:
-        code, text = _operate(folder, work, spec, log)
-    result = {"code": code, "error": log.error or ("" if code == 0 else text), **log.facts()}
+        result = Operation(folder, work, spec, log).run()
     (folder / "result.json.new").write_text(json.dumps(result), encoding="utf-8")
     (folder / "result.json.new").replace(folder / "result.json")
-    return code
+    return int(result["code"])
 
 
-def _operate(folder: Path, work: Path, spec: dict[str, Any], log: Log) -> tuple[int, str]:
-    """Run the operation; once more after the stack was made, or freed of a lock whose holder is dead."""
-    code, text = _engine(folder, work, spec, log)
-    if code != 0 and NO_STACK in text:
-        done = _small(work, spec, ["stack", "init", spec["stack"], "--non-interactive"])
-        code, text = _engine(folder, work, spec, log) if done.returncode == 0 else (1, done.stderr)
-    if code != 0 and LOCKED in text and spec["embedded"] and _all_dead(text):
-        log.notice("warning", "an update that died here has left its lock, which is taken away")
-        _small(work, spec, ["cancel", "--yes", "--stack", spec["stack"], "--non-interactive"])
-        code, text = _engine(folder, work, spec, log)
-    return code, text
+class Operation:
+    """The operation of the job in *folder*, as *spec* says, on the copy *work* of the program."""
 
+    def __init__(self, folder: Path, work: Path, spec: dict[str, Any], log: Log) -> None:
+        self._folder, self._work, self._spec, self._log = folder, work, spec, log
+        self._stack, self._trace = Stack(spec, work), Trace(Path(spec["trace"]))
 
-def _small(work: Path, spec: dict[str, Any], words: list[str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([spec["pulumi"], *words], cwd=work, capture_output=True, text=True, check=False)
+    def run(self) -> dict[str, Any]:
+        """Run it to its end; what the result says."""
+        if self._spec["verb"] == "preview":
+            code, text = self._attempt([self._spec["pulumi"]])
+        else:
+            try:
+                code, text = self._with_effects()
+            except Refused as refused:
+                told = {"error": refused.message, "refused": refused.code, "urns": refused.urns}
+                return {"code": 1, **self._log.facts(), "effects": 0, **told}
+        return {"code": code, "error": self._log.error or ("" if code == 0 else text), **self._log.facts()}
 
+    def _with_effects(self) -> tuple[int, str]:
+        """Recover from what died before, at most once; then run. The trace is there until we have ended."""
+        try:
+            before = self._stack.state()
+        except OSError as error:
+            return 1, str(error)
+        (self._folder / "before").write_text(fingerprint(before), encoding="ascii")
+        recovery = Recovery(self._spec, self._stack, self._trace, self._log)
+        self._trace.begin(self._spec["verb"], str(self._folder))
+        try:
+            if self._spec["verb"] == "resolve":
+                count = recovery.resolve(before, self._spec["created"], self._spec["absent"], self._folder)
+                self._log.tally("resolved", count)
+                code, text = 0, ""
+            else:
+                if recovery.needed(before):
+                    recovery.run(before)
+                code, text = self._attempt(self._trace.traced([self._spec["pulumi"]]))
+        except Refused:
+            recovery.give_up()
+            raise
+        if code >= 0:  # the engine ended by itself, and has settled its locks and its state
+            self._trace.end(self._log.facts()["uncertain"])
+        return code, text
 
-def _engine(folder: Path, work: Path, spec: dict[str, Any], log: Log) -> tuple[int, str]:
-    """Run the engine once; its exit code and the end of what it said on standard error."""
-    path, errors = folder / "engine-events.json", folder / "stderr.log"
-    path.unlink(missing_ok=True)
-    path.touch(0o600, exist_ok=False)
-    argv = [spec["pulumi"], *spec["argv"], "--event-log", str(path)]
-    with errors.open("wb") as stderr:
-        process = subprocess.Popen(argv, cwd=work, stdin=subprocess.DEVNULL, stderr=stderr)
-    done = threading.Event()
-    follower = threading.Thread(target=log.follow, args=(path, done))
-    follower.start()
-    code = process.wait()
-    done.set()
-    follower.join()
-    path.unlink()
-    return code, errors.read_text(encoding="utf-8", errors="replace")[-8000:].strip()
+    def _attempt(self, engine: list[str]) -> tuple[int, str]:
+        """Run the engine; once more after the stack was made."""
+        code, text = self._engine(engine)
+        if code != 0 and NO_STACK in text:
+            done = self._stack.ask("stack", "init", self._spec["stack"], "--non-interactive")
+            code, text = self._engine(engine) if done.returncode == 0 else (1, done.stderr)
+        return code, text
 
-
-def _all_dead(text: str) -> bool:
-    """Whether every holder of the lock that the engine names was a process of this machine which is no more."""
-    holders = _HOLDER.findall(text)
-    return bool(holders) and all(host == socket.gethostname() and _dead(int(pid)) for host, pid in holders)
-
-
-def _dead(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    def _engine(self, engine: list[str]) -> tuple[int, str]:
+        """Run the engine once; its exit code and the end of what it said on standard error."""
+        path, errors = self._folder / "engine-events.json", self._folder / "stderr.log"
+        path.unlink(missing_ok=True)
+        path.touch(0o600, exist_ok=False)
+        argv = [*engine, *self._spec["argv"], "--event-log", str(path)]
+        with errors.open("wb") as stderr:
+            process = subprocess.Popen(argv, cwd=self._work, stdin=subprocess.DEVNULL, stderr=stderr)
+        done = threading.Event()
+        follower = threading.Thread(target=self._log.follow, args=(path, done))
+        follower.start()
+        code = process.wait()
+        done.set()
+        follower.join()
+        path.unlink()
+        return code, errors.read_text(encoding="utf-8", errors="replace")[-8000:].strip()

@@ -15,8 +15,10 @@ SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's mark of a s
 HIDDEN = "[secret]"
 STACK = "pulumi:pulumi:Stack"
 HARMLESS = {"same", "read", "refresh"}
+CREATES = {"create", "create-replacement"}
 PAUSE = 0.02
 _SUMMARY = re.compile(r"^(update|preview|destroy|refresh) failed$")  # follows what really failed
+_DEAD = re.compile(r"error reading from server|transport is closing|code = Unavailable|connection re(set|fused)")
 LONGEST = 8000
 
 
@@ -40,10 +42,20 @@ class Log:
 
     def _reset(self) -> None:
         self._facts = {"counts": {}, "changes": [], "effects": 0, "corrupt": False, "outputs": None}
+        self._creating: list[str] = []
+        self._unanswered: set[str] = set()
 
     def facts(self) -> dict[str, Any]:
-        """What the result says besides the exit code: counts, changes, effects, outputs with secrets hidden."""
-        return self._facts
+        """What the result says besides the exit code: counts, changes, effects, outputs with secrets hidden.
+
+        *uncertain* are creates whose provider died before it answered: the engine counts them as failed, and forgets
+        them.
+        """
+        return {**self._facts, "uncertain": [urn for urn in self._creating if urn in self._unanswered]}
+
+    def tally(self, op: str, number: int) -> None:
+        """Count what was done without the engine's events."""
+        self._facts["counts"] = {op: number}
 
     def notice(self, level: str, text: str, urn: str = "") -> None:
         """Tell one sentence."""
@@ -89,6 +101,8 @@ class Log:
             return
         if severity == "error" and not (self.error and _SUMMARY.match(text)):
             self.error = f"{self.error}\n{text}".strip()[-LONGEST:]
+        if severity == "error" and _DEAD.search(text):
+            self._unanswered.add(str(event.get("urn", "")))
         self.notice(severity, text, str(event.get("urn", "")))
 
     def _policy(self, event: dict[str, Any]) -> None:
@@ -115,6 +129,9 @@ class Log:
         if status == "started":
             self._facts["changes"].append(change)
             self._facts["effects"] += op not in HARMLESS and kind != STACK
+            self._creating += [urn] if op in CREATES and (metadata.get("new") or {}).get("custom") else []
+        elif status == "done" and urn in self._creating:
+            self._creating.remove(urn)
         self._say({"kind": "resource", "status": status, **change})
 
     def _say(self, event: dict[str, Any]) -> None:

@@ -1,17 +1,24 @@
 """The `Provisioner` port: one process an operation, on a copy, held to the plan."""
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.pulumi import definition, settings, state, verdict
+from orchestrator.adapters.pulumi import definition, settings, stack, state, verdict
 from orchestrator.adapters.pulumi.engine import Engine
-from orchestrator.adapters.pulumi.events import HIDDEN, hide
+from orchestrator.adapters.pulumi.events import HARMLESS, HIDDEN, STACK, hide
 from orchestrator.adapters.pulumi.inventory import inventory
+from orchestrator.adapters.pulumi.recovery import PATIENCE
+from orchestrator.adapters.pulumi.trace import Trace
+from orchestrator.adapters.pulumi.workspace import in_use
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
@@ -50,7 +57,7 @@ class PulumiProvisioner:
         self._jobs, self._folder, self._project, self._environ = jobs, folder, project.resolve(), environ
         self._find = engine
         self._found: Engine | None = None
-        self._read: dict[str, tuple[float, state.State]] = {}
+        self._read: dict[str, tuple[float, stack.State]] = {}
 
     def definition(self, environment: Environment, folder: Path) -> StackSpec:
         """The environment's program as it is now, kept under its digest."""
@@ -87,6 +94,7 @@ class PulumiProvisioner:
         the other order would let it pass.
         """
         before = self._state(spec)
+        self._warn(spec, before, job, emit)
         words = ["preview", *_words(spec), *(["--save-plan", str(save_plan)] if save_plan else [])]
         outcome, result = self._operate(spec, words, job, emit)
         if outcome.code != 0:
@@ -114,6 +122,13 @@ class PulumiProvisioner:
         outcome, result = self._operate(spec, words, job, emit)
         return self._judge("destroy", spec, outcome, result)
 
+    def resolve(
+        self, spec: StackSpec, created: Mapping[str, str], absent: tuple[str, ...], job: str, emit: Emit
+    ) -> StepResult:
+        """Settle creates of which nobody knew whether they happened, as a person decided."""
+        outcome, result = self._operate(spec, ["resolve"], job, emit, created=dict(created), absent=list(absent))
+        return self._judge("refresh", spec, outcome, result)
+
     def outputs(self, spec: StackSpec) -> Outputs:
         """The stack's outputs as the backend has them now."""
         return state.outputs(self._state(spec))
@@ -134,7 +149,9 @@ class PulumiProvisioner:
             self._found = self._find()
         return self._found
 
-    def _operate(self, spec: StackSpec, words: list[str], job: str, emit: Emit) -> tuple[JobOutcome, dict[str, Any]]:
+    def _operate(
+        self, spec: StackSpec, words: list[str], job: str, emit: Emit, **decided: Any
+    ) -> tuple[JobOutcome, dict[str, Any]]:
         """Run one operation to its end, passing on its events. Returns how it ended and what the child told."""
         if words[0] != "preview":
             self._read.pop(spec.stack, None)
@@ -144,32 +161,109 @@ class PulumiProvisioner:
                 argv=COMMAND,
                 env=settings.environment(spec, self._engine, self._environ, self._folder),
                 cwd=self._folder,
-                files=self._files(spec, words),
+                files=self._files(spec, words, decided),
             ),
             lambda number, event: emit(_entry(event, f"{job}:{number}")),
         )
         try:
-            return outcome, json.loads((outcome.folder / "result.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:  # it was killed, and nobody knows how far it came
-            return outcome, {"error": "", "effects": 1}
+            result = json.loads((outcome.folder / "result.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:  # it was killed
+            result = {"code": -1}
+        if result["code"] >= 0:
+            return outcome, result
+        self._quiet(spec, job)
+        return outcome, {**result, **self._known(spec, outcome)}
 
-    def _files(self, spec: StackSpec, words: list[str]) -> dict[str, bytes]:
+    def _quiet(self, spec: StackSpec, job: str) -> None:
+        """End what a killed operation has left running.
+
+        An engine that lives is asked to stop after what is in flight; without it, no provider may go on.
+        """
+        trace, folder = Trace(self._trace(spec)), str(self._jobs.folder(job))
+        for engine in trace.living(folder):
+            with contextlib.suppress(OSError):
+                os.kill(engine, signal.SIGINT)
+        deadline = time.monotonic() + PATIENCE
+        while trace.living(folder) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self._jobs.stop(job)
+
+    def _known(self, spec: StackSpec, outcome: JobOutcome) -> dict[str, Any]:
+        """What is known of an operation that died: what it told as done, and whether it had begun anything at all.
+
+        The engine writes into the state that it begins something before it does. So when the state is the one that
+        was read before, and nothing was told as begun, nothing was touched.
+        """
+        done, begun, effects = Counter[str](), dict[str, str](), False
+        with contextlib.suppress(FileNotFoundError):
+            for line in (outcome.folder / "events.jsonl").read_text(encoding="utf-8").splitlines():
+                with contextlib.suppress(ValueError):
+                    event = json.loads(line)
+                    if event.get("status") == "started" and event["type"] != STACK:
+                        begun[event["urn"]] = event["name"]
+                        effects |= event["op"] not in HARMLESS
+                    elif event.get("status") and event["type"] != STACK:
+                        begun.pop(event["urn"], None)
+                        done[event["op"]] += event["status"] == "done"
+        before = outcome.folder / "before"  # the child writes it before it begins anything
+        try:
+            now = stack.fingerprint(self._stack(spec).state()) if before.exists() else ""
+            effects |= before.exists() and before.read_text(encoding="ascii") != now
+        except (OSError, ValueError):
+            effects = True
+        return {"counts": dict(done), "unfinished": sorted(begun.values()), "effects": int(effects)}
+
+    def _stack(self, spec: StackSpec) -> stack.Stack:
+        """The stack's state and locks, asked from here: secrets stay encrypted."""
+        env = settings.environment(spec, self._engine, self._environ, self._folder)
+        return stack.Stack(self._whose(spec, env), Path(spec.program), env)
+
+    def _whose(self, spec: StackSpec, env: Mapping[str, str]) -> dict[str, str]:
+        """Which engine works on which stack in which backend."""
+        return {
+            "pulumi": str(self._engine.path),
+            "stack": spec.stack,
+            "project_name": str(settings.project_file(Path(spec.program)).get("name")),
+            "backend": settings.backend_folder(env),
+        }
+
+    def _warn(self, spec: StackSpec, before: stack.State, job: str, emit: Emit) -> None:
+        """Tell what an update will do first, because a former operation did not end."""
+        if in_use(self._folder / "work" / spec.environment):
+            return  # what is pending goes on now
+        died = Trace(self._trace(spec)).died
+        texts = [(f"the last {died} of this stack died; an update looks first at what is there", "")] if died else []
+        for operation in stack.pending(before):
+            urn = str(operation["resource"].get("urn", ""))
+            texts.append((f"an operation died while {operation.get('type')} {urn}", urn))
+        for number, (text, urn) in enumerate(texts):
+            data = {"level": "warning", "text": text, "urn": urn}
+            emit(Entry(kind="notice", step="provision", data=data, key=f"{job}:died:{number}"))
+
+    def _trace(self, spec: StackSpec) -> Path:
+        return self._folder / "traces" / f"{spec.environment}.{spec.stack.replace('/', '.')}"
+
+    def _files(self, spec: StackSpec, words: list[str], decided: dict[str, Any]) -> dict[str, bytes]:
         """What the child finds in its folder."""
         project = settings.project_file(Path(spec.program))
         tree = self._folder / "definitions" / spec.definition.removeprefix("sha256:") / "tree"
         salt = self._folder / "salts" / f"{spec.environment}.{spec.stack.replace('/', '.')}"
         salt.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        env = settings.environment(spec, self._engine, self._environ, self._folder)
         data = {
-            "pulumi": str(self._engine.path),
+            **self._whose(spec, env),
+            **decided,
+            "verb": words[0],
             "argv": words,
-            "stack": spec.stack,
+            "held": "--plan" in words,
+            "pending_creates": spec.settings.pending_creates,
+            "trace": str(self._trace(spec)),
             "kept": str(tree),
             "place": Path(spec.program).relative_to(tree).as_posix(),
             "project": str(self._project),
             "work": str(self._folder / "work" / spec.environment),
             "config_file": settings.config_file(spec, project),
             "salt": str(salt),
-            "embedded": not settings.has_backend(Path(spec.program), self._environ),
         }
         return {
             "spec.json": json.dumps(data).encode(),
@@ -184,10 +278,10 @@ class PulumiProvisioner:
             done = {"counts": counts}
             return StepResult(outcome=Outcome.SUCCEEDED, message=message, log=log, seconds=outcome.seconds, data=done)
         error = self._error(verb, spec, outcome, result)
-        blameless = outcome.how != "exited" or error.code in verdict.MACHINERY
         data = {"counts": counts, "untouched": not result.get("effects"), **error.to_json()}
+        data |= {name: result[name] for name in ("unfinished", "uncertain", "urns") if result.get(name)}
         return StepResult(
-            outcome=Outcome.ERRORED if blameless else Outcome.FAILED,
+            outcome=Outcome.ERRORED if error.code in verdict.MACHINERY else Outcome.FAILED,
             message=error.message,
             log=log,
             seconds=outcome.seconds,
@@ -195,7 +289,13 @@ class PulumiProvisioner:
         )
 
     def _error(self, verb: str, spec: StackSpec, outcome: JobOutcome, result: dict[str, Any]) -> OrchestratorError:
-        ended = f"it ended with {outcome.code}" if outcome.how == "exited" else f"its process was {outcome.how}"
+        refused, code = result.get("refused"), result.get("code", 0)
+        if refused:
+            hint = verdict.RESOLVE.format(environment=spec.environment) if refused == "E136" else None
+            return OrchestratorError(str(refused), clean_text(str(result["error"]), 4000), hint=hint)
+        if code < 0 or outcome.how != "exited":
+            return verdict.died(verb, spec.stack, outcome.how, _counts(result), list(result.get("unfinished") or []))
+        ended = f"it ended with {outcome.code}"
         log = str(outcome.folder / "output.log")
         return verdict.error(verb, spec.stack, str(result.get("error", "")), log, ended)
 
@@ -216,7 +316,7 @@ class PulumiProvisioner:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def _state(self, spec: StackSpec) -> state.State:
+    def _state(self, spec: StackSpec) -> stack.State:
         """The stack's state: as it was read a moment ago and not changed by us since, else as it is now.
 
         A run holds its environment's lease, and asks for the same state several times while it plans.
@@ -224,7 +324,7 @@ class PulumiProvisioner:
         at, found = self._read.get(spec.stack, (float("-inf"), {}))
         return found if time.monotonic() - at < FRESH else self._export(spec)
 
-    def _export(self, spec: StackSpec) -> state.State:
+    def _export(self, spec: StackSpec) -> stack.State:
         """The stack's state, secrets in clear: held in memory only. Empty when there is no such stack yet."""
         words = ["stack", "export", "--stack", spec.stack, "--show-secrets", "--non-interactive"]
         env = settings.environment(spec, self._engine, self._environ, self._folder)

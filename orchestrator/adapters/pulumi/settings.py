@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 import yaml
 
@@ -71,6 +72,12 @@ def has_backend(program: Path, environ: Mapping[str, str]) -> bool:
         return bool(json.loads((home / "credentials.json").read_text(encoding="utf-8")).get("current"))
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def backend_folder(env: Mapping[str, str]) -> str:
+    """The folder that the engine keeps stacks in, where its environment *env* says so; empty for other backends."""
+    url = urlparse(env.get("PULUMI_BACKEND_URL", ""))
+    return unquote(url.path) if url.scheme == "file" and not url.netloc else ""
 
 
 def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], state: Path) -> dict[str, str]:

@@ -4,16 +4,12 @@ Held in memory only: an export shows secrets in clear.
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.adapters.pulumi.events import SECRET, STACK, hide
+from orchestrator.adapters.pulumi.stack import VOLATILE, State
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.model import digest_of
-
-VOLATILE = {"sourcePosition", "stackTrace", "created", "modified"}
-
-State = Mapping[str, Any]
 
 
 def outputs(state: State) -> Outputs:

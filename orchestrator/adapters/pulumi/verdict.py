@@ -1,6 +1,7 @@
 """From what the engine said to a code of ours: one table."""
 
 import re
+from collections.abc import Mapping
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
@@ -16,9 +17,31 @@ _TABLE = (
     ("incorrect passphrase", "E132", "the passphrase of the stack {stack} is wrong"),
     ("failed to discover package requirements", "E133", "the program's Python interpreter has no pip: {line}"),
     ("No module named pip", "E133", "the program's Python interpreter has no pip: {line}"),
+    ("error reading from server", "E111", "a process below Pulumi died: {line}"),
     ("PULUMI_ACCESS_TOKEN must be set", "E134", "Pulumi's backend wants a login: {line}"),
 )
-MACHINERY = {"E130", "E132", "E133", "E134"}  # the release is not to blame for these
+MACHINERY = {"E111", "E130", "E132", "E133", "E134", "E136", "E137"}  # the release is not to blame for these
+
+RESOLVE = (
+    "look whether each is there, and say so: orchestrator environment resolve {environment} "
+    "--created URN=ID | --absent URN | --all-absent"
+)
+
+
+def died(verb: str, stack: str, how: str, counts: Mapping[str, int], unfinished: list[str]) -> OrchestratorError:
+    """The error for an operation that did not come to an end, with what is known of it.
+
+    Args:
+        verb: what was asked of the engine.
+        stack: the stack's name.
+        how: how its process ended: `exited` when only the engine below it died.
+        counts: what it had told as done, by Pulumi's words.
+        unfinished: the resources that it had begun.
+    """
+    ended = "was killed" if how in {"exited", "lost"} else f"was stopped ({how})"
+    done = ", ".join(f"{count} {op}" for op, count in sorted(counts.items()) if count) or "nothing"
+    rest = f", not {', '.join(unfinished)}" if unfinished else ""
+    return OrchestratorError("E111", f"pulumi {verb} {stack} {ended}; it had told as done: {done}{rest}")
 
 
 def error(verb: str, stack: str, said: str, log: str, ended: str) -> OrchestratorError:

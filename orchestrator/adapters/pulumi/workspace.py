@@ -100,6 +100,16 @@ class Workspace:
             temporary.replace(self._salt)
 
 
+def in_use(root: Path) -> bool:
+    """Whether an operation goes on now in the environment's folder *root*."""
+    with contextlib.suppress(FileNotFoundError), root.with_name(f"{root.name}.lock").open("r") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
 def _link(original: Path, link: Path) -> None:
     """Link to *original*, unless the copy has something of that name, or has left its folder out."""
     with contextlib.suppress(FileExistsError, FileNotFoundError):

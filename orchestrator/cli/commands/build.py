@@ -21,15 +21,21 @@ def command(release: str, target: Path | None, as_json: bool) -> None:
     """Seal RELEASE into one package file.
 
     RELEASE is a release.yaml, the folder that holds one, or a name below the project's releases folder. The same
-    content gives the same bytes, and so the same digest, each time.
+    content gives the same bytes, and so the same digest, each time. Ansible proves that the playbooks find all they
+    name in the package alone. The package is kept too: promote takes it by NAME-VERSION.
     """
+    from orchestrator.cli.report import warn
     from orchestrator.config import find_release
+    from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
-    package = app.build(find_release(app.root, app.project, release), target)
+    warnings: list[OrchestratorError] = []
+    tell = warnings.append if as_json else warn
+    package = app.build(find_release(app.root, app.project, release), target, tell)
     if as_json:
         data = {"release": package.ref.to_json(), "file": package.path, "files": len(package.manifest.files)}
+        data["warnings"] = [warning.to_json() for warning in warnings]
         print_json("Build", data)
         return
     out(f"{package.path}")

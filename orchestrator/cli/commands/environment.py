@@ -8,13 +8,14 @@ import click
 from orchestrator.cli.output import confirm, json_option, note, out, paint, print_json, table, wait_option, yes_option
 
 if TYPE_CHECKING:
+    from orchestrator.domain.journal import Entry
     from orchestrator.domain.plan import StackPreview, StackSpec
     from orchestrator.wiring import App
 
 
 @click.group("environment")
 def command() -> None:
-    """List, show, preview, update and destroy environments.
+    """List, show, preview, update, settle and destroy environments.
 
     An environment is a folder with an environment.yaml and, mostly, a Pulumi program. The program's own files are
     never written to.
@@ -122,6 +123,34 @@ def destroy(environment: str, yes: bool, wait: float, as_json: bool) -> int:
     return do(app, app.ask("destroy", None, (environment,), wait=wait), as_json=as_json)
 
 
+@command.command("resolve")
+@click.argument("environment")
+@click.option("--created", multiple=True, metavar="URN=ID", help="This was made, and has this id at its provider.")
+@click.option("--absent", multiple=True, metavar="URN", help="This was not made.")
+@click.option("--all-absent", is_flag=True, help="Nothing else of what is pending was made.")
+@click.option("-m", "--message", default="", help="Why, for the journal.")
+@json_option
+def resolve(
+    environment: str, created: tuple[str, ...], absent: tuple[str, ...], all_absent: bool, message: str, as_json: bool
+) -> int:
+    """Say whether resources of ENVIRONMENT were made whose create was interrupted.
+
+    Each pending create must be decided. What was made is adopted into the stack's state under its id; what was not is
+    forgotten, and made by the next update. Changes nothing but the state.
+    """
+    from orchestrator.cli.walk import do
+
+    app = _open(environment)
+    _stack(app, environment)
+    made = dict(_pair(text) for text in created)
+    if not made and not absent and not all_absent:
+        raise click.UsageError("say what was made: --created URN=ID, --absent URN or --all-absent")
+    forgotten = [*absent, *(["*"] if all_absent else [])]
+    about = {"created": made, "absent": forgotten, "why": message}
+    asked = app.ask("resolve", None, (environment,), about=about)
+    return do(app, asked, as_json=as_json)
+
+
 @command.command("outputs")
 @click.argument("environment")
 @click.option("--show-secrets", is_flag=True, help="Show secret outputs in clear.")
@@ -165,6 +194,14 @@ def inventory(environment: str, show_variables: bool, as_json: bool) -> None:
             out(f"  {name}: {value}")
 
 
+def _pair(text: str) -> tuple[str, str]:
+    """`URN=ID` in two, at the first `=`."""
+    urn, separator, identity = text.partition("=")
+    if not separator or not urn.startswith("urn:") or not identity:
+        raise click.UsageError(f"{text!r} is not URN=ID")
+    return urn, identity
+
+
 def _open(environment: str) -> "App":
     """The project, with the environment looked up. Raises R103."""
     from orchestrator.wiring import open_app
@@ -191,7 +228,12 @@ def _preview(app: "App", spec: "StackSpec") -> "StackPreview":
 
     note(f"previewing {spec.stack} …")
     job = f"preview-{secrets.token_hex(4)}"
-    return StackPreview.model_validate(app.provisioner.preview(spec, job, lambda _entry: None))
+
+    def tell(entry: "Entry") -> None:
+        if entry.kind == "notice" and entry.data.get("level") == "warning":
+            note(f"warning: {entry.data['text']}")
+
+    return StackPreview.model_validate(app.provisioner.preview(spec, job, tell))
 
 
 def _print_preview(found: "StackPreview", *, err: bool = False) -> None:

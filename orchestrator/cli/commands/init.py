@@ -15,23 +15,24 @@ from orchestrator.cli.output import json_option, out, paint, print_json
 def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> None:
     """Write a working project into FOLDER, or into a folder with Pulumi.yaml, playbooks and tests what is missing.
 
-    No file that is there is touched. In an empty folder you get two environments on loopback hosts, a playbook, a
-    suite and a first release, which can be promoted at once.
+    No file that is there is touched, and either all that is missing is written or nothing. In an empty folder you get
+    two environments on loopback hosts, a playbook, a suite and a first release, which can be promoted at once.
     """
-    from orchestrator.config.scaffold import missing, project_name, survey
+    from orchestrator.config.scaffold import missing, project_name, slug, survey, write
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.domain.model import NAME
     from orchestrator.wiring import reference_folder, templates_folder
 
-    if name is not None and not NAME.match(name):
-        raise OrchestratorError("F126", f"{name!r} is no name: lower-case letters, digits and dashes, at most 63")
+    if name is not None and not NAME.fullmatch(name):
+        hint = f"--name {slug(name, 'project')}"
+        message = f"{name!r} is no name: lower-case letters, digits and dashes, at most 63"
+        raise OrchestratorError("F126", message, hint=hint)
     chosen = name or project_name(folder)
     own = folder.is_dir() and survey(folder).anything
-    written = []
-    for path, content in missing(folder, chosen, reference_folder(), templates_folder()):
-        written.append(path)
-        if not dry_run:
-            _write(folder / path, content)
+    files = missing(folder, chosen, reference_folder(), templates_folder())
+    written = [path for path, _ in files]
+    if not dry_run:
+        write(folder, files)
     if as_json:
         print_json("Init", {"folder": str(folder), "name": chosen, "written": written, "dry_run": dry_run})
         return
@@ -43,11 +44,7 @@ def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> Non
     where = "" if folder == Path() else f" -C {folder}"
     out(f"\n{len(written)} files {'would be ' * dry_run}written; nothing that was there has been touched. Next:")
     if own:
-        out(f"  look at releases/{chosen}/release.yaml, then: orchestrator{where} validate")
+        release = next((path for path in written if path.endswith("/release.yaml")), "the releases")
+        out(f"  look at {release}, then: orchestrator{where} validate")
     out(f"  orchestrator{where} doctor")
-    out(f"  orchestrator{where} promote releases/{chosen}")
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if ".orchestrator" in path.parts else 0o777)
-    path.write_bytes(content)
+    out(f"  orchestrator{where} promote {chosen}")

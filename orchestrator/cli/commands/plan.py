@@ -22,10 +22,11 @@ def command(release: str, environment: str, target: Path | None, check: bool, as
     import json
 
     from orchestrator.cli.planned import print_plan
+    from orchestrator.cli.report import warn
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
-    package = app.package(release)
+    package = app.package(release, warn)
     note(f"planning {package.ref} → {environment} …")
     plan = app.plan(package, environment, check=check)
     if target is not None:

@@ -30,6 +30,7 @@ def command(
     A busy environment ends it (exit 8) unless it is to --wait; then it stands in the queue, and a newer release of the
     same name that joins the queue takes its place.
     """
+    from orchestrator.cli.report import warn
     from orchestrator.cli.walk import do, leave_behind
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
@@ -44,7 +45,7 @@ def command(
     wanted = release or (approved.release.digest if approved else None)
     if wanted is None:
         raise click.UsageError("name a RELEASE, or a plan with --plan")
-    package = app.package(wanted)
+    package = app.package(wanted, warn)
     if approved is not None and approved.release.digest != package.digest:
         raise OrchestratorError("R124", f"the plan {plan} is for {approved.release} and not for this {package.ref}")
     targets = app.targets(package, environment)

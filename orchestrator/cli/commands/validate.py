@@ -16,8 +16,9 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
     All errors are shown at once, each with its code, line and column. Nothing is run.
     """
     from orchestrator.cli.checks import check_paths, check_project
-    from orchestrator.cli.report import diagnostic
+    from orchestrator.cli.report import diagnostic, warn
     from orchestrator.domain.errors import Exit
+    from orchestrator.domain.text import counted
 
     checked, errors, warnings = check_paths(paths) if paths else check_project(Path.cwd())
     if as_json:
@@ -29,11 +30,12 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
         print_json("Validation", data)
         return int(errors[0].exit if errors else Exit.OK)
     for warning in warnings:
-        note(diagnostic(warning, "warning") + "\n")
+        warn(warning)
     for error in errors:
         note(diagnostic(error) + "\n")
     if errors:
-        note(f"{len(errors)} error{'s' * (len(errors) > 1)} in {len(checked)} files")
+        note(f"{len(errors)} error{'s' * (len(errors) > 1)} in {counted(len(checked), 'file')}")
         return int(errors[0].exit)
-    out(f"{paint('✔', fg='green')} {len(checked)} files are valid: {', '.join(checked)}")
+    said = f"{counted(len(checked), 'file')} {'is' if len(checked) == 1 else 'are'} valid"
+    out(f"{paint('✔', fg='green')} {said}: {', '.join(checked)}")
     return int(Exit.OK)

@@ -46,6 +46,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.FAILED,
     ),
     ErrorCode(
+        "E111",
+        "Pulumi did not come to an end",
+        "The engine or what runs it was killed, or was stopped. What was in flight may have happened; the message says what was told as done, and what had begun.",
+        "Run it again: what died is looked at first, stale locks are taken away, and what is really there is written into the state.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
         "E120",
         "the environment has no hosts",
         "Neither an output `ansible_inventory` or `inventory`, nor a mapping in `environment.yaml`, nor inventory files gave any host.",
@@ -83,8 +90,8 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "E130",
         "the stack is locked",
-        "Another update of this stack is running, or one died and left its lock.",
-        "Wait for it. When nobody updates the stack, `pulumi cancel` in the program's folder removes the lock.",
+        "Another update of this stack is running, or one died and left its lock. A lock is taken away by itself only when its holder was an operation of ours on this machine and is proved dead; the message names the holder.",
+        "Wait for it, or ask who runs it. When nobody updates the stack, `pulumi cancel` in the program's folder removes the lock.",
         Exit.BUSY,
     ),
     ErrorCode(
@@ -113,6 +120,20 @@ CODES: tuple[ErrorCode, ...] = (
         "the backend wants a login",
         "The environment's stack is kept in a backend that nobody is logged in to here.",
         "Set `PULUMI_ACCESS_TOKEN`, or `PULUMI_BACKEND_URL` for a backend of your own, or run `pulumi login`.",
+    ),
+    ErrorCode(
+        "E136",
+        "nobody knows whether resources were made",
+        "An operation died while it created them: they may exist, and the state does not have their ids. Creating them now could make them twice.",
+        "Look at the provider. Then say of each whether it is there: `orchestrator environment resolve ENV --created URN=ID`, `--absent URN` or `--all-absent`. Where a create finds what is there already, `pulumi: {pending_creates: clear}` in `environment.yaml` does without asking.",
+        Exit.NEEDS_PERSON,
+    ),
+    ErrorCode(
+        "E137",
+        "it cannot be resolved so",
+        "The resource's create is not pending, or the state does not say what it was made from.",
+        "`orchestrator environment preview ENV` lists what is pending. What the state does not know is brought in with `pulumi import`, and is then resolved as absent.",
+        Exit.USAGE,
     ),
     ErrorCode(
         "E201",

@@ -95,6 +95,20 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "F113",
+        "not a finite number",
+        "`.inf`, `.nan`, a number such as `1e400` that is read as infinity, and numbers of more than 1000 digits mean something else to every reader, and have no place in JSON.",
+        "Write a finite number, or put the value in double quotes.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "F114",
+        "nothing to check",
+        "The folder holds no `orchestrator.yaml`, `environment.yaml` or `release.yaml`, or the path is neither a file nor a folder.",
+        "Name a file or a folder that holds one; `orchestrator init` writes a project.",
+        Exit.NOT_FOUND,
+    ),
+    ErrorCode(
         "F120",
         "not a mapping",
         "The file's outermost value is a list or a single value.",
@@ -204,6 +218,20 @@ CODES: tuple[ErrorCode, ...] = (
         "not an artifact's name",
         "Artifacts are found by name in playbooks and on hosts; the name must be a plain file name.",
         "Set `name:` to letters, digits, dots, dashes and underscores.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "F138",
+        "a target is no environment of the project",
+        "`environments:` names one that the project does not declare, so that the release could never go there.",
+        "Correct the name; `orchestrator environment list` shows what there is.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "F139",
+        "something is in the way",
+        "`init` cannot write a file because a file stands where a folder must be, a link leads out of the project or to nothing, or the system refuses it. Nothing was written.",
+        "Move away what the message names.",
         Exit.USAGE,
     ),
 )

@@ -42,7 +42,7 @@ CODES: tuple[ErrorCode, ...] = (
         "P106",
         "another package of this version is there already",
         "A file of this name exists and has another digest. A version stands for one content.",
-        "Raise the version, or build with `--force` while nobody uses the old one.",
+        "Raise the version, or remove the old file while nobody uses it.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
@@ -74,11 +74,39 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "P111",
+        "a file that a playbook names is nowhere",
+        "A playbook or task names a file by a relative path, and there is none where Ansible would look for it. It will be missing when the release runs, unless that task never does.",
+        "Correct the path, or write the file.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
         "P112",
         "the package cannot be written",
         "The folder may not be written to, or the disk is full.",
         "See to the folder's owner and the space that is left; nothing incomplete was left behind.",
         Exit.FAILED,
+    ),
+    ErrorCode(
+        "P113",
+        "Ansible cannot use the packed playbooks",
+        "`ansible-playbook --syntax-check`, run on an unpacked copy of the package, failed: a playbook is wrong, or names a role or module that the package does not have.",
+        "Correct the playbook; put what it needs into the project (`roles/`, `collections/`, or where its `ansible.cfg` says), or name it in its `requirements.yml`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "P114",
+        "roles or collections are not in the package",
+        "The playbooks work on this machine only, with roles or collections that are installed on it. Another machine, or a later day, may have others.",
+        "Put them into the project, or name them in its `requirements.yml`, so that they are packed.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "P115",
+        "the playbooks could not be checked",
+        "A playbook names files by variables, or needs the password of a vault, which are known only when it runs.",
+        "Nothing, when these are there at run time.",
+        Exit.USAGE,
     ),
     ErrorCode(
         "P200",

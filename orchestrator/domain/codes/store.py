@@ -76,4 +76,44 @@ CODES: tuple[ErrorCode, ...] = (
         "`orchestrator watch RUN` follows it.",
         Exit.BUSY,
     ),
+    ErrorCode(
+        "S130",
+        "not a backup of this project",
+        "The file is not a backup, or it is of another project or another kind of store.",
+        "Take a file that `orchestrator backup` has written in this project.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "S131",
+        "the backup is damaged",
+        "Its content is not what was written: a name, a size, a digest or a database in it is wrong. Nothing was changed.",
+        "Take another copy of the file, or an older backup.",
+    ),
+    ErrorCode(
+        "S132",
+        "somebody is working",
+        "A process works on a run of this project. It would go on in a state that is another one.",
+        "Let it end, or stop it with Ctrl-C; then restore.",
+        Exit.BUSY,
+    ),
+    ErrorCode(
+        "S133",
+        "Postgres's own programs are needed",
+        "A Postgres database is copied by `pg_dump`, and put back by `pg_restore` and `psql`. One of them is missing, older "
+        "than the server, or has failed; its own words are in the message. Nothing was changed.",
+        "Install Postgres's client programs of the server's version, or newer, and see that they are on `PATH`.",
+    ),
+    ErrorCode(
+        "S134",
+        "the backup cannot be written or restored",
+        "A file is there already, changed meanwhile, or cannot be written. No half backup is left, and a restore has put "
+        "back what it had moved.",
+        "Choose another file, or make space, and try again.",
+    ),
+    ErrorCode(
+        "S135",
+        "a restore was interrupted",
+        "Its process died between the first and the last file that it moved. The state is neither the old one nor the new.",
+        "`orchestrator restore --undo` puts the old state back; `orchestrator restore FILE` begins again.",
+    ),
 )

@@ -45,6 +45,9 @@ class Shop:
     def names(self, **changes: object) -> list[str]:
         return [file.path for file in self.build(replace=True, **changes).manifest.files]
 
+    def release(self, **changes: object) -> Release:
+        return release(**changes)
+
     def kept(self) -> Package:
         """The package, built and put into the store."""
         return self.packages.keep(Path(self.build().path))

@@ -48,7 +48,8 @@ def manifest(content: dict[str, bytes] = FILES, release: dict[str, Any] = RELEAS
         {"executable": False, "path": name, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
         for name, data in content.items()
     ]
-    data = {"apiVersion": "orchestrator/v1", "kind": "Package", "project": ".", "release": release, "files": listed}
+    kind = {"apiVersion": "orchestrator/v1", "kind": "Package", "collection": None, "project": "."}
+    data = {**kind, "release": release, "files": listed}
     return json.dumps({**data, **changes}, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

@@ -1,0 +1,99 @@
+"""A package is proved before it gets its name: Ansible itself finds from it alone what its playbooks name."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from orchestrator.adapters.ansible.settings import environment
+from orchestrator.adapters.archive.sealed import playbooks
+from orchestrator.domain.environment import AnsibleSettings
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.release import Release
+from orchestrator.domain.text import clean_text
+
+TIMEOUT = 120.0  # seconds, for the playbooks of one release
+SHOWN = 1500  # characters of what Ansible said
+AT_RUN_TIME = re.compile(r"undefined|vault|decrypt", re.IGNORECASE)
+
+
+class Proof:
+    """Checks the playbooks of an unpacked package with `ansible-playbook --syntax-check`, which runs nothing.
+
+    Args:
+        collections: the folder that holds `ansible_collections/orchestrator`.
+        environ: the environment variables to act under.
+    """
+
+    def __init__(self, collections: Path, environ: Mapping[str, str]) -> None:
+        self._collections, self._environ = collections, environ
+
+    def __call__(self, content: Path, release: Release) -> Iterator[OrchestratorError]:
+        """What should be known about the package unpacked in *content*, as warnings (P114, P115).
+
+        Raises P113 when Ansible cannot read a playbook, or does not find what it names.
+        """
+        with tempfile.TemporaryDirectory(prefix="orchestrator-proof-") as folder:
+            scratch = Path(folder)
+            (scratch / "password").write_text("none\n")
+            env = self._environment(content, scratch)
+            alone = _said(content, release, _only(content, env))
+            if alone is None:
+                return
+            with_machine = _said(content, release, env)
+        if with_machine is None:
+            message = "the playbooks use roles or collections of this machine, which are not in the package"
+            hint = "put them into the project, or name them in its requirements.yml"
+            yield OrchestratorError("P114", f"{message}: {alone}", hint=hint)
+        elif AT_RUN_TIME.search(with_machine):
+            message = f"the playbooks could not be checked without what is known at run time only: {with_machine}"
+            hint = "nothing is wrong when the missing variable or password is there when the release runs"
+            yield OrchestratorError("P115", message, hint=hint)
+        else:
+            hint = "what a playbook names must lie in the project; ansible-playbook --syntax-check shows the same"
+            raise OrchestratorError("P113", f"Ansible cannot use the packed playbooks: {with_machine}", hint=hint)
+
+    def _environment(self, content: Path, scratch: Path) -> dict[str, str]:
+        """As in a run, but without any secret: no password is read or asked for."""
+        env = environment(content, None, self._collections, scratch, 1, AnsibleSettings(), self._environ)
+        password = str(scratch / "password")
+        empty, own = scratch / "ansible.cfg", content / "ansible.cfg"
+        empty.touch()  # else Ansible would take the one of this machine
+        return env | {
+            "ANSIBLE_CONFIG": str(own if own.is_file() else empty),
+            "ANSIBLE_HOME": str(scratch / "home"),
+            "ANSIBLE_LOCAL_TEMP": str(scratch / "tmp"),
+            "ANSIBLE_LOG_PATH": os.devnull,
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_VAULT_PASSWORD_FILE": password,
+            "ANSIBLE_VAULT_IDENTITY_LIST": f"build@{password}",
+        }
+
+
+def _only(content: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """*env* with roles and collections of the package alone."""
+    paths = {}
+    for name, folder in (("ANSIBLE_ROLES_PATH", "roles"), ("ANSIBLE_COLLECTIONS_PATH", "collections")):
+        inside = [path for path in env[name].split(os.pathsep) if Path(path).is_relative_to(content)]
+        paths[name] = os.pathsep.join(inside or [str(content / folder)])
+    return {**env, **paths, "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False"}
+
+
+def _said(content: Path, release: Release, env: Mapping[str, str]) -> str | None:
+    """What Ansible finds wrong; None when it finds nothing."""
+    names = list(dict.fromkeys(playbooks(release)))
+    command = [sys.executable, "-P", "-m", "ansible", "playbook", "--syntax-check", "-i", "localhost,", *names]
+    try:
+        done = subprocess.run(
+            command, cwd=content, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        return f"what is undefined: Ansible took more than {TIMEOUT:.0f} s"
+    if done.returncode == 0:
+        return None
+    text = clean_text((done.stderr or done.stdout).decode("utf-8", "replace"))
+    lines = [line for line in text.replace(f"{content}/", "").splitlines() if not line.startswith("[WARNING]")]
+    return "\n".join(lines).strip()[:SHOWN]

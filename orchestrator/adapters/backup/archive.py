@@ -1,0 +1,127 @@
+"""A backup's file: the form of a release package, with a manifest of its own; read as strictly.
+
+    manifest.json            what it is, and every file with its size and SHA-256
+    content/…                those files, in that order
+
+Regular files only, canonical names, no links, nothing compressed, nothing behind the end (see `archive/sealed.py`).
+"""
+
+import io
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from pydantic import ValidationError
+
+from orchestrator.adapters.archive.names import check_name, check_together
+from orchestrator.adapters.archive.sealed import BLOCK, CONTENT, MANIFEST, Member, Reader, put
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.model import Model, canonical_json
+from orchestrator.domain.release import PackageFile
+from orchestrator.domain.text import clean_text
+
+MAX_MANIFEST = 256 * 1024 * 1024
+MAX_FILES = 1_000_000
+
+
+class BackupManifest(Model):
+    """What a backup is. *schema_version* is the journal's, *made_at* UTC, ISO 8601; *logs*: are jobs' logs in it?"""
+
+    apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
+    kind: Literal["Backup"] = "Backup"
+    project: str
+    program: str
+    made_at: str
+    store: Literal["sqlite", "postgresql"]
+    schema_version: str
+    logs: bool
+    files: tuple[PackageFile, ...]
+
+
+class BackupReader(Reader):
+    """Reads a backup from front to back. Raises S131 for anything that :func:`write` would not have written."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self.attachments: list[str] = []
+        with told():
+            first = self._next()
+            if first is None or first.name != MANIFEST or first.executable or first.size > MAX_MANIFEST:
+                raise OrchestratorError("S130", "the file is not a backup")
+            text = self._exactly(first.size, MANIFEST)
+            self._padding(first)
+        self.description = _manifest(text)
+
+    def content(self) -> Iterator[tuple[PackageFile, Iterator[bytes]]]:
+        """Each file with its data in pieces, which must be read before the next file is asked for."""
+        for file in self.description.files:
+            member = self._next()
+            expected = Member(CONTENT + file.path, file.size, file.executable)
+            if member != expected:
+                raise OrchestratorError("S131", f"the backup is damaged: {file.path!r} is not where it should be")
+            yield file, self._data(expected, file.sha256)
+        if self._next() is not None:
+            raise OrchestratorError("S131", "the backup is damaged: it holds more than its manifest says")
+
+    def check(self) -> None:
+        """Read everything, for its digests alone."""
+        with told():
+            for _, data in self.content():
+                for _piece in data:
+                    pass
+
+
+class told:  # noqa: N801 - it is read as a word of the sentence `with told()`
+    """Says of a backup what the reader of packages says of packages."""
+
+    def __enter__(self) -> None:
+        """Nothing is needed before."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OrchestratorError) and error.code.startswith("P"):
+            code = "S130" if error.code == "P202" else "S131"
+            what = "the file is not a backup" if code == "S130" else "the backup is damaged"
+            raise OrchestratorError(code, f"{what}: {error.message}") from error
+
+
+def write(target: BinaryIO, manifest: BackupManifest, content: Callable[[str], BinaryIO]) -> None:
+    """Write the file: *content* opens each file of the manifest by name. Raises S134 when one has changed."""
+    check_together([check_name(file.path) for file in manifest.files])
+    text = canonical_json(manifest.to_json())
+    put(target, Member(MANIFEST, len(text), executable=False), io.BytesIO(text))
+    for file in manifest.files:
+        with content(file.path) as data:
+            digest = put(target, Member(CONTENT + file.path, file.size, file.executable), data)
+        if digest != file.sha256:
+            raise OrchestratorError("S134", f"{file.path} changed while it was copied; try again")
+    target.write(b"\0" * (2 * BLOCK))
+
+
+def opened(path: Path) -> BinaryIO:
+    """*path* to be read, when it is a regular file. Raises S130."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            return os.fdopen(handle, "rb")
+        os.close(handle)
+    except OSError as error:
+        raise OrchestratorError("S130", f"cannot read the backup {path}: {error.strerror}") from error
+    raise OrchestratorError("S130", f"the backup {path} is not a file")
+
+
+def _manifest(text: bytes) -> BackupManifest:
+    try:
+        manifest = BackupManifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = f"the file is not a backup: {clean_text(place)}: {clean_text(first['msg'])}"
+        raise OrchestratorError("S130", message) from error
+    names = [file.path for file in manifest.files]
+    if len(names) > MAX_FILES or names != sorted(names) or canonical_json(manifest.to_json()) != text:
+        raise OrchestratorError("S131", "the backup is damaged: its manifest is not written as ours are")
+    with told():
+        check_together([check_name(name) for name in names])
+    return manifest

@@ -1,0 +1,81 @@
+"""What of a project's state belongs into a backup, and where each part of it lies."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.adapters.database.engine import engine_url, sqlite_path
+
+JOURNAL, ENGINE, DUMP = "journal.db", "engine.db", "database.dump"
+LOGS = ("output.log", "events.jsonl", "outcome.json")  # of a job; its other files may hold secrets
+HALF = (".copying-", ".passphrase.")  # written now, under a name for the moment
+KEPT_FOLDERS = ("packages", "plans", "pulumi")
+BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite keeps beside a database belongs to it
+
+
+@dataclass(frozen=True)
+class Places:
+    """A project and where its state is: *state* is its folder, *store* the URL of its journal."""
+
+    project: str
+    state: Path
+    store: str
+
+    @property
+    def kind(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return "sqlite" if self.store.startswith("sqlite") else "postgresql"
+
+    @property
+    def databases(self) -> dict[str, Path]:
+        """The SQLite files by their names in a backup; none when the store is a server."""
+        if self.kind != "sqlite":
+            return {}
+        return {JOURNAL: sqlite_path(self.store), ENGINE: sqlite_path(engine_url(self.store))}
+
+    @property
+    def restoring(self) -> Path:
+        """Where a restore prepares its work, and keeps what it has put aside until it is done."""
+        return self.state / "restoring"
+
+    def parts(self) -> dict[str, Path]:
+        """Everything that a restore replaces, by its name in a backup; the journal is the last."""
+        databases = dict(reversed(self.databases.items()))
+        beside = {f"{name}{end}": Path(f"{path}{end}") for name, path in databases.items() for end in BESIDE[1:]}
+        return {**{name: self.state / name for name in KEPT_FOLDERS}, **beside, **databases}
+
+
+def files(places: Places, *, logs: bool) -> Iterator[tuple[str, Path]]:
+    """The files beside the databases: kept packages, plans, Pulumi's state and, with *logs*, what jobs said.
+
+    Unpacked packages, copies of programs, and locks are made again.
+    """
+    yield from _packages(places.state / "packages")
+    yield from _below(places.state, "plans")
+    yield from (item for item in _below(places.state, "pulumi") if not _passing(item[0]))
+    for job in sorted((places.state / "jobs").glob("*")) if logs else ():
+        for name in LOGS:
+            if (job / name).is_file() and not (job / name).is_symlink():
+                yield f"jobs/{job.name}/{name}", job / name
+
+
+def _packages(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(folder.glob("*.release")):
+        if path.is_file() and not path.name.startswith("."):
+            yield f"packages/{path.name}", path
+
+
+def _below(state: Path, name: str) -> Iterator[tuple[str, Path]]:
+    for at, folders, names in os.walk(state / name):
+        folders.sort()
+        for file in sorted(names):
+            path = Path(at, file)
+            if path.is_file() and not path.is_symlink():
+                yield path.relative_to(state).as_posix(), path
+
+
+def _passing(name: str) -> bool:
+    """Whether a file of Pulumi's folder belongs to an operation that goes on: a copy, a lock, half a file."""
+    parts = name.split("/")
+    return parts[1] == "work" or "locks" in parts or name.endswith(".lock") or any(p.startswith(HALF) for p in parts)

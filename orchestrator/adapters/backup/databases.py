@@ -1,0 +1,88 @@
+"""Copies of databases that are in use: SQLite's by its own online backup, Postgres's by its own programs."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from orchestrator.adapters.database.tables import metadata
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.text import clean_text
+
+WAIT = 30.0  # seconds for which another's write is waited for
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy the SQLite file *source* as it is at one moment, while others write to it. Raises S112 and S114."""
+    try:
+        with (
+            contextlib.closing(sqlite3.connect(source, timeout=WAIT)) as here,
+            contextlib.closing(sqlite3.connect(target)) as there,
+        ):
+            here.backup(there)
+            there.execute("PRAGMA journal_mode=DELETE")  # one file, whatever the source was kept with
+    except sqlite3.OperationalError as error:
+        raise OrchestratorError("S112", f"the store cannot be copied: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise OrchestratorError("S114", f"the store is damaged: {error}") from error
+    target.chmod(0o600)
+
+
+def dump(url: str, target: Path) -> None:
+    """Write the whole Postgres database as it is at one moment into *target*. Raises S133."""
+    _run(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={target}")
+    target.chmod(0o600)
+
+
+def load(url: str, source: Path, work: Path) -> None:
+    """Put the database that was dumped into *source* in the place of what is there, in one transaction.
+
+    *work* is a folder for what is needed meanwhile. Raises S133; nothing is changed then.
+    """
+    script, clear = work / "database.sql", work / "clear.sql"
+    _run("", "pg_restore", "--no-owner", "--no-privileges", f"--file={script}", str(source))
+    tables = ", ".join(sorted([*metadata.tables, "alembic_version"]))
+    lines = [
+        f"SET lock_timeout = '{WAIT:.0f}s';",
+        "DROP SCHEMA IF EXISTS dbos CASCADE;",
+        f"DROP TABLE IF EXISTS {tables} CASCADE;",
+    ]
+    clear.write_text("\n".join(lines), encoding="utf-8")
+    words = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
+    try:
+        _run(url, "psql", *words, f"--file={clear}", f"--file={script}")
+    finally:
+        script.unlink()
+        clear.unlink()
+
+
+def _run(url: str, program: str, *words: str) -> None:
+    """Run one of Postgres's programs on the database *url*; its password is in nobody's list of processes."""
+    path = shutil.which(program)
+    if path is None:
+        raise OrchestratorError("S133", f"there is no {program} on PATH, which copies Postgres databases")
+    env, named = dict(os.environ), []
+    if url:
+        parts = sa.make_url(url).set(drivername="postgresql")
+        secret = parts.password or parts.query.get("password")
+        if secret:
+            env["PGPASSWORD"] = str(secret)
+        plain = sa.URL.create(
+            "postgresql",
+            username=parts.username,
+            host=parts.host,
+            port=parts.port,
+            database=parts.database,
+            query={name: value for name, value in parts.query.items() if name != "password"},
+        )
+        named = [f"--dbname={plain.render_as_string(hide_password=False)}"]
+    done = subprocess.run(
+        [path, *named, *words], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        lines = [line for line in clean_text(done.stderr).splitlines() if line.strip()]
+        raise OrchestratorError("S133", f"{program} failed: {'; '.join(lines[:3]) or done.returncode}")

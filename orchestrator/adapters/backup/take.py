@@ -1,0 +1,138 @@
+"""Writing a backup, while runs may be going on.
+
+The journal is copied before what it refers to: packages, plans and definitions are never taken away, so a copy that
+is made later holds them all. The engine's own database comes second: what it has recorded and the journal has not,
+is written to the journal again when the run is resumed.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator import __version__
+from orchestrator.adapters.backup import databases
+from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, opened, write
+from orchestrator.adapters.backup.content import DUMP, JOURNAL, Places, files
+from orchestrator.adapters.database.engine import integrity, schema_version, sqlite_url
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.release import PackageFile
+
+STAGING = "backing-up-"
+CHUNK = 1024 * 1024
+
+
+def take(places: Places, target: Path, at: str, *, logs: bool = False) -> BackupManifest:
+    """Write a backup into the new file *target*, mode 0600, and read it again. *at* is the time, UTC, ISO 8601.
+
+    Raises S112, S114, S133 and S134; no file is left then.
+    """
+    if target.exists():
+        raise OrchestratorError("S134", f"{target} is there already")
+    with _writing(target), _staging(places.state) as staging:
+        found = {**_databases(places, staging), **_files(places, staging, logs=logs)}
+        schema = schema_version(sqlite_url(staging / JOURNAL) if JOURNAL in found else places.store)
+        if schema is None:
+            raise OrchestratorError("S134", "the store is empty: there is nothing to keep yet")
+        manifest = BackupManifest(
+            project=places.project,
+            program=__version__,
+            made_at=at,
+            store="sqlite" if places.kind == "sqlite" else "postgresql",
+            schema_version=schema,
+            logs=logs,
+            files=tuple(_describe(name, found[name]) for name in sorted(found)),
+        )
+        _seal(target, manifest, found)
+    return manifest
+
+
+def _databases(places: Places, staging: Path) -> dict[str, Path]:
+    """Copies of the databases, each checked."""
+    if places.kind != "sqlite":
+        databases.dump(places.store, staging / DUMP)
+        return {DUMP: staging / DUMP}
+    found = {}
+    for name, path in places.databases.items():
+        if path.exists():
+            databases.copy(path, staging / name)
+            wrong = integrity(sqlite_url(staging / name))
+            if wrong:
+                raise OrchestratorError("S114", f"the store is damaged: {path.name}: {wrong[0]}")
+            found[name] = staging / name
+    return found
+
+
+def _files(places: Places, staging: Path, *, logs: bool) -> dict[str, Path]:
+    """The other files: packages where they are, since they never change, and copies of those that may."""
+    found = {}
+    for name, path in files(places, logs=logs):
+        if name.startswith("packages/"):
+            found[name] = path
+            continue
+        copied = staging / "files" / name
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # it was there for a moment only
+            shutil.copy(path, copied)
+            found[name] = copied
+    return found
+
+
+def _describe(name: str, path: Path) -> PackageFile:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return PackageFile(path=name, size=size, sha256=digest.hexdigest(), executable=os.access(path, os.X_OK))
+
+
+def _seal(target: Path, manifest: BackupManifest, found: dict[str, Path]) -> None:
+    """Write, read again, and only then give the file its name."""
+    handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)  # mode 0600
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            write(out, manifest, lambda wanted: found[wanted].open("rb"))
+            out.flush()
+            os.fsync(out.fileno())
+        with opened(temporary) as source:
+            BackupReader(source).check()
+        temporary.rename(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _staging(state: Path) -> Iterator[Path]:
+    """A folder for copies. One backup at a time, so that what one that died has left can be removed."""
+    with (state / "backup.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in state.glob(f"{STAGING}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield from _folder(state)
+
+
+def _folder(state: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=STAGING, dir=state))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Say why *target* cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise OrchestratorError("S134", f"cannot write {target}: {error.strerror or error}") from error
+    except OrchestratorError as error:
+        if not error.code.startswith("P"):
+            raise
+        raise OrchestratorError("S134", f"cannot write {target}: {error.message}") from error

@@ -1,0 +1,158 @@
+"""A stack's state and locks as its backend has them, secrets left encrypted. Standard library only.
+
+A backend in a folder is read there, in a millisecond; others are asked through the engine.
+"""
+
+import contextlib
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from orchestrator.adapters.pulumi.events import CREATES, hide
+from orchestrator.adapters.pulumi.trace import Holder, Trace, moment
+
+NO_STACK = "no stack named"
+VOLATILE = {"sourcePosition", "stackTrace", "created", "modified"}  # differ although nothing has changed
+
+State = Mapping[str, Any]
+
+
+class Stack:
+    """One stack.
+
+    Args:
+        spec: the job's `spec.json`: the engine, the stack's and the project's name, and the backend's folder.
+        work: a folder with the program, where the engine is asked.
+        env: the engine's environment; that of this process when there is none.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], work: Path, env: Mapping[str, str] | None = None) -> None:
+        self._pulumi, self._name, self._work, self._env = str(spec["pulumi"]), str(spec["stack"]), work, env
+        self._folder = Path(spec["backend"]) / ".pulumi" if spec["backend"] else None
+        self._place = Path(str(spec["project_name"]), self._name.rsplit("/", 1)[-1])
+
+    def state(self) -> State:
+        """The stack's state: its resources and pending operations. Empty when there is no such stack.
+
+        Raises `OSError` when the backend does not answer.
+        """
+        if self._folder is not None:
+            file = self._folder / "stacks" / f"{self._place}.json"
+            with contextlib.suppress(FileNotFoundError):
+                return dict((json.loads(file.read_bytes()).get("checkpoint") or {}).get("latest") or {})
+            if not list(file.parent.glob(f"{file.name}.*")) and not (file.parent.parent / file.name).exists():
+                return {}
+        done = self.ask("stack", "export", "--stack", self._name, "--non-interactive")
+        if done.returncode != 0 and NO_STACK not in done.stderr:
+            raise OSError(done.stderr.strip() or f"it ended with {done.returncode}")
+        return dict(json.loads(done.stdout).get("deployment") or {}) if done.returncode == 0 else {}
+
+    def locks(self) -> list[Holder]:
+        """Who holds the stack, where the backend is a folder; elsewhere only the engine's own attempt can tell."""
+        found = []
+        if self._folder is not None:
+            for file in (self._folder / "locks" / "organization" / self._place).glob("*.json"):
+                with contextlib.suppress(OSError, ValueError):
+                    lock = json.loads(file.read_bytes())
+                    who = (int(lock["pid"]), str(lock["username"]), str(lock["hostname"]), moment(lock["timestamp"]))
+                    found.append(Holder(*who, file.as_uri()))
+        return found
+
+    def unlock(self, held: list[Holder]) -> None:
+        """Take away the locks *held*, whose holders are proved dead.
+
+        In a folder just these; `pulumi cancel` elsewhere, which takes away every lock that there is by then.
+        """
+        files = [Path(unquote(urlparse(holder.where).path)) for holder in held if holder.where.startswith("file:")]
+        if files and len(files) == len(held) and all(file.is_file() for file in files):
+            for file in files:
+                file.unlink(missing_ok=True)
+        else:
+            self.ask("cancel", "--yes", "--stack", self._name, "--non-interactive")
+
+    def refresh(self, trace: Trace, *words: str) -> "subprocess.CompletedProcess[str]":
+        """`pulumi refresh` without running the program: what is really there goes into the state."""
+        argv = ["refresh", "--yes", "--skip-preview", "--stack", self._name, "--non-interactive"]
+        argv += ["--color", "never", "--suppress-progress", *words]
+        return self._run(trace.traced([self._pulumi, *argv]))
+
+    def replace(self, trace: Trace, file: Path) -> "subprocess.CompletedProcess[str]":
+        """Put the state in *file* in the place of the stack's; no operation is pending any more then."""
+        words = ["stack", "import", "--file", str(file), "--stack", self._name, "--non-interactive"]
+        return self._run(trace.traced([self._pulumi, *words]))
+
+    def ask(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run one small command of the engine."""
+        return self._run([self._pulumi, *words])
+
+    def _run(self, argv: list[str]) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(argv, cwd=self._work, env=self._env, capture_output=True, text=True, check=False)
+        if "export" not in argv:
+            print(f"$ pulumi {' '.join(argv[argv.index(self._pulumi) + 1 :])}\n{done.stdout}{done.stderr}", flush=True)  # noqa: T201 - to output.log
+        return done
+
+
+def pending(state: State) -> list[dict[str, Any]]:
+    """The operations that were begun and whose end nobody wrote down: *type* and *resource*."""
+    return list(state.get("pending_operations") or [])
+
+
+def risky(state: State) -> list[str]:
+    """What may have been made although the state does not have it: the URNs of pending creates, in order.
+
+    The engine's own kinds (the stack, providers) and components exist in the state only, and are none of them.
+    """
+    found = [
+        str(operation["resource"]["urn"])
+        for operation in pending(state)
+        if operation.get("type") == "creating"
+        and operation["resource"].get("custom")
+        and not str(operation["resource"].get("type", "")).startswith("pulumi:")
+    ]
+    return list(dict.fromkeys(found))
+
+
+def unanswered(folder: Path) -> list[str]:
+    """The URNs of creates that the job in *folder* told as begun, and never as done.
+
+    The engine may have seen its provider die before it died itself, and then has forgotten what was pending.
+    """
+    found: dict[str, None] = {}
+    with contextlib.suppress(OSError):
+        for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError, AttributeError):
+                event = json.loads(line)
+                if event.get("op") in CREATES and not str(event["type"]).startswith("pulumi:"):
+                    found[str(event["urn"])] = None
+                    if event["status"] == "done":
+                        del found[str(event["urn"])]
+    return list(found)
+
+
+def fingerprint(state: State) -> str:
+    """A digest of the state, of resources and of pending operations: the same only when nothing was written."""
+    resources = [
+        {key: value for key, value in resource.items() if key not in VOLATILE}
+        for resource in state.get("resources") or []
+    ]
+    said = {"resources": resources, "pending": pending(state)}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def likeness(state: State) -> list[Any]:
+    """What the state says of each resource in clear: the same after a refresh that has found nothing new.
+
+    A refresh encrypts every secret anew, and rewrites dependencies.
+    """
+    return sorted(
+        [
+            str(item["urn"]),
+            str(item.get("id")),
+            json.dumps(hide([item.get("inputs"), item.get("outputs")]), sort_keys=True),
+        ]
+        for item in state.get("resources") or []
+    )

@@ -1,0 +1,208 @@
+"""The trace of an operation on a stack: there from before its first effect until it has ended.
+
+A later operation that finds one knows that the former died, which processes were its engines, and so whether a lock on
+the stack was theirs. Lines of JSON, appended; a line that was torn by a crash is none:
+
+    {"verb": "up", "job": …, "at": 1767225600.1, "host": …, "user": …, "machine": …, "boot": …, "namespace": …}
+    {"pid": 4711, "birth": "4711 (sh) S …"}     an engine of it, written by that very process before it becomes one
+    {"uncertain": ["urn:pulumi:…"]}             it has ended, and nobody knows whether these were made
+
+Standard library only: this is part of the child process.
+"""
+
+import contextlib
+import getpass
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from orchestrator.processes import runs
+
+# The process that will be the engine writes its number and its birth before it becomes the engine: there is no moment
+# at which an engine runs that no trace names.
+_BECOME = (
+    "if [ -r /proc/$$/stat ]; then read -r birth < /proc/$$/stat; else birth=$(ps -o lstart= -p $$); fi; "
+    'printf \'\\n{"pid": %d, "birth": "%s"}\\n\' "$$" "$birth" >> "$0" && exec "$@"'
+)
+_HOLDER = re.compile(r"(\S+): created by (\S*)@(\S+) \(pid (\d+)\) at (\S+)")
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Whom a lock on a stack names: a process, its user and machine, and when it took it (seconds since 1970).
+
+    *where* is the lock's own address.
+    """
+
+    pid: int
+    user: str
+    host: str
+    at: float
+    where: str
+
+    def __str__(self) -> str:
+        taken = datetime.fromtimestamp(self.at).astimezone().isoformat(timespec="seconds")
+        return f"process {self.pid} of {self.user} on {self.host}, since {taken}"
+
+
+def holders(text: str) -> list[Holder]:
+    """The holders of the locks that the engine's words *text* name."""
+    found = _HOLDER.findall(text)
+    return [Holder(int(pid), user, host, moment(at), where) for where, user, host, pid, at in found]
+
+
+def moment(text: str) -> float:
+    """Go's time in RFC 3339, with up to nine digits after the point, as seconds since 1970; 0 when it is none."""
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
+    return 0.0
+
+
+class Trace:
+    """The trace of the stack's operations in the file *path*, which is there only while one goes on or has died."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def left(self) -> bool:
+        """Whether a former operation has left it: it died, or its end is uncertain."""
+        return bool(self._lines())
+
+    @property
+    def died(self) -> str:
+        """What the former operation was (`up`, `destroy`, …) when it died; empty when none did."""
+        return next((str(line["verb"]) for line in reversed(self._lines()) if "verb" in line), "")
+
+    @property
+    def jobs(self) -> list[str]:
+        """The folders of the operations that died."""
+        return [str(line["job"]) for line in self._lines() if "job" in line]
+
+    @property
+    def uncertain(self) -> list[str]:
+        """What former operations may have made without anybody knowing."""
+        return list(dict.fromkeys(urn for line in self._lines() for urn in line.get("uncertain") or []))
+
+    def begin(self, verb: str, job: str) -> None:
+        """Write down, durably, that an operation begins in the folder *job*."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        line = json.dumps({"verb": verb, "job": job, "at": time.time(), **_place()})
+        handle = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "a", encoding="utf-8") as file:
+            file.write(f"\n{line}\n")  # not behind a line that a crash has torn
+            file.flush()
+            os.fsync(file.fileno())
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
+    def traced(self, argv: list[str]) -> list[str]:
+        """*argv* as a command whose process is in the trace before it begins."""
+        return ["/bin/sh", "-c", _BECOME, str(self._path), *argv]
+
+    def end(self, uncertain: list[str]) -> None:
+        """The operation has ended by itself; what stays uncertain is kept until somebody decides."""
+        if not uncertain:
+            self._path.unlink(missing_ok=True)
+            return
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        temporary.write_text(f"{json.dumps({'uncertain': uncertain})}\n", encoding="utf-8")
+        temporary.replace(self._path)
+
+    def living(self, job: str | None = None) -> list[int]:
+        """The engines that run on: of all operations, or of the one in the folder *job*."""
+        return [engine["pid"] for engine in self._engines() if job in (None, engine["job"]) and _alive(engine)]
+
+    def proves_dead(self, holder: Holder) -> bool:
+        """Whether the lock's holder was an engine of ours on this machine, and is no more.
+
+        A number is not enough, since numbers come again: the process that has it now must be another one by its
+        birth, or must be of another boot of this machine.
+        """
+        here = _place()
+        return (holder.host, holder.user) == (here["host"], here["user"]) and any(
+            engine["pid"] in (holder.pid, None) and _dead(engine, holder) for engine in self._engines()
+        )
+
+    def _engines(self) -> list[dict[str, Any]]:
+        """Every engine with the operation that it belongs to; one without a number where none was written."""
+        found: list[dict[str, Any]] = []
+        operation: dict[str, Any] = {}
+        for line in self._lines():
+            if "verb" in line:
+                operation = line
+                found.append({**operation, "pid": None, "birth": ""})
+            elif "pid" in line and operation:
+                found.append({**operation, **line})
+        return found
+
+    def _lines(self) -> list[dict[str, Any]]:
+        lines: list[dict[str, Any]] = []
+        with contextlib.suppress(FileNotFoundError):
+            for text in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+                with contextlib.suppress(ValueError):
+                    line = json.loads(text)
+                    lines += [line] if isinstance(line, dict) else []
+        return lines
+
+
+def _alive(engine: dict[str, Any]) -> bool:
+    """Whether the engine runs here, and is not another process with its number."""
+    here = _place()
+    same = all(engine[name] == here[name] for name in ("host", "boot", "namespace"))
+    return same and engine["pid"] is not None and runs(engine["pid"]) and _same(engine)
+
+
+def _same(engine: dict[str, Any]) -> bool:
+    now, then = _birth(engine["pid"]), _known(engine["birth"])
+    return not now or not then or now == then  # what cannot be told apart counts as the same
+
+
+def _dead(engine: dict[str, Any], holder: Holder) -> bool:
+    here = _place()
+    if engine["host"] != here["host"]:
+        return False
+    if engine["boot"] != here["boot"]:  # the machine was started again since, if it is the same machine
+        return bool(here["machine"]) and engine["machine"] == here["machine"] and engine["at"] - 1 <= holder.at
+    same = engine["namespace"] == here["namespace"] and engine["pid"] == holder.pid
+    return same and not _alive(engine)
+
+
+def _birth(pid: int) -> str:
+    """When the process began, in words that only compare; empty when that cannot be seen."""
+    with contextlib.suppress(OSError):
+        return _known(Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace"))
+    if Path("/proc/self").is_dir():
+        return ""
+    words = ["ps", "-o", "lstart=", "-p", str(pid)]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _known(birth: str) -> str:
+    """Of a line of /proc/PID/stat the ticks since boot at which it began; other words as they are."""
+    return birth.rpartition(")")[2].split()[19] if ")" in birth else birth.strip()
+
+
+@cache
+def _place() -> dict[str, str]:
+    """Where this process runs: a number of a process means something only there."""
+    place = {"host": socket.gethostname(), "user": getpass.getuser(), "machine": "", "boot": "", "namespace": ""}
+    with contextlib.suppress(OSError):
+        place["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        place["namespace"] = str(Path("/proc/self/ns/pid").readlink())
+        place["machine"] = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    if not place["boot"]:  # macOS
+        with contextlib.suppress(OSError):
+            words = ["sysctl", "-n", "kern.bootsessionuuid", "kern.uuid"]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            place["boot"], _, place["machine"] = done.stdout.strip().partition("\n")
+    return place

@@ -1,0 +1,364 @@
+"""Backups: complete, strict about what they read, and put back as a whole or not at all."""
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import os
+import shutil
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from orchestrator.adapters.backup import restore as restoring
+from orchestrator.adapters.backup.archive import BackupManifest, write
+from orchestrator.adapters.backup.content import Places
+from orchestrator.adapters.backup.restore import inspect, restore, undo
+from orchestrator.adapters.backup.take import take
+from orchestrator.adapters.clock import SystemClock
+from orchestrator.adapters.database.engine import SCHEMA, engine_url, sqlite_path
+from orchestrator.adapters.database.store import DatabaseStore
+from orchestrator.cli import cli, main
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Entry, Run
+from orchestrator.domain.release import PackageFile
+from tests.postgres import Server
+
+AT = "2026-01-01T00:00:00.000Z"
+FILES = {
+    "packages/aa.release": b"a package",
+    "packages/aa/content/file": b"unpacked",
+    "plans/" + "b" * 64 + "/plan.json": b"{}",
+    "pulumi/passphrase": b"secret",
+    "pulumi/salts/production.production": b"encryptionsalt: v1:x",
+    "pulumi/backend/.pulumi/stacks/shop/production.json": b"{}",
+    "pulumi/backend/.pulumi/locks/organization/x.json": b"{}",
+    "pulumi/definitions/cc/tree/run.sh": b"#!/bin/sh",
+    "pulumi/work/production/Pulumi.yaml": b"a copy",
+    "jobs/r1.deploy/output.log": b"said",
+    "jobs/r1.deploy/secret.json": b"secret",
+    "hosts/staging/web1/host.json": b"{}",
+}
+LEFT_OUT = {"packages/aa/content/file", "pulumi/backend/.pulumi/locks/organization/x.json"}
+LEFT_OUT |= {"pulumi/work/production/Pulumi.yaml", "hosts/staging/web1/host.json"}
+
+
+def run(name: str) -> Run:
+    return Run(id=f"{name}-staging", root=name, kind="promotion", environment="staging", release=None, by="ann")
+
+
+def lay(state: Path, url: str | None = None) -> Places:
+    """A project's state with one run in its journal."""
+    for name, data in FILES.items():
+        (state / name).parent.mkdir(parents=True, exist_ok=True)
+        (state / name).write_bytes(data)
+    (state / "pulumi/definitions/cc/tree/run.sh").chmod(0o755)
+    places = Places("shop", state, url or f"sqlite:///{state}/state.db")
+    add(places, "r1")
+    return places
+
+
+def add(places: Places, name: str) -> None:
+    store = DatabaseStore(places.store, SystemClock())
+    store.create(run(name))
+    store.append(f"{name}-staging", [Entry(kind="notice", data={"text": name})])
+    store.close()
+
+
+def runs(places: Places) -> list[str]:
+    store = DatabaseStore(places.store, SystemClock())
+    try:
+        return [item.id for item in store.runs()]
+    finally:
+        store.close()
+
+
+def remember(places: Places, what: str) -> None:
+    """Write something into the database of durable execution."""
+    if places.kind == "sqlite":
+        with contextlib.closing(sqlite3.connect(sqlite_path(engine_url(places.store)))) as database, database:
+            database.execute("CREATE TABLE IF NOT EXISTS steps (name TEXT)")
+            database.execute("INSERT INTO steps VALUES (?)", (what,))
+    else:
+        with psycopg.connect(places.store) as connection:
+            connection.execute("CREATE SCHEMA IF NOT EXISTS dbos")
+            connection.execute("CREATE TABLE IF NOT EXISTS dbos.steps (name TEXT)")
+            connection.execute("INSERT INTO dbos.steps VALUES (%s)", (what,))
+
+
+def remembered(places: Places) -> list[str]:
+    """What is in the database of durable execution."""
+    if places.kind == "sqlite":
+        with contextlib.closing(sqlite3.connect(sqlite_path(engine_url(places.store)))) as database:
+            return [row[0] for row in database.execute("SELECT name FROM steps")]
+    with psycopg.connect(places.store) as connection:
+        return [row[0] for row in connection.execute("SELECT name FROM dbos.steps").fetchall()]
+
+
+def content(state: Path) -> dict[str, bytes]:
+    """Every file that a restore may touch; the databases' by what is in them."""
+    found = {}
+    for folder in ("packages", "plans", "pulumi", "jobs", "hosts"):
+        for path in (state / folder).rglob("*"):
+            if path.is_file():
+                found[path.relative_to(state).as_posix()] = path.read_bytes()
+    return found
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return lay(tmp_path / "state")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+    """A project's state on either store."""
+    if request.param == "sqlite":
+        return lay(tmp_path / "state")
+    server: Server = request.getfixturevalue("postgres")
+    monkeypatch.setenv("PATH", f"{server.programs}{os.pathsep}{os.environ['PATH']}")
+    return lay(tmp_path / "state", server.fresh())
+
+
+def _refused(code: str, work: Callable[[], object]) -> OrchestratorError:
+    with pytest.raises(OrchestratorError) as caught:
+        work()
+    assert caught.value.code == code, caught.value
+    return caught.value
+
+
+def test_what_was_there_comes_back(either: Places, tmp_path: Path) -> None:
+    """After a restore the journal, the engine's database and every file are those of the backup, and what was there is kept beside them."""
+    remember(either, "one")
+    before = content(either.state)
+    file = tmp_path / "a.backup"
+    manifest = take(either, file, AT)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert (manifest.made_at, manifest.schema_version, manifest.store) == (AT, SCHEMA, either.kind)
+
+    add(either, "r2")
+    remember(either, "two")
+    shutil.rmtree(either.state / "plans")
+    (either.state / "pulumi/passphrase").write_bytes(b"another")
+    (either.state / "packages/new.release").write_bytes(b"newer")
+    kept = restore(either, file, "now")
+
+    assert runs(either) == ["r1-staging"]
+    missing = {"packages/aa/content/file"} | {name for name in LEFT_OUT if name.startswith("pulumi/")}
+    assert content(either.state) == {name: data for name, data in before.items() if name not in missing}
+    assert (either.state / "pulumi/definitions/cc/tree/run.sh").stat().st_mode & stat.S_IXUSR
+    assert (kept / "pulumi/passphrase").read_bytes() == b"another"
+    assert (kept / "packages/new.release").read_bytes() == b"newer"
+    assert (kept / ("journal.db" if either.kind == "sqlite" else "database.dump")).is_file()
+    assert not (either.state / "restoring").exists()
+    assert remembered(either) == ["one"]
+
+
+def test_only_what_cannot_be_made_again_is_in_it(places: Places, tmp_path: Path) -> None:
+    """Unpacked packages, locks, copies of programs and hosts are left out, and so is what jobs said unless it is asked for."""
+    names = {file.path for file in take(places, tmp_path / "a.backup", AT).files}
+    assert names == {"journal.db"} | {name for name in FILES if name not in LEFT_OUT and not name.startswith("jobs/")}
+    names = {file.path for file in take(places, tmp_path / "b.backup", AT, logs=True).files}
+    assert {name for name in names if name.startswith("jobs/")} == {"jobs/r1.deploy/output.log"}
+
+
+def test_a_backup_is_taken_while_others_write(places: Places, tmp_path: Path) -> None:
+    """A backup that is taken while the journal is written to holds whole records up to some moment, in order, and loses none of the writer's."""
+    store, stop, written = DatabaseStore(places.store, SystemClock()), threading.Event(), [0]
+
+    def busy() -> None:
+        while not stop.is_set():
+            store.append("r1-staging", [Entry(kind="notice", data={"n": written[0]}) for _ in range(5)])
+            written[0] += 1
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        for number in range(3):
+            take(places, tmp_path / f"{number}.backup", AT)
+    finally:
+        stop.set()
+        thread.join()
+    assert len(store.records("r1-staging")) == 5 * written[0] + 1
+    store.close()
+    restore(places, tmp_path / "2.backup", "now")
+    again = DatabaseStore(places.store, SystemClock())
+    found = again.records("r1-staging")
+    again.close()
+    assert [record.seq for record in found] == list(range(1, len(found) + 1))
+    assert len(found) % 5 == 1
+
+
+def test_nothing_is_overwritten(places: Places, tmp_path: Path) -> None:
+    """A file that is there already is left as it is, and a backup that cannot be written leaves nothing behind."""
+    file = tmp_path / "a.backup"
+    file.write_text("mine")
+    _refused("S134", lambda: take(places, file, AT))
+    assert file.read_text() == "mine"
+    _refused("S134", lambda: take(places, tmp_path / "none/a.backup", AT))
+    assert [path.name for path in places.state.iterdir() if path.name.startswith("backing-up-")] == []
+
+
+def test_every_changed_byte_is_noticed(places: Places, tmp_path: Path) -> None:
+    """A backup with a byte changed, cut off or added anywhere is refused, and the state stays as it was."""
+    file, damaged = tmp_path / "a.backup", tmp_path / "b.backup"
+    take(places, file, AT)
+    data, before = file.read_bytes(), content(places.state)
+    step = max(1, len(data) // 60)
+    for at in [*range(0, len(data), step), len(data) - 1]:
+        damaged.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        with pytest.raises(OrchestratorError) as caught:
+            restore(places, damaged, "now")
+        assert caught.value.code in {"S130", "S131"}
+    for changed in (b"", data[: len(data) // 2], data[:-1], data + b"\0", data + b"more"):
+        damaged.write_bytes(changed)
+        with pytest.raises(OrchestratorError) as caught:
+            restore(places, damaged, "now")
+        assert caught.value.code in {"S130", "S131"}
+    assert content(places.state) == before
+    assert runs(places) == ["r1-staging"]
+    assert not (places.state / "restoring").exists()
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "plans/../../outside", "-rf", "a\\b", "plans//x"])
+def test_names_that_lead_elsewhere(places: Places, tmp_path: Path, name: str) -> None:
+    """A backup with a name that is not a plain relative path is refused, however well its digests fit."""
+    file, data = tmp_path / "a.backup", b"x"
+    about = PackageFile(path=name, size=1, sha256=hashlib.sha256(data).hexdigest())
+    manifest = BackupManifest(
+        project="shop", program="1", made_at=AT, store="sqlite", schema_version=SCHEMA, logs=False, files=(about,)
+    )
+    with pytest.MonkeyPatch.context() as patched, file.open("wb") as out:
+        patched.setattr("orchestrator.adapters.backup.archive.check_name", lambda wanted: wanted)
+        write(out, manifest, lambda _: io.BytesIO(data))
+    _refused("S131", lambda: restore(places, file, "now"))
+    assert not (tmp_path / "outside").exists()
+
+
+def test_what_is_not_ours(places: Places, tmp_path: Path) -> None:
+    """Another project's backup, one of another kind of store, a newer one and something else are refused by name."""
+    file = tmp_path / "a.backup"
+    take(places, file, AT)
+    other = Places("blog", places.state, places.store)
+    assert "'shop'" in _refused("S130", lambda: inspect(other, file)).message
+    _refused("S130", lambda: inspect(Places("shop", places.state, "postgresql://x/y"), file))
+    with sqlite3.connect(places.state / "state.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    take(places, tmp_path / "new.backup", AT)
+    assert "9999" in _refused("S115", lambda: inspect(places, tmp_path / "new.backup")).message
+    (tmp_path / "text").write_text("not a backup" * 100)
+    _refused("S130", lambda: inspect(places, tmp_path / "text"))
+    _refused("S130", lambda: inspect(places, tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    _refused("S130", lambda: inspect(places, tmp_path / "pipe"))
+
+
+@pytest.mark.parametrize("at", range(10))
+def test_a_restore_is_all_or_nothing(places: Places, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When its process dies at any move of a file, the restore is undone as a whole, or begun again to its end."""
+    file = tmp_path / "a.backup"
+    take(places, file, AT)
+    add(places, "r2")
+    (places.state / "pulumi/passphrase").write_bytes(b"another")
+    shutil.rmtree(places.state / "plans")
+    before, moves, real = content(places.state), [0], Path.rename
+
+    class Died(BaseException):
+        pass
+
+    def rename(path: Path, target: Path) -> Path:
+        if path.is_relative_to(places.state):
+            moves[0] += 1
+            if moves[0] > at:
+                raise Died
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    putting_back = restoring._put_back
+    monkeypatch.setattr(restoring, "_put_back", lambda _: None)  # the dead do nothing
+    died = False
+    try:
+        restore(places, file, "now")
+    except Died:
+        died = True
+    monkeypatch.setattr(Path, "rename", real)
+    monkeypatch.setattr(restoring, "_put_back", putting_back)
+    if died and at % 2 == 0:
+        assert undo(places)
+        assert content(places.state) == before
+        assert runs(places) == ["r2-staging", "r1-staging"]
+    restore(places, file, "again")
+    assert runs(places) == ["r1-staging"]
+    assert (places.state / "pulumi/passphrase").read_bytes() == b"secret"
+    assert not undo(places)
+
+
+def test_a_move_that_fails_is_undone_at_once(places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a file cannot be moved, everything is back in its place when the error is told."""
+    file = tmp_path / "a.backup"
+    take(places, file, AT)
+    add(places, "r2")
+    before, real = content(places.state), restoring._flush
+
+    def fail(*paths: Path) -> None:
+        if len(paths) > 1 and places.state in paths[:1]:
+            raise OSError(28, "No space left on device", "x")
+        real(*paths)
+
+    monkeypatch.setattr(restoring, "_flush", fail)
+    _refused("S134", lambda: restore(places, file, "now"))
+    assert content(places.state) == before
+    assert runs(places) == ["r2-staging", "r1-staging"]
+    assert not (places.state / "restoring").exists()
+
+
+def test_postgres_needs_its_own_programs(postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pg_dump the backup of a Postgres store is refused by name, and no password is ever on a command line."""
+    places = lay(tmp_path / "state", postgres.fresh())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    error = _refused("S133", lambda: take(places, tmp_path / "a.backup", AT))
+    assert "pg_dump" in error.message
+    assert not (tmp_path / "a.backup").exists()
+    (tmp_path / "pg_dump").write_text('#!/bin/sh\necho "$PGPASSWORD $*" >&2\nexit 1\n')
+    (tmp_path / "pg_dump").chmod(0o755)
+    secret = Places("shop", places.state, "postgresql://ann:s3cret%21@db.test:5433/shop?sslmode=require")
+    said = _refused("S133", lambda: take(secret, tmp_path / "a.backup", AT)).message
+    assert "s3cret! --dbname=postgresql://ann@db.test:5433/shop?sslmode=require --format=custom" in said
+
+
+def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`backup` names the file that it wrote; `restore` asks first, refuses while somebody works, and says what it kept."""
+    (tmp_path / "orchestrator.yaml").write_text("apiVersion: orchestrator/v1\nkind: Project\nname: shop\n")
+    monkeypatch.chdir(tmp_path)
+    places = lay(tmp_path / ".orchestrator")
+    assert main(["backup", "a.backup"]) == 0
+    assert capsys.readouterr().out.strip() == "a.backup"
+    add(places, "r2")
+    assert main(["restore", "a.backup"]) == 2
+    assert "error[M102]" in capsys.readouterr().err
+
+    (places.state / "executors").mkdir()
+    with (places.state / "executors/r2.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main(["restore", "a.backup", "--yes"]) == 8
+    assert "error[S132]" in capsys.readouterr().err
+    assert main(["restore", "a.backup", "--yes"]) == 0
+    said = capsys.readouterr()
+    assert "state-before-restore-" in said.out
+    assert "r2-staging" in said.err
+    assert runs(places) == ["r1-staging"]
+
+    (places.restoring / "old").mkdir(parents=True)
+    (places.restoring / "parts.json").write_text("{}")
+    assert main(["status"]) == 1
+    assert "error[S135]" in capsys.readouterr().err
+    assert main(["restore", "--undo"]) == 0
+    assert main(["status"]) == 0
+    assert CliRunner().invoke(cli, ["restore"]).exit_code == 2

@@ -1,0 +1,305 @@
+"""After a death: what is pending is found, no lock of the living is broken, nothing is lost and nothing made twice."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.environment import PulumiSettings
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.hosts import loopback
+from orchestrator.processes import command_line, marked, sweep
+
+from .conftest import Stage
+
+pytestmark = pytest.mark.engines
+
+PROGRAM = '''
+"""Things that are made slowly: `hold` names the moment at which they stand still until it is taken away."""
+import os
+import time
+import uuid
+
+import pulumi
+from pulumi.dynamic import CreateResult, ReadResult, Resource, ResourceProvider
+
+
+class Slow(ResourceProvider):
+    def moment(self, props, what):
+        with open(f"{props['folder']}/ledger", "a") as ledger:
+            ledger.write(what + "\\n")
+        hold = f"{props['folder']}/hold"
+        while os.path.exists(hold) and open(hold).read() == what:
+            time.sleep(0.02)
+
+    def create(self, props):
+        self.moment(props, f"before create {props['name']}")
+        if props["hosts"]:
+            from orchestrator.hosts import loopback
+            id = loopback.start("shop-staging", props["name"]).name
+        else:
+            id = f"{props['name']}-{uuid.uuid4().hex[:6]}"
+            open(f"{props['folder']}/thing-{id}", "w").close()
+        self.moment(props, f"after create {props['name']}")
+        return CreateResult(id, props)
+
+    def read(self, id, props):
+        if props["hosts"]:
+            from orchestrator.hosts import loopback
+            host = loopback.find("shop-staging", id)
+            there = host is not None and loopback.alive(host)
+        else:
+            there = os.path.exists(f"{props['folder']}/thing-{id}")
+        return ReadResult(id, props) if there else ReadResult(None, {})
+
+    def delete(self, id, props):
+        self.moment(props, f"before delete {props['name']}")
+        if props["hosts"]:
+            from orchestrator.hosts import loopback
+            host = loopback.find("shop-staging", id)
+            if host is not None:
+                loopback.stop(host)
+        elif os.path.exists(f"{props['folder']}/thing-{id}"):
+            os.remove(f"{props['folder']}/thing-{id}")
+        self.moment(props, f"after delete {props['name']}")
+
+
+class Thing(Resource):
+    def __init__(self, name, after):
+        props = {"name": name, "folder": config.require("folder"), "hosts": config.get_bool("hosts") or False}
+        super().__init__(Slow(), name, props, pulumi.ResourceOptions(depends_on=after))
+
+
+config = pulumi.Config()
+Slow().moment({"folder": config.require("folder")}, "program")
+things = []
+for name in config.require("names").split(","):
+    things.append(Thing(name, things[-1:]))
+'''
+
+
+class Slow(Stage):
+    """An environment whose resources, made one after the other, stand still at the moment that a test names."""
+
+    def __init__(self, top: Path) -> None:
+        super().__init__(top, {"ORCHESTRATOR_ISOLATION": "none"})
+        (self.folder / "__main__.py").write_text(PROGRAM)
+        self.settings["names"] = "one,two,three"
+        self.policy = "ask"
+        self.found: StepResult | None = None
+
+    def environment(self, **fields: Any):
+        """The environment's file, with the settings of now."""
+        pulumi = PulumiSettings(config=dict(self.settings), pending_creates=self.policy)
+        return super().environment(**fields).model_copy(update={"pulumi": pulumi})
+
+    def ledger(self) -> list[str]:
+        """Every moment that a resource has passed."""
+        file = self.things / "ledger"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def made(self) -> list[str]:
+        """The names of what is really there, one for each time that it was made."""
+        if self.settings.get("hosts"):
+            return sorted(host.name for host in loopback.recorded(self.state) if loopback.alive(host))
+        return sorted(path.name.split("-")[1] for path in self.things.glob("thing-*"))
+
+    def known(self) -> list[str]:
+        """The names of the resources that the stack's state has."""
+        latest = json.loads(self.checkpoint().read_text())["checkpoint"]["latest"]
+        return sorted(
+            item["urn"].rsplit("::")[-1] for item in latest.get("resources") or [] if "dynamic" in item["type"]
+        )
+
+    def checkpoint(self) -> Path:
+        """The stack's state as the backend keeps it."""
+        return self.state / "pulumi" / "backend" / ".pulumi" / "stacks" / "shop" / "staging.json"
+
+    def locks(self) -> list[Path]:
+        """The locks on the stack."""
+        return list((self.state / "pulumi" / "backend" / ".pulumi" / "locks").rglob("*.json"))
+
+    def notices(self) -> str:
+        """What was told besides resources."""
+        return "\n".join(entry.data["text"] for entry in self.entries if entry.kind == "notice")
+
+    def urn(self, name: str) -> str:
+        """The URN of a resource."""
+        return f"urn:pulumi:staging::shop::pulumi-python:dynamic:Resource::{name}"
+
+    def destroy(self) -> StepResult:
+        """Destroy."""
+        self.entries.clear()
+        return self.provisioner.destroy(self.spec(), self.job(), self.entries.append)
+
+    def resolve(self, created: dict[str, str], *absent: str) -> StepResult:
+        """Decide."""
+        self.entries.clear()
+        return self.provisioner.resolve(self.spec(), created, absent, self.job(), self.entries.append)
+
+    def interrupt(self, moment: str, part: str, verb: str = "up") -> StepResult:
+        """Begin *verb*, kill *part* of it with signal 9 at *moment*, and return what came of it."""
+        (self.things / "hold").write_text(moment)
+        passed = self.ledger().count(moment)
+
+        def work() -> None:
+            self.found = self.up().result if verb == "up" else self.destroy()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            until(lambda: self.ledger().count(moment) > passed or not thread.is_alive())
+            assert thread.is_alive(), self.found
+            os.kill(self.process(part), signal.SIGKILL)
+            if part != "child":  # whatever still stands at the moment must go without passing it
+                thread.join(60)
+        finally:
+            (self.things / "hold").unlink()
+            thread.join(60)
+        assert not thread.is_alive()
+        assert self.found is not None
+        return self.found
+
+    def process(self, part: str) -> int:
+        """The number of one of the processes of the operation that goes on."""
+        job = f"ORCHESTRATOR_JOB={self.jobs.folder(f'job-{self._number}')}"
+        lines = {number: command_line(number) for number in marked(job)}
+        sign = {
+            "engine": f"{self.provisioner._engine.path} ",
+            "language host": "pulumi-language-python ",
+            "provider": "pulumi-resource-pulumi-python",
+            "child": "adapters.pulumi.child",
+            "supervisor": "engine.supervisor",
+        }[part]
+        found = [number for number, line in lines.items() if sign in f"{line} " and not line.startswith("/bin/sh")]
+        if part == "provider":  # the one that answers, not the shell that started it
+            found = [number for number, line in lines.items() if "pulumi.dynamic" in line or "dynamic/" in line]
+        assert found, lines
+        return found[0]
+
+
+def until(true: Callable[[], object], patience: float = 60.0) -> None:
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def code(result: StepResult) -> tuple[Outcome, Any, Any]:
+    """The parts of a result that decide how the run goes on."""
+    return result.outcome, result.data.get("code"), result.data.get("untouched")
+
+
+@pytest.fixture
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
+    stage = Slow(tmp_path)
+    monkeypatch.setenv("ORCHESTRATOR_STATE", str(stage.state))
+    yield stage
+    (stage.things / "hold").unlink(missing_ok=True)
+    for host in loopback.recorded(stage.state):
+        loopback.stop(host)
+    for job in (stage.state / "jobs").glob("*"):
+        sweep(f"ORCHESTRATOR_JOB={job}")
+
+
+def test_a_killed_engine_is_not_taken_for_a_clean_slate(slow: Slow) -> None:
+    """A resource whose create was interrupted stops the next update before any effect, until a person has said that it is there; then it is adopted, and nothing is made twice."""
+    found = slow.interrupt("after create two", "engine")
+    assert code(found) == (Outcome.ERRORED, "E111", False)
+    assert found.data["unfinished"] == ["two"]
+    assert len(slow.locks()) == 1
+
+    slow.preview()
+    assert "the last up of this stack died" in slow.notices()
+    for refused in (slow.up().result, slow.destroy()):
+        assert code(refused) == (Outcome.ERRORED, "E136", True)
+        assert refused.data["urns"] == [slow.urn("two")]
+        assert slow.locks() == []
+
+    assert code(slow.resolve({}, "urn:pulumi:staging::shop::no::such")) == (Outcome.ERRORED, "E137", True)
+    thing = next(slow.things.glob("thing-two-*")).name.removeprefix("thing-")
+    assert slow.resolve({slow.urn("two"): thing}).data["counts"] == {"resolved": 1}
+    assert slow.known() == ["one", "two"]
+    assert slow.up().result.good
+    assert slow.made() == slow.known() == ["one", "three", "two"]
+
+
+def test_a_create_whose_provider_died_is_asked_about(slow: Slow) -> None:
+    """What the engine counts as failed because its provider was killed may be there, and is not made again before somebody has looked."""
+    slow.settings["names"] = "one"
+    found = slow.interrupt("after create one", "provider")
+    assert code(found) == (Outcome.ERRORED, "E111", False)
+    assert found.data["uncertain"] == [slow.urn("one")]
+    assert code(slow.up().result) == (Outcome.ERRORED, "E136", True)
+    assert code(slow.resolve({slow.urn("one"): "one"})) == (Outcome.ERRORED, "E137", True)
+    next(slow.things.glob("thing-one-*")).unlink()
+    assert slow.resolve({}, slow.urn("one")).good
+    assert slow.up().result.good
+    assert slow.made() == slow.known() == ["one"]
+
+
+def test_hosts_are_neither_lost_nor_made_twice(slow: Slow) -> None:
+    """Where a create finds what is there, updates and destructions that were killed in the middle are finished by the next, also by one that is held to its plan, and the hosts that run are those of the state."""
+    slow.policy = "clear"
+    slow.settings["hosts"] = "true"
+    for moment, part in (("before create two", "supervisor"), ("after create three", "engine")):
+        assert code(slow.interrupt(moment, part)) == (Outcome.ERRORED, "E111", False)
+    slow.preview(slow.top / "plan")
+    assert slow.up(slow.top / "plan").result.good
+    assert slow.made() == slow.known() == ["one", "three", "two"]
+    running = {host.name: loopback._server(host) for host in loopback.recorded(slow.state)}
+    assert all(len(servers) == 1 for servers in running.values())
+    assert code(slow.interrupt("before delete two", "engine", "destroy")) == (Outcome.ERRORED, "E111", False)
+    assert slow.destroy().good
+    assert slow.made() == slow.known() == []
+    assert slow.locks() == []
+
+
+def test_an_engine_without_its_parent_is_let_end(slow: Slow) -> None:
+    """When only our own process above the engine is killed, the engine ends what is in flight, and the next update goes on from there."""
+    slow.settings["names"] = "one,two"
+    assert code(slow.interrupt("after create one", "child"))[:2] == (Outcome.ERRORED, "E111")
+    assert slow.made() == slow.known()
+    assert slow.locks() == []
+    assert slow.up().result.good
+    assert slow.made() == slow.known() == ["one", "two"]
+
+
+def test_a_plan_that_does_not_fit_any_more(slow: Slow) -> None:
+    """A death before the first effect is told as untouched; and a plan that what died has made wrong is refused before any effect."""
+    slow.policy = "clear"
+    slow.settings["names"] = "one"
+    assert slow.up().result.good
+    slow.settings["names"] = "one,two"
+    assert code(slow.interrupt("program", "engine")) == (Outcome.ERRORED, "E111", True)
+    next(slow.things.glob("thing-one-*")).unlink()
+    slow.preview(slow.top / "plan")
+    assert code(slow.up(slow.top / "plan").result) == (Outcome.FAILED, "E131", True)
+    assert slow.made() == []
+    slow.preview(slow.top / "plan")
+    assert slow.up(slow.top / "plan").result.good
+    assert slow.made() == slow.known() == ["one", "two"]
+
+
+def test_locks_of_others_stay(slow: Slow) -> None:
+    """A lock is left alone, and its holder named, when it is of a living process, of another machine, or of somebody who is no operation of ours."""
+    slow.policy = "clear"
+    slow.settings["names"] = "one"
+    slow.interrupt("after create one", "engine")
+    lock = slow.locks()[0]
+    ours = json.loads(lock.read_text())
+    for other in ({"pid": os.getpid()}, {"hostname": "elsewhere"}, {"username": "somebody"}, {"pid": 999_999_999}):
+        lock.write_text(json.dumps({**ours, **other}))
+        found = slow.up().result
+        assert code(found) == (Outcome.ERRORED, "E130", True)
+        assert f"{ {**ours, **other}['hostname'] }".strip() in found.message
+        assert lock.exists()
+    lock.write_text(json.dumps(ours))
+    assert slow.up().result.good
+    assert slow.locks() == []

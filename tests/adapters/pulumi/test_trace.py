@@ -1,0 +1,119 @@
+"""The trace of an operation: whose a lock is, and whether its holder is dead."""
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import time
+from getpass import getuser
+from pathlib import Path
+
+import pytest
+
+from orchestrator.adapters.pulumi.trace import Holder, Trace, holders
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Trace:
+    found = Trace(tmp_path / "traces" / "one")
+    found.begin("up", "job-1")
+    return found
+
+
+def ended(trace: Trace) -> Holder:
+    """The holder of a lock that an engine of ours took, which is no more."""
+    process = subprocess.Popen(trace.traced(["/bin/true"]))
+    process.wait()
+    return Holder(process.pid, getuser(), socket.gethostname(), time.time(), "")
+
+
+def test_there_only_while_an_operation_goes_on(trace):
+    """An operation that has ended leaves nothing, one that died its verb, and one with an uncertain end what it may have made."""
+    assert (trace.left, trace.died) == (True, "up")
+    trace.end(["urn:a"])
+    assert (trace.left, trace.died, trace.uncertain) == (True, "", ["urn:a"])
+    trace.end([])
+    assert not trace.left
+
+
+def test_dead_and_ours(trace):
+    """Only a process that was an engine of ours, here, and is no more, is proved dead."""
+    holder = ended(trace)
+    assert trace.proves_dead(holder)
+    for other in ({"pid": holder.pid + 1}, {"user": "somebody"}, {"host": "elsewhere"}):
+        assert not trace.proves_dead(dataclasses.replace(holder, **other))
+    trace.end([])
+    assert not trace.proves_dead(holder)
+
+
+def test_alive(trace):
+    """An engine that runs is told, and not proved dead, until it has ended."""
+    process = subprocess.Popen(trace.traced(["/bin/sleep", "60"]))
+    try:
+        deadline = time.monotonic() + 10
+        while not trace.living() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert trace.living() == trace.living("job-1") == [process.pid]
+        assert trace.living("job-2") == []
+        holder = Holder(process.pid, getuser(), socket.gethostname(), time.time(), "")
+        assert not trace.proves_dead(holder)
+    finally:
+        process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert trace.living() == []  # not yet reaped, and dead all the same
+    process.wait()
+    assert trace.proves_dead(holder)
+
+
+def changed(trace: Trace, path: Path, **values: object) -> None:
+    lines = [json.loads(line) for line in path.read_text().split("\n") if line]
+    path.write_text(
+        "".join(json.dumps({**line, **{k: v for k, v in values.items() if k in line}}) + "\n" for line in lines)
+    )
+
+
+def test_a_number_that_came_again(trace, tmp_path):
+    """A process that has the engine's number and began at another time is not the engine."""
+    holder = dataclasses.replace(ended(trace), pid=os.getpid())
+    changed(trace, tmp_path / "traces" / "one", pid=os.getpid())
+    assert trace.proves_dead(holder)
+
+
+def test_another_boot(trace, tmp_path):
+    """After a restart of the machine the holder is dead whoever has its number now; on a machine that may be another one nothing is proved."""
+    path = tmp_path / "traces" / "one"
+    holder = dataclasses.replace(ended(trace), pid=os.getpid())
+    changed(trace, path, boot="another", machine="this", pid=os.getpid())
+    assert not trace.proves_dead(holder)
+    machine = Path("/etc/machine-id")
+    if machine.is_file() and machine.read_text().strip():
+        changed(trace, path, machine=machine.read_text().strip())
+        assert trace.proves_dead(holder)
+        assert not trace.proves_dead(dataclasses.replace(holder, at=0.0))  # taken long before our operation began
+
+
+def test_another_namespace(trace, tmp_path):
+    """A number of another process namespace, as in another container, says nothing here."""
+    holder = ended(trace)
+    changed(trace, tmp_path / "traces" / "one", namespace="pid:[1]")
+    assert not trace.proves_dead(holder)
+
+
+def test_torn_line(trace, tmp_path):
+    """What a crash has torn is passed over."""
+    with (tmp_path / "traces" / "one").open("a") as file:
+        file.write('{"pid": 12')
+    holder = ended(trace)
+    assert trace.proves_dead(holder)
+
+
+def test_words_of_the_engine():
+    """The holders are read from what the engine says of a locked stack."""
+    text = """error: the stack is currently locked by 2 lock(s). Either wait or cancel
+  file:///a%20b/.pulumi/locks/organization/shop/staging/1.json: created by me@here (pid 12) at 2026-11-24T22:08:08Z
+  s3://bucket/.pulumi/locks/2.json: created by ci@there (pid 3) at 2026-11-24T22:08:08+01:00"""
+    first, second = holders(text)
+    assert (first.pid, first.user, first.host, first.at) == (12, "me", "here", 1795558088.0)
+    assert first.where == "file:///a%20b/.pulumi/locks/organization/shop/staging/1.json"
+    assert first.at - second.at == 3600

@@ -1,0 +1,85 @@
+"""Promotions by chance in a world of faults: `python -m tests.campaigns.sim --runs 200000 --seed 1`.
+
+Each run has a seed of its own, which is printed when it fails and replays it: `--seed N --runs 1 --from K`.
+"""
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from tests.campaigns.judge import judged
+from tests.campaigns.simulated import ending, prepared, scenario_of
+
+WORLDS = 400  # scenarios that a process draws from; a new world costs more than a run in it
+CHUNK = 250
+
+
+def main() -> int:
+    """Simulate; the exit status is 1 when an invariant was violated, or it was slower than wanted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=20000)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
+    parser.add_argument("--from", dest="first", type=int, default=0, help="begin with this run")
+    parser.add_argument("--rate", type=float, default=0, help="runs a minute that there must be at least")
+    chosen = parser.parse_args()
+    began, counts, bad = time.monotonic(), Counter[str](), list[str]()
+    chunks = [
+        (chosen.seed, first, min(CHUNK, chosen.first + chosen.runs - first))
+        for first in range(chosen.first, chosen.first + chosen.runs, CHUNK)
+    ]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for found, failures in pool.map(_chunk, chunks):
+            counts += found
+            bad += failures
+    took = time.monotonic() - began
+    rate = 60 * chosen.runs / took
+    for line in bad[:20]:
+        print(f"  {line}")
+    print(", ".join(f"{number} {name}" for name, number in sorted(counts.items())))
+    print(f"seed {chosen.seed}: {chosen.runs} runs in {took:.0f} s, {rate:.0f} a minute, {len(bad)} violations")
+    print(f"{chosen.runs - len(bad)} passed, {len(bad)} failed")
+    return 1 if bad or rate < chosen.rate else 0
+
+
+def _chunk(chunk: tuple[int, int, int]) -> tuple[Counter[str], list[str]]:
+    seed, first, count = chunk
+    counts, bad = Counter[str](), list[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(first, first + count):
+            kind, end, wrong = one(seed, number, Path(folder))
+            counts[end] += 1
+            counts[kind] += 1
+            bad += [f"seed {seed} run {number} ({kind}): {text}" for text in wrong]
+    return counts, bad
+
+
+def one(seed: int, number: int, folder: Path) -> tuple[str, str, list[str]]:
+    """One run: what was done to it, how it ended, and what is wrong."""
+    rng = random.Random(f"{seed}:{number}")
+    which = rng.randrange(WORLDS)
+    scenario = scenario_of(random.Random(f"{seed}:world:{which}"), f"world {which} of {seed}")
+    simulation = prepared(scenario, folder)
+    kept = simulation.kept
+    kind = rng.choice(("crashes", "crashes", "a worker outlasted", "both"))
+    try:
+        if kind == "crashes":
+            root = simulation.play(sorted(rng.sample(range(1, 400), rng.randint(0, 4))))
+        else:
+            if kind == "both":
+                kept.points.at = frozenset(rng.sample(range(1, 400), rng.randint(1, 3)))
+            root = simulation.ask("promotion", simulation.new, "production")
+            simulation.outlast(root, kept.points.count + rng.randint(1, 160))
+            simulation.finish(root)
+    except AssertionError as error:
+        return kind, "no end", [f"I6: {error}"]
+    return kind, ending(simulation, root).value, judged(simulation, root)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
