@@ -75,7 +75,8 @@ BROKEN = {
     "a syntax error": ("- hosts: web\n  tasks:\n    - name: [\n", "could not run the playbook"),
     "an unknown module": ("- hosts: web\n  gather_facts: false\n  tasks:\n    - no_such_module: {}\n", "could not run the playbook"),
     "a missing role": ("- hosts: web\n  gather_facts: false\n  roles: [no_such_role]\n", "could not run the playbook"),
-    "a missing file": ("- hosts: web\n  gather_facts: false\n  vars_files: [no_such_file.yml]\n  tasks: []\n", "no_such_file.yml"),
+    "a broken file": ("- hosts: web\n  gather_facts: false\n  vars_files: [text.j2]\n  tasks: [{ansible.builtin.ping: {}}]\n", "text.j2"),
+    "a missing playbook": ("- ansible.builtin.import_playbook: no_such_playbook.yml\n", "no_such_playbook.yml"),
     "no host": ("- hosts: elsewhere\n  gather_facts: false\n  tasks: []\n", "matched none of the hosts"),
     "one host only": ("- hosts: web1\n  gather_facts: false\n  tasks: [{ansible.builtin.ping: {}}]\n", "web2: the playbook leaves it out"),
 }  # fmt: skip
@@ -87,6 +88,13 @@ def test_what_check_mode_cannot_look_at_is_said(stage: Stage, which: str) -> Non
     text, said = BROKEN[which]
     preview = check(stage, write(stage, "broken.yml", text))
     assert said in " ".join(preview.unseen)
+
+
+def test_a_task_that_misses_a_file_of_variables_is_named(stage: Stage) -> None:
+    """Ansible passes over a file of variables that is not there; the task that wants them is named as failed, with its play."""
+    text = "- hosts: web\n  gather_facts: false\n  vars_files: [no_such_file.yml]\n  tasks:\n    - name: Wants it\n      ansible.builtin.debug: {msg: '{{ from_file }}'}\n"
+    preview = check(stage, write(stage, "missing.yml", text))
+    assert preview.failed == ("Wants it",)
 
 
 def test_a_host_that_is_away_is_said(stage: Stage) -> None:
