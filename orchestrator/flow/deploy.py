@@ -38,7 +38,10 @@ def _roll_out_step(course: Course, step: PlannedStep, groups: Batches, *, last: 
         failed += len(bad)
         good |= set(hosts) - {host.host for host in bad}
         final = number == len(groups)
-        if not result.good and (not bad or failed > step.max_failures or (final and not good)):
+        blame = (
+            bad and result.outcome in {Outcome.FAILED, Outcome.UNKNOWN} and "code" not in result.data
+        )  # of hosts only
+        if not result.good and (not blame or failed > step.max_failures or (final and not good)):
             raise Halt(f"{step.play.step}.{number}", result)
         _leave_out(course, step, bad)
         if len(groups) > 1 and not (final and last):  # the whole environment is verified right after the last one

@@ -119,7 +119,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     steps = tuple(_planned_step(step, survey.inventory, wanted.action) for step in _steps(release, wanted.action))
     if wanted.check and survey.inventory is not None and survey.full is not None:
         steps = tuple(_checked(setting, wanted, step, survey.full, f"{job}.check", emit) for step in steps)
-    return Plan(
+    plan = Plan(
         action="rollback" if wanted.action == "rollback" else "promote",
         project=setting.project.name,
         environment=wanted.environment,
@@ -143,6 +143,10 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         notes=_notes(environment.rollback.automatic, back, survey),
         created_at=setting.clock.now(),
     )
+    if not plan.blocking:
+        return plan
+    note = f"cannot be executed while it cannot be reached: {', '.join(plan.blocking)}"
+    return plan.model_copy(update={"notes": (*plan.notes, note)})
 
 
 def _gate(setting: Setting, wanted: Wanted) -> None:
@@ -351,8 +355,8 @@ def trail(setting: Setting, environment: str) -> tuple[Verified, ...]:
 def destination(setting: Setting, environment: str, version: str | None = None) -> PackageRef:
     """Where a rollback of *environment* goes: to *version*, else along the :func:`trail`. Raises R134.
 
-    That is the last verified release when any host runs something else, or nobody knows what; only when every host
-    runs it, the one that it took the place of.
+    That is the last verified release when any host runs something else, or nobody knows what, or when the last run
+    needs a person; only when every host runs it and nothing is left open, the one that it took the place of.
     """
     setting.environment(environment)
     if version is not None:
@@ -361,6 +365,7 @@ def destination(setting: Setting, environment: str, version: str | None = None) 
     else:
         way = trail(setting, environment)
         there = bool(way) and everywhere(setting, environment, way[0].release.digest)
+        there = there and not unsettled(setting, environment)
         marks, wanted = list(way[1:] if there else way), "no other release was ever"
     if not marks:
         raise OrchestratorError("R134", f"{wanted} verified in {environment}")
@@ -370,6 +375,19 @@ def destination(setting: Setting, environment: str, version: str | None = None) 
 def everywhere(setting: Setting, environment: str, digest: str) -> bool:
     """Whether every host that is known of runs the package *digest*, seen or assumed."""
     return all(state.runs(digest) for state in setting.store.hosts(environment))
+
+
+def unsettled(setting: Setting, environment: str) -> list[Run]:
+    """The runs that needed a person since the last one that ended with a verified release, newest first."""
+    verified = {mark.run for mark in setting.store.verified(environment)}
+    found = []
+    for run in setting.store.runs(environment):
+        if run.kind not in {"promotion", "rollback"} or not run.ended or run.state is State.FAILED:
+            continue
+        if run.state is not State.NEEDS_PERSON or run.id in verified:
+            break
+        found.append(run)
+    return found
 
 
 @dataclass(frozen=True)
@@ -397,20 +415,15 @@ def present(setting: Setting, environment: str, target: Package) -> tuple[Begun,
 
 def _stuck(setting: Setting, environment: str) -> list[Begun]:
     """What was started, and not undone, by the runs since the last one that ended with a verified release."""
-    verified = {mark.run for mark in setting.store.verified(environment)}
     undone: set[tuple[str, str, str]] = set()
     begun: list[Begun] = []
-    for run in setting.store.runs(environment):
-        if run.kind not in {"promotion", "rollback"} or not run.ended or run.state is State.FAILED:
-            continue
-        if run.state is not State.NEEDS_PERSON or run.id in verified or run.release is None:
-            break
+    for run in unsettled(setting, environment):
         steps = _steps_of(setting, run)
         for about, _ in steps:
             if about.get("verb") == "undo":
                 digest = about["release"]["digest"]
                 undone |= {(digest, str(about["playbook"]), host) for host in about["hosts"]}
-        if run.kind == "promotion":
+        if run.kind == "promotion" and run.release is not None:
             begun += _started(setting.packages.fetch(run.release.digest), steps, undone)
     return begun
 
@@ -437,7 +450,7 @@ def _steps_of(setting: Setting, run: Run) -> list[tuple[dict[str, Any], StepResu
 def _started(
     package: Package, steps: list[tuple[dict[str, Any], StepResult | None]], undone: set[tuple[str, str, str]]
 ) -> list[Begun]:
-    """The deployed ones among *steps* of a run with *package*, without what was *undone*."""
+    """The deployed ones among *steps* of a run with *package*, without what was *undone*, to which they are added."""
     own = {step.name: step for step in package.manifest.release.steps}
     begun = []
     for about, result in steps:
@@ -450,6 +463,7 @@ def _started(
         left = tuple(host for host in touched if (package.digest, str(step.undo), host) not in undone)
         if left:
             begun.append(Begun(package, step, left))
+            undone.update((package.digest, str(step.undo), host) for host in left)  # once is enough
     return begun
 
 

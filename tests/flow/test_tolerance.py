@@ -114,3 +114,10 @@ def test_a_new_host_that_is_away_and_tolerated_does_not_block(stage: Stage) -> N
     run = stage.promote("1.1.0", "production", steps=ONE)
     assert run.state is State.SUCCEEDED
     assert known(stage)["p4"] == HostState(host="p4", truth="unknown", since=known(stage)["p4"].since)
+
+
+def test_a_host_that_refuses_is_never_tolerated(stage: Stage) -> None:
+    """A host that has seen a newer fence stops the run, however many failures its step tolerates."""
+    stage.world.fences["production", "p1"] = 99
+    run = stage.promote("1.1.0", "production", steps=ONE)
+    assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "D140")

@@ -157,3 +157,40 @@ def test_the_stack_stays_when_it_is_as_it_was(stage: Stage) -> None:
     assert planned(stage, "production").stack.counts == {"same": 3}
     assert back(stage, "production").state is State.ROLLED_BACK
     assert "up production" not in stage.world.ledger
+
+
+def test_what_two_runs_left_behind_is_undone_once(stage: Stage) -> None:
+    """After two runs of a release that need a person, each undo playbook is planned once for each host."""
+    stage.promote("1.0.0", "staging")
+    stage.automatic = False
+    stage.world.faults.add(("verify", "s1", "1.1.0"))
+    for _ in range(2):
+        assert stage.promote("1.1.0", "staging", steps=UNDO).state is State.NEEDS_PERSON
+    assert [item.play.playbook for item in planned(stage).undo] == ["undo-two.yml", "undo-one.yml"]
+    assert back(stage).state is State.ROLLED_BACK
+    with pytest.raises(OrchestratorError, match="no other release"):
+        goal(stage)
+
+
+def test_an_undo_that_was_done_is_not_done_again(stage: Stage) -> None:
+    """What the automatic rollback had undone before it got stuck is not undone a second time by hand."""
+    stage.promote("1.0.0", "staging")
+    stage.world.faults |= {("verify", "s1", "1.1.0"), ("verify", "s1", "1.0.0")}
+    assert stage.promote("1.1.0", "staging", steps=UNDO).state is State.NEEDS_PERSON
+    stage.world.faults.clear()
+    assert planned(stage).undo == ()
+    assert back(stage).state is State.ROLLED_BACK
+
+
+def test_a_stack_that_needs_a_person_goes_back_to_the_last_verified_release(stage: Stage) -> None:
+    """After an update of the stack that failed both ways, a rollback goes to the release that the hosts still run, and takes the stack there."""
+    for version in ("1.0.0", "1.1.0"):
+        stage.walk(version)
+    stage.promote("1.2.0", "staging")
+    stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
+    stage.world.faults.add(("up", "production", ""))
+    assert stage.promote("1.2.0", "production").state is State.NEEDS_PERSON
+    stage.world.faults.clear()
+    assert goal(stage, "production") == "1.1.0"
+    assert back(stage, "production").state is State.ROLLED_BACK
+    assert goal(stage, "production") == "1.0.0"

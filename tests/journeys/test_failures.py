@@ -156,9 +156,6 @@ def test_unreachable_host(
     running.write("environments/edge/environment.yaml", EDGE)
     first, second = release("1.1.6", own), release("1.1.7", own)
     plain = (running.root / "playbooks/deploy.yml").read_text()
-    running.write("playbooks/deploy.yml", plain + wait)
-    third = release("1.1.8", own)
-    running.write("playbooks/deploy.yml", plain)
     there = running.variables("staging")["web1"]
     hosts = {}
     try:
@@ -175,6 +172,8 @@ def test_unreachable_host(
         assert running.releases("edge") == {"edge1": "1.1.6", "edge2": "1.1.6"}
         inventory.write_text(json.dumps({"web": {"hosts": hosts}}))
 
+        running.write("playbooks/deploy.yml", plain + wait)
+        third = release("1.1.8", own)
         process = running.start("promote", third, "--to", "edge")
         deadline = time.monotonic() + 120
         while not reached.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -190,6 +189,7 @@ def test_unreachable_host(
         stopped.touch()
         for host in loopback.recorded(tmp_path / "hosts"):
             loopback.stop(host)
+        running.write("playbooks/deploy.yml", plain)
         shutil.rmtree(running.root / "environments/edge")
     assert "cannot be reached now: ghost" in refused.err + refused.out
     assert process.returncode == 5, err

@@ -469,7 +469,8 @@ class Tally:
 def _unseen(result: StepResult, failed: set[str]) -> tuple[str, ...]:
     """What check mode could not look at: the whole play, or hosts, each in a sentence."""
     if result.data.get("code") in {"D102", "D120", "D130"}:
-        return (result.message,)
+        more = _explained(Path(result.log)) if result.data["code"] == "D120" else ""
+        return (f"{result.message} {more}".strip(),)
     found = [f"{host.host}: the playbook leaves it out" for host in result.hosts if host.outcome is Outcome.SKIPPED]
     found += [
         f"{host.host}: {_first(host.message)}"
@@ -491,6 +492,15 @@ def _message(hosts: tuple[HostResult, ...]) -> str:
 
 def _first(message: str) -> str:
     return message.strip().splitlines()[0] if message.strip() else "no message"
+
+
+def _explained(folder: Path) -> str:
+    """What Ansible said right after its first error: where, and which file."""
+    with contextlib.suppress(OSError):
+        text = clean_text((folder / "ansible.log").read_text(encoding="utf-8", errors="replace"), None)
+        lines = [line.strip() for line in text.partition("[ERROR]")[2].splitlines()[1:] if line.strip()]
+        return " ".join(lines[:2])[:500]
+    return ""
 
 
 def _tail(folder: Path) -> str:

@@ -17,9 +17,9 @@ from orchestrator.cli.output import confirm, json_option, note, wait_option, yes
 def command(environment: str, version: str | None, no_return: bool, yes: bool, wait: float, as_json: bool) -> int:
     """Put ENVIRONMENT back to a release that was verified there.
 
-    By default that is the last verified one, as long as any host runs something else or nobody knows what it runs;
-    when every host runs it, the one that it took the place of. So a second rollback goes further back, and never
-    forward again to what has been gone back from.
+    By default that is the last verified one, as long as any host runs something else, nobody knows what it runs, or
+    the last run needs a person; when every host runs it, the one that it took the place of. So a second rollback goes
+    further back, and never forward again to what has been gone back from.
 
     Its plan is shown first. Steps of the present release with an undo of their own are undone, newest first; then the
     packaged steps of the older release put every host back; then the infrastructure goes back to the definition that
