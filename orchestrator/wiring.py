@@ -301,10 +301,10 @@ class App:
         return tuple(found)
 
     def way_back(self, environment: str, version: str | None) -> Package:
-        """The package that a rollback goes to: *version*, or as `flow.plan.destination` says. Raises R134."""
-        from orchestrator.flow import plan as planning
+        """The package that a rollback goes to: *version*, or as `flow.trail.destination` says. Raises R134."""
+        from orchestrator.flow.trail import destination
 
-        found = planning.destination(self.setting, environment, version)
+        found = destination(self.setting, environment, version)
         return Package.model_validate(self.packages.fetch(found.digest))
 
     # -- doing ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pydantic import Field
 from orchestrator.domain.environment import PulumiSettings
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import Digest, Model, digest_of
-from orchestrator.domain.release import PackageRef, Requirement
+from orchestrator.domain.release import PackageRef, Requirement, Step, seconds
 
 
 class StackSpec(Model):
@@ -71,6 +71,21 @@ class PlaySpec(Model):
     vars: dict[str, Any] = Field(default_factory=dict)
     extra_vars: dict[str, Any] = Field(default_factory=dict)
     timeout: float = 1800.0
+
+
+def play_of(step: Step, hosts: tuple[str, ...] = ()) -> PlaySpec:
+    """A release's step as a play on *hosts*."""
+    return PlaySpec(
+        step=step.name,
+        playbook=step.playbook,
+        hosts=step.hosts,
+        limit=hosts,
+        tags=step.tags,
+        skip_tags=step.skip_tags,
+        vars=dict(step.vars),
+        extra_vars=dict(step.extra_vars),
+        timeout=seconds(step.timeout),
+    )
 
 
 class SuiteSpec(Model):

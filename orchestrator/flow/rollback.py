@@ -6,14 +6,14 @@ own packaged steps put its hosts back. Which steps and hosts these are is comput
 
 from pathlib import Path
 
-from orchestrator.domain.plan import PlaySpec
+from orchestrator.domain.plan import PlaySpec, play_of
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import promote, provision, verify
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.deploy import tell
-from orchestrator.flow.plan import play_of, restrict, suite_of, update_plan_file
+from orchestrator.flow.plan import restrict, suite_of, update_plan_file
 from orchestrator.ports import Emit
 
 

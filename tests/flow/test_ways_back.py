@@ -8,7 +8,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
-from orchestrator.flow import going_back
+from orchestrator.flow import going_back, trail
 from orchestrator.flow import plan as planning
 from tests.flow.test_promotion import Stage
 
@@ -27,12 +27,12 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def goal(stage: Stage, environment: str = "staging") -> str:
-    return planning.destination(stage.setting(), environment).version
+    return trail.destination(stage.setting(), environment).version
 
 
 def planned(stage: Stage, environment: str = "staging", **more: object) -> Plan:
     setting = stage.setting()
-    package = stage.packages.fetch(planning.destination(setting, environment).digest)
+    package = stage.packages.fetch(trail.destination(setting, environment).digest)
     wanted = planning.Wanted(package, environment, "rollback", **more)  # type: ignore[arg-type]
     plan = planning.make(setting, wanted, "p", lambda _entry: None)
     planning.save(setting, plan)
