@@ -250,16 +250,32 @@ class App:
 
     # -- asking --------------------------------------------------------------------------------------------------------
 
-    def plan(self, package: Package, environment: str, *, action: str = "promote", check: bool = True) -> Plan:
+    def plan(
+        self,
+        package: Package,
+        environment: str,
+        *,
+        action: str = "promote",
+        check: bool = True,
+        no_return: bool = False,
+    ) -> Plan:
         """Make and keep a plan. Changes nothing outside."""
         from orchestrator.flow import plan as planning
 
         job = f"plan-{secrets.token_hex(4)}"
-        wanted = planning.Wanted(package, environment, action, check=check)
+        wanted = planning.Wanted(package, environment, action, check=check, no_return=no_return)
         made = planning.make(self.setting, wanted, job, lambda _entry: None)
         planning.save(self.setting, made)
         self.deployer.close()
         return made
+
+    def executable(self, plan: Plan) -> None:
+        """Return when nothing that *plan* says keeps it from being executed. Raises D106, D107 and R135."""
+        from orchestrator.flow import plan as planning
+
+        why = planning.refusal(plan)
+        if why is not None:
+            raise why
 
     def approved(self, wanted: str) -> Plan:
         """The plan that *wanted* means: a digest (or its beginning), or a file. Raises R121, R122."""
@@ -285,15 +301,11 @@ class App:
         return tuple(found)
 
     def way_back(self, environment: str, version: str | None) -> Package:
-        """The package that a rollback goes to: *version*, else the last verified before the present. Raises R134."""
-        self.setting.environment(environment)
-        marks = self.store.verified(environment)
-        present = marks[0].release.digest if marks else None
-        for mark in marks:
-            if mark.release.version == version or (version is None and mark.release.digest != present):
-                return Package.model_validate(self.packages.fetch(mark.release.digest))
-        wanted = f"version {version} was never" if version else "no other release was ever"
-        raise OrchestratorError("R134", f"{wanted} verified in {environment}")
+        """The package that a rollback goes to: *version*, or as `flow.trail.destination` says. Raises R134."""
+        from orchestrator.flow.trail import destination
+
+        found = destination(self.setting, environment, version)
+        return Package.model_validate(self.packages.fetch(found.digest))
 
     # -- doing ---------------------------------------------------------------------------------------------------------
 

@@ -30,6 +30,8 @@ def print_plan(plan: Plan, *, err: bool = False) -> None:
         say(f"  {output.paint('!', fg='yellow', err=err)} {text}")
     _infrastructure(plan, say, err=err)
     _hosts(plan, say)
+    for undo in plan.undo:
+        say(f"Undo     {undo.play.step} of {undo.release}: {undo.play.playbook} on {', '.join(undo.play.limit)}")
     for number, step in enumerate(plan.steps, start=1):
         _step(number, step, say, err=err)
     for suite in plan.verify:
@@ -113,6 +115,8 @@ def _preview(preview: StepPreview, say: Say, *, err: bool) -> None:
         say(f"         not to be seen in check mode: {', '.join(preview.opaque)}")
     if preview.failed:
         say(f"         cannot pass before it has really run: {', '.join(preview.failed)}")
+    for text in preview.unseen:
+        say(f"         check mode could not look: {clean_text(text)}")
     for line in preview.diff.splitlines():
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         say(output.paint(f"           {line}", fg=colour, err=err))

@@ -21,6 +21,8 @@ class Group(Model):
 class Inventory(Model):
     """Hosts with their variables, and groups. *files* are the user's own sources, absolute paths, merged by Ansible.
 
+    *said* is the digest of all that Ansible reads from the *files* and from the group and host variables beside them:
+    these stay where they are, since some are secret, and a change of any of them is still a change of this inventory.
     The variables come from the operator's own program and files and may hold templates; nothing that comes
     from a release package is ever put here.
     """
@@ -28,6 +30,7 @@ class Inventory(Model):
     hosts: dict[str, dict[str, Any]] = Field(default_factory=dict)
     groups: dict[str, Group] = Field(default_factory=dict)
     files: tuple[str, ...] = ()
+    said: str | None = None
 
     @property
     def digest(self) -> str:

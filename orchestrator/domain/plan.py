@@ -11,7 +11,7 @@ from pydantic import Field
 from orchestrator.domain.environment import PulumiSettings
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import Digest, Model, digest_of
-from orchestrator.domain.release import PackageRef, Requirement
+from orchestrator.domain.release import PackageRef, Requirement, Step, seconds
 
 
 class StackSpec(Model):
@@ -73,6 +73,21 @@ class PlaySpec(Model):
     timeout: float = 1800.0
 
 
+def play_of(step: Step, hosts: tuple[str, ...] = ()) -> PlaySpec:
+    """A release's step as a play on *hosts*."""
+    return PlaySpec(
+        step=step.name,
+        playbook=step.playbook,
+        hosts=step.hosts,
+        limit=hosts,
+        tags=step.tags,
+        skip_tags=step.skip_tags,
+        vars=dict(step.vars),
+        extra_vars=dict(step.extra_vars),
+        timeout=seconds(step.timeout),
+    )
+
+
 class SuiteSpec(Model):
     """One run of one testinfra suite. *limit* are the hosts it looks at (empty: all). *timeout* is in seconds."""
 
@@ -95,13 +110,15 @@ class StepPreview(Model):
     """What Ansible's check mode said of one step: per host what would change, and by name what it could not see.
 
     *opaque* are the tasks that do nothing in check mode; *failed* are those that check mode cannot pass
-    before the step has really run; *diff* is the text that `--diff` printed, control characters removed.
+    before the step has really run; *unseen* says, in a sentence each, which hosts or which whole playbook check mode
+    could not look at; *diff* is the text that `--diff` printed, control characters removed.
     """
 
     hosts: tuple[HostPreview, ...] = ()
     previewed: int = 0
     opaque: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
     diff: str = ""
 
 
@@ -117,15 +134,23 @@ class PlannedStep(Model):
     preview: StepPreview | None = None
 
 
+class PlannedUndo(Model):
+    """One undo playbook of a rollback: the play on the hosts where its step was started, out of *release*'s package."""
+
+    release: PackageRef
+    play: PlaySpec
+
+
 class HostState(Model):
     """What is known of one host: the package on it, since when, by which run, and whether the host said so itself.
 
     *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook ended well there), `unknown`
-    (nobody could look) or `empty` (no release was ever put there).
+    (nobody could look), `empty` (no release was ever put there) or `gone` (the environment has no such host any
+    more; nothing is told of it from then on).
     """
 
     host: str
-    truth: Literal["seen", "assumed", "unknown", "empty"]
+    truth: Literal["seen", "assumed", "unknown", "empty", "gone"]
     release: PackageRef | None = None
     since: str | None = None
     run: str | None = None
@@ -134,6 +159,10 @@ class HostState(Model):
     def digest(self) -> str | None:
         """The digest of the package on it."""
         return self.release.digest if self.release else None
+
+    def runs(self, digest: str) -> bool:
+        """Whether the package with this digest is known, or at least assumed, to run on it."""
+        return self.truth in {"seen", "assumed"} and self.digest == digest
 
 
 class WayBack(Model):
@@ -162,7 +191,9 @@ class Plan(Model):
 
     *inventory* is an outline, without the hosts' variables, which may hold secrets; *inventory_digest* covers
     them. Both are None when the hosts are only known after provisioning. *unmet* says, host by host, what the release
-    requires and the host has not: such a plan is shown, and not executed.
+    requires and the host has not, and *unreachable* names the hosts that did not answer: a plan with the one, or with
+    more of the other than its steps tolerate, is shown and not executed. *undo* are the undo playbooks of a rollback,
+    in their order; *no_return* is the explicit word that steps which cannot be undone are no reason to stay.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -177,13 +208,16 @@ class Plan(Model):
     inventory: Inventory | None = None
     inventory_digest: Digest | None = None
     requirements: tuple[Requirement, ...] = ()
+    undo: tuple[PlannedUndo, ...] = ()
     steps: tuple[PlannedStep, ...]
     verify: tuple[SuiteSpec, ...]
     watch: PlannedWatch | None = None
     base: tuple[HostState, ...] = ()
     unmet: tuple[str, ...] = ()
+    unreachable: tuple[str, ...] = ()
     back: WayBack
     automatic_rollback: bool = True
+    no_return: bool = False
     notes: tuple[str, ...] = ()
     created_at: str = ""
 
@@ -196,27 +230,71 @@ class Plan(Model):
         """The plan with its digest, as `plan --json` and `--out` give it."""
         return {**self.model_dump(mode="json", by_alias=True), "digest": self.digest}
 
+    @property
+    def blocking(self) -> tuple[str, ...]:
+        """The unreachable hosts that keep this plan from being executed: more than their steps tolerate.
 
-def parts(plan: Plan) -> dict[str, Any]:
-    """What the plan stands on, by the name that a person would call it; two plans differ in these.
+        A host whose failure a step tolerates is left out of the later ones. A host that no step names is still looked
+        at when the environment is proved, where nothing is tolerated.
+        """
+        missing, left_out, blocking = set(self.unreachable), set[str](), dict[str, None]()
+        named = {host for step in self.steps for batch in step.batches or () for host in batch}
+        for step in self.steps:
+            hosts = [host for batch in step.batches or () for host in batch if host not in left_out]
+            bad = [host for host in hosts if host in missing]
+            if bad and (len(bad) > step.max_failures or len(bad) == len(hosts)):
+                blocking.update(dict.fromkeys(bad))
+            left_out.update(bad)
+        if self.inventory is not None and self.verify:
+            blocking.update({host: None for host in self.unreachable if host not in named})
+        return tuple(blocking)
 
-    Used to name what has changed between the plan that was approved and what is there now.
+
+PARTS = {
+    "apiVersion": "the version of plans",
+    "kind": "the version of plans",
+    "action": "what is to be done",
+    "project": "the project",
+    "environment": "the environment",
+    "release": "the release package",
+    "definition": "the environment's definition",
+    "after": "the environment before it",
+    "stack": "the stack's state",
+    "inventory": "the hosts",
+    "inventory_digest": "the hosts",
+    "requirements": "what hosts must have",
+    "undo": "what is undone",
+    "steps": "the steps",
+    "verify": "the tests",
+    "watch": "the watch",
+    "base": "what runs on the hosts",
+    "unmet": "what hosts have not",
+    "unreachable": "which hosts can be reached",
+    "back": "the way back",
+    "automatic_rollback": "whether a failure is rolled back by itself",
+    "no_return": "the word on steps that cannot be undone",
+    "notes": "the notes",
+}
+"""What the digest of a plan covers, by the name that a person would call it; two plans differ in these."""
+
+
+def held(approved: Plan, now: Plan) -> Plan:
+    """*now*, with what is not asked for a second time taken from *approved*: Pulumi's preview and check mode.
+
+    The update is held to Pulumi's own saved plan, whose digest is in the preview.
     """
-    return {
-        "the release package": plan.release.digest,
-        "the environment's definition": plan.definition,
-        "the stack's state": plan.stack.base if plan.stack else None,
-        "the hosts": plan.inventory_digest,
-        "the steps": [step.model_copy(update={"preview": None}).to_json() for step in plan.steps],
-        "the tests": [suite.to_json() for suite in plan.verify],
-        "what runs on the hosts": [
-            {"host": state.host, "release": state.release.digest if state.release else None} for state in plan.base
-        ],
-        "the way back": plan.back.to_json(),
-    }
+    stack = now.stack
+    if approved.stack is not None and now.stack is not None:
+        stack = approved.stack.model_copy(update={"base": now.stack.base})
+    previews = [step.preview for step in approved.steps]
+    previews += [None] * (len(now.steps) - len(previews))
+    steps = tuple(
+        step.model_copy(update={"preview": preview}) for step, preview in zip(now.steps, previews, strict=False)
+    )
+    return now.model_copy(update={"stack": stack, "steps": steps})
 
 
 def differences(approved: Plan, now: Plan) -> list[str]:
     """The names of the parts in which *now* is no longer what was *approved*. Empty when the plan still holds."""
-    before, after = parts(approved), parts(now)
-    return [name for name in before if before[name] != after[name]]
+    before, after = approved.document(), now.document()
+    return list(dict.fromkeys(name for field, name in PARTS.items() if before[field] != after[field]))

@@ -14,7 +14,9 @@ def finish(course: Course) -> None:
     course.move(Event.CLOSE)
     _tidy(course)
     course.move(Event.FINISH)
-    _end(course, f"{course.settled_plan().release} runs in {course.run.environment}", Exit.OK)
+    but = ", ".join(f"{host} ({how})" for host, how in course.left_out.items())
+    where = f"{course.run.environment}, but not verified on {but}" if but else course.run.environment
+    _end(course, f"{course.settled_plan().release} runs in {where}", Exit.OK)
 
 
 def finish_environment(course: Course) -> None:

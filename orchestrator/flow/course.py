@@ -126,7 +126,8 @@ class Unchallenged:
 class Course:
     """One run, from its request to its end. Verbs add to it what the next ones need.
 
-    *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment.
+    *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment;
+    *left_out* are the hosts whose failure was tolerated, with how it went there.
     """
 
     setting: Setting
@@ -139,12 +140,12 @@ class Course:
     plan: Plan | None = None
     package: Package | None = None
     back: Package | None = None
-    newer: Package | None = None
     fence: int = 0
     outline: Inventory = field(default_factory=Inventory)
     inventory_digest: str | None = None
     batches: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
     started: list[Started] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
     effects: bool = False
     provisioned: bool = False
     closing: bool = False
@@ -331,6 +332,12 @@ class Course:
                 for state in states
             )
         )
+
+    def tell_gone(self, why: str) -> None:
+        """Write down that hosts which are known of, and are not in the environment any more, are gone."""
+        known = [state.host for state in self.setting.store.hosts(self.run.environment)]
+        gone = [HostState(host=host, truth="gone", run=self.run.id) for host in known if host not in self.outline.hosts]
+        self.tell_hosts(gone, why)
 
     def ended(self) -> Run:
         """The run as the journal has it."""

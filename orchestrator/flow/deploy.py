@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostState, PlannedStep
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import PackageRef
@@ -16,26 +15,48 @@ Batches = tuple[tuple[str, ...], ...]
 
 
 def roll_out(course: Course) -> None:
-    """Run the plan's steps. The first batch that is not good, beyond what the step tolerates, halts the run."""
+    """Run the plan's steps. The first batch that is not good, beyond what the step tolerates, halts the run.
+
+    A host whose failure is tolerated is left alone from then on: by later steps, and by every proof.
+    """
     course.move(Event.DEPLOY)
     steps = course.settled_plan().steps
     for step, groups in zip(steps, course.batches, strict=True):
-        _roll_out_step(course, step, groups, last=step is steps[-1])
+        left = tuple(tuple(host for host in hosts if host not in course.left_out) for hosts in groups)
+        _roll_out_step(course, step, tuple(hosts for hosts in left if hosts), last=step is steps[-1])
 
 
 def _roll_out_step(course: Course, step: PlannedStep, groups: Batches, *, last: bool) -> None:
-    tolerated = step.max_failures
+    good: set[str] = set()
+    failed = 0
+    if not groups:
+        message = f"every host of the step {step.play.step} failed in a step before it"
+        raise Halt(step.play.step, StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"}))
     for number, hosts in enumerate(groups, start=1):
         result = _batch(course, step, number, len(groups), hosts)
         bad = [host for host in result.hosts if not host.outcome.good]
-        tolerated -= len(bad)
-        if not result.good and (not bad or tolerated < 0):
-            raise Halt(f"{step.play.step}.{number}", result)
+        failed += len(bad)
+        good |= set(hosts) - {host.host for host in bad}
         final = number == len(groups)
+        blame = (
+            bad and result.outcome in {Outcome.FAILED, Outcome.UNKNOWN} and "code" not in result.data
+        )  # of hosts only
+        if not result.good and (not blame or failed > step.max_failures or (final and not good)):
+            raise Halt(f"{step.play.step}.{number}", result)
+        _leave_out(course, step, bad)
         if len(groups) > 1 and not (final and last):  # the whole environment is verified right after the last one
-            _prove_batch(course, step, number, tuple(host for host in hosts if host not in {b.host for b in bad}))
+            _prove_batch(course, step, number, tuple(host for host in hosts if host not in course.left_out))
         if not final and step.pause:
             course.pause(f"{step.play.step}.{number}.pause", step.pause)
+
+
+def _leave_out(course: Course, step: PlannedStep, bad: list[HostResult]) -> None:
+    """Go on without the hosts *bad*, whose failure the step tolerates, and say so."""
+    for host in bad:
+        course.left_out[host.host] = host.outcome.value
+        text = f"{host.host} is left out: {host.outcome} in {step.play.step}, which tolerates {step.max_failures}"
+        data = {"level": "warning", "text": text}
+        course.note(Entry(kind="notice", host=host.host, data=data, key=f"left out:{host.host}"))
 
 
 def _batch(course: Course, step: PlannedStep, number: int, count: int, hosts: tuple[str, ...]) -> StepResult:
@@ -53,23 +74,36 @@ def _batch(course: Course, step: PlannedStep, number: int, count: int, hosts: tu
     label = step.play.step if count == 1 else f"{step.play.step} batch {number} of {count}"
     about = {"verb": "deploy", "playbook": play.playbook, "hosts": list(hosts), "batch": number, "batches": count}
     result = course.step(name, label, work, **about)
-    if result.data.get("untouched") is True:
+    started = Started(step, hosts, result)
+    if not result.good and not started.touched():
         course.effects = before
-    course.started.append(Started(step, hosts, result))
+    course.started.append(started)
     tell(course, result, package.ref, name)
     return result
 
 
 def _prove_batch(course: Course, step: PlannedStep, number: int, hosts: tuple[str, ...]) -> None:
+    if not hosts:
+        return
     course.move(Event.VERIFY)
+    course.effects = True
     verify.prove(course, course.settled_plan().verify, course.settled_package(), f"{step.play.step}.{number}", hosts)
 
 
 def tell(course: Course, result: StepResult, ref: PackageRef, why: str) -> None:
-    """Write down what a step made known of the hosts that it touched."""
-    before = {state.digest: state.release for state in course.settled_plan().base if state.release is not None}
-    known = {**before, ref.digest: ref}
-    course.tell_hosts([_state(host, ref, known, course.run.id) for host in result.hosts if host.touched], why)
+    """Write down what a step made known of the hosts that it touched, and of those that it could not reach."""
+    base = {state.host: state for state in course.settled_plan().base}
+    before = {state.digest: state.release for state in base.values() if state.release is not None}
+    mine = {state.host: state for state in course.setting.store.hosts(course.run.environment)
+            if state.run == course.run.id}  # fmt: skip
+    known, states = {**before, ref.digest: ref}, []
+    for host in result.hosts:
+        if host.touched:
+            states.append(_state(host, ref, known, course.run.id))
+        elif host.outcome is Outcome.UNKNOWN:  # it has what it had, or has gone away with it
+            state = {**base, **mine}.get(host.host, HostState(host=host.host, truth="unknown"))
+            states.append(state.model_copy(update={"truth": "unknown"}))
+    course.tell_hosts(states, why)
 
 
 def _state(host: HostResult, ref: PackageRef, known: Mapping[str | None, PackageRef], run: str) -> HostState:
@@ -79,11 +113,3 @@ def _state(host: HostResult, ref: PackageRef, known: Mapping[str | None, Package
     if host.outcome is Outcome.SUCCEEDED and host.release is None:
         return HostState(host=host.host, truth="assumed", release=ref, run=run)
     return HostState(host=host.host, truth="unknown", run=run)
-
-
-def restrict(inventory: Inventory, pattern: str, hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """The hosts that *pattern* means, as far as they are among *hosts*; none when it means none here."""
-    try:
-        return tuple(host for host in inventory.select(pattern) if host in set(hosts))
-    except OrchestratorError:
-        return ()

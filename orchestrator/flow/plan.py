@@ -8,24 +8,28 @@ from pathlib import Path
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory, batches
-from orchestrator.domain.journal import Entry, Verified
+from orchestrator.domain.journal import Entry
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import (
     HostState,
     Plan,
     PlannedStep,
+    PlannedUndo,
     PlannedWatch,
-    PlaySpec,
     StackPreview,
+    StackSpec,
     SuiteSpec,
     WayBack,
     differences,
+    held,
+    play_of,
 )
 from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
 from orchestrator.flow.request import allow
+from orchestrator.flow.trail import Begun, last_verified, mark_of, present
 from orchestrator.ports import Emit
 
 
@@ -34,7 +38,8 @@ class Wanted:
     """What a plan is asked for.
 
     *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's
-    preview is not asked for again, since its update plan will hold the update to what was approved.
+    preview is not asked for again, since its update plan will hold the update to what was approved. *no_return* is a
+    person's word that a rollback may leave behind what cannot be undone.
     """
 
     package: Package
@@ -43,6 +48,7 @@ class Wanted:
     check: bool = False
     approved: Plan | None = None
     fence: int = 0
+    no_return: bool = False
 
 
 def settle(course: Course) -> None:
@@ -56,10 +62,12 @@ def settle(course: Course) -> None:
         package = setting.packages.fetch(digest)
         approved = load(setting, course.approved) if course.approved else None
         action = "rollback" if run.kind == "rollback" else "promote"
-        wanted = Wanted(package, run.environment, action, approved=approved, fence=course.fence)
+        word = approved.no_return if approved is not None else False
+        wanted = Wanted(package, run.environment, action, approved=approved, fence=course.fence, no_return=word)
         now = make(setting, wanted, job, emit)
-        if now.unmet:
-            return StepResult(outcome=Outcome.FAILED, message="; ".join(now.unmet), data={"code": "D106"})
+        why = refusal(now)
+        if why is not None:
+            return StepResult(outcome=Outcome.FAILED, message=why.message, data={"code": why.code})
         if approved is None:
             save(setting, now)
             return StepResult(outcome=Outcome.SUCCEEDED, message=summary(now), data={"plan": now.digest})
@@ -81,11 +89,24 @@ def settle(course: Course) -> None:
 
 def hold(approved: Plan, now: Plan) -> StepResult:
     """The approved plan, when everything that it stands on is still so; else what has changed, by name."""
-    changed = differences(approved, now)
+    changed = differences(approved, held(approved, now))
     if not changed:
         return StepResult(outcome=Outcome.SUCCEEDED, message="the approved plan holds", data={"plan": approved.digest})
     message = f"since the plan was made, this has changed: {', '.join(changed)}"
     return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R120", "changed": changed})
+
+
+def refusal(plan: Plan) -> OrchestratorError | None:
+    """Why *plan* may be shown and not executed: D106, D107 or R135; None when nothing keeps it from that."""
+    if plan.unmet:
+        return OrchestratorError("D106", "; ".join(plan.unmet))
+    if plan.blocking:
+        return OrchestratorError("D107", f"cannot be reached now: {', '.join(plan.blocking)}; nothing was changed")
+    if plan.action == "rollback" and plan.back.impossible and not plan.no_return:
+        names = ", ".join(plan.back.impossible)
+        hint = "orchestrator rollback --no-return goes back all the same, and leaves behind what they did"
+        return OrchestratorError("R135", f"{names} cannot be undone", hint=hint)
+    return None
 
 
 # -- making --------------------------------------------------------------------------------------------------------
@@ -99,11 +120,12 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     if wanted.action == "promote":
         _gate(setting, wanted)
     survey = _survey(setting, wanted, job, emit)
-    back = way_back(setting, wanted)
+    undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
+    back = _back(undone) if wanted.action == "rollback" else way_back(setting, wanted)
     steps = tuple(_planned_step(step, survey.inventory, wanted.action) for step in _steps(release, wanted.action))
     if wanted.check and survey.inventory is not None and survey.full is not None:
         steps = tuple(_checked(setting, wanted, step, survey.full, f"{job}.check", emit) for step in steps)
-    return Plan(
+    plan = Plan(
         action="rollback" if wanted.action == "rollback" else "promote",
         project=setting.project.name,
         environment=wanted.environment,
@@ -114,16 +136,23 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         inventory=survey.inventory,
         inventory_digest=survey.full.digest if survey.full else None,
         requirements=release.requirements,
+        undo=_undo(undone, survey.inventory),
         steps=steps,
         verify=tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in release.verify),
         watch=_watch(release) if wanted.action == "promote" else None,
         base=survey.base,
         unmet=survey.unmet,
+        unreachable=survey.unreachable,
         back=back,
         automatic_rollback=environment.rollback.automatic,
+        no_return=wanted.no_return,
         notes=_notes(environment.rollback.automatic, back, survey),
         created_at=setting.clock.now(),
     )
+    if not plan.blocking:
+        return plan
+    note = f"cannot be executed while it cannot be reached: {', '.join(plan.blocking)}"
+    return plan.model_copy(update={"notes": (*plan.notes, note)})
 
 
 def _gate(setting: Setting, wanted: Wanted) -> None:
@@ -142,7 +171,10 @@ def _gate(setting: Setting, wanted: Wanted) -> None:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found when everything was looked at. *inventory* is an outline; *full* has the variables."""
+    """What was found when everything was looked at. *inventory* is an outline; *full* has the variables.
+
+    *stays* says that the stack is left as it is: how it was defined with the release to be restored is not kept.
+    """
 
     definition: str
     stack: StackPreview | None
@@ -151,12 +183,13 @@ class Survey:
     base: tuple[HostState, ...]
     unreachable: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
+    stays: bool = False
 
 
 def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
     """Look at the stack and at the hosts, side by side: neither needs the other when the hosts exist already."""
     environment, _ = setting.environment(wanted.environment)
-    spec = stack_of(setting, wanted.environment)
+    spec = _wanted_stack(setting, wanted)
     outputs = outputs_of(setting, wanted.environment)
     context = context_of(setting, wanted.environment, job, outputs, wanted.fence)
     try:
@@ -166,7 +199,7 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
             raise
         known = None  # nothing has been provisioned yet
     with ThreadPoolExecutor(max_workers=2) as pool:
-        stack = pool.submit(_stack, setting, wanted, job, emit)
+        stack = pool.submit(_stack, setting, wanted, spec, job, emit)
         hosts = pool.submit(_look, setting, wanted, known, context, job, emit)
         preview, seen = stack.result(), hosts.result()
     settled = known if known is not None and _hosts_stay(wanted, preview, known) else None
@@ -177,17 +210,20 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
         full=settled,
         base=_base(setting, wanted.environment, known, seen),
         unreachable=tuple(host.host for host in seen.hosts if host.outcome is Outcome.UNKNOWN) if seen else (),
-        unmet=_unmet(seen) if settled and seen else (),
+        unmet=unmet(seen) if settled and seen else (),
+        stays=spec is not None and wanted.action == "rollback" and preview is None,
     )
 
 
-def _unmet(seen: StepResult) -> tuple[str, ...]:
+def unmet(seen: StepResult) -> tuple[str, ...]:
     """What hosts that answered have not, in a sentence each."""
     return tuple(f"{host.host}: {host.message}" for host in seen.hosts if host.outcome is Outcome.FAILED)
 
 
 def _hosts_stay(wanted: Wanted, preview: StackPreview | None, known: Inventory) -> bool:
-    """Whether the hosts after the update are known to be those of now."""
+    """Whether the hosts to be worked on are known to be those of now; a rollback begins with those that there are."""
+    if wanted.action == "rollback":
+        return True
     if wanted.approved is not None:
         return wanted.approved.inventory is not None
     if preview is None or not preview.changes_something:
@@ -195,9 +231,22 @@ def _hosts_stay(wanted: Wanted, preview: StackPreview | None, known: Inventory) 
     return preview.inventory is not None and preview.inventory.digest == known.digest
 
 
-def _stack(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> StackPreview | None:
+def _wanted_stack(setting: Setting, wanted: Wanted) -> StackSpec | None:
+    """The stack as it is defined now; for a rollback as it was when the release that is restored was verified."""
     spec = stack_of(setting, wanted.environment)
-    if spec is None:
+    mark = mark_of(setting, wanted.environment, wanted.package.digest) if wanted.action == "rollback" else None
+    if spec is None or mark is None or mark.definition in {"", spec.definition}:
+        return spec
+    try:
+        return setting.provisioner.kept(mark.definition)
+    except OrchestratorError as error:
+        if error.code != "E105":
+            raise
+        return spec
+
+
+def _stack(setting: Setting, wanted: Wanted, spec: StackSpec | None, job: str, emit: Emit) -> StackPreview | None:
+    if spec is None or _forgotten(setting, wanted, spec):
         return None
     if wanted.approved is not None:
         return StackPreview(base=setting.provisioner.base(spec))
@@ -207,6 +256,14 @@ def _stack(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> StackPrevi
     if preview.update_plan is not None:
         made.rename(update_plan_file(setting, preview.update_plan))
     return preview
+
+
+def _forgotten(setting: Setting, wanted: Wanted, spec: StackSpec) -> bool:
+    """Whether a rollback cannot say how the stack was defined with the release that it restores."""
+    if wanted.action != "rollback":
+        return False
+    mark = mark_of(setting, wanted.environment, wanted.package.digest)
+    return mark is None or mark.definition != spec.definition
 
 
 def _look(
@@ -264,10 +321,32 @@ def way_back(setting: Setting, wanted: Wanted) -> WayBack:
     return WayBack(release=last.release, definition=definition, available=True, impossible=impossible)
 
 
-def last_verified(setting: Setting, environment: str, other_than: str | None = None) -> Verified | None:
-    """The newest release whose tests passed in *environment*, leaving out the digest *other_than*."""
-    found = (item for item in setting.store.verified(environment) if item.release.digest != other_than)
-    return next(found, None)
+def _back(undone: tuple[Begun, ...]) -> WayBack:
+    """A rollback has no way back itself; what it cannot undo is said beforehand."""
+    gone = tuple(dict.fromkeys(begun.step.name for begun in undone if begun.step.undo == "impossible"))
+    return WayBack(impossible=gone, reason="this is the way back")
+
+
+def _undo(begun: tuple[Begun, ...], inventory: Inventory | None) -> tuple[PlannedUndo, ...]:
+    """The undo playbooks of what was *begun*, on the hosts that are still there."""
+    found = []
+    for item in begun:
+        playbook = item.step.undo
+        if inventory is None or playbook in (None, "nothing", "impossible"):
+            continue
+        wanted = restrict(inventory, item.step.hosts, item.hosts or tuple(inventory.hosts))
+        if wanted:
+            play = play_of(item.step).model_copy(update={"playbook": playbook, "limit": wanted})
+            found.append(PlannedUndo(release=item.package.ref, play=play))
+    return tuple(found)
+
+
+def restrict(inventory: Inventory, pattern: str, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """The hosts that *pattern* means, as far as they are among *hosts*; none when it means none here."""
+    try:
+        return tuple(host for host in inventory.select(pattern) if host in set(hosts))
+    except OrchestratorError:
+        return ()
 
 
 def _notes(automatic: bool, back: WayBack, survey: Survey) -> tuple[str, ...]:
@@ -282,6 +361,8 @@ def _notes(automatic: bool, back: WayBack, survey: Survey) -> tuple[str, ...]:
         notes.append("automatic rollback is switched off for this environment")
     if survey.inventory is None:
         notes.append("the hosts are only known after provisioning")
+    if survey.stays:
+        notes.append("the infrastructure stays as it is: how it was with that release is not kept here")
     notes += [f"cannot be executed: {text}" for text in survey.unmet]
     if survey.unreachable:
         notes.append(f"cannot be reached now: {', '.join(survey.unreachable)}")
@@ -297,22 +378,12 @@ def _steps(release: Release, action: str) -> tuple[Step, ...]:
 
 
 def _planned_step(step: Step, inventory: Inventory | None, action: str) -> PlannedStep:
-    play = PlaySpec(
-        step=step.name,
-        playbook=step.playbook,
-        hosts=step.hosts,
-        tags=step.tags,
-        skip_tags=step.skip_tags,
-        vars=dict(step.vars),
-        extra_vars=dict(step.extra_vars),
-        timeout=seconds(step.timeout),
-    )
     sizes = step.rollout.batches
     return PlannedStep(
-        play=play,
+        play=play_of(step),
         batches=cut(inventory, step.hosts, sizes) if inventory else None,
         sizes=sizes,
-        max_failures=step.rollout.max_failures,
+        max_failures=step.rollout.max_failures if action == "promote" else 0,
         pause=seconds(step.rollout.pause) if action == "promote" else 0.0,
         undo=step.undo,
     )
@@ -390,11 +461,11 @@ def load(setting: Setting, digest: str) -> Plan:
 def read(file: Path) -> Plan:
     """The plan in *file*, as `plan --out` or :func:`save` wrote it. Raises R121 and R122."""
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = dict(json.loads(file.read_text(encoding="utf-8")))
         claimed = data.pop("digest", None)
         plan = Plan.from_json(data)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise OrchestratorError("R121", f"{file} is not a plan of this version") from error
-    if claimed is not None and plan.digest != claimed:
+    if plan.digest != claimed:
         raise OrchestratorError("R122", f"the plan in {file} has been changed since it was made")
     return plan

@@ -5,7 +5,8 @@ from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
 from orchestrator.flow.course import Course, Halt
-from orchestrator.flow.plan import cut, update_plan_file
+from orchestrator.flow.deploy import tell
+from orchestrator.flow.plan import cut, unmet, update_plan_file
 from orchestrator.ports import Emit
 
 
@@ -55,6 +56,7 @@ def settle_hosts(course: Course) -> None:
     course.outline = Inventory.from_json(result.data["outline"])
     course.inventory_digest = str(result.data["digest"])
     course.batches = [tuple(tuple(batch) for batch in batches) for batches in result.data["batches"]]
+    course.tell_gone("gone")
     if plan.inventory is None:
         look_at_new_hosts(course)
 
@@ -72,13 +74,30 @@ def settle_restored(course: Course) -> None:
     result = course.must("hosts.restored", "settle the hosts", work, verb="restore")
     course.outline = Inventory.from_json(result.data["outline"])
     course.inventory_digest = str(result.data["digest"])
+    course.tell_gone("gone again")
 
 
 def look_at_new_hosts(course: Course) -> None:
-    """Hosts that the plan could not look at yet must be there, and have what the release requires."""
-    requirements = course.settled_plan().requirements
+    """Hosts that the plan could not look at yet must be there, and have what the release requires.
+
+    As in a plan, a host that does not answer blocks, unless the steps tolerate it.
+    """
+    plan = course.settled_plan()
+    requirements = plan.requirements
+    steps = tuple(
+        step.model_copy(update={"batches": groups}) for step, groups in zip(plan.steps, course.batches, strict=True)
+    )
 
     def work(job: str, emit: Emit) -> StepResult:
-        return course.setting.deployer.require(requirements, course.inventory(), course.context(), job, emit)
+        inventory = course.inventory()
+        found = course.setting.deployer.require(requirements, inventory, course.context(), job, emit)
+        missing = tuple(host.host for host in found.hosts if host.outcome is Outcome.UNKNOWN)
+        seen = plan.model_copy(update={"steps": steps, "unreachable": missing, "inventory": inventory.outline()})
+        if found.outcome is Outcome.UNKNOWN and missing and not seen.blocking and not unmet(found):
+            return found.model_copy(update={"outcome": Outcome.SUCCEEDED, "data": {}})
+        return found
 
-    course.must("require", "look at the hosts", work, verb="provision")
+    result = course.step("require", "look at the hosts", work, verb="provision")
+    tell(course, result, plan.release, "require")
+    if not result.good:
+        raise Halt("require", result)

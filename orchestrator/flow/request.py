@@ -98,7 +98,7 @@ def targets(setting: Setting, release: Release, ref: PackageRef, to: str | None)
 
 
 def runs_there(setting: Setting, environment: str, ref: PackageRef) -> bool:
-    """Whether *ref* is the release that was verified last in *environment*."""
-    verified = setting.store.verified(environment)
-    destroyed = any(host.truth == "empty" for host in setting.store.hosts(environment))
-    return bool(verified) and verified[0].release.digest == ref.digest and not destroyed
+    """Whether *ref* is the release that was verified last in *environment*, and is what every host runs."""
+    verified, hosts = setting.store.verified(environment), setting.store.hosts(environment)
+    last = bool(verified) and verified[0].release.digest == ref.digest
+    return last and all(host.runs(ref.digest) for host in hosts)

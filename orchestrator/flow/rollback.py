@@ -4,14 +4,16 @@ A step has its own `undo` playbook, or nothing to undo, or cannot be undone; oth
 own packaged steps put its hosts back. Which steps and hosts these are is computed from what was recorded.
 """
 
-from orchestrator.domain.plan import PlannedStep, PlaySpec
+from pathlib import Path
+
+from orchestrator.domain.plan import PlaySpec, play_of
 from orchestrator.domain.promotion import Event
-from orchestrator.domain.release import Package, Step, seconds
+from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import promote, provision, verify
-from orchestrator.flow.course import Course, Halt, Started
-from orchestrator.flow.deploy import restrict, tell
-from orchestrator.flow.plan import last_verified, suite_of
+from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.deploy import tell
+from orchestrator.flow.plan import restrict, suite_of, update_plan_file
 from orchestrator.ports import Emit
 
 
@@ -37,63 +39,39 @@ def _no_way(why: str, code: str) -> Halt:
 
 
 def undo(course: Course) -> None:
-    """Run the undo playbooks of the steps that were started, newest first, where they touched something."""
+    """Run the undo playbooks of the steps that were started, newest first, where they touched something.
+
+    A rollback that a person asked for runs those of its plan, and is about every host.
+    """
     if course.run.kind == "rollback":
-        _start_over(course)
+        provision.settle_hosts(course)
+        course.back = course.settled_package()
+        course.effects = course.going_back = True
     course.move(Event.UNDO)
-    for number, started in enumerate(reversed(course.started), start=1):
-        playbook, hosts = started.step.undo, started.touched()
-        if playbook in (None, "nothing", "impossible") or not hosts:
-            continue
-        play = started.step.play.model_copy(update={"playbook": playbook, "limit": hosts})
-        _play(course, play, _newer(course), f"undo.{number}.{play.step}", f"undo {play.step}", verb="undo")
+    for number, (package, play) in enumerate(_undos(course), start=1):
+        if play.limit:
+            _play(course, play, package, f"undo.{number}.{play.step}", f"undo {play.step}", verb="undo")
 
 
-def _newer(course: Course) -> Package:
-    """The package whose steps are undone: this run's, or, when a person goes back, the one that runs there now."""
-    return course.newer if course.newer is not None else course.settled_package()
-
-
-def _start_over(course: Course) -> None:
-    """A rollback that a person asked for: every host, and the steps of the release that is there now."""
-    provision.settle_hosts(course)
-    course.back = course.settled_package()
-
-    def work(_job: str, _emit: Emit) -> StepResult:
-        last = last_verified(course.setting, course.run.environment)
-        data = {"digest": last.release.digest if last else None}
-        return StepResult(outcome=Outcome.SUCCEEDED, message=str(last.release) if last else "nothing", data=data)
-
-    digest = course.must("current", "look what is to be undone", work, verb="plan").data["digest"]
-    course.effects = course.going_back = True
-    course.newer = course.setting.packages.fetch(str(digest)) if digest else course.back
-    for step in course.newer.manifest.release.steps:
-        done = StepResult(outcome=Outcome.UNKNOWN, message="promoted earlier")
-        course.started.append(Started(_planned(step), restrict(course.outline, step.hosts, course.hosts), done))
-
-
-def _planned(step: Step) -> PlannedStep:
-    return PlannedStep(play=_play_of(step, ()), undo=step.undo)
-
-
-def _play_of(step: Step, hosts: tuple[str, ...]) -> PlaySpec:
-    return PlaySpec(
-        step=step.name,
-        playbook=step.playbook,
-        hosts=step.hosts,
-        limit=hosts,
-        tags=step.tags,
-        skip_tags=step.skip_tags,
-        vars=dict(step.vars),
-        extra_vars=dict(step.extra_vars),
-        timeout=seconds(step.timeout),
-    )
+def _undos(course: Course) -> list[tuple[Package, PlaySpec]]:
+    if course.run.kind == "rollback":
+        return [(course.setting.packages.fetch(item.release.digest), item.play) for item in course.settled_plan().undo]
+    return [
+        (
+            course.settled_package(),
+            started.step.play.model_copy(update={"playbook": started.step.undo, "limit": started.touched()}),
+        )
+        for started in reversed(course.started)
+        if started.step.undo not in (None, "nothing", "impossible")
+    ]
 
 
 def restore(course: Course) -> None:
     """Put the touched hosts back, then the infrastructure, then what only came back with the infrastructure."""
     course.move(Event.RESTORE)
     touched = tuple(dict.fromkeys(host for started in course.started for host in started.touched()))
+    if course.run.kind == "rollback":
+        touched = course.hosts
     _put_back(course, touched, "restore")
     _put_back(course, _restore_stack(course), "restore.again")
 
@@ -101,23 +79,36 @@ def restore(course: Course) -> None:
 def _restore_stack(course: Course) -> tuple[str, ...]:
     """The stack as it was defined when the release that is restored was verified; the hosts that came back with it.
 
-    Nothing is done when this run has not changed the stack, or not by another definition.
+    Nothing is done when this run has not changed the stack, or not by another definition; a rollback that a person
+    asked for does what its plan says.
     """
-    plan = course.settled_plan()
-    wanted = plan.back.definition
     before = set(course.hosts)
-    if course.provisioned and wanted is not None and wanted != plan.definition:
+    wanted, held = _stack_before(course)
+    if wanted is not None:
 
         def work(job: str, emit: Emit) -> StepResult:
             spec = course.setting.provisioner.kept(wanted)
-            return course.setting.provisioner.up(spec, job, emit).result
+            return course.setting.provisioner.up(spec, job, emit, plan=held).result
 
         course.must("restore.stack", f"pulumi up {course.run.environment}, as it was", work, verb="restore")
+        course.provisioned = True
         course.ask_again()
     elif before:
         return ()
     provision.settle_restored(course)
     return tuple(host for host in course.hosts if host not in before) if before else ()
+
+
+def _stack_before(course: Course) -> tuple[str | None, Path | None]:
+    """The definition that the stack goes back to (None: it stays), and Pulumi's plan that the update is held to."""
+    plan = course.settled_plan()
+    if course.run.kind == "rollback":
+        if plan.stack is None or not plan.stack.changes_something:
+            return None, None
+        saved = plan.stack.update_plan
+        return plan.definition, update_plan_file(course.setting, saved) if saved else None
+    changed = course.provisioned and plan.back.definition != plan.definition
+    return plan.back.definition if changed else None, None
 
 
 def _put_back(course: Course, touched: tuple[str, ...], prefix: str) -> None:
@@ -131,7 +122,7 @@ def _put_back(course: Course, touched: tuple[str, ...], prefix: str) -> None:
         hosts = restrict(course.outline, step.hosts, touched)
         if step.undo is None and hosts:
             name = f"{prefix}.{step.name}"
-            result = _play(course, _play_of(step, hosts), back, name, f"restore {back.ref}", verb="restore")
+            result = _play(course, play_of(step, hosts), back, name, f"restore {back.ref}", verb="restore")
             tell(course, result, back.ref, name)
 
 
@@ -141,7 +132,8 @@ def prove(course: Course) -> None:
     back = _back(course)
     suites = tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in back.manifest.release.verify)
     verify.prove(course, suites, back, "restored", course.hosts)
-    promote.verified(course, back.ref, course.settled_plan().back.definition if course.provisioned else None)
+    own = course.run.kind == "rollback" or not course.provisioned  # then the plan's definition is what there is
+    promote.verified(course, back.ref, None if own else course.settled_plan().back.definition)
 
 
 def _back(course: Course) -> Package:

@@ -9,17 +9,27 @@ from orchestrator.ports import Emit
 
 
 def prove_environment(course: Course) -> None:
-    """Every suite over every host of the environment."""
+    """Every suite over every host of the environment, but those whose failure was tolerated."""
     if course.state is not State.VERIFYING:
         course.move(Event.VERIFY)
-    prove(course, course.settled_plan().verify, course.settled_package(), "environment", course.hosts)
+    course.effects = True
+    prove(course, course.settled_plan().verify, course.settled_package(), "environment", worked_on(course))
+
+
+def worked_on(course: Course) -> tuple[str, ...]:
+    """The hosts of the environment without those whose failure was tolerated."""
+    return tuple(host for host in course.hosts if host not in course.left_out)
+
+
+def limited(course: Course, suite: SuiteSpec, hosts: tuple[str, ...]) -> SuiteSpec:
+    """*suite* over *hosts*; a suite without a limit looks at every host."""
+    return suite if set(hosts) == set(course.hosts) else suite.model_copy(update={"limit": hosts})
 
 
 def prove(course: Course, suites: tuple[SuiteSpec, ...], package: Package, what: str, hosts: tuple[str, ...]) -> None:
     """Run *suites* on *hosts*; halt at the first that is not good. *what* makes the steps' names."""
-    whole = set(hosts) == set(course.hosts)
     for suite in suites:
-        look(course, suite if whole else suite.model_copy(update={"limit": hosts}), package, what, must=True)
+        look(course, limited(course, suite, hosts), package, what, must=True)
 
 
 def look(course: Course, suite: SuiteSpec, package: Package, what: str, *, must: bool) -> StepResult:

@@ -16,9 +16,10 @@ def look_again(course: Course) -> None:
     if watch is None:
         return
     course.move(Event.WATCH)
+    suite = verify.limited(course, watch.suite, verify.worked_on(course))
     for number in range(1, max(1, round(watch.seconds / watch.every)) + 1):
         course.pause(f"watch.{number}.wait", watch.every)
-        result = verify.look(course, watch.suite, course.settled_package(), f"watch.{number}", must=False)
+        result = verify.look(course, suite, course.settled_package(), f"watch.{number}", must=False)
         if result.outcome in (Outcome.FAILED, Outcome.ERRORED):
             raise Halt(f"watch.{number}", result)
         if not result.good:

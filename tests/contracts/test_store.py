@@ -146,6 +146,19 @@ def test_hosts_are_what_was_told_last(store: Store) -> None:
     assert store.hosts("production") == []
 
 
+def test_a_host_that_is_gone_is_told_of_no_more(store: Store) -> None:
+    """What is told last of a removed host takes it out of what is known, until something is told of it again."""
+    store.create(run())
+    there = HostState(host="web1", truth="seen", release=REF, run="r1-staging")
+    gone = HostState(host="web1", truth="gone", run="r1-staging")
+    for number, state in enumerate((there, gone)):
+        store.append("r1-staging", [Entry(kind="host", host="web1", data=state.to_json(), key=f"host:{number}")])
+    assert store.hosts("staging") == []
+    assert [record.data["truth"] for record in store.records("r1-staging")] == ["seen", "gone"]
+    store.append("r1-staging", [Entry(kind="host", host="web1", data=there.to_json(), key="host:2")])
+    assert [state.truth for state in store.hosts("staging")] == ["seen"]
+
+
 def test_verified_releases_come_newest_first(store: Store) -> None:
     """Releases whose tests passed come newest first, each time that they did."""
     store.create(run())

@@ -89,6 +89,10 @@ class Stage:
         self.promote(version, "staging", **changes)
         return self.promote(version, "production", **changes)
 
+    def leave(self, host: str, now: bool) -> None:
+        if now:
+            self.world.gone.add(host)
+
     def kinds(self, run: Run, kind: str) -> list[str]:
         return [record.step for record in self.store.records(run.id) if record.kind == kind]
 
@@ -163,12 +167,41 @@ def test_an_update_of_the_stack_that_fails_both_ways_asks_for_a_person(stage: St
 
 
 def test_a_host_that_is_gone_before_the_start_blocks(stage: Stage) -> None:
-    """A host that cannot be reached while planning is said so in the plan, and halts its own batch."""
+    """A host of a step that cannot be reached while planning refuses the run, with nothing done on any other."""
     stage.walk("1.0.0")
+    stage.promote("1.1.0", "staging")
     stage.world.gone.add("p3")
-    run = stage.walk("1.1.0")
-    assert run.state is State.NEEDS_PERSON
-    assert stage.world.running["production", "p1"] != stage.packages.put(release("1.1.0")).digest
+    before = list(stage.world.ledger)
+    run = stage.promote("1.1.0", "production")
+    ended = stage.failure(run)
+    assert (run.state, ended["exit"], ended["failure"]["code"]) == (State.FAILED, 1, "D107")
+    assert stage.world.ledger == before
+
+
+def test_a_host_that_goes_away_after_the_plan_asks_for_a_person(stage: Stage) -> None:
+    """A host that goes away in mid-run is unknown; what was touched goes back, and a person is told its state."""
+    old = stage.walk("1.0.0")
+    stage.promote("1.1.0", "staging")
+    course = stage.course(stage.packages.put(release("1.1.0")), "production")
+    course.durable = MemoryDurable({}, lambda name, when: stage.leave("p3", name == "deploy.2" and when == "before"))
+    run = promotion(course)
+    known = {state.host: (state.truth, state.digest) for state in stage.store.hosts("production")}
+    assert (run.state, stage.failure(run)["exit"]) == (State.NEEDS_PERSON, 5)
+    assert known == {"p1": ("seen", old.release.digest), "p2": ("seen", old.release.digest),
+                     "p3": ("unknown", old.release.digest)}  # fmt: skip
+
+
+def test_a_first_batch_that_cannot_be_reached_has_changed_nothing(stage: Stage) -> None:
+    """When the very first batch goes away before anything was touched, the run has failed and needs nobody."""
+    stage.walk("1.0.0")
+    stage.promote("1.1.0", "staging")
+    course = stage.course(stage.packages.put(release("1.1.0")), "production")
+    course.durable = MemoryDurable({}, lambda name, when: stage.leave("p1", name == "deploy.1" and when == "before"))
+    before = list(stage.world.ledger)
+    run = promotion(course)
+    assert (run.state, stage.failure(run)["exit"]) == (State.FAILED, 1)
+    assert stage.world.ledger == before
+    assert [state.truth for state in stage.store.hosts("production")] == ["unknown", "seen", "seen"]
 
 
 def test_a_point_of_no_return_stops_the_rollback(stage: Stage) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -138,30 +139,62 @@ def test_watch_fails(running: Project, release: Callable[..., str]) -> None:
     assert running.status("production")["release"]["version"] == "1.0.0"
 
 
-def test_unreachable_host(running: Project, release: Callable[..., str]) -> None:
-    """A host that cannot be reached is *unknown* and not *failed*; it blocks, what was touched goes back, and a person is asked."""
-    paths = ("release.yaml", "environments: [staging, production]", "environments: [staging, edge]")
+def test_unreachable_host(
+    running: Project, release: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that cannot be reached when the plan is made refuses the run; one that goes away later is unknown, the others go back, and a person is asked."""
+    monkeypatch.setenv("ORCHESTRATOR_STATE", str(tmp_path / "hosts"))
+    reached, stopped = tmp_path / "reached", tmp_path / "stopped"
+    wait = f"""
+    - name: Wait until somebody has pulled the plug of the other host
+      ansible.builtin.shell: touch {reached}; while [ ! -e {stopped} ]; do sleep 0.1; done
+      delegate_to: localhost
+      vars: {{ansible_connection: local, ansible_python_interpreter: "{sys.executable}"}}
+      when: release.environment == 'edge' and inventory_hostname == 'edge1'
+"""
+    own = ("release.yaml", "environments: [staging, production]", "environments: [staging, edge]")
     running.write("environments/edge/environment.yaml", EDGE)
-    first, second = release("1.1.6", paths), release("1.1.7", paths)
-    there = running.variables("staging")["web1"]  # the same machine, with another folder and port for this environment
-    own = {"host_root": f"{there['host_root']}/edge", "app_port": 8090, "shop_tax": "7.5"}
-    hosts = {"edge1": {**there, **own}}
-    running.write("inventories/edge.json", json.dumps({"web": {"hosts": hosts}}))
+    first, second = release("1.1.6", own), release("1.1.7", own)
+    plain = (running.root / "playbooks/deploy.yml").read_text()
+    there = running.variables("staging")["web1"]
+    hosts = {}
     try:
-        running.run("promote", first, "--to", "edge")
-        hosts["ghost"] = {**hosts["edge1"], "ansible_host": "127.91.0.9"}
+        for number, name in enumerate(("edge1", "edge2")):
+            mine = loopback.start("edge", name).variables()
+            hosts[name] = {**there, **mine, "app_port": 8090 + number, "shop_tax": "7.5"}
+        inventory = running.root / "inventories/edge.json"
         running.write("inventories/edge.json", json.dumps({"web": {"hosts": hosts}}))
-        said = running.run("promote", second, "--to", "edge", code=5)
-        found = {
-            host["host"]: (host["truth"], (host["release"] or {}).get("version"))
-            for host in running.status("edge")["hosts"]
-        }
+        running.run("promote", first, "--to", "edge")
+
+        ghost = {**hosts["edge1"], "ansible_host": "127.91.0.9"}
+        inventory.write_text(json.dumps({"web": {"hosts": {**hosts, "ghost": ghost}}}))
+        refused = running.run("promote", second, "--to", "edge", code=1)
+        assert running.releases("edge") == {"edge1": "1.1.6", "edge2": "1.1.6"}
+        inventory.write_text(json.dumps({"web": {"hosts": hosts}}))
+
+        running.write("playbooks/deploy.yml", plain + wait)
+        third = release("1.1.8", own)
+        process = running.start("promote", third, "--to", "edge")
+        deadline = time.monotonic() + 120
+        while not reached.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        found = loopback.find("edge", "edge2")
+        assert found is not None
+        loopback.stop(found)
+        stopped.touch()
+        out, err = process.communicate(timeout=200)
+        known = {h["host"]: (h["truth"], (h["release"] or {}).get("version")) for h in running.status("edge")["hosts"]}
         story = running.story("edge")
     finally:
+        stopped.touch()
+        for host in loopback.recorded(tmp_path / "hosts"):
+            loopback.stop(host)
+        running.write("playbooks/deploy.yml", plain)
         shutil.rmtree(running.root / "environments/edge")
-    assert "cannot be reached now: ghost" in said.err
-    assert found["edge1"] == ("seen", "1.1.6")
-    assert found.get("ghost", ("unknown", None)) == ("unknown", None)
+    assert "cannot be reached now: ghost" in refused.err + refused.out
+    assert process.returncode == 5, err
+    assert known == {"edge1": ("seen", "1.1.6"), "edge2": ("unknown", "1.1.6")}
+    assert "1.1.6 (unknown) on edge2" in out
     steps = {step["name"]: step for step in story["steps"]}
     assert (steps["deploy.2"]["outcome"], steps["restore.deploy"]["outcome"]) == ("unknown", "succeeded")
     assert story["run"]["state"] == "needs a person"

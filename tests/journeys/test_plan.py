@@ -76,3 +76,21 @@ def test_rollback_by_hand(running: Project) -> None:
     assert set(running.releases("production").values()) == {"1.1.0"}
     names = [step["name"] for step in running.story("production")["steps"]]
     assert "verify.smoke.restored" in names
+
+
+def test_infrastructure_goes_back_by_hand(running: Project) -> None:
+    """A rollback shows and does what takes the stack back to its definition with that release, and tells nothing more of a host that went with it."""
+    running.put("1.0.0")
+    if set(running.releases("staging").values()) != {"1.1.0"}:
+        running.run("promote", "releases/1.1.0", "--to", "staging")
+    running.replace("environments/production/Pulumi.yaml", "default: 2", "default: 3")
+    try:
+        running.run("promote", "releases/1.1.0", "--to", "production")
+        assert running.releases("production") == dict.fromkeys(("web1", "web2", "web3"), "1.1.0")
+        said = running.run("rollback", "production", "--yes")
+        assert "1 delete" in said.err
+        assert running.releases("production") == dict.fromkeys(("web1", "web2"), "1.0.0")
+        gone = {host["host"]: host["truth"] for host in running.story("production")["hosts"]}
+        assert gone == {"web1": "seen", "web2": "seen", "web3": "gone"}
+    finally:
+        running.replace("environments/production/Pulumi.yaml", "default: 3", "default: 2")

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import shutil
 import sys
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 from orchestrator.processes import sweep
 
 LIMIT = 4000
+TEMPORARY = re.compile(r"\S*/ansible-(?:local|tmp)-[^/\s]+/(?:\.?tmp[^/\s]*/?)?([^/\s]*)")
 OUTCOMES = {
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
@@ -48,7 +50,7 @@ def main() -> int:
             tags=spec["tags"] or None,
             skip_tags=spec["skip_tags"] or None,
             forks=None,
-            verbosity=spec["verbosity"] or None,
+            verbosity=spec["verbosity"] or (1 if spec["check"] else None),  # so that it says why a task is skipped
             cmdline=spec["cmdline"] or None,
             ident="run",
             quiet=True,
@@ -95,10 +97,10 @@ def _translate(event: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any] | 
         return {"kind": "notice", "level": "error", "text": str(event.get("stdout", ""))[:LIMIT]}
     if kind not in OUTCOMES:
         return None
-    return _task(OUTCOMES[kind], data, spec)
+    return _task(OUTCOMES[kind], data, spec, str(event.get("stdout", "")))
 
 
-def _task(outcome: str, data: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+def _task(outcome: str, data: dict[str, Any], spec: dict[str, Any], said: str) -> dict[str, Any]:
     result = data.get("res") or {}
     hidden = bool(result.get("_ansible_no_log"))
     told = {
@@ -115,7 +117,8 @@ def _task(outcome: str, data: dict[str, Any], spec: dict[str, Any]) -> dict[str,
     if isinstance(result.get("orchestrator_release"), dict):
         told["release"] = result["orchestrator_release"]
     if spec["check"] and not hidden:
-        told["check"] = {"diff": _diff(result.get("diff")), "opaque": _opaque(outcome, told["action"], result)}
+        opaque = _opaque(outcome, told["action"], result, said)
+        told["check"] = {"diff": _diff(result.get("diff")), "opaque": opaque}
     if str(data.get("task_path", "")).startswith(f"{spec['own']}:"):
         told["own"] = True
     if spec["stdout"] or "own" in told:
@@ -133,12 +136,16 @@ def _message(outcome: str, result: dict[str, Any]) -> str:
     return "\n".join(dict.fromkeys(part.strip() for part in parts))[:LIMIT]
 
 
-def _opaque(outcome: str, action: object, result: dict[str, Any]) -> bool:
-    """Whether check mode could not say what this task would do."""
-    text = f"{result.get('msg', '')} {result.get('skip_reason', '')}".lower()
+def _opaque(outcome: str, action: object, result: dict[str, Any], said: str) -> bool:
+    """Whether check mode could not say what this task would do.
+
+    ansible-runner passes on no result of a task that was skipped; why it was is only *said*, on Ansible's own output.
+    """
+    free = str(action).rsplit(".", 1)[-1] in {"command", "shell", "raw", "script"}
     if outcome == "skipped":
-        return "check mode" in text or "would have run" in text
-    return str(action).rsplit(".", 1)[-1] in {"command", "shell", "raw", "script"} and outcome != "started"
+        text = f"{said} {result.get('msg', '')} {result.get('skip_reason', '')}".lower()
+        return "check mode" in text or "would have run" in text or (free and "conditional result was false" not in text)
+    return free and outcome != "started"
 
 
 def _diff(diff: Any) -> str:
@@ -148,14 +155,19 @@ def _diff(diff: Any) -> str:
         if not isinstance(part, dict):
             continue
         if part.get("prepared"):
-            text += str(part["prepared"])
+            text += _named(part["prepared"])
         elif "before" in part or "after" in part:
             import difflib
 
             before, after = (_lines(part.get(name)) for name in ("before", "after"))
-            header = part.get("before_header") or "", part.get("after_header") or ""
+            header = _named(part.get("before_header")), _named(part.get("after_header"))
             text += "".join(difflib.unified_diff(before, after, *header))
     return text[:20_000]
+
+
+def _named(header: Any) -> str:
+    """The name of one side of a difference; a temporary file is named after what it holds, the same each time."""
+    return TEMPORARY.sub(lambda found: found[1] or "content", str(header or ""))
 
 
 def _lines(value: Any) -> list[str]:

@@ -23,6 +23,7 @@ from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.journal import Entry
+from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import HostPreview, PlaySpec, StepPreview
 from orchestrator.domain.release import Package, Requirement, size_bytes
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
@@ -76,8 +77,8 @@ class AnsibleDeployer:
     ) -> StepPreview:
         """What the play would change, by `--check --diff`."""
         tally = Tally(play.step, play.limit, emit, job)
-        self._play(play, package, inventory, context, job, tally, check=True)
-        return tally.preview()
+        outcome = self._play(play, package, inventory, context, job, tally, check=True)
+        return tally.preview(tally.result(outcome, _rc(outcome), str(outcome.folder)))
 
     def require(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
@@ -299,7 +300,8 @@ def _listed(document: dict[str, Any], known: Inventory) -> Inventory:
     """Hosts and groups from what `ansible-inventory --list` prints.
 
     The variables of the user's own files stay there: Ansible reads them from the files again, with their own
-    precedence, templates and vaults. Only what was *known* before (the stack's outputs) is kept as a value.
+    precedence, templates and vaults. Only what was *known* before (the stack's outputs) is kept as a value; of all the
+    rest a digest is kept, in which what a vault encrypts is still encrypted.
     """
     groups = {
         name: Group(hosts=tuple(body.get("hosts", ())), children=tuple(body.get("children", ())))
@@ -313,7 +315,7 @@ def _listed(document: dict[str, Any], known: Inventory) -> Inventory:
     hosts = {host: known.hosts.get(host, {}) for host in order}
     kept = {name: group.model_copy(update={"vars": known.groups[name].vars}) if name in known.groups else group
             for name, group in groups.items()}  # fmt: skip
-    return Inventory(hosts=hosts, groups=kept, files=known.files)
+    return Inventory(hosts=hosts, groups=kept, files=known.files, said=digest_of(document))
 
 
 # -- what happened -----------------------------------------------------------------------------------------------
@@ -443,7 +445,7 @@ class Tally:
         data = {"code": "D140"} if self.refused else {}
         return StepResult(outcome=worst(host.outcome for host in hosts), message=_message(hosts), data=data, **about)
 
-    def preview(self) -> StepPreview:
+    def preview(self, result: StepResult) -> StepPreview:
         """What check mode said, host by host: the order in which hosts happened to answer must not show."""
         hosts: dict[str, list[str]] = {host: [] for host in self.limit}
         place = {host: number for number, host in enumerate(self.limit)}
@@ -464,8 +466,23 @@ class Tally:
             previewed=len(named - set(opaque) - set(failed)),
             opaque=tuple(dict.fromkeys(opaque)),
             failed=tuple(dict.fromkeys(failed)),
+            unseen=_unseen(result, set(failed)),
             diff=clean_text("\n".join(diffs), 200_000),
         )
+
+
+def _unseen(result: StepResult, failed: set[str]) -> tuple[str, ...]:
+    """What check mode could not look at: the whole play, or hosts, each in a sentence."""
+    if result.data.get("code") in {"D102", "D120", "D130"}:
+        more = _explained(Path(result.log)) if result.data["code"] == "D120" else ""
+        return (f"{result.message} {more}".strip(),)
+    found = [f"{host.host}: the playbook leaves it out" for host in result.hosts if host.outcome is Outcome.SKIPPED]
+    found += [
+        f"{host.host}: {_first(host.message)}"
+        for host in result.hosts
+        if host.outcome is Outcome.UNKNOWN or (host.outcome is Outcome.FAILED and host.task not in failed)
+    ]
+    return tuple(found)
 
 
 def _message(hosts: tuple[HostResult, ...]) -> str:
@@ -473,9 +490,22 @@ def _message(hosts: tuple[HostResult, ...]) -> str:
     if not bad:
         return counted(len(hosts), "host")
     first = bad[0]
-    text = first.message.strip().splitlines()[0] if first.message.strip() else "no message"
+    text = _first(first.message)
     why = f"{first.host}: {first.task}: {text}" if first.task else f"{first.host}: {text}"
     return why if len(bad) == 1 else f"{why} (and {len(bad) - 1} hosts more)"
+
+
+def _first(message: str) -> str:
+    return message.strip().splitlines()[0] if message.strip() else "no message"
+
+
+def _explained(folder: Path) -> str:
+    """What Ansible said right after its first error: where, and which file."""
+    with contextlib.suppress(OSError):
+        text = clean_text((folder / "ansible.log").read_text(encoding="utf-8", errors="replace"), None)
+        lines = [line.strip() for line in text.partition("[ERROR]")[2].splitlines()[1:] if line.strip()]
+        return " ".join(lines[:2])[:500]
+    return ""
 
 
 def _tail(folder: Path) -> str:

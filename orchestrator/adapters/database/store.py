@@ -350,7 +350,8 @@ def _fold(db: sa.Connection, run: Run, entry: Entry, at: str) -> None:
         where = (hosts.c.environment == run.environment) & (hosts.c.host == entry.host)
         db.execute(hosts.delete().where(where))
         row = {"environment": run.environment, "host": entry.host, "data": state.model_dump_json()}
-        db.execute(hosts.insert().values(**row))
+        if state.truth != "gone":
+            db.execute(hosts.insert().values(**row))
     elif entry.kind == "verified":
         mark = Verified.from_json(entry.data)
         row = {"environment": run.environment, "digest": mark.release.digest, "data": mark.model_dump_json()}

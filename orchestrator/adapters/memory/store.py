@@ -89,6 +89,8 @@ class MemoryStore:
         if entry.kind == "host":
             state = HostState.from_json({**entry.data, "since": entry.data.get("since") or at})
             self._hosts[environment, entry.host] = state
+            if state.truth == "gone":
+                del self._hosts[environment, entry.host]
         if entry.kind == "verified":
             self._verified.setdefault(environment, []).insert(0, Verified.from_json(entry.data))
 

@@ -81,7 +81,7 @@ class MemoryProvisioner:
     ) -> StackPreview:
         """How many hosts would be made or removed."""
         del job, emit, save_plan
-        wanted, there = set(self._world.stacks[spec.environment]), set(self._world.up.get(spec.environment, []))
+        wanted, there = set(self._world.kept[spec.definition][1]), set(self._world.up.get(spec.environment, []))
         counts = {"create": len(wanted - there), "delete": len(there - wanted), "same": len(wanted & there)}
         return StackPreview(base=self.base(spec), counts={op: count for op, count in counts.items() if count})
 

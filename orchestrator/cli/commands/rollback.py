@@ -9,15 +9,23 @@ from orchestrator.cli.output import confirm, json_option, note, outlast_readers,
 
 @click.command("rollback")
 @click.argument("environment")
-@click.option("--to", "version", metavar="VERSION", help="By default: the last verified one.")
+@click.option("--to", "version", metavar="VERSION", help="By default as described above.")
+@click.option("--no-return", is_flag=True, help="Go back although steps of the present release cannot be undone.")
 @yes_option
 @wait_option
 @json_option
-def command(environment: str, version: str | None, yes: bool, wait: float, as_json: bool) -> int:
-    """Put ENVIRONMENT back to a release that was verified there before the present one.
+def command(environment: str, version: str | None, no_return: bool, yes: bool, wait: float, as_json: bool) -> int:
+    """Put ENVIRONMENT back to a release that was verified there.
+
+    By default that is the last verified one, as long as any host runs something else, nobody knows what it runs, or
+    the last run needs a person; when every host runs it, the one that it took the place of. So a second rollback goes
+    further back, and never forward again to what has been gone back from.
 
     Its plan is shown first. Steps of the present release with an undo of their own are undone, newest first; then the
-    packaged steps of the older release put every host back, and its own tests prove it.
+    packaged steps of the older release put every host back; then the infrastructure goes back to the definition that
+    was verified with it; and its own tests prove it.
+
+    Steps of the present release that cannot be undone are named beforehand, and refused without --no-return.
     """
     from orchestrator.cli.planned import print_plan
     from orchestrator.cli.walk import do
@@ -27,7 +35,8 @@ def command(environment: str, version: str | None, yes: bool, wait: float, as_js
     app = open_app(Path.cwd())
     package = app.way_back(environment, version)
     note(f"planning to put {environment} back to {package.ref} …")
-    plan = app.plan(package, environment, action="rollback", check=False)
+    plan = app.plan(package, environment, action="rollback", check=False, no_return=no_return)
     print_plan(plan, err=True)
+    app.executable(plan)
     confirm(f"Put {environment} back to {package.ref}?", yes)
     return do(app, app.ask("rollback", package, (environment,), plan.digest, wait=wait), as_json=as_json)

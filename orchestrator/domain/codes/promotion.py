@@ -148,6 +148,14 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_FOUND,
     ),
     ErrorCode(
+        "R135",
+        "a rollback would leave something behind",
+        "Steps of the release that is there now declare `undo: impossible`. Putting the older release back does not "
+        "take away what they did. Nothing was done.",
+        "Find out whether the older release can live with it. `orchestrator rollback ENV --no-return` goes back then.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
         "R140",
         "the clean-up failed",
         "The release is in place and verified, but something that the run had opened could not be closed.",

@@ -1,0 +1,158 @@
+"""The trail of releases that an environment has come along: where a rollback leads, and what it takes back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Run, Verified
+from orchestrator.domain.plan import PlannedStep, play_of
+from orchestrator.domain.promotion import State
+from orchestrator.domain.release import Package, PackageRef, Step
+from orchestrator.domain.step import StepResult
+from orchestrator.flow.course import Setting, Started
+
+
+def last_verified(setting: Setting, environment: str) -> Verified | None:
+    """The newest release whose tests passed in *environment*."""
+    return next(iter(setting.store.verified(environment)), None)
+
+
+def mark_of(setting: Setting, environment: str, digest: str) -> Verified | None:
+    """When the package *digest* was last verified in *environment*; None: never."""
+    return next((mark for mark in setting.store.verified(environment) if mark.release.digest == digest), None)
+
+
+def trail(setting: Setting, environment: str) -> tuple[Verified, ...]:
+    """The releases that a rollback of *environment* goes through, the present one first, each once.
+
+    A promotion puts its release first. Going back, by itself or by hand, takes away what came after the release that
+    is restored: so a rollback leads to what the present release took the place of, and never forward again to what
+    has been gone back from.
+    """
+    runs = {run.id: run for run in setting.store.runs(environment)}
+    found: list[Verified] = []
+    for mark in reversed(setting.store.verified(environment)):
+        run, digest = runs.get(mark.run), mark.release.digest
+        promoted = run is not None and run.kind == "promotion" and run.release == mark.release
+        places = [number for number, other in enumerate(found) if other.release.digest == digest]
+        if places and promoted:
+            del found[places[0]]
+        elif places:
+            del found[places[0] :]
+        found.append(mark)
+    return tuple(reversed(found))
+
+
+def destination(setting: Setting, environment: str, version: str | None = None) -> PackageRef:
+    """Where a rollback of *environment* goes: to *version*, else along the :func:`trail`. Raises R134.
+
+    That is the last verified release when any host runs something else, or nobody knows what, or when the last run
+    needs a person; only when every host runs it and nothing is left open, the one that it took the place of.
+    """
+    setting.environment(environment)
+    if version is not None:
+        marks = [mark for mark in setting.store.verified(environment) if mark.release.version == version]
+        wanted = f"version {version} was never"
+    else:
+        way = trail(setting, environment)
+        there = bool(way) and everywhere(setting, environment, way[0].release.digest)
+        there = there and not unsettled(setting, environment)
+        marks, wanted = list(way[1:] if there else way), "no other release was ever"
+    if not marks:
+        raise OrchestratorError("R134", f"{wanted} verified in {environment}")
+    return marks[0].release
+
+
+def everywhere(setting: Setting, environment: str, digest: str) -> bool:
+    """Whether every host that is known of runs the package *digest*, seen or assumed."""
+    return all(state.runs(digest) for state in setting.store.hosts(environment))
+
+
+def unsettled(setting: Setting, environment: str) -> list[Run]:
+    """The runs that needed a person since the last one that ended with a verified release, newest first."""
+    verified = {mark.run for mark in setting.store.verified(environment)}
+    found = []
+    for run in setting.store.runs(environment):
+        if run.kind not in {"promotion", "rollback"} or not run.ended or run.state is State.FAILED:
+            continue
+        if run.state is not State.NEEDS_PERSON or run.id in verified:
+            break
+        found.append(run)
+    return found
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A step that was started on *hosts* (None: wherever it is for), of the release *package*."""
+
+    package: Package
+    step: Step
+    hosts: tuple[str, ...] | None
+
+
+def present(setting: Setting, environment: str, target: Package) -> tuple[Begun, ...]:
+    """The steps that a rollback to *target* takes back, newest first: those of the releases that are there now.
+
+    First what the runs which needed a person started and nobody has undone, on the hosts that they touched; then all
+    steps of the last verified release, when that is not the one to be restored.
+    """
+    begun = _stuck(setting, environment)
+    last = last_verified(setting, environment)
+    if last is not None and last.release.digest != target.digest:
+        package = setting.packages.fetch(last.release.digest)
+        begun += [Begun(package, step, None) for step in reversed(package.manifest.release.steps)]
+    return tuple(begun)
+
+
+def _stuck(setting: Setting, environment: str) -> list[Begun]:
+    """What was started, and not undone, by the runs since the last one that ended with a verified release."""
+    undone: set[tuple[str, str, str]] = set()
+    begun: list[Begun] = []
+    for run in unsettled(setting, environment):
+        steps = _steps_of(setting, run)
+        for about, _ in steps:
+            if about.get("verb") == "undo":
+                digest = about["release"]["digest"]
+                undone |= {(digest, str(about["playbook"]), host) for host in about["hosts"]}
+        if run.kind == "promotion" and run.release is not None:
+            begun += _started(setting.packages.fetch(run.release.digest), steps, undone)
+    return begun
+
+
+def _steps_of(setting: Setting, run: Run) -> list[tuple[dict[str, Any], StepResult | None]]:
+    """The steps of *run*, newest first: what was written when each was started (its `step` among it), and its result.
+
+    Undos that did not end well are left out: they are to be done again.
+    """
+    records = setting.store.records(run.id)
+    results = {record.step: StepResult.from_json(record.data) for record in records if record.kind == "step.finished"}
+    found = [
+        ({**record.data, "step": record.step}, results.get(record.step))
+        for record in reversed(records)
+        if record.kind == "step.started"
+    ]
+    return [
+        (about, result)
+        for about, result in found
+        if about.get("verb") != "undo" or (result is not None and result.good)
+    ]
+
+
+def _started(
+    package: Package, steps: list[tuple[dict[str, Any], StepResult | None]], undone: set[tuple[str, str, str]]
+) -> list[Begun]:
+    """The deployed ones among *steps* of a run with *package*, without what was *undone*, to which they are added."""
+    own = {step.name: step for step in package.manifest.release.steps}
+    begun = []
+    for about, result in steps:
+        step = own.get(str(about["step"]).rpartition(".")[0])
+        if about.get("verb") != "deploy" or step is None:
+            continue
+        hosts = tuple(about["hosts"])
+        planned = PlannedStep(play=play_of(step), undo=step.undo)
+        touched = Started(planned, hosts, result).touched() if result is not None else hosts
+        left = tuple(host for host in touched if (package.digest, str(step.undo), host) not in undone)
+        if left:
+            begun.append(Begun(package, step, left))
+            undone.update((package.digest, str(step.undo), host) for host in left)  # once is enough
+    return begun

@@ -1,0 +1,159 @@
+"""Plans that were approved: whatever they say is held against what is there when they are executed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.plan import PARTS, Plan, differences, held
+from orchestrator.flow import plan as planning
+from tests.flow.test_promotion import Stage
+
+OTHER = "sha256:" + "9" * 64
+DIGEST = "sha256:" + "1" * 64
+REF = {"name": "shop", "version": "1.0.0", "digest": DIGEST}
+PLAY = {"step": "deploy", "playbook": "deploy.yml", "hosts": "web", "limit": ["w1"], "tags": ["t"], "skip_tags": ["s"],
+        "vars": {"a": 1}, "extra_vars": {"b": "c"}, "timeout": 60.0}  # fmt: skip
+SUITE = {"name": "smoke", "tests": "tests", "limit": ["w1"], "args": ["-q"], "timeout": 60.0}
+INVENTORY = {
+    "hosts": {"w1": {}},
+    "groups": {"web": {"hosts": ["w1"], "children": ["x"], "vars": {}}},
+    "files": ["/i"],
+    "said": DIGEST,
+}
+FULL = {
+    "apiVersion": "orchestrator/v1", "kind": "Plan", "action": "rollback", "project": "demo", "environment": "staging",
+    "release": REF, "definition": DIGEST, "after": "dev",
+    "stack": {
+        "base": DIGEST, "update_plan": DIGEST, "counts": {"create": 1}, "inventory": INVENTORY,
+        "changes": [{"op": "create", "type": "t", "name": "n", "urn": "u", "parent": "p", "properties": ["q"]}],
+    },
+    "inventory": INVENTORY, "inventory_digest": DIGEST,
+    "requirements": [{"hosts": "web", "disk_free": "1GiB", "memory": "1GiB", "commands": ["sh"]}],
+    "undo": [{"release": REF, "play": PLAY}],
+    "steps": [{
+        "play": PLAY, "batches": [["w1"]], "sizes": [1], "max_failures": 1, "pause": 1.0, "undo": "u.yml",
+        "preview": {
+            "hosts": [{"host": "w1", "changes": 1, "tasks": ["t"]}], "previewed": 1, "opaque": ["o"], "failed": ["f"],
+            "unseen": ["w1: away"], "diff": "d",
+        },
+    }],
+    "verify": [SUITE], "watch": {"seconds": 60.0, "every": 1.0, "suite": SUITE},
+    "base": [{"host": "w1", "truth": "seen", "release": REF, "since": "2026-01-01T00:00:00Z", "run": "r1"}],
+    "unmet": ["w1: no sh"], "unreachable": ["w1"],
+    "back": {"release": REF, "definition": DIGEST, "available": True, "impossible": ["i"], "reason": "r"},
+    "automatic_rollback": True, "no_return": True, "notes": ["n"],
+}  # fmt: skip
+FIXED = {("apiVersion",), ("kind",)}  # these have one value only
+ASKED_ONCE = {"changes", "counts", "update_plan", "inventory", "preview"}  # taken over from what was approved
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The places of everything in a document that is no list or mapping itself."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if inner is None:
+        yield path
+        return
+    for key, below in inner:
+        yield from leaves(below, (*path, key))
+
+
+def changed(document: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
+    """A copy of *document* with another value at *path*."""
+    copy = json.loads(json.dumps(document))
+    at = copy
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = _other(at[path[-1]])
+    return copy
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return value + 1
+    known = {"rollback": "promote", "seen": "assumed", DIGEST: OTHER, "1GiB": "2GiB", "smoke": "other"}
+    return known.get(value, f"{value}x")
+
+
+PLACES = [path for path in leaves(FULL) if path not in FIXED]
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda path: ".".join(map(str, path)))
+def test_any_change_of_a_plan_is_noticed_and_named(path: tuple[Any, ...]) -> None:
+    """Whatever an approved plan's digest covers, another value of it now is a difference with a name."""
+    approved = Plan.from_json(FULL)
+    now = Plan.from_json(changed(FULL, path))
+    assert now.digest != approved.digest
+    assert differences(approved, now) == [PARTS[path[0]]]
+    once = path[0] in {"stack", "steps"} and ASKED_ONCE & set(path)
+    assert differences(approved, held(approved, now)) == ([] if once else [PARTS[path[0]]])
+
+
+def test_every_field_that_a_digest_covers_has_a_name() -> None:
+    """No field of a plan but the time at which it was made is left out of the comparison, and the sample has all."""
+    assert set(PARTS) == set(Plan.model_fields) - {"created_at"} == set(FULL)
+
+
+@pytest.mark.parametrize("which", ["more steps", "fewer steps", "no stack", "a stack"])
+def test_plans_of_another_shape_do_not_hold(which: str) -> None:
+    """A step or a stack that came or went is noticed too."""
+    approved = now = Plan.from_json(FULL)
+    if which == "more steps":
+        now = approved.model_copy(update={"steps": approved.steps * 2})
+    elif which == "fewer steps":
+        now = approved.model_copy(update={"steps": ()})
+    elif which == "no stack":
+        now = approved.model_copy(update={"stack": None})
+    else:
+        approved = approved.model_copy(update={"stack": None})
+    assert differences(approved, held(approved, now))
+
+
+def test_a_plan_file_without_its_digest_is_refused(stage: Stage) -> None:
+    """A plan whose digest was taken out could say anything, and is not executed."""
+    stage.promote("1.0.0", "staging")
+    package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
+    made = planning.make(stage.setting(), planning.Wanted(package, "production"), "p", lambda _entry: None)
+    file = planning.save(stage.setting(), made)
+    assert planning.read(file).digest == made.digest
+    document = json.loads(file.read_text())
+    del document["digest"]
+    file.write_text(json.dumps(document))
+    with pytest.raises(OrchestratorError) as refused:
+        planning.read(file)
+    assert refused.value.code == "R122"
+
+
+@pytest.mark.parametrize("text", ["[]", '"text"', "{}", "null"])
+def test_what_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
+    """A JSON file that is something else is said to be no plan."""
+    file = tmp_path / "plan.json"
+    file.write_text(text)
+    with pytest.raises(OrchestratorError) as refused:
+        planning.read(file)
+    assert refused.value.code == "R121"
+
+
+def test_a_switched_off_rollback_is_named(stage: Stage) -> None:
+    """An environment whose automatic rollback was switched off since the plan was made stops the run, and says so."""
+    from orchestrator.flow import promotion
+
+    stage.promote("1.0.0", "staging")
+    package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
+    stage.world.up["production"] = ["p1", "p2", "p3"]
+    approved = planning.make(stage.setting(), planning.Wanted(package, "production"), "p", lambda _entry: None)
+    planning.save(stage.setting(), approved)
+    stage.automatic = False
+    run = promotion(stage.course(package, "production", approved=approved.digest))
+    assert "whether a failure is rolled back by itself" in run.message
+    assert stage.failure(run)["exit"] == 7

@@ -1,0 +1,196 @@
+"""Where a rollback that a person asks for goes, what its plan says of it, and what it does."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Run
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.promotion import State
+from orchestrator.flow import going_back, trail
+from orchestrator.flow import plan as planning
+from tests.flow.test_promotion import Stage
+
+UNDO = [
+    {"name": "one", "playbook": "one.yml", "undo": "undo-one.yml"},
+    {"name": "two", "playbook": "two.yml", "undo": "undo-two.yml"},
+    {"name": "deploy", "playbook": "deploy.yml"},
+]
+
+BATCHES = [{**step, "rollout": {"batches": [1, "100%"]}} for step in UNDO]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def goal(stage: Stage, environment: str = "staging") -> str:
+    return trail.destination(stage.setting(), environment).version
+
+
+def planned(stage: Stage, environment: str = "staging", **more: object) -> Plan:
+    setting = stage.setting()
+    package = stage.packages.fetch(trail.destination(setting, environment).digest)
+    wanted = planning.Wanted(package, environment, "rollback", **more)  # type: ignore[arg-type]
+    plan = planning.make(setting, wanted, "p", lambda _entry: None)
+    planning.save(setting, plan)
+    return plan
+
+
+def back(stage: Stage, environment: str = "staging", **more: object) -> Run:
+    plan = planned(stage, environment, **more)
+    package = stage.packages.fetch(plan.release.digest)
+    return going_back(stage.course(package, environment, kind="rollback", approved=plan.digest))
+
+
+def test_after_a_run_that_needs_a_person_it_is_the_last_verified_release(stage: Stage) -> None:
+    """While any host runs something else than the last verified release, a rollback goes to that one."""
+    for version in ("1.0.0", "1.1.0"):
+        stage.promote(version, "staging")
+    stage.automatic = False
+    stage.world.faults.add(("verify", "s1", "1.2.0"))
+    assert stage.promote("1.2.0", "staging").state is State.NEEDS_PERSON
+    assert goal(stage) == "1.1.0"
+    assert back(stage).state is State.ROLLED_BACK
+    assert goal(stage) == "1.0.0"
+
+
+def test_going_back_again_and_again_never_goes_forward(stage: Stage) -> None:
+    """Rollback after rollback goes through the releases in the order in which they were superseded, and then ends."""
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
+        stage.promote(version, "staging")
+    went = []
+    for _ in range(2):
+        back(stage)
+        went.append(stage.store.verified("staging")[0].release.version)
+    assert went == ["1.1.0", "1.0.0"]
+    with pytest.raises(OrchestratorError, match="no other release"):
+        goal(stage)
+
+
+def test_a_release_after_a_rollback_goes_back_to_what_it_took_the_place_of(stage: Stage) -> None:
+    """What was gone back from is passed over, also by the releases that come later."""
+    for version in ("1.0.0", "1.1.0"):
+        stage.promote(version, "staging")
+    back(stage)
+    stage.promote("1.2.0", "staging")
+    assert goal(stage) == "1.0.0"
+
+
+def test_an_automatic_rollback_is_no_step_of_the_trail(stage: Stage) -> None:
+    """After a promotion that came back by itself, a rollback goes to what the present release took the place of."""
+    for version in ("1.0.0", "1.1.0"):
+        stage.promote(version, "staging")
+    stage.world.faults.add(("verify", "s1", "1.2.0"))
+    assert stage.promote("1.2.0", "staging").state is State.ROLLED_BACK
+    assert goal(stage) == "1.0.0"
+
+
+def test_an_old_release_promoted_again_is_the_present_one(stage: Stage) -> None:
+    """A release that is promoted again takes the place of the one before it, and a rollback goes there."""
+    for version in ("1.0.0", "1.1.0", "1.0.0"):
+        stage.promote(version, "staging")
+    assert goal(stage) == "1.1.0"
+
+
+def test_the_plan_names_the_undo_playbooks_that_run(stage: Stage) -> None:
+    """The undo playbooks of a rollback's plan are those that run, newest step first."""
+    stage.promote("1.0.0", "staging")
+    stage.promote("1.1.0", "staging", steps=UNDO)
+    stage.world.ledger.clear()
+    assert [item.play.playbook for item in planned(stage).undo] == ["undo-two.yml", "undo-one.yml"]
+    assert back(stage).state is State.ROLLED_BACK
+    assert [line.split()[0] for line in stage.world.ledger] == ["undo-two.yml", "undo-one.yml", "deploy.yml"]
+
+
+def test_only_what_was_started_is_undone(stage: Stage) -> None:
+    """After a run that stopped half-way, a rollback undoes the steps that it started where it touched something, and no others."""
+    stage.promote("1.0.0", "staging")
+    stage.automatic = False
+    stage.promote("1.0.0", "production")
+    stage.promote("1.1.0", "staging", steps=BATCHES)
+    stage.world.faults.add(("deploy", "p1", "1.1.0"))
+    assert stage.promote("1.1.0", "production", steps=BATCHES).state is State.NEEDS_PERSON
+    undo = planned(stage, "production").undo
+    assert [(item.play.playbook, item.play.limit) for item in undo] == [("undo-one.yml", ("p1",))]
+
+
+def test_what_cannot_be_undone_is_said_and_refused_beforehand(stage: Stage) -> None:
+    """A present release with a step that cannot be undone is not gone back from without an explicit word."""
+    stage.promote("1.0.0", "staging")
+    stage.promote("1.1.0", "staging", steps=[*UNDO, {"name": "data", "playbook": "data.yml", "undo": "impossible"}])
+    before = list(stage.world.ledger)
+    plan = planned(stage)
+    assert plan.back.impossible == ("data",)
+    assert "point of no return: data cannot be undone" in plan.notes
+    run = back(stage)
+    assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "R135")
+    assert stage.world.ledger == before
+    assert back(stage, no_return=True).state is State.ROLLED_BACK
+
+
+def test_the_infrastructure_goes_back_with_the_release(stage: Stage) -> None:
+    """A rollback puts the stack back to the definition that was verified with the release, as its plan says, after the hosts."""
+    stage.walk("1.0.0")
+    stage.promote("1.1.0", "staging")
+    stage.world.stacks["production"] = ["p1", "p2"]
+    stage.promote("1.1.0", "production")
+    stage.world.ledger.clear()
+    plan = planned(stage, "production")
+    assert plan.stack is not None
+    assert plan.stack.counts == {"create": 1, "same": 2}
+    run = back(stage, "production")
+    assert run.state is State.ROLLED_BACK
+    assert stage.world.ledger == ["deploy.yml shop 1.0.0 production/p1", "deploy.yml shop 1.0.0 production/p2",
+                                  "up production", "deploy.yml shop 1.0.0 production/p3"]  # fmt: skip
+    assert stage.store.verified("production")[0].definition == stage.store.verified("production")[2].definition
+
+
+def test_the_stack_stays_when_it_is_as_it_was(stage: Stage) -> None:
+    """A rollback whose plan finds the stack in order leaves it alone, whatever the program says now."""
+    stage.walk("1.0.0")
+    stage.walk("1.1.0")
+    stage.world.stacks["production"] = ["p1", "p2"]
+    stage.world.ledger.clear()
+    assert planned(stage, "production").stack.counts == {"same": 3}
+    assert back(stage, "production").state is State.ROLLED_BACK
+    assert "up production" not in stage.world.ledger
+
+
+def test_what_two_runs_left_behind_is_undone_once(stage: Stage) -> None:
+    """After two runs of a release that need a person, each undo playbook is planned once for each host."""
+    stage.promote("1.0.0", "staging")
+    stage.automatic = False
+    stage.world.faults.add(("verify", "s1", "1.1.0"))
+    for _ in range(2):
+        assert stage.promote("1.1.0", "staging", steps=UNDO).state is State.NEEDS_PERSON
+    assert [item.play.playbook for item in planned(stage).undo] == ["undo-two.yml", "undo-one.yml"]
+    assert back(stage).state is State.ROLLED_BACK
+    with pytest.raises(OrchestratorError, match="no other release"):
+        goal(stage)
+
+
+def test_an_undo_that_was_done_is_not_done_again(stage: Stage) -> None:
+    """What the automatic rollback had undone before it got stuck is not undone a second time by hand."""
+    stage.promote("1.0.0", "staging")
+    stage.world.faults |= {("verify", "s1", "1.1.0"), ("verify", "s1", "1.0.0")}
+    assert stage.promote("1.1.0", "staging", steps=UNDO).state is State.NEEDS_PERSON
+    stage.world.faults.clear()
+    assert planned(stage).undo == ()
+    assert back(stage).state is State.ROLLED_BACK
+
+
+def test_a_stack_that_needs_a_person_goes_back_to_the_last_verified_release(stage: Stage) -> None:
+    """After an update of the stack that failed both ways, a rollback goes to the release that the hosts still run, and takes the stack there."""
+    for version in ("1.0.0", "1.1.0"):
+        stage.walk(version)
+    stage.promote("1.2.0", "staging")
+    stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
+    stage.world.faults.add(("up", "production", ""))
+    assert stage.promote("1.2.0", "production").state is State.NEEDS_PERSON
+    stage.world.faults.clear()
+    assert goal(stage, "production") == "1.1.0"
+    assert back(stage, "production").state is State.ROLLED_BACK
+    assert goal(stage, "production") == "1.0.0"
