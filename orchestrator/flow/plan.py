@@ -1,6 +1,7 @@
 """Plan: what a promotion would do, made by asking everything that can be asked without changing anything."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from orchestrator.domain.plan import (
 from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
+from orchestrator.flow import observe
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
 from orchestrator.flow.request import allow
 from orchestrator.ports import Emit
@@ -34,7 +36,8 @@ class Wanted:
     """What a plan is asked for.
 
     *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's
-    preview is not asked for again, since its update plan will hold the update to what was approved.
+    preview is not asked for again, since its update plan will hold the update to what was approved. *told* is called
+    with what the hosts said.
     """
 
     package: Package
@@ -43,6 +46,7 @@ class Wanted:
     check: bool = False
     approved: Plan | None = None
     fence: int = 0
+    told: Callable[[StepResult], None] = lambda _seen: None
 
 
 def settle(course: Course) -> None:
@@ -52,11 +56,14 @@ def settle(course: Course) -> None:
         raise RuntimeError("a promotion without a release")
     digest = run.release.digest
 
+    def told(seen: StepResult) -> None:
+        observe.reconcile(course, seen)
+
     def work(job: str, emit: Emit) -> StepResult:
         package = setting.packages.fetch(digest)
         approved = load(setting, course.approved) if course.approved else None
         action = "rollback" if run.kind == "rollback" else "promote"
-        wanted = Wanted(package, run.environment, action, approved=approved, fence=course.fence)
+        wanted = Wanted(package, run.environment, action, approved=approved, fence=course.fence, told=told)
         now = make(setting, wanted, job, emit)
         if now.unmet:
             return StepResult(outcome=Outcome.FAILED, message="; ".join(now.unmet), data={"code": "D106"})
@@ -92,6 +99,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     if wanted.action == "promote":
         _gate(setting, wanted)
     survey = _survey(setting, wanted, job, emit)
+    observe.refuse_unknown(setting, wanted.environment, survey.unreachable, _restored(wanted, survey))
     back = way_back(setting, wanted)
     steps = tuple(_planned_step(step, survey.inventory, wanted.action) for step in _steps(release, wanted.action))
     if wanted.check and survey.inventory is not None and survey.full is not None:
@@ -162,6 +170,8 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
         stack = pool.submit(_stack, setting, wanted, job, emit)
         hosts = pool.submit(_look, setting, wanted, known, context, job, emit)
         preview, seen = stack.result(), hosts.result()
+    if seen is not None:
+        wanted.told(seen)
     settled = known if known is not None and _hosts_stay(wanted, preview, known) else None
     return Survey(
         definition=spec.definition if spec else digest_of(environment.to_json()),
@@ -172,6 +182,14 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
         unreachable=tuple(host.host for host in seen.hosts if host.outcome is Outcome.UNKNOWN) if seen else (),
         unmet=_unmet(seen) if settled and seen else (),
     )
+
+
+def _restored(wanted: Wanted, survey: Survey) -> tuple[str, ...]:
+    """The hosts that a rollback puts back; none for a promotion."""
+    if wanted.action != "rollback" or survey.inventory is None:
+        return ()
+    steps = _steps(wanted.package.manifest.release, wanted.action)
+    return tuple(host for step in steps for host in survey.inventory.select(step.hosts))
 
 
 def _unmet(seen: StepResult) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from orchestrator.domain.plan import PlannedStep, PlaySpec
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package, Step, seconds
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import promote, provision, verify
+from orchestrator.flow import observe, promote, provision, verify
 from orchestrator.flow.course import Course, Halt, Started
 from orchestrator.flow.deploy import restrict, tell
 from orchestrator.flow.plan import last_verified, suite_of
@@ -19,6 +19,7 @@ def halt(course: Course) -> None:
     """Stop here, and see that there is a way back; else raise `Halt`, and a person is asked."""
     course.move(Event.HALT)
     course.going_back = True
+    observe.after_doubt(course)
     plan = course.settled_plan()
     gone = [started.step.play.step for started in course.started if started.step.undo == "impossible"]
     if not plan.automatic_rollback:
