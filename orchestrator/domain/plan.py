@@ -120,8 +120,8 @@ class PlannedStep(Model):
 class HostState(Model):
     """What is known of one host: the package on it, since when, by which run, and whether the host said so itself.
 
-    *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook ended well there), `unknown`
-    (nobody could look) or `empty` (no release was ever put there).
+    *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook ended well there, or a
+    person said so), `unknown` (nobody could look) or `empty` (no release was ever put there).
     """
 
     host: str

@@ -1,7 +1,7 @@
 """Observe: what runs on each host, by asking the hosts; what cannot be asked is *unknown* until somebody decides.
 
 Three occasions: a person asks for it, a step has ended so that nobody can say what it did, and the store turns out to
-be older than the hosts (a backup was restored), which shows by a host that has seen a fence which was not given out yet.
+be older than the hosts (a backup was restored), which shows by a host that has seen a fence not given out yet.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,10 @@
 """What runs on hosts is asked of them: on request, and when a restored backup turns out to be older than they are."""
 
+from pathlib import Path
+
 import pytest
 
+from orchestrator.hosts import loopback
 from tests.journeys.conftest import Project
 
 
@@ -28,31 +31,33 @@ def test_a_restored_backup_is_older_than_the_hosts(running: Project) -> None:
     assert running.run("observe", "production", "--json").json["changed"] == {}
 
 
-def test_a_host_that_is_gone_is_unknown(running: Project) -> None:
-    """A host that does not answer is shown as unknown (exit 1), a promotion is refused because of it (exit 3), and a person's decision is kept with name and reason."""
-    from orchestrator.hosts import loopback
-
+def test_a_host_that_is_gone_is_unknown(running: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that does not answer is shown as unknown (exit 1), a promotion is refused because of it (exit 3), and a person's decision is kept with name and reason; once it answers, the promotion goes on."""
     running.put("1.0.0")
     running.run("promote", "releases/1.1.0", "--to", "staging")
-    variables = running.variables("production")
-    name = sorted(variables)[-1]
-    port = int(variables[name]["ansible_port"])
-    address = str(variables[name]["ansible_host"])
-    mine = [host for host in loopback.recorded(running.state) if (host.address, host.port) == (address, port)]
-    assert len(mine) == 1
-    loopback.stop(mine[0])
+    monkeypatch.setenv("ORCHESTRATOR_STATE", str(running.state))
+    stack, name = _last_host(running)
+    host = loopback.find(stack, name)
+    assert host is not None
+    loopback.end(host)
     try:
         said = running.run("observe", "production", code=1)
-        assert name in said.err
-        assert "R161" in said.err
+        assert f"runs on {name}" in said.err
         assert "R160" in running.run("promote", "releases/1.1.0", "--to", "production", code=3).err
-        why = "its console shows it"
-        running.run("accept", "production", name, "--release", "1.0.0", "-m", why)
-        host = next(host for host in running.status("production")["hosts"] if host["host"] == name)
-        assert (host["truth"], host["release"]["version"]) == ("assumed", "1.0.0")
-        story = running.story("production")
-        assert why in story["steps"][-1]["message"]
+        running.run("accept", "production", name, "--release", "1.0.0", "-m", "its console shows it")
+        known = next(item for item in running.status("production")["hosts"] if item["host"] == name)
+        assert (known["truth"], known["release"]["version"]) == ("assumed", "1.0.0")
+        assert "its console shows it" in running.story("production")["steps"][-1]["message"]
     finally:
-        loopback.start(mine[0])
+        loopback.start(stack, name)
     running.run("observe", "production")
-    running.run("accept", "production", name, "--release", "none", "-m", "no", code=3)
+    assert "R162" in running.run("accept", "production", name, "--release", "none", "-m", "no", code=3).err
+    running.run("promote", "releases/1.1.0", "--to", "production")
+    assert set(running.releases("production").values()) == {"1.1.0"}
+
+
+def _last_host(project: Project) -> tuple[str, str]:
+    """The stack and the name of one host of production."""
+    name = max(host["host"] for host in project.status("production")["hosts"])
+    (folder,) = [Path(host.folder) for host in loopback.recorded(project.state) if host.name == name]
+    return folder.parent.name, name

@@ -14,9 +14,9 @@ from orchestrator.cli.output import json_option, out, print_json, wait_option
 def command(environment: str, wait: float, as_json: bool) -> int:
     """Ask every host of ENVIRONMENT which release runs on it, and write down what it says.
 
-    A host that does not answer is unknown from then on, and shown so; the command ends with 1 when there is one. Nothing
-    is changed on the hosts. When they have seen newer work than the journal knows (a backup was restored), their
-    word is taken.
+    A host that does not answer is unknown from then on, and shown so; the command ends with 1 when there is one.
+    Nothing is changed on the hosts. When they have seen newer work than the journal knows (a backup was restored),
+    their word is taken.
     """
     from orchestrator.cli.attend import attend
     from orchestrator.cli.commands.status import environment_status, print_environment
