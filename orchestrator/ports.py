@@ -225,8 +225,9 @@ class Store(Protocol):
         """Take the environment's lease with a new fence, or the one that *holder* has.
 
         The same holder with another *worker* gets a new fence: whoever acted for it until now is refused from here
-        on. A lock whose *until* is past counts as none. Raises S101 when somebody else holds it, or waits for it, and
-        S103 when *worker* is not the one who works on what the run *holder* belongs to.
+        on; so it does when a host has seen a newer one than its own (:meth:`raise_fence`). A lock whose *until* is past
+        counts as none. Raises S101 when somebody else holds it, or waits for it, and S103 when *worker* is not the one
+        who works on what the run *holder* belongs to.
         """
 
     def release(self, environment: str, holder: str) -> None:

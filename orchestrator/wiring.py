@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orchestrator.config as files
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import LOCK, Entry, Kind, Lease, Run, Wish, Work, busy, later, queued
+from orchestrator.domain.model import DIGEST
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef
@@ -236,6 +237,21 @@ class App:
         except OrchestratorError as error:
             raise OrchestratorError("R106", f"there is no release {wanted!r}") from error
         return Package.model_validate(self.packages.fetch(self.build(source, warn=warn).digest))
+
+    def reference(self, wanted: str) -> PackageRef:
+        """The release that *wanted* names by version or digest; a whole digest may be of a package that is not here.
+
+        Raises R106 and R107.
+        """
+        found = [ref for ref, _ in self.packages.known() if _means(wanted, ref)]
+        if len(found) > 1:
+            names = ", ".join(f"{ref} ({ref.digest[:19]})" for ref in found)
+            raise OrchestratorError("R107", f"{wanted!r} fits several packages: {names}")
+        if not found and DIGEST.match(wanted):
+            return PackageRef(name="unknown", version="0", digest=wanted)
+        if not found:
+            raise OrchestratorError("R106", f"there is no package {wanted!r} here")
+        return PackageRef.model_validate(found[0])
 
     def build(self, source: Path, target: Path | None = None, warn: Warn = lambda _warning: None) -> Package:
         """Seal the release described by *source* into *target* (by default `dist/<name>-<version>.release`).

@@ -43,6 +43,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "lock": "Keep everybody out of an environment, or show who holds which.",
         "unlock": "Open an environment that was locked.",
         "queue": "Show who waits for which environment.",
+        "observe": "Ask the hosts of an environment what runs on them.",
+        "accept": "Decide by name what runs on a host that cannot be asked.",
         "environment": "List, show, preview, update, settle and destroy environments.",
         "engine": "Find or install the Pulumi engine.",
         "hosts": "Find or install what loopback hosts need.",

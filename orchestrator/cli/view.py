@@ -58,7 +58,7 @@ class Lines:
         elif record.kind == "planned":
             for note in record.data.get("notes", ()):
                 self.write(f"  {output.paint('!', fg='yellow', err=True)} {note}")
-        elif record.kind == "notice" and record.step == "lease":
+        elif record.kind == "notice" and (record.step == "lease" or record.data.get("reconciled")):
             self.write(f"  {output.paint('○', fg='yellow', err=True)} {record.data['text']}")
         elif record.kind == "control" and record.data["wish"]:
             by = record.data.get("by") or "somebody"

@@ -63,7 +63,7 @@ def first_line(text: str, limit: int = 160) -> str:
 def release_of(state: HostState) -> str:
     """The version that runs on a host, or why none is named."""
     if state.release is None:
-        return "nothing" if state.truth in {"empty", "gone"} else "?"
+        return "nothing" if state.truth in {"empty", "gone", "assumed"} else "?"
     return state.release.version if state.release.name != "unknown" else f"unknown {short(state.release.digest)}"
 
 

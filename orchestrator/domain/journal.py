@@ -10,7 +10,7 @@ from orchestrator.domain.model import Model
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 
-Kind = Literal["promotion", "rollback", "provision", "destroy", "resolve"]
+Kind = Literal["promotion", "rollback", "provision", "destroy", "resolve", "observe", "accept"]
 Wish = Literal["", "pause", "cancel", "abort"]
 
 

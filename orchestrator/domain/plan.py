@@ -144,8 +144,8 @@ class PlannedUndo(Model):
 class HostState(Model):
     """What is known of one host: the package on it, since when, by which run, and whether the host said so itself.
 
-    *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook ended well there), `unknown`
-    (nobody could look), `empty` (no release was ever put there) or `gone` (the environment has no such host any
+    *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook ended well there, or a
+    person said so), `unknown` (nobody could look), `empty` (no release was ever put there) or `gone` (the environment has no such host any
     more; nothing is told of it from then on).
     """
 

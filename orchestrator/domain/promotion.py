@@ -8,7 +8,7 @@ through *halting*, and ends either in *rolled back* or in *needs a person*; neve
 for either. What fails while closing does not undo a release that has been verified: it asks for a person.
 
 A run that only brings an environment up to date, or destroys it, goes from *planning* to *provisioning* and ends
-there.
+there. One that only asks hosts what runs on them ends after *planning*.
 
 An event that the table does not list for a state is refused with :class:`IllegalMove` and changes nothing.
 *Interrupted* is not a state: it is what is said of a run that has not ended and that no process is working on.
@@ -66,7 +66,12 @@ class IllegalMove(RuntimeError):
 _S, _E = State, Event
 TABLE: dict[State, dict[Event, State]] = {
     _S.REQUESTED: {_E.PLAN: _S.PLANNING, _E.REFUSE: _S.FAILED},
-    _S.PLANNING: {_E.BUILD: _S.BUILDING, _E.PROVISION: _S.PROVISIONING, _E.REFUSE: _S.FAILED},
+    _S.PLANNING: {
+        _E.BUILD: _S.BUILDING,
+        _E.PROVISION: _S.PROVISIONING,
+        _E.REFUSE: _S.FAILED,
+        _E.FINISH: _S.SUCCEEDED,
+    },
     _S.BUILDING: {
         _E.PROVISION: _S.PROVISIONING,
         _E.UNDO: _S.UNDOING,

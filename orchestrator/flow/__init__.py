@@ -16,6 +16,7 @@ from orchestrator.flow import (
     close,
     deploy,
     environment,
+    observe,
     plan,
     promote,
     provision,
@@ -61,6 +62,8 @@ RETURN: tuple[Verb, ...] = (  # a rollback that a person asked for: the same sec
 UPDATE: tuple[Verb, ...] = (request.admit, environment.update, close.finish_environment)
 DESTROY: tuple[Verb, ...] = (request.admit, environment.destroy, close.finish_environment)
 RESOLVE: tuple[Verb, ...] = (request.admit, environment.resolve, close.finish_environment)
+OBSERVE: tuple[Verb, ...] = (request.admit, observe.look, close.finish_environment)
+ACCEPT: tuple[Verb, ...] = (request.admit, observe.accept, close.finish_environment)
 
 
 def promotion(course: Course) -> Run:
@@ -98,12 +101,24 @@ def resolution(course: Course) -> Run:
     return _straight(RESOLVE, course)
 
 
+def observation(course: Course) -> Run:
+    """Ask every host of an environment what runs there, and return the run as it ended."""
+    return _straight(OBSERVE, course)
+
+
+def acceptance(course: Course) -> Run:
+    """Write down a person's decision about a host that cannot be asked, and return the run as it ended."""
+    return _straight(ACCEPT, course)
+
+
 COURSES: dict[Kind, Callable[[Course], Run]] = {
     "promotion": promotion,
     "rollback": going_back,
     "provision": provisioning,
     "destroy": destruction,
     "resolve": resolution,
+    "observe": observation,
+    "accept": acceptance,
 }
 
 

@@ -4,6 +4,7 @@ from orchestrator.domain.errors import Exit, OrchestratorError, lookup
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.flow import observe
 from orchestrator.flow.course import Course, Halt
 from orchestrator.ports import Emit
 
@@ -22,7 +23,9 @@ def finish(course: Course) -> None:
 def finish_environment(course: Course) -> None:
     """The environment is as its program says, or gone."""
     course.move(Event.FINISH)
-    done = {"destroy": "destroyed", "resolve": "settled"}.get(course.run.kind, "up to date")
+    done = {"destroy": "destroyed", "resolve": "settled", "observe": "observed", "accept": "as was said"}.get(
+        course.run.kind, "up to date"
+    )
     _end(course, f"{course.run.environment} is {done}", Exit.OK)
 
 
@@ -43,6 +46,7 @@ def refuse(course: Course, halted: Halt) -> None:
 
 def ask_for_a_person(course: Course, halted: Halt) -> None:
     """It cannot go on by itself: keep nobody out, and say what is true and what would help."""
+    observe.after_doubt(course, halted.result)
     course.move(Event.GIVE_UP)
     _end(course, halted.result.message, Exit.NEEDS_PERSON, halted)
 

@@ -151,6 +151,7 @@ class Course:
     closing: bool = False
     going_back: bool = False
     failure: Halt | None = None
+    observed: int = 0
     _moves: int = 0
     _outputs: Outputs | None = None
     _inventory: Inventory | None = None

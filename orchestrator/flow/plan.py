@@ -1,6 +1,7 @@
 """Plan: what a promotion would do, made by asking everything that can be asked without changing anything."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from orchestrator.domain.plan import (
 from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
+from orchestrator.flow import observe
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
 from orchestrator.flow.request import allow
 from orchestrator.flow.trail import Begun, last_verified, mark_of, present
@@ -39,7 +41,8 @@ class Wanted:
 
     *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's
     preview is not asked for again, since its update plan will hold the update to what was approved. *no_return* is a
-    person's word that a rollback may leave behind what cannot be undone.
+    person's word that a rollback may leave behind what cannot be undone. *told* is called
+    with what the hosts said.
     """
 
     package: Package
@@ -49,6 +52,7 @@ class Wanted:
     approved: Plan | None = None
     fence: int = 0
     no_return: bool = False
+    told: Callable[[StepResult], None] = lambda _seen: None
 
 
 def settle(course: Course) -> None:
@@ -58,12 +62,17 @@ def settle(course: Course) -> None:
         raise RuntimeError("a promotion without a release")
     digest = run.release.digest
 
+    def told(seen: StepResult) -> None:
+        observe.reconcile(course, seen)
+
     def work(job: str, emit: Emit) -> StepResult:
         package = setting.packages.fetch(digest)
         approved = load(setting, course.approved) if course.approved else None
         action = "rollback" if run.kind == "rollback" else "promote"
         word = approved.no_return if approved is not None else False
-        wanted = Wanted(package, run.environment, action, approved=approved, fence=course.fence, no_return=word)
+        wanted = Wanted(
+            package, run.environment, action, approved=approved, fence=course.fence, no_return=word, told=told
+        )
         now = make(setting, wanted, job, emit)
         why = refusal(now)
         if why is not None:
@@ -120,6 +129,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     if wanted.action == "promote":
         _gate(setting, wanted)
     survey = _survey(setting, wanted, job, emit)
+    observe.refuse_unknown(setting, wanted.environment, survey.unreachable, _restored(wanted, survey))
     undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
     back = _back(undone) if wanted.action == "rollback" else way_back(setting, wanted)
     steps = tuple(_planned_step(step, survey.inventory, wanted.action) for step in _steps(release, wanted.action))
@@ -202,6 +212,8 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
         stack = pool.submit(_stack, setting, wanted, spec, job, emit)
         hosts = pool.submit(_look, setting, wanted, known, context, job, emit)
         preview, seen = stack.result(), hosts.result()
+    if seen is not None:
+        wanted.told(seen)
     settled = known if known is not None and _hosts_stay(wanted, preview, known) else None
     return Survey(
         definition=spec.definition if spec else digest_of(environment.to_json()),
@@ -213,6 +225,14 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
         unmet=unmet(seen) if settled and seen else (),
         stays=spec is not None and wanted.action == "rollback" and preview is None,
     )
+
+
+def _restored(wanted: Wanted, survey: Survey) -> tuple[str, ...]:
+    """The hosts that a rollback puts back; none for a promotion."""
+    if wanted.action != "rollback" or survey.inventory is None:
+        return ()
+    steps = _steps(wanted.package.manifest.release, wanted.action)
+    return tuple(host for step in steps for host in survey.inventory.select(step.hosts))
 
 
 def unmet(seen: StepResult) -> tuple[str, ...]:

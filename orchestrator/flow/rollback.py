@@ -10,7 +10,7 @@ from orchestrator.domain.plan import PlaySpec, play_of
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import promote, provision, verify
+from orchestrator.flow import observe, promote, provision, verify
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.deploy import tell
 from orchestrator.flow.plan import restrict, suite_of, update_plan_file
@@ -21,6 +21,7 @@ def halt(course: Course) -> None:
     """Stop here, and see that there is a way back; else raise `Halt`, and a person is asked."""
     course.move(Event.HALT)
     course.going_back = True
+    observe.after_doubt(course)
     plan = course.settled_plan()
     gone = [started.step.play.step for started in course.started if started.step.undo == "impossible"]
     if not plan.automatic_rollback:

@@ -185,6 +185,16 @@ def test_one_holder_an_environment(store: Store) -> None:
     assert store.acquire("staging", "r2", "bob", "now").fence == first.fence + 1
 
 
+def test_a_raised_fence_is_passed_by_its_holder(store: Store) -> None:
+    """Once a host has seen a higher fence, whoever holds the environment gets a higher one than that, and keeps the lease."""
+    first = store.acquire("production", "a", "ann", "why", worker="")
+    store.raise_fence("production", first.fence + 40)
+    second = store.acquire("production", "a", "ann", "why", worker="")
+    assert second.fence == first.fence + 41
+    assert store.acquire("production", "a", "ann", "why", worker="").fence == second.fence
+    assert store.lease("production") == second
+
+
 def test_many_takers_one_holder(opened: Open) -> None:
     """Of many who want a free environment at once exactly one gets it, time after time, with a fence of its own."""
     stores = [opened() for _ in range(6)]

@@ -120,7 +120,7 @@ class DatabaseStore:
             held = _lease(db, environment, now)
             if held is not None and held.holder != holder:
                 raise busy(held)
-            if held is not None and held.worker == worker:
+            if held is not None and held.worker == worker and held.fence >= fence - 1:
                 return held
             ahead = next((wait for wait in _queue(db, environment) if wait.superseded_by is None), None)
             if held is None and ahead is not None and ahead.run != holder:

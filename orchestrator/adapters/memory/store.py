@@ -131,7 +131,7 @@ class MemoryStore:
         held, now = self.lease(environment), self.clock.now()
         if held is not None and held.holder != holder:
             raise busy(held)
-        if held is not None and held.worker == worker:
+        if held is not None and held.worker == worker and held.fence >= self._fences.get(environment, 0):
             return held
         ahead = next((wait for wait in self.queue(environment) if wait.superseded_by is None), None)
         if held is None and ahead is not None and ahead.run != holder:

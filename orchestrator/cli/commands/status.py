@@ -24,17 +24,17 @@ def command(environment: str | None, as_json: bool) -> None:
     if environment is not None:
         app.setting.environment(environment)
     names = [environment] if environment else list(app.environments)
-    found = [_environment(app, name) for name in names]
+    found = [environment_status(app, name) for name in names]
     if as_json:
         print_json("Status", {"project": app.project.name, "environments": found})
         return
     if not found:
         out("there is no environment yet; orchestrator init writes two")
     for item in found:
-        _print(item)
+        print_environment(item)
 
 
-def _environment(app: "App", name: str) -> dict[str, Any]:
+def environment_status(app: "App", name: str) -> dict[str, Any]:
     """Everything that is known of an environment, as JSON data."""
     verified = app.store.verified(name)
     runs = app.store.runs(name, limit=1)
@@ -52,7 +52,8 @@ def _environment(app: "App", name: str) -> dict[str, Any]:
     }
 
 
-def _print(item: dict[str, Any]) -> None:
+def print_environment(item: dict[str, Any]) -> None:
+    """Print what is known of an environment as a table."""
     from orchestrator.cli.words import release_of, short, truth_of, when
     from orchestrator.domain.plan import HostState
 

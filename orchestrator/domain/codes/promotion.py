@@ -187,4 +187,28 @@ CODES: tuple[ErrorCode, ...] = (
         "Only the newest run of an environment, when it needs a person, can be gone on with from one of its steps.",
         "Promote again, or `orchestrator rollback ENV`.",
     ),
+    ErrorCode(
+        "R160",
+        "nobody knows what runs on a host",
+        "The journal has the host as *unknown*, and it did not answer when the plan was made. To go on would be to "
+        "guess. Nothing was changed.",
+        "See that the host can be reached: `orchestrator observe ENV` asks it again. If it never will be, decide by "
+        "name: `orchestrator accept ENV HOST --release VERSION -m WHY`, or `--release none`.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "R161",
+        "hosts could not be seen",
+        "Some hosts did not answer, or answered and could not say which release they run, and nothing else is known "
+        "of them. What the others said has been written down.",
+        "`orchestrator logs RUN` has what was tried. See that the hosts can be reached, then `orchestrator observe "
+        "ENV`; or decide by name with `orchestrator accept ENV HOST`.",
+    ),
+    ErrorCode(
+        "R162",
+        "the host is not unknown",
+        "A person decides what runs on a host only while nobody can say it. What a host said itself is not overruled.",
+        "`orchestrator observe ENV` asks the hosts; `orchestrator status ENV` shows what is known of each.",
+        Exit.NOT_ALLOWED,
+    ),
 )

@@ -1,0 +1,31 @@
+"""`orchestrator accept`: a person's decision about a host that cannot be asked."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.output import json_option
+
+
+@click.command("accept")
+@click.argument("environment")
+@click.argument("host")
+@click.option("--release", "wanted", required=True, metavar="VERSION|DIGEST|none", help="What runs there, or none.")
+@click.option("-m", "--message", required=True, metavar="WHY", help="Why you know; it is kept with your name.")
+@json_option
+def command(environment: str, host: str, wanted: str, message: str, as_json: bool) -> int:
+    """Decide by name what runs on HOST of ENVIRONMENT, of which nobody can say it (its truth is *unknown*).
+
+    The journal keeps who decided it and why, and the host is *assumed* from then on, until it says something itself.
+    What a host has said itself is not overruled.
+    """
+    from orchestrator.cli.walk import do
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    app.setting.environment(environment)
+    if not message.strip():
+        raise click.UsageError("say why with -m: whoever comes next will read it")
+    release = None if wanted == "none" else app.reference(wanted).to_json()
+    about = {"host": host, "release": release, "why": message}
+    return do(app, app.ask("accept", None, (environment,), about=about), as_json=as_json)

@@ -1,0 +1,47 @@
+"""`orchestrator observe`: ask the hosts of an environment what runs on them."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.output import json_option, out, print_json, wait_option
+
+
+@click.command("observe")
+@click.argument("environment")
+@wait_option
+@json_option
+def command(environment: str, wait: float, as_json: bool) -> int:
+    """Ask every host of ENVIRONMENT which release runs on it, and write down what it says.
+
+    A host that does not answer is unknown from then on, and shown so; the command ends with 1 when there is one.
+    Nothing is changed on the hosts. When they have seen newer work than the journal knows (a backup was restored),
+    their word is taken.
+    """
+    from orchestrator.cli.attend import attend
+    from orchestrator.cli.commands.status import environment_status, print_environment
+    from orchestrator.cli.words import release_of
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    app.setting.environment(environment)
+    before = {state.host: state for state in app.store.hosts(environment)}
+    asked = app.ask("observe", None, (environment,), wait=wait)
+    code, _ = attend(app, asked, app.begin(asked))
+    after = app.store.hosts(environment)
+    changed = {}
+    for state in after:
+        old = before.get(state.host)
+        if old is None or (old.truth, old.digest) != (state.truth, state.digest):
+            was = f"{release_of(old)} ({old.truth})" if old else "not known"
+            changed[state.host] = f"was {was}, is {release_of(state)} ({state.truth})"
+    if as_json:
+        status = environment_status(app, environment)
+        print_json("Observed", {"root": asked.root, "exit": int(code), "changed": changed, "environment": status})
+        return int(code)
+    print_environment(environment_status(app, environment))
+    for host, text in changed.items():
+        out(f"  {host}: {text}")
+    if not changed:
+        out("  nothing is other than it was known")
+    return int(code)

@@ -1,0 +1,160 @@
+"""Observe: what runs on each host, by asking the hosts; what cannot be asked is *unknown* until somebody decides.
+
+Three occasions: a person asks for it, a step has ended so that nobody can say what it did, and the store turns out to
+be older than the hosts (a backup was restored), which shows by a host that has seen a fence not given out yet.
+"""
+
+from collections.abc import Iterable
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Entry
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.step import HostResult, Outcome, StepResult
+from orchestrator.flow.course import Course, Halt, Setting, context_of
+from orchestrator.ports import Emit
+
+UNSURE = (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
+ANSWERED = (Outcome.SUCCEEDED, Outcome.FAILED)
+
+
+def look(course: Course) -> None:
+    """Ask every host of the environment now, and write down what they say; halt when one remains unknown."""
+
+    def work(job: str, emit: Emit) -> StepResult:
+        try:
+            seen = _ask(course, job, emit)
+            reconcile(course, seen)
+        finally:
+            course.setting.deployer.close()
+        states = states_of(course.setting, course.run.environment, seen.hosts)
+        unknown = [state.host for state in states if state.truth == "unknown"]
+        data = {"states": [state.to_json() for state in states]}
+        if unknown:
+            message = f"nobody can say what runs on {', '.join(unknown)}"
+            data["code"] = "R161"  # type: ignore[assignment]
+            return StepResult(outcome=Outcome.UNKNOWN, message=message, hosts=seen.hosts, log=seen.log, data=data)
+        return StepResult(outcome=Outcome.SUCCEEDED, hosts=seen.hosts, log=seen.log, data=data)
+
+    result = course.step("observe", "ask the hosts", work, verb="observe")
+    _write(course, result, "observe")
+    if not result.good:
+        raise Halt("observe", result)
+
+
+def after_doubt(course: Course, last: StepResult | None = None) -> None:
+    """Ask the hosts when a step of this run, or the *last* one, ended so that nobody can say what it did.
+
+    Whether they are asked follows from what was recorded, so that a replay takes the same way. No failure here stops
+    the run: what could not be seen stays as it was known.
+    """
+    results = [started.result for started in course.started if started.touched()] + ([last] if last else [])
+    if course.plan is None or not course.effects or not any(result.outcome in UNSURE for result in results):
+        return
+    course.observed += 1
+    name = f"observe.{course.observed}"
+
+    def work(job: str, emit: Emit) -> StepResult:
+        try:
+            seen = _ask(course, job, emit)
+        except OrchestratorError as error:
+            return StepResult(outcome=Outcome.SKIPPED, message=f"nobody could look: {error.message}")
+        states = states_of(course.setting, course.run.environment, seen.hosts)
+        data = {"states": [state.to_json() for state in states]}
+        return StepResult(outcome=Outcome.SUCCEEDED, message=seen.message, hosts=seen.hosts, log=seen.log, data=data)
+
+    _write(course, course.step(name, "ask the hosts what is true", work, verb="observe"), name)
+
+
+def reconcile(course: Course, seen: StepResult) -> None:
+    """Take the hosts' word when one of them has *seen* this run's fence, or a newer one: the store is older than they.
+
+    Nothing of this run has carried its fence to a host yet, so whoever did got it from the store before it was put
+    back. What they say is written down before the fence is raised: a process that dies in between does it once more.
+    """
+    newest = max((host.fence or 0 for host in seen.hosts), default=0)
+    if newest < course.fence:
+        return
+    states = states_of(course.setting, course.run.environment, seen.hosts)
+    course.tell_hosts(states, "reconcile")
+    what = ", ".join(f"{state.host} {_words(state)}" for state in states)
+    fences = f"they have seen the fence {newest}, it gave {course.fence}"
+    text = f"the store was older than the hosts ({fences}); reconciled: {what}"
+    step = "observe" if course.run.kind == "observe" else "plan"
+    data = {"level": "warning", "text": text, "reconciled": True}
+    course.note(Entry(kind="notice", step=step, data=data, key="reconciled"))
+    course.setting.store.raise_fence(course.run.environment, newest)
+    course.enter()
+
+
+def refuse_unknown(setting: Setting, environment: str, silent: Iterable[str], restored: Iterable[str] = ()) -> None:
+    """Refuse to act where a host is recorded as unknown and was among the *silent* just now. Raises R160.
+
+    Hosts that are *restored* by what is planned are no reason.
+    """
+    recorded = {state.host for state in setting.store.hosts(environment) if state.truth == "unknown"}
+    unknown = [host for host in silent if host in recorded and host not in set(restored)]
+    if unknown:
+        raise OrchestratorError(
+            "R160",
+            f"nobody knows what runs on {', '.join(unknown)} in {environment}",
+            hint=f"orchestrator observe {environment} asks again; orchestrator accept {environment} {unknown[0]} "
+            "--release VERSION -m WHY decides it by name",
+        )
+
+
+def accept(course: Course) -> None:
+    """Write down what runs on a host of which nobody can say it, as the person who asks for this has decided."""
+    asked = course.setting.store.records(course.run.id, limit=1)[0].data["about"]
+    host, why = str(asked["host"]), str(asked["why"])
+    release = PackageRef.from_json(asked["release"]) if asked["release"] else None
+
+    def work(_job: str, _emit: Emit) -> StepResult:
+        known = {state.host: state.truth for state in course.setting.store.hosts(course.run.environment)}
+        if known.get(host) != "unknown":
+            there = f"it is {known[host]}" if host in known else "no run has touched a host of that name"
+            raise OrchestratorError("R162", f"{host} is not unknown in {course.run.environment}: {there}")
+        message = f"{course.run.by or 'somebody'} says that {host} runs {release or 'nothing'}: {why}"
+        return StepResult(outcome=Outcome.SUCCEEDED, message=message)
+
+    course.must("accept", f"accept what is said of {host}", work, verb="accept", host=host, why=why)
+    course.tell_hosts([HostState(host=host, truth="assumed", release=release, run=course.run.id)], "accept")
+
+
+def states_of(setting: Setting, environment: str, told: Iterable[HostResult]) -> list[HostState]:
+    """What is known of each host now: what it said itself, else what the journal knew, as far as that still counts."""
+    remembered = {state.host: state for state in setting.store.hosts(environment)}
+    packages = {ref.digest: ref for ref, _ in setting.packages.known()}
+    return [
+        _state(remembered.get(host.host, HostState(host=host.host, truth="empty")), host, packages) for host in told
+    ]
+
+
+def _state(before: HostState, told: HostResult, packages: dict[str, PackageRef]) -> HostState:
+    """*before*, corrected by what the host said: one that answered and named no release is left as it was known."""
+    if told.outcome not in ANSWERED:
+        return before.model_copy(update={"truth": "unknown"})
+    if told.release is None:
+        return before.model_copy(update={"truth": "unknown"}) if before.truth == "seen" else before
+    if before.digest == told.release:
+        return before.model_copy(update={"truth": "seen"})
+    unknown = PackageRef(name="unknown", version="0", digest=told.release)
+    return HostState(host=before.host, truth="seen", release=packages.get(told.release, unknown))
+
+
+def _ask(course: Course, job: str, emit: Emit) -> StepResult:
+    """One round trip to every host; nothing is required of them."""
+    context = context_of(course.setting, course.run.environment, course.run.id, course.outputs(), course.fence)
+    return course.setting.deployer.require((), course.inventory(), context, job, emit)
+
+
+def _write(course: Course, result: StepResult, why: str) -> None:
+    course.tell_hosts([HostState.from_json(state) for state in result.data.get("states", ())], why)
+
+
+def _words(state: HostState) -> str:
+    """What runs on a host, in words."""
+    if state.release is None:
+        return "nothing" if state.truth == "empty" else "unknown"
+    name = state.release.version if state.release.name != "unknown" else f"unknown {state.release.digest[7:19]}"
+    return name if state.truth == "seen" else f"{name} ({state.truth})"

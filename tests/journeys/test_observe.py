@@ -1,0 +1,63 @@
+"""What runs on hosts is asked of them: on request, and when a restored backup turns out to be older than they are."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.hosts import loopback
+from tests.journeys.conftest import Project
+
+
+@pytest.mark.timeout(900)
+def test_a_restored_backup_is_older_than_the_hosts(running: Project) -> None:
+    """After an older backup was restored, `observe` and `promote` notice by the hosts' fences that the journal is behind, take the hosts' word, and the promotion ends right."""
+    running.put("1.0.0")
+    running.run("backup", "older.backup")
+    running.run("promote", "releases/1.1.0")
+    newer = {host["release"]["digest"] for host in running.status("production")["hosts"]}
+    running.run("restore", "older.backup", "--yes")
+    assert set(running.releases("production").values()) == {"1.0.0"}
+
+    said = running.run("observe", "staging")
+    assert "the store was older than the hosts" in said.err
+    assert f"unknown {next(iter(newer))[7:19]}" in said.out
+    (host,) = running.status("staging")["hosts"]
+    assert host["truth"] == "seen"
+    assert {host["release"]["digest"]} == newer
+
+    promoted = running.run("promote", "releases/1.2.0")
+    assert promoted.err.count("the store was older than the hosts") == 1
+    assert set(running.releases("production").values()) == {"1.2.0"}
+    assert running.run("observe", "production", "--json").json["changed"] == {}
+
+
+def test_a_host_that_is_gone_is_unknown(running: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that does not answer is shown as unknown (exit 1), a promotion is refused because of it (exit 3), and a person's decision is kept with name and reason; once it answers, the promotion goes on."""
+    running.put("1.0.0")
+    running.run("promote", "releases/1.1.0", "--to", "staging")
+    monkeypatch.setenv("ORCHESTRATOR_STATE", str(running.state))
+    stack, name = _last_host(running)
+    host = loopback.find(stack, name)
+    assert host is not None
+    loopback.end(host)
+    try:
+        said = running.run("observe", "production", code=1)
+        assert f"runs on {name}" in said.err
+        assert "R160" in running.run("promote", "releases/1.1.0", "--to", "production", code=3).err
+        running.run("accept", "production", name, "--release", "1.0.0", "-m", "its console shows it")
+        known = next(item for item in running.status("production")["hosts"] if item["host"] == name)
+        assert (known["truth"], known["release"]["version"]) == ("assumed", "1.0.0")
+        assert "its console shows it" in running.story("production")["steps"][-1]["message"]
+    finally:
+        loopback.start(stack, name)
+    running.run("observe", "production")
+    assert "R162" in running.run("accept", "production", name, "--release", "none", "-m", "no", code=3).err
+    running.run("promote", "releases/1.1.0", "--to", "production")
+    assert set(running.releases("production").values()) == {"1.1.0"}
+
+
+def _last_host(project: Project) -> tuple[str, str]:
+    """The stack and the name of one host of production."""
+    name = max(host["host"] for host in project.status("production")["hosts"])
+    (folder,) = [Path(host.folder) for host in loopback.recorded(project.state) if host.name == name]
+    return folder.parent.name, name
