@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := pyproject.toml uv.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test journeys checks bench docs clean
+.PHONY: help demo test journeys crash-sweep sim planted-bugs checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,16 @@ journeys: .venv/.dev ## Run the whole journeys alone; STORE=postgres keeps the j
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@STORE=$(or $(STORE),sqlite) $(BIN)/python -m pytest tests/journeys -n $(or $(WORKERS),auto) --dist loadgroup $(ARGS)
+
+crash-sweep: .venv/.dev ## Die at every point of a promotion, simulated and (REAL=points) on the real engines, and recover.
+	@$(BIN)/python -m tests.campaigns.sweep --depth $(or $(DEPTH),2) --stride $(or $(STRIDE),7)
+	@$(BIN)/python -m tests.campaigns.real --points $(or $(REAL),1000)
+
+sim: .venv/.dev ## Promotions by chance in a world of faults: N=200000 SEED=1 (RATE=10000 runs a minute at least).
+	@$(BIN)/python -m tests.campaigns.sim --runs $(or $(N),200000) $(if $(SEED),--seed $(SEED)) --rate $(or $(RATE),0)
+
+planted-bugs: .venv/.dev ## Plant bugs in the engine, and see that the campaigns find every one.
+	@$(BIN)/python -m tests.campaigns.bugs
 
 checks: .venv/.dev ## Lint, types, imports, generated pages.
 	@$(BIN)/ruff check .

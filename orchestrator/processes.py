@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 
 def marked(mark: str) -> list[int]:
@@ -104,3 +104,24 @@ def _parents() -> dict[int, int]:
             with contextlib.suppress(OSError, IndexError, ValueError), open(path, errors="replace") as file:
                 found[int(name)] = int(file.read().rpartition(")")[2].split()[1])
     return found
+
+
+@contextlib.contextmanager
+def telling(echo: Callable[[str], None], what: str, every: float = 15.0) -> Iterator[None]:
+    """Say every *every* seconds for how long the block goes on already, and in the end how long it took."""
+    import threading
+
+    began, done = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        while not done.wait(every):
+            echo(f"{what}: {time.monotonic() - began:.0f} s so far")
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+    echo(f"{what}: took {time.monotonic() - began:.0f} s")

@@ -103,7 +103,7 @@ class App:
 
     def __init__(self, root: Path, environ: Mapping[str, str] = os.environ) -> None:
         self.root = root
-        self.environ = dict(environ)
+        self.environ = {**environ, "PATH": files.search_path(environ)}
         self.project = files.load_project(root)
         self.state = files.state_folder(root, self.environ)
 

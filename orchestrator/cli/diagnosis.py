@@ -30,7 +30,16 @@ class Check(Model):
 
 def examine(start: Path, environ: Mapping[str, str]) -> list[Check]:
     """Look at the machine, then at the project around *start* when there is one."""
-    machine = [_python(), _programs(), _pip(), _pulumi(environ), _sshd(environ), _ssh(), _locale(environ), _sockets()]
+    machine = [
+        _python(),
+        _programs(),
+        _pip(),
+        _pulumi(environ),
+        _sshd(environ),
+        _ssh(environ),
+        _locale(environ),
+        _sockets(),
+    ]
     return machine + _project(start, environ)
 
 
@@ -85,10 +94,13 @@ def _sshd(environ: Mapping[str, str]) -> Check:
     return Check(name="sshd", level="ok", says=f"{found.path}; loopback hosts are isolated by bubblewrap")
 
 
-def _ssh() -> Check:
-    path = shutil.which("ssh")
+def _ssh(environ: Mapping[str, str]) -> Check:
+    from orchestrator.config import search_path
+
+    path = shutil.which("ssh", path=search_path(environ))
     if path is None:
-        return Check(name="ssh", level="problem", says="there is no ssh", remedy="install OpenSSH's client")
+        remedy = "install OpenSSH's client, or without root: orchestrator hosts install"
+        return Check(name="ssh", level="problem", says="there is no ssh", remedy=remedy)
     return Check(name="ssh", level="ok", says=f"{_run([path, '-V']).strip()} at {path}")
 
 

@@ -11,13 +11,12 @@ SIGNS = {
     "create": ("+", "green"),
     "delete": ("-", "red"),
     "update": ("~", "yellow"),
-    "replace": ("±", "magenta"),
-    "create-replacement": ("±", "magenta"),
-    "delete-replaced": ("±", "magenta"),
+    "replace": ("+-", "magenta"),
     "refresh": ("~", "cyan"),
     "import": ("+", "cyan"),
 }
 UNSHOWN = {"same", "read", "refresh"}
+REPLACING = {"replace", "create-replacement", "delete-replaced"}
 
 Say = Callable[[str], None]
 
@@ -58,7 +57,7 @@ def _infrastructure(plan: Plan, say: Say, *, err: bool) -> None:
 
 def tree(changes: tuple[ResourceChange, ...], *, err: bool = False) -> list[str]:
     """Pulumi's changes as a tree; resources that stay as they are are left out."""
-    wanted = [change for change in changes if change.op not in UNSHOWN]
+    wanted = _replaced([change for change in changes if change.op not in UNSHOWN])
     known = {change.urn for change in wanted}
     below: dict[str, list[ResourceChange]] = {}
     for change in wanted:
@@ -73,6 +72,17 @@ def tree(changes: tuple[ResourceChange, ...], *, err: bool = False) -> list[str]
         text = f"{change.type} {change.name}{properties}"
         lines.append(f"{'  ' * level}{output.paint(sign, fg=colour, err=err)} {clean_text(text)}")
     return lines
+
+
+def _replaced(changes: list[ResourceChange]) -> list[ResourceChange]:
+    """*changes* with the three that Pulumi tells of each replaced resource as one."""
+    found: dict[tuple[str, str], ResourceChange] = {}
+    for change in changes:
+        op = "replace" if change.op in REPLACING else change.op
+        old = found.get((change.urn, op), change)
+        properties = tuple(dict.fromkeys([*old.properties, *change.properties]))
+        found[change.urn, op] = change.model_copy(update={"op": op, "properties": properties})
+    return list(found.values())
 
 
 def _hosts(plan: Plan, say: Say) -> None:

@@ -1,7 +1,9 @@
 """Files and environment variables → what the rest of the program works with. Errors carry file, line and column."""
 
 import contextlib
+import os
 import re
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -45,6 +47,15 @@ def state_folder(root: Path, environ: Mapping[str, str]) -> Path:
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """Where what can be made again goes: `orchestrator/` in `XDG_CACHE_HOME`, else in `~/.cache`."""
     return Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME", "/")) / ".cache") / "orchestrator"
+
+
+def search_path(environ: Mapping[str, str]) -> str:
+    """PATH, and where there is no `ssh` on it, the folder with the one that `hosts install` has unpacked at its end."""
+    path = environ.get("PATH", os.defpath)
+    client = cache_folder(environ) / "sshd" / "client"
+    if shutil.which("ssh", path=path) or not client.is_dir():
+        return path
+    return f"{path}{os.pathsep}{client}"
 
 
 def load_project(root: Path) -> Project:

@@ -9,9 +9,6 @@ from pydantic import Field
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, digest_of
 
-HOST = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}\Z")
-GROUP = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,252}\Z")
-
 
 class Group(Model):
     """A group: its own hosts in order, the groups below it, and its variables."""
@@ -65,7 +62,7 @@ class Inventory(Model):
         return list(found)
 
     def select(self, pattern: str) -> list[str]:
-        """The hosts that an Ansible host pattern means, in the inventory's order.
+        """The hosts that an Ansible host pattern means, each once, in the order in which its parts name them.
 
         Groups, hosts, `*` and `?`, subscripts (`db[0]`, `db[-1]`, `db[1:2]`), unions (`:` or `,`),
         `&` for intersection and `!` for exclusion, with the meaning that Ansible gives them. Raises D101
@@ -95,7 +92,7 @@ class Inventory(Model):
             found = [host for group in groups for host in self.members(group)]
             found += [host for host in self.hosts if fnmatch.fnmatchcase(host, name)]
             found = list(dict.fromkeys(found))
-            if not found:
+            if not found and not groups:
                 raise OrchestratorError("D101", f"no host or group matches {name!r}")
         if bounds is None:
             return found

@@ -113,6 +113,7 @@ class Engine:
         Raises S120 when another process is, or may be, working on it.
         """
         holder = self._claim(root)
+        self._make_private()
         from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID
 
         DBOS(
@@ -187,6 +188,12 @@ class Engine:
         self._holder = Holder(self._store, self._jobs, root, worker, self._place.ttl, self.brake)
         self._holder.begin()
         return self._holder
+
+    def _make_private(self) -> None:
+        """Make the file of an SQLite database before DBOS does, which would let others read it."""
+        if self._place.url.startswith("sqlite:///"):
+            path = self._place.url.removeprefix("sqlite:///")
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
     def _take(self, root: str) -> None:
         self._place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

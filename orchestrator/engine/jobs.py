@@ -80,9 +80,10 @@ class LocalJobs:
         _write_private(folder / "job.json", json.dumps(description).encode())
 
     def _follow(self, folder: Path, job: Job, events: "_Events") -> None:
-        reached(f"{job.key}:laid")
+        step = job.key.partition(".")[2]
+        reached(f"job {step}:laid")
         process = self._spawn(folder, job)
-        reached(f"{job.key}:spawned")
+        reached(f"job {step}:spawned")
         while process.poll() is None:
             events.drain()
             self._sleep(POLL)

@@ -11,13 +11,33 @@ from collections.abc import Sequence
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    Resource,
+    ResourceProvider,
+    UpdateResult,
+)
 
 
 class _Provider(ResourceProvider):
     """Thin: what it does is in `loopback`, which it imports where it runs, so that little is kept in the state."""
 
     serialize_as_secret_always = False
+
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """A name or an address that cannot be is told by the preview already."""
+        from orchestrator.domain.errors import OrchestratorError
+        from orchestrator.hosts import loopback
+
+        try:
+            loopback.check(news["host"], news.get("address"), _port(news))
+        except OrchestratorError as error:
+            return CheckResult(news, [CheckFailure("address" if error.code == "E205" else "name", str(error))])
+        return CheckResult(news, [])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         from orchestrator.hosts import loopback

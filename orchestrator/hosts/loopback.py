@@ -8,7 +8,8 @@ Below the state folder, `hosts/<stack>/` holds the client's key, and `hosts/<sta
 
 What runs on a host carries its mark in its environment, and so is found again by any later process, and ended with the
 host. The server itself writes the title of its process over its environment: it is found by the file with its number,
-believed only when that process names this host's configuration, and its sessions are its descendants.
+believed only when that process names this host's configuration, and its sessions are its descendants. So is what they
+leave behind, whatever its environment: on Linux the server adopts it.
 
 With bubblewrap a host sees the system read-only, its own folder, its own processes, and nothing of the other hosts.
 """
@@ -16,6 +17,7 @@ With bubblewrap a host sees the system read-only, its own folder, its own proces
 import contextlib
 import fcntl
 import hashlib
+import ipaddress
 import json
 import os
 import pwd
@@ -29,12 +31,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.names import HOST
 from orchestrator.hosts import sshd
 from orchestrator.processes import command_line, family, marked, sweep
 
 MARK = "ORCHESTRATOR_HOST"
 SSH_PORT, APP_PORT = 2222, 8080
 PATIENCE = 20.0
+LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
+_ADOPT = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER, kept by what it runs next
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+_ADOPTING = [sys.executable, "-I", "-S", "-c", _ADOPT] if sys.platform.startswith("linux") else []
 
 
 @dataclass(frozen=True)
@@ -81,14 +91,43 @@ def state_folder() -> Path:
     return Path(chosen) if chosen else Path.home() / ".local" / "state" / "orchestrator"
 
 
+def check(name: str, address: str | None = None, port: int | None = None) -> None:
+    """Whether a host may be called and be reached like this. Raises E123 and E205."""
+    if not HOST.match(name):
+        raise OrchestratorError("E123", f"{name!r} cannot be a host's name")
+    with contextlib.suppress(ValueError):
+        if address is None or ipaddress.IPv4Address(address) in LOOPBACK:
+            if port is None or 0 < port < 2**16:
+                return
+            raise OrchestratorError("E205", f"{name}: {port} is no port")
+    raise OrchestratorError("E205", f"{name}: {address!r} is no address of 127.0.0.0/8")
+
+
 def start(stack: str, name: str, *, address: str | None = None, port: int | None = None) -> Host:
-    """Make sure that the host is there and answers. Starts it when it is not. Raises E201, E203, E204."""
-    folder = state_folder() / "hosts" / stack / name
-    (folder / "root" / ".ansible" / "tmp").mkdir(parents=True, exist_ok=True)
+    """Make sure that the host is there and answers. Starts it when it is not. Raises E123, E201, E203, E204, E205.
+
+    Of a new host that does not start nothing is left.
+    """
+    check(name, address, port)
     server = sshd.find(os.environ)
-    with _locked(folder.parent / ".lock"):
-        _client_key(folder.parent, server)
+    hosts = state_folder() / "hosts"
+    folder = hosts / stack / name
+    state_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+    hosts.mkdir(exist_ok=True, mode=0o700)
     known = find(stack, name)
+    try:
+        with _locked(hosts):
+            (folder / "root" / ".ansible" / "tmp").mkdir(parents=True, exist_ok=True)
+            _client_key(folder.parent, server)
+        return _started(folder, server, known, address, port)
+    except BaseException:
+        if known is None:
+            _remove(folder)
+        raise
+
+
+def _started(folder: Path, server: sshd.Sshd, known: Host | None, address: str | None, port: int | None) -> Host:
+    """The host in *folder*: as it is *known* where it is there and is what is wanted, else started."""
     if known is not None and alive(known) and address in (None, known.address) and port in (None, known.port):
         return known
     if known is not None:
@@ -97,7 +136,8 @@ def start(stack: str, name: str, *, address: str | None = None, port: int | None
     where = address or own_address(folder)
     ssh_port = port or (SSH_PORT if where != "127.0.0.1" else _free_port(where))
     app_port = APP_PORT if where != "127.0.0.1" else (known.app_port if known else _free_port(where))
-    host = Host(name, where, ssh_port, app_port, pwd.getpwuid(os.geteuid()).pw_name, str(folder), _bubblewrap_works())
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    host = Host(folder.name, where, ssh_port, app_port, user, str(folder), _bubblewrap_works())
     _configure(host, server)
     _launch(host, server)
     (folder / "host.json").write_text(json.dumps(asdict(host)))
@@ -144,11 +184,16 @@ def _server(host: Host) -> list[int]:
 def stop(host: Host) -> None:
     """End all that runs on the host, and remove its folder: nothing of it is left. Raises `TimeoutError`."""
     end(host)
-    folder = Path(host.folder)
-    shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        if not [path for path in folder.parent.iterdir() if path.is_dir()]:
-            shutil.rmtree(folder.parent)
+    _remove(Path(host.folder))
+
+
+def _remove(folder: Path) -> None:
+    """Remove a host's folder, and with the last one that of its stack: no other host is being made there meanwhile."""
+    with _locked(folder.parent.parent):
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            if not [path for path in folder.parent.iterdir() if path.is_dir()]:
+                shutil.rmtree(folder.parent)
 
 
 def own_address(folder: Path) -> str:
@@ -238,7 +283,7 @@ def _launch(host: Host, server: sshd.Sshd) -> None:
     env = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", MARK: host.folder, **server.env}
     with open(f"{host.folder}/sshd.log", "ab") as log:  # noqa: PTH123
         process = subprocess.Popen(
-            [*(_box(host) if host.isolated else []), *command],
+            [*(_box(host) if host.isolated else _ADOPTING), *command],
             env=env,
             cwd=host.folder,
             stdin=subprocess.DEVNULL,
@@ -295,7 +340,10 @@ def _bubblewrap_works() -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
+def _locked(folder: Path) -> Iterator[None]:
+    lock = os.open(folder, os.O_RDONLY)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)

@@ -1,6 +1,7 @@
 """OpenSSH's server: found, or got without touching the system more than needed."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.processes import telling
 
 SYSTEM = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/local/bin", "/opt/homebrew/sbin")
 INSTALLERS = (
@@ -24,7 +26,15 @@ UNPACKED = (
     "libselinux1",
     "libaudit1",
     "libedit2",
+    "libbsd0",
+    "libmd0",
+    "libgssapi-krb5-2",
+    "libkrb5-3",
+    "libk5crypto3",
+    "libkrb5support0",
+    "libkeyutils1",
 )
+CLIENTS = ("ssh", "scp", "sftp")
 
 Echo = Callable[[str], None]
 
@@ -67,7 +77,6 @@ def _unpacked(root: Path) -> Sshd | None:
     server = root / "usr/sbin/sshd"
     if not server.is_file():
         return None
-    libraries = [str(path) for path in (*root.glob("usr/lib/*-linux-*"), *root.glob("lib/*-linux-*"))]
     options = []
     for name, option in (("sshd-session", "SshdSessionPath"), ("sshd-auth", "SshdAuthPath")):
         program = root / "usr/lib/openssh" / name
@@ -75,22 +84,46 @@ def _unpacked(root: Path) -> Sshd | None:
             options.append(f"{option} {program}")
     keygen = root / "usr/bin/ssh-keygen"
     found = keygen if keygen.is_file() else Path(shutil.which("ssh-keygen") or "ssh-keygen")
-    return Sshd(server, found, {"LD_LIBRARY_PATH": os.pathsep.join(libraries)}, tuple(options))
+    return Sshd(server, found, {"LD_LIBRARY_PATH": _libraries(root)}, tuple(options))
+
+
+def _libraries(root: Path) -> str:
+    return os.pathsep.join(str(path) for path in (*root.glob("usr/lib/*-linux-*"), *root.glob("lib/*-linux-*")))
+
+
+def lay_clients(root: Path, place: Path) -> None:
+    """Make `client/` below *root* with `ssh`, `scp` and `sftp` that find the unpacked libraries, and each other.
+
+    *place* is where *root* will lie in the end.
+    """
+    (root / "client").mkdir(exist_ok=True)
+    libraries = _libraries(root).replace(str(root), str(place))
+    for name in CLIENTS:
+        other = "" if name == "ssh" else f" -S {shlex.quote(str(place / 'client/ssh'))}"
+        program = shlex.quote(str(place / "usr/bin" / name))
+        script = root / "client" / name
+        script.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={shlex.quote(libraries)} exec {program}{other} "$@"\n')
+        script.chmod(0o755)
 
 
 def install(environ: Mapping[str, str], echo: Echo) -> Sshd:
     """Get a server: the distribution's package as root or with password-less sudo, else its files into the cache.
 
-    The system's own SSH service is neither started nor enabled by us. Raises E202.
+    The unpacked client is for machines without one. The system's own SSH service is neither started nor enabled by us.
+    Raises E202.
     """
     for tool, words in INSTALLERS:
         prefix = _privileged()
         if shutil.which(tool) and prefix is not None and environ.get("ORCHESTRATOR_SSHD") != "cache":
-            echo(f"installing the distribution's package: {' '.join(words)}")
-            if _install_package([*prefix, *words], [*prefix, tool, "update"] if tool == "apt-get" else None):
+            echo(f"installing the distribution's package: {' '.join(words)} (about half a minute)")
+            with telling(echo, tool):
+                done = _install_package([*prefix, *words], [*prefix, tool, "update"] if tool == "apt-get" else None)
+            if done:
                 return find(environ)
     if shutil.which("apt-get") and shutil.which("dpkg-deb"):
-        _unpack(cache(environ), echo)
+        echo(f"unpacking the distribution's OpenSSH into {cache(environ)} (no root needed, about a minute)")
+        with telling(echo, "OpenSSH"):
+            _unpack(cache(environ))
         return find({**environ, "ORCHESTRATOR_SSHD": "cache"})
     raise OrchestratorError("E202", "there is neither a package manager that we know nor a way to use it without root")
 
@@ -117,9 +150,8 @@ def _install_package(words: list[str], update: list[str] | None) -> bool:
     return done.returncode == 0
 
 
-def _unpack(target: Path, echo: Echo) -> None:
+def _unpack(target: Path) -> None:
     """Download the packages as an ordinary user, and unpack their files below *target*, all or nothing."""
-    echo(f"unpacking the distribution's OpenSSH into {target} (no root needed)")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         root = Path(folder) / "root"
@@ -136,8 +168,10 @@ def _unpack(target: Path, echo: Echo) -> None:
             subprocess.run(["dpkg-deb", "-x", str(archive), str(root)], check=True, capture_output=True)
         if not (root / "usr/sbin/sshd").is_file():
             raise OrchestratorError("E202", "the distribution's package has no sshd in it")
-        if not target.exists():
-            root.rename(target)
+        lay_clients(root, target)
+        if target.exists():  # it could not be used, or nobody would have asked
+            target.rename(Path(folder) / "old")
+        root.rename(target)
 
 
 def _download_with_own_lists(folder: Path, package: str) -> "subprocess.CompletedProcess[str]":

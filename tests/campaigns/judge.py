@@ -18,7 +18,7 @@ def judged(simulation: Simulation, root: str) -> list[str]:
             running={host: world.running.get((environment, host)) for host in hosts},
             told={state.host: Told(state.truth, state.digest) for state in kept.store.hosts(environment)},
             approved={simulation.old.digest, simulation.new.digest},
-            ended={run.id: run.state.value},
+            ended={run.id: run.state.value if run.ended else f"goes on, {run.state.value}"},
             ledgers=[
                 Done(effect.host, effect.run, effect.step, effect.fence, effect.complete) for effect in kept.effects
             ],

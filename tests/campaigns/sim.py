@@ -16,8 +16,8 @@ from pathlib import Path
 from tests.campaigns.judge import judged
 from tests.campaigns.simulated import ending, prepared, scenario_of
 
-WORLDS = 400  # scenarios that a process draws from; a new world costs more than a run in it
-CHUNK = 250
+CHUNK = 250  # runs that one process makes in a row
+WORLDS = 12  # scenarios that they draw from: a new world costs more than a run in it
 
 
 def main() -> int:
@@ -62,8 +62,8 @@ def _chunk(chunk: tuple[int, int, int]) -> tuple[Counter[str], list[str]]:
 def one(seed: int, number: int, folder: Path) -> tuple[str, str, list[str]]:
     """One run: what was done to it, how it ended, and what is wrong."""
     rng = random.Random(f"{seed}:{number}")
-    which = rng.randrange(WORLDS)
-    scenario = scenario_of(random.Random(f"{seed}:world:{which}"), f"world {which} of {seed}")
+    world = f"{seed}:{number // CHUNK}:{rng.randrange(WORLDS)}"
+    scenario = scenario_of(random.Random(f"world {world}"), f"world {world}")
     simulation = prepared(scenario, folder)
     kept = simulation.kept
     kind = rng.choice(("crashes", "crashes", "a worker outlasted", "both"))

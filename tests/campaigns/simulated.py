@@ -65,7 +65,7 @@ class Scenario:
     """What is promoted, and what goes wrong in the world itself.
 
     *faults* are those of `World`; *wishes* maps steps of production to what a person wants when they begin; *jobs*
-    says what becomes of an engine whose orchestrator dies: it goes on, or it dies.
+    says what becomes of an engine whose orchestrator dies: it goes on, or it dies. *ends* is how the run must end.
     """
 
     name: str
@@ -79,6 +79,7 @@ class Scenario:
     wishes: tuple[tuple[str, str], ...] = ()
     jobs: str = "go on"
     kind: str = "promotion"
+    ends: str = ""
 
 
 class Points:
@@ -352,30 +353,30 @@ class Simulation:
 
         Returns whether the point was reached.
         """
-        points, paused, woken = self.kept.points, threading.Event(), threading.Event()
-        ended, seen = threading.Event(), list[str]()
+        points, moved, woken = self.kept.points, threading.Event(), threading.Event()
+        paused = list[bool]()
 
         def stop(_name: str) -> None:
             if threading.current_thread() is sleeper and points.count == pause_at:
-                paused.set()
+                paused.append(True)
+                moved.set()
                 woken.wait()
 
         def run() -> None:
-            seen.append(self.process(root, "sleeper"))
-            ended.set()
+            self.process(root, "sleeper")
+            moved.set()
 
         sleeper = threading.Thread(target=run)
         points.hook = stop
         sleeper.start()
-        while not paused.wait(0.001) and not ended.is_set():
-            pass
-        if paused.is_set():
+        moved.wait()
+        if paused:
             self.kept.store.clock.sleep(TTL + 1)
             self.finish(root)
         woken.set()
         sleeper.join()
         points.hook = None
-        return paused.is_set()
+        return bool(paused)
 
     def process(self, root: str, worker: str | None = None) -> str:
         """One process that works on *root* until it is done, dies, or stands still."""
@@ -476,24 +477,28 @@ _PREPARED: dict[tuple[str, Path], Simulation] = {}
 
 
 SCENARIOS = (
-    Scenario("a good release"),
-    Scenario("a good release, three batches and two steps", ({"rollout": {"batches": [1, 1, "100%"]}}, {})),
-    Scenario("the second batch fails", faults=(("deploy", "p2", "1.1.0"),)),
-    Scenario("the second batch does not serve", faults=(("verify", "p2", "1.1.0"),)),
-    Scenario("the first host does not serve", faults=(("verify", "p1", "1.1.0"),)),
-    Scenario("engines die with their orchestrator", jobs="die"),
-    Scenario("engines die, and the second batch fails", faults=(("deploy", "p2", "1.1.0"),), jobs="die"),
-    Scenario("two hosts more", grown=2),
-    Scenario("two hosts more, and one of them fails", grown=2, faults=(("deploy", "p4", "1.1.0"),)),
-    Scenario("steps with an undo", ({"undo": "undo.yml"}, {}), faults=(("verify", "p3", "1.1.0"),)),
-    Scenario("it fails while it is watched", watch=True, faults=(("watch", "p2", "1.1.0"),)),
-    Scenario("it is watched", watch=True),
-    Scenario("a host is gone", gone=("p3",)),
-    Scenario("rollback is switched off", automatic=False, faults=(("verify", "p1", "1.1.0"),)),
-    Scenario("it is cancelled before the second batch", wishes=(("deploy.2", "cancel"),)),
-    Scenario("it is cancelled before anything is done", wishes=(("build", "cancel"),)),
-    Scenario("it is paused, and resumed", wishes=(("verify.smoke.deploy.1", "pause"),)),
-    Scenario("a person goes back", kind="rollback"),
+    Scenario("a good release", ends="succeeded"),
+    Scenario(
+        "a good release, three batches and two steps", ({"rollout": {"batches": [1, 1, "100%"]}}, {}), ends="succeeded"
+    ),
+    Scenario("the second batch fails", faults=(("deploy", "p2", "1.1.0"),), ends="rolled back"),
+    Scenario("the second batch does not serve", faults=(("verify", "p2", "1.1.0"),), ends="rolled back"),
+    Scenario("the first host does not serve", faults=(("verify", "p1", "1.1.0"),), ends="rolled back"),
+    Scenario("engines die with their orchestrator", jobs="die", ends="succeeded"),
+    Scenario(
+        "engines die, and the second batch fails", faults=(("deploy", "p2", "1.1.0"),), jobs="die", ends="rolled back"
+    ),
+    Scenario("two hosts more", grown=2, ends="succeeded"),
+    Scenario("two hosts more, and one of them fails", grown=2, faults=(("deploy", "p4", "1.1.0"),), ends="rolled back"),
+    Scenario("steps with an undo", ({"undo": "undo.yml"}, {}), faults=(("verify", "p3", "1.1.0"),), ends="rolled back"),
+    Scenario("it fails while it is watched", watch=True, faults=(("watch", "p2", "1.1.0"),), ends="rolled back"),
+    Scenario("it is watched", watch=True, ends="succeeded"),
+    Scenario("a host is gone", gone=("p3",), ends="needs a person"),
+    Scenario("rollback is switched off", automatic=False, faults=(("verify", "p1", "1.1.0"),), ends="needs a person"),
+    Scenario("it is cancelled before the second batch", wishes=(("deploy.2", "cancel"),), ends="rolled back"),
+    Scenario("it is cancelled before anything is done", wishes=(("build", "cancel"),), ends="failed"),
+    Scenario("it is paused, and resumed", wishes=(("verify.smoke.deploy.1", "pause"),), ends="succeeded"),
+    Scenario("a person goes back", kind="rollback", ends="rolled back"),
 )
 
 

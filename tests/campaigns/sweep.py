@@ -42,37 +42,30 @@ def main() -> int:
 
 def sweep(scenario: Scenario, folder: Path, depth: int, stride: int) -> tuple[Counter[str], list[str]]:
     """Every point of *scenario*. Returns how many there were, and what was not recovered from."""
-    expected, count = attempt(scenario, folder, ())
-    counts, bad = Counter(points=count), list[str]()
+    wrong, count = attempt(scenario, folder, ())
+    counts, bad = Counter(points=count), [f"{scenario.name}, undisturbed: {text}" for text in wrong]
     for first in range(1, count + 1):
-        said, reached = attempt(scenario, folder, (first,), expected)
+        said, reached = attempt(scenario, folder, (first,))
         bad += [f"{scenario.name} at {first}: {text}" for text in said]
         if depth > 1:
             for second in range(first + 1 + first % stride, reached + 1, stride):
-                said, _ = attempt(scenario, folder, (first, second), expected)
+                said, _ = attempt(scenario, folder, (first, second))
                 bad += [f"{scenario.name} at {first} and {second}: {text}" for text in said]
                 counts["nested"] += 1
     return counts, bad
 
 
-def attempt(
-    scenario: Scenario, folder: Path, at: tuple[int, ...], expected: list[str] | None = None
-) -> tuple[list[str], int]:
-    """One run that dies at the points *at*. Returns what is wrong with its end, and how many points it reached.
-
-    Without *expected* (how it ends when nothing dies), that is returned.
-    """
+def attempt(scenario: Scenario, folder: Path, at: tuple[int, ...]) -> tuple[list[str], int]:
+    """One run that dies at the points *at*. Returns what is wrong with its end, and how many points it reached."""
     simulation = prepared(scenario, folder)
     try:
         root = simulation.play(at)
     except AssertionError as error:
         return [f"I6: {error}"], simulation.kept.points.count
     reached, end = simulation.kept.points.count, ending(simulation, root).value
-    if expected is None:
-        return [end], reached
     wrong = judged(simulation, root)
-    if [end] != expected and end not in _also(scenario):
-        wrong.append(f"it ended as {end}, and undisturbed it ends as {expected[0]}")
+    if end != scenario.ends and not (at and end in _also(scenario)):
+        wrong.append(f"it ended as {end}, and should have {scenario.ends}")
     return wrong, reached
 
 

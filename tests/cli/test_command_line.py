@@ -114,3 +114,9 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     )
     assert done.stderr == ""
     assert done.stdout.startswith("D101")
+
+
+def test_what_init_makes_for_its_owner(tmp_path: Path) -> None:
+    """The state folder that `init` makes can be read by its owner only."""
+    assert main(["init", str(tmp_path / "shop")]) == 0
+    assert oct((tmp_path / "shop/.orchestrator").stat().st_mode & 0o777) == "0o700"

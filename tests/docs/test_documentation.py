@@ -87,18 +87,19 @@ def test_exit_codes_are_documented() -> None:
     assert [code.name for code in Exit if f"| {int(code)} |" not in page] == []
 
 
-def test_every_module_of_the_collection_is_documented() -> None:
-    """Each module is on the collection's page, and `ansible-doc` has its documentation."""
-    modules = sorted(f"orchestrator.release.{path.stem}" for path in (COLLECTION / "plugins/modules").glob("[a-z]*.py"))
+@pytest.mark.parametrize(("kind", "folder"), [("module", "modules"), ("inventory", "inventory")])
+def test_every_plugin_of_the_collection_is_documented(kind: str, folder: str) -> None:
+    """Each module and inventory plugin is on the collection's page, and `ansible-doc` has its documentation."""
+    names = sorted(f"orchestrator.release.{path.stem}" for path in (COLLECTION / "plugins" / folder).glob("[a-z]*.py"))
     page = (DOCS / "reference/collection.md").read_text()
-    assert [name for name in modules if f"`{name}`" not in page] == []
+    assert [name for name in names if f"`{name}`" not in page] == []
     env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "orchestrator/ansible")}
-    words = [str(Path(sys.executable).parent / "ansible-doc"), "-j", "-t", "module", *modules]
+    words = [str(Path(sys.executable).parent / "ansible-doc"), "-j", "-t", kind, *names]
     done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     described = json.loads(done.stdout)
     assert [
-        name for name in modules if not described[name]["doc"]["description"] or not described[name]["examples"]
+        name for name in names if not described[name]["doc"]["description"] or not described[name]["examples"]
     ] == []
 
 

@@ -1,6 +1,7 @@
 """Loopback hosts: really there, found again, and really gone."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.hosts import loopback
-from orchestrator.processes import runs
+from orchestrator.processes import command_line, runs
 
 
 @pytest.fixture
@@ -48,19 +49,22 @@ def test_a_host_is_found_again_and_started_once(state: Path) -> None:
     """A host that is there is found again as it is, by what is recorded, and not started a second time."""
     host = loopback.start("s", "web1")
     assert loopback.alive(host)
-    before = loopback.processes(host)
+    before = loopback._server(host)
     assert loopback.start("s", "web1") == host
     assert loopback.recorded(state) == [host]
-    assert loopback.processes(host) == before
+    assert loopback._server(host) == before
 
 
 def test_what_is_stopped_is_gone(state: Path) -> None:
-    """A stopped host leaves no server, no open session, no process that was started on it, and no folder."""
+    """A stopped host leaves no server, no open session, no process that was started on it, whatever its environment, and no folder."""
     host = loopback.start("s", "web1")
     session = subprocess.Popen(_ssh(host, "sleep 300"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    left = "setsid sleep 301 >/dev/null 2>&1 </dev/null &"
-    subprocess.run(_ssh(host, left), check=True, capture_output=True)
-    _until("the session begins", lambda: len(loopback.processes(host)) >= 4)
+    for environment in ("", "env -i"):
+        left = f"cd /; setsid {environment} sleep 301 >/dev/null 2>&1 </dev/null &"
+        subprocess.run(_ssh(host, left), check=True, capture_output=True)
+    _until("the session begins", lambda: len(loopback.processes(host)) >= 5)
+    sleeping = [process for process in loopback.processes(host) if command_line(process) == "sleep 301"]
+    assert len(sleeping) == 2 or host.isolated
     known = loopback.processes(host)
     loopback.stop(host)
     assert session.wait(10) != 0
@@ -104,4 +108,38 @@ def test_an_address_that_is_taken(state: Path) -> None:
         loopback.start("s", "web1", address="127.93.4.5")
     assert caught.value.code == "E204"
     assert "127.93.4.5:2222" in caught.value.message
-    assert loopback.recorded(state) == []
+    assert list(state.rglob("*")) == [state / "hosts"]
+
+
+def test_a_host_that_cannot_start(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a host whose server ends at once nothing is left, and the other hosts of its stack stay."""
+    other = loopback.start("s", "web1")
+    monkeypatch.setenv("ORCHESTRATOR_SSHD", shutil.which("false") or "/bin/false")
+    with pytest.raises(OrchestratorError) as caught:
+        loopback.start("s", "web2")
+    assert caught.value.code == "E203"
+    assert [path.name for path in (state / "hosts/s").iterdir() if path.is_dir()] == ["web1"]
+    assert loopback.alive(other)
+    with pytest.raises(OrchestratorError):
+        loopback.start("t", "web1")
+    assert not (state / "hosts/t").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "code"),
+    [
+        ("web1", {"address": "0.0.0.0"}, "E205"),
+        ("web1", {"address": "10.1.2.3"}, "E205"),
+        ("web1", {"address": "localhost"}, "E205"),
+        ("web1", {"address": "::1"}, "E205"),
+        ("web1", {"port": 70000}, "E205"),
+        ("../x", {}, "E123"),
+        ("", {}, "E123"),
+    ],
+)
+def test_what_no_host_may_be(state: Path, name: str, asked: dict[str, str], code: str) -> None:
+    """A name or an address that is none of a loopback host is refused before anything is made."""
+    with pytest.raises(OrchestratorError) as caught:
+        loopback.start("s", name, **asked)  # type: ignore[arg-type]
+    assert caught.value.code == code
+    assert not state.exists()

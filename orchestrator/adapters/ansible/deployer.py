@@ -28,7 +28,7 @@ from orchestrator.domain.plan import HostPreview, PlaySpec, StepPreview
 from orchestrator.domain.release import Package, Requirement, size_bytes
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
 from orchestrator.domain.text import clean_text, counted
-from orchestrator.domain.variables import inventory_document, lowest, unsafe
+from orchestrator.domain.variables import checked, inventory_document, lowest, unsafe
 from orchestrator.ports import Emit, Job, JobOutcome, Jobs
 
 HARMLESS = {
@@ -107,12 +107,16 @@ class AnsibleDeployer:
             argv = [_program("ansible-inventory"), "--list", "-i", str(own)]
             argv += [word for file in inventory.files for word in ("-i", file)]
             env = self._env(Path(folder), len(inventory.hosts), AnsibleSettings())
+            env["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "True"  # else it warns, and leaves those hosts out
             cwd = _project_of(inventory.files[0])
             done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             last = clean_text((done.stderr.strip().splitlines() or ["no message"])[-1], 500)
             raise OrchestratorError("D104", f"ansible-inventory cannot read {', '.join(inventory.files)}: {last}")
-        return _listed(json.loads(done.stdout), inventory)
+        found = _listed(json.loads(done.stdout), inventory)
+        if not found.hosts:
+            raise OrchestratorError("E120", f"there is no host in {', '.join(inventory.files)}")
+        return found
 
     def close(self) -> None:
         """Close the connections that were kept open for speed, and remove their folder."""
@@ -121,7 +125,8 @@ class AnsibleDeployer:
             return
         for socket in folder.iterdir():
             words = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "nobody"]
-            subprocess.run(words, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+            env = dict(self._environ)
+            subprocess.run(words, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=env)
         shutil.rmtree(folder, ignore_errors=True)
 
     # -- running -------------------------------------------------------------------------------------------------
@@ -183,7 +188,7 @@ class AnsibleDeployer:
         """Lay down inventory and variables, run the play as a job, and take away what is secret."""
         settings = context.settings
         folder = self._jobs.folder(job)
-        extra = {**unsafe(play.extra_vars), **settings.extra_vars}
+        extra = {**checked(play.extra_vars), **settings.extra_vars}
         claim = Claim.of(job, context, package.digest) if package is not None else Claim(context)
         around = package is not None and not check and claim.wanted
         variables = lowest(package, play, context)

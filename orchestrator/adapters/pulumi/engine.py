@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.processes import telling
 
 OLDEST = (3, 226, 1)  # the first whose exit codes are documented
 VERSION = "v3.259.0"
@@ -96,23 +97,29 @@ def _numbers(version: str) -> tuple[int, ...]:
 # -- installing ---------------------------------------------------------------------------------------------------
 
 
-def install(environ: Mapping[str, str], echo: Echo, way: str = "any") -> Engine:
+def install(environ: Mapping[str, str], echo: Echo, way: str = "any", *, force: bool = False) -> Engine:
     """Put an engine into the cache, by Pulumi's installer or from source (`installer`, `source` or `any`).
 
-    The caller has asked the user. Safe to run twice at once: one waits for the other. Raises E103.
+    One that is there stays when it can be used, unless *force* is given. The caller has asked the user. Safe to run
+    twice at once: one waits for the other. Raises E103.
     """
     target = cache(environ)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target.parent / ".lock", echo):
-        if not (target / "pulumi").exists():
-            temporary = Path(tempfile.mkdtemp(prefix=".installing-", dir=target.parent))
-            try:
-                _fill(temporary, environ, echo, way)
-                temporary.chmod(0o755)
-                temporary.rename(target)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+        if force or not _usable(target / "pulumi"):
+            with tempfile.TemporaryDirectory(prefix=".installing-", dir=target.parent) as folder:
+                made, old = Path(folder) / "new", Path(folder) / "old"
+                made.mkdir(mode=0o755)
+                _fill(made, environ, echo, way)
+                if target.exists():
+                    target.rename(old)
+                made.rename(target)
     return find({**environ, "ORCHESTRATOR_PULUMI": str(target / "pulumi")})
+
+
+def _usable(path: Path) -> bool:
+    version = _version(path)
+    return version is not None and _numbers(version) >= OLDEST
 
 
 def _fill(target: Path, environ: Mapping[str, str], echo: Echo, way: str) -> None:
@@ -134,7 +141,7 @@ def _official(target: Path, echo: Echo) -> None:
     from pulumi.automation import PulumiCommand
     from semver import VersionInfo
 
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory() as root, telling(echo, "the engine"):
         PulumiCommand.install(root=root, version=VersionInfo.parse(VERSION.removeprefix("v")))
         for program in (Path(root) / "bin").iterdir():
             shutil.copy2(program, target / program.name)
@@ -148,7 +155,7 @@ def _from_source(target: Path, environ: Mapping[str, str], echo: Echo) -> None:
     source = _source_folder()
     echo(f"building the Pulumi engine {VERSION} from its Go modules: about 4 minutes on 2 cores, once")
     env = {**environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath", "GOWORK": "off"}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, telling(echo, "the build"):
         work = Path(folder) / "source"
         shutil.copytree(source, work)
         _go(go, work, env, ["build", "-ldflags", f"-s -w -X {STAMP}", "-o", str(target / "pulumi"), COMMAND])

@@ -1,7 +1,7 @@
 """From a stack's outputs to hosts: an output with an Ansible inventory, a mapping, or the user's own files."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment, InventoryGroup
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.inventory import GROUP, HOST, Group, Inventory
+from orchestrator.domain.inventory import Group, Inventory
+from orchestrator.domain.names import GROUP, HOST
 
 OUTPUTS = ("ansible_inventory", "inventory")
 SPECIAL = {"all", "ungrouped"}
+PARTS = ("hosts", "children", "vars")
 
 
 class _Templates(ImmutableSandboxedEnvironment, NativeEnvironment):
@@ -53,17 +55,25 @@ def _existing(project: Path, relative: str) -> Path:
 
 
 def from_output(value: Any, name: str) -> Inventory:
-    """An inventory in Ansible's JSON or YAML shape, as data or as text, with or without `_meta.hostvars`."""
-    if isinstance(value, str):
-        try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise OrchestratorError("E122", f"the output {name!r} is neither JSON nor YAML") from error
+    """An inventory in Ansible's JSON or YAML shape, as data or as text, with or without `_meta.hostvars`.
+
+    Raises E122 and E123.
+    """
+    try:
+        return _read(yaml.safe_load(value) if isinstance(value, str) else value, name)
+    except yaml.YAMLError as error:
+        raise OrchestratorError("E122", f"the output {name!r} is neither JSON nor YAML") from error
+    except (ValueError, RecursionError) as error:  # a date that is none, keys that are no names, a shape without end
+        line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise OrchestratorError("E122", f"the output {name!r} cannot be read: {line}") from error
+
+
+def _read(value: Any, name: str) -> Inventory:
     if not isinstance(value, Mapping):
         raise OrchestratorError("E122", f"the output {name!r} is not an inventory but {type(value).__name__}")
     reader = _Reader(name)
-    meta = value.get("_meta", {})
-    for host, variables in (meta.get("hostvars", {}) if isinstance(meta, Mapping) else {}).items():
+    meta = reader.mapping(value.get("_meta"), "_meta")
+    for host, variables in reader.mapping(meta.get("hostvars"), "_meta.hostvars").items():
         reader.host(str(host), variables)
     for group, body in value.items():
         if group != "_meta":
@@ -79,30 +89,44 @@ class _Reader:
         self.hosts: dict[str, dict[str, Any]] = {}
         self.groups: dict[str, Group] = {}
 
+    def mapping(self, value: Any, what: str) -> Mapping[Any, Any]:
+        """*value*, which must be a mapping or nothing. Raises E122."""
+        if value is not None and not isinstance(value, Mapping):
+            raise OrchestratorError("E122", f"{what} in {self._output!r} is not a mapping but {type(value).__name__}")
+        return value or {}
+
     def host(self, name: str, variables: Any) -> None:
         if not HOST.match(name):
             raise OrchestratorError("E123", f"{name!r} in the output {self._output!r} cannot be a host's name")
-        if variables is not None and not isinstance(variables, Mapping):
-            raise OrchestratorError("E122", f"the variables of {name} in {self._output!r} are not a mapping")
-        self.hosts.setdefault(name, {}).update(variables or {})
+        self.hosts.setdefault(name, {}).update(self.mapping(variables, f"what is given for {name}"))
 
     def group(self, name: str, body: Any) -> None:
         if name not in SPECIAL and not GROUP.match(name):
             raise OrchestratorError("E123", f"{name!r} in the output {self._output!r} cannot be a group's name")
-        body = {"hosts": body} if isinstance(body, list) else body or {}
-        if not isinstance(body, Mapping):
-            raise OrchestratorError("E122", f"the group {name} in {self._output!r} is not a mapping")
-        members = body.get("hosts") or {}
-        members = dict.fromkeys(members) if isinstance(members, list) else members
+        body = {"hosts": body} if isinstance(body, list) else self.mapping(body, f"the group {name}")
+        if other := [str(key) for key in body if key not in PARTS]:
+            raise OrchestratorError(
+                "E122", f"the group {name} in {self._output!r} has {other[0]!r}: no part of a group"
+            )
+        members = self._named(body.get("hosts"), f"{name}.hosts")
         for host, variables in members.items():
-            self.host(str(host), variables)
-        children = body.get("children") or {}
-        for child, inside in children.items() if isinstance(children, Mapping) else dict.fromkeys(children).items():
+            self.host(host, variables)
+        children = self._named(body.get("children"), f"{name}.children")
+        for child, inside in children.items():
             if inside is not None or child not in self.groups:
-                self.group(str(child), inside)
-        self._add(name, [str(host) for host in members], [str(child) for child in children], body.get("vars") or {})
+                self.group(child, inside)
+        self._add(name, list(members), list(children), self.mapping(body.get("vars"), f"{name}.vars"))
 
-    def _add(self, name: str, hosts: list[str], children: list[str], variables: Any) -> None:
+    def _named(self, value: Any, what: str) -> dict[str, Any]:
+        """Hosts or children by their names: a list of names, or a mapping. Raises E122."""
+        if not isinstance(value, list):
+            return {str(name): inside for name, inside in self.mapping(value, what).items()}
+        if wrong := [item for item in value if isinstance(item, bool) or not isinstance(item, str | int)]:
+            kind = type(wrong[0]).__name__
+            raise OrchestratorError("E122", f"{what} in {self._output!r} has {kind} where a name should be")
+        return {str(name): None for name in value}
+
+    def _add(self, name: str, hosts: list[str], children: list[str], variables: Mapping[Any, Any]) -> None:
         old = self.groups.get(name, Group())
         self.groups[name] = Group(
             hosts=tuple(dict.fromkeys([*old.hosts, *hosts])),
@@ -118,10 +142,7 @@ def _mapped(groups: Mapping[str, InventoryGroup], outputs: Mapping[str, Any]) ->
 
     def render(value: Any) -> Any:
         if isinstance(value, str):
-            given = templates.from_string(value).render(outputs=outputs)
-            if isinstance(given, Undefined):  # a native template hands it on, instead of failing at once
-                raise UndefinedError(f"{value} needs an output that is not there")
-            return given
+            return _data(templates.from_string(value).render(outputs=outputs), value)
         if isinstance(value, Mapping):
             return {key: render(item) for key, item in value.items()}
         return [render(item) for item in value] if isinstance(value, (list, tuple)) else value
@@ -129,10 +150,24 @@ def _mapped(groups: Mapping[str, InventoryGroup], outputs: Mapping[str, Any]) ->
     for name, group in groups.items():
         try:
             hosts, variables = render(group.hosts), render(group.vars)
-        except TemplateError as error:
-            raise OrchestratorError("E124", f"inventory.groups.{name}: {error.message}") from error
+        except Exception as error:
+            said = error.message if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
+            raise OrchestratorError("E124", f"inventory.groups.{name}: {said}") from error
         reader.group(name, {"hosts": _members(name, hosts), "vars": variables})
     return Inventory(hosts=reader.hosts, groups=reader.groups)
+
+
+def _data(value: Any, template: str) -> Any:
+    """What a native *template* gave as plain data: it hands on what is undefined, and what is still to be computed."""
+    if isinstance(value, Undefined):
+        raise UndefinedError(f"{template} needs an output that is not there")
+    if isinstance(value, Mapping):
+        return {str(key): _data(item, template) for key, item in value.items()}
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{template} gives {type(value).__name__}, which is no data")
+    return [_data(item, template) for item in value]
 
 
 def _members(group: str, hosts: Any) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class PulumiProvisioner:
         self._jobs, self._folder, self._project, self._environ = jobs, folder, project.resolve(), environ
         self._find = engine
         self._found: Engine | None = None
-        self._read: dict[str, tuple[float, stack.State]] = {}
+        self._read: dict[tuple[str, str, str], tuple[float, stack.State]] = {}
 
     def definition(self, environment: Environment, folder: Path) -> StackSpec:
         """The environment's program as it is now, kept under its digest."""
@@ -149,17 +149,27 @@ class PulumiProvisioner:
             self._found = self._find()
         return self._found
 
+    def _env(self, spec: StackSpec) -> dict[str, str]:
+        return settings.environment(spec, self._engine, self._environ, self._folder, self._project / self._place(spec))
+
+    def _tree(self, spec: StackSpec) -> Path:
+        return self._folder / "definitions" / spec.definition.removeprefix("sha256:") / "tree"
+
+    def _place(self, spec: StackSpec) -> str:
+        """Where the program is, below the project's root."""
+        return Path(spec.program).relative_to(self._tree(spec)).as_posix()
+
     def _operate(
         self, spec: StackSpec, words: list[str], job: str, emit: Emit, **decided: Any
     ) -> tuple[JobOutcome, dict[str, Any]]:
         """Run one operation to its end, passing on its events. Returns how it ended and what the child told."""
         if words[0] != "preview":
-            self._read.pop(spec.stack, None)
+            self._read.clear()  # another definition, or another environment, may mean the same stack
         outcome = self._jobs.run(
             Job(
                 key=job,
                 argv=COMMAND,
-                env=settings.environment(spec, self._engine, self._environ, self._folder),
+                env=self._env(spec),
                 cwd=self._folder,
                 files=self._files(spec, words, decided),
             ),
@@ -215,7 +225,7 @@ class PulumiProvisioner:
 
     def _stack(self, spec: StackSpec) -> stack.Stack:
         """The stack's state and locks, asked from here: secrets stay encrypted."""
-        env = settings.environment(spec, self._engine, self._environ, self._folder)
+        env = self._env(spec)
         return stack.Stack(self._whose(spec, env), Path(spec.program), env)
 
     def _whose(self, spec: StackSpec, env: Mapping[str, str]) -> dict[str, str]:
@@ -246,10 +256,9 @@ class PulumiProvisioner:
     def _files(self, spec: StackSpec, words: list[str], decided: dict[str, Any]) -> dict[str, bytes]:
         """What the child finds in its folder."""
         project = settings.project_file(Path(spec.program))
-        tree = self._folder / "definitions" / spec.definition.removeprefix("sha256:") / "tree"
         salt = self._folder / "salts" / f"{spec.environment}.{spec.stack.replace('/', '.')}"
         salt.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        env = settings.environment(spec, self._engine, self._environ, self._folder)
+        env = self._env(spec)
         data = {
             **self._whose(spec, env),
             **decided,
@@ -258,8 +267,8 @@ class PulumiProvisioner:
             "held": "--plan" in words,
             "pending_creates": spec.settings.pending_creates,
             "trace": str(self._trace(spec)),
-            "kept": str(tree),
-            "place": Path(spec.program).relative_to(tree).as_posix(),
+            "kept": str(self._tree(spec)),
+            "place": self._place(spec),
             "project": str(self._project),
             "work": str(self._folder / "work" / spec.environment),
             "config_file": settings.config_file(spec, project),
@@ -321,21 +330,25 @@ class PulumiProvisioner:
 
         A run holds its environment's lease, and asks for the same state several times while it plans.
         """
-        at, found = self._read.get(spec.stack, (float("-inf"), {}))
+        at, found = self._read.get(_key(spec), (float("-inf"), {}))
         return found if time.monotonic() - at < FRESH else self._export(spec)
 
     def _export(self, spec: StackSpec) -> stack.State:
         """The stack's state, secrets in clear: held in memory only. Empty when there is no such stack yet."""
         words = ["stack", "export", "--stack", spec.stack, "--show-secrets", "--non-interactive"]
-        env = settings.environment(spec, self._engine, self._environ, self._folder)
         argv = [str(self._engine.path), *words]
-        done = subprocess.run(argv, cwd=spec.program, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(argv, cwd=spec.program, env=self._env(spec), capture_output=True, text=True, check=False)
         if done.returncode != 0 and "no stack named" not in done.stderr:
             ended = f"it ended with {done.returncode}"
             raise verdict.error("stack export", spec.stack, done.stderr, "its output", ended)
         found = json.loads(done.stdout).get("deployment") or {} if done.returncode == 0 else {}
-        self._read[spec.stack] = (time.monotonic(), found)
+        self._read[_key(spec)] = (time.monotonic(), found)
         return dict(found)
+
+
+def _key(spec: StackSpec) -> tuple[str, str, str]:
+    """What tells one stack from another: two programs may each have one called `main`."""
+    return spec.environment, spec.definition, spec.stack
 
 
 def _words(spec: StackSpec) -> list[str]:

@@ -46,16 +46,18 @@ def config_file(spec: StackSpec, project: Mapping[str, Any]) -> str:
 
 
 def config_text(spec: StackSpec, project: Mapping[str, Any], salt: Path) -> str:
-    """The stack's configuration: the user's, with the environment's overrides and the salt that was kept for it."""
+    """The stack's configuration: the user's, with the environment's overrides and the salt that was kept for it.
+
+    Raises E106.
+    """
     file = Path(spec.program) / config_file(spec, project)
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     if spec.settings.config:
-        content = yaml.safe_load(text) or {}
+        content = _mapping(file.name, text)
         named = {
             key if ":" in key else f"{project.get('name')}:{key}": value for key, value in spec.settings.config.items()
         }
-        content["config"] = {**(content.get("config") or {}), **named}
-        text = yaml.safe_dump(content, sort_keys=False)
+        text = yaml.safe_dump({**content, "config": {**(content.get("config") or {}), **named}}, sort_keys=False)
     if salt.is_file() and not SECRETS_LINE.search(text):
         text = f"{salt.read_text(encoding='utf-8')}{text}"
     return text
@@ -63,9 +65,7 @@ def config_text(spec: StackSpec, project: Mapping[str, Any], salt: Path) -> str:
 
 def has_backend(program: Path, environ: Mapping[str, str]) -> bool:
     """Whether the user has chosen a backend: by a variable, in the project's file, or by `pulumi login`."""
-    if environ.get("PULUMI_BACKEND_URL") or environ.get("PULUMI_ACCESS_TOKEN"):
-        return True
-    if (project_file(program).get("backend") or {}).get("url"):
+    if _backend(program, environ) or environ.get("PULUMI_ACCESS_TOKEN"):
         return True
     home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME", "/")) / ".pulumi")
     try:
@@ -80,8 +80,37 @@ def backend_folder(env: Mapping[str, str]) -> str:
     return unquote(url.path) if url.scheme == "file" and not url.netloc else ""
 
 
-def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], state: Path) -> dict[str, str]:
+def _mapping(name: str, text: str) -> dict[str, Any]:
+    """A stack's configuration as data. Raises E106."""
+    try:
+        content = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise OrchestratorError("E106", f"{name} is not YAML: {(str(error).splitlines() or ['?'])[0]}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("config") or {}, dict):
+        raise OrchestratorError("E106", f"{name} is no mapping with a mapping under `config`")
+    return content
+
+
+def _backend(program: Path, environ: Mapping[str, str]) -> str:
+    """The address of the user's backend as it is written: in the variable, else in the project's file."""
+    named = project_file(program).get("backend")
+    return environ.get("PULUMI_BACKEND_URL") or str((named.get("url") if isinstance(named, dict) else "") or "")
+
+
+def _absolute(url: str, own: Path) -> str:
+    """*url*, with the path of a file backend counted from the folder *own*, as Pulumi does it by hand."""
+    path = url.removeprefix("file://")
+    if path == url or path.startswith(("/", "~")):
+        return url
+    path, mark, query = path.partition("?")
+    return f"file://{os.path.normpath(own / path)}{mark}{query}"
+
+
+def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], state: Path, own: Path) -> dict[str, str]:
     """The whole environment of the engine: what is on the list, and the embedded backend when there is no other.
+
+    A relative file backend or passphrase file counts from the user's *own* folder of the program, whichever copy of it
+    the engine runs in.
 
     A Python program runs with the interpreter that its `runtime.options` name; otherwise with ours, which is first
     on PATH, unless `PULUMI_PYTHON_CMD` names another.
@@ -96,7 +125,11 @@ def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], sta
         "PYTHONDONTWRITEBYTECODE": "1",
         "ORCHESTRATOR_STATE": str(state.parent),
     }
-    if not has_backend(Path(spec.program), environ):
+    if env.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
+        env["PULUMI_CONFIG_PASSPHRASE_FILE"] = os.path.normpath(own / env["PULUMI_CONFIG_PASSPHRASE_FILE"])
+    if url := _backend(Path(spec.program), environ):
+        env["PULUMI_BACKEND_URL"] = _absolute(url, own)
+    elif not has_backend(Path(spec.program), environ):
         env |= _embedded(state, environ)
     return env
 

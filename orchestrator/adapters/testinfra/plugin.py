@@ -2,7 +2,8 @@
 
 It runs inside the user's own pytest. Results go as JSON lines to `events.jsonl` in `ORCHESTRATOR_JOB`. With
 `ORCHESTRATOR_AGENT=1` testinfra's SSH commands go through one long-lived shell per host in place of a new SSH process
-for each, with the same results; whatever that shell cannot do goes the ordinary way.
+for each, with the same results; whatever that shell cannot do goes the ordinary way. The last line says how pytest's
+session has ended: without it, pytest has not come to its end, whatever its exit status is.
 """
 
 import json
@@ -29,6 +30,7 @@ class Reporter:
         self._path = path
         self._tests: dict[str, dict[str, Any]] = {}
         self._reruns: dict[str, int] = {}
+        self._told = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Called for set-up, call and tear-down of each test; with xdist, on the controller only."""
@@ -47,23 +49,32 @@ class Reporter:
                 known |= {"outcome": "unknown", "message": f"cannot be reached: {unreachable}", "where": ""}
         elif report.skipped and known["outcome"] is None:
             known["outcome"] = "skipped"
+            known["expected"] = hasattr(report, "wasxfail")
         elif report.when == "call" and known["outcome"] is None:
             known["outcome"] = "succeeded"
+        if dict(report.user_properties).get("orchestrator_nobody"):
+            known |= {"nobody": True, "message": "none of these hosts is meant"}
         if report.when == "teardown":
             self._tell(report, self._tests.pop(report.nodeid))
 
     def _tell(self, report: pytest.TestReport, known: dict[str, Any]) -> None:
         name, host = _name_and_host(report)
+        self._result(report.nodeid, name, host, known)
+
+    def _result(self, node: str, name: str, host: str, known: dict[str, Any]) -> None:
+        self._told += 1
         self._write(
             {
                 "kind": "test",
                 "name": name,
                 "host": host,
                 "outcome": known["outcome"] or "errored",
+                "expected": known.get("expected", False),
+                "nobody": known.get("nobody", False),
                 "duration": round(known["duration"], 4),
                 "message": known.get("message", ""),
                 "where": known.get("where", ""),
-                "reruns": self._reruns.get(report.nodeid, 0),
+                "reruns": self._reruns.get(node, 0),
             }
         )
 
@@ -72,6 +83,27 @@ class Reporter:
         if report.failed and not os.environ.get("PYTEST_XDIST_WORKER"):
             text = str(report.longrepr)
             self._write({"kind": "collect", "name": report.nodeid, "message": text[-LIMIT:]})
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Where tests are only counted: tell which hosts they are for."""
+        if session.config.option.collectonly:
+            hosts = {_host_of(host) for item in session.items for host in _hosts(item)} - {""}
+            self._write({"kind": "collected", "hosts": sorted(hosts)})
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """The last line: every other plugin has had its say, and tests whose end nobody saw are told as such."""
+        yield
+        if os.environ.get("PYTEST_XDIST_WORKER"):
+            return
+        for node, known in self._tests.items():
+            if known["outcome"] != "failed":
+                known["outcome"] = "errored"
+            known.setdefault("message", "did not come to its end")
+            self._result(node, node, "", known)
+        self._tests.clear()
+        counts = {"told": self._told, "collected": session.testscollected}
+        self._write({"kind": "end", "status": int(session.exitstatus), **counts})
 
     def _write(self, event: dict[str, Any]) -> None:
         with self._path.open("a", encoding="utf-8") as out:
@@ -107,15 +139,23 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
         if callspec is not None and fixture in callspec.params:
             param = callspec.params[fixture]
             item.user_properties.append(("orchestrator_host", _host_of(param)))
+            item.user_properties.append(("orchestrator_nobody", _is_nobody(param)))
             item.user_properties.append(("orchestrator_param", callspec._idlist[0] if callspec._idlist else ""))  # noqa: SLF001
             break
     yield
 
 
+def _is_nobody(param: Any) -> bool:
+    """Whether this is what pytest passes for the one (skipped) test that it makes of an empty list of hosts."""
+    return type(param).__name__ == "NotSetType"
+
+
 def _host_of(param: Any) -> str:
+    if _is_nobody(param):
+        return ""
     backend = getattr(param, "backend", None)
     if backend is not None:
-        return str(getattr(backend, "host", "") or backend.get_hostname())
+        return str(backend.get_hostname())
     return str(param).rpartition("://")[2].partition("?")[0].rpartition("@")[2]
 
 
@@ -149,6 +189,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
         why = next(filter(None, opened.look(ways, again=not opened.persistent)), "")
         if why:
             report.user_properties.append(("orchestrator_unreachable", why))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that name, other than through the inventory, a host that this run is not about."""
+    others = set(json.loads(os.environ.get("ORCHESTRATOR_OTHERS", "[]")))
+    left = [item for item in items if others and any(_host_of(host) in others for host in _hosts(item))]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import SuiteSpec
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult, worst
-from orchestrator.domain.text import clean_text
+from orchestrator.domain.text import clean_text, counted
 from orchestrator.domain.variables import inventory_document, lowest
 from orchestrator.ports import Emit, Job, JobOutcome, Jobs
 
@@ -27,6 +27,7 @@ PASSED = (
 )  # fmt: skip
 PLUGIN = "orchestrator.adapters.testinfra.plugin"
 NOTHING_COLLECTED = 5
+OnEvent = Callable[[int, dict[str, Any]], None]
 
 
 class TestinfraVerifier:
@@ -47,18 +48,45 @@ class TestinfraVerifier:
     def verify(
         self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
-        """Look who is there, then run the suite against those that are."""
+        """Look who is there, then run the suite against those that are.
+
+        A suite that, limited to some hosts, has no test for them is *skipped* there when it has tests for others.
+        """
         if package.root is None:
             raise RuntimeError("the package is not unpacked")
         wanted = list(suite.limit or inventory.hosts)
         gone = [host for host, there in _reachable(inventory, wanted, self._environ).items() if not there]
         here = [host for host in wanted if host not in gone]
         tally = Tally(suite.name, emit, job)
-        outcome = self._run(suite, package, narrowed(inventory, here), context, job, tally) if here else None
+        others = set(inventory.hosts) - set(wanted)
+        env = {"ORCHESTRATOR_OTHERS": json.dumps(sorted(others))}
+        run = narrowed(inventory, here), context, job, tally.take, env
+        outcome = self._run(suite, package, *run) if here else None
+        if outcome and others and not gone and tally.found_nothing(outcome):
+            meant = self._meant(suite, package, inventory, context, f"{job}.elsewhere")
+            return tally.elsewhere(outcome, here) if others & meant else tally.result(outcome, here, gone)
         return tally.result(outcome, here, gone)
 
+    def _meant(
+        self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str
+    ) -> frozenset[str]:
+        """The hosts of the whole environment that the suite has tests for; it is collected and not run."""
+        hosts: list[str] = []
+        collecting = suite.model_copy(update={"args": (*suite.args, "--collect-only")})
+        self._run(
+            collecting, package, inventory, context, job, lambda _, event: hosts.extend(event.get("hosts", ())), {}
+        )
+        return frozenset(hosts)
+
     def _run(
-        self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str, tally: "Tally"
+        self,
+        suite: SuiteSpec,
+        package: Package,
+        inventory: Inventory,
+        context: Context,
+        job: str,
+        take: OnEvent,
+        more: Mapping[str, str],
     ) -> JobOutcome:
         folder, content = self._jobs.folder(job), Path(str(package.root))
         variables = lowest(package, None, context)
@@ -74,14 +102,14 @@ class TestinfraVerifier:
         wanted = Job(
             key=job,
             argv=argv,
-            env=self._env(folder, content, package, context, inventory),
+            env={**self._env(folder, content, package, context, inventory), **more},
             cwd=content,
             files=files,
             timeout=suite.timeout,
         )
         _link_files(folder, inventory)
         try:
-            return self._jobs.run(wanted, tally.take)
+            return self._jobs.run(wanted, take)
         finally:
             for name in files:
                 (folder / name).unlink(missing_ok=True)
@@ -210,10 +238,15 @@ class Tally:
         self.tests: list[TestResult] = []
         self.broken: list[str] = []
         self.flaky: list[str] = []
+        self.end: dict[str, Any] | None = None
+        self.expected = self.nobody = 0
 
     def take(self, number: int, event: dict[str, Any]) -> None:
         """Take one event of the child."""
         key = f"{self._job}:{number}"
+        if event["kind"] == "end":
+            self.end = event
+            return
         if event["kind"] == "collect":
             text = clean_text(event["message"], 4000)
             self.broken.append(f"{event['name']}: {_last(text)}")
@@ -230,8 +263,22 @@ class Tally:
         )
         if event["reruns"] and result.outcome is Outcome.SUCCEEDED:
             self.flaky.append(f"{result.name} on {result.host}")
+        self.expected += bool(event["expected"])
+        self.nobody += bool(event["nobody"])
         self.tests.append(result)
         self._emit(Entry(kind="test", step=self._suite, host=result.host, data=result.to_json(), key=key))
+
+    def found_nothing(self, outcome: JobOutcome) -> bool:
+        """Whether pytest came to its end and had no test at all for the hosts that it was given."""
+        ended = outcome.how == "exited" and outcome.code in (0, NOTHING_COLLECTED) and self.end is not None
+        return ended and not self.broken and len(self.tests) == self.nobody
+
+    def elsewhere(self, outcome: JobOutcome, here: list[str]) -> StepResult:
+        """The result of a suite that is about other hosts than these."""
+        about: dict[str, Any] = {"tests": tuple(self.tests), "hosts": self._hosts(here, [])}
+        message = "has no test for these hosts, only for others of the environment"
+        log = str(outcome.folder)
+        return StepResult(outcome=Outcome.SKIPPED, message=message, log=log, seconds=outcome.seconds, **about)
 
     def result(self, outcome: JobOutcome | None, here: list[str], gone: list[str]) -> StepResult:
         """The suite's result: the worst of its tests, of the hosts that are gone, and of how pytest ended."""
@@ -242,7 +289,9 @@ class Tally:
             data = {"code": "V103"}
             return StepResult(outcome=Outcome.UNKNOWN, message=missing, data=data, **about)
         ended, message, code = self._ended(outcome)
-        found = worst([ended, *unseen, *(test.outcome for test in self.tests)])
+        if gone and code == "V102":  # perhaps it has tests for those that nobody could look at
+            message, code = "", "V103"
+        found = worst([ended, *unseen, *(test.outcome for test in self.tests if not test.outcome.good)])
         facts: dict[str, Any] = {"flaky": self.flaky} if found.good else {"flaky": self.flaky, "code": code or "V103"}
         if outcome.how != "exited" or (outcome.code or 0) < 0:
             facts["how"] = outcome.how if outcome.how != "exited" else "lost"
@@ -265,29 +314,56 @@ class Tally:
         """Whether a pytest that ran to its end has proved something."""
         bad = [test for test in self.tests if not test.outcome.good]
         nothing = outcome.code == NOTHING_COLLECTED or not any(test.outcome is Outcome.SUCCEEDED for test in self.tests)
+        if self.end is None and (outcome.code == 0 or self.tests):
+            text = f"pytest ended in the middle of its session, {counted(len(self.tests), 'test')} had ended"
+            return Outcome.ERRORED, text, "V105"
         if bad:
-            first = bad[0]
-            more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-            text = f"{first.name.rpartition('::')[2]} on {first.host or 'no host'}: {_first(first.message)}{more}"
-            found = worst(test.outcome for test in bad)
-            return found, text, "V103" if found is Outcome.UNKNOWN else "V101"
+            return self._bad(bad)
         if nothing and outcome.code in (0, NOTHING_COLLECTED):
             return Outcome.FAILED, "no test was run: a suite that proves nothing does not pass", "V102"
         if outcome.code != 0:
             return Outcome.ERRORED, f"pytest ended with {outcome.code}: {_output(outcome.folder)}", "V105"
-        return Outcome.SUCCEEDED, f"{len(self.tests)} tests passed", ""
+        left = self.end["collected"] - self.end["told"] if self.end else 0
+        if left > 0:
+            return Outcome.ERRORED, f"pytest ended without an error, and left {counted(left, 'test')} out", "V105"
+        return Outcome.SUCCEEDED, self._counts(), ""
+
+    def _bad(self, bad: list[TestResult]) -> tuple[Outcome, str, str]:
+        """The verdict over tests that are not good: the worst of them, told by the first that is so."""
+        found = worst(test.outcome for test in bad)
+        first = next(test for test in bad if test.outcome is found)
+        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        text = f"{first.name.rpartition('::')[2]} on {first.host or 'no host'}: {_first(first.message)}{more}"
+        return found, text, {Outcome.UNKNOWN: "V103", Outcome.ERRORED: "V107"}.get(found, "V101")
+
+    def _counts(self) -> str:
+        """How many tests passed, and how many did not have to."""
+        passed = sum(test.outcome is Outcome.SUCCEEDED for test in self.tests)
+        skipped = len(self.tests) - passed - self.expected
+        parts = [f"{counted(passed, 'test')} passed"]
+        parts += [f"{skipped} skipped"] if skipped else []
+        parts += [f"{self.expected} failed as expected"] if self.expected else []
+        return ", ".join(parts)
 
     def _hosts(self, here: list[str], gone: list[str]) -> tuple[HostResult, ...]:
         by_host: dict[str, list[TestResult]] = {host: [] for host in here}
         for test in self.tests:
             by_host.setdefault(test.host, []).append(test)
         seen = [
-            HostResult(host=host, outcome=worst(test.outcome for test in by_host[host]), touched=False) for host in here
+            HostResult(host=host, outcome=_verdict(test.outcome for test in by_host[host]), touched=False)
+            for host in here
         ]
         lost = [
             HostResult(host=host, outcome=Outcome.UNKNOWN, touched=False, message="cannot be reached") for host in gone
         ]
         return (*seen, *lost)
+
+
+def _verdict(outcomes: Iterable[Outcome]) -> Outcome:
+    """What tests say together: the worst that is not good; else *succeeded* when any did; else *skipped*."""
+    found = set(outcomes)
+    bad = [outcome for outcome in found if not outcome.good]
+    return worst(bad) if bad else Outcome.SUCCEEDED if Outcome.SUCCEEDED in found else Outcome.SKIPPED
 
 
 def _first(text: str) -> str:

@@ -38,7 +38,7 @@ def status(as_json: bool) -> None:
     show_default=True,
     help="Pulumi's own installer, or a build from its pinned Go modules; by default the first that works.",
 )
-@click.option("--force", is_flag=True, help="Install one even when a usable one is there.")
+@click.option("--force", is_flag=True, help="Install one again even when a usable one is there.")
 @yes_option
 @json_option
 def install(way: str, force: bool, yes: bool, as_json: bool) -> None:
@@ -56,7 +56,7 @@ def install(way: str, force: bool, yes: bool, as_json: bool) -> None:
             found = None
     if found is None:
         confirm(f"Install Pulumi {engine.VERSION} into {engine.cache(os.environ)}?", yes)
-        found = engine.install(os.environ, note, way)
+        found = engine.install(os.environ, note, way, force=force)
     if as_json:
         print_json("Engine", {"path": str(found.path), "version": found.version, "source": found.source})
     else:

@@ -25,7 +25,10 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List the environments in the order of the path."""
+    """List the environments in the order of the path.
+
+    With --json each stack is asked for its hosts; their number is null where it has none yet or cannot be asked.
+    """
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
@@ -35,7 +38,7 @@ def list_(as_json: bool) -> None:
             "after": item.after,
             "description": item.description,
             "folder": str(folder.relative_to(app.root)),
-            "hosts": len(app.store.hosts(name)),
+            "hosts": _count(app, name) if as_json else None,
         }
         for name, (item, folder) in app.environments.items()
     ]
@@ -200,6 +203,17 @@ def _pair(text: str) -> tuple[str, str]:
     if not separator or not urn.startswith("urn:") or not identity:
         raise click.UsageError(f"{text!r} is not URN=ID")
     return urn, identity
+
+
+def _count(app: "App", name: str) -> int | None:
+    """How many hosts the environment has now; None when that cannot be known."""
+    from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.flow.course import inventory_of, outputs_of
+
+    try:
+        return len(inventory_of(app.setting, name, outputs_of(app.setting, name)).hosts)
+    except OrchestratorError:
+        return None
 
 
 def _open(environment: str) -> "App":

@@ -62,6 +62,7 @@ def status(as_json: bool) -> None:
 def install(yes: bool) -> None:
     """Get an SSH server, unless there is one: the distribution's package, or without root its files into our cache.
 
+    The files in our cache have a client as well, which plays and suites use where there is no ssh on PATH.
     The system's own SSH service is neither started nor enabled.
     """
     import os

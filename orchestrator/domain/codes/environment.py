@@ -39,6 +39,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NEEDS_PERSON,
     ),
     ErrorCode(
+        "E106",
+        "the stack's configuration cannot be read",
+        "`pulumi.config` is laid over `Pulumi.<stack>.yaml`, which is not YAML or not a mapping.",
+        "Correct the file, as `pulumi config` writes it.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
         "E110",
         "Pulumi failed",
         "The engine, a provider or the program ended with an error, which the message begins with.",
@@ -162,5 +169,12 @@ CODES: tuple[ErrorCode, ...] = (
         "Another program listens on the address and port of a loopback host.",
         "Choose another port or address in the program.",
         Exit.FAILED,
+    ),
+    ErrorCode(
+        "E205",
+        "not an address of a loopback host",
+        "A loopback host is reached on this machine only: its address is in 127.0.0.0/8, its port between 1 and 65535.",
+        "Leave `address` out, and it gets one of its own; or write one such as `127.1.2.3`.",
+        Exit.USAGE,
     ),
 )

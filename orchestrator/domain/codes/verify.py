@@ -13,7 +13,8 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "V102",
         "no test was run",
-        "The suite collected nothing, or every test was skipped. A suite that proves nothing must not pass as proof.",
+        "The suite collected nothing, or every test was skipped. A suite that proves nothing must not pass as proof. "
+        "Only in a batch may a suite have no test, when it has tests for other hosts of the environment: it is skipped.",
         "See that the path, the names and `testinfra_hosts` of the suite are right.",
         Exit.FAILED,
     ),
@@ -34,7 +35,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "V105",
         "pytest did not run to its end",
-        "pytest itself was used wrongly, crashed or was stopped.",
+        "pytest itself was used wrongly, crashed, was stopped, or left before all its tests had been run.",
         "`orchestrator logs RUN` has its output.",
         Exit.FAILED,
     ),
@@ -43,6 +44,13 @@ CODES: tuple[ErrorCode, ...] = (
         "a test file could not be collected",
         "A test file has a mistake, or imports something that is not installed where the orchestrator runs.",
         "The message names it. Install what is missing beside the orchestrator.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "V107",
+        "a test could not be run",
+        "A fixture failed before or after the test, or the test's process died: nothing is said of the release.",
+        "`orchestrator show RUN` lists these tests with their places. See that what their fixtures need is there.",
         Exit.FAILED,
     ),
 )

@@ -4,8 +4,8 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.adapters.ansible.deployer import AnsibleDeployer
 from orchestrator.adapters.archive.packages import SealedPackages
-from orchestrator.domain.context import Context
+from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.journal import Entry
@@ -68,6 +68,7 @@ FILES = {
     "plays/site.yml": PLAIN,
     "plays/deploy.yml": DEPLOY,
     "plays/beside.yml": BESIDE,
+    "plays/slow.yml": "- hosts: web\n  gather_facts: false\n  tasks:\n    - ansible.builtin.command: sleep 300\n",
     "plays/nobody.yml": "- hosts: elsewhere\n  gather_facts: false\n  tasks: []\n",
     "plays/tagged.yml": PLAIN.replace("marks\n", "marks\n      tags: [fast]\n"),
     "plays/group_vars/web.yml": "greeting: group\n",
@@ -111,8 +112,8 @@ class Stage:
         )
 
     def deploy(self, playbook: str, run: str, fence: int, step: str = "deploy.1", **more: Any) -> StepResult:
-        settings = more.pop("settings", {})
-        context = self.context(run, fence, **settings)
+        settings, outputs = more.pop("settings", {}), more.pop("outputs", Outputs({}))
+        context = replace(self.context(run, fence, **settings), outputs=outputs)
         play = self.play(playbook, **more)
         return self.deployer.deploy(play, self.package, self.inventory, context, f"{run}.{step}", self.entries.append)
 
@@ -152,60 +153,52 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, li
             os.environ["ORCHESTRATOR_STATE"] = before
 
 
-@pytest.fixture
-def stage(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> Iterator[Stage]:
-    """A project of its own, in a folder with an odd name, on empty hosts."""
-    folder = tmp_path / "odd'project"
-    for name, text in FILES.items():
+@contextlib.contextmanager
+def staged(
+    hosts: list[loopback.Host],
+    folder: Path,
+    files: Mapping[str, str] = FILES,
+    environ: Mapping[str, str] | None = None,
+    **more: Any,
+) -> Iterator[Stage]:
+    """A project with *files* in *folder*, its release with *more* in it, on empty *hosts*."""
+    for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text.lstrip("\n"))
-    release = Release(
-        apiVersion="orchestrator/v1",
-        kind="Release",
-        name="shop",
-        version="1.0.0",
-        environments=("test",),
-        artifacts=(Artifact(path="app/file.txt"),),
-        steps=({"name": "deploy", "playbook": "plays/site.yml"},),
-        verify=({"name": "smoke", "tests": "tests"},),
-        include=("plays",),
-    )
+    about: dict[str, Any] = {
+        "apiVersion": "orchestrator/v1",
+        "kind": "Release",
+        "name": "shop",
+        "version": "1.0.0",
+        "environments": ("test",),
+        "artifacts": (Artifact(path="app/file.txt"),),
+        "steps": ({"name": "deploy", "playbook": "plays/site.yml"},),
+        "verify": ({"name": "smoke", "tests": "tests"},),
+        "include": ("plays",),
+    }
     packages = SealedPackages(folder / "state" / "packages")
-    built = packages.build(folder, folder / "release.yaml", release, folder / "shop.release")
+    built = packages.build(folder, folder / "release.yaml", Release(**{**about, **more}), folder / "shop.release")
     package = packages.keep(Path(built.path))
-    hosts = servers[1]
     for host in hosts:
-        subprocess.run(
-            [
-                "find",
-                host.root,
-                "-mindepth",
-                "1",
-                "-maxdepth",
-                "1",
-                "!",
-                "-name",
-                ".ansible",
-                "-exec",
-                "rm",
-                "-rf",
-                "{}",
-                "+",
-            ],
-            check=True,
-        )
+        below = ["-mindepth", "1", "-maxdepth", "1", "!", "-name", ".ansible"]
+        subprocess.run(["find", host.root, *below, "-exec", "rm", "-rf", "{}", "+"], check=True)
     variables = {host.name: host.variables() for host in hosts}
     inventory = Inventory(hosts=variables, groups={"web": Group(hosts=tuple(variables))})
     jobs = LocalJobs(folder / "state" / "jobs")
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    made = Stage(
-        folder, hosts, package, inventory, jobs, AnsibleDeployer(jobs, folder / "state", COLLECTIONS, environ, folder)
-    )
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")} | dict(environ or {})
+    deployer = AnsibleDeployer(jobs, folder / "state", COLLECTIONS, env, folder)
     try:
-        yield made
+        yield Stage(folder, hosts, package, inventory, jobs, deployer)
     finally:
         with contextlib.suppress(FileNotFoundError):
             for job in (folder / "state" / "jobs").iterdir():
                 jobs.stop(job.name)
-        made.deployer.close()
+        deployer.close()
+
+
+@pytest.fixture
+def stage(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> Iterator[Stage]:
+    """A project of its own, in a folder with an odd name, on empty hosts."""
+    with staged(servers[1], tmp_path / "odd'project") as made:
+        yield made

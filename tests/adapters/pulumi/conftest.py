@@ -3,6 +3,8 @@
 import functools
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +16,7 @@ from orchestrator.adapters.pulumi import engine
 from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
 from orchestrator.domain.environment import Environment, PulumiSettings
 from orchestrator.domain.journal import Entry
+from orchestrator.domain.plan import StackSpec
 from orchestrator.engine.jobs import LocalJobs
 
 SECRET = "correct-horse-battery"  # the canary: nothing that we write may hold it
@@ -135,6 +138,50 @@ class Stage:
         """The user's own files, by name."""
         mine = [path for path in self.project.rglob("*") if path.is_file() and self.state not in path.parents]
         return {str(path.relative_to(self.project)): path.read_bytes() for path in mine}
+
+
+PLAIN = """
+import pulumi
+pulumi.ComponentResource("shop:index:Thing", "thing")
+pulumi.export("ansible_inventory", {"web": {"hosts": [HOST]}})
+"""
+
+
+class Infrastructure:
+    """A project with one Pulumi program an environment, each with a stack called `main`."""
+
+    def __init__(self, top: Path, **environ: str) -> None:
+        self.root = top / "project"
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(top),
+            "PULUMI_CONFIG_PASSPHRASE": "a phrase",
+            **environ,
+        }
+        self.engine = engine.find(dict(os.environ))
+        state = self.root / ".orchestrator"
+        self.provisioner = PulumiProvisioner(
+            LocalJobs(state / "jobs"), state / "pulumi", self.root, lambda: self.engine, self.environ
+        )
+        (state / "pulumi").mkdir(parents=True)
+
+    def environment(self, name: str, backend: str = "", program: str = PLAIN, **fields: Any) -> StackSpec:
+        """Write the program of the environment *name*, in which HOST stands for the name of its first host."""
+        folder = self.root / "environments" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        url = f"backend:\n  url: {backend}\n" if backend else ""
+        (folder / "Pulumi.yaml").write_text(f"name: infrastructure-{name}\nruntime: python\n{url}")
+        (folder / "__main__.py").write_text(program.replace("HOST", repr(f"{name}1")))
+        described = Environment(apiVersion="orchestrator/v1", kind="Environment", name=name, stack="main", **fields)
+        return self.provisioner.definition(described, folder)
+
+    def by_hand(self, name: str, *words: str) -> str:
+        """Run the plain engine in the environment's folder."""
+        env = {**self.environ, "PULUMI_SKIP_UPDATE_CHECK": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), str(self.engine.path.parent), env["PATH"]])
+        argv = [str(self.engine.path), *words, "--non-interactive", "--stack", "main"]
+        folder = self.root / "environments" / name
+        return subprocess.run(argv, cwd=folder, env=env, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture

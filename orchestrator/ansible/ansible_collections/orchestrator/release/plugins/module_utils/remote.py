@@ -344,19 +344,28 @@ class Host:
         return None
 
     def revert(self):
-        """Go back to the release that was current before."""
-        previous = self.state.get("previous")
+        """Go back to the release that was current before.
+
+        Where a release is named and another one is current, that has been done, or was never needed: going back from
+        there would lead to what was left before.
+        """
+        previous, current, leaving = self.state.get("previous"), self.before, self.request["release"].get("digest")
+        if current and leaving and current["digest"] != leaving:
+            self.point_to(current["folder"], current)
+            return
         if not previous:
             raise Failed("there is no previous release on this host")
         self.point_to(previous["folder"], previous)
 
     def prune(self):
         """Remove old releases, but never the current or the previous one."""
-        kept = {(self.state.get(name) or {}).get("folder") for name in ("current", "previous")}
-        if self.check and "release" in self.request:
-            kept.add(self.folder())
+        current, previous = ((self.state.get(name) or {}).get("folder") for name in ("current", "previous"))
         there = [name for name in os.listdir(self.path("releases")) if not name.startswith(".")]
         there.sort(key=lambda name: os.stat(self.path("releases", name)).st_mtime, reverse=True)
+        if self.check and "deploy" in self.request["verbs"] and self.folder() != current:  # as it will be by then
+            current, previous = self.folder(), current
+            there = [current, *(name for name in there if name != current)]
+        kept = {current, previous}
         for name in [name for name in there if name not in kept][max(0, self.request["keep"] - len(kept & set(there))) :]:
             if not self.check:
                 shutil.rmtree(self.path("releases", name))

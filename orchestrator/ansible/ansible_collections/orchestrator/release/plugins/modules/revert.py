@@ -9,6 +9,7 @@ short_description: Switch back to the release before
 version_added: 0.1.0
 description:
   - Lets C(current) point to the previous release again, and restarts when told how.
+  - With a C(release), only a host where that one is current is switched back. So it can be repeated.
 options:
   root:
     description:

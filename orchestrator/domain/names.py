@@ -1,0 +1,6 @@
+"""What hosts and groups may be called: their names end up in files, paths and command lines."""
+
+import re
+
+HOST = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}\Z")
+GROUP = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,252}\Z")

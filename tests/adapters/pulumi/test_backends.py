@@ -1,0 +1,71 @@
+"""Where stacks are kept, and which of them is meant: as it is by hand, and one not taken for another."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.adapters.pulumi import settings
+from orchestrator.domain.environment import PulumiSettings
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.step import Outcome
+
+from .conftest import Infrastructure
+
+pytestmark = pytest.mark.engines
+
+
+def test_stacks_of_one_name(tmp_path: Path) -> None:
+    """Two environments whose stacks have the same name each have their own outputs, also in one process."""
+    made = Infrastructure(tmp_path)
+    specs = [made.environment("staging"), made.environment("production")]
+    for spec in specs:
+        assert made.provisioner.up(spec, f"up-{spec.environment}", lambda _: None).result.outcome is Outcome.SUCCEEDED
+    found = [made.provisioner.outputs(spec).plain["ansible_inventory"]["web"]["hosts"] for spec in specs]
+    assert found == [["staging1"], ["production1"]]
+
+
+@pytest.mark.parametrize("where", ["project", "variable"])
+def test_relative_backend(tmp_path: Path, where: str) -> None:
+    """A relative file backend is the one beside the user's program: what was made by hand is there, and is destroyed."""
+    url = "file://." if where == "project" else "file://./state?no_tmp_dir=true"
+    made = Infrastructure(tmp_path, **({"PULUMI_BACKEND_URL": url} if where == "variable" else {}))
+    spec = made.environment("staging", url if where == "project" else "")
+    (made.root / "environments/staging/state").mkdir()
+    made.by_hand("staging", "stack", "init")
+    made.by_hand("staging", "up", "--yes", "--skip-preview")
+    preview = made.provisioner.preview(spec, "preview", lambda _: None)
+    assert not preview.changes_something
+    assert list(preview.inventory.hosts) == ["staging1"]
+    assert made.provisioner.resources(spec) == 1
+    assert made.provisioner.destroy(spec, "destroy", lambda _: None).outcome is Outcome.SUCCEEDED
+    assert '"resources"' not in made.by_hand("staging", "stack", "export")
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "config: [1]\n", "config: {", "text"])
+def test_a_configuration_that_is_none(tmp_path: Path, text: str) -> None:
+    """A stack's configuration that is no mapping is an error of its own when ours should be laid over it."""
+    made = Infrastructure(tmp_path)
+    spec = made.environment("staging", pulumi=PulumiSettings(config={"a": "1"}))
+    Path(spec.program, "Pulumi.main.yaml").write_text(text)
+    with pytest.raises(OrchestratorError) as caught:
+        settings.config_text(spec, {"name": "shop"}, tmp_path / "salt")
+    assert caught.value.code == "E106"
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("file://.", "file://{own}"),
+        ("file://../state?no_tmp_dir=true", "file://{own.parent}/state?no_tmp_dir=true"),
+        ("file://~/state", "file://~/state"),
+        ("file:///var/state", "file:///var/state"),
+        ("s3://bucket/path", "s3://bucket/path"),
+    ],
+)
+def test_what_a_backend_means(tmp_path: Path, url: str, meant: str) -> None:
+    """Only what is relative is counted from the user's program: file backends, and the passphrase's file."""
+    made = Infrastructure(tmp_path, PULUMI_CONFIG_PASSPHRASE_FILE="../phrase")
+    own = made.root / "environments" / "staging"
+    env = settings.environment(made.environment("staging", url), made.engine, made.environ, tmp_path / "state", own)
+    assert env["PULUMI_BACKEND_URL"] == meant.format(own=own)
+    assert env["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(own.parent / "phrase")

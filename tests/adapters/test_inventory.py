@@ -1,0 +1,148 @@
+"""From outputs, mappings and files to hosts; what cannot be read is an error that says so."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.adapters.ansible.deployer import AnsibleDeployer
+from orchestrator.adapters.pulumi.inventory import from_output, inventory
+from orchestrator.domain.context import Outputs
+from orchestrator.domain.environment import Environment, InventoryGroup, InventorySource
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
+from orchestrator.engine.jobs import LocalJobs
+
+ROOT = Path(__file__).resolve().parents[2]
+WORDS = st.sampled_from(["all", "web", "h1", "hosts", "children", "vars", "_meta", "hostvars"])
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | WORDS,
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(WORDS | st.text(max_size=5), inside, max_size=4),
+)
+
+
+def _environment(**source: Any) -> Environment:
+    found = InventorySource(**source)
+    return Environment(apiVersion="orchestrator/v1", kind="Environment", name="staging", inventory=found)
+
+
+def _mapped(hosts: str, outputs: dict[str, Any], **variables: Any) -> Inventory:
+    groups = {"web": InventoryGroup(hosts=hosts, vars=variables)}
+    return inventory(_environment(groups=groups), Outputs(outputs), Path("/"))
+
+
+@given(ANY)
+def test_any_output(value: Any) -> None:
+    """Whatever JSON an output holds, it gives an inventory or an error of the catalogue, and an inventory has a digest."""
+    try:
+        found = from_output(value, "inventory").digest
+    except OrchestratorError as error:
+        found = error.code
+    assert found.startswith("sha256:") or found in {"E122", "E123"}
+
+
+def test_shapes_that_ansible_knows() -> None:
+    """Lists, mappings, groups in groups, variables and `_meta` are read alike, as data and as text."""
+    value = {
+        "_meta": {"hostvars": {"h1": {"ansible_host": "127.0.0.1"}}},
+        "all": {"children": {"web": {"hosts": ["h1", "h2"], "vars": {"port": 80}}, "db": None}, "vars": {"a": 1}},
+        "db": ["h3"],
+    }
+    found = from_output(value, "inventory")
+    assert found == from_output(json.dumps(value), "inventory")
+    assert found.hosts == {"h1": {"ansible_host": "127.0.0.1"}, "h2": {}, "h3": {}}
+    assert (found.members("web"), found.members("db")) == (["h1", "h2"], ["h3"])
+    assert (found.groups["web"].vars, found.groups["all"].vars) == ({"port": 80}, {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "said"),
+    [
+        ([], "E122", "is not an inventory but list"),
+        ("a: [", "E122", "neither JSON nor YAML"),
+        ("day: 2001-99-99", "E122", "cannot be read"),
+        ({"web": {"hosts": "abc"}}, "E122", "web.hosts in 'inventory' is not a mapping but str"),
+        ({"web": {"hosts": [["a"]]}}, "E122", "has list where a name should be"),
+        ({"web": {"vars": [1]}}, "E122", "web.vars"),
+        ({"web": {"children": 5}}, "E122", "web.children"),
+        ({"web": {"host": ["a"]}}, "E122", "has 'host'"),
+        ({"_meta": {"hostvars": [1]}}, "E122", "_meta.hostvars"),
+        ({"web": {"hosts": {"a": [1]}}}, "E122", "what is given for a"),
+        ("web: {hosts: {a: {1: 2}}}", "E122", "cannot be read"),
+        ("&a {web: {children: {web: *a}}}", "E122", "'web': no part of a group"),
+        ("web: &a {children: {web: *a}}", "E122", "cannot be read"),
+        ({"web": {"hosts": ["../x"]}}, "E123", "'../x'"),
+        ({"web": {"hosts": ["h1\n"]}}, "E123", "h1"),
+        ({"a b": {}}, "E123", "'a b'"),
+    ],
+)
+def test_an_output_that_is_no_inventory(value: Any, code: str, said: str) -> None:
+    """An output that has not the shape of an inventory is refused, and the error names the place."""
+    with pytest.raises(OrchestratorError) as caught:
+        from_output(value, "inventory")
+    assert caught.value.code == code
+    assert said in caught.value.message
+
+
+def test_mapped_outputs() -> None:
+    """A mapping takes names, mappings with names, and what filters give, and its variables are templates too."""
+    servers = [{"name": "h1", "ansible_host": "127.0.0.1"}, {"name": "h2"}]
+    found = _mapped("{{ outputs.servers }}", {"servers": servers, "port": 80}, port="{{ outputs.port }}")
+    assert found.hosts == {"h1": {"ansible_host": "127.0.0.1"}, "h2": {}}
+    assert found.groups["web"].vars == {"port": 80}
+    assert list(_mapped("{{ outputs.servers | map(attribute='name') }}", {"servers": servers}).hosts) == ["h1", "h2"]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 1/0 }}",
+        "{{ 'a'+1 }}",
+        "{{ outputs.nope }}",
+        "{{ [outputs.nope] }}",
+        "{{ outputs.x.y.z }}",
+        "{{ (",
+        "{{ range }}",
+    ],
+)
+@pytest.mark.parametrize("place", ["hosts", "vars"])
+def test_a_template_that_fails(template: str, place: str) -> None:
+    """A template that raises, or needs what is not there, is an error that names its group, in hosts and in variables."""
+    with pytest.raises(OrchestratorError) as caught:
+        _mapped(template, {}) if place == "hosts" else _mapped("h1", {}, x=template)
+    assert caught.value.code == "E124"
+    assert "inventory.groups.web: " in caught.value.message
+
+
+def test_a_mapping_that_gives_no_hosts() -> None:
+    """A mapping whose template gives something else than hosts is refused."""
+    with pytest.raises(OrchestratorError) as caught:
+        _mapped("{{ 5 }}", {})
+    assert caught.value.code == "E122"
+
+
+def test_no_inventory_and_no_file(tmp_path: Path) -> None:
+    """Without any source of hosts, and with a file that is not there, the error says which it is."""
+    for source, code in (({}, "E120"), ({"output": "hosts"}, "E120"), ({"files": ("hosts.yml",)}, "E121")):
+        with pytest.raises(OrchestratorError) as caught:
+            inventory(_environment(**source), Outputs({"other": 1}), tmp_path)
+        assert caught.value.code == code
+
+
+@pytest.mark.engines
+def test_files_that_ansible_cannot_read(tmp_path: Path) -> None:
+    """One broken file among the user's inventories is an error, and so are files without any host."""
+    deployer = AnsibleDeployer(LocalJobs(tmp_path / "jobs"), tmp_path, ROOT / "orchestrator/ansible", os.environ)
+    good, broken, empty = (tmp_path / name for name in ("good.ini", "broken.yml", "empty.yml"))
+    good.write_text("[web]\nh1\n")
+    broken.write_text("all: [\n")
+    empty.write_text("")
+    assert list(deployer.resolve(Inventory(files=(str(good),))).hosts) == ["h1"]
+    for files, code in (((good, broken), "D104"), ((empty,), "E120")):
+        with pytest.raises(OrchestratorError) as caught:
+            deployer.resolve(Inventory(files=tuple(map(str, files))))
+        assert caught.value.code == code

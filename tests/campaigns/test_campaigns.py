@@ -1,0 +1,57 @@
+"""The short form of the campaigns; `make crash-sweep`, `make sim` and `make planted-bugs` are the long ones."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from tests.campaigns import bugs, sim
+from tests.campaigns.simulated import SCENARIOS, Scenario, ending, prepared
+from tests.campaigns.sweep import attempt
+
+QUICK = [
+    "the lease is not given back",
+    "an intent is written after its effect",
+    "batches are not proved",
+    "an effect is not remembered",
+    "only one host is put back",
+]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_crash_at_any_point_is_recovered_from(scenario: Scenario, tmp_path: Path) -> None:
+    """Wherever the process dies, and dies again while recovering, the run ends as it would have, and the checker finds nothing."""
+    wrong, count = attempt(scenario, tmp_path, ())
+    assert wrong == []
+    for first in range(1 + len(scenario.name) % 5, count, 11):
+        assert attempt(scenario, tmp_path, (first,))[0] == [], first
+        assert attempt(scenario, tmp_path, (first, first + 9))[0] == [], (first, first + 9)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS[:7], ids=lambda scenario: scenario.name)
+def test_a_process_that_wakes_up_too_late_does_nothing_more(scenario: Scenario, tmp_path: Path) -> None:
+    """A process that was paused until another one had ended its run touches neither journal nor hosts nor the lease."""
+    for at in range(1 + len(scenario.name) % 3, 150, 7):
+        simulation = prepared(scenario, tmp_path)
+        root = simulation.ask("promotion", simulation.new, "production")
+        if not simulation.outlast(root, simulation.kept.points.count + at):
+            break
+        assert ending(simulation, root).value == scenario.ends
+        assert bugs.judged(simulation, root) == [], at
+
+
+def test_promotions_by_chance(tmp_path: Path) -> None:
+    """Promotions with random faults, crashes and late processes violate no invariant."""
+    for number in range(120):
+        kind, _, wrong = sim.one(20261124, number, tmp_path)
+        assert wrong == [], f"seed 20261124 run {number} ({kind})"
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_planted_bug_is_found(name: str, tmp_path: Path) -> None:
+    """A bug in the engine makes the campaigns fail."""
+    with contextlib.ExitStack() as planted:
+        for owner, attribute, bug in bugs.BUGS[name]:
+            planted.enter_context(bugs._planted(owner, attribute, bug))
+        _, found = bugs.hunt(tmp_path)
+    assert found

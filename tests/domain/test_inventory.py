@@ -1,0 +1,152 @@
+"""Host patterns as Ansible understands them, and batches."""
+
+from typing import Any
+
+import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Group, Inventory, batches
+
+WEB = Inventory(
+    hosts={name: {} for name in ("web1", "web2", "web3", "db1", "db2", "alone")},
+    groups={
+        "web": Group(hosts=("web1", "web2", "web3")),
+        "db": Group(hosts=("db1", "db2")),
+        "site": Group(children=("web", "db")),
+    },
+)
+
+
+def _by_ansible(inventory: Inventory) -> InventoryManager:
+    """The same hosts and groups in Ansible's own hands."""
+    manager = InventoryManager(loader=DataLoader(), sources=None)
+    for name in inventory.groups:
+        manager.add_group(name)
+    for host in inventory.hosts:
+        manager.add_host(host, group="all")  # as in the document that playbooks get
+    for name, group in inventory.groups.items():
+        for host in group.hosts:
+            manager.add_host(host, group=name)
+        for child in group.children:
+            manager.groups[name].add_child_group(manager.groups[child])
+    manager.reconcile_inventory()
+    return manager
+
+
+@st.composite
+def inventories(draw: st.DrawFn) -> Inventory:
+    """A few hosts in a few groups; groups hold only later ones, as Ansible allows no circle."""
+    hosts = draw(st.lists(st.sampled_from([f"h{n}" for n in range(8)]), min_size=1, unique=True))
+    names = ["alpha", "beta", "gamma"]
+    groups = {}
+    for place, name in enumerate(names):
+        own = draw(st.lists(st.sampled_from(hosts), unique=True))
+        below = names[place + 1 :]
+        children = draw(st.lists(st.sampled_from(below), unique=True)) if below else []
+        groups[name] = Group(hosts=tuple(own), children=tuple(children))
+    return Inventory(hosts={host: {} for host in hosts}, groups=groups)
+
+
+PART = st.sampled_from(
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "all",
+        "*",
+        "h*",
+        "h?",
+        "?eta",
+        "alpha[0]",
+        "beta[-1]",
+        "all[0:1]",
+        "all[1:]",
+        "gamma[0]",
+    ]
+)
+PATTERN = st.tuples(
+    st.sampled_from(":,"), PART, st.lists(st.tuples(st.sampled_from(["", "&", "!"]), PART), max_size=3)
+).map(lambda parts: parts[1] + "".join(f"{parts[0]}{sign}{part}" for sign, part in parts[2]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(inventories(), PATTERN)
+def test_a_pattern_means_what_ansible_makes_of_it(inventory: Inventory, pattern: str) -> None:
+    """Groups, wildcards, subscripts, unions, intersections and exclusions give the hosts that Ansible gives."""
+    expected = [host.name for host in _by_ansible(inventory).get_hosts(pattern)]
+    found = inventory.select(pattern)
+    assert sorted(found) == sorted(expected)
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hosts"),
+    [
+        ("all", "web1 web2 web3 db1 db2 alone"),
+        ("ungrouped", "alone"),
+        ("site", "web1 web2 web3 db1 db2"),
+        ("site:!db", "web1 web2 web3"),
+        ("site:&web[1:2]", "web2 web3"),
+        ("web[0],db[-1]", "web1 db2"),
+        ("!web", "db1 db2 alone"),
+        ("web[7]", ""),
+    ],
+)
+def test_patterns(pattern: str, hosts: str) -> None:
+    """The patterns that the guides use give these hosts, in this order."""
+    assert WEB.select(pattern) == hosts.split()
+
+
+@pytest.mark.parametrize("pattern", ["nobody", "web:nobody", "web:!nobody", "nob*"])
+def test_a_name_that_nothing_has_is_an_error(pattern: str) -> None:
+    """A part of a pattern that names neither a group nor a host is D101, and not an empty choice."""
+    with pytest.raises(OrchestratorError) as error:
+        WEB.select(pattern)
+    assert error.value.code == "D101"
+
+
+def test_groups_in_a_circle_end() -> None:
+    """Groups that hold each other have the hosts of both, once."""
+    circle = Inventory(hosts={"a": {}, "b": {}}, groups={"x": Group(hosts=("a",), children=("y",)),
+                                                         "y": Group(hosts=("b",), children=("x",))})  # fmt: skip
+    assert circle.members("x") == ["a", "b"]
+
+
+def test_the_outline_has_no_variables() -> None:
+    """What may be shown of an inventory holds its hosts and groups, and no variable."""
+    full = Inventory(hosts={"a": {"password": "hush"}}, groups={"x": Group(hosts=("a",), vars={"token": "hush"})})
+    assert "hush" not in str(full.outline().to_json())
+    assert full.outline().members("x") == ["a"]
+    assert full.digest != full.outline().digest
+
+
+SIZE = st.one_of(st.integers(1, 30), st.integers(1, 100).map(lambda share: f"{share}%"))
+
+
+@given(st.lists(st.integers(), unique=True, max_size=120), st.lists(SIZE, min_size=1, max_size=5))
+def test_batches_cover_every_host_once(numbers: list[int], sizes: list[Any]) -> None:
+    """Whatever the sizes, every host is in exactly one batch, no batch is empty, and the order stays."""
+    hosts = [f"h{number}" for number in numbers]
+    cut = batches(hosts, tuple(sizes))
+    assert [host for batch in cut for host in batch] == hosts
+    assert all(cut)
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes", "expected"),
+    [
+        (10, ("100%",), [10]),
+        (10, (1, "30%", "100%"), [1, 3, 6]),
+        (10, (4,), [4, 4, 2]),
+        (3, ("10%",), [1, 1, 1]),
+        (10, ("25%",), [2, 2, 2, 2, 2]),
+        (0, (5,), []),
+    ],
+)
+def test_batch_sizes(count: int, sizes: tuple[int | str, ...], expected: list[int]) -> None:
+    """Shares are of all hosts, rounded down but never to nothing, and the last size repeats."""
+    assert [len(batch) for batch in batches([f"h{number}" for number in range(count)], sizes)] == expected

@@ -1,0 +1,60 @@
+"""Release data as variables: text that is never a template, and names that it may not have."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Group, Inventory
+from orchestrator.domain.variables import RESERVED, Unsafe, checked, inventory_document, unsafe
+
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text("abc_", min_size=1, max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(VALUES)
+def test_every_text_is_marked(value: Any) -> None:
+    """However deep it lies, every text of a release is marked, and the values stay equal."""
+    marked = unsafe(value)
+    assert marked == value
+    assert all(isinstance(text, Unsafe) for text in _texts(marked))
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return [value] if isinstance(value, str) else []
+
+
+@pytest.mark.parametrize("key", ["{{ x }}", "a{% if %}", "{# x", 7])
+def test_a_key_that_could_be_a_template_is_refused(key: Any) -> None:
+    """Keys cannot be marked, so one that looks like a template is D110, also deep inside."""
+    with pytest.raises(OrchestratorError) as error:
+        checked({"word": [{"deep": {key: 1}}]})
+    assert error.value.code == "D110"
+
+
+@pytest.mark.parametrize("name", ["ansible_connection", "ansible_python_interpreter", "ansible_", *sorted(RESERVED)])
+def test_names_that_change_how_ansible_works_are_refused(name: str) -> None:
+    """A release sets no `ansible_*` variable, and none that the orchestrator sets itself: D111."""
+    with pytest.raises(OrchestratorError) as error:
+        checked({name: "x"})
+    assert error.value.code == "D111"
+
+
+def test_the_operators_variables_win() -> None:
+    """In the inventory's document the environment's own variables of `all` override what a release brings."""
+    inventory = Inventory(hosts={"a": {"own": "{{ x }}"}}, groups={"all": Group(vars={"word": "operator"})})
+    document = inventory_document(inventory, {"word": Unsafe("release"), "other": Unsafe("{{ y }}")})
+    assert document["all"]["vars"] == {"word": "operator", "other": "{{ y }}"}
+    assert isinstance(document["all"]["vars"]["other"], Unsafe)
+    assert not isinstance(document["all"]["hosts"]["a"]["own"], Unsafe)
