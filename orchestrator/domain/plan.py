@@ -145,8 +145,8 @@ class HostState(Model):
     """What is known of one host: the package on it, since when, by which run, and whether the host said so itself.
 
     *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook ended well there, or a
-    person said so), `unknown` (nobody could look), `empty` (no release was ever put there) or `gone` (the environment has no such host any
-    more; nothing is told of it from then on).
+    person said so), `unknown` (nobody could look), `empty` (no release was ever put there) or `gone` (the environment
+    has no such host any more; nothing is told of it from then on).
     """
 
     host: str

@@ -161,9 +161,9 @@ def test_equal_plans_have_equal_digests() -> None:
         ({"inventory_digest": D2}, ["the hosts"]),
         ({"verify": (SuiteSpec(name="smoke", tests="tests", args=("-x",)),)}, ["the tests"]),
         ({"back": WayBack(reason="none")}, ["the way back"]),
-        ({"environment": "production"}, []),
-        ({"automatic_rollback": False}, []),
-        ({"notes": ("a warning",)}, []),
+        ({"environment": "production"}, ["the environment"]),
+        ({"automatic_rollback": False}, ["whether a failure is rolled back by itself"]),
+        ({"notes": ("a warning",)}, ["the notes"]),
     ],
 )
 def test_different_plans_have_different_digests(change: dict[str, Any], named: list[str]) -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.memory.world import MemoryDurable
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
-from orchestrator.flow import request
-from tests.flow.test_promotion import Stage
+from orchestrator.flow import promotion, request
+from tests.flow.test_promotion import Stage, release
 
 ONE = [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "rollout": {"batches": [1], "max_failures": 1}}]
 TWO = [*ONE, {"name": "after", "playbook": "after.yml", "hosts": "web"}]
@@ -118,6 +119,13 @@ def test_a_new_host_that_is_away_and_tolerated_does_not_block(stage: Stage) -> N
 
 def test_a_host_that_refuses_is_never_tolerated(stage: Stage) -> None:
     """A host that has seen a newer fence stops the run, however many failures its step tolerates."""
-    stage.world.fences["production", "p1"] = 99
-    run = stage.promote("1.1.0", "production", steps=ONE)
+    course = stage.course(stage.packages.put(release("1.1.0", steps=ONE)), "production")
+
+    def meanwhile(name: str, when: str) -> None:
+        """Somebody else acts on the host after everything was looked at."""
+        if (name, when) == ("deploy.1", "before"):
+            stage.world.fences["production", "p1"] = 99
+
+    course.durable = MemoryDurable({}, meanwhile)
+    run = promotion(course)
     assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "D140")

@@ -18,7 +18,7 @@ def command(environment: str, wait: float, as_json: bool) -> int:
     Nothing is changed on the hosts. When they have seen newer work than the journal knows (a backup was restored),
     their word is taken.
     """
-    from orchestrator.cli.attend import attend
+    from orchestrator.cli.attend import attend, exit_of
     from orchestrator.cli.commands.status import environment_status, print_environment
     from orchestrator.cli.words import release_of
     from orchestrator.wiring import open_app
@@ -27,7 +27,7 @@ def command(environment: str, wait: float, as_json: bool) -> int:
     app.setting.environment(environment)
     before = {state.host: state for state in app.store.hosts(environment)}
     asked = app.ask("observe", None, (environment,), wait=wait)
-    code, _ = attend(app, asked, app.begin(asked))
+    code = exit_of(attend(app, asked, app.begin(asked)))
     after = app.store.hosts(environment)
     changed = {}
     for state in after:
