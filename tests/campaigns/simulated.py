@@ -64,7 +64,7 @@ class Effect:
 class Scenario:
     """What is promoted, and what goes wrong in the world itself.
 
-    *faults* are those of `World`; *wishes* maps steps of production to what a person wants when they begin; *jobs*
+    *faults* are those of `World`; *leaves* maps steps of production to hosts that go away when they begin; *wishes* maps steps of production to what a person wants when they begin; *jobs*
     says what becomes of an engine whose orchestrator dies: it goes on, or it dies. *ends* is how the run must end.
     """
 
@@ -76,6 +76,7 @@ class Scenario:
     gone: tuple[str, ...] = ()
     watch: bool = False
     automatic: bool = True
+    leaves: tuple[tuple[str, str], ...] = ()
     wishes: tuple[tuple[str, str], ...] = ()
     jobs: str = "go on"
     kind: str = "promotion"
@@ -405,7 +406,11 @@ class Simulation:
     def _crash(self, run: Run) -> Callable[[str, str], None]:
         wishes = dict(self.scenario.wishes) if run.environment == "production" and run.release == self.new.ref else {}
 
+        leaves = dict(self.scenario.leaves) if run.environment == "production" and run.release == self.new.ref else {}
+
         def reached(name: str, when: str) -> None:
+            if when == "before" and name in leaves:
+                self.kept.world.gone.add(leaves[name])
             if when == "before" and name in wishes and not self.kept.store.knows(run.id, f"wish:{name}"):
                 data = {"wish": wishes[name], "by": "ann"}
                 MemoryStore.append(self.kept.store, run.id, [Entry(kind="control", data=data, key=f"wish:{name}")])
@@ -493,7 +498,8 @@ SCENARIOS = (
     Scenario("steps with an undo", ({"undo": "undo.yml"}, {}), faults=(("verify", "p3", "1.1.0"),), ends="rolled back"),
     Scenario("it fails while it is watched", watch=True, faults=(("watch", "p2", "1.1.0"),), ends="rolled back"),
     Scenario("it is watched", watch=True, ends="succeeded"),
-    Scenario("a host is gone", gone=("p3",), ends="needs a person"),
+    Scenario("a host is gone", gone=("p3",), ends="failed"),
+    Scenario("a host goes away", leaves=(("deploy.2", "p3"),), ends="needs a person"),
     Scenario("rollback is switched off", automatic=False, faults=(("verify", "p1", "1.1.0"),), ends="needs a person"),
     Scenario("it is cancelled before the second batch", wishes=(("deploy.2", "cancel"),), ends="rolled back"),
     Scenario("it is cancelled before anything is done", wishes=(("build", "cancel"),), ends="failed"),
