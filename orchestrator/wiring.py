@@ -378,6 +378,7 @@ class App:
     def warm(self) -> None:
         """Import and read what every walk needs, so that a process that is forked need not."""
         import dbos  # noqa: F401 - it takes half a second
+        import sqlalchemy.dialects.sqlite  # noqa: F401 - it imports this when it is launched
 
         from orchestrator.flow import COURSES  # noqa: F401
 
