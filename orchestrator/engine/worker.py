@@ -292,8 +292,8 @@ def _child(log: Path, work: Callable[[], int]) -> NoReturn:
         os.setsid()
         out = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         nothing = os.open(os.devnull, os.O_RDONLY)
-        for number, handle in enumerate((nothing, out, out)):
-            os.dup2(handle, number)
+        for stream, handle in enumerate((nothing, out, out)):
+            os.dup2(handle, stream)
         code = work()
     except OrchestratorError as error:
         code = int(error.exit)

@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,8 +51,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = {"apiVersion": "orchestrator/v1"}
 ENVIRONMENTS, HOSTS, CONCURRENCY = 12, 2, 3
 MARK = "ORCHESTRATOR_CAMPAIGN"
-LASTS = 5.0  # seconds that a claim lasts
-PATIENCE = 1.5  # seconds for each root, after which it hangs
+LASTS = 8.0  # seconds that a claim lasts
+PATIENCE = 3.0  # seconds for each root, after which it hangs
 
 
 class Ledgers:
@@ -197,7 +197,9 @@ class Simulated(App):
             "name": "shop",
             "version": f"1.0.{number}",
             "environments": list(self.world.stacks),
-            "steps": [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "rollout": {"batches": [1, "100%"]}}],
+            "steps": [
+                {"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "rollout": {"batches": [1, "100%"]}}
+            ],
             "verify": [{"name": "smoke", "tests": "tests"}],
         }
         return Release.from_json({**HEAD, **data})
@@ -234,10 +236,8 @@ class Workers:
         what = self.rng.choice(("worker", "root", "root"))
         chosen = self.rng.choice(sorted(ours) if what == "worker" else children or sorted(ours))
         self.killed["worker" if chosen in ours else "root"] += 1
-        try:
+        with suppress(ProcessLookupError):
             os.kill(chosen, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
     def stop(self) -> list[str]:
         """SIGTERM to all of them; what is left of them afterwards."""
@@ -260,7 +260,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--roots", type=int, default=1000)
     parser.add_argument("--workers", default="1,2,4", help="how many workers, one run each")
-    parser.add_argument("--kill-every", type=float, default=4.0, help="seconds between two kills; 0 for none")
+    parser.add_argument("--kill-every", type=float, default=6.0, help="seconds between two kills; 0 for none")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--machine", default="", help=argparse.SUPPRESS)
@@ -279,7 +279,9 @@ def _serve(folder: Path, machine: str) -> int:
     count = int((folder / "count").read_text())
     app = Simulated(folder, machine, count)
     rules = Rules("campaign", CONCURRENCY)
-    serve(app, rules, lambda news: print(round(time.time(), 2), news.what, news.root, news.process, news.why, flush=True))
+    serve(
+        app, rules, lambda news: print(round(time.time(), 2), news.what, news.root, news.process, news.why, flush=True)
+    )
     return 0
 
 
@@ -341,7 +343,11 @@ def _judged(app: Simulated, asked: list[str], leftovers: list[str]) -> tuple[lis
         if run.state.value == "succeeded" and hosts[run.id] != HOSTS
     ]
     twice = [f"twice: {key}" for key, number in effects.items() if number > 1]
-    wrong = [f"{run.id} ended: {run.state.value}: {run.message}" for run in runs.values() if run.ended and run.state.value != "succeeded"]
+    wrong = [
+        f"{run.id} ended: {run.state.value}: {run.message}"
+        for run in runs.values()
+        if run.ended and run.state.value != "succeeded"
+    ]
     for name, found in ledgers.items():
         lease, verified = app.store.lease(name), app.store.verified(name)
         running = {done["host"]: done["digest"] for done in found}
@@ -349,7 +355,9 @@ def _judged(app: Simulated, asked: list[str], leftovers: list[str]) -> tuple[lis
             running=running,
             told={state.host: Told(state.truth, state.digest) for state in app.store.hosts(name)},
             approved={package.digest for package in app.released},
-            ended={run.id: run.state.value if run.ended else "goes on" for run in runs.values() if run.environment == name},
+            ended={
+                run.id: run.state.value if run.ended else "goes on" for run in runs.values() if run.environment == name
+            },
             ledgers=[Done(done["host"], done["run"], done["step"], done["fence"]) for done in found],
             verified=verified[0].release.digest if verified else None,
             leases=[lease.holder] if lease else [],
