@@ -127,7 +127,7 @@ class Engine:
                 "name": "orchestrator",
                 "system_database_url": self._place.url,
                 "serializer": DBOSPortableJSONSerializer(),
-                "application_version": WORKFLOWS,
+                "application_version": f"{WORKFLOWS}.{root}",  # recovery goes through a queue that a version shares
                 "executor_id": root,
                 "log_level": "CRITICAL",
                 "notification_listener_polling_interval_sec": 0.2,
