@@ -77,8 +77,11 @@ class Jobs(Protocol):
     def stop(self, key: str) -> None:
         """Stop the job's whole process tree and wait until nothing of it is left. Safe when it has ended."""
 
-    def hold(self, until: Callable[[], float]) -> None:
-        """Begin no job after the time that *until* gives (seconds since 1970): this process may be replaced then."""
+    def hold(self, until: Callable[[], float], bound: Path | None = None) -> None:
+        """Begin no job after the time that *until* gives (seconds since 1970): this process may be replaced then.
+
+        No job goes on after the time that stands in the file *bound*; without one, jobs outlive this process.
+        """
 
     def active(self) -> list[str]:
         """The keys of the jobs that this process waits for now."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.flow.course import Setting
 
 Warn = Callable[[OrchestratorError], object]
+FOR_EVER = 10 * 365 * 86400.0  # seconds, longer than any queue
 
 
 @dataclass(frozen=True)
@@ -203,13 +204,19 @@ class App:
         from orchestrator.adapters.database.engine import engine_url
         from orchestrator.engine.durable import Engine, Place
 
-        place = Place(engine_url(self.store_url), self.state / "executors")
+        bound = not self.store_url.startswith("sqlite")  # a file is on one machine, where nobody need wait for a claim
+        place = Place(engine_url(self.store_url), self.state / "executors", self.claim_lasts, bound=bound)
         return Engine(place, self.store, self.jobs, self._walk)
 
     @property
     def person(self) -> str:
         """Who is acting: `ORCHESTRATOR_USER`, else the user of this machine."""
         return self.environ.get("ORCHESTRATOR_USER") or getpass.getuser()
+
+    @property
+    def claim_lasts(self) -> float:
+        """Seconds after which a silent process may be taken for dead on other machines: `ORCHESTRATOR_CLAIM`, or 30."""
+        return float(self.environ.get("ORCHESTRATOR_CLAIM") or 30)
 
     @property
     def recovers(self) -> bool:
@@ -339,15 +346,21 @@ class App:
         """Write down what is asked for, so that it is found again from here on.
 
         With *wait* (seconds) a busy environment is waited for, else S101 is raised when it is busy now. *queue* names
-        the workers that are to do it; empty: this process does. *about* is what only this kind of run needs to know.
+        the workers that are to do it; empty: this process does. What is for workers stands in the queue of its first
+        environment from now on. *about* is what only this kind of run needs to know.
         """
+        wait = wait or (FOR_EVER if queue else 0.0)
         if not wait:
             for environment in targets:
                 self._free(environment)
         ref = package.ref if package else None
         asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan, wait, about=about or {})
         work = Work(root=asked.root, asked=asked.to_json(), queue=queue)
-        self.store.ask(work, asked.run(targets[0], self.setting.clock.now()))
+        run = asked.run(targets[0], self.setting.clock.now())
+        self.store.ask(work, run)
+        if queue:
+            supersede = self.setting.environment(run.environment)[0].queue.supersede
+            self.store.enqueue(run.environment, run, supersede=supersede)
         return asked
 
     def again(self, run: Run, step: str | None) -> Asked:
@@ -389,6 +402,16 @@ class App:
     def begin(self, asked: Asked) -> Callable[[], dict[str, Any]]:
         """Start it, or go on with it. Returns a way to wait for its answer. Raises S120."""
         return self.engine.begin(asked.root, asked.to_json())
+
+    def warm(self) -> None:
+        """Import and read what every walk needs, so that a process that is forked need not."""
+        import dbos  # noqa: F401 - it takes half a second
+        import sqlalchemy.dialects.sqlite  # noqa: F401 - it imports this when it is launched
+
+        from orchestrator.flow import COURSES  # noqa: F401
+
+        assert self.engine is not None
+        assert self.setting is not None
 
     def wish(self, run: Run, wish: Wish, why: str = "") -> None:
         """Write down that a person wants *run* to pause, to be cancelled or aborted; empty: to go on after all."""

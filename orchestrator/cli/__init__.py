@@ -30,6 +30,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "cancel": "Stop a run before its next step, and roll back.",
         "abort": "Stop what a run does now, and roll back.",
         "pause": "Let a run stand still before its next step.",
+        "worker": "Do what others have asked for, as long as it is not stopped.",
     },
     "What is going on": {
         "status": "Show what runs where, on every host.",

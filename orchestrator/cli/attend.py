@@ -15,6 +15,7 @@ from orchestrator.cli.view import Lines, Live, opened
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.story import Story
+from orchestrator.engine.worker import News, Rules, Worker, can_fork, forked
 from orchestrator.wiring import App, Asked
 
 POLL = 0.08
@@ -78,6 +79,39 @@ def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> list[S
         _parked(app, asked, follower, view)
     done.check()
     return follower.stories
+
+
+def serve(app: App, rules: Rules, tell: Callable[[News], None]) -> None:
+    """Be a worker under these *rules*, which tells what happens, until it is stopped."""
+    logs = app.state / "background"
+    logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    app.warm()
+
+    def start(root: str) -> int:
+        if can_fork():
+            return forked(app.engine, app.store, root, logs / f"{root}.log", lambda: work(app, root))
+        return background(app, root)
+
+    Worker(app.engine, app.store, start, tell, rules).run()
+    app.close()
+
+
+def work(app: App, root: str) -> int:
+    """Go on with *root* without watching it: 0 once it is done, however it ended.
+
+    SIGTERM parks it before its next step, and lets go of it.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: app.stop_softly())
+    done = _Waiting(app.begin(app.asked(root)))
+    while done.running and not app.parked:
+        done.join(POLL)
+    if done.running:
+        output.note(f"{root}: {app.engine.brake.why or 'stopped before its next step'}")
+        app.engine.let_go()
+        return int(Exit.INTERRUPTED)
+    done.check()
+    return int(Exit.OK)
 
 
 def _parked(app: App, asked: Asked, follower: Follower, view: Lines) -> NoReturn:
@@ -158,6 +192,10 @@ class _Waiting:
     def running(self) -> bool:
         """Whether the walk goes on."""
         return self._thread.is_alive()
+
+    def join(self, seconds: float) -> None:
+        """Wait until it has ended, for *seconds* at the longest."""
+        self._thread.join(seconds)
 
     def check(self) -> None:
         """Raise what the walk raised."""

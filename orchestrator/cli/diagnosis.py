@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -148,6 +149,7 @@ def examine_project(start: Path, environ: Mapping[str, str]) -> list[Check]:
             lambda: _store(start, environ),
             lambda: _databases(start, environ),
             lambda: _interrupted(start, environ),
+            lambda: _claims(start, environ),
         ]
     return [Check(name="project", level="ok", says=says), state, *(_guarded(check) for check in checks)]
 
@@ -299,6 +301,22 @@ def _interrupted(start: Path, environ: Mapping[str, str]) -> Check:
         return Check(name="runs", level="ok", says="none is interrupted")
     remedy = f"orchestrator resume {broken[0]}"
     return Check(name="runs", level="warning", says=f"interrupted: {', '.join(broken)}", remedy=remedy)
+
+
+def _claims(start: Path, environ: Mapping[str, str]) -> Check:
+    """Who works on what, and what waits for which workers."""
+    from orchestrator.wiring import open_app
+
+    app = open_app(start, environ)
+    try:
+        works = app.store.works()
+        claimed = {work.root for work in works if app.engine.works_on(work)}
+    finally:
+        app.close()
+    waiting = Counter(work.queue for work in works if work.queue and work.root not in claimed)
+    says = [f"{work.root} by {work.worker} until {work.until}" for work in works if work.root in claimed]
+    says += [f"{number} in the queue {queue}" for queue, number in sorted(waiting.items())]
+    return Check(name="workers", level="ok", says="; ".join(says) or "nobody works, and nothing waits for workers")
 
 
 def _run(words: list[str]) -> str:

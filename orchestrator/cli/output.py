@@ -52,6 +52,12 @@ def wait_option(function: F) -> F:
     return option(function)
 
 
+def queue_option(function: F) -> F:
+    """The option `--queue`, which arrives as *queue*: the workers that are to do it, empty for this process."""
+    help_ = "Leave it to the workers of this queue, and return at once. A busy environment is waited for."
+    return click.option("--queue", default="", metavar="NAME", help=help_)(function)
+
+
 def detach_option(function: F) -> F:
     """The option `--detach`, which arrives as *detach*."""
     return click.option("--detach", is_flag=True, help="Do it in the background, and do not watch.")(function)

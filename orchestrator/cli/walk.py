@@ -38,6 +38,16 @@ def leave_behind(app: App, asked: Asked, *, as_json: bool) -> int:
     return 0
 
 
+def leave_to_workers(asked: Asked, queue: str, *, as_json: bool) -> int:
+    """Say that *asked* waits for the workers of *queue*."""
+    run = f"{asked.root}-{asked.targets[0]}"
+    if as_json:
+        output.print_json("Asked", {"root": asked.root, "run": run, "queue": queue})
+    else:
+        output.out(f"{run} waits for a worker of the queue {queue}: orchestrator watch {asked.root}")
+    return 0
+
+
 def conclude(app: App, story: Story) -> None:
     """What is true now, host by host, and what to do about it when somebody has to."""
     environment, run = story.run.environment, story.run

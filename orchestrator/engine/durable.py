@@ -31,6 +31,7 @@ Walk = Callable[[Durable, Tenure, dict[str, Any]], dict[str, Any]]
 WORKFLOWS = "2"  # raised by hand, only for a change of the flow that old recorded runs could not follow
 UNWRITTEN = {"S112", "S113"}
 T = TypeVar("T")
+CONNECTIONS = 4  # to the database of DBOS at once: one walk is one thread, and a few that watch
 GLANCE = 0.2  # seconds between looks whether a wait is over
 
 
@@ -81,11 +82,15 @@ def written_or_still(brake: Brake, work: Callable[[], T]) -> T:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an engine works: *url* is where DBOS keeps its tables, *folder* where the locks are."""
+    """Where an engine works: *url* is where DBOS keeps its tables, *folder* where the locks are.
+
+    *bound* says that another machine may take over what this one does, so that jobs must not outlive a claim.
+    """
 
     url: str
     folder: Path
     ttl: float = TTL
+    bound: bool = False
 
 
 class Engine:
@@ -105,6 +110,7 @@ class Engine:
         self._dbos: Any = None
         self._holder: Holder | None = None
         self._root = ""
+        self._worker = ""
         self.brake = Brake()
 
     def begin(self, root: str, arguments: dict[str, Any]) -> Callable[[], dict[str, Any]]:
@@ -121,10 +127,11 @@ class Engine:
                 "name": "orchestrator",
                 "system_database_url": self._place.url,
                 "serializer": DBOSPortableJSONSerializer(),
-                "application_version": WORKFLOWS,
+                "application_version": f"{WORKFLOWS}.{root}",  # recovery goes through a queue that a version shares
                 "executor_id": root,
                 "log_level": "CRITICAL",
                 "notification_listener_polling_interval_sec": 0.2,
+                "sys_db_pool_size": CONNECTIONS,
             }
         )
         steps, walk = Steps(DBOS, self.brake), self._walk
@@ -140,7 +147,7 @@ class Engine:
 
         def wait() -> dict[str, Any]:
             answer: dict[str, Any] = handle.get_result()
-            holder.end()
+            holder.end(done=True)
             self._store.leave(root, holder.worker, done=True)
             return answer
 
@@ -148,14 +155,38 @@ class Engine:
 
     def working(self, root: str) -> bool:
         """Whether any process is, or may be, working on *root* now."""
-        if _locked(self._folder_lock(root)):
+        return self.works_on(self._store.work(root))
+
+    def works_on(self, work: Work) -> bool:
+        """The same, for *work* as it was just read."""
+        if _locked(self._folder_lock(work.root)):
             return True
-        work = self._store.work(root)
         return work.claimed(_now()) and work.host != self.here  # here, the lock has said already that it is no more
+
+    def reserve(self, root: str) -> None:
+        """Take *root* for a process that is about to be forked, which begins it; the lock goes along with it.
+
+        Raises S120 when another process is, or may be, working on it.
+        """
+        self._take(root)
+        worker, here = name(), self.here
+        try:
+            dead = self._store.work(root).host in {"", here}
+            self._store.claim(root, worker, here, self._place.ttl, dead=dead)
+        except BaseException:
+            self.close()
+            raise
+        self._root, self._worker = root, worker
+
+    def hand_over(self) -> None:
+        """The process that was forked has what was reserved, and this one has it no longer."""
+        if self._lock is not None:
+            self._lock.close()  # the lock itself stays until the other process has closed it as well
+        self._lock, self._root, self._worker = None, "", ""
 
     def leftover(self) -> list[Work]:
         """What was asked for, is not done, and nobody works on; oldest first."""
-        return [work for work in self._store.works() if not self.working(work.root)]
+        return [work for work in self._store.works() if not self.works_on(work)]
 
     def let_go(self) -> None:
         """Give the claim back: somebody else may go on with it as soon as this process has ended."""
@@ -164,6 +195,7 @@ class Engine:
             with contextlib.suppress(OrchestratorError):
                 self._store.leave(self._root, self._holder.worker, done=False)
             self._holder = None
+        self._root = self._worker = ""
 
     def close(self) -> None:
         """Let go of the database and of the root."""
@@ -176,16 +208,10 @@ class Engine:
             self._lock = None
 
     def _claim(self, root: str) -> Holder:
-        self._take(root)
-        worker, here = name(), self.here
-        try:
-            dead = self._store.work(root).host in {"", here}
-            self._store.claim(root, worker, here, self._place.ttl, dead=dead)
-        except BaseException:
-            self.close()
-            raise
-        self._root = root
-        self._holder = Holder(self._store, self._jobs, root, worker, self._place.ttl, self.brake)
+        if self._root != root:
+            self.reserve(root)
+        bound = self._place.folder / f"{root}.until" if self._place.bound else None
+        self._holder = Holder(self._store, self._jobs, root, self._worker, self._place.ttl, self.brake, bound)
         self._holder.begin()
         return self._holder
 

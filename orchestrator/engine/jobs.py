@@ -34,10 +34,11 @@ class LocalJobs:
         self._sleep = sleep
         self._active: dict[str, None] = {}
         self._until: Callable[[], float] = lambda: math.inf
+        self._bound: Path | None = None
 
-    def hold(self, until: Callable[[], float]) -> None:
-        """Begin no job after the time that *until* gives."""
-        self._until = until
+    def hold(self, until: Callable[[], float], bound: Path | None = None) -> None:
+        """Begin no job after the time that *until* gives, and let none go on after the one that stands in *bound*."""
+        self._until, self._bound = until, bound
 
     def active(self) -> list[str]:
         """The keys of the jobs that this process waits for now."""
@@ -105,9 +106,10 @@ class LocalJobs:
             raise TimeoutError(f"processes of {folder} cannot be killed")
 
     def _spawn(self, folder: Path, job: Job) -> "subprocess.Popen[bytes]":
+        bound = {supervisor.BOUND: str(self._bound)} if self._bound is not None else {}
         return subprocess.Popen(
             [*supervisor.COMMAND, str(folder)],
-            env={**job.env, supervisor.MARK: str(folder), supervisor.BEFORE: str(self._until())},
+            env={**job.env, **bound, supervisor.MARK: str(folder), supervisor.BEFORE: str(self._until())},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

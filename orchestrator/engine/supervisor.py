@@ -22,6 +22,8 @@ from orchestrator.processes import sweep
 
 BUSY, LATE = 75, 76
 BEFORE = "ORCHESTRATOR_BEFORE"
+BOUND = "ORCHESTRATOR_BOUND"
+LOOK = 1.0  # seconds between looks whether the claim lasts
 MARK = "ORCHESTRATOR_JOB"
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _START = (
@@ -59,12 +61,39 @@ def _run(folder: str, job: dict[str, object]) -> tuple[str, "int | None"]:
             log.write(f"cannot start {argv[0]}: {error}\n".encode())
             return "exited", 127
     timeout = job.get("timeout")
-    try:
-        return "exited", child.wait(timeout if isinstance(timeout, (int, float)) else None)
-    except subprocess.TimeoutExpired:
+    how, code = _wait(child, time.monotonic() + timeout if isinstance(timeout, (int, float)) else None)
+    if how != "exited":
         sweep(f"{MARK}={folder}")
         child.wait()
-        return "timeout", None
+    return how, code
+
+
+def _wait(child: "subprocess.Popen[bytes]", end: "float | None") -> tuple[str, "int | None"]:
+    """How *child* ended, or why it must be ended: its time is over, or the claim under which it acts.
+
+    Another machine may act in our place once a claim has run out, and cannot see this process: it must not go on.
+    """
+    bound = os.environ.get(BOUND)
+    claimed = float("inf")
+    while True:
+        left = None if end is None else max(0.0, end - time.monotonic())
+        try:
+            return "exited", child.wait(min(LOOK, LOOK if left is None else left) if bound else left)
+        except subprocess.TimeoutExpired:
+            if end is not None and time.monotonic() >= end:
+                return "timeout", None
+        claimed = _claimed(bound, claimed) if bound else claimed
+        if time.time() > claimed:
+            return "lost", None
+
+
+def _claimed(bound: str, before: float) -> float:
+    """Until when the claim lasts; what was read *before* when nothing can be read."""
+    try:
+        with open(bound, encoding="ascii") as file:
+            return float(file.read())
+    except (OSError, ValueError):
+        return before
 
 
 def main(folder: str) -> int:

@@ -11,6 +11,7 @@ import secrets
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import NoReturn
 
 from orchestrator.domain.errors import OrchestratorError
@@ -18,6 +19,7 @@ from orchestrator.ports import Jobs, Store
 
 TTL = 30.0  # seconds after which a silent worker may be taken for dead
 LOOK = 0.3  # seconds between looks at what a person wants
+MARGIN = 3.0  # seconds before the end of a claim at which its jobs are ended; a quarter of a short claim
 RETRY = 1.0  # seconds between attempts to reach a database that does not answer
 
 
@@ -66,20 +68,24 @@ class Holder:
         worker: this process's name.
         ttl: seconds that a claim lasts.
         brake: how the flow is made to stand still.
+        bound: the file that tells the supervisors of jobs until when the claim lasts; None when jobs outlive it.
     """
 
-    def __init__(self, store: Store, jobs: Jobs, root: str, worker: str, ttl: float, brake: Brake) -> None:
+    def __init__(
+        self, store: Store, jobs: Jobs, root: str, worker: str, ttl: float, brake: Brake, bound: Path | None = None
+    ) -> None:
         self.worker = worker
         self._store, self._jobs, self._root, self._ttl, self._brake = store, jobs, root, ttl, brake
         self._run: str | None = None
         self._until = 0.0
+        self._bound, self._writing = bound, threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="tenure", daemon=True)
 
     def begin(self) -> None:
         """Renew from now on; what this process has claimed is its own for as long as a claim lasts."""
-        self._until = time.time() + self._ttl
-        self._jobs.hold(lambda: self._until)
+        self._last_until(time.time() + self._ttl)
+        self._jobs.hold(lambda: self._until, self._bound)
         self._thread.start()
 
     def _renew(self) -> bool:
@@ -87,12 +93,25 @@ class Holder:
         until = time.time() + self._ttl
         if self._root not in self._store.renew(self.worker, self._ttl):
             return False
-        self._until = until
+        self._last_until(until)
         return True
 
-    def end(self) -> None:
-        """Renew no more."""
-        self._ended.set()
+    def _last_until(self, until: float) -> None:
+        """The claim lasts until *until* (wall-clock seconds): say so to the supervisors of its jobs, too."""
+        with self._writing:
+            self._until = max(until, self._until)
+            if self._bound is None or self._ended.is_set():
+                return
+            new = self._bound.with_suffix(f".until.{os.getpid()}")
+            new.write_text(str(self._until - min(MARGIN, self._ttl / 4)), encoding="ascii")
+            new.replace(self._bound)
+
+    def end(self, *, done: bool = False) -> None:
+        """Renew no more; when it is *done*, nothing is left of it."""
+        with self._writing:
+            self._ended.set()
+            if done and self._bound is not None:
+                self._bound.unlink(missing_ok=True)
 
     def check(self) -> None:
         """Return when this process may act: it is asked of the database, and not of a clock that may have stood still.

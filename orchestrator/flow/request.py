@@ -57,6 +57,7 @@ def _go_on_waiting(course: Course, *, late: bool) -> None:
     store, run = course.setting.store, course.run
     if course.wish() == "pause":
         course.tenure.park()
+    course.tenure.check()  # a process that is asked to end, or was replaced, waits no longer
     mine = next((wait for wait in store.queue(run.environment) if wait.run == run.id), None)
     if mine is not None and mine.superseded_by is None and not late:
         return

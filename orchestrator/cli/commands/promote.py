@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.output import detach_option, json_option, wait_option
+from orchestrator.cli.output import detach_option, json_option, queue_option, wait_option
 
 
 @click.command("promote")
@@ -13,9 +13,16 @@ from orchestrator.cli.output import detach_option, json_option, wait_option
 @click.option("--plan", "plan", metavar="FILE|DIGEST", help="Execute exactly this plan.")
 @wait_option
 @detach_option
+@queue_option
 @json_option
 def command(
-    release: str | None, environment: str | None, plan: str | None, wait: float, detach: bool, as_json: bool
+    release: str | None,
+    environment: str | None,
+    plan: str | None,
+    wait: float,
+    detach: bool,
+    queue: str,
+    as_json: bool,
 ) -> int:
     """Take RELEASE along its path, or into one environment.
 
@@ -31,7 +38,7 @@ def command(
     same name that joins the queue takes its place.
     """
     from orchestrator.cli.report import warn
-    from orchestrator.cli.walk import do, leave_behind
+    from orchestrator.cli.walk import do, leave_behind, leave_to_workers
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
 
@@ -49,5 +56,7 @@ def command(
     if approved is not None and approved.release.digest != package.digest:
         raise OrchestratorError("R124", f"the plan {plan} is for {approved.release} and not for this {package.ref}")
     targets = app.targets(package, environment)
-    asked = app.ask("promotion", package, targets, approved.digest if approved else None, wait=wait)
+    asked = app.ask("promotion", package, targets, approved.digest if approved else None, wait=wait, queue=queue)
+    if queue:
+        return leave_to_workers(asked, queue, as_json=as_json)
     return leave_behind(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.output import confirm, json_option, note, outlast_readers, wait_option, yes_option
+from orchestrator.cli.output import confirm, json_option, note, outlast_readers, queue_option, wait_option, yes_option
 
 
 @click.command("rollback")
@@ -13,8 +13,11 @@ from orchestrator.cli.output import confirm, json_option, note, outlast_readers,
 @click.option("--no-return", is_flag=True, help="Go back although steps of the present release cannot be undone.")
 @yes_option
 @wait_option
+@queue_option
 @json_option
-def command(environment: str, version: str | None, no_return: bool, yes: bool, wait: float, as_json: bool) -> int:
+def command(
+    environment: str, version: str | None, no_return: bool, yes: bool, wait: float, queue: str, as_json: bool
+) -> int:
     """Put ENVIRONMENT back to a release that was verified there.
 
     By default that is the last verified one, as long as any host runs something else, nobody knows what it runs, or
@@ -28,7 +31,7 @@ def command(environment: str, version: str | None, no_return: bool, yes: bool, w
     Steps of the present release that cannot be undone are named beforehand, and refused without --no-return.
     """
     from orchestrator.cli.planned import print_plan
-    from orchestrator.cli.walk import do
+    from orchestrator.cli.walk import do, leave_to_workers
     from orchestrator.wiring import open_app
 
     outlast_readers()
@@ -39,4 +42,5 @@ def command(environment: str, version: str | None, no_return: bool, yes: bool, w
     print_plan(plan, err=True)
     app.executable(plan)
     confirm(f"Put {environment} back to {package.ref}?", yes)
-    return do(app, app.ask("rollback", package, (environment,), plan.digest, wait=wait), as_json=as_json)
+    asked = app.ask("rollback", package, (environment,), plan.digest, wait=wait, queue=queue)
+    return leave_to_workers(asked, queue, as_json=as_json) if queue else do(app, asked, as_json=as_json)

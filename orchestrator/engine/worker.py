@@ -1,0 +1,304 @@
+"""A worker: takes what is asked for in its queue, and has each root done by a process of its own.
+
+The worker itself has one thread, does nothing and keeps nothing: what was begun goes on when it is killed, and what
+waits is in the store. Where it is safe, the processes are forked from it, so that they start in milliseconds.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Waiting, Work
+from orchestrator.engine.durable import Engine
+from orchestrator.ports import Store
+
+LOOK = 0.5  # seconds between looks at the store while nothing happens
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a root whose process died is taken again
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a worker takes: from which *queue*, how many at once; *once*: until there is nothing that can be taken."""
+
+    queue: str
+    concurrency: int = 1
+    once: bool = False
+
+
+@dataclass(frozen=True)
+class News:
+    """Something that a worker tells: *what* it was, of which *root*, done by which *process*, and *why*."""
+
+    what: str
+    root: str = ""
+    process: int = 0
+    why: str = ""
+
+
+@dataclass
+class _Failing:
+    times: int = 0
+    until: float = 0.0
+
+
+class Worker:
+    """Takes roots, oldest first, as long as it is not asked to stop.
+
+    Args:
+        engine: reserves roots; it says which of them nobody works on.
+        store: where roots, leases and queues are read.
+        start: has a reserved or free root done, and returns the number of the process that does it. Raises S120.
+        tell: is given what happens.
+        rules: what is taken.
+    """
+
+    def __init__(
+        self, engine: Engine, store: Store, start: Callable[[str], int], tell: Callable[[News], None], rules: Rules
+    ) -> None:
+        self._engine, self._store, self._start, self._tell, self._rules = engine, store, start, tell, rules
+        self._children: dict[int, str] = {}
+        self._told: set[int] = set()
+        self._failing: dict[str, _Failing] = {}
+        self.stopping = False
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT, and then until every process has let go of its root."""
+        self._tell(News("ready", why=f"queue {self._rules.queue}, {self._rules.concurrency} at once"))
+        with self._awake() as pause:
+            while True:
+                self._reap()
+                if self.stopping:
+                    self._stop()
+                taken = 0 if self.stopping else self._guarded()
+                if not self._children and (self.stopping or (self._rules.once and not taken)):
+                    break
+                pause()
+        self._tell(News("ended"))
+
+    def _guarded(self) -> int:
+        """Take what can be taken; a store that does not answer may do so at the next look."""
+        try:
+            return self._take()
+        except OrchestratorError as error:
+            self._tell(News("waits", why=error.message))
+            return 1
+
+    def _take(self) -> int:
+        taken = 0
+        look = _Look(self._store)
+        works = [work for work in self._store.works() if work.queue == self._rules.queue]
+        free = self._rules.concurrency - self._busy(look, works)
+        mine = set(self._children.values())
+        for work in works:
+            if free <= 0 or self.stopping:
+                break
+            if work.root in mine or self._pausing(work.root) or self._engine.works_on(work):
+                continue
+            if look.takeable(work) and self._begin(work.root):
+                look.take(work)
+                taken, free = taken + 1, free - 1
+        return taken
+
+    def _busy(self, look: "_Look", works: list[Work]) -> int:
+        """How many processes do something; one that only waits for its next environment takes nobody's place."""
+        mine = set(self._children.values())
+        waiting = {work.root for work in works if work.root in mine and work.epoch > 0 and look.waits(work)}
+        return len(mine - waiting)
+
+    def _begin(self, root: str) -> bool:
+        try:
+            process = self._start(root)
+        except OrchestratorError as error:
+            if error.code != "S120":
+                raise
+            return False
+        self._children[process] = root
+        self._tell(News("took", root, process))
+        return True
+
+    def _pausing(self, root: str) -> bool:
+        return root in self._failing and time.monotonic() < self._failing[root].until
+
+    def _reap(self) -> None:
+        for process, root in list(self._children.items()):
+            try:
+                found, status = os.waitpid(process, os.WNOHANG)
+            except ChildProcessError:
+                found, status = process, 0
+            if found:
+                del self._children[process]
+                self._ended(process, root, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, process: int, root: str, code: int) -> None:
+        done = False
+        with contextlib.suppress(OrchestratorError):
+            done = self._store.work(root).done
+        if done:
+            self._failing.pop(root, None)
+            self._tell(News("done", root, process))
+        elif self.stopping:
+            self._tell(News("left", root, process, "it waits in the queue"))
+        else:
+            failing = self._failing.setdefault(root, _Failing())
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**failing.times)
+            failing.times, failing.until = failing.times + 1, time.monotonic() + pause
+            how = f"signal {-code}" if code < 0 else f"status {code}"
+            self._tell(News("let go", root, process, f"{how}, time {failing.times}; again in {pause:.0f} s"))
+
+    def _stop(self) -> None:
+        """Have every process park before its next step."""
+        for process, root in self._children.items():
+            if process not in self._told:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGTERM)
+                self._told.add(process)
+                self._tell(News("stopping", root, process))
+
+    @contextlib.contextmanager
+    def _awake(self) -> "Iterator[Callable[[], None]]":
+        """Gives a way to wait until it is time for another look, or a child has ended, or a signal has come."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+
+        def stop(_number: int, _frame: object) -> None:
+            self.stopping = True
+
+        handlers = dict.fromkeys(STOPPING, stop) | {signal.SIGCHLD: lambda _number, _frame: None}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+
+        def pause() -> None:
+            if select.select([ours], [], [], LOOK)[0]:
+                with contextlib.suppress(BlockingIOError):
+                    ours.recv(4096)
+
+        try:
+            yield pause
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            ours.close()
+            theirs.close()
+
+
+class _Look:
+    """What the store says of environments, read once for each look."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._queues: dict[str, list[Waiting]] = {}
+        self._holders: dict[str, str] = {}
+        self._places: dict[str, tuple[str, str] | None] = {}
+
+    def takeable(self, work: Work) -> bool:
+        """Whether a process could go on with *work* now: nobody else has its environment, or waits before it."""
+        place = self._place(work)
+        if place is None:
+            return True  # it stands between two environments
+        environment, run = place
+        holder = self._holder(environment)
+        first = next((wait.run for wait in self._queue(environment) if wait.superseded_by is None), run)
+        superseded = any(wait.run == run and wait.superseded_by for wait in self._queue(environment))
+        return ((holder or first) == run or superseded) and self._store.run(run).wish != "pause"
+
+    def take(self, work: Work) -> None:
+        """From here on *work* has its environment."""
+        place = self._place(work)
+        if place is not None:
+            self._holders[place[0]] = self._holder(place[0]) or place[1]
+
+    def waits(self, work: Work) -> bool:
+        """Whether it stands in a queue behind somebody who has the environment."""
+        place = self._place(work)
+        if place is None:
+            return False
+        environment, run = place
+        queued = any(wait.run == run for wait in self._queue(environment))
+        return queued and self._holder(environment) not in {"", run}
+
+    def _place(self, work: Work) -> tuple[str, str] | None:
+        """The environment and the run of *work* that goes on or is to begin; None when it stands between two."""
+        if work.root not in self._places:
+            self._places[work.root] = self._find(work)
+        return self._places[work.root]
+
+    def _find(self, work: Work) -> tuple[str, str] | None:
+        targets = work.asked["targets"]
+        if not work.epoch:
+            return targets[0], f"{work.root}-{targets[0]}"
+        for target in targets:
+            with contextlib.suppress(OrchestratorError):
+                run = self._store.run(f"{work.root}-{target}")
+                if run.environment == target and not run.ended:
+                    return target, run.id
+        return None
+
+    def _queue(self, environment: str) -> list[Waiting]:
+        if environment not in self._queues:
+            self._queues[environment] = self._store.queue(environment)
+        return self._queues[environment]
+
+    def _holder(self, environment: str) -> str:
+        if environment not in self._holders:
+            lease = self._store.lease(environment)
+            self._holders[environment] = lease.holder if lease else ""
+        return self._holders[environment]
+
+
+def can_fork() -> bool:
+    """Whether this process may fork: it has one thread, and its system's libraries bear it (macOS's do not)."""
+    return sys.platform != "darwin" and threading.active_count() == 1
+
+
+def forked(engine: Engine, store: Store, root: str, log: Path, work: Callable[[], int]) -> int:
+    """Reserve *root*, and have *work* go on with it in a process that ends with its status. Returns its number.
+
+    No connection to a database goes along. What the process says is written to *log*. Raises S120.
+    """
+    engine.reserve(root)
+    store.close()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # one that comes now is not for our handlers in there
+    try:
+        process = os.fork()
+        if process == 0:
+            _child(log, work)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    engine.hand_over()
+    return process
+
+
+def _child(log: Path, work: Callable[[], int]) -> NoReturn:
+    code = 70
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (*STOPPING, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        os.setsid()
+        out = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for stream, handle in enumerate((nothing, out, out)):
+            os.dup2(handle, stream)
+        code = work()
+    except OrchestratorError as error:
+        code = int(error.exit)
+        os.write(2, f"{error.code}: {error.message}\n".encode())
+    except BaseException:  # noqa: BLE001 - nothing of the parent may run on in here
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(code)
