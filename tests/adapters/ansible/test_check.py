@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,22 +125,20 @@ def own(tmp_path: Path) -> Path:
         "hosts.ini": "[web]\nweb1 colour=blue\n",
         "group_vars/web.yml": "size: 1\n",
         "host_vars/web1.yml": "depth: 1\n",
-        "group_vars/all/secret.yml": "password: !vault |\n" + _vaulted("one"),
+        "group_vars/all/secret.yml": "password: !vault |\n" + _vaulted("one", tmp_path),
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     return folder
 
 
-def _vaulted(text: str) -> str:
-    import shlex
-    import sys
-
-    program = Path(sys.executable).parent / "ansible-vault"
-    done = subprocess.run(
-        ["sh", "-c", f"echo secret > key; {shlex.quote(str(program))} encrypt_string --vault-password-file key {text}; rm key"],
-        capture_output=True, text=True, check=True, cwd="/tmp",
-    )  # fmt: skip
+def _vaulted(text: str, folder: Path) -> str:
+    """The value as Ansible's vault writes it, under the password `secret`."""
+    key = folder / "vault-key"
+    key.write_text("secret")
+    words = [str(Path(sys.executable).parent / "ansible-vault"), "encrypt_string", "--vault-password-file", str(key), text]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=folder)
+    key.unlink()
     return "\n".join(f"  {line.strip()}" for line in done.stdout.splitlines()[1:]) + "\n"
 
 
@@ -150,7 +149,7 @@ def test_a_changed_variable_changes_the_digest(stage: Stage, own: Path, name: st
     assert before == resolved(stage, own)
     text = (own / name).read_text()
     (own / name).write_text(
-        "password: !vault |\n" + _vaulted("two")
+        "password: !vault |\n" + _vaulted("two", own.parent)
         if "vault" in text
         else text.replace("blue", "red").replace("1\n", "2\n")
     )
