@@ -319,8 +319,11 @@ class Tenure(Protocol):
     def check(self) -> None:
         """Return when this process may act, and never when another one has taken over."""
 
-    def acting(self, run: str | None) -> None:
-        """Work for *run* begins (None: it has ended): a person's wish to abort stops the jobs that go on."""
+    def acting(self, run: str | None, known: str = "") -> None:
+        """Work for *run* begins (None: it has ended): a person's wish to abort stops the jobs that go on.
+
+        *known* is when the wish was made that this work is done in spite of, or because of: a rollback after an abort.
+        """
 
     def park(self) -> NoReturn:
         """Stand still, so that the process can end and the run be taken up again from here."""

@@ -58,6 +58,7 @@ class Run(Model):
     message: str = ""
     wish: Wish = ""
     wished_by: str = ""
+    wished_at: str = ""
 
     @property
     def ended(self) -> bool:
@@ -153,7 +154,8 @@ def after_entry(run: Run, entry: Entry, at: str) -> Run:
     if entry.kind == "state":
         return run.model_copy(update={"state": State(entry.data["to"])})
     if entry.kind == "control":
-        return run.model_copy(update={"wish": entry.data["wish"], "wished_by": entry.data.get("by", "")})
+        about = {"wish": entry.data["wish"], "wished_by": entry.data.get("by", ""), "wished_at": at}
+        return run.model_copy(update=about)
     if entry.kind == "planned":
         return run.model_copy(update={"plan": entry.data["plan"]})
     if entry.kind == "ended":

@@ -243,6 +243,7 @@ class Engine:
             return file.read_text(encoding="utf-8")
         self._place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         mine = file.with_name(f"place.{os.getpid()}")
+        mine.touch(0o600)
         mine.write_text(f"{socket.gethostname()}/{secrets.token_hex(4)}", encoding="utf-8")
         with contextlib.suppress(FileExistsError):
             os.link(mine, file)

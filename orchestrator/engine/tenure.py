@@ -77,6 +77,7 @@ class Holder:
         self.worker = worker
         self._store, self._jobs, self._root, self._ttl, self._brake = store, jobs, root, ttl, brake
         self._run: str | None = None
+        self._known = ""
         self._until = 0.0
         self._bound, self._writing = bound, threading.Lock()
         self._ended = threading.Event()
@@ -128,8 +129,9 @@ class Holder:
                 self._brake.stand_still()
             self._ended.wait(RETRY)
 
-    def acting(self, run: str | None) -> None:
+    def acting(self, run: str | None, known: str = "") -> None:
         """Work for *run* begins or ends."""
+        self._known = known
         self._run = run
 
     def park(self) -> NoReturn:
@@ -153,7 +155,8 @@ class Holder:
                         self._brake.pull()
 
     def _attend_to_wishes(self) -> None:
-        run = self._run
-        if run is not None and self._store.run(run).wish == "abort":
+        run, known = self._run, self._known
+        found = self._store.run(run) if run is not None else None
+        if found is not None and found.wish == "abort" and found.wished_at != known:
             for key in self._jobs.active():
                 self._jobs.stop(key)

@@ -110,7 +110,7 @@ class Unchallenged:
     def check(self) -> None:
         """It may always act."""
 
-    def acting(self, run: str | None) -> None:
+    def acting(self, run: str | None, known: str = "") -> None:
         """Nobody watches."""
 
     def park(self) -> NoReturn:
@@ -274,12 +274,14 @@ class Course:
         What was *begun* before is seen through, also when a person wants the run to stop: it has touched something.
         """
         self.tenure.check()
-        reporter = Reporter(self, name)
+        reporter, known = Reporter(self, name), ""
         try:
             stopped = self._stopped(begun=begun)
             if stopped is None and name != "lease":
                 self.enter()
-            self.tenure.acting(self.run.id)
+            if self.going_back or not begun:  # a wish that is older than this work is why it is done, or was refused
+                known = self.setting.store.run(self.run.id).wished_at
+            self.tenure.acting(self.run.id, known)
             result = stopped or work(f"{self.run.id}.{name}", reporter)
         except OrchestratorError as error:
             if error.code in UNWRITTEN:
@@ -293,7 +295,7 @@ class Course:
             self.tenure.acting(None)
             reporter.flush()
         self.tenure.check()  # what came of it is recorded by the process that may, and by no other
-        return result if result.good else self._cut_off(result)
+        return result if result.good else self._cut_off(result, known)
 
     def enter(self) -> None:
         """Hold the environment as this process: whoever acted for the run before is refused from here on."""
@@ -316,10 +318,10 @@ class Course:
         message = f"{STOPPING[run.wish]} by {run.wished_by or 'somebody'}"
         return StepResult(outcome=Outcome.ABORTED, message=message, data={"code": "R150", "untouched": True})
 
-    def _cut_off(self, result: StepResult) -> StepResult:
+    def _cut_off(self, result: StepResult, known: str) -> StepResult:
         """A bad *result*, said to be aborted when a person wanted that while the work went on."""
         run = self.setting.store.run(self.run.id)
-        if run.wish != "abort" or result.outcome is not Outcome.ERRORED:
+        if run.wish != "abort" or run.wished_at == known or result.outcome is not Outcome.ERRORED:
             return result
         data = {**result.data, "code": "R150", "how": "stopped"}
         message = f"aborted by {run.wished_by or 'somebody'}: {result.message}"

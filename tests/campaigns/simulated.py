@@ -264,7 +264,7 @@ class Acting:
         if self._root not in self._kept.store.renew(self.worker, TTL):
             self.deposed()
 
-    def acting(self, run: str | None) -> None:
+    def acting(self, run: str | None, known: str = "") -> None:
         """Nobody watches."""
 
     def park(self) -> NoReturn:

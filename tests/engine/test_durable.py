@@ -136,9 +136,9 @@ def test_a_walk_that_has_ended_gives_its_answer_again(tmp_path: Path) -> None:
 
 def test_what_is_kept_is_for_its_owner(tmp_path: Path) -> None:
     """The database of walks can be read by its owner only, from the start."""
-    engine = Engine(f"sqlite:///{tmp_path}/engine.db", tmp_path / "executors", lambda _d, _a: {})
+    engine = engine_in(tmp_path, _idle)
     try:
-        engine.begin("root3", {})()
+        engine.begin("root2", {})()
         files = [path for path in tmp_path.rglob("*") if path.is_file()]
         assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o600"}
     finally:

@@ -1,5 +1,6 @@
 """The wheel, installed where the repository is not."""
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -30,7 +31,8 @@ def installed(built: Path, tmp_path: Path) -> Iterator[Project]:
     venv = tmp_path / "venv"
     wheel = next(built.glob("*.whl"))
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, str(venv)], check=True)
-    subprocess.run([UV, "pip", "install", "--quiet", "--python", str(venv / "bin/python"), str(wheel)], check=True)
+    words = [UV, "pip", "install", "--quiet", "--python", str(venv / "bin/python"), str(wheel)]
+    subprocess.run(words, check=True, env={**os.environ, "UV_SYSTEM_CERTS": "1"})
     project = Project(tmp_path / "project", (str(venv / "bin/orchestrator"),), {"PYTHONPATH": ""})
     project.root.mkdir()
     yield project

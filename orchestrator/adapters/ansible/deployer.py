@@ -427,6 +427,8 @@ class Tally:
     def result(self, outcome: JobOutcome, rc: int | None, log: str) -> StepResult:
         """The step's result: every host of the limit, and the worst of them."""
         hosts = tuple(self.host(host) for host in self.limit)
+        if outcome.how != "exited" or (rc is not None and rc < 0):  # what it did last, it may not have told
+            hosts = tuple(host.model_copy(update={"touched": True}) for host in hosts)
         about: dict[str, Any] = {"hosts": hosts, "log": log, "seconds": outcome.seconds}
         if outcome.how != "exited":
             said = {"timeout": "took too long and was stopped", "stopped": "was stopped", "lost": "died"}[outcome.how]

@@ -22,6 +22,7 @@ from orchestrator.domain.release import Artifact, Package, Release
 from orchestrator.domain.step import HostResult, StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.hosts import loopback
+from tests.shared_hosts import hosts_in
 
 COLLECTIONS = Path(__file__).resolve().parents[3] / "orchestrator" / "ansible"
 
@@ -139,18 +140,8 @@ def named(result: StepResult) -> dict[str, HostResult]:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[loopback.Host]]]:
     """Two hosts, shared by all tests; each test begins with empty ones."""
     folder = tmp_path_factory.mktemp("servers")
-    before = os.environ.get("ORCHESTRATOR_STATE")
-    os.environ["ORCHESTRATOR_STATE"] = str(folder)
-    try:
-        yield folder, [loopback.start("test", name) for name in ("web1", "web2")]
-    finally:
-        os.environ["ORCHESTRATOR_STATE"] = str(folder)
-        for host in loopback.recorded(folder):
-            loopback.stop(host)
-        if before is None:
-            del os.environ["ORCHESTRATOR_STATE"]
-        else:
-            os.environ["ORCHESTRATOR_STATE"] = before
+    with hosts_in(folder, "test", "web1", "web2") as made:
+        yield folder, made
 
 
 @contextlib.contextmanager

@@ -136,7 +136,13 @@ def _vaulted(text: str, folder: Path) -> str:
     """The value as Ansible's vault writes it, under the password `secret`."""
     key = folder / "vault-key"
     key.write_text("secret")
-    words = [str(Path(sys.executable).parent / "ansible-vault"), "encrypt_string", "--vault-password-file", str(key), text]
+    words = [
+        str(Path(sys.executable).parent / "ansible-vault"),
+        "encrypt_string",
+        "--vault-password-file",
+        str(key),
+        text,
+    ]
     done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=folder)
     key.unlink()
     return "\n".join(f"  {line.strip()}" for line in done.stdout.splitlines()[1:]) + "\n"

@@ -19,6 +19,7 @@ from orchestrator.domain.release import Manifest, Package, Release
 from orchestrator.domain.step import StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.hosts import loopback
+from tests.shared_hosts import hosts_in
 
 RELEASE = Release(
     apiVersion="orchestrator/v1",
@@ -94,14 +95,8 @@ def code(result: StepResult) -> Any:
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[loopback.Host]]:
     """Three hosts, shared by all tests."""
-    folder = tmp_path_factory.mktemp("rooms")
-    with pytest.MonkeyPatch.context() as setting:
-        setting.setenv("ORCHESTRATOR_STATE", str(folder))
-        try:
-            yield [loopback.start("rooms", name) for name in ("web1", "web2", "db1")]
-        finally:
-            for host in loopback.recorded(folder):
-                loopback.stop(host)
+    with hosts_in(tmp_path_factory.mktemp("rooms"), "rooms", "web1", "web2", "db1") as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Suites as their authors write them, on real hosts: what passes as proof, and what does not."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -8,6 +10,7 @@ from orchestrator.domain.journal import Entry
 from orchestrator.hosts import loopback
 from orchestrator.processes import marked
 from tests.adapters.testinfra.conftest import Room, code, of_hosts, told
+from tests.shared_hosts import state_in
 
 MOLECULE = """
     import os
@@ -266,6 +269,7 @@ def test_a_host_that_dies_in_the_middle_is_unknown(room: Room) -> None:
     try:
         result = room.verify({"test_it.py": text}, emit=end_it)
     finally:
-        loopback.start("rooms", dying.name)
+        with state_in(Path(dying.folder).parents[2]):
+            loopback.start("rooms", dying.name)
     assert told(result) == {("test_a", "web2"): "succeeded", ("test_b", "web2"): "unknown"}
     assert (result.outcome, code(result)) == ("unknown", "V103")
