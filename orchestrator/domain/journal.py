@@ -11,6 +11,8 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 
 Kind = Literal["promotion", "rollback", "provision", "destroy", "resolve", "observe", "accept"]
+UNWRITTEN = frozenset({"S112", "S113"})
+"""Errors after which nothing can be written down: nothing more is done, and nothing is judged."""
 Wish = Literal["", "pause", "cancel", "abort"]
 
 

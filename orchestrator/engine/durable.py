@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Work
+from orchestrator.domain.journal import UNWRITTEN, Work
 from orchestrator.engine.points import reached
 from orchestrator.engine.tenure import TTL, Brake, Holder, name
 from orchestrator.ports import Durable, Jobs, Store, Tenure
@@ -29,7 +29,6 @@ from orchestrator.ports import Durable, Jobs, Store, Tenure
 Walk = Callable[[Durable, Tenure, dict[str, Any]], dict[str, Any]]
 
 WORKFLOWS = "2"  # raised by hand, only for a change of the flow that old recorded runs could not follow
-UNWRITTEN = {"S112", "S113"}
 T = TypeVar("T")
 CONNECTIONS = 4  # to the database of DBOS at once: one walk is one thread, and a few that watch
 GLANCE = 0.2  # seconds between looks whether a wait is over

@@ -15,7 +15,7 @@ from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import Entry, Run
+from orchestrator.domain.journal import UNWRITTEN, Entry, Run
 from orchestrator.domain.plan import HostState, Plan, PlannedStep, StackSpec
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
@@ -33,7 +33,6 @@ from orchestrator.ports import (
     Verifier,
 )
 
-UNWRITTEN = {"S112", "S113"}  # what comes of it could not be written down: nothing more is done, and nothing is judged
 STOPPING = {"cancel": "cancelled", "abort": "aborted"}
 
 

@@ -201,25 +201,12 @@ class AnsibleDeployer:
         if around:
             files[AROUND] = claim.around(project / play.playbook, play)
         words = ["--check", "--diff"] if check else []
-        words += [word for name in settings.vault_ids for word in ("--vault-id", self._found(name, folder))]
         for name, values in (("extra.yml", extra), ("secret.yml", _secrets(context))):
             if values:
                 files[name] = dump(values)
                 words += ["-e", f"@{folder / name}"]
-        spec = {
-            "project": str(project),
-            "playbook": str(folder / AROUND) if around else play.playbook,
-            "own": os.path.realpath(folder / AROUND),
-            "inventory": [str(folder / "inventory/overlay.yml"), *inventory.files],
-            "limit": f"@{folder / 'limit'}",
-            "tags": ",".join(play.tags),
-            "skip_tags": ",".join(play.skip_tags),
-            "verbosity": settings.verbosity,
-            "cmdline": shlex.join(words),
-            "check": check,
-            "stdout": stdout,
-        }
-        files["spec.json"] = json.dumps(spec).encode()
+        spec = self._spec(play, project, inventory, context, folder, words, around=around)
+        files["spec.json"] = json.dumps({**spec, "check": check, "stdout": stdout}).encode()
         env = self._env(project, len(play.limit), settings)
         beside = (project / play.playbook).parent / "collections"
         if around and beside.is_dir():  # found beside the playbook that is started, and that one is ours
@@ -237,6 +224,32 @@ class AnsibleDeployer:
         finally:
             for name in ("secret.yml", "extra.yml", "inventory/overlay.yml"):
                 (folder / name).unlink(missing_ok=True)
+
+    def _spec(
+        self,
+        play: PlaySpec,
+        project: Path,
+        inventory: Inventory,
+        context: Context,
+        folder: Path,
+        words: list[str],
+        *,
+        around: bool,
+    ) -> dict[str, Any]:
+        """What the child is told of the play; *words* are added to Ansible's command line."""
+        settings = context.settings
+        vaults = [word for name in settings.vault_ids for word in ("--vault-id", self._found(name, folder))]
+        return {
+            "project": str(project),
+            "playbook": str(folder / AROUND) if around else play.playbook,
+            "own": os.path.realpath(folder / AROUND),
+            "inventory": [str(folder / "inventory/overlay.yml"), *inventory.files],
+            "limit": f"@{folder / 'limit'}",
+            "tags": ",".join(play.tags),
+            "skip_tags": ",".join(play.skip_tags),
+            "verbosity": settings.verbosity,
+            "cmdline": shlex.join([*words, *vaults]),
+        }
 
     def _found(self, vault: str, folder: Path) -> str:
         """A vault's id with its file found in the user's project."""

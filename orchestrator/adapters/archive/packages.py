@@ -381,16 +381,16 @@ class _Replacing:
             raise OrchestratorError("P112", f"cannot write {self._target}: {error.strerror}") from error
 
 
-def opened(path: Path) -> BinaryIO:
-    """*path* to be read, when it is a regular file; opening a pipe would wait for ever. Raises P200."""
+def opened(path: Path, code: str = "P200", what: str = "package") -> BinaryIO:
+    """*path* to be read, when it is a regular file; opening a pipe would wait for ever. Raises the *code* otherwise."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         if stat.S_ISREG(os.fstat(handle).st_mode):
             return os.fdopen(handle, "rb")
         os.close(handle)
     except OSError as error:
-        raise OrchestratorError("P200", f"cannot read the package {path}: {error.strerror}") from error
-    raise OrchestratorError("P200", f"the package {path} is not a file")
+        raise OrchestratorError(code, f"cannot read the {what} {path}: {error.strerror}") from error
+    raise OrchestratorError(code, f"the {what} {path} is not a file")
 
 
 def _hex(digest: str) -> str:

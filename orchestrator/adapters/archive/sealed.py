@@ -13,7 +13,7 @@ can grow while it is read: a package needs no more space than its own size.
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from orchestrator.adapters.archive.names import check_name, check_together
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import canonical_json
-from orchestrator.domain.release import Manifest, Release
+from orchestrator.domain.release import Manifest, PackageFile, Release
 from orchestrator.domain.text import clean_text
 
 BLOCK = 512
@@ -74,12 +74,27 @@ def write(target: BinaryIO, manifest: Manifest, content: Callable[[str], BinaryI
     Raises P206 when a file is not (any more) what the manifest says.
     """
     text = canonical_json(manifest.model_dump(mode="json", by_alias=True))
-    put(target, Member(MANIFEST, len(text), executable=False), io.BytesIO(text))
-    for file in manifest.files:
+    put_all(target, text, manifest.files, content, _changed)
+
+
+def _changed(path: str) -> OrchestratorError:
+    return OrchestratorError("P206", f"{path} changed while it was packed")
+
+
+def put_all(
+    target: BinaryIO,
+    manifest: bytes,
+    files: Iterable[PackageFile],
+    content: Callable[[str], BinaryIO],
+    changed: Callable[[str], OrchestratorError],
+) -> None:
+    """Write a whole stream: the *manifest*, then *files*. Raises what *changed* gives for one that is not as listed."""
+    put(target, Member(MANIFEST, len(manifest), executable=False), io.BytesIO(manifest))
+    for file in files:
         with content(file.path) as data:
             digest = put(target, Member(CONTENT + file.path, file.size, file.executable), data)
         if digest != file.sha256:
-            raise OrchestratorError("P206", f"{file.path} changed while it was packed")
+            raise changed(file.path)
     target.write(b"\0" * (2 * BLOCK))
 
 

@@ -6,17 +6,15 @@
 Regular files only, canonical names, no links, nothing compressed, nothing behind the end (see `archive/sealed.py`).
 """
 
-import io
-import os
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from pydantic import ValidationError
 
+from orchestrator.adapters.archive import packages
 from orchestrator.adapters.archive.names import check_name, check_together
-from orchestrator.adapters.archive.sealed import BLOCK, CONTENT, MANIFEST, Member, Reader, put
+from orchestrator.adapters.archive.sealed import CONTENT, MANIFEST, Member, Reader, put_all
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, canonical_json
 from orchestrator.domain.release import PackageFile
@@ -90,25 +88,16 @@ def write(target: BinaryIO, manifest: BackupManifest, content: Callable[[str], B
     """Write the file: *content* opens each file of the manifest by name. Raises S134 when one has changed."""
     check_together([check_name(file.path) for file in manifest.files])
     text = canonical_json(manifest.to_json())
-    put(target, Member(MANIFEST, len(text), executable=False), io.BytesIO(text))
-    for file in manifest.files:
-        with content(file.path) as data:
-            digest = put(target, Member(CONTENT + file.path, file.size, file.executable), data)
-        if digest != file.sha256:
-            raise OrchestratorError("S134", f"{file.path} changed while it was copied; try again")
-    target.write(b"\0" * (2 * BLOCK))
+    put_all(target, text, manifest.files, content, _changed)
+
+
+def _changed(path: str) -> OrchestratorError:
+    return OrchestratorError("S134", f"{path} changed while it was copied; try again")
 
 
 def opened(path: Path) -> BinaryIO:
     """*path* to be read, when it is a regular file. Raises S130."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        if stat.S_ISREG(os.fstat(handle).st_mode):
-            return os.fdopen(handle, "rb")
-        os.close(handle)
-    except OSError as error:
-        raise OrchestratorError("S130", f"cannot read the backup {path}: {error.strerror}") from error
-    raise OrchestratorError("S130", f"the backup {path} is not a file")
+    return packages.opened(path, "S130", "backup")
 
 
 def _manifest(text: bytes) -> BackupManifest:
