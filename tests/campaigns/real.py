@@ -91,13 +91,14 @@ def attempt(project: Project, point: str) -> tuple[list[str], float]:
         wrong.append(f"it ended as {story['run']['state']}: {said[-500:]}")
     if took > ENDED:
         wrong.append(f"it took {took:.0f} s to end")
-    return wrong + violations(_seen(project, story)), took
+    return wrong + violations(seen(project, story)), took
 
 
-def _seen(project: Project, story: dict[str, Any]) -> Seen:
+def seen(project: Project, story: dict[str, Any]) -> Seen:
     """What is there now, by the hosts' own files, the process table and what the journal tells."""
-    run, status = story["run"]["id"], project.status("production")
-    hosts = [host for host in loopback.recorded(project.state) if host.folder.split("/")[-2] == "production-production"]
+    run, environment = story["run"]["id"], story["run"]["environment"]
+    status, stack = project.status(environment), f"{environment}-{environment}"
+    hosts = [host for host in loopback.recorded(project.state) if host.folder.split("/")[-2] == stack]
     states = {host.name: _read(host.root, "state.json") for host in hosts}
     ledgers = [(host.name, line) for host in hosts for line in _lines(host.root)]
     jobs = [path for path in (project.state / "jobs").glob(f"{run}.*") if marked(f"ORCHESTRATOR_JOB={path}")]
@@ -112,7 +113,7 @@ def _seen(project: Project, story: dict[str, Any]) -> Seen:
             for name, line in ledgers
             if line["outcome"] == "done"
         ],
-        verified=status["release"]["digest"],
+        verified=status["release"]["digest"] if status["release"] else None,
         leases=[status["lease"]["holder"]] if status["lease"] else [],
         leftovers=[f"processes of {path.name}" for path in jobs],
     )

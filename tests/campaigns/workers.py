@@ -288,13 +288,22 @@ def _serve(folder: Path, machine: str) -> int:
 def _campaign(server: Server, roots: int, count: int, every: float, rng: random.Random) -> int:
     folder = Path(tempfile.mkdtemp(prefix="orc-workers-"))
     try:
-        return _run(server, folder, roots, count, every, rng)
+        return run(server, folder, roots, count, every, rng)
     finally:
         sweep(f"{MARK}={folder}")
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(server: Server, folder: Path, roots: int, count: int, every: float, rng: random.Random) -> int:
+def run(
+    server: Server,
+    folder: Path,
+    roots: int,
+    count: int,
+    every: float,
+    rng: random.Random,
+    kind: type[Workers] = Workers,
+) -> int:
+    """Do so many *roots* over *count* workers of a *kind*, troubled *every* so many seconds; how much was wrong."""
     (folder / "ledgers").mkdir()
     (folder / "orchestrator.yaml").write_text("apiVersion: orchestrator/v1\nkind: Project\nname: campaign\n")
     (folder / "count").write_text(str(roots))
@@ -304,7 +313,7 @@ def _run(server: Server, folder: Path, roots: int, count: int, every: float, rng
     asked = []
     for number, package in enumerate(app.packages and app.released):
         asked.append(app.ask("promotion", package, (f"e{number % ENVIRONMENTS}",), queue="campaign").root)
-    workers = Workers(folder, count, environ, rng, Counter())
+    workers = kind(folder, count, environ, rng, Counter())
     began = time.monotonic()
     deadline, kill_at = began + 60 + PATIENCE * roots, began + every
     try:

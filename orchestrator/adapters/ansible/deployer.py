@@ -38,6 +38,11 @@ HARMLESS = {
 }  # fmt: skip
 DONE = "done before, says its ledger"
 COMMAND = re.compile(r"^[A-Za-z0-9_.+/-]{1,200}$")
+NO_CONNECTION = re.compile(  # what ssh says when it never came so far that a task could begin
+    r"ssh: connect to host|could not resolve hostname|host key verification failed|permission denied \("
+    r"|banner exchange|kex_exchange_identification",
+    re.IGNORECASE,
+)
 
 
 class AnsibleDeployer:
@@ -383,8 +388,8 @@ class Tally:
         event = {key: clean_text(value) if isinstance(value, str) else value for key, value in event.items()}
         if outcome in {"failed", "unreachable"} and not event["ignored"]:
             self.failures[host] = event
-        if outcome == "unreachable" and host not in self.heard:
-            self.touched.discard(host)  # nothing was ever heard from it, so nothing was done there either
+        if outcome == "unreachable" and host not in self.heard and self._never_reached(host, event):
+            self.touched.discard(host)
         if outcome not in {"unreachable", "skipped"}:
             self.heard.add(host)
             self.answers[host] = str(event.pop("stdout", ""))
@@ -395,6 +400,10 @@ class Tally:
         shown = ("task", "action", "outcome", "message", "where", "seconds")
         data = {name: event[name] for name in shown}
         self.emit(Entry(kind="task", step=self.step, host=host, data=data, key=f"{self.job}:{number}"))
+
+    def _never_reached(self, host: str, event: Mapping[str, Any]) -> bool:
+        """Whether nothing was done there: what was lost while its first task worked is not meant."""
+        return not self.own[host] and bool(NO_CONNECTION.search(str(event["message"])))
 
     def _own(self, host: str, outcome: str, event: dict[str, Any]) -> None:
         """Our own tasks around the playbook are no work of the user's; but a host that refuses has its say."""

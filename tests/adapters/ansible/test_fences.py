@@ -6,9 +6,13 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from orchestrator.domain.inventory import Inventory
+from orchestrator.hosts import loopback
 from orchestrator.processes import command_line, family, marked
 from tests.adapters.ansible.conftest import Stage, named, outcomes
+from tests.shared_hosts import state_in
 
 
 def test_an_ordinary_playbook_is_claimed_and_recorded(stage: Stage) -> None:
@@ -145,6 +149,30 @@ def test_a_module_that_is_killed_on_its_host_is_made_good(stage: Stage) -> None:
     assert outcomes(second) == ["succeeded", "succeeded"]
     assert [host.release for host in second.hosts] == [stage.package.digest] * 2
     assert stage.marks() == [1, 2]
+
+
+@pytest.mark.parametrize("ledger", [True, False])
+def test_a_host_that_is_lost_at_its_first_task_is_touched(stage: Stage, *, ledger: bool) -> None:
+    """A host that dies while its first task works is unknown and told as touched, though nothing was ever heard of it."""
+    host = stage.hosts[1]
+    (Path(host.root) / "slow").touch()
+
+    def end_it() -> None:
+        deadline = time.monotonic() + 60
+        while stage.marks()[1] == 0 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        loopback.end(host)
+
+    killer = threading.Thread(target=end_it)
+    killer.start()
+    try:
+        result = stage.deploy("deploy.yml", "r1", 1, settings={"ledger": ledger})
+    finally:
+        killer.join()
+        with state_in(Path(host.folder).parents[2]):
+            loopback.start("test", host.name)
+    assert outcomes(result) == ["succeeded", "unknown"]
+    assert result.touched() == ("web1", "web2")
 
 
 def _kill_module(stage: Stage) -> None:
