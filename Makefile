@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := pyproject.toml uv.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test journeys crash-sweep sim planted-bugs workers checks bench docs clean
+.PHONY: help demo test journeys crash-sweep sim planted-bugs chaos workers checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,11 @@ sim: .venv/.dev ## Promotions by chance in a world of faults: N=200000 SEED=1 (R
 
 planted-bugs: .venv/.dev ## Plant bugs in the engine, and see that the campaigns find every one.
 	@$(BIN)/python -m tests.campaigns.bugs
+
+chaos: .venv/.dev ## Faults in real processes, networks, disks and databases: N=100 SEED=1 ROWS=14,20-26.
+	@$(BIN)/orchestrator engine install --yes >/dev/null
+	@$(BIN)/orchestrator hosts install --yes >/dev/null
+	@$(BIN)/python -m tests.campaigns.chaos --runs $(or $(N),0) $(if $(SEED),--seed $(SEED)) $(if $(ROWS),--rows $(ROWS))
 
 workers: .venv/.dev ## Promotions over 1, 2 and 4 workers on Postgres, killed at random: N=1000 COUNTS=1,2,4 SEED=1.
 	@$(BIN)/python -m tests.campaigns.workers --roots $(or $(N),1000) --workers $(or $(COUNTS),1,2,4) $(if $(SEED),--seed $(SEED))

@@ -1,11 +1,14 @@
-"""The short form of the campaigns; `make crash-sweep`, `make sim` and `make planted-bugs` are the long ones."""
+"""The short form of the campaigns; `make crash-sweep`, `make sim`, `make planted-bugs` and `make chaos` are the long ones."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.campaigns import bugs, sim
+from tests.campaigns.chaos.rows import ROWS
+from tests.campaigns.chaos.table import WANTED, Row, Shared, execute
 from tests.campaigns.simulated import SCENARIOS, Scenario, ending, prepared
 from tests.campaigns.sweep import attempt
 
@@ -55,3 +58,26 @@ def test_a_planted_bug_is_found(name: str, tmp_path: Path) -> None:
             planted.enter_context(bugs._planted(owner, attribute, bug))
         _, found = bugs.hunt(tmp_path)
     assert found
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """What the rows of the table of faults use together."""
+    made = Shared(tmp_path_factory.mktemp("chaos"))
+    yield made
+    made.forget()
+
+
+@pytest.mark.xdist_group("chaos")
+@pytest.mark.parametrize(
+    "item", [item for number in WANTED for item in ROWS[number] if item.quick], ids=lambda item: str(item.number)
+)
+def test_a_fault_in_real_parts_is_outlived(item: Row, shared: Shared) -> None:
+    """A fault that is injected into real processes, hosts and databases does no lasting harm."""
+    came = execute(item, f"20261125:{item.number}", shared)
+    assert came.how == "held", came.line
+
+
+def test_every_row_of_the_table_is_injected() -> None:
+    """Each fault that `make chaos` promises has a function that injects it."""
+    assert [number for number in WANTED if number not in ROWS] == []

@@ -8,17 +8,13 @@ import random
 import resource
 import signal
 import textwrap
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
 from orchestrator.domain.context import Context
-from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import SuiteSpec
-from orchestrator.hosts import loopback
 from orchestrator.processes import _parents, command_line, family, marked
-from tests.adapters.ansible.conftest import FILES, Stage, named, outcomes
+from tests.adapters.ansible.conftest import FILES, Stage, outcomes
 from tests.campaigns.chaos.hosts import PLAYS, Going, gone
 from tests.campaigns.chaos.parts import nothing_left, stage, until
 from tests.campaigns.chaos.table import Scene, needs, row
@@ -150,7 +146,10 @@ def _loud(made: Stage, rng: random.Random, number: int) -> str:
     events = [
         {"event": "runner_on_ok", "event_data": about},
         {"event": "runner_on_unreachable", "event_data": about},
-        {"event": "playbook_on_stats", "event_data": {"ok": {"web1": 9, "web2": 9}, "processed": {"web1": 1, "web2": 1}}},
+        {
+            "event": "playbook_on_stats",
+            "event_data": {"ok": {"web1": 9, "web2": 9}, "processed": {"web1": 1, "web2": 1}},
+        },
         {"uuid": "../../../../etc/passwd", "event": "runner_on_failed", "event_data": about},
     ]
     coded = [base64.b64encode(json.dumps(event).encode()).decode() for event in events]
@@ -170,8 +169,11 @@ SUITES: dict[str, tuple[str, set[str]]] = {
     "it leaves with 0 before its end": ("import os\n\ndef test_a():\n    pass\n\ndef test_b():\n    os._exit(0)\n", {"V105", "V107"}),
     "it crashes": ("import os, signal\n\ndef test_a():\n    os.kill(os.getpid(), signal.SIGSEGV)\n", {"V105", "V107"}),
     "it fails at every second time": (
-        "import pathlib\n\ndef test_a(host):\n    seen = host.run('echo x >> {root}/flap; wc -l < {root}/flap')\n"
-        "    assert int(seen.stdout) % 2 == 0\n",
+        """
+        def test_a(host):
+            seen = host.run("echo x >> {root}/flap; wc -l < {root}/flap")
+            assert int(seen.stdout) % 2 == 0
+        """,
         {"V101"},
     ),
     "it hangs, and forks": (

@@ -20,7 +20,7 @@ from orchestrator.domain.journal import Entry, Run
 from orchestrator.hosts import loopback
 from orchestrator.processes import family, marked, sweep
 from tests.campaigns import workers
-from tests.campaigns.chaos.parts import EDGE, apart, ended, kill, postgres, small, until
+from tests.campaigns.chaos.parts import EDGE, apart, ended, kill, postgres, small
 from tests.campaigns.chaos.processes import recovered
 from tests.campaigns.chaos.table import Scene, row
 from tests.journeys.conftest import Project
@@ -67,7 +67,9 @@ def split_brain(scene: Scene) -> str:
     assert marked(mark) == []
     fences = [line["fence"] for line in before[1]]
     assert fences == sorted(fences)
-    return f"{'all of it' if all_of_it else 'the process'} paused; the other ended the run; the late one left with {late}"
+    return (
+        f"{'all of it' if all_of_it else 'the process'} paused; the other ended the run; the late one left with {late}"
+    )
 
 
 def host_ledger(host: loopback.Host) -> list[dict[str, object]]:
@@ -263,7 +265,9 @@ def again(scene: Scene) -> str:
     recovered(project, version)
     last = project.promote(version, code=None)
     project.once(version)
-    packages = [item for item in project.run("package", "list", "--json").json["packages"] if item["version"] == version]
+    packages = [
+        item for item in project.run("package", "list", "--json").json["packages"] if item["version"] == version
+    ]
     assert len(packages) == 1, packages
     return f"busy four times with {run}, then ended once; asked again: {last.code}"
 
@@ -305,5 +309,3 @@ def aliases(scene: Scene) -> str:
     running = set(project.releases(EDGE).values())
     assert running in ({version}, {good}), running
     return f"ended with {said.code}; started {starts} times"
-
-

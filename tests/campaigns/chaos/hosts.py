@@ -14,7 +14,7 @@ from orchestrator.domain.step import StepResult
 from orchestrator.hosts import loopback
 from tests.adapters.ansible.conftest import FILES, Stage, named, outcomes
 from tests.campaigns.chaos.parts import EDGE, PLAYBOOK, RESTART, ended, revive, small, stage, through, until
-from tests.campaigns.chaos.proxy import DOWN, Proxy
+from tests.campaigns.chaos.proxy import DOWN
 from tests.campaigns.chaos.table import Scene, row
 
 HELD = PLAYBOOK.replace("{restart}", RESTART)
@@ -292,6 +292,3 @@ def gone(made: Stage, number: int = 1) -> None:
     name = made.hosts[number].name
     hosts = {**made.inventory.hosts, name: {**made.inventory.hosts[name], "ansible_port": 9}}
     made.inventory = Inventory(hosts=hosts, groups=made.inventory.groups)
-
-
-__all__ = ["PLAYS", "Going", "Proxy", "gone"]

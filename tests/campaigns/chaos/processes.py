@@ -91,7 +91,7 @@ def at_random(scene: Scene) -> str:
 @row(4, "kill -9 again and again while it recovers")
 def while_recovering(scene: Scene) -> str:
     """Die, and die twice more at later points of the recovery."""
-    project, died = small(scene), 0
+    project = small(scene)
     version = project.make()
     points = [f"{EDGE}.{STEPS[at]}:{scene.rng.choice(BOUNDARIES)}" for at in sorted(scene.rng.sample(range(6), 3))]
     code, said = ended(project.begin(version, ORCHESTRATOR_CRASH=points[0]))
@@ -100,7 +100,6 @@ def while_recovering(scene: Scene) -> str:
     for point in points[1:]:
         code = project.resume(run, ORCHESTRATOR_CRASH=point).code
         assert code == -signal.SIGKILL, f"{point}: it ended with {code}"
-        died += 1
     return f"died at {', '.join(points)}, {recovered(project, version)}"
 
 
@@ -124,4 +123,3 @@ def signals(scene: Scene) -> str:
     project.judge(run, "succeeded" if kind == "SIGTERM" else "rolled back")
     assert set(project.releases(EDGE).values()) == {version if kind == "SIGTERM" else good}
     return f"{kind}: ended in {took:.1f} s with {code}"
-

@@ -1,5 +1,17 @@
-"""Every room of the table, by importing it."""
+"""The whole table: every room of it is imported here."""
 
-from tests.campaigns.chaos import ansible, hosts, processes, stacks, stores, ways_back
+from tests.campaigns.chaos import (
+    ansible,
+    clocks,
+    contention,
+    hosts,
+    limits,
+    processes,
+    stacks,
+    stores,
+    ways_back,
+)
+from tests.campaigns.chaos.table import ROWS
 
-MODULES = (processes, stores, hosts, stacks, ansible, ways_back)
+ROOMS = (processes, stores, limits, clocks, hosts, stacks, ansible, ways_back, contention)
+__all__ = ["ROOMS", "ROWS"]

@@ -65,7 +65,11 @@ def stale(scene: Scene) -> str:
     made.interrupt("before create one", "engine")
     (lock,) = made.locks()
     ours = json.loads(lock.read_text())
-    others = {"living": {"pid": os.getpid()}, "elsewhere": {"hostname": "elsewhere"}, "somebody": {"username": "somebody"}}
+    others = {
+        "living": {"pid": os.getpid()},
+        "elsewhere": {"hostname": "elsewhere"},
+        "somebody": {"username": "somebody"},
+    }
     for name, other in others.items():
         lock.write_text(json.dumps({**ours, **other}))
         assert code(made.up().result) == (Outcome.ERRORED, "E130", True), name
@@ -83,11 +87,11 @@ def fails(scene: Scene) -> str:
     assert made.up().result.good
     program = made.folder / "__main__.py"
     plain = program.read_text()
-    program.write_text(plain.replace("title(config.get(\"text\"))", "'fail' if name == 'web2' else 'new'"))
+    program.write_text(plain.replace('title(config.get("text"))', "'fail' if name == 'web2' else 'new'"))
     found = made.up().result
     assert found.outcome is Outcome.FAILED, found
     assert "told to fail" in found.message, found.message
-    program.write_text(plain.replace("title(config.get(\"text\"))", "'newer'"))
+    program.write_text(plain.replace('title(config.get("text"))', "'newer'"))
     assert made.up().result.good
     texts = {path.name: path.read_text() for path in made.things.glob("web*")}
     assert texts == {"web1": "newer", "web2": "newer", "web3": "newer"}, texts
@@ -138,5 +142,3 @@ def two(scene: Scene) -> str:
     assert first[0].good, first[0].message
     assert made.made() == made.known() == ["one", "three", "two"]
     return f"the second was told: {second.message[:80]}"
-
-

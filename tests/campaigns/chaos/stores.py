@@ -28,6 +28,7 @@ from tests.campaigns.chaos.table import NotHere, Scene, needs, row
 from tests.postgres import serving
 
 ROOT = Path(__file__).resolve().parents[3]
+WRITTEN = 12  # entries of each writer into each of two runs
 WRITER = """
 import sys
 from orchestrator.adapters.clock import SystemClock
@@ -101,7 +102,15 @@ def input_output_error(scene: Scene) -> str:
     first, version, before = scene.rng.randint(1, 60), project.make(), project.last()
     when = f"{first}" if good else f"{first}+"
     plain = project.program
-    project.program = (*FAST, "--seccomp-bpf", "-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when={when}", *plain)
+    project.program = (
+        *FAST,
+        "--seccomp-bpf",
+        "-e",
+        f"trace={call}",
+        "-e",
+        f"inject={call}:error=EIO:when={when}",
+        *plain,
+    )
     try:
         code, said = ended(project.begin(version))
     finally:
@@ -211,7 +220,10 @@ def unanswered(scene: Scene) -> str:
             asked[0] += 1
             answered[0] = scene.rng.random() > 0.3
             return scene.rng.random() > 0.1  # else: not even the server hears of it
-        return way == UP or answered[0]
+        if way == UP or answered[0]:
+            return True
+        answered[0] = True  # for the connection that comes after this one
+        return False
 
     proxy.faults.watch = watch
     lease = store.acquire("edge", "r1-edge", "ann", "a promotion")
@@ -281,40 +293,42 @@ def contention(scene: Scene) -> str:
     store._engine = store._engine.execution_options(isolation_level="SERIALIZABLE")
     for number in range(2):
         store.create(Run(id=f"r{number}-edge", root=f"r{number}", kind="promotion", environment="edge"))
-    lease = store.acquire("edge", "r0-edge", "ann", "a promotion")
+    fence = store.acquire("edge", "r0-edge", "ann", "a promotion").fence
     over, errors = threading.Event(), list[OrchestratorError]()
-
-    def rival() -> None:
-        with psycopg.connect(url) as connection:
-            connection.execute("SET deadlock_timeout = 60000")
-            while not over.is_set():
-                with contextlib.suppress(psycopg.Error), connection.transaction():
-                    connection.execute("SELECT 1 FROM fences FOR UPDATE")
-                    time.sleep(0.02)
-                    connection.execute("UPDATE runs SET last_seq = last_seq")
-                time.sleep(scene.rng.uniform(0, 0.05))
-
-    def write(at: int) -> None:
-        try:
-            for number in range(25):
-                entry = Entry(kind="verified", data={"n": number, "at": at})
-                store.append("r0-edge", [Entry(kind="notice", data={"n": number, "at": at})], lease.fence)
-                store.append("r1-edge", [entry.model_copy(update={"kind": "notice"})])
-        except OrchestratorError as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=rival), *(threading.Thread(target=write, args=(at,)) for at in range(3))]
-    for thread in threads:
+    threads = [threading.Thread(target=_write, args=(store, at, fence, errors)) for at in range(3)]
+    rival = threading.Thread(target=_rival, args=(url, over))
+    for thread in (rival, *threads):
         thread.start()
-    for thread in threads[1:]:
+    for thread in threads:
         thread.join()
     over.set()
-    threads[0].join()
+    rival.join()
     assert errors == [], errors[0].message
     for run in ("r0-edge", "r1-edge"):
         found = store.records(run)
-        assert [record.seq for record in found] == list(range(1, 76))
+        assert [record.seq for record in found] == list(range(1, 3 * WRITTEN + 1))
         for at in range(3):
-            assert [record.data["n"] for record in found if record.data["at"] == at] == list(range(25))
-    ((dead,),) = server.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = %s", name)
-    return f"{dead} deadlocks, 150 entries of three writers: each once, in order"
+            assert [record.data["n"] for record in found if record.data["at"] == at] == list(range(WRITTEN))
+    ((dead, back),) = server.execute("SELECT deadlocks, xact_rollback FROM pg_stat_database WHERE datname = %s", name)
+    return f"{dead} deadlocks, {back} transactions rolled back; {6 * WRITTEN} entries of three writers, each once, in order"
+
+
+def _rival(url: str, over: threading.Event) -> None:
+    """Take a fence first and the runs after it, where the store does it the other way round."""
+    with psycopg.connect(url) as connection:
+        connection.execute("SET deadlock_timeout = 60000")  # it is never the one who gives way
+        connection.commit()
+        while not over.wait(0.15):
+            with contextlib.suppress(psycopg.Error), connection.transaction():
+                connection.execute("SELECT 1 FROM fences FOR UPDATE")
+                time.sleep(0.03)
+                connection.execute("UPDATE runs SET last_seq = last_seq")
+
+
+def _write(store: DatabaseStore, at: int, fence: int, errors: list[OrchestratorError]) -> None:
+    try:
+        for number in range(WRITTEN):
+            store.append("r0-edge", [Entry(kind="notice", data={"n": number, "at": at})], fence)
+            store.append("r1-edge", [Entry(kind="notice", data={"n": number, "at": at})])
+    except OrchestratorError as error:
+        errors.append(error)

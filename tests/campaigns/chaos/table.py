@@ -109,7 +109,7 @@ def execute(item: Row, seed: str, shared: Shared) -> Came:
             says, how = item.inject(Scene(folder, random.Random(seed), shared, end)), "held"
     except NotHere as why:
         says, how = str(why), "not here"
-    except Exception as error:  # whatever it is, this row did not hold
+    except Exception as error:  # noqa: BLE001 - whatever it is, this row did not hold
         says, how = f"{type(error).__name__}: {str(error)[:3000]}{_where(error)}", "broken"
         shared.forget()  # nobody knows what it has left
     finally:

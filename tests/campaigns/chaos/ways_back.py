@@ -74,9 +74,7 @@ def no_return(scene: Scene) -> str:
     """A step that cannot be undone: said beforehand, no rollback by itself, and none by hand without the word for it."""
     project = small(scene)
     good, version = project.put(), project.make("web2")
-    project.replace(
-        f"releases/{version}/release.yaml", "hosts: web, rollout", "hosts: web, undo: impossible, rollout"
-    )
+    project.replace(f"releases/{version}/release.yaml", "hosts: web, rollout", "hosts: web, undo: impossible, rollout")
     plan = project.run("plan", f"releases/{version}", "--to", EDGE, code=None)
     assert "no return" in plan.out + plan.err, plan.out[-800:]
     said = project.promote(version, code=5)
