@@ -2,6 +2,8 @@
 
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -36,6 +38,26 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     DatabaseStore(url, SystemClock()).close()
     assert stat.S_IMODE((tmp_path / "deep/state.db").stat().st_mode) == 0o600
     assert integrity(url) == []
+
+
+CRASH = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size=1")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("CREATE TABLE more (text)")
+connection.executemany("INSERT INTO more VALUES (?)", [("x" * 500,)] * 3000)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_crash_has_left_is_no_damage(tmp_path: Path) -> None:
+    """A database whose writer was killed in the middle of a write is whole, and not told as damaged."""
+    file = tmp_path / "state.db"
+    DatabaseStore(f"sqlite:///{file}", SystemClock()).close()
+    subprocess.run([sys.executable, "-c", CRASH, str(file)], check=False)
+    assert integrity(f"sqlite:///{file}") == []
+    assert DatabaseStore(f"sqlite:///{file}", SystemClock()).runs() == []
 
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:

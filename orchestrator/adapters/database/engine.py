@@ -230,14 +230,15 @@ def _read_version(connection: sa.Connection) -> str | None:
 
 
 def integrity(url: str) -> list[str]:
-    """What is wrong with the database at *url* by its own check; empty when nothing is. Changes nothing.
+    """What is wrong with the database at *url* by its own check; empty when nothing is. Changes nothing that was committed.
 
+    What a crash has left half-written is taken back first, as by anybody who opens the database: it is no damage.
     Postgres checks its pages by itself when it was set up with checksums; there is nothing to ask.
     """
     if not url.startswith("sqlite"):
         return []
     try:
-        place = f"{sqlite_path(url).absolute().as_uri()}?mode=ro"
+        place = f"{sqlite_path(url).absolute().as_uri()}?mode=rw"
         with contextlib.closing(sqlite3.connect(place, uri=True, timeout=30)) as database:
             rows = [str(row[0]) for row in database.execute("PRAGMA integrity_check")]
     except sqlite3.Error as error:
