@@ -230,7 +230,7 @@ def _read_version(connection: sa.Connection) -> str | None:
 
 
 def integrity(url: str) -> list[str]:
-    """What is wrong with the database at *url* by its own check; empty when nothing is. Changes nothing that was committed.
+    """What is wrong with the database at *url* by its own check; empty when nothing is. No content changes.
 
     What a crash has left half-written is taken back first, as by anybody who opens the database: it is no damage.
     Postgres checks its pages by itself when it was set up with checksums; there is nothing to ask.

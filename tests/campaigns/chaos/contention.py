@@ -248,7 +248,7 @@ def expires(scene: Scene) -> str:
     return f"the first host was finished, the second left alone, the run {state}; with the key again all is well"
 
 
-@row(54, "a client dies, and asks again for the same", quick=True)
+@row(54, "a client dies, and asks again for the same")
 def again(scene: Scene) -> str:
     """Ask ten times for one release, four at once and after a death: one package, one effect, and busy names the run."""
     project = small(scene)

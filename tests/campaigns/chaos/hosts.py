@@ -62,7 +62,7 @@ def _complete(host: loopback.Host) -> None:
         assert (root / "current" / "file.txt").read_text() == BIG
 
 
-@row(18, "a host dies in the middle of its batch", quick=True)
+@row(18, "a host dies in the middle of its batch")
 def dies(scene: Scene) -> str:
     """Pull the plug of a host of the first batch: it is unknown, and no other is touched."""
     project = small(scene)
@@ -85,7 +85,7 @@ def dies(scene: Scene) -> str:
     return f"web1 unknown, web2 untouched, the run {state}"
 
 
-@row(19, "a host reboots in the middle of a step, and returns")
+@row(19, "a host reboots in the middle of a step, and returns", quick=True)
 def reboots(scene: Scene) -> str:
     """End everything on a host and start it again: its ledger says what is done, and the rest is done once."""
     made = stage(scene, files=PLAYS)
@@ -216,7 +216,7 @@ def asymmetric(scene: Scene) -> str:
     return "unknown, though done; then known by its ledger, and done once"
 
 
-@row(24, "a reset at byte N of the upload")
+@row(24, "a reset at byte N of the upload", quick=True)
 def cut(scene: Scene) -> str:
     """Cut the connection at a few places: nothing half-written under a final name, and then it comes through."""
     made, places = stage(scene, files=PLAYS), list[int]()
@@ -274,7 +274,7 @@ def tampered(scene: Scene) -> str:
     return f"{victim.name}: refused with {said.code}"
 
 
-@row(26, "another host answers at the address")
+@row(26, "another host answers at the address", quick=True)
 def impostor(scene: Scene) -> str:
     """The proxy leads to a host with another key: it is unknown, and nothing is sent to it."""
     made = stage(scene, files=PLAYS)

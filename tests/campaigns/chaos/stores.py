@@ -228,14 +228,14 @@ def unanswered(scene: Scene) -> str:
 
     proxy.faults.watch = watch
     lease = store.acquire("edge", "r1-edge", "ann", "a promotion")
-    for number in range(60):
+    for number in range(20):
         entries = [Entry(kind="notice", data={"n": number}), Entry(kind="notice", data={"n": number}, key=f"k{number}")]
         store.append("r1-edge", entries, lease.fence)
     proxy.faults.watch = None
     found = [(record.seq, record.data["n"]) for record in store.records("r1-edge")]
-    assert found == [(at + 1, at // 2) for at in range(120)], f"{len(found)} entries"
+    assert found == [(at + 1, at // 2) for at in range(40)], f"{len(found)} entries"
     assert store.acquire("edge", "r1-edge", "ann", "a promotion").fence >= lease.fence
-    return f"{asked[0]} commits for 60 writes, {proxy.resets} without an answer: 120 entries, each once"
+    return f"{asked[0]} commits for 20 writes, {proxy.resets} without an answer: 40 entries, each once"
 
 
 @row(14, "Postgres: its backends die at a COMMIT")

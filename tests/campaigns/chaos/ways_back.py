@@ -45,11 +45,12 @@ def missing(scene: Scene) -> str:
     good, version = project.put(), project.make()
     digest = project.run("package", "show", good, "--json").json["digest"].removeprefix("sha256:")
     kept = project.state / "packages" / digest
+    sealed = next(path for path in kept.parent.glob(f"{digest}.*") if path.is_file())
     away = project.state / "packages-away"
     kind = scene.rng.choice(("gone", "damaged"))
     if kind == "gone":
-        kept.rename(away)
-        scene.end.callback(lambda: away.rename(kept))
+        sealed.rename(away)
+        scene.end.callback(away.rename, sealed)
     else:
         victim = next(path for path in sorted(kept.rglob("*.yml")) if "playbooks" in path.parts)
         data, mode = victim.read_bytes(), victim.stat().st_mode
