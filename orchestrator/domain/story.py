@@ -198,5 +198,5 @@ def rolling_back(record: Record) -> bool:
 
 
 def seconds_between(start: str, end: str) -> float:
-    """Seconds between two times of the journal (ISO 8601)."""
-    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3)
+    """Seconds between two times of the journal (ISO 8601); none where the clock was set back in between."""
+    return max(0.0, round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3))

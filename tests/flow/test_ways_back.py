@@ -131,6 +131,18 @@ def test_what_cannot_be_undone_is_said_and_refused_beforehand(stage: Stage) -> N
     assert back(stage, no_return=True).state is State.ROLLED_BACK
 
 
+def test_a_promotion_without_its_way_back_is_refused_beforehand(stage: Stage) -> None:
+    """While the package of the last verified release is gone or changed nothing is begun, unless nothing would go back by itself."""
+    stage.promote("1.0.0", "staging")
+    before = list(stage.world.ledger)
+    stage.packages.spoiled.add(trail.last_verified(stage.setting(), "staging").release.digest)
+    run = stage.promote("1.1.0", "staging")
+    assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "R133")
+    assert stage.world.ledger == before
+    stage.automatic = False
+    assert stage.promote("1.2.0", "staging").state is State.SUCCEEDED
+
+
 def test_the_infrastructure_goes_back_with_the_release(stage: Stage) -> None:
     """A rollback puts the stack back to the definition that was verified with the release, as its plan says, after the hosts."""
     stage.walk("1.0.0")

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -355,7 +355,7 @@ class Tally:
     answers: dict[str, str] = field(default_factory=dict)
     checked: list[dict[str, Any]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    own: Counter[str] = field(default_factory=Counter)
+    own: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     refused: dict[str, str] = field(default_factory=dict)
     nobody: bool = False
 
@@ -409,7 +409,7 @@ class Tally:
         """Our own tasks around the playbook are no work of the user's; but a host that refuses has its say."""
         if outcome == "started":
             return
-        self.own[host] += 1
+        self.own[host].add(str(event["task"]))  # by name: an event that comes twice is still one task
         said = clean_text(str(event.pop("stdout", "")), 1000).strip()
         if outcome == "failed" and (not event["ignored"] or said.startswith(REFUSED)):
             self.refused[host] = said or clean_text(str(event["message"]), 1000)
@@ -443,7 +443,8 @@ class Tally:
         if self.stats["failures"].get(host) or host in self.refused:
             return Outcome.FAILED
         counted_there = sum(self.stats.get(name, {}).get(host, 0) for name in ("ok", "failures", "skipped"))
-        worked = counted_there > self.own[host] if self.own[host] else self.stats["processed"].get(host)
+        own = len(self.own[host])
+        worked = counted_there > own if own else self.stats["processed"].get(host)
         return Outcome.SUCCEEDED if worked else Outcome.SKIPPED
 
     def result(self, outcome: JobOutcome, rc: int | None, log: str) -> StepResult:

@@ -135,7 +135,8 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "R133",
         "the package to roll back to is not here",
-        "The last verified release's package is missing from the store, or is not what it was.",
+        "The last verified release's package is missing from the store, or is not what it was. A promotion is refused "
+        "for it before anything is changed: a failure could not be rolled back.",
         "Put the sealed file back with `orchestrator package verify FILE --keep`, then `orchestrator rollback ENV`.",
         Exit.NEEDS_PERSON,
     ),

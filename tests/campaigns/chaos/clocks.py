@@ -77,8 +77,8 @@ def zones(scene: Scene) -> str:
             project.env = {**variables, "TZ": scene.rng.choice(("UTC", "Asia/Kolkata", "Pacific/Apia"))}
             status = project.run("lock", "status", "--json").json["environments"][EDGE]
         finally:
-            project.env = {}
             project.run("unlock", EDGE, code=None)
+            project.env = {}
         lasts = _when(held["until"]) - _when(held["since"])
         assert timedelta(minutes=59) < lasts < timedelta(minutes=61), f"{zone}: {lasts}"
         assert status is not None, f"{zone}: the lock was over in another zone"
