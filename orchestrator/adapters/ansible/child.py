@@ -73,7 +73,7 @@ def main() -> int:
 
 
 def _close_at_once() -> None:
-    """Let pexpect not sleep a tenth of a second after it has closed a terminal: by then the runner's process is gone."""
+    """Let pexpect not sleep a tenth of a second after it has closed a terminal: ansible-playbook is gone by then."""
     import pexpect
 
     class Spawn(pexpect.spawn):  # type: ignore[misc]
