@@ -26,7 +26,7 @@ class World:
 
     *running* maps environment and host to a package digest. *faults* are triples of a verb (`up`, `deploy`,
     `verify`), a host (or stack) and a version; *gone* are hosts that cannot be reached; *silent* names hosts that
-    do not say what runs on them. *ledger* lists every effect in order. *fences* and *done* are what each host
+    do not say what runs on them. *killed* says how often an update to a definition dies before it begins. *ledger* lists every effect in order. *fences* and *done* are what each host
     remembers: the newest fence, and the steps of runs that it has come through.
     """
 
@@ -36,6 +36,7 @@ class World:
     faults: set[tuple[str, str, str]] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
+    killed: dict[str, int] = field(default_factory=dict)
     ledger: list[str] = field(default_factory=list)
     fences: dict[tuple[str, str], int] = field(default_factory=dict)
     done: set[tuple[str, str, str, str]] = field(default_factory=set)
@@ -87,6 +88,10 @@ class MemoryProvisioner:
 
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:  # noqa: ARG002
         """Make the hosts that are wanted."""
+        if self._world.killed.get(spec.definition):
+            self._world.killed[spec.definition] -= 1
+            data = {"code": "E111", "untouched": True}
+            return Provisioned(StepResult(outcome=Outcome.ERRORED, message="killed", data=data), self.base(spec))
         if ("up", spec.stack, spec.definition) in self._world.faults:
             self._world.up[spec.environment] = list(self._world.kept[spec.definition][1])[:1]  # it stops half-way
             self._world.serial[spec.environment] = self._world.serial.get(spec.environment, 0) + 1
