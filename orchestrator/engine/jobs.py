@@ -79,7 +79,12 @@ class LocalJobs:
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _write_private(target, data)
         description = {"argv": list(job.argv), "cwd": str(job.cwd), "timeout": job.timeout}
-        _write_private(folder / "job.json", json.dumps(description).encode())
+        whole = folder / f"job.json.{os.getpid()}"
+        try:
+            _write_private(whole, json.dumps(description).encode())
+            whole.replace(folder / "job.json")
+        finally:
+            whole.unlink(missing_ok=True)
 
     def _follow(self, folder: Path, job: Job, events: "_Events") -> None:
         step = job.key.partition(".")[2]

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.ports import Jobs, Store
+from orchestrator.room import full
 
 TTL = 30.0  # seconds after which a silent worker may be taken for dead
 LOOK = 0.3  # seconds between looks at what a person wants
@@ -98,14 +99,23 @@ class Holder:
         return True
 
     def _last_until(self, until: float) -> None:
-        """The claim lasts until *until* (wall-clock seconds): say so to the supervisors of its jobs, too."""
+        """The claim lasts until *until* (wall-clock seconds): say so to the supervisors of its jobs, too.
+
+        Raises S112 and S113 when they cannot be told: jobs are ended under the claim that they know of.
+        """
         with self._writing:
             self._until = max(until, self._until)
             if self._bound is None or self._ended.is_set():
                 return
             new = self._bound.with_suffix(f".until.{os.getpid()}")
-            new.write_text(str(self._until - min(MARGIN, self._ttl / 4)), encoding="ascii")
-            new.replace(self._bound)
+            try:
+                new.write_text(str(self._until - min(MARGIN, self._ttl / 4)), encoding="ascii")
+                new.replace(self._bound)
+            except OSError as error:
+                new.unlink(missing_ok=True)
+                raise OrchestratorError(
+                    "S113" if full(error) else "S112", f"{self._bound}: {error.strerror}"
+                ) from error
 
     def end(self, *, done: bool = False) -> None:
         """Renew no more; when it is *done*, nothing is left of it."""

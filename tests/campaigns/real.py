@@ -29,7 +29,11 @@ from tests.journeys.conftest import Project, lay_small_shop
 
 STEP = ("before", "done", "recorded")
 JOB = ("laid", "spawned", "ended")
-ENGINES = ("provision", "deploy.1", "deploy.2", "verify.smoke.deploy.1", "restore.deploy", "restore.stack")
+EFFECTS = ("provision", "deploy.1", "deploy.2", "restore.deploy", "restore.stack")
+"""Steps that change something: they have every point, and the others those that tell them apart."""
+INSIDE = (*EFFECTS, "verify.")
+"""How jobs begin that are also killed in their midst."""
+KILLED = (*EFFECTS, "verify.smoke.deploy.1")
 """Jobs whose engines are killed too, at their first event."""
 ALONE, ENGINE, WHOLE = "", " with its engine", " with its whole job"
 TRUTHFUL, ENDED = 5.0, 60.0  # seconds until status tells the truth, and until the run has ended
@@ -149,13 +153,18 @@ def prepare(project: Project) -> list[str]:
     project.run("promote", "1.2.0", "--to", "production", code=4)
     story = project.story("production")
     run = story["run"]["id"]
-    points = [f"production.{step['name']}:{where}" for step in story["steps"] for where in STEP]
+    points = [
+        f"production.{step['name']}:{where}"
+        for step in story["steps"]
+        for where in (STEP if step["name"] in EFFECTS else STEP[:2])
+    ]
     jobs = sorted((project.state / "jobs").glob(f"{run}.*"), key=lambda path: (path / "job.json").stat().st_mtime)
     counts = {path.name.removeprefix(f"{run}."): _events(path) for path in jobs}
     for job, count in counts.items():
-        points += [f"job {job}:{where}" for where in JOB]
-        points += [f"job {job}:event {number}" for number in sorted({1, (count + 1) // 2, count} - {0})]
-    return points + [f"job {job}:event 1{also}" for job in ENGINES for also in (ENGINE, WHOLE)]
+        points += [f"job {job}:{where}" for where in (JOB if job in EFFECTS else JOB[1:])]
+        points += [f"job {job}:event 1"] if count else []
+        points += [f"job {job}:event {(count + 1) // 2}"] if count > 2 and job.startswith(INSIDE) else []
+    return points + [f"job {job}:event 1{also}" for job in KILLED for also in (ENGINE, WHOLE)]
 
 
 def _events(job: Path) -> int:
@@ -213,7 +222,7 @@ class Attempt:
 
     def _kill_engine(self, step: str) -> None:
         """Kill what carries the mark of the job of *step*, its supervisor with it or not."""
-        found = sorted((self._project.state / "jobs").glob(f"*.{step}"), key=lambda path: path.stat().st_mtime)[-1]
+        found = max((self._project.state / "jobs").glob(f"*.{step}"), key=lambda path: path.stat().st_mtime)
         spare = [] if self._point.endswith(WHOLE) else [int((found / "started").read_text(encoding="ascii"))]
         if not set(marked(f"ORCHESTRATOR_JOB={found}")) - set(spare):
             self.also = ", its engine had ended by itself"
