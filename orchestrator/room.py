@@ -11,7 +11,7 @@ FILES = 200
 
 
 def lacking(folder: Path) -> str:
-    """What there is too little of where *folder* is, and how much is needed, in a sentence; empty when there is room."""
+    """What there is too little of where *folder* is, and how much is needed; empty when there is room."""
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
     if free < NEEDED:

@@ -234,8 +234,8 @@ class Course:
 
         *work* is called with the key of its job and a way to report events. An error of the catalogue becomes
         an *errored* result with its code; any other exception as well, with its traceback in the journal, unless it
-        says that a disk is full: then nothing is judged. Work whose job died by itself is begun a second time, and no third:
-        what is done on a host is not done there again.
+        says that a disk is full: then nothing is judged. Work whose job died by itself is begun a second time, and no
+        third: what is done on a host is not done there again.
         """
         result = self._attempt(name, label, work, about)
         if result.data.get("how") == "lost":

@@ -15,7 +15,6 @@ import pytest
 from orchestrator.processes import runs
 from orchestrator.room import NEEDED
 from tests.journeys.conftest import Project, lay_small_shop
-from tests.journeys.test_interrupted import until
 
 SIZE = 64  # MiB: more than the shop's state and what must be free
 
@@ -55,7 +54,8 @@ class Small:
 
     def close(self) -> None:
         """End every process that sees this file system; it is gone with the last one."""
-        seen = os.readlink(f"/proc/{self.anchor.pid}/ns/mnt")
+        seen = _namespace(self.anchor.pid)
+        assert seen not in {"", _namespace(os.getpid())}
         deadline = time.monotonic() + 20
         while found := [number for number in _processes() if _namespace(number) == seen]:
             assert time.monotonic() < deadline, found
@@ -68,12 +68,12 @@ class Small:
 
 
 def _processes() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and runs(int(name))]
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and runs(int(path.name))]
 
 
 def _namespace(process: int) -> str:
     with contextlib.suppress(OSError):
-        return os.readlink(f"/proc/{process}/ns/mnt")
+        return str(Path(f"/proc/{process}/ns/mnt").readlink())
     return ""
 
 

@@ -27,8 +27,8 @@ class World:
     *running* maps environment and host to a package digest. *faults* are triples of a verb (`up`, `deploy`,
     `verify`), a host (or stack) and a version; *gone* are hosts that cannot be reached; *silent* names hosts that
     do not say what runs on them. *killed* says how often an update to a definition dies before it begins. *ledger*
-    lists every effect in order. *fences* and *done* are what each host remembers: the newest fence, and the steps of runs
-    that it has come through.
+    lists every effect in order. *fences* and *done* are what each host remembers: the newest fence, and the steps of
+    runs that it has come through.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
