@@ -50,7 +50,7 @@ class Steps:
             if missing := lacking(self._folder):
                 self._brake.fail(f"{missing} (S113)")
             reached(f"{name}:before")
-            answer = written_or_still(self._brake, work)
+            answer = written_or_still(self._brake, self._folder, work)
             reached(f"{name}:done")
             return answer
 
@@ -79,8 +79,8 @@ class Steps:
             self._brake.fail(f"{unwritten.message} ({unwritten.code})")
 
 
-def written_or_still(brake: Brake, work: Callable[[], T]) -> T:
-    """What *work* returns. When the store cannot be written to any more, this process stands still.
+def written_or_still(brake: Brake, folder: Path, work: Callable[[], T]) -> T:
+    """What *work* returns. When the store, or a file in *folder*, cannot be written, this process stands still.
 
     DBOS would record the error as the end of the walk, and nobody could go on with it.
     """
@@ -93,7 +93,7 @@ def written_or_still(brake: Brake, work: Callable[[], T]) -> T:
     except OSError as error:
         if not full(error):
             raise
-        brake.fail(f"{told(error)} (S113)")
+        brake.fail("; ".join(filter(None, (told(error), lacking(folder)))) + " (S113)")
 
 
 @contextlib.contextmanager
@@ -170,7 +170,7 @@ class Engine:
 
         @DBOS.workflow(name="walk", max_recovery_attempts=None)  # the default gives up after 100 restarts
         def workflow(data: dict[str, Any]) -> dict[str, Any]:
-            return written_or_still(self.brake, lambda: walk(steps, holder, data))
+            return written_or_still(self.brake, self._place.folder.parent, lambda: walk(steps, holder, data))
 
         with guarded(), SetWorkflowID(root):
             DBOS.launch()

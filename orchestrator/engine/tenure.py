@@ -127,14 +127,17 @@ class Holder:
     def check(self) -> None:
         """Return when this process may act: it is asked of the database, and not of a clock that may have stood still.
 
-        While the database does not answer, nothing is done. What has ended is recorded also when somebody wants it to
-        stop: the next piece of work is not begun.
+        While the database does not answer, nothing is done; when it has no space, this process stands still. What has
+        ended is recorded also when somebody wants it to stop: the next piece of work is not begun.
         """
         while not self._ended.is_set():
-            with contextlib.suppress(OrchestratorError):
+            try:
                 if self._renew():
                     return
                 self.deposed()
+            except OrchestratorError as error:
+                if error.code == "S113":
+                    self._brake.fail(f"{error.message} (S113)")
             if self._brake.pulled:
                 self._brake.stand_still()
             self._ended.wait(RETRY)

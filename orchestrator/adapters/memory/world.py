@@ -26,7 +26,7 @@ class World:
 
     *running* maps environment and host to a package digest. *faults* are triples of a verb (`up`, `deploy`,
     `verify`), a host (or stack) and a version; *gone* are hosts that cannot be reached; *silent* names hosts that
-    do not say what runs on them. *killed* says how often an update to a definition dies before it begins. *ledger*
+    do not say what runs on them; *serves* is what the services of others tell of their version. *killed* says how often an update to a definition dies before it begins. *ledger*
     lists every effect in order. *fences* and *done* are what each host remembers: the newest fence, and the steps of
     runs that it has come through.
     """
@@ -37,6 +37,7 @@ class World:
     faults: set[tuple[str, str, str]] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
+    serves: dict[str, str] = field(default_factory=dict)
     killed: dict[str, int] = field(default_factory=dict)
     ledger: list[str] = field(default_factory=list)
     fences: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -193,6 +194,7 @@ class MemoryDeployer:
                 touched=False,
                 release=None if host in self._world.gone else self._world.running.get((context.environment, host)),
                 fence=None if host in self._world.gone else self._world.fences.get((context.environment, host), 0),
+                serves="" if host in self._world.gone else self._world.serves.get(host, ""),
             )
             for host in inventory.hosts
         )
