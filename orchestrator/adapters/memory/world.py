@@ -22,13 +22,14 @@ from orchestrator.ports import Emit, Provisioned
 
 @dataclass
 class World:
-    """What is there. *stacks* are the hosts that each environment's stack wants, *up* those that it has.
+    """What is there.
 
-    *running* maps environment and host to a package digest. *faults* are triples of a verb (`up`, `deploy`,
-    `verify`), a host (or stack) and a version; *gone* are hosts that cannot be reached; *silent* names hosts that
-    do not say what runs on them; *serves* is what the services of others tell of their version. *killed* says how often an update to a definition dies before it begins. *ledger*
-    lists every effect in order. *fences* and *done* are what each host remembers: the newest fence, and the steps of
-    runs that it has come through.
+    *stacks* are the hosts that each environment's stack wants, *up* those that it has. *running* maps environment and
+    host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `verify`), a host (or stack), a version;
+    *gone* are hosts that cannot be reached; *silent* names hosts that do not say what runs on them; *serves* is what
+    the services of others tell of their version. *killed* says how often an update to a definition dies before it
+    begins. *ledger* lists every effect in order. *fences* and *done* are what each host remembers: the newest fence,
+    and the steps of runs that it has come through.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
