@@ -244,7 +244,7 @@ class AnsibleDeployer:
             "playbook": str(folder / AROUND) if around else play.playbook,
             "own": os.path.realpath(folder / AROUND),
             "inventory": [str(folder / "inventory/overlay.yml"), *inventory.files],
-            "limit": f"@{folder / 'limit'}",
+            "limit": _limit(folder / "limit", play),
             "tags": ",".join(play.tags),
             "skip_tags": ",".join(play.skip_tags),
             "verbosity": settings.verbosity,
@@ -273,6 +273,11 @@ class AnsibleDeployer:
             if about.st_uid != os.geteuid() or about.st_mode & 0o077 or folder.is_symlink():
                 raise OrchestratorError("D105", f"{folder} belongs to somebody else")
         return folder
+
+
+def _limit(file: Path, play: PlaySpec) -> str:
+    """The play's hosts as Ansible takes them: in a *file*, unless its path would be taken for several patterns."""
+    return ",".join(play.limit) if re.search(r"[\s,]", str(file)) else f"@{file}"
 
 
 def hash_of(text: str) -> int:
