@@ -30,6 +30,10 @@ def look(course: Course) -> None:
         states = states_of(course.setting, course.run.environment, seen.hosts)
         unknown = [state.host for state in states if state.truth == "unknown"]
         data = {"states": [state.to_json() for state in states]}
+        for state in states:
+            if state.differs:
+                text = f"{state.host}: {state.release} is current there, and its service tells {state.serves}"
+                emit(Entry(kind="notice", host=state.host, data={"level": "warning", "text": text}))
         if unknown:
             message = f"nobody can say what runs on {', '.join(unknown)}"
             data["code"] = "R161"  # type: ignore[assignment]
@@ -126,7 +130,10 @@ def states_of(setting: Setting, environment: str, told: Iterable[HostResult]) ->
     remembered = {state.host: state for state in setting.store.hosts(environment)}
     packages = {ref.digest: ref for ref, _ in setting.packages.known()}
     return [
-        _state(remembered.get(host.host, HostState(host=host.host, truth="empty")), host, packages) for host in told
+        _state(remembered.get(host.host, HostState(host=host.host, truth="empty")), host, packages).model_copy(
+            update={"serves": host.serves}
+        )
+        for host in told
     ]
 
 
