@@ -16,7 +16,7 @@ from orchestrator.domain.model import DIGEST
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef
-from orchestrator.ports import Durable, Jobs, Store, Tenure
+from orchestrator.ports import Artifacts, Durable, Jobs, Store, Tenure, Unshared
 
 if TYPE_CHECKING:
     from orchestrator.engine.durable import Engine
@@ -142,6 +142,20 @@ class App:
             return f"sqlite:///{self.state / path.removeprefix('.orchestrator/')}"
         return f"sqlite:///{self.root / path}"
 
+    @property
+    def shared(self) -> str | None:
+        """Where several machines keep what they share: `ORCHESTRATOR_ARTIFACTS`, else the project's file; or nowhere."""
+        return self.environ.get("ORCHESTRATOR_ARTIFACTS") or self.project.artifacts
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """What several machines share. Nothing is asked there yet. Raises S140."""
+        if self.shared is None:
+            return Unshared()
+        from orchestrator.adapters.artifacts.places import artifacts
+
+        return artifacts(self.shared, self.root)
+
     @cached_property
     def packages(self) -> "Any":
         """Release packages."""
@@ -150,7 +164,12 @@ class App:
 
         collections = collections_folder()
         proof = Proof(collections, self.environ)
-        return SealedPackages(self.state / "packages", collections=collections, proof=proof)
+        local = SealedPackages(self.state / "packages", collections=collections, proof=proof)
+        if self.shared is None:
+            return local
+        from orchestrator.adapters.artifacts.packages import SharedPackages
+
+        return SharedPackages(local, self.artifacts)
 
     @cached_property
     def provisioner(self) -> "Any":
@@ -159,7 +178,7 @@ class App:
         from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
 
         found = cache(lambda: engine.find(self.environ))
-        return PulumiProvisioner(self.jobs, self.state / "pulumi", self.root, found, self.environ)
+        return PulumiProvisioner(self.jobs, self.state / "pulumi", self.root, found, self.environ, self.artifacts)
 
     @cached_property
     def deployer(self) -> "Any":
@@ -196,6 +215,7 @@ class App:
             store=self.store,
             clock=SystemClock(),
             notifier=Silence(),
+            artifacts=self.artifacts,
         )
 
     @cached_property
@@ -233,7 +253,7 @@ class App:
         path = Path(wanted)
         if path.is_file() and path.suffix == ".release":
             return Package.model_validate(self.packages.keep(path))
-        found = [ref for ref, _ in self.packages.known() if _means(wanted, ref)]
+        found = [ref for ref in self.packages.refs() if _means(wanted, ref)]
         if len(found) > 1:
             names = ", ".join(f"{ref} ({ref.digest[:19]})" for ref in found)
             raise OrchestratorError("R107", f"{wanted!r} fits several packages: {names}")
@@ -250,7 +270,7 @@ class App:
 
         Raises R106 and R107.
         """
-        found = [ref for ref, _ in self.packages.known() if _means(wanted, ref)]
+        found = [ref for ref in self.packages.refs() if _means(wanted, ref)]
         if len(found) > 1:
             names = ", ".join(f"{ref} ({ref.digest[:19]})" for ref in found)
             raise OrchestratorError("R107", f"{wanted!r} fits several packages: {names}")
@@ -309,8 +329,8 @@ class App:
             planning.save(self.setting, plan)
             return plan
         start = wanted.removeprefix("sha256:")
-        kept = [folder.name for folder in (self.state / "plans").glob(f"{start}*/") if len(folder.name) == 64]
-        if len(kept) != 1 or not start:
+        kept = planning.kept(self.setting, start) if start else []
+        if len(kept) != 1:
             raise OrchestratorError("R121", f"there is no plan {wanted!r} here, or more than one")
         return planning.load(self.setting, f"sha256:{kept[0]}")
 

@@ -21,6 +21,7 @@ from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.ports import (
+    Artifacts,
     Clock,
     Deployer,
     Durable,
@@ -30,6 +31,7 @@ from orchestrator.ports import (
     Provisioner,
     Store,
     Tenure,
+    Unshared,
     Verifier,
 )
 
@@ -55,6 +57,7 @@ class Setting:
     store: Store
     clock: Clock
     notifier: Notifier
+    artifacts: Artifacts = field(default_factory=Unshared)
 
     def environment(self, name: str) -> tuple[Environment, Path]:
         """An environment and its folder. Raises R103 when the project has none of that name."""
