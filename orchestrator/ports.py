@@ -237,6 +237,7 @@ class Unshared:
 
     def get(self, digest: str, target: Path) -> None:
         """There is nothing."""
+        del target
         raise OrchestratorError("S146", f"{digest} is not here, and nothing is shared")
 
     def name(self, name: str, digest: str) -> None:
@@ -245,6 +246,7 @@ class Unshared:
     def named(self, name: str) -> str | None:
         """Nothing has a name."""
         del name
+        return None
 
     def names(self, prefix: str) -> list[str]:
         """Nothing has a name."""

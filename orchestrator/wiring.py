@@ -144,7 +144,7 @@ class App:
 
     @property
     def shared(self) -> str | None:
-        """Where several machines keep what they share: `ORCHESTRATOR_ARTIFACTS`, else the project's file; or nowhere."""
+        """Where several machines share what they keep: `ORCHESTRATOR_ARTIFACTS`, else the project's file."""
         return self.environ.get("ORCHESTRATOR_ARTIFACTS") or self.project.artifacts
 
     @cached_property

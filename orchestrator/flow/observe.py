@@ -124,9 +124,7 @@ def accept(course: Course) -> None:
 def states_of(setting: Setting, environment: str, told: Iterable[HostResult]) -> list[HostState]:
     """What is known of each host now: what it said itself, else what the journal knew, as far as that still counts."""
     remembered = {state.host: state for state in setting.store.hosts(environment)}
-    return [
-        _state(setting, remembered.get(host.host, HostState(host=host.host, truth="empty")), host) for host in told
-    ]
+    return [_state(setting, remembered.get(host.host, HostState(host=host.host, truth="empty")), host) for host in told]
 
 
 def _state(setting: Setting, before: HostState, told: HostResult) -> HostState:

@@ -34,8 +34,7 @@ from orchestrator.flow.request import allow
 from orchestrator.flow.trail import Begun, last_verified, mark_of, present
 from orchestrator.ports import Emit
 
-
-SHARED, UPDATES = "plans/", "updates/"  # names of shared plans, and of Pulumi's: the plan's digest, in hexadecimal digits
+SHARED, UPDATES = "plans/", "updates/"  # names of shared plans, and of Pulumi's: digests in hexadecimal digits
 
 
 @dataclass(frozen=True)

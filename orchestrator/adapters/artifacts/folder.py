@@ -1,4 +1,4 @@
-"""Objects as files of a folder that every machine has mounted. No locks are needed: files get their names when whole."""
+"""Objects as files of a folder that every machine has mounted. It needs no locks: files get their names when whole."""
 
 import contextlib
 import errno

@@ -1,7 +1,7 @@
 """Objects in a bucket of Amazon S3, or of any server that speaks as it does.
 
-Where the server is, and who asks, boto3 finds out by itself: `AWS_ENDPOINT_URL`, `AWS_PROFILE`, `AWS_ACCESS_KEY_ID`, the
-role of the machine. Nothing of that is ever part of a message.
+Where the server is, and who asks, boto3 finds out by itself: `AWS_ENDPOINT_URL`, `AWS_PROFILE`, `AWS_ACCESS_KEY_ID`,
+the role of the machine. Nothing of that is ever part of a message.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ PATIENCE = 10.0  # seconds for a connection; a transfer may pause for three time
 MISSING = {"NoSuchBucket"}
 ABSENT = {"NoSuchKey", "404", "NotFound"}
 REFUSED = {
-    "AccessDenied", "403", "401", "Forbidden", "Unauthorized", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken",
-    "InvalidToken", "TokenRefreshRequired", "AllAccessDisabled", "AccountProblem", "RequestTimeTooSkewed",
+    "AccessDenied", "403", "401", "Forbidden", "Unauthorized", "InvalidAccessKeyId", "SignatureDoesNotMatch",
+    "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AllAccessDisabled", "AccountProblem", "RequestTimeTooSkewed",
 }  # fmt: skip
 
 
@@ -77,8 +77,7 @@ class BucketObjects:
                     return False
                 raise
             with contextlib.closing(found["Body"]) as body:
-                for chunk in body.iter_chunks(CHUNK):
-                    target.write(chunk)
+                target.writelines(body.iter_chunks(CHUNK))
         return True
 
     def size(self, key: str) -> int | None:

@@ -1,7 +1,7 @@
 """The `Artifacts` port over any place for objects: every digest is verified here, in one place.
 
-    blobs/sha256/<2 digits>/<62 digits>   content
-    names/<name>                          the digest that a name leads to
+blobs/sha256/<2 digits>/<62 digits>   content
+names/<name>                          the digest that a name leads to
 """
 
 import hashlib

@@ -138,12 +138,7 @@ def fetch(digest: str, store: Path, artifacts: Artifacts) -> None:
             return
         artifacts.get(shared, temporary / "archive")
         _extract(temporary / "archive", temporary / "kept")
-        place = (temporary / "kept" / "place").read_text(encoding="utf-8")
-        environment = kept_environment(temporary, "kept")
-        tree = temporary / "kept" / "tree"
-        copied = Program(tree / place, tree, place, environment.stack or environment.name)
-        if _digest(dict(copied.files()), place, environment.to_json()) != digest:
-            raise OrchestratorError("E105", f"the shared definition {digest[:19]} is another one")
+        _check(temporary, digest)
         (temporary / "kept").rename(store / plain)
     except OrchestratorError as error:
         raise OrchestratorError("E105", f"the definition {digest[:19]} is not kept here: {error.message}") from error
@@ -152,6 +147,15 @@ def fetch(digest: str, store: Path, artifacts: Artifacts) -> None:
             raise OrchestratorError("E105", f"the shared definition {digest[:19]} cannot be unpacked") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check(folder: Path, digest: str) -> None:
+    """Whether the definition in *folder*/kept is the one with this digest. Raises E105."""
+    tree, environment = folder / "kept" / "tree", kept_environment(folder, "kept")
+    place = (folder / "kept" / "place").read_text(encoding="utf-8")
+    program = Program(tree / place, tree, place, environment.stack or environment.name)
+    if _digest(dict(program.files()), place, environment.to_json()) != digest:
+        raise OrchestratorError("E105", f"the shared definition {digest[:19]} is another one")
 
 
 def _extract(file: Path, target: Path) -> None:
