@@ -264,6 +264,15 @@ class Logs(Protocol):
         """Keep what *job*, and the jobs that it has begun, have printed; an entry for each. Never raises."""
 
 
+class Unkept:
+    """The `Logs` of a project on one machine: what jobs have printed stays in their folders."""
+
+    def keep(self, job: str) -> list[Entry]:
+        """Nothing is kept anywhere else."""
+        del job
+        return []
+
+
 # -- what remembers ------------------------------------------------------------------------------------------------
 
 

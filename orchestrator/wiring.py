@@ -3,7 +3,7 @@
 import getpass
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from orchestrator.domain.model import DIGEST
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef
-from orchestrator.ports import Artifacts, Durable, Jobs, Store, Tenure, Unshared
+from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Store, Tenure, Unkept, Unshared
 
 if TYPE_CHECKING:
     from orchestrator.engine.durable import Engine
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 
 Warn = Callable[[OrchestratorError], object]
 FOR_EVER = 10 * 365 * 86400.0  # seconds, longer than any queue
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What one *job* of the step *step* has printed, in *file*; by *digest* when it is shared."""
+
+    job: str
+    step: str
+    file: Path
+    digest: str | None
 
 
 @dataclass(frozen=True)
@@ -157,6 +167,15 @@ class App:
         return artifacts(self.shared, self.root)
 
     @cached_property
+    def logs(self) -> Logs:
+        """What jobs have printed, for other machines."""
+        if self.shared is None:
+            return Unkept()
+        from orchestrator.adapters.artifacts.logs import SharedLogs
+
+        return SharedLogs(self.state / "jobs", self.artifacts)
+
+    @cached_property
     def packages(self) -> "Any":
         """Release packages."""
         from orchestrator.adapters.archive.packages import SealedPackages
@@ -216,6 +235,7 @@ class App:
             clock=SystemClock(),
             notifier=Silence(),
             artifacts=self.artifacts,
+            logs=self.logs,
         )
 
     @cached_property
@@ -500,6 +520,22 @@ class App:
             if record.kind == "step.finished" and record.step != "lease":
                 found[record.step] = record.data
         return found
+
+    def printed(self, run: str) -> Iterator[Printed]:
+        """What each job of *run* has printed: from its folder when it ran here, else from where it is shared.
+
+        Raises S-codes when that does not answer.
+        """
+        here, kept = self.state / "jobs", self.state / "logs"
+        records = {str(record.data["job"]): record for record in self.store.records(run) if record.kind == "log"}
+        local = {path.parent.name for path in here.glob(f"{run}.*/output.log") if path.stat().st_size}
+        for job in [*records, *sorted(local - set(records))]:
+            file, data = here / job / "output.log", records[job].data if job in records else {}
+            if not file.is_file():
+                file = kept / str(data["digest"]).removeprefix("sha256:")
+                kept.mkdir(exist_ok=True, mode=0o700)
+                self.artifacts.get(str(data["digest"]), file)
+            yield Printed(job, job.removeprefix(f"{run}."), file, data.get("digest"))
 
     def exit_of(self, run: str) -> Exit:
         """How the command ends for a run that has ended."""

@@ -72,7 +72,12 @@ class Bucketeer:
         words = [f"-{name}.port={port}" for name, port in self._ports.items()]
         words += [f"-{name}.port.grpc={port}" for name, port in self._grpc.items()]
         words += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]
-        words += ["-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=1000"]
+        words += [
+            "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=64",
+            "-volume.max=1000",
+            "-s3.autoCreateBucket=false",
+        ]
         words += [f"-dir={self.folder / 'data'}", f"-s3.config={self.folder / 's3.json'}"]
         env = {**os.environ, "TMPDIR": str(self.folder), "HOME": str(self.folder)}
         with (self.folder / "log").open("ab") as log:

@@ -19,7 +19,8 @@ MISSING = {"NoSuchBucket"}
 ABSENT = {"NoSuchKey", "404", "NotFound"}
 REFUSED = {
     "AccessDenied", "403", "401", "Forbidden", "Unauthorized", "InvalidAccessKeyId", "SignatureDoesNotMatch",
-    "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AllAccessDisabled", "AccountProblem", "RequestTimeTooSkewed",
+    "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AllAccessDisabled", "AccountProblem",
+    "RequestTimeTooSkewed",
 }  # fmt: skip
 
 
@@ -103,16 +104,24 @@ class BucketObjects:
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         """The library's errors as ours. Only the kind of error is told: its text may hold what must not be shown."""
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore import exceptions as library
 
+        unknown = (
+            library.NoCredentialsError,
+            library.PartialCredentialsError,
+            library.CredentialRetrievalError,
+            library.ProfileNotFound,
+            library.SSOError,
+            library.TokenRetrievalError,
+        )
         try:
             yield
-        except ClientError as error:
+        except library.ClientError as error:
             raise self._refusal(_code(error)) from None
-        except HTTPClientError as error:
-            raise OrchestratorError("S142", f"{self.where} does not answer: {type(error).__name__}") from None
-        except BotoCoreError as error:
+        except unknown as error:
             raise OrchestratorError("S144", f"{self.where} cannot be asked: {type(error).__name__}") from None
+        except library.BotoCoreError as error:
+            raise OrchestratorError("S142", f"{self.where} does not answer: {type(error).__name__}") from None
         except ValueError:
             raise OrchestratorError("S142", f"AWS_ENDPOINT_URL leads nowhere: {self.where} cannot be asked") from None
 
