@@ -1,5 +1,6 @@
 """The only place that joins adapters, engine and flow: the command line gets its `App` here."""
 
+import contextlib
 import getpass
 import os
 import secrets
@@ -278,12 +279,19 @@ class App:
             names = ", ".join(f"{ref} ({ref.digest[:19]})" for ref in found)
             raise OrchestratorError("R107", f"{wanted!r} fits several packages: {names}")
         if found:
-            return Package.model_validate(self.packages.fetch(found[0].digest))
+            package = Package.model_validate(self.packages.fetch(found[0].digest))
+            self._share(package)
+            return package
         try:
             source = files.find_release(self.root, self.project, wanted)
         except OrchestratorError as error:
             raise OrchestratorError("R106", f"there is no release {wanted!r}") from error
         return Package.model_validate(self.packages.fetch(self.build(source, warn=warn).digest))
+
+    def _share(self, package: Package) -> None:
+        """See that other machines have a *package* that was kept here before. Raises S-codes."""
+        if self.shared is not None:
+            self.packages.share(package)
 
     def reference(self, wanted: str) -> PackageRef:
         """The release that *wanted* names by version or digest; a whole digest may be of a package that is not here.
@@ -368,7 +376,10 @@ class App:
         from orchestrator.flow.trail import destination
 
         found = destination(self.setting, environment, version)
-        return Package.model_validate(self.packages.fetch(found.digest))
+        package = Package.model_validate(self.packages.fetch(found.digest))
+        with contextlib.suppress(OrchestratorError):  # a way back is not held up: this machine can go it
+            self._share(package)
+        return package
 
     # -- doing ---------------------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ def test_what_one_machine_packed_others_promote_and_put_back(machines: dict[str,
     assert "shared in s3://" in desk.run("doctor", code=None).out
 
     desk.run("build", "releases/1.0.0")
-    run = desk.run("promote", "shop-1.0.0", "--to", "staging", "--queue", "default", "--json").json["run"]["id"]
+    run = desk.run("promote", "shop-1.0.0", "--to", "staging", "--queue", "default", "--json").json["run"]
     first.run("worker", "--once")
     assert set(desk.releases("staging").values()) == {"1.0.0"}
     assert not (desk.state / "jobs").exists() or not list((desk.state / "jobs").glob(f"{run}*"))

@@ -40,10 +40,12 @@ class SharedPackages:
     def keep(self, path: Path) -> Package:
         """Keep the sealed file here and in the artifact store. Raises S-codes when it cannot be put there."""
         package = self._local.keep(path)
-        name = _name(package.ref)
-        if self._artifacts.named(name) is None:
-            self._artifacts.name(name, self._artifacts.put(Path(package.path)))
+        self.share(package)
         return package
+
+    def share(self, package: Package) -> None:
+        """See that the artifact store has a package that is kept here, whole. Raises S-codes."""
+        self._artifacts.name(_name(package.ref), self._artifacts.put(Path(package.path)))
 
     def fetch(self, digest: str) -> Package:
         """The package, from the artifact store when it is not kept here. Raises P301, P302 and S-codes."""
@@ -56,15 +58,6 @@ class SharedPackages:
         if not found:
             raise OrchestratorError("P301", f"the package {digest} is kept neither here nor in {self._artifacts.where}")
         return self._bring(found[0])
-
-    def find(self, wanted: str) -> Path:
-        """As `SealedPackages.find`, of everything that is shared."""
-        here = {ref.digest for ref in self._local.refs()}
-        for ref in self._shared():
-            meant = f"{ref.name}-{ref.version}" == wanted or ref.digest.removeprefix("sha256:").startswith(wanted)
-            if meant and ref.digest not in here and "/" not in wanted and not Path(wanted).is_file():
-                self._bring(ref)
-        return self._local.find(wanted)
 
     def known(self) -> list[tuple[PackageRef, Manifest]]:
         """The packages that are kept here."""

@@ -128,7 +128,7 @@ def share(digest: str, store: Path, artifacts: Artifacts) -> None:
 
 
 def fetch(digest: str, store: Path, artifacts: Artifacts) -> None:
-    """Keep a definition that is shared here as well. Raises E105 when it cannot be had, or is another one."""
+    """Keep a definition here that is shared; without effect when it is not. Raises E105 when it cannot be had."""
     plain = digest.removeprefix("sha256:")
     store.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = Path(tempfile.mkdtemp(prefix=".copying-", dir=store))

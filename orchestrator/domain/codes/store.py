@@ -157,8 +157,8 @@ CODES: tuple[ErrorCode, ...] = (
         "an artifact is damaged",
         "What the artifact store holds under a digest is not what was put there: a disk fault, or somebody has written to it. "
         "Nothing was done with it.",
-        "Remove the object that is named, and put it there again: any command that names the package does so on a machine that "
-        "keeps it.",
+        "Remove the object that is named. A package is put there again by `orchestrator promote` on a machine that keeps it, or "
+        "by `orchestrator package verify FILE --keep`.",
     ),
     ErrorCode(
         "S146",
