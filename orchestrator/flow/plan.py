@@ -492,18 +492,12 @@ def _files(setting: Setting, plan: Plan) -> Iterator[tuple[str, Path]]:
     yield f"{SHARED}{plain}", folder(setting, plan.digest) / "plan.json"
 
 
-def _fetch(setting: Setting, digest: str) -> None:
-    """Bring a plan that is shared here. Without effect when there is none."""
-    shared = setting.artifacts.named(f"{SHARED}{digest.removeprefix('sha256:')}")
-    if shared is None:
-        return
-    file = folder(setting, digest) / "plan.json"
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    setting.artifacts.get(shared, file)
-    for name, path in _files(setting, read(file)):
-        found = None if path.is_file() else setting.artifacts.named(name)
-        if found is not None:
-            setting.artifacts.get(found, path)
+def _fetch(setting: Setting, name: str, path: Path) -> None:
+    """Bring what is shared under *name* to *path*. Without effect when it is there, or nothing is shared so."""
+    found = None if path.is_file() else setting.artifacts.named(name)
+    if found is not None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        setting.artifacts.get(found, path)
 
 
 def load(setting: Setting, digest: str) -> Plan:
@@ -512,13 +506,14 @@ def load(setting: Setting, digest: str) -> Plan:
     Raises R121 when it is nowhere, R122 when it is not what its digest says, and S-codes.
     """
     file = folder(setting, digest) / "plan.json"
-    if not file.is_file():
-        _fetch(setting, digest)
+    _fetch(setting, f"{SHARED}{digest.removeprefix('sha256:')}", file)
     if not file.is_file():
         raise OrchestratorError("R121", f"there is no plan {digest} here")
     plan = read(file)
     if plan.digest != digest:
         raise OrchestratorError("R122", f"the plan {digest} has been changed since it was made")
+    for name, path in _files(setting, plan):
+        _fetch(setting, name, path)
     return plan
 
 
