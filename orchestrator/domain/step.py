@@ -96,6 +96,17 @@ class StepResult(Model):
         """The hosts on which anything may have been changed, in order."""
         return tuple(result.host for result in self.hosts if result.touched)
 
+    def after(self, first: "StepResult") -> "StepResult":
+        """This result of a second attempt, with what the *first* one may have changed before its job died."""
+        before = {host.host: host for host in first.hosts}
+        both = (
+            host.model_copy(update={"touched": host.touched or (host.host in before and before[host.host].touched)})
+            for host in self.hosts
+        )
+        told = {host.host: host for host in both}
+        data = {name: value for name, value in self.data.items() if name != "untouched"}
+        return self.model_copy(update={"hosts": tuple({**before, **told}.values()), "data": data})
+
 
 def step_of(job: str, run: str) -> tuple[str, int]:
     """The step that the job key *job* of *run* stands for, and which attempt at it (`~2`: the second)."""

@@ -245,7 +245,7 @@ class Course:
         if result.data.get("how") == "lost":
             text = f"{label}: its process died; trying once more"
             self.note(Entry(kind="notice", step=name, data={"level": "warning", "text": text}, key=f"{name}:lost"))
-            result = self._attempt(f"{name}~2", f"{label}, once more", work, about)
+            return self._attempt(f"{name}~2", f"{label}, once more", work, about).after(result)
         return result
 
     def _attempt(

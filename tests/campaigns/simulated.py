@@ -64,8 +64,9 @@ class Effect:
 class Scenario:
     """What is promoted, and what goes wrong in the world itself.
 
-    *faults* are those of `World`; *leaves* maps steps of production to hosts that go away when they begin; *wishes* maps steps of production to what a person wants when they begin; *jobs*
-    says what becomes of an engine whose orchestrator dies: it goes on, or it dies. *ends* is how the run must end.
+    *faults* are those of `World`; *leaves* maps steps of production to hosts that go away when they begin; *wishes*
+    maps steps of production to what a person wants when they begin; *jobs* says what becomes of an engine whose
+    orchestrator dies: it goes on, or it dies. *ends* is how the run must end.
     """
 
     name: str
@@ -502,6 +503,7 @@ SCENARIOS = (
     Scenario("a host goes away", leaves=(("deploy.2", "p3"),), ends="needs a person"),
     Scenario("rollback is switched off", automatic=False, faults=(("verify", "p1", "1.1.0"),), ends="needs a person"),
     Scenario("it is cancelled before the second batch", wishes=(("deploy.2", "cancel"),), ends="rolled back"),
+    Scenario("cancelled after an engine died", wishes=(("deploy.2~2", "cancel"),), jobs="die", ends="succeeded"),
     Scenario("it is cancelled before anything is done", wishes=(("build", "cancel"),), ends="failed"),
     Scenario("it is paused, and resumed", wishes=(("verify.smoke.deploy.1", "pause"),), ends="succeeded"),
     Scenario("a person goes back", kind="rollback", ends="rolled back"),

@@ -37,6 +37,7 @@ def main() -> int:
     writer.start()
     import ansible_runner
 
+    _close_at_once()
     private = folder / "runner"
     private.mkdir(mode=0o700)
     try:
@@ -67,6 +68,19 @@ def main() -> int:
         shutil.rmtree(private, ignore_errors=True)  # it holds the whole environment, in `command`
     (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
     return int(result["rc"] if result["rc"] is not None else 254)
+
+
+def _close_at_once() -> None:
+    """Let pexpect not sleep a tenth of a second after it has closed a terminal: by then the runner's process is gone."""
+    import pexpect
+
+    class Spawn(pexpect.spawn):  # type: ignore[misc]
+        def _spawnpty(self, args: list[str], **more: Any) -> Any:
+            process = super()._spawnpty(args, **more)
+            process.delayafterclose = 0
+            return process
+
+    pexpect.spawn = Spawn
 
 
 def _queue(events: "queue.SimpleQueue[dict[str, Any] | None]", event: dict[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 from orchestrator.adapters.ansible import settings as tuning
 from orchestrator.adapters.ansible.document import dump
-from orchestrator.adapters.ansible.ledger import AROUND, REFUSED, Claim, Told
+from orchestrator.adapters.ansible.ledger import AROUND, OWN, REFUSED, Claim, Told, records_itself
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
@@ -190,7 +190,7 @@ class AnsibleDeployer:
         folder = self._jobs.folder(job)
         extra = {**checked(play.extra_vars), **settings.extra_vars}
         claim = Claim.of(job, context, package.digest) if package is not None else Claim(context)
-        around = package is not None and not check and claim.wanted
+        around = package is not None and not check and claim.wanted and not records_itself(project / play.playbook)
         variables = lowest(package, play, context)
         if package is not None:
             variables["release"] |= claim.variables()
@@ -457,7 +457,7 @@ class Tally:
         if not any(host.outcome is not Outcome.SKIPPED for host in hosts):
             message = "the playbook matched none of the hosts that it was started for"
             return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"}, **about)
-        data = {"code": "D140"} if self.refused else {}
+        data = {"code": "D140"} if self.refused or any(map(_refuses, self.failures.values())) else {}
         return StepResult(outcome=worst(host.outcome for host in hosts), message=_message(hosts), data=data, **about)
 
     def preview(self, result: StepResult) -> StepPreview:
@@ -484,6 +484,11 @@ class Tally:
             unseen=_unseen(result, set(failed)),
             diff=clean_text("\n".join(diffs), 200_000),
         )
+
+
+def _refuses(failure: dict[str, Any]) -> bool:
+    """Whether a module of the collection has refused to work for an older fence."""
+    return str(failure.get("action", "")).startswith(OWN) and str(failure["message"]).startswith(REFUSED)
 
 
 def _unseen(result: StepResult, failed: set[str]) -> tuple[str, ...]:
