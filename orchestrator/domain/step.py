@@ -45,7 +45,7 @@ class HostResult(Model):
     *touched* is True when anything may have been changed there, also when it failed or cannot be seen.
     *release* is the package digest that the host itself reported as current after the step, when it did;
     None means that nobody asked it (the truth is then *assumed*, not *seen*). *fence* is the newest one that the host
-    says it has seen; None when it was not asked.
+    says it has seen; None when it was not asked. *serves* is the version that its service tells, where it was asked.
     """
 
     host: str
@@ -57,6 +57,7 @@ class HostResult(Model):
     where: str = ""
     release: str | None = None
     fence: int | None = None
+    serves: str = ""
 
 
 class TestResult(Model):
@@ -95,6 +96,17 @@ class StepResult(Model):
     def touched(self) -> tuple[str, ...]:
         """The hosts on which anything may have been changed, in order."""
         return tuple(result.host for result in self.hosts if result.touched)
+
+    def after(self, first: "StepResult") -> "StepResult":
+        """This result of a second attempt, with what the *first* one may have changed before its job died."""
+        before = {host.host: host for host in first.hosts}
+        both = (
+            host.model_copy(update={"touched": host.touched or (host.host in before and before[host.host].touched)})
+            for host in self.hosts
+        )
+        told = {host.host: host for host in both}
+        data = {name: value for name, value in self.data.items() if name != "untouched"}
+        return self.model_copy(update={"hosts": tuple({**before, **told}.values()), "data": data})
 
 
 def step_of(job: str, run: str) -> tuple[str, int]:

@@ -21,17 +21,22 @@ from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.ports import (
+    Artifacts,
     Clock,
     Deployer,
     Durable,
     Emit,
+    Logs,
     Notifier,
     Packages,
     Provisioner,
     Store,
     Tenure,
+    Unkept,
+    Unshared,
     Verifier,
 )
+from orchestrator.room import full
 
 STOPPING = {"cancel": "cancelled", "abort": "aborted"}
 
@@ -55,6 +60,8 @@ class Setting:
     store: Store
     clock: Clock
     notifier: Notifier
+    artifacts: Artifacts = field(default_factory=Unshared)
+    logs: Logs = field(default_factory=Unkept)
 
     def environment(self, name: str) -> tuple[Environment, Path]:
         """An environment and its folder. Raises R103 when the project has none of that name."""
@@ -232,14 +239,15 @@ class Course:
         """Do one piece of work durably: intent, work, outcome. Returns the result, good or bad.
 
         *work* is called with the key of its job and a way to report events. An error of the catalogue becomes
-        an *errored* result with its code; any other exception as well, with its traceback in the journal. Work whose
-        job died by itself is begun a second time, and no third: what is done on a host is not done there again.
+        an *errored* result with its code; any other exception as well, with its traceback in the journal, unless it
+        says that a disk is full: then nothing is judged. Work whose job died by itself is begun a second time, and no
+        third: what is done on a host is not done there again.
         """
         result = self._attempt(name, label, work, about)
         if result.data.get("how") == "lost":
             text = f"{label}: its process died; trying once more"
             self.note(Entry(kind="notice", step=name, data={"level": "warning", "text": text}, key=f"{name}:lost"))
-            result = self._attempt(f"{name}~2", f"{label}, once more", work, about)
+            return self._attempt(f"{name}~2", f"{label}, once more", work, about).after(result)
         return result
 
     def _attempt(
@@ -286,13 +294,17 @@ class Course:
             if error.code in UNWRITTEN:
                 raise
             result = StepResult(outcome=Outcome.ERRORED, message=error.message, data=error.to_json())
-        except Exception as error:  # noqa: BLE001 - whatever broke, the run must come to an end that is told
+        except Exception as error:
+            if full(error):
+                raise
             self.note(Entry(kind="notice", step=name, data={"level": "error", "text": traceback.format_exc()}))
             message = f"internal error: {type(error).__name__}: {error}"
             result = StepResult(outcome=Outcome.ERRORED, message=message)
         finally:
             self.tenure.acting(None)
             reporter.flush()
+        printed = self.setting.logs.keep(f"{self.run.id}.{name}")
+        self.note(*(entry.model_copy(update={"step": name}) for entry in printed))
         self.tenure.check()  # what came of it is recorded by the process that may, and by no other
         return result if result.good else self._cut_off(result, known)
 

@@ -30,6 +30,10 @@ def look(course: Course) -> None:
         states = states_of(course.setting, course.run.environment, seen.hosts)
         unknown = [state.host for state in states if state.truth == "unknown"]
         data = {"states": [state.to_json() for state in states]}
+        for state in states:
+            if state.differs:
+                text = f"{state.host}: {state.release} is current there, and its service tells {state.serves}"
+                emit(Entry(kind="notice", host=state.host, data={"level": "warning", "text": text}))
         if unknown:
             message = f"nobody can say what runs on {', '.join(unknown)}"
             data["code"] = "R161"  # type: ignore[assignment]
@@ -124,13 +128,15 @@ def accept(course: Course) -> None:
 def states_of(setting: Setting, environment: str, told: Iterable[HostResult]) -> list[HostState]:
     """What is known of each host now: what it said itself, else what the journal knew, as far as that still counts."""
     remembered = {state.host: state for state in setting.store.hosts(environment)}
-    packages = {ref.digest: ref for ref, _ in setting.packages.known()}
     return [
-        _state(remembered.get(host.host, HostState(host=host.host, truth="empty")), host, packages) for host in told
+        _state(setting, remembered.get(host.host, HostState(host=host.host, truth="empty")), host).model_copy(
+            update={"serves": host.serves}
+        )
+        for host in told
     ]
 
 
-def _state(before: HostState, told: HostResult, packages: dict[str, PackageRef]) -> HostState:
+def _state(setting: Setting, before: HostState, told: HostResult) -> HostState:
     """*before*, corrected by what the host said: one that answered and named no release is left as it was known."""
     if told.outcome not in ANSWERED:
         return before.model_copy(update={"truth": "unknown"})
@@ -139,7 +145,7 @@ def _state(before: HostState, told: HostResult, packages: dict[str, PackageRef])
     if before.digest == told.release:
         return before.model_copy(update={"truth": "seen"})
     unknown = PackageRef(name="unknown", version="0", digest=told.release)
-    return HostState(host=before.host, truth="seen", release=packages.get(told.release, unknown))
+    return HostState(host=before.host, truth="seen", release=setting.packages.ref(told.release) or unknown)
 
 
 def _ask(course: Course, job: str, emit: Emit) -> StepResult:

@@ -103,6 +103,10 @@ def _lost_is_done(old: Callable[..., Any]) -> Callable[..., Any]:
     return attempt_
 
 
+def _second_only(_old: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, _first: self
+
+
 def _only_good(_old: Callable[..., Any]) -> Callable[..., Any]:
     return lambda self: tuple(host.host for host in self.result.hosts if host.outcome.good)
 
@@ -199,6 +203,7 @@ BUGS: dict[str, list[tuple[Any, str, Bug]]] = {
     "the end is never written": [(Course, "note", _without("ended"))],
     "what is true of hosts is never written": [(Course, "note", _without("host"))],
     "a job that died is taken for done": [(Course, "_attempt", _lost_is_done)],
+    "a second attempt forgets what the first one touched": [(StepResult, "after", _second_only)],
     "a wish to stop is not heard": [(Course, "_stopped", _deaf)],
     "only hosts that went well are rolled back": [(Started, "touched", _only_good)],
     "only one host is put back": [(rollback, "_put_back", _last_batch_only)],

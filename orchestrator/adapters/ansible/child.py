@@ -5,19 +5,22 @@ host and task into `events.jsonl`, and leaves `result.json`. The event handler o
 handler makes the runner give up.
 """
 
-import contextlib
 import json
 import os
 import queue
 import re
 import shutil
+import signal
 import sys
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from orchestrator.processes import sweep
 
+AT_ITS_END = (0, 2, 4)  # all hosts done, some failed, some unreachable: nothing goes on behind it
 LIMIT = 4000
 TEMPORARY = re.compile(r"\S*/ansible-(?:local|tmp)-[^/\s]+/(?:\.?tmp[^/\s]*/?)?([^/\s]*)")
 OUTCOMES = {
@@ -38,8 +41,10 @@ def main() -> int:
     writer.start()
     import ansible_runner
 
+    _close_at_once()
     private = folder / "runner"
     private.mkdir(mode=0o700)
+    rc, status = -signal.SIGKILL, "lost"  # unless it tells how it has ended
     try:
         run = ansible_runner.run(
             private_data_dir=str(private),
@@ -56,19 +61,37 @@ def main() -> int:
             quiet=True,
             suppress_env_files=True,
             event_handler=lambda event: _queue(events, event),
-            settings={"pexpect_use_poll": True, "suppress_ansible_output": True},
+            # What Ansible prints goes to our own output, which is kept within bounds, and to no file of the runner's.
+            settings={"pexpect_use_poll": True, "suppress_ansible_output": False, "suppress_output_file": True},
         )
-        result = {"rc": run.rc, "status": run.status}
-        if run.rc is not None and run.rc < 0:  # its workers are sessions of their own, and outlive it
-            sweep(f"ORCHESTRATOR_JOB={folder}", spare=(os.getppid(),))
-        with contextlib.suppress(OSError):
-            shutil.copyfile(private / "artifacts" / "run" / "stdout", folder / "ansible.log")
+        if run.rc is not None:  # there is none when a signal has ended ansible-playbook
+            rc, status = run.rc, run.status
     finally:
+        if rc not in AT_ITS_END:  # its workers are sessions of their own, and outlive it
+            sweep(f"ORCHESTRATOR_JOB={folder}", spare=(os.getppid(),))
         events.put(None)
         writer.join()
         shutil.rmtree(private, ignore_errors=True)  # it holds the whole environment, in `command`
-    (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
-    return int(result["rc"] if result["rc"] is not None else 254)
+        (folder / "result.json").write_text(json.dumps({"rc": rc, "status": status}), encoding="utf-8")
+    return 254 if rc < 0 else rc
+
+
+def _close_at_once() -> None:
+    """Let pexpect not sleep a tenth of a second after it has closed a terminal: ansible-playbook is gone by then.
+
+    It counts by a clock that nobody can set, too: one that is set back by years makes its poll overflow.
+    """
+    import pexpect
+
+    pexpect.expect.time = pexpect.utils.time = SimpleNamespace(time=time.monotonic, sleep=time.sleep)
+
+    class Spawn(pexpect.spawn):  # type: ignore[misc]
+        def _spawnpty(self, args: list[str], **more: Any) -> Any:
+            process = super()._spawnpty(args, **more)
+            process.delayafterclose = 0
+            return process
+
+    pexpect.spawn = Spawn
 
 
 def _queue(events: "queue.SimpleQueue[dict[str, Any] | None]", event: dict[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 from orchestrator.adapters.ansible import settings as tuning
 from orchestrator.adapters.ansible.document import dump
-from orchestrator.adapters.ansible.ledger import AROUND, REFUSED, Claim, Told
+from orchestrator.adapters.ansible.ledger import AROUND, OWN, REFUSED, Claim, Told, records_itself
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
@@ -195,7 +195,7 @@ class AnsibleDeployer:
         folder = self._jobs.folder(job)
         extra = {**checked(play.extra_vars), **settings.extra_vars}
         claim = Claim.of(job, context, package.digest) if package is not None else Claim(context)
-        around = package is not None and not check and claim.wanted
+        around = package is not None and not check and claim.wanted and not records_itself(project / play.playbook)
         variables = lowest(package, play, context)
         if package is not None:
             variables["release"] |= claim.variables()
@@ -249,7 +249,7 @@ class AnsibleDeployer:
             "playbook": str(folder / AROUND) if around else play.playbook,
             "own": os.path.realpath(folder / AROUND),
             "inventory": [str(folder / "inventory/overlay.yml"), *inventory.files],
-            "limit": f"@{folder / 'limit'}",
+            "limit": _limit(folder / "limit", play),
             "tags": ",".join(play.tags),
             "skip_tags": ",".join(play.skip_tags),
             "verbosity": settings.verbosity,
@@ -278,6 +278,11 @@ class AnsibleDeployer:
             if about.st_uid != os.geteuid() or about.st_mode & 0o077 or folder.is_symlink():
                 raise OrchestratorError("D105", f"{folder} belongs to somebody else")
         return folder
+
+
+def _limit(file: Path, play: PlaySpec) -> str:
+    """The play's hosts as Ansible takes them: in a *file*, unless its path would be taken for several patterns."""
+    return ",".join(play.limit) if re.search(r"[\s,]", str(file)) else f"@{file}"
 
 
 def hash_of(text: str) -> int:
@@ -467,7 +472,7 @@ class Tally:
         if not any(host.outcome is not Outcome.SKIPPED for host in hosts):
             message = "the playbook matched none of the hosts that it was started for"
             return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"}, **about)
-        data = {"code": "D140"} if self.refused else {}
+        data = {"code": "D140"} if self.refused or any(map(_refuses, self.failures.values())) else {}
         return StepResult(outcome=worst(host.outcome for host in hosts), message=_message(hosts), data=data, **about)
 
     def preview(self, result: StepResult) -> StepPreview:
@@ -494,6 +499,11 @@ class Tally:
             unseen=_unseen(result, set(failed)),
             diff=clean_text("\n".join(diffs), 200_000),
         )
+
+
+def _refuses(failure: dict[str, Any]) -> bool:
+    """Whether a module of the collection has refused to work for an older fence."""
+    return str(failure.get("action", "")).startswith(OWN) and str(failure["message"]).startswith(REFUSED)
 
 
 def _unseen(result: StepResult, failed: set[str]) -> tuple[str, ...]:
@@ -527,19 +537,17 @@ def _first(message: str) -> str:
 def _explained(folder: Path) -> str:
     """What Ansible said right after its first error: where, and which file."""
     with contextlib.suppress(OSError):
-        text = clean_text((folder / "ansible.log").read_text(encoding="utf-8", errors="replace"), None)
+        text = clean_text((folder / "output.log").read_text(encoding="utf-8", errors="replace"), None)
         lines = [line.strip() for line in text.partition("[ERROR]")[2].splitlines()[1:] if line.strip()]
         return " ".join(lines[:2])[:500]
     return ""
 
 
 def _tail(folder: Path) -> str:
-    for name in ("ansible.log", "output.log"):
-        with contextlib.suppress(OSError):
-            text = clean_text((folder / name).read_text(encoding="utf-8", errors="replace"), None).strip()
-            if text:
-                lines = text.splitlines()
-                return "\n".join([line for line in lines if "ERROR" in line] or lines[-5:])[-4000:]
+    with contextlib.suppress(OSError):
+        text = clean_text((folder / "output.log").read_text(encoding="utf-8", errors="replace"), None).strip()
+        lines = text.splitlines()
+        return "\n".join([line for line in lines if "ERROR" in line] or lines[-5:])[-4000:]
     return ""
 
 
@@ -554,6 +562,11 @@ echo "@release $(tr -d '\\n' < "$root/.orchestrator/state.json" 2>/dev/null)"
 """
 
 
+_SERVES = """\
+echo "@serves $( ( {command} ) 2>/dev/null </dev/null | head -n 1 | cut -c 1-100 )"
+"""
+
+
 def _question(requirements: tuple[Requirement, ...], claim: Claim, verb: str) -> dict[str, Any]:
     """One task that asks a host everything; `raw`, so that it needs nothing on the host but a shell."""
     commands = sorted({command for requirement in requirements for command in requirement.commands})
@@ -561,7 +574,10 @@ def _question(requirements: tuple[Requirement, ...], claim: Claim, verb: str) ->
         if not COMMAND.match(command):
             raise OrchestratorError("D103", f"{command!r} cannot be a required command's name")
     root = "{{ (release_root | default(host_root) | default('/nowhere')) | quote }}"
-    script = _SCRIPT.format(root=root, commands=" ".join(commands) or "''") + claim.script(verb)
+    serves = claim.context.settings.serves if verb == "look" else None
+    script = _SCRIPT.format(root=root, commands=" ".join(commands) or "''")
+    script += _SERVES.format(command=serves) if serves else ""
+    script += claim.script(verb)
     return {"name": "Look at the host", "ansible.builtin.raw": script, "changed_when": False}
 
 
@@ -583,7 +599,10 @@ def _answer(host: str, tally: Tally, wanted: dict[str, list[Requirement]]) -> Ho
     outcome = Outcome.FAILED if missing else Outcome.SUCCEEDED
     release = _current((said.get("release") or [""])[0])
     message, fence = "; ".join(missing), Told.by(said).fence
-    return HostResult(host=host, outcome=outcome, touched=False, message=message, release=release, fence=fence)
+    serves = next(iter((said.get("serves") or [""])[0].split()), "")
+    return HostResult(
+        host=host, outcome=outcome, touched=False, message=message, release=release, fence=fence, serves=serves
+    )
 
 
 def _said(tally: Tally, host: str) -> dict[str, list[str]]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.domain.context import Context
 from orchestrator.domain.plan import PlaySpec
@@ -16,6 +18,16 @@ from orchestrator.domain.step import step_of
 from orchestrator.domain.variables import Unsafe
 
 AROUND = "around.yml"
+OWN = "orchestrator.release."
+_PLAY = frozenset({
+    "name", "hosts", "gather_facts", "vars", "vars_files", "tasks", "serial", "order", "strategy", "any_errors_fatal",
+    "max_fail_percentage", "tags", "become", "become_user", "become_method", "environment", "no_log", "throttle",
+})  # fmt: skip
+_TASK = frozenset({
+    "name", "when", "register", "vars", "tags", "loop", "loop_control", "until", "retries", "delay", "ignore_errors",
+    "failed_when", "changed_when", "check_mode", "diff", "environment", "become", "become_user", "become_method",
+    "no_log", "throttle", "timeout", "args",
+})  # fmt: skip
 SHELLS = (
     "ssh", "smart", "paramiko", "paramiko_ssh", "local", "chroot", "jail", "lxc", "lxd", "docker", "podman", "buildah",
     "kubectl", "oc", "community.docker.docker", "community.docker.docker_api", "community.docker.nsenter",
@@ -102,6 +114,35 @@ def _tags(play: PlaySpec) -> list[str]:
     if not {"always", "tagged"} & set(play.skip_tags):
         return ["always"]
     return [tag for tag in play.tags if tag not in {"all", "untagged"}]
+
+
+def records_itself(playbook: Path) -> bool:
+    """Whether *playbook* has no task but the collection's modules, which ask for the fence and write the ledger.
+
+    Whatever cannot be read for certain does not: roles, blocks, handlers, imports, tasks done for another host, a
+    release or a root of the playbook's own.
+    """
+    try:
+        plays = yaml.safe_load(playbook.read_bytes())
+    except (OSError, UnicodeError, yaml.YAMLError):
+        return False
+    return isinstance(plays, list) and bool(plays) and all(_is_own_play(play) for play in plays)
+
+
+def _is_own_play(play: Any) -> bool:
+    if not isinstance(play, dict) or not set(play) <= _PLAY or not isinstance(play.get("tasks"), list):
+        return False
+    return bool(play["tasks"]) and all(_is_own_task(task) for task in play["tasks"])
+
+
+def _is_own_task(task: Any) -> bool:
+    if not isinstance(task, dict):
+        return False
+    actions = set(task) - _TASK
+    if len(actions) != 1 or not str(next(iter(actions))).startswith(OWN):
+        return False
+    options = [task.get("args") or {}, task[next(iter(actions))] or {}]
+    return all(isinstance(given, dict) and not {"root", "release"} & set(given) for given in options)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.ansible.ledger import records_itself
 from orchestrator.domain.inventory import Inventory
 from orchestrator.hosts import loopback
 from orchestrator.processes import command_line, family, marked
@@ -28,26 +29,61 @@ def test_an_ordinary_playbook_is_claimed_and_recorded(stage: Stage) -> None:
 
 
 def test_an_older_fence_stops_before_anything_of_the_users(stage: Stage) -> None:
-    """When one host has seen a newer fence, an ordinary playbook and the collection do nothing on any host."""
+    """When one host has seen a newer fence, an ordinary playbook does nothing on any host."""
     assert stage.deploy("site.yml", "r5", 5, limit=("web2",)).good
-    for playbook in ("site.yml", "deploy.yml"):
-        result = stage.deploy(playbook, "r4", 4, step=playbook)
-        assert outcomes(result) == ["skipped", "failed"]
-        assert result.data == {"code": "D140"}
-        assert "refused: fence 4 is older than 5" in result.message
-        assert result.touched() == ()
+    result = stage.deploy("site.yml", "r4", 4)
+    assert outcomes(result) == ["skipped", "failed"]
+    assert result.data == {"code": "D140"}
+    assert "refused: fence 4 is older than 5" in result.message
+    assert result.touched() == ()
     assert stage.marks() == [0, 1]
 
 
-def test_the_collection_refuses_by_itself(stage: Stage) -> None:
-    """Where playbooks have no ledger around them, the collection's modules still refuse an older fence."""
-    off = {"settings": {"ledger": False}}
-    assert stage.deploy("deploy.yml", "r5", 5, **off).good
-    result = stage.deploy("deploy.yml", "r4", 4, **off)
+@pytest.mark.parametrize("ledger", [True, False])
+def test_the_collection_refuses_by_itself(stage: Stage, ledger: bool) -> None:
+    """A playbook of the collection's modules has nothing around it: they refuse an older fence, and keep the ledger."""
+    settings = {"settings": {"ledger": ledger}}
+    assert stage.deploy("deploy.yml", "r5", 5, **settings).good
+    result = stage.deploy("deploy.yml", "r4", 4, **settings)
     assert outcomes(result) == ["failed", "failed"]
+    assert result.data == {"code": "D140"}
     assert "fence 4 is older than 5" in result.message
-    assert {line["part"] for line in stage.lines(0)} != {""}
+    assert "" not in {line["part"] for line in stage.lines(0)}
     assert stage.marks() == [1, 1]
+
+
+OWN = "- hosts: web\n  gather_facts: false\n  tasks:\n    - orchestrator.release.deploy: {keep: 5}\n      when: true\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "itself"),
+    [
+        (OWN, True),
+        (OWN + "    - orchestrator.release.probe:\n      args: {url: x}\n", True),
+        (OWN + "    - ansible.builtin.command: date\n", False),
+        (OWN + "    - block: []\n", False),
+        (OWN + "      delegate_to: elsewhere\n", False),
+        (OWN + "      notify: Restart\n", False),
+        (OWN + "      register: !vault x\n", False),
+        (OWN + "  roles: [web]\n", False),
+        (OWN + "- import_playbook: other.yml\n", False),
+        (OWN + "- hosts: web\n", False),
+        (OWN.replace("keep: 5", "root: /srv"), False),
+        (OWN.replace("keep: 5", "release: {}"), False),
+        (OWN.replace("{keep: 5}", "keep=5"), False),
+        (OWN.replace("when: true", "args: {root: /srv}"), False),
+        ("- hosts: web\n  tasks: []\n", False),
+        ("[]", False),
+        ("}", False),
+    ],
+)
+def test_a_playbook_records_itself_when_it_has_only_the_collections_modules(
+    tmp_path: Path, text: str, itself: bool
+) -> None:
+    """Only a playbook that has nothing but the collection's modules, with their own fence and root, is left alone."""
+    playbook = tmp_path / "site.yml"
+    playbook.write_text(text)
+    assert records_itself(playbook) is itself
 
 
 def test_the_ledger_can_be_switched_off(stage: Stage) -> None:

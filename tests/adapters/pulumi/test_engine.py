@@ -49,8 +49,8 @@ def test_the_order_in_which_engines_are_looked_for(environ: dict[str, str], tmp_
         "PATH": tmp_path / "bin/pulumi",
     }
     for source, path in places.items():
-        _telling(path, "v3.300.0")
-        assert engine.find(environ) == engine.Engine(path, "v3.300.0", source)
+        _telling(path, engine.VERSION)
+        assert engine.find(environ) == engine.Engine(path, engine.VERSION, source)
     named = _telling(tmp_path / "mine", "v3.226.1")
     assert engine.find({**environ, "ORCHESTRATOR_PULUMI": str(named)}).source == "named"
 

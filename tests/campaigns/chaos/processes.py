@@ -8,7 +8,7 @@ import time
 from orchestrator.adapters.database.engine import engine_url, integrity, sqlite_url
 from tests.campaigns.chaos.parts import EDGE, Small, ended, kill, small, until
 from tests.campaigns.chaos.table import Scene, needs, row
-from tests.campaigns.real import BOUNDARIES, ENDED, TRUTHFUL
+from tests.campaigns.real import ENDED, STEP, TRUTHFUL
 
 STEPS = ("deploy.1", "verify.smoke.deploy.1", "deploy.2", "verify.smoke.deploy.2", "verify.smoke.environment", "close")
 WRITES = {"fsync": 40, "fdatasync": 200, "pwrite64": 300, "unlink": 60}  # a system call, and how often it comes surely
@@ -17,7 +17,7 @@ FAST = ("strace", "-DDD", "-f", "-b", "execve", "-qq", "-o", "/dev/null")  # wha
 
 def _points(rng: random.Random) -> list[str]:
     """Boundaries of steps, and moments inside them, in any order."""
-    where = [f"{EDGE}.{step}:{boundary}" for step in STEPS for boundary in BOUNDARIES]
+    where = [f"{EDGE}.{step}:{boundary}" for step in STEPS for boundary in STEP]
     inside = [f"job deploy.{number}:{moment}" for number in (1, 2) for moment in ("laid", "spawned")]
     return rng.sample(where + inside, len(where + inside))
 
@@ -93,7 +93,7 @@ def while_recovering(scene: Scene) -> str:
     """Die, and die twice more at later points of the recovery."""
     project = small(scene)
     version = project.make()
-    points = [f"{EDGE}.{STEPS[at]}:{scene.rng.choice(BOUNDARIES)}" for at in sorted(scene.rng.sample(range(6), 3))]
+    points = [f"{EDGE}.{STEPS[at]}:{scene.rng.choice(STEP)}" for at in sorted(scene.rng.sample(range(6), 3))]
     code, said = ended(project.begin(version, ORCHESTRATOR_CRASH=points[0]))
     assert code == -signal.SIGKILL, said[-500:]
     run = project.last()

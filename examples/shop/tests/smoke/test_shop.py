@@ -7,11 +7,10 @@ import pytest
 testinfra_hosts = ["ansible://web"]
 
 FETCH = """
-import sys, urllib.request, urllib.error
-try:
-    answer = urllib.request.urlopen(sys.argv[1], timeout=5)
-except urllib.error.HTTPError as error:
-    answer = error
+import sys, http.client
+link = http.client.HTTPConnection(sys.argv[1], timeout=5)
+link.request("GET", sys.argv[2])
+answer = link.getresponse()
 print(answer.status); print(answer.read().decode())
 """
 
@@ -24,11 +23,11 @@ def variables(host):
 @pytest.fixture
 def page(host, variables):
     def fetch(path):
-        url = f"http://{variables['ansible_host']}:{variables['app_port']}{path}"
-        done = host.run("%s -c %s %s", variables["ansible_python_interpreter"], FETCH, url)
+        address = f"{variables['ansible_host']}:{variables['app_port']}"
+        done = host.run("%s -Sc %s %s %s", variables["ansible_python_interpreter"], FETCH, address, path)
         assert done.rc == 0, done.stderr
         status, _, text = done.stdout.partition("\n")
-        assert status == "200", f"{url} answers {status}: {text.strip()}"
+        assert status == "200", f"http://{address}{path} answers {status}: {text.strip()}"
         return text.strip()
 
     return fetch
