@@ -115,10 +115,9 @@ def refusal(plan: Plan) -> OrchestratorError | None:
         return OrchestratorError("D107", f"cannot be reached now: {', '.join(plan.blocking)}; nothing was changed")
     closed = plan.back.release is not None and not plan.back.available
     if plan.action == "promote" and plan.automatic_rollback and closed:
-        hint = "put its package back; with `rollback: {automatic: false}` in environment.yaml it is promoted without a way back"
-        return OrchestratorError(
-            "R133", f"the way back to {plan.back.release} is closed: {plan.back.reason}", hint=hint
-        )
+        hint = "put its package back; with `rollback: {automatic: false}` in environment.yaml there need be no way back"
+        message = f"the way back to {plan.back.release} is closed: {plan.back.reason}; nothing was changed"
+        return OrchestratorError("R133", message, hint=hint)
     if plan.action == "rollback" and plan.back.impossible and not plan.no_return:
         names = ", ".join(plan.back.impossible)
         hint = "orchestrator rollback --no-return goes back all the same, and leaves behind what they did"

@@ -1,6 +1,8 @@
 """Plays over real SSH: release data is text, secrets stay secret, and what hosts say is tamed."""
 
 import json
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -17,7 +19,7 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.step import StepResult
 from orchestrator.hosts import loopback
-from orchestrator.processes import marked
+from orchestrator.processes import _parents, command_line, marked
 from tests.adapters.ansible.conftest import FILES, Stage, named, outcomes, staged
 
 SECRET = "hush-4711-hush"
@@ -239,6 +241,29 @@ def test_a_play_that_hangs_is_ended_with_all_it_started(stage: Stage) -> None:
     assert outcomes(result) == ["unknown"]
     assert result.touched() == ("web1",)
     assert not marked(f"ORCHESTRATOR_JOB={stage.jobs.folder('r1.deploy.1')}")
+
+
+@pytest.mark.parametrize("part", ["the playbook", "its worker"])
+def test_nothing_of_a_play_outlives_its_step(stage: Stage, part: str) -> None:
+    """When ansible-playbook or its worker is killed the step is not good, tells its host as touched, and no process of it works on."""
+    job = f"ORCHESTRATOR_JOB={stage.jobs.folder('r1.deploy.1')}"
+
+    def kill() -> None:
+        deadline = time.monotonic() + 60
+        while not (at_work := [one for one in marked(job) if command_line(one).endswith("&& sleep 0'")]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        above = _parents()
+        worker = above[at_work[0]]
+        os.kill(worker if part == "its worker" else above[worker], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    result = stage.deploy("slow.yml", "r1", 1, limit=("web1",), settings={"ledger": False})
+    killer.join()
+    assert not result.good
+    assert result.touched() == ("web1",)
+    assert [one for one in marked(job) if not command_line(one).endswith("[mux]")] == []
 
 
 def test_a_batch_is_what_the_flow_says(stage: Stage) -> None:
