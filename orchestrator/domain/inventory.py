@@ -34,8 +34,12 @@ class Inventory(Model):
 
     @property
     def digest(self) -> str:
-        """The digest over hosts, groups, variables and files."""
-        return digest_of(self.to_json())
+        """The digest over hosts, groups, variables and what the files say; else over where they are.
+
+        On another machine the same files lie elsewhere, and a run that it takes over is still about the same hosts.
+        """
+        data = self.to_json()
+        return digest_of({**data, "files": len(self.files)} if self.said is not None else data)
 
     def outline(self) -> "Inventory":
         """The same hosts and groups without any variable: what may be shown and kept."""
