@@ -341,7 +341,7 @@ class App:
         return made
 
     def executable(self, plan: Plan) -> None:
-        """Return when nothing that *plan* says keeps it from being executed. Raises D106, D107, R133 and R135."""
+        """Return when nothing that *plan* says keeps it from being executed. Raises D106, D107, R135 and R136."""
         from orchestrator.flow import plan as planning
 
         why = planning.refusal(plan)

@@ -108,16 +108,15 @@ def hold(approved: Plan, now: Plan) -> StepResult:
 
 
 def refusal(plan: Plan) -> OrchestratorError | None:
-    """Why *plan* may be shown and not executed: D106, D107, R133 or R135; None when nothing keeps it from that."""
+    """Why *plan* may be shown and not executed: D106, D107, R135 or R136; None when nothing keeps it from that."""
     if plan.unmet:
         return OrchestratorError("D106", "; ".join(plan.unmet))
     if plan.blocking:
         return OrchestratorError("D107", f"cannot be reached now: {', '.join(plan.blocking)}; nothing was changed")
     closed = plan.back.release is not None and not plan.back.available
     if plan.action == "promote" and plan.automatic_rollback and closed:
-        hint = "put its package back; with `rollback: {automatic: false}` in environment.yaml there need be no way back"
         message = f"the way back to {plan.back.release} is closed: {plan.back.reason}; nothing was changed"
-        return OrchestratorError("R133", message, hint=hint)
+        return OrchestratorError("R136", message)
     if plan.action == "rollback" and plan.back.impossible and not plan.no_return:
         names = ", ".join(plan.back.impossible)
         hint = "orchestrator rollback --no-return goes back all the same, and leaves behind what they did"

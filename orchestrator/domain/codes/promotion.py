@@ -135,8 +135,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "R133",
         "the package to roll back to is not here",
-        "The last verified release's package is missing from the store, or is not what it was. A promotion is refused "
-        "for it before anything is changed: a failure could not be rolled back.",
+        "The last verified release's package is missing from the store, or is not what it was.",
         "Put the sealed file back with `orchestrator package verify FILE --keep`, then `orchestrator rollback ENV`.",
         Exit.NEEDS_PERSON,
     ),
@@ -154,6 +153,15 @@ CODES: tuple[ErrorCode, ...] = (
         "Steps of the release that is there now declare `undo: impossible`. Putting the older release back does not "
         "take away what they did. Nothing was done.",
         "Find out whether the older release can live with it. `orchestrator rollback ENV --no-return` goes back then.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "R136",
+        "the way back is closed",
+        "The last verified release's package is missing from the store, or is not what it was. A failure could not be "
+        "rolled back, so the promotion is refused before anything is changed.",
+        "Put the sealed file back with `orchestrator package verify FILE --keep`. With `rollback: {automatic: false}` in "
+        "`environment.yaml` there need be no way back.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
