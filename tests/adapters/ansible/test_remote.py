@@ -155,6 +155,15 @@ def test_a_part_that_is_done_is_not_done_again(host: Host) -> None:
     assert host.restarts() == 1
 
 
+def test_whoever_takes_over_finds_what_is_done(host: Host) -> None:
+    """On another machine a step is begun as if for the first time, with a higher fence: what is done is not done again."""
+    host.ask(host.request())
+    restart = {"verbs": ["restart"], "part": "p2"}
+    assert host.ask(host.request(**restart))["changed"]
+    assert not host.ask(host.request(**restart, fence=2))["changed"]
+    assert host.ask(host.request(**restart, fence=2))["changed"]
+
+
 def test_a_playbook_may_do_the_same_twice(host: Host) -> None:
     """Two equal tasks of one attempt are both done, and a second attempt does neither, but a third task once."""
     host.ask(host.request())

@@ -473,11 +473,15 @@ class Host:
         return any(entry.get("outcome") == "began" for found in last for entry in found)
 
     def done_before(self, entries):
-        """Whether an earlier attempt has done this. A playbook may do the same more than once: so it is counted."""
+        """Whether an earlier attempt has done this, or whoever acted before a fence rose.
+
+        A playbook may do the same more than once: so it is counted.
+        """
         mine = self.entry("done")
         same = [entry for entry in entries if all(entry.get(name) == mine[name] for name in ("run", "step", "host", "part", "outcome"))]
-        attempts = [entry.get("attempt") for entry in same]
-        return attempts.count(mine["attempt"]) < max([attempts.count(one) for one in attempts if one != mine["attempt"]], default=0)
+        attempts = [(entry.get("fence"), entry.get("attempt")) for entry in same]
+        me = (mine["fence"], mine["attempt"])
+        return attempts.count(me) < max([attempts.count(one) for one in attempts if one != me], default=0)
 
     def answer(self, **more):
         return {
