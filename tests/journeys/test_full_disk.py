@@ -42,11 +42,10 @@ class Small:
     def fill(self, leave: int) -> None:
         """Leave so many bytes free, and no more."""
         free = shutil.disk_usage(self.state).free
-        with self._filler.open("wb") as file, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), self._filler.open("wb", buffering=0) as file:
             left = free - leave
             while left > 0:
                 left -= file.write(b"\0" * min(left, 65536))
-                file.flush()
 
     def free(self) -> None:
         """Make room again."""
