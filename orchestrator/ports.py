@@ -11,10 +11,11 @@ from typing import Any, NoReturn, Protocol
 
 from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.environment import Environment
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified, Waiting, Work
 from orchestrator.domain.plan import HostState, PlaySpec, StackPreview, StackSpec, StepPreview, SuiteSpec
-from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Requirement
+from orchestrator.domain.release import Package, PackageRef, Release, Requirement
 from orchestrator.domain.step import StepResult
 
 Emit = Callable[[Entry], None]
@@ -183,8 +184,93 @@ class Packages(Protocol):
     def fetch(self, digest: str) -> Package:
         """The kept package, verified again file by file, with its *root*. Raises P-codes."""
 
-    def known(self) -> list[tuple[PackageRef, Manifest]]:
-        """Every kept package."""
+    def refs(self) -> list[PackageRef]:
+        """Every package that is kept, here or where it is shared. Raises S-codes when that cannot be asked."""
+
+    def ref(self, digest: str) -> PackageRef | None:
+        """What the package with this digest is called; None when nobody can say so now."""
+
+
+# -- what several machines share -------------------------------------------------------------------------------------
+
+
+class Artifacts(Protocol):
+    """A place that several machines reach: content by its digest, and names that lead to content.
+
+    Content is written once and verified whenever it is read. Digests are `sha256:` and 64 hexadecimal digits; names are
+    words with slashes. Every method raises S142 (it does not answer), S143 (there is no such place), S144 (it refuses).
+    """
+
+    where: str
+
+    def put(self, source: Path) -> str:
+        """Keep the content of the file *source*; its digest. The same content again changes nothing."""
+
+    def get(self, digest: str, target: Path) -> None:
+        """Write the content with this digest to the file *target*, whole or not at all.
+
+        Raises S145 when it is not what its digest says, and S146 when it is not there.
+        """
+
+    def name(self, name: str, digest: str) -> None:
+        """Let *name* lead to *digest*. A name that leads somewhere already stays as it is."""
+
+    def named(self, name: str) -> str | None:
+        """The digest that *name* leads to; None when there is no such name. Raises S145."""
+
+    def names(self, prefix: str) -> list[str]:
+        """Every name that begins with *prefix*, sorted."""
+
+    def check(self) -> None:
+        """Return when something could be written, read and listed there now."""
+
+
+class Unshared:
+    """The `Artifacts` of a project on one machine: what is kept stays where it is, and nothing is anywhere else."""
+
+    where = "nowhere else"
+
+    def put(self, source: Path) -> str:
+        """Nothing is put anywhere."""
+        del source
+        return ""
+
+    def get(self, digest: str, target: Path) -> None:
+        """There is nothing."""
+        del target
+        raise OrchestratorError("S146", f"{digest} is not here, and nothing is shared")
+
+    def name(self, name: str, digest: str) -> None:
+        """Nothing has a name."""
+
+    def named(self, name: str) -> str | None:
+        """Nothing has a name."""
+        del name
+        return None
+
+    def names(self, prefix: str) -> list[str]:
+        """Nothing has a name."""
+        del prefix
+        return []
+
+    def check(self) -> None:
+        """There is nothing that could be wrong."""
+
+
+class Logs(Protocol):
+    """What jobs have printed, kept where every machine finds it."""
+
+    def keep(self, job: str) -> list[Entry]:
+        """Keep what *job*, and the jobs that it has begun, have printed; an entry for each. Never raises."""
+
+
+class Unkept:
+    """The `Logs` of a project on one machine: what jobs have printed stays in their folders."""
+
+    def keep(self, job: str) -> list[Entry]:
+        """Nothing is kept anywhere else."""
+        del job
+        return []
 
 
 # -- what remembers ------------------------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """The only place that joins adapters, engine and flow: the command line gets its `App` here."""
 
+import contextlib
 import getpass
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from orchestrator.domain.model import DIGEST
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef
-from orchestrator.ports import Durable, Jobs, Store, Tenure
+from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Store, Tenure, Unkept, Unshared
 
 if TYPE_CHECKING:
     from orchestrator.engine.durable import Engine
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
 
 Warn = Callable[[OrchestratorError], object]
 FOR_EVER = 10 * 365 * 86400.0  # seconds, longer than any queue
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What one *job* of the step *step* has printed, in *file*; by *digest* when it is shared."""
+
+    job: str
+    step: str
+    file: Path
+    digest: str | None
 
 
 @dataclass(frozen=True)
@@ -142,6 +153,29 @@ class App:
             return f"sqlite:///{self.state / path.removeprefix('.orchestrator/')}"
         return f"sqlite:///{self.root / path}"
 
+    @property
+    def shared(self) -> str | None:
+        """Where several machines share what they keep: `ORCHESTRATOR_ARTIFACTS`, else the project's file."""
+        return self.environ.get("ORCHESTRATOR_ARTIFACTS") or self.project.artifacts
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """What several machines share. Nothing is asked there yet. Raises S140."""
+        if self.shared is None:
+            return Unshared()
+        from orchestrator.adapters.artifacts.places import artifacts
+
+        return artifacts(self.shared, self.root)
+
+    @cached_property
+    def logs(self) -> Logs:
+        """What jobs have printed, for other machines."""
+        if self.shared is None:
+            return Unkept()
+        from orchestrator.adapters.artifacts.logs import SharedLogs
+
+        return SharedLogs(self.state / "jobs", self.artifacts)
+
     @cached_property
     def packages(self) -> "Any":
         """Release packages."""
@@ -150,7 +184,12 @@ class App:
 
         collections = collections_folder()
         proof = Proof(collections, self.environ)
-        return SealedPackages(self.state / "packages", collections=collections, proof=proof)
+        local = SealedPackages(self.state / "packages", collections=collections, proof=proof)
+        if self.shared is None:
+            return local
+        from orchestrator.adapters.artifacts.packages import SharedPackages
+
+        return SharedPackages(local, self.artifacts)
 
     @cached_property
     def provisioner(self) -> "Any":
@@ -159,7 +198,7 @@ class App:
         from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
 
         found = cache(lambda: engine.find(self.environ))
-        return PulumiProvisioner(self.jobs, self.state / "pulumi", self.root, found, self.environ)
+        return PulumiProvisioner(self.jobs, self.state / "pulumi", self.root, found, self.environ, self.artifacts)
 
     @cached_property
     def deployer(self) -> "Any":
@@ -196,6 +235,8 @@ class App:
             store=self.store,
             clock=SystemClock(),
             notifier=Silence(),
+            artifacts=self.artifacts,
+            logs=self.logs,
         )
 
     @cached_property
@@ -233,24 +274,31 @@ class App:
         path = Path(wanted)
         if path.is_file() and path.suffix == ".release":
             return Package.model_validate(self.packages.keep(path))
-        found = [ref for ref, _ in self.packages.known() if _means(wanted, ref)]
+        found = [ref for ref in self.packages.refs() if _means(wanted, ref)]
         if len(found) > 1:
             names = ", ".join(f"{ref} ({ref.digest[:19]})" for ref in found)
             raise OrchestratorError("R107", f"{wanted!r} fits several packages: {names}")
         if found:
-            return Package.model_validate(self.packages.fetch(found[0].digest))
+            package = Package.model_validate(self.packages.fetch(found[0].digest))
+            self._share(package)
+            return package
         try:
             source = files.find_release(self.root, self.project, wanted)
         except OrchestratorError as error:
             raise OrchestratorError("R106", f"there is no release {wanted!r}") from error
         return Package.model_validate(self.packages.fetch(self.build(source, warn=warn).digest))
 
+    def _share(self, package: Package) -> None:
+        """See that other machines have a *package* that was kept here before. Raises S-codes."""
+        if self.shared is not None:
+            self.packages.share(package)
+
     def reference(self, wanted: str) -> PackageRef:
         """The release that *wanted* names by version or digest; a whole digest may be of a package that is not here.
 
         Raises R106 and R107.
         """
-        found = [ref for ref, _ in self.packages.known() if _means(wanted, ref)]
+        found = [ref for ref in self.packages.refs() if _means(wanted, ref)]
         if len(found) > 1:
             names = ", ".join(f"{ref} ({ref.digest[:19]})" for ref in found)
             raise OrchestratorError("R107", f"{wanted!r} fits several packages: {names}")
@@ -309,8 +357,8 @@ class App:
             planning.save(self.setting, plan)
             return plan
         start = wanted.removeprefix("sha256:")
-        kept = [folder.name for folder in (self.state / "plans").glob(f"{start}*/") if len(folder.name) == 64]
-        if len(kept) != 1 or not start:
+        kept = planning.kept(self.setting, start) if start else []
+        if len(kept) != 1:
             raise OrchestratorError("R121", f"there is no plan {wanted!r} here, or more than one")
         return planning.load(self.setting, f"sha256:{kept[0]}")
 
@@ -328,7 +376,10 @@ class App:
         from orchestrator.flow.trail import destination
 
         found = destination(self.setting, environment, version)
-        return Package.model_validate(self.packages.fetch(found.digest))
+        package = Package.model_validate(self.packages.fetch(found.digest))
+        with contextlib.suppress(OrchestratorError):  # a way back is not held up: this machine can go it
+            self._share(package)
+        return package
 
     # -- doing ---------------------------------------------------------------------------------------------------------
 
@@ -480,6 +531,22 @@ class App:
             if record.kind == "step.finished" and record.step != "lease":
                 found[record.step] = record.data
         return found
+
+    def printed(self, run: str) -> Iterator[Printed]:
+        """What each job of *run* has printed: from its folder when it ran here, else from where it is shared.
+
+        Raises S-codes when that does not answer.
+        """
+        here, kept = self.state / "jobs", self.state / "logs"
+        records = {str(record.data["job"]): record for record in self.store.records(run) if record.kind == "log"}
+        local = {path.parent.name for path in here.glob(f"{run}.*/output.log") if path.stat().st_size}
+        for job in [*records, *sorted(local - set(records))]:
+            file, data = here / job / "output.log", records[job].data if job in records else {}
+            if not file.is_file():
+                file = kept / str(data["digest"]).removeprefix("sha256:")
+                kept.mkdir(exist_ok=True, mode=0o700)
+                self.artifacts.get(str(data["digest"]), file)
+            yield Printed(job, job.removeprefix(f"{run}."), file, data.get("digest"))
 
     def exit_of(self, run: str) -> Exit:
         """How the command ends for a run that has ended."""

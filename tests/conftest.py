@@ -4,11 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.postgres import Server, serving
+from tests import postgres as databases
+from tests import s3 as buckets
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
+def postgres() -> Iterator[databases.Server]:
     """A Postgres server that lives as long as the tests of this process; each test takes a database of its own."""
-    with serving() as server:
+    with databases.serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[buckets.Bucketeer]:
+    """An S3 server that lives as long as the tests of this process; each test takes a bucket of its own."""
+    with buckets.serving() as server:
         yield server

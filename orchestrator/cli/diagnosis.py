@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.cli.checks import check_project
-from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors, lookup
 from orchestrator.domain.model import Model
 from orchestrator.domain.text import counted
 from orchestrator.room import lacking
@@ -149,6 +149,7 @@ def examine_project(start: Path, environ: Mapping[str, str]) -> list[Check]:
             lambda: _stacks(start, environ),
             lambda: _store(start, environ),
             lambda: _databases(start, environ),
+            lambda: _artifacts(start, environ),
             lambda: _interrupted(start, environ),
             lambda: _claims(start, environ),
         ]
@@ -275,6 +276,21 @@ def _databases(start: Path, environ: Mapping[str, str]) -> Check:
         return Check(name="database files", level="warning", says=says, remedy="make room before you promote")
     says = f"{', '.join(path.name for path in files) or 'none yet'}: whole"
     return Check(name="database files", level="ok", says=says)
+
+
+def _artifacts(start: Path, environ: Mapping[str, str]) -> Check:
+    """What several machines share: whether it can be written, read and listed now."""
+    from orchestrator.wiring import open_app
+
+    app = open_app(start, environ)
+    try:
+        app.artifacts.check()
+    except OrchestratorError as error:
+        remedy = f"{lookup(error.code).remedy} (orchestrator explain {error.code})"
+        return Check(name="artifacts", level="problem", says=error.message, remedy=remedy)
+    if app.shared is None:
+        return Check(name="artifacts", level="ok", says="kept on this machine only")
+    return Check(name="artifacts", level="ok", says=f"shared in {app.artifacts.where}")
 
 
 def _ignored(start: Path) -> Check:

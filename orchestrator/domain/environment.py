@@ -108,6 +108,7 @@ class Environment(Model):
 class Project(Model):
     """`orchestrator.yaml`. *store* is a database URL; `sqlite:///` paths are relative to the project.
 
+    *artifacts* is what several machines share instead of a state folder: a folder, or `s3://bucket/prefix`.
     *recovery* says whether any command that finds an interrupted run goes on with it in the background.
     """
 
@@ -116,6 +117,7 @@ class Project(Model):
     name: Name
     description: str = ""
     store: str = "sqlite:///.orchestrator/state.db"
+    artifacts: str | None = None
     environments: RelativePath = "environments"
     releases: RelativePath = "releases"
     recovery: Literal["automatic", "manual"] = "automatic"

@@ -20,7 +20,7 @@ class Entry(Model):
     """One thing to be written. *key* makes it idempotent within its run: the same key is written once.
 
     *kind* is one of: `requested`, `state`, `step.started`, `step.finished`, `resource`, `task`, `test`,
-    `host`, `verified`, `planned`, `control`, `notice`, `ended`.
+    `host`, `verified`, `planned`, `control`, `notice`, `log`, `ended`.
     `docs/reference/journal.md` says what *data* holds for each.
     """
 

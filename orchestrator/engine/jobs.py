@@ -24,6 +24,7 @@ from orchestrator.processes import sweep
 
 OnEvent = Callable[[int, dict[str, Any]], None]
 POLL = 0.02
+CHUNK = 1 << 20  # bytes of events that are read at once: a job that has ended may have told any number
 
 
 class LocalJobs:
@@ -137,16 +138,19 @@ class _Events:
             return
         with self._path.open("rb") as file:
             file.seek(self._offset)
-            data = file.read()
-        self._offset += len(data)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            with contextlib.suppress(ValueError):  # a line torn by a crash is no event
-                event = json.loads(line)
-                if isinstance(event, dict):
-                    self._on_event(self._line, event)
-            self._line += 1
-            reached(f"job {self._step}:event {self._line}")
+            while data := file.read(CHUNK):
+                self._offset += len(data)
+                *lines, self._rest = (self._rest + data).split(b"\n")
+                for line in lines:
+                    self._hand_on(line, self._on_event)
+
+    def _hand_on(self, line: bytes, on_event: OnEvent) -> None:
+        with contextlib.suppress(ValueError):  # a line torn by a crash is no event
+            event = json.loads(line)
+            if isinstance(event, dict):
+                on_event(self._line, event)
+        self._line += 1
+        reached(f"job {self._step}:event {self._line}")
 
 
 def _write_private(path: Path, data: bytes) -> None:

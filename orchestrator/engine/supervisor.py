@@ -6,16 +6,18 @@ milliseconds. It outlives the orchestrator that started it. Files in the folder:
     lock           held (flock) as long as the job runs; a second supervisor leaves at once with status 75
     job.json       {"argv": […], "cwd": "…", "timeout": seconds or null}
     started        there as soon as a supervisor holds the lock: such a job is never started again
-    output.log     the job's standard output and error
+    output.log     the job's standard output and error; what is too much of it is cut out of its middle
     events.jsonl   what the job reports, a JSON object a line
-    outcome.json   {"how": "exited" | "timeout" | "stopped" | "lost", "code": …, "seconds": …}: written once
+    outcome.json   {"how": "exited" | "timeout" | "stopped" | "lost", "code": …, "seconds": …, "cut": …}: written once
 """
 
 import fcntl
+import io
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 from orchestrator.processes import sweep
@@ -23,6 +25,8 @@ from orchestrator.processes import sweep
 BUSY, LATE = 75, 76
 BEFORE = "ORCHESTRATOR_BEFORE"
 BOUND = "ORCHESTRATOR_BOUND"
+LARGEST, HEAD, TAIL = 32 << 20, 4 << 20, 8 << 20  # bytes of output: before it is cut, and what stays of it then
+WATCH = 0.1  # seconds between looks at how much was printed
 LOOK = 1.0  # seconds between looks whether the claim lasts
 MARK = "ORCHESTRATOR_JOB"
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -50,16 +54,63 @@ def write_once(path: str, data: bytes) -> bool:
         os.unlink(temporary)
 
 
-def _run(folder: str, job: dict[str, object]) -> tuple[str, "int | None"]:
-    argv = [str(word) for word in job["argv"]]  # type: ignore[attr-defined]
-    with open(os.path.join(folder, "output.log"), "ab") as log:
+class _Output:
+    """The file that a job prints to, kept below a size while it prints.
+
+    The job writes into the file itself, so that nothing stands between the two that could end before it. It appends, so
+    that the file can be shortened beneath it. What is printed in the very moment of cutting may be lost with the rest.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.file = open(path, "a+b")  # noqa: SIM115 - closed by :meth:`end`
+        self.cut = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """The job prints no more."""
+        self._ended.set()
+        self._thread.join()
+        self._shorten()
+        self.file.close()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(WATCH):
+            self._shorten()
+
+    def _shorten(self) -> None:
+        handle = self.file.fileno()
+        size = os.fstat(handle).st_size
+        if size <= LARGEST:
+            return
         try:
-            child = subprocess.Popen(
-                argv, cwd=str(job["cwd"]), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        except OSError as error:
-            log.write(f"cannot start {argv[0]}: {error}\n".encode())
-            return "exited", 127
+            tail = os.pread(handle, TAIL, size - TAIL)
+            self.cut += size - HEAD - len(tail)
+            os.ftruncate(handle, HEAD)
+            os.write(handle, f"\n[… {self.cut} bytes were left out here …]\n".encode() + tail)
+        except OSError:
+            return  # the disk is full, or broken: the job goes on
+
+
+def _run(folder: str, job: dict[str, object]) -> tuple[str, "int | None", int]:
+    output = _Output(os.path.join(folder, "output.log"))
+    try:
+        how, code = _see_through(folder, job, output.file)
+    finally:
+        output.end()
+    return how, code, output.cut
+
+
+def _see_through(folder: str, job: dict[str, object], log: io.BufferedRandom) -> tuple[str, "int | None"]:
+    argv = [str(word) for word in job["argv"]]  # type: ignore[attr-defined]
+    try:
+        child = subprocess.Popen(
+            argv, cwd=str(job["cwd"]), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    except OSError as error:
+        log.write(f"cannot start {argv[0]}: {error}\n".encode())
+        return "exited", 127
     timeout = job.get("timeout")
     how, code = _wait(child, time.monotonic() + timeout if isinstance(timeout, (int, float)) else None)
     if how != "exited":
@@ -117,7 +168,7 @@ def main(folder: str) -> int:
         with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
             job = json.load(file)
         started = time.monotonic()
-        how, code = _run(folder, job)
-        data = {"how": how, "code": code, "seconds": round(time.monotonic() - started, 3)}
+        how, code, cut = _run(folder, job)
+        data = {"how": how, "code": code, "seconds": round(time.monotonic() - started, 3), "cut": cut}
         write_once(outcome, json.dumps(data).encode())
     return 0

@@ -21,15 +21,19 @@ from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.ports import (
+    Artifacts,
     Clock,
     Deployer,
     Durable,
     Emit,
+    Logs,
     Notifier,
     Packages,
     Provisioner,
     Store,
     Tenure,
+    Unkept,
+    Unshared,
     Verifier,
 )
 from orchestrator.room import full
@@ -56,6 +60,8 @@ class Setting:
     store: Store
     clock: Clock
     notifier: Notifier
+    artifacts: Artifacts = field(default_factory=Unshared)
+    logs: Logs = field(default_factory=Unkept)
 
     def environment(self, name: str) -> tuple[Environment, Path]:
         """An environment and its folder. Raises R103 when the project has none of that name."""
@@ -297,6 +303,8 @@ class Course:
         finally:
             self.tenure.acting(None)
             reporter.flush()
+        printed = self.setting.logs.keep(f"{self.run.id}.{name}")
+        self.note(*(entry.model_copy(update={"step": name}) for entry in printed))
         self.tenure.check()  # what came of it is recorded by the process that may, and by no other
         return result if result.good else self._cut_off(result, known)
 

@@ -128,16 +128,15 @@ def accept(course: Course) -> None:
 def states_of(setting: Setting, environment: str, told: Iterable[HostResult]) -> list[HostState]:
     """What is known of each host now: what it said itself, else what the journal knew, as far as that still counts."""
     remembered = {state.host: state for state in setting.store.hosts(environment)}
-    packages = {ref.digest: ref for ref, _ in setting.packages.known()}
     return [
-        _state(remembered.get(host.host, HostState(host=host.host, truth="empty")), host, packages).model_copy(
+        _state(setting, remembered.get(host.host, HostState(host=host.host, truth="empty")), host).model_copy(
             update={"serves": host.serves}
         )
         for host in told
     ]
 
 
-def _state(before: HostState, told: HostResult, packages: dict[str, PackageRef]) -> HostState:
+def _state(setting: Setting, before: HostState, told: HostResult) -> HostState:
     """*before*, corrected by what the host said: one that answered and named no release is left as it was known."""
     if told.outcome not in ANSWERED:
         return before.model_copy(update={"truth": "unknown"})
@@ -146,7 +145,7 @@ def _state(before: HostState, told: HostResult, packages: dict[str, PackageRef])
     if before.digest == told.release:
         return before.model_copy(update={"truth": "seen"})
     unknown = PackageRef(name="unknown", version="0", digest=told.release)
-    return HostState(host=before.host, truth="seen", release=packages.get(told.release, unknown))
+    return HostState(host=before.host, truth="seen", release=setting.packages.ref(told.release) or unknown)
 
 
 def _ask(course: Course, job: str, emit: Emit) -> StepResult:

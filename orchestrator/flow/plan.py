@@ -1,7 +1,7 @@
 """Plan: what a promotion would do, made by asking everything that can be asked without changing anything."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,8 @@ from orchestrator.flow.course import Course, Setting, context_of, inventory_of, 
 from orchestrator.flow.request import allow
 from orchestrator.flow.trail import Begun, last_verified, mark_of, present
 from orchestrator.ports import Emit
+
+SHARED, UPDATES = "plans/", "updates/"  # names of shared plans, and of Pulumi's: digests in hexadecimal digits
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,6 @@ def _base(
     """What runs on each host: what it said itself, else what the journal last knew of it."""
     remembered = {state.host: state for state in setting.store.hosts(environment)}
     told = {host.host: host for host in seen.hosts} if seen else {}
-    packages = {ref.digest: ref for ref, _ in setting.packages.known()}
     states = []
     for host in known.hosts if known else ():
         state = remembered.get(host, HostState(host=host, truth="empty"))
@@ -310,17 +311,17 @@ def _base(
         if result is not None and result.outcome is Outcome.UNKNOWN:
             state = state.model_copy(update={"truth": "unknown"})
         elif result is not None and result.release is not None:
-            state = _seen(state, result.release, packages)
+            state = _seen(setting, state, result.release)
         states.append(state.model_copy(update={"serves": ""}))
     return tuple(states)
 
 
-def _seen(state: HostState, digest: str, packages: dict[str, PackageRef]) -> HostState:
+def _seen(setting: Setting, state: HostState, digest: str) -> HostState:
     """*state*, corrected by the digest that the host itself reported."""
     if state.release is not None and state.release.digest == digest:
         return state.model_copy(update={"truth": "seen"})
     unknown = PackageRef(name="unknown", version="0", digest=digest)
-    release = packages.get(digest, unknown)
+    release = setting.packages.ref(digest) or unknown
     return HostState(host=state.host, truth="seen", release=release)
 
 
@@ -460,21 +461,59 @@ def update_plan_file(setting: Setting, digest: str) -> Path:
 
 
 def save(setting: Setting, plan: Plan) -> Path:
-    """Keep the plan under its digest. Returns its file."""
-    target = folder(setting, plan.digest)
-    target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (target / "plan.json").write_text(json.dumps(plan.document(), indent=1), encoding="utf-8")
-    return target / "plan.json"
+    """Keep the plan under its digest, and Pulumi's own with it, here and where they are shared. Returns its file.
+
+    A rollback is not held up where they cannot be shared: it goes on, and only on this machine. Raises S-codes.
+    """
+    file = folder(setting, plan.digest) / "plan.json"
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file.write_text(json.dumps(plan.document(), indent=1), encoding="utf-8")
+    try:
+        for name, path in _files(setting, plan):
+            if path.is_file() and setting.artifacts.named(name) is None:
+                setting.artifacts.name(name, setting.artifacts.put(path))
+    except OrchestratorError:
+        if plan.action != "rollback":
+            raise
+    return file
+
+
+def kept(setting: Setting, start: str) -> list[str]:
+    """The digests, in hexadecimal digits, of the plans whose digest begins with *start*: here, else shared."""
+    here = [found.name for found in (setting.state / "plans").glob(f"{start}*/") if len(found.name) == 64]
+    return here or [name.removeprefix(SHARED) for name in setting.artifacts.names(f"{SHARED}{start}")]
+
+
+def _files(setting: Setting, plan: Plan) -> Iterator[tuple[str, Path]]:
+    """What a plan is made of: the names under which it is shared, and the files here."""
+    plain = plan.digest.removeprefix("sha256:")
+    if plan.stack is not None and plan.stack.update_plan is not None:
+        yield f"{UPDATES}{plain}", update_plan_file(setting, plan.stack.update_plan)
+    yield f"{SHARED}{plain}", folder(setting, plan.digest) / "plan.json"
+
+
+def _fetch(setting: Setting, name: str, path: Path) -> None:
+    """Bring what is shared under *name* to *path*. Without effect when it is there, or nothing is shared so."""
+    found = None if path.is_file() else setting.artifacts.named(name)
+    if found is not None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        setting.artifacts.get(found, path)
 
 
 def load(setting: Setting, digest: str) -> Plan:
-    """The kept plan. Raises R121 when it is not here, R122 when it is not what its digest says."""
+    """The kept plan, from where it is shared when it is not here.
+
+    Raises R121 when it is nowhere, R122 when it is not what its digest says, and S-codes.
+    """
     file = folder(setting, digest) / "plan.json"
+    _fetch(setting, f"{SHARED}{digest.removeprefix('sha256:')}", file)
     if not file.is_file():
         raise OrchestratorError("R121", f"there is no plan {digest} here")
     plan = read(file)
     if plan.digest != digest:
         raise OrchestratorError("R122", f"the plan {digest} has been changed since it was made")
+    for name, path in _files(setting, plan):
+        _fetch(setting, name, path)
     return plan
 
 

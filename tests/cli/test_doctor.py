@@ -59,3 +59,18 @@ def test_a_postgres_store(project: Path, postgres: Server, monkeypatch: pytest.M
     found = _said()["store"]
     assert found.level == "problem"
     assert str(project) in found.says
+
+
+def test_the_artifact_store(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says where artifacts are shared, and of a place that cannot be used what is wrong and what would help."""
+    assert _said()["artifacts"].says == "kept on this machine only"
+    (project / "shared").mkdir()
+    with (project / "orchestrator.yaml").open("a") as file:
+        file.write("artifacts: shared\n")
+    assert _said()["artifacts"] == Check(name="artifacts", level="ok", says=f"shared in {project}/shared")
+    for wrong, words in {"not-mounted": "S143", "https://secret@host/": "S140"}.items():
+        monkeypatch.setenv("ORCHESTRATOR_ARTIFACTS", wrong)
+        found = _said()["artifacts"]
+        assert found.level == "problem"
+        assert words in found.remedy
+        assert "secret" not in found.says

@@ -1,16 +1,19 @@
 """Child processes that outlive us, and are found again."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from orchestrator.engine import supervisor
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.ports import Job
 from orchestrator.processes import marked
@@ -51,6 +54,40 @@ def test_events_and_outcome(jobs: LocalJobs, tmp_path: Path) -> None:
     assert (outcome.how, outcome.code) == ("exited", 7)
     assert seen == [(0, 0), (1, 1), (2, 2)]
     assert (outcome.folder / "output.log").read_text() == "done\n"
+
+
+def test_output_without_end_is_cut_in_its_middle(jobs: LocalJobs, tmp_path: Path) -> None:
+    """Of 200 MB that a job prints its file keeps the beginning and the end, says what is left out, and never grows far beyond."""
+    code = textwrap.dedent("""
+        import os, sys, time
+        print("the beginning", flush=True)
+        for number in range(200):
+            os.write(1, (b"%06d " % number + b"x" * 93) * 10_000)
+            time.sleep(0.005)
+        print("the end", flush=True)
+    """)
+    sizes: list[int] = []
+    looking = threading.Event()
+
+    def look() -> None:
+        while not looking.wait(0.01):
+            with contextlib.suppress(FileNotFoundError):
+                sizes.append((tmp_path / "jobs" / "one" / "output.log").stat().st_size)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    outcome = jobs.run(job(tmp_path, code=code))
+    looking.set()
+    watcher.join()
+    text = (outcome.folder / "output.log").read_bytes()
+    told = json.loads((outcome.folder / "outcome.json").read_text())["cut"]
+    assert outcome.code == 0
+    assert len(text) <= supervisor.LARGEST
+    assert text.startswith(b"the beginning\n000000 xxx")
+    assert text.endswith(b"x000199 " + b"x" * 93 + b"the end\n")
+    assert f"[… {told} bytes were left out here …]".encode() in text
+    assert told > 200_000_000 - supervisor.LARGEST - 1_000_000
+    assert max(sizes) < 3 * supervisor.LARGEST
 
 
 def test_a_job_runs_once(jobs: LocalJobs, tmp_path: Path) -> None:

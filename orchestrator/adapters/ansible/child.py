@@ -5,7 +5,6 @@ host and task into `events.jsonl`, and leaves `result.json`. The event handler o
 handler makes the runner give up.
 """
 
-import contextlib
 import json
 import os
 import queue
@@ -57,13 +56,12 @@ def main() -> int:
             quiet=True,
             suppress_env_files=True,
             event_handler=lambda event: _queue(events, event),
-            settings={"pexpect_use_poll": True, "suppress_ansible_output": True},
+            # What Ansible prints goes to our own output, which is kept within bounds, and to no file of the runner's.
+            settings={"pexpect_use_poll": True, "suppress_ansible_output": False, "suppress_output_file": True},
         )
         result = {"rc": run.rc, "status": run.status}
         if run.rc is not None and run.rc < 0:  # its workers are sessions of their own, and outlive it
             sweep(f"ORCHESTRATOR_JOB={folder}", spare=(os.getppid(),))
-        with contextlib.suppress(OSError):
-            shutil.copyfile(private / "artifacts" / "run" / "stdout", folder / "ansible.log")
     finally:
         events.put(None)
         writer.join()

@@ -527,19 +527,17 @@ def _first(message: str) -> str:
 def _explained(folder: Path) -> str:
     """What Ansible said right after its first error: where, and which file."""
     with contextlib.suppress(OSError):
-        text = clean_text((folder / "ansible.log").read_text(encoding="utf-8", errors="replace"), None)
+        text = clean_text((folder / "output.log").read_text(encoding="utf-8", errors="replace"), None)
         lines = [line.strip() for line in text.partition("[ERROR]")[2].splitlines()[1:] if line.strip()]
         return " ".join(lines[:2])[:500]
     return ""
 
 
 def _tail(folder: Path) -> str:
-    for name in ("ansible.log", "output.log"):
-        with contextlib.suppress(OSError):
-            text = clean_text((folder / name).read_text(encoding="utf-8", errors="replace"), None).strip()
-            if text:
-                lines = text.splitlines()
-                return "\n".join([line for line in lines if "ERROR" in line] or lines[-5:])[-4000:]
+    with contextlib.suppress(OSError):
+        text = clean_text((folder / "output.log").read_text(encoding="utf-8", errors="replace"), None).strip()
+        lines = text.splitlines()
+        return "\n".join([line for line in lines if "ERROR" in line] or lines[-5:])[-4000:]
     return ""
 
 

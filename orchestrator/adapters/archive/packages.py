@@ -158,6 +158,14 @@ class SealedPackages:
                     found.append((ref, reader.manifest))
         return found
 
+    def refs(self) -> list[PackageRef]:
+        """Every package that is kept."""
+        return [ref for ref, _ in self.known()]
+
+    def ref(self, digest: str) -> PackageRef | None:
+        """What the kept package with this digest is called."""
+        return next((ref for ref in self.refs() if ref.digest == digest), None)
+
     def _describe(
         self, project: Path, source: Path, release: Release
     ) -> tuple[Manifest, dict[str, Path], list[OrchestratorError]]:

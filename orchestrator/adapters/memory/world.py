@@ -270,9 +270,13 @@ class MemoryPackages:
             raise OrchestratorError("P301", f"the package {digest} is not here, or not what it was")
         return self._kept[digest]
 
-    def known(self) -> list[tuple[PackageRef, Manifest]]:
+    def refs(self) -> list[PackageRef]:
         """Every package."""
-        return [(package.ref, package.manifest) for package in self._kept.values()]
+        return [package.ref for package in self._kept.values()]
+
+    def ref(self, digest: str) -> PackageRef | None:
+        """The package's name and version."""
+        return self._kept[digest].ref if digest in self._kept else None
 
 
 class MemoryDurable:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ from orchestrator.adapters.pulumi.workspace import IGNORED
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import canonical_json, digest_of
+from orchestrator.ports import Artifacts
 
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
 NOT_THE_PROGRAM = {"dist", "environments", "playbooks", "releases", "roles", "collections", "tests"}
+SHARED = "definitions/"  # names of shared definitions: their digests, in hexadecimal digits
 _STACK_FILE = re.compile(r"^Pulumi\.(.+)\.(yaml|yml|json)$")
 
 
@@ -108,6 +111,66 @@ def _digest(files: dict[str, Path], place: str, about: Any) -> str:
     named = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
     runnable = sorted(name for name, path in files.items() if os.access(path, os.X_OK))
     return digest_of({"place": place, "files": named, "runnable": runnable, "about": about})
+
+
+def share(digest: str, store: Path, artifacts: Artifacts) -> None:
+    """Share the kept definition as one archive. Raises S-codes."""
+    name = f"{SHARED}{digest.removeprefix('sha256:')}"
+    if artifacts.named(name) is not None:
+        return
+    folder = store / digest.removeprefix("sha256:")
+    with tempfile.NamedTemporaryFile(prefix="orchestrator-definition-") as file:
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                archive.add(path, path.relative_to(folder).as_posix(), recursive=False)
+        file.flush()
+        artifacts.name(name, artifacts.put(Path(file.name)))
+
+
+def fetch(digest: str, store: Path, artifacts: Artifacts) -> None:
+    """Keep a definition here that is shared; without effect when it is not. Raises E105 when it cannot be had."""
+    plain = digest.removeprefix("sha256:")
+    store.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = Path(tempfile.mkdtemp(prefix=".copying-", dir=store))
+    try:
+        shared = artifacts.named(f"{SHARED}{plain}")
+        if shared is None:
+            return
+        artifacts.get(shared, temporary / "archive")
+        _extract(temporary / "archive", temporary / "kept")
+        _check(temporary, digest)
+        (temporary / "kept").rename(store / plain)
+    except OrchestratorError as error:
+        raise OrchestratorError("E105", f"the definition {digest[:19]} is not kept here: {error.message}") from error
+    except (OSError, ValueError, tarfile.TarError) as error:
+        if not (store / plain).is_dir():
+            raise OrchestratorError("E105", f"the shared definition {digest[:19]} cannot be unpacked") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check(folder: Path, digest: str) -> None:
+    """Whether the definition in *folder*/kept is the one with this digest. Raises E105."""
+    tree, environment = folder / "kept" / "tree", kept_environment(folder, "kept")
+    place = (folder / "kept" / "place").read_text(encoding="utf-8")
+    program = Program(tree / place, tree, place, environment.stack or environment.name)
+    if _digest(dict(program.files()), place, environment.to_json()) != digest:
+        raise OrchestratorError("E105", f"the shared definition {digest[:19]} is another one")
+
+
+def _extract(file: Path, target: Path) -> None:
+    """Unpack regular files and nothing else; a name that leads out of *target* is a `ValueError`."""
+    with tarfile.open(file) as archive:
+        for member in archive:
+            path = Path(os.path.normpath(target / member.name))
+            if not member.isreg() or not path.is_relative_to(target):
+                raise ValueError(member.name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            source = archive.extractfile(member)
+            assert source is not None
+            with path.open("xb") as copy:
+                shutil.copyfileobj(source, copy)
+            path.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
 def kept_program(store: Path, digest: str) -> Path:

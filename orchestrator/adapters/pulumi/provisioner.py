@@ -28,7 +28,7 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import ResourceChange, StackPreview, StackSpec
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text
-from orchestrator.ports import Emit, Job, JobOutcome, Jobs, Provisioned
+from orchestrator.ports import Artifacts, Emit, Job, JobOutcome, Jobs, Provisioned, Unshared
 
 _PACKAGES = str(Path(__file__).resolve().parents[3])
 _START = (
@@ -49,13 +49,20 @@ class PulumiProvisioner:
         project: the project's root, for inventory files and what lies beside a program.
         engine: finds the engine, asked once, when it is first needed; raises E101 when there is none.
         environ: the user's environment variables.
+        artifacts: where definitions are shared.
     """
 
     def __init__(
-        self, jobs: Jobs, folder: Path, project: Path, engine: Callable[[], Engine], environ: Mapping[str, str]
+        self,
+        jobs: Jobs,
+        folder: Path,
+        project: Path,
+        engine: Callable[[], Engine],
+        environ: Mapping[str, str],
+        artifacts: Artifacts | None = None,
     ) -> None:
         self._jobs, self._folder, self._project, self._environ = jobs, folder, project.resolve(), environ
-        self._find = engine
+        self._find, self._artifacts = engine, artifacts or Unshared()
         self._found: Engine | None = None
         self._read: dict[tuple[str, str, str], tuple[float, stack.State]] = {}
 
@@ -74,6 +81,8 @@ class PulumiProvisioner:
     def kept(self, digest: str) -> StackSpec:
         """The stack as it was defined under *digest*. Raises E105."""
         store = self._folder / "definitions"
+        if not (store / digest.removeprefix("sha256:")).is_dir():
+            definition.fetch(digest, store, self._artifacts)
         program, environment = definition.kept_program(store, digest), definition.kept_environment(store, digest)
         return StackSpec(
             environment=environment.name,
@@ -95,6 +104,7 @@ class PulumiProvisioner:
         """
         before = self._state(spec)
         self._warn(spec, before, job, emit)
+        self._share(spec, job, emit)
         words = ["preview", *_words(spec), *(["--save-plan", str(save_plan)] if save_plan else [])]
         outcome, result = self._operate(spec, words, job, emit)
         if outcome.code != 0:
@@ -249,6 +259,14 @@ class PulumiProvisioner:
         for number, (text, urn) in enumerate(texts):
             data = {"level": "warning", "text": text, "urn": urn}
             emit(Entry(kind="notice", step="provision", data=data, key=f"{job}:died:{number}"))
+
+    def _share(self, spec: StackSpec, job: str, emit: Emit) -> None:
+        """Share the definition. Where it cannot be, only this machine can go back to it later, and that is told."""
+        try:
+            definition.share(spec.definition, self._folder / "definitions", self._artifacts)
+        except OrchestratorError as error:
+            data = {"level": "warning", "text": f"the definition of {spec.environment} is not shared: {error.message}"}
+            emit(Entry(kind="notice", step="provision", data=data, key=f"{job}:unshared"))
 
     def _trace(self, spec: StackSpec) -> Path:
         return self._folder / "traces" / f"{spec.environment}.{spec.stack.replace('/', '.')}"

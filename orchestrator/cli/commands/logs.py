@@ -10,6 +10,7 @@ from orchestrator.cli.output import json_option, out, paint, print_json_line
 
 if TYPE_CHECKING:
     from orchestrator.domain.journal import Record
+    from orchestrator.wiring import App
 
 KINDS = {"task", "test", "resource", "notice", "step.started", "step.finished"}
 COLOURS = {"ok": "green", "succeeded": "green", "failed": "red", "errored": "magenta", "unreachable": "yellow"}
@@ -20,9 +21,13 @@ COLOURS = {"ok": "green", "succeeded": "green", "failed": "red", "errored": "mag
 @click.option("--step", metavar="NAME", help="Only this step (its name, or its beginning).")
 @click.option("--host", metavar="HOST", help="Only this host.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
+@click.option("--output", is_flag=True, help="Print instead what the engines themselves have printed.")
 @json_option
-def command(run: str, step: str | None, host: str | None, follow: bool, as_json: bool) -> None:
+def command(run: str, step: str | None, host: str | None, follow: bool, output: bool, as_json: bool) -> None:
     """Print what the steps of RUN said: each task on each host, each test, each resource, each message.
+
+    With --output, what Pulumi, Ansible and pytest wrote to their own standard output and error, job by job; where the
+    project shares artifacts, also of jobs that other machines ran.
 
     What comes from hosts is cleaned of everything that a terminal would obey. With --json each record is one line.
     """
@@ -33,6 +38,9 @@ def command(run: str, step: str | None, host: str | None, follow: bool, as_json:
 
     app = open_app(Path.cwd())
     found = app.store.run(run)
+    if output:
+        _print_output(app, found.id, step, as_json=as_json)
+        return
     last, shown = 0, 0
     while True:
         working = follow and not app.store.run(found.id).ended and app.engine.working(found.root)
@@ -47,6 +55,27 @@ def command(run: str, step: str | None, host: str | None, follow: bool, as_json:
     if not shown and (step or host):
         names = sorted({r.step for r in app.store.records(found.id) if r.step})
         raise OrchestratorError("R142", f"{found.id} says nothing of that", hint=f"its steps are: {', '.join(names)}")
+
+
+def _print_output(app: "App", run: str, step: str | None, *, as_json: bool) -> None:
+    from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.domain.text import clean_text
+
+    shown = 0
+    for printed in app.printed(run):
+        if step is not None and printed.step != step and not printed.step.startswith(f"{step}."):
+            continue
+        shown += 1
+        with printed.file.open(encoding="utf-8", errors="replace") as lines:
+            if as_json:
+                about = {"step": printed.step, "job": printed.job, "digest": printed.digest}
+                print_json_line("Output", {**about, "text": lines.read()})
+                continue
+            out(paint(printed.job, bold=True))
+            for line in lines:
+                out(clean_text(line.rstrip("\n"), None))
+    if not shown and step:
+        raise OrchestratorError("R142", f"no job of {run} has printed anything in {step!r}")
 
 
 def _wanted(record: "Record", step: str | None, host: str | None) -> bool:

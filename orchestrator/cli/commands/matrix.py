@@ -39,7 +39,7 @@ def command(as_json: bool) -> None:
 
 def _releases(app: "App") -> "list[PackageRef]":
     """Every release that is kept or was ever verified here, newest first."""
-    found = {ref.digest: ref for ref, _ in app.packages.known()}
+    found = {ref.digest: ref for ref in app.packages.refs()}
     for name in app.environments:
         found.update({mark.release.digest: mark.release for mark in reversed(app.store.verified(name))})
     order = {run.release.digest: number for number, run in enumerate(reversed(app.store.runs())) if run.release}

@@ -28,11 +28,13 @@ def list_(as_json: bool) -> None:
     """List the packages that this project keeps."""
     from orchestrator.wiring import open_app
 
-    known = open_app(Path.cwd()).packages.known()
+    packages = open_app(Path.cwd()).packages
+    refs, here = packages.refs(), {ref.digest: str(len(manifest.files)) for ref, manifest in packages.known()}
     if as_json:
-        print_json("PackageList", {"packages": [ref.to_json() for ref, _ in known]})
-    elif known:
-        rows = [[ref.name, ref.version, ref.digest.removeprefix("sha256:")[:12], str(len(m.files))] for ref, m in known]
+        print_json("PackageList", {"packages": [ref.to_json() for ref in refs]})
+    elif refs:
+        plain = {ref.digest: ref.digest.removeprefix("sha256:") for ref in refs}
+        rows = [[ref.name, ref.version, plain[ref.digest][:12], here.get(ref.digest, "–")] for ref in refs]
         out(table(["name", "version", "digest", "files"], rows))
     else:
         out("no package is kept here yet; orchestrator build makes one")

@@ -116,4 +116,54 @@ CODES: tuple[ErrorCode, ...] = (
         "Its process died between the first and the last file that it moved. The state is neither the old one nor the new.",
         "`orchestrator restore --undo` puts the old state back; `orchestrator restore FILE` begins again.",
     ),
+    ErrorCode(
+        "S140",
+        "unknown artifact store",
+        "`artifacts:` in `orchestrator.yaml` (or `ORCHESTRATOR_ARTIFACTS`) is neither a folder nor a bucket.",
+        "Write the path of a folder that every machine reaches, or `s3://bucket/prefix`. Credentials never stand there: they "
+        "are read from the environment, as every program for S3 does it.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "S141",
+        "the library for S3 is missing",
+        "An artifact store in S3 needs boto3, which is an extra of this package.",
+        "Install `orchestrator[s3]`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "S142",
+        "the artifact store does not answer",
+        "The server cannot be reached, is overloaded, or the shared folder gives errors. It was tried several times.",
+        "See that the server runs and that `AWS_ENDPOINT_URL` (where it is not Amazon's) leads to it, or that the folder is "
+        "mounted; `orchestrator doctor` tries it.",
+    ),
+    ErrorCode(
+        "S143",
+        "there is no such artifact store",
+        "The bucket or the folder that `artifacts:` names is not there. Neither is made by this program: an empty folder in "
+        "place of one that is not mounted would look like a store.",
+        "Make the bucket or the folder, or mount it.",
+    ),
+    ErrorCode(
+        "S144",
+        "the artifact store refuses",
+        "There are no credentials, they are wrong, or they do not allow what is to be done there.",
+        "Give the worker credentials that may read, write and list below the prefix (for S3 `s3:GetObject`, `s3:PutObject` and "
+        "`s3:ListBucket`), or make the folder writable for its user.",
+    ),
+    ErrorCode(
+        "S145",
+        "an artifact is damaged",
+        "What the artifact store holds under a digest is not what was put there: a disk fault, or somebody has written to it. "
+        "Nothing was done with it.",
+        "Remove the object that is named. A package is put there again by `orchestrator promote` on a machine that keeps it, or "
+        "by `orchestrator package verify FILE --keep`.",
+    ),
+    ErrorCode(
+        "S146",
+        "an artifact is missing",
+        "Something that was put into the artifact store is not there any more.",
+        "Take it from a machine that still keeps it: `orchestrator package verify FILE --keep` puts a package there again.",
+    ),
 )

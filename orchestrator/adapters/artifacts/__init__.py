@@ -1,0 +1,1 @@
+"""What several machines share: packages, plans, definitions and what jobs have printed."""

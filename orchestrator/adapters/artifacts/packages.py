@@ -1,0 +1,101 @@
+"""Packages that every machine has: kept here when they are used, and in the artifact store for all the others."""
+
+import contextlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.adapters.archive.packages import ENDING, SealedPackages
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.release import Manifest, Package, PackageRef, Release
+from orchestrator.ports import Artifacts
+
+FOLDER = "packages"
+"""Names of packages are `packages/<name>/<version>/<hexadecimal digest>`."""
+
+
+class SharedPackages:
+    """The `Packages` port over *local*, which fetches from *artifacts* what it lacks, and gives it what it keeps."""
+
+    def __init__(self, local: SealedPackages, artifacts: Artifacts) -> None:
+        self._local, self._artifacts = local, artifacts
+
+    def build(
+        self,
+        project: Path,
+        source: Path,
+        release: Release,
+        target: Path,
+        *,
+        replace: bool = False,
+        warn: Callable[[OrchestratorError], object] = lambda _warning: None,
+    ) -> Package:
+        """As `SealedPackages.build`: a sealed file goes nowhere before it is kept."""
+        return self._local.build(project, source, release, target, replace=replace, warn=warn)
+
+    def read(self, path: Path) -> Package:
+        """As `SealedPackages.read`."""
+        return self._local.read(path)
+
+    def keep(self, path: Path) -> Package:
+        """Keep the sealed file here and in the artifact store. Raises S-codes when it cannot be put there."""
+        package = self._local.keep(path)
+        self.share(package)
+        return package
+
+    def share(self, package: Package) -> None:
+        """See that the artifact store has a package that is kept here, whole. Raises S-codes."""
+        self._artifacts.name(_name(package.ref), self._artifacts.put(Path(package.path)))
+
+    def fetch(self, digest: str) -> Package:
+        """The package, from the artifact store when it is not kept here. Raises P301, P302 and S-codes."""
+        try:
+            return self._local.fetch(digest)
+        except OrchestratorError as error:
+            if error.code != "P301":
+                raise
+        found = [ref for ref in self._shared() if ref.digest == digest]
+        if not found:
+            raise OrchestratorError("P301", f"the package {digest} is kept neither here nor in {self._artifacts.where}")
+        return self._bring(found[0])
+
+    def known(self) -> list[tuple[PackageRef, Manifest]]:
+        """The packages that are kept here."""
+        return self._local.known()
+
+    def refs(self) -> list[PackageRef]:
+        """Every package that is kept here or shared."""
+        found = {ref.digest: ref for ref in [*self._local.refs(), *self._shared()]}
+        return sorted(found.values(), key=lambda ref: (ref.name, ref.version, ref.digest))
+
+    def ref(self, digest: str) -> PackageRef | None:
+        """What the package is called: by what is kept here, else by what is shared, as far as it answers."""
+        found = self._local.ref(digest)
+        if found is None:
+            with contextlib.suppress(OrchestratorError):
+                found = next((ref for ref in self._shared() if ref.digest == digest), None)
+        return found
+
+    def _shared(self) -> list[PackageRef]:
+        found = []
+        for name in self._artifacts.names(f"{FOLDER}/"):
+            parts = name.split("/")
+            if len(parts) == 4 and len(parts[3]) == 64:
+                found.append(PackageRef(name=parts[1], version=parts[2], digest=f"sha256:{parts[3]}"))
+        return found
+
+    def _bring(self, ref: PackageRef) -> Package:
+        """Fetch the sealed file, verify it as any file from elsewhere, and keep it here."""
+        shared = self._artifacts.named(_name(ref))
+        if shared is None:
+            raise OrchestratorError("P301", f"the package {ref.digest} is not in {self._artifacts.where} any more")
+        with tempfile.TemporaryDirectory(prefix="orchestrator-fetch-") as folder:
+            file = Path(folder) / f"{ref.name}{ENDING}"
+            self._artifacts.get(shared, file)
+            if self._local.read(file).digest != ref.digest:
+                raise OrchestratorError("P302", f"{_name(ref)} in {self._artifacts.where} is another package")
+            return self._local.keep(file)
+
+
+def _name(ref: PackageRef) -> str:
+    return f"{FOLDER}/{ref.name}/{ref.version}/{ref.digest.removeprefix('sha256:')}"

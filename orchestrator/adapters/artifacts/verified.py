@@ -1,0 +1,104 @@
+"""The `Artifacts` port over any place for objects: every digest is verified here, in one place.
+
+blobs/sha256/<2 digits>/<62 digits>   content
+names/<name>                          the digest that a name leads to
+"""
+
+import hashlib
+import io
+import os
+import re
+import secrets
+import tempfile
+from pathlib import Path
+
+from orchestrator.adapters.artifacts.objects import Objects
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.model import DIGEST
+
+CHUNK = 1 << 20
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
+PROBE = b"orchestrator\n"
+
+
+class VerifiedArtifacts:
+    """Content by digest, and names, in *objects*.
+
+    Writing is not conditional, since not every server knows how: two who write one content write the same, and two who
+    write one name write what is equally right.
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self.where = objects.where
+
+    def put(self, source: Path) -> str:
+        """Keep the content of *source*. What is there with another size is broken, and written anew."""
+        digest, size = _digest(source)
+        key = _key(digest)
+        if self._objects.size(key) != size:
+            self._objects.write(key, source)
+        return digest
+
+    def get(self, digest: str, target: Path) -> None:
+        """Write the content to *target*, whose folder is there, once it is known to be what the digest says."""
+        temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}")
+        try:
+            with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b") as file:
+                if not self._objects.read(_key(digest), file):
+                    raise OrchestratorError("S146", f"{_key(digest)} is not in {self.where}")
+            if _digest(temporary)[0] != digest:
+                raise OrchestratorError("S145", f"{_key(digest)} in {self.where} is not what its digest says")
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def name(self, name: str, digest: str) -> None:
+        """Let *name* lead to *digest*, unless it leads somewhere."""
+        assert NAME.fullmatch(name), name
+        key = f"names/{name}"
+        if self._objects.size(key) == len(digest):
+            return
+        with tempfile.NamedTemporaryFile(prefix="orchestrator-name-") as file:
+            file.write(digest.encode("ascii"))
+            file.flush()
+            self._objects.write(key, Path(file.name))
+
+    def named(self, name: str) -> str | None:
+        """The digest that *name* leads to."""
+        found = io.BytesIO()
+        if not NAME.fullmatch(name) or not self._objects.read(f"names/{name}", found):
+            return None
+        digest = found.getvalue().decode("ascii", "replace")
+        if not DIGEST.match(digest):
+            raise OrchestratorError("S145", f"names/{name} in {self.where} leads to no digest")
+        return digest
+
+    def names(self, prefix: str) -> list[str]:
+        """Every name that begins with *prefix*."""
+        found = (key.removeprefix("names/") for key in self._objects.keys(f"names/{prefix}"))
+        return sorted(name for name in found if NAME.fullmatch(name))
+
+    def check(self) -> None:
+        """Write a small content, and read and list it."""
+        with tempfile.TemporaryDirectory(prefix="orchestrator-probe-") as folder:
+            probe = Path(folder) / "probe"
+            probe.write_bytes(PROBE)
+            self._objects.write(_key(_digest(probe)[0]), probe)
+            self.get(_digest(probe)[0], probe)
+            self._objects.keys(_key(_digest(probe)[0]))
+
+
+def _key(digest: str) -> str:
+    plain = digest.removeprefix("sha256:")
+    return f"blobs/sha256/{plain[:2]}/{plain[2:]}"
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    """The digest of a file, and its size."""
+    found, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            found.update(chunk)
+            size += len(chunk)
+    return f"sha256:{found.hexdigest()}", size

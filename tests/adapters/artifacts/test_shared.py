@@ -1,0 +1,265 @@
+"""What one machine keeps another one has: packages, definitions, plans and output, through one place in memory."""
+
+import json
+import shutil
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.adapters.archive.packages import SealedPackages
+from orchestrator.adapters.artifacts.logs import SharedLogs
+from orchestrator.adapters.artifacts.memory import MemoryObjects
+from orchestrator.adapters.artifacts.packages import SharedPackages
+from orchestrator.adapters.artifacts.places import artifacts
+from orchestrator.adapters.artifacts.verified import VerifiedArtifacts
+from orchestrator.adapters.pulumi import definition
+from orchestrator.domain.environment import Environment
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.release import Release
+from orchestrator.flow import plan as planning
+from tests.flow.test_promotion import Stage, release
+
+RELEASE = {
+    "apiVersion": "orchestrator/v1",
+    "kind": "Release",
+    "name": "shop",
+    "version": "1.0.0",
+    "environments": ["staging"],
+    "steps": [{"name": "deploy", "playbook": "playbooks/deploy.yml"}],
+    "verify": [{"name": "smoke", "tests": "tests"}],
+}
+
+
+@pytest.fixture
+def objects() -> MemoryObjects:
+    return MemoryObjects()
+
+
+@pytest.fixture
+def place(objects: MemoryObjects) -> VerifiedArtifacts:
+    return VerifiedArtifacts(objects)
+
+
+def sealed(folder: Path) -> Path:
+    """A small package's file."""
+    for name, text in {"playbooks/deploy.yml": "- hosts: all\n", "tests/test_it.py": "", "release.yaml": ""}.items():
+        (folder / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "project" / name).write_text(text)
+    project = folder / "project"
+    packages = SealedPackages(folder / "builder")
+    return Path(
+        packages.build(
+            project, project / "release.yaml", Release.from_json(RELEASE), folder / "shop-1.0.0.release"
+        ).path
+    )
+
+
+def machine(folder: Path, place: VerifiedArtifacts) -> SharedPackages:
+    return SharedPackages(SealedPackages(folder / "packages"), place)
+
+
+def test_a_package_is_fetched_where_it_is_needed(tmp_path: Path, place: VerifiedArtifacts) -> None:
+    """What one machine keeps another one lists, fetches by its digest, verifies, and has from then on by itself."""
+    kept = machine(tmp_path / "a", place).keep(sealed(tmp_path))
+    other = machine(tmp_path / "b", place)
+    assert other.refs() == [kept.ref]
+    assert other.known() == []
+    assert other.ref(kept.digest) == kept.ref
+    got = other.fetch(kept.digest)
+    assert (got.digest, Path(got.root, "playbooks/deploy.yml").read_text()) == (kept.digest, "- hosts: all\n")
+    assert SealedPackages(tmp_path / "b" / "packages").fetch(kept.digest).digest == kept.digest
+
+
+def test_a_package_that_is_nowhere(tmp_path: Path, place: VerifiedArtifacts) -> None:
+    """A package that nobody shares is not kept, and the message names where it was looked for."""
+    with pytest.raises(OrchestratorError, match="kept neither here nor in memory") as error:
+        machine(tmp_path, place).fetch("sha256:" + "a" * 64)
+    assert error.value.code == "P301"
+
+
+def test_another_package_under_its_name(tmp_path: Path, place: VerifiedArtifacts, objects: MemoryObjects) -> None:
+    """A name that was bent to another package, or to no package at all, is refused, and nothing is kept of it."""
+    kept = machine(tmp_path / "a", place).keep(sealed(tmp_path))
+    wrong = "sha256:" + "c" * 64
+    objects.content[f"names/packages/shop/1.0.0/{'c' * 64}"] = objects.content[
+        f"names/packages/shop/1.0.0/{kept.digest.removeprefix('sha256:')}"
+    ]
+    with pytest.raises(OrchestratorError) as error:
+        machine(tmp_path / "b", place).fetch(wrong)
+    assert error.value.code == "P302"
+    (tmp_path / "junk").write_bytes(b"junk")
+    objects.content[f"names/packages/shop/1.0.0/{'c' * 64}"] = place.put(tmp_path / "junk").encode()
+    with pytest.raises(OrchestratorError) as error:
+        machine(tmp_path / "b", place).fetch(wrong)
+    assert error.value.code.startswith("P2")
+    assert not list((tmp_path / "b").rglob("*.release"))
+
+
+def test_an_object_that_was_lost_is_put_there_again(
+    tmp_path: Path, place: VerifiedArtifacts, objects: MemoryObjects
+) -> None:
+    """Keeping a package once more puts back what somebody has removed from the place."""
+    packages = machine(tmp_path / "a", place)
+    kept = packages.keep(sealed(tmp_path))
+    for key in [key for key in objects.content if key.startswith("blobs/")]:
+        del objects.content[key]
+    with pytest.raises(OrchestratorError) as error:
+        machine(tmp_path / "b", place).fetch(kept.digest)
+    assert error.value.code == "S146"
+    packages.share(kept)
+    assert machine(tmp_path / "b", place).fetch(kept.digest).digest == kept.digest
+
+
+def test_what_is_kept_here_needs_no_place(tmp_path: Path) -> None:
+    """While the place does not answer, packages that are kept here are fetched, and what is asked there is an error."""
+    (tmp_path / "place").mkdir()
+    packages = machine(tmp_path, artifacts("place", tmp_path))
+    file = sealed(tmp_path)
+    kept = packages.keep(file)
+    shutil.rmtree(tmp_path / "place")
+    assert packages.fetch(kept.digest).digest == kept.digest
+    assert packages.ref("sha256:" + "a" * 64) is None
+    for work in (packages.refs, lambda: packages.keep(file), lambda: packages.fetch("sha256:" + "a" * 64)):
+        with pytest.raises(OrchestratorError) as error:
+            work()
+        assert error.value.code == "S143"
+
+
+# -- definitions ---------------------------------------------------------------------------------------------------
+
+
+def defined(folder: Path) -> tuple[str, Path]:
+    """A kept definition, with an executable file and a folder in it: its digest, and where definitions are kept."""
+    program = folder / "project" / "environments" / "staging"
+    (program / "lib").mkdir(parents=True)
+    (program / "Pulumi.yaml").write_text("name: shop\nruntime: yaml\n")
+    (program / "lib" / "hook.sh").write_text("#!/bin/sh\n")
+    (program / "lib" / "hook.sh").chmod(0o755)
+    head = {"apiVersion": "orchestrator/v1", "kind": "Environment", "name": "staging"}
+    environment = Environment.from_json(head)
+    found = definition.find(environment, program, folder / "project")
+    return definition.keep(found, environment, folder / "definitions")[0], folder / "definitions"
+
+
+def test_a_definition_comes_back_as_it_was(tmp_path: Path, place: VerifiedArtifacts) -> None:
+    """A definition that one machine shared another one has file by file, with what may be executed, and keeps it."""
+    digest, store = defined(tmp_path)
+    definition.share(digest, store, place)
+    definition.share(digest, store, place)
+    other = tmp_path / "other"
+    definition.fetch(digest, other, place)
+    kept = definition.kept_program(other, digest)
+    assert (kept / "lib" / "hook.sh").stat().st_mode & 0o111
+    assert (kept / "Pulumi.yaml").read_text() == "name: shop\nruntime: yaml\n"
+    assert definition.kept_environment(other, digest).name == "staging"
+    assert sorted(path.name for path in other.iterdir()) == [digest.removeprefix("sha256:")]
+
+
+def test_a_definition_that_nobody_shares(tmp_path: Path, place: VerifiedArtifacts) -> None:
+    """Where a definition is not shared, it is not kept here: the infrastructure stays, and that is told."""
+    definition.fetch("sha256:" + "a" * 64, tmp_path, place)
+    with pytest.raises(OrchestratorError) as error:
+        definition.kept_program(tmp_path, "sha256:" + "a" * 64)
+    assert error.value.code == "E105"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", ["outside", "link", "changed", "junk"])
+def test_a_bad_definition_is_refused(
+    wrong: str, tmp_path: Path, place: VerifiedArtifacts, objects: MemoryObjects
+) -> None:
+    """An archive with a name that leads out of it, a link, another content, or that is none is refused, and nothing of it is written."""
+    digest, store = defined(tmp_path)
+    definition.share(digest, store, place)
+    name = f"names/definitions/{digest.removeprefix('sha256:')}"
+    place.get(objects.content[name].decode(), tmp_path / "archive")
+    with tarfile.open(tmp_path / "archive") as archive:
+        members = [(member, archive.extractfile(member).read()) for member in archive]  # type: ignore[union-attr]
+    for member, _ in members:
+        if member.name.endswith("hook.sh"):
+            member.name = "../../outside" if wrong == "outside" else member.name
+            member.type = tarfile.SYMTYPE if wrong == "link" else member.type
+            member.linkname = "/etc/passwd" if wrong == "link" else ""
+            member.mode = 0o644 if wrong == "changed" else member.mode
+    with tarfile.open(tmp_path / "bad", "w") as archive:
+        for member, content in members:
+            (tmp_path / "content").write_bytes(content)
+            with (tmp_path / "content").open("rb") as file:
+                archive.addfile(member, file if member.isreg() else None)
+    if wrong == "junk":
+        (tmp_path / "bad").write_bytes(b"junk" * 1000)
+    objects.content[name] = place.put(tmp_path / "bad").encode()
+    (tmp_path / "below").mkdir()
+    with pytest.raises(OrchestratorError) as error:
+        definition.fetch(digest, tmp_path / "below" / "definitions", place)
+    assert error.value.code == "E105"
+    assert list((tmp_path / "below").rglob("*")) == [tmp_path / "below" / "definitions"]
+
+
+# -- plans and output ----------------------------------------------------------------------------------------------
+
+
+def test_a_plan_is_had_by_other_machines(tmp_path: Path, place: VerifiedArtifacts) -> None:
+    """A plan made on one machine is found by the beginning of its digest on another, and read as it was made."""
+    stage = Stage(tmp_path / "a")
+    setting = replace(stage.setting(), artifacts=place)
+    wanted = planning.Wanted(stage.packages.put(release("1.0.0")), "staging")
+    made = planning.make(setting, wanted, "plan-1", lambda _entry: None)
+    planning.save(setting, made)
+    other = replace(setting, state=tmp_path / "b")
+    plain = made.digest.removeprefix("sha256:")
+    assert planning.kept(other, plain[:12]) == [plain]
+    assert planning.load(other, made.digest) == made
+    with pytest.raises(OrchestratorError) as error:
+        planning.load(other, "sha256:" + "a" * 64)
+    assert error.value.code == "R121"
+
+
+@pytest.mark.parametrize("action", ["promote", "rollback"])
+def test_only_a_promotion_waits_for_the_place(action: str, tmp_path: Path) -> None:
+    """Where a plan cannot be shared a promotion is refused before anything is done, and a rollback goes on."""
+    stage = Stage(tmp_path)
+    setting = replace(stage.setting(), artifacts=artifacts("not-mounted", tmp_path))
+    wanted = planning.Wanted(stage.packages.put(release("1.0.0")), "staging")
+    made = planning.make(stage.setting(), wanted, "plan-1", lambda _entry: None)
+    made = made.model_copy(update={"action": action})
+    if action == "rollback":
+        planning.save(setting, made)
+        assert planning.load(setting, made.digest) == made
+        return
+    with pytest.raises(OrchestratorError) as error:
+        planning.save(setting, made)
+    assert error.value.code == "S143"
+
+
+def job(jobs: Path, name: str, text: str, *, ended: bool = True) -> None:
+    (jobs / name).mkdir(parents=True)
+    (jobs / name / "output.log").write_text(text)
+    (jobs / name / "secret.json").write_text("secret")
+    if ended:
+        (jobs / name / "outcome.json").write_text(json.dumps({"how": "exited", "cut": 7}))
+
+
+def test_output_of_a_step_is_kept_by_digest(tmp_path: Path, place: VerifiedArtifacts, objects: MemoryObjects) -> None:
+    """What a step's jobs printed is kept once they have ended, and nothing else of them, nor of other steps."""
+    for name in ("r1.deploy.1", "r1.deploy.1.again", "r1.deploy.10", "r2.deploy.1"):
+        job(tmp_path, name, f"{name} said this")
+    job(tmp_path, "r1.deploy.1.going-on", "not yet", ended=False)
+    job(tmp_path, "r1.deploy.1.silent", "")
+    kept = SharedLogs(tmp_path, place).keep("r1.deploy.1")
+    assert [entry.data["job"] for entry in kept] == ["r1.deploy.1", "r1.deploy.1.again"]
+    assert (kept[0].kind, kept[0].data["size"], kept[0].data["cut"]) == ("log", 21, 7)
+    place.get(kept[0].data["digest"], tmp_path / "back")
+    assert (tmp_path / "back").read_text() == "r1.deploy.1 said this"
+    assert len(objects.content) == 2
+    assert SharedLogs(tmp_path / "nothing", place).keep("r1.deploy.1") == []
+
+
+def test_output_that_cannot_be_shared_is_a_warning(tmp_path: Path) -> None:
+    """Where output cannot be shared the journal says so, and nothing is raised."""
+    job(tmp_path, "r1.deploy.1", "said")
+    kept = SharedLogs(tmp_path, artifacts("not-mounted", tmp_path)).keep("r1.deploy.1")
+    assert [(entry.kind, entry.data["level"]) for entry in kept] == [("notice", "warning")]
+    assert "only on the machine that ran it" in kept[0].data["text"]
