@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import orchestrator.config as files
+from orchestrator.domain.environment import Project
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 
 Found = tuple[list[str], list[OrchestratorError], list[OrchestratorError]]
@@ -13,13 +14,16 @@ Found = tuple[list[str], list[OrchestratorError], list[OrchestratorError]]
 
 
 def check_project(start: Path) -> Found:
-    """The project's file, every environment and every release below its releases folder."""
+    """The project's file, every environment and every release below its releases folder.
+
+    Where the project's file cannot be read, they are looked for in the folders that they have by default.
+    """
     root = files.find_project(start)
     checked, errors, warnings = check_paths((root / files.PROJECT,))
     try:
         project = files.load_project(root)
     except (OrchestratorError, OrchestratorErrors):
-        return checked, errors, warnings
+        project = Project(apiVersion="orchestrator/v1", kind="Project", name="unknown")
     wanted = [
         *sorted((root / project.environments).glob(f"*/{files.ENVIRONMENT}")),
         *sorted((root / project.releases).glob(f"*/{files.RELEASE}")),

@@ -23,6 +23,7 @@ import click
 from orchestrator.cli import output
 from orchestrator.domain.errors import Exit, OrchestratorError, OrchestratorErrors, Where
 from orchestrator.domain.text import clean_text
+from orchestrator.room import full, told
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE: what a shell sees of any program whose reader has gone
 WINDOW = 100  # columns of a long line that are shown
@@ -74,6 +75,8 @@ def guarded(run: Callable[[], Any], words: Sequence[str]) -> int:  # noqa: PLR09
         output.silence(sys.stderr)
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last net: everything else was caught by its name
+        if isinstance(error, OSError) and full(error):
+            return show([OrchestratorError("S113", told(error))], as_json)
         return _crash(error, as_json)
 
 

@@ -25,5 +25,9 @@ def stop(app: App, wanted: str, wish: Wish, why: str, *, as_json: bool) -> int:
     app.wish(run, wish, why)
     if not app.engine.working(run.root):
         note(f"nobody works on {run.id}: ending it here")
-        return do(app, asked, as_json=as_json)
+        try:
+            return do(app, asked, as_json=as_json)
+        except OrchestratorError as error:
+            if error.code != "S120":  # a worker was first, and sees it through
+                raise
     return tell(app, asked, follow(app, asked), as_json=as_json)

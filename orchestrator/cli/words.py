@@ -61,10 +61,12 @@ def first_line(text: str, limit: int = 160) -> str:
 
 
 def release_of(state: HostState) -> str:
-    """The version that runs on a host, or why none is named."""
+    """The version that runs on a host, or why none is named; and that of its service, where it is another one."""
     if state.release is None:
         return "nothing" if state.truth in {"empty", "gone", "assumed"} else "?"
-    return state.release.version if state.release.name != "unknown" else f"unknown {short(state.release.digest)}"
+    if state.release.name == "unknown":
+        return f"unknown {short(state.release.digest)}"
+    return f"{state.release.version} (serves {state.serves})" if state.differs else state.release.version
 
 
 def truth_of(state: HostState) -> Cell:

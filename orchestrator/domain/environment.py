@@ -1,8 +1,8 @@
 """A place that releases go to (`environment.yaml`), and the project around it (`orchestrator.yaml`)."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from orchestrator.domain.model import Model, Name, RelativePath
 from orchestrator.domain.release import Duration
@@ -34,7 +34,9 @@ class InventorySource(Model):
 class AnsibleSettings(Model):
     """How Ansible is run in an environment. Everything the user's own `ansible.cfg` sets stays.
 
-    *ledger* is whether hosts keep a fence and a ledger of the steps that ordinary playbooks do there.
+    *ledger* is whether hosts keep a fence and a ledger of the steps that ordinary playbooks do there. *serves* is a
+    command for a host's shell, a template with the host's variables, whose first word is the version of the service
+    that runs there.
     """
 
     forks: int | None = Field(default=None, ge=1, le=1000)
@@ -45,6 +47,7 @@ class AnsibleSettings(Model):
     verbosity: int = Field(default=0, ge=0, le=5)
     host_key_checking: bool = True
     ledger: bool = True
+    serves: Annotated[str, StringConstraints(pattern=r"^[^\r\n]+$", max_length=2000)] | None = None
 
 
 class PulumiSettings(Model):

@@ -146,7 +146,8 @@ class HostState(Model):
 
     *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook ended well there, or a
     person said so), `unknown` (nobody could look), `empty` (no release was ever put there) or `gone` (the environment
-    has no such host any more; nothing is told of it from then on).
+    has no such host any more; nothing is told of it from then on). *serves* is the version that its service told when
+    the host was last observed; empty when nobody asked.
     """
 
     host: str
@@ -154,6 +155,13 @@ class HostState(Model):
     release: PackageRef | None = None
     since: str | None = None
     run: str | None = None
+    serves: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """Whether its service tells another version than that of the release on it."""
+        known = self.release is not None and self.release.name != "unknown"
+        return bool(known and self.serves and self.release and self.serves != self.release.version)
 
     @property
     def digest(self) -> str | None:
@@ -162,7 +170,7 @@ class HostState(Model):
 
     def runs(self, digest: str) -> bool:
         """Whether the package with this digest is known, or at least assumed, to run on it."""
-        return self.truth in {"seen", "assumed"} and self.digest == digest
+        return self.truth in {"seen", "assumed"} and self.digest == digest and not self.differs
 
 
 class WayBack(Model):

@@ -45,7 +45,7 @@ class HostResult(Model):
     *touched* is True when anything may have been changed there, also when it failed or cannot be seen.
     *release* is the package digest that the host itself reported as current after the step, when it did;
     None means that nobody asked it (the truth is then *assumed*, not *seen*). *fence* is the newest one that the host
-    says it has seen; None when it was not asked.
+    says it has seen; None when it was not asked. *serves* is the version that its service tells, where it was asked.
     """
 
     host: str
@@ -57,6 +57,7 @@ class HostResult(Model):
     where: str = ""
     release: str | None = None
     fence: int | None = None
+    serves: str = ""
 
 
 class TestResult(Model):

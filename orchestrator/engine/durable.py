@@ -14,7 +14,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from orchestrator.domain.journal import UNWRITTEN, Work
 from orchestrator.engine.points import reached
 from orchestrator.engine.tenure import TTL, Brake, Holder, name
 from orchestrator.ports import Durable, Jobs, Store, Tenure
+from orchestrator.room import full, lacking, told
 
 Walk = Callable[[Durable, Tenure, dict[str, Any]], dict[str, Any]]
 
@@ -35,10 +36,10 @@ GLANCE = 0.2  # seconds between looks whether a wait is over
 
 
 class Steps:
-    """The `Durable` port on DBOS: replay, else run, then record."""
+    """The `Durable` port on DBOS: replay, else run, then record. Nothing is begun without room in *folder*."""
 
-    def __init__(self, dbos: Any, brake: Brake) -> None:
-        self._dbos, self._brake = dbos, brake
+    def __init__(self, dbos: Any, brake: Brake, folder: Path) -> None:
+        self._dbos, self._brake, self._folder = dbos, brake, folder
 
     def step(self, name: str, work: Callable[[], Any]) -> Any:
         """The recorded answer of *name*, or that of *work*."""
@@ -46,18 +47,20 @@ class Steps:
         def held() -> Any:
             if self._brake.pulled:
                 self._brake.stand_still()
+            if missing := lacking(self._folder):
+                self._brake.fail(f"{missing} (S113)")
             reached(f"{name}:before")
-            answer = written_or_still(self._brake, work)
+            answer = written_or_still(self._brake, self._folder, work)
             reached(f"{name}:done")
             return answer
 
-        answer = self._dbos.run_step({"name": name}, held)
+        answer = self._recorded(name, held)
         reached(f"{name}:recorded")
         return answer
 
     def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
         """Wait until a time that is written down first; what has passed before a restart counts."""
-        until = float(self._dbos.run_step({"name": name}, lambda: time.time() + seconds))
+        until = float(self._recorded(name, lambda: time.time() + seconds))
         left = min(seconds, until - time.time())  # a clock that was set back makes nobody wait longer
         end = time.monotonic() + left
         while time.monotonic() < end and not awake():
@@ -65,9 +68,19 @@ class Steps:
                 self._brake.stand_still()
             time.sleep(min(GLANCE, max(0.0, end - time.monotonic())))
 
+    def _recorded(self, name: str, work: Callable[[], Any]) -> Any:
+        """The answer of DBOS for *name*; when it cannot write down what was done, this process stands still."""
+        from sqlalchemy.exc import DBAPIError
 
-def written_or_still(brake: Brake, work: Callable[[], T]) -> T:
-    """What *work* returns. When the store cannot be written to any more, this process stands still.
+        try:
+            return self._dbos.run_step({"name": name}, work)
+        except DBAPIError as error:
+            unwritten = _unwritten(error)
+            self._brake.fail(f"{unwritten.message} ({unwritten.code})")
+
+
+def written_or_still(brake: Brake, folder: Path, work: Callable[[], T]) -> T:
+    """What *work* returns. When the store, or a file in *folder*, cannot be written, this process stands still.
 
     DBOS would record the error as the end of the walk, and nobody could go on with it.
     """
@@ -76,7 +89,27 @@ def written_or_still(brake: Brake, work: Callable[[], T]) -> T:
     except OrchestratorError as error:
         if error.code not in UNWRITTEN:
             raise
-        brake.fail(error.message)
+        brake.fail(f"{error.message} ({error.code})")
+    except OSError as error:
+        if not full(error):
+            raise
+        brake.fail("; ".join(filter(None, (told(error), lacking(folder)))) + " (S113)")
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """Turn what the database of DBOS says into S-codes."""
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except DBAPIError as error:
+        raise _unwritten(error) from error
+
+
+def _unwritten(error: Any) -> OrchestratorError:
+    code = "S113" if full(error.orig) else "S112"
+    return OrchestratorError(code, f"the engine's records cannot be written: {error.orig}")
 
 
 @dataclass(frozen=True)
@@ -133,19 +166,20 @@ class Engine:
                 "sys_db_pool_size": CONNECTIONS,
             }
         )
-        steps, walk = Steps(DBOS, self.brake), self._walk
+        steps, walk = Steps(DBOS, self.brake, self._place.folder.parent), self._walk
 
         @DBOS.workflow(name="walk", max_recovery_attempts=None)  # the default gives up after 100 restarts
         def workflow(data: dict[str, Any]) -> dict[str, Any]:
-            return written_or_still(self.brake, lambda: walk(steps, holder, data))
+            return written_or_still(self.brake, self._place.folder.parent, lambda: walk(steps, holder, data))
 
-        DBOS.launch()
-        self._dbos = DBOS
-        with SetWorkflowID(root):
+        with guarded(), SetWorkflowID(root):
+            DBOS.launch()
+            self._dbos = DBOS
             handle = DBOS.start_workflow(workflow, arguments)
 
         def wait() -> dict[str, Any]:
-            answer: dict[str, Any] = handle.get_result()
+            with guarded():
+                answer: dict[str, Any] = handle.get_result()
             holder.end(done=True)
             self._store.leave(root, holder.worker, done=True)
             return answer

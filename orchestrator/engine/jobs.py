@@ -51,8 +51,8 @@ class LocalJobs:
 
     def run(self, job: Job, on_event: OnEvent | None = None) -> JobOutcome:
         """Start *job*, or attach to it, and follow it to its end."""
-        folder = self.folder(job.key)
-        events = _Events(folder / "events.jsonl", on_event)
+        folder, step = self.folder(job.key), job.key.partition(".")[2]
+        events = _Events(folder / "events.jsonl", on_event, step)
         if not (folder / "outcome.json").exists():
             self._active[job.key] = None
             try:
@@ -61,6 +61,7 @@ class LocalJobs:
                 self._settle(folder)
             finally:
                 self._active.pop(job.key, None)
+            reached(f"job {step}:ended")
         events.drain()
         return _outcome(folder)
 
@@ -79,7 +80,12 @@ class LocalJobs:
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _write_private(target, data)
         description = {"argv": list(job.argv), "cwd": str(job.cwd), "timeout": job.timeout}
-        _write_private(folder / "job.json", json.dumps(description).encode())
+        whole = folder / f"job.json.{os.getpid()}"
+        try:
+            _write_private(whole, json.dumps(description).encode())
+            whole.replace(folder / "job.json")
+        finally:
+            whole.unlink(missing_ok=True)
 
     def _follow(self, folder: Path, job: Job, events: "_Events") -> None:
         step = job.key.partition(".")[2]
@@ -119,10 +125,10 @@ class LocalJobs:
 
 
 class _Events:
-    """The job's `events.jsonl`, read as it grows: whole lines only, each handed on once."""
+    """The `events.jsonl` of the job of *step*, read as it grows: whole lines only, each handed on once."""
 
-    def __init__(self, path: Path, on_event: OnEvent | None) -> None:
-        self._path, self._on_event = path, on_event
+    def __init__(self, path: Path, on_event: OnEvent | None, step: str) -> None:
+        self._path, self._on_event, self._step = path, on_event, step
         self._offset = self._line = 0
         self._rest = b""
 
@@ -144,6 +150,7 @@ class _Events:
             if isinstance(event, dict):
                 on_event(self._line, event)
         self._line += 1
+        reached(f"job {self._step}:event {self._line}")
 
 
 def _write_private(path: Path, data: bytes) -> None:

@@ -1,8 +1,9 @@
 """Named points at which a process can be made to die, so that it can be shown that nothing is lost there.
 
 `ORCHESTRATOR_CRASH` names one: `production.deploy.1:done` is between the end of that step's work and its record. A step
-has the points `before`, `done` and `recorded`; its job (`job deploy.1:spawned`) `laid` and `spawned`. Without the
-variable they cost nothing.
+has the points `before`, `done` and `recorded`. Its job (`job deploy.1:spawned`) has `laid`, `spawned`, `ended` (it has
+an outcome, which nobody has read) and `event 3` (its third event has been handed on). Without the variable they cost
+nothing.
 """
 
 import os

@@ -41,11 +41,11 @@ def write_once(path: str, data: bytes) -> bool:
     """Put *data* into *path* durably and as a whole, unless it is there already. Returns whether it was written."""
     temporary = f"{path}.{os.getpid()}"
     handle = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
     try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         os.link(temporary, path)  # a rename would replace; a link refuses
         return True
     except FileExistsError:

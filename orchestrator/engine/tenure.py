@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.ports import Jobs, Store
+from orchestrator.room import full
 
 TTL = 30.0  # seconds after which a silent worker may be taken for dead
 LOOK = 0.3  # seconds between looks at what a person wants
@@ -98,14 +99,23 @@ class Holder:
         return True
 
     def _last_until(self, until: float) -> None:
-        """The claim lasts until *until* (wall-clock seconds): say so to the supervisors of its jobs, too."""
+        """The claim lasts until *until* (wall-clock seconds): say so to the supervisors of its jobs, too.
+
+        Raises S112 and S113 when they cannot be told: jobs are ended under the claim that they know of.
+        """
         with self._writing:
             self._until = max(until, self._until)
             if self._bound is None or self._ended.is_set():
                 return
             new = self._bound.with_suffix(f".until.{os.getpid()}")
-            new.write_text(str(self._until - min(MARGIN, self._ttl / 4)), encoding="ascii")
-            new.replace(self._bound)
+            try:
+                new.write_text(str(self._until - min(MARGIN, self._ttl / 4)), encoding="ascii")
+                new.replace(self._bound)
+            except OSError as error:
+                new.unlink(missing_ok=True)
+                raise OrchestratorError(
+                    "S113" if full(error) else "S112", f"{self._bound}: {error.strerror}"
+                ) from error
 
     def end(self, *, done: bool = False) -> None:
         """Renew no more; when it is *done*, nothing is left of it."""
@@ -117,14 +127,17 @@ class Holder:
     def check(self) -> None:
         """Return when this process may act: it is asked of the database, and not of a clock that may have stood still.
 
-        While the database does not answer, nothing is done. What has ended is recorded also when somebody wants it to
-        stop: the next piece of work is not begun.
+        While the database does not answer, nothing is done; when it has no space, this process stands still. What has
+        ended is recorded also when somebody wants it to stop: the next piece of work is not begun.
         """
         while not self._ended.is_set():
-            with contextlib.suppress(OrchestratorError):
+            try:
                 if self._renew():
                     return
                 self.deposed()
+            except OrchestratorError as error:
+                if error.code == "S113":
+                    self._brake.fail(f"{error.message} (S113)")
             if self._brake.pulled:
                 self._brake.stand_still()
             self._ended.wait(RETRY)

@@ -205,15 +205,19 @@ class _Look:
         self._places: dict[str, tuple[str, str] | None] = {}
 
     def takeable(self, work: Work) -> bool:
-        """Whether a process could go on with *work* now: nobody else has its environment, or waits before it."""
+        """Whether a process could go on with *work* now: nobody else has its environment, or waits before it.
+
+        One that is to stop, or is superseded, has nothing to wait for.
+        """
         place = self._place(work)
         if place is None:
             return True  # it stands between two environments
         environment, run = place
         holder = self._holder(environment)
         first = next((wait.run for wait in self._queue(environment) if wait.superseded_by is None), run)
+        wish = self._store.run(run).wish
         superseded = any(wait.run == run and wait.superseded_by for wait in self._queue(environment))
-        return ((holder or first) == run or superseded) and self._store.run(run).wish != "pause"
+        return ((holder or first) == run or superseded or wish in {"cancel", "abort"}) and wish != "pause"
 
     def take(self, work: Work) -> None:
         """From here on *work* has its environment."""

@@ -71,7 +71,7 @@ def _tidy(course: Course) -> None:
 
 
 def _end(course: Course, message: str, code: Exit, halted: Halt | None = None) -> None:
-    """Write the run's last record, give the lease back, and tell whoever wants to know."""
+    """Write the run's last record, give the lease and the place in the queue back, and tell whoever wants to know."""
     failure = course.failure or halted
     data = {
         "state": course.state.value,
@@ -80,6 +80,7 @@ def _end(course: Course, message: str, code: Exit, halted: Halt | None = None) -
         "failure": _failure(failure) if failure else None,
     }
     course.note(Entry(kind="ended", data=data, key="ended"))
+    course.setting.store.dequeue(course.run.environment, course.run.id)
     course.setting.store.release(course.run.environment, course.run.id)
     course.setting.notifier.tell(course.ended(), message)
 

@@ -36,6 +36,7 @@ from orchestrator.ports import (
     Unshared,
     Verifier,
 )
+from orchestrator.room import full
 
 STOPPING = {"cancel": "cancelled", "abort": "aborted"}
 
@@ -238,8 +239,9 @@ class Course:
         """Do one piece of work durably: intent, work, outcome. Returns the result, good or bad.
 
         *work* is called with the key of its job and a way to report events. An error of the catalogue becomes
-        an *errored* result with its code; any other exception as well, with its traceback in the journal. Work whose
-        job died by itself is begun a second time, and no third: what is done on a host is not done there again.
+        an *errored* result with its code; any other exception as well, with its traceback in the journal, unless it
+        says that a disk is full: then nothing is judged. Work whose job died by itself is begun a second time, and no
+        third: what is done on a host is not done there again.
         """
         result = self._attempt(name, label, work, about)
         if result.data.get("how") == "lost":
@@ -292,7 +294,9 @@ class Course:
             if error.code in UNWRITTEN:
                 raise
             result = StepResult(outcome=Outcome.ERRORED, message=error.message, data=error.to_json())
-        except Exception as error:  # noqa: BLE001 - whatever broke, the run must come to an end that is told
+        except Exception as error:
+            if full(error):
+                raise
             self.note(Entry(kind="notice", step=name, data={"level": "error", "text": traceback.format_exc()}))
             message = f"internal error: {type(error).__name__}: {error}"
             result = StepResult(outcome=Outcome.ERRORED, message=message)

@@ -30,6 +30,10 @@ def look(course: Course) -> None:
         states = states_of(course.setting, course.run.environment, seen.hosts)
         unknown = [state.host for state in states if state.truth == "unknown"]
         data = {"states": [state.to_json() for state in states]}
+        for state in states:
+            if state.differs:
+                text = f"{state.host}: {state.release} is current there, and its service tells {state.serves}"
+                emit(Entry(kind="notice", host=state.host, data={"level": "warning", "text": text}))
         if unknown:
             message = f"nobody can say what runs on {', '.join(unknown)}"
             data["code"] = "R161"  # type: ignore[assignment]
@@ -124,7 +128,12 @@ def accept(course: Course) -> None:
 def states_of(setting: Setting, environment: str, told: Iterable[HostResult]) -> list[HostState]:
     """What is known of each host now: what it said itself, else what the journal knew, as far as that still counts."""
     remembered = {state.host: state for state in setting.store.hosts(environment)}
-    return [_state(setting, remembered.get(host.host, HostState(host=host.host, truth="empty")), host) for host in told]
+    return [
+        _state(setting, remembered.get(host.host, HostState(host=host.host, truth="empty")), host).model_copy(
+            update={"serves": host.serves}
+        )
+        for host in told
+    ]
 
 
 def _state(setting: Setting, before: HostState, told: HostResult) -> HostState:

@@ -312,7 +312,7 @@ def _base(
             state = state.model_copy(update={"truth": "unknown"})
         elif result is not None and result.release is not None:
             state = _seen(setting, state, result.release)
-        states.append(state)
+        states.append(state.model_copy(update={"serves": ""}))
     return tuple(states)
 
 

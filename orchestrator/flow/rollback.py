@@ -16,6 +16,8 @@ from orchestrator.flow.deploy import tell
 from orchestrator.flow.plan import restrict, suite_of, update_plan_file
 from orchestrator.ports import Emit
 
+KILLED = "E111"  # of an update that did not come to its end
+
 
 def halt(course: Course) -> None:
     """Stop here, and see that there is a way back; else raise `Halt`, and a person is asked."""
@@ -81,7 +83,8 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
     """The stack as it was defined when the release that is restored was verified; the hosts that came back with it.
 
     Nothing is done when this run has not changed the stack, or not by another definition; a rollback that a person
-    asked for does what its plan says.
+    asked for does what its plan says. An update that was killed is begun a second time, and no third: there is no other
+    way left, and the second looks first at what the one before has done.
     """
     before = set(course.hosts)
     wanted, held = _stack_before(course)
@@ -91,7 +94,12 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
             spec = course.setting.provisioner.kept(wanted)
             return course.setting.provisioner.up(spec, job, emit, plan=held).result
 
-        course.must("restore.stack", f"pulumi up {course.run.environment}, as it was", work, verb="restore")
+        label = f"pulumi up {course.run.environment}, as it was"
+        result = course.step("restore.stack", label, work, verb="restore")
+        if result.data.get("code") == KILLED:
+            result = course.step("restore.stack~2", f"{label}, once more", work, verb="restore")
+        if not result.good:
+            raise Halt("restore.stack", result)
         course.provisioned = True
         course.ask_again()
     elif before:

@@ -21,6 +21,8 @@ import ipaddress
 import json
 import os
 import pwd
+import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -71,7 +73,8 @@ class Host:
 
     def variables(self) -> dict[str, object]:
         """What Ansible needs to reach it, with host-key checking on."""
-        known = f"-o UserKnownHostsFile={self.folder}/known_hosts -o GlobalKnownHostsFile=/dev/null"
+        file = f"UserKnownHostsFile={_quoted(f'{self.folder}/known_hosts')}"
+        known = f"-o {shlex.quote(file)} -o GlobalKnownHostsFile=/dev/null"
         return {
             "ansible_host": self.address,
             "ansible_port": self.port,
@@ -79,10 +82,23 @@ class Host:
             "ansible_ssh_private_key_file": str(Path(self.folder).parent / "client_key"),
             "ansible_ssh_common_args": f"{known} -o IdentitiesOnly=yes",
             "ansible_python_interpreter": os.path.realpath(sys.executable),
-            "ansible_remote_tmp": f"{self.root}/.ansible/tmp",
+            "ansible_remote_tmp": self._scratch(),
             "host_root": self.root,
             "app_port": self.app_port,
         }
+
+    def _scratch(self) -> str:
+        """Where Ansible may put its files: it cannot copy to a folder with a blank in its path."""
+        return f"/tmp/.ansible-{self.user}" if _blank(self.root) else f"{self.root}/.ansible/tmp"  # noqa: S108
+
+
+def _blank(path: object) -> bool:
+    return re.search(r"\s", str(path)) is not None
+
+
+def _quoted(path: object) -> str:
+    """A path as OpenSSH's files and options take it: in quotation marks where a blank would end it."""
+    return f'"{path}"' if _blank(path) else str(path)
 
 
 def state_folder() -> Path:
@@ -247,11 +263,11 @@ def _configure(host: Host, server: sshd.Sshd) -> None:
     (folder / "known_hosts").write_text(f"[{host.address}]:{host.port} {public}\n")
     lines = [
         f"ListenAddress {host.address}:{host.port}",
-        f"HostKey {folder}/host_key",
-        f"AuthorizedKeysFile {folder.parent}/client_key.pub",
+        f"HostKey {_quoted(folder / 'host_key')}",
+        f"AuthorizedKeysFile {_quoted(folder.parent / 'client_key.pub')}",
         f"AllowUsers {host.user}",
-        f"SetEnv {MARK}={folder} HOME={host.root}",
-        f"PidFile {folder}/sshd.pid",
+        f"SetEnv {_quoted(f'{MARK}={folder}')} {_quoted(f'HOME={host.root}')}",
+        f"PidFile {_quoted(folder / 'sshd.pid')}",
         "UsePAM no",
         "StrictModes no",
         "PubkeyAuthentication yes",

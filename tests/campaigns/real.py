@@ -1,112 +1,276 @@
-"""Kill a real promotion and its rollback at every boundary of every step: `python -m tests.campaigns.real --points 6`.
+"""Kill a real promotion and its rollback at boundaries of steps and inside them: `python -m tests.campaigns.real`.
 
-Each point is a promotion of the shop's bad release into production on the real engines. The process is killed there as
-by `kill -9`; status must tell the truth at once, and `resume` must end the run: rolled back. Then the checker looks at
-journal, hosts, their ledgers and the process table.
+Each point is a promotion of the shop's bad release into production on the real engines: its first host is proved, its
+second one fails, and hosts and infrastructure go back. The process is killed at the point as by `kill -9`, at some of
+them together with the engine below it, or with the whole job. Status must tell the truth at once, and `resume` must end
+the run: rolled back, or failed with nothing touched where Pulumi was killed before it had begun anything. Then the checker looks at journal, hosts, their ledgers, the stack and the process table.
 """
 
 import argparse
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orchestrator.hosts import loopback
-from orchestrator.processes import marked
+from orchestrator.processes import marked, sweep
 from tests.checker.invariants import Done, Seen, Told, violations
 from tests.journeys.conftest import Project, lay_small_shop
 
-BOUNDARIES = ("before", "done", "recorded")
+STEP = ("before", "done", "recorded")
+JOB = ("laid", "spawned", "ended")
+EFFECTS = ("provision", "deploy.1", "deploy.2", "restore.deploy", "restore.stack")
+"""Steps that change something: they have every point, and the others those that tell them apart."""
+INSIDE = (*EFFECTS, "verify.")
+"""How jobs begin that are also killed in their midst."""
+KILLED = (*EFFECTS, "verify.smoke.deploy.1")
+"""Jobs whose engines are killed too, at their first event."""
+ALONE, ENGINE, WHOLE = "", " with its engine", " with its whole job"
 TRUTHFUL, ENDED = 5.0, 60.0  # seconds until status tells the truth, and until the run has ended
+
+
+@dataclass
+class Tally:
+    """What came of all points. Times are in seconds."""
+
+    wrong: list[str] = field(default_factory=list)
+    failed: int = 0
+    recovered: int = 0
+    status: float = 0.0
+    recovery: float = 0.0
 
 
 def main() -> int:
     """Kill at so many points, evenly spread; the exit status is 1 when one was not recovered from."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=10_000, help="at most so many, evenly spread")
+    parser.add_argument("--least", type=int, default=60, help="points that there must be at least to choose from")
+    parser.add_argument("--only", default="", help="points whose name holds this")
+    parser.add_argument("--at-once", type=int, default=min(2, os.cpu_count() or 1), help="projects that are used")
     chosen = parser.parse_args()
-    began, bad = time.monotonic(), list[str]()
+    began = time.monotonic()
+    with ExitStack() as stack:
+        projects = [stack.enter_context(_project()) for _ in range(chosen.at_once)]
+        points = _prepared(projects)
+        named = [point for point in points if chosen.only in point]
+        wanted = named[:: max(1, -(-len(named) // chosen.points))]
+        ready = time.monotonic() - began
+        print(f"{len(points)} points; ready after {ready:.0f} s", flush=True)
+        tally = _all(projects, wanted)
+    print(
+        f"{len(wanted)} of {len(points)} points, {tally.recovered} recovered, slowest true status {tally.status:.1f} s, "
+        f"slowest recovery {tally.recovery:.1f} s, {time.monotonic() - began:.0f} s"
+    )
+    for line in tally.wrong:
+        print(f"  {line}")
+    print(f"{tally.recovered} passed, {tally.failed} failed")
+    return 1 if tally.failed or len(points) < chosen.least else 0
+
+
+@contextmanager
+def _project() -> Iterator[Project]:
     with tempfile.TemporaryDirectory(prefix="orchestrator-real-") as folder:
         project = Project(Path(folder) / "project")
         project.root.mkdir()
         try:
-            points = _prepare(project)
-            wanted = points[:: max(1, -(-len(points) // chosen.points))]
-            slowest = 0.0
-            for number, point in enumerate(wanted, start=1):
-                wrong, took = attempt(project, point)
-                slowest = max(slowest, took)
-                bad += [f"{point}: {text}" for text in wrong]
-                print(f"{number}/{len(wanted)} {point}: {'; '.join(wrong) or 'rolled back'}, {took:.1f} s", flush=True)
+            yield project
         finally:
             project.clean()
-    print(f"{len(wanted)} of {len(points)} points, slowest recovery {slowest:.1f} s, {time.monotonic() - began:.0f} s")
-    print(f"{len(wanted) - len(bad)} passed, {len(bad)} failed")
-    return 1 if bad else 0
 
 
-def _prepare(project: Project) -> list[str]:
-    """1.1.0 everywhere, and every point that the promotion of 1.2.0 into production comes by."""
+def _prepared(projects: list[Project]) -> list[str]:
+    """Prepare all of them, beside each other; the points of the first."""
+    found: dict[int, list[str]] = {}
+    _beside(lambda number: found.update({number: prepare(projects[number])}), len(projects))
+    return found[0]
+
+
+def _all(projects: list[Project], wanted: list[str]) -> Tally:
+    """Every point, in whichever project is free."""
+    left, tally, lock = queue.SimpleQueue[str](), Tally(), threading.Lock()
+    for point in wanted:
+        left.put(point)
+
+    def work(number: int) -> None:
+        while True:
+            try:
+                point = left.get_nowait()
+            except queue.Empty:
+                return
+            tried = Attempt(projects[number], point)
+            tried.run()
+            with lock:
+                tally.status, tally.recovery = max(tally.status, tried.status), max(tally.recovery, tried.took)
+                tally.wrong += [f"{point}: {text}" for text in tried.wrong]
+                tally.failed, tally.recovered = tally.failed + bool(tried.wrong), tally.recovered + (not tried.wrong)
+                done = f"{tally.failed + tally.recovered}/{len(wanted)}"
+                said = "; ".join(tried.wrong) or f"{tried.end}{tried.also}"
+                print(f"{done} {point}: {said}, {tried.status:.1f} s, {tried.took:.1f} s", flush=True)
+
+    _beside(work, len(projects))
+    return tally
+
+
+def _beside(work: Any, count: int) -> None:
+    """Call *work* with each number in a thread of its own, and raise what one of them raised."""
+    errors: list[BaseException] = []
+
+    def guarded(number: int) -> None:
+        try:
+            work(number)
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def prepare(project: Project) -> list[str]:
+    """1.1.0 everywhere, and every point that the promotion of 1.2.0 into production comes by.
+
+    Somebody has then written the second host's tax with a comma: a change of the stack, with which 1.2.0 cannot work.
+    """
     lay_small_shop(project)
-    project.replace("environments/production/__main__.py", '"7.5"', '"7,5"')
+    project.replace("environments/production/__main__.py", '"web1": {"shop_tax": "7.5"}', '"web2": {"shop_tax": "7.5"}')
     project.run("promote", "releases/1.1.0")
     project.run("promote", "releases/1.2.0", "--to", "staging")
+    project.replace("environments/production/__main__.py", '"web2": {"shop_tax": "7.5"}', '"web2": {"shop_tax": "7,5"}')
     project.run("promote", "1.2.0", "--to", "production", code=4)
     story = project.story("production")
     run = story["run"]["id"]
-    points = [f"production.{step['name']}:{where}" for step in story["steps"] for where in BOUNDARIES]
-    jobs = sorted(path.name.removeprefix(f"{run}.") for path in (project.state / "jobs").glob(f"{run}.*"))
-    return points + [f"job {job}:{where}" for job in jobs for where in ("laid", "spawned")]
+    points = [
+        f"production.{step['name']}:{where}"
+        for step in story["steps"]
+        for where in (STEP if step["name"] in EFFECTS else STEP[:2])
+    ]
+    jobs = sorted((project.state / "jobs").glob(f"{run}.*"), key=lambda path: (path / "job.json").stat().st_mtime)
+    counts = {path.name.removeprefix(f"{run}."): _events(path) for path in jobs}
+    for job, count in counts.items():
+        points += [f"job {job}:{where}" for where in (JOB if job in EFFECTS else JOB[1:])]
+        points += [f"job {job}:event 1"] if count else []
+        points += [f"job {job}:event {(count + 1) // 2}"] if count > 2 and job.startswith(INSIDE) else []
+    return points + [f"job {job}:event 1{also}" for job in KILLED for also in (ENGINE, WHOLE)]
 
 
-def attempt(project: Project, point: str) -> tuple[list[str], float]:
-    """Kill a promotion at *point*; what is wrong when it has been resumed, and how long that took in seconds."""
-    process = subprocess.Popen(
-        [*project.program, "promote", "1.2.0", "--to", "production"],
-        cwd=project.root,
-        env={**project.environ(), "ORCHESTRATOR_CRASH": point},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    said, _ = process.communicate(timeout=180)
-    if process.returncode != -signal.SIGKILL:
-        return [f"it was not killed there: {said[-300:]}"], 0.0
-    began = time.monotonic()
-    last = project.status("production")["last_run"]
-    wrong = [] if last["interrupted"] else [f"status says {last['state']}, and it was killed"]
-    if time.monotonic() - began > TRUTHFUL:
-        wrong.append(f"status took {time.monotonic() - began:.1f} s")
-    began = time.monotonic()
-    said = project.run("resume", last["id"], code=None).err
-    took = time.monotonic() - began
-    story = project.run("show", last["id"], "--json").json
-    if story["run"]["state"] != "rolled back":
-        wrong.append(f"it ended as {story['run']['state']}: {said[-500:]}")
-    if took > ENDED:
-        wrong.append(f"it took {took:.0f} s to end")
-    return wrong + violations(_seen(project, story)), took
+def _events(job: Path) -> int:
+    try:
+        return (job / "events.jsonl").read_text(encoding="utf-8").count("\n")
+    except FileNotFoundError:
+        return 0
 
 
-def _seen(project: Project, story: dict[str, Any]) -> Seen:
+class Attempt:
+    """One promotion that is killed at *point*, and resumed.
+
+    Afterwards *wrong* says what does not hold, *end* how the run ended, *status* how long it took until the status was
+    true, and *took* until it had ended, both in seconds.
+    """
+
+    def __init__(self, project: Project, point: str) -> None:
+        self._project, self._point = project, point
+        self.wrong: list[str] = []
+        self.end, self.also, self.status, self.took = "", "", 0.0, 0.0
+
+    def run(self) -> None:
+        """Kill it, look, resume it, look again."""
+        before = _stack(self._project)
+        try:
+            if self._killed():
+                self._truth()
+                self._recovery(before)
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            self.wrong.append(str(error)[-500:])
+
+    @property
+    def _endings(self) -> set[str]:
+        killed = self._point.startswith("job provision:") and self._point.endswith((ENGINE, WHOLE))
+        return {"rolled back", "failed"} if killed else {"rolled back"}
+
+    def _killed(self) -> bool:
+        point = self._point.removesuffix(ENGINE).removesuffix(WHOLE)
+        process = subprocess.Popen(
+            [*self._project.program, "promote", "1.2.0", "--to", "production"],
+            cwd=self._project.root,
+            env={**self._project.environ(), "ORCHESTRATOR_CRASH": point},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        said, _ = process.communicate(timeout=180)
+        if process.returncode != -signal.SIGKILL:
+            self.wrong.append(f"it was not killed there: {said[-300:]}")
+            return False
+        if point != self._point:
+            self._kill_engine(point.removeprefix("job ").partition(":")[0])
+        return True
+
+    def _kill_engine(self, step: str) -> None:
+        """Kill what carries the mark of the job of *step*, its supervisor with it or not."""
+        found = max((self._project.state / "jobs").glob(f"*.{step}"), key=lambda path: path.stat().st_mtime)
+        spare = [] if self._point.endswith(WHOLE) else [int((found / "started").read_text(encoding="ascii"))]
+        if not set(marked(f"ORCHESTRATOR_JOB={found}")) - set(spare):
+            self.also = ", its engine had ended by itself"
+        sweep(f"ORCHESTRATOR_JOB={found}", spare=spare)
+
+    def _truth(self) -> None:
+        began = time.monotonic()
+        self._last = self._project.status("production")["last_run"]
+        self.status = time.monotonic() - began
+        if not self._last["interrupted"]:
+            self.wrong.append(f"status says {self._last['state']}, and it was killed")
+        if self.status > TRUTHFUL:
+            self.wrong.append(f"status took {self.status:.1f} s")
+
+    def _recovery(self, before: dict[str, Any]) -> None:
+        began = time.monotonic()
+        said = self._project.run("resume", self._last["id"], code=None).err
+        self.took = time.monotonic() - began
+        status = self._project.status("production")
+        self.end = status["last_run"]["state"]
+        if self.end not in (self._endings):
+            self.wrong.append(f"it ended as {self.end}: {said[-500:]}")
+        if self.took > ENDED:
+            self.wrong.append(f"it took {self.took:.0f} s to end")
+        if _stack(self._project) != before:
+            self.wrong.append(f"the stack was {before}, and is {_stack(self._project)}")
+        self.wrong += violations(_seen(self._project, status))
+
+
+def _stack(project: Project) -> dict[str, Any]:
+    """The resources of production by the backend's own file, and the variables of its hosts."""
+    file = project.state / "pulumi/backend/.pulumi/stacks/production/production.json"
+    found = json.loads(file.read_text(encoding="utf-8"))["checkpoint"]["latest"]
+    return {entry["urn"].rpartition("::")[2]: entry.get("inputs", {}).get("variables") for entry in found["resources"]}
+
+
+def _seen(project: Project, status: dict[str, Any]) -> Seen:
     """What is there now, by the hosts' own files, the process table and what the journal tells."""
-    run, status = story["run"]["id"], project.status("production")
+    run = status["last_run"]["id"]
     hosts = [host for host in loopback.recorded(project.state) if host.folder.split("/")[-2] == "production-production"]
     states = {host.name: _read(host.root, "state.json") for host in hosts}
     ledgers = [(host.name, line) for host in hosts for line in _lines(host.root)]
     jobs = [path for path in (project.state / "jobs").glob(f"{run}.*") if marked(f"ORCHESTRATOR_JOB={path}")]
-    known = project.run("package", "list", "--json").json["packages"]
     return Seen(
         running={name: (state.get("current") or {}).get("digest") for name, state in states.items()},
         told={host["host"]: Told(host["truth"], (host["release"] or {}).get("digest")) for host in status["hosts"]},
-        approved={package["digest"] for package in known},
-        ended={run: story["run"]["state"]},
+        approved={f"sha256:{path.stem}" for path in (project.state / "packages").glob("*.release")},
+        ended={run: status["last_run"]["state"]},
         ledgers=[
             Done(name, line["run"], f"{line['step']}/{line['part']}", int(line["fence"]), line["outcome"] == "done")
             for name, line in ledgers

@@ -10,13 +10,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.campaigns.judge import judged
-from tests.campaigns.simulated import ending, prepared, scenario_of
+from tests.campaigns.simulated import Journal, ending, prepared, scenario_of
 
 CHUNK = 250  # runs that one process makes in a row
+YEAR = 365 * 86400.0
+JUMPS = (60.0, -60.0, 3600.0, -3600.0, 10 * YEAR, -10 * YEAR)  # seconds by which a wall clock is set, at the most
 WORLDS = 12  # scenarios that they draw from: a new world costs more than a run in it
 
 
@@ -59,6 +62,23 @@ def _chunk(chunk: tuple[int, int, int]) -> tuple[Counter[str], list[str]]:
     return counts, bad
 
 
+def _events(rng: random.Random, store: Journal) -> list[Callable[[], None]]:
+    """What happens to the machine at some points: its clock is set, its disk is full, its database does not answer."""
+    found: list[Callable[[], None]] = []
+    for _ in range(rng.choice((0, 0, 1, 2, 3))):
+        jump, times = rng.choice(JUMPS) * rng.random(), rng.randint(1, 3)
+        found.append(
+            rng.choice(
+                (
+                    lambda jump=jump: store.clock.jump(jump),
+                    lambda times=times: setattr(store, "full", times),
+                    lambda: setattr(store, "unanswered", 1),
+                )
+            )
+        )
+    return found
+
+
 def one(seed: int, number: int, folder: Path) -> tuple[str, str, list[str]]:
     """One run: what was done to it, how it ended, and what is wrong."""
     rng = random.Random(f"{seed}:{number}")
@@ -67,6 +87,7 @@ def one(seed: int, number: int, folder: Path) -> tuple[str, str, list[str]]:
     simulation = prepared(scenario, folder)
     kept = simulation.kept
     kind = rng.choice(("crashes", "crashes", "a worker outlasted", "both"))
+    kept.points.happens = {rng.randint(1, 400): event for event in _events(rng, kept.store)}
     try:
         if kind == "crashes":
             root = simulation.play(sorted(rng.sample(range(1, 400), rng.randint(0, 4))))

@@ -28,7 +28,7 @@ from orchestrator.domain.context import Context
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import Entry, Lease, Run, Work
+from orchestrator.domain.journal import UNWRITTEN, Entry, Lease, Run, Work
 from orchestrator.domain.plan import PlaySpec, StackSpec, SuiteSpec
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release
@@ -64,9 +64,10 @@ class Effect:
 class Scenario:
     """What is promoted, and what goes wrong in the world itself.
 
-    *faults* are those of `World`; *leaves* maps steps of production to hosts that go away when they begin; *wishes*
-    maps steps of production to what a person wants when they begin; *jobs* says what becomes of an engine whose
-    orchestrator dies: it goes on, or it dies. *ends* is how the run must end.
+    *faults* are those of `World`; *leaves* maps steps of production to hosts that go away when they begin; *mute* hosts do
+    what is asked of them for the new release, and their answer is lost; *wishes* maps steps of production to what a
+    person wants when they begin; *jobs* says what becomes of an engine whose orchestrator dies: it goes on, or it dies.
+    *ends* is how the run must end.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Scenario:
     watch: bool = False
     automatic: bool = True
     leaves: tuple[tuple[str, str], ...] = ()
+    mute: tuple[str, ...] = ()
     wishes: tuple[tuple[str, str], ...] = ()
     jobs: str = "go on"
     kind: str = "promotion"
@@ -90,6 +92,7 @@ class Points:
     def __init__(self) -> None:
         self.count = 0
         self.at: frozenset[int] = frozenset()
+        self.happens: dict[int, Callable[[], None]] = {}
         self.names: list[str] = []
         self.hook: Callable[[str], None] | None = None
 
@@ -99,6 +102,8 @@ class Points:
         self.names.append(name)
         if self.hook is not None:
             self.hook(name)
+        if self.count in self.happens:
+            self.happens[self.count]()
         if self.count in self.at:
             raise Crash(name)
 
@@ -126,21 +131,31 @@ class Kept:
 
 
 class Journal(MemoryStore):
-    """The store, each of whose writes has a point before and after it."""
+    """The store, each of whose writes has a point before and after it.
+
+    *full* is how many further writes find no space; *unanswered* how many are made, and nobody is told so.
+    """
 
     def __init__(self, points: Points, trace: list[tuple[str, ...]]) -> None:
         super().__init__(clock=ManualClock())
         self.points, self.trace = points, trace
+        self.full = self.unanswered = 0
 
     def append(self, run: str, entries: Iterable[Entry], fence: int = 0) -> int:
         """Write entries; all of them, or none."""
         entries = list(entries)
         kinds = ",".join(entry.kind for entry in entries)
         self.points.reached(f"append {kinds}")
+        if self.full:
+            self.full -= 1
+            raise OrchestratorError("S113", "the disk is full")
         last = super().append(run, entries, fence)
         self.trace += [
             ("journal", run, entry.kind, entry.step, str(entry.data.get("outcome", ""))) for entry in entries
         ]
+        if self.unanswered:
+            self.unanswered -= 1
+            raise OrchestratorError("S112", "the database was gone before it had answered")
         self.points.reached(f"appended {kinds}")
         return last
 
@@ -169,9 +184,9 @@ class Journal(MemoryStore):
 class Hosts(MemoryDeployer):
     """Plays as jobs that outlive the process which began them, with a point around what they do to each host."""
 
-    def __init__(self, kept: Kept, jobs: str) -> None:
+    def __init__(self, kept: Kept, jobs: str, mute: tuple[str, ...] = ()) -> None:
         super().__init__(kept.world)
-        self._kept, self._fate = kept, jobs
+        self._kept, self._fate, self._mute = kept, jobs, mute
 
     def deploy(
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
@@ -214,6 +229,8 @@ class Hosts(MemoryDeployer):
                 Effect(play.playbook, context.run, step, environment, host, package.digest, context.fence, good)
             )
         self._kept.points.reached(f"effected on {host}")
+        if host in self._mute and package.ref.version == "1.1.0" and context.environment == "production":
+            return HostResult(host=host, outcome=Outcome.UNKNOWN, touched=True, message="the connection was lost")
         return result
 
 
@@ -342,6 +359,9 @@ class Simulation:
                 return root
             except Crash:
                 continue
+            except OrchestratorError as error:
+                if error.code not in UNWRITTEN:
+                    raise
 
     def finish(self, root: str) -> int:
         """One process after another, until it is done. Returns how many it took."""
@@ -397,6 +417,10 @@ class Simulation:
             return "crashed"
         except Deposed:
             return "still"
+        except OrchestratorError as error:
+            if error.code not in UNWRITTEN:
+                raise
+            return "still"
 
     def _walk(self, root: str, worker: str) -> None:
         run = next(run for run in self.kept.store.runs() if run.root == root)
@@ -431,7 +455,7 @@ class Simulation:
                 "production": self._environment("production", "staging"),
             },
             provisioner=Stacks(self.kept),
-            deployer=Hosts(self.kept, self.scenario.jobs),
+            deployer=Hosts(self.kept, self.scenario.jobs, self.scenario.mute),
             verifier=Proofs(self.kept.world),
             packages=self.kept.packages,
             store=self.kept.store,
@@ -500,6 +524,7 @@ SCENARIOS = (
     Scenario("it fails while it is watched", watch=True, faults=(("watch", "p2", "1.1.0"),), ends="rolled back"),
     Scenario("it is watched", watch=True, ends="succeeded"),
     Scenario("a host is gone", gone=("p3",), ends="failed"),
+    Scenario("a host's answer is lost", mute=("p2",), ends="rolled back"),
     Scenario("a host goes away", leaves=(("deploy.2", "p3"),), ends="needs a person"),
     Scenario("rollback is switched off", automatic=False, faults=(("verify", "p1", "1.1.0"),), ends="needs a person"),
     Scenario("it is cancelled before the second batch", wishes=(("deploy.2", "cancel"),), ends="rolled back"),
@@ -528,7 +553,7 @@ def scenario_of(rng: random.Random, name: str) -> Scenario:
         wishes = (
             (
                 rng.choice(("build", "deploy.1", "deploy.2", "verify.smoke.environment")),
-                rng.choice(("cancel", "pause")),
+                rng.choice(("cancel", "pause", "abort")),
             ),
         )
     return Scenario(
@@ -539,6 +564,7 @@ def scenario_of(rng: random.Random, name: str) -> Scenario:
         faults=faults,
         gone=(rng.choice(names),) if rng.random() < 0.1 else (),
         watch=rng.random() < 0.2,
+        mute=(rng.choice(names),) if rng.random() < 0.1 else (),
         automatic=rng.random() > 0.1,
         wishes=wishes,
         jobs=rng.choice(("go on", "die")),

@@ -82,6 +82,21 @@ def test_all_errors_of_a_file_at_once(tmp_path: Path, capsys: pytest.CaptureFixt
         assert f"release.yaml:{line}:" in said
 
 
+def test_a_broken_project_file_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`validate` tells the errors of all files of a project, also where `orchestrator.yaml` is one of the broken ones."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("orchestrator.yaml", "environments/staging/environment.yaml", "releases/shop/release.yaml"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("apiVersion: orchestrator/v1\nkind: wrong\n")
+    assert main(["validate"]) == 2
+    said = capsys.readouterr().err
+    for name in ("orchestrator.yaml:2:7", "environment.yaml:2:7", "release.yaml:2:7"):
+        assert name in said
+
+
 def test_explain_knows_every_code(capsys: pytest.CaptureFixture[str]) -> None:
     """`explain` tells why and what to do for a code, lists all, and says so when there is none."""
     assert main(["explain", "r105"]) == 0

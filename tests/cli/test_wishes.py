@@ -62,3 +62,19 @@ def test_wishes_are_told_to_programs(project: Path) -> None:
     cancelled = _said("cancel", run, code=1)
     assert (cancelled["kind"], cancelled["root"], cancelled["exit"]) == ("Walk", asked.root, 1)
     assert [story["run"]["state"] for story in cancelled["runs"]] == ["failed"]
+
+
+@pytest.mark.parametrize("wish", ["cancel", "abort"])
+def test_what_waits_for_a_worker_ends_at_once(project: Path, wish: str) -> None:
+    """A run that no worker has taken yet, behind somebody who has the environment, ends when it is cancelled, and leaves the queue."""
+    _said("lock", "staging", "-m", "the database is being moved")
+    app = open_app(project)
+    try:
+        asked = app.ask("provision", None, ("staging",), queue="default")
+    finally:
+        app.close()
+    run = f"{asked.root}-staging"
+    assert [wait["run"] for wait in _said("queue", "staging")["environments"][0]["waiting"]] == [run]
+    ended = _said(wish, run, *(["--yes"] if wish == "abort" else []), code=1)
+    assert [story["run"]["state"] for story in ended["runs"]] == ["failed"]
+    assert _said("queue", "staging")["environments"][0]["waiting"] == []

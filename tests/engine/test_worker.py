@@ -229,6 +229,15 @@ def test_what_is_paused_stands_still(place: Yard) -> None:
     assert place.effects() == []
 
 
+def test_what_is_cancelled_waits_for_nobody(place: Yard) -> None:
+    """A run that a person has cancelled is taken at once, whoever has its environment: it only has to end."""
+    place.store.acquire("one", "lock:x", "ann", "maintenance")
+    run = place.ask("a", "one")
+    place.store.append(run.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
+    place.start("1", "--once").wait(PATIENCE)
+    assert place.done("a")
+
+
 def test_a_job_does_not_outlive_its_claim(tmp_path: Path, postgres: Server) -> None:
     """On Postgres a job ends before the claim does when its orchestrator is killed; on SQLite it goes on."""
     for url, outlives in ((postgres.fresh(), False), (f"sqlite:///{tmp_path}/state.db", True)):

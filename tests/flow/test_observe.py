@@ -13,6 +13,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.flow import COURSES, promotion
 from orchestrator.flow.course import Course
+from orchestrator.flow.request import runs_there
 from tests.flow.test_promotion import Stage, release
 
 PLACE = "production"
@@ -56,6 +57,22 @@ def test_observing_writes_down_what_hosts_say(stage: Stage) -> None:
     assert truths(stage)["p2"] == ("seen", "sha256:" + "a" * 64)
     assert next(state for state in stage.store.hosts(PLACE) if state.host == "p2").release.name == "unknown"
     assert stage.store.lease(PLACE) is None
+
+
+def test_a_service_of_another_version_does_not_count(stage: Stage) -> None:
+    """A host whose running service tells another version than its release's is named, and the release is not taken for running everywhere."""
+    stage.walk("1.0.0")
+    ref = stage.store.verified(PLACE)[0].release
+    assert runs_there(stage.setting(), PLACE, ref)
+    stage.world.serves = {"p1": "1.0.0", "p2": "0.9.9"}
+    run = do(stage, "observe")
+    assert [text for text in notices(stage, run) if "tells 0.9.9" in text]
+    states = {state.host: (state.truth, state.differs) for state in stage.store.hosts(PLACE)}
+    assert states == {"p1": ("seen", False), "p2": ("seen", True), "p3": ("seen", False)}
+    assert not runs_there(stage.setting(), PLACE, ref)
+    stage.world.serves = {}
+    do(stage, "observe")
+    assert runs_there(stage.setting(), PLACE, ref)
 
 
 def test_a_host_that_does_not_answer_is_unknown(stage: Stage) -> None:

@@ -337,6 +337,21 @@ def test_a_stack_that_stops_half_way_is_put_back(stage: Stage) -> None:
     assert stage.world.up["production"] == ["p1", "p2", "p3"]
 
 
+@pytest.mark.parametrize(("deaths", "end"), [(1, State.ROLLED_BACK), (2, State.NEEDS_PERSON)])
+def test_an_engine_that_is_killed_on_the_way_back_is_begun_once_more(stage: Stage, deaths: int, end: State) -> None:
+    """A Pulumi that is killed while the infrastructure goes back is begun a second time, and no third."""
+    stage.promote("1.0.0", "staging")
+    stage.promote("1.0.0", "production")
+    stage.promote("1.1.0", "staging")
+    before = MemoryProvisioner(stage.world).definition(stage.setting().environment("production")[0], stage.folder)
+    stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
+    stage.world.faults.add(("verify", "p4", "1.1.0"))
+    stage.world.killed[before.definition] = deaths
+    run = stage.promote("1.1.0", "production")
+    assert run.state is end
+    assert (stage.world.up["production"] == ["p1", "p2", "p3"]) == (end is State.ROLLED_BACK)
+
+
 class Crash(BaseException):
     """The process is gone."""
 

@@ -158,7 +158,7 @@ def store(request: pytest.FixtureRequest) -> Callable[[], dict[str, str]]:
 @pytest.fixture
 def project(tmp_path: Path, store: Callable[[], dict[str, str]]) -> Iterator[Project]:
     """An empty project folder."""
-    made = Project(tmp_path / "project", env=store())
+    made = Project(tmp_path / "my project", env=store())
     made.root.mkdir()
     yield made
     made.clean()

@@ -6,14 +6,14 @@ from tests.journeys.conftest import Project
 def test_what_init_writes_can_be_promoted_at_once(project: Project) -> None:
     """The project that `init` writes into an empty folder is valid and reaches production unchanged."""
     said = project.run("init", "--json").json
-    assert "releases/project/release.yaml" in said["written"]
+    assert "releases/my-project/release.yaml" in said["written"]
     assert project.run("init", "--json").json["written"] == []
     project.run("validate")
-    first = (project.root / "releases/project/release.yaml").read_text().splitlines()[0]
+    first = (project.root / "releases/my-project/release.yaml").read_text().splitlines()[0]
     assert first == "# yaml-language-server: $schema=../../.orchestrator/schemas/release.json"
     assert (project.root / ".orchestrator/schemas/release.json").is_file()
 
-    project.run("promote", "releases/project")
+    project.run("promote", "releases/my-project")
     assert set(project.releases("production").values()) == {"1.0.0"}
     matrix = project.run("matrix", "--json").json
     assert matrix["releases"][0]["in"]["production"]["state"] == "current"

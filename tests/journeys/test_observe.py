@@ -56,6 +56,26 @@ def test_a_host_that_is_gone_is_unknown(running: Project, monkeypatch: pytest.Mo
     assert set(running.releases("production").values()) == {"1.1.0"}
 
 
+def test_a_service_that_is_another_one_is_named(running: Project) -> None:
+    """Where `environment.yaml` says how, each host's running service is asked for its version: one that is not the release's is shown beside it, and is no host that runs the release."""
+    running.put("1.0.0")
+    file = running.root / "environments/production/environment.yaml"
+    before = file.read_text()
+    try:
+        for version, shown in (("1.0.0", False), ("0.9.9", True)):
+            ask = "echo {{ 'VERSION' if inventory_hostname == 'web2' else '1.0.0' }}".replace("VERSION", version)
+            file.write_text(f'{before}\nansible: {{serves: "{ask}"}}\n')
+            said = running.run("observe", "production")
+            assert ("its service tells 0.9.9" in said.err) is shown
+            assert ("1.0.0 (serves 0.9.9)" in running.run("status", "production").out) is shown
+            told = {host["host"]: host["serves"] for host in running.status("production")["hosts"]}
+            assert told == {"web1": "1.0.0", "web2": version}
+    finally:
+        file.write_text(before)
+    running.run("observe", "production")
+    assert "serves" not in running.run("status", "production").out
+
+
 def _last_host(project: Project) -> tuple[str, str]:
     """The stack and the name of one host of production."""
     name = max(host["host"] for host in project.status("production")["hosts"])

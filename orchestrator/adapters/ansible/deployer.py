@@ -244,7 +244,7 @@ class AnsibleDeployer:
             "playbook": str(folder / AROUND) if around else play.playbook,
             "own": os.path.realpath(folder / AROUND),
             "inventory": [str(folder / "inventory/overlay.yml"), *inventory.files],
-            "limit": f"@{folder / 'limit'}",
+            "limit": _limit(folder / "limit", play),
             "tags": ",".join(play.tags),
             "skip_tags": ",".join(play.skip_tags),
             "verbosity": settings.verbosity,
@@ -273,6 +273,11 @@ class AnsibleDeployer:
             if about.st_uid != os.geteuid() or about.st_mode & 0o077 or folder.is_symlink():
                 raise OrchestratorError("D105", f"{folder} belongs to somebody else")
         return folder
+
+
+def _limit(file: Path, play: PlaySpec) -> str:
+    """The play's hosts as Ansible takes them: in a *file*, unless its path would be taken for several patterns."""
+    return ",".join(play.limit) if re.search(r"[\s,]", str(file)) else f"@{file}"
 
 
 def hash_of(text: str) -> int:
@@ -547,6 +552,11 @@ echo "@release $(tr -d '\\n' < "$root/.orchestrator/state.json" 2>/dev/null)"
 """
 
 
+_SERVES = """\
+echo "@serves $( ( {command} ) 2>/dev/null </dev/null | head -n 1 | cut -c 1-100 )"
+"""
+
+
 def _question(requirements: tuple[Requirement, ...], claim: Claim, verb: str) -> dict[str, Any]:
     """One task that asks a host everything; `raw`, so that it needs nothing on the host but a shell."""
     commands = sorted({command for requirement in requirements for command in requirement.commands})
@@ -554,7 +564,10 @@ def _question(requirements: tuple[Requirement, ...], claim: Claim, verb: str) ->
         if not COMMAND.match(command):
             raise OrchestratorError("D103", f"{command!r} cannot be a required command's name")
     root = "{{ (release_root | default(host_root) | default('/nowhere')) | quote }}"
-    script = _SCRIPT.format(root=root, commands=" ".join(commands) or "''") + claim.script(verb)
+    serves = claim.context.settings.serves if verb == "look" else None
+    script = _SCRIPT.format(root=root, commands=" ".join(commands) or "''")
+    script += _SERVES.format(command=serves) if serves else ""
+    script += claim.script(verb)
     return {"name": "Look at the host", "ansible.builtin.raw": script, "changed_when": False}
 
 
@@ -576,7 +589,10 @@ def _answer(host: str, tally: Tally, wanted: dict[str, list[Requirement]]) -> Ho
     outcome = Outcome.FAILED if missing else Outcome.SUCCEEDED
     release = _current((said.get("release") or [""])[0])
     message, fence = "; ".join(missing), Told.by(said).fence
-    return HostResult(host=host, outcome=outcome, touched=False, message=message, release=release, fence=fence)
+    serves = next(iter((said.get("serves") or [""])[0].split()), "")
+    return HostResult(
+        host=host, outcome=outcome, touched=False, message=message, release=release, fence=fence, serves=serves
+    )
 
 
 def _said(tally: Tally, host: str) -> dict[str, list[str]]:

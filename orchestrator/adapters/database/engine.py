@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
+from orchestrator.room import full
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -112,7 +113,7 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except sa.exc.OperationalError as error:
-        code = "S113" if _full(error.orig) else "S112"
+        code = "S113" if full(error.orig) else "S112"
         raise OrchestratorError(code, f"the store cannot be used: {_first_line(error)}") from error
     except sa.exc.DatabaseError as error:
         if isinstance(error.orig, sqlite3.Error):
@@ -166,10 +167,6 @@ def passing(error: BaseException | None) -> bool:
     state = getattr(error.orig, "sqlstate", None)
     lost = error.connection_invalidated or (state is None and isinstance(error, sa.exc.OperationalError))
     return lost or str(state).startswith(PASSING)
-
-
-def _full(error: BaseException | None) -> bool:
-    return getattr(error, "sqlstate", None) == "53100" or "disk is full" in str(error) or "No space" in str(error)
 
 
 def _first_line(error: sa.exc.DBAPIError) -> str:

@@ -30,12 +30,12 @@ class ManualClock:
     """A clock that stands still until it is moved; every look at the wall clock moves it by a millisecond."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
-        self._start, self._seconds = start, 0.0
+        self._start, self._seconds, self._ahead = start, 0.0, 0.0
 
     def now(self) -> str:
         """The time, later by a millisecond at each look."""
         self._seconds += 0.001
-        moment = self._start + timedelta(seconds=self._seconds)
+        moment = self._start + timedelta(seconds=self._seconds + self._ahead)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def monotonic(self) -> float:
@@ -45,6 +45,10 @@ class ManualClock:
     def sleep(self, seconds: float) -> None:
         """Move on."""
         self._seconds += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock forward, or back: no time passes."""
+        self._ahead += seconds
 
 
 @dataclass

@@ -22,12 +22,14 @@ from orchestrator.ports import Emit, Provisioned
 
 @dataclass
 class World:
-    """What is there. *stacks* are the hosts that each environment's stack wants, *up* those that it has.
+    """What is there.
 
-    *running* maps environment and host to a package digest. *faults* are triples of a verb (`up`, `deploy`,
-    `verify`), a host (or stack) and a version; *gone* are hosts that cannot be reached; *silent* names hosts that
-    do not say what runs on them. *ledger* lists every effect in order. *fences* and *done* are what each host
-    remembers: the newest fence, and the steps of runs that it has come through.
+    *stacks* are the hosts that each environment's stack wants, *up* those that it has. *running* maps environment and
+    host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `verify`), a host (or stack), a version;
+    *gone* are hosts that cannot be reached; *silent* names hosts that do not say what runs on them; *serves* is what
+    the services of others tell of their version. *killed* says how often an update to a definition dies before it
+    begins. *ledger* lists every effect in order. *fences* and *done* are what each host remembers: the newest fence,
+    and the steps of runs that it has come through.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -36,6 +38,8 @@ class World:
     faults: set[tuple[str, str, str]] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
+    serves: dict[str, str] = field(default_factory=dict)
+    killed: dict[str, int] = field(default_factory=dict)
     ledger: list[str] = field(default_factory=list)
     fences: dict[tuple[str, str], int] = field(default_factory=dict)
     done: set[tuple[str, str, str, str]] = field(default_factory=set)
@@ -87,6 +91,10 @@ class MemoryProvisioner:
 
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:  # noqa: ARG002
         """Make the hosts that are wanted."""
+        if self._world.killed.get(spec.definition):
+            self._world.killed[spec.definition] -= 1
+            data = {"code": "E111", "untouched": True}
+            return Provisioned(StepResult(outcome=Outcome.ERRORED, message="killed", data=data), self.base(spec))
         if ("up", spec.stack, spec.definition) in self._world.faults:
             self._world.up[spec.environment] = list(self._world.kept[spec.definition][1])[:1]  # it stops half-way
             self._world.serial[spec.environment] = self._world.serial.get(spec.environment, 0) + 1
@@ -187,6 +195,7 @@ class MemoryDeployer:
                 touched=False,
                 release=None if host in self._world.gone else self._world.running.get((context.environment, host)),
                 fence=None if host in self._world.gone else self._world.fences.get((context.environment, host), 0),
+                serves="" if host in self._world.gone else self._world.serves.get(host, ""),
             )
             for host in inventory.hosts
         )

@@ -1,10 +1,14 @@
 """`orchestrator observe`: ask the hosts of an environment what runs on them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.cli.output import json_option, out, print_json, wait_option
+
+if TYPE_CHECKING:
+    from orchestrator.domain.plan import HostState
 
 
 @click.command("observe")
@@ -14,7 +18,8 @@ from orchestrator.cli.output import json_option, out, print_json, wait_option
 def command(environment: str, wait: float, as_json: bool) -> int:
     """Ask every host of ENVIRONMENT which release runs on it, and write down what it says.
 
-    A host that does not answer is unknown from then on, and shown so; the command ends with 1 when there is one.
+    A host that does not answer is unknown from then on, and shown so; the command ends with 1 when there is one. Where
+    `ansible: {serves: ...}` of the environment says how, its service is asked for its version as well.
     Nothing is changed on the hosts. When they have seen newer work than the journal knows (a backup was restored),
     their word is taken.
     """
@@ -32,7 +37,7 @@ def command(environment: str, wait: float, as_json: bool) -> int:
     changed = {}
     for state in after:
         old = before.get(state.host)
-        if old is None or (old.truth, old.digest) != (state.truth, state.digest):
+        if old is None or _known(old) != _known(state):
             was = f"{release_of(old)} ({old.truth})" if old else "not known"
             changed[state.host] = f"was {was}, is {release_of(state)} ({state.truth})"
     if as_json:
@@ -45,3 +50,8 @@ def command(environment: str, wait: float, as_json: bool) -> int:
     if not changed:
         out("  nothing is other than it was known")
     return int(code)
+
+
+def _known(state: "HostState") -> tuple[object, ...]:
+    """That of a host whose change is worth telling."""
+    return state.truth, state.digest, state.differs

@@ -52,9 +52,9 @@ CODES: tuple[ErrorCode, ...] = (
     ),
     ErrorCode(
         "S113",
-        "no space for the store",
-        "The disk is full. Nothing is done that could not be recorded.",
-        "Make space, then `orchestrator resume RUN`.",
+        "no space is left",
+        "The disk is full, or nearly: a run begins nothing for which there is less than 16 MiB (or 200 files) of room in the state folder, since nothing is done that could not be recorded.",
+        "Make room, then `orchestrator resume RUN`; a worker goes on by itself. `orchestrator doctor` says how much there is.",
     ),
     ErrorCode(
         "S114",
