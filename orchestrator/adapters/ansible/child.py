@@ -43,9 +43,8 @@ def main() -> int:
     private = folder / "runner"
     private.mkdir(mode=0o700)
     (private / "env").mkdir()
-    (private / "env" / "settings").write_text(
-        json.dumps(SETTINGS), encoding="utf-8"
-    )  # given as words, they are dropped
+    # As words of the call they would be dropped, together with the files for the environment.
+    (private / "env" / "settings").write_text(json.dumps(SETTINGS), encoding="utf-8")
     try:
         run = ansible_runner.run(
             private_data_dir=str(private),
