@@ -19,6 +19,8 @@ from orchestrator.processes import sweep
 
 LIMIT = 4000
 TEMPORARY = re.compile(r"\S*/ansible-(?:local|tmp)-[^/\s]+/(?:\.?tmp[^/\s]*/?)?([^/\s]*)")
+SETTINGS = {"pexpect_use_poll": True, "suppress_ansible_output": False, "suppress_output_file": True}
+"""What Ansible prints goes to our own output, which is kept within bounds, and to no file of the runner's."""
 OUTCOMES = {
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
@@ -40,6 +42,9 @@ def main() -> int:
     _close_at_once()
     private = folder / "runner"
     private.mkdir(mode=0o700)
+    (private / "env").mkdir()
+    # As words of the call they would be dropped, together with the files for the environment.
+    (private / "env" / "settings").write_text(json.dumps(SETTINGS), encoding="utf-8")
     try:
         run = ansible_runner.run(
             private_data_dir=str(private),
@@ -56,8 +61,6 @@ def main() -> int:
             quiet=True,
             suppress_env_files=True,
             event_handler=lambda event: _queue(events, event),
-            # What Ansible prints goes to our own output, which is kept within bounds, and to no file of the runner's.
-            settings={"pexpect_use_poll": True, "suppress_ansible_output": False, "suppress_output_file": True},
         )
         result = {"rc": run.rc, "status": run.status}
         if run.rc is not None and run.rc < 0:  # its workers are sessions of their own, and outlive it
