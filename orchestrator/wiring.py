@@ -535,7 +535,7 @@ class App:
     def printed(self, run: str) -> Iterator[Printed]:
         """What each job of *run* has printed: from its folder when it ran here, else from where it is shared.
 
-        Raises S-codes when that does not answer.
+        What is fetched is kept here. Raises S-codes when it cannot be.
         """
         here, kept = self.state / "jobs", self.state / "logs"
         records = {str(record.data["job"]): record for record in self.store.records(run) if record.kind == "log"}
@@ -544,6 +544,7 @@ class App:
             file, data = here / job / "output.log", records[job].data if job in records else {}
             if not file.is_file():
                 file = kept / str(data["digest"]).removeprefix("sha256:")
+            if not file.is_file():
                 kept.mkdir(exist_ok=True, mode=0o700)
                 self.artifacts.get(str(data["digest"]), file)
             yield Printed(job, job.removeprefix(f"{run}."), file, data.get("digest"))

@@ -1,6 +1,7 @@
 """Plan: what a promotion would do, made by asking everything that can be asked without changing anything."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -280,8 +281,17 @@ def _stack(setting: Setting, wanted: Wanted, spec: StackSpec | None, job: str, e
     made.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     preview = setting.provisioner.preview(spec, f"{job}.preview", emit, save_plan=made)
     if preview.update_plan is not None:
-        made.rename(update_plan_file(setting, preview.update_plan))
+        _link(made, update_plan_file(setting, preview.update_plan))
     return preview
+
+
+def _link(made: Path, target: Path) -> None:
+    """Have *made* as *target* too. It stays where it is: a process that takes over asks its finished job once more."""
+    new = target.with_name(f"{target.name}.{os.getpid()}")
+    new.unlink(missing_ok=True)
+    new.hardlink_to(made)
+    new.replace(target)
+    new.unlink(missing_ok=True)  # the rename of a link to the same file changes nothing
 
 
 def _forgotten(setting: Setting, wanted: Wanted, spec: StackSpec) -> bool:

@@ -185,6 +185,16 @@ def test_one_holder_an_environment(store: Store) -> None:
     assert store.acquire("staging", "r2", "bob", "now").fence == first.fence + 1
 
 
+def test_who_holds_waits_no_longer(store: Store) -> None:
+    """A holder that took a place in the queue, since its process died before it had written down that it holds, has none."""
+    waiting = run()
+    store.acquire("staging", waiting.id, "ann", "a promotion")
+    store.enqueue("staging", waiting, supersede=False)
+    assert [wait.run for wait in store.queue("staging")] == [waiting.id]
+    store.acquire("staging", waiting.id, "ann", "a promotion")
+    assert store.queue("staging") == []
+
+
 def test_a_raised_fence_is_passed_by_its_holder(store: Store) -> None:
     """Once a host has seen a higher fence, whoever holds the environment gets a higher one than that, and keeps the lease."""
     first = store.acquire("production", "a", "ann", "why", worker="")

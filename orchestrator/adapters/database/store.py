@@ -120,7 +120,9 @@ class DatabaseStore:
             held = _lease(db, environment, now)
             if held is not None and held.holder != holder:
                 raise busy(held)
+            mine = waits.delete().where(waits.c.environment == environment, waits.c.run == holder)
             if held is not None and held.worker == worker and held.fence >= fence - 1:
+                db.execute(mine)  # its process died before it had written down that it holds, and waited again
                 return held
             ahead = next((wait for wait in _queue(db, environment) if wait.superseded_by is None), None)
             if held is None and ahead is not None and ahead.run != holder:
@@ -137,7 +139,7 @@ class DatabaseStore:
                 until=until,
             )
             db.execute(leases.delete().where(leases.c.environment == environment))
-            db.execute(waits.delete().where(waits.c.environment == environment, waits.c.run == holder))
+            db.execute(mine)
             row_data = {"environment": environment, "holder": holder, "data": lease.model_dump_json()}
             db.execute(leases.insert().values(**row_data))
             db.execute(fences.update().where(fences.c.environment == environment).values(fence=fence))

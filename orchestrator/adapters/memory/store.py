@@ -136,6 +136,7 @@ class MemoryStore:
         if held is not None and held.holder != holder:
             raise busy(held)
         if held is not None and held.worker == worker and held.fence >= self._fences.get(environment, 0):
+            self.dequeue(environment, holder)
             return held
         ahead = next((wait for wait in self.queue(environment) if wait.superseded_by is None), None)
         if held is None and ahead is not None and ahead.run != holder:

@@ -172,6 +172,16 @@ def test_secrets_stay_secret(told: Told) -> None:
     assert left == []
 
 
+def test_what_ansible_prints_is_its_jobs_output(told: Told) -> None:
+    """What Ansible prints by hand is in the job's output, which is kept within bounds, and in no other file."""
+    printed = (told.job / "output.log").read_text(errors="replace")
+    assert "PLAY RECAP" in printed
+    assert "TASK [Talk much]" in printed
+    assert [path.name for path in told.job.rglob("*") if path.is_file() and b"PLAY RECAP" in path.read_bytes()] == [
+        "output.log"
+    ]
+
+
 def test_the_environment_is_allow_listed(told: Told) -> None:
     """Ansible's process has the variables that are allowed, and no others of ours."""
     assert "ALLOWED=allowed-value" in told.environment.splitlines()
