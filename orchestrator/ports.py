@@ -342,8 +342,11 @@ class Store(Protocol):
 
     # who works on what was asked for
 
-    def ask(self, work: Work, run: Run) -> None:
-        """Write down what is asked for with its first run, in one. The same again changes nothing."""
+    def ask(self, work: Work, run: Run) -> bool:
+        """Write down what is asked for with its first run, in one. The same again changes nothing.
+
+        Returns False, with nothing written, when the root stands for something else already.
+        """
 
     def work(self, root: str) -> Work:
         """What was asked for under *root*. Raises R101."""

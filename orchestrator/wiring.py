@@ -406,9 +406,7 @@ class App:
                 self._free(environment)
         ref = package.ref if package else None
         asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan, wait, about=about or {})
-        work = Work(root=asked.root, asked=asked.to_json(), queue=queue)
-        run = asked.run(targets[0], self.setting.clock.now())
-        self.store.ask(work, run)
+        asked, run = self._written(asked, queue)
         if queue:
             supersede = self.setting.environment(run.environment)[0].queue.supersede
             self.store.enqueue(run.environment, run, supersede=supersede)
@@ -434,9 +432,17 @@ class App:
         before = self.asked(run.root)
         targets = before.targets[before.targets.index(run.environment) :]
         root = secrets.token_hex(3)
-        asked = replace(before, root=root, targets=targets, by=self.person, again=Again(run.id, chosen))
-        self.store.ask(Work(root=root, asked=asked.to_json()), asked.run(targets[0], self.setting.clock.now()))
-        return asked
+        return self._written(replace(before, root=root, targets=targets, by=self.person, again=Again(run.id, chosen)))[
+            0
+        ]
+
+    def _written(self, asked: Asked, queue: str = "") -> tuple[Asked, Run]:
+        """*asked* with its first run, written down under a root of its own: one of six digits may be taken already."""
+        while True:
+            run = asked.run(asked.targets[0], self.setting.clock.now())
+            if self.store.ask(Work(root=asked.root, asked=asked.to_json(), queue=queue), run):
+                return asked, run
+            asked = replace(asked, root=secrets.token_hex(3))
 
     def _free(self, environment: str) -> None:
         held = self.store.lease(environment)

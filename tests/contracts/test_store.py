@@ -10,7 +10,7 @@ from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Entry, Run, Verified
+from orchestrator.domain.journal import Entry, Run, Verified, Work
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
@@ -167,6 +167,17 @@ def test_verified_releases_come_newest_first(store: Store) -> None:
         store.append("r1-staging", [Entry(kind="verified", data=mark.to_json())])
     assert [mark.release.version for mark in store.verified("staging")] == ["1.0.0", "1.1.0", "1.0.0"]
     assert store.verified("production") == []
+
+
+def test_a_root_stands_for_one_thing(store: Store) -> None:
+    """What is asked for again changes nothing, and what is asked for under a root that is taken is not written at all."""
+    work = Work(root="r1", asked={"kind": "promotion", "targets": ["staging"]})
+    assert store.ask(work, run())
+    assert store.ask(work, run())
+    other = Work(root="r1", asked={"kind": "promotion", "targets": ["production"]})
+    assert not store.ask(other, run("r1-production", "production"))
+    assert store.work("r1") == work
+    assert [found.id for found in store.runs()] == ["r1-staging"]
 
 
 def test_one_holder_an_environment(store: Store) -> None:

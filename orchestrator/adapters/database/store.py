@@ -210,16 +210,20 @@ class DatabaseStore:
     # -- who works on what was asked for ------------------------------------------------------------------------------
 
     @persistent
-    def ask(self, work: Work, run: Run) -> None:
+    def ask(self, work: Work, run: Run) -> bool:
         """Write down what is asked for."""
         with guarded(), self._engine.begin() as db:
-            if db.execute(sa.select(works.c.root).where(works.c.root == work.root)).first() is None:
-                _one_at_a_time(db)
+            _one_at_a_time(db)
+            there = db.execute(sa.select(works.c.data).where(works.c.root == work.root)).scalar()
+            if there is not None and Work.model_validate_json(there).asked != work.asked:
+                return False
+            if there is None:
                 number = (db.execute(sa.select(sa.func.max(works.c.number))).scalar() or 0) + 1
                 row = {"root": work.root, "number": number, "done": work.done, "worker": work.worker}
                 db.execute(works.insert().values(**row, data=work.model_dump_json()))
             _create(db, run)
             self._append(db, run.id, once([Entry(kind="requested", data=work.asked, key="requested")]), 0)
+            return True
 
     def work(self, root: str) -> Work:
         """What was asked for under *root*."""

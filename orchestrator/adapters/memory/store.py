@@ -203,11 +203,13 @@ class MemoryStore:
 
     # -- who works on what was asked for ------------------------------------------------------------------------------
 
-    def ask(self, work: Work, run: Run) -> None:
+    def ask(self, work: Work, run: Run) -> bool:
         """Write down what is asked for."""
-        self._works.setdefault(work.root, work)
+        if self._works.setdefault(work.root, work).asked != work.asked:
+            return False
         self.create(run)
         self.append(run.id, [Entry(kind="requested", data=work.asked, key="requested")])
+        return True
 
     def work(self, root: str) -> Work:
         """What was asked for under *root*."""
