@@ -12,7 +12,7 @@ from orchestrator.adapters.ansible.ledger import records_itself
 from orchestrator.domain.inventory import Inventory
 from orchestrator.hosts import loopback
 from orchestrator.processes import command_line, family, marked
-from tests.adapters.ansible.conftest import Stage, named, outcomes
+from tests.adapters.ansible.conftest import FILES, Stage, named, outcomes, staged
 from tests.shared_hosts import state_in
 
 
@@ -218,3 +218,16 @@ def _kill_module(stage: Stage) -> None:
         time.sleep(0.05)
     for process in family([process for process in marked(host.mark) if "orchestrator_remote" in command_line(process)]):
         os.kill(process, signal.SIGKILL)
+
+
+def test_what_is_put_back_is_sent_only_to_who_lacks_it(
+    servers: tuple[Path, list[loopback.Host]], tmp_path: Path
+) -> None:
+    """A release on its way forward goes along at once; one that is put back is asked for first."""
+    files = {**FILES, "app/file.txt": "large " * 60_000}
+    with staged(servers[1], tmp_path, files) as stage:
+        assert stage.deploy("deploy.yml", "r1", 1, limit=("web1",)).good
+        back = stage.deploy("deploy.yml", "r2", 2, step="restore.deploy")
+        assert outcomes(back) == ["succeeded", "succeeded"]
+        for host in stage.hosts:
+            assert (Path(host.root) / "current" / "file.txt").stat().st_size == 360_000

@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
 SMALL = 256 * 1024  # an artifact up to this size is sent along unasked: a second round trip would cost more
+LIKELY = 8 * 1024 * 1024  # up to this size also where the host can hardly have it: a release on its way forward
 MARK = "\n@orchestrator@"
 BOOTSTRAP = (
     "import sys;s=sys.stdin.buffer;c=s.read(int(s.readline()));"
@@ -41,6 +42,11 @@ def part_of(what):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def unasked(request):
+    """The size in bytes up to which an artifact goes along: what is put back, or tried again, mostly is there."""
+    return SMALL if request["step"].startswith("restore.") or request["attempt"] > 1 else LIKELY
+
+
 class OneTrip(ActionBase):
     """A module whose work is done by the remote script. Subclasses name their verbs and the options they take."""
 
@@ -61,7 +67,7 @@ class OneTrip(ActionBase):
             raise AnsibleActionFail(f"unknown options: {', '.join(sorted(unknown))} (there are: {known})")
         request = self._request(task_vars)
         artifact = request["artifact"]
-        answer = self._trip(request, artifact if artifact and artifact["size"] <= SMALL else None, task_vars)
+        answer = self._trip(request, artifact if artifact and artifact["size"] <= unasked(request) else None, task_vars)
         if answer.get("need"):
             answer = self._trip(request, artifact, task_vars)
         if not self._task.diff:
