@@ -192,7 +192,7 @@ def _plain(source: Source, event: yaml.NodeEvent, place: Where) -> yaml.Event:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's scanner with one rule of YAML 1.2: a tab may separate, though never indent."""
+    """PyYAML's scanner with one rule of YAML 1.2: a tab may separate, also the words of a text, though never indent."""
 
     def scan_to_next_token(self) -> None:
         """As PyYAML's, and over the tabs that follow something on their line."""
@@ -201,6 +201,18 @@ class _Loader(yaml.SafeLoader):
             self.forward()
             self.allow_simple_key = self.allow_simple_key and bool(self.flow_level)
             super().scan_to_next_token()
+
+    def scan_plain_spaces(self, indent: int, start_mark: yaml.Mark) -> list[str]:
+        """As PyYAML's; tabs between words are part of the text, before the line's end they are not."""
+        length = 0
+        while self.peek(length) in " \t":
+            length += 1
+        blanks = str(self.prefix(length))
+        if "\t" not in blanks:
+            return list(super().scan_plain_spaces(indent, start_mark) or ())
+        at_end = self.peek(length) in "\0\r\n\x85\u2028\u2029"
+        self.forward(length)
+        return list(super().scan_plain_spaces(indent, start_mark) or ()) if at_end else [blanks]
 
     def prefix_of_line(self) -> str:
         """What stands before this place on its line."""

@@ -66,6 +66,11 @@ def test_what_is_no_number_that_can_be_kept_is_refused(number: str) -> None:
         ("a: {b:\t1,\tc: 2}\n", {"a": {"b": 1, "c": 2}}),
         ("a: [\n\t1,\n\t2]\n", {"a": [1, 2]}),
         ("a: 'x\ty'\n", {"a": "x\ty"}),
+        ("a: x\ty\nb: 1\n", {"a": "x\ty", "b": 1}),
+        ("a: x \t y\t\n", {"a": "x \t y"}),
+        ("a: x\t\n  y\n", {"a": "x y"}),
+        ("a: x\t# why\n", {"a": "x"}),
+        ("a: [x\ty, z]\n", {"a": ["x\ty", "z"]}),
     ],
 )
 def test_a_tab_may_separate(text: str, value: object) -> None:
