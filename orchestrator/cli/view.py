@@ -58,7 +58,7 @@ class Lines:
         elif record.kind == "planned":
             for note in record.data.get("notes", ()):
                 self.write(f"  {output.paint('!', fg='yellow', err=True)} {note}")
-        elif record.kind == "notice" and (record.step == "lease" or record.data.get("reconciled")):
+        elif record.kind == "notice" and _worth_saying(record):
             self.write(f"  {output.paint('○', fg='yellow', err=True)} {record.data['text']}")
         elif record.kind == "control" and record.data["wish"]:
             by = record.data.get("by") or "somebody"
@@ -187,6 +187,12 @@ def opened() -> Iterator[Lines]:
             yield live
     else:
         yield Lines()
+
+
+def _worth_saying(record: Record) -> bool:
+    """Whether a notice is shown as it comes: what is waited for, what hosts knew better, and what they run instead."""
+    level, data = record.data.get("level"), record.data
+    return record.step == "lease" or bool(data.get("reconciled")) or (record.step == "observe" and level == "warning")
 
 
 def detail(step: StepStory) -> list[str]:

@@ -79,13 +79,17 @@ def test_tampered_package(running: Project, release: Callable[..., str]) -> None
     playbook = running.state / "packages" / digest / "content" / "playbooks" / "deploy.yml"
     playbook.parent.chmod(0o755)
     playbook.chmod(0o644)
-    playbook.write_text(playbook.read_text().replace("hosts: web", "hosts: all"))
+    sealed = playbook.read_text()
+    playbook.write_text(sealed.replace("hosts: web", "hosts: all"))
     before = running.status("production")["hosts"]
     for wanted in (name, "1.1.2"):
         said = running.run("promote", wanted, "--to", "production", code=None)
         assert said.code in {1, 2, 3}
         assert "deploy.yml" in said.err
     assert running.status("production")["hosts"] == before
+    playbook.write_text(sealed)
+    playbook.chmod(0o444)
+    playbook.parent.chmod(0o555)
 
 
 def test_provision_fails(running: Project, release: Callable[..., str]) -> None:

@@ -37,7 +37,7 @@ def test_a_bad_release_comes_back_by_itself(shop: Project) -> None:
     assert [host["host"] for host in steps["restore.deploy"]["hosts"]] == ["web1", "web2"]
     assert steps["verify.smoke.deploy.2"]["outcome"] == "failed"
     failing = [test for test in steps["verify.smoke.deploy.2"]["tests"] if test["outcome"] == "failed"]
-    assert [(test["host"], test["where"]) for test in failing] == [("web2", "tests/smoke/test_shop.py:31")]
+    assert [(test["host"], test["where"]) for test in failing] == [("web2", "tests/smoke/test_shop.py:30")]
     assert steps["verify.smoke.restored"]["outcome"] == "succeeded"
     assert 0 < story["recovery_seconds"] < 60
     by_run = {host["host"]: host["run"] for host in shop.status("production")["hosts"]}
