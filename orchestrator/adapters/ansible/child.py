@@ -39,8 +39,6 @@ def main() -> int:
     folder = Path(os.environ["ORCHESTRATOR_JOB"])
     spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
     events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-    writer = threading.Thread(target=_write, args=(folder / "events.jsonl", events, spec))
-    writer.start()
     import ansible_runner
 
     _close_at_once()
@@ -50,6 +48,8 @@ def main() -> int:
     # As words of the call they would be dropped, together with the files for the environment.
     (private / "env" / "settings").write_text(json.dumps(SETTINGS), encoding="utf-8")
     rc, status = -signal.SIGKILL, "lost"  # unless it tells how it has ended
+    writer = threading.Thread(target=_write, args=(folder / "events.jsonl", events, spec))
+    writer.start()  # last: where the disk is full, what comes before it fails, and nobody would tell it to end
     try:
         run = ansible_runner.run(
             private_data_dir=str(private),
@@ -70,9 +70,9 @@ def main() -> int:
         if run.rc is not None:  # there is none when a signal has ended ansible-playbook
             rc, status = run.rc, run.status
     finally:
+        events.put(None)
         if rc not in AT_ITS_END:  # its workers are sessions of their own, and outlive it
             sweep(f"ORCHESTRATOR_JOB={folder}", spare=(os.getppid(),))
-        events.put(None)
         writer.join()
         shutil.rmtree(private, ignore_errors=True)  # it holds the whole environment, in `command`
         (folder / "result.json").write_text(json.dumps({"rc": rc, "status": status}), encoding="utf-8")
