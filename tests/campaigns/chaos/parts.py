@@ -91,6 +91,13 @@ class Small(Project):
             self.hosts = [loopback.start(f"{EDGE}-{EDGE}", name) for name in ("web1", "web2")]
         self.inventory({host.name: host.variables() for host in self.hosts})
 
+    def clean(self) -> None:
+        """End its hosts, wherever they are, and every process that it has started."""
+        with state_in(self.elsewhere or self.state):
+            for host in self.hosts:
+                loopback.stop(host)
+        super().clean()
+
     def inventory(self, hosts: dict[str, dict[str, Any]]) -> None:
         """Let the environment have these hosts."""
         self.write("inventories/edge.json", json.dumps({"web": {"hosts": hosts}}))
