@@ -10,8 +10,6 @@ import pwd
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from tests.guarded import guarded
 
 OWNER = "orchestrator"
 PATIENCE = 60.0
@@ -38,17 +38,6 @@ def programs() -> Path:
         if (place / "initdb").exists() and (place / "postgres").exists():
             return place
     raise RuntimeError("there is no Postgres: install the development dependencies again")
-
-
-GUARD = """
-import os, shutil, signal, sys
-sys.stdin.read()  # until whoever started us is gone, however
-try:
-    os.kill(int(open(sys.argv[1] + "/data/postmaster.pid").readline()), signal.SIGQUIT)
-except (OSError, ValueError):
-    pass
-shutil.rmtree(sys.argv[1], ignore_errors=True)
-"""
 
 
 class Server:
@@ -138,16 +127,10 @@ class Server:
 @contextmanager
 def serving() -> Iterator[Server]:
     """A server that runs as long as the context, and is gone afterwards whatever happened in it."""
-    folder = Path(tempfile.mkdtemp(prefix="orc-pg-", dir="/tmp"))
-    server = None
-    words = [sys.executable, "-c", GUARD, str(folder)]
-    guard = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)  # for when we are killed
-    try:
+    with guarded("orc-pg-", "data/postmaster.pid", signal.SIGQUIT) as folder:
         server = Server(folder)
-        server.start()
-        yield server
-    finally:
-        if server is not None:
+        try:
+            server.start()
+            yield server
+        finally:
             server.stop()
-        guard.communicate()
-        shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,17 +21,10 @@ import boto3
 import botocore.exceptions
 from botocore.config import Config
 
+from tests.guarded import guarded
+
 PATIENCE = 60.0
 WRITER, READER, NOBODY = ("writer", "writer-secret"), ("reader", "reader-secret"), ("nobody", "nobody-secret")
-GUARD = """
-import os, shutil, signal, sys
-sys.stdin.read()  # until whoever started us is gone, however
-try:
-    os.kill(int(open(sys.argv[1] + "/pid").read()), signal.SIGKILL)
-except (OSError, ValueError):
-    pass
-shutil.rmtree(sys.argv[1], ignore_errors=True)
-"""
 
 
 def program() -> str:
@@ -149,17 +141,11 @@ def _free_ports(count: int, taken: set[int] = frozenset()) -> list[int]:  # type
 @contextmanager
 def serving() -> Iterator[Bucketeer]:
     """A server that runs as long as the context, and is gone afterwards whatever happened in it."""
-    folder = Path(tempfile.mkdtemp(prefix="orc-s3-", dir="/tmp"))
-    server = None
-    words = [sys.executable, "-c", GUARD, str(folder)]
-    guard = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)  # for when we are killed
-    try:
+    with guarded("orc-s3-", "pid", signal.SIGKILL) as folder:
         server = Bucketeer(folder)
-        server.start()
-        yield server
-    finally:
-        if server is not None:
+        try:
+            server.start()
+            yield server
+        finally:
             server.stop()
-        (folder / "pid").unlink(missing_ok=True)
-        guard.communicate()
-        shutil.rmtree(folder, ignore_errors=True)
+            (folder / "pid").unlink(missing_ok=True)
