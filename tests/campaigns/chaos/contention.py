@@ -132,9 +132,7 @@ def wishes(scene: Scene) -> str:
     """Everybody wants something else of one run at once: one outcome, in the order in which they were written."""
     project = small(scene)
     good, version = project.put(), project.make()
-    project.hold(0)
-    process = project.begin(version)
-    project.held(0, version)
+    process = project.halfway(version)
     run = project.last()
     wanted = [["cancel", run], ["pause", run], ["abort", run, "--yes", "-m", "no"], ["resume", run]]
     scene.rng.shuffle(wanted)
@@ -206,9 +204,7 @@ def _spoilt(scene: Scene) -> str:
     """Kill a promotion while it deploys, and spoil the events of its job before it is gone on with."""
     project = small(scene)
     version = project.make()
-    project.hold(0)
-    process = project.begin(version)
-    project.held(0, version)
+    process = project.halfway(version)
     kill(process)
     file = project.state / "jobs" / f"{project.last()}.deploy.1" / "events.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
@@ -229,9 +225,7 @@ def expires(scene: Scene) -> str:
     keys = Path(project.hosts[0].folder).parent / "client_key.pub"
     plain = keys.read_text()
     scene.end.callback(keys.write_text, plain)
-    project.hold(0)
-    process = project.begin(version)
-    project.held(0, version)
+    process = project.halfway(version)
     server, *sessions = family(loopback._server(project.hosts[1]))
     keys.write_text(f'expiry-time="20200101" {plain}')
     for session in sessions:  # what is open stays open: only who comes anew is asked for the key
@@ -257,9 +251,7 @@ def again(scene: Scene) -> str:
     """Ask ten times for one release, four at once and after a death: one package, one effect, and busy names the run."""
     project = small(scene)
     version = project.make()
-    project.hold(0)
-    process = project.begin(version)
-    project.held(0, version)
+    process = project.halfway(version)
     run = project.last()
     kill(process)
     asked = [ended(one) for one in [project.start("promote", f"releases/{version}") for _ in range(4)]]
@@ -283,9 +275,7 @@ def hosts_change(scene: Scene) -> str:
     good, version = project.put(), project.make()
     known = {host.name: host.variables() for host in project.hosts}
     scene.end.callback(project.inventory, known)
-    project.hold(0)
-    process = project.begin(version)
-    project.held(0, version)
+    process = project.halfway(version)
     stranger = {**known["web2"], "ansible_host": "127.91.0.9"}
     project.inventory({"web1": known["web1"], "other": known["web2"], "web3": stranger})
     project.free()

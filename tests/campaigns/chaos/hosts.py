@@ -68,9 +68,7 @@ def dies(scene: Scene) -> str:
     project = small(scene)
     version, host = project.make(), project.hosts[0]
     scene.end.callback(revive, host)
-    project.hold(0)
-    process = project.begin(version)
-    project.held(0, version)
+    process = project.halfway(version)
     loopback.end(host)
     code, said = ended(process)
     assert code == 5, f"{code}: {said[-800:]}"

@@ -85,9 +85,7 @@ def read_only(scene: Scene) -> str:
     """Remount it in the middle of a promotion: the old release stays there, and the rest goes back or is named."""
     project = _small_disk(scene, "size=8m")
     good, version, root = project.put(), project.make(), str(project.hosts[1].root)
-    project.hold(0)
-    process = project.begin(version)
-    project.held(0, version)
+    process = project.halfway(version)
     subprocess.run(["mount", "-o", "remount,ro", root], check=True)
     (Path(project.hosts[0].root) / "hold").unlink()
     code, said = ended(process)
@@ -127,9 +125,7 @@ def _no_room(scene: Scene, kind: str, process: int) -> Callable[[], None]:
 def _starved(scene: Scene, kind: str) -> str:
     project = small(scene)
     version = project.make()
-    project.hold(0)
-    process = project.begin(version)
-    project.held(0, version)
+    process = project.halfway(version)
     give_back = _no_room(scene, kind, process.pid)
     project.free()
     began = time.monotonic()
@@ -183,9 +179,7 @@ def full(scene: Scene) -> str:
         made = _fill(state, after)
         process = project.begin(version)
     else:
-        project.hold(0)
-        process = project.begin(version)
-        project.held(0, version)
+        process = project.halfway(version)
         made = _fill(state, after)
         project.free()
     code, said = ended(process, 150)

@@ -156,6 +156,13 @@ class Small(Project):
         """Wait until the deployment of *version* stands still on the host."""
         until(lambda: version in self.marks(number), f"{version} reaches host {number}")
 
+    def halfway(self, version: str) -> "subprocess.Popen[str]":
+        """Start to promote it, and wait until it stands still on the first host."""
+        self.hold(0)
+        process = self.begin(version)
+        self.held(0, version)
+        return process
+
     def marks(self, number: int) -> list[str]:
         """Which versions were really started on the host, in order."""
         file = Path(self.hosts[number].root) / "marks"
