@@ -16,7 +16,7 @@ from orchestrator.adapters.archive.galaxy import install
 from orchestrator.adapters.archive.gather import gather
 from orchestrator.adapters.archive.sealed import CHUNK, Member, Reader, check_manifest, write
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.model import digest_of
+from orchestrator.domain.model import DIGEST, digest_of
 from orchestrator.domain.release import Manifest, Package, PackageFile, PackageRef, PackedCollection, Release
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -148,15 +148,8 @@ class SealedPackages:
 
     def known(self) -> list[tuple[PackageRef, Manifest]]:
         """Every kept package whose manifest can be read and is the one that the file's name says."""
-        found = []
-        for path in sorted(self._folder.glob(f"*{ENDING}")):
-            with contextlib.suppress(OrchestratorError):
-                reader = _heading(path)
-                release = reader.manifest.release
-                if _hex(reader.digest) == path.stem:
-                    ref = PackageRef(name=release.name, version=release.version, digest=reader.digest)
-                    found.append((ref, reader.manifest))
-        return found
+        found = (_named(path) for path in sorted(self._folder.glob(f"*{ENDING}")))
+        return [package for package in found if package is not None]
 
     def refs(self) -> list[PackageRef]:
         """Every package that is kept."""
@@ -164,7 +157,10 @@ class SealedPackages:
 
     def ref(self, digest: str) -> PackageRef | None:
         """What the kept package with this digest is called."""
-        return next((ref for ref in self.refs() if ref.digest == digest), None)
+        if not DIGEST.match(digest):  # hosts tell it, and a file's name is made of it
+            return None
+        found = _named(self._folder / f"{_hex(digest)}{ENDING}")
+        return found[0] if found is not None else None
 
     def _describe(
         self, project: Path, source: Path, release: Release
@@ -311,6 +307,16 @@ def _collection(sources: Mapping[str, Path], files: tuple[PackageFile, ...]) -> 
     return None
 
 
+def _named(path: Path) -> tuple[PackageRef, Manifest] | None:
+    """What is kept in *path*; None when it cannot be read, or is not what the file's name says."""
+    with contextlib.suppress(OrchestratorError):
+        reader = _heading(path)
+        release = reader.manifest.release
+        if _hex(reader.digest) == path.stem:
+            return PackageRef(name=release.name, version=release.version, digest=reader.digest), reader.manifest
+    return None
+
+
 def _describe_file(name: str, path: Path) -> PackageFile:
     try:
         with path.open("rb") as file:
@@ -320,12 +326,9 @@ def _describe_file(name: str, path: Path) -> PackageFile:
 
 
 def _content(name: str, file: BinaryIO) -> PackageFile:
-    digest, size = hashlib.sha256(), 0
-    while chunk := file.read(CHUNK):
-        digest.update(chunk)
-        size += len(chunk)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     executable = bool(os.fstat(file.fileno()).st_mode & stat.S_IXUSR)
-    return PackageFile(path=name, size=size, sha256=digest.hexdigest(), executable=executable)
+    return PackageFile(path=name, size=file.tell(), sha256=digest, executable=executable)
 
 
 def _check(written: BinaryIO, digest: str) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.room import full
 
 CHUNK = 1 << 20
 WRITING = ".writing-"
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
-FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class FolderObjects:
@@ -91,7 +91,7 @@ class FolderObjects:
         why = (error.strerror or type(error).__name__).lower()
         if error.errno in REFUSED:
             return OrchestratorError("S144", f"{self.where} refuses: {why}")
-        if error.errno in FULL:
+        if full(error):
             return OrchestratorError("S113", f"there is no space left in {self.where}")
         if not self._folder.is_dir():
             return OrchestratorError("S143", f"there is no folder {self.where}")

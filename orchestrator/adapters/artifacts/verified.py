@@ -16,7 +16,6 @@ from orchestrator.adapters.artifacts.objects import Objects
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import DIGEST
 
-CHUNK = 1 << 20
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
 PROBE = b"orchestrator\n"
 
@@ -96,9 +95,6 @@ def _key(digest: str) -> str:
 
 def _digest(path: Path) -> tuple[str, int]:
     """The digest of a file, and its size."""
-    found, size = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            found.update(chunk)
-            size += len(chunk)
-    return f"sha256:{found.hexdigest()}", size
+        found = hashlib.file_digest(file, "sha256")
+        return f"sha256:{found.hexdigest()}", file.tell()

@@ -23,7 +23,6 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import PackageFile
 
 STAGING = "backing-up-"
-CHUNK = 1024 * 1024
 
 
 def take(places: Places, target: Path, at: str, *, logs: bool = False) -> BackupManifest:
@@ -83,12 +82,9 @@ def _files(places: Places, staging: Path, *, logs: bool) -> dict[str, Path]:
 
 
 def _describe(name: str, path: Path) -> PackageFile:
-    digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return PackageFile(path=name, size=size, sha256=digest.hexdigest(), executable=os.access(path, os.X_OK))
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return PackageFile(path=name, size=file.tell(), sha256=digest, executable=os.access(path, os.X_OK))
 
 
 def _seal(target: Path, manifest: BackupManifest, found: dict[str, Path]) -> None:
