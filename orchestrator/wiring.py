@@ -432,9 +432,8 @@ class App:
         before = self.asked(run.root)
         targets = before.targets[before.targets.index(run.environment) :]
         root = secrets.token_hex(3)
-        return self._written(replace(before, root=root, targets=targets, by=self.person, again=Again(run.id, chosen)))[
-            0
-        ]
+        asked = replace(before, root=root, targets=targets, by=self.person, again=Again(run.id, chosen))
+        return self._written(asked)[0]
 
     def _written(self, asked: Asked, queue: str = "") -> tuple[Asked, Run]:
         """*asked* with its first run, written down under a root of its own: one of six digits may be taken already."""

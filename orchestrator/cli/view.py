@@ -191,8 +191,8 @@ def opened() -> Iterator[Lines]:
 
 def _worth_saying(record: Record) -> bool:
     """Whether a notice is shown as it comes: what is waited for, what hosts knew better, and what they run instead."""
-    level, data = record.data.get("level"), record.data
-    return record.step == "lease" or bool(data.get("reconciled")) or (record.step == "observe" and level == "warning")
+    differs = record.step == "observe" and record.data.get("level") == "warning"
+    return record.step == "lease" or differs or bool(record.data.get("reconciled"))
 
 
 def detail(step: StepStory) -> list[str]:

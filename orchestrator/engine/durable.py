@@ -70,13 +70,12 @@ class Steps:
 
     def _recorded(self, name: str, work: Callable[[], Any]) -> Any:
         """The answer of DBOS for *name*; when it cannot write down what was done, this process stands still."""
-        from sqlalchemy.exc import DBAPIError
 
-        try:
-            return self._dbos.run_step({"name": name}, work)
-        except DBAPIError as error:
-            unwritten = _unwritten(error)
-            self._brake.fail(f"{unwritten.message} ({unwritten.code})")
+        def recorded() -> Any:
+            with guarded():
+                return self._dbos.run_step({"name": name}, work)
+
+        return written_or_still(self._brake, self._folder, recorded)
 
 
 def written_or_still(brake: Brake, folder: Path, work: Callable[[], T]) -> T:
@@ -104,12 +103,8 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise _unwritten(error) from error
-
-
-def _unwritten(error: Any) -> OrchestratorError:
-    code = "S113" if full(error.orig) else "S112"
-    return OrchestratorError(code, f"the engine's records cannot be written: {error.orig}")
+        code = "S113" if full(error.orig) else "S112"
+        raise OrchestratorError(code, f"the engine's records cannot be written: {error.orig}") from error
 
 
 @dataclass(frozen=True)

@@ -193,23 +193,21 @@ class AnsibleDeployer:
         """Lay down inventory and variables, run the play as a job, and take away what is secret."""
         settings = context.settings
         folder = self._jobs.folder(job)
-        extra = {**checked(play.extra_vars), **settings.extra_vars}
         claim = Claim.of(job, context, package.digest) if package is not None else Claim(context)
         around = package is not None and not check and claim.wanted and not records_itself(project / play.playbook)
         variables = lowest(package, play, context)
         if package is not None:
             variables["release"] |= claim.variables()
+        highest = _highest(play, context)
         files |= {
             "inventory/overlay.yml": dump(inventory_document(inventory, variables)),
             "limit": "\n".join(play.limit).encode() + b"\n",
+            **highest,
         }
         if around:
             files[AROUND] = claim.around(project / play.playbook, play)
         words = ["--check", "--diff"] if check else []
-        for name, values in (("extra.yml", extra), ("secret.yml", _secrets(context))):
-            if values:
-                files[name] = dump(values)
-                words += ["-e", f"@{folder / name}"]
+        words += [word for name in highest for word in ("-e", f"@{folder / name}")]
         spec = self._spec(play, project, inventory, context, folder, words, around=around)
         files["spec.json"] = json.dumps({**spec, "check": check, "stdout": stdout}).encode()
         env = self._env(project, len(play.limit), settings)
@@ -305,6 +303,13 @@ def _project_of(file: str) -> Path:
     """The folder whose `ansible.cfg` counts for an inventory: the nearest one with such a file, else its own."""
     path = Path(file).resolve()
     return next((folder for folder in path.parents if (folder / "ansible.cfg").is_file()), path.parent)
+
+
+def _highest(play: PlaySpec, context: Context) -> dict[str, bytes]:
+    """The files of variables that nothing else outdoes, by name; none for what there is nothing of."""
+    extra = {**checked(play.extra_vars), **context.settings.extra_vars}
+    values = {"extra.yml": extra, "secret.yml": _secrets(context)}
+    return {name: dump(found) for name, found in values.items() if found}
 
 
 def _secrets(context: Context) -> dict[str, Any]:
@@ -536,18 +541,18 @@ def _first(message: str) -> str:
 
 def _explained(folder: Path) -> str:
     """What Ansible said right after its first error: where, and which file."""
-    with contextlib.suppress(OSError):
-        text = clean_text((folder / "output.log").read_text(encoding="utf-8", errors="replace"), None)
-        lines = [line.strip() for line in text.partition("[ERROR]")[2].splitlines()[1:] if line.strip()]
-        return " ".join(lines[:2])[:500]
-    return ""
+    lines = [line.strip() for line in _printed(folder).partition("[ERROR]")[2].splitlines()[1:] if line.strip()]
+    return " ".join(lines[:2])[:500]
 
 
 def _tail(folder: Path) -> str:
+    lines = _printed(folder).strip().splitlines()
+    return "\n".join([line for line in lines if "ERROR" in line] or lines[-5:])[-4000:]
+
+
+def _printed(folder: Path) -> str:
     with contextlib.suppress(OSError):
-        text = clean_text((folder / "output.log").read_text(encoding="utf-8", errors="replace"), None).strip()
-        lines = text.splitlines()
-        return "\n".join([line for line in lines if "ERROR" in line] or lines[-5:])[-4000:]
+        return clean_text((folder / "output.log").read_text(encoding="utf-8", errors="replace"), None)
     return ""
 
 
