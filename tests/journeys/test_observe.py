@@ -76,6 +76,32 @@ def test_a_service_that_is_another_one_is_named(running: Project) -> None:
     assert "serves" not in running.run("status", "production").out
 
 
+def test_a_hand_on_the_host_is_seen_and_undone(running: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `current` link moved by hand is what `observe` tells, and a release whose file was edited on a host never becomes current again as it is: the next promotion puts both right."""
+    running.put("1.0.0")
+    running.put("1.1.0")
+    monkeypatch.setenv("ORCHESTRATOR_STATE", str(running.state))
+    stack, name = _last_host(running)
+    host = loopback.find(stack, name)
+    assert host is not None
+    current = Path(host.root) / "current"
+    newer = current.resolve()
+    older = next(path for path in newer.parent.iterdir() if path.name.startswith("shop-1.0.0"))
+    edited = next(path for path in sorted(older.rglob("*.py")) if not path.is_symlink())
+    was = edited.read_text()
+    current.unlink()
+    current.symlink_to(f"releases/{older.name}")
+    edited.write_text("raise SystemExit('edited by hand')\n")
+
+    running.run("observe", "production")
+    assert running.releases("production")[name] == "1.0.0"
+    running.run("promote", "releases/1.1.0", "--to", "production")
+    assert current.resolve() == newer
+    running.run("rollback", "production", "--to", "1.0.0", "--yes")
+    assert set(running.releases("production").values()) == {"1.0.0"}
+    assert (current / edited.relative_to(older)).read_text() == was
+
+
 def _last_host(project: Project) -> tuple[str, str]:
     """The stack and the name of one host of production."""
     name = max(host["host"] for host in project.status("production")["hosts"])

@@ -154,7 +154,7 @@ class AnsibleDeployer:
         for host in play.limit:
             said = _said(tally, host)
             if Told.by(said).has_done(claim, host):
-                release = _current((said.get("release") or [""])[0])
+                release = _current(*((said.get(name) or [""])[0] for name in ("release", "link", "linked")))
                 done[host] = HostResult(
                     host=host, outcome=Outcome.SUCCEEDED, touched=True, message=DONE, release=release
                 )
@@ -564,6 +564,8 @@ echo "@disk $(df -Pk "$root" 2>/dev/null | awk 'NR==2 {{print $4}}')"
 echo "@memory $(awk '/^MemAvailable/ {{print $2}}' /proc/meminfo 2>/dev/null || echo)"
 for command in {commands}; do command -v "$command" >/dev/null 2>&1 && echo "@command $command"; done
 echo "@release $(tr -d '\\n' < "$root/.orchestrator/state.json" 2>/dev/null)"
+echo "@link $(readlink "$root/current" 2>/dev/null)"
+echo "@linked $(tr -d '\\n' < "$root/current/.orchestrator-release.json" 2>/dev/null)"
 """
 
 
@@ -602,7 +604,7 @@ def _answer(host: str, tally: Tally, wanted: dict[str, list[Requirement]]) -> Ho
     said = _said(tally, host)
     missing = [text for requirement in wanted.get(host, []) for text in _missing(requirement, said)]
     outcome = Outcome.FAILED if missing else Outcome.SUCCEEDED
-    release = _current((said.get("release") or [""])[0])
+    release = _current(*((said.get(name) or [""])[0] for name in ("release", "link", "linked")))
     message, fence = "; ".join(missing), Told.by(said).fence
     serves = next(iter((said.get("serves") or [""])[0].split()), "")
     return HostResult(
@@ -634,13 +636,26 @@ def _missing(requirement: Requirement, said: dict[str, list[str]]) -> list[str]:
     return missing
 
 
-def _current(text: str) -> str | None:
-    try:
-        state = json.loads(text)
-    except ValueError:
-        return None
-    current = state.get("current") if isinstance(state, dict) else None
-    return str(current["digest"]) if isinstance(current, dict) and current.get("digest") else None
+def _current(state: str, link: str, linked: str) -> str | None:
+    """The digest of the release that `current` points to; None when nobody can say which one that is.
+
+    Args:
+        state: what the collection wrote down when it moved the link, as JSON; empty where it never did.
+        link: where the link points now, which counts: somebody may have moved it by hand.
+        linked: what the folder there says of itself, as JSON.
+    """
+    known = _fields(_fields(state).get("current"))
+    if known and Path(link).name == known.get("folder"):
+        return str(known.get("digest") or "") or None
+    return str(_fields(linked).get("digest") or "") or None
+
+
+def _fields(said: Any) -> dict[str, Any]:
+    """A JSON object, or its text, as a dictionary; empty when it is none."""
+    with contextlib.suppress(ValueError):
+        value = json.loads(said) if isinstance(said, str) else said
+        return value if isinstance(value, dict) else {}
+    return {}
 
 
 def _summary(

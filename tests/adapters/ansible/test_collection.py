@@ -108,6 +108,58 @@ def test_going_back_is_done_once(host: Host) -> None:
     assert (host.root / "current" / "version").read_text() == "1.0.0"
 
 
+def test_a_release_changed_on_the_host_is_put_there_again(host: Host) -> None:
+    """A file of an installed release that was edited there is never made current: the artifact is unpacked once more."""
+    host.ask(host.request("1.0.0", **BY_HAND))
+    host.ask(host.request("2.0.0", **BY_HAND))
+    (host.root / "releases/shop-1.0.0-1.0.0/version").write_text("tampered")
+    assert host.ask(host.request("1.0.0", **{**BY_HAND, "sent": False, "run": "r2"})) == {"need": True}
+    answer = host.ask(host.request("1.0.0", **BY_HAND))
+    assert answer["did"][:2] == ["found version changed", "install shop-1.0.0-1.0.0"]
+    assert (host.root / "current/version").read_text() == "1.0.0"
+
+
+@pytest.mark.parametrize("kind", ["edited", "removed", "made executable", "configuration"])
+def test_a_switch_to_a_changed_release_is_refused(host: Host, kind: str) -> None:
+    """Going back to a release whose files were changed on the host is refused, and the file is named."""
+    host.ask(host.request("1.0.0", **BY_HAND))
+    host.ask(host.request("2.0.0", **BY_HAND))
+    there = host.root / "releases/shop-1.0.0-1.0.0"
+    name = "shop.ini" if kind == "configuration" else "version"
+    {
+        "edited": lambda: (there / name).write_text("1.0.1"),
+        "removed": lambda: (there / name).unlink(),
+        "made executable": lambda: (there / name).chmod(0o755),
+        "configuration": lambda: (there / name).write_text("[other]"),
+    }[kind]()
+    answer = host.ask(host.request("2.0.0", verbs=["revert"], **BY_HAND))
+    assert answer["failed"]
+    assert f"{name} was changed" in answer["msg"]
+    assert (host.root / "current/version").read_text() == "2.0.0"
+
+
+def test_files_that_a_release_writes_are_its_own(host: Host) -> None:
+    """What an application writes beside its own files does not make the release another one."""
+    host.ask(host.request("1.0.0", **BY_HAND))
+    (host.root / "current/cache.bin").write_bytes(b"x")
+    answer = host.ask(host.request("1.0.0", **BY_HAND))
+    assert answer["changed"] is False
+    assert (host.root / "current/cache.bin").exists()
+
+
+def test_a_link_moved_by_hand_is_told_and_put_right(host: Host) -> None:
+    """Where `current` points is what runs, whatever the state file says; the next step moves it back."""
+    host.ask(host.request("1.0.0", **BY_HAND))
+    host.ask(host.request("2.0.0", **BY_HAND))
+    (host.root / "current").unlink()
+    (host.root / "current").symlink_to("releases/shop-1.0.0-1.0.0")
+    told = host.ask(host.request("2.0.0", verbs=["facts"], reads_only=True, **BY_HAND))
+    assert told["orchestrator_release"]["version"] == "1.0.0"
+    answer = host.ask(host.request("2.0.0", **BY_HAND))
+    assert "switch to shop-2.0.0-2.0.0" in answer["did"]
+    assert answer["previous"]["version"] == "1.0.0"
+
+
 def test_there_must_be_something_to_go_back_to(host: Host) -> None:
     """On a host without an earlier release, going back fails with a reason and changes nothing."""
     host.ask(host.request(**BY_HAND))

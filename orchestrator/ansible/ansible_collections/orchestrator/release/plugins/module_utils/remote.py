@@ -29,6 +29,7 @@ import zipfile
 
 STATE = ".orchestrator/state.json"
 DONE = ".orchestrator-release.json"
+FILES = ".orchestrator-files.json"  # what each file of a release was when it was put there
 KEPT = 500  # lines of the ledger
 FENCE = re.compile(r'"fence": (\d{1,15})(?!\d)')
 
@@ -69,6 +70,28 @@ def read_lines(path):
             return file.read().splitlines()
     except OSError:
         return []
+
+
+def fingerprint(path):
+    """A file's SHA-256, and `x` when it can be executed; nothing when there is no such file."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            for chunk in iter(lambda: file.read(1 << 20), b""):
+                digest.update(chunk)
+            return digest.hexdigest() + ("x" if os.fstat(file.fileno()).st_mode & 0o100 else "")
+    except OSError:
+        return ""
+
+
+def fingerprints(folder):
+    """Of every file below *folder*, by its name there; links lead to what outlives releases, and are left out."""
+    found = {}
+    for at, _folders, names in os.walk(folder):
+        for path in (os.path.join(at, name) for name in names):
+            if not os.path.islink(path):
+                found[os.path.relpath(path, folder)] = fingerprint(path)
+    return found
 
 
 def sync_folder(path):
@@ -121,9 +144,9 @@ class Host:
         self.root = os.path.realpath(request["root"])
         self.check = request["check"]
         self.changed, self.did, self.diffs = False, [], []
-        self.state = read_json(os.path.join(self.root, STATE)) or {}
-        self.before = self.state.get("current")
+        self.look_again()
         self.restart_wanted = False
+        self.whole = set()  # folders of releases whose files were compared, and are as they were put there
         below = re.sub(r"[^A-Za-z0-9_.-]", "_", request.get("below") or "none")
         self.ledger = Ledger(self.path(".orchestrator"), os.path.join(os.path.expanduser("~/.orchestrator-release"), below))
 
@@ -140,6 +163,23 @@ class Host:
     def note(self, what):
         self.changed = True
         self.did.append(what)
+
+    def look_again(self):
+        """Read the state. Where `current` points is what runs: we may have died before it moved, or a hand has moved it."""
+        self.state = read_json(self.path(STATE)) or {}
+        known, link = self.state.get("current"), self.path("current")
+        folder = os.path.basename(os.readlink(link)) if os.path.islink(link) else None
+        if known and known.get("folder") != folder:
+            there = read_json(os.path.join(link, DONE)) if folder else None
+            self.state["current"] = {**there, "folder": folder} if there and there.get("digest") else None
+            self.state["previous"] = known  # where a switch that broke off was going, or what the hand moved it from
+        self.before = self.state.get("current")
+
+    def altered(self, folder, rewritten=()):
+        """The files of a release that are not as they were put there; those that are *rewritten* anyway do not count."""
+        there = self.path("releases", folder)
+        known = read_json(os.path.join(there, FILES)) or {}  # none: put there before files were remembered
+        return sorted(name for name, was in known.items() if name not in rewritten and fingerprint(os.path.join(there, name)) != was)
 
     # -- verbs --------------------------------------------------------------------------------------------------------
 
@@ -163,19 +203,31 @@ class Host:
             for name in self.request["shared"]:
                 self.link_shared(os.path.join(incoming, "release"), name)
             about = {**self.request["release"], "sha256": artifact["sha256"]}
+            files = fingerprints(os.path.join(incoming, "release"))
+            write_file(os.path.join(incoming, "release", FILES), json.dumps(files).encode())
             write_file(os.path.join(incoming, "release", DONE), json.dumps(about).encode())
-            if os.path.isdir(target):  # the same release, built again with another artifact
+            if os.path.isdir(target):  # the same release, built again with another artifact, or changed here
                 os.rename(target, os.path.join(incoming, "old"))
             os.rename(os.path.join(incoming, "release"), target)
             sync_folder(self.path("releases"))
+            self.whole.add(self.folder())
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
         self.restart_wanted = True
         self.note(f"install {self.folder()}")
 
     def has_it(self):
+        """Whether the release lies here as it was put here: one that was changed since is put here once more."""
         done = read_json(os.path.join(self.path("releases", self.folder()), DONE))
-        return bool(done) and done.get("sha256") == self.request["artifact"]["sha256"]
+        if not done or done.get("sha256") != self.request["artifact"]["sha256"]:
+            return False
+        if self.folder() not in self.whole:
+            changed = self.altered(self.folder(), [os.path.normpath(file["dest"]) for file in self.request["config"]])
+            if changed:
+                self.did.append(f"found {', '.join(changed[:5])} changed")
+                return False
+            self.whole.add(self.folder())
+        return True
 
     def receive(self, path, artifact):
         """Write what comes in to *path*, and refuse it unless it is what was announced."""
@@ -221,6 +273,15 @@ class Host:
                 write_file(path, new, mode)
             self.restart_wanted = True
             self.note(f"configure {file['dest']}")
+            if not self.check:
+                self.remember_file(file["dest"])
+
+    def remember_file(self, name):
+        there, name = self.path("releases", self.folder()), os.path.normpath(name)
+        known = read_json(os.path.join(there, FILES))
+        if known is not None:
+            known[name] = fingerprint(os.path.join(there, name))
+            write_file(os.path.join(there, FILES), json.dumps(known).encode())
 
     def switch(self):
         """Let `current` point to the release, by one rename."""
@@ -235,6 +296,9 @@ class Host:
         if not self.check:
             if not os.path.isdir(self.path(target)):
                 raise Failed(f"{folder} is not installed")
+            changed = [] if folder in self.whole else self.altered(folder)
+            if changed:
+                raise Failed(f"{folder} is not what was put here: {', '.join(changed[:5])} was changed; install it again")
             self.remember(folder, release)
             temporary = self.path(f".current-{os.getpid()}")
             os.symlink(target, temporary)
@@ -585,8 +649,7 @@ def run(source):
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not host.check:
                     host.tidy()
-                host.state = read_json(host.path(STATE)) or {}
-                host.before = host.state.get("current")
+                host.look_again()
                 host.guard()
                 host.work()
         return host.answer()
