@@ -1,4 +1,8 @@
-"""Room for what is written: looked at before each piece of work, so that none is begun that could not be recorded."""
+"""Room for what is done: looked at before each piece of work, so that none is begun that could not be recorded.
+
+A disk that is full, and a machine that gives no more memory, files or processes, are no failures of a release: whoever
+meets them stands still, and goes on from there when there is room again.
+"""
 
 import errno
 import os
@@ -29,6 +33,27 @@ def full(error: BaseException | None) -> bool:
     return getattr(error, "sqlstate", None) == "53100" or "disk is full" in words or "No space left" in words
 
 
-def told(error: OSError) -> str:
-    """*error*, of which :func:`full` is true, as a sentence that names the file."""
-    return f"no space is left for {error.filename or 'a file'}: {error.strerror}"
+def exhausted(error: BaseException | None) -> str:
+    """What *error* says that this machine, or this process's share of it, has no more of; empty for any other error."""
+    if isinstance(error, MemoryError):
+        return "memory"
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return "threads"
+    if isinstance(error, OSError):
+        return _SPENT.get(error.errno or 0, "")
+    return ""
+
+
+_SPENT = {errno.ENOMEM: "memory", errno.EAGAIN: "processes", errno.EMFILE: "files", errno.ENFILE: "files"}
+
+
+def spent(error: BaseException) -> bool:
+    """Whether *error* says that there is no room, of whatever kind, and nothing about what was done."""
+    return full(error) or bool(exhausted(error))
+
+
+def told(error: BaseException) -> tuple[str, str]:
+    """*error*, of which :func:`spent` is true, as the code and the message of an error of ours."""
+    if what := exhausted(error):
+        return "S116", f"this machine gives no more {what}"
+    return "S113", f"no space is left for {getattr(error, 'filename', None) or 'a file'}: {os.strerror(errno.ENOSPC)}"

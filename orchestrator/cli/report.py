@@ -23,7 +23,7 @@ import click
 from orchestrator.cli import output
 from orchestrator.domain.errors import Exit, OrchestratorError, OrchestratorErrors, Where
 from orchestrator.domain.text import clean_text
-from orchestrator.room import full, told
+from orchestrator.room import spent, told
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE: what a shell sees of any program whose reader has gone
 WINDOW = 100  # columns of a long line that are shown
@@ -75,8 +75,8 @@ def guarded(run: Callable[[], Any], words: Sequence[str]) -> int:  # noqa: PLR09
         output.silence(sys.stderr)
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last net: everything else was caught by its name
-        if isinstance(error, OSError) and full(error):
-            return show([OrchestratorError("S113", told(error))], as_json)
+        if spent(error):
+            return show([OrchestratorError(*told(error))], as_json)
         return _crash(error, as_json)
 
 
@@ -104,6 +104,22 @@ def _usage(error: click.ClickException, as_json: bool) -> int:
     if hint is None and ctx is not None:
         hint = f"{ctx.command_path} --help describes it"
     return show([OrchestratorError("M101", message, hint=hint)], as_json)
+
+
+_NO_MEMORY = (
+    b"error[S116]: this machine gives no more memory; nothing is lost: orchestrator resume goes on\n"
+)
+
+
+def ended_without_memory(error: "sys.UnraisableHookArgs") -> None:
+    """End the process when a thread could not begin for want of memory, else do what Python does.
+
+    Whoever has started that thread waits for it for ever (python/cpython#140746). Nothing here asks for memory.
+    """
+    if error.exc_type is MemoryError:
+        os.write(2, _NO_MEMORY)
+        os._exit(Exit.INTERRUPTED)
+    sys.__unraisablehook__(error)
 
 
 def _crash(error: Exception, as_json: bool) -> int:

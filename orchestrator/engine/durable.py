@@ -25,7 +25,7 @@ from orchestrator.domain.journal import UNWRITTEN, Work
 from orchestrator.engine.points import reached
 from orchestrator.engine.tenure import TTL, Brake, Holder, name
 from orchestrator.ports import Durable, Jobs, Store, Tenure
-from orchestrator.room import full, lacking, told
+from orchestrator.room import full, lacking, spent, told
 
 Walk = Callable[[Durable, Tenure, dict[str, Any]], dict[str, Any]]
 
@@ -89,10 +89,11 @@ def written_or_still(brake: Brake, folder: Path, work: Callable[[], T]) -> T:
         if error.code not in UNWRITTEN:
             raise
         brake.fail(f"{error.message} ({error.code})")
-    except OSError as error:
-        if not full(error):
+    except (OSError, MemoryError, RuntimeError) as error:
+        if not spent(error):
             raise
-        brake.fail("; ".join(filter(None, (told(error), lacking(folder)))) + " (S113)")
+        code, message = told(error)
+        brake.fail("; ".join(filter(None, (message, lacking(folder)))) + f" ({code})")
 
 
 @contextlib.contextmanager

@@ -160,7 +160,9 @@ class Holder:
         waited = 0.0
         while not self._ended.wait(LOOK):
             waited += LOOK
-            with contextlib.suppress(OrchestratorError):  # a database that does not answer now may do so in time
+            with contextlib.suppress(
+                OrchestratorError, MemoryError
+            ):  # both may pass
                 self._attend_to_wishes()
                 if waited >= self._ttl / 3:
                     waited = 0.0

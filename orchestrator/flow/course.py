@@ -36,7 +36,7 @@ from orchestrator.ports import (
     Unshared,
     Verifier,
 )
-from orchestrator.room import full
+from orchestrator.room import spent
 
 STOPPING = {"cancel": "cancelled", "abort": "aborted"}
 
@@ -295,7 +295,7 @@ class Course:
                 raise
             result = StepResult(outcome=Outcome.ERRORED, message=error.message, data=error.to_json())
         except Exception as error:
-            if full(error):
+            if spent(error):
                 raise
             self.note(Entry(kind="notice", step=name, data={"level": "error", "text": traceback.format_exc()}))
             message = f"internal error: {type(error).__name__}: {error}"

@@ -1,12 +1,30 @@
-"""Room for what is written: how it is looked at, and what says that there is none."""
+"""Room for what is done: how it is looked at, what says that there is none, and what is done then."""
 
 import errno
 import sqlite3
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from orchestrator import room
+from orchestrator.domain.errors import Exit
+from orchestrator.engine.durable import written_or_still
+from orchestrator.engine.tenure import Brake
+
+NO_MEMORY = """
+import sys, threading
+from orchestrator.cli import report
+
+class Broken(threading.Thread):
+    def _bootstrap(self):
+        raise MemoryError
+
+sys.unraisablehook = report.ended_without_memory
+Broken(target=print).start()
+"""
 
 
 def test_what_is_lacking_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +49,45 @@ def test_what_is_lacking_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_what_says_that_there_is_none(error: BaseException | None, full: bool) -> None:
     """A full disk, a used-up quota and a database without space are told from every other error."""
     assert room.full(error) is full
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "processes"),
+        (OSError(errno.EMFILE, "Too many open files"), "files"),
+        (RuntimeError("can't start new thread"), "threads"),
+        (RuntimeError("something else"), ""),
+        (OSError(errno.ENOENT, "No such file or directory"), ""),
+    ],
+)
+def test_what_a_machine_has_no_more_of(error: BaseException, what: str) -> None:
+    """A machine without memory, processes, files or threads is told from every other error."""
+    assert room.exhausted(error) == what
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EAGAIN, "again"), OSError(errno.ENOSPC, "no space")])
+def test_without_room_a_walk_stands_still(error: BaseException, tmp_path: Path) -> None:
+    """Work that finds no room is not judged by it: its process stands still before anything is recorded, and says why."""
+    brake, after = Brake(), list[str]()
+
+    def work() -> None:
+        raise error
+
+    def walk() -> None:
+        written_or_still(brake, tmp_path, work)
+        after.append("went on")
+
+    threading.Thread(target=walk, daemon=True).start()
+    assert brake.parked.wait(10)
+    assert brake.why.endswith("(S113)" if isinstance(error, OSError) and error.errno == errno.ENOSPC else "(S116)")
+    assert after == []
+
+
+def test_a_thread_without_memory_ends_the_process() -> None:
+    """A thread that cannot begin for want of memory ends the process, which would wait for it for ever."""
+    done = subprocess.run([sys.executable, "-c", NO_MEMORY], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == Exit.INTERRUPTED
+    assert "S116" in done.stderr

@@ -70,6 +70,12 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "S116",
+        "the machine is exhausted",
+        "The system gives this process no more memory, files, processes or threads. What was begun is written down, and nothing new is begun.",
+        "See what uses them up (`ulimit -a`, the limits of the service or container), then `orchestrator resume RUN`; a worker goes on by itself.",
+    ),
+    ErrorCode(
         "S120",
         "somebody is working on it",
         "A living process on this machine is working on this run. Two would do everything twice.",

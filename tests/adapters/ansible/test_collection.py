@@ -128,7 +128,7 @@ def test_a_switch_to_a_changed_release_is_refused(host: Host, kind: str) -> None
     name = "shop.ini" if kind == "configuration" else "version"
     {
         "edited": lambda: (there / name).write_text("1.0.1"),
-        "removed": lambda: (there / name).unlink(),
+        "removed": (there / name).unlink,
         "made executable": lambda: (there / name).chmod(0o755),
         "configuration": lambda: (there / name).write_text("[other]"),
     }[kind]()
