@@ -159,7 +159,6 @@ def run() -> NoReturn:
     What was done is durable by then. Waiting for the threads of a database that has nothing more to say, and taking
     the interpreter apart, would take half a second of every promotion.
     """
-    sys.unraisablehook = report.ended_without_memory
     code = main()
     with contextlib.suppress(OSError):
         sys.stderr.flush()

@@ -106,22 +106,6 @@ def _usage(error: click.ClickException, as_json: bool) -> int:
     return show([OrchestratorError("M101", message, hint=hint)], as_json)
 
 
-_NO_MEMORY = (
-    b"error[S116]: this machine gives no more memory; nothing is lost: orchestrator resume goes on\n"
-)
-
-
-def ended_without_memory(error: "sys.UnraisableHookArgs") -> None:
-    """End the process when a thread could not begin for want of memory, else do what Python does.
-
-    Whoever has started that thread waits for it for ever (python/cpython#140746). Nothing here asks for memory.
-    """
-    if error.exc_type is MemoryError:
-        os.write(2, _NO_MEMORY)
-        os._exit(Exit.INTERRUPTED)
-    sys.__unraisablehook__(error)
-
-
 def _crash(error: Exception, as_json: bool) -> int:
     """Keep the traceback in a file that only the user can read, and name it."""
     folder = next((path for path in _crash_folders() if path.is_dir() and os.access(path, os.W_OK)), None)

@@ -21,6 +21,7 @@ from orchestrator.room import full
 TTL = 30.0  # seconds after which a silent worker may be taken for dead
 LOOK = 0.3  # seconds between looks at what a person wants
 MARGIN = 3.0  # seconds before the end of a claim at which its jobs are ended; a quarter of a short claim
+UNBEGUN = 5.0  # seconds after which a thread that was started has not begun for want of memory
 RETRY = 1.0  # seconds between attempts to reach a database that does not answer
 
 
@@ -57,6 +58,20 @@ class Brake:
         self.parked.set()
         while True:
             threading.Event().wait()
+
+
+class Unbegun:
+    """Threads that were started and cannot begin: whoever started them waits for ever (python/cpython#140746)."""
+
+    def __init__(self) -> None:
+        self._since: dict[threading.Thread, float] = {}
+
+    def for_ever(self) -> bool:
+        """Whether there is one that could not begin for so long that it never will."""
+        now = time.monotonic()
+        starting = [thread for thread in threading.enumerate() if thread.ident is None]
+        self._since = {thread: self._since.get(thread, now) for thread in starting}
+        return any(now - since > UNBEGUN for since in self._since.values())
 
 
 class Holder:
@@ -157,12 +172,12 @@ class Holder:
         self._brake.stand_still()
 
     def _keep(self) -> None:
-        waited = 0.0
+        waited, unbegun = 0.0, Unbegun()
         while not self._ended.wait(LOOK):
             waited += LOOK
-            with contextlib.suppress(
-                OrchestratorError, MemoryError
-            ):  # both may pass
+            if unbegun.for_ever():
+                self._brake.fail("this machine gives no more memory (S116)")
+            with contextlib.suppress(OrchestratorError, MemoryError):  # both may pass
                 self._attend_to_wishes()
                 if waited >= self._ttl / 3:
                     waited = 0.0

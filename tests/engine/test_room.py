@@ -2,29 +2,16 @@
 
 import errno
 import sqlite3
-import subprocess
-import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from orchestrator import room
-from orchestrator.domain.errors import Exit
+from orchestrator.engine import tenure
 from orchestrator.engine.durable import written_or_still
 from orchestrator.engine.tenure import Brake
-
-NO_MEMORY = """
-import sys, threading
-from orchestrator.cli import report
-
-class Broken(threading.Thread):
-    def _bootstrap(self):
-        raise MemoryError
-
-sys.unraisablehook = report.ended_without_memory
-Broken(target=print).start()
-"""
 
 
 def test_what_is_lacking_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +73,24 @@ def test_without_room_a_walk_stands_still(error: BaseException, tmp_path: Path) 
     assert after == []
 
 
-def test_a_thread_without_memory_ends_the_process() -> None:
-    """A thread that cannot begin for want of memory ends the process, which would wait for it for ever."""
-    done = subprocess.run([sys.executable, "-c", NO_MEMORY], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == Exit.INTERRUPTED
-    assert "S116" in done.stderr
+def test_a_thread_that_cannot_begin_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that could not begin for want of memory is noticed after a while, and one that runs never is."""
+    monkeypatch.setattr(tenure, "UNBEGUN", 0.2)
+    watch, started = tenure.Unbegun(), threading.Event()
+
+    class Broken(threading.Thread):
+        def _bootstrap(self) -> None:
+            started.wait(20)
+            super()._bootstrap()  # type: ignore[misc]
+
+    assert not watch.for_ever()
+    threading.Thread(target=Broken().start, daemon=True).start()
+    began = time.monotonic()
+    while not watch.for_ever():
+        assert time.monotonic() - began < 10
+        time.sleep(0.02)
+    assert time.monotonic() - began > 0.15
+    started.set()
+    while watch.for_ever():
+        assert time.monotonic() - began < 10
+        time.sleep(0.02)
