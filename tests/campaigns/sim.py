@@ -15,9 +15,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.campaigns.judge import judged
-from tests.campaigns.simulated import Journal, ending, prepared, scenario_of
+from tests.campaigns.simulated import Journal, ending, forget, prepared, scenario_of
 
 CHUNK = 250  # runs that one process makes in a row
+TOLD = 10_000  # runs after which it is said how far it has come
 YEAR = 365 * 86400.0
 JUMPS = (60.0, -60.0, 3600.0, -3600.0, 10 * YEAR, -10 * YEAR)  # seconds by which a wall clock is set, at the most
 WORLDS = 12  # scenarios that they draw from: a new world costs more than a run in it
@@ -37,9 +38,11 @@ def main() -> int:
         for first in range(chosen.first, chosen.first + chosen.runs, CHUNK)
     ]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for found, failures in pool.map(_chunk, chunks):
+        for number, (found, failures) in enumerate(pool.map(_chunk, chunks), start=1):
             counts += found
             bad += failures
+            if number * CHUNK % TOLD == 0:
+                print(f"{number * CHUNK} runs, {len(bad)} violations", file=sys.stderr, flush=True)
     took = time.monotonic() - began
     rate = 60 * chosen.runs / took
     for line in bad[:20]:
@@ -59,6 +62,7 @@ def _chunk(chunk: tuple[int, int, int]) -> tuple[Counter[str], list[str]]:
             counts[end] += 1
             counts[kind] += 1
             bad += [f"seed {seed} run {number} ({kind}): {text}" for text in wrong]
+        forget(Path(folder))
     return counts, bad
 
 

@@ -506,6 +506,12 @@ def prepared(scenario: Scenario, folder: Path) -> Simulation:
 _PREPARED: dict[tuple[str, Path], Simulation] = {}
 
 
+def forget(folder: Path) -> None:
+    """Keep no longer what was prepared in *folder*: so a campaign of any length needs the same memory."""
+    for key in [key for key in _PREPARED if key[1] == folder]:
+        del _PREPARED[key]
+
+
 SCENARIOS = (
     Scenario("a good release", ends="succeeded"),
     Scenario(
