@@ -479,11 +479,13 @@ def save(setting: Setting, plan: Plan) -> Path:
 
     A rollback is not held up where they cannot be shared: it goes on, and only on this machine. Raises S-codes.
     """
-    file = folder(setting, plan.digest) / "plan.json"
+    document = plan.document()
+    digest = str(document["digest"])
+    file = folder(setting, digest) / "plan.json"
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file.write_text(json.dumps(plan.document(), indent=1), encoding="utf-8")
+    file.write_text(json.dumps(document), encoding="utf-8")
     try:
-        for name, path in _files(setting, plan):
+        for name, path in _files(setting, plan, digest):
             if path.is_file() and setting.artifacts.named(name) is None:
                 setting.artifacts.name(name, setting.artifacts.put(path))
     except OrchestratorError:
@@ -498,12 +500,12 @@ def kept(setting: Setting, start: str) -> list[str]:
     return here or [name.removeprefix(SHARED) for name in setting.artifacts.names(f"{SHARED}{start}")]
 
 
-def _files(setting: Setting, plan: Plan) -> Iterator[tuple[str, Path]]:
-    """What a plan is made of: the names under which it is shared, and the files here."""
-    plain = plan.digest.removeprefix("sha256:")
+def _files(setting: Setting, plan: Plan, digest: str) -> Iterator[tuple[str, Path]]:
+    """What the plan with this digest is made of: the names under which it is shared, and the files here."""
+    plain = digest.removeprefix("sha256:")
     if plan.stack is not None and plan.stack.update_plan is not None:
         yield f"{UPDATES}{plain}", update_plan_file(setting, plan.stack.update_plan)
-    yield f"{SHARED}{plain}", folder(setting, plan.digest) / "plan.json"
+    yield f"{SHARED}{plain}", folder(setting, digest) / "plan.json"
 
 
 def _fetch(setting: Setting, name: str, path: Path) -> None:
@@ -523,22 +525,28 @@ def load(setting: Setting, digest: str) -> Plan:
     _fetch(setting, f"{SHARED}{digest.removeprefix('sha256:')}", file)
     if not file.is_file():
         raise OrchestratorError("R121", f"there is no plan {digest} here")
-    plan = read(file)
-    if plan.digest != digest:
+    plan, found = _read(file)
+    if found != digest:
         raise OrchestratorError("R122", f"the plan {digest} has been changed since it was made")
-    for name, path in _files(setting, plan):
+    for name, path in _files(setting, plan, digest):
         _fetch(setting, name, path)
     return plan
 
 
 def read(file: Path) -> Plan:
     """The plan in *file*, as `plan --out` or :func:`save` wrote it. Raises R121 and R122."""
+    return _read(file)[0]
+
+
+def _read(file: Path) -> tuple[Plan, str]:
+    """The plan, and its digest, which is that of what it says."""
     try:
         data = dict(json.loads(file.read_text(encoding="utf-8")))
         claimed = data.pop("digest", None)
         plan = Plan.from_json(data)
     except (OSError, ValueError, TypeError) as error:
         raise OrchestratorError("R121", f"{file} is not a plan of this version") from error
-    if plan.digest != claimed:
+    digest = plan.digest
+    if digest != claimed:
         raise OrchestratorError("R122", f"the plan in {file} has been changed since it was made")
-    return plan
+    return plan, digest

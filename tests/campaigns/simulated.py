@@ -488,9 +488,9 @@ class Simulation:
 
 
 def _copied(value: Any) -> Any:
-    """A container with the same values in it; lists inside a dictionary are copied too."""
+    """A container with the same values in it; lists and sets inside a dictionary are copied too."""
     if isinstance(value, dict):
-        return {key: list(item) if isinstance(item, list) else item for key, item in value.items()}
+        return {key: copy.copy(item) if isinstance(item, (list, set)) else item for key, item in value.items()}
     return copy.copy(value) if isinstance(value, (list, set)) else value
 
 

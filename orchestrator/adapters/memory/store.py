@@ -31,12 +31,16 @@ class ManualClock:
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._start, self._seconds, self._ahead = start, 0.0, 0.0
+        self._second, self._text = -1, ""  # a second is written out once: a simulation asks very often
 
     def now(self) -> str:
         """The time, later by a millisecond at each look."""
         self._seconds += 0.001
-        moment = self._start + timedelta(seconds=self._seconds + self._ahead)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        second, millisecond = divmod(round((self._seconds + self._ahead) * 1000), 1000)
+        if second != self._second:
+            moment = (self._start + timedelta(seconds=second)).astimezone(UTC)
+            self._second, self._text = second, moment.strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._text}.{millisecond:03d}Z"
 
     def monotonic(self) -> float:
         """Seconds since the start."""
@@ -58,6 +62,7 @@ class MemoryStore:
     clock: ManualClock = field(default_factory=ManualClock)
     _runs: dict[str, Run] = field(default_factory=dict)
     _records: dict[str, list[Record]] = field(default_factory=dict)
+    _keys: dict[str, set[str]] = field(default_factory=dict)
     _hosts: dict[tuple[str, str], HostState] = field(default_factory=dict)
     _verified: dict[str, list[Verified]] = field(default_factory=dict)
     _leases: dict[str, Lease] = field(default_factory=dict)
@@ -70,20 +75,21 @@ class MemoryStore:
         """Write a run's first record."""
         if run.id not in self._runs:
             self._runs[run.id] = run
-            self._records[run.id] = []
+            self._records[run.id], self._keys[run.id] = [], set()
 
     def append(self, run: str, entries: Iterable[Entry], fence: int = 0) -> int:
         """Write entries in order; a key that is there already is left out."""
         records, environment = self._records[run], self._runs[run].environment
-        keys = {record.key for record in records if record.key is not None}
+        keys = self._keys[run]
         for entry in entries:
             if entry.key is None or entry.key not in keys:
                 newest = self._fences.get(environment, 0)
                 if fence and newest > fence:
                     raise stale(environment, fence, newest)
                 at = self.clock.now()
-                records.append(Record(**dict(entry), run=run, seq=len(records) + 1, at=at))
-                keys |= {entry.key} if entry.key is not None else set()
+                records.append(Record.model_construct(**dict(entry), run=run, seq=len(records) + 1, at=at))
+                if entry.key is not None:
+                    keys.add(entry.key)
                 self._fold(run, entry, at)
         return len(records)
 
@@ -105,7 +111,7 @@ class MemoryStore:
 
     def knows(self, run: str, key: str) -> bool:
         """Whether an entry with this key has been written."""
-        return any(record.key == key for record in self._records.get(run, []))
+        return key in self._keys.get(run, ())
 
     def run(self, run: str) -> Run:
         """The run with this id or beginning."""
