@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := pyproject.toml uv.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test journeys crash-sweep sim planted-bugs chaos workers checks bench docs clean
+.PHONY: help demo test journeys crash-sweep sim planted-bugs chaos rollback-proof workers checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,10 @@ chaos: .venv/.dev ## Faults in real processes, networks, disks and databases: N=
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.campaigns.chaos --runs $(or $(N),0) $(if $(SEED),--seed $(SEED)) $(if $(ROWS),--rows $(ROWS))
+
+rollback-proof: .venv/.dev ## Force rollbacks at random points, and compare every host with what it was: N=200 SEED=1.
+	@$(BIN)/orchestrator hosts install --yes >/dev/null
+	@$(BIN)/python -m tests.campaigns.rollback --runs $(or $(N),200) $(if $(SEED),--seed $(SEED))
 
 workers: .venv/.dev ## Promotions over 1, 2 and 4 workers on Postgres, killed at random: N=1000 COUNTS=1,2,4 SEED=1.
 	@$(BIN)/python -m tests.campaigns.workers --roots $(or $(N),1000) --workers $(or $(COUNTS),1,2,4) $(if $(SEED),--seed $(SEED))

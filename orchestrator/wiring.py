@@ -20,6 +20,7 @@ from orchestrator.domain.release import Package, PackageRef
 from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Store, Tenure, Unkept, Unshared
 
 if TYPE_CHECKING:
+    from orchestrator.domain.way_back import RollbackPlan
     from orchestrator.engine.durable import Engine
     from orchestrator.flow.course import Setting
 
@@ -361,6 +362,18 @@ class App:
         if len(kept) != 1:
             raise OrchestratorError("R121", f"there is no plan {wanted!r} here, or more than one")
         return planning.load(self.setting, f"sha256:{kept[0]}")
+
+    def returning(self, environment: str) -> "RollbackPlan | None":
+        """The way back of the promotion that is under way in *environment*; None when there is none.
+
+        Raises R103, R130 to R133, and R137.
+        """
+        from orchestrator.flow.way_back import under_way
+
+        self.setting.environment(environment)
+        last = next(iter(self.store.runs(environment, limit=1)), None)
+        going = last is not None and last.kind == "promotion" and not last.ended
+        return under_way(self.setting, last) if last is not None and going else None
 
     def targets(self, package: Package, to: str | None) -> tuple[str, ...]:
         """The environments that a promotion goes to. Raises R103, R104, R108."""

@@ -10,6 +10,7 @@ from orchestrator.domain.plan import HostState, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import HostResult, Outcome, TestResult
+from orchestrator.domain.way_back import RollbackPlan
 
 
 class Document(Model):
@@ -122,11 +123,16 @@ class Moment(Model):
 
 
 class RunDocument(Document):
-    """`orchestrator show RUN --json`. *recovery_seconds* are from the failure to the restored release's last proof."""
+    """`orchestrator show RUN --json`.
+
+    *recovery_seconds* are from the failure to the restored release's last proof; *way_back* is the plan that the
+    rollback executed, as in `plan --rollback --json`.
+    """
 
     kind: Literal["Run"]
     run: Run
     planned: dict[str, Any] | None
+    way_back: dict[str, Any] | None
     states: tuple[Moment, ...]
     steps: tuple[StepDocument, ...]
     hosts: tuple[HostState, ...]
@@ -141,6 +147,7 @@ MODELS: dict[str, type[Model]] = {
     "matrix": MatrixDocument,
     "run": RunDocument,
     "plan": Plan,
+    "rollback-plan": RollbackPlan,
     "queue": QueueDocument,
     "lock": LockDocument,
 }
@@ -149,7 +156,7 @@ MODELS: dict[str, type[Model]] = {
 def document_schema(kind: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of what a command says; `run` is that of `show`, the others are named alike."""
     made = MODELS[kind].model_json_schema(by_alias=True, mode="validation")
-    if kind == "plan":  # a plan names itself; its digest covers everything else
+    if kind in {"plan", "rollback-plan"}:  # a plan names itself; its digest covers everything else
         made["properties"]["digest"] = {"pattern": DIGEST.pattern, "title": "Digest", "type": "string"}
         made["required"] = [*made["required"], "digest"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}

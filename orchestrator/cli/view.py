@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from orchestrator.cli import output
-from orchestrator.cli.words import first_line, mark, seconds
+from orchestrator.cli.words import first_line, mark, seconds, way_back
 from orchestrator.domain.journal import Record
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import Outcome, StepResult
@@ -99,6 +99,8 @@ class Lines:
             back = (story.planned.get("back") or {}).get("release") or {}
             where = f"{back.get('name', '')} {back.get('version', '')}".strip()
             self.write(output.paint(f"  ← rolling back to {where}", fg="yellow", bold=True, err=True))
+            for line in way_back(story.way_back):
+                self.write(f"    {line}")
 
     def _ended(self, story: Story) -> None:
         ending = story.ending or {}

@@ -1,6 +1,8 @@
 """Small pieces of text that several commands share."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from orchestrator.cli.output import Cell, paint
 from orchestrator.domain.plan import HostState
@@ -72,6 +74,25 @@ def release_of(state: HostState) -> str:
 def truth_of(state: HostState) -> Cell:
     """How much is known of a host."""
     return (state.truth, TRUTHS[state.truth]) if TRUTHS[state.truth] else state.truth
+
+
+def way_back(plan: Mapping[str, Any]) -> list[str]:
+    """The plan of a rollback (its JSON form) in a few lines; none where there is no plan."""
+    if not plan:
+        return []
+    lines = [
+        f"undo {item['play']['step']}: {item['play']['playbook']} on {', '.join(item['play']['limit'])}"
+        for item in plan["undo"]
+    ]
+    lines += [
+        f"restore by {play['step']}: {play['playbook']} on {', '.join(play['limit'])}" for play in plan["restore"]
+    ]
+    if plan["definition"]:
+        lines.append(f"the infrastructure as it was then ({short(plan['definition'])}), after the hosts")
+    lines.append(f"prove by {', '.join(suite['name'] for suite in plan['verify'])}")
+    if plan["untouched"]:
+        lines.append(f"left alone: {', '.join(plan['untouched'])}")
+    return [*lines, f"plan {short(plan['digest'])}"]
 
 
 def state_cell(state: State, *, interrupted: bool = False) -> Cell:

@@ -83,6 +83,7 @@ class Story:
     states: list[tuple[str, State]] = field(default_factory=list)
     hosts: dict[str, HostState] = field(default_factory=dict)
     planned: dict[str, Any] = field(default_factory=dict)
+    way_back: dict[str, Any] = field(default_factory=dict)
     ending: dict[str, Any] | None = None
     failed_at: str | None = None
     proved_at: str | None = None
@@ -112,6 +113,8 @@ class Story:
             self.states.append((record.at, State(record.data["to"])))
         elif record.kind == "planned":
             self.planned = record.data
+        elif record.kind == "way back":
+            self.way_back = record.data
         elif record.kind == "host":
             self.hosts[record.host] = HostState.from_json({**record.data, "since": record.data.get("since", record.at)})
         elif record.kind == "ended":
@@ -183,6 +186,7 @@ class Story:
         return {
             "run": run.to_json(),
             "planned": self.planned or None,
+            "way_back": self.way_back or None,
             "states": [{"at": at, "state": state.value} for at, state in self.states],
             "steps": [step.to_json() for step in self.steps.values()],
             "hosts": [state.to_json() for state in self.hosts.values()],

@@ -20,6 +20,7 @@ from orchestrator.domain.plan import HostState, Plan, PlannedStep, StackSpec
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.ports import (
     Artifacts,
     Clock,
@@ -146,6 +147,7 @@ class Course:
     plan: Plan | None = None
     package: Package | None = None
     back: Package | None = None
+    returning: RollbackPlan | None = None
     fence: int = 0
     outline: Inventory = field(default_factory=Inventory)
     inventory_digest: str | None = None

@@ -1,19 +1,22 @@
 """Roll back: every step that was started is undone, newest first, on the hosts that were touched and on no others.
 
 A step has its own `undo` playbook, or nothing to undo, or cannot be undone; otherwise the last verified release's
-own packaged steps put its hosts back. Which steps and hosts these are is computed from what was recorded.
+own packaged steps put its hosts back. Which steps and hosts these are is a plan with a digest, computed from what was
+recorded (`flow/way_back.py`) and written down before the first of them.
 """
 
 from pathlib import Path
 
-from orchestrator.domain.plan import PlaySpec, play_of
+from orchestrator.domain.journal import Entry
+from orchestrator.domain.plan import PlaySpec
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import observe, promote, provision, verify
+from orchestrator.domain.way_back import RollbackPlan
+from orchestrator.flow import observe, promote, provision, verify, way_back
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.deploy import tell
-from orchestrator.flow.plan import restrict, suite_of, update_plan_file
+from orchestrator.flow.plan import suite_of, update_plan_file
 from orchestrator.ports import Emit
 
 KILLED = "E111"  # of an update that did not come to its end
@@ -25,20 +28,14 @@ def halt(course: Course) -> None:
     course.going_back = True
     observe.after_doubt(course)
     plan = course.settled_plan()
-    gone = [started.step.play.step for started in course.started if started.step.undo == "impossible"]
-    if not plan.automatic_rollback:
-        raise _no_way("automatic rollback is switched off for this environment", "R130")
-    if gone:
-        raise _no_way(f"{', '.join(gone)} cannot be undone", "R131")
-    if plan.back.release is None:
-        raise _no_way("there is no verified release to go back to", "R132")
-    if not plan.back.available:
-        raise _no_way(f"the package of {plan.back.release} is not here: {plan.back.reason}", "R133")
+    why = way_back.closed(plan, course.started)
+    if why is not None or plan.back.release is None:
+        message = why.message if why else ""
+        raise Halt("halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": why.code if why else ""}))
     course.back = course.setting.packages.fetch(plan.back.release.digest)
-
-
-def _no_way(why: str, code: str) -> Halt:
-    return Halt("halt", StepResult(outcome=Outcome.FAILED, message=why, data={"code": code}))
+    gone = way_back.Gone(course.started, course.outline, course.provisioned)
+    course.returning = way_back.compute(course.run, plan, course.back.manifest, gone)
+    course.note(Entry(kind="way back", data=course.returning.document(), key="way back"))
 
 
 def undo(course: Course) -> None:
@@ -59,24 +56,17 @@ def undo(course: Course) -> None:
 def _undos(course: Course) -> list[tuple[Package, PlaySpec]]:
     if course.run.kind == "rollback":
         return [(course.setting.packages.fetch(item.release.digest), item.play) for item in course.settled_plan().undo]
-    return [
-        (
-            course.settled_package(),
-            started.step.play.model_copy(update={"playbook": started.step.undo, "limit": started.touched()}),
-        )
-        for started in reversed(course.started)
-        if started.step.undo not in (None, "nothing", "impossible")
-    ]
+    return [(course.settled_package(), item.play) for item in _returning(course).undo]
 
 
 def restore(course: Course) -> None:
     """Put the touched hosts back, then the infrastructure, then what only came back with the infrastructure."""
     course.move(Event.RESTORE)
-    touched = tuple(dict.fromkeys(host for started in course.started for host in started.touched()))
-    if course.run.kind == "rollback":
-        touched = course.hosts
-    _put_back(course, touched, "restore")
-    _put_back(course, _restore_stack(course), "restore.again")
+    asked_for = course.run.kind == "rollback"
+    everywhere = way_back.restoring(_back(course).manifest, course.outline, course.hosts)
+    _put_back(course, everywhere if asked_for else _returning(course).restore, "restore")
+    came_back = _restore_stack(course)
+    _put_back(course, way_back.restoring(_back(course).manifest, course.outline, came_back), "restore.again")
 
 
 def _restore_stack(course: Course) -> tuple[str, ...]:
@@ -116,23 +106,16 @@ def _stack_before(course: Course) -> tuple[str | None, Path | None]:
             return None, None
         saved = plan.stack.update_plan
         return plan.definition, update_plan_file(course.setting, saved) if saved else None
-    changed = course.provisioned and plan.back.definition != plan.definition
-    return plan.back.definition if changed else None, None
+    return _returning(course).definition, None
 
 
-def _put_back(course: Course, touched: tuple[str, ...], prefix: str) -> None:
-    """Run the last verified release's own steps on the hosts *touched*, in their own order.
-
-    Steps of that release which declare an undo of their own are not run again: what they did was not taken back,
-    or was put back by the undo of the newer release's step.
-    """
+def _put_back(course: Course, plays: tuple[PlaySpec, ...], prefix: str) -> None:
+    """Run the last verified release's own steps, as they were planned."""
     back = _back(course)
-    for step in back.manifest.release.steps:
-        hosts = restrict(course.outline, step.hosts, touched)
-        if step.undo is None and hosts:
-            name = f"{prefix}.{step.name}"
-            result = _play(course, play_of(step, hosts), back, name, f"restore {back.ref}", verb="restore")
-            tell(course, result, back.ref, name)
+    for play in plays:
+        name = f"{prefix}.{play.step}"
+        result = _play(course, play, back, name, f"restore {back.ref}", verb="restore")
+        tell(course, result, back.ref, name)
 
 
 def prove(course: Course) -> None:
@@ -143,6 +126,12 @@ def prove(course: Course) -> None:
     verify.prove(course, suites, back, "restored", course.hosts)
     own = course.run.kind == "rollback" or not course.provisioned  # then the plan's definition is what there is
     promote.verified(course, back.ref, None if own else course.settled_plan().back.definition)
+
+
+def _returning(course: Course) -> RollbackPlan:
+    if course.returning is None:
+        raise RuntimeError("the way back has not been computed yet")
+    return course.returning
 
 
 def _back(course: Course) -> Package:

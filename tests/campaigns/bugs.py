@@ -13,10 +13,12 @@ from typing import Any
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.adapters.memory.world import MemoryDeployer
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import HostState
+from orchestrator.domain.plan import HostState, PlaySpec
+from orchestrator.domain.release import Manifest
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import close, deploy, promote, rollback, verify, watch
+from orchestrator.flow import close, deploy, promote, rollback, verify, watch, way_back
 from orchestrator.flow.course import Course, Started
 from tests.campaigns import simulated
 from tests.campaigns.judge import judged
@@ -112,10 +114,11 @@ def _only_good(_old: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _last_batch_only(old: Callable[..., Any]) -> Callable[..., Any]:
-    def put_back(course: Course, touched: tuple[str, ...], prefix: str) -> None:
-        old(course, touched[-1:], prefix)
+    def restoring(back: Manifest, outline: Inventory, hosts: tuple[str, ...]) -> tuple[PlaySpec, ...]:
+        plays: tuple[PlaySpec, ...] = old(back, outline, hosts[-1:])
+        return plays
 
-    return put_back
+    return restoring
 
 
 def _unproved(_old: Callable[..., Any]) -> Callable[..., Any]:
@@ -206,7 +209,7 @@ BUGS: dict[str, list[tuple[Any, str, Bug]]] = {
     "a second attempt forgets what the first one touched": [(StepResult, "after", _second_only)],
     "a wish to stop is not heard": [(Course, "_stopped", _deaf)],
     "only hosts that went well are rolled back": [(Started, "touched", _only_good)],
-    "only one host is put back": [(rollback, "_put_back", _last_batch_only)],
+    "only one host is put back": [(way_back, "restoring", _last_batch_only)],
     "a rollback is not proved": [(rollback, "prove", _unproved)],
     "a release is verified before it is deployed": [(deploy, "roll_out", _early)],
     "batches are not proved": [(deploy, "_prove_batch", _nothing)],

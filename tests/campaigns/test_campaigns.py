@@ -1,4 +1,4 @@
-"""The short form of the campaigns; `make crash-sweep`, `make sim`, `make planted-bugs` and `make chaos` are the long ones."""
+"""The short form of the campaigns; `make crash-sweep`, `make sim`, `make chaos` … are the long ones."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns import bugs, sim
+from tests.campaigns import bugs, rollback, sim
 from tests.campaigns.chaos.rows import ROWS
 from tests.campaigns.chaos.table import WANTED, Row, Shared, execute
 from tests.campaigns.simulated import SCENARIOS, Scenario, ending, prepared
@@ -81,3 +81,8 @@ def test_a_fault_in_real_parts_is_outlived(item: Row, shared: Shared) -> None:
 def test_every_row_of_the_table_is_injected() -> None:
     """Each fault that `make chaos` promises has a function that injects it."""
     assert [number for number in WANTED if number not in ROWS] == []
+
+
+def test_forced_rollbacks_leave_every_host_as_it_was() -> None:
+    """Two rollbacks forced by chance on six hosts bring back the touched ones file by file, and leave the others alone."""
+    assert rollback.campaign(runs=2, seed=4) == 0

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from orchestrator.hosts import loopback
-from tests.journeys.conftest import Project
+from tests.journeys.conftest import ROOT, Project
 
 BOTH = {"web1": "1.0.0", "web2": "1.0.0"}
 
@@ -272,3 +273,40 @@ class Listener:
 
     def __exit__(self, *_: object) -> None:
         self.socket.close()
+
+
+def test_the_way_back_is_a_plan(running: Project, release: Callable[..., str]) -> None:
+    """While a promotion is under way `plan --rollback` shows what its rollback would do, by digest; the rollback does exactly that, and `show` keeps it; before and after, it shows what `rollback` would do."""
+    running.put("1.0.0")
+    running.put("1.1.0")
+    new = release("1.7.0")
+    before = running.run("plan", "--rollback", "production", "--json").json
+    assert (before["kind"], before["action"], before["release"]["version"]) == ("Plan", "rollback", "1.0.0")
+
+    crash = subprocess.run(
+        [*running.program, "promote", new, "--to", "production"],
+        cwd=running.root,
+        env={**running.environ(), "ORCHESTRATOR_CRASH": "production.deploy.1:recorded"},
+        capture_output=True,
+        check=False,
+    )
+    assert crash.returncode < 0
+    during = running.run("plan", "--rollback", "production", "--json").json
+    jsonschema.validate(during, json.loads((ROOT / "docs/schemas/rollback-plan.json").read_text()))
+    assert during["release"]["version"] == "1.1.0"
+    assert {host for play in during["restore"] for host in play["limit"]} == set(during["touched"]) != set()
+    said = running.run("plan", "--rollback", "production").out
+    assert f"restore by deploy: playbooks/deploy.yml on {', '.join(during['touched'])}" in said
+
+    run = running.status("production")["last_run"]["id"]
+    running.run("cancel", run, code=4)
+    story = running.story("production")
+    assert story["way_back"]["digest"] == during["digest"]
+    restored = [
+        step["about"]["hosts"] for step in story["steps"] if step["verb"] == "restore" and step["about"].get("hosts")
+    ]
+    assert restored == [play["limit"] for play in during["restore"]]
+    assert f"plan {during['digest'][7:19]}" in running.run("show", run).out
+    assert set(running.releases("production").values()) == {"1.1.0"}
+    after = running.run("plan", "--rollback", "production", "--json").json
+    assert (after["kind"], after["release"]["version"]) == ("Plan", "1.0.0")

@@ -1,38 +1,78 @@
-"""`orchestrator plan`: what a promotion would do, as a document with a digest."""
+"""`orchestrator plan`: what a promotion, or a rollback, would do, as a document with a digest."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.output import json_option, note, print_json
+from orchestrator.cli.output import json_option, note, out, paint, print_json
+
+if TYPE_CHECKING:
+    from orchestrator.domain.plan import Plan
+    from orchestrator.domain.way_back import RollbackPlan
+    from orchestrator.wiring import App
 
 
 @click.command("plan")
-@click.argument("release")
-@click.option("--to", "environment", metavar="ENV", required=True, help="The environment.")
+@click.argument("release", required=False)
+@click.option("--to", "environment", metavar="ENV", help="The environment.")
+@click.option("--rollback", "back", metavar="ENV", help="Show how ENV would go back, instead of a promotion.")
 @click.option("-o", "--out", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write it here, too.")
 @click.option("--check/--no-check", default=True, show_default=True, help="Run Ansible's check mode for each step.")
 @json_option
-def command(release: str, environment: str, target: Path | None, check: bool, as_json: bool) -> None:
+def command(
+    release: str | None, environment: str | None, back: str | None, target: Path | None, check: bool, as_json: bool
+) -> None:
     """Show what promoting RELEASE into an environment would do, without doing any of it.
 
     One document: Pulumi's planned changes, steps with their hosts and batches, what Ansible's check mode says and what
     it cannot see, the tests, what runs on the hosts now, and the way back. `promote --plan` executes exactly it.
+
+    With --rollback ENV: while a promotion is under way there, what its rollback would undo and restore if it failed
+    now, computed from what it has started so far; else what `orchestrator rollback ENV` would do.
     """
     import json
 
-    from orchestrator.cli.planned import print_plan
-    from orchestrator.cli.report import warn
+    from orchestrator.cli.report import UsageProblem, warn
     from orchestrator.wiring import open_app
 
+    if back is not None and (release is not None or environment is not None):
+        raise UsageProblem("--rollback is about an environment and no release", "orchestrator plan --rollback ENV")
+    if back is None and (release is None or environment is None):
+        raise UsageProblem("a RELEASE and --to ENV are needed, or --rollback ENV", "orchestrator plan --help")
     app = open_app(Path.cwd())
-    package = app.package(release, warn)
-    note(f"planning {package.ref} → {environment} …")
-    plan = app.plan(package, environment, check=check)
+    plan: Plan | RollbackPlan
+    if back is not None:
+        plan = _returning(app, back)
+    else:
+        package = app.package(str(release), warn)
+        note(f"planning {package.ref} → {environment} …")
+        plan = app.plan(package, str(environment), check=check)
     if target is not None:
         target.write_text(json.dumps(plan.document(), indent=1) + "\n", encoding="utf-8")
     if as_json:
         document = plan.document()
-        print_json("Plan", {key: value for key, value in document.items() if key not in {"apiVersion", "kind"}})
+        print_json(plan.kind, {key: value for key, value in document.items() if key not in {"apiVersion", "kind"}})
     else:
+        _print(plan)
+
+
+def _returning(app: "App", environment: str) -> "Plan | RollbackPlan":
+    found = app.returning(environment)
+    if found is not None:
+        return found
+    package = app.way_back(environment, None)
+    note(f"planning to put {environment} back to {package.ref} …")
+    return app.plan(package, environment, action="rollback", check=False)
+
+
+def _print(plan: "Plan | RollbackPlan") -> None:
+    from orchestrator.cli.planned import print_plan
+    from orchestrator.cli.words import way_back
+
+    if plan.kind == "Plan":
         print_plan(plan)
+        return
+    out(paint(f"If {plan.run} fails now: roll {plan.environment} back to {plan.release}", bold=True))
+    for line in way_back(plan.document()):
+        out(f"  {line}")

@@ -4,9 +4,12 @@ import click
 
 from orchestrator.cli.output import out
 
+FILES = ("release", "environment", "project")
+SAID = ("status", "matrix", "run", "plan", "rollback-plan")
+
 
 @click.command("schema")
-@click.argument("kind", type=click.Choice(["release", "environment", "project", "status", "matrix", "run", "plan"]))
+@click.argument("kind", type=click.Choice([*FILES, *SAID]))
 def command(kind: str) -> None:
     """Print the JSON Schema of a file (release, environment, project), or of what a command says with --json.
 

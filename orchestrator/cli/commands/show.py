@@ -33,7 +33,7 @@ def command(run: str, as_json: bool) -> None:
 
 def _print(story: "Story", *, interrupted: bool) -> None:
     from orchestrator.cli.view import detail
-    from orchestrator.cli.words import mark, release_of, seconds, short, truth_of, when
+    from orchestrator.cli.words import mark, release_of, seconds, short, truth_of, way_back, when
 
     run = story.run
     out(f"{paint(run.id, bold=True)}  {run.kind} of {run.release or run.environment} in {run.environment}")
@@ -44,6 +44,8 @@ def _print(story: "Story", *, interrupted: bool) -> None:
         out(f"  {sign} {step.name:<28} {text}  {paint(seconds(step.seconds), fg='bright_black')}".rstrip())
         for line in detail(step) if step.result else ():
             out(f"      {line}")
+    for line in way_back(story.way_back):
+        out(f"  ← {line}")
     if story.hosts:
         rows = [[state.host, release_of(state), short(state.digest), truth_of(state)] for state in story.hosts.values()]
         out(table(["host", "release", "digest", "truth"], rows))

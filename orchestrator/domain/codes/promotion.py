@@ -165,6 +165,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
+        "R137",
+        "there is no way back to be shown yet",
+        "The promotion that is under way has no plan yet: it has touched nothing, and a failure would change nothing.",
+        "Ask again in a moment; `orchestrator watch RUN` follows it.",
+        Exit.NOT_FOUND,
+    ),
+    ErrorCode(
         "R140",
         "the clean-up failed",
         "The release is in place and verified, but something that the run had opened could not be closed.",

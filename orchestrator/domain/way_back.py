@@ -1,0 +1,38 @@
+"""The way back of a promotion, as a document: what a rollback does, on which hosts, in which order."""
+
+from typing import Any, Literal
+
+from orchestrator.domain.model import Digest, Model, digest_of
+from orchestrator.domain.plan import PlannedUndo, PlaySpec, SuiteSpec
+from orchestrator.domain.release import PackageRef
+
+
+class RollbackPlan(Model):
+    """What the automatic rollback of *run* does, in the order of its fields; computed from what was started.
+
+    *undo* are the undo playbooks of the steps that were started, newest first, where they may have changed something.
+    *restore* are the packaged steps of *release*, which comes back, on the hosts that were *touched*. *definition* is
+    that of the stack which comes back after them (None: the stack stays); hosts that only come back with it get
+    *restore* as well. *verify* are the suites that prove it. Hosts that are *untouched* are left alone.
+    """
+
+    apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
+    kind: Literal["RollbackPlan"] = "RollbackPlan"
+    environment: str
+    run: str
+    release: PackageRef
+    undo: tuple[PlannedUndo, ...] = ()
+    restore: tuple[PlaySpec, ...] = ()
+    definition: Digest | None = None
+    verify: tuple[SuiteSpec, ...] = ()
+    touched: tuple[str, ...] = ()
+    untouched: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """The digest over all of it."""
+        return digest_of(self.to_json())
+
+    def document(self) -> dict[str, Any]:
+        """The plan with its digest, as the journal keeps it and `plan --rollback --json` gives it."""
+        return {**self.to_json(), "digest": self.digest}

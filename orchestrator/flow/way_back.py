@@ -1,0 +1,123 @@
+"""The way back of a promotion, computed from what its steps recorded: when it is gone, and before anybody needs it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.journal import Record, Run
+from orchestrator.domain.plan import Plan, PlannedUndo, PlaySpec, play_of
+from orchestrator.domain.release import Manifest, PackageRef
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.way_back import RollbackPlan
+from orchestrator.flow.course import Setting, Started
+from orchestrator.flow.plan import load, restrict, suite_of
+
+
+@dataclass(frozen=True)
+class Gone:
+    """How far a promotion has come: what was *started*, among the hosts of *outline*; *provisioned*: also the stack."""
+
+    started: Sequence[Started] = ()
+    outline: Inventory = field(default_factory=Inventory)
+    provisioned: bool = False
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """The hosts where something may have been changed, in the order in which that happened."""
+        return tuple(dict.fromkeys(host for started in self.started for host in started.touched()))
+
+
+def closed(plan: Plan, started: Iterable[Started]) -> OrchestratorError | None:
+    """Why there is no way back by itself: R130 to R133. None when there is one."""
+    gone = [item.step.play.step for item in started if item.step.undo == "impossible"]
+    if not plan.automatic_rollback:
+        return OrchestratorError("R130", "automatic rollback is switched off for this environment")
+    if gone:
+        return OrchestratorError("R131", f"{', '.join(gone)} cannot be undone")
+    if plan.back.release is None:
+        return OrchestratorError("R132", "there is no verified release to go back to")
+    if not plan.back.available:
+        return OrchestratorError("R133", f"the package of {plan.back.release} is not here: {plan.back.reason}")
+    return None
+
+
+def compute(run: Run, plan: Plan, back: Manifest, gone: Gone) -> RollbackPlan:
+    """The way back of *run*, which executes *plan* and has come as far as *gone*, to the release of *back*."""
+    if plan.back.release is None or run.release is None:
+        raise RuntimeError("there is no way back")
+    changed = gone.provisioned and plan.back.definition != plan.definition
+    return RollbackPlan(
+        environment=run.environment,
+        run=run.id,
+        release=plan.back.release,
+        undo=tuple(_undos(run.release, gone.started)),
+        restore=restoring(back, gone.outline, gone.touched),
+        definition=plan.back.definition if changed else None,
+        verify=tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in back.release.verify),
+        touched=gone.touched,
+        untouched=tuple(host for host in gone.outline.hosts if host not in set(gone.touched)),
+    )
+
+
+def _undos(release: PackageRef, started: Sequence[Started]) -> Iterable[PlannedUndo]:
+    for item in reversed(started):
+        if item.step.undo not in (None, "nothing", "impossible") and item.touched():
+            play = item.step.play.model_copy(update={"playbook": item.step.undo, "limit": item.touched()})
+            yield PlannedUndo(release=release, play=play)
+
+
+def restoring(back: Manifest, outline: Inventory, hosts: tuple[str, ...]) -> tuple[PlaySpec, ...]:
+    """The steps of the release of *back* that put *hosts* back, in their own order.
+
+    Steps which declare an undo of their own are not run again: what they did was not taken back, or was put back by
+    the undo of the newer release's step.
+    """
+    found = []
+    for step in back.release.steps:
+        limit = restrict(outline, step.hosts, hosts)
+        if step.undo is None and limit:
+            found.append(play_of(step, limit))
+    return tuple(found)
+
+
+def under_way(setting: Setting, run: Run) -> RollbackPlan:
+    """The way back of the promotion *run* as far as its journal has come; the one that it goes once it goes back.
+
+    Raises R130 to R133 when there is none, and R137 before it has a plan.
+    """
+    records = setting.store.records(run.id)
+    kept = next((record.data for record in reversed(records) if record.kind == "way back"), None)
+    if kept is not None:
+        return RollbackPlan.from_json({key: value for key, value in kept.items() if key != "digest"})
+    if run.plan is None:
+        raise OrchestratorError("R137", f"{run.id} has no plan yet, and has touched nothing")
+    plan = load(setting, run.plan)
+    gone = _gone(plan, records)
+    why = closed(plan, gone.started)
+    if why is not None or plan.back.release is None:
+        raise why or RuntimeError("there is no way back")
+    return compute(run, plan, setting.packages.fetch(plan.back.release.digest).manifest, gone)
+
+
+def _gone(plan: Plan, records: Sequence[Record]) -> Gone:
+    """How far the records say that it has come; what was begun and has not ended may have changed all of its hosts."""
+    results = {record.step: StepResult.from_json(record.data) for record in records if record.kind == "step.finished"}
+    steps = {step.play.step: step for step in plan.steps}
+    unfinished = StepResult(outcome=Outcome.UNKNOWN)
+    started = [
+        Started(
+            steps[record.step.rpartition(".")[0]],
+            tuple(record.data["hosts"]),
+            results.get(record.step, unfinished),
+        )
+        for record in records
+        if record.kind == "step.started" and record.data.get("verb") == "deploy"
+    ]
+    settled = results.get("hosts")
+    provisioned = any(record.kind == "step.started" and record.step == "provision" for record in records)
+    return Gone(
+        started,
+        Inventory.from_json(settled.data["outline"]) if settled is not None and settled.good else Inventory(),
+        provisioned and results.get("provision", unfinished).data.get("untouched") is not True,
+    )
