@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -264,7 +264,7 @@ def seen(project: Project, status: dict[str, Any], ended: dict[str, Any], hosts:
     """What is there now, by the files of the *hosts*, the process table and what the journal tells of the run *ended*."""
     run = str(ended["id"])
     states = {host.name: _read(host.root, "state.json") for host in hosts}
-    ledgers = [(host.name, line) for host in hosts for line in _lines(host.root)]
+    ledgers = [(host.name, line) for host in hosts for line in _effects(_lines(host.root))]
     jobs = [path for path in (project.state / "jobs").glob(f"{run}.*") if marked(f"ORCHESTRATOR_JOB={path}")]
     return Seen(
         running={name: (state.get("current") or {}).get("digest") for name, state in states.items()},
@@ -272,9 +272,7 @@ def seen(project: Project, status: dict[str, Any], ended: dict[str, Any], hosts:
         approved={f"sha256:{path.stem}" for path in (project.state / "packages").glob("*.release")},
         ended={run: str(ended["state"])},
         ledgers=[
-            Done(name, line["run"], f"{line['step']}/{line['part']}", int(line["fence"]), line["outcome"] == "done")
-            for name, line in ledgers
-            if line["outcome"] == "done"
+            Done(name, line["run"], f"{line['step']}/{line['part']}", int(line["fence"])) for name, line in ledgers
         ],
         verified=status["release"]["digest"],
         leases=[status["lease"]["holder"]] if status["lease"] else [],
@@ -285,6 +283,19 @@ def seen(project: Project, status: dict[str, Any], ended: dict[str, Any], hosts:
 def _read(root: str, name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(Path(root, ".orchestrator", name).read_text(encoding="utf-8"))
     return found
+
+
+def _effects(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What was begun and came to its end. A *done* that nobody began says that an earlier attempt had done it."""
+    begun = set[tuple[Any, ...]]()
+    for line in lines:
+        attempt = tuple(line[name] for name in ("run", "step", "part", "attempt", "fence"))
+        if line["outcome"] == "began":
+            begun.add(attempt)
+        elif attempt in begun:
+            begun.discard(attempt)
+            if line["outcome"] == "done":
+                yield line
 
 
 def _lines(root: str) -> list[dict[str, Any]]:
