@@ -14,7 +14,7 @@ import orchestrator.config as files
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import LOCK, Entry, Kind, Lease, Run, Wish, Work, busy, later, queued
 from orchestrator.domain.model import DIGEST
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.plan import NOTHING, Named, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Store, Tenure, Unkept, Unshared
@@ -330,19 +330,30 @@ class App:
         action: str = "promote",
         check: bool = True,
         no_return: bool = False,
+        named: Named = NOTHING,
     ) -> Plan:
         """Make and keep a plan. Changes nothing outside."""
         from orchestrator.flow import plan as planning
 
         job = f"plan-{secrets.token_hex(4)}"
-        wanted = planning.Wanted(package, environment, action, check=check, no_return=no_return)
+        wanted = planning.Wanted(package, environment, action, check=check, no_return=no_return, named=named)
         made = planning.make(self.setting, wanted, job, lambda _entry: None)
         planning.save(self.setting, made)
         self.deployer.close()
         return made
 
+    def named(self, package: Package, replace: tuple[str, ...], no_return: tuple[str, ...]) -> Named:
+        """What a person agrees to by name for *package*. Raises R206 for a step that is no point of no return there."""
+        there = [step.name for step in package.manifest.release.steps if step.undo == "impossible"]
+        strange = [step for step in no_return if step not in there]
+        if strange:
+            known = ", ".join(there) or "none"
+            text = f"{package.ref} has no point of no return {', '.join(strange)} (there are: {known})"
+            raise OrchestratorError("R206", text)
+        return Named(replace=replace, no_return=no_return)
+
     def executable(self, plan: Plan) -> None:
-        """Return when nothing that *plan* says keeps it from being executed. Raises D106, D107, R135 and R136."""
+        """Return when nothing that *plan* says keeps it from being executed. Raises as `flow.plan.refusal` says."""
         from orchestrator.flow import plan as planning
 
         why = planning.refusal(plan)
@@ -532,6 +543,7 @@ class App:
                 run,
                 approved=asked.plan,
                 wait=asked.wait,
+                named=Named.from_json(asked.about.get("named") or {}),
                 tenure=tenure,
             )
             done = COURSES[asked.kind](course)

@@ -63,6 +63,14 @@ def detach_option(function: F) -> F:
     return click.option("--detach", is_flag=True, help="Do it in the background, and do not watch.")(function)
 
 
+def named_options(function: F) -> F:
+    """The options `--replace` and `--point-of-no-return`, which arrive as *replace* and *no_return*."""
+    steps = "Agree to this step, which cannot be undone. May be repeated."
+    lost = "Agree to lose this stateful resource (its name or URN) to the update. May be repeated."
+    option = click.option("--point-of-no-return", "no_return", multiple=True, metavar="STEP", help=steps)
+    return click.option("--replace", multiple=True, metavar="NAME", help=lost)(option(function))
+
+
 _lasting = False
 
 

@@ -1,6 +1,6 @@
 """A plan as a person reads it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from orchestrator.cli import output
 from orchestrator.cli.words import release_of, seconds, short
@@ -26,6 +26,8 @@ def print_plan(plan: Plan, *, err: bool = False) -> None:
     say = output.note if err else output.out
     verb = "roll back to" if plan.action == "rollback" else "promote"
     say(output.paint(f"Plan: {verb} {plan.release} → {plan.environment}", bold=True, err=err))
+    for text in _first(plan):
+        say(f"  {output.paint('!', fg='red', bold=True, err=err)} {text}")
     for text in plan.notes:
         say(f"  {output.paint('!', fg='yellow', err=err)} {text}")
     _infrastructure(plan, say, err=err)
@@ -43,6 +45,22 @@ def print_plan(plan: Plan, *, err: bool = False) -> None:
     say(f"Digest   {plan.digest}")
     if not err:
         say(f"Execute  orchestrator promote --plan {short(plan.digest)}")
+
+
+def _first(plan: Plan) -> Iterator[str]:
+    """What a promotion would do that cannot be made good again, and whether it was agreed to by name."""
+    if plan.action != "promote":
+        return
+    unnamed = {loss.urn for loss in plan.unnamed_losses}
+    for loss in plan.losses:
+        told = f"not agreed to: --replace {loss.name}" if loss.urn in unnamed else "agreed to by name"
+        yield clean_text(f"would {loss}; {told}")
+    for step in plan.points_of_no_return:
+        named = step in plan.named.no_return
+        told = "agreed to by name" if named else f"not agreed to: --point-of-no-return {step}"
+        yield f"{step} cannot be undone; {told}"
+    if plan.stack is not None and plan.stack.refused:
+        yield clean_text(plan.stack.refused)
 
 
 def _infrastructure(plan: Plan, say: Say, *, err: bool) -> None:

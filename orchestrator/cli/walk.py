@@ -72,7 +72,14 @@ def _help(story: Story) -> None:
     for step in story.steps.values():
         for host in step.bad_hosts()[:3]:
             output.out(f"  orchestrator logs {run.id} --step {step.name} --host {host.host}")
-    if (story.planned.get("back") or {}).get("available"):
+    back, code = story.planned.get("back") or {}, ((story.ending or {}).get("failure") or {}).get("code")
+    gone = back.get("impossible") or []
+    if gone and back.get("available"):
+        output.out(f"  go forward with a corrected release, which repairs what {', '.join(gone)} did; or")
+        output.out(f"  orchestrator rollback {run.environment} --no-return      go back, and leave behind what it did")
+    elif code == "R202":
+        output.out(f"  orchestrator environment preview {run.environment}      what the present program would change")
+    elif back.get("available"):
         output.out(f"  orchestrator rollback {run.environment}      go back to the last verified release")
     elif run.release is not None:
         output.out("  correct the release, and promote it again: there is none to go back to")

@@ -1,8 +1,9 @@
 """A place that releases go to (`environment.yaml`), and the project around it (`orchestrator.yaml`)."""
 
-from typing import Annotated, Any, Literal
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from orchestrator.domain.model import Model, Name, RelativePath
 from orchestrator.domain.release import Duration
@@ -50,11 +51,35 @@ class AnsibleSettings(Model):
     serves: Annotated[str, StringConstraints(pattern=r"^[^\r\n]+$", max_length=2000)] | None = None
 
 
+class StatefulRule(Model):
+    """Resources that hold what cannot be made again: those whose *type* and *name* fit, as patterns with `*` and `?`.
+
+    A component that fits stands for everything in it.
+    """
+
+    type: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    name: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.type is None and self.name is None:
+            raise ValueError("must have a type or a name")
+        return self
+
+    def fits(self, kind: str, name: str) -> bool:
+        """Whether a resource of the type *kind* called *name* is meant."""
+        return fnmatchcase(kind, self.type or "*") and fnmatchcase(name, self.name or "*")
+
+    def __str__(self) -> str:
+        return " and ".join(f"{key} {value}" for key, value in (("type", self.type), ("name", self.name)) if value)
+
+
 class PulumiSettings(Model):
     """How Pulumi is run in an environment. *config* overrides `Pulumi.<stack>.yaml` without writing to it.
 
     *pending_creates* says what becomes of resources whose create was interrupted: `ask` a person whether they are
-    there, or `clear` them and create again, where a create finds what is there already.
+    there, or `clear` them and create again, where a create finds what is there already. *stateful* says which resources
+    no rollback replaces or deletes, and a promotion only when they are named.
     """
 
     config: dict[str, str] = Field(default_factory=dict)
@@ -62,6 +87,7 @@ class PulumiSettings(Model):
     parallel: int | None = Field(default=None, ge=1)
     environment: tuple[str, ...] = ()
     pending_creates: Literal["ask", "clear"] = "ask"
+    stateful: tuple[StatefulRule, ...] = ()
 
 
 class RollbackRule(Model):

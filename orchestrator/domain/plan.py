@@ -4,11 +4,12 @@ Each piece of work is said here as a frozen value before a port does it. The dig
 what will happen, and not when the plan was made.
 """
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field
 
-from orchestrator.domain.environment import PulumiSettings
+from orchestrator.domain.environment import PulumiSettings, StatefulRule
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import Digest, Model, digest_of
 from orchestrator.domain.release import PackageRef, Requirement, Step, seconds
@@ -29,7 +30,11 @@ class StackSpec(Model):
 
 
 class ResourceChange(Model):
-    """What Pulumi would do with one resource. *op* is Pulumi's word; *properties* are the ones that differ."""
+    """What Pulumi would do with one resource. *op* is Pulumi's word; *properties* are the ones that differ.
+
+    *kept* is what the program itself has said against its end, as the stack's state has it now: `protect` or
+    `retainOnDelete`.
+    """
 
     op: str
     type: str
@@ -37,6 +42,56 @@ class ResourceChange(Model):
     urn: str
     parent: str = ""
     properties: tuple[str, ...] = ()
+    kept: str = ""
+
+
+class Loss(Model):
+    """A stateful resource that would be replaced or deleted. *why* says what makes it one."""
+
+    op: Literal["replace", "delete"]
+    type: str
+    name: str
+    urn: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.op} {self.type} {self.name} ({self.why})"
+
+
+_LETS_GO = {"delete", "discard"}
+_NOTHING_YET = {"remove-pending-replace", "read-replacement"}
+
+
+def losses(changes: Iterable[ResourceChange], rules: Iterable[StatefulRule]) -> tuple[Loss, ...]:
+    """Which of the *changes* would replace or delete a resource that is kept: by *rules*, or by the program's word.
+
+    A component that fits a rule stands for everything in it. Each resource is told once.
+    """
+    changes = tuple(changes)
+    known = {change.urn: change for change in changes}
+    found: dict[str, Loss] = {}
+    for change in changes:
+        replaces = "replace" in change.op and change.op not in _NOTHING_YET
+        why = _kept(change, known, tuple(rules)) if replaces or change.op in _LETS_GO else ""
+        if why:
+            op: Literal["replace", "delete"] = "replace" if replaces else "delete"
+            found.setdefault(change.urn, Loss(op=op, type=change.type, name=change.name, urn=change.urn, why=why))
+    return tuple(found.values())
+
+
+def _kept(change: ResourceChange, known: dict[str, ResourceChange], rules: tuple[StatefulRule, ...]) -> str:
+    """What makes the resource, or a component around it, one that is kept; empty: nothing does."""
+    if change.kept:
+        return f"it says {change.kept}"
+    at: ResourceChange | None = change
+    seen = set[str]()
+    while at is not None and at.urn not in seen:
+        for rule in rules:
+            if rule.fits(at.type, at.name):
+                return f"stateful by its {rule}" if at is change else f"in {at.name}, stateful by its {rule}"
+        seen.add(at.urn)
+        at = known.get(at.parent)
+    return ""
 
 
 class StackPreview(Model):
@@ -44,7 +99,8 @@ class StackPreview(Model):
 
     *base* is the digest of the stack's state that this was computed from; *update_plan* that of Pulumi's own
     saved plan, to which the update is held; *inventory* is what the hosts will be, or None where that is only
-    known after the update. *counts* maps Pulumi's words (`create`, `same`, …) to numbers.
+    known after the update. *counts* maps Pulumi's words (`create`, `same`, …) to numbers. *refused* is why Pulumi would
+    not do it: a resource is protected; then *changes* are as far as it came.
     """
 
     base: Digest
@@ -52,6 +108,7 @@ class StackPreview(Model):
     changes: tuple[ResourceChange, ...] = ()
     counts: dict[str, int] = Field(default_factory=dict)
     inventory: Inventory | None = None
+    refused: str = ""
 
     @property
     def changes_something(self) -> bool:
@@ -186,6 +243,20 @@ class WayBack(Model):
     reason: str = ""
 
 
+class Named(Model):
+    """What a person has agreed to by its name.
+
+    *replace* are stateful resources (names or URNs) that may be replaced or deleted, *no_return* steps that cannot be
+    undone and may be taken.
+    """
+
+    replace: tuple[str, ...] = ()
+    no_return: tuple[str, ...] = ()
+
+
+NOTHING = Named()
+
+
 class PlannedWatch(Model):
     """The watch after the promotion; times in seconds."""
 
@@ -202,6 +273,8 @@ class Plan(Model):
     requires and the host has not, and *unreachable* names the hosts that did not answer: a plan with the one, or with
     more of the other than its steps tolerate, is shown and not executed. *undo* are the undo playbooks of a rollback,
     in their order; *no_return* is the explicit word that steps which cannot be undone are no reason to stay.
+    *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the steps that cannot be
+    undone: a promotion is only executed when *named* has all of them.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -210,6 +283,9 @@ class Plan(Model):
     project: str
     environment: str
     release: PackageRef
+    losses: tuple[Loss, ...] = ()
+    points_of_no_return: tuple[str, ...] = ()
+    named: Named = NOTHING
     definition: Digest
     after: str | None = None
     stack: StackPreview | None = None
@@ -239,6 +315,16 @@ class Plan(Model):
         return {**self.model_dump(mode="json", by_alias=True), "digest": self.digest}
 
     @property
+    def unnamed_losses(self) -> tuple[Loss, ...]:
+        """The stateful resources that nobody has named."""
+        return tuple(loss for loss in self.losses if not {loss.name, loss.urn} & set(self.named.replace))
+
+    @property
+    def unnamed_points(self) -> tuple[str, ...]:
+        """The points of no return that nobody has named."""
+        return tuple(step for step in self.points_of_no_return if step not in self.named.no_return)
+
+    @property
     def blocking(self) -> tuple[str, ...]:
         """The unreachable hosts that keep this plan from being executed: more than their steps tolerate.
 
@@ -265,6 +351,9 @@ PARTS = {
     "project": "the project",
     "environment": "the environment",
     "release": "the release package",
+    "losses": "which stateful resources are lost",
+    "points_of_no_return": "the points of no return",
+    "named": "what was agreed to by name",
     "definition": "the environment's definition",
     "after": "the environment before it",
     "stack": "the stack's state",

@@ -16,7 +16,7 @@ from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import UNWRITTEN, Entry, Run
-from orchestrator.domain.plan import HostState, Plan, PlannedStep, StackSpec
+from orchestrator.domain.plan import NOTHING, HostState, Named, Plan, PlannedStep, StackSpec
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
@@ -133,7 +133,8 @@ class Unchallenged:
 class Course:
     """One run, from its request to its end. Verbs add to it what the next ones need.
 
-    *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment;
+    *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment; *named*
+    what was agreed to by name, where no plan was approved;
     *left_out* are the hosts whose failure was tolerated, with how it went there.
     """
 
@@ -142,6 +143,7 @@ class Course:
     run: Run
     approved: str | None = None
     wait: float = 0.0
+    named: Named = NOTHING
     tenure: Tenure = field(default_factory=Unchallenged)
     state: State = State.REQUESTED
     plan: Plan | None = None

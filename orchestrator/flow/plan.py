@@ -13,7 +13,10 @@ from orchestrator.domain.inventory import Inventory, batches
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import (
+    NOTHING,
     HostState,
+    Loss,
+    Named,
     Plan,
     PlannedStep,
     PlannedUndo,
@@ -24,6 +27,7 @@ from orchestrator.domain.plan import (
     WayBack,
     differences,
     held,
+    losses,
     play_of,
 )
 from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
@@ -44,8 +48,8 @@ class Wanted:
 
     *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's
     preview is not asked for again, since its update plan will hold the update to what was approved. *no_return* is a
-    person's word that a rollback may leave behind what cannot be undone. *told* is called
-    with what the hosts said.
+    person's word that a rollback may leave behind what cannot be undone, *named* what else was agreed to by name.
+    *told* is called with what the hosts said.
     """
 
     package: Package
@@ -55,6 +59,7 @@ class Wanted:
     approved: Plan | None = None
     fence: int = 0
     no_return: bool = False
+    named: Named = NOTHING
     told: Callable[[StepResult], None] = lambda _seen: None
 
 
@@ -73,8 +78,16 @@ def settle(course: Course) -> None:
         approved = load(setting, course.approved) if course.approved else None
         action = "rollback" if run.kind == "rollback" else "promote"
         word = approved.no_return if approved is not None else False
+        named = approved.named if approved is not None else course.named
         wanted = Wanted(
-            package, run.environment, action, approved=approved, fence=course.fence, no_return=word, told=told
+            package,
+            run.environment,
+            action,
+            approved=approved,
+            fence=course.fence,
+            no_return=word,
+            named=named,
+            told=told,
         )
         now = make(setting, wanted, job, emit)
         why = refusal(now)
@@ -92,6 +105,8 @@ def settle(course: Course) -> None:
         "plan": plan.digest,
         "back": plan.back.to_json(),
         "notes": list(plan.notes),
+        "losses": [loss.to_json() for loss in plan.losses],
+        "named": plan.named.to_json(),
         "steps": [step.play.step for step in plan.steps],
         "verify": [suite.name for suite in plan.verify],
         "watch": plan.watch is not None,
@@ -109,7 +124,7 @@ def hold(approved: Plan, now: Plan) -> StepResult:
 
 
 def refusal(plan: Plan) -> OrchestratorError | None:
-    """Why *plan* may be shown and not executed: D106, D107, R135 or R136; None when nothing keeps it from that."""
+    """Why *plan* may be shown and not executed: D106, D107, E140, R135, R136, R200 or R201; None when it may be."""
     if plan.unmet:
         return OrchestratorError("D106", "; ".join(plan.unmet))
     if plan.blocking:
@@ -118,10 +133,28 @@ def refusal(plan: Plan) -> OrchestratorError | None:
     if plan.action == "promote" and plan.automatic_rollback and closed:
         message = f"the way back to {plan.back.release} is closed: {plan.back.reason}; nothing was changed"
         return OrchestratorError("R136", message)
-    if plan.action == "rollback" and plan.back.impossible and not plan.no_return:
+    if plan.action == "promote":
+        return _unnamed(plan)
+    if plan.back.impossible and not plan.no_return:
         names = ", ".join(plan.back.impossible)
         hint = "orchestrator rollback --no-return goes back all the same, and leaves behind what they did"
         return OrchestratorError("R135", f"{names} cannot be undone", hint=hint)
+    return None
+
+
+def _unnamed(plan: Plan) -> OrchestratorError | None:
+    """What a promotion would do that nobody has agreed to by name, or that Pulumi refuses: E140, R200 or R201."""
+    if plan.stack is not None and plan.stack.refused:
+        return OrchestratorError("E140", f"{plan.stack.refused}; nothing was changed")
+    lost, points = plan.unnamed_losses, plan.unnamed_points
+    if lost:
+        words = " ".join(f"--replace {loss.name}" for loss in lost)
+        message = f"it would {'; '.join(map(str, lost))} ({words} agrees to that); nothing was changed"
+        return OrchestratorError("R200", message)
+    if points:
+        words = " ".join(f"--point-of-no-return {step}" for step in points)
+        message = f"{', '.join(points)} cannot be undone ({words} agrees to that); nothing was changed"
+        return OrchestratorError("R201", message)
     return None
 
 
@@ -140,6 +173,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
     back = _back(undone) if wanted.action == "rollback" else way_back(setting, wanted)
     steps = tuple(_planned_step(step, survey.inventory, wanted.action) for step in _steps(release, wanted.action))
+    lost = wanted.approved.losses if wanted.approved is not None else survey.losses
     if wanted.check and survey.inventory is not None and survey.full is not None:
         steps = tuple(_checked(setting, wanted, step, survey.full, f"{job}.check", emit) for step in steps)
     plan = Plan(
@@ -147,6 +181,9 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         project=setting.project.name,
         environment=wanted.environment,
         release=wanted.package.ref,
+        losses=lost,
+        points_of_no_return=back.impossible,
+        named=wanted.named,
         definition=survey.definition,
         after=environment.after,
         stack=survey.stack,
@@ -163,7 +200,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         back=back,
         automatic_rollback=environment.rollback.automatic,
         no_return=wanted.no_return,
-        notes=_notes(environment.rollback.automatic, back, survey),
+        notes=(*_notes(environment.rollback.automatic, back, survey), *_about_losses(wanted, lost)),
         created_at=setting.clock.now(),
     )
     if not plan.blocking:
@@ -201,6 +238,7 @@ class Survey:
     unreachable: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
     stays: bool = False
+    losses: tuple[Loss, ...] = ()
 
 
 def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
@@ -231,7 +269,14 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
         unreachable=tuple(host.host for host in seen.hosts if host.outcome is Outcome.UNKNOWN) if seen else (),
         unmet=unmet(seen) if settled and seen else (),
         stays=spec is not None and wanted.action == "rollback" and preview is None,
+        losses=lost(setting, wanted.environment, spec, preview) if spec and preview else (),
     )
+
+
+def lost(setting: Setting, environment: str, spec: StackSpec, preview: StackPreview) -> tuple[Loss, ...]:
+    """The stateful resources that *preview* would replace or delete: by the rules of now, and by those of *spec*."""
+    now = setting.environment(environment)[0].pulumi.stateful
+    return losses(preview.changes, dict.fromkeys((*now, *spec.settings.stateful)))
 
 
 def _restored(wanted: Wanted, survey: Survey) -> tuple[str, ...]:
@@ -402,6 +447,16 @@ def _notes(automatic: bool, back: WayBack, survey: Survey) -> tuple[str, ...]:
     if survey.unreachable:
         notes.append(f"cannot be reached now: {', '.join(survey.unreachable)}")
     return tuple(notes)
+
+
+def _about_losses(wanted: Wanted, lost: tuple[Loss, ...]) -> list[str]:
+    what = "; ".join(map(str, lost))
+    if wanted.action == "rollback":
+        return [f"the infrastructure stays as it is, and a person is asked: to go back would {what}"] if lost else []
+    named = {name for loss in lost for name in (loss.name, loss.urn)}
+    strange = [name for name in wanted.named.replace if name not in named]
+    notes = [f"no rollback brings back what it does to them: {what}"] if lost else []
+    return notes + ([f"named, and neither replaced nor deleted: {', '.join(strange)}"] if strange else [])
 
 
 # -- the pieces -----------------------------------------------------------------------------------------------------

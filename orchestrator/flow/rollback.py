@@ -8,7 +8,7 @@ recorded (`flow/way_back.py`) and written down before the first of them.
 from pathlib import Path
 
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import PlaySpec
+from orchestrator.domain.plan import Loss, PlaySpec, StackSpec
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
@@ -16,10 +16,11 @@ from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow import observe, promote, provision, verify, way_back
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.deploy import tell
-from orchestrator.flow.plan import suite_of, update_plan_file
+from orchestrator.flow.plan import lost, suite_of, update_plan_file
 from orchestrator.ports import Emit
 
 KILLED = "E111"  # of an update that did not come to its end
+OTHERWISE = "E131"  # Pulumi would do something else than was planned
 
 
 def halt(course: Course) -> None:
@@ -73,7 +74,8 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
     """The stack as it was defined when the release that is restored was verified; the hosts that came back with it.
 
     Nothing is done when this run has not changed the stack, or not by another definition; a rollback that a person
-    asked for does what its plan says. An update that was killed is begun a second time, and no third: there is no other
+    asked for does what its plan says. Where the way back would replace or delete a stateful resource, the stack is left
+    alone, and a person is asked. An update that was killed is begun a second time, and no third: there is no other
     way left, and the second looks first at what the one before has done.
     """
     before = set(course.hosts)
@@ -82,6 +84,11 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
 
         def work(job: str, emit: Emit) -> StepResult:
             spec = course.setting.provisioner.kept(wanted)
+            if course.run.kind != "rollback":
+                return _constrained(course, spec, job, emit)
+            planned = course.settled_plan()
+            if planned.losses or (planned.stack is not None and planned.stack.refused):
+                return _left_alone(course, planned.losses, planned.stack.refused if planned.stack else "")
             return course.setting.provisioner.up(spec, job, emit, plan=held).result
 
         label = f"pulumi up {course.run.environment}, as it was"
@@ -96,6 +103,34 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
         return ()
     provision.settle_restored(course)
     return tuple(host for host in course.hosts if host not in before) if before else ()
+
+
+def _constrained(course: Course, spec: StackSpec, job: str, emit: Emit) -> StepResult:
+    """An update to *spec* that is looked at first, and held to what was seen; none when something stateful would go.
+
+    What died before may have left the stack other than it was looked at: then it is looked at once more.
+    """
+    result = _held(course, spec, job, emit)
+    if result.data.get("code") == OTHERWISE and result.data.get("untouched") is True:
+        return _held(course, spec, f"{job}.again", emit)
+    return result
+
+
+def _held(course: Course, spec: StackSpec, job: str, emit: Emit) -> StepResult:
+    saved = course.setting.state / "plans" / f"{job}.json"
+    saved.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    preview = course.setting.provisioner.preview(spec, f"{job}.preview", emit, save_plan=saved)
+    losses = lost(course.setting, course.run.environment, spec, preview)
+    if losses or preview.refused:
+        return _left_alone(course, losses, preview.refused)
+    return course.setting.provisioner.up(spec, job, emit, plan=saved if preview.update_plan else None).result
+
+
+def _left_alone(course: Course, losses: tuple[Loss, ...], refused: str) -> StepResult:
+    what = f"to go back would {'; '.join(map(str, losses))}" if losses else refused
+    message = f"the infrastructure of {course.run.environment} is left as it is: {what}; the hosts went back"
+    data = {"code": "R202", "untouched": True, "losses": [loss.to_json() for loss in losses]}
+    return StepResult(outcome=Outcome.FAILED, message=message, data=data)
 
 
 def _stack_before(course: Course) -> tuple[str | None, Path | None]:

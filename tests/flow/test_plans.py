@@ -26,10 +26,14 @@ INVENTORY = {
 }
 FULL = {
     "apiVersion": "orchestrator/v1", "kind": "Plan", "action": "rollback", "project": "demo", "environment": "staging",
-    "release": REF, "definition": DIGEST, "after": "dev",
+    "release": REF, "losses": [{"op": "delete", "type": "t", "name": "n", "urn": "u", "why": "w"}],
+    "points_of_no_return": ["s"], "named": {"replace": ["n"], "no_return": ["s"]},
+    "definition": DIGEST, "after": "dev",
     "stack": {
-        "base": DIGEST, "update_plan": DIGEST, "counts": {"create": 1}, "inventory": INVENTORY,
-        "changes": [{"op": "create", "type": "t", "name": "n", "urn": "u", "parent": "p", "properties": ["q"]}],
+        "base": DIGEST, "update_plan": DIGEST, "counts": {"create": 1}, "inventory": INVENTORY, "refused": "r",
+        "changes": [
+            {"op": "create", "type": "t", "name": "n", "urn": "u", "parent": "p", "properties": ["q"], "kept": "protect"}
+        ],
     },
     "inventory": INVENTORY, "inventory_digest": DIGEST,
     "requirements": [{"hosts": "web", "disk_free": "1GiB", "memory": "1GiB", "commands": ["sh"]}],
@@ -48,7 +52,14 @@ FULL = {
     "automatic_rollback": True, "no_return": True, "notes": ["n"],
 }  # fmt: skip
 FIXED = {("apiVersion",), ("kind",)}  # these have one value only
-ASKED_ONCE = {"changes", "counts", "update_plan", "inventory", "preview"}  # taken over from what was approved
+ASKED_ONCE = {
+    "changes",
+    "counts",
+    "update_plan",
+    "inventory",
+    "refused",
+    "preview",
+}  # taken over from what was approved
 
 
 @pytest.fixture
@@ -81,7 +92,14 @@ def _other(value: Any) -> Any:
         return not value
     if isinstance(value, (int, float)):
         return value + 1
-    known = {"rollback": "promote", "seen": "assumed", DIGEST: OTHER, "1GiB": "2GiB", "smoke": "other"}
+    known = {
+        "rollback": "promote",
+        "delete": "replace",
+        "seen": "assumed",
+        DIGEST: OTHER,
+        "1GiB": "2GiB",
+        "smoke": "other",
+    }
     return known.get(value, f"{value}x")
 
 

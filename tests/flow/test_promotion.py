@@ -17,6 +17,7 @@ from orchestrator.adapters.memory.world import (
 from orchestrator.adapters.silence import Silence
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.journal import Run
+from orchestrator.domain.plan import NOTHING, Named
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release
 from orchestrator.flow import going_back, promotion
@@ -50,12 +51,14 @@ class Stage:
     store: MemoryStore = field(default_factory=MemoryStore)
     packages: MemoryPackages = field(default_factory=MemoryPackages)
     automatic: bool = True
+    stateful: list[dict[str, str]] = field(default_factory=list)
     count: int = 0
 
     def setting(self) -> Setting:
         def environment(name: str, after: str | None) -> tuple[Environment, Path]:
             rollback = {"automatic": self.automatic}
-            data = {**HEAD, "kind": "Environment", "name": name, "after": after, "rollback": rollback}
+            data = {**HEAD, "kind": "Environment", "name": name, "after": after, "rollback": rollback,
+                    "pulumi": {"stateful": self.stateful}}  # fmt: skip
             return Environment.from_json(data), self.folder
 
         return Setting(
@@ -82,8 +85,8 @@ class Stage:
         self.store.create(run)
         return Course(setting=self.setting(), durable=MemoryDurable({}), run=run, **more)  # type: ignore[arg-type]
 
-    def promote(self, version: str, environment: str, **changes: object) -> Run:
-        return promotion(self.course(self.packages.put(release(version, **changes)), environment))
+    def promote(self, version: str, environment: str, named: Named = NOTHING, **changes: object) -> Run:
+        return promotion(self.course(self.packages.put(release(version, **changes)), environment, named=named))
 
     def walk(self, version: str, **changes: object) -> Run:
         self.promote(version, "staging", **changes)
@@ -205,12 +208,18 @@ def test_a_first_batch_that_cannot_be_reached_has_changed_nothing(stage: Stage) 
 
 
 def test_a_point_of_no_return_stops_the_rollback(stage: Stage) -> None:
-    """A step that cannot be undone, once started, is never rolled back by itself."""
+    """A step that cannot be undone, once started, is never rolled back by itself; one that nobody has named is not started."""
     stage.walk("1.0.0")
     stage.world.faults.add(("deploy", "s1", "1.1.0"))
     steps = [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "undo": "impossible"}]
+    before = list(stage.world.ledger)
     run = stage.promote("1.1.0", "staging", steps=steps)
+    assert (run.state, stage.failure(run)["exit"]) == (State.FAILED, 3)
+    assert stage.failure(run)["failure"]["code"] == "R201"
+    assert stage.world.ledger == before
+    run = stage.promote("1.1.0", "staging", named=Named(no_return=("deploy",)), steps=steps)
     assert (run.state, stage.failure(run)["exit"]) == (State.NEEDS_PERSON, 5)
+    assert "deploy cannot be undone" in run.message
 
 
 def test_steps_are_undone_newest_first(stage: Stage) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.plan import Named, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.flow import going_back, trail
 from orchestrator.flow import plan as planning
@@ -120,7 +120,8 @@ def test_only_what_was_started_is_undone(stage: Stage) -> None:
 def test_what_cannot_be_undone_is_said_and_refused_beforehand(stage: Stage) -> None:
     """A present release with a step that cannot be undone is not gone back from without an explicit word."""
     stage.promote("1.0.0", "staging")
-    stage.promote("1.1.0", "staging", steps=[*UNDO, {"name": "data", "playbook": "data.yml", "undo": "impossible"}])
+    steps = [*UNDO, {"name": "data", "playbook": "data.yml", "undo": "impossible"}]
+    stage.promote("1.1.0", "staging", named=Named(no_return=("data",)), steps=steps)
     before = list(stage.world.ledger)
     plan = planned(stage)
     assert plan.back.impossible == ("data",)

@@ -14,7 +14,7 @@ from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.model import digest_of
-from orchestrator.domain.plan import PlaySpec, StackPreview, StackSpec, StepPreview, SuiteSpec
+from orchestrator.domain.plan import PlaySpec, ResourceChange, StackPreview, StackSpec, StepPreview, SuiteSpec
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult, step_of, worst
 from orchestrator.ports import Emit, Provisioned
@@ -28,7 +28,8 @@ class World:
     host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `verify`), a host (or stack), a version;
     *gone* are hosts that cannot be reached; *silent* names hosts that do not say what runs on them; *serves* is what
     the services of others tell of their version. *killed* says how often an update to a definition dies before it
-    begins. *ledger* lists every effect in order. *fences* and *done* are what each host remembers: the newest fence,
+    begins. *wanted* says of hosts what their program has said against their end: `protect` or `retainOnDelete`.
+    *ledger* lists every effect in order. *fences* and *done* are what each host remembers: the newest fence,
     and the steps of runs that it has come through.
     """
 
@@ -40,6 +41,7 @@ class World:
     silent: set[str] = field(default_factory=set)
     serves: dict[str, str] = field(default_factory=dict)
     killed: dict[str, int] = field(default_factory=dict)
+    wanted: dict[str, str] = field(default_factory=dict)
     ledger: list[str] = field(default_factory=list)
     fences: dict[tuple[str, str], int] = field(default_factory=dict)
     done: set[tuple[str, str, str, str]] = field(default_factory=set)
@@ -83,11 +85,21 @@ class MemoryProvisioner:
         *,
         save_plan: Path | None = None,
     ) -> StackPreview:
-        """How many hosts would be made or removed."""
+        """Which hosts would be made or removed; refused when one of these is protected."""
         del job, emit, save_plan
         wanted, there = set(self._world.kept[spec.definition][1]), set(self._world.up.get(spec.environment, []))
-        counts = {"create": len(wanted - there), "delete": len(there - wanted), "same": len(wanted & there)}
-        return StackPreview(base=self.base(spec), counts={op: count for op, count in counts.items() if count})
+        changed = {"create": wanted - there, "delete": there - wanted}
+        changes = [self._change(op, host) for op, hosts in changed.items() for host in hosts]
+        told = tuple(sorted(changes, key=lambda change: change.urn))
+        counts = {**{op: len(hosts) for op, hosts in changed.items()}, "same": len(wanted & there)}
+        protected = [change.name for change in told if change.op == "delete" and change.kept == "protect"]
+        refused = f"{', '.join(protected)} is protected" if protected else ""
+        counts = {op: count for op, count in counts.items() if count}
+        return StackPreview(base=self.base(spec), changes=told, counts=counts, refused=refused)
+
+    def _change(self, op: str, host: str) -> ResourceChange:
+        kept = self._world.wanted.get(host, "")
+        return ResourceChange(op=op, type="memory:host", name=host, urn=f"urn:memory::{host}", kept=kept)
 
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:  # noqa: ARG002
         """Make the hosts that are wanted."""

@@ -100,22 +100,28 @@ class PulumiProvisioner:
         """What an update would do; Pulumi's own plan goes to *save_plan*.
 
         The base is read before the preview begins. A change between the two makes the plan refuse later, where
-        the other order would let it pass.
+        the other order would let it pass. What Pulumi itself would refuse, because it protects a resource, is told as
+        *refused*.
         """
         before = self._state(spec)
         self._warn(spec, before, job, emit)
         self._share(spec, job, emit)
         words = ["preview", *_words(spec), *(["--save-plan", str(save_plan)] if save_plan else [])]
         outcome, result = self._operate(spec, words, job, emit)
+        changes = _changes(result, before)
         if outcome.code != 0:
-            raise self._error("preview", spec, outcome, result)
+            error = self._error("preview", spec, outcome, result)
+            if error.code != verdict.PROTECTED:
+                raise error
+            counts = dict(Counter(change.op for change in changes))
+            return StackPreview(base=state.base(before), changes=changes, counts=counts, refused=error.message)
         counts = _counts(result)
         if result["outputs"] is not None and result["outputs"] != state.hidden(before):
             counts["output"] = 1  # Pulumi counts no change of outputs, and an update is needed for it all the same
         return StackPreview(
             base=state.base(before),
             update_plan=_plan_digest(save_plan) if save_plan else None,
-            changes=tuple(sorted(map(ResourceChange.from_json, result["changes"]), key=lambda change: change.urn)),
+            changes=changes,
             counts=counts,
             inventory=self._planned(spec, result["outputs"] or {}),
         )
@@ -377,6 +383,14 @@ def _words(spec: StackSpec) -> list[str]:
 
 def _counts(result: dict[str, Any]) -> dict[str, int]:
     return {str(op): int(count) for op, count in (result.get("counts") or {}).items()}
+
+
+def _changes(result: dict[str, Any], before: stack.State) -> tuple[ResourceChange, ...]:
+    """What the operation told of resources, sorted, with what the state has said *before* against their end."""
+    kept = state.kept(before)
+    told = (ResourceChange.from_json(change) for change in result.get("changes") or [])
+    marked = (change.model_copy(update={"kept": kept.get(change.urn, "")}) for change in told)
+    return tuple(sorted(marked, key=lambda change: change.urn))
 
 
 def _entry(event: dict[str, Any], key: str) -> Entry:

@@ -41,6 +41,16 @@ def count(state: State) -> int:
     return sum(1 for kind in kinds if kind != STACK and not kind.startswith("pulumi:providers:"))
 
 
+def kept(state: State) -> dict[str, str]:
+    """The resources that the program wants kept, by URN: `protect` or `retainOnDelete`."""
+    found = {}
+    for resource in state.get("resources") or []:
+        words = [word for word in ("protect", "retainOnDelete") if resource.get(word)]
+        if words:
+            found[str(resource["urn"])] = words[0]
+    return found
+
+
 def _outputs(state: State) -> dict[str, Any]:
     for resource in state.get("resources") or []:
         if resource.get("type") == STACK:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
 
+PROTECTED = "E140"
 _HOLDER = re.compile(r"created by .*")
 
 # The first text that the engine's words contain decides. `{}` stands for the line that says what happened.
@@ -18,6 +19,8 @@ _TABLE = (
     ("failed to discover package requirements", "E133", "the program's Python interpreter has no pip: {line}"),
     ("No module named pip", "E133", "the program's Python interpreter has no pip: {line}"),
     ("error reading from server", "E111", "a process below Pulumi died: {line}"),
+    ("marked for protection", PROTECTED, "Pulumi protects a resource: {line}"),
+    ("because it is protected", PROTECTED, "Pulumi protects a resource: {line}"),
     ("PULUMI_ACCESS_TOKEN must be set", "E134", "Pulumi's backend wants a login: {line}"),
 )
 MACHINERY = {"E111", "E130", "E132", "E133", "E134", "E136", "E137"}  # the release is not to blame for these

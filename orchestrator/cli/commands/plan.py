@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.output import json_option, note, out, paint, print_json
+from orchestrator.cli.output import json_option, named_options, note, out, paint, print_json
 
 if TYPE_CHECKING:
     from orchestrator.domain.plan import Plan
@@ -19,14 +19,25 @@ if TYPE_CHECKING:
 @click.option("--rollback", "back", metavar="ENV", help="Show how ENV would go back, instead of a promotion.")
 @click.option("-o", "--out", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write it here, too.")
 @click.option("--check/--no-check", default=True, show_default=True, help="Run Ansible's check mode for each step.")
+@named_options
 @json_option
 def command(
-    release: str | None, environment: str | None, back: str | None, target: Path | None, check: bool, as_json: bool
+    release: str | None,
+    environment: str | None,
+    back: str | None,
+    target: Path | None,
+    check: bool,
+    replace: tuple[str, ...],
+    no_return: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Show what promoting RELEASE into an environment would do, without doing any of it.
 
     One document: Pulumi's planned changes, steps with their hosts and batches, what Ansible's check mode says and what
     it cannot see, the tests, what runs on the hosts now, and the way back. `promote --plan` executes exactly it.
+
+    First it says which stateful resources would be replaced or deleted, and which steps cannot be undone. Such a plan
+    is shown, and only executed when it was made with --replace and --point-of-no-return for each of them.
 
     With --rollback ENV: while a promotion is under way there, what its rollback would undo and restore if it failed
     now, computed from what it has started so far; else what `orchestrator rollback ENV` would do.
@@ -47,7 +58,7 @@ def command(
     else:
         package = app.package(str(release), warn)
         note(f"planning {package.ref} → {environment} …")
-        plan = app.plan(package, str(environment), check=check)
+        plan = app.plan(package, str(environment), check=check, named=app.named(package, replace, no_return))
     if target is not None:
         target.write_text(json.dumps(plan.document(), indent=1) + "\n", encoding="utf-8")
     if as_json:

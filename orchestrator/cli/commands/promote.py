@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.output import detach_option, json_option, queue_option, wait_option
+from orchestrator.cli.output import detach_option, json_option, named_options, queue_option, wait_option
 
 
 @click.command("promote")
 @click.argument("release", required=False)
 @click.option("--to", "environment", metavar="ENV", help="Promote into this environment only.")
 @click.option("--plan", "plan", metavar="FILE|DIGEST", help="Execute exactly this plan.")
+@named_options
 @wait_option
 @detach_option
 @queue_option
@@ -19,6 +20,8 @@ def command(
     release: str | None,
     environment: str | None,
     plan: str | None,
+    replace: tuple[str, ...],
+    no_return: tuple[str, ...],
     wait: float,
     detach: bool,
     queue: str,
@@ -33,6 +36,9 @@ def command(
 
     With --plan nothing else is done than what that plan says; when anything that it stands on has changed, it stops
     before any change and names what (exit 7).
+
+    A stateful resource that the update would replace or delete, and a step that cannot be undone, stop it before any
+    change (exit 3) unless each is named, here by --replace and --point-of-no-return, or in the making of the plan.
 
     A busy environment ends it (exit 8) unless it is to --wait; then it stands in the queue, and a newer release of the
     same name that joins the queue takes its place.
@@ -55,8 +61,13 @@ def command(
     package = app.package(wanted, warn)
     if approved is not None and approved.release.digest != package.digest:
         raise OrchestratorError("R124", f"the plan {plan} is for {approved.release} and not for this {package.ref}")
+    if approved is not None and (replace or no_return):
+        raise click.UsageError("what is agreed to by name is part of the plan: give it to orchestrator plan")
+    named = app.named(package, replace, no_return)
     targets = app.targets(package, environment)
-    asked = app.ask("promotion", package, targets, approved.digest if approved else None, wait=wait, queue=queue)
+    about = {"named": named.to_json()} if replace or no_return else {}
+    digest = approved.digest if approved else None
+    asked = app.ask("promotion", package, targets, digest, wait=wait, queue=queue, about=about)
     if queue:
         return leave_to_workers(asked, queue, as_json=as_json)
     return leave_behind(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)

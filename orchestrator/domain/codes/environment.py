@@ -143,6 +143,14 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "E140",
+        "Pulumi protects a resource",
+        "The program has said `protect` of a resource that would be replaced or deleted now, and Pulumi refuses that.",
+        "To keep it, correct the program. When it is meant to go, take `protect` off first, in an update of its own, "
+        "or by `pulumi state unprotect URN` in the program's folder; naming it to a promotion is not enough.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
         "E201",
         "there is no sshd",
         "Loopback hosts are unprivileged SSH servers, and no `sshd` was found.",

@@ -227,4 +227,39 @@ CODES: tuple[ErrorCode, ...] = (
         "`orchestrator observe ENV` asks the hosts; `orchestrator status ENV` shows what is known of each.",
         Exit.NOT_ALLOWED,
     ),
+    ErrorCode(
+        "R200",
+        "a stateful resource would be replaced or deleted",
+        "The update of the infrastructure would replace or delete resources that are stateful (by `pulumi.stateful` in "
+        "`environment.yaml`) or that the program wants kept (`protect`, `retainOnDelete`). The message names each, and "
+        "what would happen to it. Nothing was changed.",
+        "When that is meant, say so by name: `orchestrator promote RELEASE --replace NAME`, or make the plan with "
+        "`orchestrator plan RELEASE --to ENV --replace NAME`. What is lost so, no rollback brings back.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "R201",
+        "a point of no return was not named",
+        "A step of the release declares `undo: impossible`. Once it has begun nothing goes back by itself, so a "
+        "promotion needs it named. Nothing was changed.",
+        "When that is meant, say so by name: `orchestrator promote RELEASE --point-of-no-return STEP`, or make the plan "
+        "with `orchestrator plan RELEASE --to ENV --point-of-no-return STEP`.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "R202",
+        "the infrastructure was left as it is",
+        "To go back to the definition that was verified would replace or delete a stateful or protected resource, "
+        "which no rollback does. The hosts went back; the infrastructure is the newer one.",
+        "Decide what becomes of the resource. Then change the program so that it stays, and promote; or bring the "
+        "infrastructure where you want it with `orchestrator environment up ENV`.",
+        Exit.NEEDS_PERSON,
+    ),
+    ErrorCode(
+        "R206",
+        "no such point of no return",
+        "The step that was named is none of the release's steps, or can be undone.",
+        "`orchestrator package show RELEASE` lists the steps; only one with `undo: impossible` is named so.",
+        Exit.USAGE,
+    ),
 )

@@ -78,7 +78,9 @@ def no_return(scene: Scene) -> str:
     project.replace(f"releases/{version}/release.yaml", "hosts: web, rollout", "hosts: web, undo: impossible, rollout")
     plan = project.run("plan", f"releases/{version}", "--to", EDGE, code=None)
     assert "no return" in plan.out + plan.err, plan.out[-800:]
-    said = project.promote(version, code=5)
+    unnamed = project.promote(version, code=3)
+    assert "--point-of-no-return deploy" in unnamed.err, unnamed.err[-800:]
+    said = project.promote(version, "--point-of-no-return", "deploy", code=5)
     run = project.last()
     assert project.story(EDGE)["run"]["state"] == "needs a person", said.err[-500:]
     refused = project.run("rollback", EDGE, "--yes", code=None)

@@ -1,0 +1,143 @@
+"""A database in the infrastructure: it stays when a release goes back, and goes only by its name."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.journeys.conftest import Project, lay_shop
+
+PROGRAM = '''"""Web hosts, and the orders' database beside them."""
+
+import os
+import secrets
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
+
+from orchestrator.hosts import LoopbackHost, inventory
+
+
+class Databases(ResourceProvider):
+    def create(self, props):
+        folder = os.path.join(os.environ["ORCHESTRATOR_STATE"], "databases")
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(folder, f"{props['size']}-{secrets.token_hex(4)}")
+        with open(path, "w") as file:
+            file.write("every order there ever was")
+        return CreateResult(path, props)
+
+    def diff(self, _id, old, new):
+        other = old["size"] != new["size"]
+        return DiffResult(changes=other, replaces=["size"] if other else [])
+
+    def delete(self, id, _props):
+        os.remove(id)
+
+
+class Database(Resource):
+    def __init__(self, name, size, opts=None):
+        super().__init__(Databases(), name, {"size": size}, opts)
+
+
+Database("orders-db", "small")
+count = pulumi.Config().require_int("hosts")
+web = [LoopbackHost(f"web{number}", variables={"shop_tax": "7,5"} if number == 1 else None)
+       for number in range(1, count + 1)]
+pulumi.export("ansible_inventory", inventory(web=web, variables={"shop_tax": "7.5"}))
+'''
+SIZE = 'Database("orders-db", "small")', 'Database("orders-db", "large")'
+HOSTS = "default: 2", "default: 3"
+PRODUCTION = "environments/production"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, store: Callable[[], dict[str, str]]) -> Iterator[Project]:
+    """The shop with a database in production that holds state; 1.0.0 everywhere, and 1.2.0, which breaks on web1, verified in staging."""
+    made = Project(tmp_path_factory.mktemp("stateful") / "project", env=store())
+    made.root.mkdir()
+    try:
+        lay_shop(made)
+        made.replace("environments/staging/Pulumi.yaml", "default: 2", "default: 1")
+        made.replace(f"{PRODUCTION}/Pulumi.yaml", "default: 4", "default: 2")
+        made.write(f"{PRODUCTION}/__main__.py", PROGRAM)
+        rule = "pulumi:\n  stateful: [{name: orders-db}]"
+        made.replace(f"{PRODUCTION}/environment.yaml", "pulumi:", rule)
+        made.run("promote", "releases/1.0.0")
+        made.run("promote", "releases/1.2.0", "--to", "staging")
+        yield made
+    finally:
+        made.clean()
+
+
+def databases(shop: Project) -> list[str]:
+    return sorted(path.name for path in (shop.state / "databases").iterdir())
+
+
+def names(shop: Project) -> list[str]:
+    return [step["name"] for step in shop.story("production")["steps"]]
+
+
+@pytest.mark.xdist_group("stateful")
+def test_the_database_stays(shop: Project) -> None:
+    """What goes back goes back in order, hosts first, then the stack, and never the database; a promotion replaces it only by its name, and then no rollback does it again."""
+    before = databases(shop)
+    shop.replace(f"{PRODUCTION}/Pulumi.yaml", *HOSTS)
+    try:
+        shop.run("promote", "releases/1.2.0", "--to", "production", code=4)
+    finally:
+        shop.replace(f"{PRODUCTION}/Pulumi.yaml", *reversed(HOSTS))
+    assert shop.releases("production") == {"web1": "1.0.0", "web2": "1.0.0"}
+    assert databases(shop) == before
+    told = names(shop)
+    order = [told.index(name) for name in ("provision", "deploy.1", "restore.deploy", "restore.stack")]
+    assert order == sorted(order)
+    assert "verify.smoke.restored" in told[order[-1] :]
+
+    shop.replace(f"{PRODUCTION}/__main__.py", *SIZE)
+    plan = shop.run("plan", "releases/1.2.0", "--to", "production", "--no-check")
+    first = plan.out.splitlines()[1]
+    assert "would replace pulumi-python:dynamic:Resource orders-db (stateful by its name orders-db)" in first
+    assert "--replace orders-db" in first
+    refused = shop.run("promote", "releases/1.2.0", "--to", "production", code=3)
+    assert "R200" in refused.err
+    assert "--replace orders-db" in refused.err
+    assert databases(shop) == before
+
+    shop.run("plan", "releases/1.2.0", "--to", "production", "--no-check", "--replace", "orders-db", "-o", "plan.json")
+    said = shop.run("promote", "--plan", "plan.json", code=5)
+    assert "to go back would replace pulumi-python:dynamic:Resource orders-db" in said.err + said.out
+    assert shop.releases("production") == {"web1": "1.0.0", "web2": "1.0.0"}
+    [large] = databases(shop)
+    assert large.startswith("large")
+    story = shop.story("production")
+    assert story["run"]["state"] == "needs a person"
+    assert [loss["name"] for loss in story["planned"]["losses"]] == ["orders-db"]
+    assert {step["name"]: step["code"] for step in story["steps"]}["restore.stack"] == "R202"
+
+    shop.run("promote", "releases/1.0.0", "--to", "production")  # by the program as it is now: that settles it
+    assert shop.status("production")["last_run"]["state"] == "succeeded"
+    assert databases(shop) == [large]
+
+
+@pytest.mark.xdist_group("stateful")
+def test_a_point_of_no_return_stops_the_rollback_and_says_what_to_do(shop: Project) -> None:
+    """A step that cannot be undone is said first and needs its name; once it has begun, a failure stops there and says what would help."""
+    folder = "releases/1.2.0/release.yaml"
+    shop.replace(folder, "hosts: web\n", "hosts: web\n    undo: impossible\n")
+    shop.replace(folder, 'version: "1.2.0"', 'version: "1.2.1"')
+    plan = shop.run("plan", "releases/1.2.0", "--to", "staging", "--no-check", "--json").json
+    assert list(plan).index("points_of_no_return") < list(plan).index("steps")
+    assert plan["points_of_no_return"] == ["deploy"]
+    before = shop.releases("staging")
+    refused = shop.run("promote", "1.2.1", "--to", "staging", code=3)
+    assert "--point-of-no-return deploy" in refused.err
+    assert shop.releases("staging") == before
+    strange = shop.run("promote", "1.2.1", "--to", "staging", "--point-of-no-return", "nothing", code=2)
+    assert "R206" in strange.err
+    shop.run("promote", "1.2.1", "--to", "staging", "--point-of-no-return", "deploy")
+    said = shop.run("promote", "1.2.1", "--to", "production", "--point-of-no-return", "deploy", code=5)
+    assert "deploy cannot be undone" in said.err + said.out
+    assert "orchestrator rollback production --no-return" in said.out
+    shop.run("rollback", "production", "--yes", code=3)
+    shop.run("rollback", "production", "--yes", "--no-return")
+    assert shop.releases("production") == {"web1": "1.0.0", "web2": "1.0.0"}
