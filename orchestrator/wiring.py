@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.way_back import RollbackPlan
     from orchestrator.engine.durable import Engine
     from orchestrator.flow.course import Setting
+    from orchestrator.flow.trail import Then
 
 Warn = Callable[[OrchestratorError], object]
 FOR_EVER = 10 * 365 * 86400.0  # seconds, longer than any queue
@@ -331,12 +332,13 @@ class App:
         check: bool = True,
         no_return: bool = False,
         named: Named = NOTHING,
+        then: "Then | None" = None,
     ) -> Plan:
         """Make and keep a plan. Changes nothing outside."""
         from orchestrator.flow import plan as planning
 
         job = f"plan-{secrets.token_hex(4)}"
-        wanted = planning.Wanted(package, environment, action, check=check, no_return=no_return, named=named)
+        wanted = planning.Wanted(package, environment, action, check=check, no_return=no_return, named=named, then=then)
         made = planning.make(self.setting, wanted, job, lambda _entry: None)
         planning.save(self.setting, made)
         self.deployer.close()
@@ -399,8 +401,18 @@ class App:
         """The package that a rollback goes to: *version*, or as `flow.trail.destination` says. Raises R134."""
         from orchestrator.flow.trail import destination
 
-        found = destination(self.setting, environment, version)
-        package = Package.model_validate(self.packages.fetch(found.digest))
+        return self._fetched(destination(self.setting, environment, version))
+
+    def as_of(self, environment: str, when: str) -> "tuple[Package, Then]":
+        """What *environment* was at a time or at the end of a run, and its package. Raises R101, R204, R205."""
+        from orchestrator.flow.trail import as_of
+
+        then = as_of(self.setting, environment, when)
+        return self._fetched(then.release), then
+
+    def _fetched(self, ref: PackageRef) -> Package:
+        """The package that is restored, shared where others may have to go on with that."""
+        package = Package.model_validate(self.packages.fetch(ref.digest))
         with contextlib.suppress(OrchestratorError):  # a way back is not held up: this machine can go it
             self._share(package)
         return package

@@ -56,7 +56,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "schema": "Print the JSON Schema of a file, for editors.",
         "explain": "Explain an error code.",
         "backup": "Write the project's state into one file, also while runs go on.",
-        "restore": "Put a backup in the place of the project's state.",
+        "restore": "Put back the project's state from a backup, or an environment as it was.",
         "doctor": "Check this machine and project, with a remedy for each problem.",
         "completion": "Print the script that completes commands in your shell.",
     },

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from orchestrator.cli import output
-from orchestrator.cli.words import release_of, seconds, short
+from orchestrator.cli.words import release_of, seconds, short, when
 from orchestrator.domain.plan import Plan, PlannedStep, ResourceChange, StepPreview
 from orchestrator.domain.text import clean_text, counted
 
@@ -30,6 +30,8 @@ def print_plan(plan: Plan, *, err: bool = False) -> None:
         say(f"  {output.paint('!', fg='red', bold=True, err=err)} {text}")
     for text in plan.notes:
         say(f"  {output.paint('!', fg='yellow', err=err)} {text}")
+    if plan.at is not None:
+        say(f"As of    {when(plan.at)}: {plan.release}, the infrastructure as defined by {short(plan.definition)}")
     _infrastructure(plan, say, err=err)
     _hosts(plan, say)
     for undo in plan.undo:

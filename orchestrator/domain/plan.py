@@ -274,12 +274,14 @@ class Plan(Model):
     more of the other than its steps tolerate, is shown and not executed. *undo* are the undo playbooks of a rollback,
     in their order; *no_return* is the explicit word that steps which cannot be undone are no reason to stay.
     *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the steps that cannot be
-    undone: a promotion is only executed when *named* has all of them.
+    undone: a promotion is only executed when *named* has all of them. *at* is the time (ISO 8601) to which a rollback
+    goes back, where one was asked for.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
     kind: Literal["Plan"] = "Plan"
     action: Literal["promote", "rollback"] = "promote"
+    at: str | None = None
     project: str
     environment: str
     release: PackageRef
@@ -348,6 +350,7 @@ PARTS = {
     "apiVersion": "the version of plans",
     "kind": "the version of plans",
     "action": "what is to be done",
+    "at": "the time that is restored",
     "project": "the project",
     "environment": "the environment",
     "release": "the release package",

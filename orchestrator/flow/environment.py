@@ -59,7 +59,8 @@ def _stack(course: Course) -> StackSpec:
 
 def _operate(course: Course, label: str, work: Callable[[str, Emit], StepResult], spec: StackSpec) -> None:
     course.effects = True
-    result = course.step("provision", label, work, verb="provision", stack=spec.stack)
+    about = {"stack": spec.stack, "definition": spec.definition}
+    result = course.step("provision", label, work, verb="provision", **about)
     if not result.good:
         course.effects = result.data.get("untouched") is not True
         raise Halt("provision", result)

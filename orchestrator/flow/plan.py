@@ -36,7 +36,7 @@ from orchestrator.domain.text import counted
 from orchestrator.flow import observe
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
 from orchestrator.flow.request import allow
-from orchestrator.flow.trail import Begun, last_verified, mark_of, present
+from orchestrator.flow.trail import Begun, Then, last_verified, mark_of, present
 from orchestrator.ports import Emit
 
 SHARED, UPDATES = "plans/", "updates/"  # names of shared plans, and of Pulumi's: digests in hexadecimal digits
@@ -49,7 +49,7 @@ class Wanted:
     *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's
     preview is not asked for again, since its update plan will hold the update to what was approved. *no_return* is a
     person's word that a rollback may leave behind what cannot be undone, *named* what else was agreed to by name.
-    *told* is called with what the hosts said.
+    *then* is the time to which a rollback goes back, and its definition. *told* is called with what the hosts said.
     """
 
     package: Package
@@ -60,6 +60,7 @@ class Wanted:
     fence: int = 0
     no_return: bool = False
     named: Named = NOTHING
+    then: Then | None = None
     told: Callable[[StepResult], None] = lambda _seen: None
 
 
@@ -87,6 +88,7 @@ def settle(course: Course) -> None:
             fence=course.fence,
             no_return=word,
             named=named,
+            then=_then(approved),
             told=told,
         )
         now = make(setting, wanted, job, emit)
@@ -112,6 +114,12 @@ def settle(course: Course) -> None:
         "watch": plan.watch is not None,
     }
     course.note(Entry(kind="planned", data=data, key="planned"))
+
+
+def _then(approved: Plan | None) -> Then | None:
+    if approved is None or approved.at is None:
+        return None
+    return Then(approved.at, approved.release, approved.definition)
 
 
 def hold(approved: Plan, now: Plan) -> StepResult:
@@ -178,6 +186,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         steps = tuple(_checked(setting, wanted, step, survey.full, f"{job}.check", emit) for step in steps)
     plan = Plan(
         action="rollback" if wanted.action == "rollback" else "promote",
+        at=wanted.then.at if wanted.then else None,
         project=setting.project.name,
         environment=wanted.environment,
         release=wanted.package.ref,
@@ -304,8 +313,14 @@ def _hosts_stay(wanted: Wanted, preview: StackPreview | None, known: Inventory) 
 
 
 def _wanted_stack(setting: Setting, wanted: Wanted) -> StackSpec | None:
-    """The stack as it is defined now; for a rollback as it was when the release that is restored was verified."""
+    """The stack as it is defined now; for a rollback as it was when the release that is restored was verified.
+
+    Raises E105 when a time is to be restored, and how the stack was defined then is not kept.
+    """
     spec = stack_of(setting, wanted.environment)
+    if spec is not None and wanted.then is not None and wanted.then.definition:
+        there = wanted.then.definition == spec.definition
+        return spec if there else setting.provisioner.kept(wanted.then.definition)
     mark = mark_of(setting, wanted.environment, wanted.package.digest) if wanted.action == "rollback" else None
     if spec is None or mark is None or mark.definition in {"", spec.definition}:
         return spec
@@ -341,7 +356,7 @@ def _link(made: Path, target: Path) -> None:
 
 def _forgotten(setting: Setting, wanted: Wanted, spec: StackSpec) -> bool:
     """Whether a rollback cannot say how the stack was defined with the release that it restores."""
-    if wanted.action != "rollback":
+    if wanted.action != "rollback" or (wanted.then is not None and wanted.then.definition):
         return False
     mark = mark_of(setting, wanted.environment, wanted.package.digest)
     return mark is None or mark.definition != spec.definition

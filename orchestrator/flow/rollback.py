@@ -42,10 +42,12 @@ def halt(course: Course) -> None:
 def undo(course: Course) -> None:
     """Run the undo playbooks of the steps that were started, newest first, where they touched something.
 
-    A rollback that a person asked for runs those of its plan, and is about every host.
+    A rollback that a person asked for runs those of its plan, and is about every host. Where no host is there any more
+    it begins with the infrastructure.
     """
     if course.run.kind == "rollback":
-        provision.settle_hosts(course)
+        if course.settled_plan().inventory is not None:
+            provision.settle_hosts(course)
         course.back = course.settled_package()
         course.effects = course.going_back = True
     course.move(Event.UNDO)
@@ -102,7 +104,8 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
     elif before:
         return ()
     provision.settle_restored(course)
-    return tuple(host for host in course.hosts if host not in before) if before else ()
+    every = before or course.run.kind == "rollback"  # else the plan's hosts were never reached, and nothing is on them
+    return tuple(host for host in course.hosts if host not in before) if every else ()
 
 
 def _constrained(course: Course, spec: StackSpec, job: str, emit: Emit) -> StepResult:

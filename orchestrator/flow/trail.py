@@ -1,10 +1,11 @@
 """The trail of releases that an environment has come along: where a rollback leads, and what it takes back."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run, Verified
+from orchestrator.domain.journal import Run, Verified, over
 from orchestrator.domain.plan import PlannedStep, play_of
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Step
@@ -63,6 +64,68 @@ def destination(setting: Setting, environment: str, version: str | None = None) 
     return marks[0].release
 
 
+@dataclass(frozen=True)
+class Then:
+    """What an environment was at the time *at* (ISO 8601): a release, and the *definition* of its infrastructure."""
+
+    at: str
+    release: PackageRef
+    definition: str
+
+
+def as_of(setting: Setting, environment: str, when: str) -> Then:
+    """What *environment* was at *when*: a time (without an offset: of this machine), or at the end of a run by its id.
+
+    That is the release that was verified last by then, on the definition that was applied last, with it or by itself.
+    Raises R101, R204 when nothing is known of then, and R205 when it has been gone back from since.
+    """
+    setting.environment(environment)
+    at = _time(setting, environment, when)
+    mark = next((mark for mark in setting.store.verified(environment) if over(mark.at, at)), None)
+    if mark is None:
+        raise OrchestratorError("R204", f"no release had been verified in {environment} by {at}")
+    if mark.release.digest not in {other.release.digest for other in trail(setting, environment)}:
+        hint = f"orchestrator promote {mark.release.name}-{mark.release.version} --to {environment} --again -m WHY"
+        message = f"{environment} has gone back from {mark.release} since {at}"
+        raise OrchestratorError("R205", message, hint=hint)
+    return Then(at, mark.release, _definition(setting, environment, mark, at))
+
+
+def _time(setting: Setting, environment: str, when: str) -> str:
+    try:
+        moment = datetime.fromisoformat(when)
+    except ValueError:
+        run = _run(setting, environment, when)
+        if run.environment != environment or run.ended_at is None:
+            why = "has not ended" if run.environment == environment else f"is of {run.environment}"
+            raise OrchestratorError("R204", f"{run.id} {why}") from None
+        return run.ended_at
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _run(setting: Setting, environment: str, wanted: str) -> Run:
+    try:
+        return setting.store.run(f"{wanted}-{environment}")
+    except OrchestratorError:
+        return setting.store.run(wanted)
+
+
+def _definition(setting: Setting, environment: str, mark: Verified, at: str) -> str:
+    """The definition that was applied last by then: with the release of *mark*, or after it by itself."""
+    for run in setting.store.runs(environment):
+        if run.id == mark.run:
+            break
+        if run.ended_at is None or not over(run.ended_at, at) or run.state is not State.SUCCEEDED:
+            continue
+        if run.kind == "destroy":
+            raise OrchestratorError("R204", f"{environment} had been destroyed by {at} ({run.id})")
+        if run.kind == "provision":
+            records = setting.store.records(run.id)
+            told = [record.data.get("definition") for record in records if record.kind == "step.started"]
+            return next((str(digest) for digest in told if digest), mark.definition)
+    return mark.definition
+
+
 def everywhere(setting: Setting, environment: str, digest: str) -> bool:
     """Whether every host that is known of runs the package *digest*, seen or assumed."""
     return all(state.runs(digest) for state in setting.store.hosts(environment))
@@ -94,14 +157,22 @@ def present(setting: Setting, environment: str, target: Package) -> tuple[Begun,
     """The steps that a rollback to *target* takes back, newest first: those of the releases that are there now.
 
     First what the runs which needed a person started and nobody has undone, on the hosts that they touched; then all
-    steps of the last verified release, when that is not the one to be restored.
+    steps of the last verified release, and of each further one on the way back to the one to be restored.
     """
     begun = _stuck(setting, environment)
-    last = last_verified(setting, environment)
-    if last is not None and last.release.digest != target.digest:
-        package = setting.packages.fetch(last.release.digest)
+    for release in _between(setting, environment, target):
+        package = setting.packages.fetch(release.digest)
         begun += [Begun(package, step, None) for step in reversed(package.manifest.release.steps)]
     return tuple(begun)
+
+
+def _between(setting: Setting, environment: str, target: Package) -> list[PackageRef]:
+    """The releases that were put on top of *target*, newest first; off the trail, the last verified one."""
+    way = [mark.release for mark in trail(setting, environment)]
+    digests = [release.digest for release in way]
+    if target.digest in digests:
+        return way[: digests.index(target.digest)]
+    return way[:1]
 
 
 def _stuck(setting: Setting, environment: str) -> list[Begun]:

@@ -25,7 +25,7 @@ INVENTORY = {
     "said": DIGEST,
 }
 FULL = {
-    "apiVersion": "orchestrator/v1", "kind": "Plan", "action": "rollback", "project": "demo", "environment": "staging",
+    "apiVersion": "orchestrator/v1", "kind": "Plan", "action": "rollback", "at": "2026-01-01", "project": "demo", "environment": "staging",
     "release": REF, "losses": [{"op": "delete", "type": "t", "name": "n", "urn": "u", "why": "w"}],
     "points_of_no_return": ["s"], "named": {"replace": ["n"], "no_return": ["s"]},
     "definition": DIGEST, "after": "dev",

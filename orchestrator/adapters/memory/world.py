@@ -67,6 +67,8 @@ class MemoryProvisioner:
 
     def kept(self, digest: str) -> StackSpec:
         """The stack that was defined under *digest*, as any program that was asked for here."""
+        if digest not in self._world.kept:
+            raise OrchestratorError("E105", f"the definition {digest[:19]} is not kept here")
         name = self._world.kept[digest][0]
         return StackSpec(environment=name, program="", stack=name, definition=digest)
 

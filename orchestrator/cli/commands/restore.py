@@ -1,27 +1,87 @@
-"""`orchestrator restore`: a backup in the place of what is there."""
+"""`orchestrator restore`: a backup in the place of the project's state, or an environment as it was at a time."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.output import confirm, json_option, note, out, print_json, yes_option
+from orchestrator.cli.output import (
+    confirm,
+    json_option,
+    note,
+    out,
+    outlast_readers,
+    print_json,
+    queue_option,
+    wait_option,
+    yes_option,
+)
+from orchestrator.cli.report import UsageProblem
 
 if TYPE_CHECKING:
     from orchestrator.wiring import App
 
 
 @click.command("restore")
-@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("what", required=False, metavar="FILE|ENV")
+@click.option("--at", metavar="TIME|RUN", help="Put the environment ENV back to what it was then.")
+@click.option("--no-return", is_flag=True, help="With --at: go back although steps of releases since cannot be undone.")
 @click.option("--undo", is_flag=True, help="Put back what a restore that was interrupted had put aside.")
 @yes_option
+@wait_option
+@queue_option
 @json_option
-def command(file: Path | None, undo: bool, yes: bool, as_json: bool) -> None:
-    """Put the backup FILE in the place of the project's state: all of it, or nothing.
+def command(
+    what: str | None, at: str | None, no_return: bool, undo: bool, yes: bool, wait: float, queue: str, as_json: bool
+) -> int:
+    """Put back what was: the project's state from the backup FILE, or, with --at, the environment ENV as it was then.
 
-    Refused while somebody works on a run. The state that was there is kept beside it, in the folder whose name is
-    printed. Hosts are not touched: what runs there may be newer than what the restored journal knows.
+    With --at, a time (2026-11-20T10:00, of this machine's clock unless it says another offset) or a run, whose end is
+    meant: the release that was verified last by then goes back on every host, and the infrastructure to the definition
+    that was applied last by then. The plan of that is shown first, and executed as a rollback: what releases since have
+    done is undone, newest first, and the tests of the restored release prove it. Never forward: what has been gone back
+    from since is promoted, if at all.
+
+    Of a FILE, all is put in the place of the project's state, or nothing. Refused while somebody works on a run. The
+    state that was there is kept beside it, in the folder whose name is printed. Hosts are not touched: what runs there
+    may be newer than what the restored journal knows.
     """
+    if at is not None:
+        if what is None or undo:
+            raise click.UsageError("name the environment: orchestrator restore ENV --at TIME")
+        return _return(what, at, no_return=no_return, yes=yes, wait=wait, queue=queue, as_json=as_json)
+    if no_return or wait or queue:
+        raise click.UsageError("--no-return, --wait and --queue are for an environment and --at")
+    file = Path(what) if what is not None else None
+    if file is not None and not file.is_file():
+        hint = "of an environment, say which time: orchestrator restore ENV --at TIME"
+        raise UsageProblem(f"there is no backup {what!r}", hint)
+    _replace(file, undo=undo, yes=yes, as_json=as_json)
+    return 0
+
+
+def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: float, queue: str, as_json: bool) -> int:
+    """An environment as it was at a time."""
+    from orchestrator.cli.planned import print_plan
+    from orchestrator.cli.walk import do, leave_to_workers
+    from orchestrator.cli.words import when
+    from orchestrator.wiring import open_app
+
+    outlast_readers()
+    app = open_app(Path.cwd())
+    package, then = app.as_of(environment, at)
+    note(f"planning to put {environment} back to {when(then.at)}: {package.ref} …")
+    plan = app.plan(package, environment, action="rollback", check=False, no_return=no_return, then=then)
+    print_plan(plan, err=True)
+    app.executable(plan)
+    confirm(f"Put {environment} back to {when(then.at)}?", yes)
+    about = {"at": then.at}
+    asked = app.ask("rollback", package, (environment,), plan.digest, wait=wait, queue=queue, about=about)
+    return leave_to_workers(asked, queue, as_json=as_json) if queue else do(app, asked, as_json=as_json)
+
+
+def _replace(file: Path | None, *, undo: bool, yes: bool, as_json: bool) -> None:
+    """A backup in the place of the project's state."""
     import os
     from datetime import UTC, datetime
 

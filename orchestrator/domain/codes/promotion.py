@@ -256,6 +256,22 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NEEDS_PERSON,
     ),
     ErrorCode(
+        "R204",
+        "nothing is known of that time",
+        "No release had been verified in the environment by then, or it had been destroyed, or the run that was named "
+        "is another environment's or has not ended.",
+        "`orchestrator history ENV` shows the runs there were, with their times.",
+        Exit.NOT_FOUND,
+    ),
+    ErrorCode(
+        "R205",
+        "that was gone back from",
+        "The release that ran then was rolled back since. To put an environment to an earlier time never goes forward "
+        "again: what was gone back from is promoted, if at all.",
+        "Promote it: `orchestrator promote RELEASE --to ENV`.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
         "R206",
         "no such point of no return",
         "The step that was named is none of the release's steps, or can be undone.",

@@ -61,9 +61,7 @@ def test_a_preview_tells_what_would_be_lost(kept: Stage) -> None:
         kept.settings = {"keep": keep, "size": size}
         preview = kept.preview()
         assert why(preview) == ([f"{op} orders-db: {said[keep]}"] if keep else [])
-        assert why(preview, rule) == [
-            f"{op} orders-db: {said.get(keep, 'in data, stateful by its type shop:index:*')}"
-        ]
+        assert why(preview, rule) == [f"{op} orders-db: {said.get(keep, 'in data, stateful by its type shop:index:*')}"]
         assert bool(preview.refused) == (keep == "protect")
         assert ("orders-db" in preview.refused) == (keep == "protect")
     kept.settings = {"keep": keep}
