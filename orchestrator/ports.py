@@ -14,7 +14,15 @@ from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified, Waiting, Work
-from orchestrator.domain.plan import HostState, PlaySpec, StackPreview, StackSpec, StepPreview, SuiteSpec
+from orchestrator.domain.plan import (
+    HostState,
+    PlaySpec,
+    ResourceChange,
+    StackPreview,
+    StackSpec,
+    StepPreview,
+    SuiteSpec,
+)
 from orchestrator.domain.release import Package, PackageRef, Release, Requirement
 from orchestrator.domain.step import StepResult
 
@@ -120,8 +128,11 @@ class Provisioner(Protocol):
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:
         """Update the stack, held to *plan* when one is given."""
 
-    def destroy(self, spec: StackSpec, job: str, emit: Emit) -> StepResult:
-        """Destroy every resource of the stack."""
+    def destroy(self, spec: StackSpec, job: str, emit: Emit, *, remove: bool = False) -> StepResult:
+        """Destroy every resource of the stack; with *remove*, the stack itself as well."""
+
+    def there(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
+        """What destroying the stack would delete, resource by resource."""
 
     def resolve(
         self, spec: StackSpec, created: Mapping[str, str], absent: tuple[str, ...], job: str, emit: Emit

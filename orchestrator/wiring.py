@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.way_back import RollbackPlan
     from orchestrator.engine.durable import Engine
     from orchestrator.flow.course import Setting
+    from orchestrator.flow.ephemeral import Leftover
     from orchestrator.flow.trail import Then
 
 Warn = Callable[[OrchestratorError], object]
@@ -335,11 +336,13 @@ class App:
         then: "Then | None" = None,
     ) -> Plan:
         """Make and keep a plan. Changes nothing outside."""
+        from orchestrator.flow import ephemeral
         from orchestrator.flow import plan as planning
 
         job = f"plan-{secrets.token_hex(4)}"
         wanted = planning.Wanted(package, environment, action, check=check, no_return=no_return, named=named, then=then)
-        made = planning.make(self.setting, wanted, job, lambda _entry: None)
+        setting = ephemeral.apart(self.setting, environment, package.ref)
+        made = planning.make(setting, wanted, job, lambda _entry: None)
         planning.save(self.setting, made)
         self.deployer.close()
         return made
@@ -529,6 +532,37 @@ class App:
             self.store.release(environment, held.holder)
         return held
 
+    def leftovers(self, environment: str | None = None) -> "list[Leftover]":
+        """What promotions have made for themselves and could not destroy, and no process works on.
+
+        Of *environment* all of it; without one, in every environment what is past its time. Raises R103.
+        """
+        from orchestrator.flow.ephemeral import leftovers
+
+        if environment is not None:
+            self.setting.environment(environment)
+        now = self.setting.clock.now()
+        found = [left for left in leftovers(self.setting, environment) if environment is not None or left.due(now)]
+        return [left for left in found if left.run.ended or self._dead(left.run)]
+
+    def _dead(self, run: Run) -> bool:
+        return run.wish != "pause" and not self.engine.working(run.root)
+
+    def reap(self, left: "Leftover", queue: str = "") -> Asked:
+        """Write down that *left* is to be destroyed: by a run of its own, or by the one that made it, cancelled.
+
+        What was asked for and is not done is not asked for again. Raises S101 when the environment is busy.
+        """
+        run = left.run
+        if not run.ended:
+            if run.wish != "cancel":
+                self.wish(run, "cancel", "what it made is past its time")
+            return self.asked(run.root)
+        for work in self.store.works():
+            if work.asked["kind"] == "reap" and (work.asked.get("about") or {}).get("run") == run.id:
+                return Asked.from_json(work.asked)
+        return self.ask("reap", None, (run.environment,), queue=queue, about={"run": run.id})
+
     def present(self, root: str) -> Run:
         """The run of *root* that goes on, or its last one. Raises R101."""
         runs = [run for run in self.store.runs() if run.root == root]
@@ -540,6 +574,7 @@ class App:
         """From environment to environment, until one does not end well. Replayed after a crash."""
         from orchestrator.flow import COURSES
         from orchestrator.flow.course import Course
+        from orchestrator.flow.ephemeral import apart
 
         asked = Asked.from_json(data)
         ended: list[str] = []
@@ -550,7 +585,7 @@ class App:
             if asked.again is not None and environment == asked.targets[0]:
                 steps = _Seeded(steps, self._before(asked.again))
             course = Course(
-                self.setting,
+                apart(self.setting, environment, asked.release),
                 steps,
                 run,
                 approved=asked.plan,

@@ -92,8 +92,19 @@ def serve(app: App, rules: Rules, tell: Callable[[News], None]) -> None:
             return forked(app.engine, app.store, root, logs / f"{root}.log", lambda: work(app, root))
         return background(app, root)
 
-    Worker(app.engine, app.store, start, tell, rules).run()
+    Worker(app.engine, app.store, start, tell, rules, lambda: tidy(app, rules.queue)).run()
     app.close()
+
+
+def tidy(app: App, queue: str) -> None:
+    """Have taken away what promotions made for themselves and is past its time: by the workers of *queue*.
+
+    A run whose process died is gone on with in the background, unless it is for workers, who do that anyway.
+    """
+    for left in app.leftovers():
+        asked = app.reap(left, queue)
+        if not left.run.ended and not app.store.work(asked.root).queue:
+            background(app, asked.root)
 
 
 def work(app: App, root: str) -> int:

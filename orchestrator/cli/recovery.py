@@ -15,12 +15,21 @@ def recover(app: App) -> None:
     What a person has paused stands still, what is for workers is theirs, and what another machine has begun is left
     to it.
     """
+    _remind(app)
     if not app.recovers:
         return
     for work in app.engine.leftover():
         if _ours(app, work):
             process = background(app, work.root)
             note(f"{work.root} was interrupted; it goes on in the background (process {process})")
+
+
+def _remind(app: App) -> None:
+    """Say what was made for a promotion, is past its time, and is still there."""
+    if any(environment.ephemeral is not None for environment, _ in app.environments.values()):
+        for left in app.leftovers():
+            name = left.run.environment
+            note(f"{name}: what {left.run.id} made is past its time: orchestrator environment reap {name}")
 
 
 def _ours(app: App, work: Work) -> bool:

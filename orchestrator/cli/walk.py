@@ -72,12 +72,15 @@ def _help(story: Story) -> None:
     for step in story.steps.values():
         for host in step.bad_hosts()[:3]:
             output.out(f"  orchestrator logs {run.id} --step {step.name} --host {host.host}")
-    back, code = story.planned.get("back") or {}, ((story.ending or {}).get("failure") or {}).get("code")
+    back = story.planned.get("back") or {}
+    stays = any(step.result is not None and step.result.data.get("code") == "R202" for step in story.steps.values())
     gone = back.get("impossible") or []
-    if gone and back.get("available"):
+    if story.planned.get("ephemeral"):
+        output.out(f"  orchestrator environment reap {run.environment}      destroy what was made for it")
+    elif gone and back.get("available"):
         output.out(f"  go forward with a corrected release, which repairs what {', '.join(gone)} did; or")
         output.out(f"  orchestrator rollback {run.environment} --no-return      go back, and leave behind what it did")
-    elif code == "R202":
+    elif stays:
         output.out(f"  orchestrator environment preview {run.environment}      what the present program would change")
     elif back.get("available"):
         output.out(f"  orchestrator rollback {run.environment}      go back to the last verified release")

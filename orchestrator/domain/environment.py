@@ -96,6 +96,18 @@ class RollbackRule(Model):
     automatic: bool = True
 
 
+class Ephemeral(Model):
+    """An environment that is made for each promotion and destroyed after it.
+
+    *ttl* is how long it may be there at the longest, whatever becomes of its run. *per* `release` gives each release a
+    stack of its own. *keep_on_failure* keeps what a failed promotion made until then, for a look.
+    """
+
+    ttl: Duration = "4h"
+    per: Literal["environment", "release"] = "environment"
+    keep_on_failure: bool = False
+
+
 class QueueRule(Model):
     """What becomes of a run that waits for the environment when a newer release of the same name joins it."""
 
@@ -127,6 +139,7 @@ class Environment(Model):
     vars: dict[str, Any] = Field(default_factory=dict)
     rollback: RollbackRule = RollbackRule()
     queue: QueueRule = QueueRule()
+    ephemeral: Ephemeral | None = None
     approvals: Approvals | None = None
     windows: tuple[dict[str, Any], ...] = ()
 

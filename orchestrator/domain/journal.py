@@ -10,7 +10,7 @@ from orchestrator.domain.model import Model
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 
-Kind = Literal["promotion", "rollback", "provision", "destroy", "resolve", "observe", "accept"]
+Kind = Literal["promotion", "rollback", "provision", "destroy", "resolve", "observe", "accept", "reap"]
 UNWRITTEN = frozenset({"S112", "S113"})
 """Errors after which nothing can be written down: nothing more is done, and nothing is judged."""
 Wish = Literal["", "pause", "cancel", "abort"]
@@ -20,7 +20,7 @@ class Entry(Model):
     """One thing to be written. *key* makes it idempotent within its run: the same key is written once.
 
     *kind* is one of: `requested`, `state`, `step.started`, `step.finished`, `resource`, `task`, `test`,
-    `host`, `verified`, `planned`, `control`, `notice`, `log`, `ended`.
+    `host`, `verified`, `planned`, `control`, `notice`, `log`, `ephemeral`, `ended`.
     `docs/reference/journal.md` says what *data* holds for each.
     """
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from orchestrator.domain.environment import PulumiSettings, StatefulRule
+from orchestrator.domain.environment import Ephemeral, PulumiSettings, StatefulRule
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import Digest, Model, digest_of
 from orchestrator.domain.release import PackageRef, Requirement, Step, seconds
@@ -19,7 +19,7 @@ class StackSpec(Model):
     """One Pulumi stack of one environment. *program* is the absolute path of its folder, *definition* its digest.
 
     The definition covers every file of the program's folder (program, stack configuration, lock files) and
-    the environment's own file.
+    the environment's own file. *configured* is the stack whose configuration it has, where that is another one.
     """
 
     environment: str
@@ -27,6 +27,7 @@ class StackSpec(Model):
     stack: str
     definition: Digest
     settings: PulumiSettings = PulumiSettings()
+    configured: str = ""
 
 
 class ResourceChange(Model):
@@ -275,7 +276,7 @@ class Plan(Model):
     in their order; *no_return* is the explicit word that steps which cannot be undone are no reason to stay.
     *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the steps that cannot be
     undone: a promotion is only executed when *named* has all of them. *at* is the time (ISO 8601) to which a rollback
-    goes back, where one was asked for.
+    goes back, where one was asked for. *ephemeral* says that the environment is made for this promotion only.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -303,6 +304,7 @@ class Plan(Model):
     unreachable: tuple[str, ...] = ()
     back: WayBack
     automatic_rollback: bool = True
+    ephemeral: Ephemeral | None = None
     no_return: bool = False
     notes: tuple[str, ...] = ()
     created_at: str = ""
@@ -372,6 +374,7 @@ PARTS = {
     "unreachable": "which hosts can be reached",
     "back": "the way back",
     "automatic_rollback": "whether a failure is rolled back by itself",
+    "ephemeral": "whether it is made for this promotion only",
     "no_return": "the word on steps that cannot be undone",
     "notes": "the notes",
 }

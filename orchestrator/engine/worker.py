@@ -23,6 +23,7 @@ from orchestrator.domain.journal import Waiting, Work
 from orchestrator.engine.durable import Engine
 from orchestrator.ports import Store
 
+TIDY = 30.0  # seconds between looks for what is past its time
 LOOK = 0.5  # seconds between looks at the store while nothing happens
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a root whose process died is taken again
 STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -62,12 +63,20 @@ class Worker:
         start: has a reserved or free root done, and returns the number of the process that does it. Raises S120.
         tell: is given what happens.
         rules: what is taken.
+        tidy: asks, now and then, for what is past its time to be taken away.
     """
 
     def __init__(
-        self, engine: Engine, store: Store, start: Callable[[str], int], tell: Callable[[News], None], rules: Rules
+        self,
+        engine: Engine,
+        store: Store,
+        start: Callable[[str], int],
+        tell: Callable[[News], None],
+        rules: Rules,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine, self._store, self._start, self._tell, self._rules = engine, store, start, tell, rules
+        self._tidy, self._tidied = tidy, float("-inf")
         self._children: dict[int, str] = {}
         self._told: set[int] = set()
         self._failing: dict[str, _Failing] = {}
@@ -90,6 +99,9 @@ class Worker:
     def _guarded(self) -> int:
         """Take what can be taken; a store that does not answer may do so at the next look."""
         try:
+            if time.monotonic() - self._tidied >= TIDY:
+                self._tidied = time.monotonic()
+                self._tidy()
             return self._take()
         except OrchestratorError as error:
             self._tell(News("waits", why=error.message))

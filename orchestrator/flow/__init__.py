@@ -16,6 +16,7 @@ from orchestrator.flow import (
     close,
     deploy,
     environment,
+    ephemeral,
     observe,
     plan,
     promote,
@@ -49,6 +50,12 @@ ROLLBACK: tuple[Verb, ...] = (
     close.finish_rollback,
 )
 
+TAKE_AWAY: tuple[Verb, ...] = (  # instead, where the environment was made for this promotion only
+    ephemeral.halt,  # is it to be kept for a look?
+    ephemeral.take_away,  # everything that was made is destroyed
+    close.finish_taken_away,
+)
+
 RETURN: tuple[Verb, ...] = (  # a rollback that a person asked for: the same second list, planned first
     request.admit,
     plan.settle,
@@ -64,6 +71,7 @@ DESTROY: tuple[Verb, ...] = (request.admit, environment.destroy, close.finish_en
 RESOLVE: tuple[Verb, ...] = (request.admit, environment.resolve, close.finish_environment)
 OBSERVE: tuple[Verb, ...] = (request.admit, observe.look, close.finish_environment)
 ACCEPT: tuple[Verb, ...] = (request.admit, observe.accept, close.finish_environment)
+REAP: tuple[Verb, ...] = (request.admit, ephemeral.reap, close.finish_environment)
 
 
 def promotion(course: Course) -> Run:
@@ -111,6 +119,11 @@ def acceptance(course: Course) -> Run:
     return _straight(ACCEPT, course)
 
 
+def reaping(course: Course) -> Run:
+    """Destroy what another run has made for itself only, and return the run as it ended."""
+    return _straight(REAP, course)
+
+
 COURSES: dict[Kind, Callable[[Course], Run]] = {
     "promotion": promotion,
     "rollback": going_back,
@@ -119,6 +132,7 @@ COURSES: dict[Kind, Callable[[Course], Run]] = {
     "resolve": resolution,
     "observe": observation,
     "accept": acceptance,
+    "reap": reaping,
 }
 
 
@@ -138,7 +152,7 @@ def _straight(verbs: tuple[Verb, ...], course: Course) -> Run:
 def _roll_back(course: Course, failure: Halt) -> None:
     course.failure = failure
     try:
-        for verb in ROLLBACK:
+        for verb in ROLLBACK if course.made is None else TAKE_AWAY:
             verb(course)
     except Halt as halted:
         close.ask_for_a_person(course, halted)

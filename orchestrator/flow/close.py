@@ -4,7 +4,7 @@ from orchestrator.domain.errors import Exit, OrchestratorError, lookup
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import observe
+from orchestrator.flow import ephemeral, observe
 from orchestrator.flow.course import Course, Halt
 from orchestrator.ports import Emit
 
@@ -14,7 +14,11 @@ def finish(course: Course) -> None:
     course.closing = True
     course.move(Event.CLOSE)
     _tidy(course)
+    ephemeral.dispose(course)
     course.move(Event.FINISH)
+    if course.made is not None:
+        _end(course, f"{course.settled_plan().release} was good in {course.run.environment}, which is gone", Exit.OK)
+        return
     but = ", ".join(f"{host} ({how})" for host, how in course.left_out.items())
     where = f"{course.run.environment}, but not verified on {but}" if but else course.run.environment
     _end(course, f"{course.settled_plan().release} runs in {where}", Exit.OK)
@@ -23,9 +27,13 @@ def finish(course: Course) -> None:
 def finish_environment(course: Course) -> None:
     """The environment is as its program says, or gone."""
     course.move(Event.FINISH)
-    done = {"destroy": "destroyed", "resolve": "settled", "observe": "observed", "accept": "as was said"}.get(
-        course.run.kind, "up to date"
-    )
+    done = {
+        "destroy": "destroyed",
+        "resolve": "settled",
+        "observe": "observed",
+        "accept": "as was said",
+        "reap": "gone",
+    }.get(course.run.kind, "up to date")
     _end(course, f"{course.run.environment} is {done}", Exit.OK)
 
 
@@ -36,6 +44,14 @@ def finish_rollback(course: Course) -> None:
     back = course.back.ref if course.back else None
     asked_for = course.run.kind == "rollback"
     _end(course, f"{back} is back in {course.run.environment}", Exit.OK if asked_for else Exit.ROLLED_BACK)
+
+
+def finish_taken_away(course: Course) -> None:
+    """What was made for a promotion that failed is gone: nothing of it is left."""
+    _tidy(course)
+    course.move(Event.FINISH)
+    text = f"{course.run.release} failed, and what was made for it in {course.run.environment} is gone"
+    _end(course, text, Exit.ROLLED_BACK)
 
 
 def refuse(course: Course, halted: Halt) -> None:

@@ -39,6 +39,7 @@ from orchestrator.ports import (
 )
 from orchestrator.room import spent
 
+STOPPED = "R150"  # the code of what a person has stopped
 STOPPING = {"cancel": "cancelled", "abort": "aborted"}
 
 
@@ -47,7 +48,8 @@ class Setting:
     """What is the same for every run of a project: the ports, and the files that describe it.
 
     *environments* maps names to what their files say and the folders that hold them, in the order of the path;
-    *state* is the project's own folder for everything that is kept.
+    *state* is the project's own folder for everything that is kept. *stacks* are the names of stacks that were made for
+    one release, by their environments.
     """
 
     project: Project
@@ -63,6 +65,7 @@ class Setting:
     notifier: Notifier
     artifacts: Artifacts = field(default_factory=Unshared)
     logs: Logs = field(default_factory=Unkept)
+    stacks: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, name: str) -> tuple[Environment, Path]:
         """An environment and its folder. Raises R103 when the project has none of that name."""
@@ -135,7 +138,8 @@ class Course:
 
     *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment; *named*
     what was agreed to by name, where no plan was approved;
-    *left_out* are the hosts whose failure was tolerated, with how it went there.
+    *left_out* are the hosts whose failure was tolerated, with how it went there. *made* is what was written down of the
+    stack that is made for this run only.
     """
 
     setting: Setting
@@ -158,6 +162,7 @@ class Course:
     left_out: dict[str, str] = field(default_factory=dict)
     effects: bool = False
     provisioned: bool = False
+    made: dict[str, Any] | None = None
     closing: bool = False
     going_back: bool = False
     failure: Halt | None = None
@@ -331,14 +336,14 @@ class Course:
         if begun or self.going_back or self.closing or run.wish not in STOPPING:
             return None
         message = f"{STOPPING[run.wish]} by {run.wished_by or 'somebody'}"
-        return StepResult(outcome=Outcome.ABORTED, message=message, data={"code": "R150", "untouched": True})
+        return StepResult(outcome=Outcome.ABORTED, message=message, data={"code": STOPPED, "untouched": True})
 
     def _cut_off(self, result: StepResult, known: str) -> StepResult:
         """A bad *result*, said to be aborted when a person wanted that while the work went on."""
         run = self.setting.store.run(self.run.id)
         if run.wish != "abort" or run.wished_at == known or result.outcome is not Outcome.ERRORED:
             return result
-        data = {**result.data, "code": "R150", "how": "stopped"}
+        data = {**result.data, "code": STOPPED, "how": "stopped"}
         message = f"aborted by {run.wished_by or 'somebody'}: {result.message}"
         return result.model_copy(update={"outcome": Outcome.ABORTED, "message": message, "data": data})
 
@@ -398,7 +403,10 @@ class Reporter:
 def stack_of(setting: Setting, name: str) -> StackSpec | None:
     """The stack of the environment *name*, or None when it has no Pulumi program."""
     environment, folder = setting.environment(name)
-    return setting.provisioner.definition(environment, folder) if environment.program is not None else None
+    if environment.program is None:
+        return None
+    spec, own = setting.provisioner.definition(environment, folder), setting.stacks.get(name)
+    return spec if own is None else spec.model_copy(update={"stack": own, "configured": spec.stack})
 
 
 def outputs_of(setting: Setting, name: str) -> Outputs:

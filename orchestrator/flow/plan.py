@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.domain.context import Context
+from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory, batches
 from orchestrator.domain.journal import Entry
@@ -33,7 +34,7 @@ from orchestrator.domain.plan import (
 from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
-from orchestrator.flow import observe
+from orchestrator.flow import ephemeral, observe
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
 from orchestrator.flow.request import allow
 from orchestrator.flow.trail import Begun, Then, last_verified, mark_of, present
@@ -109,6 +110,7 @@ def settle(course: Course) -> None:
         "notes": list(plan.notes),
         "losses": [loss.to_json() for loss in plan.losses],
         "named": plan.named.to_json(),
+        "ephemeral": plan.ephemeral is not None,
         "steps": [step.play.step for step in plan.steps],
         "verify": [suite.name for suite in plan.verify],
         "watch": plan.watch is not None,
@@ -176,6 +178,10 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     allow(environment)
     if wanted.action == "promote":
         _gate(setting, wanted)
+    elif environment.ephemeral is not None:
+        raise OrchestratorError(
+            "R134", f"{environment.name} is made for each promotion: there is nothing to go back to"
+        )
     survey = _survey(setting, wanted, job, emit)
     observe.refuse_unknown(setting, wanted.environment, survey.unreachable, _restored(wanted, survey))
     undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
@@ -208,8 +214,9 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         unreachable=survey.unreachable,
         back=back,
         automatic_rollback=environment.rollback.automatic,
+        ephemeral=environment.ephemeral,
         no_return=wanted.no_return,
-        notes=(*_notes(environment.rollback.automatic, back, survey), *_about_losses(wanted, lost)),
+        notes=(*_notes(environment, back, survey), *_about_losses(wanted, lost)),
         created_at=setting.clock.now(),
     )
     if not plan.blocking:
@@ -268,6 +275,8 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
         preview, seen = stack.result(), hosts.result()
     if seen is not None:
         wanted.told(seen)
+    if environment.ephemeral is not None and spec is not None and preview is not None:
+        ephemeral.refuse_foreign(setting, wanted.environment, spec, preview)
     settled = known if known is not None and _hosts_stay(wanted, preview, known) else None
     return Survey(
         definition=spec.definition if spec else digest_of(environment.to_json()),
@@ -406,6 +415,8 @@ def way_back(setting: Setting, wanted: Wanted) -> WayBack:
     release = wanted.package.manifest.release
     impossible = tuple(step.name for step in release.steps if step.undo == "impossible")
     last = last_verified(setting, wanted.environment)
+    if setting.environment(wanted.environment)[0].ephemeral is not None:
+        return WayBack(impossible=impossible, reason="what is made for it is destroyed")
     if last is None:
         return WayBack(impossible=impossible, reason="no release has been verified here yet")
     try:
@@ -444,15 +455,19 @@ def restrict(inventory: Inventory, pattern: str, hosts: tuple[str, ...]) -> tupl
         return ()
 
 
-def _notes(automatic: bool, back: WayBack, survey: Survey) -> tuple[str, ...]:
+def _notes(environment: Environment, back: WayBack, survey: Survey) -> tuple[str, ...]:
     notes = []
     if back.impossible:
         notes.append(f"point of no return: {', '.join(back.impossible)} cannot be undone")
-    if back.release is None and back.reason != "this is the way back":
+    rule = environment.ephemeral
+    if rule is not None:
+        kept = ", where it is kept for a look after a failure" if rule.keep_on_failure else ""
+        notes.append(f"{environment.name} is made for this promotion and destroyed after it, within {rule.ttl}{kept}")
+    elif back.release is None and back.reason != "this is the way back":
         notes.append("nothing to roll back to: a failure will stop and ask for a person")
     elif back.release is not None and not back.available:
         notes.append(f"the way back to {back.release} is closed: {back.reason}")
-    if not automatic:
+    if not environment.rollback.automatic and rule is None:
         notes.append("automatic rollback is switched off for this environment")
     if survey.inventory is None:
         notes.append("the hosts are only known after provisioning")

@@ -4,6 +4,7 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
+from orchestrator.flow import ephemeral
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.deploy import tell
 from orchestrator.flow.plan import cut, unmet, update_plan_file
@@ -19,6 +20,7 @@ def update(course: Course) -> None:
     course.move(Event.PROVISION)
     plan, spec = course.settled_plan(), course.stack()
     if spec is not None and plan.stack is not None and plan.stack.changes_something:
+        ephemeral.claim(course, spec)
         course.effects = course.provisioned = True
         held = update_plan_file(course.setting, plan.stack.update_plan) if plan.stack.update_plan else None
 
@@ -31,6 +33,8 @@ def update(course: Course) -> None:
             course.effects = course.provisioned = (
                 result.data.get("untouched") is not True
             )  # Pulumi refused before it changed anything
+            if not course.effects:
+                ephemeral.unmade(course)
             raise Halt("provision", result)
     settle_hosts(course)
 

@@ -49,7 +49,8 @@ FULL = {
     "base": [{"host": "w1", "truth": "seen", "release": REF, "since": "2026-01-01T00:00:00Z", "run": "r1"}],
     "unmet": ["w1: no sh"], "unreachable": ["w1"],
     "back": {"release": REF, "definition": DIGEST, "available": True, "impossible": ["i"], "reason": "r"},
-    "automatic_rollback": True, "no_return": True, "notes": ["n"],
+    "automatic_rollback": True,
+    "ephemeral": {"ttl": "1h", "per": "release", "keep_on_failure": True}, "no_return": True, "notes": ["n"],
 }  # fmt: skip
 FIXED = {("apiVersion",), ("kind",)}  # these have one value only
 ASKED_ONCE = {
@@ -95,6 +96,8 @@ def _other(value: Any) -> Any:
     known = {
         "rollback": "promote",
         "delete": "replace",
+        "1h": "2h",
+        "release": "environment",
         "seen": "assumed",
         DIGEST: OTHER,
         "1GiB": "2GiB",

@@ -52,6 +52,7 @@ class Stage:
     packages: MemoryPackages = field(default_factory=MemoryPackages)
     automatic: bool = True
     stateful: list[dict[str, str]] = field(default_factory=list)
+    ephemeral: dict[str, object] | None = None
     count: int = 0
 
     def setting(self) -> Setting:
@@ -59,6 +60,8 @@ class Stage:
             rollback = {"automatic": self.automatic}
             data = {**HEAD, "kind": "Environment", "name": name, "after": after, "rollback": rollback,
                     "pulumi": {"stateful": self.stateful}}  # fmt: skip
+            if name == "staging":
+                data["ephemeral"] = self.ephemeral
             return Environment.from_json(data), self.folder
 
         return Setting(

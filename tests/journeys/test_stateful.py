@@ -124,18 +124,17 @@ def test_a_point_of_no_return_stops_the_rollback_and_says_what_to_do(shop: Proje
     """A step that cannot be undone is said first and needs its name; once it has begun, a failure stops there and says what would help."""
     folder = "releases/1.2.0/release.yaml"
     shop.replace(folder, "hosts: web\n", "hosts: web\n    undo: impossible\n")
-    shop.replace(folder, 'version: "1.2.0"', 'version: "1.2.1"')
     plan = shop.run("plan", "releases/1.2.0", "--to", "staging", "--no-check", "--json").json
     assert list(plan).index("points_of_no_return") < list(plan).index("steps")
     assert plan["points_of_no_return"] == ["deploy"]
     before = shop.releases("staging")
-    refused = shop.run("promote", "1.2.1", "--to", "staging", code=3)
+    refused = shop.run("promote", "releases/1.2.0", "--to", "staging", code=3)
     assert "--point-of-no-return deploy" in refused.err
     assert shop.releases("staging") == before
-    strange = shop.run("promote", "1.2.1", "--to", "staging", "--point-of-no-return", "nothing", code=2)
+    strange = shop.run("promote", "releases/1.2.0", "--to", "staging", "--point-of-no-return", "nothing", code=2)
     assert "R206" in strange.err
-    shop.run("promote", "1.2.1", "--to", "staging", "--point-of-no-return", "deploy")
-    said = shop.run("promote", "1.2.1", "--to", "production", "--point-of-no-return", "deploy", code=5)
+    shop.run("promote", "releases/1.2.0", "--to", "staging", "--point-of-no-return", "deploy")
+    said = shop.run("promote", "releases/1.2.0", "--to", "production", "--point-of-no-return", "deploy", code=5)
     assert "deploy cannot be undone" in said.err + said.out
     assert "orchestrator rollback production --no-return" in said.out
     shop.run("rollback", "production", "--yes", code=3)

@@ -121,11 +121,17 @@ class MemoryProvisioner:
         self._world.ledger.append(f"up {spec.stack}")
         return Provisioned(StepResult(outcome=Outcome.SUCCEEDED), self.base(spec))
 
-    def destroy(self, spec: StackSpec, job: str, emit: Emit) -> StepResult:  # noqa: ARG002 - the port's
+    def destroy(self, spec: StackSpec, job: str, emit: Emit, *, remove: bool = False) -> StepResult:  # noqa: ARG002 - the port's
         """Remove every host."""
+        if ("destroy", spec.stack, "") in self._world.faults:
+            return StepResult(outcome=Outcome.FAILED, message="the provider said no")
         self._world.up.pop(spec.environment, None)
         self._world.ledger.append(f"destroy {spec.stack}")
         return StepResult(outcome=Outcome.SUCCEEDED)
+
+    def there(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
+        """Its hosts."""
+        return tuple(self._change("delete", host) for host in self._world.up.get(spec.environment, []))
 
     def resolve(
         self, spec: StackSpec, created: Mapping[str, str], absent: tuple[str, ...], job: str, emit: Emit

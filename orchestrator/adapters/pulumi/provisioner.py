@@ -132,9 +132,13 @@ class PulumiProvisioner:
         outcome, result = self._operate(spec, words, job, emit)
         return Provisioned(self._judge("up", spec, outcome, result), self.base(spec))
 
-    def destroy(self, spec: StackSpec, job: str, emit: Emit) -> StepResult:
-        """Destroy every resource of the stack."""
-        words = ["destroy", "--yes", "--skip-preview", *_words(spec)]
+    def there(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
+        """What destroying the stack would delete, as the backend has it now."""
+        return tuple(map(ResourceChange.from_json, state.resources(self._export(spec))))
+
+    def destroy(self, spec: StackSpec, job: str, emit: Emit, *, remove: bool = False) -> StepResult:
+        """Destroy every resource of the stack; with *remove*, the stack itself as well."""
+        words = ["destroy", "--yes", "--skip-preview", *_words(spec), *(["--remove"] if remove else [])]
         outcome, result = self._operate(spec, words, job, emit)
         return self._judge("destroy", spec, outcome, result)
 

@@ -40,9 +40,10 @@ def project_file(program: Path) -> dict[str, Any]:
     raise OrchestratorError("E102", f"there is no readable Pulumi.yaml in {program}")
 
 
-def config_file(spec: StackSpec, project: Mapping[str, Any]) -> str:
-    """Where the stack's configuration lies, relative to the program."""
-    name = f"Pulumi.{spec.stack.rsplit('/', 1)[-1]}.yaml"
+def config_file(spec: StackSpec, project: Mapping[str, Any], *, users: bool = False) -> str:
+    """Where the stack's configuration lies, relative to the program; with *users*: where its user has written it."""
+    stack = spec.configured if users and spec.configured else spec.stack
+    name = f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"
     return str(PurePath(str(project.get("stackConfigDir") or "."), name))
 
 
@@ -51,7 +52,7 @@ def config_text(spec: StackSpec, project: Mapping[str, Any], salt: Path) -> str:
 
     Raises E106.
     """
-    file = Path(spec.program) / config_file(spec, project)
+    file = Path(spec.program) / config_file(spec, project, users=True)
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     if spec.settings.config:
         content = _mapping(file.name, text)
@@ -116,7 +117,9 @@ def lacking(spec: StackSpec, environ: Mapping[str, str]) -> tuple[str, str] | No
     if url.startswith(("https://", "http://")):
         logged_in = environ.get("PULUMI_ACCESS_TOKEN") or url in (_credentials(environ).get("accessTokens") or {})
         return None if logged_in else (f"nobody is logged in to {url}", f"pulumi login {url}, or PULUMI_ACCESS_TOKEN")
-    if "PULUMI_CONFIG_PASSPHRASE" in environ or _other_secrets(program / config_file(spec, project_file(program))):
+    if "PULUMI_CONFIG_PASSPHRASE" in environ or _other_secrets(
+        program / config_file(spec, project_file(program), users=True)
+    ):
         return None
     named = environ.get("PULUMI_CONFIG_PASSPHRASE_FILE")
     if named is None:

@@ -37,8 +37,7 @@ def base(state: State) -> str:
 
 def count(state: State) -> int:
     """How many resources there are, the stack itself and its providers left out."""
-    kinds = [str(resource.get("type", "")) for resource in state.get("resources") or []]
-    return sum(1 for kind in kinds if kind != STACK and not kind.startswith("pulumi:providers:"))
+    return len(resources(state))
 
 
 def kept(state: State) -> dict[str, str]:
@@ -49,6 +48,23 @@ def kept(state: State) -> dict[str, str]:
         if words:
             found[str(resource["urn"])] = words[0]
     return found
+
+
+def resources(state: State) -> list[dict[str, Any]]:
+    """Every resource but the stack itself and its providers, as an operation would tell that it deletes it."""
+    saving = kept(state)
+    return [
+        {
+            "op": "delete",
+            "type": str(resource["type"]),
+            "name": str(resource["urn"]).rsplit("::", 1)[-1],
+            "urn": str(resource["urn"]),
+            "parent": str(resource.get("parent") or ""),
+            "kept": saving.get(str(resource["urn"]), ""),
+        }
+        for resource in state.get("resources") or []
+        if resource.get("type") != STACK and not str(resource.get("type", "")).startswith("pulumi:providers:")
+    ]
 
 
 def _outputs(state: State) -> dict[str, Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group("environment")
 def command() -> None:
-    """List, show, preview, update, settle and destroy environments.
+    """List, show, preview, update, settle, destroy and reap environments.
 
     An environment is a folder with an environment.yaml and, mostly, a Pulumi program. The program's own files are
     never written to.
@@ -152,6 +152,41 @@ def resolve(
     about = {"created": made, "absent": forgotten, "why": message}
     asked = app.ask("resolve", None, (environment,), about=about)
     return do(app, asked, as_json=as_json)
+
+
+@command.command("reap")
+@click.argument("environment", required=False)
+@json_option
+def reap(environment: str | None, as_json: bool) -> int:
+    """Destroy what promotions made for themselves only and could not destroy.
+
+    Without ENVIRONMENT, what is past its `ttl`, in all of them. With it, all that is left there, also what is kept for
+    a look. What a process is working on is left to it, and no stack is destroyed that no promotion has made.
+    `orchestrator worker` does the same by itself.
+    """
+    import os
+
+    from orchestrator.cli.attend import background
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    done: list[dict[str, Any]] = []
+    for left in app.leftovers(environment):
+        asked = app.reap(left)
+        if not as_json:
+            note(f"destroying what {left.run.id} made in {left.run.environment} (stack {left.stack}) …")
+        os.waitpid(background(app, asked.root), 0)
+        run = app.present(asked.root)
+        gone = not any(other.run.id == left.run.id for other in app.leftovers(left.run.environment))
+        done.append({"run": left.run.id, "environment": left.run.environment, "stack": left.stack,
+                     "until": left.until, "by": run.id, "gone": gone, "message": run.message})  # fmt: skip
+    if as_json:
+        print_json("EnvironmentReap", {"reaped": done})
+    elif not done:
+        out("nothing is left that a promotion made for itself")
+    for item in done if not as_json else ():
+        out(f"{item['environment']}: {'gone' if item['gone'] else item['message']} ({item['by']})")
+    return 0 if all(item["gone"] for item in done) else 5
 
 
 @command.command("outputs")

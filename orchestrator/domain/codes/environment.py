@@ -151,6 +151,14 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
+        "E141",
+        "the stack is none that a promotion made",
+        "The environment is `ephemeral`: its stack is made for a promotion, and destroyed after it. This one has "
+        "resources already, which somebody else has made, and which no promotion destroys. Nothing was changed.",
+        "Give the environment a `stack` of its own; or, when it is not needed, `orchestrator environment destroy ENV`.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
         "E201",
         "there is no sshd",
         "Loopback hosts are unprivileged SSH servers, and no `sshd` was found.",

@@ -256,6 +256,31 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NEEDS_PERSON,
     ),
     ErrorCode(
+        "R207",
+        "kept for a look",
+        "The promotion failed in an environment that was made for it, and `ephemeral: {keep_on_failure: true}` keeps "
+        "what it made until its `ttl` is over.",
+        "Look at it. `orchestrator environment reap ENV` destroys it sooner; afterwards a worker does, or the next "
+        "`orchestrator environment reap`.",
+        Exit.NEEDS_PERSON,
+    ),
+    ErrorCode(
+        "R208",
+        "an ephemeral environment was not destroyed",
+        "The stack that was made for a promotion has a stateful or protected resource, and nothing destroys one of "
+        "these by itself.",
+        "Look at what is in it. `orchestrator environment destroy ENV` destroys it as a person's decision.",
+        Exit.NEEDS_PERSON,
+    ),
+    ErrorCode(
+        "R209",
+        "what a former promotion made is still there",
+        "The environment is made for each promotion. The stack of a former one was kept for a look, or could not be "
+        "destroyed. Nothing was changed.",
+        "`orchestrator environment reap ENV` destroys it now.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
         "R204",
         "nothing is known of that time",
         "No release had been verified in the environment by then, or it had been destroyed, or the run that was named "

@@ -1,0 +1,186 @@
+"""Ephemeral: an environment that is made for one promotion, and destroyed after it, however it ended.
+
+What was made is written down before it is made. So it is found again when the run that made it could not destroy it:
+a reaper does that when its time is over.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.journal import Entry, Run, later, over
+from orchestrator.domain.plan import StackPreview, StackSpec, losses
+from orchestrator.domain.promotion import Event, State
+from orchestrator.domain.release import PackageRef, seconds
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.flow.course import STOPPED, Course, Halt, Setting
+from orchestrator.ports import Emit, Store
+
+KIND, MADE, GONE = "ephemeral", "ephemeral:made", "ephemeral:gone"
+RECENT = 200  # runs of an environment among which what is left is looked for
+NOTHING = frozenset({"create", "output"})  # what a preview counts where nothing is there
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What *run* has made and nobody has destroyed: its *stack*, and *until* when it may be there (ISO 8601)."""
+
+    run: Run
+    stack: str
+    until: str
+
+    def due(self, now: str) -> bool:
+        """Whether its time is over at *now*."""
+        return over(self.until, now)
+
+
+def apart(setting: Setting, environment: str, ref: PackageRef | None) -> Setting:
+    """*setting*, in which an environment that is made for each release has a stack for *ref* alone."""
+    found, _ = setting.environment(environment)
+    if found.ephemeral is None or found.ephemeral.per != "release" or ref is None:
+        return setting
+    version = ref.version[:40].replace("+", "-")
+    own = f"{found.stack or found.name}-{version}-{ref.digest[7:15]}"
+    return replace(setting, stacks={**setting.stacks, environment: own})
+
+
+def refuse_foreign(setting: Setting, environment: str, spec: StackSpec, preview: StackPreview) -> None:
+    """Refuse a stack that has something already: what no promotion has made, none destroys. Raises E141 and R209."""
+    if not {op for op, count in preview.counts.items() if count} - NOTHING:
+        return
+    mine = next((left for left in leftovers(setting, environment) if left.stack == spec.stack), None)
+    if mine is None:
+        raise OrchestratorError("E141", f"the stack {spec.stack} of {environment} has resources that no promotion made")
+    message = f"what {mine.run.id} made in {environment} is still there, until {mine.until}"
+    raise OrchestratorError("R209", message, hint=f"orchestrator environment reap {environment} destroys it now")
+
+
+def claim(course: Course, spec: StackSpec) -> None:
+    """Write down that what is made from here on is for this promotion only; nothing for other environments."""
+    rule = course.settled_plan().ephemeral
+    if rule is None:
+        return
+
+    def work(_job: str, _emit: Emit) -> StepResult:
+        until = later(course.setting.clock.now(), seconds(rule.ttl))
+        data = {"stack": spec.stack, "configured": spec.configured, "definition": spec.definition, "until": until}
+        return StepResult(outcome=Outcome.SUCCEEDED, message=f"until {until} at the longest", data=data)
+
+    made = course.must("claim", f"an environment for {course.run.release} alone", work, verb="provision").data
+    course.note(Entry(kind=KIND, data=made, key=MADE))
+    course.made = made
+
+
+def unmade(course: Course) -> None:
+    """Nothing was made after all."""
+    if course.made is not None:
+        _tell_gone(course, course.run.id)
+        course.made = None
+
+
+def halt(course: Course) -> None:
+    """Nothing is rolled back here: it is destroyed, unless it is to be kept for a look. Raises `Halt` with R207."""
+    course.move(Event.HALT)
+    course.going_back = True
+    rule, failure, made = course.settled_plan().ephemeral, course.failure, course.made or {}
+    stopped = failure is not None and failure.code == STOPPED
+    if rule is not None and rule.keep_on_failure and not stopped:
+        why = failure.result.message if failure else "it failed"
+        message = f"{why}; {course.run.environment} is kept for a look until {made['until']}"
+        raise Halt("halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R207"}))
+
+
+def take_away(course: Course) -> None:
+    """Destroy what was made."""
+    course.move(Event.UNDO)
+    course.move(Event.RESTORE)
+    dispose(course)
+    course.move(Event.PROVE)
+
+
+def dispose(course: Course) -> None:
+    """Destroy what this run has made; nothing where it has made nothing."""
+    if course.made is None:
+        return
+    made = course.made
+
+    def work(job: str, emit: Emit) -> StepResult:
+        return _destroy(course.setting, course.run.environment, made, job, emit)
+
+    course.must("dispose", f"destroy what was made for {course.run.release}", work, verb="close", stack=made["stack"])
+    _tell_gone(course, course.run.id)
+
+
+def reap(course: Course) -> None:
+    """Destroy what another run has made and could not destroy."""
+    asked = course.setting.store.records(course.run.id, limit=1)[0].data["about"]
+    run = str(asked["run"])
+    made = _made(course.setting.store, run)
+    course.move(Event.PROVISION)
+
+    def work(job: str, emit: Emit) -> StepResult:
+        left = {item.run.id for item in leftovers(course.setting, course.run.environment)}
+        if made is None or run not in left:
+            return StepResult(outcome=Outcome.SKIPPED, message="it is gone already", data={"gone": True})
+        return _destroy(course.setting, course.run.environment, made, job, emit)
+
+    course.effects = True
+    result = course.step("dispose", f"destroy what {run} made", work, verb="provision", of=run)
+    if not result.good:
+        course.effects = result.data.get("untouched") is not True
+        raise Halt("dispose", result)
+    if not result.data.get("gone"):
+        _tell_gone(course, run)
+
+
+def leftovers(setting: Setting, environment: str | None = None) -> list[Leftover]:
+    """What promotions have made and nobody has destroyed yet, in *environment* or in all, newest first.
+
+    A stack belongs to the last one who made it, or brought it up to date: what a person has taken over, or destroyed,
+    is no promotion's any more.
+    """
+    names = [environment] if environment else list(setting.environments)
+    return [left for name in names for left in _left(setting, name)]
+
+
+def _left(setting: Setting, name: str) -> Iterator[Leftover]:
+    settled = set[str]()  # stacks of which a newer run has told already
+    environment, store = setting.environments[name][0], setting.store
+    for run in store.runs(name, limit=RECENT):
+        if run.kind in {"provision", "destroy"} and run.state is not State.FAILED:
+            settled.add(environment.stack or name)
+        made = _made(store, run.id) if run.kind == "promotion" and store.knows(run.id, MADE) else None
+        if made is None or made["stack"] in settled:
+            continue
+        settled.add(str(made["stack"]))
+        if not store.knows(run.id, GONE):
+            yield Leftover(run, str(made["stack"]), str(made["until"]))
+
+
+def _made(store: Store, run: str) -> dict[str, Any] | None:
+    return next((record.data for record in store.records(run) if record.kind == KIND and "stack" in record.data), None)
+
+
+def _destroy(setting: Setting, environment: str, made: Mapping[str, Any], job: str, emit: Emit) -> StepResult:
+    """Destroy the stack, by the definition that it was made by; not when it has something stateful."""
+    spec = setting.provisioner.kept(str(made["definition"]))
+    spec = spec.model_copy(update={"stack": str(made["stack"]), "configured": str(made["configured"])})
+    now = setting.environments[environment][0].pulumi.stateful if environment in setting.environments else ()
+    lost = losses(setting.provisioner.there(spec), (*now, *spec.settings.stateful))
+    if lost:
+        message = f"{environment} is not destroyed: that would {'; '.join(map(str, lost))}"
+        return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R208", "untouched": True})
+    return setting.provisioner.destroy(spec, job, emit, remove=bool(spec.configured))
+
+
+def _tell_gone(course: Course, run: str) -> None:
+    """Write down that what *run* made is gone, and its hosts with it."""
+    course.outline = Inventory()
+    course.tell_gone("disposed")
+    gone = Entry(kind=KIND, data={"gone": True}, key=GONE)
+    if run == course.run.id:
+        course.note(gone)
+    else:
+        course.setting.store.append(run, [gone], course.fence)
