@@ -591,6 +591,7 @@ class App:
                 approved=asked.plan,
                 wait=asked.wait,
                 named=Named.from_json(asked.about.get("named") or {}),
+                again=str(asked.about.get("again") or ""),
                 tenure=tenure,
             )
             done = COURSES[asked.kind](course)

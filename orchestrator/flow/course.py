@@ -137,7 +137,7 @@ class Course:
     """One run, from its request to its end. Verbs add to it what the next ones need.
 
     *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment; *named*
-    what was agreed to by name, where no plan was approved;
+    what was agreed to by name, where no plan was approved; *again* why a release may come that was rolled back before;
     *left_out* are the hosts whose failure was tolerated, with how it went there. *made* is what was written down of the
     stack that is made for this run only.
     """
@@ -148,6 +148,7 @@ class Course:
     approved: str | None = None
     wait: float = 0.0
     named: Named = NOTHING
+    again: str = ""
     tenure: Tenure = field(default_factory=Unchallenged)
     state: State = State.REQUESTED
     plan: Plan | None = None

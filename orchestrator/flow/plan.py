@@ -34,7 +34,7 @@ from orchestrator.domain.plan import (
 from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
-from orchestrator.flow import ephemeral, observe
+from orchestrator.flow import ephemeral, guard, observe
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
 from orchestrator.flow.request import allow
 from orchestrator.flow.trail import Begun, Then, last_verified, mark_of, present
@@ -76,6 +76,9 @@ def settle(course: Course) -> None:
         observe.reconcile(course, seen)
 
     def work(job: str, emit: Emit) -> StepResult:
+        held_back = guard.refuse_again(course, emit)
+        if held_back is not None:
+            return StepResult(outcome=Outcome.FAILED, message=held_back.message, data={"code": held_back.code})
         package = setting.packages.fetch(digest)
         approved = load(setting, course.approved) if course.approved else None
         action = "rollback" if run.kind == "rollback" else "promote"
@@ -216,7 +219,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         automatic_rollback=environment.rollback.automatic,
         ephemeral=environment.ephemeral,
         no_return=wanted.no_return,
-        notes=(*_notes(environment, back, survey), *_about_losses(wanted, lost)),
+        notes=(*_notes(environment, back, survey), *_about_losses(wanted, lost), *_again(setting, wanted)),
         created_at=setting.clock.now(),
     )
     if not plan.blocking:
@@ -477,6 +480,14 @@ def _notes(environment: Environment, back: WayBack, survey: Survey) -> tuple[str
     if survey.unreachable:
         notes.append(f"cannot be reached now: {', '.join(survey.unreachable)}")
     return tuple(notes)
+
+
+def _again(setting: Setting, wanted: Wanted) -> list[str]:
+    """That the environment has gone back from this release before."""
+    if wanted.action != "promote":
+        return []
+    before = guard.gone_back_from(setting, wanted.environment).get(wanted.package.digest)
+    return [guard.refusal(wanted.environment, before, str(wanted.package.ref)).message] if before else []
 
 
 def _about_losses(wanted: Wanted, lost: tuple[Loss, ...]) -> list[str]:

@@ -25,7 +25,7 @@ from typing import Any
 from orchestrator.hosts import loopback
 from orchestrator.processes import marked, sweep
 from tests.checker.invariants import Done, Seen, Told, violations
-from tests.journeys.conftest import Project, lay_small_shop
+from tests.journeys.conftest import AGAIN, Project, lay_small_shop
 
 STEP = ("before", "done", "recorded")
 JOB = ("laid", "spawned", "ended")
@@ -204,7 +204,7 @@ class Attempt:
     def _killed(self) -> bool:
         point = self._point.removesuffix(ENGINE).removesuffix(WHOLE)
         process = subprocess.Popen(
-            [*self._project.program, "promote", "1.2.0", "--to", "production"],
+            [*self._project.program, "promote", "1.2.0", "--to", "production", *AGAIN],
             cwd=self._project.root,
             env={**self._project.environ(), "ORCHESTRATOR_CRASH": point},
             stdout=subprocess.PIPE,

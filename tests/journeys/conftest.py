@@ -21,6 +21,7 @@ from tests.postgres import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOP = ROOT / "examples" / "shop"
+AGAIN = ("--again", "-m", "another test has gone back from it")
 
 
 @dataclass
@@ -101,9 +102,9 @@ class Project:
     def put(self, version: str) -> None:
         """See that the shop's *version* was verified in staging, and runs in production, whatever did before."""
         if set(self.releases("staging").values()) != {version}:
-            self.run("promote", f"releases/{version}", "--to", "staging")
+            self.run("promote", f"releases/{version}", "--to", "staging", *AGAIN)
         if set(self.releases("production").values()) != {version}:
-            self.run("promote", f"releases/{version}", "--to", "production")
+            self.run("promote", f"releases/{version}", "--to", "production", *AGAIN)
 
     def variables(self, environment: str) -> dict[str, dict[str, Any]]:
         """The hosts' variables."""

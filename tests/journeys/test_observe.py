@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.hosts import loopback
-from tests.journeys.conftest import Project
+from tests.journeys.conftest import AGAIN, Project
 
 
 @pytest.mark.timeout(900)
@@ -13,7 +13,7 @@ def test_a_restored_backup_is_older_than_the_hosts(running: Project) -> None:
     """After an older backup was restored, `observe` and `promote` notice by the hosts' fences that the journal is behind, take the hosts' word, and the promotion ends right."""
     running.put("1.0.0")
     running.run("backup", "older.backup")
-    running.run("promote", "releases/1.1.0")
+    running.run("promote", "releases/1.1.0", *AGAIN)
     newer = {host["release"]["digest"] for host in running.status("production")["hosts"]}
     running.run("restore", "older.backup", "--yes")
     assert set(running.releases("production").values()) == {"1.0.0"}
@@ -52,7 +52,7 @@ def test_a_host_that_is_gone_is_unknown(running: Project, monkeypatch: pytest.Mo
         loopback.start(stack, name)
     running.run("observe", "production")
     assert "R162" in running.run("accept", "production", name, "--release", "none", "-m", "no", code=3).err
-    running.run("promote", "releases/1.1.0", "--to", "production")
+    running.run("promote", "releases/1.1.0", "--to", "production", *AGAIN)
     assert set(running.releases("production").values()) == {"1.1.0"}
 
 
@@ -95,7 +95,7 @@ def test_a_hand_on_the_host_is_seen_and_undone(running: Project, monkeypatch: py
 
     running.run("observe", "production")
     assert running.releases("production")[name] == "1.0.0"
-    running.run("promote", "releases/1.1.0", "--to", "production")
+    running.run("promote", "releases/1.1.0", "--to", "production", *AGAIN)
     assert current.resolve() == newer
     running.run("rollback", "production", "--to", "1.0.0", "--yes")
     assert set(running.releases("production").values()) == {"1.0.0"}

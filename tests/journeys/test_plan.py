@@ -5,7 +5,7 @@ import json
 import jsonschema
 
 from orchestrator.domain.plan import Plan
-from tests.journeys.conftest import Project
+from tests.journeys.conftest import AGAIN, Project
 
 
 def test_the_approved_plan_is_the_one_that_runs(running: Project) -> None:
@@ -28,7 +28,7 @@ def test_the_approved_plan_is_the_one_that_runs(running: Project) -> None:
     again = running.run("plan", "releases/1.1.0", "--to", "production", "--json").json
     assert again["digest"] == document["digest"]
 
-    running.run("promote", "--plan", document["digest"])
+    running.run("promote", "--plan", document["digest"], *AGAIN)
     assert set(running.releases("production").values()) == {"1.1.0"}
     assert running.story("production")["run"]["plan"] == document["digest"]
 
@@ -52,13 +52,13 @@ def test_a_plan_that_no_longer_holds_stops_before_any_effect(running: Project) -
     definition = running.root / "environments/production/__main__.py"
     text = definition.read_text()
     definition.write_text(text + "\npulumi.export('more', 1)\n")
-    said = running.run("promote", "--plan", str(file), code=7)
+    said = running.run("promote", "--plan", str(file), *AGAIN, code=7)
     definition.write_text(text)
     assert "the environment's definition" in said.err
     assert running.releases("production") == before
 
     running.run("rollback", "production", "--yes")
-    said = running.run("promote", "--plan", str(file), code=7)
+    said = running.run("promote", "--plan", str(file), *AGAIN, code=7)
     assert "what runs on the hosts" in said.err
     assert set(running.releases("production").values()) == {"1.0.0"}
 
@@ -85,7 +85,7 @@ def test_infrastructure_goes_back_by_hand(running: Project) -> None:
         running.run("promote", "releases/1.1.0", "--to", "staging")
     running.replace("environments/production/Pulumi.yaml", "default: 2", "default: 3")
     try:
-        running.run("promote", "releases/1.1.0", "--to", "production")
+        running.run("promote", "releases/1.1.0", "--to", "production", *AGAIN)
         assert running.releases("production") == dict.fromkeys(("web1", "web2", "web3"), "1.1.0")
         said = running.run("rollback", "production", "--yes")
         assert "1 delete" in said.err

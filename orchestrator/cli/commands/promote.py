@@ -1,6 +1,7 @@
 """`orchestrator promote`: a release into an environment, or along the whole path."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,6 +13,8 @@ from orchestrator.cli.output import detach_option, json_option, named_options, q
 @click.option("--to", "environment", metavar="ENV", help="Promote into this environment only.")
 @click.option("--plan", "plan", metavar="FILE|DIGEST", help="Execute exactly this plan.")
 @named_options
+@click.option("--again", is_flag=True, help="Promote it although it was rolled back there before. Wants -m.")
+@click.option("-m", "--message", default="", help="Why it may go there again, for the journal.")
 @wait_option
 @detach_option
 @queue_option
@@ -22,6 +25,8 @@ def command(
     plan: str | None,
     replace: tuple[str, ...],
     no_return: tuple[str, ...],
+    again: bool,
+    message: str,
     wait: float,
     detach: bool,
     queue: str,
@@ -40,6 +45,9 @@ def command(
     A stateful resource that the update would replace or delete, and a step that cannot be undone, stop it before any
     change (exit 3) unless each is named, here by --replace and --point-of-no-return, or in the making of the plan.
 
+    A release that was rolled back in an environment does not go there again (exit 3) unless --again says so, with the
+    reason. A newer one may.
+
     A busy environment ends it (exit 8) unless it is to --wait; then it stands in the queue, and a newer release of the
     same name that joins the queue takes its place.
     """
@@ -48,6 +56,8 @@ def command(
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
 
+    if again is not bool(message):
+        raise click.UsageError("--again and -m WHY belong together")
     app = open_app(Path.cwd())
     approved = app.approved(plan) if plan else None
     if approved is not None:
@@ -65,7 +75,8 @@ def command(
         raise click.UsageError("what is agreed to by name is part of the plan: give it to orchestrator plan")
     named = app.named(package, replace, no_return)
     targets = app.targets(package, environment)
-    about = {"named": named.to_json()} if replace or no_return else {}
+    about: dict[str, Any] = {"named": named.to_json()} if replace or no_return else {}
+    about |= {"again": message} if again else {}
     digest = approved.digest if approved else None
     asked = app.ask("promotion", package, targets, digest, wait=wait, queue=queue, about=about)
     if queue:

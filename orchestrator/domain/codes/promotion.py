@@ -256,6 +256,16 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NEEDS_PERSON,
     ),
     ErrorCode(
+        "R203",
+        "it was rolled back there",
+        "The environment has gone back from this very package (by digest), by itself or because somebody asked for it, "
+        "and it has not gone well there since. Whatever waits in a queue or follows along the path is refused as well. "
+        "Nothing was changed.",
+        "Promote a corrected release. When the release was not to blame, say why: `orchestrator promote RELEASE --again "
+        "-m WHY`; the journal keeps the reason.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
         "R207",
         "kept for a look",
         "The promotion failed in an environment that was made for it, and `ephemeral: {keep_on_failure: true}` keeps "

@@ -12,6 +12,7 @@ from tests.campaigns.chaos.parts import EDGE, Small, ended, small
 from tests.campaigns.chaos.processes import recovered
 from tests.campaigns.chaos.stores import mounted
 from tests.campaigns.chaos.table import NotHere, Scene, needs, row
+from tests.journeys.conftest import AGAIN
 
 
 def _fill(folder: Path, leave: int = 0) -> list[Path]:
@@ -75,7 +76,7 @@ def target_full(scene: Scene) -> str:
         project.run("rollback", EDGE, "--yes")
     assert set(project.releases(EDGE).values()) == {good}, project.releases(EDGE)
     project.judge(run, "failed", "rolled back", "needs a person")
-    project.promote(version)
+    project.promote(version, *AGAIN)
     _serves(project, 1, version)
     return f"no {kind}: ended with {said.code}, still {good} there; with space again {version}"
 
