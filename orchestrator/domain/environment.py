@@ -143,6 +143,12 @@ class Environment(Model):
     approvals: Approvals | None = None
     windows: tuple[dict[str, Any], ...] = ()
 
+    @model_validator(mode="after")
+    def _can_be_made(self) -> Self:
+        if self.ephemeral is not None and self.program is None:
+            raise ValueError("is ephemeral, and has no Pulumi program that could make it")
+        return self
+
 
 class Project(Model):
     """`orchestrator.yaml`. *store* is a database URL; `sqlite:///` paths are relative to the project.

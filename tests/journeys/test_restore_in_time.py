@@ -8,16 +8,14 @@ PRODUCTION = "environments/production/Pulumi.yaml"
 
 
 def test_an_environment_as_it_was(running: Project) -> None:
-    """Two releases and one host later, production is put back to a time: what ran then, on the hosts that there were then, and never forward again."""
+    """One release and one host later, production is put back to a time: what ran then, on the hosts that there were then, and never forward again."""
     running.put("1.0.0")
     then = datetime.now(UTC).isoformat(timespec="seconds")
     running.replace(PRODUCTION, "default: 2", "default: 3")
     try:
-        for version in ("1.1.0", "1.2.0"):
-            running.run("promote", f"releases/{version}", "--to", "staging")
-            running.run("promote", f"releases/{version}", "--to", "production")
+        running.run("promote", "releases/1.1.0")
         between = running.story("production")["run"]
-        assert running.releases("production") == dict.fromkeys(("web1", "web2", "web3"), "1.2.0")
+        assert running.releases("production") == dict.fromkeys(("web1", "web2", "web3"), "1.1.0")
 
         said = running.run("restore", "production", "--at", then, code=2)
         assert "Plan: roll back to shop 1.0.0" in said.err
@@ -32,7 +30,7 @@ def test_an_environment_as_it_was(running: Project) -> None:
         order = [step["name"] for step in story["steps"]]
         assert order.index("restore.deploy") < order.index("restore.stack") < order.index("verify.smoke.restored")
         refused = running.run("restore", "production", "--at", between["id"], "--yes", code=3)
-        assert "has gone back from shop 1.2.0" in refused.err
+        assert "has gone back from shop 1.1.0" in refused.err
         early = running.run("restore", "production", "--at", "2020-01-01", "--yes", code=6)
         assert "R204" in early.err
         confused = running.run("restore", "production", code=2)

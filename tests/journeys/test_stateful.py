@@ -1,10 +1,13 @@
 """A database in the infrastructure: it stays when a release goes back, and goes only by its name."""
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.journeys.conftest import Project, lay_shop
+from tests.journeys.conftest import AGAIN, Project, lay_shop
 
 PROGRAM = '''"""Web hosts, and the orders' database beside them."""
 
@@ -98,13 +101,13 @@ def test_the_database_stays(shop: Project) -> None:
     first = plan.out.splitlines()[1]
     assert "would replace pulumi-python:dynamic:Resource orders-db (stateful by its name orders-db)" in first
     assert "--replace orders-db" in first
-    refused = shop.run("promote", "releases/1.2.0", "--to", "production", code=3)
+    refused = shop.run("promote", "releases/1.2.0", "--to", "production", *AGAIN, code=3)
     assert "R200" in refused.err
     assert "--replace orders-db" in refused.err
     assert databases(shop) == before
 
     shop.run("plan", "releases/1.2.0", "--to", "production", "--no-check", "--replace", "orders-db", "-o", "plan.json")
-    said = shop.run("promote", "--plan", "plan.json", code=5)
+    said = shop.run("promote", "--plan", "plan.json", *AGAIN, code=5)
     assert "to go back would replace pulumi-python:dynamic:Resource orders-db" in said.err + said.out
     assert shop.releases("production") == {"web1": "1.0.0", "web2": "1.0.0"}
     [large] = databases(shop)
@@ -122,21 +125,33 @@ def test_the_database_stays(shop: Project) -> None:
 @pytest.mark.xdist_group("stateful")
 def test_a_point_of_no_return_stops_the_rollback_and_says_what_to_do(shop: Project) -> None:
     """A step that cannot be undone is said first and needs its name; once it has begun, a failure stops there and says what would help."""
-    folder = "releases/1.2.0/release.yaml"
-    shop.replace(folder, "hosts: web\n", "hosts: web\n    undo: impossible\n")
-    plan = shop.run("plan", "releases/1.2.0", "--to", "staging", "--no-check", "--json").json
+    made = _without_return(shop)
+    plan = shop.run("plan", made, "--to", "staging", "--no-check", "--json").json
     assert list(plan).index("points_of_no_return") < list(plan).index("steps")
     assert plan["points_of_no_return"] == ["deploy"]
     before = shop.releases("staging")
-    refused = shop.run("promote", "releases/1.2.0", "--to", "staging", code=3)
+    refused = shop.run("promote", made, "--to", "staging", code=3)
     assert "--point-of-no-return deploy" in refused.err
     assert shop.releases("staging") == before
-    strange = shop.run("promote", "releases/1.2.0", "--to", "staging", "--point-of-no-return", "nothing", code=2)
+    strange = shop.run("promote", made, "--to", "staging", "--point-of-no-return", "nothing", code=2)
     assert "R206" in strange.err
-    shop.run("promote", "releases/1.2.0", "--to", "staging", "--point-of-no-return", "deploy")
-    said = shop.run("promote", "releases/1.2.0", "--to", "production", "--point-of-no-return", "deploy", code=5)
+    shop.run("promote", made, "--to", "staging", "--point-of-no-return", "deploy")
+    said = shop.run("promote", made, "--to", "production", "--point-of-no-return", "deploy", code=5)
     assert "deploy cannot be undone" in said.err + said.out
     assert "orchestrator rollback production --no-return" in said.out
     shop.run("rollback", "production", "--yes", code=3)
     shop.run("rollback", "production", "--yes", "--no-return")
     assert shop.releases("production") == {"web1": "1.0.0", "web2": "1.0.0"}
+
+
+def _without_return(shop: Project) -> str:
+    """1.2.0 once more as 1.3.0, with a step that cannot be undone; its folder."""
+    for folder in ("releases", "app"):
+        shutil.copytree(shop.root / folder / "1.2.0", shop.root / folder / "1.3.0")
+    shop.replace("app/1.3.0/server.py", '"1.2.0"', '"1.3.0"')
+    file = "releases/1.3.0/release.yaml"
+    shop.replace(file, 'version: "1.2.0"', 'version: "1.3.0"')
+    shop.replace(file, "shop-1.2.0", "shop-1.3.0")
+    shop.replace(file, "hosts: web\n", "hosts: web\n    undo: impossible\n")
+    subprocess.run([sys.executable, "app/build.py", "1.3.0"], cwd=shop.root, check=True, capture_output=True)
+    return "releases/1.3.0"

@@ -11,8 +11,14 @@ from typing import Any
 
 import pytest
 
-from orchestrator.domain.environment import PulumiSettings
+from orchestrator.adapters.memory.store import MemoryStore
+from orchestrator.adapters.memory.world import MemoryDeployer, MemoryDurable, MemoryPackages, MemoryVerifier, World
+from orchestrator.adapters.silence import Silence
+from orchestrator.domain.environment import Project, PulumiSettings
+from orchestrator.domain.journal import Run
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.flow.course import Course, Setting
+from orchestrator.flow.rollback import _constrained
 from orchestrator.hosts import loopback
 from orchestrator.processes import command_line, marked, sweep
 
@@ -303,3 +309,39 @@ def test_locks_of_others_stay(slow: Slow) -> None:
     lock.write_text(json.dumps(ours))
     assert slow.up().result.good
     assert slow.locks() == []
+
+
+@pytest.mark.parametrize("moment", ["after create two", "program"])
+def test_going_back_after_a_death(slow: Slow, moment: str) -> None:
+    """An update that was killed is taken back by one that is looked at first and held to that, also when the dead one has left the stack other than it was looked at."""
+    slow.policy = "clear"
+    slow.settings["names"] = "one"
+    assert slow.up().result.good
+    before = slow.spec()
+    slow.settings["names"] = "one,two"
+    assert code(slow.interrupt(moment, "engine"))[:2] == (Outcome.ERRORED, "E111")
+    next(slow.things.glob("thing-one-*")).unlink()  # so the refresh after the death finds another stack than was seen
+    run = Run(id="r1", root="r1", kind="promotion", environment="staging")
+    course = Course(_setting(slow), MemoryDurable({}), run)
+    result = _constrained(course, before, slow.job(), slow.entries.append)
+    assert result.good, result.message
+    assert slow.known() == ["one"]
+    assert slow.made().count("one") == 1
+
+
+def _setting(slow: Slow) -> Setting:
+    """The project, with nothing real in it but its infrastructure."""
+    store, world = MemoryStore(), World()
+    return Setting(
+        project=Project(apiVersion="orchestrator/v1", kind="Project", name="demo"),
+        root=slow.project,
+        state=slow.state,
+        environments={"staging": (slow.environment(), slow.folder)},
+        provisioner=slow.provisioner,
+        deployer=MemoryDeployer(world),
+        verifier=MemoryVerifier(world),
+        packages=MemoryPackages(),
+        store=store,
+        clock=store.clock,
+        notifier=Silence(),
+    )
