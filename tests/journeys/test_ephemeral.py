@@ -11,7 +11,7 @@ import pytest
 
 from tests.journeys.conftest import Project, lay_shop
 
-pytestmark = pytest.mark.xdist_group("ephemeral")
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("ephemeral")]
 FILE, PROGRAM = "environments/staging/environment.yaml", "environments/staging/__main__.py"
 RULE = "ephemeral: {ttl: 4h}"
 

@@ -2,11 +2,14 @@
 
 import time
 
+import pytest
+
 from tests.journeys.conftest import Project
 
 PROGRAM = "environments/production/__main__.py"
 
 
+@pytest.mark.timeout(900)
 def test_it_does_not_come_again_by_itself(shop: Project) -> None:
     """A queued promotion of a release that has just been rolled back is refused, another release may go, and with a reason, which the journal keeps, so may this one."""
     shop.replace("environments/staging/Pulumi.yaml", "default: 2", "default: 1")

@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from tests.journeys.conftest import Project
 
 PRODUCTION = "environments/production/Pulumi.yaml"
 
 
+@pytest.mark.timeout(900)
 def test_an_environment_as_it_was(running: Project) -> None:
     """One release and one host later, production is put back to a time: what ran then, on the hosts that there were then, and never forward again."""
     running.put("1.0.0")

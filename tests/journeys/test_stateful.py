@@ -48,6 +48,7 @@ web = [LoopbackHost(f"web{number}", variables={"shop_tax": "7,5"} if number == 1
        for number in range(1, count + 1)]
 pulumi.export("ansible_inventory", inventory(web=web, variables={"shop_tax": "7.5"}))
 '''
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("stateful")]
 SIZE = 'Database("orders-db", "small")', 'Database("orders-db", "large")'
 HOSTS = "default: 2", "default: 3"
 PRODUCTION = "environments/production"
@@ -80,7 +81,6 @@ def names(shop: Project) -> list[str]:
     return [step["name"] for step in shop.story("production")["steps"]]
 
 
-@pytest.mark.xdist_group("stateful")
 def test_the_database_stays(shop: Project) -> None:
     """What goes back goes back in order, hosts first, then the stack, and never the database; a promotion replaces it only by its name, and then no rollback does it again."""
     before = databases(shop)
@@ -122,7 +122,6 @@ def test_the_database_stays(shop: Project) -> None:
     assert databases(shop) == [large]
 
 
-@pytest.mark.xdist_group("stateful")
 def test_a_point_of_no_return_stops_the_rollback_and_says_what_to_do(shop: Project) -> None:
     """A step that cannot be undone is said first and needs its name; once it has begun, a failure stops there and says what would help."""
     made = _without_return(shop)
