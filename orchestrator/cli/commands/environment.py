@@ -87,11 +87,12 @@ def show(environment: str, as_json: bool) -> None:
 def preview(environment: str, as_json: bool) -> None:
     """Show what bringing ENVIRONMENT up to date would change, as a tree with counts. Changes nothing."""
     app = _open(environment)
-    found = _preview(app, _stack(app, environment))
+    spec = _stack(app, environment)
+    found = _preview(app, spec)
     if as_json:
         print_json("EnvironmentPreview", {"environment": environment, **found.to_json()})
     else:
-        _print_preview(found)
+        _print_preview(found, spec)
 
 
 @command.command("up")
@@ -105,7 +106,8 @@ def up(environment: str, yes: bool, wait: float, as_json: bool) -> int:
 
     app = _open(environment)
     if not yes:
-        _print_preview(_preview(app, _stack(app, environment)), err=True)
+        spec = _stack(app, environment)
+        _print_preview(_preview(app, spec), spec, err=True)
     confirm(f"Bring {environment} up to date?", yes)
     return do(app, app.ask("provision", None, (environment,), wait=wait), as_json=as_json)
 
@@ -118,10 +120,13 @@ def up(environment: str, yes: bool, wait: float, as_json: bool) -> int:
 def destroy(environment: str, yes: bool, wait: float, as_json: bool) -> int:
     """Destroy every resource of ENVIRONMENT. Its history and packages stay."""
     from orchestrator.cli.walk import do
+    from orchestrator.domain.plan import losses
 
     app = _open(environment)
     spec = _stack(app, environment)
     note(f"this destroys all {app.provisioner.resources(spec)} resources of the stack {spec.stack}")
+    for loss in losses(app.provisioner.there(spec), spec.settings.stateful):
+        note(f"  ! it would {loss}")
     confirm(f"Destroy {environment}?", yes)
     return do(app, app.ask("destroy", None, (environment,), wait=wait), as_json=as_json)
 
@@ -285,10 +290,15 @@ def _preview(app: "App", spec: "StackSpec") -> "StackPreview":
     return StackPreview.model_validate(app.provisioner.preview(spec, job, tell))
 
 
-def _print_preview(found: "StackPreview", *, err: bool = False) -> None:
+def _print_preview(found: "StackPreview", spec: "StackSpec", *, err: bool = False) -> None:
     from orchestrator.cli.planned import tree
+    from orchestrator.domain.plan import losses
 
     say = note if err else out
+    for loss in losses(found.changes, spec.settings.stateful):
+        say(f"! would {loss}")
+    if found.refused:
+        say(f"! {found.refused}")
     for line in tree(found.changes, err=err):
         say(line)
     counts = ", ".join(f"{count} {op}" for op, count in sorted(found.counts.items()) if count)
