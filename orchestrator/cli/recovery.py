@@ -1,8 +1,10 @@
 """Going on, without being asked, with what was interrupted on this machine."""
 
+import contextlib
+
 from orchestrator.cli.attend import background
 from orchestrator.cli.output import note
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.journal import Work, later, over
 from orchestrator.wiring import App
 
@@ -26,10 +28,11 @@ def recover(app: App) -> None:
 
 def _remind(app: App) -> None:
     """Say what was made for a promotion, is past its time, and is still there."""
-    if any(environment.ephemeral is not None for environment, _ in app.environments.values()):
-        for left in app.leftovers():
-            name = left.run.environment
-            note(f"{name}: what {left.run.id} made is past its time: orchestrator environment reap {name}")
+    with contextlib.suppress(OrchestratorError, OrchestratorErrors):  # what is asked for is shown all the same
+        if any(environment.ephemeral is not None for environment, _ in app.environments.values()):
+            for left in app.leftovers():
+                name = left.run.environment
+                note(f"{name}: what {left.run.id} made is past its time: orchestrator environment reap {name}")
 
 
 def _ours(app: App, work: Work) -> bool:
