@@ -25,6 +25,9 @@ def command(queue: str, concurrency: int, once: bool, as_json: bool) -> int:
     else waiting. What a worker that died has left is taken over: at once on the same machine, and on another one when
     its claim has run out (30 seconds).
 
+    Twice a minute it looks for what promotions made for themselves only (ephemeral environments) and is past its time,
+    and has it destroyed.
+
     SIGTERM and SIGINT end it: nothing new is taken, what goes on stops before its next step, and waits for the next
     worker. Events are written to standard error; --json writes them to standard output, a line each.
     """
