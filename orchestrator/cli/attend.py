@@ -7,13 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, Self
 
 from orchestrator.cli import output
 from orchestrator.cli.view import Lines, Live, opened
 from orchestrator.domain.errors import Exit, OrchestratorError
-from orchestrator.domain.journal import Run
+from orchestrator.domain.journal import UNWRITTEN, Run
 from orchestrator.domain.story import Story
 from orchestrator.engine.worker import News, Rules, Worker, can_fork, forked
 from orchestrator.wiring import App, Asked
@@ -67,18 +67,27 @@ def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> list[S
     with opened() as view:
         follower = Follower(app, asked.root, asked.targets, view)
         with _Signals(app, asked, view, follower) as signals:
-            while done.running:
-                follower.poll()
-                signals.obey()
-                if app.parked:
+            while done.running and not app.parked:
+                with _patient():
                     follower.poll()
-                    break
+                    signals.obey()
                 time.sleep(POLL)
-        follower.poll()
+        with _patient():
+            follower.poll()
     if app.parked and done.running:
         _parked(app, asked, follower, view)
     done.check()
     return follower.stories
+
+
+@contextlib.contextmanager
+def _patient() -> Iterator[None]:
+    """Look again later when the store does not answer: what goes on waits for it as well, or stands still."""
+    try:
+        yield
+    except OrchestratorError as error:
+        if error.code not in UNWRITTEN:
+            raise
 
 
 def serve(app: App, rules: Rules, tell: Callable[[News], None]) -> None:
@@ -131,8 +140,10 @@ def _parked(app: App, asked: Asked, follower: Follower, view: Lines) -> NoReturn
         leave(app, asked, "another process has taken over; this one touches nothing more", view)
     if app.engine.brake.why:
         leave(app, asked, f"stopped: {app.engine.brake.why}", view)
-    run = app.present(asked.root)
-    why = f"paused by {run.wished_by}" if run.wish == "pause" else "stopped before its next step"
+    why = "stopped before its next step"
+    with _patient():
+        run = app.present(asked.root)
+        why = f"paused by {run.wished_by}" if run.wish == "pause" else why
     only_meant = [step.label for story in follower.stories for step in story.running]  # nothing runs here any more
     leave(app, asked, f"{why}{_not_begun(asked, follower.stories, only_meant)}", view)
 

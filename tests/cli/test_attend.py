@@ -1,0 +1,43 @@
+"""A promotion is followed to its end, also while its journal cannot be read."""
+
+import time
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
+from orchestrator.adapters.memory.store import MemoryStore
+from orchestrator.cli import attend
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Entry, Record, Run
+from orchestrator.wiring import Asked
+
+
+class Locked(MemoryStore):
+    """A store that somebody else has locked for a while."""
+
+    refused = 0
+
+    def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
+        """What there is, once it is open again."""
+        if self.refused < 3:
+            self.refused += 1
+            raise OrchestratorError("S112", "the database is locked")
+        return super().records(run, after, limit)
+
+
+def test_a_journal_that_cannot_be_read_is_read_later() -> None:
+    """A database that does not answer for a while ends no command: the promotion goes on, and its end is told."""
+    store = Locked()
+    store.create(Run(id="abc-staging", root="abc", kind="promotion", environment="staging"))
+    app: Any = SimpleNamespace(store=store, parked=False)
+
+    def wait() -> dict[str, Any]:
+        time.sleep(0.6)
+        ending: Iterable[Entry] = [Entry(kind="ended", data={"state": "succeeded", "exit": 0, "message": "done"})]
+        store.append("abc-staging", ending)
+        return {}
+
+    (story,) = attend.attend(app, Asked("abc", "promotion", None, ("staging",), "ann"), wait)
+    assert store.refused == 3
+    assert story.ending is not None
+    assert story.ending["exit"] == 0
