@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from orchestrator.domain.context import Context, Outputs
-from orchestrator.domain.environment import Environment
+from orchestrator.domain.environment import Environment, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified, Waiting, Work
 from orchestrator.domain.plan import HostState, PlaySpec, StackPreview, StackSpec, StepPreview, SuiteSpec
 from orchestrator.domain.release import Package, PackageRef, Release, Requirement
+from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import StepResult
 
 Emit = Callable[[Entry], None]
@@ -152,6 +153,12 @@ class Deployer(Protocol):
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
         """Look whether every host can be reached and has what is required. Changes nothing."""
+
+    def snapshot(self, rule: SnapshotRule, inventory: Inventory, context: Context, job: str, emit: Emit) -> Snapshot:
+        """What is on every host: files, packages, services, ports, facts. Changes nothing, and needs a shell there.
+
+        What *rule* ignores is left out. A host that cannot be asked is *unknown*, with the reason.
+        """
 
     def close(self) -> None:
         """Leave nothing behind: connections kept open for speed are closed. Safe at any time."""

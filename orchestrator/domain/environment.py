@@ -76,6 +76,19 @@ class QueueRule(Model):
     supersede: bool = True
 
 
+class SnapshotRule(Model):
+    """What is looked at on hosts besides the release root, and what is left out where two moments are compared.
+
+    *files* are further files and folders, by their whole paths. *ignore* are patterns of files (`*.log`, `etc/cache`),
+    or of something else by its kind (`port:udp/*`, `package:linux-*`, `service:cron*`, `fact:user:*`). *sysctl* are
+    kernel settings, by name.
+    """
+
+    files: tuple[Annotated[str, StringConstraints(pattern=r"^/[^{}\u0000-\u001f]*$", max_length=1024)], ...] = ()
+    ignore: tuple[Annotated[str, StringConstraints(pattern=r"^[^{}\u0000-\u001f]+$", max_length=1024)], ...] = ()
+    sysctl: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]+$", max_length=256)], ...] = ()
+
+
 class Approvals(Model):
     """Who must say yes before a promotion. Read and checked; a promotion that would need it is refused for now."""
 
@@ -101,6 +114,7 @@ class Environment(Model):
     vars: dict[str, Any] = Field(default_factory=dict)
     rollback: RollbackRule = RollbackRule()
     queue: QueueRule = QueueRule()
+    snapshot: SnapshotRule = Field(default_factory=SnapshotRule, exclude_if=lambda rule: rule == SnapshotRule())
     approvals: Approvals | None = None
     windows: tuple[dict[str, Any], ...] = ()
 
