@@ -14,7 +14,16 @@ from orchestrator.domain.environment import Environment, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified, Waiting, Work
-from orchestrator.domain.plan import HostState, PlaySpec, StackPreview, StackSpec, StepPreview, SuiteSpec
+from orchestrator.domain.parity import Definition
+from orchestrator.domain.plan import (
+    HostState,
+    PlaySpec,
+    ResourceChange,
+    StackPreview,
+    StackSpec,
+    StepPreview,
+    SuiteSpec,
+)
 from orchestrator.domain.release import Package, PackageRef, Release, Requirement
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import StepResult
@@ -112,11 +121,20 @@ class Provisioner(Protocol):
     def kept(self, digest: str) -> StackSpec:
         """The stack as it was defined when its definition had this digest. Raises E105 when it is not kept here."""
 
+    def described(self, spec: StackSpec) -> Definition:
+        """What defines the stack, as far as it can be compared with that of another environment. Raises E106."""
+
     def inventory(self, environment: Environment, outputs: Outputs) -> Inventory:
         """The hosts that *outputs* and the environment's file give. Raises E-codes when they cannot be read."""
 
     def preview(self, spec: StackSpec, job: str, emit: Emit, *, save_plan: Path | None = None) -> StackPreview:
         """What an update would do. Changes nothing; writes Pulumi's update plan to *save_plan*."""
+
+    def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
+        """The resources that are really other than the stack's state has them, with the properties that differ.
+
+        *op* is `update`, or `delete` for one that is not there any more. Changes nothing, also not the state.
+        """
 
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:
         """Update the stack, held to *plan* when one is given."""

@@ -36,6 +36,8 @@ def print_plan(plan: Plan, *, err: bool = False) -> None:
         _step(number, step, say, err=err)
     for suite in plan.verify:
         say(f"Verify   {suite.name}: {suite.tests} (at most {seconds(suite.timeout)})")
+    if plan.rehearse:
+        say(f"Rehearse back to {plan.back.release} and forward again, before it stays")
     if plan.watch is not None:
         say(f"Watch    every {seconds(plan.watch.every)} for {seconds(plan.watch.seconds)}")
     if plan.action == "promote":

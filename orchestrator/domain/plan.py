@@ -194,6 +194,18 @@ class PlannedWatch(Model):
     suite: SuiteSpec
 
 
+class Gate(Model):
+    """What must hold before a release is promoted: whether it does, and if not, *why*, each reason in a sentence.
+
+    *name* is `drift`, `parity` or `rehearsal`; *evidence* is the digest of what opened or shut it, where that is kept.
+    """
+
+    name: str
+    open: bool
+    why: tuple[str, ...] = ()
+    evidence: Digest | None = None
+
+
 class Plan(Model):
     """The document that is shown, saved, approved and executed. *notes* are warnings for whoever reads it.
 
@@ -201,7 +213,9 @@ class Plan(Model):
     them. Both are None when the hosts are only known after provisioning. *unmet* says, host by host, what the release
     requires and the host has not, and *unreachable* names the hosts that did not answer: a plan with the one, or with
     more of the other than its steps tolerate, is shown and not executed. *undo* are the undo playbooks of a rollback,
-    in their order; *no_return* is the explicit word that steps which cannot be undone are no reason to stay.
+    in their order; *no_return* is the explicit word that steps which cannot be undone are no reason to stay. *gates*
+    are those that the environment's file asks for, as they were found. *rehearse* says that the way back is walked, and
+    walked forward again, before the release stays.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -219,6 +233,7 @@ class Plan(Model):
     undo: tuple[PlannedUndo, ...] = ()
     steps: tuple[PlannedStep, ...]
     verify: tuple[SuiteSpec, ...]
+    rehearse: bool = False
     watch: PlannedWatch | None = None
     base: tuple[HostState, ...] = ()
     unmet: tuple[str, ...] = ()
@@ -226,6 +241,7 @@ class Plan(Model):
     back: WayBack
     automatic_rollback: bool = True
     no_return: bool = False
+    gates: tuple[Gate, ...] = ()
     notes: tuple[str, ...] = ()
     created_at: str = ""
 
@@ -274,6 +290,7 @@ PARTS = {
     "undo": "what is undone",
     "steps": "the steps",
     "verify": "the tests",
+    "rehearse": "whether it is rehearsed",
     "watch": "the watch",
     "base": "what runs on the hosts",
     "unmet": "what hosts have not",
@@ -281,6 +298,7 @@ PARTS = {
     "back": "the way back",
     "automatic_rollback": "whether a failure is rolled back by itself",
     "no_return": "the word on steps that cannot be undone",
+    "gates": "the gates",
     "notes": "the notes",
 }
 """What the digest of a plan covers, by the name that a person would call it; two plans differ in these."""

@@ -29,8 +29,9 @@ from orchestrator.domain.plan import (
 from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
-from orchestrator.flow import observe
+from orchestrator.flow import gates, observe
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
+from orchestrator.flow.evidence import obstacle
 from orchestrator.flow.request import allow
 from orchestrator.flow.trail import Begun, last_verified, mark_of, present
 from orchestrator.ports import Emit
@@ -44,8 +45,8 @@ class Wanted:
 
     *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's
     preview is not asked for again, since its update plan will hold the update to what was approved. *no_return* is a
-    person's word that a rollback may leave behind what cannot be undone. *told* is called
-    with what the hosts said.
+    person's word that a rollback may leave behind what cannot be undone, *rehearse* that it is to be rehearsed. *told*
+    is called with what the hosts said.
     """
 
     package: Package
@@ -55,6 +56,7 @@ class Wanted:
     approved: Plan | None = None
     fence: int = 0
     no_return: bool = False
+    rehearse: bool = False
     told: Callable[[StepResult], None] = lambda _seen: None
 
 
@@ -74,7 +76,14 @@ def settle(course: Course) -> None:
         action = "rollback" if run.kind == "rollback" else "promote"
         word = approved.no_return if approved is not None else False
         wanted = Wanted(
-            package, run.environment, action, approved=approved, fence=course.fence, no_return=word, told=told
+            package,
+            run.environment,
+            action,
+            approved=approved,
+            fence=course.fence,
+            no_return=word,
+            rehearse=run.kind == "rehearsal",
+            told=told,
         )
         now = make(setting, wanted, job, emit)
         why = refusal(now)
@@ -95,6 +104,7 @@ def settle(course: Course) -> None:
         "steps": [step.play.step for step in plan.steps],
         "verify": [suite.name for suite in plan.verify],
         "watch": plan.watch is not None,
+        "rehearse": plan.rehearse,
     }
     course.note(Entry(kind="planned", data=data, key="planned"))
 
@@ -109,7 +119,7 @@ def hold(approved: Plan, now: Plan) -> StepResult:
 
 
 def refusal(plan: Plan) -> OrchestratorError | None:
-    """Why *plan* may be shown and not executed: D106, D107, R135 or R136; None when nothing keeps it from that."""
+    """Why *plan* may be shown and not executed: D106, D107, R135, R136, R181, R182; None: nothing."""
     if plan.unmet:
         return OrchestratorError("D106", "; ".join(plan.unmet))
     if plan.blocking:
@@ -118,6 +128,9 @@ def refusal(plan: Plan) -> OrchestratorError | None:
     if plan.action == "promote" and plan.automatic_rollback and closed:
         message = f"the way back to {plan.back.release} is closed: {plan.back.reason}; nothing was changed"
         return OrchestratorError("R136", message)
+    shut = next((gate for gate in plan.gates if not gate.open), None)
+    if shut is not None:
+        return gates.refusal(plan, shut)
     if plan.action == "rollback" and plan.back.impossible and not plan.no_return:
         names = ", ".join(plan.back.impossible)
         hint = "orchestrator rollback --no-return goes back all the same, and leaves behind what they did"
@@ -142,6 +155,8 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     steps = tuple(_planned_step(step, survey.inventory, wanted.action) for step in _steps(release, wanted.action))
     if wanted.check and survey.inventory is not None and survey.full is not None:
         steps = tuple(_checked(setting, wanted, step, survey.full, f"{job}.check", emit) for step in steps)
+    rehearse, unrehearsed = _rehearsed(setting, wanted, back, survey.base)
+    asked = gates.ask(setting, wanted.environment, wanted.package, job, emit) if wanted.action == "promote" else ()
     plan = Plan(
         action="rollback" if wanted.action == "rollback" else "promote",
         project=setting.project.name,
@@ -155,7 +170,8 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         requirements=release.requirements,
         undo=_undo(undone, survey.inventory),
         steps=steps,
-        verify=tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in release.verify),
+        verify=suites_of(release),
+        rehearse=rehearse,
         watch=_watch(release) if wanted.action == "promote" else None,
         base=survey.base,
         unmet=survey.unmet,
@@ -163,7 +179,8 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         back=back,
         automatic_rollback=environment.rollback.automatic,
         no_return=wanted.no_return,
-        notes=_notes(environment.rollback.automatic, back, survey),
+        gates=asked,
+        notes=(*_notes(environment.rollback.automatic, back, survey), *unrehearsed, *gates.notes(asked)),
         created_at=setting.clock.now(),
     )
     if not plan.blocking:
@@ -427,6 +444,32 @@ def _planned_step(step: Step, inventory: Inventory | None, action: str) -> Plann
 def cut(inventory: Inventory, pattern: str, sizes: tuple[int | str, ...]) -> tuple[tuple[str, ...], ...]:
     """The batches of hosts that *pattern* means."""
     return tuple(tuple(batch) for batch in batches(inventory.select(pattern), sizes))
+
+
+def _rehearsed(
+    setting: Setting, wanted: Wanted, back: WayBack, base: tuple[HostState, ...]
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether the way back is walked before the release stays; when the files want it and it cannot be, a note why.
+
+    Raises R183 when it was asked for by name and cannot be.
+    """
+    environment, release = setting.environment(wanted.environment)[0], wanted.package.manifest.release
+    first = next((name for name in setting.environments if name in release.environments), "")
+    asked = environment.rehearse or (release.rehearse and first == environment.name)
+    if wanted.action != "promote" or not (asked or wanted.rehearse):
+        return False, ()
+    why = obstacle(wanted.package.ref, back, base)
+    if why is None:
+        return True, ()
+    if wanted.rehearse:
+        raise OrchestratorError("R183", f"{wanted.package.ref} cannot be rehearsed in {environment.name}: {why}")
+    again = back.release is not None and back.release.digest == wanted.package.digest
+    return False, () if again else (f"not rehearsed: {why}",)
+
+
+def suites_of(release: Release) -> tuple[SuiteSpec, ...]:
+    """A release's suites as values."""
+    return tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in release.verify)
 
 
 def suite_of(name: str, tests: str, timeout: str, args: tuple[str, ...] = ()) -> SuiteSpec:

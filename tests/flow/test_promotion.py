@@ -50,12 +50,14 @@ class Stage:
     store: MemoryStore = field(default_factory=MemoryStore)
     packages: MemoryPackages = field(default_factory=MemoryPackages)
     automatic: bool = True
+    rules: dict[str, dict[str, object]] = field(default_factory=dict)
     count: int = 0
 
     def setting(self) -> Setting:
         def environment(name: str, after: str | None) -> tuple[Environment, Path]:
             rollback = {"automatic": self.automatic}
             data = {**HEAD, "kind": "Environment", "name": name, "after": after, "rollback": rollback}
+            data |= self.rules.get(name, {})
             return Environment.from_json(data), self.folder
 
         return Setting(

@@ -14,7 +14,8 @@ from orchestrator.domain.environment import Environment, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.model import digest_of
-from orchestrator.domain.plan import PlaySpec, StackPreview, StackSpec, StepPreview, SuiteSpec
+from orchestrator.domain.parity import Definition
+from orchestrator.domain.plan import PlaySpec, ResourceChange, StackPreview, StackSpec, StepPreview, SuiteSpec
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Requirement
 from orchestrator.domain.snapshot import FileState, HostSnapshot, Snapshot, ignored
 from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult, step_of, worst
@@ -31,7 +32,8 @@ class World:
     the services of others tell of their version. *killed* says how often an update to a definition dies before it
     begins. *ledger* lists every effect in order. *fences* and *done* are what each host remembers: the newest fence,
     and the steps of runs that it has come through. *files* are what lies on each host besides its release, by name;
-    *leaves* names the file that a version puts beside it and that nothing takes away again.
+    *leaves* names the file that a version puts beside it and that nothing takes away again. *edited* are
+    hosts whose resource somebody has changed by hand.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -49,6 +51,7 @@ class World:
     kept: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     files: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     leaves: dict[str, str] = field(default_factory=dict)
+    edited: set[str] = field(default_factory=set)
 
     def releases(self, environment: str) -> list[str | None]:
         """What runs on each host of the environment, in order."""
@@ -72,6 +75,10 @@ class MemoryProvisioner:
         name = self._world.kept[digest][0]
         return StackSpec(environment=name, program="", stack=name, definition=digest)
 
+    def described(self, spec: StackSpec) -> Definition:
+        """Each host that is wanted is a file of the program."""
+        return Definition(files={host: digest_of(host) for host in self._world.kept[spec.definition][1]})
+
     def inventory(self, environment: Environment, outputs: Outputs) -> Inventory:
         """A group `web` of the hosts in the output `hosts`."""
         if "hosts" not in outputs.plain:
@@ -92,6 +99,15 @@ class MemoryProvisioner:
         wanted, there = set(self._world.kept[spec.definition][1]), set(self._world.up.get(spec.environment, []))
         counts = {"create": len(wanted - there), "delete": len(there - wanted), "same": len(wanted & there)}
         return StackPreview(base=self.base(spec), counts={op: count for op, count in counts.items() if count})
+
+    def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
+        """The hosts that were edited by hand."""
+        del job, emit
+        hosts = [host for host in self._world.up.get(spec.environment, []) if host in self._world.edited]
+        return tuple(
+            ResourceChange(op="update", type="host", name=host, urn=f"urn:{host}", properties=("size",))
+            for host in hosts
+        )
 
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:  # noqa: ARG002
         """Make the hosts that are wanted."""
