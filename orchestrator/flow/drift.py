@@ -53,6 +53,9 @@ def look(setting: Setting, environment: str, job: str, emit: Emit) -> Drift:
         resources = pool.submit(_resources, setting, mark, job, emit)
         hosts = pool.submit(_hosts, setting, mark, job, emit)
         found = resources.result().and_(hosts.result())
+    lease = setting.store.lease(environment)
+    if lease is not None and not lease.locked and not job.startswith(f"{lease.holder}."):
+        found.unknown.append(f"{lease.holder} is at work there: what it is about to change may be among this")
     return Drift(
         environment=environment,
         release=mark.release,

@@ -11,6 +11,9 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.flow.course import Setting
 
+REHEARSED = "rehearsed"
+"""The kind, and the key, of the journal's entry with the evidence of a rehearsal."""
+
 
 def obstacle(release: PackageRef, way: WayBack, there: tuple[HostState, ...]) -> str | None:
     """Why *release* cannot be rehearsed now; None when it can. *there* is what runs on each host."""
@@ -38,7 +41,9 @@ def newest(setting: Setting, environment: str, back: PackageRef, release: Packag
 
 def documents(setting: Setting, run: str) -> list[Rehearsal]:
     """The evidence that *run* has given, as far as it is what its digest says."""
-    records = [record for record in setting.store.records(run) if record.kind == "rehearsed"]
+    if not setting.store.knows(run, REHEARSED):  # most runs have none, and many records
+        return []
+    records = [record for record in setting.store.records(run) if record.kind == REHEARSED]
     found = [(Rehearsal.from_json(record.data["document"]), record.data["evidence"]) for record in records]
     return [document for document, digest in found if document.digest == digest]
 

@@ -15,7 +15,7 @@ from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.story import seconds_between
 from orchestrator.flow import deploy, rollback, verify
 from orchestrator.flow.course import Course, Halt, Setting
-from orchestrator.flow.evidence import documents, keep, snapshot
+from orchestrator.flow.evidence import REHEARSED, documents, keep, snapshot
 from orchestrator.flow.plan import suites_of
 from orchestrator.flow.way_back import AGAIN, TAKEN_BACK
 from orchestrator.ports import Emit
@@ -108,7 +108,7 @@ def _judge(course: Course) -> None:
         name: result.data[name] for name in ("evidence", "good", "document") if name in result.data
     }
     if evidence:
-        course.note(Entry(kind="rehearsed", step="rehearse.judge", data=evidence, key="rehearsed"))
+        course.note(Entry(kind="rehearsed", step="rehearse.judge", data=evidence, key=REHEARSED))
     if not result.good:
         raise Halt("rehearse.judge", result)
 

@@ -74,6 +74,17 @@ def test_what_could_not_be_asked_is_unknown(stage: Stage) -> None:
     assert found.unknown[0] == "p2: unreachable"
 
 
+def test_a_run_at_work_is_told(stage: Stage) -> None:
+    """While a run holds the environment nobody says that nothing has changed; a person's lock is no such thing."""
+    stage.store.acquire(PLACE, "lock:abc", "ann", "tea")
+    assert look(stage).none
+    stage.store.release(PLACE, "lock:abc")
+    stage.store.acquire(PLACE, "r9-production", "ann", "promotion")
+    found = look(stage)
+    assert (found.none, found.findings) == (False, ())
+    assert "r9-production is at work there" in found.unknown[0]
+
+
 def test_without_a_release_there_is_nothing_to_compare(tmp_path: Path) -> None:
     """An environment in which no release was verified yet is refused by name."""
     with pytest.raises(OrchestratorError, match="no release has been verified in production") as caught:
