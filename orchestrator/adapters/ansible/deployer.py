@@ -117,9 +117,10 @@ class AnsibleDeployer:
             seen = look.read(tally.answers.get(host, ""), rule)
             if seen is not None:
                 found[host] = seen
+            elif tally.host(host).outcome.good:
+                unknown[host] = "its answer ends early"
             else:
-                told = _first(tally.host(host).message) if tally.stats and tally.failures.get(host) else result.message
-                unknown[host] = told if not tally.answers.get(host) else "its answer ends early"
+                unknown[host] = _first(tally.host(host).message or result.message)
         return Snapshot(hosts=found, unknown=unknown)
 
     def resolve(self, inventory: Inventory) -> Inventory:
@@ -238,6 +239,8 @@ class AnsibleDeployer:
         spec = self._spec(play, project, inventory, context, folder, words, around=around)
         files["spec.json"] = json.dumps({**spec, "check": check, "stdout": stdout}).encode()
         env = self._env(project, len(play.limit), settings)
+        if stdout:  # ansible-runner drops results that are longer, and has every line of them twice
+            env["MAX_EVENT_RES"] = str(4 * stdout)
         beside = (project / play.playbook).parent / "collections"
         if around and beside.is_dir():  # found beside the playbook that is started, and that one is ours
             env["ANSIBLE_COLLECTIONS_PATH"] = f"{beside}{os.pathsep}{env['ANSIBLE_COLLECTIONS_PATH']}"

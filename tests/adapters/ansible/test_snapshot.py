@@ -149,3 +149,15 @@ def test_the_service_of_the_collection(stage: Stage) -> None:
 def test_an_answer_that_ends_early() -> None:
     """What a host has not told to its end is taken for no answer."""
     assert read("@link releases/new\n@f regular file|644|a:b|./x\n", SnapshotRule()) is None
+
+
+def test_many_files_are_told_whole(stage: Stage) -> None:
+    """A host with thousands of files is told to its end: no result is dropped for its length."""
+    for number in range(6000):
+        path = Path(stage.hosts[0].root) / f"app/folder{number % 60}" / f"a-file-with-a-name-of-its-own-{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(number))
+    context = stage.context("r1", 1)
+    seen = stage.deployer.snapshot(SnapshotRule(), stage.inventory, context, "r1.look.1", stage.entries.append)
+    assert seen.gaps == ()
+    assert len([name for name in seen.hosts["web1"].files if "a-file" in name]) == 6000
