@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from orchestrator.domain.context import Context, Outputs
-from orchestrator.domain.environment import Environment
+from orchestrator.domain.environment import Environment, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified, Waiting, Work
+from orchestrator.domain.parity import Definition
 from orchestrator.domain.plan import (
     HostState,
     PlaySpec,
@@ -24,6 +25,7 @@ from orchestrator.domain.plan import (
     SuiteSpec,
 )
 from orchestrator.domain.release import Package, PackageRef, Release, Requirement
+from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import StepResult
 
 Emit = Callable[[Entry], None]
@@ -119,11 +121,20 @@ class Provisioner(Protocol):
     def kept(self, digest: str) -> StackSpec:
         """The stack as it was defined when its definition had this digest. Raises E105 when it is not kept here."""
 
+    def described(self, spec: StackSpec) -> Definition:
+        """What defines the stack, as far as it can be compared with that of another environment. Raises E106."""
+
     def inventory(self, environment: Environment, outputs: Outputs) -> Inventory:
         """The hosts that *outputs* and the environment's file give. Raises E-codes when they cannot be read."""
 
     def preview(self, spec: StackSpec, job: str, emit: Emit, *, save_plan: Path | None = None) -> StackPreview:
         """What an update would do. Changes nothing; writes Pulumi's update plan to *save_plan*."""
+
+    def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
+        """The resources that are really other than the stack's state has them, with the properties that differ.
+
+        *op* is `update`, or `delete` for one that is not there any more. Changes nothing, also not the state.
+        """
 
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:
         """Update the stack, held to *plan* when one is given."""
@@ -163,6 +174,12 @@ class Deployer(Protocol):
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
         """Look whether every host can be reached and has what is required. Changes nothing."""
+
+    def snapshot(self, rule: SnapshotRule, inventory: Inventory, context: Context, job: str, emit: Emit) -> Snapshot:
+        """What is on every host: files, packages, services, ports, facts. Changes nothing, and needs a shell there.
+
+        What *rule* ignores is left out. A host that cannot be asked is *unknown*, with the reason.
+        """
 
     def close(self) -> None:
         """Leave nothing behind: connections kept open for speed are closed. Safe at any time."""

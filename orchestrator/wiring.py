@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orchestrator.config as files
+from orchestrator.domain.drift import Drift
 from orchestrator.domain.errors import Exit, OrchestratorError
-from orchestrator.domain.journal import LOCK, Entry, Kind, Lease, Run, Wish, Work, busy, later, queued
+from orchestrator.domain.journal import FORWARD, LOCK, Entry, Kind, Lease, Run, Wish, Work, busy, later, queued
 from orchestrator.domain.model import DIGEST
+from orchestrator.domain.parity import Parity
 from orchestrator.domain.plan import NOTHING, Named, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef
@@ -357,8 +359,26 @@ class App:
             raise OrchestratorError("R206", text)
         return Named(replace=replace, no_return=no_return)
 
+    def drift(self, environment: str) -> Drift:
+        """What has changed in *environment* since its last release. Changes nothing. Raises R103 and R180."""
+        from orchestrator.flow import drift
+
+        try:
+            return drift.look(self.setting, environment, f"drift-{secrets.token_hex(4)}", lambda _entry: None)
+        finally:
+            self.deployer.close()
+
+    def parity(self, left: str, right: str) -> Parity:
+        """How two environments differ. Changes nothing. Raises R103."""
+        from orchestrator.flow import parity
+
+        try:
+            return parity.look(self.setting, left, right, f"parity-{secrets.token_hex(4)}", lambda _entry: None)
+        finally:
+            self.deployer.close()
+
     def executable(self, plan: Plan) -> None:
-        """Return when nothing that *plan* says keeps it from being executed. Raises as `flow.plan.refusal` says."""
+        """Return when nothing that *plan* says keeps it from being executed. Raises what `flow.plan.refusal` gives."""
         from orchestrator.flow import plan as planning
 
         why = planning.refusal(plan)
@@ -388,7 +408,7 @@ class App:
 
         self.setting.environment(environment)
         last = next(iter(self.store.runs(environment, limit=1)), None)
-        going = last is not None and last.kind == "promotion" and not last.ended
+        going = last is not None and last.kind in FORWARD and not last.ended
         return under_way(self.setting, last) if last is not None and going else None
 
     def targets(self, package: Package, to: str | None) -> tuple[str, ...]:

@@ -4,10 +4,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from orchestrator.domain.drift import Finding
 from orchestrator.domain.journal import Lease, Run, Waiting
-from orchestrator.domain.model import DIGEST, Model
+from orchestrator.domain.model import DIGEST, Digest, Model
+from orchestrator.domain.parity import Disparity
 from orchestrator.domain.plan import HostState, Plan
 from orchestrator.domain.promotion import State
+from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import HostResult, Outcome, TestResult
 from orchestrator.domain.way_back import RollbackPlan
@@ -115,6 +118,14 @@ class StepDocument(Model):
     notices: tuple[dict[str, Any], ...]
 
 
+class Evidence(Model):
+    """The evidence of a rehearsal: its *document*, the digest of that, and whether it is good."""
+
+    evidence: Digest
+    good: bool
+    document: Rehearsal
+
+
 class Moment(Model):
     """When a run came into a state."""
 
@@ -126,7 +137,7 @@ class RunDocument(Document):
     """`orchestrator show RUN --json`.
 
     *recovery_seconds* are from the failure to the restored release's last proof; *way_back* is the plan that the
-    rollback executed, as in `plan --rollback --json`.
+    rollback executed, as in `plan --rollback --json`; *rehearsed* the evidence of a rehearsal.
     """
 
     kind: Literal["Run"]
@@ -136,10 +147,44 @@ class RunDocument(Document):
     states: tuple[Moment, ...]
     steps: tuple[StepDocument, ...]
     hosts: tuple[HostState, ...]
+    rehearsed: Evidence | None
     ending: dict[str, Any] | None
     failed_at: str | None
     recovery_seconds: float | None
     interrupted: bool
+
+
+class DriftDocument(Document):
+    """`orchestrator drift ENV --json`. *none* says that all was asked, and nothing has changed *since* the *release*.
+
+    *run* is the one that verified it there.
+    """
+
+    kind: Literal["Drift"]
+    environment: str
+    release: PackageRef
+    run: str
+    since: str
+    none: bool
+    findings: tuple[Finding, ...]
+    unknown: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class ParityDocument(Document):
+    """`orchestrator parity LEFT RIGHT --json`. *none* says that all was asked, and nothing differs that may not.
+
+    *unused* are what the allow-lists name and what no difference fits.
+    """
+
+    kind: Literal["Parity"]
+    left: str
+    right: str
+    none: bool
+    differences: tuple[Disparity, ...]
+    allowed: tuple[Disparity, ...]
+    unknown: tuple[str, ...]
+    unused: tuple[str, ...]
 
 
 MODELS: dict[str, type[Model]] = {
@@ -150,6 +195,8 @@ MODELS: dict[str, type[Model]] = {
     "rollback-plan": RollbackPlan,
     "queue": QueueDocument,
     "lock": LockDocument,
+    "drift": DriftDocument,
+    "parity": ParityDocument,
 }
 
 

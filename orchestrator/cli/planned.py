@@ -34,19 +34,26 @@ def print_plan(plan: Plan, *, err: bool = False) -> None:
         say(f"As of    {when(plan.at)}: {plan.release}, the infrastructure as defined by {short(plan.definition)}")
     _infrastructure(plan, say, err=err)
     _hosts(plan, say)
+    _work(plan, say, err=err)
+    if plan.action == "promote":
+        say(f"Way back {_way_back(plan)}")
+    say(f"Digest   {plan.digest}")
+    if not err:
+        say(f"Execute  orchestrator promote --plan {short(plan.digest)}")
+
+
+def _work(plan: Plan, say: Say, *, err: bool) -> None:
+    """What is done, in its order."""
     for undo in plan.undo:
         say(f"Undo     {undo.play.step} of {undo.release}: {undo.play.playbook} on {', '.join(undo.play.limit)}")
     for number, step in enumerate(plan.steps, start=1):
         _step(number, step, say, err=err)
     for suite in plan.verify:
         say(f"Verify   {suite.name}: {suite.tests} (at most {seconds(suite.timeout)})")
+    if plan.rehearse:
+        say(f"Rehearse back to {plan.back.release} and forward again, before it stays")
     if plan.watch is not None:
         say(f"Watch    every {seconds(plan.watch.every)} for {seconds(plan.watch.seconds)}")
-    if plan.action == "promote":
-        say(f"Way back {_way_back(plan)}")
-    say(f"Digest   {plan.digest}")
-    if not err:
-        say(f"Execute  orchestrator promote --plan {short(plan.digest)}")
 
 
 def _first(plan: Plan) -> Iterator[str]:

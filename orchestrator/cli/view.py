@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from orchestrator.cli import output
 from orchestrator.cli.words import first_line, mark, seconds, way_back
-from orchestrator.domain.journal import Record
+from orchestrator.domain.journal import FORWARD, Record
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.story import StepStory, Story
@@ -95,7 +95,7 @@ class Lines:
             self.write(f"      {line}")
 
     def _state(self, story: Story, record: Record) -> None:
-        if record.data.get("event") == Event.UNDO.value and story.run.kind == "promotion":
+        if record.data.get("event") == Event.UNDO.value and story.run.kind in FORWARD:
             back = (story.planned.get("back") or {}).get("release") or {}
             where = f"{back.get('name', '')} {back.get('version', '')}".strip()
             self.write(output.paint(f"  ← rolling back to {where}", fg="yellow", bold=True, err=True))

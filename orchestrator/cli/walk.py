@@ -3,6 +3,7 @@
 from orchestrator.cli import output
 from orchestrator.cli.attend import attend, background, exit_of
 from orchestrator.cli.words import release_of, seconds
+from orchestrator.domain.journal import FORWARD
 from orchestrator.domain.promotion import State
 from orchestrator.domain.story import Story
 from orchestrator.wiring import App, Asked
@@ -59,7 +60,7 @@ def conclude(app: App, story: Story) -> None:
     truth = "; ".join(f"{what} on {', '.join(names)}" for what, names in groups.items())
     if run.state is not State.FAILED:
         output.out(f"{environment}: {truth or 'no release runs here'}")
-    if run.state is State.ROLLED_BACK and story.recovery is not None and run.kind == "promotion":
+    if run.state is State.ROLLED_BACK and story.recovery is not None and run.kind in FORWARD:
         output.out(f"{run.release}: rolled back in {environment}, verified {seconds(story.recovery)} after the failure")
     if run.state is State.NEEDS_PERSON:
         _help(story)

@@ -3,10 +3,12 @@
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from orchestrator.domain.model import Model, Name, RelativePath
 from orchestrator.domain.release import Duration
+
+ALLOWED = r"^(file|config|variable|group|hosts|fact|package|release)(:[^\u0000-\u001f]+)?$"
 
 
 class InventoryGroup(Model):
@@ -114,6 +116,45 @@ class QueueRule(Model):
     supersede: bool = True
 
 
+class GateRule(Model):
+    """What must hold before a release is promoted here.
+
+    *drift*: nothing has changed since the last release. *parity*: nothing differs from the environment that `parity`
+    names (by default the one before) but what is allowed to.
+    """
+
+    drift: bool = False
+    parity: bool = False
+
+
+class Requirements(Model):
+    """What there must be before a release is promoted here: *rehearsal*: good evidence that its way back was walked."""
+
+    rehearsal: bool = False
+
+
+class ParityRule(Model):
+    """Which environment this one is to be like, and in what it may differ: `KIND:NAME` with `*`, or a whole KIND."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+    with_: Name = Field(alias="with")
+    allow: tuple[Annotated[str, StringConstraints(pattern=ALLOWED, max_length=1024)], ...] = ()
+
+
+class SnapshotRule(Model):
+    """What is looked at on hosts besides the release root, and what is left out where two moments are compared.
+
+    *files* are further files and folders, by their whole paths. *ignore* are patterns of files (`*.log`, `etc/cache`),
+    or of something else by its kind (`port:udp/*`, `package:linux-*`, `service:cron*`, `fact:user:*`). *sysctl* are
+    kernel settings, by name.
+    """
+
+    files: tuple[Annotated[str, StringConstraints(pattern=r"^/[^{}\u0000-\u001f]*$", max_length=1024)], ...] = ()
+    ignore: tuple[Annotated[str, StringConstraints(pattern=r"^[^{}\u0000-\u001f]+$", max_length=1024)], ...] = ()
+    sysctl: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]+$", max_length=256)], ...] = ()
+
+
 class Approvals(Model):
     """Who must say yes before a promotion. Read and checked; a promotion that would need it is refused for now."""
 
@@ -140,6 +181,11 @@ class Environment(Model):
     rollback: RollbackRule = RollbackRule()
     queue: QueueRule = QueueRule()
     ephemeral: Ephemeral | None = None
+    snapshot: SnapshotRule = Field(default_factory=SnapshotRule, exclude_if=lambda rule: rule == SnapshotRule())
+    gates: GateRule = Field(default_factory=GateRule, exclude_if=lambda rule: rule == GateRule())
+    rehearse: bool = Field(default=False, exclude_if=lambda wanted: not wanted)
+    require: Requirements = Field(default_factory=Requirements, exclude_if=lambda rule: rule == Requirements())
+    parity: ParityRule | None = Field(default=None, exclude_if=lambda rule: rule is None)
     approvals: Approvals | None = None
     windows: tuple[dict[str, Any], ...] = ()
 

@@ -10,7 +10,9 @@ from orchestrator.domain.model import Model
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 
-Kind = Literal["promotion", "rollback", "provision", "destroy", "resolve", "observe", "accept", "reap"]
+Kind = Literal["promotion", "rollback", "provision", "destroy", "resolve", "observe", "accept", "reap", "rehearsal"]
+FORWARD: frozenset[Kind] = frozenset({"promotion", "rehearsal"})
+"""Runs that put a release into an environment: a rehearsal is a promotion that walks the way back before it stays."""
 UNWRITTEN = frozenset({"S112", "S113"})
 """Errors after which nothing can be written down: nothing more is done, and nothing is judged."""
 Wish = Literal["", "pause", "cancel", "abort"]
@@ -20,7 +22,7 @@ class Entry(Model):
     """One thing to be written. *key* makes it idempotent within its run: the same key is written once.
 
     *kind* is one of: `requested`, `state`, `step.started`, `step.finished`, `resource`, `task`, `test`,
-    `host`, `verified`, `planned`, `control`, `notice`, `log`, `ephemeral`, `ended`.
+    `host`, `verified`, `rehearsed`, `planned`, `control`, `notice`, `log`, `ephemeral`, `ended`.
     `docs/reference/journal.md` says what *data* holds for each.
     """
 

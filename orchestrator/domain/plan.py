@@ -266,6 +266,18 @@ class PlannedWatch(Model):
     suite: SuiteSpec
 
 
+class Gate(Model):
+    """What must hold before a release is promoted: whether it does, and if not, *why*, each reason in a sentence.
+
+    *name* is `drift`, `parity` or `rehearsal`; *evidence* is the digest of what opened or shut it, where that is kept.
+    """
+
+    name: str
+    open: bool
+    why: tuple[str, ...] = ()
+    evidence: Digest | None = None
+
+
 class Plan(Model):
     """The document that is shown, saved, approved and executed. *notes* are warnings for whoever reads it.
 
@@ -276,7 +288,9 @@ class Plan(Model):
     in their order; *no_return* is the explicit word that steps which cannot be undone are no reason to stay.
     *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the steps that cannot be
     undone: a promotion is only executed when *named* has all of them. *at* is the time (ISO 8601) to which a rollback
-    goes back, where one was asked for. *ephemeral* says that the environment is made for this promotion only.
+    goes back, where one was asked for. *ephemeral* says that the environment is made for this promotion only. *gates*
+    are those that the environment's file asks for, as they were found. *rehearse* says that the way back is walked, and
+    walked forward again, before the release stays.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -298,6 +312,7 @@ class Plan(Model):
     undo: tuple[PlannedUndo, ...] = ()
     steps: tuple[PlannedStep, ...]
     verify: tuple[SuiteSpec, ...]
+    rehearse: bool = False
     watch: PlannedWatch | None = None
     base: tuple[HostState, ...] = ()
     unmet: tuple[str, ...] = ()
@@ -306,6 +321,7 @@ class Plan(Model):
     automatic_rollback: bool = True
     ephemeral: Ephemeral | None = None
     no_return: bool = False
+    gates: tuple[Gate, ...] = ()
     notes: tuple[str, ...] = ()
     created_at: str = ""
 
@@ -368,6 +384,7 @@ PARTS = {
     "undo": "what is undone",
     "steps": "the steps",
     "verify": "the tests",
+    "rehearse": "whether it is rehearsed",
     "watch": "the watch",
     "base": "what runs on the hosts",
     "unmet": "what hosts have not",
@@ -376,6 +393,7 @@ PARTS = {
     "automatic_rollback": "whether a failure is rolled back by itself",
     "ephemeral": "whether it is made for this promotion only",
     "no_return": "the word on steps that cannot be undone",
+    "gates": "the gates",
     "notes": "the notes",
 }
 """What the digest of a plan covers, by the name that a person would call it; two plans differ in these."""

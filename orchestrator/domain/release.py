@@ -145,7 +145,10 @@ class Watch(Model):
 
 
 class Release(Model):
-    """`release.yaml`: what is released, where to, by which steps, and how it is proved."""
+    """`release.yaml`: what is released, where to, by which steps, and how it is proved.
+
+    *rehearse* lets the way back be walked in the first environment that it goes to, before it stays there.
+    """
 
     apiVersion: Literal["orchestrator/v1"]
     kind: Literal["Release"]
@@ -160,6 +163,7 @@ class Release(Model):
     verify: tuple[Verification, ...] = Field(min_length=1)
     watch: Watch | None = None
     include: tuple[RelativePath, ...] = ()
+    rehearse: bool = Field(default=False, exclude_if=lambda wanted: not wanted)
 
 
 class PackageFile(Model):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from orchestrator.domain.journal import Record, Run, after_entry
+from orchestrator.domain.journal import FORWARD, Record, Run, after_entry
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, StepResult, TestResult
@@ -84,6 +84,7 @@ class Story:
     hosts: dict[str, HostState] = field(default_factory=dict)
     planned: dict[str, Any] = field(default_factory=dict)
     way_back: dict[str, Any] = field(default_factory=dict)
+    rehearsed: dict[str, Any] | None = None
     ending: dict[str, Any] | None = None
     failed_at: str | None = None
     proved_at: str | None = None
@@ -115,6 +116,8 @@ class Story:
             self.planned = record.data
         elif record.kind == "way back":
             self.way_back = record.data
+        elif record.kind == "rehearsed":
+            self.rehearsed = record.data
         elif record.kind == "host":
             self.hosts[record.host] = HostState.from_json({**record.data, "since": record.data.get("since", record.at)})
         elif record.kind == "ended":
@@ -154,7 +157,7 @@ class Story:
 
         Empty before there is a plan, and for every other kind of run.
         """
-        if self.run.kind != "promotion" or not self.planned:
+        if self.run.kind not in FORWARD or not self.planned:
             return []
         settled = self.steps.get("hosts")
         batches = settled.result.data.get("batches", []) if settled and settled.result else []
@@ -164,6 +167,8 @@ class Story:
             for number in range(1, count + 1):
                 wanted[f"{name}.{number}"] = name if count == 1 else f"{name} batch {number} of {count}"
         wanted |= {f"verify.{name}.environment": f"{name} everywhere" for name in self.planned.get("verify", ())}
+        if self.planned.get("rehearse"):
+            wanted["rehearse.there"] = "the way back, and forward again"
         if self.planned.get("watch") and not any(".watch." in name for name in self.steps):
             wanted["watch"] = "the watch"
         return [label for name, label in wanted.items() if name not in self.steps]
@@ -171,7 +176,7 @@ class Story:
     @property
     def going_back(self) -> bool:
         """Whether a promotion has begun to roll back."""
-        return self.run.kind == "promotion" and any(state in BACKWARDS for _, state in self.states)
+        return self.run.kind in FORWARD and any(state in BACKWARDS for _, state in self.states)
 
     @property
     def recovery(self) -> float | None:
@@ -190,6 +195,7 @@ class Story:
             "states": [{"at": at, "state": state.value} for at, state in self.states],
             "steps": [step.to_json() for step in self.steps.values()],
             "hosts": [state.to_json() for state in self.hosts.values()],
+            "rehearsed": self.rehearsed,
             "ending": self.ending,
             "failed_at": self.failed_at,
             "recovery_seconds": self.recovery,

@@ -1,6 +1,6 @@
 """What happens, in order. This file is the table of contents; the order is written nowhere else.
 
-    FLOW      request → plan → build → provision → deploy → verify → promote → watch → close
+    FLOW      request → plan → build → provision → deploy → verify → rehearse → promote → watch → close
     ROLLBACK  halt → undo (newest started step first) → restore → prove → close
 
 A verb is a function in the file of its name. It reads and extends one `Course` (a run on its way), asks the
@@ -21,6 +21,7 @@ from orchestrator.flow import (
     plan,
     promote,
     provision,
+    rehearse,
     request,
     rollback,
     verify,
@@ -35,8 +36,10 @@ FLOW: tuple[Verb, ...] = (
     plan.settle,  # what would be done; with an approved plan: does it still hold?
     build.unpack,  # the sealed package, verified again file by file
     provision.update,  # the infrastructure, held to the plan
+    rehearse.look_before,  # what is on the hosts now, when the way back is to be rehearsed
     deploy.roll_out,  # every step, batch by batch, each batch verified before the next
     verify.prove_environment,  # the release's own tests over the whole environment
+    rehearse.there_and_back,  # the way back, and forward again, when it is to be rehearsed
     promote.record,  # this release is now the environment's own
     watch.look_again,  # the tests again, for as long as the release asks
     close.finish,  # the lease back, nothing left behind
@@ -89,6 +92,11 @@ def promotion(course: Course) -> Run:
     return course.ended()
 
 
+def rehearsal(course: Course) -> Run:
+    """A promotion that walks the way back, and forward again, before its release stays."""
+    return promotion(course)
+
+
 def going_back(course: Course) -> Run:
     """Run a rollback that a person asked for, and return the run as it ended."""
     return _straight(RETURN, course)
@@ -133,6 +141,7 @@ COURSES: dict[Kind, Callable[[Course], Run]] = {
     "observe": observation,
     "accept": acceptance,
     "reap": reaping,
+    "rehearsal": rehearsal,
 }
 
 

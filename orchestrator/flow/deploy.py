@@ -14,8 +14,10 @@ from orchestrator.ports import Emit
 Batches = tuple[tuple[str, ...], ...]
 
 
-def roll_out(course: Course) -> None:
+def roll_out(course: Course, prefix: str = "") -> None:
     """Run the plan's steps. The first batch that is not good, beyond what the step tolerates, halts the run.
+
+    *prefix* is what their names begin with, when they are run once more.
 
     A host whose failure is tolerated is left alone from then on: by later steps, and by every proof.
     """
@@ -23,17 +25,18 @@ def roll_out(course: Course) -> None:
     steps = course.settled_plan().steps
     for step, groups in zip(steps, course.batches, strict=True):
         left = tuple(tuple(host for host in hosts if host not in course.left_out) for hosts in groups)
-        _roll_out_step(course, step, tuple(hosts for hosts in left if hosts), last=step is steps[-1])
+        _roll_out_step(course, step, tuple(hosts for hosts in left if hosts), prefix, last=step is steps[-1])
 
 
-def _roll_out_step(course: Course, step: PlannedStep, groups: Batches, *, last: bool) -> None:
+def _roll_out_step(course: Course, step: PlannedStep, groups: Batches, prefix: str, *, last: bool) -> None:
     good: set[str] = set()
     failed = 0
     if not groups:
         message = f"every host of the step {step.play.step} failed in a step before it"
         raise Halt(step.play.step, StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"}))
     for number, hosts in enumerate(groups, start=1):
-        result = _batch(course, step, number, len(groups), hosts)
+        name = f"{prefix}{step.play.step}.{number}"
+        result = _batch(course, step, name, number, len(groups), hosts)
         bad = [host for host in result.hosts if not host.outcome.good]
         failed += len(bad)
         good |= set(hosts) - {host.host for host in bad}
@@ -42,12 +45,12 @@ def _roll_out_step(course: Course, step: PlannedStep, groups: Batches, *, last: 
             bad and result.outcome in {Outcome.FAILED, Outcome.UNKNOWN} and "code" not in result.data
         )  # of hosts only
         if not result.good and (not blame or failed > step.max_failures or (final and not good)):
-            raise Halt(f"{step.play.step}.{number}", result)
+            raise Halt(name, result)
         _leave_out(course, step, bad)
         if len(groups) > 1 and not (final and last):  # the whole environment is verified right after the last one
-            _prove_batch(course, step, number, tuple(host for host in hosts if host not in course.left_out))
+            _prove_batch(course, name, tuple(host for host in hosts if host not in course.left_out))
         if not final and step.pause:
-            course.pause(f"{step.play.step}.{number}.pause", step.pause)
+            course.pause(f"{name}.pause", step.pause)
 
 
 def _leave_out(course: Course, step: PlannedStep, bad: list[HostResult]) -> None:
@@ -59,7 +62,7 @@ def _leave_out(course: Course, step: PlannedStep, bad: list[HostResult]) -> None
         course.note(Entry(kind="notice", host=host.host, data=data, key=f"left out:{host.host}"))
 
 
-def _batch(course: Course, step: PlannedStep, number: int, count: int, hosts: tuple[str, ...]) -> StepResult:
+def _batch(course: Course, step: PlannedStep, name: str, number: int, count: int, hosts: tuple[str, ...]) -> StepResult:
     """Deploy one batch, and write down what is now known of its hosts."""
     if course.state is State.VERIFYING:
         course.move(Event.DEPLOY)
@@ -70,7 +73,6 @@ def _batch(course: Course, step: PlannedStep, number: int, count: int, hosts: tu
     def work(job: str, emit: Emit) -> StepResult:
         return course.setting.deployer.deploy(play, package, course.inventory(), course.context(), job, emit)
 
-    name = f"{step.play.step}.{number}"
     label = step.play.step if count == 1 else f"{step.play.step} batch {number} of {count}"
     about = {"verb": "deploy", "playbook": play.playbook, "hosts": list(hosts), "batch": number, "batches": count}
     result = course.step(name, label, work, **about)
@@ -82,12 +84,12 @@ def _batch(course: Course, step: PlannedStep, number: int, count: int, hosts: tu
     return result
 
 
-def _prove_batch(course: Course, step: PlannedStep, number: int, hosts: tuple[str, ...]) -> None:
+def _prove_batch(course: Course, name: str, hosts: tuple[str, ...]) -> None:
     if not hosts:
         return
     course.move(Event.VERIFY)
     course.effects = True
-    verify.prove(course, course.settled_plan().verify, course.settled_package(), f"{step.play.step}.{number}", hosts)
+    verify.prove(course, course.settled_plan().verify, course.settled_package(), name, hosts)
 
 
 def tell(course: Course, result: StepResult, ref: PackageRef, why: str) -> None:

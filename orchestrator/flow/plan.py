@@ -34,8 +34,9 @@ from orchestrator.domain.plan import (
 from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
-from orchestrator.flow import ephemeral, guard, observe
+from orchestrator.flow import ephemeral, gates, guard, observe
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
+from orchestrator.flow.evidence import obstacle
 from orchestrator.flow.request import allow
 from orchestrator.flow.trail import Begun, Then, last_verified, mark_of, present
 from orchestrator.ports import Emit
@@ -50,7 +51,8 @@ class Wanted:
     *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's
     preview is not asked for again, since its update plan will hold the update to what was approved. *no_return* is a
     person's word that a rollback may leave behind what cannot be undone, *named* what else was agreed to by name.
-    *then* is the time to which a rollback goes back, and its definition. *told* is called with what the hosts said.
+    *then* is the time to which a rollback goes back, and its definition. *rehearse* is whether it is to be rehearsed.
+    *told* is called with what the hosts said.
     """
 
     package: Package
@@ -62,6 +64,7 @@ class Wanted:
     no_return: bool = False
     named: Named = NOTHING
     then: Then | None = None
+    rehearse: bool = False
     told: Callable[[StepResult], None] = lambda _seen: None
 
 
@@ -93,6 +96,7 @@ def settle(course: Course) -> None:
             no_return=word,
             named=named,
             then=_then(approved),
+            rehearse=run.kind == "rehearsal",
             told=told,
         )
         now = make(setting, wanted, job, emit)
@@ -117,6 +121,7 @@ def settle(course: Course) -> None:
         "steps": [step.play.step for step in plan.steps],
         "verify": [suite.name for suite in plan.verify],
         "watch": plan.watch is not None,
+        "rehearse": plan.rehearse,
     }
     course.note(Entry(kind="planned", data=data, key="planned"))
 
@@ -137,7 +142,7 @@ def hold(approved: Plan, now: Plan) -> StepResult:
 
 
 def refusal(plan: Plan) -> OrchestratorError | None:
-    """Why *plan* may be shown and not executed: D106, D107, E140, R135, R136, R200 or R201; None when it may be."""
+    """Why *plan* may be shown and not executed: D106, D107, E140, R135, R136, R181, R182, R186, R200 or R201."""
     if plan.unmet:
         return OrchestratorError("D106", "; ".join(plan.unmet))
     if plan.blocking:
@@ -146,13 +151,19 @@ def refusal(plan: Plan) -> OrchestratorError | None:
     if plan.action == "promote" and plan.automatic_rollback and closed:
         message = f"the way back to {plan.back.release} is closed: {plan.back.reason}; nothing was changed"
         return OrchestratorError("R136", message)
-    if plan.action == "promote":
-        return _unnamed(plan)
-    if plan.back.impossible and not plan.no_return:
-        names = ", ".join(plan.back.impossible)
-        hint = "orchestrator rollback --no-return goes back all the same, and leaves behind what they did"
-        return OrchestratorError("R135", f"{names} cannot be undone", hint=hint)
-    return None
+    shut = next((gate for gate in plan.gates if not gate.open), None)
+    if shut is not None:
+        return gates.refusal(plan, shut)
+    return _unnamed(plan) if plan.action == "promote" else _left_behind(plan)
+
+
+def _left_behind(plan: Plan) -> OrchestratorError | None:
+    """What a rollback would leave behind that nobody has agreed to: R135."""
+    if not plan.back.impossible or plan.no_return:
+        return None
+    names = ", ".join(plan.back.impossible)
+    hint = "orchestrator rollback --no-return goes back all the same, and leaves behind what they did"
+    return OrchestratorError("R135", f"{names} cannot be undone", hint=hint)
 
 
 def _unnamed(plan: Plan) -> OrchestratorError | None:
@@ -193,6 +204,8 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     lost = wanted.approved.losses if wanted.approved is not None else survey.losses
     if wanted.check and survey.inventory is not None and survey.full is not None:
         steps = tuple(_checked(setting, wanted, step, survey.full, f"{job}.check", emit) for step in steps)
+    rehearse, unrehearsed = _rehearsed(setting, wanted, back, survey.base)
+    asked = gates.ask(setting, wanted.environment, wanted.package, job, emit) if wanted.action == "promote" else ()
     plan = Plan(
         action="rollback" if wanted.action == "rollback" else "promote",
         at=wanted.then.at if wanted.then else None,
@@ -210,7 +223,8 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         requirements=release.requirements,
         undo=_undo(undone, survey.inventory),
         steps=steps,
-        verify=tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in release.verify),
+        verify=suites_of(release),
+        rehearse=rehearse,
         watch=_watch(release) if wanted.action == "promote" else None,
         base=survey.base,
         unmet=survey.unmet,
@@ -219,7 +233,14 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         automatic_rollback=environment.rollback.automatic,
         ephemeral=environment.ephemeral,
         no_return=wanted.no_return,
-        notes=(*_notes(environment, back, survey), *_about_losses(wanted, lost), *_again(setting, wanted)),
+        gates=asked,
+        notes=(
+            *_notes(environment, back, survey),
+            *_about_losses(wanted, lost),
+            *_again(setting, wanted),
+            *unrehearsed,
+            *gates.notes(asked),
+        ),
         created_at=setting.clock.now(),
     )
     if not plan.blocking:
@@ -523,6 +544,32 @@ def _planned_step(step: Step, inventory: Inventory | None, action: str) -> Plann
 def cut(inventory: Inventory, pattern: str, sizes: tuple[int | str, ...]) -> tuple[tuple[str, ...], ...]:
     """The batches of hosts that *pattern* means."""
     return tuple(tuple(batch) for batch in batches(inventory.select(pattern), sizes))
+
+
+def _rehearsed(
+    setting: Setting, wanted: Wanted, back: WayBack, base: tuple[HostState, ...]
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether the way back is walked before the release stays; when the files want it and it cannot be, a note why.
+
+    Raises R183 when it was asked for by name and cannot be.
+    """
+    environment, release = setting.environment(wanted.environment)[0], wanted.package.manifest.release
+    first = next((name for name in setting.environments if name in release.environments), "")
+    asked = environment.rehearse or (release.rehearse and first == environment.name)
+    if wanted.action != "promote" or not (asked or wanted.rehearse):
+        return False, ()
+    why = obstacle(wanted.package.ref, back, base)
+    if why is None:
+        return True, ()
+    if wanted.rehearse:
+        raise OrchestratorError("R183", f"{wanted.package.ref} cannot be rehearsed in {environment.name}: {why}")
+    again = back.release is not None and back.release.digest == wanted.package.digest
+    return False, () if again else (f"not rehearsed: {why}",)
+
+
+def suites_of(release: Release) -> tuple[SuiteSpec, ...]:
+    """A release's suites as values."""
+    return tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in release.verify)
 
 
 def suite_of(name: str, tests: str, timeout: str, args: tuple[str, ...] = ()) -> SuiteSpec:

@@ -16,7 +16,7 @@ from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow import observe, promote, provision, verify, way_back
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.deploy import tell
-from orchestrator.flow.plan import lost, suite_of, update_plan_file
+from orchestrator.flow.plan import lost, suites_of, update_plan_file
 from orchestrator.ports import Emit
 
 KILLED = "E111"  # of an update that did not come to its end
@@ -51,9 +51,25 @@ def undo(course: Course) -> None:
         course.back = course.settled_package()
         course.effects = course.going_back = True
     course.move(Event.UNDO)
-    for number, (package, play) in enumerate(_undos(course), start=1):
+    _undo(course, _undos(course))
+
+
+def take_back(course: Course, prefix: str) -> None:
+    """Go the way back as it is now, but for the stack, and stay in the run. Names of steps begin with *prefix*.
+
+    The steps are no undo of a rollback: whoever goes back after them undoes what was started all the same.
+    """
+    back = _back(course)
+    gone = way_back.Gone(course.started, course.outline)
+    planned = way_back.compute(course.run, course.settled_plan(), back.manifest, gone)
+    _undo(course, [(course.settled_package(), item.play) for item in planned.undo], f"{prefix}.", verb="rehearse")
+    _put_back(course, planned.restore, prefix, verb="rehearse")
+
+
+def _undo(course: Course, plays: list[tuple[Package, PlaySpec]], prefix: str = "", *, verb: str = "undo") -> None:
+    for number, (package, play) in enumerate(plays, start=1):
         if play.limit:
-            _play(course, play, package, f"undo.{number}.{play.step}", f"undo {play.step}", verb="undo")
+            _play(course, play, package, f"{prefix}undo.{number}.{play.step}", f"undo {play.step}", verb=verb)
 
 
 def _undos(course: Course) -> list[tuple[Package, PlaySpec]]:
@@ -147,12 +163,12 @@ def _stack_before(course: Course) -> tuple[str | None, Path | None]:
     return _returning(course).definition, None
 
 
-def _put_back(course: Course, plays: tuple[PlaySpec, ...], prefix: str) -> None:
+def _put_back(course: Course, plays: tuple[PlaySpec, ...], prefix: str, verb: str = "restore") -> None:
     """Run the last verified release's own steps, as they were planned."""
     back = _back(course)
     for play in plays:
         name = f"{prefix}.{play.step}"
-        result = _play(course, play, back, name, f"restore {back.ref}", verb="restore")
+        result = _play(course, play, back, name, f"restore {back.ref}", verb=verb)
         tell(course, result, back.ref, name)
 
 
@@ -160,8 +176,7 @@ def prove(course: Course) -> None:
     """The restored release's own suites, over the whole environment."""
     course.move(Event.PROVE)
     back = _back(course)
-    suites = tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in back.manifest.release.verify)
-    verify.prove(course, suites, back, "restored", course.hosts)
+    verify.prove(course, suites_of(back.manifest.release), back, "restored", course.hosts)
     own = course.run.kind == "rollback" or not course.provisioned  # then the plan's definition is what there is
     promote.verified(course, back.ref, None if own else course.settled_plan().back.definition)
 

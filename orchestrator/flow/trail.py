@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run, Verified, over
+from orchestrator.domain.journal import FORWARD, Run, Verified, over
 from orchestrator.domain.plan import PlannedStep, play_of
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Step
@@ -34,7 +34,7 @@ def trail(setting: Setting, environment: str) -> tuple[Verified, ...]:
     found: list[Verified] = []
     for mark in reversed(setting.store.verified(environment)):
         run, digest = runs.get(mark.run), mark.release.digest
-        promoted = run is not None and run.kind == "promotion" and run.release == mark.release
+        promoted = run is not None and run.kind in FORWARD and run.release == mark.release
         places = [number for number, other in enumerate(found) if other.release.digest == digest]
         if places and promoted:
             del found[places[0]]
@@ -136,7 +136,7 @@ def unsettled(setting: Setting, environment: str) -> list[Run]:
     verified = {mark.run for mark in setting.store.verified(environment)}
     found = []
     for run in setting.store.runs(environment):
-        if run.kind not in {"promotion", "rollback"} or not run.ended or run.state is State.FAILED:
+        if run.kind not in {*FORWARD, "rollback"} or not run.ended or run.state is State.FAILED:
             continue
         if run.state is not State.NEEDS_PERSON or run.id in verified:
             break
@@ -185,7 +185,7 @@ def _stuck(setting: Setting, environment: str) -> list[Begun]:
             if about.get("verb") == "undo":
                 digest = about["release"]["digest"]
                 undone |= {(digest, str(about["playbook"]), host) for host in about["hosts"]}
-        if run.kind == "promotion" and run.release is not None:
+        if run.kind in FORWARD and run.release is not None:
             begun += _started(setting.packages.fetch(run.release.digest), steps, undone)
     return begun
 

@@ -8,12 +8,12 @@ from orchestrator.flow.course import Course
 from orchestrator.ports import Emit
 
 
-def prove_environment(course: Course) -> None:
+def prove_environment(course: Course, what: str = "environment") -> None:
     """Every suite over every host of the environment, but those whose failure was tolerated."""
     if course.state is not State.VERIFYING:
         course.move(Event.VERIFY)
     course.effects = True
-    prove(course, course.settled_plan().verify, course.settled_package(), "environment", worked_on(course))
+    prove(course, course.settled_plan().verify, course.settled_package(), what, worked_on(course))
 
 
 def worked_on(course: Course) -> tuple[str, ...]:

@@ -11,7 +11,12 @@ from orchestrator.domain.release import Manifest, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow.course import Setting, Started
-from orchestrator.flow.plan import load, restrict, suite_of
+from orchestrator.flow.plan import load, restrict, suites_of
+
+TAKEN_BACK = "rehearse.back"
+"""The step of a rehearsal before which all that was started has been taken back, and proved to be."""
+AGAIN = "rehearse.again."
+"""What the names of steps begin with that a rehearsal runs once more after it."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def compute(run: Run, plan: Plan, back: Manifest, gone: Gone) -> RollbackPlan:
         undo=tuple(_undos(run.release, gone.started)),
         restore=restoring(back, gone.outline, gone.touched),
         definition=plan.back.definition if changed else None,
-        verify=tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in back.release.verify),
+        verify=suites_of(back.release),
         touched=gone.touched,
         untouched=tuple(host for host in gone.outline.hosts if host not in set(gone.touched)),
     )
@@ -105,15 +110,13 @@ def _gone(plan: Plan, records: Sequence[Record]) -> Gone:
     results = {record.step: StepResult.from_json(record.data) for record in records if record.kind == "step.finished"}
     steps = {step.play.step: step for step in plan.steps}
     unfinished = StepResult(outcome=Outcome.UNKNOWN)
-    started = [
-        Started(
-            steps[record.step.rpartition(".")[0]],
-            tuple(record.data["hosts"]),
-            results.get(record.step, unfinished),
-        )
-        for record in records
-        if record.kind == "step.started" and record.data.get("verb") == "deploy"
-    ]
+    started: list[Started] = []
+    for record in records:
+        if record.kind == "step.started" and record.step == TAKEN_BACK:
+            started.clear()
+        elif record.kind == "step.started" and record.data.get("verb") == "deploy":
+            name = record.step.removeprefix(AGAIN).rpartition(".")[0]
+            started.append(Started(steps[name], tuple(record.data["hosts"]), results.get(record.step, unfinished)))
     settled = results.get("hosts")
     provisioned = any(record.kind == "step.started" and record.step == "provision" for record in records)
     return Gone(

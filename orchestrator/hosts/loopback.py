@@ -33,11 +33,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.names import HOST
+from orchestrator.domain.names import HOST, HOST_MARK
 from orchestrator.hosts import sshd
 from orchestrator.processes import command_line, family, marked, sweep
 
-MARK = "ORCHESTRATOR_HOST"
+MARK = HOST_MARK
 SSH_PORT, APP_PORT = 2222, 8080
 PATIENCE = 20.0
 LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")

@@ -45,12 +45,13 @@ FULL = {
             "unseen": ["w1: away"], "diff": "d",
         },
     }],
-    "verify": [SUITE], "watch": {"seconds": 60.0, "every": 1.0, "suite": SUITE},
+    "verify": [SUITE], "rehearse": True, "watch": {"seconds": 60.0, "every": 1.0, "suite": SUITE},
     "base": [{"host": "w1", "truth": "seen", "release": REF, "since": "2026-01-01T00:00:00Z", "run": "r1"}],
     "unmet": ["w1: no sh"], "unreachable": ["w1"],
     "back": {"release": REF, "definition": DIGEST, "available": True, "impossible": ["i"], "reason": "r"},
     "automatic_rollback": True,
-    "ephemeral": {"ttl": "1h", "per": "release", "keep_on_failure": True}, "no_return": True, "notes": ["n"],
+    "ephemeral": {"ttl": "1h", "per": "release", "keep_on_failure": True}, "no_return": True,
+    "gates": [{"name": "drift", "open": False, "why": ["w"], "evidence": DIGEST}], "notes": ["n"],
 }  # fmt: skip
 FIXED = {("apiVersion",), ("kind",)}  # these have one value only
 ASKED_ONCE = {

@@ -53,6 +53,7 @@ class Stage:
     automatic: bool = True
     stateful: list[dict[str, str]] = field(default_factory=list)
     ephemeral: dict[str, object] | None = None
+    rules: dict[str, dict[str, object]] = field(default_factory=dict)
     count: int = 0
 
     def setting(self) -> Setting:
@@ -62,6 +63,7 @@ class Stage:
                     "pulumi": {"stateful": self.stateful}}  # fmt: skip
             if name == "staging":
                 data["ephemeral"] = self.ephemeral
+            data |= self.rules.get(name, {})
             return Environment.from_json(data), self.folder
 
         return Setting(

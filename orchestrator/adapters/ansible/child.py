@@ -22,6 +22,7 @@ from orchestrator.processes import sweep
 
 AT_ITS_END = (0, 2, 4)  # all hosts done, some failed, some unreachable: nothing goes on behind it
 LIMIT = 4000
+OWN_LIMIT = 65536  # characters of what our own tasks print
 TEMPORARY = re.compile(r"\S*/ansible-(?:local|tmp)-[^/\s]+/(?:\.?tmp[^/\s]*/?)?([^/\s]*)")
 SETTINGS = {"pexpect_use_poll": True, "suppress_ansible_output": False, "suppress_output_file": True}
 """What Ansible prints goes to our own output, which is kept within bounds, and to no file of the runner's."""
@@ -148,7 +149,7 @@ def _task(outcome: str, data: dict[str, Any], spec: dict[str, Any], said: str) -
     if str(data.get("task_path", "")).startswith(f"{spec['own']}:"):
         told["own"] = True
     if spec["stdout"] or "own" in told:
-        told["stdout"] = str(result.get("stdout", ""))[:65536]
+        told["stdout"] = str(result.get("stdout", ""))[: spec["stdout"] or OWN_LIMIT]
     return told
 
 

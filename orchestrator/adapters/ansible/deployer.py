@@ -16,16 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.ansible import settings as tuning
+from orchestrator.adapters.ansible import snapshot as look
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.adapters.ansible.ledger import AROUND, OWN, REFUSED, Claim, Told, records_itself
 from orchestrator.domain.context import Context
-from orchestrator.domain.environment import AnsibleSettings
+from orchestrator.domain.environment import AnsibleSettings, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import HostPreview, PlaySpec, StepPreview
 from orchestrator.domain.release import Package, Requirement, size_bytes
+from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
 from orchestrator.domain.text import clean_text, counted
 from orchestrator.domain.variables import checked, inventory_document, lowest, unsafe
@@ -37,6 +39,7 @@ HARMLESS = {
     "getent", "find", "package_facts", "service_facts", "wait_for_connection", "validate_argument_spec", "facts",
 }  # fmt: skip
 DONE = "done before, says its ledger"
+ANSWER = 65536  # characters of what a host says of itself
 COMMAND = re.compile(r"^[A-Za-z0-9_.+/-]{1,200}$")
 NO_CONNECTION = re.compile(  # what ssh says when it never came so far that a task could begin
     r"ssh: connect to host|could not resolve hostname|host key verification failed|permission denied \("
@@ -102,6 +105,24 @@ class AnsibleDeployer:
                 emit(Entry(kind="notice", host=host.host, data={"level": "error", "text": host.message}))
         return _summary(hosts, outcome, {host: Told.by(_said(tally, host)).lines for host in inventory.hosts})
 
+    def snapshot(self, rule: SnapshotRule, inventory: Inventory, context: Context, job: str, emit: Emit) -> Snapshot:
+        """Ask every host, in one round trip each, what is on it."""
+        del emit
+        question = {"name": "Look at all of the host", "ansible.builtin.raw": look.script(rule), "changed_when": False}
+        hosts = tuple(inventory.hosts)
+        tally, outcome = self._ask(question, hosts, inventory, context, job, look.TIMEOUT, look.LIMIT)
+        result = tally.result(outcome, _rc(outcome), str(outcome.folder))
+        found, unknown = {}, {}
+        for host in hosts:
+            seen = look.read(tally.answers.get(host, ""), rule)
+            if seen is not None:
+                found[host] = seen
+            elif tally.host(host).outcome.good:
+                unknown[host] = "its answer ends early"
+            else:
+                unknown[host] = _first(tally.host(host).message or result.message)
+        return Snapshot(hosts=found, unknown=unknown)
+
     def resolve(self, inventory: Inventory) -> Inventory:
         """The inventory with the user's *files* read into it by `ansible-inventory`."""
         if not inventory.files:
@@ -137,14 +158,21 @@ class AnsibleDeployer:
     # -- running -------------------------------------------------------------------------------------------------
 
     def _ask(
-        self, question: dict[str, Any], hosts: tuple[str, ...], inventory: Inventory, context: Context, job: str
+        self,
+        question: dict[str, Any],
+        hosts: tuple[str, ...],
+        inventory: Inventory,
+        context: Context,
+        job: str,
+        timeout: float = 300.0,
+        limit: int = ANSWER,
     ) -> tuple["Tally", JobOutcome]:
-        """Put one question to each of *hosts*."""
+        """Put one question to each of *hosts*; answers are cut after *limit* characters."""
         tally = Tally("require", hosts, lambda _entry: None, job)
         playbook = dump([{"hosts": "all", "gather_facts": False, "tasks": [question]}])
-        spec = PlaySpec(step="require", playbook="look.yml", hosts="all", limit=hosts, timeout=300.0)
+        spec = PlaySpec(step="require", playbook="look.yml", hosts="all", limit=hosts, timeout=timeout)
         folder = self._jobs.folder(job)
-        outcome = self._start(spec, folder, None, inventory, context, job, tally, {"look.yml": playbook}, stdout=True)
+        outcome = self._start(spec, folder, None, inventory, context, job, tally, {"look.yml": playbook}, stdout=limit)
         return tally, outcome
 
     def _done_before(self, claim: Claim, play: PlaySpec, inventory: Inventory, job: str) -> dict[str, HostResult]:
@@ -188,7 +216,7 @@ class AnsibleDeployer:
         files: dict[str, bytes],
         *,
         check: bool = False,
-        stdout: bool = False,
+        stdout: int = 0,
     ) -> JobOutcome:
         """Lay down inventory and variables, run the play as a job, and take away what is secret."""
         settings = context.settings
@@ -211,6 +239,8 @@ class AnsibleDeployer:
         spec = self._spec(play, project, inventory, context, folder, words, around=around)
         files["spec.json"] = json.dumps({**spec, "check": check, "stdout": stdout}).encode()
         env = self._env(project, len(play.limit), settings)
+        if stdout:  # ansible-runner drops results that are longer, and has every line of them twice
+            env["MAX_EVENT_RES"] = str(4 * stdout)
         beside = (project / play.playbook).parent / "collections"
         if around and beside.is_dir():  # found beside the playbook that is started, and that one is ours
             env["ANSIBLE_COLLECTIONS_PATH"] = f"{beside}{os.pathsep}{env['ANSIBLE_COLLECTIONS_PATH']}"

@@ -10,7 +10,7 @@ from orchestrator.adapters.database.engine import engine_url, sqlite_path
 JOURNAL, ENGINE, DUMP = "journal.db", "engine.db", "database.dump"
 LOGS = ("output.log", "events.jsonl", "outcome.json")  # of a job; its other files may hold secrets
 HALF = (".copying-", ".passphrase.")  # written now, under a name for the moment
-KEPT_FOLDERS = ("packages", "plans", "pulumi")
+KEPT_FOLDERS = ("packages", "plans", "evidence", "snapshots", "pulumi")
 BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite keeps beside a database belongs to it
 
 
@@ -47,12 +47,13 @@ class Places:
 
 
 def files(places: Places, *, logs: bool) -> Iterator[tuple[str, Path]]:
-    """The files beside the databases: kept packages, plans, Pulumi's state and, with *logs*, what jobs said.
+    """The files beside the databases: packages, plans, evidence, Pulumi's state and, with *logs*, what jobs said.
 
     Unpacked packages, copies of programs, and locks are made again.
     """
     yield from _packages(places.state / "packages")
-    yield from _below(places.state, "plans")
+    for name in ("plans", "evidence", "snapshots"):
+        yield from _below(places.state, name)
     yield from (item for item in _below(places.state, "pulumi") if not _passing(item[0]))
     for job in sorted((places.state / "jobs").glob("*")) if logs else ():
         for name in LOGS:

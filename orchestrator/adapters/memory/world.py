@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.domain.context import Context, Outputs
-from orchestrator.domain.environment import Environment
+from orchestrator.domain.environment import Environment, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.model import digest_of
+from orchestrator.domain.parity import Definition
 from orchestrator.domain.plan import PlaySpec, ResourceChange, StackPreview, StackSpec, StepPreview, SuiteSpec
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Requirement
+from orchestrator.domain.snapshot import FileState, HostSnapshot, Snapshot, ignored
 from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult, step_of, worst
 from orchestrator.ports import Emit, Provisioned
 
@@ -30,7 +32,9 @@ class World:
     the services of others tell of their version. *killed* says how often an update to a definition dies before it
     begins. *wanted* says of hosts what their program has said against their end: `protect` or `retainOnDelete`.
     *ledger* lists every effect in order. *fences* and *done* are what each host remembers: the newest fence,
-    and the steps of runs that it has come through.
+    and the steps of runs that it has come through. *files* are what lies on each host besides its release, by name;
+    *leaves* names the file that a version puts beside it and that nothing takes away again. *edited* are
+    hosts whose resource somebody has changed by hand.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -47,6 +51,9 @@ class World:
     done: set[tuple[str, str, str, str]] = field(default_factory=set)
     serial: dict[str, int] = field(default_factory=dict)
     kept: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    files: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    leaves: dict[str, str] = field(default_factory=dict)
+    edited: set[str] = field(default_factory=set)
 
     def releases(self, environment: str) -> list[str | None]:
         """What runs on each host of the environment, in order."""
@@ -71,6 +78,10 @@ class MemoryProvisioner:
             raise OrchestratorError("E105", f"the definition {digest[:19]} is not kept here")
         name = self._world.kept[digest][0]
         return StackSpec(environment=name, program="", stack=name, definition=digest)
+
+    def described(self, spec: StackSpec) -> Definition:
+        """Each host that is wanted is a file of the program."""
+        return Definition(files={host: digest_of(host) for host in self._world.kept[spec.definition][1]})
 
     def inventory(self, environment: Environment, outputs: Outputs) -> Inventory:
         """A group `web` of the hosts in the output `hosts`."""
@@ -102,6 +113,15 @@ class MemoryProvisioner:
     def _change(self, op: str, host: str) -> ResourceChange:
         kept = self._world.wanted.get(host, "")
         return ResourceChange(op=op, type="memory:host", name=host, urn=f"urn:memory::{host}", kept=kept)
+
+    def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
+        """The hosts that were edited by hand."""
+        del job, emit
+        hosts = [host for host in self._world.up.get(spec.environment, []) if host in self._world.edited]
+        return tuple(
+            ResourceChange(op="update", type="host", name=host, urn=f"urn:{host}", properties=("size",))
+            for host in hosts
+        )
 
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:  # noqa: ARG002
         """Make the hosts that are wanted."""
@@ -190,6 +210,8 @@ class MemoryDeployer:
             return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, message=why, release=said)
         self._world.ledger.append(f"{play.playbook} {package.ref} {context.environment}/{host}")
         self._world.running[context.environment, host] = package.digest
+        if package.ref.version in self._world.leaves:
+            self._world.files.setdefault(place, {})[self._world.leaves[package.ref.version]] = package.digest
         if ("deploy", host, package.ref.version) in self._world.faults:
             return HostResult(host=host, outcome=Outcome.FAILED, touched=True, message="the task failed", task="deploy")
         self._world.done.add((context.run, step, *place))
@@ -222,6 +244,25 @@ class MemoryDeployer:
         missing = [host.host for host in hosts if not host.outcome.good]
         message = f"cannot be reached: {', '.join(missing)}" if missing else ""
         return StepResult(outcome=worst(host.outcome for host in hosts), message=message, hosts=hosts)
+
+    def snapshot(self, rule: SnapshotRule, inventory: Inventory, context: Context, job: str, emit: Emit) -> Snapshot:
+        """The release on each host as one file, and what lies beside it."""
+        del job, emit
+        asked = [host for host in inventory.hosts if host not in self._world.gone]
+        unknown = {host: "unreachable" for host in inventory.hosts if host in self._world.gone}
+        return Snapshot(hosts={host: self._host(context.environment, host, rule) for host in asked}, unknown=unknown)
+
+    def _host(self, environment: str, host: str, rule: SnapshotRule) -> HostSnapshot:
+        digest, files = self._world.running.get((environment, host)), self._world.files.get((environment, host), {})
+        current = digest.removeprefix("sha256:")[:12] if digest else ""
+        own = {f"releases/{current}/release": digest_of(digest)} if digest else {}
+        states = {
+            name: FileState(type="file", mode="0644", owner="app:app", content=digest_of(text).removeprefix("sha256:"))
+            for name, text in sorted({**own, **files}.items())
+            if not ignored(rule.ignore, "file", name)
+        }
+        wrote = {"release": digest_of(own[f"releases/{current}/release"]).removeprefix("sha256:")} if digest else {}
+        return HostSnapshot(current=current, release=digest, files=states, installed=wrote)
 
     def resolve(self, inventory: Inventory) -> Inventory:
         """There are no files in memory."""

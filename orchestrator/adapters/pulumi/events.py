@@ -42,12 +42,15 @@ class Log:
 
     def _reset(self) -> None:
         self._facts = {"counts": {}, "changes": [], "effects": 0, "corrupt": False, "outputs": None}
+        self._facts["refreshed"] = []
+        self._refreshing: set[str] = set()
         self._creating: list[str] = []
         self._unanswered: set[str] = set()
 
     def facts(self) -> dict[str, Any]:
         """What the result says besides the exit code: counts, changes, effects, outputs with secrets hidden.
 
+        *refreshed* are the resources that a refresh found other than the state has them, with what differs.
         *uncertain* are creates whose provider died before it answered: the engine counts them as failed, and forgets
         them.
         """
@@ -126,6 +129,11 @@ class Log:
             "parent": (metadata.get("new") or metadata.get("old") or {}).get("parent", ""),
             "properties": sorted(metadata.get("diffs") or []),
         }
+        if status == "started" and op == "refresh":
+            self._refreshing.add(urn)
+        elif status == "done" and urn in self._refreshing:
+            self._refreshing.remove(urn)
+            self._refreshed(change, metadata)
         if status == "started":
             self._facts["changes"].append(change)
             self._facts["effects"] += op not in HARMLESS and kind != STACK
@@ -133,6 +141,16 @@ class Log:
         elif status == "done" and urn in self._creating:
             self._creating.remove(urn)
         self._say({"kind": "resource", "status": status, **change})
+
+    def _refreshed(self, change: dict[str, Any], metadata: dict[str, Any]) -> None:
+        """Keep what a refresh has found. The engine calls it the same where no input is another: outputs count too."""
+        old, new = ((metadata.get(side) or {}).get("outputs") or {} for side in ("old", "new"))
+        if metadata.get("new") is None:
+            self._facts["refreshed"].append({**change, "op": "delete", "properties": []})
+            return
+        names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+        if names and change["type"] != STACK:
+            self._facts["refreshed"].append({**change, "op": "update", "properties": names})
 
     def _say(self, event: dict[str, Any]) -> None:
         if self._out is not None:

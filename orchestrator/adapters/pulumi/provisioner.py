@@ -1,6 +1,7 @@
 """The `Provisioner` port: one process an operation, on a copy, held to the plan."""
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.model import digest_of
+from orchestrator.domain.parity import Definition
 from orchestrator.domain.plan import ResourceChange, StackPreview, StackSpec
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text
@@ -92,6 +94,20 @@ class PulumiProvisioner:
             settings=environment.pulumi,
         )
 
+    def described(self, spec: StackSpec) -> Definition:
+        """The files of the program, and the keys of its configuration, by what the project calls itself left out."""
+        folder, tree = Path(spec.program), self._tree(spec)
+        project = settings.project_file(folder)
+        own = {settings.config_file(spec, project), "environment.yaml", *definition.PROJECT_FILES}
+        program = definition.Program(folder, tree, self._place(spec), spec.stack)
+        files = {
+            name: "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+            for name, path in program.files()
+            if name not in own
+        }
+        files["Pulumi.yaml"] = digest_of({key: project[key] for key in project if key not in {"name", "description"}})
+        return Definition(files=files, config=settings.config_keys(spec, project))
+
     def inventory(self, environment: Environment, outputs: Outputs) -> Inventory:
         """The hosts that the outputs and the environment's file give."""
         return inventory(environment, outputs, self._project)
@@ -125,6 +141,14 @@ class PulumiProvisioner:
             counts=counts,
             inventory=self._planned(spec, result["outputs"] or {}),
         )
+
+    def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
+        """The resources that are other than the state has them, by a refresh that writes nothing."""
+        words = ["refresh", "--preview-only", *(word for word in _words(spec) if word != "--refresh")]
+        outcome, result = self._operate(spec, words, job, emit, verb="preview")
+        if outcome.code != 0:
+            raise self._error("refresh", spec, outcome, result)
+        return tuple(sorted(map(ResourceChange.from_json, result["refreshed"]), key=lambda change: change.urn))
 
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:
         """Update the stack, held to *plan*."""
@@ -289,8 +313,8 @@ class PulumiProvisioner:
         env = self._env(spec)
         data = {
             **self._whose(spec, env),
-            **decided,
             "verb": words[0],
+            **decided,
             "argv": words,
             "held": "--plan" in words,
             "pending_creates": spec.settings.pending_creates,
@@ -372,6 +396,10 @@ class PulumiProvisioner:
         found = json.loads(done.stdout).get("deployment") or {} if done.returncode == 0 else {}
         self._read[_key(spec)] = (time.monotonic(), found)
         return dict(found)
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _key(spec: StackSpec) -> tuple[str, str, str]:

@@ -65,6 +65,15 @@ def config_text(spec: StackSpec, project: Mapping[str, Any], salt: Path) -> str:
     return text
 
 
+def config_keys(spec: StackSpec, project: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of what the stack is configured with, sorted; the project's own without its name. Raises E106."""
+    file = Path(spec.program) / config_file(spec, project)
+    content = _mapping(file.name, file.read_text(encoding="utf-8") if file.is_file() else "")
+    beginning = f"{project.get('name')}:"
+    keys = [*(content.get("config") or {}), *spec.settings.config]
+    return tuple(sorted({str(key).removeprefix(beginning) for key in keys}))
+
+
 def has_backend(program: Path, environ: Mapping[str, str]) -> bool:
     """Whether the user has chosen a backend: by a variable, in the project's file, or by `pulumi login`."""
     if _backend(program, environ) or environ.get("PULUMI_ACCESS_TOKEN"):

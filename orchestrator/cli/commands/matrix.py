@@ -52,11 +52,13 @@ def _row(app: "App", ref: "PackageRef", names: list[str]) -> dict[str, Any]:
 
 def _place(app: "App", ref: "PackageRef", name: str) -> dict[str, Any]:
     """What the release is in one environment, as JSON data."""
+    from orchestrator.domain.journal import FORWARD
+
     hosts = app.store.hosts(name)
     on = [host.host for host in hosts if host.runs(ref.digest)]
     marks = [mark for mark in app.store.verified(name) if mark.release.digest == ref.digest]
     runs = [run for run in app.store.runs(name) if run.release and run.release.digest == ref.digest]
-    last = next((run for run in runs if run.kind == "promotion"), None)
+    last = next((run for run in runs if run.kind in FORWARD), None)
     if on:
         state = "current" if len(on) == len(hosts) else "partly"
     elif last is not None and last.state.value in {"rolled back", "failed", "needs a person"}:

@@ -1,7 +1,7 @@
 """`orchestrator show`: one run, step by step."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -46,6 +46,8 @@ def _print(story: "Story", *, interrupted: bool) -> None:
             out(f"      {line}")
     for line in way_back(story.way_back):
         out(f"  ← {line}")
+    if story.rehearsed:
+        _print_rehearsal(story.rehearsed)
     if story.hosts:
         rows = [[state.host, release_of(state), short(state.digest), truth_of(state)] for state in story.hosts.values()]
         out(table(["host", "release", "digest", "truth"], rows))
@@ -56,3 +58,19 @@ def _print(story: "Story", *, interrupted: bool) -> None:
         out(f"{paint(run.state.value, bold=True)} at {when(run.ended_at)}: {run.message}{recovery}")
     else:
         out(f"{paint(run.state.value, fg='cyan')}: orchestrator watch {run.id}")
+
+
+def _print_rehearsal(found: dict[str, Any]) -> None:
+    """The evidence of a rehearsal: how long each leg took, and what did not come back."""
+    from orchestrator.cli.words import seconds, short
+    from orchestrator.domain.rehearsal import Rehearsal
+
+    document = Rehearsal.from_json(found["document"])
+    legs = ", ".join(f"{leg.name} {seconds(leg.seconds)}" for leg in document.legs)
+    verdict = paint("all came back", fg="green") if document.good else paint("not all came back", fg="red")
+    out(f"rehearsed {document.back} → {document.release} and back: {verdict} ({legs})")
+    out(f"  evidence {short(found['evidence'])}")
+    for text in document.reasons:
+        out(f"  {paint('✘', fg='red')} {text}")
+    for item in document.again:
+        out(f"  {paint('–', fg='bright_black')} {item} the second time")

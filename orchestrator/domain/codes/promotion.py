@@ -313,4 +313,66 @@ CODES: tuple[ErrorCode, ...] = (
         "`orchestrator package show RELEASE` lists the steps; only one with `undo: impossible` is named so.",
         Exit.USAGE,
     ),
+    ErrorCode(
+        "R180",
+        "nothing to compare with",
+        "Drift is what has changed since the last release that was verified in the environment, and there was none yet.",
+        "Promote a release there first.",
+        Exit.NOT_FOUND,
+    ),
+    ErrorCode(
+        "R181",
+        "the environment has drifted",
+        "`gates: {drift: true}` of the environment wants it to be as its last release left it before another one is "
+        "promoted there. The message names what has changed, or what could not be asked. Nothing was changed.",
+        "`orchestrator drift ENV` says all of it. Put it right by promoting the release once more that is there: the gate "
+        "does not stand in the way of that, nor of a rollback.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "R182",
+        "the environments differ",
+        "`gates: {parity: true}` of the environment wants it to be like the one that `parity: {with: ...}` names, by default "
+        "the one before it, in all but their releases. The message names what differs and may not, or what could not be "
+        "asked. Nothing was changed.",
+        "`orchestrator parity ENV ENV` says all of it. Make them alike, or allow what is meant to differ with "
+        "`parity: {allow: [...]}` in `environment.yaml`. A rollback is let in always.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "R183",
+        "it cannot be rehearsed",
+        "A rehearsal begins with the last verified release on every host, goes to the new one, back, and forward again. The "
+        "message says what is not so: there is no such release, it is the one that is to be rehearsed, some host runs "
+        "another, or a step cannot be undone. Nothing was changed.",
+        "Rehearse a release instead of promoting it there, or with `rehearse: true` in the file of the environment or of the "
+        "release, which lets each promotion be a rehearsal. `orchestrator rollback ENV` goes to the release before.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "R184",
+        "the way back leaves something behind",
+        "When the release before was back on the hosts, something there was not as it had been before, or could not be asked. "
+        "The message names it; `orchestrator show RUN` lists all of it. The release was taken back.",
+        "Let the older release's steps, or an `undo:` of the step, take away what the newer one brings; take away by hand what "
+        "lies there now, and rehearse again. What changes by itself stands in `snapshot: {ignore: [...]}` of "
+        "`environment.yaml`.",
+    ),
+    ErrorCode(
+        "R185",
+        "a snapshot is not here",
+        "What was on the hosts at a stop of the rehearsal was kept under its digest in the state folder, and is not there any "
+        "more, or is not what it was.",
+        "Rehearse again. Where several machines work, let them share what they keep (`artifacts` in `orchestrator.yaml`).",
+    ),
+    ErrorCode(
+        "R186",
+        "a rehearsal is wanted",
+        "`require: {rehearsal: true}` of the environment wants good evidence, from another environment, that the way from this "
+        "package back to the one that is there was walked. There is none for exactly this pair, or it is not good. Nothing "
+        "was changed.",
+        "`orchestrator rehearse RELEASE --in ENV` in an environment that runs the same older package; `rehearse: true` in that "
+        "environment's file does it with each promotion. A rollback is let in always.",
+        Exit.NOT_ALLOWED,
+    ),
 )

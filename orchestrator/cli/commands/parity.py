@@ -1,0 +1,57 @@
+"""`orchestrator parity`: how two environments differ."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli.output import json_option, note, out, paint, print_json
+
+if TYPE_CHECKING:
+    from orchestrator.domain.parity import Parity
+
+
+@click.command("parity")
+@click.argument("left", metavar="STAGING")
+@click.argument("right", metavar="PRODUCTION")
+@json_option
+def command(left: str, right: str, as_json: bool) -> int:
+    """Say how STAGING and PRODUCTION differ, and name each thing.
+
+    Compared are the files of their Pulumi programs and the keys of their configuration; groups, hosts by number and
+    names of variables; facts and packages of their hosts; and the releases that were verified there last. What is meant
+    to differ stands in `parity: {with: ..., allow: [...]}` of either `environment.yaml`, as KIND:NAME or a whole KIND.
+    Nothing is changed.
+
+    Ends with 0 when nothing differs that may not, and with 1 when something does, or when something could not be asked:
+    that is named as unknown. `gates: {parity: true}` makes a promotion wait for it.
+    """
+    from orchestrator.domain.errors import Exit
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    for name in (left, right):
+        app.setting.environment(name)
+    note(f"looking at {left} and {right} …")
+    found = app.parity(left, right)
+    if as_json:
+        print_json("Parity", {**found.to_json(), "none": found.none})
+    else:
+        _print(found)
+    return int(Exit.OK if found.none else Exit.FAILED)
+
+
+def _print(found: "Parity") -> None:
+    from orchestrator.domain.text import counted
+
+    told = counted(len(found.differences), "difference") if found.differences else "nothing differs that may not"
+    unknown = f", {len(found.unknown)} unknown" if found.unknown else ""
+    out(f"{paint(f'{found.left} and {found.right}', bold=True)}: {told}{unknown}")
+    for item in found.differences:
+        out(f"  {paint('✘', fg='red')} {found.say(item)}")
+    for text in found.unknown:
+        out(f"  {paint('?', fg='yellow')} {text}")
+    for item in found.allowed:
+        out(f"  {paint('–', fg='bright_black')} allowed: {found.say(item)}")
+    for text in found.unused:
+        out(f"  {paint('–', fg='bright_black')} allowed, and does not differ: {text}")

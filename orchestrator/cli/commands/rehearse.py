@@ -1,0 +1,37 @@
+"""`orchestrator rehearse`: a release, and the way back from it, before it is needed."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.output import detach_option, json_option, queue_option, wait_option
+
+
+@click.command("rehearse")
+@click.argument("release")
+@click.option("--in", "environment", metavar="ENV", required=True, help="The environment.")
+@wait_option
+@detach_option
+@queue_option
+@json_option
+def command(release: str, environment: str, wait: float, detach: bool, queue: str, as_json: bool) -> int:
+    """Take RELEASE into an environment, back to the release that is there now, and forward again.
+
+    It is a promotion that does not stay before the way back was walked: by the packages' own steps, with the tests of
+    the release that is there at each stop. What is on the hosts is looked at before and after. When a file, package,
+    service, port or fact did not come back, the release has failed and is rolled back (exit 4).
+
+    When everything did, it stays, and there is evidence for this pair of packages, with the time of each leg:
+    `orchestrator show RUN` has it, and environments with `require: {rehearsal: true}` want it.
+    """
+    from orchestrator.cli.report import warn
+    from orchestrator.cli.walk import do, leave_behind, leave_to_workers
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    package = app.package(release, warn)
+    targets = app.targets(package, environment)
+    asked = app.ask("rehearsal", package, targets, wait=wait, queue=queue)
+    if queue:
+        return leave_to_workers(asked, queue, as_json=as_json)
+    return leave_behind(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)

@@ -1,0 +1,55 @@
+"""What has changed in an environment since its last release, each thing by its name; and what nobody could ask."""
+
+from collections import Counter
+from typing import Literal
+
+from orchestrator.domain.model import Model
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.text import counted
+
+Part = Literal["resource", "host", "release", "file", "task", "test"]
+
+
+class Finding(Model):
+    """One thing that is not as the last release left it: *what* is said of the *name*, on *host* where it has one."""
+
+    part: Part
+    name: str
+    host: str = ""
+    what: str
+
+    def __str__(self) -> str:
+        where = f"{self.host}: " if self.host else ""
+        return f"{where}{self.part} {self.name} {self.what}"
+
+
+class Drift(Model):
+    """Whether an environment is as its last release left it.
+
+    *release* was verified there *since* then by *run*. *unknown* says, a sentence each, what could not be asked: then
+    nobody can say that nothing has changed. *notes* are what is not looked at, and is no reason to doubt.
+    """
+
+    environment: str
+    release: PackageRef
+    run: str
+    since: str
+    findings: tuple[Finding, ...] = ()
+    unknown: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def none(self) -> bool:
+        """Whether everything was asked, and nothing has changed."""
+        return not self.findings and not self.unknown
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it cannot be said that nothing has changed, a sentence each."""
+        return (*map(str, self.findings), *(f"unknown: {text}" for text in self.unknown))
+
+    def __str__(self) -> str:
+        counts = Counter(finding.part for finding in self.findings)
+        found = ", ".join(counted(count, part) for part, count in counts.items())
+        unknown = f"{len(self.unknown)} unknown" if self.unknown else ""
+        return ", ".join(part for part in (found, unknown) if part) or "nothing has changed"

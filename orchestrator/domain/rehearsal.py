@@ -1,0 +1,95 @@
+"""A rehearsal: a release and the way back from it, walked before it is needed. What came of it is evidence.
+
+N → N+1 → N → N+1, by the packages' own steps, with the suites at each stop. What is on the hosts before and after is
+compared: what did not come back is listed.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from orchestrator.domain.environment import SnapshotRule
+from orchestrator.domain.model import Digest, Model, digest_of
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.snapshot import Difference, Snapshot, compare, gaps, ignored
+
+LISTED = 500  # differences that a document lists
+
+
+class Timed(Model):
+    """One step of a leg, and how long it took."""
+
+    name: str
+    seconds: float
+
+
+class Leg(Model):
+    """One leg: `there` (N → N+1), `back`, `again`; with its tests. *seconds* are those of the journal."""
+
+    name: Literal["there", "back", "again"]
+    seconds: float
+    steps: tuple[Timed, ...] = ()
+
+
+class Rehearsal(Model):
+    """The evidence of one rehearsal of *release*, and of the way *back* from it, in *environment* by *run*.
+
+    *left* did not come back with N: it was there before in another way, or not at all. *again* differs between the
+    first and the second time that N+1 was there: it is told, and does not speak against the release. *carried* was left
+    by an earlier rehearsal, and still lies there. *unknown* could not be asked. *snapshots* are the digests of what was
+    on the hosts before, there, back and again.
+    """
+
+    apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
+    kind: Literal["Rehearsal"] = "Rehearsal"
+    project: str
+    environment: str
+    run: str
+    release: PackageRef
+    back: PackageRef
+    plan: Digest
+    legs: tuple[Leg, ...]
+    left: tuple[Difference, ...] = ()
+    again: tuple[Difference, ...] = ()
+    carried: tuple[Difference, ...] = ()
+    unknown: tuple[str, ...] = ()
+    snapshots: dict[str, Digest]
+
+    @property
+    def good(self) -> bool:
+        """Whether everything was asked, and everything came back."""
+        return not self.left and not self.carried and not self.unknown
+
+    @property
+    def digest(self) -> str:
+        """The digest of this document."""
+        return digest_of(self.to_json())
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is no good evidence, a sentence each."""
+        left = [f"{item} on the way back" for item in self.left]
+        carried = [f"{item} by an earlier rehearsal, and still so" for item in self.carried]
+        return (*left, *carried, *(f"unknown: {text}" for text in self.unknown))
+
+
+def came_back(before: Snapshot, back: Snapshot, rule: SnapshotRule, hosts: Iterable[str]) -> tuple[Difference, ...]:
+    """What differs on *hosts* between two times that the same release was there."""
+    return tuple(item for item in compare(before, back, rule.ignore) if item.host in set(hosts))[:LISTED]
+
+
+def unseen(snapshots: Iterable[Snapshot], hosts: Iterable[str]) -> tuple[str, ...]:
+    """What could not be asked on *hosts* in one of *snapshots*, a sentence each."""
+    first, *rest = snapshots
+    wanted = set(hosts)
+    found = [text for other in rest for text in gaps(first, other) if text.partition(":")[0] in wanted]
+    return tuple(dict.fromkeys(found))
+
+
+def still_there(before: Snapshot, earlier: Iterable[Difference], rule: SnapshotRule) -> tuple[Difference, ...]:
+    """What *earlier* rehearsals have left on hosts, and is in *before* as they left it."""
+    found = {}
+    for item in earlier:
+        there = before.hosts[item.host].things(item.kind).get(item.name) if item.host in before.hosts else None
+        if item.before is None and str(there) == item.after and not ignored(rule.ignore, item.kind, item.name):
+            found[item.host, item.kind, item.name] = item
+    return tuple(found.values())

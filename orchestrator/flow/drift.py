@@ -1,0 +1,236 @@
+"""Drift: has an environment changed since its last release? Everything is asked, and nothing is changed.
+
+Four questions: are the resources as the stack's state and the release's own definition say, are the hosts and the files
+of the release there as they were put there, would the release's own steps change anything, and do its tests pass today?
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from orchestrator.domain.context import Context
+from orchestrator.domain.drift import Drift, Finding
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.journal import Verified
+from orchestrator.domain.plan import HostState, ResourceChange, StackSpec, SuiteSpec, play_of
+from orchestrator.domain.release import Package, Step, Verification, seconds
+from orchestrator.domain.snapshot import Snapshot, tampered
+from orchestrator.domain.step import Outcome
+from orchestrator.domain.text import clean_text
+from orchestrator.flow.course import Setting, context_of, inventory_of, outputs_of, stack_of
+from orchestrator.flow.trail import last_verified
+from orchestrator.ports import Emit
+
+UNCHANGED = {"same", "read", "refresh"}
+WORDS = {
+    "create": "is not there",
+    "delete": "is not there any more",
+    "update": "is another",
+    "import": "is not in the state",
+}
+
+
+@dataclass
+class Found:
+    """What one question has found, and what it could not ask."""
+
+    findings: list[Finding] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def and_(self, other: "Found") -> "Found":
+        """Both, in this order."""
+        return Found(self.findings + other.findings, self.unknown + other.unknown, self.notes + other.notes)
+
+
+def look(setting: Setting, environment: str, job: str, emit: Emit) -> Drift:
+    """What has changed in *environment* since its last verified release. Raises R180 when there is none."""
+    setting.environment(environment)
+    mark = last_verified(setting, environment)
+    if mark is None:
+        raise OrchestratorError("R180", f"no release has been verified in {environment}")
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        resources = pool.submit(_resources, setting, mark, job, emit)
+        hosts = pool.submit(_hosts, setting, mark, job, emit)
+        found = resources.result().and_(hosts.result())
+    lease = setting.store.lease(environment)
+    if lease is not None and not lease.locked and not job.startswith(f"{lease.holder}."):
+        found.unknown.append(f"{lease.holder} is at work there: what it is about to change may be among this")
+    return Drift(
+        environment=environment,
+        release=mark.release,
+        run=mark.run,
+        since=mark.at,
+        findings=tuple(found.findings),
+        unknown=tuple(dict.fromkeys(found.unknown)),
+        notes=tuple(dict.fromkeys(found.notes)),
+    )
+
+
+# -- the infrastructure ---------------------------------------------------------------------------------------------
+
+
+def _resources(setting: Setting, mark: Verified, job: str, emit: Emit) -> Found:
+    """What the stack's resources are that they were not, by a refresh and by the definition of the last release."""
+    found = Found()
+    try:
+        now = stack_of(setting, mark.environment)
+        if now is None:
+            return found
+        then = _definition(setting, mark, now, found)
+        changes = {change.urn: change for change in _planned(setting, then, now, job, emit)}
+        changes |= {change.urn: change for change in setting.provisioner.drifted(now, f"{job}.refresh", emit)}
+    except OrchestratorError as error:
+        found.unknown.append(f"the stack: {error.message}")
+        return found
+    for change in sorted(changes.values(), key=lambda change: change.urn):
+        which = f" in {', '.join(change.properties)}" if change.properties else ""
+        what = f"{WORDS.get(change.op, f'would be changed ({change.op})')}{which}"
+        found.findings.append(Finding(part="resource", name=f"{change.type} {change.name}", what=what))
+    return found
+
+
+def _definition(setting: Setting, mark: Verified, now: StackSpec, found: Found) -> StackSpec | None:
+    """The stack as it was defined with the last release; None when that is not kept."""
+    if mark.definition == now.definition:
+        return now
+    try:
+        then = setting.provisioner.kept(mark.definition)
+    except OrchestratorError:
+        found.notes.append("how the stack was defined with the release is not kept here: only a refresh was made")
+        return None
+    found.notes.append("the environment's definition is another one now; it is compared with that of the release")
+    return then
+
+
+def _planned(
+    setting: Setting, then: StackSpec | None, now: StackSpec, job: str, emit: Emit
+) -> tuple[ResourceChange, ...]:
+    """What an update by the definition of the release would change: somebody has updated the stack by another one."""
+    if then is None:
+        return ()
+    preview = setting.provisioner.preview(then, f"{job}.preview", emit)
+    changes = tuple(change for change in preview.changes if change.op not in UNCHANGED)
+    if not changes and preview.changes_something:  # its outputs only, which are no resource
+        return (ResourceChange(op="update", type="stack", name=now.stack, urn="stack"),)
+    return changes
+
+
+# -- the hosts ------------------------------------------------------------------------------------------------------
+
+
+def _hosts(setting: Setting, mark: Verified, job: str, emit: Emit) -> Found:
+    """What the hosts, the release's own steps and its tests say."""
+    try:
+        package = setting.packages.fetch(mark.release.digest)
+        outputs = outputs_of(setting, mark.environment)
+        inventory = inventory_of(setting, mark.environment, outputs)
+        context = context_of(setting, mark.environment, mark.run, outputs)  # templates see the run that put it there
+        rule = setting.environment(mark.environment)[0].snapshot
+        seen = setting.deployer.snapshot(rule, inventory, context, f"{job}.snapshot", emit)
+    except OrchestratorError as error:
+        return Found(unknown=[f"the hosts: {error.message}"])
+    found = _inventory(setting, mark, inventory).and_(_releases(setting, mark, seen)).and_(_files(seen, rule.ignore))
+    asking = _Asking(setting, package, inventory, context, job, emit)
+    for step in package.manifest.release.steps:
+        found = found.and_(asking.tasks(step))
+    for suite in package.manifest.release.verify:
+        found = found.and_(asking.tests(suite))
+    return found
+
+
+def _inventory(setting: Setting, mark: Verified, inventory: Inventory) -> Found:
+    """Hosts that no run has ever touched, and those that a run has touched and that are gone."""
+    found = Found()
+    known = [state.host for state in setting.store.hosts(mark.environment) if state.truth != "gone"]
+    for host in known:
+        if host not in inventory.hosts:
+            found.findings.append(Finding(part="host", name=host, what="is not there any more"))
+    for host in inventory.hosts:
+        if host not in known:
+            found.findings.append(Finding(part="host", name=host, what="is there, and no release was ever put on it"))
+    return found
+
+
+def _releases(setting: Setting, mark: Verified, seen: Snapshot) -> Found:
+    """The release that each host says is current, against the one that was verified."""
+    found = Found(unknown=list(seen.gaps))
+    recorded = {state.host: state for state in setting.store.hosts(mark.environment)}
+    for host, there in seen.hosts.items():
+        state = recorded.get(host, HostState(host=host, truth="empty"))
+        if there.release == mark.release.digest:
+            continue
+        if there.release is not None:
+            ref = setting.packages.ref(there.release)
+            what = f"is current, and not {mark.release}"
+            found.findings.append(Finding(part="release", name=str(ref or there.release[:19]), host=host, what=what))
+        elif state.truth == "seen":
+            what = "is not current, and nothing else is"
+            found.findings.append(Finding(part="release", name=str(mark.release), host=host, what=what))
+        else:
+            found.notes.append(f"{host} does not say which release is current there")
+    return found
+
+
+def _files(seen: Snapshot, ignore: tuple[str, ...]) -> Found:
+    """The files of the current release on each host, against what was written down when they were put there."""
+    found = Found()
+    for host, there in seen.hosts.items():
+        if not there.installed:
+            found.notes.append(f"{host}: nothing was written down of the release's files")
+        for difference in tampered(host, there, ignore):
+            what = {"added": "was put there", "removed": "is missing", "changed": "was edited"}[difference.change]
+            name = f"current/{difference.name}"
+            found.findings.append(Finding(part="file", name=name, host=host, what=what))
+    return found
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """The release's own steps and tests, asked about the hosts of now."""
+
+    setting: Setting
+    package: Package
+    inventory: Inventory
+    context: Context
+    job: str
+    emit: Emit
+
+    def tasks(self, step: Step) -> Found:
+        """What the step would change, by check mode."""
+        found = Found()
+        try:
+            hosts = tuple(self.inventory.select(step.hosts))
+            job = f"{self.job}.check.{step.name}"
+            play = play_of(step, hosts)
+            said = self.setting.deployer.check(play, self.package, self.inventory, self.context, job, self.emit)
+        except OrchestratorError as error:
+            return Found(unknown=[f"step {step.name}: {error.message}"])
+        for host in said.hosts:
+            for task in host.tasks:
+                what = f"of the step {step.name} would change something"
+                found.findings.append(Finding(part="task", name=repr(task), host=host.host, what=what))
+        found.unknown += [f"step {step.name}: check mode could not look: {clean_text(text)}" for text in said.unseen]
+        found.unknown += [f"step {step.name}: check mode does not come past {task!r}" for task in said.failed]
+        found.notes += [f"step {step.name}: check mode cannot see {task!r}" for task in said.opaque]
+        return found
+
+    def tests(self, item: Verification) -> Found:
+        """What the suite says today."""
+        found = Found()
+        suite = SuiteSpec(name=item.name, tests=item.tests, args=item.args, timeout=seconds(item.timeout))
+        job = f"{self.job}.verify.{item.name}"
+        try:
+            result = self.setting.verifier.verify(suite, self.package, self.inventory, self.context, job, self.emit)
+        except OrchestratorError as error:
+            return Found(unknown=[f"suite {item.name}: {error.message}"])
+        for test in result.tests:
+            why = next(iter(clean_text(test.message).splitlines()), "")
+            if test.outcome is Outcome.FAILED:
+                what = f"of the suite {item.name} fails{f': {why}' if why else ''}"
+                found.findings.append(Finding(part="test", name=test.name, host=test.host, what=what))
+            elif not test.outcome.good:
+                found.unknown.append(f"{test.host}: test {test.name} of the suite {item.name}: {why or test.outcome}")
+        if not result.good and all(test.outcome.good for test in result.tests):
+            found.unknown.append(f"suite {item.name}: {result.message}")
+        return found

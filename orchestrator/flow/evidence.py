@@ -1,0 +1,83 @@
+"""Evidence: what was found out about a release, kept by its digest; whether it can be had, and where it is."""
+
+import json
+from pathlib import Path
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import FORWARD
+from orchestrator.domain.plan import HostState, WayBack
+from orchestrator.domain.rehearsal import Rehearsal
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.snapshot import Snapshot
+from orchestrator.flow.course import Setting
+
+REHEARSED = "rehearsed"
+"""The kind, and the key, of the journal's entry with the evidence of a rehearsal."""
+
+
+def obstacle(release: PackageRef, way: WayBack, there: tuple[HostState, ...]) -> str | None:
+    """Why *release* cannot be rehearsed now; None when it can. *there* is what runs on each host."""
+    back = way.release
+    if back is None or not way.available:
+        return way.reason or "there is no release to go back to"
+    if back.digest == release.digest:
+        return f"{back} is there already: a rehearsal begins with the release before it"
+    if way.impossible:
+        return f"{', '.join(way.impossible)} cannot be undone"
+    other = [state.host for state in there if not state.runs(back.digest)]
+    return f"{back}, which it begins with, does not run on {', '.join(other)}" if other else None
+
+
+def newest(setting: Setting, environment: str, back: PackageRef, release: PackageRef) -> Rehearsal | None:
+    """The newest evidence for this pair of packages from any environment but *environment*; None: there is none."""
+    runs = [run for name in setting.environments if name != environment for run in setting.store.runs(name)]
+    for run in sorted(runs, key=lambda run: run.requested_at, reverse=True):
+        if run.kind in FORWARD and run.release is not None and run.release.digest == release.digest:
+            for document in documents(setting, run.id):
+                if document.back.digest == back.digest and document.release.digest == release.digest:
+                    return document
+    return None
+
+
+def documents(setting: Setting, run: str) -> list[Rehearsal]:
+    """The evidence that *run* has given, as far as it is what its digest says."""
+    if not setting.store.knows(run, REHEARSED):  # most runs have none, and many records
+        return []
+    records = [record for record in setting.store.records(run) if record.kind == REHEARSED]
+    found = [(Rehearsal.from_json(record.data["document"]), record.data["evidence"]) for record in records]
+    return [document for document, digest in found if document.digest == digest]
+
+
+# -- keeping -----------------------------------------------------------------------------------------------------------
+
+
+def keep(setting: Setting, what: str, digest: str, data: object) -> None:
+    """Keep a document under its digest in the folder *what*, here and where it is shared. Raises S-codes."""
+    file = _file(setting, what, digest)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = file.with_name(f".{file.name}.new")
+    temporary.write_text(json.dumps(data, sort_keys=True), encoding="utf-8")
+    temporary.replace(file)
+    name = f"{what}/{digest.removeprefix('sha256:')}"
+    if setting.artifacts.named(name) is None:
+        setting.artifacts.name(name, setting.artifacts.put(file))
+
+
+def snapshot(setting: Setting, digest: str) -> Snapshot:
+    """The snapshot with this digest. Raises R185 when it is nowhere, or is another one, and S-codes."""
+    file = _file(setting, "snapshots", digest)
+    shared = None if file.is_file() else setting.artifacts.named(f"snapshots/{digest.removeprefix('sha256:')}")
+    if shared is not None:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        setting.artifacts.get(shared, file)
+    try:
+        found = Snapshot.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise OrchestratorError("R185", f"the snapshot {digest} is not kept here, or cannot be read") from error
+    if found.digest != digest:
+        raise OrchestratorError("R185", f"the snapshot {digest} has been changed since it was taken")
+    return found
+
+
+def _file(setting: Setting, what: str, digest: str) -> Path:
+    return setting.state / what / f"{digest.removeprefix('sha256:')}.json"

@@ -1,0 +1,173 @@
+"""Rehearse: before a release stays, the way back from it is walked, and walked forward again: N → N+1 → N → N+1.
+
+The first leg is the promotion itself. What is on the hosts is looked at at each stop, and what did not come back speaks
+against the release: it is taken back like any other failure.
+"""
+
+from typing import Any
+
+from orchestrator.domain.journal import FORWARD, Entry, Record
+from orchestrator.domain.promotion import Event
+from orchestrator.domain.rehearsal import Leg, Rehearsal, Timed, came_back, still_there, unseen
+from orchestrator.domain.release import Package
+from orchestrator.domain.snapshot import Difference
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.story import seconds_between
+from orchestrator.flow import deploy, rollback, verify
+from orchestrator.flow.course import Course, Halt, Setting
+from orchestrator.flow.evidence import REHEARSED, documents, keep, snapshot
+from orchestrator.flow.plan import suites_of
+from orchestrator.flow.way_back import AGAIN, TAKEN_BACK
+from orchestrator.ports import Emit
+
+STOPS = ("before", "there", "back", "again")
+SAID = 5  # reasons that a sentence names
+
+
+def look_before(course: Course) -> None:
+    """At N: its tests, and what is on the hosts. Nothing has been changed there yet."""
+    if course.settled_plan().rehearse:
+        back = _package(course)
+        verify.prove(course, suites_of(back.manifest.release), back, "rehearse.before", _hosts(course))
+        _look(course, "before")
+
+
+def there_and_back(course: Course) -> None:
+    """From N+1, which has been proved, back to N and forward again; then say what came back and what did not."""
+    if not course.settled_plan().rehearse:
+        return
+    _look(course, "there")
+    _back(course)
+    _look(course, "back")
+    _again(course)
+    _look(course, "again")
+    _judge(course)
+
+
+def _back(course: Course) -> None:
+    """Take N+1 back by its undo playbooks and N's own steps, wherever it was put; then N's tests."""
+    course.move(Event.DEPLOY)
+    back = course.back = _package(course)
+    rollback.take_back(course, TAKEN_BACK)
+    course.move(Event.VERIFY)
+    verify.prove(course, suites_of(back.manifest.release), back, TAKEN_BACK, verify.worked_on(course))
+    course.started = []  # all of it has been taken back: what fails from here on goes back from what is started next
+
+
+def _again(course: Course) -> None:
+    """N+1 once more, in its batches, and its tests."""
+    deploy.roll_out(course, AGAIN)
+    verify.prove_environment(course, AGAIN.rstrip("."))
+
+
+def _package(course: Course) -> Package:
+    """N: the release that the way back leads to."""
+    release = course.settled_plan().back.release
+    if release is None:
+        raise RuntimeError("a rehearsal without a way back")
+    return course.setting.packages.fetch(release.digest)
+
+
+def _hosts(course: Course) -> tuple[str, ...]:
+    """The hosts on which N was before the run began: those that came with it have nothing to go back to."""
+    known = {state.host for state in course.settled_plan().base}
+    return tuple(host for host in course.hosts if host in known)
+
+
+def _look(course: Course, stop: str) -> None:
+    """What is on the hosts at this stop, kept by its digest."""
+
+    def work(job: str, emit: Emit) -> StepResult:
+        rule = course.environment.snapshot
+        seen = course.setting.deployer.snapshot(rule, course.inventory(), course.context(), job, emit)
+        files = sum(len(host.files) for host in seen.hosts.values())
+        keep(course.setting, "snapshots", seen.digest, seen.to_json())
+        message = f"{files} files on {len(seen.hosts)} hosts"
+        return StepResult(outcome=Outcome.SUCCEEDED, message=message, data={"snapshot": seen.digest})
+
+    course.must(f"rehearse.{stop}", f"look at the hosts, {stop}", work, verb="rehearse")
+
+
+def _judge(course: Course) -> None:
+    """Compare, write the evidence down, and halt unless everything came back."""
+
+    def work(_job: str, _emit: Emit) -> StepResult:
+        found = _evidence(course)
+        keep(course.setting, "evidence", found.digest, found.to_json())
+        data = {"evidence": found.digest, "good": found.good, "document": found.to_json()}
+        if found.good:
+            back = next(leg.seconds for leg in found.legs if leg.name == "back")
+            return StepResult(outcome=Outcome.SUCCEEDED, message=f"all came back, in {back:.1f} s", data=data)
+        more = f" (and {len(found.reasons) - SAID} more)" if len(found.reasons) > SAID else ""
+        message = f"the way back to {found.back} leaves something behind: {'; '.join(found.reasons[:SAID])}{more}"
+        outcome = Outcome.FAILED if found.left or found.carried else Outcome.UNKNOWN
+        return StepResult(outcome=outcome, message=message, data={**data, "code": "R184"})
+
+    result = course.step("rehearse.judge", "compare what came back", work, verb="rehearse")
+    evidence: dict[str, Any] = {
+        name: result.data[name] for name in ("evidence", "good", "document") if name in result.data
+    }
+    if evidence:
+        course.note(Entry(kind="rehearsed", step="rehearse.judge", data=evidence, key=REHEARSED))
+    if not result.good:
+        raise Halt("rehearse.judge", result)
+
+
+def _evidence(course: Course) -> Rehearsal:
+    plan, run, rule = course.settled_plan(), course.run, course.environment.snapshot
+    records = course.setting.store.records(run.id)
+    digests = _digests(records)
+    seen = {stop: snapshot(course.setting, digests[stop]) for stop in STOPS}
+    hosts = [host for host in _hosts(course) if host not in course.left_out]
+    silent = tuple(f"{host}: it was left out ({how})" for host, how in course.left_out.items())
+    if plan.back.release is None:
+        raise RuntimeError("a rehearsal without a way back")
+    return Rehearsal(
+        project=course.setting.project.name,
+        environment=run.environment,
+        run=run.id,
+        release=plan.release,
+        back=plan.back.release,
+        plan=plan.digest,
+        legs=_legs(records),
+        left=came_back(seen["before"], seen["back"], rule, hosts),
+        again=came_back(seen["there"], seen["again"], rule, hosts),
+        carried=still_there(seen["before"], _earlier(course.setting, run.environment, run.id), rule),
+        unknown=(*silent, *unseen(seen.values(), hosts)),
+        snapshots=digests,
+    )
+
+
+def _digests(records: list[Record]) -> dict[str, str]:
+    """The digest of what was seen at each stop."""
+    found = {record.step: record.data for record in records if record.kind == "step.finished"}
+    return {stop: str(_last(found, f"rehearse.{stop}")["data"]["snapshot"]) for stop in STOPS}
+
+
+def _last(found: dict[str, dict[str, object]], name: str) -> dict[str, dict[str, object]]:
+    """The result of a step, or of its second attempt."""
+    return found.get(f"{name}~2") or found[name]  # type: ignore[return-value]
+
+
+def _legs(records: list[Record]) -> tuple[Leg, ...]:
+    """How long each leg took: from the end of one look at the hosts to the beginning of the next."""
+    began = {record.step: record.at for record in records if record.kind == "step.started"}
+    ended = {record.step: record.at for record in records if record.kind == "step.finished"}
+    legs = []
+    for name, before, after in (("there", "before", "there"), ("back", "there", "back"), ("again", "back", "again")):
+        start, end = ended[f"rehearse.{before}"], began[f"rehearse.{after}"]
+        steps = [step for step, at in began.items() if start <= at and step in ended and ended[step] <= end]
+        timed = tuple(Timed(name=step, seconds=seconds_between(began[step], ended[step])) for step in steps)
+        legs.append(Leg(name=name, seconds=seconds_between(start, end), steps=timed))  # type: ignore[arg-type]
+    return tuple(legs)
+
+
+def _earlier(setting: Setting, environment: str, run: str) -> list[Difference]:
+    """What earlier rehearsals in *environment* have left behind."""
+    return [
+        difference
+        for found in setting.store.runs(environment)
+        if found.kind in FORWARD and found.id != run
+        for document in documents(setting, found.id)
+        for difference in (*document.left, *document.carried)
+    ]

@@ -1,0 +1,124 @@
+"""What has changed in an environment since its last release, on the world in memory; and the gate that asks for it."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.drift import Drift
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.promotion import State
+from orchestrator.flow import drift
+from orchestrator.flow.trail import last_verified
+from tests.flow.test_promotion import Stage, release
+
+PLACE = "production"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    made = Stage(tmp_path)
+    made.walk("1.0.0")
+    return made
+
+
+def look(stage: Stage) -> Drift:
+    return drift.look(stage.setting(), PLACE, "drift-1", lambda _entry: None)
+
+
+def gated(stage: Stage) -> None:
+    """Let production ask for the gate."""
+    stage.rules[PLACE] = {"gates": {"drift": True}}
+
+
+def test_nothing_has_changed(stage: Stage) -> None:
+    """Right after a promotion nothing has changed, everything was asked, and nothing is done by asking."""
+    ledger, records = list(stage.world.ledger), len(stage.store.runs())
+    found = look(stage)
+    assert (found.none, found.findings, found.unknown) == (True, (), ())
+    assert found.release.version == "1.0.0"
+    assert (stage.world.ledger, len(stage.store.runs())) == (ledger, records)
+
+
+def test_each_thing_is_named(stage: Stage) -> None:
+    """A resource that was edited, a file beside the release's own, another release on a host, and the test that fails for it are each named."""
+    other = stage.packages.put(release("0.9.0"))
+    stage.world.edited.add("p1")
+    stage.world.running[PLACE, "p2"] = other.digest
+    mark = last_verified(stage.setting(), PLACE)
+    assert mark is not None
+    stage.world.files[PLACE, "p3"] = {f"releases/{mark.release.digest[7:19]}/more": "text"}
+    found = look(stage)
+    assert sorted(map(str, found.findings)) == [
+        "p2: release shop 0.9.0 is current, and not shop 1.0.0",
+        "p2: test serves of the suite smoke fails",
+        "p3: file current/more was put there",
+        "resource host p1 is another in size",
+    ]
+
+
+def test_another_stack_is_named(stage: Stage) -> None:
+    """A stack that was updated by another definition is compared with the definition of the release: what that one would change is named."""
+    stage.world.up[PLACE] = ["p1", "p2"]
+    found = look(stage)
+    assert [(item.part, item.name, item.what) for item in found.findings] == [
+        ("resource", "stack production", "is another"),
+        ("host", "p3", "is not there any more"),
+    ]
+
+
+def test_what_could_not_be_asked_is_unknown(stage: Stage) -> None:
+    """A host that is away is unknown and not a change, and nobody says that nothing has changed."""
+    stage.world.gone.add("p2")
+    found = look(stage)
+    assert (found.none, found.findings) == (False, ())
+    assert found.unknown[0] == "p2: unreachable"
+
+
+def test_a_run_at_work_is_told(stage: Stage) -> None:
+    """While a run holds the environment nobody says that nothing has changed; a person's lock is no such thing."""
+    stage.store.acquire(PLACE, "lock:abc", "ann", "tea")
+    assert look(stage).none
+    stage.store.release(PLACE, "lock:abc")
+    stage.store.acquire(PLACE, "r9-production", "ann", "promotion")
+    found = look(stage)
+    assert (found.none, found.findings) == (False, ())
+    assert "r9-production is at work there" in found.unknown[0]
+
+
+def test_without_a_release_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    """An environment in which no release was verified yet is refused by name."""
+    with pytest.raises(OrchestratorError, match="no release has been verified in production") as caught:
+        look(Stage(tmp_path))
+    assert caught.value.code == "R180"
+
+
+def test_the_gate(stage: Stage) -> None:
+    """With the gate a promotion into an environment that has drifted is refused before any effect, naming what; the release that is there may come again and puts it right."""
+    gated(stage)
+    stage.promote("1.1.0", "staging")
+    stage.world.running[PLACE, "p2"] = stage.packages.put(release("0.9.0")).digest
+    ledger = list(stage.world.ledger)
+    run = stage.promote("1.1.0", PLACE)
+    ended = stage.failure(run)
+    assert (run.state, ended["exit"], ended["failure"]["code"]) == (State.FAILED, 3, "R181")
+    assert "p2: release shop 0.9.0 is current" in str(ended["message"])
+    assert stage.world.ledger == ledger
+    assert stage.promote("1.0.0", PLACE).state is State.SUCCEEDED
+    assert stage.promote("1.1.0", PLACE).state is State.SUCCEEDED
+
+
+def test_unknown_shuts_the_gate(stage: Stage) -> None:
+    """A host that cannot be asked shuts the gate as well."""
+    gated(stage)
+    stage.promote("1.1.0", "staging", steps=[{"name": "deploy", "playbook": "d.yml", "rollout": {"max_failures": 1}}])
+    stage.world.gone.add("p2")
+    changes = {"steps": [{"name": "deploy", "playbook": "d.yml", "rollout": {"max_failures": 1}}]}
+    run = stage.promote("1.1.0", PLACE, **changes)
+    assert stage.failure(run)["failure"]["code"] == "R181"
+
+
+def test_without_the_gate_nobody_asks(stage: Stage) -> None:
+    """Without the gate a drifted environment takes the next release as it always did."""
+    stage.promote("1.1.0", "staging")
+    stage.world.running[PLACE, "p2"] = stage.packages.put(release("0.9.0")).digest
+    assert stage.promote("1.1.0", PLACE).state is State.SUCCEEDED

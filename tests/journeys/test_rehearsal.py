@@ -1,0 +1,104 @@
+"""The way back is walked before it is needed: what it leaves behind is caught, and what comes back is evidence."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from orchestrator.hosts import loopback
+from tests.journeys.conftest import ROOT, Project
+
+LEAVING = """
+    - name: Put something beside the release
+      ansible.builtin.copy: {content: "left", dest: "{{ host_root }}/left-behind", mode: "0644"}
+"""
+
+
+def rehearsed(project: Project) -> dict[str, Any]:
+    """The last run in staging, with its evidence."""
+    story = project.story("staging")
+    jsonschema.validate(story, json.loads((ROOT / "docs/schemas/run.json").read_text()))
+    assert story["run"]["kind"] == "rehearsal"
+    return story
+
+
+def until(project: Project, process: "subprocess.Popen[str]", step: str) -> str:
+    """Wait until *step* of the rehearsal in staging that *process* does goes on; the run's id."""
+    from orchestrator.wiring import open_app
+
+    store = open_app(project.root, project.environ()).store
+    deadline = time.monotonic() + 200
+    try:
+        while time.monotonic() < deadline:
+            assert process.poll() is None, process.communicate()
+            for run in store.runs("staging", limit=1):
+                if not run.ended and store.knows(run.id, f"{step}:started"):
+                    return run.id
+            time.sleep(0.02)
+    finally:
+        store.close()
+    raise AssertionError(f"{step} never began")
+
+
+@pytest.mark.timeout(1800)
+def test_what_the_way_back_leaves_behind_is_caught(running: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A playbook that leaves a file behind is caught by the rehearsal, by name, and the release goes back (exit 4); what still lies there is named once more; a clean one survives `kill -9` on the way back, gives evidence with the time of each leg, and that lets the release into an environment which wants it and had refused it (exit 3)."""
+    monkeypatch.setenv("ORCHESTRATOR_STATE", str(running.state))
+    running.put("1.0.0")
+    file = running.root / "environments/production/environment.yaml"
+    text = file.read_text()
+    file.write_text(f"{text}require: {{rehearsal: true}}\n")
+    playbook = (running.root / "playbooks/deploy.yml").read_text()
+    running.write("playbooks/leaving.yml", playbook.rstrip("\n") + LEAVING)
+    release = (running.root / "releases/1.1.0/release.yaml").read_text()
+    running.write("releases/leaving/release.yaml", release.replace("playbooks/deploy.yml", "playbooks/leaving.yml"))
+    running.run("build", "releases/leaving", "--out", "dist/leaving.release")
+    try:
+        said = running.run("rehearse", "dist/leaving.release", "--in", "staging", code=4)
+        assert "file left-behind added" in said.err
+        story = rehearsed(running)
+        assert story["rehearsed"]["good"] is False
+        (left,) = story["rehearsed"]["document"]["left"]
+        assert (left["host"], left["kind"], left["name"]) == ("web1", "file", "left-behind")
+        assert running.releases("staging") == {"web1": "1.0.0"}
+        shown = running.run("show", story["run"]["id"]).out
+        assert "not all came back" in shown
+        assert "web1: file left-behind added" in shown
+
+        assert "by an earlier rehearsal" in running.run("rehearse", "releases/1.1.0", "--in", "staging", code=4).err
+        (host,) = [
+            one for one in loopback.recorded(running.state) if Path(one.folder).parent.name.startswith("staging")
+        ]
+        (Path(host.root) / "left-behind").unlink()
+
+        process = running.start("rehearse", "releases/1.1.0", "--in", "staging")
+        run = until(running, process, "rehearse.back.deploy")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        running.run("resume", run)
+        story = rehearsed(running)
+        assert (story["run"]["id"], story["run"]["state"]) == (run, "succeeded")
+        document = story["rehearsed"]["document"]
+        assert (story["rehearsed"]["good"], document["left"], document["unknown"]) == (True, [], [])
+        assert {leg["name"]: leg["seconds"] > 0 for leg in document["legs"]} == dict.fromkeys(
+            ("there", "back", "again"), True
+        )
+        kept = running.state / "evidence" / f"{story['rehearsed']['evidence'].removeprefix('sha256:')}.json"
+        assert json.loads(kept.read_text()) == document
+        assert running.releases("staging") == {"web1": "1.1.0"}
+
+        running.run("promote", "releases/1.1.0", "--to", "production")
+        assert set(running.releases("production").values()) == {"1.1.0"}
+        refused = running.run("promote", "releases/1.2.0", code=3).err
+        assert "the way from shop 1.2.0 back to shop 1.1.0 was never rehearsed" in refused
+        assert set(running.releases("production").values()) == {"1.1.0"}
+        said = running.run("rehearse", "releases/1.2.0", "--in", "staging", code=3).err
+        assert "is there already" in said
+    finally:
+        file.write_text(text)
