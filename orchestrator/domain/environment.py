@@ -116,20 +116,16 @@ class QueueRule(Model):
     supersede: bool = True
 
 
-class GateRule(Model):
+class Requirements(Model):
     """What must hold before a release is promoted here.
 
-    *drift*: nothing has changed since the last release. *parity*: nothing differs from the environment that `parity`
-    names (by default the one before) but what is allowed to.
+    *no_drift*: nothing has changed since the last release. *parity*: nothing differs from the environment that `parity`
+    names (by default the one before) but what is allowed to. *rehearsal*: there is good evidence that the way back was
+    walked.
     """
 
-    drift: bool = False
+    no_drift: bool = False
     parity: bool = False
-
-
-class Requirements(Model):
-    """What there must be before a release is promoted here: *rehearsal*: good evidence that its way back was walked."""
-
     rehearsal: bool = False
 
 
@@ -182,7 +178,6 @@ class Environment(Model):
     queue: QueueRule = QueueRule()
     ephemeral: Ephemeral | None = None
     snapshot: SnapshotRule = Field(default_factory=SnapshotRule, exclude_if=lambda rule: rule == SnapshotRule())
-    gates: GateRule = Field(default_factory=GateRule, exclude_if=lambda rule: rule == GateRule())
     rehearse: bool = Field(default=False, exclude_if=lambda wanted: not wanted)
     require: Requirements = Field(default_factory=Requirements, exclude_if=lambda rule: rule == Requirements())
     parity: ParityRule | None = Field(default=None, exclude_if=lambda rule: rule is None)

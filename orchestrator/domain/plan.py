@@ -266,14 +266,14 @@ class PlannedWatch(Model):
     suite: SuiteSpec
 
 
-class Gate(Model):
+class Condition(Model):
     """What must hold before a release is promoted: whether it does, and if not, *why*, each reason in a sentence.
 
-    *name* is `drift`, `parity` or `rehearsal`; *evidence* is the digest of what opened or shut it, where that is kept.
+    *name* is `drift`, `parity` or `rehearsal`; *evidence* is the digest of what decided it, where that is kept.
     """
 
     name: str
-    open: bool
+    holds: bool
     why: tuple[str, ...] = ()
     evidence: Digest | None = None
 
@@ -288,7 +288,7 @@ class Plan(Model):
     in their order; *no_return* is the explicit word that steps which cannot be undone are no reason to stay.
     *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the steps that cannot be
     undone: a promotion is only executed when *named* has all of them. *at* is the time (ISO 8601) to which a rollback
-    goes back, where one was asked for. *ephemeral* says that the environment is made for this promotion only. *gates*
+    goes back, where one was asked for. *ephemeral* says that the environment is made for this promotion only. *conditions*
     are those that the environment's file asks for, as they were found. *rehearse* says that the way back is walked, and
     walked forward again, before the release stays.
     """
@@ -321,7 +321,7 @@ class Plan(Model):
     automatic_rollback: bool = True
     ephemeral: Ephemeral | None = None
     no_return: bool = False
-    gates: tuple[Gate, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     notes: tuple[str, ...] = ()
     created_at: str = ""
 
@@ -393,7 +393,7 @@ PARTS = {
     "automatic_rollback": "whether a failure is rolled back by itself",
     "ephemeral": "whether it is made for this promotion only",
     "no_return": "the word on steps that cannot be undone",
-    "gates": "the gates",
+    "conditions": "what the environment requires",
     "notes": "the notes",
 }
 """What the digest of a plan covers, by the name that a person would call it; two plans differ in these."""

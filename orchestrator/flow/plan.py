@@ -34,7 +34,7 @@ from orchestrator.domain.plan import (
 from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
-from orchestrator.flow import ephemeral, gates, guard, observe
+from orchestrator.flow import conditions, ephemeral, guard, observe
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
 from orchestrator.flow.evidence import obstacle
 from orchestrator.flow.request import allow
@@ -151,9 +151,9 @@ def refusal(plan: Plan) -> OrchestratorError | None:
     if plan.action == "promote" and plan.automatic_rollback and closed:
         message = f"the way back to {plan.back.release} is closed: {plan.back.reason}; nothing was changed"
         return OrchestratorError("R136", message)
-    shut = next((gate for gate in plan.gates if not gate.open), None)
-    if shut is not None:
-        return gates.refusal(plan, shut)
+    missing = next((condition for condition in plan.conditions if not condition.holds), None)
+    if missing is not None:
+        return conditions.refusal(plan, missing)
     return _unnamed(plan) if plan.action == "promote" else _left_behind(plan)
 
 
@@ -205,7 +205,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     if wanted.check and survey.inventory is not None and survey.full is not None:
         steps = tuple(_checked(setting, wanted, step, survey.full, f"{job}.check", emit) for step in steps)
     rehearse, unrehearsed = _rehearsed(setting, wanted, back, survey.base)
-    asked = gates.ask(setting, wanted.environment, wanted.package, job, emit) if wanted.action == "promote" else ()
+    asked = conditions.ask(setting, wanted.environment, wanted.package, job, emit) if wanted.action == "promote" else ()
     plan = Plan(
         action="rollback" if wanted.action == "rollback" else "promote",
         at=wanted.then.at if wanted.then else None,
@@ -233,13 +233,13 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         automatic_rollback=environment.rollback.automatic,
         ephemeral=environment.ephemeral,
         no_return=wanted.no_return,
-        gates=asked,
+        conditions=asked,
         notes=(
             *_notes(environment, back, survey),
             *_about_losses(wanted, lost),
             *_again(setting, wanted),
             *unrehearsed,
-            *gates.notes(asked),
+            *conditions.notes(asked),
         ),
         created_at=setting.clock.now(),
     )

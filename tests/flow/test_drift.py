@@ -27,7 +27,7 @@ def look(stage: Stage) -> Drift:
 
 def gated(stage: Stage) -> None:
     """Let production ask for the gate."""
-    stage.rules[PLACE] = {"gates": {"drift": True}}
+    stage.rules[PLACE] = {"require": {"no_drift": True}}
 
 
 def test_nothing_has_changed(stage: Stage) -> None:

@@ -54,20 +54,20 @@ def test_a_host_that_is_away_is_unknown(stage: Stage) -> None:
 def test_the_gate(stage: Stage) -> None:
     """With the gate a promotion is refused before any effect while something differs that may not, by name; that releases differ keeps nobody out."""
     stage.promote("1.1.0", "staging")
-    stage.rules["production"] = {"gates": {"parity": True}}
+    stage.rules["production"] = {"require": {"parity": True}}
     ledger = list(stage.world.ledger)
     run = stage.promote("1.1.0", "production")
     ended = stage.failure(run)
     assert (ended["exit"], ended["failure"]["code"]) == (3, "R182")
     assert "file p1 is only in production" in str(ended["message"])
     assert stage.world.ledger == ledger
-    stage.rules["production"] = {"gates": {"parity": True}, **ALLOWED}
+    stage.rules["production"] = {"require": {"parity": True}, **ALLOWED}
     assert stage.promote("1.1.0", "production").state is State.SUCCEEDED
 
 
 def test_a_gate_with_nothing_to_compare_is_shut(stage: Stage) -> None:
     """An environment that comes after none and names none cannot be compared, and the gate says so."""
-    stage.rules["staging"] = {"gates": {"parity": True}}
+    stage.rules["staging"] = {"require": {"parity": True}}
     run = stage.promote("1.1.0", "staging")
     assert stage.failure(run)["failure"]["code"] == "R182"
     assert "write parity.with" in str(stage.failure(run)["message"])

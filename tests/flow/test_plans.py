@@ -51,7 +51,7 @@ FULL = {
     "back": {"release": REF, "definition": DIGEST, "available": True, "impossible": ["i"], "reason": "r"},
     "automatic_rollback": True,
     "ephemeral": {"ttl": "1h", "per": "release", "keep_on_failure": True}, "no_return": True,
-    "gates": [{"name": "drift", "open": False, "why": ["w"], "evidence": DIGEST}], "notes": ["n"],
+    "conditions": [{"name": "drift", "holds": False, "why": ["w"], "evidence": DIGEST}], "notes": ["n"],
 }  # fmt: skip
 FIXED = {("apiVersion",), ("kind",)}  # these have one value only
 ASKED_ONCE = {

@@ -81,7 +81,7 @@ def test_a_file_and_a_resource_edited_by_hand_are_named(running: Project, change
     running.run("promote", "releases/1.1.0", "--to", "staging")
     file = running.root / "environments/production/environment.yaml"
     text = file.read_text()
-    file.write_text(f"{text}gates: {{drift: true}}\n")
+    file.write_text(f"{text}require: {{no_drift: true}}\n")
     try:
         plan = running.run("plan", "releases/1.1.0", "--to", "production").out
         assert "cannot be executed: drift: web2: file current/server.py was edited" in plan

@@ -26,7 +26,7 @@ def test_differences_are_named_and_allowed(running: Project) -> None:
     text = file.read_text()
     allow = ["hosts", "file:__main__.py", "file:Pulumi.yaml", "variable:web.shop_tax", "release", "fact:cpus"]
     try:
-        file.write_text(f"{text}parity: {{with: staging, allow: {json.dumps(allow)}}}\ngates: {{parity: true}}\n")
+        file.write_text(f"{text}parity: {{with: staging, allow: {json.dumps(allow)}}}\nrequire: {{parity: true}}\n")
         config.write_text("config:\n  production:zone: eu\n")
         said = running.run("parity", "staging", "production", code=1).out
         assert "staging and production: 1 difference\n" in said

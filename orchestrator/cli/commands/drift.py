@@ -22,7 +22,7 @@ def command(environment: str, as_json: bool) -> int:
     release's own steps would change; and the release's suites are run. Nothing is changed.
 
     Ends with 0 when nothing has changed, and with 1 when something has, or when something could not be asked: that is
-    named as unknown. `gates: {drift: true}` in `environment.yaml` makes a promotion wait for it.
+    named as unknown. `require: {no_drift: true}` in `environment.yaml` makes a promotion wait for it.
     """
     from orchestrator.domain.errors import Exit
     from orchestrator.wiring import open_app

@@ -24,7 +24,7 @@ def command(left: str, right: str, as_json: bool) -> int:
     Nothing is changed.
 
     Ends with 0 when nothing differs that may not, and with 1 when something does, or when something could not be asked:
-    that is named as unknown. `gates: {parity: true}` makes a promotion wait for it.
+    that is named as unknown. `require: {parity: true}` makes a promotion wait for it.
     """
     from orchestrator.domain.errors import Exit
     from orchestrator.wiring import open_app

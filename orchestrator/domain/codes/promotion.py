@@ -323,16 +323,16 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "R181",
         "the environment has drifted",
-        "`gates: {drift: true}` of the environment wants it to be as its last release left it before another one is "
+        "`require: {no_drift: true}` of the environment wants it to be as its last release left it before another one is "
         "promoted there. The message names what has changed, or what could not be asked. Nothing was changed.",
-        "`orchestrator drift ENV` says all of it. Put it right by promoting the release once more that is there: the gate "
+        "`orchestrator drift ENV` says all of it. Put it right by promoting the release once more that is there: the rule "
         "does not stand in the way of that, nor of a rollback.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
         "R182",
         "the environments differ",
-        "`gates: {parity: true}` of the environment wants it to be like the one that `parity: {with: ...}` names, by default "
+        "`require: {parity: true}` of the environment wants it to be like the one that `parity: {with: ...}` names, by default "
         "the one before it, in all but their releases. The message names what differs and may not, or what could not be "
         "asked. Nothing was changed.",
         "`orchestrator parity ENV ENV` says all of it. Make them alike, or allow what is meant to differ with "
