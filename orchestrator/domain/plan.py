@@ -288,8 +288,8 @@ class Plan(Model):
     in their order; *no_return* is the explicit word that steps which cannot be undone are no reason to stay.
     *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the steps that cannot be
     undone: a promotion is only executed when *named* has all of them. *at* is the time (ISO 8601) to which a rollback
-    goes back, where one was asked for. *ephemeral* says that the environment is made for this promotion only. *conditions*
-    are those that the environment's file asks for, as they were found. *rehearse* says that the way back is walked, and
+    goes back, where one was asked for. *ephemeral* says that the environment is made for this promotion only.
+    *conditions* are what the environment's file requires, as it was found. *rehearse* says that the way back is walked, and
     walked forward again, before the release stays.
     """
 

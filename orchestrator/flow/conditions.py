@@ -1,4 +1,4 @@
-"""Conditions: what the environment's file requires before a release is promoted there. One that does not hold says why."""
+"""Conditions: what the environment's file requires before a release is promoted there."""
 
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
