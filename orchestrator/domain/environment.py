@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from orchestrator.domain.model import Model, Name, RelativePath
-from orchestrator.domain.release import Duration
+from orchestrator.domain.gate import Gate, Probe, distinct
+from orchestrator.domain.model import Grown, Model, Name, RelativePath
+from orchestrator.domain.quantities import Duration
 
 
 class InventoryGroup(Model):
@@ -85,8 +86,20 @@ class Approvals(Model):
     expire: Duration = "8h"
 
 
-class Environment(Model):
-    """`environment.yaml`. *program* is the Pulumi project's folder, relative to this file's folder."""
+def _without_suites(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+    if any(gate.tests is not None for gate in gates):
+        raise ValueError("has a suite: suites come with a release, in its package")
+    return distinct(gates)
+
+
+class Environment(Grown):
+    """`environment.yaml`. *program* is the Pulumi project's folder, relative to this file's folder.
+
+    *gates* are asked beside those of a release, in every look at a canary and in every watch. *probe* takes the place
+    of the release's.
+    """
+
+    LATER = frozenset({"gates", "probe"})
 
     apiVersion: Literal["orchestrator/v1"]
     kind: Literal["Environment"]
@@ -101,6 +114,8 @@ class Environment(Model):
     vars: dict[str, Any] = Field(default_factory=dict)
     rollback: RollbackRule = RollbackRule()
     queue: QueueRule = QueueRule()
+    gates: Annotated[tuple[Gate, ...], AfterValidator(_without_suites)] = ()
+    probe: Probe | None = None
     approvals: Approvals | None = None
     windows: tuple[dict[str, Any], ...] = ()
 

@@ -26,13 +26,17 @@ from orchestrator.ports import (
     Deployer,
     Durable,
     Emit,
+    Gates,
     Logs,
     Notifier,
     Packages,
+    Prober,
     Provisioner,
     Store,
     Tenure,
+    Unasked,
     Unkept,
+    Unmeasured,
     Unshared,
     Verifier,
 )
@@ -62,6 +66,8 @@ class Setting:
     notifier: Notifier
     artifacts: Artifacts = field(default_factory=Unshared)
     logs: Logs = field(default_factory=Unkept)
+    gates: Gates = field(default_factory=Unasked)
+    prober: Prober = field(default_factory=Unmeasured)
 
     def environment(self, name: str) -> tuple[Environment, Path]:
         """An environment and its folder. Raises R103 when the project has none of that name."""
@@ -133,7 +139,8 @@ class Course:
     """One run, from its request to its end. Verbs add to it what the next ones need.
 
     *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment;
-    *left_out* are the hosts whose failure was tolerated, with how it went there.
+    *left_out* are the hosts whose failure was tolerated, with how it went there. *probed* is since when a probe looks;
+    empty when none does.
     """
 
     setting: Setting
@@ -158,6 +165,7 @@ class Course:
     going_back: bool = False
     failure: Halt | None = None
     observed: int = 0
+    probed: str = ""
     _moves: int = 0
     _outputs: Outputs | None = None
     _inventory: Inventory | None = None
@@ -337,6 +345,13 @@ class Course:
         data = {**result.data, "code": "R150", "how": "stopped"}
         message = f"aborted by {run.wished_by or 'somebody'}: {result.message}"
         return result.model_copy(update={"outcome": Outcome.ABORTED, "message": message, "data": data})
+
+    def alert(self, step: str, text: str, key: str, *, tell: bool = True) -> None:
+        """Write down what a person should know and the run does not stop for; with *tell*, tell people as well."""
+        new = tell and not self.setting.store.knows(self.run.id, key)
+        self.note(Entry(kind="notice", step=step, data={"level": "warning", "text": text, "alert": tell}, key=key))
+        if new:
+            self.setting.notifier.tell(self.ended(), text)
 
     def tell_hosts(self, states: list[HostState], why: str) -> None:
         """Write down what is now known of hosts; *why* makes the entries' keys."""

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.domain.context import Context
+from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.inventory import Inventory, batches
+from orchestrator.domain.gate import Canary, Flaky, Gate
+from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import (
     HostState,
     Plan,
+    PlannedCanary,
+    PlannedGate,
+    PlannedLook,
     PlannedStep,
     PlannedUndo,
     PlannedWatch,
@@ -26,7 +31,8 @@ from orchestrator.domain.plan import (
     held,
     play_of,
 )
-from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
+from orchestrator.domain.quantities import seconds
+from orchestrator.domain.release import Package, PackageRef, Release, Step
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
 from orchestrator.flow import observe
@@ -139,7 +145,10 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     observe.refuse_unknown(setting, wanted.environment, survey.unreachable, _restored(wanted, survey))
     undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
     back = _back(undone) if wanted.action == "rollback" else way_back(setting, wanted)
-    steps = tuple(_planned_step(step, survey.inventory, wanted.action) for step in _steps(release, wanted.action))
+    asked = _own_gates(environment)
+    steps = tuple(
+        _batched(_planned_step(step, wanted, asked), survey.inventory) for step in _steps(release, wanted.action)
+    )
     if wanted.check and survey.inventory is not None and survey.full is not None:
         steps = tuple(_checked(setting, wanted, step, survey.full, f"{job}.check", emit) for step in steps)
     plan = Plan(
@@ -155,8 +164,9 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         requirements=release.requirements,
         undo=_undo(undone, survey.inventory),
         steps=steps,
-        verify=tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in release.verify),
-        watch=_watch(release) if wanted.action == "promote" else None,
+        verify=suites_of(release),
+        watch=_watch(release, asked) if wanted.action == "promote" else None,
+        probe=environment.probe or release.probe,
         base=survey.base,
         unmet=survey.unmet,
         unreachable=survey.unreachable,
@@ -412,34 +422,73 @@ def _steps(release: Release, action: str) -> tuple[Step, ...]:
     return release.steps if action == "promote" else tuple(step for step in release.steps if step.undo is None)
 
 
-def _planned_step(step: Step, inventory: Inventory | None, action: str) -> PlannedStep:
-    sizes = step.rollout.batches
-    return PlannedStep(
-        play=play_of(step),
-        batches=cut(inventory, step.hosts, sizes) if inventory else None,
-        sizes=sizes,
-        max_failures=step.rollout.max_failures if action == "promote" else 0,
-        pause=seconds(step.rollout.pause) if action == "promote" else 0.0,
-        undo=step.undo,
+def _planned_step(step: Step, wanted: Wanted, asked: tuple[PlannedGate, ...]) -> PlannedStep:
+    """*step* as it is promoted, before its hosts are known; a rollback goes out in one shape, and as fast as it can."""
+    rollout = step.rollout
+    plain = PlannedStep(play=play_of(step), sizes=rollout.batches, undo=step.undo)
+    if wanted.action != "promote":
+        return plain
+    seed = digest_of([wanted.package.digest, wanted.environment, step.name]).removeprefix("sha256:")[:16]
+    about = {
+        "max_failures": rollout.max_failures,
+        "pause": seconds(rollout.pause),
+        "strategy": rollout.strategy,
+        "order": rollout.order,
+        "seed": seed if rollout.order == "shuffled" else "",
+        "canary": _canary(rollout.canary or Canary(), asked) if rollout.strategy == "canary" else None,
+    }
+    return plain.model_copy(update=about)
+
+
+def _batched(step: PlannedStep, inventory: Inventory | None) -> PlannedStep:
+    """*step* with its hosts in batches, where they are known."""
+    return step.model_copy(update={"batches": step.cut(inventory)}) if inventory else step
+
+
+def _canary(canary: Canary, asked: tuple[PlannedGate, ...]) -> PlannedCanary:
+    look = PlannedLook(
+        seconds=seconds(canary.look),
+        every=seconds(canary.every),
+        gates=(*_gates(canary.gates), *asked),
+        flaky=canary.flaky,
+    )
+    return PlannedCanary(hosts=canary.hosts, look=look)
+
+
+def _gates(gates: tuple[Gate, ...]) -> tuple[PlannedGate, ...]:
+    """The gates of a release; a suite gets a name that no suite of `verify` can have."""
+    return tuple(
+        PlannedGate(gate=gate, suite=suite_of(f"gate.{gate.name}", gate.tests, gate.timeout) if gate.tests else None)
+        for gate in gates
     )
 
 
-def cut(inventory: Inventory, pattern: str, sizes: tuple[int | str, ...]) -> tuple[tuple[str, ...], ...]:
-    """The batches of hosts that *pattern* means."""
-    return tuple(tuple(batch) for batch in batches(inventory.select(pattern), sizes))
+def _own_gates(environment: Environment) -> tuple[PlannedGate, ...]:
+    """The gates of the environment itself, which every release has to pass."""
+    return tuple(PlannedGate(gate=gate, own=True) for gate in environment.gates)
 
 
-def suite_of(name: str, tests: str, timeout: str, args: tuple[str, ...] = ()) -> SuiteSpec:
+def suite_of(name: str, tests: str, timeout: str, args: tuple[str, ...] = (), flaky: Flaky | None = None) -> SuiteSpec:
     """A suite as a value, with its time limit in seconds."""
-    return SuiteSpec(name=name, tests=tests, args=args, timeout=seconds(timeout))
+    return SuiteSpec(name=name, tests=tests, args=args, timeout=seconds(timeout), flaky=flaky)
 
 
-def _watch(release: Release) -> PlannedWatch | None:
+def suites_of(release: Release) -> tuple[SuiteSpec, ...]:
+    """The release's own suites."""
+    return tuple(suite_of(item.name, item.tests, item.timeout, item.args, item.flaky) for item in release.verify)
+
+
+def _watch(release: Release, asked: tuple[PlannedGate, ...]) -> PlannedWatch | None:
     watch = release.watch
     if watch is None:
         return None
-    suite = suite_of("watch", watch.tests, "10m")
-    return PlannedWatch(seconds=seconds(watch.duration), every=seconds(watch.every), suite=suite)
+    return PlannedWatch(
+        seconds=seconds(watch.duration),
+        every=seconds(watch.every),
+        suite=suite_of("watch", watch.tests, "10m", flaky=watch.flaky) if watch.tests is not None else None,
+        gates=(*_gates(watch.gates), *asked),
+        flaky=watch.flaky,
+    )
 
 
 def _checked(

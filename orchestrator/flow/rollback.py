@@ -10,10 +10,10 @@ from orchestrator.domain.plan import PlaySpec, play_of
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import observe, promote, provision, verify
+from orchestrator.flow import observe, probe, promote, provision, verify
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.deploy import tell
-from orchestrator.flow.plan import restrict, suite_of, update_plan_file
+from orchestrator.flow.plan import restrict, suites_of, update_plan_file
 from orchestrator.ports import Emit
 
 KILLED = "E111"  # of an update that did not come to its end
@@ -51,6 +51,8 @@ def undo(course: Course) -> None:
         course.back = course.settled_package()
         course.effects = course.going_back = True
     course.move(Event.UNDO)
+    if course.run.kind == "rollback":
+        probe.begin(course)
     for number, (package, play) in enumerate(_undos(course), start=1):
         if play.limit:
             _play(course, play, package, f"undo.{number}.{play.step}", f"undo {play.step}", verb="undo")
@@ -139,8 +141,7 @@ def prove(course: Course) -> None:
     """The restored release's own suites, over the whole environment."""
     course.move(Event.PROVE)
     back = _back(course)
-    suites = tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in back.manifest.release.verify)
-    verify.prove(course, suites, back, "restored", course.hosts)
+    verify.prove(course, suites_of(back.manifest.release), back, "restored", course.hosts)
     own = course.run.kind == "rollback" or not course.provisioned  # then the plan's definition is what there is
     promote.verified(course, back.ref, None if own else course.settled_plan().back.definition)
 

@@ -34,6 +34,7 @@ def command(run: str, as_json: bool) -> None:
 def _print(story: "Story", *, interrupted: bool) -> None:
     from orchestrator.cli.view import detail
     from orchestrator.cli.words import mark, release_of, seconds, short, truth_of, when
+    from orchestrator.domain.text import counted
 
     run = story.run
     out(f"{paint(run.id, bold=True)}  {run.kind} of {run.release or run.environment} in {run.environment}")
@@ -47,6 +48,14 @@ def _print(story: "Story", *, interrupted: bool) -> None:
     if story.hosts:
         rows = [[state.host, release_of(state), short(state.digest), truth_of(state)] for state in story.hosts.values()]
         out(table(["host", "release", "digest", "truth"], rows))
+    for flaky in story.flaky:
+        out(f"{paint('flaky', fg='yellow')}: {flaky['what']}, {counted(flaky['failed'], 'time')}: {flaky['message']}")
+    for alert in story.alerts:
+        out(f"{paint('alert', fg='yellow')}: {alert['text']}")
+    if story.probe is not None:
+        out(f"availability: {story.probe.text}")
+        for host, away in story.probe.away.items():
+            out(f"  {host} was away for {seconds(away)}")
     if interrupted:
         out(f"{paint('interrupted', fg='magenta')}: orchestrator resume {run.id}")
     elif run.ended:

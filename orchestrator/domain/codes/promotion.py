@@ -220,4 +220,19 @@ CODES: tuple[ErrorCode, ...] = (
         "`orchestrator observe ENV` asks the hosts; `orchestrator status ENV` shows what is known of each.",
         Exit.NOT_ALLOWED,
     ),
+    ErrorCode(
+        "R170",
+        "there is no canary",
+        "The host pattern in `canary.hosts` means none of the step's hosts in this environment. Nothing was done.",
+        "Write a pattern that means a host in every environment that the release goes to (`web[0]`), a count or a share.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "R171",
+        "no canary is left",
+        "The hosts that should go first have failed in a step before, which tolerated it. Without them nobody would be "
+        "looked at before all the others follow.",
+        "See what failed on them: `orchestrator show RUN`.",
+        Exit.FAILED,
+    ),
 )
