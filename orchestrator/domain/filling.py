@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.gate import Gate, Probe
 from orchestrator.domain.inventory import Inventory, variables_of
 from orchestrator.domain.release import Package
 from orchestrator.domain.variables import Unsafe, lowest
@@ -53,3 +54,32 @@ def known(package: Package, inventory: Inventory, context: Context, host: str | 
     """The variables that a text may name: the release's, the environment's, and those of *host* where there is one."""
     found = {**lowest(package, None, context), "environment": context.environment}
     return {**found, **variables_of(inventory, host)} if host is not None else found
+
+
+def fillable(asked: Gate | Probe, package: Package, inventory: Inventory, context: Context) -> None:
+    """Return when every text of *asked* can be filled, for all hosts that it is for. Raises V142, naming the host."""
+    plain = {**known(package, inventory, context), "hosts": ""}
+    if isinstance(asked, Gate) and asked.prometheus is not None:
+        url_filled(asked.prometheus.server, plain)
+        filled(asked.prometheus.query, plain)
+    if isinstance(asked, Probe) and asked.service is not None:
+        url_filled(asked.service, plain)
+    url = asked.url if isinstance(asked, Probe) else asked.http.url if asked.http is not None else None
+    if url is None:
+        return
+    for host in _meant(asked, inventory):
+        variables = known(package, inventory, context, host)
+        try:
+            url_filled(url, variables)
+            if isinstance(asked, Gate) and asked.http is not None:
+                filled(asked.http.contains, variables)
+        except OrchestratorError as error:
+            raise OrchestratorError(error.code, f"{host}: {error.message}") from error
+
+
+def _meant(asked: Gate | Probe, inventory: Inventory) -> list[str]:
+    """The hosts that *asked* is for; none where its pattern means nothing here."""
+    try:
+        return inventory.select(asked.hosts)
+    except OrchestratorError:
+        return []

@@ -10,7 +10,8 @@ from pathlib import Path
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.gate import Canary, Flaky, Gate
+from orchestrator.domain.filling import fillable
+from orchestrator.domain.gate import Canary, Flaky, Gate, Probe
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.model import digest_of
@@ -176,6 +177,8 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         notes=_notes(environment.rollback.automatic, back, survey),
         created_at=setting.clock.now(),
     )
+    if survey.full is not None:
+        _fillable(setting, wanted, plan, survey.full)
     if not plan.blocking:
         return plan
     note = f"cannot be executed while it cannot be reached: {', '.join(plan.blocking)}"
@@ -461,6 +464,18 @@ def _gates(gates: tuple[Gate, ...]) -> tuple[PlannedGate, ...]:
         PlannedGate(gate=gate, suite=suite_of(f"gate.{gate.name}", gate.tests, gate.timeout) if gate.tests else None)
         for gate in gates
     )
+
+
+def _fillable(setting: Setting, wanted: Wanted, plan: Plan, inventory: Inventory) -> None:
+    """See that every variable that a gate or the probe names is there. Raises V142."""
+    asked = [gate.gate for step in plan.steps if step.canary is not None for gate in step.canary.look.gates]
+    asked += [gate.gate for gate in plan.watch.gates] if plan.watch is not None else []
+    found: list[Gate | Probe] = [*asked, *([plan.probe] if plan.probe is not None else [])]
+    if found:
+        outputs = outputs_of(setting, wanted.environment)
+        context = context_of(setting, wanted.environment, "plan", outputs, wanted.fence)
+        for item in found:
+            fillable(item, wanted.package, inventory, context)
 
 
 def _own_gates(environment: Environment) -> tuple[PlannedGate, ...]:
