@@ -209,7 +209,7 @@ class Prober(Protocol):
     """Looks all the time whether a service answers, beside everything else and in nobody's way."""
 
     def begin(self, probe: Probe, package: Package, inventory: Inventory, context: Context, job: str) -> str:
-        """Begin under *job*, or go on with what was begun; returns at once. What cannot be asked, in a sentence.
+        """Begin under *job*, or go on with what was begun; returns soon. What cannot be asked, in a sentence.
 
         It goes on when this process dies, and when it dies itself it is begun again by whoever goes on with the run.
         """

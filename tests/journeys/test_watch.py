@@ -4,8 +4,9 @@ import os
 import signal
 import socket
 import time
-from pathlib import Path
 
+from orchestrator.hosts import loopback
+from orchestrator.processes import command_line, marked
 from tests.journeys.conftest import Project
 from tests.journeys.releases import lay_release
 
@@ -36,6 +37,16 @@ def watched(project: Project, version: str, **watch: object) -> str:
     return where
 
 
+def stop_service(project: Project, name: str) -> None:
+    """Kill what serves the shop on a host of production, and nothing else there."""
+    host = next(
+        host for host in loopback.recorded(project.state) if f"production/{name}" in host.folder and host.name == name
+    )
+    for process in marked(host.mark):
+        if "server.py" in command_line(process):
+            os.kill(process, signal.SIGKILL)
+
+
 def test_a_late_failure(running: Project) -> None:
     """A service that stops while the release is watched takes the release back, and it never counted as verified."""
     running.put("1.0.0")
@@ -46,8 +57,7 @@ def test_a_late_failure(running: Project) -> None:
         assert time.monotonic() < end
         assert process.poll() is None
         time.sleep(0.1)
-    root = Path(running.variables("production")["web2"]["host_root"])
-    os.kill(int((root / "shop.pid").read_text()), signal.SIGKILL)
+    stop_service(running, "web2")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 4, f"{out}\n{err}"
     assert "the connection was refused" in err

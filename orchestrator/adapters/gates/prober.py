@@ -23,6 +23,7 @@ from orchestrator.ports import Job, Jobs
 
 MOST = 50  # how often it is begun again in one run: something kills it
 ENDING = 5.0  # seconds in which it has to end by itself
+FIRST = 3.0  # seconds at most until the first answers, before anything is changed
 AGAIN = 0.5  # seconds before it is begun again
 COMMAND = (sys.executable, "-I", "-S", str(Path(looking.__file__).resolve()))
 
@@ -46,14 +47,23 @@ class LiveProber:
         thread = threading.Thread(target=self._keep, args=(job, json.dumps(spec).encode(), ended), daemon=True)
         self._going[job] = thread, ended
         thread.start()
+        self._first_sight(job, len(targets))
         return missing
+
+    def _first_sight(self, job: str, targets: int) -> None:
+        """Wait a little until each target has been asked once: what goes away first must have been seen before."""
+        end = time.monotonic() + FIRST
+        while time.monotonic() < end:
+            turned = {sight.target for sights in self._segments(job) for sight in sights if sight.kind == "turn"}
+            if len(turned) >= targets:
+                return
+            time.sleep(0.02)
 
     def end(self, probe: Probe, job: str, since: str) -> Measured:
         """Let it end, and fold what it and those before it have written down."""
         until = time.time()
         self.stop(job)
-        segments = [_sights(folder / "events.jsonl") for folder in self._folders(job)]
-        return measured(segments, datetime.fromisoformat(since).timestamp(), until, seconds(probe.every))
+        return measured(self._segments(job), datetime.fromisoformat(since).timestamp(), until, seconds(probe.every))
 
     def stop(self, job: str) -> None:
         """Ask it to end, and see that it does."""
@@ -75,6 +85,9 @@ class LiveProber:
         for folder in going:
             if not (folder / "outcome.json").exists():
                 self._jobs.stop(folder.name)
+
+    def _segments(self, job: str) -> list[list[Sight]]:
+        return [_sights(folder / "events.jsonl") for folder in self._folders(job)]
 
     def _folders(self, job: str) -> list[Path]:
         found = []
