@@ -9,10 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+
+import yaml
 
 from bench.stage import BIN, ROOT, Stage, good, paired, ssh, stage
 
@@ -204,6 +206,59 @@ def promotion(_counts: list[int], _repeats: int) -> list[Row]:
         shutil.rmtree(folder.parent)
 
 
+SHAPES: dict[str, dict[str, object]] = {
+    "all at once": {"batches": ["100%"]},
+    "rolling, half by half": {"batches": ["50%"]},
+    "rolling, one by one": {"batches": [1]},
+    "canary, then the rest": {"strategy": "canary", "canary": {"look": "1s", "every": "500ms"}},
+}
+ASKED = {"url": "http://{{ ansible_host }}:{{ app_port }}/health", "hosts": "web", "every": "20ms"}
+
+
+def strategies(_counts: list[int], repeats: int) -> list[Row]:
+    """What the probe sees of four hosts in each shape of a rollout, beside all of them at once in the same run."""
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-bench-")) / "shop"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ORCHESTRATOR_")}
+    run = partial(_orchestrator, folder, env)
+    try:
+        shutil.copytree(ROOT / "examples/shop", folder, ignore=shutil.ignore_patterns("dist", ".orchestrator"))
+        words = [sys.executable, "app/build.py", "1.0.0", "1.1.0", "1.2.0"]
+        subprocess.run(words, cwd=folder, check=True, capture_output=True)
+        run("promote", "releases/1.0.0")
+        seen: dict[str, list[tuple[float, int]]] = {shape: [] for shape in SHAPES}
+        for number in range(repeats):
+            for place, (shape, rollout) in enumerate(SHAPES.items()):
+                run("promote", _shaped(folder, f"1.1.{number}-{place}", rollout))
+                last = json.loads(run("history", "production", "--json"))["runs"][0]["id"]
+                probe = json.loads(run("show", last, "--json"))["probe"]
+                seen[shape].append((probe["downtime"], probe["most_away"]))
+        return list(_shapes(seen))
+    finally:
+        for name in ("production", "staging"):
+            run("environment", "destroy", name, "--yes", code=None)
+        shutil.rmtree(folder.parent)
+
+
+def _shaped(folder: Path, version: str, rollout: dict[str, object]) -> str:
+    """A release of the shop that goes out in this shape."""
+    source = yaml.safe_load((folder / "releases/1.1.0/release.yaml").read_text())
+    source |= {"version": version, "probe": ASKED}
+    source["steps"][0]["rollout"] = rollout
+    target = folder / "releases" / version / "release.yaml"
+    target.parent.mkdir()
+    target.write_text(yaml.safe_dump(source))
+    return f"releases/{version}"
+
+
+def _shapes(seen: dict[str, list[tuple[float, int]]]) -> Iterator[Row]:
+    """A row for each shape: its downtime, beside that of all hosts at once."""
+    middle = {shape: sorted(down for down, _ in found)[len(found) // 2] for shape, found in seen.items()}
+    base = max(middle["all at once"], 0.02)  # a probe sees nothing shorter
+    for shape, down in middle.items():
+        most = max(away for _, away in seen[shape])
+        yield f"downtime of four hosts, {shape}; at most {most} away at once", down, base, 1.0
+
+
 def _orchestrator(folder: Path, env: dict[str, str], *words: str, code: int | None = 0) -> str:
     done = subprocess.run(
         [str(BIN / "orchestrator"), *words], cwd=folder, env=env, capture_output=True, text=True, check=False
@@ -245,6 +300,7 @@ MEASURES: dict[str, Callable[[list[int], int], list[Row]]] = {
     "deploy": deploy,
     "smoke": smoke,
     "promotion": promotion,
+    "strategies": strategies,
 }
 
 

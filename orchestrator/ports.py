@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from orchestrator.domain.context import Context, Outputs
+from orchestrator.domain.downtime import Measured
 from orchestrator.domain.environment import Environment, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified, Waiting, Work
 from orchestrator.domain.parity import Definition
 from orchestrator.domain.plan import (
     HostState,
+    PlannedGate,
     PlaySpec,
     ResourceChange,
     StackPreview,
@@ -26,7 +29,7 @@ from orchestrator.domain.plan import (
 )
 from orchestrator.domain.release import Package, PackageRef, Release, Requirement
 from orchestrator.domain.snapshot import Snapshot
-from orchestrator.domain.step import StepResult
+from orchestrator.domain.step import Outcome, StepResult
 
 Emit = Callable[[Entry], None]
 
@@ -195,6 +198,73 @@ class Verifier(Protocol):
         self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
         """Run the suite. A host that cannot be reached is *unknown*; a suite with no test is *failed*."""
+
+
+class Gates(Protocol):
+    """What else must hold: requests, queries and commands. A gate that is a suite is asked through the `Verifier`."""
+
+    def ask(
+        self,
+        gate: PlannedGate,
+        hosts: tuple[str, ...],
+        package: Package,
+        inventory: Inventory,
+        context: Context,
+        job: str,
+        emit: Emit,
+    ) -> StepResult:
+        """Ask once, about *hosts*: *succeeded*, *failed*, or *unknown* when it could not be asked. Never raises."""
+
+
+class Unasked:
+    """The `Gates` of whoever has none: nothing can be asked."""
+
+    def ask(
+        self,
+        gate: PlannedGate,
+        hosts: tuple[str, ...],
+        package: Package,
+        inventory: Inventory,
+        context: Context,
+        job: str,
+        emit: Emit,
+    ) -> StepResult:
+        """Nobody knows."""
+        del gate, hosts, package, inventory, context, job, emit
+        return StepResult(outcome=Outcome.UNKNOWN, message="nothing is here that could ask", data={"code": "V141"})
+
+
+class Prober(Protocol):
+    """Looks all the time whether a service answers, beside everything else and in nobody's way."""
+
+    def begin(self, probe: Probe, package: Package, inventory: Inventory, context: Context, job: str) -> str:
+        """Begin under *job*, or go on with what was begun; returns soon. What cannot be asked, in a sentence.
+
+        It goes on when this process dies, and when it dies itself it is begun again by whoever goes on with the run.
+        """
+
+    def end(self, probe: Probe, job: str, since: str) -> Measured:
+        """Look no longer: what was seen since the time *since* (ISO 8601), and when nobody looked."""
+
+    def stop(self, job: str) -> None:
+        """See that nobody looks any more. Safe at any time."""
+
+
+class Unmeasured:
+    """The `Prober` that looks at nothing."""
+
+    def begin(self, probe: Probe, package: Package, inventory: Inventory, context: Context, job: str) -> str:
+        """Nothing is begun."""
+        del probe, package, inventory, context, job
+        return ""
+
+    def end(self, probe: Probe, job: str, since: str) -> Measured:
+        """Nothing was seen."""
+        del probe, job, since
+        return Measured()
+
+    def stop(self, job: str) -> None:
+        """Nothing goes on."""
 
 
 class Packages(Protocol):

@@ -222,6 +222,20 @@ class App:
         return TestinfraVerifier(self.jobs, self.environ, cache, persistent=persistent)
 
     @cached_property
+    def gates(self) -> "Any":
+        """Requests, queries and commands."""
+        from orchestrator.adapters.gates.asker import LiveGates
+
+        return LiveGates(self.jobs, self.root, self.environ)
+
+    @cached_property
+    def prober(self) -> "Any":
+        """What looks at a service while a release goes out."""
+        from orchestrator.adapters.gates.prober import LiveProber
+
+        return LiveProber(self.jobs)
+
+    @cached_property
     def setting(self) -> "Setting":
         """What every run of this project is given."""
         from orchestrator.adapters.clock import SystemClock
@@ -242,6 +256,8 @@ class App:
             notifier=Silence(),
             artifacts=self.artifacts,
             logs=self.logs,
+            gates=self.gates,
+            prober=self.prober,
         )
 
     @cached_property

@@ -6,6 +6,7 @@ import pytest
 
 from tests import postgres as databases
 from tests import s3 as buckets
+from tests import web
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +21,10 @@ def s3() -> Iterator[buckets.Bucketeer]:
     """An S3 server that lives as long as the tests of this process; each test takes a bucket of its own."""
     with buckets.serving() as server:
         yield server
+
+
+@pytest.fixture
+def server() -> Iterator[web.Server]:
+    """A web server that answers as the test says, for one test."""
+    with web.serving() as made:
+        yield made

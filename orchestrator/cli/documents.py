@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from orchestrator.domain.downtime import Measured
 from orchestrator.domain.drift import Finding
 from orchestrator.domain.journal import Lease, Run, Waiting
 from orchestrator.domain.model import DIGEST, Digest, Model
@@ -133,11 +134,29 @@ class Moment(Model):
     state: State
 
 
+class FlakyDocument(Model):
+    """A failure that passed when it was repeated. *failed* is how often it failed before."""
+
+    at: str
+    step: str
+    what: str
+    failed: int
+    message: str
+
+
+class AlertDocument(Model):
+    """What a person should know and the run did not stop for."""
+
+    at: str
+    text: str
+
+
 class RunDocument(Document):
     """`orchestrator show RUN --json`.
 
     *recovery_seconds* are from the failure to the restored release's last proof; *way_back* is the plan that the
-    rollback executed, as in `plan --rollback --json`; *rehearsed* the evidence of a rehearsal.
+    rollback executed, as in `plan --rollback --json`; *rehearsed* the evidence of a rehearsal; *probe* how long the
+    service was away, where that was measured.
     """
 
     kind: Literal["Run"]
@@ -148,6 +167,9 @@ class RunDocument(Document):
     steps: tuple[StepDocument, ...]
     hosts: tuple[HostState, ...]
     rehearsed: Evidence | None
+    flaky: tuple[FlakyDocument, ...]
+    alerts: tuple[AlertDocument, ...]
+    probe: Measured | None
     ending: dict[str, Any] | None
     failed_at: str | None
     recovery_seconds: float | None

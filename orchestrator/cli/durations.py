@@ -10,7 +10,7 @@ class Duration(click.ParamType[float]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The seconds that *value* says."""
-        from orchestrator.domain.release import seconds
+        from orchestrator.domain.quantities import seconds
 
         if isinstance(value, (int, float)):
             return float(value)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 
 from orchestrator.cli import output
 from orchestrator.cli.words import release_of, seconds, short, when
-from orchestrator.domain.plan import Plan, PlannedStep, ResourceChange, StepPreview
+from orchestrator.domain.gate import Flaky
+from orchestrator.domain.plan import Plan, PlannedGate, PlannedLook, PlannedStep, ResourceChange, StepPreview
 from orchestrator.domain.text import clean_text, counted
 
 SIGNS = {
@@ -49,11 +50,17 @@ def _work(plan: Plan, say: Say, *, err: bool) -> None:
     for number, step in enumerate(plan.steps, start=1):
         _step(number, step, say, err=err)
     for suite in plan.verify:
-        say(f"Verify   {suite.name}: {suite.tests} (at most {seconds(suite.timeout)})")
+        say(f"Verify   {suite.name}: {suite.tests} (at most {seconds(suite.timeout)}){_repeated(suite.flaky)}")
     if plan.rehearse:
         say(f"Rehearse back to {plan.back.release} and forward again, before it stays")
     if plan.watch is not None:
-        say(f"Watch    every {seconds(plan.watch.every)} for {seconds(plan.watch.seconds)}")
+        say(f"Watch    {_look(plan.watch.look)}")
+        if plan.watch.suite is not None:
+            say(f"         {plan.watch.suite.tests}")
+        _gates(plan.watch.gates, say)
+    if plan.probe is not None:
+        asked = [url for url in (plan.probe.url, plan.probe.service) if url is not None]
+        say(f"Probe    every {plan.probe.every}: {', '.join(asked)}")
 
 
 def _first(plan: Plan) -> Iterator[str]:
@@ -128,10 +135,38 @@ def _step(number: int, step: PlannedStep, say: Say, *, err: bool) -> None:
     batches = step.batches
     how = " then ".join("[" + ", ".join(batch) + "]" for batch in batches) if batches is not None else step.play.hosts
     say(f"Step {number:<3} {step.play.step}: {step.play.playbook} on {how}")
+    if step.order != "inventory":
+        say(f"         order: {step.order}" + (f", by {step.seed}" if step.seed else ""))
+    if step.canary is not None:
+        say(f"         canary: {_canary_hosts(step)} first, then a look at them {_look(step.canary.look)}")
+        _gates(step.canary.look.gates, say)
     if step.undo:
         say(f"         undo: {step.undo}")
     if step.preview is not None:
         _preview(step.preview, say, err=err)
+
+
+def _canary_hosts(step: PlannedStep) -> str:
+    """The hosts that go first, by name where they are known."""
+    if step.batches:
+        return ", ".join(step.batches[0])
+    wanted = step.canary.hosts if step.canary is not None else 1
+    return counted(wanted, "host") if isinstance(wanted, int) else wanted
+
+
+def _look(look: PlannedLook) -> str:
+    return f"every {seconds(look.every)} for {seconds(look.seconds)}{_repeated(look.flaky)}"
+
+
+def _repeated(rule: Flaky | None) -> str:
+    return f"; what fails is repeated {counted(rule.retries, 'time')} within {rule.within}" if rule else ""
+
+
+def _gates(gates: tuple[PlannedGate, ...], say: Say) -> None:
+    for gate in gates:
+        whose = " of the environment" if gate.own else ""
+        where = f" on {gate.gate.hosts}" if gate.gate.hosts != "all" else ""
+        say(f"         gate {gate.gate.name}{whose}: {clean_text(gate.gate.about)}{where}")
 
 
 def _preview(preview: StepPreview, say: Say, *, err: bool) -> None:

@@ -194,7 +194,8 @@ def opened() -> Iterator[Lines]:
 def _worth_saying(record: Record) -> bool:
     """Whether a notice is shown as it comes: what is waited for, what hosts knew better, and what they run instead."""
     differs = record.step == "observe" and record.data.get("level") == "warning"
-    return record.step == "lease" or differs or bool(record.data.get("reconciled"))
+    told = any(record.data.get(name) for name in ("reconciled", "flaky", "alert"))
+    return record.step == "lease" or differs or told
 
 
 def detail(step: StepStory) -> list[str]:

@@ -6,6 +6,7 @@ from orchestrator.cli.words import release_of, seconds
 from orchestrator.domain.journal import FORWARD
 from orchestrator.domain.promotion import State
 from orchestrator.domain.story import Story
+from orchestrator.domain.text import counted
 from orchestrator.wiring import App, Asked
 
 
@@ -62,6 +63,12 @@ def conclude(app: App, story: Story) -> None:
         output.out(f"{environment}: {truth or 'no release runs here'}")
     if run.state is State.ROLLED_BACK and story.recovery is not None and run.kind in FORWARD:
         output.out(f"{run.release}: rolled back in {environment}, verified {seconds(story.recovery)} after the failure")
+    if story.probe is not None:
+        output.out(f"{environment}: {story.probe.text}")
+    for flaky in story.flaky:
+        output.out(
+            f"{environment}: {flaky['what']} is flaky: it failed {counted(flaky['failed'], 'time')}, then passed"
+        )
     if run.state is State.NEEDS_PERSON:
         _help(story)
 

@@ -171,11 +171,15 @@ def missing_files(file: Path, root: Path) -> list[tuple[str, OrchestratorError]]
         wanted.append((("steps", number, "playbook"), step.get("playbook"), "error"))
         if step.get("undo") not in ("nothing", "impossible"):
             wanted.append((("steps", number, "undo"), step.get("undo"), "error"))
+        canary = _get(_get(step, "rollout"), "canary")
+        found = _gates(("steps", number, "rollout", "canary"), canary)
+        wanted += [((*at, "tests"), gate.get("tests"), "error") for at, gate in found]
     for number, suite in _items(source.data, "verify"):
         wanted.append((("verify", number, "tests"), suite.get("tests"), "error"))
     wanted += [(("include", number), path, "error") for number, path in enumerate(_list(source.data, "include"))]
     if isinstance(watch := _get(source.data, "watch"), dict):
         wanted.append((("watch", "tests"), watch.get("tests"), "error"))
+        wanted += [((*at, "tests"), gate.get("tests"), "error") for at, gate in _gates(("watch",), watch)]
     for number, item in _items(source.data, "artifacts"):
         wanted.append((("artifacts", number, "path"), item.get("path"), "warning"))
     return [
@@ -226,6 +230,11 @@ def _list(data: object, key: str) -> list[Any]:
 def _items(data: object, key: str) -> list[tuple[int, dict[str, Any]]]:
     """The mappings in the list *key*, each with its number."""
     return [(number, item) for number, item in enumerate(_list(data, key)) if isinstance(item, dict)]
+
+
+def _gates(at: Path_, holder: object) -> list[tuple[Path_, dict[str, Any]]]:
+    """The gates of *holder*, which is found *at* this place, each with its own place."""
+    return [((*at, "gates", number), gate) for number, gate in _items(holder, "gates")]
 
 
 def _release_problems(source: Source) -> Iterator[OrchestratorError]:

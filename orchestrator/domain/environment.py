@@ -3,10 +3,11 @@
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from orchestrator.domain.model import Model, Name, RelativePath
-from orchestrator.domain.release import Duration
+from orchestrator.domain.gate import Gate, Probe, distinct
+from orchestrator.domain.model import Grown, Model, Name, RelativePath
+from orchestrator.domain.quantities import Duration
 
 ALLOWED = r"^(file|config|variable|group|hosts|fact|package|release)(:[^\u0000-\u001f]+)?$"
 
@@ -160,8 +161,20 @@ class Approvals(Model):
     expire: Duration = "8h"
 
 
-class Environment(Model):
-    """`environment.yaml`. *program* is the Pulumi project's folder, relative to this file's folder."""
+def _without_suites(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+    if any(gate.tests is not None for gate in gates):
+        raise ValueError("has a suite: suites come with a release, in its package")
+    return distinct(gates)
+
+
+class Environment(Grown):
+    """`environment.yaml`. *program* is the Pulumi project's folder, relative to this file's folder.
+
+    *gates* are asked beside those of a release, in every look at a canary and in every watch. *probe* takes the place
+    of the release's.
+    """
+
+    LATER = frozenset({"gates", "probe"})
 
     apiVersion: Literal["orchestrator/v1"]
     kind: Literal["Environment"]
@@ -181,6 +194,8 @@ class Environment(Model):
     rehearse: bool = Field(default=False, exclude_if=lambda wanted: not wanted)
     require: Requirements = Field(default_factory=Requirements, exclude_if=lambda rule: rule == Requirements())
     parity: ParityRule | None = Field(default=None, exclude_if=lambda rule: rule is None)
+    gates: Annotated[tuple[Gate, ...], AfterValidator(_without_suites)] = ()
+    probe: Probe | None = None
     approvals: Approvals | None = None
     windows: tuple[dict[str, Any], ...] = ()
 

@@ -1,6 +1,7 @@
 """The hosts of an environment, and which of them a host pattern means."""
 
 import fnmatch
+import hashlib
 import re
 from typing import Any
 
@@ -117,18 +118,64 @@ def _subscript(part: str) -> tuple[str, tuple[int, int | None] | None]:
     return match[1], (first, int(match[4]) if match[4] else -1)
 
 
-def batches(hosts: list[str], sizes: tuple[int | str, ...]) -> list[list[str]]:
+def batches(hosts: list[str], sizes: tuple[int | str, ...], of: int | None = None) -> list[list[str]]:
     """*hosts* cut into batches of *sizes*, with the meaning of Ansible's `serial`.
 
-    A share is of all *hosts*, rounded down but at least 1; the last size repeats until no host is left.
+    A share is of all *hosts* (or of as many as *of* says), rounded down but at least 1; the last size repeats until no
+    host is left.
     """
     cut: list[list[str]] = []
     rest = list(hosts)
     index = 0
     while rest:
         size = sizes[min(index, len(sizes) - 1)]
-        count = max(1, len(hosts) * int(size[:-1]) // 100) if isinstance(size, str) else size
+        count = max(1, (of or len(hosts)) * int(size[:-1]) // 100) if isinstance(size, str) else size
         cut.append(rest[:count])
         rest = rest[count:]
         index += 1
     return cut
+
+
+def ordered(hosts: list[str], order: str, seed: str = "") -> list[str]:
+    """*hosts* in the *order* `inventory` (as they are), `reverse`, `sorted` or `shuffled`: alike for one *seed*."""
+    if order == "reverse":
+        return hosts[::-1]
+    if order == "sorted":
+        return sorted(hosts, key=_by_number)
+    if order == "shuffled":
+        return sorted(hosts, key=lambda host: hashlib.sha256(f"{seed}:{host}".encode()).hexdigest())
+    return list(hosts)
+
+
+def _by_number(host: str) -> tuple[list[tuple[bool, int, str]], str]:
+    """What hosts are sorted by: `web9` comes before `web10`."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", host)
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts], host
+
+
+def canaries(inventory: Inventory, hosts: list[str], wanted: int | str) -> list[str]:
+    """Those of *hosts* that go first: so many, such a share of them, or those that a host pattern means.
+
+    Raises R170 when the pattern means none of them.
+    """
+    if isinstance(wanted, int):
+        return hosts[:wanted]
+    if wanted.endswith("%"):
+        return hosts[: max(1, len(hosts) * int(wanted[:-1]) // 100)]
+    try:
+        meant = set(inventory.select(wanted))
+    except OrchestratorError as error:
+        raise OrchestratorError("R170", f"there is no canary: {error.message}") from error
+    found = [host for host in hosts if host in meant]
+    if hosts and not found:
+        raise OrchestratorError("R170", f"there is no canary: {wanted!r} means none of {', '.join(hosts)}")
+    return found
+
+
+def variables_of(inventory: Inventory, host: str) -> dict[str, Any]:
+    """The variables of *host*: those of all hosts, of its groups, and its own, as far as they are known here."""
+    found = dict(inventory.groups["all"].vars) if "all" in inventory.groups else {}
+    for name, group in inventory.groups.items():
+        if name != "all" and host in inventory.members(name):
+            found |= group.vars
+    return {"inventory_hostname": host, "ansible_host": host, **found, **inventory.hosts.get(host, {})}

@@ -10,9 +10,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.domain.environment import Ephemeral, PulumiSettings, StatefulRule
-from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.model import Digest, Model, digest_of
-from orchestrator.domain.release import PackageRef, Requirement, Step, seconds
+from orchestrator.domain.gate import Flaky, Gate, Probe
+from orchestrator.domain.inventory import Inventory, batches, canaries, ordered
+from orchestrator.domain.model import Digest, Grown, Model, digest_of
+from orchestrator.domain.quantities import seconds
+from orchestrator.domain.release import PackageRef, Requirement, Step
 
 
 class StackSpec(Model):
@@ -146,14 +148,20 @@ def play_of(step: Step, hosts: tuple[str, ...] = ()) -> PlaySpec:
     )
 
 
-class SuiteSpec(Model):
-    """One run of one testinfra suite. *limit* are the hosts it looks at (empty: all). *timeout* is in seconds."""
+class SuiteSpec(Grown):
+    """One run of one testinfra suite. *limit* are the hosts it looks at (empty: all). *timeout* is in seconds.
+
+    *flaky* is the rule by which a failure is repeated before it counts.
+    """
+
+    LATER = frozenset({"flaky"})
 
     name: str
     tests: str
     limit: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     timeout: float = 600.0
+    flaky: Flaky | None = None
 
 
 class HostPreview(Model):
@@ -180,8 +188,48 @@ class StepPreview(Model):
     diff: str = ""
 
 
-class PlannedStep(Model):
-    """One step of the plan: the play, its batches of hosts (None: known after provisioning), and its way back."""
+class PlannedGate(Model):
+    """One gate as it is asked: a *suite* is told as such. *own* says that it is of the environment and no release's."""
+
+    gate: Gate
+    suite: SuiteSpec | None = None
+    own: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name among all gates that are asked together."""
+        return f"environment.{self.gate.name}" if self.own else self.gate.name
+
+
+class PlannedLook(Model):
+    """A look again and again for some *seconds*, *every* so many: all *gates* are asked each time."""
+
+    seconds: float
+    every: float
+    gates: tuple[PlannedGate, ...] = ()
+    flaky: Flaky | None = None
+
+    @property
+    def times(self) -> int:
+        """How often: it follows from the plan and not from a clock, so that a replay takes the same way."""
+        return max(1, round(self.seconds / self.every))
+
+
+class PlannedCanary(Model):
+    """The hosts of a step that go first, as its author named them, and the look at them before the others follow."""
+
+    hosts: int | str
+    look: PlannedLook
+
+
+class PlannedStep(Grown):
+    """One step of the plan: the play, its batches of hosts (None: known after provisioning), and its way back.
+
+    *order* is that of the hosts before they were cut into batches; *seed* is what they were shuffled by. With a
+    *canary* the first batch are its hosts.
+    """
+
+    LATER = frozenset({"strategy", "order", "seed", "canary"})
 
     play: PlaySpec
     batches: tuple[tuple[str, ...], ...] | None = None
@@ -190,6 +238,20 @@ class PlannedStep(Model):
     pause: float = 0.0
     undo: str | None = None
     preview: StepPreview | None = None
+    strategy: Literal["rolling", "canary"] = "rolling"
+    order: Literal["inventory", "reverse", "sorted", "shuffled"] = "inventory"
+    seed: str = ""
+    canary: PlannedCanary | None = None
+
+    def cut(self, inventory: Inventory) -> tuple[tuple[str, ...], ...]:
+        """The batches of the hosts that the step is for. Raises D101, and R170 where no host can go first."""
+        hosts = ordered(inventory.select(self.play.hosts), self.order, self.seed)
+        if self.canary is None:
+            return tuple(tuple(batch) for batch in batches(hosts, self.sizes))
+        first = canaries(inventory, hosts, self.canary.hosts)
+        rest = [host for host in hosts if host not in first]
+        found = [first, *batches(rest, self.sizes, len(hosts))]
+        return tuple(tuple(batch) for batch in found if batch)
 
 
 class PlannedUndo(Model):
@@ -258,12 +320,21 @@ class Named(Model):
 NOTHING = Named()
 
 
-class PlannedWatch(Model):
+class PlannedWatch(Grown):
     """The watch after the promotion; times in seconds."""
+
+    LATER = frozenset({"gates", "flaky"})
 
     seconds: float
     every: float
-    suite: SuiteSpec
+    suite: SuiteSpec | None
+    gates: tuple[PlannedGate, ...] = ()
+    flaky: Flaky | None = None
+
+    @property
+    def look(self) -> PlannedLook:
+        """When its gates are asked."""
+        return PlannedLook(seconds=self.seconds, every=self.every, gates=self.gates, flaky=self.flaky)
 
 
 class Condition(Model):
@@ -278,7 +349,7 @@ class Condition(Model):
     evidence: Digest | None = None
 
 
-class Plan(Model):
+class Plan(Grown):
     """The document that is shown, saved, approved and executed. *notes* are warnings for whoever reads it.
 
     *inventory* is an outline, without the hosts' variables, which may hold secrets; *inventory_digest* covers
@@ -289,9 +360,11 @@ class Plan(Model):
     *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the steps that cannot be
     undone: a promotion is only executed when *named* has all of them. *at* is the time (ISO 8601) to which a rollback
     goes back, where one was asked for. *ephemeral* says that the environment is made for this promotion only.
-    *conditions* are what the environment's file requires, as it was found. *rehearse* says that the way back is walked, and
-    walked forward again, before the release stays.
+    *conditions* are what the environment's file requires, as it was found. *rehearse* says that the way back is
+    walked, and walked forward again, before the release stays.
     """
+
+    LATER = frozenset({"probe"})
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
     kind: Literal["Plan"] = "Plan"
@@ -314,6 +387,7 @@ class Plan(Model):
     verify: tuple[SuiteSpec, ...]
     rehearse: bool = False
     watch: PlannedWatch | None = None
+    probe: Probe | None = None
     base: tuple[HostState, ...] = ()
     unmet: tuple[str, ...] = ()
     unreachable: tuple[str, ...] = ()
@@ -386,6 +460,7 @@ PARTS = {
     "verify": "the tests",
     "rehearse": "whether it is rehearsed",
     "watch": "the watch",
+    "probe": "the probe",
     "base": "what runs on the hosts",
     "unmet": "what hosts have not",
     "unreachable": "which hosts can be reached",
@@ -418,4 +493,4 @@ def held(approved: Plan, now: Plan) -> Plan:
 def differences(approved: Plan, now: Plan) -> list[str]:
     """The names of the parts in which *now* is no longer what was *approved*. Empty when the plan still holds."""
     before, after = approved.document(), now.document()
-    return list(dict.fromkeys(name for field, name in PARTS.items() if before[field] != after[field]))
+    return list(dict.fromkeys(name for field, name in PARTS.items() if before.get(field) != after.get(field)))

@@ -3,25 +3,16 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema, field_validator
 
-from orchestrator.domain.model import Digest, Model, Name, RelativePath, digest_of, text_schema
+from orchestrator.domain.gate import Canary, Flaky, Gate, Probe, distinct
+from orchestrator.domain.model import Digest, Grown, Model, Name, RelativePath, digest_of, text_schema
+from orchestrator.domain.quantities import SHARE, Duration, HostPattern
 
 VERSION = r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$"
-DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$", re.ASCII)
 SIZE = re.compile(r"^(\d+)(B|KiB|MiB|GiB|TiB)$", re.ASCII)
-SHARE = re.compile(r"^([1-9][0-9]?|100)%$")
 VARIABLE = re.compile(r"^(?!ansible_)[a-z_][a-z0-9_]*$")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-
-
-def seconds(duration: str) -> float:
-    """`90s`, `1.5m`, `2h`, `7d` or `250ms` in seconds. Raises `ValueError` on anything else."""
-    found = DURATION.fullmatch(duration)
-    if not found:
-        raise ValueError("must be a duration such as 30s, 5m, 1h or 2d")
-    return float(found[1]) * _SECONDS[found[2]]
 
 
 def size_bytes(size: str) -> int:
@@ -30,11 +21,6 @@ def size_bytes(size: str) -> int:
     if not found:
         raise ValueError("must be a size such as 500MiB or 2GiB")
     return int(found[1]) * _BYTES[found[2]]
-
-
-def _duration(text: str) -> str:
-    seconds(text)
-    return text
 
 
 def _size(text: str) -> str:
@@ -60,7 +46,6 @@ def _variable(name: str) -> str:
     return name
 
 
-Duration = Annotated[str, AfterValidator(_duration), WithJsonSchema(text_schema(DURATION.pattern))]
 Size = Annotated[str, AfterValidator(_size), WithJsonSchema(text_schema(SIZE.pattern))]
 Batch = Annotated[
     int | str,
@@ -68,7 +53,6 @@ Batch = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, text_schema(SHARE.pattern)]}),
 ]
 Version = Annotated[str, StringConstraints(pattern=VERSION)]
-HostPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_!&*~][A-Za-z0-9_.:,!&*\[\]?-]*$", max_length=512)]
 VariableName = Annotated[str, AfterValidator(_variable)]
 Variables = Annotated[
     dict[VariableName, Any], WithJsonSchema({"type": "object", "propertyNames": {"pattern": VARIABLE.pattern}})
@@ -96,16 +80,31 @@ class Requirement(Model):
     commands: tuple[str, ...] = ()
 
 
-class Rollout(Model):
+class Rollout(Grown):
     """How a step goes out over its hosts.
 
-    *batches* are sizes, like Ansible's `serial`: counts, or shares of all the step's hosts; the last repeats
-    until no host is left. More than *max_failures* failed or unreachable hosts in the whole step stop it.
+    *strategy* is `rolling` (batch by batch) or `canary` (some hosts first, then a look for a time, then the rest batch
+    by batch). *batches* are sizes, like Ansible's `serial`: counts, or shares of all the step's hosts; the last repeats
+    until no host is left. *order* is that of the hosts before they are cut: that of the inventory, the other way round,
+    by name, or shuffled in a way that the plan holds. More than *max_failures* failed or unreachable hosts in the whole
+    step stop it.
     """
 
+    LATER = frozenset({"strategy", "order", "canary"})
+
+    strategy: Literal["rolling", "canary"] = "rolling"
     batches: tuple[Batch, ...] = Field(default=("100%",), min_length=1)
+    order: Literal["inventory", "reverse", "sorted", "shuffled"] = "inventory"
     max_failures: int = Field(default=0, ge=0)
     pause: Duration = "0s"
+    canary: Canary | None = None
+
+    @field_validator("canary")
+    @classmethod
+    def _of_a_canary(cls, canary: Canary | None, info: ValidationInfo) -> Canary | None:
+        if canary is not None and info.data.get("strategy", "canary") != "canary":
+            raise ValueError("is only there with strategy: canary")
+        return canary
 
 
 class Step(Model):
@@ -127,28 +126,55 @@ class Step(Model):
     timeout: Duration = "30m"
 
 
-class Verification(Model):
-    """A testinfra suite. *tests* is a folder or file; *args* are further pytest arguments."""
+class Verification(Grown):
+    """A testinfra suite. *tests* is a folder or file; *args* are further pytest arguments.
+
+    *flaky* is the rule by which a failure is repeated before it counts; by default it counts at once.
+    """
+
+    LATER = frozenset({"flaky"})
 
     name: Name
     tests: RelativePath
     timeout: Duration = "10m"
     args: tuple[str, ...] = ()
+    flaky: Flaky | None = None
 
 
-class Watch(Model):
-    """How long, and how often, the suite is run again after the promotion."""
+class Watch(Grown):
+    """How long, and how often, the suite is run and the gates are asked again after the promotion.
+
+    *flaky* is the rule by which a failure of any of them is repeated before it counts.
+    """
+
+    LATER = frozenset({"gates", "flaky"})
 
     duration: Duration = Field(alias="for")
     every: Duration = "30s"
-    tests: RelativePath
+    gates: tuple[Gate, ...] = ()
+    flaky: Flaky | None = None
+    tests: RelativePath | None = Field(default=None, validate_default=True)
+
+    @field_validator("gates")
+    @classmethod
+    def _with_names_of_their_own(cls, gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+        return distinct(gates)
+
+    @field_validator("tests")
+    @classmethod
+    def _something_to_look_at(cls, tests: str | None, info: ValidationInfo) -> str | None:
+        if tests is None and not info.data.get("gates"):
+            raise ValueError("must be there, or gates must be: a watch without both looks at nothing")
+        return tests
 
 
-class Release(Model):
+class Release(Grown):
     """`release.yaml`: what is released, where to, by which steps, and how it is proved.
 
     *rehearse* lets the way back be walked in the first environment that it goes to, before it stays there.
     """
+
+    LATER = frozenset({"probe"})
 
     apiVersion: Literal["orchestrator/v1"]
     kind: Literal["Release"]
@@ -162,8 +188,21 @@ class Release(Model):
     steps: tuple[Step, ...] = Field(min_length=1)
     verify: tuple[Verification, ...] = Field(min_length=1)
     watch: Watch | None = None
+    probe: Probe | None = None
     include: tuple[RelativePath, ...] = ()
     rehearse: bool = Field(default=False, exclude_if=lambda wanted: not wanted)
+
+    def gates(self) -> tuple[Gate, ...]:
+        """Every gate, of canaries and of the watch."""
+        canaries = [step.rollout.canary for step in self.steps if step.rollout.canary is not None]
+        watched = self.watch.gates if self.watch is not None else ()
+        return (*(gate for canary in canaries for gate in canary.gates), *watched)
+
+    def suites(self) -> list[str]:
+        """Where every suite of it is: of `verify`, of the watch, and of its gates."""
+        found = [item.tests for item in self.verify]
+        found += [self.watch.tests] if self.watch is not None and self.watch.tests is not None else []
+        return found + [gate.tests for gate in self.gates() if gate.tests is not None]
 
 
 class PackageFile(Model):

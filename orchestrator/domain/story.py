@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from orchestrator.domain.downtime import Measured
 from orchestrator.domain.journal import FORWARD, Record, Run, after_entry
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import Event, State
@@ -88,6 +89,8 @@ class Story:
     ending: dict[str, Any] | None = None
     failed_at: str | None = None
     proved_at: str | None = None
+    flaky: list[dict[str, Any]] = field(default_factory=list)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
     last: int = 0
 
     @classmethod
@@ -123,15 +126,33 @@ class Story:
         elif record.kind == "ended":
             self.ending = record.data
         else:
+            self._notice(record)
             self._detail(record)
 
     def _finish(self, record: Record) -> None:
         step = self.steps[record.step]
         step.finished_at, step.result = record.at, StepResult.from_json(record.data)
-        if not step.result.good and self.failed_at is None:
+        if not step.result.good and not self.going_back:  # the last one is what it goes back for
             self.failed_at = record.at
         if self.run.state is State.PROVING:
             self.proved_at = record.at
+
+    def _notice(self, record: Record) -> None:
+        """What a notice says of the whole run."""
+        if record.kind != "notice":
+            return
+        if record.data.get("flaky"):
+            self.flaky.append({"at": record.at, "step": record.step, **record.data["flaky"]})
+            self.failed_at = None if not self.going_back else self.failed_at  # it was no failure after all
+        if record.data.get("alert"):
+            self.alerts.append({"at": record.at, "text": record.data["text"]})
+
+    @property
+    def probe(self) -> Measured | None:
+        """What was seen of the service while it went on; None where nobody looked, or it has not ended."""
+        step = self.steps.get("probe")
+        found = step.result.data.get("probe") if step and step.result else None
+        return Measured.from_json(found) if found else None
 
     def _detail(self, record: Record) -> None:
         step = self.steps.get(record.step)
@@ -196,6 +217,9 @@ class Story:
             "steps": [step.to_json() for step in self.steps.values()],
             "hosts": [state.to_json() for state in self.hosts.values()],
             "rehearsed": self.rehearsed,
+            "flaky": self.flaky,
+            "alerts": self.alerts,
+            "probe": self.probe.to_json() if self.probe else None,
             "ending": self.ending,
             "failed_at": self.failed_at,
             "recovery_seconds": self.recovery,

@@ -4,7 +4,7 @@ from orchestrator.domain.errors import Exit, OrchestratorError, lookup
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import ephemeral, observe
+from orchestrator.flow import ephemeral, observe, probe
 from orchestrator.flow.course import Course, Halt
 from orchestrator.ports import Emit
 
@@ -13,6 +13,7 @@ def finish(course: Course) -> None:
     """The release is in place and verified. What fails from here on never undoes it."""
     course.closing = True
     course.move(Event.CLOSE)
+    probe.end(course)
     _tidy(course)
     ephemeral.dispose(course)
     course.move(Event.FINISH)
@@ -39,6 +40,7 @@ def finish_environment(course: Course) -> None:
 
 def finish_rollback(course: Course) -> None:
     """The last verified release is back, and its tests passed."""
+    probe.end(course)
     _tidy(course)
     course.move(Event.FINISH)
     back = course.back.ref if course.back else None
@@ -56,6 +58,7 @@ def finish_taken_away(course: Course) -> None:
 
 def refuse(course: Course, halted: Halt) -> None:
     """Nothing was changed: say why not."""
+    probe.end(course)
     course.move(Event.REFUSE)
     _end(course, halted.result.message, _exit(halted), halted)
 
@@ -63,6 +66,7 @@ def refuse(course: Course, halted: Halt) -> None:
 def ask_for_a_person(course: Course, halted: Halt) -> None:
     """It cannot go on by itself: keep nobody out, and say what is true and what would help."""
     observe.after_doubt(course, halted.result)
+    probe.end(course)
     course.move(Event.GIVE_UP)
     _end(course, halted.result.message, Exit.NEEDS_PERSON, halted)
 

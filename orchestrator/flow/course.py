@@ -27,13 +27,17 @@ from orchestrator.ports import (
     Deployer,
     Durable,
     Emit,
+    Gates,
     Logs,
     Notifier,
     Packages,
+    Prober,
     Provisioner,
     Store,
     Tenure,
+    Unasked,
     Unkept,
+    Unmeasured,
     Unshared,
     Verifier,
 )
@@ -66,6 +70,8 @@ class Setting:
     artifacts: Artifacts = field(default_factory=Unshared)
     logs: Logs = field(default_factory=Unkept)
     stacks: Mapping[str, str] = field(default_factory=dict)
+    gates: Gates = field(default_factory=Unasked)
+    prober: Prober = field(default_factory=Unmeasured)
 
     def environment(self, name: str) -> tuple[Environment, Path]:
         """An environment and its folder. Raises R103 when the project has none of that name."""
@@ -139,7 +145,7 @@ class Course:
     *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment; *named*
     what was agreed to by name, where no plan was approved; *again* why a release may come that was rolled back before;
     *left_out* are the hosts whose failure was tolerated, with how it went there. *made* is what was written down of the
-    stack that is made for this run only.
+    stack that is made for this run only. *probed* is since when a probe looks; empty when none does.
     """
 
     setting: Setting
@@ -168,6 +174,7 @@ class Course:
     going_back: bool = False
     failure: Halt | None = None
     observed: int = 0
+    probed: str = ""
     _moves: int = 0
     _outputs: Outputs | None = None
     _inventory: Inventory | None = None
@@ -347,6 +354,13 @@ class Course:
         data = {**result.data, "code": STOPPED, "how": "stopped"}
         message = f"aborted by {run.wished_by or 'somebody'}: {result.message}"
         return result.model_copy(update={"outcome": Outcome.ABORTED, "message": message, "data": data})
+
+    def alert(self, step: str, text: str, key: str, *, tell: bool = True) -> None:
+        """Write down what a person should know and the run does not stop for; with *tell*, tell people as well."""
+        new = tell and not self.setting.store.knows(self.run.id, key)
+        self.note(Entry(kind="notice", step=step, data={"level": "warning", "text": text, "alert": tell}, key=key))
+        if new:
+            self.setting.notifier.tell(self.ended(), text)
 
     def tell_hosts(self, states: list[HostState], why: str) -> None:
         """Write down what is now known of hosts; *why* makes the entries' keys."""

@@ -7,7 +7,7 @@ from orchestrator.domain.plan import HostState, PlannedStep
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import HostResult, Outcome, StepResult
-from orchestrator.flow import verify
+from orchestrator.flow import gates, probe, verify
 from orchestrator.flow.course import Course, Halt, Started
 from orchestrator.ports import Emit
 
@@ -22,9 +22,13 @@ def roll_out(course: Course, prefix: str = "") -> None:
     A host whose failure is tolerated is left alone from then on: by later steps, and by every proof.
     """
     course.move(Event.DEPLOY)
+    probe.begin(course)
     steps = course.settled_plan().steps
     for step, groups in zip(steps, course.batches, strict=True):
         left = tuple(tuple(host for host in hosts if host not in course.left_out) for hosts in groups)
+        if step.canary is not None and any(left) and not left[0]:
+            message = f"every canary of the step {step.play.step} failed in a step before it"
+            raise Halt(step.play.step, StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R171"}))
         _roll_out_step(course, step, tuple(hosts for hosts in left if hosts), prefix, last=step is steps[-1])
 
 
@@ -40,15 +44,19 @@ def _roll_out_step(course: Course, step: PlannedStep, groups: Batches, prefix: s
         bad = [host for host in result.hosts if not host.outcome.good]
         failed += len(bad)
         good |= set(hosts) - {host.host for host in bad}
-        final = number == len(groups)
+        final, canary = number == len(groups), step.canary if number == 1 else None
         blame = (
             bad and result.outcome in {Outcome.FAILED, Outcome.UNKNOWN} and "code" not in result.data
         )  # of hosts only
-        if not result.good and (not blame or failed > step.max_failures or (final and not good)):
+        alone = final or canary is not None  # nobody would be left to prove it on, or to go first
+        if not result.good and (not blame or failed > step.max_failures or (alone and not good)):
             raise Halt(name, result)
         _leave_out(course, step, bad)
-        if len(groups) > 1 and not (final and last):  # the whole environment is verified right after the last one
-            _prove_batch(course, name, tuple(host for host in hosts if host not in course.left_out))
+        there = tuple(host for host in hosts if host not in course.left_out)
+        if canary is not None or (len(groups) > 1 and not (final and last)):  # everything is verified after the last
+            _prove_batch(course, name, there)
+        if canary is not None:
+            gates.look_again(course, gates.Look(f"{name}.look", there, canary.look))
         if not final and step.pause:
             course.pause(f"{name}.pause", step.pause)
 
@@ -74,6 +82,7 @@ def _batch(course: Course, step: PlannedStep, name: str, number: int, count: int
         return course.setting.deployer.deploy(play, package, course.inventory(), course.context(), job, emit)
 
     label = step.play.step if count == 1 else f"{step.play.step} batch {number} of {count}"
+    label += " (canary)" if step.canary is not None and number == 1 else ""
     about = {"verb": "deploy", "playbook": play.playbook, "hosts": list(hosts), "batch": number, "batches": count}
     result = course.step(name, label, work, **about)
     started = Started(step, hosts, result)

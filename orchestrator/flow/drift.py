@@ -13,7 +13,8 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Verified
 from orchestrator.domain.plan import HostState, ResourceChange, StackSpec, SuiteSpec, play_of
-from orchestrator.domain.release import Package, Step, Verification, seconds
+from orchestrator.domain.quantities import seconds
+from orchestrator.domain.release import Package, Step, Verification
 from orchestrator.domain.snapshot import Snapshot, tampered
 from orchestrator.domain.step import Outcome
 from orchestrator.domain.text import clean_text

@@ -13,7 +13,8 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry, Run, later, over
 from orchestrator.domain.plan import StackPreview, StackSpec, losses
 from orchestrator.domain.promotion import Event, State
-from orchestrator.domain.release import PackageRef, seconds
+from orchestrator.domain.quantities import seconds
+from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow.course import STOPPED, Course, Halt, Setting
 from orchestrator.ports import Emit, Store

@@ -10,7 +10,9 @@ from pathlib import Path
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.inventory import Inventory, batches
+from orchestrator.domain.filling import fillable
+from orchestrator.domain.gate import Canary, Flaky, Gate, Probe
+from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import (
@@ -19,6 +21,9 @@ from orchestrator.domain.plan import (
     Loss,
     Named,
     Plan,
+    PlannedCanary,
+    PlannedGate,
+    PlannedLook,
     PlannedStep,
     PlannedUndo,
     PlannedWatch,
@@ -31,7 +36,8 @@ from orchestrator.domain.plan import (
     losses,
     play_of,
 )
-from orchestrator.domain.release import Package, PackageRef, Release, Step, seconds
+from orchestrator.domain.quantities import seconds
+from orchestrator.domain.release import Package, PackageRef, Release, Step
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
 from orchestrator.flow import conditions, ephemeral, guard, observe
@@ -200,7 +206,10 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     observe.refuse_unknown(setting, wanted.environment, survey.unreachable, _restored(wanted, survey))
     undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
     back = _back(undone) if wanted.action == "rollback" else way_back(setting, wanted)
-    steps = tuple(_planned_step(step, survey.inventory, wanted.action) for step in _steps(release, wanted.action))
+    own = _own_gates(environment)
+    steps = tuple(
+        _batched(_planned_step(step, wanted, own), survey.inventory) for step in _steps(release, wanted.action)
+    )
     lost = wanted.approved.losses if wanted.approved is not None else survey.losses
     if wanted.check and survey.inventory is not None and survey.full is not None:
         steps = tuple(_checked(setting, wanted, step, survey.full, f"{job}.check", emit) for step in steps)
@@ -225,7 +234,8 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         steps=steps,
         verify=suites_of(release),
         rehearse=rehearse,
-        watch=_watch(release) if wanted.action == "promote" else None,
+        watch=_watch(release, own) if wanted.action == "promote" else None,
+        probe=environment.probe or release.probe,
         base=survey.base,
         unmet=survey.unmet,
         unreachable=survey.unreachable,
@@ -243,6 +253,8 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         ),
         created_at=setting.clock.now(),
     )
+    if survey.full is not None:
+        _fillable(setting, wanted, plan, survey.full)
     if not plan.blocking:
         return plan
     note = f"cannot be executed while it cannot be reached: {', '.join(plan.blocking)}"
@@ -529,21 +541,57 @@ def _steps(release: Release, action: str) -> tuple[Step, ...]:
     return release.steps if action == "promote" else tuple(step for step in release.steps if step.undo is None)
 
 
-def _planned_step(step: Step, inventory: Inventory | None, action: str) -> PlannedStep:
-    sizes = step.rollout.batches
-    return PlannedStep(
-        play=play_of(step),
-        batches=cut(inventory, step.hosts, sizes) if inventory else None,
-        sizes=sizes,
-        max_failures=step.rollout.max_failures if action == "promote" else 0,
-        pause=seconds(step.rollout.pause) if action == "promote" else 0.0,
-        undo=step.undo,
+def _planned_step(step: Step, wanted: Wanted, asked: tuple[PlannedGate, ...]) -> PlannedStep:
+    """*step* as it is promoted, before its hosts are known; a rollback goes out in one shape, and as fast as it can."""
+    rollout = step.rollout
+    plain = PlannedStep(play=play_of(step), sizes=rollout.batches, undo=step.undo)
+    if wanted.action != "promote":
+        return plain
+    seed = digest_of([wanted.package.digest, wanted.environment, step.name]).removeprefix("sha256:")[:16]
+    about = {
+        "max_failures": rollout.max_failures,
+        "pause": seconds(rollout.pause),
+        "strategy": rollout.strategy,
+        "order": rollout.order,
+        "seed": seed if rollout.order == "shuffled" else "",
+        "canary": _canary(rollout.canary or Canary(), asked) if rollout.strategy == "canary" else None,
+    }
+    return plain.model_copy(update=about)
+
+
+def _batched(step: PlannedStep, inventory: Inventory | None) -> PlannedStep:
+    """*step* with its hosts in batches, where they are known."""
+    return step.model_copy(update={"batches": step.cut(inventory)}) if inventory else step
+
+
+def _canary(canary: Canary, asked: tuple[PlannedGate, ...]) -> PlannedCanary:
+    look = PlannedLook(
+        seconds=seconds(canary.look),
+        every=seconds(canary.every),
+        gates=(*_gates(canary.gates), *asked),
+        flaky=canary.flaky,
+    )
+    return PlannedCanary(hosts=canary.hosts, look=look)
+
+
+def _gates(gates: tuple[Gate, ...]) -> tuple[PlannedGate, ...]:
+    """The gates of a release; a suite gets a name that no suite of `verify` can have."""
+    return tuple(
+        PlannedGate(gate=gate, suite=suite_of(f"gate.{gate.name}", gate.tests, gate.timeout) if gate.tests else None)
+        for gate in gates
     )
 
 
-def cut(inventory: Inventory, pattern: str, sizes: tuple[int | str, ...]) -> tuple[tuple[str, ...], ...]:
-    """The batches of hosts that *pattern* means."""
-    return tuple(tuple(batch) for batch in batches(inventory.select(pattern), sizes))
+def _fillable(setting: Setting, wanted: Wanted, plan: Plan, inventory: Inventory) -> None:
+    """See that every variable that a gate or the probe names is there. Raises V142."""
+    asked = [gate.gate for step in plan.steps if step.canary is not None for gate in step.canary.look.gates]
+    asked += [gate.gate for gate in plan.watch.gates] if plan.watch is not None else []
+    found: list[Gate | Probe] = [*asked, *([plan.probe] if plan.probe is not None else [])]
+    if found:
+        outputs = outputs_of(setting, wanted.environment)
+        context = context_of(setting, wanted.environment, "plan", outputs, wanted.fence)
+        for item in found:
+            fillable(item, wanted.package, inventory, context)
 
 
 def _rehearsed(
@@ -567,22 +615,32 @@ def _rehearsed(
     return False, () if again else (f"not rehearsed: {why}",)
 
 
-def suites_of(release: Release) -> tuple[SuiteSpec, ...]:
-    """A release's suites as values."""
-    return tuple(suite_of(item.name, item.tests, item.timeout, item.args) for item in release.verify)
+def _own_gates(environment: Environment) -> tuple[PlannedGate, ...]:
+    """The gates of the environment itself, which every release has to pass."""
+    return tuple(PlannedGate(gate=gate, own=True) for gate in environment.gates)
 
 
-def suite_of(name: str, tests: str, timeout: str, args: tuple[str, ...] = ()) -> SuiteSpec:
+def suite_of(name: str, tests: str, timeout: str, args: tuple[str, ...] = (), flaky: Flaky | None = None) -> SuiteSpec:
     """A suite as a value, with its time limit in seconds."""
-    return SuiteSpec(name=name, tests=tests, args=args, timeout=seconds(timeout))
+    return SuiteSpec(name=name, tests=tests, args=args, timeout=seconds(timeout), flaky=flaky)
 
 
-def _watch(release: Release) -> PlannedWatch | None:
+def suites_of(release: Release) -> tuple[SuiteSpec, ...]:
+    """The release's own suites."""
+    return tuple(suite_of(item.name, item.tests, item.timeout, item.args, item.flaky) for item in release.verify)
+
+
+def _watch(release: Release, asked: tuple[PlannedGate, ...]) -> PlannedWatch | None:
     watch = release.watch
     if watch is None:
         return None
-    suite = suite_of("watch", watch.tests, "10m")
-    return PlannedWatch(seconds=seconds(watch.duration), every=seconds(watch.every), suite=suite)
+    return PlannedWatch(
+        seconds=seconds(watch.duration),
+        every=seconds(watch.every),
+        suite=suite_of("watch", watch.tests, "10m", flaky=watch.flaky) if watch.tests is not None else None,
+        gates=(*_gates(watch.gates), *asked),
+        flaky=watch.flaky,
+    )
 
 
 def _checked(

@@ -7,7 +7,7 @@ from orchestrator.domain.text import counted
 from orchestrator.flow import ephemeral
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.deploy import tell
-from orchestrator.flow.plan import cut, unmet, update_plan_file
+from orchestrator.flow.plan import unmet, update_plan_file
 from orchestrator.ports import Emit
 
 
@@ -48,7 +48,7 @@ def settle_hosts(course: Course) -> None:
         if plan.inventory_digest is not None and inventory.digest != plan.inventory_digest:
             message = "the hosts are no longer those of the plan"
             return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R120"})
-        groups = [cut(inventory, step.play.hosts, step.sizes) for step in plan.steps]
+        groups = [step.cut(inventory) for step in plan.steps]
         empty = [step.play for step, batches in zip(plan.steps, groups, strict=True) if not batches]
         if empty:
             message = f"no host matches {empty[0].hosts!r}, which the step {empty[0].step} wants"

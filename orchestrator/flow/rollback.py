@@ -13,7 +13,7 @@ from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.way_back import RollbackPlan
-from orchestrator.flow import observe, promote, provision, verify, way_back
+from orchestrator.flow import observe, probe, promote, provision, verify, way_back
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.deploy import tell
 from orchestrator.flow.plan import lost, suites_of, update_plan_file
@@ -51,6 +51,8 @@ def undo(course: Course) -> None:
         course.back = course.settled_package()
         course.effects = course.going_back = True
     course.move(Event.UNDO)
+    if course.run.kind == "rollback":
+        probe.begin(course)
     _undo(course, _undos(course))
 
 

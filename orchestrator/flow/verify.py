@@ -4,7 +4,8 @@ from orchestrator.domain.plan import SuiteSpec
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
-from orchestrator.flow.course import Course
+from orchestrator.flow import repeat
+from orchestrator.flow.course import Course, Halt
 from orchestrator.ports import Emit
 
 
@@ -33,13 +34,21 @@ def prove(course: Course, suites: tuple[SuiteSpec, ...], package: Package, what:
 
 
 def look(course: Course, suite: SuiteSpec, package: Package, what: str, *, must: bool) -> StepResult:
-    """Run one suite. With *must*, halt unless it is good."""
+    """Run one suite, again where it failed and its rule says so. With *must*, halt unless it is good."""
 
     def work(job: str, emit: Emit) -> StepResult:
         context = course.context(back=package.digest != course.settled_package().digest)
         return course.setting.verifier.verify(suite, package, course.inventory(), context, job, emit)
 
     where = "everywhere" if not suite.limit else ", ".join(suite.limit)
-    run = course.must if must else course.step
+    label = f"{suite.name.replace('.', ' ')} {where}"
     about = {"verb": "verify", "tests": suite.tests, "hosts": list(suite.limit), "digest": package.digest}
-    return run(f"verify.{suite.name}.{what}", f"{suite.name} {where}", work, **about)
+
+    def once(time: int) -> StepResult:
+        name = f"verify.{suite.name}.{what}" if not time else f"verify.{suite.name}.again.{time}.{what}"
+        return course.step(name, label if not time else f"{label}, once more", work, **about)
+
+    result = repeat.judged(course, suite.flaky, f"verify.{suite.name}.{what}", label, once)
+    if must and not result.good:
+        raise Halt(f"verify.{suite.name}.{what}", result)
+    return result

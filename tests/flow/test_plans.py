@@ -24,6 +24,15 @@ INVENTORY = {
     "files": ["/i"],
     "said": DIGEST,
 }
+FLAKY = {"retries": 1, "within": "1s"}
+GATES = [
+    {"gate": {"name": "a", "tests": "t", "hosts": "web", "timeout": "1s"}, "suite": SUITE, "own": True},
+    {"gate": {"name": "b", "http": {"url": "http://a", "status": 200, "contains": "c", "timeout": "1s"}}},
+    {"gate": {"name": "c", "command": ["true"]}},
+    {"gate": {"name": "d", "prometheus": {
+        "server": "http://a", "query": "q", "timeout": "1s", "above": 1.0, "below": 2.0,
+    }}},
+]  # fmt: skip
 FULL = {
     "apiVersion": "orchestrator/v1", "kind": "Plan", "action": "rollback", "at": "2026-01-01", "project": "demo", "environment": "staging",
     "release": REF, "losses": [{"op": "delete", "type": "t", "name": "n", "urn": "u", "why": "w"}],
@@ -44,8 +53,12 @@ FULL = {
             "hosts": [{"host": "w1", "changes": 1, "tasks": ["t"]}], "previewed": 1, "opaque": ["o"], "failed": ["f"],
             "unseen": ["w1: away"], "diff": "d",
         },
+        "strategy": "canary", "order": "shuffled", "seed": "s",
+        "canary": {"hosts": "10%", "look": {"seconds": 2.0, "every": 1.0, "gates": GATES, "flaky": FLAKY}},
     }],
-    "verify": [SUITE], "rehearse": True, "watch": {"seconds": 60.0, "every": 1.0, "suite": SUITE},
+    "verify": [{**SUITE, "flaky": FLAKY}], "rehearse": True,
+    "watch": {"seconds": 60.0, "every": 1.0, "suite": SUITE, "gates": GATES, "flaky": FLAKY},
+    "probe": {"url": "http://a", "service": "http://b", "hosts": "web", "every": "1s", "timeout": "1s"},
     "base": [{"host": "w1", "truth": "seen", "release": REF, "since": "2026-01-01T00:00:00Z", "run": "r1"}],
     "unmet": ["w1: no sh"], "unreachable": ["w1"],
     "back": {"release": REF, "definition": DIGEST, "available": True, "impossible": ["i"], "reason": "r"},
@@ -94,16 +107,9 @@ def _other(value: Any) -> Any:
         return not value
     if isinstance(value, (int, float)):
         return value + 1
-    known = {
-        "rollback": "promote",
-        "delete": "replace",
-        "1h": "2h",
-        "release": "environment",
-        "seen": "assumed",
-        DIGEST: OTHER,
-        "1GiB": "2GiB",
-        "smoke": "other",
-    }
+    known = {"canary": "rolling", "shuffled": "sorted", "10%": "20%", "1s": "2s"}
+    known |= {"rollback": "promote", "seen": "assumed", DIGEST: OTHER, "1GiB": "2GiB", "smoke": "other"}
+    known |= {"delete": "replace", "1h": "2h", "release": "environment"}
     return known.get(value, f"{value}x")
 
 

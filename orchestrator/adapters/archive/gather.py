@@ -16,6 +16,7 @@ from orchestrator.adapters.archive.names import check_name, on_disk
 from orchestrator.adapters.archive.references import Reference, candidates, references
 from orchestrator.adapters.archive.sealed import UNDO_WORDS, playbooks
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.gate import Gate
 from orchestrator.domain.release import Release
 
 ARTIFACTS = "artifacts"
@@ -125,7 +126,7 @@ def gather(
     _referenced(gathered, found)
     if collections is not None:
         _our_collection(gathered, collections.resolve())
-    for relative in _suites(release):
+    for relative in release.suites():
         _suite(gathered, places.find(relative))
     for relative in release.include:
         gathered.add(places.find(relative))
@@ -287,10 +288,6 @@ def _playbook(gathered: Gathered, found: Found) -> None:
         gathered.add(_parent(found))
 
 
-def _suites(release: Release) -> list[str]:
-    return [item.tests for item in release.verify] + ([release.watch.tests] if release.watch else [])
-
-
 def _suite(gathered: Gathered, found: Found) -> None:
     """A suite, with what pytest reads in the folders above it: its configuration, and modules that it may import."""
     gathered.add(found)
@@ -318,16 +315,25 @@ def _resolved(release: Release, places: Places) -> Release:
     def name(relative: str) -> str:
         return places.find(relative).name
 
+    def gates(found: tuple[Gate, ...]) -> tuple[Gate, ...]:
+        return tuple(gate.model_copy(update={"tests": gate.tests and name(gate.tests)}) for gate in found)
+
     steps = []
     for step in release.steps:
         undo = step.undo if step.undo is None or step.undo in UNDO_WORDS else name(step.undo)
-        steps.append(step.model_copy(update={"playbook": name(step.playbook), "undo": undo}))
+        rollout = step.rollout
+        if rollout.canary is not None:
+            canary = rollout.canary.model_copy(update={"gates": gates(rollout.canary.gates)})
+            rollout = rollout.model_copy(update={"canary": canary})
+        steps.append(step.model_copy(update={"playbook": name(step.playbook), "undo": undo, "rollout": rollout}))
     artifacts = [
         item.model_copy(update={"path": f"{ARTIFACTS}/{item.file_name}", "name": item.file_name})
         for item in release.artifacts
     ]
     verify = [item.model_copy(update={"tests": name(item.tests)}) for item in release.verify]
-    watch = release.watch and release.watch.model_copy(update={"tests": name(release.watch.tests)})
+    watch = release.watch
+    if watch is not None:
+        watch = watch.model_copy(update={"tests": watch.tests and name(watch.tests), "gates": gates(watch.gates)})
     include = [name(relative) for relative in release.include]
     resolved = {"artifacts": tuple(artifacts), "steps": tuple(steps), "verify": tuple(verify), "watch": watch}
     return release.model_copy(update={**resolved, "include": tuple(include)})

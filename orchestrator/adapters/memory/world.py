@@ -10,12 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.domain.context import Context, Outputs
+from orchestrator.domain.downtime import Measured
 from orchestrator.domain.environment import Environment, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.parity import Definition
-from orchestrator.domain.plan import PlaySpec, ResourceChange, StackPreview, StackSpec, StepPreview, SuiteSpec
+from orchestrator.domain.plan import (
+    PlannedGate,
+    PlaySpec,
+    ResourceChange,
+    StackPreview,
+    StackSpec,
+    StepPreview,
+    SuiteSpec,
+)
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Requirement
 from orchestrator.domain.snapshot import FileState, HostSnapshot, Snapshot, ignored
 from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult, step_of, worst
@@ -27,7 +37,9 @@ class World:
     """What is there.
 
     *stacks* are the hosts that each environment's stack wants, *up* those that it has. *running* maps environment and
-    host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `verify`), a host (or stack), a version;
+    host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `verify`, `gate`), a host (or stack, or
+    gate), a version; one of the last two that *passing* has as well is there for so many looks. *deaf* are gates that
+    cannot be asked, *probes* the keys under which somebody looks at the service.
     *gone* are hosts that cannot be reached; *silent* names hosts that do not say what runs on them; *serves* is what
     the services of others tell of their version. *killed* says how often an update to a definition dies before it
     begins. *wanted* says of hosts what their program has said against their end: `protect` or `retainOnDelete`.
@@ -41,6 +53,9 @@ class World:
     up: dict[str, list[str]] = field(default_factory=dict)
     running: dict[tuple[str, str], str] = field(default_factory=dict)
     faults: set[tuple[str, str, str]] = field(default_factory=set)
+    passing: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    deaf: set[str] = field(default_factory=set)
+    probes: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     serves: dict[str, str] = field(default_factory=dict)
@@ -58,6 +73,16 @@ class World:
     def releases(self, environment: str) -> list[str | None]:
         """What runs on each host of the environment, in order."""
         return [self.running.get((environment, host)) for host in self.up.get(environment, [])]
+
+    def fails(self, verb: str, what: str, version: str) -> bool:
+        """Whether this look fails; one that passes after some times comes nearer to it."""
+        fault = verb, what, version
+        if fault not in self.faults:
+            return False
+        if fault in self.passing:
+            self.passing[fault] -= 1
+            return self.passing[fault] >= 0
+        return True
 
 
 class MemoryProvisioner:
@@ -292,10 +317,60 @@ class MemoryVerifier:
         if host in self._world.gone:
             return TestResult(name="serves", host=host, outcome=Outcome.UNKNOWN)
         runs = self._world.running.get((context.environment, host)) == package.digest
-        broken = ("verify", host, package.ref.version) in self._world.faults
+        broken = self._world.fails("verify", host, package.ref.version)
         return TestResult(
             name="serves", host=host, outcome=Outcome.SUCCEEDED if runs and not broken else Outcome.FAILED
         )
+
+
+class MemoryGates:
+    """The `Gates` port on a `World`: every gate is open but those that a fault names."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def ask(
+        self,
+        gate: PlannedGate,
+        hosts: tuple[str, ...],
+        package: Package,
+        inventory: Inventory,
+        context: Context,
+        job: str,
+        emit: Emit,
+    ) -> StepResult:
+        """Good, failed, or unknown where it is deaf."""
+        del inventory, job, emit
+        name = gate.gate.name
+        self._world.ledger.append(f"gate {name} of {package.ref} {context.environment}/{','.join(hosts)}")
+        if name in self._world.deaf:
+            return StepResult(outcome=Outcome.UNKNOWN, message="nobody answers", data={"code": "V141"})
+        if self._world.fails("gate", name, package.ref.version):
+            return StepResult(outcome=Outcome.FAILED, message=f"{name} is shut", data={"code": "V140"})
+        return StepResult(outcome=Outcome.SUCCEEDED)
+
+
+class MemoryProber:
+    """The `Prober` port on a `World`: nothing is ever away, and no time passes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def begin(self, probe: Probe, package: Package, inventory: Inventory, context: Context, job: str) -> str:
+        """Somebody looks from now on."""
+        del probe, package, inventory, context
+        self._world.probes.add(job)
+        return ""
+
+    def end(self, probe: Probe, job: str, since: str) -> Measured:
+        """Nobody looks any more."""
+        del probe, since
+        self._world.probes.discard(job)
+        return Measured()
+
+    def stop(self, job: str) -> None:
+        """Nobody looks any more."""
+        self._world.probes.discard(job)
 
 
 class MemoryPackages:

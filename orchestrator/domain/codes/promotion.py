@@ -375,4 +375,19 @@ CODES: tuple[ErrorCode, ...] = (
         "environment's file does it with each promotion. A rollback is let in always.",
         Exit.NOT_ALLOWED,
     ),
+    ErrorCode(
+        "R170",
+        "there is no canary",
+        "The host pattern in `canary.hosts` means none of the step's hosts in this environment. Nothing was done.",
+        "Write a pattern that means a host in every environment that the release goes to (`web[0]`), a count or a share.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "R171",
+        "no canary is left",
+        "The hosts that should go first have failed in a step before, which tolerated it. Without them nobody would be "
+        "looked at before all the others follow.",
+        "See what failed on them: `orchestrator show RUN`.",
+        Exit.FAILED,
+    ),
 )

@@ -53,4 +53,31 @@ CODES: tuple[ErrorCode, ...] = (
         "`orchestrator show RUN` lists these tests with their places. See that what their fixtures need is there.",
         Exit.FAILED,
     ),
+    ErrorCode(
+        "V140",
+        "a gate is shut",
+        "What the gate asks for does not hold: a request was answered otherwise or not at all, a value is on the wrong side "
+        "of its threshold, or a command ended with another status than 0.",
+        "The message says what was found. `orchestrator show RUN` has the same for each host, `orchestrator logs RUN "
+        "--output` what a command printed.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "V141",
+        "a gate could not be asked",
+        "Nobody was there to answer: the name is not known, the machine cannot be reached, Prometheus has no value, a command "
+        "could not be started, took too long, or ended with 75. Nothing is said of the release. This rolls nothing back by "
+        "itself; it alerts.",
+        "See that what is asked can be reached from where the orchestrator runs.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "V142",
+        "a variable of a gate or a probe is not known",
+        "In `{{ … }}` stands the name of a variable: of the host, the environment or the release. It is not there, is no "
+        "plain value, or does not make a URL. Only names can stand there, no expressions.",
+        "`orchestrator environment inventory ENV --show-variables` shows what hosts have. `hosts:` of the gate or the probe "
+        "says which hosts it is for.",
+        Exit.FAILED,
+    ),
 )

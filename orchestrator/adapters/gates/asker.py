@@ -1,0 +1,201 @@
+"""The `Gates` port: requests, queries and commands."""
+
+import contextlib
+import json
+import math
+import os
+import re
+import sys
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from orchestrator.adapters.gates.web import Answer, fetch
+from orchestrator.domain.context import Context
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.filling import filled, known, url_filled
+from orchestrator.domain.gate import HttpGate, PrometheusGate
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.plan import PlannedGate
+from orchestrator.domain.quantities import seconds
+from orchestrator.domain.release import Package
+from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
+from orchestrator.domain.text import clean_text
+from orchestrator.ports import Emit, Job, Jobs
+
+PASSED = (
+    "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "http_proxy", "https_proxy",
+    "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE",
+)  # fmt: skip
+UNSAID = {75, 126, 127}  # "not now", as sendmail says it; and what a shell says of a program that cannot be started
+SHOWN = 300  # characters of an answer, or of what a command printed, that are told
+
+
+class LiveGates:
+    """Gates as their authors wrote them.
+
+    Args:
+        jobs: runs commands.
+        root: the project, in which the commands of environments are run.
+        environ: the user's environment variables.
+    """
+
+    def __init__(self, jobs: Jobs, root: Path, environ: Mapping[str, str]) -> None:
+        self._jobs, self._root, self._environ = jobs, root, environ
+
+    def ask(
+        self,
+        gate: PlannedGate,
+        hosts: tuple[str, ...],
+        package: Package,
+        inventory: Inventory,
+        context: Context,
+        job: str,
+        emit: Emit,
+    ) -> StepResult:
+        """Ask once, about *hosts*."""
+        del emit
+        try:
+            if gate.gate.http is not None:
+                return _http(gate.gate.http, hosts, package, inventory, context)
+            if gate.gate.prometheus is not None:
+                variables = {**known(package, inventory, context), "hosts": "|".join(map(re.escape, hosts))}
+                return _prometheus(gate.gate.prometheus, variables)
+            return self._command(gate, hosts, package, context, job)
+        except OrchestratorError as error:
+            if error.code != "V142":
+                raise
+            return StepResult(outcome=Outcome.UNKNOWN, message=error.message, data={"code": error.code})
+
+    def _command(
+        self, gate: PlannedGate, hosts: tuple[str, ...], package: Package, context: Context, job: str
+    ) -> StepResult:
+        where = self._root if gate.own else Path(str(package.root))
+        wanted = Job(
+            key=job,
+            argv=tuple(gate.gate.command or ()),
+            env=self._env(hosts, package, context),
+            cwd=where,
+            timeout=seconds(gate.gate.timeout),
+        )
+        done = self._jobs.run(wanted)
+        said = _last(done.folder)
+        about: dict[str, Any] = {"log": str(done.folder), "seconds": done.seconds}
+        if done.how == "exited" and done.code == 0:
+            return StepResult(outcome=Outcome.SUCCEEDED, message=said, **about)
+        if done.how == "exited" and (done.code or 0) > 0 and done.code not in UNSAID:
+            text = f"ended with {done.code}" + (f": {said}" if said else "")
+            return StepResult(outcome=Outcome.FAILED, message=text, data={"code": "V140"}, **about)
+        text = {"timeout": f"did not end within {gate.gate.timeout}", "exited": f"ended with {done.code}"}.get(
+            done.how, "was stopped"
+        )
+        data = {"code": "V141"} | ({"how": "lost"} if done.how == "lost" else {})
+        return StepResult(outcome=Outcome.UNKNOWN, message=text + (f": {said}" if said else ""), data=data, **about)
+
+    def _env(self, hosts: tuple[str, ...], package: Package, context: Context) -> dict[str, str]:
+        allowed = {*PASSED, *context.settings.environment}
+        return {name: value for name, value in self._environ.items() if name in allowed} | {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), self._environ.get("PATH", os.defpath)]),
+            "ORCHESTRATOR_RELEASE": package.ref.name,
+            "ORCHESTRATOR_VERSION": package.ref.version,
+            "ORCHESTRATOR_DIGEST": package.digest,
+            "ORCHESTRATOR_ENVIRONMENT": context.environment,
+            "ORCHESTRATOR_RUN_ID": context.run,
+            "ORCHESTRATOR_HOSTS": json.dumps(list(hosts)),
+        }
+
+
+def _last(folder: Path) -> str:
+    """The last line that a command has printed."""
+    with contextlib.suppress(OSError):
+        text = clean_text((folder / "output.log").read_text(encoding="utf-8", errors="replace")[-4000:])
+        return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")[:SHOWN]
+    return ""
+
+
+# -- requests ------------------------------------------------------------------------------------------------------
+
+
+def _http(
+    gate: HttpGate, hosts: tuple[str, ...], package: Package, inventory: Inventory, context: Context
+) -> StepResult:
+    """Ask each URL that comes of it once, all side by side; one host's trouble is told as that host's."""
+    urls: dict[str, tuple[str, str]] = {}
+    for host in hosts:
+        variables = known(package, inventory, context, host)
+        urls[host] = url_filled(gate.url, variables), filled(gate.contains, variables)
+    distinct = list(dict.fromkeys(urls.values()))
+    timeout = seconds(gate.timeout)
+    with ThreadPoolExecutor(max_workers=min(32, len(distinct))) as pool:
+        answers = dict(zip(distinct, pool.map(lambda asked: fetch(asked[0], timeout), distinct), strict=True))
+    judged = {host: _judged(gate, answers[asked], asked[1]) for host, asked in urls.items()}
+    found = tuple(
+        HostResult(host=host, outcome=outcome, touched=False, message=message)
+        for host, (outcome, message) in judged.items()
+    )
+    failed = any(host.outcome is Outcome.FAILED for host in found)  # one that is bad says more than one that is silent
+    outcome = Outcome.FAILED if failed else worst(host.outcome for host in found)
+    bad = [host for host in found if host.outcome is outcome]
+    if outcome is Outcome.SUCCEEDED:
+        return StepResult(outcome=outcome, message=f"{gate.url} answers {gate.status}", hosts=found)
+    text = bad[0].message if len(distinct) == 1 else f"{', '.join(host.host for host in bad)}: {bad[0].message}"
+    data = {"code": "V140" if outcome is Outcome.FAILED else "V141"}
+    return StepResult(outcome=outcome, message=f"{gate.url}: {text}", hosts=found, data=data)
+
+
+def _judged(gate: HttpGate, answer: Answer, contains: str) -> tuple[Outcome, str]:
+    if answer.trouble:
+        return (Outcome.FAILED if answer.there else Outcome.UNKNOWN), answer.trouble
+    if answer.status != gate.status:
+        return Outcome.FAILED, f"answers {answer.status} and not {gate.status}"
+    if contains not in answer.text:
+        return Outcome.FAILED, f"answers without {contains!r}"
+    return Outcome.SUCCEEDED, ""
+
+
+# -- queries -------------------------------------------------------------------------------------------------------
+
+
+def _prometheus(gate: PrometheusGate, variables: Mapping[str, Any]) -> StepResult:
+    """Ask for the value now. A server that does not answer, or has no value, says nothing of the release."""
+    server = url_filled(gate.server, variables).rstrip("/")
+    query = urllib.parse.urlencode({"query": filled(gate.query, variables)})
+    answer = fetch(f"{server}/api/v1/query?{query}", seconds(gate.timeout))
+    values = list(_values(answer))
+    if not values or any(math.isnan(value) for value in values):
+        why = answer.trouble or _error(answer) or "there is no value for it"
+        return StepResult(outcome=Outcome.UNKNOWN, message=f"{gate.server}: {why}", data={"code": "V141"})
+    bad = [value for value in values if not gate.holds(value)]
+    shown = bad or values
+    text = f"{gate.query} is {shown[0]:g}" + (f" (and {len(shown) - 1} more)" if len(shown) > 1 else "")
+    facts: dict[str, Any] = {"values": [value for value in values[:20] if math.isfinite(value)]}
+    if not bad:
+        return StepResult(outcome=Outcome.SUCCEEDED, message=text, data=facts)
+    bounds = {"below": gate.below, "above": gate.above}
+    wanted = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+    message = f"{text}, and must be {wanted}"
+    return StepResult(outcome=Outcome.FAILED, message=message, data={**facts, "code": "V140"})
+
+
+def _values(answer: Answer) -> Iterator[float]:
+    """The numbers in Prometheus's answer; none where it is no answer to such a question."""
+    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, IndexError):
+        data = json.loads(answer.text)
+        if answer.status != 200 or data["status"] != "success":
+            return
+        kind, result = data["data"]["resultType"], data["data"]["result"]
+        pairs = [result] if kind == "scalar" else [item["value"] for item in result] if kind == "vector" else []
+        yield from [float(pair[1]) for pair in pairs]
+
+
+def _error(answer: Answer) -> str:
+    """What Prometheus says against the question, or what else it answered with."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        data = json.loads(answer.text)
+        if data["status"] == "success":
+            kind = data["data"]["resultType"]
+            return "" if kind in {"scalar", "vector"} else f"the query gives a {kind}, and no value of now"
+        return clean_text(str(data["error"]), SHOWN)
+    return f"it answers {answer.status}, and not as Prometheus does"

@@ -1,0 +1,139 @@
+"""The child part of the probe: asks every target again and again, and writes down when one goes and comes.
+
+In its folder it finds `targets.json` and appends to `events.jsonl`: a line when a target turns, and a sign of life
+twice a second, so that whoever reads it knows until when it was looked. It ends when the file `stop` is there, or when
+nobody has held the lock of the file `alive` for a while: then whoever wanted to know has died, and nobody came after.
+Standard library only: it has to begin at once.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import ssl
+import sys
+import threading
+import time
+import urllib.parse
+from pathlib import Path
+
+BEAT = 0.5  # seconds between signs of life
+PATIENCE = 300.0  # seconds without anybody who waits for it
+WORKERS = 64  # threads at most: with more targets each looks after several
+STATUS = len("HTTP/1.1 200")
+LARGEST = 32 << 20  # bytes of what is written down: a service that turns all the time fills no disk
+
+
+class Writer:
+    """Appends lines, each whole; *turned* is called by many threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8")
+        self._lock = threading.Lock()
+        self._asked = 0
+
+    def say(self, kind: str, at: float, **more: object) -> None:
+        """Write one sight."""
+        with self._lock:
+            asked, self._asked = self._asked, 0
+            if self._file.tell() < LARGEST:
+                self._file.write(json.dumps({"kind": kind, "at": round(at, 3), "asked": asked, **more}) + "\n")
+                self._file.flush()
+
+    def count(self) -> None:
+        """One request more."""
+        with self._lock:
+            self._asked += 1
+
+
+class Target:
+    """One URL, taken apart once, and how it was last."""
+
+    def __init__(self, name: str, url: str) -> None:
+        parts = urllib.parse.urlsplit(url)
+        self.name, self._tls = name, ssl.create_default_context() if parts.scheme == "https" else None
+        self.host, self.port = parts.hostname or "", parts.port or (443 if self._tls else 80)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        where = parts.netloc.rpartition("@")[2]
+        head = f"GET {path} HTTP/1.1\r\nHost: {where}\r\nUser-Agent: orchestrator-probe\r\nConnection: close\r\n\r\n"
+        self.request = head.encode()
+        self.up: bool | None = None
+
+    def answers(self, timeout: float) -> bool:
+        """Whether it answers now, over a new connection, with a status below 400."""
+        end = time.monotonic() + timeout
+        with contextlib.suppress(OSError, ValueError), self._connected(timeout) as link:
+            link.sendall(self.request)
+            head = b""
+            while len(head) < STATUS and (left := end - time.monotonic()) > 0:
+                link.settimeout(left)
+                piece = link.recv(64)
+                if not piece:
+                    return False
+                head += piece
+            return head.startswith(b"HTTP/") and 100 <= int(head[9:STATUS]) < 400
+        return False
+
+    def _connected(self, timeout: float) -> socket.socket:
+        link = socket.create_connection((self.host, self.port), timeout)
+        return self._tls.wrap_socket(link, server_hostname=self.host) if self._tls is not None else link
+
+
+def look(targets: list[Target], writer: Writer, every: float, timeout: float, ended: threading.Event) -> None:
+    """Ask each of *targets* every so often. One that turns has turned when the question was asked."""
+    following = time.monotonic()
+    while not ended.is_set():
+        for target in targets:
+            asked = time.time()
+            up = target.answers(timeout)
+            writer.count()
+            if up is not target.up:
+                target.up = up
+                writer.say("turn", asked, target=target.name, up=up)
+        following = max(following + every, time.monotonic())
+        ended.wait(following - time.monotonic())
+
+
+def main(folder: Path) -> int:
+    """Look until it is enough."""
+    spec = json.loads((folder / "targets.json").read_text(encoding="utf-8"))
+    (folder / "targets.json").unlink()  # it holds what variables hold
+    targets = [Target(name, url) for name, url in spec["targets"].items()]
+    writer, ended = Writer(folder / "events.jsonl"), threading.Event()
+    writer.say("begin", time.time())
+    count = max(1, min(WORKERS, len(targets)))
+    for number in range(count):
+        words = (targets[number::count], writer, spec["every"], spec["timeout"], ended)
+        threading.Thread(target=look, args=words, daemon=True).start()
+    _until_enough(folder, writer)
+    ended.set()
+    writer.say("end", time.time())
+    return 0
+
+
+def _until_enough(folder: Path, writer: Writer) -> None:
+    wanted = beat = time.monotonic()
+    with (folder / "alive").open("a+") as alive:
+        while time.monotonic() - wanted < PATIENCE:
+            if (folder / "stop").exists():
+                return
+            if time.monotonic() - beat >= BEAT:
+                beat = time.monotonic()
+                writer.say("beat", time.time())
+                wanted = beat if _waited_for(alive.fileno()) else wanted
+            time.sleep(0.05)
+
+
+def _waited_for(handle: int) -> bool:
+    """Whether any process holds the lock."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(os.environ["ORCHESTRATOR_JOB"])))

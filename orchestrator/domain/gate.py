@@ -1,0 +1,162 @@
+"""What must hold while a release goes out and afterwards: gates, canaries, the rule for what is flaky, the probe."""
+
+import re
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, FiniteFloat, StringConstraints, WithJsonSchema, model_validator
+
+from orchestrator.domain.model import Model, Name, RelativePath, text_schema
+from orchestrator.domain.quantities import PATTERN, SHARE, Duration, HostPattern, seconds
+
+TEMPLATED_URL = r"^(https?://|\{\{)[^\r\n\u0000-\u001f]+$"
+_HOSTS = re.compile(PATTERN)
+
+TemplatedUrl = Annotated[str, StringConstraints(pattern=TEMPLATED_URL, max_length=2000)]
+"""A URL in which `{{ variable }}` may stand."""
+
+
+def _measured(duration: str) -> str:
+    if seconds(duration) <= 0:
+        raise ValueError("must be longer than nothing")
+    return duration
+
+
+Span = Annotated[
+    Duration, AfterValidator(_measured), WithJsonSchema(text_schema(r"^(?!0+(\.0+)?[a-z])\d+(\.\d+)?(ms|s|m|h|d)$"))
+]
+"""A duration that is longer than nothing."""
+
+
+class HttpGate(Model):
+    """A request to *url* that must be answered with *status*, by a text that has *contains* in it, within *timeout*."""
+
+    url: TemplatedUrl
+    status: int = Field(default=200, ge=100, le=599)
+    contains: str = Field(default="", max_length=1000)
+    timeout: Span = "5s"
+
+
+class PrometheusGate(Model):
+    """A PromQL *query* to the *server*; every value that it gives must be *below* the one and *above* the other."""
+
+    server: TemplatedUrl
+    query: Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+    timeout: Span = "10s"
+    above: FiniteFloat | None = None
+    below: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _with_a_threshold(self) -> Self:
+        if self.above is None and self.below is None:
+            raise ValueError("needs a threshold: below, above, or both")
+        return self
+
+    def holds(self, value: float) -> bool:
+        """Whether *value* is on the right side of each threshold."""
+        return (self.below is None or value < self.below) and (self.above is None or value > self.above)
+
+
+class Gate(Model):
+    """One thing that must hold: a suite (*tests*), a request (*http*), a query (*prometheus*), or a *command*.
+
+    It is about the hosts of *hosts* among those that are looked at. *command* is the words of a program that is run
+    where the orchestrator runs, without a shell, for *timeout* at the longest, as a suite is; 0 means good.
+    """
+
+    name: Name
+    tests: RelativePath | None = None
+    http: HttpGate | None = None
+    prometheus: PrometheusGate | None = None
+    command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    hosts: HostPattern = "all"
+    timeout: Span = "1m"
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if len([kind for kind in KINDS if getattr(self, kind) is not None]) != 1:
+            raise ValueError(f"must have exactly one of {', '.join(KINDS)}")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """Which of the four it is."""
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    @property
+    def about(self) -> str:
+        """What it asks, in a few words."""
+        if self.http is not None:
+            wanted = f" has {self.http.contains!r}" if self.http.contains else ""
+            return f"{self.http.url} answers {self.http.status}{wanted}"
+        if self.prometheus is not None:
+            bounds = {"above": self.prometheus.above, "below": self.prometheus.below}
+            text = " and ".join(f"{word} {value:g}" for word, value in bounds.items() if value is not None)
+            return f"{self.prometheus.query} is {text}, says {self.prometheus.server}"
+        return self.tests if self.tests is not None else f"{' '.join(self.command or ())} ends with 0"
+
+
+KINDS = ("tests", "http", "prometheus", "command")
+
+
+def distinct(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+    """*gates*, when each has a name of its own. Raises `ValueError`."""
+    names = [gate.name for gate in gates]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"has two gates named {twice}")
+    return gates
+
+
+class Flaky(Model):
+    """A failure is repeated, *retries* times over *within*: it is *flaky* when it passes then, else it counts."""
+
+    retries: int = Field(default=2, ge=1, le=20)
+    within: Duration = "30s"
+
+
+def _canary_hosts(hosts: int | str) -> int | str:
+    if isinstance(hosts, int):
+        if hosts < 1:
+            raise ValueError("must be at least 1")
+    elif not SHARE.fullmatch(hosts) and not (_HOSTS.fullmatch(hosts) and len(hosts) <= 512):
+        raise ValueError("must be a count, a share from 1% to 100%, or a host pattern")
+    return hosts
+
+
+CanaryHosts = Annotated[
+    int | str,
+    AfterValidator(_canary_hosts),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1}, text_schema(SHARE.pattern), text_schema(PATTERN, maxLength=512)]}
+    ),
+]
+
+
+class Canary(Model):
+    """The hosts of a step that go first, and the look at them: for *look*, every *every*, all *gates* are asked."""
+
+    hosts: CanaryHosts = 1
+    look: Span = "5m"
+    every: Span = "10s"
+    gates: Annotated[tuple[Gate, ...], AfterValidator(distinct)] = ()
+    flaky: Flaky | None = None
+
+
+class Probe(Model):
+    """What is asked all the time while a release goes out, so that it is known how long the service was away.
+
+    *url* is asked of each host of *hosts*; *service* is one URL of the whole service. Every *every* each of them must
+    answer with a status below 400 within *timeout*.
+    """
+
+    url: TemplatedUrl | None = None
+    service: TemplatedUrl | None = None
+    hosts: HostPattern = "all"
+    every: Span = "100ms"
+    timeout: Span = "2s"
+
+    @model_validator(mode="after")
+    def _something_to_ask(self) -> Self:
+        if self.url is None and self.service is None:
+            raise ValueError("needs something to ask: url, service, or both")
+        return self

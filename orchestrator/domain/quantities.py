@@ -1,0 +1,30 @@
+"""Small words that several files share: durations, shares of hosts, and host patterns."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
+
+from orchestrator.domain.model import text_schema
+
+DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$", re.ASCII)
+SHARE = re.compile(r"^([1-9][0-9]?|100)%$")
+PATTERN = r"^[A-Za-z0-9_!&*~][A-Za-z0-9_.:,!&*\[\]?-]*$"
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(duration: str) -> float:
+    """`90s`, `1.5m`, `2h`, `7d` or `250ms` in seconds. Raises `ValueError` on anything else."""
+    found = DURATION.fullmatch(duration)
+    if not found:
+        raise ValueError("must be a duration such as 30s, 5m, 1h or 2d")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def _duration(text: str) -> str:
+    seconds(text)
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_duration), WithJsonSchema(text_schema(DURATION.pattern))]
+HostPattern = Annotated[str, StringConstraints(pattern=PATTERN, max_length=512)]

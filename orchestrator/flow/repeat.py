@@ -1,0 +1,40 @@
+"""Repeat: what failed is looked at again, where a declared rule says so, and called flaky when it passes then."""
+
+from collections.abc import Callable
+
+from orchestrator.domain.gate import Flaky
+from orchestrator.domain.journal import Entry
+from orchestrator.domain.quantities import seconds
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.text import counted
+from orchestrator.flow.course import Course
+
+BAD = {Outcome.FAILED, Outcome.ERRORED}
+
+
+def judged(course: Course, rule: Flaky | None, name: str, label: str, once: Callable[[int], StepResult]) -> StepResult:
+    """The result of the step *name*, which *once* does for the first time (0), and again (1, 2, …) where it failed.
+
+    A failure that passes when it is repeated is *flaky*: that is written down and shown. One that never passes stands
+    as it was first seen. *Unknown* is no failure and is not repeated; as the answer to a repetition it proves nothing.
+    """
+    first = once(0)
+    if rule is None or first.outcome not in BAD:
+        return first
+    for time in range(1, rule.retries + 1):
+        course.pause(f"{name}.again.{time}.wait", seconds(rule.within) / rule.retries)
+        again = once(time)
+        if again.outcome is Outcome.ABORTED:
+            return again
+        if again.good:
+            _call_flaky(course, name, label, first, time)
+            return again
+    message = f"{first.message} (and so again, {counted(rule.retries, 'time')} within {rule.within})"
+    return first.model_copy(update={"message": message})
+
+
+def _call_flaky(course: Course, name: str, label: str, first: StepResult, time: int) -> None:
+    text = f"flaky: {label} failed {counted(time, 'time')}, then passed: {first.message}"
+    flaky = {"what": label, "failed": time, "message": first.message}
+    data = {"level": "warning", "text": text, "flaky": flaky}
+    course.note(Entry(kind="notice", step=name, data=data, key=f"{name}:flaky"))
