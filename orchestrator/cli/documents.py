@@ -155,8 +155,8 @@ class RunDocument(Document):
     """`orchestrator show RUN --json`.
 
     *recovery_seconds* are from the failure to the restored release's last proof; *way_back* is the plan that the
-    rollback executed, as in `plan --rollback --json`; *rehearsed* the evidence of a rehearsal; *probe* how long the
-    service was away, where that was measured.
+    rollback executed, as in `plan --rollback --json`; *rehearsed* the evidence of a rehearsal;
+    *probe* how long the service was away, where that was measured.
     """
 
     kind: Literal["Run"]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from orchestrator.domain.gate import Gate, Probe, distinct
-from orchestrator.domain.model import Grown, Model, Name, RelativePath
+from orchestrator.domain.model import Model, Name, RelativePath
 from orchestrator.domain.quantities import Duration
 
 ALLOWED = r"^(file|config|variable|group|hosts|fact|package|release)(:[^\u0000-\u001f]+)?$"
@@ -167,14 +167,12 @@ def _without_suites(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
     return distinct(gates)
 
 
-class Environment(Grown):
+class Environment(Model):
     """`environment.yaml`. *program* is the Pulumi project's folder, relative to this file's folder.
 
     *gates* are asked beside those of a release, in every look at a canary and in every watch. *probe* takes the place
     of the release's.
     """
-
-    LATER = frozenset({"gates", "probe"})
 
     apiVersion: Literal["orchestrator/v1"]
     kind: Literal["Environment"]
@@ -194,8 +192,10 @@ class Environment(Grown):
     rehearse: bool = Field(default=False, exclude_if=lambda wanted: not wanted)
     require: Requirements = Field(default_factory=Requirements, exclude_if=lambda rule: rule == Requirements())
     parity: ParityRule | None = Field(default=None, exclude_if=lambda rule: rule is None)
-    gates: Annotated[tuple[Gate, ...], AfterValidator(_without_suites)] = ()
-    probe: Probe | None = None
+    gates: Annotated[tuple[Gate, ...], AfterValidator(_without_suites)] = Field(
+        default=(), exclude_if=lambda gates: not gates
+    )
+    probe: Probe | None = Field(default=None, exclude_if=lambda probe: probe is None)
     approvals: Approvals | None = None
     windows: tuple[dict[str, Any], ...] = ()
 

@@ -3,17 +3,9 @@
 import hashlib
 import json
 import re
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    SerializerFunctionWrapHandler,
-    StringConstraints,
-    WithJsonSchema,
-    model_serializer,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, WithJsonSchema
 
 NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
 DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
@@ -34,23 +26,6 @@ class Model(BaseModel):
     def from_json(cls, data: Any) -> Self:
         """The value that :meth:`to_json` wrote. Raises `pydantic.ValidationError` on anything else."""
         return cls.model_validate_json(json.dumps(data))
-
-
-class Grown(Model):
-    """A value that has got fields since it was first written: those in *LATER* are left out where they say nothing.
-
-    So a package, a plan or a definition that was made before has the same text, and the same digest, as ever.
-    """
-
-    LATER: ClassVar[frozenset[str]] = frozenset()
-
-    @model_serializer(mode="wrap")
-    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        data: dict[str, Any] = handler(self)
-        for name in self.LATER:
-            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True):
-                data.pop(name, None)
-        return data
 
 
 def text_schema(pattern: str, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pydantic import Field
 from orchestrator.domain.environment import Ephemeral, PulumiSettings, StatefulRule
 from orchestrator.domain.gate import Flaky, Gate, Probe
 from orchestrator.domain.inventory import Inventory, batches, canaries, ordered
-from orchestrator.domain.model import Digest, Grown, Model, digest_of
+from orchestrator.domain.model import Digest, Model, digest_of
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import PackageRef, Requirement, Step
 
@@ -148,13 +148,11 @@ def play_of(step: Step, hosts: tuple[str, ...] = ()) -> PlaySpec:
     )
 
 
-class SuiteSpec(Grown):
+class SuiteSpec(Model):
     """One run of one testinfra suite. *limit* are the hosts it looks at (empty: all). *timeout* is in seconds.
 
     *flaky* is the rule by which a failure is repeated before it counts.
     """
-
-    LATER = frozenset({"flaky"})
 
     name: str
     tests: str
@@ -222,14 +220,12 @@ class PlannedCanary(Model):
     look: PlannedLook
 
 
-class PlannedStep(Grown):
+class PlannedStep(Model):
     """One step of the plan: the play, its batches of hosts (None: known after provisioning), and its way back.
 
     *order* is that of the hosts before they were cut into batches; *seed* is what they were shuffled by. With a
     *canary* the first batch are its hosts.
     """
-
-    LATER = frozenset({"strategy", "order", "seed", "canary"})
 
     play: PlaySpec
     batches: tuple[tuple[str, ...], ...] | None = None
@@ -320,10 +316,8 @@ class Named(Model):
 NOTHING = Named()
 
 
-class PlannedWatch(Grown):
+class PlannedWatch(Model):
     """The watch after the promotion; times in seconds."""
-
-    LATER = frozenset({"gates", "flaky"})
 
     seconds: float
     every: float
@@ -349,7 +343,7 @@ class Condition(Model):
     evidence: Digest | None = None
 
 
-class Plan(Grown):
+class Plan(Model):
     """The document that is shown, saved, approved and executed. *notes* are warnings for whoever reads it.
 
     *inventory* is an outline, without the hosts' variables, which may hold secrets; *inventory_digest* covers
@@ -360,11 +354,9 @@ class Plan(Grown):
     *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the steps that cannot be
     undone: a promotion is only executed when *named* has all of them. *at* is the time (ISO 8601) to which a rollback
     goes back, where one was asked for. *ephemeral* says that the environment is made for this promotion only.
-    *conditions* are what the environment's file requires, as it was found. *rehearse* says that the way back is
-    walked, and walked forward again, before the release stays.
+    *conditions* are what the environment's file requires, as it was found. *rehearse* says that the way back is walked,
+    and walked forward again, before the release stays.
     """
-
-    LATER = frozenset({"probe"})
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
     kind: Literal["Plan"] = "Plan"

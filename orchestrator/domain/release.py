@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema, field_validator
 
 from orchestrator.domain.gate import Canary, Flaky, Gate, Probe, distinct
-from orchestrator.domain.model import Digest, Grown, Model, Name, RelativePath, digest_of, text_schema
+from orchestrator.domain.model import Digest, Model, Name, RelativePath, digest_of, text_schema
 from orchestrator.domain.quantities import SHARE, Duration, HostPattern
 
 VERSION = r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$"
@@ -80,7 +80,7 @@ class Requirement(Model):
     commands: tuple[str, ...] = ()
 
 
-class Rollout(Grown):
+class Rollout(Model):
     """How a step goes out over its hosts.
 
     *strategy* is `rolling` (batch by batch) or `canary` (some hosts first, then a look for a time, then the rest batch
@@ -90,14 +90,14 @@ class Rollout(Grown):
     step stop it.
     """
 
-    LATER = frozenset({"strategy", "order", "canary"})
-
-    strategy: Literal["rolling", "canary"] = "rolling"
+    strategy: Literal["rolling", "canary"] = Field(default="rolling", exclude_if=lambda word: word == "rolling")
     batches: tuple[Batch, ...] = Field(default=("100%",), min_length=1)
-    order: Literal["inventory", "reverse", "sorted", "shuffled"] = "inventory"
+    order: Literal["inventory", "reverse", "sorted", "shuffled"] = Field(
+        default="inventory", exclude_if=lambda word: word == "inventory"
+    )
     max_failures: int = Field(default=0, ge=0)
     pause: Duration = "0s"
-    canary: Canary | None = None
+    canary: Canary | None = Field(default=None, exclude_if=lambda canary: canary is None)
 
     @field_validator("canary")
     @classmethod
@@ -126,33 +126,29 @@ class Step(Model):
     timeout: Duration = "30m"
 
 
-class Verification(Grown):
+class Verification(Model):
     """A testinfra suite. *tests* is a folder or file; *args* are further pytest arguments.
 
     *flaky* is the rule by which a failure is repeated before it counts; by default it counts at once.
     """
 
-    LATER = frozenset({"flaky"})
-
     name: Name
     tests: RelativePath
     timeout: Duration = "10m"
     args: tuple[str, ...] = ()
-    flaky: Flaky | None = None
+    flaky: Flaky | None = Field(default=None, exclude_if=lambda rule: rule is None)
 
 
-class Watch(Grown):
+class Watch(Model):
     """How long, and how often, the suite is run and the gates are asked again after the promotion.
 
     *flaky* is the rule by which a failure of any of them is repeated before it counts.
     """
 
-    LATER = frozenset({"gates", "flaky"})
-
     duration: Duration = Field(alias="for")
     every: Duration = "30s"
-    gates: tuple[Gate, ...] = ()
-    flaky: Flaky | None = None
+    gates: tuple[Gate, ...] = Field(default=(), exclude_if=lambda gates: not gates)
+    flaky: Flaky | None = Field(default=None, exclude_if=lambda rule: rule is None)
     tests: RelativePath | None = Field(default=None, validate_default=True)
 
     @field_validator("gates")
@@ -168,13 +164,11 @@ class Watch(Grown):
         return tests
 
 
-class Release(Grown):
+class Release(Model):
     """`release.yaml`: what is released, where to, by which steps, and how it is proved.
 
     *rehearse* lets the way back be walked in the first environment that it goes to, before it stays there.
     """
-
-    LATER = frozenset({"probe"})
 
     apiVersion: Literal["orchestrator/v1"]
     kind: Literal["Release"]
@@ -188,7 +182,7 @@ class Release(Grown):
     steps: tuple[Step, ...] = Field(min_length=1)
     verify: tuple[Verification, ...] = Field(min_length=1)
     watch: Watch | None = None
-    probe: Probe | None = None
+    probe: Probe | None = Field(default=None, exclude_if=lambda probe: probe is None)
     include: tuple[RelativePath, ...] = ()
     rehearse: bool = Field(default=False, exclude_if=lambda wanted: not wanted)
 

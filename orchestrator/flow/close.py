@@ -50,6 +50,7 @@ def finish_rollback(course: Course) -> None:
 
 def finish_taken_away(course: Course) -> None:
     """What was made for a promotion that failed is gone: nothing of it is left."""
+    probe.end(course)
     _tidy(course)
     course.move(Event.FINISH)
     text = f"{course.run.release} failed, and what was made for it in {course.run.environment} is gone"

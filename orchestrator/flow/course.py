@@ -145,7 +145,7 @@ class Course:
     *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment; *named*
     what was agreed to by name, where no plan was approved; *again* why a release may come that was rolled back before;
     *left_out* are the hosts whose failure was tolerated, with how it went there. *made* is what was written down of the
-    stack that is made for this run only. *probed* is since when a probe looks; empty when none does.
+    stack that is made for this run only, *probed* since when a probe looks; empty when none does.
     """
 
     setting: Setting

@@ -17,7 +17,7 @@ Batches = tuple[tuple[str, ...], ...]
 def roll_out(course: Course, prefix: str = "") -> None:
     """Run the plan's steps. The first batch that is not good, beyond what the step tolerates, halts the run.
 
-    *prefix* is what their names begin with, when they are run once more.
+    *prefix* is what their names begin with, when they are run once more; then canaries are not looked at again.
 
     A host whose failure is tolerated is left alone from then on: by later steps, and by every proof.
     """
@@ -55,7 +55,7 @@ def _roll_out_step(course: Course, step: PlannedStep, groups: Batches, prefix: s
         there = tuple(host for host in hosts if host not in course.left_out)
         if canary is not None or (len(groups) > 1 and not (final and last)):  # everything is verified after the last
             _prove_batch(course, name, there)
-        if canary is not None:
+        if canary is not None and not prefix:
             gates.look_again(course, gates.Look(f"{name}.look", there, canary.look))
         if not final and step.pause:
             course.pause(f"{name}.pause", step.pause)

@@ -11,9 +11,9 @@ from orchestrator.room import spent
 
 
 def begin(course: Course) -> None:
-    """Begin to look, or go on with it after a crash. What goes wrong with it is told, and stops no release."""
+    """Begin to look, or go on with it, also after a crash. What goes wrong with it is told, and stops no release."""
     probe = course.settled_plan().probe
-    if probe is None:
+    if probe is None or course.probed:
         return
     course.probed = str(course.durable.step("probe.since", course.setting.clock.now))
     if course.setting.store.knows(course.run.id, "probe:finished"):

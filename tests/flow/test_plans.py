@@ -107,9 +107,20 @@ def _other(value: Any) -> Any:
         return not value
     if isinstance(value, (int, float)):
         return value + 1
-    known = {"canary": "rolling", "shuffled": "sorted", "10%": "20%", "1s": "2s"}
-    known |= {"rollback": "promote", "seen": "assumed", DIGEST: OTHER, "1GiB": "2GiB", "smoke": "other"}
-    known |= {"delete": "replace", "1h": "2h", "release": "environment"}
+    known = {
+        "rollback": "promote",
+        "delete": "replace",
+        "1h": "2h",
+        "release": "environment",
+        "seen": "assumed",
+        DIGEST: OTHER,
+        "1GiB": "2GiB",
+        "smoke": "other",
+        "canary": "rolling",
+        "shuffled": "sorted",
+        "10%": "20%",
+        "1s": "2s",
+    }
     return known.get(value, f"{value}x")
 
 

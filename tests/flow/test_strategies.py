@@ -291,6 +291,17 @@ def test_the_probe_begins_with_the_rollout_and_ends_with_the_run(stage: Stage) -
     assert stage.world.probes == set()
 
 
+def test_a_rehearsal_looks_at_its_canary_once(stage: Stage) -> None:
+    """Walked back and forward again, a canary goes first both times and is looked at the first time; one probe sees all."""
+    run = stage.promote("1.1.0", "staging", rehearse=True, **canary(), **PROBE)
+    assert run.state is State.SUCCEEDED
+    done = stage.kinds(run, "step.finished")
+    assert [step for step in done if step.startswith("gate")] == [f"gate.errors.deploy.1.look.{n}" for n in (1, 2, 3)]
+    assert {"deploy.1", "rehearse.again.deploy.1"} <= set(done)
+    assert done.count("probe") == 1
+    assert stage.world.probes == set()
+
+
 class Crash(BaseException):
     """As by kill -9."""
 

@@ -15,6 +15,8 @@ HEALTH = {
     "http": {"url": "http://{{ ansible_host }}:{{ app_port }}/health", "contains": "{{ release_version }}"},
     "hosts": "web",
 }
+SUITE = {"name": "smoke", "tests": "tests/smoke"}
+COMMAND = {"name": "mine", "command": ["sh", "-c", 'test -f playbooks/deploy.yml && test -n "$ORCHESTRATOR_HOSTS"']}
 ONCE = '''
 """Fails where it is run for the first time in production."""
 
@@ -90,15 +92,19 @@ def test_the_same_suite_without_a_rule(running: Project) -> None:
 
 
 def test_a_gate_that_cannot_be_asked(running: Project) -> None:
-    """A Prometheus that is not there rolls nothing back: the run says so, once, and the release stays."""
+    """A Prometheus that is not there rolls nothing back: the run says so, once, and the release stays; others are asked."""
     running.put("1.0.0")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     query = {"server": f"http://127.0.0.1:{port}", "query": "errors", "below": 0.01, "timeout": "1s"}
-    where = watched(running, "1.1.6", gates=[{"name": "errors", "prometheus": query}])
+    where = watched(running, "1.1.6", gates=[{"name": "errors", "prometheus": query}, SUITE, COMMAND])
     said = running.run("promote", where, "--to", "production")
     assert said.err.count("gate errors could not be asked") == 1
     story = running.story("production")
     assert (story["run"]["state"], len(story["alerts"])) == ("succeeded", 1)
     assert running.releases("production") == {"web1": "1.1.6", "web2": "1.1.6"}
+    outcomes = {step["name"]: step["outcome"] for step in story["steps"] if step["name"].endswith(".watch.2")}
+    assert outcomes == {
+        "gate.errors.watch.2": "unknown", "verify.gate.smoke.watch.2": "succeeded", "gate.mine.watch.2": "succeeded",
+    }  # fmt: skip

@@ -51,7 +51,7 @@ def _print(story: "Story", *, interrupted: bool) -> None:
     if story.hosts:
         rows = [[state.host, release_of(state), short(state.digest), truth_of(state)] for state in story.hosts.values()]
         out(table(["host", "release", "digest", "truth"], rows))
-    _print_told(story)
+    _aside(story)
     if interrupted:
         out(f"{paint('interrupted', fg='magenta')}: orchestrator resume {run.id}")
     elif run.ended:
@@ -59,21 +59,6 @@ def _print(story: "Story", *, interrupted: bool) -> None:
         out(f"{paint(run.state.value, bold=True)} at {when(run.ended_at)}: {run.message}{recovery}")
     else:
         out(f"{paint(run.state.value, fg='cyan')}: orchestrator watch {run.id}")
-
-
-def _print_told(story: "Story") -> None:
-    """What a person is told of besides the steps: what was flaky, what could not be asked, how long it was away."""
-    from orchestrator.cli.words import seconds
-    from orchestrator.domain.text import counted
-
-    for flaky in story.flaky:
-        out(f"{paint('flaky', fg='yellow')}: {flaky['what']}, {counted(flaky['failed'], 'time')}: {flaky['message']}")
-    for alert in story.alerts:
-        out(f"{paint('alert', fg='yellow')}: {alert['text']}")
-    if story.probe is not None:
-        out(f"availability: {story.probe.text}")
-        for host, away in story.probe.away.items():
-            out(f"  {host} was away for {seconds(away)}")
 
 
 def _print_rehearsal(found: dict[str, Any]) -> None:
@@ -90,3 +75,18 @@ def _print_rehearsal(found: dict[str, Any]) -> None:
         out(f"  {paint('✘', fg='red')} {text}")
     for item in document.again:
         out(f"  {paint('–', fg='bright_black')} {item} the second time")
+
+
+def _aside(story: "Story") -> None:
+    """What is worth knowing and decided nothing: what was flaky, what could not be asked, how long it was away."""
+    from orchestrator.cli.words import seconds
+    from orchestrator.domain.text import counted
+
+    for flaky in story.flaky:
+        out(f"{paint('flaky', fg='yellow')}: {flaky['what']}, {counted(flaky['failed'], 'time')}: {flaky['message']}")
+    for alert in story.alerts:
+        out(f"{paint('alert', fg='yellow')}: {alert['text']}")
+    if story.probe is not None:
+        out(f"availability: {story.probe.text}")
+        for host, away in story.probe.away.items():
+            out(f"  {host} was away for {seconds(away)}")

@@ -117,6 +117,7 @@ def test_paths_of_the_packaged_release_are_names_in_it(shop: Any) -> None:
         {"steps": [{"name": "deploy", "playbook": "playbooks/deploy.yml", "undo": "playbooks/none.yml"}]},
         {"verify": [{"name": "smoke", "tests": "tests/none"}]},
         {"watch": {"for": "1m", "tests": "tests/none"}},
+        {"watch": {"for": "1m", "gates": [{"name": "gate", "tests": "tests/none"}]}},
         {"include": ["none"]},
     ],
 )
