@@ -1,0 +1,27 @@
+"""Packs app/VERSION into dist/guestbook-VERSION.tar.gz, the same bytes each time."""
+
+import gzip
+import io
+import pathlib
+import sys
+import tarfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def pack(version):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for path in sorted((HERE / version).rglob("*.py")):
+            info = tarfile.TarInfo(path.relative_to(HERE / version).as_posix())
+            info.size, info.mode = path.stat().st_size, 0o644
+            archive.addfile(info, io.BytesIO(path.read_bytes()))
+    target = HERE.parent / "dist" / f"guestbook-{version}.tar.gz"
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(gzip.compress(out.getvalue(), mtime=0))
+    return target
+
+
+if __name__ == "__main__":
+    for version in sys.argv[1:]:
+        print(pack(version))
