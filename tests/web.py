@@ -34,7 +34,8 @@ def serving() -> Iterator[Server]:
             if 300 <= status < 400:
                 self.send_header("Location", text)
             self.end_headers()
-            self.wfile.write(text.encode())
+            with contextlib.suppress(ConnectionError):  # whoever asked has read as much as it wanted
+                self.wfile.write(text.encode())
 
         def log_message(self, *_: Any) -> None:
             pass
