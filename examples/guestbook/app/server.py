@@ -1,12 +1,13 @@
 """A guestbook: names in, names out."""
 
 import json
+import pathlib
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import book
 
-VERSION = "1.0.0"
+VERSION = (pathlib.Path(__file__).parent / "VERSION").read_text()
 
 
 class Guestbook(BaseHTTPRequestHandler):
