@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 from orchestrator.hosts import loopback
 from orchestrator.processes import sweep
+from orchestrator.wiring import open_app
 from tests.postgres import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +91,21 @@ class Project:
     def status(self, environment: str) -> dict[str, Any]:
         """What `status --json` says of one environment."""
         return self.run("status", environment, "--json").json["environments"][0]
+
+    def reaches(self, process: "subprocess.Popen[str]", environment: str, step: str) -> str:
+        """Wait until the run in the environment that *process* does has begun *step*; the run's id."""
+        store = open_app(self.root, self.environ()).store
+        deadline = time.monotonic() + 200
+        try:
+            while time.monotonic() < deadline:
+                assert process.poll() is None, process.communicate()
+                for run in store.runs(environment, limit=1):
+                    if not run.ended and store.knows(run.id, f"{step}:started"):
+                        return run.id
+                time.sleep(0.02)
+        finally:
+            store.close()
+        raise AssertionError(f"{step} never began")
 
     def releases(self, environment: str) -> dict[str, str | None]:
         """The version that runs on each host, as `status` has it."""

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,24 +36,6 @@ def there(shop: Project) -> dict[str, bool]:
     return {host["stack"]: all(item["alive"] for item in hosts if item["stack"] == host["stack"]) for host in hosts}
 
 
-def reaches(shop: Project, process: "subprocess.Popen[str]", step: str) -> str:
-    """Wait until the run in staging that *process* does has begun *step*; the run's id."""
-    from orchestrator.wiring import open_app
-
-    store = open_app(shop.root, shop.environ()).store
-    deadline = time.monotonic() + 120
-    try:
-        while time.monotonic() < deadline:
-            assert process.poll() is None, process.communicate()
-            for run in store.runs("staging", limit=1):
-                if not run.ended and store.knows(run.id, f"{step}:started"):
-                    return run.id
-            time.sleep(0.02)
-    finally:
-        store.close()
-    raise AssertionError(f"{step} never began")
-
-
 def test_it_is_gone_after_its_promotion(shop: Project) -> None:
     """A release goes through a staging that is there only for it, into production, which counts what was verified there."""
     plan = shop.run("plan", "releases/1.0.0", "--to", "staging", "--no-check")
@@ -74,7 +54,7 @@ def test_it_is_gone_after_its_promotion(shop: Project) -> None:
 def test_it_is_gone_after_a_kill(shop: Project) -> None:
     """After `kill -9` its hosts are still there, a reaper leaves them their time, and one that is asked for them destroys them by going on with the run."""
     process = shop.start("promote", "releases/1.1.0", "--to", "staging")
-    run = reaches(shop, process, "deploy.1")
+    run = shop.reaches(process, "staging", "deploy.1")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert there(shop)["staging-staging"]

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,24 +24,6 @@ def rehearsed(project: Project) -> dict[str, Any]:
     jsonschema.validate(story, json.loads((ROOT / "docs/schemas/run.json").read_text()))
     assert story["run"]["kind"] == "rehearsal"
     return story
-
-
-def until(project: Project, process: "subprocess.Popen[str]", step: str) -> str:
-    """Wait until *step* of the rehearsal in staging that *process* does goes on; the run's id."""
-    from orchestrator.wiring import open_app
-
-    store = open_app(project.root, project.environ()).store
-    deadline = time.monotonic() + 200
-    try:
-        while time.monotonic() < deadline:
-            assert process.poll() is None, process.communicate()
-            for run in store.runs("staging", limit=1):
-                if not run.ended and store.knows(run.id, f"{step}:started"):
-                    return run.id
-            time.sleep(0.02)
-    finally:
-        store.close()
-    raise AssertionError(f"{step} never began")
 
 
 @pytest.mark.timeout(1800)
@@ -78,7 +58,7 @@ def test_what_the_way_back_leaves_behind_is_caught(running: Project, monkeypatch
         (Path(host.root) / "left-behind").unlink()
 
         process = running.start("rehearse", "releases/1.1.0", "--in", "staging")
-        run = until(running, process, "rehearse.back.deploy")
+        run = running.reaches(process, "staging", "rehearse.back.deploy")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         running.run("resume", run)
