@@ -81,31 +81,12 @@ def settle(course: Course) -> None:
         raise RuntimeError("a promotion without a release")
     digest = run.release.digest
 
-    def told(seen: StepResult) -> None:
-        observe.reconcile(course, seen)
-
     def work(job: str, emit: Emit) -> StepResult:
         held_back = guard.refuse_again(course, emit)
         if held_back is not None:
             return StepResult(outcome=Outcome.FAILED, message=held_back.message, data={"code": held_back.code})
-        package = setting.packages.fetch(digest)
         approved = load(setting, course.approved) if course.approved else None
-        action = "rollback" if run.kind == "rollback" else "promote"
-        word = approved.no_return if approved is not None else False
-        named = approved.named if approved is not None else course.named
-        wanted = Wanted(
-            package,
-            run.environment,
-            action,
-            approved=approved,
-            fence=course.fence,
-            no_return=word,
-            named=named,
-            then=_then(approved),
-            rehearse=run.kind == "rehearsal",
-            told=told,
-        )
-        now = make(setting, wanted, job, emit)
+        now = make(setting, _wanted(course, setting.packages.fetch(digest), approved), job, emit)
         why = refusal(now)
         if why is not None:
             return StepResult(outcome=Outcome.FAILED, message=why.message, data={"code": why.code})
@@ -116,7 +97,31 @@ def settle(course: Course) -> None:
 
     result = course.must("plan", "plan", work, verb="plan")
     course.plan = load(setting, str(result.data["plan"]))
-    plan = course.plan
+    course.note(_planned(course.plan))
+
+
+def _wanted(course: Course, package: Package, approved: Plan | None) -> Wanted:
+    """What the plan of this run is asked for; what was agreed to stands in the *approved* one, where there is one."""
+
+    def told(seen: StepResult) -> None:
+        observe.reconcile(course, seen)
+
+    return Wanted(
+        package,
+        course.run.environment,
+        "rollback" if course.run.kind == "rollback" else "promote",
+        approved=approved,
+        fence=course.fence,
+        no_return=approved.no_return if approved is not None else False,
+        named=approved.named if approved is not None else course.named,
+        then=_then(approved),
+        rehearse=course.run.kind == "rehearsal",
+        told=told,
+    )
+
+
+def _planned(plan: Plan) -> Entry:
+    """What the journal tells of a plan."""
     data = {
         "plan": plan.digest,
         "back": plan.back.to_json(),
@@ -129,7 +134,7 @@ def settle(course: Course) -> None:
         "watch": plan.watch is not None,
         "rehearse": plan.rehearse,
     }
-    course.note(Entry(kind="planned", data=data, key="planned"))
+    return Entry(kind="planned", data=data, key="planned")
 
 
 def _then(approved: Plan | None) -> Then | None:
@@ -195,13 +200,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     """The plan for *wanted*. Changes nothing. Raises R-codes when it may not be, E- and D-codes when it cannot be."""
     environment, _ = setting.environment(wanted.environment)
     release = wanted.package.manifest.release
-    allow(environment)
-    if wanted.action == "promote":
-        _gate(setting, wanted)
-    elif environment.ephemeral is not None:
-        raise OrchestratorError(
-            "R134", f"{environment.name} is made for each promotion: there is nothing to go back to"
-        )
+    _admit(setting, wanted, environment)
     survey = _survey(setting, wanted, job, emit)
     observe.refuse_unknown(setting, wanted.environment, survey.unreachable, _restored(wanted, survey))
     undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
@@ -255,10 +254,26 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     )
     if survey.full is not None:
         _fillable(setting, wanted, plan, survey.full)
+    return _blocked(plan)
+
+
+def _blocked(plan: Plan) -> Plan:
+    """*plan*, with a note of the hosts that keep it from being executed."""
     if not plan.blocking:
         return plan
     note = f"cannot be executed while it cannot be reached: {', '.join(plan.blocking)}"
     return plan.model_copy(update={"notes": (*plan.notes, note)})
+
+
+def _admit(setting: Setting, wanted: Wanted, environment: Environment) -> None:
+    """Refuse what may not be planned there at all. Raises R105, R134 and what :func:`allow` does."""
+    allow(environment)
+    if wanted.action == "promote":
+        _gate(setting, wanted)
+    elif environment.ephemeral is not None:
+        raise OrchestratorError(
+            "R134", f"{environment.name} is made for each promotion: there is nothing to go back to"
+        )
 
 
 def _gate(setting: Setting, wanted: Wanted) -> None:

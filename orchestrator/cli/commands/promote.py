@@ -1,11 +1,15 @@
 """`orchestrator promote`: a release into an environment, or along the whole path."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.cli.output import detach_option, json_option, named_options, queue_option, wait_option
+
+if TYPE_CHECKING:
+    from orchestrator.domain.plan import Plan
+    from orchestrator.wiring import App
 
 
 @click.command("promote")
@@ -59,12 +63,7 @@ def command(
     if again is not bool(message):
         raise click.UsageError("--again and -m WHY belong together")
     app = open_app(Path.cwd())
-    approved = app.approved(plan) if plan else None
-    if approved is not None:
-        if environment not in {None, approved.environment} or approved.action != "promote":
-            what = f"{approved.action} in {approved.environment}"
-            raise OrchestratorError("R124", f"the plan {plan} is for another thing: {what}")
-        environment = approved.environment
+    approved = _approved(app, plan, environment) if plan else None
     wanted = release or (approved.release.digest if approved else None)
     if wanted is None:
         raise click.UsageError("name a RELEASE, or a plan with --plan")
@@ -74,7 +73,7 @@ def command(
     if approved is not None and (replace or no_return):
         raise click.UsageError("what is agreed to by name is part of the plan: give it to orchestrator plan")
     named = app.named(package, replace, no_return)
-    targets = app.targets(package, environment)
+    targets = app.targets(package, approved.environment if approved else environment)
     about: dict[str, Any] = {"named": named.to_json()} if replace or no_return else {}
     about |= {"again": message} if again else {}
     digest = approved.digest if approved else None
@@ -82,3 +81,14 @@ def command(
     if queue:
         return leave_to_workers(asked, queue, as_json=as_json)
     return leave_behind(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)
+
+
+def _approved(app: "App", plan: str, environment: str | None) -> "Plan":
+    """The plan that is to be executed. Raises R124 when it is for another *environment*, or for no promotion."""
+    from orchestrator.domain.errors import OrchestratorError
+
+    approved = app.approved(plan)
+    if environment not in {None, approved.environment} or approved.action != "promote":
+        what = f"{approved.action} in {approved.environment}"
+        raise OrchestratorError("R124", f"the plan {plan} is for another thing: {what}")
+    return approved
