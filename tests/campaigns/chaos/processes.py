@@ -10,7 +10,7 @@ from tests.campaigns.chaos.parts import EDGE, Small, ended, kill, small, until
 from tests.campaigns.chaos.table import Scene, needs, row
 from tests.campaigns.real import ENDED, STEP, TRUTHFUL
 
-STEPS = ("deploy.1", "verify.smoke.deploy.1", "deploy.2", "verify.smoke.deploy.2", "verify.smoke.environment", "close")
+STEPS = ("deploy.1", "verify.smoke.deploy.1", "deploy.2", "verify.smoke.environment", "close")
 WRITES = {"fsync": 40, "fdatasync": 200, "pwrite64": 300, "unlink": 60}  # a system call, and how often it comes surely
 FAST = ("strace", "-DDD", "-f", "-b", "execve", "-qq", "-o", "/dev/null")  # what we start is let go of, at full speed
 
@@ -93,7 +93,7 @@ def while_recovering(scene: Scene) -> str:
     """Die, and die twice more at later points of the recovery."""
     project = small(scene)
     version = project.make()
-    points = [f"{EDGE}.{STEPS[at]}:{scene.rng.choice(STEP)}" for at in sorted(scene.rng.sample(range(6), 3))]
+    points = [f"{EDGE}.{STEPS[at]}:{scene.rng.choice(STEP)}" for at in sorted(scene.rng.sample(range(len(STEPS)), 3))]
     code, said = ended(project.begin(version, ORCHESTRATOR_CRASH=points[0]))
     assert code == -signal.SIGKILL, said[-500:]
     run = project.last()
