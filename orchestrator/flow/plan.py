@@ -320,10 +320,10 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
         if spec is None or outputs.plain or outputs.secret:
             raise
         known = None  # nothing has been provisioned yet
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        stack = pool.submit(_stack, setting, wanted, spec, job, emit)
+    with ThreadPoolExecutor(max_workers=1) as pool:
         hosts = pool.submit(_look, setting, wanted, known, context, job, emit)
-        preview, seen = stack.result(), hosts.result()
+        preview = _stack(setting, wanted, spec, job, emit)
+        seen = hosts.result()
     if seen is not None:
         wanted.told(seen)
     if environment.ephemeral is not None and spec is not None and preview is not None:
