@@ -17,6 +17,8 @@ from pathlib import Path
 import yaml
 
 from bench.stage import BIN, ROOT, Stage, good, paired, ssh, stage
+from orchestrator.domain.release import Package
+from orchestrator.hosts import loopback
 
 TESTS = """
 import pytest
@@ -133,20 +135,69 @@ def _raw(made: Stage) -> None:
 cat >artifact; echo "{digest}  artifact" | sha256sum -c --quiet
 tar -xzf artifact -C releases/shop-1.0.0; rm artifact; ln -sfn ../../shared/data releases/shop-1.0.0/data
 printf '%s' '{ini}' > releases/shop-1.0.0/shop.ini; ln -sfn releases/shop-1.0.0 current
-nohup {python} current/server.py >shop.log 2>&1 </dev/null & echo $! >shop.pid
+{_serve(host, str(python))}"""
+        ssh(host, script, data)
+
+    with ThreadPoolExecutor(min(len(made.hosts), 20)) as pool:
+        list(pool.map(one, range(len(made.hosts))))
+
+
+def rollback(counts: list[int], repeats: int) -> list[Row]:
+    """All hosts back to the release before, which is still on their disks: as a rollback restores them."""
+    rows: list[Row] = []
+    for count in counts:
+        with stage(count) as made:
+            before, newer = made.package, made.pack("1.1.0")
+
+            def released(made: Stage = made, older: Package = before, newer: Package = newer) -> None:
+                made.fresh()
+                good(made.deploy(package=older))
+                good(made.deploy(package=newer))
+                made.deployer.close()
+
+            ours, raw = paired(
+                repeats,
+                (released, lambda made=made: good(made.deploy())),
+                (released, lambda made=made: _raw_back(made)),
+            )
+        n = "1 host" if count == 1 else f"{count} hosts"
+        rows.append(
+            (f"{n} back to the release before, switched, restarted and answering, beside raw SSH", ours, raw, 1.5)
+        )
+    return rows
+
+
+def _raw_back(made: Stage) -> None:
+    """The same way back by a shell script over one SSH connection for each host, which compares no file."""
+
+    def one(host: loopback.Host) -> None:
+        python = host.variables()["ansible_python_interpreter"]
+        script = f"""set -e; cd {host.root}; now=$(readlink current)
+for folder in releases/*; do [ "$folder" = "$now" ] || before=$folder; done
+ln -sfn "$before" current.new; mv -T current.new current
+kill -- -$(sed 's/.*"pid": \\([0-9]*\\).*/\\1/' .orchestrator/service.json)
+{_serve(host, str(python))}"""
+        ssh(host, script)
+
+    with ThreadPoolExecutor(min(len(made.hosts), 20)) as pool:
+        list(pool.map(one, made.hosts))
+
+
+def _serve(host: loopback.Host, python: str) -> str:
+    """Lines of a shell script that start the shop, and wait until its first release answers."""
+    return f"""nohup {python} current/server.py >shop.log 2>&1 </dev/null & echo $! >shop.pid
 exec {python} -S -c 'import socket, sys, time
 for _ in range(200):
     try:
         link = socket.create_connection(("{host.address}", {host.app_port}), 5)
         link.sendall(b"GET /health HTTP/1.0\\r\\n\\r\\n")
-        sys.exit(b"ok 1.0.0" not in link.makefile("rb").read())
+        answer = link.makefile("rb").read()
+        if b"ok 1.0.0" in answer:
+            sys.exit(0)
     except OSError:
-        time.sleep(0.05)
+        pass
+    time.sleep(0.05)
 sys.exit(1)'"""
-        ssh(host, script, data)
-
-    with ThreadPoolExecutor(min(len(made.hosts), 20)) as pool:
-        list(pool.map(one, range(len(made.hosts))))
 
 
 def smoke(counts: list[int], repeats: int) -> list[Row]:
@@ -156,7 +207,7 @@ def smoke(counts: list[int], repeats: int) -> list[Row]:
         with stage(count) as made:
             (made.folder / "tests/bench").mkdir()
             (made.folder / "tests/bench/test_ten.py").write_text(TESTS)
-            made.package = made._package("tests/bench", "playbooks/many_tasks.yml")  # noqa: SLF001 - the stage is ours
+            made.package = made.pack("1.0.0", "tests/bench", "playbooks/many_tasks.yml")
             good(made.deploy())
             words = [
                 sys.executable,
@@ -305,6 +356,7 @@ MEASURES: dict[str, Callable[[list[int], int], list[Row]]] = {
     "startup": startup,
     "hosts": hosts,
     "deploy": deploy,
+    "rollback": rollback,
     "smoke": smoke,
     "promotion": promotion,
     "strategies": strategies,

@@ -44,7 +44,8 @@ class Stage:
     def __init__(self, folder: Path, hosts: int) -> None:
         self.folder, self.state = folder, folder / ".orchestrator"
         shutil.copytree(ROOT / "examples/shop", folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("dist"))
-        _heavy(folder / "dist" / "shop-1.0.0.tar.gz", folder / "app" / "1.0.0")
+        for version in ("1.0.0", "1.1.0"):
+            _heavy(folder / "dist" / f"shop-{version}.tar.gz", folder / "app" / version)
         shutil.copy2(MANY, folder / "playbooks" / "many_tasks.yml")
         os.environ["ORCHESTRATOR_STATE"] = str(self.state)
         names = [f"web{number}" for number in range(1, hosts + 1)]
@@ -60,11 +61,12 @@ class Stage:
         self.environ["PATH"] = os.pathsep.join([str(BIN), self.environ.get("PATH", os.defpath)])
         self.deployer = AnsibleDeployer(self.jobs, self.state, COLLECTIONS, self.environ, folder)
         self.verifier = TestinfraVerifier(self.jobs, self.environ, cache_folder(os.environ) / "bytecode")
-        self.package = self._package("playbooks/many_tasks.yml")
+        self.package = self.pack("1.0.0", "playbooks/many_tasks.yml")
         self.count = 0
 
-    def _package(self, *include: str) -> Package:
-        source = self.folder / "releases/1.0.0/release.yaml"
+    def pack(self, version: str, *include: str) -> Package:
+        """The shop's release *version*, built and kept, with further files."""
+        source = self.folder / "releases" / version / "release.yaml"
         release = load_release(source, self.folder).model_copy(update={"include": include})
         packages = SealedPackages(self.state / "packages")
         built = packages.build(self.folder, source, release, self.folder / "dist/shop.release", replace=True)
@@ -75,11 +77,12 @@ class Stage:
         self.count += 1
         return Context(run=f"bench-{self.count}", environment="bench", fence=self.count)
 
-    def deploy(self, playbook: str = "playbooks/deploy.yml") -> StepResult:
+    def deploy(self, playbook: str = "playbooks/deploy.yml", package: Package | None = None) -> StepResult:
         """Our way: the playbook as a step of a release."""
         play = PlaySpec(step="deploy", playbook=playbook, hosts="web", limit=tuple(self.inventory.hosts))
         context = self.context()
-        return self.deployer.deploy(play, self.package, self.inventory, context, f"{context.run}.deploy", _nothing)
+        what, job = package or self.package, f"{context.run}.deploy"
+        return self.deployer.deploy(play, what, self.inventory, context, job, _nothing)
 
     def verify(self, tests: str) -> StepResult:
         """Our way: the suite as a step of a release."""
@@ -109,7 +112,7 @@ class Stage:
 
 
 def _heavy(artifact: Path, app: Path) -> None:
-    """The shop's first release with 5 MB beside it that cannot be packed any smaller."""
+    """A release of the shop with 5 MB beside it that cannot be packed any smaller."""
     payload = random.Random(1).randbytes(5_000_000)
     artifact.parent.mkdir(exist_ok=True)
     with tarfile.open(artifact, "w:gz", format=tarfile.USTAR_FORMAT) as archive:

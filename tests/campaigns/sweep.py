@@ -1,16 +1,20 @@
 """Die at every named point of every scenario, and again while recovering: `python -m tests.campaigns.sweep --depth 2`."""
 
 import argparse
+import gc
+import os
 import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 
 from tests.campaigns.judge import judged
-from tests.campaigns.simulated import SCENARIOS, Scenario, ending, prepared
+from tests.campaigns.simulated import SCENARIOS, Scenario, ending, forget, prepared
 
 STRIDE = 7  # of the points of a recovery, every so many is a second crash; which of them turns with the first crash
+CHUNK = 5  # first crashes that one process takes at a time
 
 
 def main() -> int:
@@ -22,13 +26,14 @@ def main() -> int:
     parser.add_argument("--only", default="", help="scenarios whose name holds this")
     chosen = parser.parse_args()
     began, counts, bad = time.monotonic(), Counter[str](), list[str]()
-    with tempfile.TemporaryDirectory() as folder:
-        for scenario in SCENARIOS:
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for place, scenario in enumerate(SCENARIOS):
             if chosen.only in scenario.name:
-                found, failures = sweep(scenario, Path(folder), chosen.depth, chosen.stride)
+                found, failures = sweep(pool, place, chosen.depth, chosen.stride)
                 counts += found
                 bad += failures
-                print(f"{scenario.name}: {found['points']} points, {found['nested']} nested, {len(failures)} bad")
+                told = f"{scenario.name}: {found['points']} points, {found['nested']} nested, {len(failures)} bad"
+                print(told, flush=True)
     for line in bad[:20]:
         print(f"  {line}")
     took = time.monotonic() - began
@@ -40,19 +45,35 @@ def main() -> int:
     return 1 if bad or counts["points"] < chosen.least else 0
 
 
-def sweep(scenario: Scenario, folder: Path, depth: int, stride: int) -> tuple[Counter[str], list[str]]:
-    """Every point of *scenario*. Returns how many there were, and what was not recovered from."""
-    wrong, count = attempt(scenario, folder, ())
+def sweep(pool: Executor, place: int, depth: int, stride: int) -> tuple[Counter[str], list[str]]:
+    """Every point of the scenario at *place*. Returns how many there were, and what was not recovered from."""
+    scenario = SCENARIOS[place]
+    with tempfile.TemporaryDirectory() as folder:
+        wrong, count = attempt(scenario, Path(folder), ())
     counts, bad = Counter(points=count), [f"{scenario.name}, undisturbed: {text}" for text in wrong]
-    for first in range(1, count + 1):
-        said, reached = attempt(scenario, folder, (first,))
-        bad += [f"{scenario.name} at {first}: {text}" for text in said]
-        if depth > 1:
-            for second in range(first + 1 + first % stride, reached + 1, stride):
-                said, _ = attempt(scenario, folder, (first, second))
-                bad += [f"{scenario.name} at {first} and {second}: {text}" for text in said]
-                counts["nested"] += 1
+    chunks = [(place, first, min(first + CHUNK, count + 1), depth, stride) for first in range(1, count + 1, CHUNK)]
+    for nested, failures in pool.map(_chunk, chunks):
+        counts["nested"] += nested
+        bad += failures
     return counts, bad
+
+
+def _chunk(chunk: tuple[int, int, int, int, int]) -> tuple[int, list[str]]:
+    """Some of a scenario's points as the first crash, each with all of its second ones."""
+    place, begin, end, depth, stride = chunk
+    scenario, nested, bad = SCENARIOS[place], 0, list[str]()
+    gc.disable()  # as in the simulation
+    with tempfile.TemporaryDirectory() as folder:
+        for first in range(begin, end):
+            said, reached = attempt(scenario, Path(folder), (first,))
+            bad += [f"{scenario.name} at {first}: {text}" for text in said]
+            for second in range(first + 1 + first % stride, reached + 1, stride) if depth > 1 else ():
+                said, _ = attempt(scenario, Path(folder), (first, second))
+                bad += [f"{scenario.name} at {first} and {second}: {text}" for text in said]
+                nested += 1
+            gc.collect()
+        forget(Path(folder))
+    return nested, bad
 
 
 def attempt(scenario: Scenario, folder: Path, at: tuple[int, ...]) -> tuple[list[str], int]:
