@@ -157,7 +157,7 @@ def rollback(counts: list[int], repeats: int) -> list[Row]:
 
             ours, raw = paired(
                 repeats,
-                (released, lambda made=made: good(made.deploy())),
+                (released, lambda made=made: good(made.deploy(step="restore.deploy"))),
                 (released, lambda made=made: _raw_back(made)),
             )
         n = "1 host" if count == 1 else f"{count} hosts"

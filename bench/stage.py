@@ -77,11 +77,13 @@ class Stage:
         self.count += 1
         return Context(run=f"bench-{self.count}", environment="bench", fence=self.count)
 
-    def deploy(self, playbook: str = "playbooks/deploy.yml", package: Package | None = None) -> StepResult:
+    def deploy(
+        self, playbook: str = "playbooks/deploy.yml", package: Package | None = None, step: str = "deploy"
+    ) -> StepResult:
         """Our way: the playbook as a step of a release."""
         play = PlaySpec(step="deploy", playbook=playbook, hosts="web", limit=tuple(self.inventory.hosts))
         context = self.context()
-        what, job = package or self.package, f"{context.run}.deploy"
+        what, job = package or self.package, f"{context.run}.{step}"
         return self.deployer.deploy(play, what, self.inventory, context, job, _nothing)
 
     def verify(self, tests: str) -> StepResult:

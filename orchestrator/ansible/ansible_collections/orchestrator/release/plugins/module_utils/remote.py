@@ -8,6 +8,9 @@ link changes by one rename, and the state is written by one rename.
 
 Beside the state it keeps the ledger of the host: the newest fence, and what was begun and done for which run. The
 orchestrator's own shell script reads and writes the same files; docs/decisions/0008-ledger.md says what stands where.
+
+What only some requests need is imported where it is used: to import it takes longer than to switch to a release that is
+there, and a rollback does that on many hosts at once.
 """
 
 import contextlib
@@ -16,16 +19,10 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tarfile
-import tempfile
 import time
-import urllib.error
-import urllib.request
-import zipfile
 
 STATE = ".orchestrator/state.json"
 DONE = ".orchestrator-release.json"
@@ -48,8 +45,9 @@ def read_json(path):
 
 def write_file(path, data, mode=0o644):
     """Put *data* into *path*, as a whole and durably."""
-    folder = os.path.dirname(path)
-    handle, temporary = tempfile.mkstemp(prefix=".new-", dir=folder)
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".new-{os.getpid()}-{name}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -100,6 +98,13 @@ def sync_folder(path):
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remove(folder, ignore_errors=False):
+    """Remove a folder and all that is in it."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=ignore_errors)
 
 
 class Ledger:
@@ -194,6 +199,8 @@ class Host:
             return
         if self.data is None:
             raise NeedData
+        import tempfile
+
         incoming = tempfile.mkdtemp(prefix=".incoming-", dir=self.path("releases"))
         try:
             packed = os.path.join(incoming, "artifact")
@@ -212,7 +219,7 @@ class Host:
             sync_folder(self.path("releases"))
             self.whole.add(self.folder())
         finally:
-            shutil.rmtree(incoming, ignore_errors=True)
+            remove(incoming, ignore_errors=True)
         self.restart_wanted = True
         self.note(f"install {self.folder()}")
 
@@ -248,7 +255,7 @@ class Host:
         shared, link = self.path("shared", name), os.path.join(release, name)
         os.makedirs(shared, exist_ok=True)
         if os.path.isdir(link) and not os.path.islink(link):
-            shutil.rmtree(link)
+            remove(link)
         elif os.path.lexists(link):
             os.unlink(link)
         os.makedirs(os.path.dirname(link), exist_ok=True)
@@ -392,6 +399,9 @@ class Host:
             time.sleep(float(probe.get("interval", 0.05)))
 
     def look(self, probe):
+        import urllib.error
+        import urllib.request
+
         request = urllib.request.Request(probe["url"], headers={"User-Agent": "orchestrator"})
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
@@ -432,7 +442,7 @@ class Host:
         kept = {current, previous}
         for name in [name for name in there if name not in kept][max(0, self.request["keep"] - len(kept & set(there))) :]:
             if not self.check:
-                shutil.rmtree(self.path("releases", name))
+                remove(self.path("releases", name))
             self.note(f"prune {name}")
 
     def facts(self):
@@ -486,7 +496,7 @@ class Host:
                 if name.startswith(beginning):
                     path = self.path(folder, name)
                     if os.path.isdir(path) and not os.path.islink(path):
-                        shutil.rmtree(path, ignore_errors=True)
+                        remove(path, ignore_errors=True)
                     else:
                         os.unlink(path)
 
@@ -591,20 +601,26 @@ def safe_name(name):
 
 def unpack(packed, target, name):
     """Unpack a tar or zip archive, or put a single file into *target*: files and folders only, and no way out."""
-    if tarfile.is_tarfile(packed):
-        with tarfile.open(packed) as archive:
-            for member in archive:
-                unpack_member(archive, member, target)
-    elif zipfile.is_zipfile(packed):
-        with zipfile.ZipFile(packed) as archive:
-            for member in archive.infolist():
-                if member.is_dir():
-                    continue
-                with archive.open(member) as data:
-                    put(target, member.filename, data, bool(member.external_attr >> 16 & 0o100))
-    else:
-        with open(packed, "rb") as data:
-            put(target, name, data, False)
+    import tarfile
+    import zipfile
+
+    try:
+        if tarfile.is_tarfile(packed):
+            with tarfile.open(packed) as archive:
+                for member in archive:
+                    unpack_member(archive, member, target)
+        elif zipfile.is_zipfile(packed):
+            with zipfile.ZipFile(packed) as archive:
+                for member in archive.infolist():
+                    if member.is_dir():
+                        continue
+                    with archive.open(member) as data:
+                        put(target, member.filename, data, bool(member.external_attr >> 16 & 0o100))
+        else:
+            with open(packed, "rb") as data:
+                put(target, name, data, False)
+    except (tarfile.TarError, zipfile.BadZipFile) as error:
+        raise Failed(f"{type(error).__name__}: {error}") from error
 
 
 def unpack_member(archive, member, target):
@@ -632,7 +648,8 @@ def put(target, name, data, executable):
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o755 if executable else 0o644)
     with os.fdopen(handle, "wb") as file:
-        shutil.copyfileobj(data, file, 1 << 20)
+        for chunk in iter(lambda: data.read(1 << 20), b""):
+            file.write(chunk)
 
 
 def run(source):
@@ -657,7 +674,7 @@ def run(source):
         return {"need": True}
     except Failed as failure:
         return host.answer(failed=True, msg=str(failure))
-    except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
+    except OSError as error:
         return host.answer(failed=True, msg=f"{type(error).__name__}: {error}")
 
 

@@ -147,8 +147,8 @@ class OneTrip(ActionBase):
         python = task_vars.get("ansible_python_interpreter") or "/usr/bin/python3"
         if python in ("auto", "auto_silent", "auto_legacy", "auto_legacy_silent"):
             python = "/usr/bin/python3"
-        done = self._low_level_execute_command(
-            f"{shlex.quote(str(python))} -c {shlex.quote(BOOTSTRAP)}", in_data=data, sudoable=True
+        done = self._low_level_execute_command(  # -S: it needs the standard library only, and saves a third of its start
+            f"{shlex.quote(str(python))} -S -c {shlex.quote(BOOTSTRAP)}", in_data=data, sudoable=True
         )
         if done["rc"] == 255 and MARK not in done["stdout"]:
             raise AnsibleConnectionFailure(f"the connection broke: {done.get('stderr', '').strip()}")
