@@ -98,7 +98,7 @@ class StepResult(Model):
         return tuple(result.host for result in self.hosts if result.touched)
 
     def after(self, first: "StepResult") -> "StepResult":
-        """This result of a second attempt, with what the *first* one may have changed before its job died."""
+        """This result of a further attempt, with what the *first* one may have changed before its job died."""
         before = {host.host: host for host in first.hosts}
         both = (
             host.model_copy(update={"touched": host.touched or (host.host in before and before[host.host].touched)})
@@ -107,6 +107,15 @@ class StepResult(Model):
         told = {host.host: host for host in both}
         data = {name: value for name, value in self.data.items() if name != "untouched"}
         return self.model_copy(update={"hosts": tuple({**before, **told}.values()), "data": data})
+
+
+TRIES = 3
+"""How often work is begun at the most whose job dies: the machine may lose its power twice in the same step."""
+
+
+def attempts(step: str) -> tuple[str, ...]:
+    """The names under which the work of *step* may be begun, the first one first."""
+    return (step, *(f"{step}~{number}" for number in range(2, TRIES + 1)))
 
 
 def step_of(job: str, run: str) -> tuple[str, int]:

@@ -19,7 +19,7 @@ from orchestrator.domain.journal import UNWRITTEN, Entry, Run
 from orchestrator.domain.plan import NOTHING, HostState, Named, Plan, PlannedStep, StackSpec
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
-from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.ports import (
     Artifacts,
@@ -257,14 +257,18 @@ class Course:
 
         *work* is called with the key of its job and a way to report events. An error of the catalogue becomes
         an *errored* result with its code; any other exception as well, with its traceback in the journal, unless it
-        says that a disk is full: then nothing is judged. Work whose job died by itself is begun a second time, and no
-        third: what is done on a host is not done there again.
+        says that a disk is full: then nothing is judged. Work whose job died is begun a second time, and a third, and
+        no more: what is done on a host is not done there again, and what brings machines down must not do so for ever.
         """
-        result = self._attempt(name, label, work, about)
-        if result.data.get("how") == "lost":
+        first, *more = attempts(name)
+        result = self._attempt(first, label, work, about)
+        for before, again in zip((first, *more), more, strict=False):
+            if result.data.get("how") != "lost":
+                break
             text = f"{label}: its process died; trying once more"
-            self.note(Entry(kind="notice", step=name, data={"level": "warning", "text": text}, key=f"{name}:lost"))
-            return self._attempt(f"{name}~2", f"{label}, once more", work, about).after(result)
+            data = {"level": "warning", "text": text}
+            self.note(Entry(kind="notice", step=before, data=data, key=f"{before}:lost"))
+            result = self._attempt(again, f"{label}, once more", work, about).after(result)
         return result
 
     def _attempt(

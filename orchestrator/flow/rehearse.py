@@ -11,7 +11,7 @@ from orchestrator.domain.promotion import Event
 from orchestrator.domain.rehearsal import Leg, Rehearsal, Timed, came_back, still_there, unseen
 from orchestrator.domain.release import Package
 from orchestrator.domain.snapshot import Difference
-from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.story import seconds_between
 from orchestrator.flow import deploy, rollback, verify
 from orchestrator.flow.course import Course, Halt, Setting
@@ -145,8 +145,8 @@ def _digests(records: list[Record]) -> dict[str, str]:
 
 
 def _last(found: dict[str, dict[str, object]], name: str) -> dict[str, dict[str, object]]:
-    """The result of a step, or of its second attempt."""
-    return found.get(f"{name}~2") or found[name]  # type: ignore[return-value]
+    """The result of a step, by its last attempt."""
+    return next(found[attempt] for attempt in reversed(attempts(name)) if attempt in found)
 
 
 def _legs(records: list[Record]) -> tuple[Leg, ...]:

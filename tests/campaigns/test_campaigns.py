@@ -9,6 +9,7 @@ import pytest
 from tests.campaigns import bugs, rollback, sim
 from tests.campaigns.chaos.rows import ROWS
 from tests.campaigns.chaos.table import WANTED, Row, Shared, execute
+from tests.campaigns.judge import judged
 from tests.campaigns.simulated import SCENARIOS, Scenario, ending, prepared
 from tests.campaigns.sweep import attempt
 
@@ -29,6 +30,27 @@ def test_a_crash_at_any_point_is_recovered_from(scenario: Scenario, tmp_path: Pa
     for first in range(1 + len(scenario.name) % 5, count, 11):
         assert attempt(scenario, tmp_path, (first,))[0] == [], first
         assert attempt(scenario, tmp_path, (first, first + 9))[0] == [], (first, first + 9)
+
+
+def test_the_power_fails_twice_in_the_same_step(tmp_path: Path) -> None:
+    """An engine that dies with its orchestrator, and dies again in its second attempt, is begun a third time, and the run goes on."""
+    scenario = next(scenario for scenario in SCENARIOS if scenario.name == "engines die with their orchestrator")
+    _, count = attempt(scenario, tmp_path, ())
+    twice = 0
+    for first in range(1, count + 1, 2):
+        simulation = prepared(scenario, tmp_path)
+        root = simulation.play((first,))
+        began = [item[2:4] for item in simulation.kept.trace if item[0] == "journal"]
+        second = next((step for kind, step in began if kind == "step.started" and step.endswith("~2")), None)
+        if second is None:
+            continue
+        for again in range(first + 1, simulation.kept.points.count + 1):
+            simulation = prepared(scenario, tmp_path)
+            root = simulation.play((first, again))
+            assert (ending(simulation, root).value, judged(simulation, root)) == ("succeeded", []), (first, again)
+            twice += any(item[3].endswith("~3") for item in simulation.kept.trace if item[0] == "journal")
+        break
+    assert twice
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS[:7], ids=lambda scenario: scenario.name)
