@@ -19,6 +19,7 @@ from orchestrator.domain.journal import UNWRITTEN, Entry, Run
 from orchestrator.domain.plan import NOTHING, HostState, Named, Plan, PlannedStep, StackSpec
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
+from orchestrator.domain.sides import Side, Sides, other
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.ports import (
@@ -81,6 +82,16 @@ class Setting:
         return self.environments[name]
 
 
+def touched(result: StepResult, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Which of *hosts* a step may have changed: what its *result* says, or all of them when it cannot tell."""
+    if result.data.get("untouched") is True:
+        return ()
+    told = {host.host for host in result.hosts}
+    silent = tuple(host for host in hosts if host not in told)
+    unsure = result.outcome in (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
+    return result.touched() + (silent if unsure else ())
+
+
 @dataclass(frozen=True)
 class Started:
     """One batch of one step that was started, and what came of it."""
@@ -90,13 +101,8 @@ class Started:
     result: StepResult
 
     def touched(self) -> tuple[str, ...]:
-        """The hosts that may have been changed: what the result says, or all of them when it cannot tell."""
-        if self.result.data.get("untouched") is True:
-            return ()
-        told = {host.host for host in self.result.hosts}
-        silent = tuple(host for host in self.hosts if host not in told)
-        unsure = self.result.outcome in (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
-        return self.result.touched() + (silent if unsure else ())
+        """The hosts that may have been changed."""
+        return touched(self.result, self.hosts)
 
 
 class Halt(Exception):
@@ -145,7 +151,9 @@ class Course:
     *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment; *named*
     what was agreed to by name, where no plan was approved; *again* why a release may come that was rolled back before;
     *left_out* are the hosts whose failure was tolerated, with how it went there. *made* is what was written down of the
-    stack that is made for this run only, *probed* since when a probe looks; empty when none does.
+    stack that is made for this run only, *probed* since when a probe looks; empty when none does. *sides* are those of
+    the plan with their hosts, *live* the one that is live now, *switching* says that a switch was begun, and was not
+    taken back.
     """
 
     setting: Setting
@@ -175,6 +183,9 @@ class Course:
     failure: Halt | None = None
     observed: int = 0
     probed: str = ""
+    sides: Sides | None = None
+    live: Side | None = None
+    switching: bool = False
     _moves: int = 0
     _outputs: Outputs | None = None
     _inventory: Inventory | None = None
@@ -223,6 +234,15 @@ class Course:
     def hosts(self) -> tuple[str, ...]:
         """The names of all hosts of the environment."""
         return tuple(self.outline.hosts)
+
+    @property
+    def standing_by(self) -> set[str]:
+        """The hosts of the side that is not live, but those that this run has touched: no proof is about them."""
+        planned = self.plan.blue_green if self.plan is not None else None
+        if planned is None or self.sides is None or planned.to is None:
+            return set()
+        idle = other(self.live) if self.live is not None else planned.to
+        return set(self.sides.of(idle)) - {host for started in self.started for host in started.touched()}
 
     def ask_again(self) -> None:
         """Forget outputs and hosts: the stack has changed."""
@@ -367,7 +387,7 @@ class Course:
         self.note(
             *(
                 Entry(kind="host", host=state.host, data=state.to_json(), key=f"host:{why}:{state.host}")
-                for state in states
+                for state in (state.on_side_of(None) for state in states)
             )
         )
 

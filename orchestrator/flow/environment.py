@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostState, StackSpec
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
@@ -30,6 +31,9 @@ def destroy(course: Course) -> None:
     _operate(course, f"pulumi destroy {spec.stack}", work, spec)
     known = course.setting.store.hosts(course.run.environment)
     course.tell_hosts([HostState(host=state.host, truth="empty", run=course.run.id) for state in known], "destroy")
+    if any(state.side is not None for state in known):
+        nothing: dict[str, object] = {"live": None, "unsure": False, "sides": {}}
+        course.note(Entry(kind="switched", data=nothing, key="switched:destroy"))
 
 
 def resolve(course: Course) -> None:

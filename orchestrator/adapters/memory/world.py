@@ -46,7 +46,8 @@ class World:
     *ledger* lists every effect in order. *fences* and *done* are what each host remembers: the newest fence,
     and the steps of runs that it has come through. *files* are what lies on each host besides its release, by name;
     *leaves* names the file that a version puts beside it and that nothing takes away again. *edited* are
-    hosts whose resource somebody has changed by hand.
+    hosts whose resource somebody has changed by hand. *routed* maps environments and their routers to the hosts that
+    they lead to since sides were last switched; a fault of the verb `switch` names a side, one of `retire` a host.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class World:
     files: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     leaves: dict[str, str] = field(default_factory=dict)
     edited: set[str] = field(default_factory=set)
+    routed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     def releases(self, environment: str) -> list[str | None]:
         """What runs on each host of the environment, in order."""
@@ -230,6 +232,8 @@ class MemoryDeployer:
             why = f"refused: fence {context.fence} is older than {seen}, which this host has seen"
             return HostResult(host=host, outcome=Outcome.FAILED, touched=False, message=why)
         self._world.fences[place] = max(context.fence, self._world.fences.get(place, 0))
+        if context.sides is not None:
+            return self._on_a_side(host, play, package, context, step)
         if (context.run, step, *place) in self._world.done:
             why = "done before, says its ledger"
             return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, message=why, release=said)
@@ -242,6 +246,22 @@ class MemoryDeployer:
         self._world.done.add((context.run, step, *place))
         said = None if host in self._world.silent else package.digest
         return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, changed=1, release=said)
+
+    def _on_a_side(self, host: str, play: PlaySpec, package: Package, context: Context, step: str) -> HostResult:
+        """A router leads to the live side from now on, or a host of the other side is retired."""
+        place, sides = (context.environment, host), context.sides
+        if sides is None or (context.run, step, *place) in self._world.done:
+            return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, message="done before")
+        verb, what = ("retire", host) if play.step == "retire" else ("switch", sides.live)
+        self._world.ledger.append(f"{play.playbook} {what} {context.environment}/{host}")
+        if verb == "retire":
+            self._world.running.pop(place, None)
+        else:
+            self._world.routed[place] = sides.live_hosts
+        if (verb, what, package.ref.version) in self._world.faults:
+            return HostResult(host=host, outcome=Outcome.FAILED, touched=True, message="the task failed", task=verb)
+        self._world.done.add((context.run, step, *place))
+        return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, changed=1)
 
     def check(
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
