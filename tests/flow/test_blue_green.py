@@ -111,7 +111,9 @@ def test_a_side_is_looked_at_before_it_is_live(second: Stage) -> None:
     assert runs(second) == dict.fromkeys((*BLUE, *GREEN), "1.1.0")
 
 
-@pytest.mark.parametrize("fault", [("switch", "green", "1.1.0"), ("verify", "p3", "1.1.0"), ("gate", "errors", "1.1.0")])
+@pytest.mark.parametrize(
+    "fault", [("switch", "green", "1.1.0"), ("verify", "p3", "1.1.0"), ("gate", "errors", "1.1.0")]
+)
 def test_it_is_switched_back_first(second: Stage, fault: tuple[str, str, str]) -> None:
     """A switch that fails, a test after it and a gate of the watch: first it is switched back, then the touched hosts go back."""
     about = {**sides(), **watch(gates=[GATE])}
