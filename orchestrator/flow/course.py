@@ -238,11 +238,15 @@ class Course:
     @property
     def standing_by(self) -> set[str]:
         """The hosts of the side that is not live, but those that this run has touched: no proof is about them."""
-        planned = self.plan.blue_green if self.plan is not None else None
-        if planned is None or self.sides is None or planned.to is None:
+        plan, mine = self.plan, {host for started in self.started for host in started.touched()}
+        if plan is None:
             return set()
-        idle = other(self.live) if self.live is not None else planned.to
-        return set(self.sides.of(idle)) - {host for started in self.started for host in started.touched()}
+        planned = plan.blue_green
+        if planned is not None and self.sides is not None and planned.to is not None:
+            return set(self.sides.of(other(self.live) if self.live is not None else planned.to)) - mine
+        if self.run.kind == "rollback":  # it has put its release on every host
+            return set()
+        return {state.host for state in plan.base if state.stands_by} - mine  # whatever release it was that had sides
 
     def ask_again(self) -> None:
         """Forget outputs and hosts: the stack has changed."""

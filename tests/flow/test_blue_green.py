@@ -389,3 +389,124 @@ def test_every_crash_of_a_switch_ends_alike(tmp_path: Path) -> None:
             for when in ("before", "after"):
                 again = once(tmp_path / f"{bad}{number}{when}", bad, (name, when))
                 assert again[:-1] == whole[:-1], f"{name} {when}"
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["the idle side has it", "no side has it"])
+def test_every_crash_of_a_rollback_ends_alike(tmp_path: Path, here: bool) -> None:
+    """Wherever the process of a rollback dies, whoever takes over switches as it would have, and does nothing twice."""
+
+    def once(folder: Path, point: tuple[str, str] | None) -> tuple[Any, ...]:
+        stage = Stage(folder)
+        stage.world.stacks["production"] = [*BLUE, *GREEN]
+        for version in ("1.0.0", "1.1.0", *(() if here else ("1.2.0",))):
+            stage.walk(version, **sides())
+        stage.world.ledger.clear()
+        seen: list[str] = []
+        answers: dict[str, Any] = {}
+
+        def crash(name: str, when: str) -> None:
+            seen.append(f"{name} {when}")
+            if point == (name, when) and seen.count(f"{name} {when}") == 1:
+                raise Crash
+
+        package = stage.packages.put(plain.release("1.0.0", **sides()))
+        course = stage.course(package, "production", kind="rollback")
+        try:
+            run = going_back(replace(course, durable=MemoryDurable(answers, crash)))
+        except Crash:
+            run = going_back(Course(setting=course.setting, durable=MemoryDurable(answers, crash), run=course.run))
+        assert run.state is State.ROLLED_BACK
+        return stage.kinds(run, "step.finished"), list(stage.world.ledger), standing(stage), runs(stage), seen
+
+    whole = once(tmp_path / "whole", None)
+    assert (whole[2].live, whole[2].unsure) == ("blue" if here else "green", False)
+    for number, point in enumerate(whole[-1]):
+        name, _, when = point.rpartition(" ")
+        if when != "done":
+            assert once(tmp_path / f"{number}", (name, when))[:-1] == whole[:-1], point
+
+
+def test_there_is_one_switch_after_the_last_step(second: Stage) -> None:
+    """Several steps with sides go to the idle side one after the other, and then it is switched, once."""
+    first = {**sides()["steps"][0], "name": "config", "playbook": "config.yml"}
+    run = second.walk("1.1.0", steps=[first, *sides()["steps"]])
+    steps = [step for step in done(second, run) if step.startswith(("config", "deploy", "switch"))]
+    assert steps == ["config.1", "config.2", "deploy.1", "deploy.2", "switch"]
+    assert {line.split("/")[-1] for line in second.world.ledger if line.startswith(("config", "deploy"))} >= set(GREEN)
+    assert not any(
+        line.endswith(("/p1", "/p2")) for line in second.world.ledger if line.startswith(("config", "deploy"))
+    )
+
+
+def test_a_router_of_its_own(stage: Stage) -> None:
+    """With a router, the switch runs there alone; that host is on no side, and is proved with the side that is live."""
+    stage.world.stacks["production"] = [*BLUE, *GREEN, "lb"]
+    about = {"steps": [{**sides(router="lb")["steps"][0], "hosts": "p1:p2:p3:p4"},
+                       {"name": "tune", "playbook": "tune.yml", "hosts": "lb"}]}  # fmt: skip
+    course = stage.course(
+        stage.packages.put(plain.release("1.0.0", environments=["production"], **about)), "production"
+    )
+    environment, folder = course.setting.environments["production"]
+    alone = {"production": (environment.model_copy(update={"after": None}), folder)}
+    run = promotion(replace(course, setting=replace(course.setting, environments=alone)))
+    assert run.state is State.SUCCEEDED
+    assert stage.world.routed == {("production", "lb"): BLUE}
+    assert [line for line in stage.world.ledger if line.startswith("switch")] == ["switch.yml blue production/lb"]
+    assert runs(stage)["lb"] == "1.0.0"
+
+
+def test_hosts_that_are_left_out_are_not_led_to(second: Stage) -> None:
+    """A host of the idle side whose failure is tolerated is left out of the switch as well."""
+    about = sides()
+    about["steps"][0]["rollout"]["max_failures"] = 1
+    second.promote("1.1.0", "staging", **about)
+    second.world.faults.add(("deploy", "p4", "1.1.0"))
+    run = second.promote("1.1.0", "production", **about)
+    assert run.state is State.SUCCEEDED
+    assert routed(second) == {("p3",)}
+
+
+def test_a_new_host_on_each_side(second: Stage) -> None:
+    """Hosts that come to the sides are deployed to on the idle one, and stand by with nothing on the other."""
+    second.world.stacks["production"] = [*BLUE, *GREEN, "p5", "p6"]
+    run = second.walk("1.1.0", **sides(blue="p1:p2:p5", green="p3:p4:p6"))
+    assert run.state is State.SUCCEEDED
+    assert routed(second) == {("p3", "p4", "p6")}
+    assert runs(second) == {**dict.fromkeys(BLUE, "1.0.0"), **dict.fromkeys((*GREEN, "p6"), "1.1.0"), "p5": None}
+    assert back(second, "1.0.0", **sides(blue="p1:p2:p5", green="p3:p4:p6")).state is State.ROLLED_BACK
+    assert routed(second) == {("p1", "p2", "p5")}
+    assert runs(second)["p5"] == "1.0.0"
+
+
+def test_from_sides_to_a_rolling_release_and_back(second: Stage) -> None:
+    """A release without sides goes to every host; the one with sides before it comes back to the side that is not live."""
+    second.walk("1.1.0", **sides())
+    run = second.walk("2.0.0")
+    assert run.state is State.SUCCEEDED
+    assert set(runs(second).values()) == {"2.0.0"}
+    assert back(second, "1.1.0", **sides()).state is State.ROLLED_BACK
+    assert (standing(second).live, routed(second)) == ("blue", {BLUE})
+    assert runs(second) == {**dict.fromkeys(BLUE, "1.1.0"), **dict.fromkeys(GREEN, "2.0.0")}
+
+
+@pytest.mark.parametrize("host", ["p1", "p3"])
+def test_a_rolling_release_that_fails_leaves_the_sides(second: Stage, host: str) -> None:
+    """A release without sides that fails puts the touched hosts back, and which side is live, and what stands by, stays."""
+    second.walk("1.1.0", **sides())
+    second.promote("2.0.0", "staging")
+    second.world.faults.add(("deploy", host, "2.0.0"))
+    run = second.promote("2.0.0", "production")
+    assert run.state is State.ROLLED_BACK
+    assert (standing(second).live, routed(second)) == ("green", {GREEN})
+    assert runs(second) == {"p1": "1.1.0", "p2": "1.0.0" if host == "p1" else "1.1.0", "p3": "1.1.0", "p4": "1.1.0"}
+
+
+def test_made_for_one_promotion_only(stage: Stage) -> None:
+    """In an environment that is made for each promotion the first side is live, and once all is destroyed none is."""
+    stage.world.stacks["staging"] = [*BLUE, *GREEN]
+    stage.ephemeral = {"ttl": "1h"}
+    for version in ("1.0.0", "1.1.0"):
+        run = stage.promote(version, "staging", **sides())
+        assert run.state is State.SUCCEEDED
+        assert stage.story(run).switched[0]["live"] == "blue"
+        assert Standing.of(stage.store.hosts("staging")) == Standing(None, False, {})
