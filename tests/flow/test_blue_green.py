@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.adapters.memory.world import MemoryDurable
-from orchestrator.domain.journal import Run
+from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Release
 from orchestrator.domain.way_back import RollbackPlan
@@ -510,3 +510,21 @@ def test_made_for_one_promotion_only(stage: Stage) -> None:
         assert run.state is State.SUCCEEDED
         assert stage.story(run).switched[0]["live"] == "blue"
         assert Standing.of(stage.store.hosts("staging")) == Standing(None, False, {})
+
+
+def test_a_persons_word_on_which_side_is_live(second: Stage) -> None:
+    """After a switch that failed both ways a person can say which side is live; where there are no sides that is refused."""
+    second.promote("1.1.0", "staging", **sides())
+    second.world.faults |= {("switch", "green", "1.1.0"), ("switch", "blue", "1.1.0")}
+    second.promote("1.1.0", "production", **sides())
+
+    def say(environment: str) -> Run:
+        package = second.packages.put(plain.release("1.0.0", **sides()))
+        course = second.course(package, environment, kind="accept")
+        about = {"about": {"live": "green", "why": "I looked"}}
+        second.store.append(course.run.id, [Entry(kind="requested", data=about)])
+        return COURSES["accept"](course)
+
+    assert say("production").state is State.SUCCEEDED
+    assert (standing(second).live, standing(second).unsure) == ("green", False)
+    assert second.failure(say("staging"))["failure"]["code"] == "R214"

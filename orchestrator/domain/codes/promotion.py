@@ -327,7 +327,8 @@ CODES: tuple[ErrorCode, ...] = (
         "nobody knows which side is live",
         "A switch from one side to the other was begun and did not end well, and neither did the way back. A release would "
         "go to the side that is not live, and that cannot be told. Nothing was done.",
-        "`orchestrator rollback ENV` switches to the side that runs the last verified release, and proves it.",
+        "`orchestrator rollback ENV` switches to the side that runs the last verified release, and proves it. When you know "
+        "where the service leads, `orchestrator accept ENV --live SIDE -m WHY` says so.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
@@ -346,6 +347,13 @@ CODES: tuple[ErrorCode, ...] = (
         "Nothing was done.",
         "Let it be for other hosts, or give it `strategy: blue_green` with the same sides.",
         Exit.USAGE,
+    ),
+    ErrorCode(
+        "R214",
+        "there are no sides",
+        "It was to be written down which side is live, and no release has divided this environment into sides yet.",
+        "A release with `strategy: blue_green` does that with its first switch.",
+        Exit.NOT_FOUND,
     ),
     ErrorCode(
         "R180",
