@@ -153,7 +153,7 @@ class Course:
     *left_out* are the hosts whose failure was tolerated, with how it went there. *made* is what was written down of the
     stack that is made for this run only, *probed* since when a probe looks; empty when none does. *sides* are those of
     the plan with their hosts, *live* the one that is live now, *switching* says that a switch was begun, and was not
-    taken back.
+    taken back. *at_hand* is the package of the way back as it was verified when the run began.
     """
 
     setting: Setting
@@ -168,6 +168,7 @@ class Course:
     plan: Plan | None = None
     package: Package | None = None
     back: Package | None = None
+    at_hand: Package | None = None
     returning: RollbackPlan | None = None
     fence: int = 0
     outline: Inventory = field(default_factory=Inventory)

@@ -34,7 +34,8 @@ def halt(course: Course) -> None:
     if why is not None or plan.back.release is None:
         message = why.message if why else ""
         raise Halt("halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": why.code if why else ""}))
-    course.back = course.setting.packages.fetch(plan.back.release.digest)
+    at_hand = course.at_hand if course.switching else None  # how big a package is must not hold up the switch
+    course.back = at_hand or course.setting.packages.fetch(plan.back.release.digest)
     gone = way_back.Gone(course.started, course.outline, course.provisioned, course.switching)
     course.returning = way_back.compute(course.run, plan, course.back.manifest, gone)
     course.note(Entry(kind="way back", data=course.returning.document(), key="way back"))

@@ -57,10 +57,13 @@ def lead_to(course: Course, side: Side, package: Package, play: PlaySpec, name: 
 
 def back(course: Course) -> None:
     """Let the service lead to where it led before, when a switch was begun: first of all that goes back."""
-    returning = course.returning
-    if returning is not None and returning.switch is not None and returning.live is not None:
+    returning, begun = course.returning, course.switching
+    if returning is None or not begun:
+        return
+    if returning.switch is not None and returning.live is not None:
         lead_to(course, returning.live, course.settled_package(), returning.switch, BACK)
-        observe.after_doubt(course)  # nobody had time for that before
+    course.back = course.setting.packages.fetch(returning.release.digest)  # there was no time for that before
+    observe.after_doubt(course)
 
 
 def first(course: Course) -> None:
@@ -83,11 +86,15 @@ def then(course: Course) -> None:
 
 
 def retire(course: Course) -> StepResult | None:
-    """Run the playbook for the side that stands by now; its result when that is not good."""
-    planned, sides = course.settled_plan().blue_green, course.sides
-    if planned is None or planned.retire is None or sides is None or course.live is None:
+    """Run the playbook for the side that stands by now, where it has anything; its result when that is not good."""
+    plan, sides, live = course.settled_plan(), course.sides, course.live
+    planned, package = plan.blue_green, course.settled_package()
+    if planned is None or planned.retire is None or sides is None or live is None:
         return None
-    hosts, package, live = sides.of(other(course.live)), course.settled_package(), course.live
+    used = {state.host for state in plan.base if state.truth != "empty"}
+    hosts = tuple(host for host in sides.of(other(live)) if host in used)
+    if not hosts:
+        return None
     play = planned.retire.model_copy(update={"limit": hosts})
 
     def work(job: str, emit: Emit) -> StepResult:

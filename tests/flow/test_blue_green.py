@@ -215,6 +215,14 @@ def test_the_old_side_is_retired_in_the_end(second: Stage) -> None:
     assert runs(second) == {"p1": "1.0.0", "p2": "1.0.0", "p3": "1.1.0", "p4": "1.1.0"}
 
 
+def test_nothing_is_retired_where_nothing_is(stage: Stage) -> None:
+    """A first release has no old side: the playbook is not run where nothing runs, nor where it was run before."""
+    about = sides(retire="retire.yml")
+    runs_ = [stage.walk(version, **about) for version in ("1.0.0", "1.1.0", "1.2.0")]
+    assert ["retire" in done(stage, run) for run in runs_] == [False, True, True]
+    assert [line.split()[1] for line in stage.world.ledger if line.startswith("retire")] == ["p1", "p2", "p3", "p4"]
+
+
 def test_a_retirement_that_fails_undoes_nothing(second: Stage) -> None:
     """When the old side cannot be retired, the release stays live and verified, and a person is asked."""
     second.promote("1.1.0", "staging", **sides(retire="retire.yml"))
