@@ -314,7 +314,7 @@ def _shaped(
 
 LATE = {
     "name": "promise",
-    "hosts": "lb",
+    "hosts": "web",
     "http": {"url": "http://{{ ansible_host }}:{{ app_port }}/gift-cards", "contains": "{{ promised }}"},
 }
 

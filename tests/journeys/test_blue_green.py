@@ -12,7 +12,7 @@ import pytest
 from tests.journeys.conftest import AGAIN, ROOT, Project, lay_shop
 from tests.journeys.releases import lay_release, ledgers, touched
 
-GATE = {"name": "promise", "hosts": "lb", "http": {"url": "http://{{ ansible_host }}:{{ app_port }}/gift-cards",
+GATE = {"name": "promise", "hosts": "web", "http": {"url": "http://{{ ansible_host }}:{{ app_port }}/gift-cards",
                                                    "contains": "{{ promised }}"}}  # fmt: skip
 LATE = {"watch": {"for": "500ms", "every": "500ms", "gates": [GATE]}}
 BLUE, GREEN = {"web1", "web2"}, {"web3", "web4"}
