@@ -82,9 +82,12 @@ def _first(plan: Plan) -> Iterator[str]:
 
 
 def _infrastructure(plan: Plan, say: Say, *, err: bool) -> None:
+    stacked = plan.blue_green is not None and plan.blue_green.stacked
     if plan.stack is None:
-        say("Stack    none: this environment has no Pulumi program")
+        say(f"Stack    {'both stay as they are' if stacked else 'none: this environment has no Pulumi program'}")
         return
+    if stacked and plan.blue_green is not None:
+        say(f"Stack    that of the {plan.blue_green.to} side; the other one stays as it is")
     counts = {op: count for op, count in sorted(plan.stack.counts.items()) if count}
     say(f"Stack    {', '.join(f'{count} {op}' for op, count in counts.items()) or 'no resources'}")
     for line in tree(plan.stack.changes, err=err):

@@ -226,7 +226,7 @@ class PlannedStep(Model):
 
     *order* is that of the hosts before they were cut into batches; *seed* is what they were shuffled by. With a
     *canary* the first batch are its hosts. With *sides* (blue's and green's host patterns) it goes to the hosts on the
-    side *to* alone.
+    side *to* alone; *stacked*: each side is a stack of its own.
     """
 
     play: PlaySpec
@@ -242,12 +242,14 @@ class PlannedStep(Model):
     canary: PlannedCanary | None = None
     sides: tuple[str, str] | None = Field(default=None, exclude_if=lambda sides: sides is None)
     to: Side | None = Field(default=None, exclude_if=lambda side: side is None)
+    stacked: bool = Field(default=False, exclude_if=lambda yes: not yes)
 
     def divided(self, inventory: Inventory) -> Sides | None:
         """Its hosts as two sides; None where it has none here. Raises D101 and R210."""
         if self.sides is None:
             return None
-        return divided(inventory, *self.sides, self.play.step, inventory.select(self.play.hosts))
+        hosts = inventory.select(self.play.hosts)
+        return divided(inventory, self.sides, self.play.step, hosts, half=self.stacked)
 
     def cut(self, inventory: Inventory) -> tuple[tuple[str, ...], ...]:
         """The batches of the hosts that it goes to. Raises D101, R170 where no host can go first, and R210."""
@@ -383,7 +385,7 @@ class PlannedSides(Model):
     is run on *router* (by default on both sides), after a *look* where there is one. *retire* is run on the other side
     in the end. A rollback that finds its release live already has nothing *to* switch to. It leaves the hosts *left*
     alone: those of the side that will stand by, and those where its release is already; when that is a whole side, it
-    switches *first*.
+    switches *first*. *stacked* says that each side is a stack of its own.
     """
 
     blue: str
@@ -397,6 +399,7 @@ class PlannedSides(Model):
     retire: PlaySpec | None = None
     left: tuple[str, ...] = ()
     first: bool = False
+    stacked: bool = Field(default=False, exclude_if=lambda yes: not yes)
 
     def switched(self, sides: Sides, inventory: Inventory) -> PlaySpec:
         """The switch on its hosts. Raises D101 when *router* means none."""
@@ -410,8 +413,8 @@ class PlannedSides(Model):
         """
         if self.live is not None or self.to is None:
             return self.live
-        there = {state.host for state in base if state.runs(digest)}
-        return other(self.to) if set(sides.of(other(self.to))) <= there else None
+        there, old = {state.host for state in base if state.runs(digest)}, sides.of(other(self.to))
+        return other(self.to) if old and set(old) <= there else None
 
 
 class Condition(Model):

@@ -1,12 +1,13 @@
 """Blue and green: two sides of an environment, of which one is live, and the other stands by."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Flaky, Gate, Span, distinct
-from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.model import Model, RelativePath
 from orchestrator.domain.quantities import HostPattern
 
@@ -47,10 +48,10 @@ class BlueGreen(Model):
 
 
 class Sides(Model):
-    """The hosts of each side."""
+    """The hosts of each side; one that is a stack of its own may have none yet."""
 
-    blue: tuple[str, ...] = Field(min_length=1)
-    green: tuple[str, ...] = Field(min_length=1)
+    blue: tuple[str, ...]
+    green: tuple[str, ...]
 
     def of(self, side: Side) -> tuple[str, ...]:
         """The hosts of *side*."""
@@ -66,16 +67,19 @@ class Sides(Model):
         return next((side for side in SIDES if host in self.of(side)), None)
 
 
-def divided(inventory: Inventory, blue: str, green: str, step: str, hosts: list[str]) -> Sides | None:
-    """The *hosts* of *step* as two sides, by the host patterns *blue* and *green*; None where neither means any host.
+def divided(
+    inventory: Inventory, patterns: tuple[str, str], step: str, hosts: list[str], *, half: bool = False
+) -> Sides | None:
+    """The *hosts* of *step* as two sides, by blue's and green's host *patterns*; None where neither means any host.
 
-    Raises R210 when they do not fit: one means no host, they share some, or they are not just the step's hosts.
+    Raises R210 when they do not fit: one means no host (unless *half* may be there), they share some, or they are not
+    just the step's hosts.
     """
-    found = {side: tuple(_meant(inventory, pattern)) for side, pattern in zip(SIDES, (blue, green), strict=True)}
+    found = {side: tuple(_meant(inventory, pattern)) for side, pattern in zip(SIDES, patterns, strict=True)}
     if not found["blue"] and not found["green"]:
         return None
-    for side, pattern in zip(SIDES, (blue, green), strict=True):
-        if not found[side]:
+    for side, pattern in zip(SIDES, patterns, strict=True):
+        if not found[side] and not half:
             raise OrchestratorError("R210", f"the step {step} has no {side} side: {pattern!r} means no host here")
     both = [host for host in found["blue"] if host in found["green"]]
     if both:
@@ -87,6 +91,35 @@ def divided(inventory: Inventory, blue: str, green: str, step: str, hosts: list[
     if strange:
         raise OrchestratorError("R210", f"the step {step}, which has sides, is not for {', '.join(strange)} on one")
     return Sides(blue=found["blue"], green=found["green"])
+
+
+def joined(found: Mapping[Side, Inventory]) -> Inventory:
+    """The hosts of two stacks as one inventory, in which the groups `blue` and `green` are those of each.
+
+    Raises E150 when both have a host of one name, and E151 when both have a group with other variables.
+    """
+    hosts: dict[str, dict[str, Any]] = {}
+    groups = {str(side): Group() for side in SIDES}
+    for side, mine in found.items():
+        twice = [host for host in mine.hosts if host in hosts]
+        if twice:
+            raise OrchestratorError("E150", f"both stacks have {', '.join(twice)}: a host's name is its own")
+        hosts |= mine.hosts
+        for name, group in mine.groups.items():
+            if name not in {"all", "ungrouped", *SIDES}:
+                groups[name] = _both(name, groups.get(name), group)
+        common = mine.groups["all"].vars if "all" in mine.groups else {}
+        groups[side] = Group(hosts=tuple(mine.hosts), vars=common)
+    return Inventory(hosts=hosts, groups=groups, files=next((mine.files for mine in found.values()), ()))
+
+
+def _both(name: str, one: Group | None, other_: Group) -> Group:
+    if one is None:
+        return other_
+    if one.vars != other_.vars:
+        raise OrchestratorError("E151", f"the group {name} has other variables in each of the two stacks")
+    children = tuple(dict.fromkeys((*one.children, *other_.children)))
+    return Group(hosts=(*one.hosts, *other_.hosts), children=children, vars=one.vars)
 
 
 def _meant(inventory: Inventory, pattern: str) -> list[str]:

@@ -19,9 +19,10 @@ from orchestrator.domain.journal import UNWRITTEN, Entry, Run
 from orchestrator.domain.plan import NOTHING, HostState, Named, Plan, PlannedStep, StackSpec
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
-from orchestrator.domain.sides import Side, Sides, other
+from orchestrator.domain.sides import SIDES, Side, Sides, joined, other
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.way_back import RollbackPlan
+from orchestrator.flow.standing import Standing
 from orchestrator.ports import (
     Artifacts,
     Clock,
@@ -53,8 +54,8 @@ class Setting:
     """What is the same for every run of a project: the ports, and the files that describe it.
 
     *environments* maps names to what their files say and the folders that hold them, in the order of the path;
-    *state* is the project's own folder for everything that is kept. *stacks* are the names of stacks that were made for
-    one release, by their environments.
+    *state* is the project's own folder for everything that is kept. *stacks* are the names of stacks by their
+    environments, where these are not all: those made for one release, and that of the side which a run is about.
     """
 
     project: Project
@@ -243,6 +244,8 @@ class Course:
         if plan is None:
             return set()
         planned = plan.blue_green
+        if planned is not None and planned.stacked and self.sides is None and planned.to is not None:
+            return set(self.outline.members(planned.to)) - mine  # it came no further than to that stack
         if planned is not None and self.sides is not None and planned.to is not None:
             return set(self.sides.of(other(self.live) if self.live is not None else planned.to)) - mine
         if self.run.kind == "rollback":  # it has put its release on every host
@@ -441,12 +444,39 @@ class Reporter:
 
 
 def stack_of(setting: Setting, name: str) -> StackSpec | None:
-    """The stack of the environment *name*, or None when it has no Pulumi program."""
+    """The stack of the environment *name*, or None when it has no Pulumi program.
+
+    Where each side is a stack, that is the one of the run; outside of a run, the one that is live.
+    """
     environment, folder = setting.environment(name)
     if environment.program is None:
         return None
-    spec, own = setting.provisioner.definition(environment, folder), setting.stacks.get(name)
-    return spec if own is None else spec.model_copy(update={"stack": own, "configured": spec.stack})
+    return _chosen(setting, name, setting.provisioner.definition(environment, folder))
+
+
+def kept_of(setting: Setting, name: str, definition: str) -> StackSpec:
+    """The same stack as it was defined when its *definition* had this digest. Raises E105 when it is not kept here."""
+    return _chosen(setting, name, setting.provisioner.kept(definition))
+
+
+def stacks_of(setting: Setting, name: str) -> dict[Side, StackSpec]:
+    """The stacks of the sides of the environment *name*; empty where its sides are none."""
+    environment, folder = setting.environment(name)
+    if environment.sides is None:
+        return {}
+    spec = setting.provisioner.definition(environment, folder)
+    return {side: _named(spec, environment.sides.of(side)) for side in SIDES}
+
+
+def _chosen(setting: Setting, name: str, spec: StackSpec) -> StackSpec:
+    rule, own = setting.environment(name)[0].sides, setting.stacks.get(name)
+    if own is None and rule is not None:
+        own = rule.of(Standing.of(setting.store.hosts(name)).live or "blue")
+    return spec if own is None else _named(spec, own)
+
+
+def _named(spec: StackSpec, own: str) -> StackSpec:
+    return spec.model_copy(update={"stack": own, "configured": spec.stack})
 
 
 def outputs_of(setting: Setting, name: str) -> Outputs:
@@ -456,9 +486,18 @@ def outputs_of(setting: Setting, name: str) -> Outputs:
 
 
 def inventory_of(setting: Setting, name: str, outputs: Outputs) -> Inventory:
-    """The hosts of the environment *name* as *outputs* and its files give them, with the user's files read in."""
+    """The hosts of the environment *name* as *outputs* and its files give them, with the user's files read in.
+
+    Where each side is a stack, those of both, in groups called `blue` and `green`. Raises E-codes.
+    """
     environment, _ = setting.environment(name)
-    return setting.deployer.resolve(setting.provisioner.inventory(environment, outputs))
+    own, found = setting.provisioner, dict[Side, Inventory]()
+    mine = stack_of(setting, name) if environment.sides is not None else None
+    for side, spec in stacks_of(setting, name).items():
+        told = outputs if mine is not None and spec.stack == mine.stack else own.outputs(spec)
+        if told.plain or told.secret:
+            found[side] = own.inventory(environment, told)
+    return setting.deployer.resolve(joined(found) if found else own.inventory(environment, outputs))
 
 
 def context_of(

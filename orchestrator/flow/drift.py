@@ -18,7 +18,15 @@ from orchestrator.domain.release import Package, Step, Verification
 from orchestrator.domain.snapshot import Snapshot, tampered
 from orchestrator.domain.step import Outcome
 from orchestrator.domain.text import clean_text
-from orchestrator.flow.course import Setting, context_of, inventory_of, outputs_of, stack_of
+from orchestrator.flow.course import (
+    Setting,
+    context_of,
+    inventory_of,
+    kept_of,
+    outputs_of,
+    stack_of,
+    stacks_of,
+)
 from orchestrator.flow.trail import last_verified
 from orchestrator.ports import Emit
 
@@ -81,6 +89,10 @@ def _resources(setting: Setting, mark: Verified, job: str, emit: Emit) -> Found:
         then = _definition(setting, mark, now, found)
         changes = {change.urn: change for change in _planned(setting, then, now, job, emit)}
         changes |= {change.urn: change for change in setting.provisioner.drifted(now, f"{job}.refresh", emit)}
+        for side, spec in stacks_of(setting, mark.environment).items():
+            if spec.stack != now.stack and setting.provisioner.there(spec):  # as it was left, by whatever definition
+                found_there = setting.provisioner.drifted(spec, f"{job}.refresh.{side}", emit)
+                changes |= {change.urn: change for change in found_there}
     except OrchestratorError as error:
         found.unknown.append(f"the stack: {error.message}")
         return found
@@ -96,7 +108,7 @@ def _definition(setting: Setting, mark: Verified, now: StackSpec, found: Found) 
     if mark.definition == now.definition:
         return now
     try:
-        then = setting.provisioner.kept(mark.definition)
+        then = kept_of(setting, mark.environment, mark.definition)
     except OrchestratorError:
         found.notes.append("how the stack was defined with the release is not kept here: only a refresh was made")
         return None

@@ -13,7 +13,7 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import SIDES, Side
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow.course import Course, Halt, Setting, context_of
-from orchestrator.flow.sides import Standing
+from orchestrator.flow.standing import Standing
 from orchestrator.ports import Emit
 
 UNSURE = (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)

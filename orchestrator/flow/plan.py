@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.domain.context import Context
@@ -39,11 +39,11 @@ from orchestrator.domain.plan import (
 )
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package, PackageRef, Release, Step
-from orchestrator.domain.sides import BlueGreen
+from orchestrator.domain.sides import BlueGreen, Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
 from orchestrator.flow import conditions, ephemeral, guard, observe, sides
-from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
+from orchestrator.flow.course import Course, Setting, context_of, inventory_of, kept_of, outputs_of, stack_of
 from orchestrator.flow.evidence import obstacle
 from orchestrator.flow.request import allow
 from orchestrator.flow.trail import Begun, Then, last_verified, mark_of, present
@@ -99,6 +99,9 @@ def settle(course: Course) -> None:
 
     result = course.must("plan", "plan", work, verb="plan")
     course.plan = load(setting, str(result.data["plan"]))
+    sided = course.plan.blue_green
+    course.setting = sides.aimed(setting, run.environment, (sided.to or sided.live) if sided is not None else None)
+    course.ask_again()
     course.note(_planned(course.plan))
 
 
@@ -205,13 +208,17 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     environment, _ = setting.environment(wanted.environment)
     release = wanted.package.manifest.release
     _admit(setting, wanted, environment)
+    aim = sides.aim(setting, wanted.environment)
+    setting = sides.aimed(setting, wanted.environment, aim)
     survey = _survey(setting, wanted, job, emit)
     observe.refuse_unknown(setting, wanted.environment, survey.unreachable, _restored(wanted, survey))
     undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
     back = _back(undone) if wanted.action == "rollback" else way_back(setting, wanted)
     own = _own_gates(environment)
-    asked_sides = _asked_sides(wanted, survey, own)
+    asked_sides = _asked_sides(wanted, survey, own, aim)
     blue_green = sides.planned(asked_sides)
+    if aim is not None and blue_green is not None and blue_green.to != aim:
+        survey = replace(survey, stack=None, losses=())  # of the side that stays as it is
     steps = tuple(
         _batched(_planned_step(step, wanted, own, blue_green), survey.inventory)
         for step in _steps(release, wanted.action)
@@ -275,8 +282,11 @@ def _blocked(plan: Plan) -> Plan:
 
 
 def _admit(setting: Setting, wanted: Wanted, environment: Environment) -> None:
-    """Refuse what may not be planned there at all. Raises R105, R134 and what :func:`allow` does."""
+    """Refuse what may not be planned there at all. Raises R105, R134, R215 and what :func:`allow` does."""
     allow(environment)
+    if environment.sides is not None and wanted.package.manifest.release.blue_green is None:
+        message = f"{environment.name} has two stacks as its sides, and {wanted.package.ref} has no step with sides"
+        raise OrchestratorError("R215", message)
     if wanted.action == "promote":
         _gate(setting, wanted)
     elif environment.ephemeral is not None:
@@ -389,12 +399,12 @@ def _wanted_stack(setting: Setting, wanted: Wanted) -> StackSpec | None:
     spec = stack_of(setting, wanted.environment)
     if spec is not None and wanted.then is not None and wanted.then.definition:
         there = wanted.then.definition == spec.definition
-        return spec if there else setting.provisioner.kept(wanted.then.definition)
+        return spec if there else kept_of(setting, wanted.environment, wanted.then.definition)
     mark = mark_of(setting, wanted.environment, wanted.package.digest) if wanted.action == "rollback" else None
     if spec is None or mark is None or mark.definition in {"", spec.definition}:
         return spec
     try:
-        return setting.provisioner.kept(mark.definition)
+        return kept_of(setting, wanted.environment, mark.definition)
     except OrchestratorError as error:
         if error.code != "E105":
             raise
@@ -565,12 +575,12 @@ def _steps(release: Release, action: str) -> tuple[Step, ...]:
     return release.steps if action == "promote" else tuple(step for step in release.steps if step.undo is None)
 
 
-def _asked_sides(wanted: Wanted, survey: Survey, own: tuple[PlannedGate, ...]) -> sides.Asked:
+def _asked_sides(wanted: Wanted, survey: Survey, own: tuple[PlannedGate, ...], aim: Side | None) -> sides.Asked:
     """What a plan asks about the sides of the environment."""
     rule = wanted.package.manifest.release.blue_green
     look = _look_at(rule.look, rule, own) if rule is not None and rule.look is not None else None
     promoting = wanted.action == "promote"
-    return sides.Asked(wanted.package, wanted.environment, promoting, survey.inventory, survey.base, look)
+    return sides.Asked(wanted.package, wanted.environment, promoting, survey.inventory, survey.base, look, aim)
 
 
 def _planned_step(

@@ -14,7 +14,7 @@ from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow import observe, probe, promote, provision, switch, verify, way_back
-from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.course import Course, Halt, kept_of
 from orchestrator.flow.deploy import tell
 from orchestrator.flow.plan import lost, suites_of, update_plan_file
 from orchestrator.ports import Emit
@@ -115,7 +115,7 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
     if wanted is not None:
 
         def work(job: str, emit: Emit) -> StepResult:
-            spec = course.setting.provisioner.kept(wanted)
+            spec = kept_of(course.setting, course.run.environment, wanted)
             if course.run.kind != "rollback":
                 return _constrained(course, spec, job, emit)
             planned = course.settled_plan()

@@ -1,42 +1,25 @@
 """Sides: which of two an environment's service leads to, and to which one a release goes. Never guessed, only read."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import HostState, Plan, PlannedLook, PlannedSides, PlannedStep, PlaySpec
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import SIDES, BlueGreen, Side, Sides, other
+from orchestrator.flow.course import Setting
+from orchestrator.flow.standing import Standing
 
 SWITCH, RETIRE = "switch", "retire"  # what the plays are called, beside the steps of a release
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What the journal knows of an environment's sides: which one is *live* (None: nobody has ever switched here).
-
-    *unsure*: a switch was begun, and nobody saw it end well; *live* is the side before. *sides* are the hosts' then.
-    """
-
-    live: Side | None
-    unsure: bool
-    sides: dict[str, Side]
-
-    @classmethod
-    def of(cls, states: Iterable[HostState]) -> "Standing":
-        """What the *states* of its hosts tell."""
-        known = [(state, state.side) for state in states if state.side is not None]
-        up = {side for state, side in known if not state.stands_by}
-        unsure = any(state.unsure for state, _ in known)
-        return cls(up.pop() if len(up) == 1 else None, unsure, {state.host: side for state, side in known})
 
 
 @dataclass(frozen=True)
 class Asked:
     """What is asked of sides: for which *package*, *promoting* or going back, on which hosts, of which *base* is known.
 
-    *look* is the one before the switch. *inventory* is None where the hosts are only known after provisioning.
+    *look* is the one before the switch. *inventory* is None where the hosts are only known after provisioning. *aim* is
+    the side whose stack was looked at, where each side is a stack.
     """
 
     package: Package
@@ -45,6 +28,23 @@ class Asked:
     inventory: Inventory | None
     base: tuple[HostState, ...]
     look: PlannedLook | None
+    aim: Side | None = None
+
+
+def aim(setting: Setting, environment: str) -> Side | None:
+    """The side whose stack a release updates: the one that is not live. None where the sides are no stacks."""
+    if setting.environment(environment)[0].sides is None:
+        return None
+    live = Standing.of(setting.store.hosts(environment)).live
+    return other(live) if live is not None else "blue"
+
+
+def aimed(setting: Setting, environment: str, side: Side | None) -> Setting:
+    """*setting*, in which the stack of *environment* is that of *side*, where each side is a stack."""
+    rule = setting.environment(environment)[0].sides
+    if rule is None or side is None:
+        return setting
+    return replace(setting, stacks={**setting.stacks, environment: rule.of(side)})
 
 
 def planned(asked: Asked) -> PlannedSides | None:
@@ -65,12 +65,13 @@ def planned(asked: Asked) -> PlannedSides | None:
         blue=rule.blue,
         green=rule.green,
         live=standing.live,
-        to=other(standing.live) if standing.live is not None else _unused(asked.base, found),
+        to=other(standing.live) if standing.live is not None else asked.aim or _unused(asked.base, found),
         hosts=found,
         switch=_play(SWITCH, rule.switch),
         router=rule.router,
         look=asked.look if asked.promoting else None,
         retire=_play(RETIRE, rule.retire) if rule.retire is not None and asked.promoting else None,
+        stacked=asked.aim is not None,
     )
     if asked.inventory is not None and found is not None:
         made.switched(found, asked.inventory)  # is there a router?
@@ -81,7 +82,7 @@ def _returning(made: PlannedSides, standing: Standing, sides: Sides, asked: Aske
     """The sides of a rollback: to the side where its release is already, else to the one that stands by."""
     digest = asked.package.digest
     there = {state.host for state in asked.base if state.runs(digest)}
-    whole = [side for side in SIDES if set(sides.of(side)) <= there]
+    whole = [side for side in SIDES if sides.of(side) and set(sides.of(side)) <= there]
     live = standing.live
     if live is not None and live in whole and not standing.unsure:
         idle = tuple(host for host in sides.of(other(live)) if host in there)
@@ -116,9 +117,23 @@ def _found(rule: BlueGreen, asked: Asked) -> Sides | None:
     steps = asked.package.manifest.release.steps
     if asked.inventory is None:
         return None
-    plain = [PlannedStep(play=_play(step.name, step.playbook, step.hosts)) for step in steps]
+    stacked = asked.aim is not None
+    plain = [PlannedStep(play=_play(step.name, step.playbook, step.hosts), stacked=stacked) for step in steps]
     wanted = [step.rollout.blue_green is not None for step in steps]
-    return resolved(rule.blue, rule.green, zip(plain, wanted, strict=True), asked.inventory)
+    found = resolved(rule.blue, rule.green, zip(plain, wanted, strict=True), asked.inventory)
+    if asked.aim is not None:
+        _on_their_stacks(found, asked.inventory)
+    return found
+
+
+def _on_their_stacks(found: Sides | None, inventory: Inventory) -> None:
+    """Raise E152 unless each side's hosts are of its stack."""
+    if found is None:
+        raise OrchestratorError("E152", "the sides of the release mean no host of the two stacks")
+    for side in SIDES:
+        strange = [host for host in found.of(side) if host not in inventory.members(side)]
+        if strange:
+            raise OrchestratorError("E152", f"{', '.join(strange)} would be {side}, and is not in the {side} stack")
 
 
 def resolved(blue: str, green: str, steps: Iterable[tuple[PlannedStep, bool]], inventory: Inventory) -> Sides | None:
@@ -145,6 +160,8 @@ def of_plan(plan: Plan, inventory: Inventory) -> Sides | None:
         return None
     steps = ((step, step.sides is not None) for step in plan.steps)
     found = resolved(planned.blue, planned.green, steps, inventory)
+    if planned.stacked:
+        _on_their_stacks(found, inventory)
     if found is not None:
         planned.switched(found, inventory)
     return found
@@ -157,7 +174,8 @@ def sided(step: PlannedStep, planned: PlannedSides | None, *, of: bool) -> Plann
     if planned is None:
         return step.model_copy(update={"strategy": "rolling"})
     to = planned.to or (other(planned.live) if planned.live is not None else None)
-    return step.model_copy(update={"sides": (planned.blue, planned.green), "to": to})
+    about = {"sides": (planned.blue, planned.green), "to": to, "stacked": planned.stacked}
+    return step.model_copy(update=about)
 
 
 def notes(planned: PlannedSides | None, asked: Asked) -> tuple[str, ...]:

@@ -48,6 +48,7 @@ class World:
     *leaves* names the file that a version puts beside it and that nothing takes away again. *edited* are
     hosts whose resource somebody has changed by hand. *routed* maps environments and their routers to the hosts that
     they lead to since sides were last switched; a fault of the verb `switch` names a side, one of `retire` a host.
+    *sided* are stacks that are sides: each has hosts of its own.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -71,6 +72,7 @@ class World:
     leaves: dict[str, str] = field(default_factory=dict)
     edited: set[str] = field(default_factory=set)
     routed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    sided: set[str] = field(default_factory=set)
 
     def releases(self, environment: str) -> list[str | None]:
         """What runs on each host of the environment, in order."""
@@ -92,6 +94,14 @@ class MemoryProvisioner:
 
     def __init__(self, world: World) -> None:
         self._world = world
+
+    def _place(self, spec: StackSpec) -> str:
+        return spec.stack if spec.stack in self._world.sided else spec.environment
+
+    def _hosts(self, spec: StackSpec) -> list[str]:
+        """The hosts that the program makes: in a stack of a side, each is called after that."""
+        start = f"{spec.stack}-" if spec.stack in self._world.sided else ""
+        return [f"{start}{host}" for host in self._world.kept[spec.definition][1]]
 
     def definition(self, environment: Environment, folder: Path) -> StackSpec:
         """What the world wants of this environment, by digest."""
@@ -127,7 +137,7 @@ class MemoryProvisioner:
     ) -> StackPreview:
         """Which hosts would be made or removed; refused when one of these is protected."""
         del job, emit, save_plan
-        wanted, there = set(self._world.kept[spec.definition][1]), set(self._world.up.get(spec.environment, []))
+        wanted, there = set(self._hosts(spec)), set(self._world.up.get(self._place(spec), []))
         changed = {"create": wanted - there, "delete": there - wanted}
         changes = [self._change(op, host) for op, hosts in changed.items() for host in hosts]
         told = tuple(sorted(changes, key=lambda change: change.urn))
@@ -144,7 +154,7 @@ class MemoryProvisioner:
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
         """The hosts that were edited by hand."""
         del job, emit
-        hosts = [host for host in self._world.up.get(spec.environment, []) if host in self._world.edited]
+        hosts = [host for host in self._world.up.get(self._place(spec), []) if host in self._world.edited]
         return tuple(
             ResourceChange(op="update", type="host", name=host, urn=f"urn:{host}", properties=("size",))
             for host in hosts
@@ -157,14 +167,14 @@ class MemoryProvisioner:
             data = {"code": "E111", "untouched": True}
             return Provisioned(StepResult(outcome=Outcome.ERRORED, message="killed", data=data), self.base(spec))
         if ("up", spec.stack, spec.definition) in self._world.faults:
-            self._world.up[spec.environment] = list(self._world.kept[spec.definition][1])[:1]  # it stops half-way
-            self._world.serial[spec.environment] = self._world.serial.get(spec.environment, 0) + 1
+            self._world.up[self._place(spec)] = self._hosts(spec)[:1]  # it stops half-way
+            self._world.serial[self._place(spec)] = self._world.serial.get(self._place(spec), 0) + 1
             self._world.ledger.append(f"up {spec.stack} half-way")
             return Provisioned(StepResult(outcome=Outcome.FAILED, message="half-way"), self.base(spec))
         if ("up", spec.stack, "") in self._world.faults:
             return Provisioned(StepResult(outcome=Outcome.FAILED, message="the provider said no"), self.base(spec))
-        self._world.up[spec.environment] = list(self._world.kept[spec.definition][1])
-        self._world.serial[spec.environment] = self._world.serial.get(spec.environment, 0) + 1
+        self._world.up[self._place(spec)] = self._hosts(spec)
+        self._world.serial[self._place(spec)] = self._world.serial.get(self._place(spec), 0) + 1
         self._world.ledger.append(f"up {spec.stack}")
         return Provisioned(StepResult(outcome=Outcome.SUCCEEDED), self.base(spec))
 
@@ -172,13 +182,13 @@ class MemoryProvisioner:
         """Remove every host."""
         if ("destroy", spec.stack, "") in self._world.faults:
             return StepResult(outcome=Outcome.FAILED, message="the provider said no")
-        self._world.up.pop(spec.environment, None)
+        self._world.up.pop(self._place(spec), None)
         self._world.ledger.append(f"destroy {spec.stack}")
         return StepResult(outcome=Outcome.SUCCEEDED)
 
     def there(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
         """Its hosts."""
-        return tuple(self._change("delete", host) for host in self._world.up.get(spec.environment, []))
+        return tuple(self._change("delete", host) for host in self._world.up.get(self._place(spec), []))
 
     def resolve(
         self, spec: StackSpec, created: Mapping[str, str], absent: tuple[str, ...], job: str, emit: Emit
@@ -191,12 +201,12 @@ class MemoryProvisioner:
 
     def outputs(self, spec: StackSpec) -> Outputs:
         """The hosts that are there."""
-        hosts = self._world.up.get(spec.environment)
+        hosts = self._world.up.get(self._place(spec))
         return Outputs({"hosts": hosts}) if hosts else Outputs({})
 
     def base(self, spec: StackSpec) -> str:
         """The digest of what is there."""
-        return digest_of([self._world.serial.get(spec.environment, 0), self._world.up.get(spec.environment)])
+        return digest_of([self._world.serial.get(self._place(spec), 0), self._world.up.get(self._place(spec))])
 
 
 class MemoryDeployer:

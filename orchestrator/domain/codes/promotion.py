@@ -356,6 +356,14 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_FOUND,
     ),
     ErrorCode(
+        "R215",
+        "the release has no sides, and the environment has",
+        "`sides` of the environment's file make two stacks of it, of which one is live. A release without a step with "
+        "`strategy: blue_green` would go to the hosts of both. Nothing was done.",
+        "Give its steps `strategy: blue_green`, with `blue` and `green` as the host patterns of the sides.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
         "R180",
         "nothing to compare with",
         "Drift is what has changed since the last release that was verified in the environment, and there was none yet.",
