@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -284,27 +285,78 @@ def strategies(_counts: list[int], repeats: int) -> list[Row]:
                 probe = json.loads(run("show", last, "--json"))["probe"]
                 each = sum(probe["away"].values()) / probe["hosts"]
                 seen[shape].append((probe["downtime"], probe["most_away"], each))
-        return list(_shapes(seen))
+        return [*_shapes(seen), *_two_sides(folder.with_name("two-sides"), repeats)]
     finally:
         for name in ("production", "staging"):
             run("environment", "destroy", name, "--yes", code=None)
         shutil.rmtree(folder.parent)
 
 
-def _shaped(folder: Path, version: str, rollout: dict[str, object]) -> str:
-    """A release of the shop that goes out in this shape, and answers with a version of its own."""
+def _shaped(
+    folder: Path, version: str, rollout: dict[str, object] | None, more: dict[str, object] | None = None
+) -> str:
+    """A release of the shop that goes out in this shape (None: its own), and answers with a version of its own."""
     shutil.copytree(folder / "app/1.1.0", folder / "app" / version)
     server = folder / "app" / version / "server.py"
     server.write_text(server.read_text().replace('"1.1.0"', f'"{version}"'))
     words = [sys.executable, "app/build.py", version]
     subprocess.run(words, cwd=folder, check=True, capture_output=True)
     source = yaml.safe_load((folder / "releases/1.1.0/release.yaml").read_text().replace("1.1.0", version))
-    source |= {"probe": ASKED}
-    source["steps"][0]["rollout"] = rollout
+    source |= more or {}
+    if rollout is not None:
+        source |= {"probe": ASKED}
+        source["steps"][0]["rollout"] = rollout
     target = folder / "releases" / version / "release.yaml"
     target.parent.mkdir()
     target.write_text(yaml.safe_dump(source))
     return f"releases/{version}"
+
+
+LATE = {
+    "name": "promise",
+    "hosts": "web",
+    "http": {"url": "http://{{ ansible_host }}:{{ app_port }}/gift-cards", "contains": "{{ promised }}"},
+}
+
+
+def _two_sides(folder: Path, repeats: int) -> list[Row]:
+    """What the probe sees of a router before two sides of two hosts, and how fast it leads back after a failure."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ORCHESTRATOR_")}
+    run = partial(_orchestrator, folder, env)
+    try:
+        for example in ("shop", "blue-green"):
+            ignored = shutil.ignore_patterns("dist", ".orchestrator")
+            shutil.copytree(ROOT / "examples" / example, folder, ignore=ignored, dirs_exist_ok=True)
+        for name, promised in (("staging", "10"), ("production", "100")):
+            file = folder / f"environments/{name}/environment.yaml"
+            file.write_text(f'{file.read_text()}vars: {{promised: "{promised}"}}\n')
+        words = [sys.executable, "app/build.py", "1.0.0", "1.1.0"]
+        subprocess.run(words, cwd=folder, check=True, capture_output=True)
+        run("promote", "releases/1.0.0")
+        downs, backs = [], []
+        for number in range(repeats):
+            run("promote", _shaped(folder, f"1.2.{number}", None))
+            downs.append(_last(run)["probe"]["downtime"])
+            late = {"watch": {"for": "500ms", "every": "500ms", "gates": [LATE]}}
+            where = _shaped(folder, f"1.3.{number}", None, late)
+            run("promote", where, "--to", "staging")
+            run("promote", where, "--to", "production", code=4)
+            story = _last(run)
+            downs.append(story["probe"]["downtime"])
+            backs.append(story["switch_back_seconds"])
+        return [
+            ("downtime of two sides of two hosts, blue/green, there or back", sorted(downs)[repeats], None, 0.1),
+            ("blue/green, from a failure after the switch until it leads back", sorted(backs)[repeats // 2], None, 2.0),
+        ]
+    finally:
+        for name in ("production", "staging"):
+            run("environment", "destroy", name, "--yes", code=None)
+
+
+def _last(run: Callable[..., str]) -> dict[str, Any]:
+    """The last run in production, as it is told."""
+    last = json.loads(run("history", "production", "--json"))["runs"][0]["id"]
+    return dict(json.loads(run("show", last, "--json")))
 
 
 def _shapes(seen: dict[str, list[tuple[float, int, float]]]) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from orchestrator.domain.plan import HostState, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.sides import Side
 from orchestrator.domain.step import HostResult, Outcome, TestResult
 from orchestrator.domain.way_back import RollbackPlan
 
@@ -73,9 +74,12 @@ class LockDocument(Document):
 
 
 class Place(Model):
-    """What a release is in one environment. *hosts* are those it runs on, *of* is how many there are."""
+    """What a release is in one environment. *hosts* are those it runs on, *of* is how many there are.
 
-    state: Literal["current", "partly", "verified", "rolled back", "failed", "absent"]
+    *standing by*: it runs on hosts of the side that is not live, and on no others.
+    """
+
+    state: Literal["current", "partly", "standing by", "verified", "rolled back", "failed", "absent"]
     hosts: tuple[str, ...]
     of: int
     verified_at: str | None
@@ -151,12 +155,23 @@ class AlertDocument(Model):
     text: str
 
 
+class SwitchDocument(Model):
+    """That a *step* has let the service lead to a side, which is *live* from then on; *unsure*: nobody knows."""
+
+    at: str
+    step: str
+    live: Side | None
+    unsure: bool
+    sides: dict[Side, tuple[str, ...]]
+
+
 class RunDocument(Document):
     """`orchestrator show RUN --json`.
 
     *recovery_seconds* are from the failure to the restored release's last proof; *way_back* is the plan that the
     rollback executed, as in `plan --rollback --json`; *rehearsed* the evidence of a rehearsal;
-    *probe* how long the service was away, where that was measured.
+    *probe* how long the service was away, where that was measured. *switched* are the switches between sides, and
+    *switch_back_seconds* from the failure to the end of the one that led back.
     """
 
     kind: Literal["Run"]
@@ -169,6 +184,8 @@ class RunDocument(Document):
     rehearsed: Evidence | None
     flaky: tuple[FlakyDocument, ...]
     alerts: tuple[AlertDocument, ...]
+    switched: tuple[SwitchDocument, ...]
+    switch_back_seconds: float | None
     probe: Measured | None
     ending: dict[str, Any] | None
     failed_at: str | None

@@ -6,6 +6,7 @@ from orchestrator.cli import output
 from orchestrator.cli.words import release_of, seconds, short, when
 from orchestrator.domain.gate import Flaky
 from orchestrator.domain.plan import Plan, PlannedGate, PlannedLook, PlannedStep, ResourceChange, StepPreview
+from orchestrator.domain.sides import SIDES
 from orchestrator.domain.text import clean_text, counted
 
 SIGNS = {
@@ -49,6 +50,7 @@ def _work(plan: Plan, say: Say, *, err: bool) -> None:
         say(f"Undo     {undo.play.step} of {undo.release}: {undo.play.playbook} on {', '.join(undo.play.limit)}")
     for number, step in enumerate(plan.steps, start=1):
         _step(number, step, say, err=err)
+    _sides(plan, say)
     for suite in plan.verify:
         say(f"Verify   {suite.name}: {suite.tests} (at most {seconds(suite.timeout)}){_repeated(suite.flaky)}")
     if plan.rehearse:
@@ -80,9 +82,12 @@ def _first(plan: Plan) -> Iterator[str]:
 
 
 def _infrastructure(plan: Plan, say: Say, *, err: bool) -> None:
+    stacked = plan.blue_green is not None and plan.blue_green.stacked
     if plan.stack is None:
-        say("Stack    none: this environment has no Pulumi program")
+        say(f"Stack    {'both stay as they are' if stacked else 'none: this environment has no Pulumi program'}")
         return
+    if stacked and plan.blue_green is not None:
+        say(f"Stack    that of the {plan.blue_green.to} side; the other one stays as it is")
     counts = {op: count for op, count in sorted(plan.stack.counts.items()) if count}
     say(f"Stack    {', '.join(f'{count} {op}' for op, count in counts.items()) or 'no resources'}")
     for line in tree(plan.stack.changes, err=err):
@@ -144,6 +149,25 @@ def _step(number: int, step: PlannedStep, say: Say, *, err: bool) -> None:
         say(f"         undo: {step.undo}")
     if step.preview is not None:
         _preview(step.preview, say, err=err)
+
+
+def _sides(plan: Plan, say: Say) -> None:
+    """From which side to which one it is switched, and what becomes of the other."""
+    planned = plan.blue_green
+    if planned is None:
+        return
+    about = {side: f" ({', '.join(planned.hosts.of(side))})" if planned.hosts else "" for side in SIDES}
+    live = f"{planned.live}{about[planned.live]} is live" if planned.live else "no side is live yet"
+    if planned.to is None:
+        say(f"Switch   none: {live}")
+        return
+    where = f" on {planned.router}" if planned.router else ""
+    say(f"Switch   to {planned.to}{about[planned.to]} by {planned.switch.playbook}{where}; {live}")
+    if planned.look is not None:
+        say(f"         before, a look at {planned.to} {_look(planned.look)}")
+        _gates(planned.look.gates, say)
+    if planned.retire is not None:
+        say(f"         in the end, {planned.retire.playbook} on the side that stands by")
 
 
 def _canary_hosts(step: PlannedStep) -> str:

@@ -57,12 +57,15 @@ def conclude(app: App, story: Story) -> None:
     groups: dict[str, list[str]] = {}
     for host in hosts:
         what = release_of(host) if host.truth in {"seen", "empty"} else f"{release_of(host)} ({host.truth})"
+        what += " standing by" if host.stands_by and not host.unsure else ""
         groups.setdefault(what, []).append(host.host)
     truth = "; ".join(f"{what} on {', '.join(names)}" for what, names in groups.items())
     if run.state is not State.FAILED:
         output.out(f"{environment}: {truth or 'no release runs here'}")
     if run.state is State.ROLLED_BACK and story.recovery is not None and run.kind in FORWARD:
         output.out(f"{run.release}: rolled back in {environment}, verified {seconds(story.recovery)} after the failure")
+    if story.switch_back is not None:
+        output.out(f"{environment}: switched back {seconds(story.switch_back)} after the failure")
     if story.probe is not None:
         output.out(f"{environment}: {story.probe.text}")
     for flaky in story.flaky:

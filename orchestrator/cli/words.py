@@ -71,6 +71,15 @@ def release_of(state: HostState) -> str:
     return f"{state.release.version} (serves {state.serves})" if state.differs else state.release.version
 
 
+def side_of(state: HostState) -> Cell:
+    """The side that a host is on, and whether that is live."""
+    if state.side is None:
+        return "–"
+    if state.unsure:
+        return (f"{state.side}, unsure", "yellow")
+    return f"{state.side}, standing by" if state.stands_by else (f"{state.side}, live", "green")
+
+
 def truth_of(state: HostState) -> Cell:
     """How much is known of a host."""
     return (state.truth, TRUTHS[state.truth]) if TRUTHS[state.truth] else state.truth
@@ -80,7 +89,8 @@ def way_back(plan: Mapping[str, Any]) -> list[str]:
     """The plan of a rollback (its JSON form) in a few lines; none where there is no plan."""
     if not plan:
         return []
-    lines = [
+    lines = [f"switch back to {plan['live']}: {plan['switch']['playbook']}"] if plan.get("switch") else []
+    lines += [
         f"undo {item['play']['step']}: {item['play']['playbook']} on {', '.join(item['play']['limit'])}"
         for item in plan["undo"]
     ]

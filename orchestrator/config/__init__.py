@@ -173,7 +173,11 @@ def missing_files(file: Path, root: Path) -> list[tuple[str, OrchestratorError]]
             wanted.append((("steps", number, "undo"), step.get("undo"), "error"))
         canary = _get(_get(step, "rollout"), "canary")
         found = _gates(("steps", number, "rollout", "canary"), canary)
+        sides = _get(_get(step, "rollout"), "blue_green")
+        found = [*found, *_gates(("steps", number, "rollout", "blue_green"), sides)]
         wanted += [((*at, "tests"), gate.get("tests"), "error") for at, gate in found]
+        for word in ("switch", "retire"):
+            wanted.append((("steps", number, "rollout", "blue_green", word), _get(sides, word), "error"))
     for number, suite in _items(source.data, "verify"):
         wanted.append((("verify", number, "tests"), suite.get("tests"), "error"))
     wanted += [(("include", number), path, "error") for number, path in enumerate(_list(source.data, "include"))]

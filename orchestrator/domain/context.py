@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.sides import Side
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,22 @@ class Outputs:
 
 
 @dataclass(frozen=True)
+class Switched:
+    """What a switch's playbook is told: the side that is to be *live*, the one that is to be *idle*, their hosts."""
+
+    live: Side
+    idle: Side
+    live_hosts: tuple[str, ...]
+    idle_hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Context:
     """What a playbook or a suite may know of the run: it arrives as the variable `release` and `ORCHESTRATOR_*`.
 
     *fence* is the lease's number, *previous* the release that was there before, *outputs* the stack's outputs.
-    *vars* are the environment's own variables (the operator's, not the package's).
+    *vars* are the environment's own variables (the operator's, not the package's). *sides* is there for playbooks that
+    switch from one side to the other, or retire one.
     """
 
     run: str
@@ -36,3 +48,4 @@ class Context:
     outputs: Outputs = field(default_factory=lambda: Outputs({}))
     vars: Mapping[str, Any] = field(default_factory=dict)
     settings: AnsibleSettings = field(default_factory=AnsibleSettings)
+    sides: Switched | None = None

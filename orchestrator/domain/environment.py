@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from orchestrator.domain.gate import Gate, Probe, distinct
 from orchestrator.domain.model import Model, Name, RelativePath
 from orchestrator.domain.quantities import Duration
+from orchestrator.domain.sides import Side
 
 ALLOWED = r"^(file|config|variable|group|hosts|fact|package|release)(:[^\u0000-\u001f]+)?$"
 
@@ -111,6 +112,23 @@ class Ephemeral(Model):
     keep_on_failure: bool = False
 
 
+class StackSides(Model):
+    """The two stacks of an environment's program that are its sides: a release updates the one that is not live."""
+
+    blue: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    green: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+    @model_validator(mode="after")
+    def _two(self) -> Self:
+        if self.blue == self.green:
+            raise ValueError("has one stack on both sides")
+        return self
+
+    def of(self, side: Side) -> str:
+        """The stack of *side*."""
+        return self.blue if side == "blue" else self.green
+
+
 class QueueRule(Model):
     """What becomes of a run that waits for the environment when a newer release of the same name joins it."""
 
@@ -188,6 +206,7 @@ class Environment(Model):
     rollback: RollbackRule = RollbackRule()
     queue: QueueRule = QueueRule()
     ephemeral: Ephemeral | None = None
+    sides: StackSides | None = Field(default=None, exclude_if=lambda sides: sides is None)
     snapshot: SnapshotRule = Field(default_factory=SnapshotRule, exclude_if=lambda rule: rule == SnapshotRule())
     rehearse: bool = Field(default=False, exclude_if=lambda wanted: not wanted)
     require: Requirements = Field(default_factory=Requirements, exclude_if=lambda rule: rule == Requirements())
@@ -203,6 +222,8 @@ class Environment(Model):
     def _can_be_made(self) -> Self:
         if self.ephemeral is not None and self.program is None:
             raise ValueError("is ephemeral, and has no Pulumi program that could make it")
+        if self.sides is not None and (self.program is None or self.ephemeral is not None):
+            raise ValueError("has sides: these are stacks of a Pulumi program, and are not made for one promotion only")
         return self
 
 

@@ -22,7 +22,7 @@ class Entry(Model):
     """One thing to be written. *key* makes it idempotent within its run: the same key is written once.
 
     *kind* is one of: `requested`, `state`, `step.started`, `step.finished`, `resource`, `task`, `test`,
-    `host`, `verified`, `rehearsed`, `planned`, `control`, `notice`, `log`, `ephemeral`, `ended`.
+    `host`, `verified`, `switched`, `rehearsed`, `planned`, `control`, `notice`, `log`, `ephemeral`, `ended`.
     `docs/reference/journal.md` says what *data* holds for each.
     """
 

@@ -4,7 +4,7 @@ Each piece of work is said here as a frozen value before a port does it. The dig
 what will happen, and not when the plan was made.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -15,6 +15,7 @@ from orchestrator.domain.inventory import Inventory, batches, canaries, ordered
 from orchestrator.domain.model import Digest, Model, digest_of
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import PackageRef, Requirement, Step
+from orchestrator.domain.sides import Side, Sides, divided, other
 
 
 class StackSpec(Model):
@@ -224,7 +225,8 @@ class PlannedStep(Model):
     """One step of the plan: the play, its batches of hosts (None: known after provisioning), and its way back.
 
     *order* is that of the hosts before they were cut into batches; *seed* is what they were shuffled by. With a
-    *canary* the first batch are its hosts.
+    *canary* the first batch are its hosts. With *sides* (blue's and green's host patterns) it goes to the hosts on the
+    side *to* alone; *stacked*: each side is a stack of its own.
     """
 
     play: PlaySpec
@@ -234,14 +236,27 @@ class PlannedStep(Model):
     pause: float = 0.0
     undo: str | None = None
     preview: StepPreview | None = None
-    strategy: Literal["rolling", "canary"] = "rolling"
+    strategy: Literal["rolling", "canary", "blue_green"] = "rolling"
     order: Literal["inventory", "reverse", "sorted", "shuffled"] = "inventory"
     seed: str = ""
     canary: PlannedCanary | None = None
+    sides: tuple[str, str] | None = Field(default=None, exclude_if=lambda sides: sides is None)
+    to: Side | None = Field(default=None, exclude_if=lambda side: side is None)
+    stacked: bool = Field(default=False, exclude_if=lambda yes: not yes)
+
+    def divided(self, inventory: Inventory) -> Sides | None:
+        """Its hosts as two sides; None where it has none here. Raises D101 and R210."""
+        if self.sides is None:
+            return None
+        hosts = inventory.select(self.play.hosts)
+        return divided(inventory, self.sides, self.play.step, hosts, half=self.stacked)
 
     def cut(self, inventory: Inventory) -> tuple[tuple[str, ...], ...]:
-        """The batches of the hosts that the step is for. Raises D101, and R170 where no host can go first."""
-        hosts = ordered(inventory.select(self.play.hosts), self.order, self.seed)
+        """The batches of the hosts that it goes to. Raises D101, R170 where no host can go first, and R210."""
+        hosts, sides = inventory.select(self.play.hosts), self.divided(inventory)
+        if sides is not None and self.to is not None:
+            hosts = [host for host in hosts if host in sides.of(self.to)]
+        hosts = ordered(hosts, self.order, self.seed)
         if self.canary is None:
             return tuple(tuple(batch) for batch in batches(hosts, self.sizes))
         first = canaries(inventory, hosts, self.canary.hosts)
@@ -263,7 +278,8 @@ class HostState(Model):
     *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook ended well there, or a
     person said so), `unknown` (nobody could look), `empty` (no release was ever put there) or `gone` (the environment
     has no such host any more; nothing is told of it from then on). *serves* is the version that its service told when
-    the host was last observed; empty when nobody asked.
+    the host was last observed; empty when nobody asked. *side* is the one that it was on when sides were last switched
+    here; then it *stands by* or is live, unless that switch is *unsure*: it was begun, and nobody saw it end well.
     """
 
     host: str
@@ -272,6 +288,9 @@ class HostState(Model):
     since: str | None = None
     run: str | None = None
     serves: str = ""
+    side: Side | None = Field(default=None, exclude_if=lambda side: side is None)
+    stands_by: bool = Field(default=False, exclude_if=lambda yes: not yes)
+    unsure: bool = Field(default=False, exclude_if=lambda yes: not yes)
 
     @property
     def differs(self) -> bool:
@@ -287,6 +306,34 @@ class HostState(Model):
     def runs(self, digest: str) -> bool:
         """Whether the package with this digest is known, or at least assumed, to run on it."""
         return self.truth in {"seen", "assumed"} and self.digest == digest and not self.differs
+
+    def aside(self, digest: str) -> bool:
+        """Whether it stands by with something else than the package with this digest, as it should."""
+        return self.stands_by and not self.runs(digest)
+
+    def on_side_of(self, other: "HostState | None") -> "HostState":
+        """This state, on the side that *other* has: that is told by switches alone, and stays until the next."""
+        if other is None:
+            return self.model_copy(update={"side": None, "stands_by": False, "unsure": False})
+        return self.model_copy(update={"side": other.side, "stands_by": other.stands_by, "unsure": other.unsure})
+
+
+def after_switch(states: Iterable[HostState], told: Mapping[str, Any], at: str) -> list[HostState]:
+    """What is known of an environment's hosts (before: *states*) after the journal's entry `switched` says *told*."""
+    known = {state.host: state for state in states}
+    sides = {host: side for side, hosts in told["sides"].items() for host in hosts}
+    for host in sides:
+        known.setdefault(host, HostState(host=host, truth="empty", since=at))
+    return [
+        state.model_copy(
+            update={
+                "side": sides.get(host),
+                "stands_by": host in sides and told["live"] is not None and sides[host] != told["live"],
+                "unsure": host in sides and bool(told["unsure"]),
+            }
+        )
+        for host, state in known.items()
+    ]
 
 
 class WayBack(Model):
@@ -331,6 +378,45 @@ class PlannedWatch(Model):
         return PlannedLook(seconds=self.seconds, every=self.every, gates=self.gates, flaky=self.flaky)
 
 
+class PlannedSides(Model):
+    """Two sides: which one is *live* (None: nobody has ever switched here), and which one is switched *to*.
+
+    *blue* and *green* are their host patterns, *hosts* who they are, where that is known. *switch* is the playbook that
+    is run on *router* (by default on both sides), after a *look* where there is one. *retire* is run on the other side
+    in the end. A rollback that finds its release live already has nothing *to* switch to. It leaves the hosts *left*
+    alone: those of the side that will stand by, and those where its release is already; when that is a whole side, it
+    switches *first*. *stacked* says that each side is a stack of its own.
+    """
+
+    blue: str
+    green: str
+    live: Side | None = None
+    to: Side | None = None
+    hosts: Sides | None = None
+    switch: PlaySpec
+    router: str | None = None
+    look: PlannedLook | None = None
+    retire: PlaySpec | None = None
+    left: tuple[str, ...] = ()
+    first: bool = False
+    stacked: bool = Field(default=False, exclude_if=lambda yes: not yes)
+
+    def switched(self, sides: Sides, inventory: Inventory) -> PlaySpec:
+        """The switch on its hosts. Raises D101 when *router* means none."""
+        hosts = sides.hosts if self.router is None else tuple(inventory.select(self.router))
+        return self.switch.model_copy(update={"limit": hosts})
+
+    def way_back(self, base: Iterable[HostState], sides: Sides, digest: str) -> Side | None:
+        """The side to which a failure switches back; None: there is none.
+
+        That is the one that was live; where nobody knew, the other one, when all of it ran the package *digest*.
+        """
+        if self.live is not None or self.to is None:
+            return self.live
+        there, old = {state.host for state in base if state.runs(digest)}, sides.of(other(self.to))
+        return other(self.to) if old and set(old) <= there else None
+
+
 class Condition(Model):
     """What must hold before a release is promoted: whether it does, and if not, *why*, each reason in a sentence.
 
@@ -355,7 +441,7 @@ class Plan(Model):
     undone: a promotion is only executed when *named* has all of them. *at* is the time (ISO 8601) to which a rollback
     goes back, where one was asked for. *ephemeral* says that the environment is made for this promotion only.
     *conditions* are what the environment's file requires, as it was found. *rehearse* says that the way back is walked,
-    and walked forward again, before the release stays.
+    and walked forward again, before the release stays. *blue_green* are the sides of an environment that has two.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -376,6 +462,7 @@ class Plan(Model):
     requirements: tuple[Requirement, ...] = ()
     undo: tuple[PlannedUndo, ...] = ()
     steps: tuple[PlannedStep, ...]
+    blue_green: PlannedSides | None = Field(default=None, exclude_if=lambda sides: sides is None)
     verify: tuple[SuiteSpec, ...]
     rehearse: bool = False
     watch: PlannedWatch | None = None
@@ -449,6 +536,7 @@ PARTS = {
     "requirements": "what hosts must have",
     "undo": "what is undone",
     "steps": "the steps",
+    "blue_green": "which side is live",
     "verify": "the tests",
     "rehearse": "whether it is rehearsed",
     "watch": "the watch",

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, W
 from orchestrator.domain.gate import Canary, Flaky, Gate, Probe, distinct
 from orchestrator.domain.model import Digest, Model, Name, RelativePath, digest_of, text_schema
 from orchestrator.domain.quantities import SHARE, Duration, HostPattern
+from orchestrator.domain.sides import BlueGreen
 
 VERSION = r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$"
 SIZE = re.compile(r"^(\d+)(B|KiB|MiB|GiB|TiB)$", re.ASCII)
@@ -83,14 +84,17 @@ class Requirement(Model):
 class Rollout(Model):
     """How a step goes out over its hosts.
 
-    *strategy* is `rolling` (batch by batch) or `canary` (some hosts first, then a look for a time, then the rest batch
-    by batch). *batches* are sizes, like Ansible's `serial`: counts, or shares of all the step's hosts; the last repeats
-    until no host is left. *order* is that of the hosts before they are cut: that of the inventory, the other way round,
+    *strategy* is `rolling` (batch by batch), `canary` (some hosts first, then a look for a time, then the rest batch
+    by batch) or `blue_green` (the side that is not live, batch by batch, then a switch to it). *batches* are sizes,
+    like Ansible's `serial`: counts, or shares of all hosts that the step goes to; the last repeats until no host is
+    left. *order* is that of the hosts before they are cut: that of the inventory, the other way round,
     by name, or shuffled in a way that the plan holds. More than *max_failures* failed or unreachable hosts in the whole
     step stop it.
     """
 
-    strategy: Literal["rolling", "canary"] = Field(default="rolling", exclude_if=lambda word: word == "rolling")
+    strategy: Literal["rolling", "canary", "blue_green"] = Field(
+        default="rolling", exclude_if=lambda word: word == "rolling"
+    )
     batches: tuple[Batch, ...] = Field(default=("100%",), min_length=1)
     order: Literal["inventory", "reverse", "sorted", "shuffled"] = Field(
         default="inventory", exclude_if=lambda word: word == "inventory"
@@ -98,6 +102,7 @@ class Rollout(Model):
     max_failures: int = Field(default=0, ge=0)
     pause: Duration = "0s"
     canary: Canary | None = Field(default=None, exclude_if=lambda canary: canary is None)
+    blue_green: BlueGreen | None = Field(default=None, validate_default=True, exclude_if=lambda sides: sides is None)
 
     @field_validator("canary")
     @classmethod
@@ -105,6 +110,16 @@ class Rollout(Model):
         if canary is not None and info.data.get("strategy", "canary") != "canary":
             raise ValueError("is only there with strategy: canary")
         return canary
+
+    @field_validator("blue_green")
+    @classmethod
+    def _of_two_sides(cls, sides: BlueGreen | None, info: ValidationInfo) -> BlueGreen | None:
+        wanted = info.data.get("strategy")
+        if sides is not None and wanted not in {None, "blue_green"}:
+            raise ValueError("is only there with strategy: blue_green")
+        if sides is None and wanted == "blue_green":
+            raise ValueError("must be there with strategy: blue_green: it says which sides there are")
+        return sides
 
 
 class Step(Model):
@@ -124,6 +139,13 @@ class Step(Model):
     undo: RelativePath | Literal["nothing", "impossible"] | None = None
     rollout: Rollout = Rollout()
     timeout: Duration = "30m"
+
+    @field_validator("rollout")
+    @classmethod
+    def _with_one_way_back(cls, rollout: Rollout, info: ValidationInfo) -> Rollout:
+        if rollout.blue_green is not None and info.data.get("undo") is not None:
+            raise ValueError("has strategy: blue_green, whose way back is the switch: leave `undo` out")
+        return rollout
 
 
 class Verification(Model):
@@ -186,11 +208,29 @@ class Release(Model):
     include: tuple[RelativePath, ...] = ()
     rehearse: bool = Field(default=False, exclude_if=lambda wanted: not wanted)
 
+    @field_validator("steps")
+    @classmethod
+    def _with_the_same_sides(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        found = [step for step in steps if step.rollout.blue_green is not None]
+        strange = next((step for step in found if step.rollout.blue_green != found[0].rollout.blue_green), None)
+        if strange is not None:
+            names = f"{found[0].name} and {strange.name}"
+            raise ValueError(f"{names} have different blue_green: there is one switch, after the last of them")
+        return steps
+
+    @property
+    def blue_green(self) -> BlueGreen | None:
+        """The sides of its steps with that strategy, which are the same for all of them; None: it has no such step."""
+        found = (step.rollout.blue_green for step in self.steps)
+        return next((sides for sides in found if sides is not None), None)
+
     def gates(self) -> tuple[Gate, ...]:
-        """Every gate, of canaries and of the watch."""
-        canaries = [step.rollout.canary for step in self.steps if step.rollout.canary is not None]
+        """Every gate, of canaries, of the look at a side, and of the watch."""
+        looks: list[Canary | BlueGreen]
+        looks = [step.rollout.canary for step in self.steps if step.rollout.canary is not None]
+        looks += [self.blue_green] if self.blue_green is not None else []
         watched = self.watch.gates if self.watch is not None else ()
-        return (*(gate for canary in canaries for gate in canary.gates), *watched)
+        return (*(gate for look in looks for gate in look.gates), *watched)
 
     def suites(self) -> list[str]:
         """Where every suite of it is: of `verify`, of the watch, and of its gates."""

@@ -91,6 +91,7 @@ class Story:
     proved_at: str | None = None
     flaky: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    switched: list[dict[str, Any]] = field(default_factory=list)
     last: int = 0
 
     @classmethod
@@ -138,7 +139,9 @@ class Story:
             self.proved_at = record.at
 
     def _notice(self, record: Record) -> None:
-        """What a notice says of the whole run."""
+        """What a notice says of the whole run, and a switch."""
+        if record.kind == "switched":
+            self.switched.append({"at": record.at, "step": record.step, **record.data})
         if record.kind != "notice":
             return
         if record.data.get("flaky"):
@@ -188,6 +191,8 @@ class Story:
             for number in range(1, count + 1):
                 wanted[f"{name}.{number}"] = name if count == 1 else f"{name} batch {number} of {count}"
         wanted |= {f"verify.{name}.environment": f"{name} everywhere" for name in self.planned.get("verify", ())}
+        if self.planned.get("blue_green"):
+            wanted |= {"switch": "the switch"}
         if self.planned.get("rehearse"):
             wanted["rehearse.there"] = "the way back, and forward again"
         if self.planned.get("watch") and not any(".watch." in name for name in self.steps):
@@ -206,6 +211,14 @@ class Story:
             return None
         return seconds_between(self.failed_at, self.proved_at)
 
+    @property
+    def switch_back(self) -> float | None:
+        """Seconds from the failure until the service was seen to lead back to the side before; None without that."""
+        step = self.steps.get("switch.back")
+        if self.failed_at is None or step is None or step.finished_at is None or not (step.result and step.result.good):
+            return None
+        return seconds_between(self.failed_at, step.finished_at)
+
     def to_json(self) -> dict[str, Any]:
         """The whole story, as `show --json` gives it."""
         run = self.run
@@ -219,6 +232,8 @@ class Story:
             "rehearsed": self.rehearsed,
             "flaky": self.flaky,
             "alerts": self.alerts,
+            "switched": self.switched,
+            "switch_back_seconds": self.switch_back,
             "probe": self.probe.to_json() if self.probe else None,
             "ending": self.ending,
             "failed_at": self.failed_at,

@@ -6,6 +6,7 @@ string of a release is tagged, nested ones too; the operator's own variables are
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from orchestrator.domain.context import Context
@@ -51,7 +52,7 @@ def release_variables(package: Package, context: Context) -> dict[str, Any]:
         file = sums[artifact.path]
         path = f"{package.root}/{artifact.path}"
         artifacts[artifact.file_name] = {"path": path, "sha256": file.sha256, "size": file.size}
-    release = package.manifest.release
+    release, sides = package.manifest.release, context.sides
     return {
         "name": release.name,
         "version": release.version,
@@ -63,6 +64,7 @@ def release_variables(package: Package, context: Context) -> dict[str, Any]:
         "previous_version": context.previous.version if context.previous else None,
         "artifacts": artifacts,
         "vars": dict(release.vars),
+        **({"sides": asdict(sides)} if sides is not None else {}),
     }
 
 

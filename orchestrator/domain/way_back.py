@@ -2,15 +2,19 @@
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from orchestrator.domain.model import Digest, Model, digest_of
 from orchestrator.domain.plan import PlannedUndo, PlaySpec, SuiteSpec
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.sides import Side
 
 
 class RollbackPlan(Model):
     """What the automatic rollback of *run* does, in the order of its fields; computed from what was started.
 
-    *undo* are the undo playbooks of the steps that were started, newest first, where they may have changed something.
+    *switch* lets the service lead to the side *live* again, where sides were switched. *undo* are the undo playbooks of
+    the steps that were started, newest first, where they may have changed something.
     *restore* are the packaged steps of *release*, which comes back, on the hosts that were *touched*. *definition* is
     that of the stack which comes back after them (None: the stack stays); hosts that only come back with it get
     *restore* as well. *verify* are the suites that prove it. Hosts that are *untouched* are left alone.
@@ -21,6 +25,8 @@ class RollbackPlan(Model):
     environment: str
     run: str
     release: PackageRef
+    switch: PlaySpec | None = Field(default=None, exclude_if=lambda play: play is None)
+    live: Side | None = Field(default=None, exclude_if=lambda side: side is None)
     undo: tuple[PlannedUndo, ...] = ()
     restore: tuple[PlaySpec, ...] = ()
     definition: Digest | None = None

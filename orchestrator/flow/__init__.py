@@ -1,7 +1,7 @@
 """What happens, in order. This file is the table of contents; the order is written nowhere else.
 
-    FLOW      request → plan → build → provision → deploy → verify → rehearse → promote → watch → close
-    ROLLBACK  halt → undo (newest started step first) → restore → prove → close
+    FLOW      request → plan → build → provision → deploy → switch → verify → rehearse → promote → watch → close
+    ROLLBACK  halt → switch back → undo (newest started step first) → restore → prove → close
 
 A verb is a function in the file of its name. It reads and extends one `Course` (a run on its way), asks the
 ports for effects through `Course.step`, and raises `Halt` when the run cannot go on. A halt before the first
@@ -24,6 +24,7 @@ from orchestrator.flow import (
     rehearse,
     request,
     rollback,
+    switch,
     verify,
     watch,
 )
@@ -38,6 +39,7 @@ FLOW: tuple[Verb, ...] = (
     provision.update,  # the infrastructure, held to the plan
     rehearse.look_before,  # what is on the hosts now, when the way back is to be rehearsed
     deploy.roll_out,  # every step, batch by batch, each batch verified before the next
+    switch.over,  # from the side that is live to the one that was deployed to, where there are sides
     verify.prove_environment,  # the release's own tests over the whole environment
     rehearse.there_and_back,  # the way back, and forward again, when it is to be rehearsed
     promote.record,  # this release is now the environment's own
@@ -47,6 +49,7 @@ FLOW: tuple[Verb, ...] = (
 
 ROLLBACK: tuple[Verb, ...] = (
     rollback.halt,  # nothing of the failed step still runs; is there a way back?
+    switch.back,  # to the side that was live, where it was switched
     rollback.undo,  # steps with an undo of their own, newest started first
     rollback.restore,  # infrastructure and touched hosts, by the last verified release's own steps
     rollback.prove,  # that release's own tests

@@ -1,6 +1,7 @@
 """Build: the sealed package, taken out of the store and verified again, file by file, before any effect."""
 
 from orchestrator.domain.promotion import Event
+from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow.course import Course
 from orchestrator.ports import Emit
@@ -12,10 +13,13 @@ def unpack(course: Course) -> None:
     plan = course.settled_plan()
     wanted = [plan.release, *([plan.back.release] if plan.back.release and plan.back.available else [])]
 
+    at_hand: dict[str, Package] = {}
+
     def work(_job: str, _emit: Emit) -> StepResult:
         for ref in wanted:
-            course.setting.packages.fetch(ref.digest)
+            at_hand[ref.digest] = course.setting.packages.fetch(ref.digest)
         return StepResult(outcome=Outcome.SUCCEEDED, message=f"{plan.release} is sealed and whole")
 
     course.must("build", f"verify the package of {plan.release}", work, verb="build", digest=plan.release.digest)
-    course.package = course.setting.packages.fetch(plan.release.digest)
+    course.package = at_hand.get(plan.release.digest) or course.setting.packages.fetch(plan.release.digest)
+    course.at_hand = at_hand.get(plan.back.release.digest) if plan.back.release is not None else None

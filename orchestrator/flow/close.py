@@ -4,8 +4,9 @@ from orchestrator.domain.errors import Exit, OrchestratorError, lookup
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import ephemeral, observe, probe
+from orchestrator.flow import ephemeral, observe, probe, switch
 from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.sides import RETIRE
 from orchestrator.ports import Emit
 
 
@@ -13,8 +14,11 @@ def finish(course: Course) -> None:
     """The release is in place and verified. What fails from here on never undoes it."""
     course.closing = True
     course.move(Event.CLOSE)
+    kept = switch.retire(course)
     probe.end(course)
     _tidy(course)
+    if kept is not None:
+        raise Halt(RETIRE, kept)
     ephemeral.dispose(course)
     course.move(Event.FINISH)
     if course.made is not None:

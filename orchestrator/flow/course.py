@@ -19,8 +19,10 @@ from orchestrator.domain.journal import UNWRITTEN, Entry, Run
 from orchestrator.domain.plan import NOTHING, HostState, Named, Plan, PlannedStep, StackSpec
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
+from orchestrator.domain.sides import SIDES, Side, Sides, joined, other
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.way_back import RollbackPlan
+from orchestrator.flow.standing import Standing
 from orchestrator.ports import (
     Artifacts,
     Clock,
@@ -52,8 +54,8 @@ class Setting:
     """What is the same for every run of a project: the ports, and the files that describe it.
 
     *environments* maps names to what their files say and the folders that hold them, in the order of the path;
-    *state* is the project's own folder for everything that is kept. *stacks* are the names of stacks that were made for
-    one release, by their environments.
+    *state* is the project's own folder for everything that is kept. *stacks* are the names of stacks by their
+    environments, where these are not all: those made for one release, and that of the side which a run is about.
     """
 
     project: Project
@@ -81,6 +83,16 @@ class Setting:
         return self.environments[name]
 
 
+def touched(result: StepResult, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Which of *hosts* a step may have changed: what its *result* says, or all of them when it cannot tell."""
+    if result.data.get("untouched") is True:
+        return ()
+    told = {host.host for host in result.hosts}
+    silent = tuple(host for host in hosts if host not in told)
+    unsure = result.outcome in (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
+    return result.touched() + (silent if unsure else ())
+
+
 @dataclass(frozen=True)
 class Started:
     """One batch of one step that was started, and what came of it."""
@@ -90,13 +102,8 @@ class Started:
     result: StepResult
 
     def touched(self) -> tuple[str, ...]:
-        """The hosts that may have been changed: what the result says, or all of them when it cannot tell."""
-        if self.result.data.get("untouched") is True:
-            return ()
-        told = {host.host for host in self.result.hosts}
-        silent = tuple(host for host in self.hosts if host not in told)
-        unsure = self.result.outcome in (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
-        return self.result.touched() + (silent if unsure else ())
+        """The hosts that may have been changed."""
+        return touched(self.result, self.hosts)
 
 
 class Halt(Exception):
@@ -145,7 +152,9 @@ class Course:
     *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment; *named*
     what was agreed to by name, where no plan was approved; *again* why a release may come that was rolled back before;
     *left_out* are the hosts whose failure was tolerated, with how it went there. *made* is what was written down of the
-    stack that is made for this run only, *probed* since when a probe looks; empty when none does.
+    stack that is made for this run only, *probed* since when a probe looks; empty when none does. *sides* are those of
+    the plan with their hosts, *live* the one that is live now, *switching* says that a switch was begun, and was not
+    taken back. *at_hand* is the package of the way back as it was verified when the run began.
     """
 
     setting: Setting
@@ -160,6 +169,7 @@ class Course:
     plan: Plan | None = None
     package: Package | None = None
     back: Package | None = None
+    at_hand: Package | None = None
     returning: RollbackPlan | None = None
     fence: int = 0
     outline: Inventory = field(default_factory=Inventory)
@@ -175,6 +185,9 @@ class Course:
     failure: Halt | None = None
     observed: int = 0
     probed: str = ""
+    sides: Sides | None = None
+    live: Side | None = None
+    switching: bool = False
     _moves: int = 0
     _outputs: Outputs | None = None
     _inventory: Inventory | None = None
@@ -223,6 +236,21 @@ class Course:
     def hosts(self) -> tuple[str, ...]:
         """The names of all hosts of the environment."""
         return tuple(self.outline.hosts)
+
+    @property
+    def standing_by(self) -> set[str]:
+        """The hosts of the side that is not live, but those that this run has touched: no proof is about them."""
+        plan, mine = self.plan, {host for started in self.started for host in started.touched()}
+        if plan is None:
+            return set()
+        planned = plan.blue_green
+        if planned is not None and planned.stacked and self.sides is None and planned.to is not None:
+            return set(self.outline.members(planned.to)) - mine  # it came no further than to that stack
+        if planned is not None and self.sides is not None and planned.to is not None:
+            return set(self.sides.of(other(self.live) if self.live is not None else planned.to)) - mine
+        if self.run.kind == "rollback":  # it has put its release on every host
+            return set()
+        return {state.host for state in plan.base if state.stands_by} - mine  # whatever release it was that had sides
 
     def ask_again(self) -> None:
         """Forget outputs and hosts: the stack has changed."""
@@ -371,7 +399,7 @@ class Course:
         self.note(
             *(
                 Entry(kind="host", host=state.host, data=state.to_json(), key=f"host:{why}:{state.host}")
-                for state in states
+                for state in (state.on_side_of(None) for state in states)
             )
         )
 
@@ -420,12 +448,39 @@ class Reporter:
 
 
 def stack_of(setting: Setting, name: str) -> StackSpec | None:
-    """The stack of the environment *name*, or None when it has no Pulumi program."""
+    """The stack of the environment *name*, or None when it has no Pulumi program.
+
+    Where each side is a stack, that is the one of the run; outside of a run, the one that is live.
+    """
     environment, folder = setting.environment(name)
     if environment.program is None:
         return None
-    spec, own = setting.provisioner.definition(environment, folder), setting.stacks.get(name)
-    return spec if own is None else spec.model_copy(update={"stack": own, "configured": spec.stack})
+    return _chosen(setting, name, setting.provisioner.definition(environment, folder))
+
+
+def kept_of(setting: Setting, name: str, definition: str) -> StackSpec:
+    """The same stack as it was defined when its *definition* had this digest. Raises E105 when it is not kept here."""
+    return _chosen(setting, name, setting.provisioner.kept(definition))
+
+
+def stacks_of(setting: Setting, name: str) -> dict[Side, StackSpec]:
+    """The stacks of the sides of the environment *name*; empty where its sides are none."""
+    environment, folder = setting.environment(name)
+    if environment.sides is None:
+        return {}
+    spec = setting.provisioner.definition(environment, folder)
+    return {side: _named(spec, environment.sides.of(side)) for side in SIDES}
+
+
+def _chosen(setting: Setting, name: str, spec: StackSpec) -> StackSpec:
+    rule, own = setting.environment(name)[0].sides, setting.stacks.get(name)
+    if own is None and rule is not None:
+        own = rule.of(Standing.of(setting.store.hosts(name)).live or "blue")
+    return spec if own is None else _named(spec, own)
+
+
+def _named(spec: StackSpec, own: str) -> StackSpec:
+    return spec.model_copy(update={"stack": own, "configured": spec.stack})
 
 
 def outputs_of(setting: Setting, name: str) -> Outputs:
@@ -435,9 +490,18 @@ def outputs_of(setting: Setting, name: str) -> Outputs:
 
 
 def inventory_of(setting: Setting, name: str, outputs: Outputs) -> Inventory:
-    """The hosts of the environment *name* as *outputs* and its files give them, with the user's files read in."""
+    """The hosts of the environment *name* as *outputs* and its files give them, with the user's files read in.
+
+    Where each side is a stack, those of both, in groups called `blue` and `green`. Raises E-codes.
+    """
     environment, _ = setting.environment(name)
-    return setting.deployer.resolve(setting.provisioner.inventory(environment, outputs))
+    own, found = setting.provisioner, dict[Side, Inventory]()
+    mine = stack_of(setting, name) if environment.sides is not None else None
+    for side, spec in stacks_of(setting, name).items():
+        told = outputs if mine is not None and spec.stack == mine.stack else own.outputs(spec)
+        if told.plain or told.secret:
+            found[side] = own.inventory(environment, told)
+    return setting.deployer.resolve(joined(found) if found else own.inventory(environment, outputs))
 
 
 def context_of(

@@ -18,7 +18,15 @@ from orchestrator.domain.release import Package, Step, Verification
 from orchestrator.domain.snapshot import Snapshot, tampered
 from orchestrator.domain.step import Outcome
 from orchestrator.domain.text import clean_text
-from orchestrator.flow.course import Setting, context_of, inventory_of, outputs_of, stack_of
+from orchestrator.flow.course import (
+    Setting,
+    context_of,
+    inventory_of,
+    kept_of,
+    outputs_of,
+    stack_of,
+    stacks_of,
+)
 from orchestrator.flow.trail import last_verified
 from orchestrator.ports import Emit
 
@@ -81,6 +89,10 @@ def _resources(setting: Setting, mark: Verified, job: str, emit: Emit) -> Found:
         then = _definition(setting, mark, now, found)
         changes = {change.urn: change for change in _planned(setting, then, now, job, emit)}
         changes |= {change.urn: change for change in setting.provisioner.drifted(now, f"{job}.refresh", emit)}
+        for side, spec in stacks_of(setting, mark.environment).items():
+            if spec.stack != now.stack and setting.provisioner.there(spec):  # as it was left, by whatever definition
+                found_there = setting.provisioner.drifted(spec, f"{job}.refresh.{side}", emit)
+                changes |= {change.urn: change for change in found_there}
     except OrchestratorError as error:
         found.unknown.append(f"the stack: {error.message}")
         return found
@@ -96,7 +108,7 @@ def _definition(setting: Setting, mark: Verified, now: StackSpec, found: Found) 
     if mark.definition == now.definition:
         return now
     try:
-        then = setting.provisioner.kept(mark.definition)
+        then = kept_of(setting, mark.environment, mark.definition)
     except OrchestratorError:
         found.notes.append("how the stack was defined with the release is not kept here: only a refresh was made")
         return None
@@ -132,7 +144,10 @@ def _hosts(setting: Setting, mark: Verified, job: str, emit: Emit) -> Found:
     except OrchestratorError as error:
         return Found(unknown=[f"the hosts: {error.message}"])
     found = _inventory(setting, mark, inventory).and_(_releases(setting, mark, seen)).and_(_files(seen, rule.ignore))
-    asking = _Asking(setting, package, inventory, context, job, emit)
+    aside = {state.host for state in setting.store.hosts(mark.environment) if state.aside(mark.release.digest)}
+    if aside:
+        found.notes.append(f"stands by, and is asked for its release and files alone: {', '.join(sorted(aside))}")
+    asking = _Asking(setting, package, inventory, frozenset(aside), context, job, emit)
     for step in package.manifest.release.steps:
         found = found.and_(asking.tasks(step))
     for suite in package.manifest.release.verify:
@@ -159,15 +174,18 @@ def _releases(setting: Setting, mark: Verified, seen: Snapshot) -> Found:
     recorded = {state.host: state for state in setting.store.hosts(mark.environment)}
     for host, there in seen.hosts.items():
         state = recorded.get(host, HostState(host=host, truth="empty"))
-        if there.release == mark.release.digest:
+        if state.stands_by and state.truth == "empty":  # it was retired, or nothing was ever put there
+            continue
+        wanted = state.release if state.aside(mark.release.digest) else mark.release
+        if wanted is not None and there.release == wanted.digest:
             continue
         if there.release is not None:
             ref = setting.packages.ref(there.release)
-            what = f"is current, and not {mark.release}"
+            what = f"is current, and not {wanted}"
             found.findings.append(Finding(part="release", name=str(ref or there.release[:19]), host=host, what=what))
         elif state.truth == "seen":
             what = "is not current, and nothing else is"
-            found.findings.append(Finding(part="release", name=str(mark.release), host=host, what=what))
+            found.findings.append(Finding(part="release", name=str(wanted), host=host, what=what))
         else:
             found.notes.append(f"{host} does not say which release is current there")
     return found
@@ -188,11 +206,12 @@ def _files(seen: Snapshot, ignore: tuple[str, ...]) -> Found:
 
 @dataclass(frozen=True)
 class _Asking:
-    """The release's own steps and tests, asked about the hosts of now."""
+    """The release's own steps and tests, asked about the hosts of now but those *aside*, which stand by."""
 
     setting: Setting
     package: Package
     inventory: Inventory
+    aside: frozenset[str]
     context: Context
     job: str
     emit: Emit
@@ -201,7 +220,9 @@ class _Asking:
         """What the step would change, by check mode."""
         found = Found()
         try:
-            hosts = tuple(self.inventory.select(step.hosts))
+            hosts = tuple(host for host in self.inventory.select(step.hosts) if host not in self.aside)
+            if not hosts:
+                return found
             job = f"{self.job}.check.{step.name}"
             play = play_of(step, hosts)
             said = self.setting.deployer.check(play, self.package, self.inventory, self.context, job, self.emit)
@@ -219,7 +240,8 @@ class _Asking:
     def tests(self, item: Verification) -> Found:
         """What the suite says today."""
         found = Found()
-        suite = SuiteSpec(name=item.name, tests=item.tests, args=item.args, timeout=seconds(item.timeout))
+        limit = tuple(host for host in self.inventory.hosts if host not in self.aside) if self.aside else ()
+        suite = SuiteSpec(name=item.name, tests=item.tests, limit=limit, args=item.args, timeout=seconds(item.timeout))
         job = f"{self.job}.verify.{item.name}"
         try:
             result = self.setting.verifier.verify(suite, self.package, self.inventory, self.context, job, self.emit)

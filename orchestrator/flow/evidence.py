@@ -16,7 +16,10 @@ REHEARSED = "rehearsed"
 
 
 def obstacle(release: PackageRef, way: WayBack, there: tuple[HostState, ...]) -> str | None:
-    """Why *release* cannot be rehearsed now; None when it can. *there* is what runs on each host."""
+    """Why *release* cannot be rehearsed now; None when it can. *there* is what runs on each host.
+
+    Hosts that stand by get the release before it at the beginning of the rehearsal.
+    """
     back = way.release
     if back is None or not way.available:
         return way.reason or "there is no release to go back to"
@@ -24,7 +27,7 @@ def obstacle(release: PackageRef, way: WayBack, there: tuple[HostState, ...]) ->
         return f"{back} is there already: a rehearsal begins with the release before it"
     if way.impossible:
         return f"{', '.join(way.impossible)} cannot be undone"
-    other = [state.host for state in there if not state.runs(back.digest)]
+    other = [state.host for state in there if not state.runs(back.digest) and not state.stands_by]
     return f"{back}, which it begins with, does not run on {', '.join(other)}" if other else None
 
 

@@ -10,8 +10,10 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.sides import SIDES, Side
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow.course import Course, Halt, Setting, context_of
+from orchestrator.flow.standing import Standing
 from orchestrator.ports import Emit
 
 UNSURE = (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
@@ -108,8 +110,14 @@ def refuse_unknown(setting: Setting, environment: str, silent: Iterable[str], re
 
 
 def accept(course: Course) -> None:
-    """Write down what runs on a host of which nobody can say it, as the person who asks for this has decided."""
+    """Write down what runs on a host of which nobody can say it, as the person who asks for this has decided.
+
+    Or which side is live, which no host can say.
+    """
     asked = course.setting.store.records(course.run.id, limit=1)[0].data["about"]
+    if "live" in asked:
+        _accept_live(course, asked["live"], str(asked["why"]))
+        return
     host, why = str(asked["host"]), str(asked["why"])
     release = PackageRef.from_json(asked["release"]) if asked["release"] else None
 
@@ -123,6 +131,20 @@ def accept(course: Course) -> None:
 
     course.must("accept", f"accept what is said of {host}", work, verb="accept", host=host, why=why)
     course.tell_hosts([HostState(host=host, truth="assumed", release=release, run=course.run.id)], "accept")
+
+
+def _accept_live(course: Course, live: Side, why: str) -> None:
+    def work(_job: str, _emit: Emit) -> StepResult:
+        known = Standing.of(course.setting.store.hosts(course.run.environment))
+        if not known.sides:
+            raise OrchestratorError("R214", f"no release has divided {course.run.environment} into sides yet")
+        data = {"sides": {side: [host for host, its in known.sides.items() if its == side] for side in SIDES}}
+        message = f"{course.run.by or 'somebody'} says that {live} is live: {why}"
+        return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=data)
+
+    result = course.must("accept", f"accept that {live} is live", work, verb="accept", live=live, why=why)
+    data = {"live": live, "unsure": False, "sides": result.data["sides"]}
+    course.note(Entry(kind="switched", step="accept", data=data, key="switched:accept"))
 
 
 def states_of(setting: Setting, environment: str, told: Iterable[HostResult]) -> list[HostState]:

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.domain.context import Context
@@ -24,6 +24,7 @@ from orchestrator.domain.plan import (
     PlannedCanary,
     PlannedGate,
     PlannedLook,
+    PlannedSides,
     PlannedStep,
     PlannedUndo,
     PlannedWatch,
@@ -38,10 +39,11 @@ from orchestrator.domain.plan import (
 )
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package, PackageRef, Release, Step
+from orchestrator.domain.sides import BlueGreen, Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
-from orchestrator.flow import conditions, ephemeral, guard, observe
-from orchestrator.flow.course import Course, Setting, context_of, inventory_of, outputs_of, stack_of
+from orchestrator.flow import conditions, ephemeral, guard, observe, sides
+from orchestrator.flow.course import Course, Setting, context_of, inventory_of, kept_of, outputs_of, stack_of
 from orchestrator.flow.evidence import obstacle
 from orchestrator.flow.request import allow
 from orchestrator.flow.trail import Begun, Then, last_verified, mark_of, present
@@ -97,6 +99,9 @@ def settle(course: Course) -> None:
 
     result = course.must("plan", "plan", work, verb="plan")
     course.plan = load(setting, str(result.data["plan"]))
+    sided = course.plan.blue_green
+    course.setting = sides.aimed(setting, run.environment, (sided.to or sided.live) if sided is not None else None)
+    course.ask_again()
     course.note(_planned(course.plan))
 
 
@@ -122,6 +127,7 @@ def _wanted(course: Course, package: Package, approved: Plan | None) -> Wanted:
 
 def _planned(plan: Plan) -> Entry:
     """What the journal tells of a plan."""
+    sided = plan.blue_green
     data = {
         "plan": plan.digest,
         "back": plan.back.to_json(),
@@ -133,6 +139,7 @@ def _planned(plan: Plan) -> Entry:
         "verify": [suite.name for suite in plan.verify],
         "watch": plan.watch is not None,
         "rehearse": plan.rehearse,
+        **({"blue_green": {"live": sided.live, "to": sided.to}} if sided is not None else {}),
     }
     return Entry(kind="planned", data=data, key="planned")
 
@@ -201,13 +208,20 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     environment, _ = setting.environment(wanted.environment)
     release = wanted.package.manifest.release
     _admit(setting, wanted, environment)
+    aim = sides.aim(setting, wanted.environment)
+    setting = sides.aimed(setting, wanted.environment, aim)
     survey = _survey(setting, wanted, job, emit)
     observe.refuse_unknown(setting, wanted.environment, survey.unreachable, _restored(wanted, survey))
     undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
     back = _back(undone) if wanted.action == "rollback" else way_back(setting, wanted)
     own = _own_gates(environment)
+    asked_sides = _asked_sides(wanted, survey, own, aim)
+    blue_green = sides.planned(asked_sides)
+    if aim is not None and blue_green is not None and blue_green.to != aim:
+        survey = replace(survey, stack=None, losses=())  # of the side that stays as it is
     steps = tuple(
-        _batched(_planned_step(step, wanted, own), survey.inventory) for step in _steps(release, wanted.action)
+        _batched(_planned_step(step, wanted, own, blue_green), survey.inventory)
+        for step in _steps(release, wanted.action)
     )
     lost = wanted.approved.losses if wanted.approved is not None else survey.losses
     if wanted.check and survey.inventory is not None and survey.full is not None:
@@ -231,6 +245,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         requirements=release.requirements,
         undo=_undo(undone, survey.inventory),
         steps=steps,
+        blue_green=blue_green,
         verify=suites_of(release),
         rehearse=rehearse,
         watch=_watch(release, own) if wanted.action == "promote" else None,
@@ -247,6 +262,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
             *_notes(environment, back, survey),
             *_about_losses(wanted, lost),
             *_again(setting, wanted),
+            *sides.notes(blue_green, asked_sides),
             *unrehearsed,
             *conditions.notes(asked),
         ),
@@ -266,8 +282,11 @@ def _blocked(plan: Plan) -> Plan:
 
 
 def _admit(setting: Setting, wanted: Wanted, environment: Environment) -> None:
-    """Refuse what may not be planned there at all. Raises R105, R134 and what :func:`allow` does."""
+    """Refuse what may not be planned there at all. Raises R105, R134, R215 and what :func:`allow` does."""
     allow(environment)
+    if environment.sides is not None and wanted.package.manifest.release.blue_green is None:
+        message = f"{environment.name} has two stacks as its sides, and {wanted.package.ref} has no step with sides"
+        raise OrchestratorError("R215", message)
     if wanted.action == "promote":
         _gate(setting, wanted)
     elif environment.ephemeral is not None:
@@ -380,12 +399,12 @@ def _wanted_stack(setting: Setting, wanted: Wanted) -> StackSpec | None:
     spec = stack_of(setting, wanted.environment)
     if spec is not None and wanted.then is not None and wanted.then.definition:
         there = wanted.then.definition == spec.definition
-        return spec if there else setting.provisioner.kept(wanted.then.definition)
+        return spec if there else kept_of(setting, wanted.environment, wanted.then.definition)
     mark = mark_of(setting, wanted.environment, wanted.package.digest) if wanted.action == "rollback" else None
     if spec is None or mark is None or mark.definition in {"", spec.definition}:
         return spec
     try:
-        return setting.provisioner.kept(mark.definition)
+        return kept_of(setting, wanted.environment, mark.definition)
     except OrchestratorError as error:
         if error.code != "E105":
             raise
@@ -456,7 +475,7 @@ def _seen(setting: Setting, state: HostState, digest: str) -> HostState:
         return state.model_copy(update={"truth": "seen"})
     unknown = PackageRef(name="unknown", version="0", digest=digest)
     release = setting.packages.ref(digest) or unknown
-    return HostState(host=state.host, truth="seen", release=release)
+    return HostState(host=state.host, truth="seen", release=release).on_side_of(state)
 
 
 def way_back(setting: Setting, wanted: Wanted) -> WayBack:
@@ -556,12 +575,23 @@ def _steps(release: Release, action: str) -> tuple[Step, ...]:
     return release.steps if action == "promote" else tuple(step for step in release.steps if step.undo is None)
 
 
-def _planned_step(step: Step, wanted: Wanted, asked: tuple[PlannedGate, ...]) -> PlannedStep:
+def _asked_sides(wanted: Wanted, survey: Survey, own: tuple[PlannedGate, ...], aim: Side | None) -> sides.Asked:
+    """What a plan asks about the sides of the environment."""
+    rule = wanted.package.manifest.release.blue_green
+    look = _look_at(rule.look, rule, own) if rule is not None and rule.look is not None else None
+    promoting = wanted.action == "promote"
+    return sides.Asked(wanted.package, wanted.environment, promoting, survey.inventory, survey.base, look, aim)
+
+
+def _planned_step(
+    step: Step, wanted: Wanted, asked: tuple[PlannedGate, ...], blue_green: PlannedSides | None
+) -> PlannedStep:
     """*step* as it is promoted, before its hosts are known; a rollback goes out in one shape, and as fast as it can."""
     rollout = step.rollout
+    has_sides = rollout.blue_green is not None
     plain = PlannedStep(play=play_of(step), sizes=rollout.batches, undo=step.undo)
     if wanted.action != "promote":
-        return plain
+        return sides.sided(plain, blue_green, of=has_sides)
     seed = digest_of([wanted.package.digest, wanted.environment, step.name]).removeprefix("sha256:")[:16]
     about = {
         "max_failures": rollout.max_failures,
@@ -571,7 +601,7 @@ def _planned_step(step: Step, wanted: Wanted, asked: tuple[PlannedGate, ...]) ->
         "seed": seed if rollout.order == "shuffled" else "",
         "canary": _canary(rollout.canary or Canary(), asked) if rollout.strategy == "canary" else None,
     }
-    return plain.model_copy(update=about)
+    return sides.sided(plain.model_copy(update=about), blue_green, of=has_sides)
 
 
 def _batched(step: PlannedStep, inventory: Inventory | None) -> PlannedStep:
@@ -580,13 +610,12 @@ def _batched(step: PlannedStep, inventory: Inventory | None) -> PlannedStep:
 
 
 def _canary(canary: Canary, asked: tuple[PlannedGate, ...]) -> PlannedCanary:
-    look = PlannedLook(
-        seconds=seconds(canary.look),
-        every=seconds(canary.every),
-        gates=(*_gates(canary.gates), *asked),
-        flaky=canary.flaky,
-    )
-    return PlannedCanary(hosts=canary.hosts, look=look)
+    return PlannedCanary(hosts=canary.hosts, look=_look_at(canary.look, canary, asked))
+
+
+def _look_at(span: str, rule: Canary | BlueGreen, asked: tuple[PlannedGate, ...]) -> PlannedLook:
+    gates = (*_gates(rule.gates), *asked)
+    return PlannedLook(seconds=seconds(span), every=seconds(rule.every), gates=gates, flaky=rule.flaky)
 
 
 def _gates(gates: tuple[Gate, ...]) -> tuple[PlannedGate, ...]:
@@ -600,6 +629,8 @@ def _gates(gates: tuple[Gate, ...]) -> tuple[PlannedGate, ...]:
 def _fillable(setting: Setting, wanted: Wanted, plan: Plan, inventory: Inventory) -> None:
     """See that every variable that a gate or the probe names is there. Raises V142."""
     asked = [gate.gate for step in plan.steps if step.canary is not None for gate in step.canary.look.gates]
+    look = plan.blue_green.look if plan.blue_green is not None else None
+    asked += [gate.gate for gate in look.gates] if look is not None else []
     asked += [gate.gate for gate in plan.watch.gates] if plan.watch is not None else []
     found: list[Gate | Probe] = [*asked, *([plan.probe] if plan.probe is not None else [])]
     if found:

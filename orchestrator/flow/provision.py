@@ -8,6 +8,7 @@ from orchestrator.flow import ephemeral
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.deploy import tell
 from orchestrator.flow.plan import unmet, update_plan_file
+from orchestrator.flow.sides import of_plan
 from orchestrator.ports import Emit
 
 
@@ -53,6 +54,7 @@ def settle_hosts(course: Course) -> None:
         if empty:
             message = f"no host matches {empty[0].hosts!r}, which the step {empty[0].step} wants"
             return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"})
+        of_plan(plan, inventory)  # do its sides fit, where it has any?
         data = {"outline": inventory.outline().to_json(), "digest": inventory.digest, "batches": groups}
         return StepResult(outcome=Outcome.SUCCEEDED, message=counted(len(inventory.hosts), "host"), data=data)
 
@@ -60,6 +62,8 @@ def settle_hosts(course: Course) -> None:
     course.outline = Inventory.from_json(result.data["outline"])
     course.inventory_digest = str(result.data["digest"])
     course.batches = [tuple(tuple(batch) for batch in batches) for batches in result.data["batches"]]
+    course.sides = of_plan(plan, course.outline)
+    course.live = plan.blue_green.live if plan.blue_green is not None else None
     course.tell_gone("gone")
     if plan.inventory is None:
         look_at_new_hosts(course)

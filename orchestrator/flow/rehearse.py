@@ -13,7 +13,7 @@ from orchestrator.domain.release import Package
 from orchestrator.domain.snapshot import Difference
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.story import seconds_between
-from orchestrator.flow import deploy, rollback, verify
+from orchestrator.flow import deploy, rollback, switch, verify
 from orchestrator.flow.course import Course, Halt, Setting
 from orchestrator.flow.evidence import REHEARSED, documents, keep, snapshot
 from orchestrator.flow.plan import suites_of
@@ -25,11 +25,21 @@ SAID = 5  # reasons that a sentence names
 
 
 def look_before(course: Course) -> None:
-    """At N: its tests, and what is on the hosts. Nothing has been changed there yet."""
+    """At N: its tests, and what is on the hosts. Nothing has been changed there yet, but on hosts that stand by."""
     if course.settled_plan().rehearse:
         back = _package(course)
+        _level(course, back)
         verify.prove(course, suites_of(back.manifest.release), back, "rehearse.before", _hosts(course))
         _look(course, "before")
+
+
+def _level(course: Course, back: Package) -> None:
+    """Put N on the side that stands by with something else: what a way back leaves behind is seen from N to N."""
+    aside = {state.host for state in course.settled_plan().base if state.aside(back.digest)}
+    hosts = tuple(host for host in course.hosts if host in aside)
+    if hosts:
+        course.effects, course.back = True, back
+        rollback.level(course, hosts, "rehearse.level")
 
 
 def there_and_back(course: Course) -> None:
@@ -57,6 +67,7 @@ def _back(course: Course) -> None:
 def _again(course: Course) -> None:
     """N+1 once more, in its batches, and its tests."""
     deploy.roll_out(course, AGAIN)
+    switch.over(course, AGAIN)
     verify.prove_environment(course, AGAIN.rstrip("."))
 
 

@@ -99,7 +99,7 @@ def targets(setting: Setting, release: Release, ref: PackageRef, to: str | None)
 
 
 def runs_there(setting: Setting, environment: str, ref: PackageRef) -> bool:
-    """Whether *ref* is the release that was verified last in *environment*, and is what every host runs."""
+    """Whether *ref* is the release that was verified last in *environment*, and runs on each host that is not idle."""
     verified, hosts = setting.store.verified(environment), setting.store.hosts(environment)
     last = bool(verified) and verified[0].release.digest == ref.digest
-    return last and all(host.runs(ref.digest) for host in hosts)
+    return last and all(host.runs(ref.digest) or host.stands_by for host in hosts)

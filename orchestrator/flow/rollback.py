@@ -13,8 +13,8 @@ from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.way_back import RollbackPlan
-from orchestrator.flow import observe, probe, promote, provision, verify, way_back
-from orchestrator.flow.course import Course, Halt
+from orchestrator.flow import observe, probe, promote, provision, switch, verify, way_back
+from orchestrator.flow.course import Course, Halt, kept_of
 from orchestrator.flow.deploy import tell
 from orchestrator.flow.plan import lost, suites_of, update_plan_file
 from orchestrator.ports import Emit
@@ -27,14 +27,16 @@ def halt(course: Course) -> None:
     """Stop here, and see that there is a way back; else raise `Halt`, and a person is asked."""
     course.move(Event.HALT)
     course.going_back = True
-    observe.after_doubt(course)
+    if not course.switching:  # else there is something to be done first
+        observe.after_doubt(course)
     plan = course.settled_plan()
     why = way_back.closed(plan, course.started)
     if why is not None or plan.back.release is None:
         message = why.message if why else ""
         raise Halt("halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": why.code if why else ""}))
-    course.back = course.setting.packages.fetch(plan.back.release.digest)
-    gone = way_back.Gone(course.started, course.outline, course.provisioned)
+    at_hand = course.at_hand if course.switching else None  # how big a package is must not hold up the switch
+    course.back = at_hand or course.setting.packages.fetch(plan.back.release.digest)
+    gone = way_back.Gone(course.started, course.outline, course.provisioned, course.switching)
     course.returning = way_back.compute(course.run, plan, course.back.manifest, gone)
     course.note(Entry(kind="way back", data=course.returning.document(), key="way back"))
 
@@ -53,6 +55,7 @@ def undo(course: Course) -> None:
     course.move(Event.UNDO)
     if course.run.kind == "rollback":
         probe.begin(course)
+        switch.first(course)
     _undo(course, _undos(course))
 
 
@@ -62,8 +65,11 @@ def take_back(course: Course, prefix: str) -> None:
     The steps are no undo of a rollback: whoever goes back after them undoes what was started all the same.
     """
     back = _back(course)
-    gone = way_back.Gone(course.started, course.outline)
+    gone = way_back.Gone(course.started, course.outline, switched=course.switching)
     planned = way_back.compute(course.run, course.settled_plan(), back.manifest, gone)
+    if planned.switch is not None and planned.live is not None:
+        name = f"{prefix}.{switch.BACK}"
+        switch.lead_to(course, planned.live, course.settled_package(), planned.switch, name, verb="rehearse")
     _undo(course, [(course.settled_package(), item.play) for item in planned.undo], f"{prefix}.", verb="rehearse")
     _put_back(course, planned.restore, prefix, verb="rehearse")
 
@@ -84,10 +90,16 @@ def restore(course: Course) -> None:
     """Put the touched hosts back, then the infrastructure, then what only came back with the infrastructure."""
     course.move(Event.RESTORE)
     asked_for = course.run.kind == "rollback"
-    everywhere = way_back.restoring(_back(course).manifest, course.outline, course.hosts)
+    sides = course.settled_plan().blue_green
+    wanted = tuple(host for host in course.hosts if sides is None or host not in sides.left)
+    everywhere = way_back.restoring(_back(course).manifest, course.outline, wanted)
     _put_back(course, everywhere if asked_for else _returning(course).restore, "restore")
+    if asked_for and course.sides is not None:
+        switch.then(course)
     came_back = _restore_stack(course)
     _put_back(course, way_back.restoring(_back(course).manifest, course.outline, came_back), "restore.again")
+    if asked_for:
+        switch.then(course)
 
 
 def _restore_stack(course: Course) -> tuple[str, ...]:
@@ -103,7 +115,7 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
     if wanted is not None:
 
         def work(job: str, emit: Emit) -> StepResult:
-            spec = course.setting.provisioner.kept(wanted)
+            spec = kept_of(course.setting, course.run.environment, wanted)
             if course.run.kind != "rollback":
                 return _constrained(course, spec, job, emit)
             planned = course.settled_plan()
@@ -174,11 +186,18 @@ def _put_back(course: Course, plays: tuple[PlaySpec, ...], prefix: str, verb: st
         tell(course, result, back.ref, name)
 
 
+def level(course: Course, hosts: tuple[str, ...], prefix: str) -> None:
+    """Put the release that a rehearsal begins with on *hosts*, which stand by."""
+    _put_back(course, way_back.restoring(_back(course).manifest, course.outline, hosts), prefix, verb="rehearse")
+
+
 def prove(course: Course) -> None:
     """The restored release's own suites, over the whole environment."""
     course.move(Event.PROVE)
     back = _back(course)
-    verify.prove(course, suites_of(back.manifest.release), back, "restored", course.hosts)
+    idle = course.standing_by
+    hosts = tuple(host for host in course.hosts if host not in idle)
+    verify.prove(course, suites_of(back.manifest.release), back, "restored", hosts)
     own = course.run.kind == "rollback" or not course.provisioned  # then the plan's definition is what there is
     promote.verified(course, back.ref, None if own else course.settled_plan().back.definition)
 

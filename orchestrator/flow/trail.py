@@ -127,8 +127,8 @@ def _definition(setting: Setting, environment: str, mark: Verified, at: str) -> 
 
 
 def everywhere(setting: Setting, environment: str, digest: str) -> bool:
-    """Whether every host that is known of runs the package *digest*, seen or assumed."""
-    return all(state.runs(digest) for state in setting.store.hosts(environment))
+    """Whether every host that is known of, but those that stand by, runs the package *digest*, seen or assumed."""
+    return all(state.runs(digest) or state.stands_by for state in setting.store.hosts(environment))
 
 
 def unsettled(setting: Setting, environment: str) -> list[Run]:

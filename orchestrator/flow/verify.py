@@ -18,8 +18,9 @@ def prove_environment(course: Course, what: str = "environment") -> None:
 
 
 def worked_on(course: Course) -> tuple[str, ...]:
-    """The hosts of the environment without those whose failure was tolerated."""
-    return tuple(host for host in course.hosts if host not in course.left_out)
+    """The hosts of the environment without those whose failure was tolerated, and those that stand by."""
+    idle = course.standing_by
+    return tuple(host for host in course.hosts if host not in course.left_out and host not in idle)
 
 
 def limited(course: Course, suite: SuiteSpec, hosts: tuple[str, ...]) -> SuiteSpec:

@@ -8,10 +8,12 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Record, Run
 from orchestrator.domain.plan import Plan, PlannedUndo, PlaySpec, play_of
 from orchestrator.domain.release import Manifest, PackageRef
+from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.way_back import RollbackPlan
-from orchestrator.flow.course import Setting, Started
+from orchestrator.flow.course import Setting, Started, touched
 from orchestrator.flow.plan import load, restrict, suites_of
+from orchestrator.flow.sides import of_plan
 
 TAKEN_BACK = "rehearse.back"
 """The step of a rehearsal before which all that was started has been taken back, and proved to be."""
@@ -21,11 +23,15 @@ AGAIN = "rehearse.again."
 
 @dataclass(frozen=True)
 class Gone:
-    """How far a promotion has come: what was *started*, among the hosts of *outline*; *provisioned*: also the stack."""
+    """How far a promotion has come: what was *started*, among the hosts of *outline*; *provisioned*: also the stack.
+
+    *switched*: a switch from one side to the other was begun, and not taken back.
+    """
 
     started: Sequence[Started] = ()
     outline: Inventory = field(default_factory=Inventory)
     provisioned: bool = False
+    switched: bool = False
 
     @property
     def touched(self) -> tuple[str, ...]:
@@ -52,10 +58,13 @@ def compute(run: Run, plan: Plan, back: Manifest, gone: Gone) -> RollbackPlan:
     if plan.back.release is None or run.release is None:
         raise RuntimeError("there is no way back")
     changed = gone.provisioned and plan.back.definition != plan.definition
+    switch, live = _switch(plan, gone) if gone.switched else (None, None)
     return RollbackPlan(
         environment=run.environment,
         run=run.id,
         release=plan.back.release,
+        switch=switch,
+        live=live,
         undo=tuple(_undos(run.release, gone.started)),
         restore=restoring(back, gone.outline, gone.touched),
         definition=plan.back.definition if changed else None,
@@ -63,6 +72,15 @@ def compute(run: Run, plan: Plan, back: Manifest, gone: Gone) -> RollbackPlan:
         touched=gone.touched,
         untouched=tuple(host for host in gone.outline.hosts if host not in set(gone.touched)),
     )
+
+
+def _switch(plan: Plan, gone: Gone) -> tuple[PlaySpec | None, Side | None]:
+    """The switch back, and the side that it leads to; none where there is no side to go back to."""
+    planned, sides = plan.blue_green, of_plan(plan, gone.outline)
+    if planned is None or sides is None or plan.back.release is None:
+        return None, None
+    live = planned.way_back(plan.base, sides, plan.back.release.digest)
+    return (planned.switched(sides, gone.outline), live) if live is not None else (None, None)
 
 
 def _undos(release: PackageRef, started: Sequence[Started]) -> Iterable[PlannedUndo]:
@@ -111,16 +129,21 @@ def _gone(plan: Plan, records: Sequence[Record]) -> Gone:
     steps = {step.play.step: step for step in plan.steps}
     unfinished = StepResult(outcome=Outcome.UNKNOWN)
     started: list[Started] = []
+    switched = False
     for record in records:
         if record.kind == "step.started" and record.step == TAKEN_BACK:
             started.clear()
+            switched = False
         elif record.kind == "step.started" and record.data.get("verb") == "deploy":
             name = record.step.removeprefix(AGAIN).rpartition(".")[0]
             started.append(Started(steps[name], tuple(record.data["hosts"]), results.get(record.step, unfinished)))
+        elif record.kind == "step.started" and record.data.get("verb") == "switch":
+            switched = bool(touched(results.get(record.step, unfinished), tuple(record.data["hosts"])))
     settled = results.get("hosts")
     provisioned = any(record.kind == "step.started" and record.step == "provision" for record in records)
     return Gone(
         started,
         Inventory.from_json(settled.data["outline"]) if settled is not None and settled.good else Inventory(),
         provisioned and results.get("provision", unfinished).data.get("untouched") is not True,
+        switched,
     )

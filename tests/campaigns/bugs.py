@@ -18,7 +18,7 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostState, PlaySpec
 from orchestrator.domain.release import Manifest
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import close, deploy, promote, rollback, verify, watch, way_back
+from orchestrator.flow import close, deploy, promote, rollback, sides, switch, verify, watch, way_back
 from orchestrator.flow.course import Course, Started
 from tests.campaigns import simulated
 from tests.campaigns.judge import judged
@@ -220,6 +220,9 @@ BUGS: dict[str, list[tuple[Any, str, Bug]]] = {
     "a failing watch is overlooked": [(watch, "look_again", _looks_away)],
     "nothing is ever tested": [(verify, "prove", _everything_is_good)],
     "a run that needs a person keeps the environment": [(close, "_end", _nothing)],
+    "it is not switched back": [(switch, "back", _nothing)],
+    "a switch is never written down": [(Course, "note", _without("switched"))],
+    "the live side is deployed to": [(sides, "other", lambda _old: lambda side: side)],
 }
 
 

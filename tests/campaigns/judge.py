@@ -16,18 +16,23 @@ def judged(simulation: Simulation, root: str) -> list[str]:
     return violations(
         Seen(
             running={host: world.running.get((environment, host)) for host in hosts},
-            told={state.host: Told(state.truth, state.digest) for state in kept.store.hosts(environment)},
+            told={
+                state.host: Told(state.truth, state.digest, state.stands_by, state.unsure)
+                for state in kept.store.hosts(environment)
+            },
             approved={simulation.old.digest, simulation.new.digest},
             ended={run.id: run.state.value if run.ended else f"goes on, {run.state.value}"},
             ledgers=[
                 Done(effect.host, effect.run, effect.step, effect.fence, effect.complete) for effect in kept.effects
             ],
             order=kept.trace,
-            before=dict.fromkeys(hosts, simulation.old.digest),
+            before={host: kept.before.get(host, simulation.old.digest) for host in hosts},
             verified=_stands(run, verified[0].release.digest if verified else None),
             leases=[lease.holder] if lease else [],
             waiting=[wait.run for wait in kept.store.queue(environment)],
             batches=_batches(simulation, run),
+            routed={router: to for (where, router), to in world.routed.items() if where == environment},
+            live=kept.live,
         )
     )
 

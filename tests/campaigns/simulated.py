@@ -10,7 +10,7 @@ import itertools
 import random
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -121,6 +121,8 @@ class Kept:
     effects: list[Effect] = field(default_factory=list)
     trace: list[tuple[str, ...]] = field(default_factory=list)
     until: dict[int, float] = field(default_factory=dict)
+    before: dict[str, str | None] = field(default_factory=dict)
+    live: tuple[str, ...] = ()
     parked: bool = False
 
     def begin(self, job: str) -> None:
@@ -320,6 +322,8 @@ class Simulation:
         world.gone |= set(scenario.gone)
         more = [f"p{number}" for number in range(scenario.hosts + 1, scenario.hosts + scenario.grown + 1)]
         world.stacks["production"] = [*world.stacks["production"], *more]
+        self.kept.before = {host: world.running.get(("production", host)) for host in world.up["production"]}
+        self.kept.live = next((to for (where, _), to in world.routed.items() if where == "production"), ())
         self.kept.points.count, self.kept.points.names = 0, []
         self.kept.effects.clear()
         self.kept.trace.clear()
@@ -336,7 +340,17 @@ class Simulation:
         store.clock = copy.copy(mine.store.clock)
         world = World(**{name: _copied(value) for name, value in vars(mine.world).items()})
         answers = {root: dict(found) for root, found in mine.answers.items()}
-        other.kept = Kept(store, world, mine.packages, points, answers, dict(mine.jobs), trace=trace)
+        other.kept = Kept(
+            store,
+            world,
+            mine.packages,
+            points,
+            answers,
+            dict(mine.jobs),
+            trace=trace,
+            before=mine.before,
+            live=mine.live,
+        )
         other._workers, other._roots = itertools.count(100), itertools.count(100)
         other.setting = other._setting()
         return other
@@ -512,6 +526,9 @@ def forget(folder: Path) -> None:
         del _PREPARED[key]
 
 
+SIDES = {"blue": "p1:p2", "green": "p3:p4", "switch": "switch.yml"}
+SIDED = ({"rollout": {"strategy": "blue_green", "batches": [1, "100%"], "blue_green": SIDES}},)
+
 SCENARIOS = (
     Scenario("a good release", ends="succeeded"),
     Scenario(
@@ -538,6 +555,27 @@ SCENARIOS = (
     Scenario("it is cancelled before anything is done", wishes=(("build", "cancel"),), ends="failed"),
     Scenario("it is paused, and resumed", wishes=(("verify.smoke.deploy.1", "pause"),), ends="succeeded"),
     Scenario("a person goes back", kind="rollback", ends="rolled back"),
+    Scenario("it is switched to the other side", SIDED, hosts=4, ends="succeeded"),
+    Scenario("engines die in a switch", SIDED, hosts=4, jobs="die", ends="succeeded"),
+    Scenario("a switch fails", SIDED, hosts=4, faults=(("switch", "green", "1.1.0"),), ends="rolled back"),
+    Scenario("it is switched back", SIDED, hosts=4, watch=True, faults=(("watch", "p3", "1.1.0"),), ends="rolled back"),
+    Scenario(
+        "engines die, and it is switched back",
+        SIDED,
+        hosts=4,
+        watch=True,
+        faults=(("watch", "p3", "1.1.0"),),
+        jobs="die",
+        ends="rolled back",
+    ),
+    Scenario(
+        "a switch fails both ways",
+        SIDED,
+        hosts=4,
+        faults=(("switch", "green", "1.1.0"), ("switch", "blue", "1.1.0")),
+        ends="needs a person",
+    ),
+    Scenario("it is cancelled before the switch", SIDED, hosts=4, wishes=(("switch", "cancel"),), ends="rolled back"),
 )
 
 
@@ -562,7 +600,7 @@ def scenario_of(rng: random.Random, name: str) -> Scenario:
                 rng.choice(("cancel", "pause", "abort")),
             ),
         )
-    return Scenario(
+    found = Scenario(
         name,
         steps=({"rollout": {"batches": batches}}, *([{}] if rng.random() < 0.3 else [])),
         hosts=hosts,
@@ -575,3 +613,6 @@ def scenario_of(rng: random.Random, name: str) -> Scenario:
         wishes=wishes,
         jobs=rng.choice(("go on", "die")),
     )
+    if hosts != 4 or rng.random() > 0.5:
+        return found
+    return replace(found, steps=SIDED, grown=0)

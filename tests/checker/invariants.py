@@ -7,6 +7,7 @@ I4 an intent is recorded before its effect
 I5 once a run has ended, nothing of it is left: no lease, no place in a queue, no process, no lock, no temporary file
 I6 a run ends, or waits for something that it names
 I7 no more hosts at once are out than the rollout allows
+I8 a router leads to the side that is told to be live, and nothing is put on that side before it is switched away from
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,10 +29,12 @@ class Done:
 
 @dataclass(frozen=True)
 class Told:
-    """What the journal says of a host."""
+    """What the journal says of a host; *stands_by*: it is on the side that is not live, of which nobody is *unsure*."""
 
     truth: str
     digest: str | None
+    stands_by: bool = False
+    unsure: bool = False
 
 
 @dataclass
@@ -43,6 +46,8 @@ class Seen:
     written and done, as far as it could be seen: `("journal", run, kind, step, outcome)` and
     `("effect", run, step, host)`. *before* is what ran on each host when the run began.
     *batches* are, for each step of a rollout, the hosts of its batches in order. *ended* maps runs to how they ended.
+    *routed* are the hosts that each router leads to, where there are sides; *live* those of the side that was live when
+    the run began.
     """
 
     running: Mapping[str, str | None]
@@ -57,6 +62,8 @@ class Seen:
     waiting: Iterable[str] = ()
     leftovers: Iterable[str] = ()
     batches: Mapping[tuple[str, str], list[set[str]]] = field(default_factory=dict)
+    routed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    live: Iterable[str] = ()
 
 
 def violations(seen: Seen) -> list[str]:
@@ -68,6 +75,7 @@ def violations(seen: Seen) -> list[str]:
         *_ended(seen),
         *_proofs(seen),
         *_rollouts(seen),
+        *_sides(seen),
     ]
 
 
@@ -86,6 +94,8 @@ def _truth(seen: Seen) -> Iterable[str]:
     if good and seen.verified is not None:
         for host, digest in seen.running.items():
             told = seen.told.get(host)
+            if told is not None and told.stands_by:
+                continue
             if digest != seen.verified and (told is None or told.truth != "unknown"):
                 yield f"I1: {host} runs {str(digest)[:19]}, and the release verified last is {seen.verified[:19]}"
 
@@ -126,7 +136,7 @@ def _proofs(seen: Seen) -> Iterable[str]:
     """A run that ended well has proved the environment after its last effect; a refused one has changed nothing."""
     last: dict[str, str] = {}
     for kind, run, *rest in seen.order:
-        if kind == "effect":
+        if kind == "effect" and rest[0] != "retire":  # of what stands by
             last[run] = f"{rest[0]} had an effect"
         elif _is_proof(*rest):
             last[run] = "proved"
@@ -163,3 +173,22 @@ def _rollouts(seen: Seen) -> Iterable[str]:
                 yield f"I7: {step} of {run} touched {host}, which is not in its batch"
             if int(number) > 1 and (run, f"{name}.{int(number) - 1}") not in proved:
                 yield f"I7: {step} of {run} began before batch {int(number) - 1} was proved"
+
+
+def _sides(seen: Seen) -> Iterable[str]:
+    if not seen.routed:
+        return
+    if any(told.unsure for told in seen.told.values()):
+        for run, state in seen.ended.items():
+            if state in {"succeeded", "rolled back"}:
+                yield f"I8: {run} is told to have {state}, and nobody knows which side is live"
+    else:
+        live = {host for host in seen.running if host in seen.told and not seen.told[host].stands_by}
+        for router, hosts in seen.routed.items():
+            if not set(hosts) <= live:
+                yield f"I8: {router} leads to {', '.join(hosts)}, and {', '.join(sorted(live))} are told to be live"
+    away = False
+    for kind, run, *rest in seen.order:
+        away = away or (kind == "effect" and rest[0].partition("~")[0] == "switch")
+        if kind == "effect" and not away and rest[1] in set(seen.live) and "." in rest[0]:
+            yield f"I8: {rest[0]} of {run} touched {rest[1]}, which was live"

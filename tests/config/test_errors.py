@@ -90,6 +90,17 @@ CASES = [
     Case("F131", ENVIRONMENT.replace("staging", "stage"), "3:7", "stage", "write name: staging", STAGING),
     Case("F132", ENVIRONMENT + "after: stagin\n", "4:8", "stagin", "did you mean 'staging'?", STAGING),
     Case("F133", ENVIRONMENT + "after: staging\n", "4:8", "staging", "remove after:", STAGING),
+    Case(
+        "F135",
+        HEAD
+        + REST.replace(
+            "playbook: deploy.yml",
+            "playbook: deploy.yml, rollout: {strategy: blue_green, blue_green: {blue: a, green: b, switch: none.yml}}",
+        ),
+        "7:112",
+        "none.yml",
+        "correct the path",
+    ),
     Case("F135", HEAD + REST.replace("deploy.yml", "none.yml"), "7:28", "none.yml", "correct the path"),
     Case("F136", HEAD + REST + "- {name: smoke, tests: tests}\n", "10:10", "smoke", "the first is in line 9"),
     Case("F137", HEAD + REST + "artifacts: [{path: a/b c}]\n", "10:20", "a/b c", "name: b-c"),

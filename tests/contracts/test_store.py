@@ -56,6 +56,31 @@ def run(name: str = "r1-staging", environment: str = "staging") -> Run:
     )
 
 
+def test_sides_are_told_by_switches_alone(store: Store) -> None:
+    """Which side a host is on stays whatever else is told of it, until the next switch; it goes away with the host."""
+
+    def told(live: str | None, unsure: bool, sides: dict[str, list[str]]) -> Entry:
+        return Entry(kind="switched", data={"live": live, "unsure": unsure, "sides": sides})
+
+    def host(name: str, truth: str) -> Entry:
+        return Entry(kind="host", host=name, data={"host": name, "truth": truth, "side": "green", "stands_by": True})
+
+    def sides() -> dict[str, tuple[object, bool, bool]]:
+        return {state.host: (state.side, state.stands_by, state.unsure) for state in store.hosts("staging")}
+
+    store.create(run())
+    store.append("r1-staging", [host("a", "empty"), host("lb", "empty")])
+    assert sides() == {"a": (None, False, False), "lb": (None, False, False)}
+    store.append("r1-staging", [told("blue", False, {"blue": ["a"], "green": ["b"]})])
+    assert sides() == {"a": ("blue", False, False), "b": ("green", True, False), "lb": (None, False, False)}
+    store.append("r1-staging", [host("a", "unknown"), told("green", True, {"blue": ["a"], "green": ["b"]})])
+    assert sides() == {"a": ("blue", True, True), "b": ("green", False, True), "lb": (None, False, False)}
+    store.append("r1-staging", [host("b", "gone"), host("b", "empty")])
+    assert sides()["b"] == (None, False, False)
+    store.append("r1-staging", [told(None, False, {})])
+    assert set(sides().values()) == {(None, False, False)}
+
+
 def test_a_run_is_written_once(store: Store) -> None:
     """The same run again changes nothing, and its records begin with number 1."""
     store.create(run())

@@ -9,8 +9,9 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Canary, Flaky, Gate, Probe, PrometheusGate
 from orchestrator.domain.inventory import Group, Inventory, ordered
 from orchestrator.domain.model import canonical_json
-from orchestrator.domain.plan import PlannedCanary, PlannedLook, PlannedStep, PlaySpec
-from orchestrator.domain.release import Rollout, Verification, Watch
+from orchestrator.domain.plan import HostState, PlannedCanary, PlannedLook, PlannedStep, PlaySpec
+from orchestrator.domain.release import Release, Rollout, Verification, Watch
+from orchestrator.domain.sides import Sides
 
 PLAY = PlaySpec(step="deploy", playbook="p.yml", hosts="web")
 LOOK = PlannedLook(seconds=1.0, every=1.0)
@@ -118,3 +119,55 @@ def test_what_was_written_before_keeps_its_text() -> None:
     assert set(Verification(name="smoke", tests="t").to_json()) == {"name", "tests", "timeout", "args"}
     watch = Watch.from_json({"for": "1m", "tests": "t"}).model_dump(by_alias=True)
     assert watch == {"for": "1m", "every": "30s", "tests": "t"}
+
+
+def two_sides(**more: object) -> dict[str, object]:
+    about = {"blue": "blue", "green": "green", "switch": "switch.yml", **more}
+    return {"strategy": "blue_green", "blue_green": about}
+
+
+@given(st.integers(1, 12), st.integers(1, 12), SIZES, st.sampled_from(["blue", "green"]))
+def test_a_step_goes_to_one_side(blue: int, green: int, sizes: list[int | str], to: str) -> None:
+    """A step with sides goes to each host of one side once, and to none of the other."""
+    names = {"blue": tuple(f"b{n}" for n in range(blue)), "green": tuple(f"g{n}" for n in range(green))}
+    groups = {**{name: Group(hosts=hosts) for name, hosts in names.items()}, "web": Group(children=("blue", "green"))}
+    found = Inventory(hosts={host: {} for hosts in names.values() for host in hosts}, groups=groups)
+    made = step(sizes=tuple(sizes), sides=("blue", "green"), to=to)
+    assert sorted(host for batch in made.cut(found) for host in batch) == sorted(names[to])
+    assert made.divided(found) == Sides(**names)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "words"),
+    [
+        ({"strategy": "blue_green"}, "must be there"),
+        ({"blue_green": two_sides()["blue_green"]}, "only there with strategy: blue_green"),
+        (two_sides(gates=[{"name": "up", "command": ["true"]}]), "asked in a look"),
+        (two_sides(blue="{{ blue }}"), "pattern"),
+        (two_sides(switch="../switch.yml"), "inside the project"),
+    ],
+)
+def test_what_cannot_be_meant_of_sides(rollout: dict[str, object], words: str) -> None:
+    """Sides without the strategy, the strategy without sides, and gates that nobody would ask are errors in the file."""
+    with pytest.raises(ValidationError, match=words):
+        Rollout.from_json(rollout)
+
+
+def test_there_is_one_switch_and_one_way_back() -> None:
+    """Steps with different sides are an error, and so is one with an undo of its own: its way back is the switch."""
+    deploy = {"name": "deploy", "playbook": "p.yml", "rollout": two_sides()}
+    for other, words in (
+        ({"name": "more", "playbook": "p.yml", "rollout": two_sides(green="web")}, "different blue_green"),
+        ({"name": "more", "playbook": "p.yml", "undo": "undo.yml", "rollout": two_sides()}, "leave `undo` out"),
+    ):
+        data = {"apiVersion": "orchestrator/v1", "kind": "Release", "name": "shop", "version": "1", "environments": ["s"],
+                "steps": [deploy, other], "verify": [{"name": "smoke", "tests": "tests"}]}  # fmt: skip
+        with pytest.raises(ValidationError, match=words):
+            Release.from_json(data)
+
+
+def test_what_has_no_sides_is_what_it_was() -> None:
+    """Nothing of sides is in what is kept of steps and hosts that have none: their digests are those of before."""
+    words = {"sides", "to", "side", "stands_by", "unsure", "blue_green"}
+    kept = [Rollout(), step(), HostState(host="a", truth="empty")]
+    assert [words & set(value.to_json()) for value in kept] == [set(), set(), set()]

@@ -325,6 +325,11 @@ def _resolved(release: Release, places: Places) -> Release:
         if rollout.canary is not None:
             canary = rollout.canary.model_copy(update={"gates": gates(rollout.canary.gates)})
             rollout = rollout.model_copy(update={"canary": canary})
+        sides = rollout.blue_green
+        if sides is not None:
+            played = {"switch": name(sides.switch), "retire": sides.retire and name(sides.retire)}
+            sides = sides.model_copy(update={**played, "gates": gates(sides.gates)})
+            rollout = rollout.model_copy(update={"blue_green": sides})
         steps.append(step.model_copy(update={"playbook": name(step.playbook), "undo": undo, "rollout": rollout}))
     artifacts = [
         item.model_copy(update={"path": f"{ARTIFACTS}/{item.file_name}", "name": item.file_name})

@@ -27,7 +27,7 @@ from orchestrator.domain.journal import (
     stale,
     taken,
 )
-from orchestrator.domain.plan import HostState
+from orchestrator.domain.plan import HostState, after_switch
 from orchestrator.ports import Clock
 
 
@@ -353,12 +353,26 @@ def _fold(db: sa.Connection, run: Run, entry: Entry, at: str) -> None:
     """Move what is folded from the journal, in the transaction of the entry itself."""
     if entry.kind == "host":
         state = HostState.from_json({**entry.data, "since": entry.data.get("since") or at})
-        where = (hosts.c.environment == run.environment) & (hosts.c.host == entry.host)
-        db.execute(hosts.delete().where(where))
-        row = {"environment": run.environment, "host": entry.host, "data": state.model_dump_json()}
-        if state.truth != "gone":
-            db.execute(hosts.insert().values(**row))
+        before = next(iter(_hosts(db, run.environment, entry.host)), None)
+        _keep_host(db, run.environment, state.on_side_of(before))
+    elif entry.kind == "switched":
+        for state in after_switch(_hosts(db, run.environment), entry.data, at):
+            _keep_host(db, run.environment, state)
     elif entry.kind == "verified":
         mark = Verified.from_json(entry.data)
         row = {"environment": run.environment, "digest": mark.release.digest, "data": mark.model_dump_json()}
         db.execute(verified.insert().values(**row))
+
+
+def _hosts(db: sa.Connection, environment: str, host: str | None = None) -> list[HostState]:
+    query = sa.select(hosts.c.data).where(hosts.c.environment == environment).order_by(hosts.c.host)
+    chosen = query if host is None else query.where(hosts.c.host == host)
+    return [HostState.model_validate_json(data) for data in db.execute(chosen).scalars()]
+
+
+def _keep_host(db: sa.Connection, environment: str, state: HostState) -> None:
+    """What is known of a host now; nothing of one that is gone."""
+    db.execute(hosts.delete().where((hosts.c.environment == environment) & (hosts.c.host == state.host)))
+    if state.truth != "gone":
+        row = {"environment": environment, "host": state.host, "data": state.model_dump_json()}
+        db.execute(hosts.insert().values(**row))

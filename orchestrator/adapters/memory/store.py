@@ -23,7 +23,7 @@ from orchestrator.domain.journal import (
     stale,
     taken,
 )
-from orchestrator.domain.plan import HostState
+from orchestrator.domain.plan import HostState, after_switch
 
 
 class ManualClock:
@@ -98,9 +98,12 @@ class MemoryStore:
         environment = self._runs[run].environment
         if entry.kind == "host":
             state = HostState.from_json({**entry.data, "since": entry.data.get("since") or at})
-            self._hosts[environment, entry.host] = state
+            self._hosts[environment, entry.host] = state.on_side_of(self._hosts.get((environment, entry.host)))
             if state.truth == "gone":
                 del self._hosts[environment, entry.host]
+        if entry.kind == "switched":
+            states = after_switch(self.hosts(environment), entry.data, at)
+            self._hosts |= {(environment, state.host): state for state in states}
         if entry.kind == "verified":
             self._verified.setdefault(environment, []).insert(0, Verified.from_json(entry.data))
 

@@ -46,7 +46,9 @@ class World:
     *ledger* lists every effect in order. *fences* and *done* are what each host remembers: the newest fence,
     and the steps of runs that it has come through. *files* are what lies on each host besides its release, by name;
     *leaves* names the file that a version puts beside it and that nothing takes away again. *edited* are
-    hosts whose resource somebody has changed by hand.
+    hosts whose resource somebody has changed by hand. *routed* maps environments and their routers to the hosts that
+    they lead to since sides were last switched; a fault of the verb `switch` names a side, one of `retire` a host.
+    *sided* are stacks that are sides: each has hosts of its own.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -69,6 +71,8 @@ class World:
     files: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     leaves: dict[str, str] = field(default_factory=dict)
     edited: set[str] = field(default_factory=set)
+    routed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    sided: set[str] = field(default_factory=set)
 
     def releases(self, environment: str) -> list[str | None]:
         """What runs on each host of the environment, in order."""
@@ -90,6 +94,14 @@ class MemoryProvisioner:
 
     def __init__(self, world: World) -> None:
         self._world = world
+
+    def _place(self, spec: StackSpec) -> str:
+        return spec.stack if spec.stack in self._world.sided else spec.environment
+
+    def _hosts(self, spec: StackSpec) -> list[str]:
+        """The hosts that the program makes: in a stack of a side, each is called after that."""
+        start = f"{spec.stack}-" if spec.stack in self._world.sided else ""
+        return [f"{start}{host}" for host in self._world.kept[spec.definition][1]]
 
     def definition(self, environment: Environment, folder: Path) -> StackSpec:
         """What the world wants of this environment, by digest."""
@@ -125,7 +137,7 @@ class MemoryProvisioner:
     ) -> StackPreview:
         """Which hosts would be made or removed; refused when one of these is protected."""
         del job, emit, save_plan
-        wanted, there = set(self._world.kept[spec.definition][1]), set(self._world.up.get(spec.environment, []))
+        wanted, there = set(self._hosts(spec)), set(self._world.up.get(self._place(spec), []))
         changed = {"create": wanted - there, "delete": there - wanted}
         changes = [self._change(op, host) for op, hosts in changed.items() for host in hosts]
         told = tuple(sorted(changes, key=lambda change: change.urn))
@@ -142,7 +154,7 @@ class MemoryProvisioner:
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
         """The hosts that were edited by hand."""
         del job, emit
-        hosts = [host for host in self._world.up.get(spec.environment, []) if host in self._world.edited]
+        hosts = [host for host in self._world.up.get(self._place(spec), []) if host in self._world.edited]
         return tuple(
             ResourceChange(op="update", type="host", name=host, urn=f"urn:{host}", properties=("size",))
             for host in hosts
@@ -155,14 +167,14 @@ class MemoryProvisioner:
             data = {"code": "E111", "untouched": True}
             return Provisioned(StepResult(outcome=Outcome.ERRORED, message="killed", data=data), self.base(spec))
         if ("up", spec.stack, spec.definition) in self._world.faults:
-            self._world.up[spec.environment] = list(self._world.kept[spec.definition][1])[:1]  # it stops half-way
-            self._world.serial[spec.environment] = self._world.serial.get(spec.environment, 0) + 1
+            self._world.up[self._place(spec)] = self._hosts(spec)[:1]  # it stops half-way
+            self._world.serial[self._place(spec)] = self._world.serial.get(self._place(spec), 0) + 1
             self._world.ledger.append(f"up {spec.stack} half-way")
             return Provisioned(StepResult(outcome=Outcome.FAILED, message="half-way"), self.base(spec))
         if ("up", spec.stack, "") in self._world.faults:
             return Provisioned(StepResult(outcome=Outcome.FAILED, message="the provider said no"), self.base(spec))
-        self._world.up[spec.environment] = list(self._world.kept[spec.definition][1])
-        self._world.serial[spec.environment] = self._world.serial.get(spec.environment, 0) + 1
+        self._world.up[self._place(spec)] = self._hosts(spec)
+        self._world.serial[self._place(spec)] = self._world.serial.get(self._place(spec), 0) + 1
         self._world.ledger.append(f"up {spec.stack}")
         return Provisioned(StepResult(outcome=Outcome.SUCCEEDED), self.base(spec))
 
@@ -170,13 +182,13 @@ class MemoryProvisioner:
         """Remove every host."""
         if ("destroy", spec.stack, "") in self._world.faults:
             return StepResult(outcome=Outcome.FAILED, message="the provider said no")
-        self._world.up.pop(spec.environment, None)
+        self._world.up.pop(self._place(spec), None)
         self._world.ledger.append(f"destroy {spec.stack}")
         return StepResult(outcome=Outcome.SUCCEEDED)
 
     def there(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
         """Its hosts."""
-        return tuple(self._change("delete", host) for host in self._world.up.get(spec.environment, []))
+        return tuple(self._change("delete", host) for host in self._world.up.get(self._place(spec), []))
 
     def resolve(
         self, spec: StackSpec, created: Mapping[str, str], absent: tuple[str, ...], job: str, emit: Emit
@@ -189,12 +201,12 @@ class MemoryProvisioner:
 
     def outputs(self, spec: StackSpec) -> Outputs:
         """The hosts that are there."""
-        hosts = self._world.up.get(spec.environment)
+        hosts = self._world.up.get(self._place(spec))
         return Outputs({"hosts": hosts}) if hosts else Outputs({})
 
     def base(self, spec: StackSpec) -> str:
         """The digest of what is there."""
-        return digest_of([self._world.serial.get(spec.environment, 0), self._world.up.get(spec.environment)])
+        return digest_of([self._world.serial.get(self._place(spec), 0), self._world.up.get(self._place(spec))])
 
 
 class MemoryDeployer:
@@ -230,6 +242,8 @@ class MemoryDeployer:
             why = f"refused: fence {context.fence} is older than {seen}, which this host has seen"
             return HostResult(host=host, outcome=Outcome.FAILED, touched=False, message=why)
         self._world.fences[place] = max(context.fence, self._world.fences.get(place, 0))
+        if context.sides is not None:
+            return self._on_a_side(host, play, package, context, step)
         if (context.run, step, *place) in self._world.done:
             why = "done before, says its ledger"
             return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, message=why, release=said)
@@ -242,6 +256,22 @@ class MemoryDeployer:
         self._world.done.add((context.run, step, *place))
         said = None if host in self._world.silent else package.digest
         return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, changed=1, release=said)
+
+    def _on_a_side(self, host: str, play: PlaySpec, package: Package, context: Context, step: str) -> HostResult:
+        """A router leads to the live side from now on, or a host of the other side is retired."""
+        place, sides = (context.environment, host), context.sides
+        if sides is None or (context.run, step, *place) in self._world.done:
+            return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, message="done before")
+        verb, what = ("retire", host) if play.step == "retire" else ("switch", sides.live)
+        self._world.ledger.append(f"{play.playbook} {what} {context.environment}/{host}")
+        if verb == "retire":
+            self._world.running.pop(place, None)
+        else:
+            self._world.routed[place] = sides.live_hosts
+        if (verb, what, package.ref.version) in self._world.faults:
+            return HostResult(host=host, outcome=Outcome.FAILED, touched=True, message="the task failed", task=verb)
+        self._world.done.add((context.run, step, *place))
+        return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, changed=1)
 
     def check(
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit

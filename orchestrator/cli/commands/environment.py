@@ -75,7 +75,8 @@ def show(environment: str, as_json: bool) -> None:
     out(f"{paint(item.name, bold=True)}  {item.description}")
     out(f"  folder      {folder.relative_to(app.root)}")
     out(f"  after       {item.after or '– (the first of the path)'}")
-    out(f"  stack       {spec.stack if spec else 'none: no Pulumi program'}")
+    both = f", live of {item.sides.blue} (blue) and {item.sides.green} (green)" if item.sides else ""
+    out(f"  stack       {spec.stack if spec else 'none: no Pulumi program'}{both}")
     out(f"  definition  {spec.definition if spec else '–'}")
     out(f"  rollback    {'by itself' if item.rollback.automatic else 'only when a person asks'}")
     out(f"  held by     {f'{lease.holder} ({lease.reason})' if lease else 'nobody'}")
@@ -105,8 +106,7 @@ def up(environment: str, yes: bool, wait: float, as_json: bool) -> int:
     from orchestrator.cli.walk import do
 
     app = _open(environment)
-    if not yes:
-        spec = _stack(app, environment)
+    for spec in _stacks(app, environment) if not yes else ():
         _print_preview(_preview(app, spec), spec, err=True)
     confirm(f"Bring {environment} up to date?", yes)
     return do(app, app.ask("provision", None, (environment,), wait=wait), as_json=as_json)
@@ -123,10 +123,10 @@ def destroy(environment: str, yes: bool, wait: float, as_json: bool) -> int:
     from orchestrator.domain.plan import losses
 
     app = _open(environment)
-    spec = _stack(app, environment)
-    note(f"this destroys all {app.provisioner.resources(spec)} resources of the stack {spec.stack}")
-    for loss in losses(app.provisioner.there(spec), spec.settings.stateful):
-        note(f"  ! it would {loss}")
+    for spec in _stacks(app, environment):
+        note(f"this destroys all {app.provisioner.resources(spec)} resources of the stack {spec.stack}")
+        for loss in losses(app.provisioner.there(spec), spec.settings.stateful):
+            note(f"  ! it would {loss}")
     confirm(f"Destroy {environment}?", yes)
     return do(app, app.ask("destroy", None, (environment,), wait=wait), as_json=as_json)
 
@@ -263,6 +263,13 @@ def _open(environment: str) -> "App":
     app = open_app(Path.cwd())
     app.setting.environment(environment)
     return app
+
+
+def _stacks(app: "App", environment: str) -> "list[StackSpec]":
+    """Its stack; both, where each side is one."""
+    from orchestrator.flow.course import stacks_of
+
+    return list(stacks_of(app.setting, environment).values()) or [_stack(app, environment)]
 
 
 def _stack(app: "App", environment: str) -> "StackSpec":

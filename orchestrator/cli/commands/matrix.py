@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from orchestrator.domain.release import PackageRef
     from orchestrator.wiring import App
 
-COLOURS = {"current": "green", "partly": "yellow", "verified": "", "rolled back": "yellow", "failed": "red"}
+COLOURS = {
+    "current": "green",
+    "partly": "yellow",
+    "standing by": "",
+    "verified": "",
+    "rolled back": "yellow",
+    "failed": "red",
+}
 
 
 @click.command("matrix")
@@ -56,11 +63,15 @@ def _place(app: "App", ref: "PackageRef", name: str) -> dict[str, Any]:
 
     hosts = app.store.hosts(name)
     on = [host.host for host in hosts if host.runs(ref.digest)]
+    serving = [host for host in hosts if not host.stands_by]
+    live = [host for host in serving if host.runs(ref.digest)]
     marks = [mark for mark in app.store.verified(name) if mark.release.digest == ref.digest]
     runs = [run for run in app.store.runs(name) if run.release and run.release.digest == ref.digest]
     last = next((run for run in runs if run.kind in FORWARD), None)
-    if on:
-        state = "current" if len(on) == len(hosts) else "partly"
+    if live:
+        state = "current" if len(live) == len(serving) else "partly"
+    elif on:
+        state = "standing by"
     elif last is not None and last.state.value in {"rolled back", "failed", "needs a person"}:
         state = "rolled back" if last.state.value == "rolled back" else "failed"
     else:
@@ -80,8 +91,9 @@ def _cell(place: dict[str, Any]) -> Cell:
     state = place["state"]
     if state == "absent":
         return ("–", "bright_black")
-    if state in {"current", "partly"}:
-        text = f"● {len(place['hosts'])}/{place['of']} hosts"
+    if state in {"current", "partly", "standing by"}:
+        sign = "○" if state == "standing by" else "●"
+        text = f"{sign} {len(place['hosts'])}/{place['of']} hosts"
     else:
         text = f"{state} {when(place['verified_at'])[:10]}" if place["verified_at"] and state == "verified" else state
     return (text, COLOURS[state]) if COLOURS[state] else text

@@ -86,6 +86,8 @@ def _aside(story: "Story") -> None:
         out(f"{paint('flaky', fg='yellow')}: {flaky['what']}, {counted(flaky['failed'], 'time')}: {flaky['message']}")
     for alert in story.alerts:
         out(f"{paint('alert', fg='yellow')}: {alert['text']}")
+    if story.switch_back is not None:
+        out(f"switched back to {story.switched[-1]['live']}, {seconds(story.switch_back)} after the failure")
     if story.probe is not None:
         out(f"availability: {story.probe.text}")
         for host, away in story.probe.away.items():

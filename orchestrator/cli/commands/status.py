@@ -54,7 +54,7 @@ def environment_status(app: "App", name: str) -> dict[str, Any]:
 
 def print_environment(item: dict[str, Any]) -> None:
     """Print what is known of an environment as a table."""
-    from orchestrator.cli.words import release_of, short, truth_of, when
+    from orchestrator.cli.words import release_of, short, side_of, truth_of, when
     from orchestrator.domain.plan import HostState
 
     release = item["release"]
@@ -74,19 +74,21 @@ def print_environment(item: dict[str, Any]) -> None:
     for wait in item["waiting"]:
         out(f"  {wait['run']} waits since {when(wait['since'])}: orchestrator queue {item['name']}")
     states = [HostState.from_json(host) for host in item["hosts"]]
+    sided = any(state.side is not None for state in states)
     rows = [
         [
             s.host,
             release_of(s),
             short(s.digest),
             truth_of(s),
+            *([side_of(s)] if sided else []),
             when(s.since),
             s.run or "–",
         ]
         for s in states
     ]
     if rows:
-        text = table(["host", "release", "digest", "truth", "since", "run"], rows)
+        text = table(["host", "release", "digest", "truth", *(["side"] if sided else []), "since", "run"], rows)
         out("\n".join(f"  {line}" for line in text.splitlines()))
     else:
         out("  no release was ever put on a host here")

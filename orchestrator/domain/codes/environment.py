@@ -159,6 +159,29 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
+        "E150",
+        "a host is in both stacks",
+        "`sides` of the environment's file make two stacks of it. Both programs' outputs have a host of the same name, and "
+        "all that is known of hosts is known by their names.",
+        "Let the program name hosts by its stack: `pulumi.get_stack()`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "E151",
+        "a group has other variables in each stack",
+        "Both stacks of the environment have a group of this name, with other variables. A group has one set of them.",
+        "Make them variables of the hosts, or of all: those of all hosts of a stack become those of its side.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "E152",
+        "the release's sides are not the stacks'",
+        "`sides` of the environment's file make two stacks of it, and the host patterns `blue` and `green` of the release mean "
+        "hosts of the other stack, or none.",
+        "In such an environment the groups `blue` and `green` are the hosts of each stack: write patterns within these.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
         "E201",
         "there is no sshd",
         "Loopback hosts are unprivileged SSH servers, and no `sshd` was found.",

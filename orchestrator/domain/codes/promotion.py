@@ -314,6 +314,56 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "R210",
+        "the sides do not fit the hosts",
+        "`blue` and `green` of a step with `strategy: blue_green` must together be all of its hosts, and share none. Here "
+        "only one of them means any host, or a host is on both, or on neither. Nothing was done.",
+        "Correct the host patterns, or the environment's groups: `orchestrator environment inventory ENV` lists them. Where "
+        "neither side has a host, as in a small staging, the step goes out as `rolling`.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "R211",
+        "nobody knows which side is live",
+        "A switch from one side to the other was begun and did not end well, and neither did the way back. A release would "
+        "go to the side that is not live, and that cannot be told. Nothing was done.",
+        "`orchestrator rollback ENV` switches to the side that runs the last verified release, and proves it. When you know "
+        "where the service leads, `orchestrator accept ENV --live SIDE -m WHY` says so.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "R212",
+        "a host has changed sides",
+        "The release counts a host to another side than that on which it was when the environment was switched last. It "
+        "would be deployed to while it is live, or be taken for live while it is not. Nothing was done.",
+        "Keep each host on its side. To divide them anew, first promote a release without `blue_green` to all of them, then "
+        "make the environment anew, or give the hosts other names.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "R213",
+        "a step would touch the live side",
+        "A step without `strategy: blue_green` is for hosts of a side, of which one must stay as it is until the switch. "
+        "Nothing was done.",
+        "Let it be for other hosts, or give it `strategy: blue_green` with the same sides.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "R214",
+        "there are no sides",
+        "It was to be written down which side is live, and no release has divided this environment into sides yet.",
+        "A release with `strategy: blue_green` does that with its first switch.",
+        Exit.NOT_FOUND,
+    ),
+    ErrorCode(
+        "R215",
+        "the release has no sides, and the environment has",
+        "`sides` of the environment's file make two stacks of it, of which one is live. A release without a step with "
+        "`strategy: blue_green` would go to the hosts of both. Nothing was done.",
+        "Give its steps `strategy: blue_green`, with `blue` and `green` as the host patterns of the sides.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
         "R180",
         "nothing to compare with",
         "Drift is what has changed since the last release that was verified in the environment, and there was none yet.",

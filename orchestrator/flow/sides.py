@@ -1,0 +1,198 @@
+"""Sides: which of two an environment's service leads to, and to which one a release goes. Never guessed, only read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.plan import HostState, Plan, PlannedLook, PlannedSides, PlannedStep, PlaySpec
+from orchestrator.domain.release import Package
+from orchestrator.domain.sides import SIDES, BlueGreen, Side, Sides, other
+from orchestrator.flow.course import Setting
+from orchestrator.flow.standing import Standing
+
+SWITCH, RETIRE = "switch", "retire"  # what the plays are called, beside the steps of a release
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of sides: for which *package*, *promoting* or going back, on which hosts, of which *base* is known.
+
+    *look* is the one before the switch. *inventory* is None where the hosts are only known after provisioning. *aim* is
+    the side whose stack was looked at, where each side is a stack.
+    """
+
+    package: Package
+    environment: str
+    promoting: bool
+    inventory: Inventory | None
+    base: tuple[HostState, ...]
+    look: PlannedLook | None
+    aim: Side | None = None
+
+
+def aim(setting: Setting, environment: str) -> Side | None:
+    """The side whose stack a release updates: the one that is not live. None where the sides are no stacks."""
+    if setting.environment(environment)[0].sides is None:
+        return None
+    live = Standing.of(setting.store.hosts(environment)).live
+    return other(live) if live is not None else "blue"
+
+
+def aimed(setting: Setting, environment: str, side: Side | None) -> Setting:
+    """*setting*, in which the stack of *environment* is that of *side*, where each side is a stack."""
+    rule = setting.environment(environment)[0].sides
+    if rule is None or side is None:
+        return setting
+    return replace(setting, stacks={**setting.stacks, environment: rule.of(side)})
+
+
+def planned(asked: Asked) -> PlannedSides | None:
+    """The sides of a plan; None where the release has none, or the environment has no host on either.
+
+    Raises R210 when they do not fit the hosts, R211 when nobody knows which one is live, R212 when a host has changed
+    sides, and R213 when another step is for hosts of a side.
+    """
+    rule = asked.package.manifest.release.blue_green
+    if rule is None:
+        return None
+    found = _found(rule, asked)
+    if asked.inventory is not None and found is None:
+        return None
+    standing = Standing.of(asked.base)
+    _refuse(asked, standing, found)
+    made = PlannedSides(
+        blue=rule.blue,
+        green=rule.green,
+        live=standing.live,
+        to=other(standing.live) if standing.live is not None else asked.aim or _unused(asked.base, found),
+        hosts=found,
+        switch=_play(SWITCH, rule.switch),
+        router=rule.router,
+        look=asked.look if asked.promoting else None,
+        retire=_play(RETIRE, rule.retire) if rule.retire is not None and asked.promoting else None,
+        stacked=asked.aim is not None,
+    )
+    if asked.inventory is not None and found is not None:
+        made.switched(found, asked.inventory)  # is there a router?
+    return made if asked.promoting or found is None else _returning(made, standing, found, asked)
+
+
+def _returning(made: PlannedSides, standing: Standing, sides: Sides, asked: Asked) -> PlannedSides:
+    """The sides of a rollback: to the side where its release is already, else to the one that stands by."""
+    digest = asked.package.digest
+    there = {state.host for state in asked.base if state.runs(digest)}
+    whole = [side for side in SIDES if sides.of(side) and set(sides.of(side)) <= there]
+    live = standing.live
+    if live is not None and live in whole and not standing.unsure:
+        idle = tuple(host for host in sides.of(other(live)) if host in there)
+        return made.model_copy(update={"to": None, "left": (*sides.of(live), *idle)})
+    to = live if live in whole else next(iter(whole), made.to)
+    if to is None:
+        return made
+    left = (*sides.of(other(to)), *(host for host in sides.of(to) if host in there))
+    return made.model_copy(update={"to": to, "left": left, "first": to in whole})
+
+
+def _unused(base: tuple[HostState, ...], sides: Sides | None) -> Side:
+    """The side that a first release goes to: one on which nothing runs, where the other has something; else blue."""
+    used = {state.host for state in base if state.truth != "empty"}
+    free = [side for side in SIDES if sides is not None and not used & set(sides.of(side))]
+    return free[0] if free else "blue"
+
+
+def _refuse(asked: Asked, standing: Standing, sides: Sides | None) -> None:
+    if standing.unsure and asked.promoting:
+        was = f"{standing.live} was the last one that was" if standing.live is not None else "none ever was for certain"
+        message = f"nobody knows which side of {asked.environment} is live: a switch did not end well ({was})"
+        raise OrchestratorError("R211", message, hint=f"orchestrator rollback {asked.environment} switches for certain")
+    for host, side in standing.sides.items() if sides is not None else ():
+        now = sides.side(host) if sides is not None else side
+        if now is not None and now != side:
+            message = f"{host} was on the {side} side of {asked.environment} when it was switched, and would be {now}"
+            raise OrchestratorError("R212", message)
+
+
+def _found(rule: BlueGreen, asked: Asked) -> Sides | None:
+    steps = asked.package.manifest.release.steps
+    if asked.inventory is None:
+        return None
+    stacked = asked.aim is not None
+    plain = [PlannedStep(play=_play(step.name, step.playbook, step.hosts), stacked=stacked) for step in steps]
+    wanted = [step.rollout.blue_green is not None for step in steps]
+    found = resolved(rule.blue, rule.green, zip(plain, wanted, strict=True), asked.inventory)
+    if asked.aim is not None:
+        _on_their_stacks(found, asked.inventory)
+    return found
+
+
+def _on_their_stacks(found: Sides | None, inventory: Inventory) -> None:
+    """Raise E152 unless each side's hosts are of its stack."""
+    if found is None:
+        raise OrchestratorError("E152", "the sides of the release mean no host of the two stacks")
+    for side in SIDES:
+        strange = [host for host in found.of(side) if host not in inventory.members(side)]
+        if strange:
+            raise OrchestratorError("E152", f"{', '.join(strange)} would be {side}, and is not in the {side} stack")
+
+
+def resolved(blue: str, green: str, steps: Iterable[tuple[PlannedStep, bool]], inventory: Inventory) -> Sides | None:
+    """The sides of *steps* (each with whether it has sides) on the hosts of *inventory*. Raises R210 and R213."""
+    found, plain = None, []
+    for step, has_sides in steps:
+        if has_sides:
+            found = step.model_copy(update={"sides": (blue, green)}).divided(inventory)
+        else:
+            plain.append(step)
+    for step in plain if found is not None else ():
+        shared = [host for host in inventory.select(step.play.hosts) if found is not None and found.side(host)]
+        if shared:
+            hint = "let it be for other hosts, or give it strategy: blue_green with the same sides"
+            message = f"the step {step.play.step} is for {', '.join(shared)} too, of which one side must stay as it is"
+            raise OrchestratorError("R213", message, hint=hint)
+    return found
+
+
+def of_plan(plan: Plan, inventory: Inventory) -> Sides | None:
+    """The sides of *plan* on the hosts of *inventory*; None where it has none there. Raises D101, R210 and R213."""
+    planned = plan.blue_green
+    if planned is None:
+        return None
+    steps = ((step, step.sides is not None) for step in plan.steps)
+    found = resolved(planned.blue, planned.green, steps, inventory)
+    if planned.stacked:
+        _on_their_stacks(found, inventory)
+    if found is not None:
+        planned.switched(found, inventory)
+    return found
+
+
+def sided(step: PlannedStep, planned: PlannedSides | None, *, of: bool) -> PlannedStep:
+    """*step*, which goes to one side when it is one *of* those that have sides; where there are none, as `rolling`."""
+    if not of:
+        return step
+    if planned is None:
+        return step.model_copy(update={"strategy": "rolling"})
+    to = planned.to or (other(planned.live) if planned.live is not None else None)
+    about = {"sides": (planned.blue, planned.green), "to": to, "stacked": planned.stacked}
+    return step.model_copy(update=about)
+
+
+def notes(planned: PlannedSides | None, asked: Asked) -> tuple[str, ...]:
+    """What a plan says of sides to whoever reads it."""
+    if planned is None:
+        rule = asked.package.manifest.release.blue_green
+        if rule is None:
+            return ()
+        return (f"no host of {asked.environment} is on a side ({rule.blue}, {rule.green}): it goes out as rolling",)
+    if planned.live is None and planned.hosts is not None and asked.promoting:
+        return (f"nobody has switched {asked.environment} yet: it goes to {planned.to}, which becomes live",)
+    if asked.promoting:
+        return ()
+    if planned.to is None:
+        return (f"{planned.live} is live and has it already: nothing is switched",)
+    return (f"{planned.to} has it already: it is switched to first",) if planned.first else ()
+
+
+def _play(step: str, playbook: str, hosts: str = "all") -> PlaySpec:
+    return PlaySpec(step=step, playbook=playbook, hosts=hosts)

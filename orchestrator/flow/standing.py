@@ -1,0 +1,27 @@
+"""Standing: what is known of an environment's sides, as the last switch left them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.sides import Side
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the journal knows of an environment's sides: which one is *live* (None: nobody has ever switched here).
+
+    *unsure*: a switch was begun, and nobody saw it end well; *live* is the side before. *sides* are the hosts' then.
+    """
+
+    live: Side | None
+    unsure: bool
+    sides: dict[str, Side]
+
+    @classmethod
+    def of(cls, states: Iterable[HostState]) -> "Standing":
+        """What the *states* of its hosts tell."""
+        known = [(state, state.side) for state in states if state.side is not None]
+        up = {side for state, side in known if not state.stands_by}
+        unsure = any(state.unsure for state, _ in known)
+        return cls(up.pop() if len(up) == 1 else None, unsure, {state.host: side for state, side in known})
