@@ -338,8 +338,7 @@ class Course:
 
     def _stopped(self, *, begun: bool) -> StepResult | None:
         """The result of work that is not begun because a person wants the run to stop; None: begin it."""
-        run = self.setting.store.run(self.run.id)
-        if run.wish == "pause":
+        while (run := self.setting.store.run(self.run.id)).wish == "pause":
             self.tenure.park()
         if begun or self.going_back or self.closing or run.wish not in STOPPING:
             return None
