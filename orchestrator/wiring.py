@@ -759,7 +759,7 @@ class App:
     def _walk(self, durable: Sides, tenure: Tenure, data: dict[str, Any]) -> dict[str, Any]:
         """From environment to environment, until one does not end well. Replayed after a crash."""
         from orchestrator.flow import COURSES
-        from orchestrator.flow.course import Course
+        from orchestrator.flow.course import Course, Prefixed
         from orchestrator.flow.ephemeral import apart
 
         asked = Asked.from_json(data)
@@ -769,7 +769,7 @@ class App:
         for environment in asked.targets:
             run = asked.run(environment, durable.step(f"{environment}.requested", self.setting.clock.now))
             self.store.create(run)
-            steps: Durable = _Prefixed(durable, environment)
+            steps: Durable = Prefixed(durable, environment)
             if asked.again is not None and environment == asked.targets[0]:
                 steps = _Seeded(steps, self._before(asked.again))
             course = Course(
@@ -799,8 +799,7 @@ class App:
             walk.Walk(self.setting, durable, tenure, way).go()
             return {"runs": [asked.root]}
         one = walk.Part.from_json(part)
-        steps = _Prefixed(durable, one.run(way.root).removeprefix(f"{way.root}-"))
-        return walk.side(self._apart(one.environment), steps, tenure, way, one)
+        return walk.side(self._apart(one.environment), durable, tenure, way, one)
 
     def _before(self, again: Again) -> dict[str, Any]:
         """What came of the steps before the one that is done again; the lease is taken anew."""
@@ -860,21 +859,6 @@ class App:
             self.engine.close()
         if "store" in self.__dict__:
             self.store.close()
-
-
-class _Prefixed:
-    """Steps of one environment of a walk: the engine wants each name once."""
-
-    def __init__(self, durable: Durable, prefix: str) -> None:
-        self._durable, self._prefix = durable, prefix
-
-    def step(self, name: str, work: Callable[[], Any]) -> Any:
-        """The step of this environment."""
-        return self._durable.step(f"{self._prefix}.{name}", work)
-
-    def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
-        """The wait of this environment."""
-        self._durable.sleep(f"{self._prefix}.{name}", seconds, awake)
 
 
 class _Seeded:

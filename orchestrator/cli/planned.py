@@ -40,7 +40,7 @@ def print_waves(plan: WavePlan) -> None:
     stays = "stays" if walk.on_failure == "stop" else "goes back, newest wave first"
     output.out(f"\nSoak     {soak}")
     output.out(
-        f"Failures {walk.max_failures} allowed; with more, later waves are not begun, and what was promoted {stays}"
+        f"Failures {walk.max_failures} may fail; with more, later waves are not begun, what was promoted {stays}"
     )
     output.out(f"Digest   {plan.digest}")
     output.out(f"Execute  orchestrator promote --plan {short(plan.digest)}")

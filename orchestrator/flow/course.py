@@ -381,6 +381,21 @@ class Course:
         return self.setting.store.run(self.run.id)
 
 
+class Prefixed:
+    """Steps of one environment of a walk: the engine wants each name once."""
+
+    def __init__(self, durable: Durable, prefix: str) -> None:
+        self._durable, self._prefix = durable, prefix
+
+    def step(self, name: str, work: Callable[[], Any]) -> Any:
+        """The step of this environment."""
+        return self._durable.step(f"{self._prefix}.{name}", work)
+
+    def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
+        """The wait of this environment."""
+        self._durable.sleep(f"{self._prefix}.{name}", seconds, awake)
+
+
 class Reporter:
     """What adapters report events to while they work: the journal, in bunches, so that a storm of them is cheap.
 

@@ -19,7 +19,7 @@ from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.domain.waves import BACK, Waves, ending, outcome, why_held
 from orchestrator.flow import COURSES
 from orchestrator.flow import plan as planning
-from orchestrator.flow.course import STOPPED, STOPPING, Course, Setting
+from orchestrator.flow.course import STOPPED, STOPPING, Course, Prefixed, Setting
 from orchestrator.flow.ephemeral import apart
 from orchestrator.flow.request import allow, runs_there
 from orchestrator.flow.trail import last_verified
@@ -142,8 +142,10 @@ def _rules(waves: Waves) -> str:
 
 def side(setting: Setting, durable: Durable, tenure: Tenure, way: Way, part: Part) -> dict[str, Any]:
     """Do one *part* of a walk, beside the others of its wave. Returns how its run ended."""
+    name = part.run(way.root)
+    durable = Prefixed(durable, name.removeprefix(f"{way.root}-"))
     run = Run(
-        id=part.run(way.root),
+        id=name,
         root=way.root,
         kind=part.kind,
         environment=part.environment,
