@@ -37,19 +37,21 @@ class Follower:
     def poll(self) -> None:
         """Take what is new."""
         while True:
-            for story in self.stories:
-                if not story.run.ended:
-                    self._read(story)
-            if not self._next():
+            going = [story for story in reversed(self.stories) if not story.run.ended]  # the walk itself comes last
+            more = [self._read(story) for story in going]
+            if not self._next() and not any(more):
                 break
         self._view.draw(self.stories)
 
-    def _read(self, story: Story) -> None:
+    def _read(self, story: Story) -> bool:
+        """Take the records of one run; True when runs have begun in it, which are to be told before the rest."""
         for record in self._app.store.records(story.run.id, story.last):
             story.take(record)
             self._view.take(story, record)
-            if record.kind == "wave" and self._beside:
-                self._coming += record.data.get("runs", {}).values()
+            if record.kind == "wave" and self._beside and record.data.get("runs"):
+                self._coming += record.data["runs"].values()
+                return True
+        return False
 
     def _next(self) -> bool:
         """Find the next run of the walk; the one after the last is only there once it has begun."""
@@ -294,6 +296,10 @@ class _Signals:
 
     def _then(self) -> str:
         stories = self._follower.stories
+        waves = self._asked.waves
+        if waves is not None:
+            stays = "stays" if waves.on_failure == "stop" else "goes back as well"
+            return f"what goes on is rolled back; what was promoted {stays}"
         if stories and stories[-1].going_back:
             return "a rollback that has begun goes to its end"
         return "what was changed is rolled back"

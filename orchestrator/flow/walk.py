@@ -341,8 +341,8 @@ class Walk:
         fixed = {State.SUCCEEDED: Exit.OK, State.ROLLED_BACK: Exit.ROLLED_BACK, State.NEEDS_PERSON: Exit.NEEDS_PERSON}
         if state in fixed:
             return fixed[state]
-        if State.ROLLED_BACK in self.ended.values():
-            return Exit.ROLLED_BACK
+        if State.ROLLED_BACK in self.ended.values() or self.stopped:
+            return Exit.ROLLED_BACK if State.ROLLED_BACK in self.ended.values() else Exit.FAILED
         bad = [self.exits[name] for name, ended in self.ended.items() if ended is State.FAILED]
         return bad[0] if bad else Exit.FAILED
 
