@@ -6,6 +6,7 @@ put into it by hand: `world.faults.add(("deploy", "web2", "1.2.0"))` makes that 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -447,4 +448,4 @@ class MemoryDurable:
 
     def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:
         """One after the other."""
-        return {name: self.step(name, lambda part=part: self._side(self, part)) for name, part in parts.items()}
+        return {name: self.step(name, partial(self._side, self, part)) for name, part in parts.items()}
