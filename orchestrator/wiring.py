@@ -535,17 +535,21 @@ class App:
         return tuple(found)
 
     def walk(
-        self, package: Package, waves: Waves, plan: "WavePlan | None" = None
+        self, package: Package, waves: Waves, plan: "WavePlan | None" = None, *, again: bool = False
     ) -> tuple[tuple[str, ...], dict[str, Any]]:
         """The environments that a promotion of *package* in *waves* goes to, and what is kept about it for :meth:`ask`.
 
-        Raises what `flow.walk.admit` does, and R220 when *plan* was made for other waves.
+        Nothing begins that would be refused later: raises what `flow.walk.admit` does, R203 unless it may go there
+        *again*, and for a *plan* R220 when it was made for other waves, and why one of its plans may not be executed.
         """
         from orchestrator.flow import walk
 
         targets = walk.admit(self.setting, waves, package)
         if plan is not None:
             walk.unchanged(self.setting, plan)
+            walk.executable(plan)
+        if not again:
+            walk.refuse_again(self.setting, targets, package.ref)
         return targets, {"waves": {"walk": waves.to_json(), "plans": plan.plans if plan else {}}}
 
     def way_back(self, environment: str, version: str | None) -> Package:

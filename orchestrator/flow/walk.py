@@ -17,7 +17,7 @@ from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.domain.waves import BACK, Waves, ending, outcome, why_held
-from orchestrator.flow import COURSES
+from orchestrator.flow import COURSES, guard
 from orchestrator.flow import plan as planning
 from orchestrator.flow.course import STOPPED, STOPPING, Course, Prefixed, Setting
 from orchestrator.flow.ephemeral import apart
@@ -119,6 +119,22 @@ def admit(setting: Setting, waves: Waves, package: Package) -> tuple[str, ...]:
         allow(environment)
         planning.gate(setting, package, environment, waves.before(name))
     return wanted
+
+
+def refuse_again(setting: Setting, names: tuple[str, ...], ref: PackageRef) -> None:
+    """Refuse a release that one of the environments *names* has gone back from. Raises R203."""
+    for name in names:
+        before = guard.gone_back_from(setting, name).get(ref.digest)
+        if before is not None:
+            raise guard.refusal(name, before, str(ref))
+
+
+def executable(plan: WavePlan) -> None:
+    """Return when each environment's plan may be executed. Raises what `flow.plan.refusal` gives for the first."""
+    for item in plan.planned:
+        why = planning.refusal(item.plan) if item.plan is not None else None
+        if why is not None:
+            raise OrchestratorError(why.code, f"{item.environment}: {why.message}", hint=why.hint)
 
 
 def unchanged(setting: Setting, plan: WavePlan) -> None:

@@ -27,7 +27,7 @@ from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
 from orchestrator.flow import plan as planning
 from orchestrator.flow.course import Setting, Unchallenged
-from orchestrator.flow.walk import Part, Walk, Way, admit, side, unchanged
+from orchestrator.flow.walk import Part, Walk, Way, admit, executable, refuse_again, side, unchanged
 
 HEAD = {"apiVersion": "orchestrator/v1"}
 NAMES = ("eu-1", "eu-2", "us-1", "asia-1")
@@ -439,6 +439,33 @@ def test_who_may_not_go_everywhere_goes_nowhere(stage: Stage) -> None:
     with pytest.raises(OrchestratorError) as caught:
         admit(stage.setting(), stage.waves, package)
     assert caught.value.code == "R108"
+
+
+def test_what_was_gone_back_from_is_refused_before_anything_begins(stage: Stage) -> None:
+    """A release that one of the environments has gone back from goes to none of them again by itself."""
+    stage.walk("1.0.0")
+    stage.fail("us-1")
+    stage.walk("1.1.0")
+    package = stage.package("1.1.0")
+    wanted = admit(stage.setting(), stage.waves, package)
+    assert wanted == ("us-1", "asia-1")
+    with pytest.raises(OrchestratorError) as caught:
+        refuse_again(stage.setting(), wanted, package.ref)
+    assert caught.value.code == "R203"
+    stage.world.faults.clear()
+    run = stage.go(stage.way("1.1.0", again="the tax was to blame"))
+    assert run.state is State.SUCCEEDED
+    assert set(stage.versions().values()) == {"1.1.0"}
+
+
+def test_a_plan_that_may_not_be_executed_begins_nowhere(stage: Stage) -> None:
+    """A plan over waves of which one environment's may not be executed is refused as a whole, by that one's reason."""
+    stage.walk("1.0.0")
+    stage.world.gone.add("asia-1-web")
+    with pytest.raises(OrchestratorError) as caught:
+        executable(stage.plan("1.1.0"))
+    assert caught.value.code == "D107"
+    assert caught.value.message.startswith("asia-1: ")
 
 
 def test_an_environment_after_one_of_an_earlier_wave_is_planned(stage: Stage) -> None:

@@ -79,7 +79,7 @@ def command(
     if approved is not None and (replace or no_return):
         raise click.UsageError("what is agreed to by name is part of the plan: give it to orchestrator plan")
     named = app.named(package, replace, no_return)
-    targets, about = _targets(app, package, environment, approved)
+    targets, about = _targets(app, package, environment, approved, again=again)
     about |= {"named": named.to_json()} if replace or no_return else {}
     about |= {"again": message} if again else {}
     digest = approved.digest if approved else None
@@ -90,14 +90,14 @@ def command(
 
 
 def _targets(
-    app: "App", package: "Package", to: str | None, approved: "Plan | WavePlan | None"
+    app: "App", package: "Package", to: str | None, approved: "Plan | WavePlan | None", *, again: bool
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Where it goes, and what is kept about that."""
     if approved is not None and approved.kind == "WavePlan":
-        return app.walk(package, approved.walk, approved)
+        return app.walk(package, approved.walk, approved, again=again)
     waves = app.waves(to)
     if waves is not None and approved is None:
-        return app.walk(package, waves)
+        return app.walk(package, waves, again=again)
     return app.targets(package, approved.environment if approved else to), {}
 
 
