@@ -159,6 +159,7 @@ def test_a_walk_is_told_to_programs(yard: Yard) -> None:
         "eu-2": ("not begun", "eu-1 failed"),
         "us-1": ("not begun", "eu-1 failed"),
     }
+    assert "begun            number 1, runs (eu-1: abc123-eu-1)" in yard.run("logs", "abc123").out
     history = yard.run("history", "regions", "--json").json["runs"]
     assert [(run["id"], run["kind"]) for run in history] == [("abc123", "waves")]
 
