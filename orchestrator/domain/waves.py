@@ -14,7 +14,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.quantities import Duration
 from orchestrator.domain.text import counted
 
-BACK = "~back"  # what the run is called in which an environment goes back: no environment's name may have it
+BACK = "_back"  # ends the name of the run in which an environment goes back: no environment has such a name
 BAD = frozenset({State.FAILED, State.ROLLED_BACK})
 """How a run ends whose environment has failed, and is as it was before."""
 

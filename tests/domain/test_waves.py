@@ -64,13 +64,13 @@ def test_a_walk_is_folded_from_its_records() -> None:
     assert walk.soaking == 0
     walk.take({"event": "ended", "number": 2, "ended": {"c": "failed"}})
     walk.take({"event": "held", "environments": ["d"], "why": "c failed"})
-    walk.take({"event": "returning", "number": 1, "runs": {"a": "r-a~back"}})
+    walk.take({"event": "returning", "number": 1, "runs": {"a": "r-a_back"}})
     walk.take({"event": "returned", "number": 1, "returned": {"a": True}})
     found = {
         place.environment: (place.state, place.back, place.why) for wave in walk.story for place in wave.environments
     }
     assert found == {
-        "a": ("gone back", "r-a~back", ""),
+        "a": ("gone back", "r-a_back", ""),
         "b": ("there", None, ""),
         "c": ("failed", None, ""),
         "d": ("not begun", None, "c failed"),

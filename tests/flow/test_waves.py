@@ -194,8 +194,8 @@ def test_what_was_promoted_goes_back_as_well(stage: Stage) -> None:
     assert set(stage.versions().values()) == {"1.0.0"}
     assert run.state is State.ROLLED_BACK
     assert stage.ending(run)["exit"] == Exit.ROLLED_BACK
-    back = [(found.id, found.kind, found.state) for found in reversed(stage.store.runs()) if "~" in found.id]
-    assert back == [(f"r2-{name}~back", "rollback", State.ROLLED_BACK) for name in ("us-1", "eu-1")]
+    back = [(found.id, found.kind, found.state) for found in reversed(stage.store.runs()) if "_" in found.id]
+    assert back == [(f"r2-{name}_back", "rollback", State.ROLLED_BACK) for name in ("us-1", "eu-1")]
     assert stage.story(run)["eu-1"] == ("gone back", "")
     assert stage.events(run)[-5:] == ["held", "returning", "returned", "returning", "returned"]
 
@@ -368,7 +368,7 @@ def test_every_crash_ends_alike(tmp_path: Path) -> None:
     wanted, effects, points = once(tmp_path / "whole", None)
     of_the_walk = [point for point in dict.fromkeys(points) if point[0].startswith(("walk.", "wave.", "r2-"))]
     of_the_walk += [
-        point for point in dict.fromkeys(points) if point[0] in {"us-1.deploy.1", "eu-1~back.restore.deploy"}
+        point for point in dict.fromkeys(points) if point[0] in {"us-1.deploy.1", "eu-1_back.restore.deploy"}
     ]
     assert ("wave.1.soak", "asleep") in of_the_walk
     for number, point in enumerate(of_the_walk):
