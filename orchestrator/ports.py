@@ -498,6 +498,17 @@ class Durable(Protocol):
         """Wait, across restarts; no longer once *awake* says so."""
 
 
+class Sides(Durable, Protocol):
+    """A `Durable` whose walk can do several things side by side, each of which survives by itself."""
+
+    def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:
+        """Do all *parts* at once, and return their answers once all have ended.
+
+        Each is a walk of its own, named by the run that it does, and is given its data (JSON). What was recorded of it
+        is not done again, whatever became of the others.
+        """
+
+
 class Tenure(Protocol):
     """The process that acts for a run: who it is, and whether it still may."""
 
@@ -512,8 +523,11 @@ class Tenure(Protocol):
         *known* is when the wish was made that this work is done in spite of, or because of: a rollback after an abort.
         """
 
-    def park(self) -> NoReturn:
-        """Stand still, so that the process can end and the run be taken up again from here."""
+    def park(self) -> None:
+        """Stand still, so that the process can end and the run be taken up again from here.
+
+        It returns only where other runs go on beside this one, and a person has let this one go on as well.
+        """
 
     def deposed(self) -> NoReturn:
         """Another process has taken over: stand still, and touch nothing more."""

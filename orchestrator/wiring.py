@@ -19,16 +19,20 @@ from orchestrator.domain.parity import Parity
 from orchestrator.domain.plan import NOTHING, Named, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef
-from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Store, Tenure, Unkept, Unshared
+from orchestrator.domain.waves import Waves
+from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Sides, Store, Tenure, Unkept, Unshared
 
 if TYPE_CHECKING:
+    from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.domain.way_back import RollbackPlan
     from orchestrator.engine.durable import Engine
     from orchestrator.flow.course import Setting
     from orchestrator.flow.ephemeral import Leftover
     from orchestrator.flow.trail import Then
+    from orchestrator.flow.walk import Way
 
 Warn = Callable[[OrchestratorError], object]
+AT_ONCE = 4  # environments whose plans are made side by side
 FOR_EVER = 10 * 365 * 86400.0  # seconds, longer than any queue
 
 
@@ -54,7 +58,8 @@ class Again:
 class Asked:
     """What was asked for in one go. As JSON it is what the engine keeps, so that it can be taken up again.
 
-    *about* is what only this kind of run needs to know.
+    *targets* are gone to one after the other, or where *about* has `waves` as those say. *about* is what only this kind
+    of run needs to know.
     """
 
     root: str
@@ -97,6 +102,47 @@ class Asked:
             Again(again["run"], again["step"]) if again else None,
             data.get("about") or {},
         )
+
+    @property
+    def waves(self) -> Waves | None:
+        """The waves that it goes in; None where it goes along the path."""
+        found = self.about.get("waves")
+        return Waves.from_json(found["walk"]) if found else None
+
+    def way(self) -> "Way | None":
+        """What the walk in waves is about; None where it is none."""
+        from orchestrator.flow.walk import Way
+
+        waves, found = self.waves, self.about.get("waves")
+        if waves is None or found is None or self.release is None:
+            return None
+        return Way(
+            self.root,
+            self.release,
+            self.by,
+            waves,
+            plan=self.plan,
+            plans=found["plans"],
+            wait=self.wait,
+            named=Named.from_json(self.about.get("named") or {}),
+            again=str(self.about.get("again") or ""),
+        )
+
+    def alone(self, run: Run) -> "Asked":
+        """What was asked for of *run*, which is one of a walk in waves, without the rest of that."""
+        about = {name: value for name, value in self.about.items() if name != "waves"}
+        plan = self.about["waves"]["plans"].get(run.environment) if run.kind == "promotion" else None
+        return replace(self, kind=run.kind, release=run.release, targets=(run.environment,), plan=plan, about=about)
+
+    @property
+    def name(self) -> str:
+        """The run by which a person follows it: the first one; of a walk in waves that of all of it."""
+        return self.root if self.waves is not None else f"{self.root}-{self.targets[0]}"
+
+    def first(self, at: str) -> Run:
+        """The run that is there from the moment at which it is asked for."""
+        way = self.way()
+        return way.run(at) if way is not None else self.run(self.targets[0], at)
 
     def run(self, environment: str, at: str) -> Run:
         """The run for one environment that this goes to."""
@@ -199,6 +245,9 @@ class App:
     @cached_property
     def provisioner(self) -> "Any":
         """Pulumi."""
+        return self._provisioner()
+
+    def _provisioner(self) -> "Any":
         from orchestrator.adapters.pulumi import engine
         from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
 
@@ -208,9 +257,12 @@ class App:
     @cached_property
     def deployer(self) -> "Any":
         """Ansible."""
+        return self._deployer()
+
+    def _deployer(self, environment: str = "") -> "Any":
         from orchestrator.adapters.ansible.deployer import AnsibleDeployer
 
-        return AnsibleDeployer(self.jobs, self.state, collections_folder(), self.environ, self.root)
+        return AnsibleDeployer(self.jobs, self.state, collections_folder(), self.environ, self.root, environment)
 
     @cached_property
     def verifier(self) -> "Any":
@@ -259,6 +311,10 @@ class App:
             gates=self.gates,
             prober=self.prober,
         )
+
+    def _apart(self, environment: str) -> "Setting":
+        """The setting of one *environment* beside others: with a Pulumi, and connections to hosts, of its own."""
+        return replace(self.setting, provisioner=self._provisioner(), deployer=self._deployer(environment))
 
     @cached_property
     def engine(self) -> "Engine":
@@ -401,19 +457,61 @@ class App:
         if why is not None:
             raise why
 
-    def approved(self, wanted: str) -> Plan:
+    def plan_waves(self, package: Package, waves: Waves, *, check: bool = True, named: Named = NOTHING) -> "WavePlan":
+        """Make and keep the plan of each environment of *waves*, and that over all of them. Changes nothing outside.
+
+        Raises what `flow.waves.admit` and `flow.plan.make` do.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
+        from orchestrator.flow import ephemeral, walk
+        from orchestrator.flow import plan as planning
+
+        wanted = walk.admit(self.setting, waves, package)
+
+        def planned(name: str) -> PlannedEnvironment:
+            if name not in wanted:
+                return PlannedEnvironment(environment=name)
+            setting = ephemeral.apart(self._apart(name), name, package.ref)
+            asked = planning.Wanted(package, name, check=check, named=named, coming=waves.before(name))
+            plan = planning.make(setting, asked, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
+            setting.deployer.close()
+            return PlannedEnvironment(environment=name, digest=plan.digest, plan=plan)
+
+        self.setting.packages.fetch(package.digest)
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            found = dict(zip(waves.names, pool.map(planned, waves.names), strict=True))
+        made = WavePlan(
+            project=self.project.name,
+            release=package.ref,
+            walk=waves,
+            waves=tuple(tuple(found[name] for name in wave) for wave in waves.environments),
+            created_at=self.setting.clock.now(),
+        )
+        planning.save_waves(self.setting, made)
+        return made
+
+    def waves(self, name: str | None) -> Waves | None:
+        """The list of waves that is called *name*; None when there is none."""
+        return next((waves for waves in self.project.waves if waves.name == name), None)
+
+    def approved(self, wanted: str) -> "Plan | WavePlan":
         """The plan that *wanted* means: a digest (or its beginning), or a file. Raises R121, R122."""
         from orchestrator.flow import plan as planning
 
         if Path(wanted).is_file():
-            plan = planning.read(Path(wanted))
-            planning.save(self.setting, plan)
+            plan = planning.read_any(Path(wanted))
+            if plan.kind == "WavePlan":
+                planning.save_waves(self.setting, plan)
+            else:
+                planning.save(self.setting, plan)
             return plan
         start = wanted.removeprefix("sha256:")
         kept = planning.kept(self.setting, start) if start else []
         if len(kept) != 1:
             raise OrchestratorError("R121", f"there is no plan {wanted!r} here, or more than one")
-        return planning.load(self.setting, f"sha256:{kept[0]}")
+        return planning.load_any(self.setting, f"sha256:{kept[0]}")
 
     def returning(self, environment: str) -> "RollbackPlan | None":
         """The way back of the promotion that is under way in *environment*; None when there is none.
@@ -435,6 +533,24 @@ class App:
         if not found:
             raise OrchestratorError("R108", f"{package.ref} already runs, verified, everywhere it may go")
         return tuple(found)
+
+    def walk(
+        self, package: Package, waves: Waves, plan: "WavePlan | None" = None, *, again: bool = False
+    ) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """The environments that a promotion of *package* in *waves* goes to, and what is kept about it for :meth:`ask`.
+
+        Nothing begins that would be refused later: raises what `flow.walk.admit` does, R203 unless it may go there
+        *again*, and for a *plan* R220 when it was made for other waves, and why one of its plans may not be executed.
+        """
+        from orchestrator.flow import walk
+
+        targets = walk.admit(self.setting, waves, package)
+        if plan is not None:
+            walk.unchanged(self.setting, plan)
+            walk.executable(plan)
+        if not again:
+            walk.refuse_again(self.setting, targets, package.ref)
+        return targets, {"waves": {"walk": waves.to_json(), "plans": plan.plans if plan else {}}}
 
     def way_back(self, environment: str, version: str | None) -> Package:
         """The package that a rollback goes to: *version*, or as `flow.trail.destination` says. Raises R134."""
@@ -482,7 +598,7 @@ class App:
         ref = package.ref if package else None
         asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan, wait, about=about or {})
         asked, run = self._written(asked, queue)
-        if queue:
+        if queue and asked.waves is None:  # each environment of a walk stands in its queue once its wave has begun
             supersede = self.setting.environment(run.environment)[0].queue.supersede
             self.store.enqueue(run.environment, run, supersede=supersede)
         return asked
@@ -505,15 +621,17 @@ class App:
             raise OrchestratorError("R142", f"{run.id} has no step {chosen!r}", hint=f"its steps are: {names}")
         self._free(run.environment)
         before = self.asked(run.root)
-        targets = before.targets[before.targets.index(run.environment) :]
-        root = secrets.token_hex(3)
-        asked = replace(before, root=root, targets=targets, by=self.person, again=Again(run.id, chosen))
+        if before.waves is None:
+            before = replace(before, targets=before.targets[before.targets.index(run.environment) :])
+        else:
+            before = before.alone(run)
+        asked = replace(before, root=secrets.token_hex(3), by=self.person, again=Again(run.id, chosen))
         return self._written(asked)[0]
 
     def _written(self, asked: Asked, queue: str = "") -> tuple[Asked, Run]:
         """*asked* with its first run, written down under a root of its own: one of six digits may be taken already."""
         while True:
-            run = asked.run(asked.targets[0], self.setting.clock.now())
+            run = asked.first(self.setting.clock.now())
             if self.store.ask(Work(root=asked.root, asked=asked.to_json(), queue=queue), run):
                 return asked, run
             asked = replace(asked, root=secrets.token_hex(3))
@@ -545,9 +663,15 @@ class App:
         assert self.setting is not None
 
     def wish(self, run: Run, wish: Wish, why: str = "") -> None:
-        """Write down that a person wants *run* to pause, to be cancelled or aborted; empty: to go on after all."""
+        """Write down that a person wants *run* to pause, to be cancelled or aborted; empty: to go on after all.
+
+        What is wished of a walk in waves holds for the runs of it that go on; none of them that goes back is stopped.
+        """
         data = {"wish": wish, "by": self.person, "why": why}
         self.store.append(run.id, [Entry(kind="control", data=data)])
+        for part in self.going(run.root) if run.kind == "waves" else ():
+            if part.id != run.id and not (part.kind == "rollback" and wish in {"cancel", "abort"}):
+                self.store.append(part.id, [Entry(kind="control", data=data)])
 
     def lock(self, environment: str, why: str, duration: float | None = None) -> Lease:
         """Keep every run out of *environment*, for *duration* seconds or until it is unlocked. Raises S101."""
@@ -600,24 +724,56 @@ class App:
         return self.ask("reap", None, (run.environment,), queue=queue, about={"run": run.id})
 
     def present(self, root: str) -> Run:
-        """The run of *root* that goes on, or its last one. Raises R101."""
+        """The run of *root* that goes on, or its last one; of a walk in waves always that of all of it. Raises R101."""
         runs = [run for run in self.store.runs() if run.root == root]
         if not runs:
             raise OrchestratorError("R101", f"there is no run {root!r}")
-        return next((run for run in runs if not run.ended), runs[0])
+        walk = next((run for run in runs if run.kind == "waves"), None)
+        return walk or next((run for run in runs if not run.ended), runs[0])
 
-    def _walk(self, durable: Durable, tenure: Tenure, data: dict[str, Any]) -> dict[str, Any]:
+    def coming(self) -> dict[str, list[dict[str, Any]]]:
+        """The walks in waves that come to each environment with a wave that has not begun, as JSON data."""
+        from orchestrator.domain.story import Story
+
+        found: dict[str, list[dict[str, Any]]] = {}
+        for work in self.store.works():
+            asked = Asked.from_json(work.asked)
+            run = self.present(work.root) if asked.waves is not None else None
+            walk = Story.of(run, self.store.records(run.id)).walk if run is not None else None
+            for wave in walk.story if walk is not None else ():
+                for station in wave.environments:
+                    if station.state == "waiting" and asked.release is not None:
+                        release = asked.release.to_json()
+                        about = {"run": work.root, "wave": wave.number, "release": release, "by": asked.by}
+                        found.setdefault(station.environment, []).append(about)
+        return found
+
+    def going(self, root: str) -> list[Run]:
+        """The runs of *root* that have not ended, oldest first."""
+        return [run for run in reversed(self.store.runs()) if run.root == root and not run.ended]
+
+    def paused(self, root: str) -> bool:
+        """Whether nothing of *root* goes on because a person has paused it."""
+        runs = self.going(root)
+        parts = [run for run in runs if run.kind != "waves"] or runs
+        return any(run.wish == "pause" for run in runs if run.kind == "waves") or (
+            bool(parts) and all(run.wish == "pause" for run in parts)
+        )
+
+    def _walk(self, durable: Sides, tenure: Tenure, data: dict[str, Any]) -> dict[str, Any]:
         """From environment to environment, until one does not end well. Replayed after a crash."""
         from orchestrator.flow import COURSES
-        from orchestrator.flow.course import Course
+        from orchestrator.flow.course import Course, Prefixed
         from orchestrator.flow.ephemeral import apart
 
         asked = Asked.from_json(data)
+        if asked.waves is not None:
+            return self._in_waves(asked, durable, tenure, data.get("part"))
         ended: list[str] = []
         for environment in asked.targets:
             run = asked.run(environment, durable.step(f"{environment}.requested", self.setting.clock.now))
             self.store.create(run)
-            steps: Durable = _Prefixed(durable, environment)
+            steps: Durable = Prefixed(durable, environment)
             if asked.again is not None and environment == asked.targets[0]:
                 steps = _Seeded(steps, self._before(asked.again))
             course = Course(
@@ -635,6 +791,19 @@ class App:
             if self.exit_of(done.id) is not Exit.OK:
                 break
         return {"runs": ended}
+
+    def _in_waves(self, asked: Asked, durable: Sides, tenure: Tenure, part: dict[str, Any] | None) -> dict[str, Any]:
+        """A walk in waves, or one *part* of it: a run in one of its environments."""
+        from orchestrator.flow import walk
+
+        way = asked.way()
+        if way is None:
+            raise RuntimeError("a walk in waves without a release")
+        if part is None:
+            walk.Walk(self.setting, durable, tenure, way).go()
+            return {"runs": [asked.root]}
+        one = walk.Part.from_json(part)
+        return walk.side(self._apart(one.environment), durable, tenure, way, one)
 
     def _before(self, again: Again) -> dict[str, Any]:
         """What came of the steps before the one that is done again; the lease is taken anew."""
@@ -694,21 +863,6 @@ class App:
             self.engine.close()
         if "store" in self.__dict__:
             self.store.close()
-
-
-class _Prefixed:
-    """Steps of one environment of a walk: the engine wants each name once."""
-
-    def __init__(self, durable: Durable, prefix: str) -> None:
-        self._durable, self._prefix = durable, prefix
-
-    def step(self, name: str, work: Callable[[], Any]) -> Any:
-        """The step of this environment."""
-        return self._durable.step(f"{self._prefix}.{name}", work)
-
-    def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
-        """The wait of this environment."""
-        self._durable.sleep(f"{self._prefix}.{name}", seconds, awake)
 
 
 class _Seeded:

@@ -22,38 +22,50 @@ POLL = 0.08
 
 
 class Follower:
-    """Reads the journal of every run of one root as it grows, and tells it to a view."""
+    """Reads the journal of every run of one root as it grows, and tells it to a view; with *only*, of that run alone.
 
-    def __init__(self, app: App, root: str, targets: tuple[str, ...], view: Lines) -> None:
-        self._app, self._root, self._targets, self._view = app, root, targets, view
+    Along the path one run comes after the other. In waves the walk's own journal says which ones begin, side by side.
+    """
+
+    def __init__(self, app: App, asked: Asked, view: Lines, only: str = "") -> None:
+        self._app, self._view = app, view
+        self._beside = view.beside = asked.waves is not None and not only
+        path = [only] if only else [f"{asked.root}-{target}" for target in asked.targets]
+        self._coming = [asked.root] if self._beside else path
         self.stories: list[Story] = []
 
     def poll(self) -> None:
         """Take what is new."""
         while True:
-            if self.stories:
-                story = self.stories[-1]
-                for record in self._app.store.records(story.run.id, story.last):
-                    story.take(record)
-                    self._view.take(story, record)
-                if not story.run.ended:
-                    break
-            if not self._next():
+            going = [story for story in reversed(self.stories) if not story.run.ended]  # the walk itself comes last
+            more = [self._read(story) for story in going]
+            if not self._next() and not any(more):
                 break
         self._view.draw(self.stories)
 
+    def _read(self, story: Story) -> bool:
+        """Take the records of one run; True when runs have begun in it, which are to be told before the rest."""
+        for record in self._app.store.records(story.run.id, story.last):
+            story.take(record)
+            self._view.take(story, record)
+            if record.kind == "wave" and self._beside and record.data.get("runs"):
+                self._coming += record.data["runs"].values()
+                return True
+        return False
+
     def _next(self) -> bool:
         """Find the next run of the walk; the one after the last is only there once it has begun."""
-        if len(self.stories) == len(self._targets):
+        if self.stories and not self._beside and not self.stories[-1].run.ended:
             return False
-        wanted = f"{self._root}-{self._targets[len(self.stories)]}"
-        with contextlib.suppress(OrchestratorError):
-            run = self._app.store.run(wanted)
-            if run.id == wanted:
-                story = Story(run.model_copy(update={"ended_at": None}))
-                self.stories.append(story)
-                self._view.begin(story)
-                return True
+        for wanted in self._coming if self._beside else self._coming[:1]:
+            with contextlib.suppress(OrchestratorError):
+                run = self._app.store.run(wanted)
+                if run.id == wanted:
+                    self._coming.remove(wanted)
+                    story = Story(run.model_copy(update={"ended_at": None}))
+                    self.stories.append(story)
+                    self._view.begin(story)
+                    return True
         return False
 
 
@@ -65,7 +77,7 @@ def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> list[S
     """
     done = _Waiting(wait)
     with opened() as view:
-        follower = Follower(app, asked.root, asked.targets, view)
+        follower = Follower(app, asked, view)
         with _Signals(app, asked, view, follower) as signals:
             while done.running and not app.parked:
                 with _patient():
@@ -143,40 +155,45 @@ def _parked(app: App, asked: Asked, follower: Follower, view: Lines) -> NoReturn
     why = "stopped before its next step"
     with _patient():
         run = app.present(asked.root)
-        why = f"paused by {run.wished_by}" if run.wish == "pause" else why
+        held = [run, *app.going(asked.root)] if asked.waves is not None else [run]
+        by = next((found.wished_by for found in held if found.wish == "pause"), "")
+        why = f"paused by {by}" if by else why
     only_meant = [step.label for story in follower.stories for step in story.running]  # nothing runs here any more
     leave(app, asked, f"{why}{_not_begun(asked, follower.stories, only_meant)}", view)
 
 
 def _not_begun(asked: Asked, stories: list[Story], first: Sequence[str] = ()) -> str:
     """What of the plan, and of the path, is left after *first*; empty when nothing is, or nobody knows yet."""
-    left = [*first, *(stories[-1].remaining if stories and not stories[-1].going_back else ())]
-    left += asked.targets[max(1, len(stories)) :]
+    going = [story for story in stories if not story.run.ended] if asked.waves is not None else stories[-1:]
+    left = [*first, *(label for story in going if not story.going_back for label in story.remaining)]
+    walk = stories[0].walk if stories else None
+    left += (walk.left if walk else ()) if asked.waves is not None else asked.targets[max(1, len(stories)) :]
     return f"; not begun: {', '.join(left)}" if left else ""
 
 
-def follow(app: App, asked: Asked) -> list[Story]:
-    """Follow a walk that another process does, until it has ended or nobody works on it."""
+def follow(app: App, asked: Asked, only: str = "") -> list[Story]:
+    """Follow a walk that another process does, until it has ended or nobody works on it; or *only* that run of it."""
     with opened() as view:
-        follower = Follower(app, asked.root, asked.targets, view)
+        follower = Follower(app, asked, view, only)
         while True:
             working = app.engine.working(asked.root)
             follower.poll()
-            if not working:
+            if not working or (only and all(story.run.ended for story in follower.stories)):
                 return follower.stories
             time.sleep(POLL)
 
 
 def exit_of(stories: list[Story]) -> Exit:
-    """How the command ends: as the last run did."""
-    ending = stories[-1].ending if stories else None
+    """How the command ends: as the last run did, or the walk in waves."""
+    walk = next((story for story in stories if story.run.kind == "waves"), None)
+    ending = (walk or stories[-1]).ending if stories else None
     return Exit(int(ending["exit"])) if ending else Exit.INTERRUPTED
 
 
 def leave(app: App, asked: Asked, why: str, view: Lines) -> NoReturn:
     """End this process now, with the walk as it is in the journal; whoever comes next need not wait for our claim."""
     view.stop()
-    run = f"{asked.root}-{asked.targets[0]}" if len(asked.targets) == 1 else asked.root
+    run = asked.name if len(asked.targets) == 1 else asked.root
     app.engine.let_go()
     output.note(f"{why}; nothing is lost: orchestrator resume {run}")
     os._exit(Exit.INTERRUPTED)  # threads stand still on purpose, and would keep the process
@@ -279,6 +296,10 @@ class _Signals:
 
     def _then(self) -> str:
         stories = self._follower.stories
+        waves = self._asked.waves
+        if waves is not None:
+            stays = "stays" if waves.on_failure == "stop" else "goes back as well"
+            return f"what goes on is rolled back; what was promoted {stays}"
         if stories and stories[-1].going_back:
             return "a rollback that has begun goes to its end"
         return "what was changed is rolled back"

@@ -15,6 +15,8 @@ from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import HostResult, Outcome, TestResult
+from orchestrator.domain.wave_plan import WavePlan
+from orchestrator.domain.waves import Waves, WaveStory
 from orchestrator.domain.way_back import RollbackPlan
 
 
@@ -43,20 +45,40 @@ class EnvironmentStatus(Model):
     hosts: tuple[HostState, ...]
 
 
+class WavesStatus(Model):
+    """A list of waves of the project, the last walk through it, and how far that came; *soaking* is a wave's number."""
+
+    walk: Waves
+    last_run: RunStatus | None
+    waves: tuple[WaveStory, ...] | None
+    soaking: int | None
+
+
 class StatusDocument(Document):
-    """`orchestrator status --json`."""
+    """`orchestrator status --json`. *waves* are the lists of waves that the environments are in."""
 
     kind: Literal["Status"]
     project: str
     environments: tuple[EnvironmentStatus, ...]
+    waves: tuple[WavesStatus, ...]
+
+
+class Coming(Model):
+    """A walk that comes to an environment with one of its later waves: it stands in no queue before."""
+
+    run: str
+    wave: int
+    release: PackageRef
+    by: str
 
 
 class QueueStatus(Model):
-    """Who holds one environment, and who waits for it, in order."""
+    """Who holds one environment, who waits for it, in order, and which walks come to it."""
 
     environment: str
     lease: Lease | None
     waiting: tuple[Waiting, ...]
+    coming: tuple[Coming, ...]
 
 
 class QueueDocument(Document):
@@ -171,7 +193,8 @@ class RunDocument(Document):
     *recovery_seconds* are from the failure to the restored release's last proof; *way_back* is the plan that the
     rollback executed, as in `plan --rollback --json`; *rehearsed* the evidence of a rehearsal;
     *probe* how long the service was away, where that was measured. *switched* are the switches between sides, and
-    *switch_back_seconds* from the failure to the end of the one that led back.
+    *switch_back_seconds* from the failure to the end of the one that led back. *waves* is how far a walk in waves has
+    come.
     """
 
     kind: Literal["Run"]
@@ -187,6 +210,7 @@ class RunDocument(Document):
     switched: tuple[SwitchDocument, ...]
     switch_back_seconds: float | None
     probe: Measured | None
+    waves: tuple[WaveStory, ...] | None
     ending: dict[str, Any] | None
     failed_at: str | None
     recovery_seconds: float | None
@@ -232,6 +256,7 @@ MODELS: dict[str, type[Model]] = {
     "run": RunDocument,
     "plan": Plan,
     "rollback-plan": RollbackPlan,
+    "wave-plan": WavePlan,
     "queue": QueueDocument,
     "lock": LockDocument,
     "drift": DriftDocument,
@@ -242,7 +267,7 @@ MODELS: dict[str, type[Model]] = {
 def document_schema(kind: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of what a command says; `run` is that of `show`, the others are named alike."""
     made = MODELS[kind].model_json_schema(by_alias=True, mode="validation")
-    if kind in {"plan", "rollback-plan"}:  # a plan names itself; its digest covers everything else
+    if kind in {"plan", "rollback-plan", "wave-plan"}:  # a plan names itself; its digest covers everything else
         made["properties"]["digest"] = {"pattern": DIGEST.pattern, "title": "Digest", "type": "string"}
         made["required"] = [*made["required"], "digest"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}

@@ -10,6 +10,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import click
@@ -69,6 +70,22 @@ def named_options(function: F) -> F:
     lost = "Agree to lose this stateful resource (its name or URN) to the update. May be repeated."
     option = click.option("--point-of-no-return", "no_return", multiple=True, metavar="STEP", help=steps)
     return click.option("--replace", multiple=True, metavar="NAME", help=lost)(option(function))
+
+
+def to_option(help_: str) -> Callable[[F], F]:
+    """The option `--to`, which arrives as *environment*: an environment or a list of waves, with their completion."""
+
+    def complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+        from orchestrator.config import declared, find_project, load_project
+
+        with contextlib.suppress(Exception):  # a file that is wrong completes nothing, and says nothing here
+            root = find_project(Path.cwd())
+            project = load_project(root)
+            names = [*declared(root, project), *(waves.name for waves in project.waves)]
+            return [name for name in names if name.startswith(begun)]
+        return []
+
+    return click.option("--to", "environment", metavar="ENV|WAVES", help=help_, shell_complete=complete)
 
 
 _lasting = False

@@ -7,7 +7,9 @@ from orchestrator.cli.words import release_of, seconds, short, when
 from orchestrator.domain.gate import Flaky
 from orchestrator.domain.plan import Plan, PlannedGate, PlannedLook, PlannedStep, ResourceChange, StepPreview
 from orchestrator.domain.sides import SIDES
+from orchestrator.domain.quantities import seconds as seconds_of
 from orchestrator.domain.text import clean_text, counted
+from orchestrator.domain.wave_plan import WavePlan
 
 SIGNS = {
     "create": ("+", "green"),
@@ -23,8 +25,30 @@ REPLACING = {"replace", "create-replacement", "delete-replaced"}
 Say = Callable[[str], None]
 
 
-def print_plan(plan: Plan, *, err: bool = False) -> None:
-    """Write *plan* to standard output, or to standard error."""
+def print_waves(plan: WavePlan) -> None:
+    """Write the plan of each environment to standard output, wave by wave, and what holds them together."""
+    walk = plan.walk
+    title = f"Plan: promote {plan.release} → {walk.name}, in {counted(len(plan.waves), 'wave')}: {walk}"
+    output.out(output.paint(title, bold=True))
+    for number, wave in enumerate(plan.waves, start=1):
+        output.out(output.paint(f"\nWave {number} of {len(plan.waves)}", bold=True))
+        for item in wave:
+            if item.plan is None:
+                output.out(f"{item.environment}: {plan.release} is there already, nothing is done")
+            else:
+                print_plan(item.plan, alone=False)
+    soak = f"{walk.soak} between one wave and the next" if seconds_of(walk.soak) else "none"
+    stays = "stays" if walk.on_failure == "stop" else "goes back, newest wave first"
+    output.out(f"\nSoak     {soak}")
+    output.out(
+        f"Failures {walk.max_failures} may fail; with more, later waves are not begun, what was promoted {stays}"
+    )
+    output.out(f"Digest   {plan.digest}")
+    output.out(f"Execute  orchestrator promote --plan {short(plan.digest)}")
+
+
+def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
+    """Write *plan* to standard output, or to standard error; how to execute it only where it stands *alone*."""
     say = output.note if err else output.out
     verb = "roll back to" if plan.action == "rollback" else "promote"
     say(output.paint(f"Plan: {verb} {plan.release} → {plan.environment}", bold=True, err=err))
@@ -40,7 +64,7 @@ def print_plan(plan: Plan, *, err: bool = False) -> None:
     if plan.action == "promote":
         say(f"Way back {_way_back(plan)}")
     say(f"Digest   {plan.digest}")
-    if not err:
+    if not err and alone:
         say(f"Execute  orchestrator promote --plan {short(plan.digest)}")
 
 

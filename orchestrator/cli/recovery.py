@@ -43,4 +43,5 @@ def _ours(app: App, work: Work) -> bool:
     except OrchestratorError:
         return False
     begun = work.epoch > 0 or over(later(run.requested_at, GRACE), app.setting.clock.now())
-    return begun and run.wish != "pause"
+    paused = app.paused(work.root) if run.kind == "waves" else run.wish == "pause"
+    return begun and not paused

@@ -9,18 +9,21 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from orchestrator.cli import output
-from orchestrator.cli.words import first_line, mark, seconds, way_back
+from orchestrator.cli.words import first_line, mark, seconds, way_back, when
 from orchestrator.domain.journal import FORWARD, Record
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.story import StepStory, Story
+from orchestrator.domain.waves import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+BESIDE = 3  # of each run, where several go on side by side
 SHOWN = 8  # hosts and resources of a step that are drawn at once
 QUIET = {"lease", "hosts", "close", "current"}  # steps that are only worth a line when they fail
 TURNS, PLAIN_TURNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
@@ -42,17 +45,33 @@ class View(Protocol):
 
 
 class Lines:
-    """Lines on standard error."""
+    """Lines on standard error. Of several runs *beside* each other, each line begins with its environment."""
+
+    beside = False
+    _whose = ""
 
     def begin(self, story: Story) -> None:
         """Say which run this is."""
         run = story.run
         what = f"{run.release} → {run.environment}" if run.release else f"{run.kind} of {run.environment}"
         what = f"rollback of {run.environment} to {run.release}" if run.kind == "rollback" else what
-        self.write(f"{output.paint(what, bold=True, err=True)}  (run {run.id}, by {run.by or 'unknown'})")
+        with self._of(story):
+            self.write(f"{output.paint(what, bold=True, err=True)}  (run {run.id}, by {run.by or 'unknown'})")
 
     def take(self, story: Story, record: Record) -> None:
         """Say what is over."""
+        with self._of(story):
+            self._take(story, record)
+
+    @contextlib.contextmanager
+    def _of(self, story: Story) -> Iterator[None]:
+        self._whose = whose(story) if self.beside else ""
+        try:
+            yield
+        finally:
+            self._whose = ""
+
+    def _take(self, story: Story, record: Record) -> None:
         if record.kind == "step.finished":
             self._step(story.steps[record.step])
         elif record.kind == "planned":
@@ -65,6 +84,9 @@ class Lines:
             self.write(f"  {output.paint('!', fg='yellow', err=True)} {by} wants it to {record.data['wish']}")
         elif record.kind == "state":
             self._state(story, record)
+        elif record.kind == "wave" and story.walk is not None:
+            for line in wave_lines(story.walk, record.data):
+                self.write(line)
         elif record.kind == "ended":
             self._ended(story)
 
@@ -81,7 +103,7 @@ class Lines:
 
     def write(self, line: str) -> None:
         """Write one line."""
-        output.note(line)
+        output.note(f"{self._whose}{line}")
 
     def _step(self, step: StepStory) -> None:
         result = step.result
@@ -89,7 +111,8 @@ class Lines:
         if step.name in QUIET and result.good:
             return
         text = f"{step.label}: {first_line(result.message)}" if result.message else step.label
-        for line in step_lines(result.outcome, text, seconds(step.seconds), self.columns):
+        columns = self.columns - output.width(self._whose) if self.columns is not None else None
+        for line in step_lines(result.outcome, text, seconds(step.seconds), columns):
             self.write(line)
         for line in detail(step):
             self.write(f"      {line}")
@@ -152,7 +175,7 @@ class Live(Lines):
 
         assert self._console is not None
         with self._as_long_as_it_is_there():
-            self._console.print(Text.from_ansi(output.writable(line, sys.stderr)), soft_wrap=True)
+            self._console.print(Text.from_ansi(output.writable(f"{self._whose}{line}", sys.stderr)), soft_wrap=True)
 
     def draw(self, stories: list[Story]) -> None:
         """Draw what goes on now."""
@@ -174,7 +197,11 @@ class Live(Lines):
         pictures = output.unicode(sys.stderr)
         turns = TURNS if pictures else PLAIN_TURNS
         turn = turns[int(time.monotonic() * 10) % len(turns)]
-        lines = [line for story in stories for step in story.running for line in _going_on(step, turn)]
+        lines: list[str] = []
+        for story in stories:
+            before, most = (whose(story), BESIDE) if self.beside else ("", SHOWN)
+            lines += [f"{before}{line}" for step in story.running for line in _going_on(step, turn, most)]
+            lines += [f"  {text}" for text in soaking(story)]
         lines += [f"  {self.note}"] if self.note else []
         text = Text.from_ansi("\n".join(output.writable(line, sys.stderr) for line in lines))
         text.no_wrap, text.overflow = True, "ellipsis" if pictures else "crop"
@@ -189,6 +216,35 @@ def opened() -> Iterator[Lines]:
             yield live
     else:
         yield Lines()
+
+
+def whose(story: Story) -> str:
+    """What a line of *story* begins with where others stand beside it; nothing for the walk of all of them."""
+    return "" if story.run.kind == "waves" else output.paint(f"{story.run.environment} ", fg="cyan", err=True)
+
+
+def soaking(story: Story) -> Iterator[str]:
+    """The wave that soaks now, and for how long it will."""
+    walk = story.walk
+    if walk is not None and walk.soaking and not story.run.ended:
+        left = datetime.fromisoformat(walk.until[walk.soaking]) - datetime.now(UTC)
+        yield f"○ wave {walk.soaking} soaks: {seconds(max(0.0, left.total_seconds()))} left"
+
+
+def wave_lines(walk: Progress, data: dict[str, Any]) -> Iterator[str]:
+    """What a record of the kind `wave` says, as it comes."""
+    event, runs = data["event"], ", ".join(data.get("runs", {}))
+    if event == "begun":
+        title = f"wave {data['number']} of {len(walk.waves.environments)}: {runs}"
+        yield output.paint(title, bold=True, err=True)
+    elif event == "soaking":
+        yield f"  ○ wave {data['number']} soaks for {walk.waves.soak}, until {when(data['until'])}"
+    elif event == "held":
+        yield output.paint(f"  ! not begun: {', '.join(data['environments'])} ({data['why']})", fg="yellow", err=True)
+    elif event == "returning":
+        yield output.paint(f"  ← wave {data['number']} goes back: {runs}", fg="yellow", bold=True, err=True)
+    elif event == "stays":
+        yield f"  ! {data['environment']} stays as it is: {data['why']}"
 
 
 def _worth_saying(record: Record) -> bool:
@@ -224,17 +280,17 @@ def _test(name: str, host: str) -> str:
     return f"{short} on {host}" if host else short
 
 
-def _going_on(step: StepStory, turn: str) -> Iterator[str]:
+def _going_on(step: StepStory, turn: str, most: int) -> Iterator[str]:
     yield f"  {output.paint(turn, fg='cyan', err=True)} {step.label}"
     if step.resources:
         open_ = [item for item in step.resources.values() if item.get("status") != "done"]
-        for item in open_[:SHOWN]:
+        for item in open_[:most]:
             yield _dim(f"      {item['op']} {item['type'].rpartition(':')[2]} {item['name']}")
     elif step.tests:
         bad = sum(not test.outcome.good for test in step.tests)
         yield _dim(f"      {len(step.tests)} tests ended" + (f", {bad} not passed" if bad else ""))
     else:
-        for host, task in list(step.tasks.items())[-SHOWN:]:
+        for host, task in list(step.tasks.items())[-most:]:
             yield _dim(f"      {host}: {first_line(str(task.get('task', '')), 80)}")
 
 

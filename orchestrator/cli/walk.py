@@ -2,11 +2,12 @@
 
 from orchestrator.cli import output
 from orchestrator.cli.attend import attend, background, exit_of
-from orchestrator.cli.words import release_of, seconds
+from orchestrator.cli.words import release_of, seconds, waves
 from orchestrator.domain.journal import FORWARD
 from orchestrator.domain.promotion import State
 from orchestrator.domain.story import Story
 from orchestrator.domain.text import counted
+from orchestrator.domain.waves import Progress
 from orchestrator.wiring import App, Asked
 
 
@@ -23,15 +24,15 @@ def tell(app: App, asked: Asked, stories: list[Story], *, as_json: bool) -> int:
         runs = [story.to_json() for story in stories]
         output.print_json("Walk", {"root": asked.root, "exit": int(code), "runs": runs})
     else:
-        for story in stories:
-            if story.run.ended:
-                conclude(app, story)
+        last = {story.run.environment: story for story in stories if story.run.ended}
+        for story in last.values():
+            conclude(app, story)
     return int(code)
 
 
 def leave_behind(app: App, asked: Asked, *, as_json: bool) -> int:
     """Have *asked* done by a process in the background."""
-    run = f"{asked.root}-{asked.targets[0]}"
+    run = asked.name
     process = background(app, asked.root)
     if as_json:
         output.print_json("Asked", {"root": asked.root, "run": run, "process": process})
@@ -42,7 +43,7 @@ def leave_behind(app: App, asked: Asked, *, as_json: bool) -> int:
 
 def leave_to_workers(asked: Asked, queue: str, *, as_json: bool) -> int:
     """Say that *asked* waits for the workers of *queue*."""
-    run = f"{asked.root}-{asked.targets[0]}"
+    run = asked.name
     if as_json:
         output.print_json("Asked", {"root": asked.root, "run": run, "queue": queue})
     else:
@@ -53,6 +54,9 @@ def leave_to_workers(asked: Asked, queue: str, *, as_json: bool) -> int:
 def conclude(app: App, story: Story) -> None:
     """What is true now, host by host, and what to do about it when somebody has to."""
     environment, run = story.run.environment, story.run
+    if story.walk is not None:
+        _walked(story, story.walk)
+        return
     hosts = app.store.hosts(environment)
     groups: dict[str, list[str]] = {}
     for host in hosts:
@@ -74,6 +78,14 @@ def conclude(app: App, story: Story) -> None:
         )
     if run.state is State.NEEDS_PERSON:
         _help(story)
+
+
+def _walked(story: Story, walk: Progress) -> None:
+    """What became of each environment of a walk in waves."""
+    output.out(f"{story.run.id} {story.run.state.value}: {story.run.message}")
+    output.out(waves(walk.story))
+    if story.run.state is State.NEEDS_PERSON:
+        output.out(f"{story.run.id} needs a person: where it is so is said above, and below for each environment")
 
 
 def _help(story: Story) -> None:

@@ -9,9 +9,9 @@ from orchestrator.wiring import App
 
 
 def going(app: App, wanted: str) -> Run:
-    """The run that *wanted* means, which must not have ended. Raises R101, R102 and R141."""
-    asked, _ = walk_of(app, wanted)
-    run = app.present(asked.root)
+    """The run that *wanted* means, which must not have ended; its root is a whole walk. Raises R101, R102 and R141."""
+    asked, found = walk_of(app, wanted)
+    run = found if asked.waves is not None else app.present(asked.root)
     if run.ended:
         raise OrchestratorError("R141", f"{run.id} has ended: {run.state}")
     return run
@@ -30,4 +30,5 @@ def stop(app: App, wanted: str, wish: Wish, why: str, *, as_json: bool) -> int:
         except OrchestratorError as error:
             if error.code != "S120":  # a worker was first, and sees it through
                 raise
-    return tell(app, asked, follow(app, asked), as_json=as_json)
+    only = run.id if asked.waves is not None and run.kind != "waves" else ""
+    return tell(app, asked, follow(app, asked, only), as_json=as_json)

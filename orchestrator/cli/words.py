@@ -1,14 +1,15 @@
 """Small pieces of text that several commands share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from orchestrator.cli.output import Cell, paint
+from orchestrator.cli.output import Cell, paint, table
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.step import Outcome
 from orchestrator.domain.text import clean_text
+from orchestrator.domain.waves import WaveStory
 
 MARKS = {
     Outcome.SUCCEEDED: ("✔", "green"),
@@ -24,7 +25,10 @@ STATES = {
     State.FAILED: "red",
     State.ROLLED_BACK: "yellow",
     State.NEEDS_PERSON: "red",
+    State.HELD: "yellow",
 }
+WALKED = {"waiting": "bright_black", "there": "bright_black", "not begun": "yellow", "gone back": "yellow"}
+WALKED |= {"stays": "red"} | {state.value: colour for state, colour in STATES.items()}
 TRUTHS = {"seen": "green", "assumed": "", "unknown": "yellow", "empty": "bright_black", "gone": "bright_black"}
 
 
@@ -103,6 +107,22 @@ def way_back(plan: Mapping[str, Any]) -> list[str]:
     if plan["untouched"]:
         lines.append(f"left alone: {', '.join(plan['untouched'])}")
     return [*lines, f"plan {short(plan['digest'])}"]
+
+
+def waves(story: Sequence[WaveStory]) -> str:
+    """A walk in waves as a table."""
+    rows: list[list[Cell]] = [
+        [
+            str(wave.number) if not place else "",
+            found.environment,
+            (found.state, WALKED.get(found.state, "cyan")),
+            found.back or found.run or "–",
+            found.why,
+        ]
+        for wave in story
+        for place, found in enumerate(wave.environments)
+    ]
+    return table(["wave", "environment", "state", "run", ""], rows)
 
 
 def state_cell(state: State, *, interrupted: bool = False) -> Cell:

@@ -15,6 +15,7 @@ from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors, Where
 from orchestrator.domain.model import LONGEST_PATH, RELATIVE
 from orchestrator.domain.release import Release
+from orchestrator.domain.waves import Waves
 
 ARTIFACT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
 PROJECT, ENVIRONMENT, RELEASE = "orchestrator.yaml", "environment.yaml", "release.yaml"
@@ -89,7 +90,10 @@ def load_environment(file: Path, root: Path | None = None) -> Environment:
 
 
 def load_environments(root: Path, project: Project) -> Environments:
-    """Every environment of the project with its folder, in the order of the path. Raises F-codes, all at once."""
+    """Every environment of the project with its folder, in the order of the path. Raises F-codes, all at once.
+
+    The project's lists of waves are looked through as well: they are made of environments.
+    """
     found: Environments = {}
     errors: list[OrchestratorError] = []
     for file in sorted((root / project.environments).glob(f"*/{ENVIRONMENT}")):
@@ -99,7 +103,51 @@ def load_environments(root: Path, project: Project) -> Environments:
         except OrchestratorErrors as problem:
             errors += problem.errors
     _raise(errors)
-    return in_order(found, root)
+    ordered = in_order(found, root)
+    if project.waves:
+        _raise(list(_wave_problems(read(root / PROJECT, PROJECT), project, ordered)))
+    return ordered
+
+
+def _wave_problems(source: Source, project: Project, environments: Environments) -> Iterator[OrchestratorError]:
+    """What is wrong between lists of waves and environments: F150 to F153."""
+    names: list[str] = []
+    for number, waves in enumerate(project.waves):
+        if waves.name in environments or waves.name in names:
+            what = "an environment" if waves.name in environments else "another list of waves"
+            where = source.where(("waves", number, "name"))
+            hint = "--to takes both: give the waves a name of their own"
+            yield OrchestratorError("F152", f"{waves.name!r} is the name of {what} too", where=where, hint=hint)
+        names.append(waves.name)
+        places = [
+            (name, source.where(("waves", number, "environments", wave, place)))
+            for wave, members in enumerate(waves.environments)
+            for place, name in enumerate(members)
+        ]
+        yield from _misplaced(waves, places, environments)
+
+
+def _misplaced(
+    waves: Waves, places: list[tuple[str, Where]], environments: Environments
+) -> Iterator[OrchestratorError]:
+    seen: dict[str, Where] = {}
+    for name, where in places:
+        if name not in environments:
+            close = get_close_matches(name, environments, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(environments) or 'none'}"
+            yield OrchestratorError("F150", f"there is no environment {name!r}", where=where, hint=hint)
+            continue
+        if name in seen:
+            message = f"{name} is there twice in the waves {waves.name}"
+            hint = f"remove one of the two; the first is in line {seen[name].line}"
+            yield OrchestratorError("F151", message, where=where, hint=hint)
+            continue
+        seen[name] = where
+        after = environments[name][0].after
+        if after in waves.names and after not in waves.before(name):
+            hint = f"put {after} into an earlier wave"
+            message = f"{name} comes after {after}, which is not in an earlier wave"
+            yield OrchestratorError("F153", message, where=where, hint=hint)
 
 
 def in_order(environments: Environments, root: Path | None = None) -> Environments:

@@ -9,6 +9,7 @@ from orchestrator.domain.gate import Gate, Probe, distinct
 from orchestrator.domain.model import Model, Name, RelativePath
 from orchestrator.domain.quantities import Duration
 from orchestrator.domain.sides import Side
+from orchestrator.domain.waves import Waves
 
 ALLOWED = r"^(file|config|variable|group|hosts|fact|package|release)(:[^\u0000-\u001f]+)?$"
 
@@ -231,7 +232,8 @@ class Project(Model):
     """`orchestrator.yaml`. *store* is a database URL; `sqlite:///` paths are relative to the project.
 
     *artifacts* is what several machines share instead of a state folder: a folder, or `s3://bucket/prefix`.
-    *recovery* says whether any command that finds an interrupted run goes on with it in the background.
+    *recovery* says whether any command that finds an interrupted run goes on with it in the background. *waves* are the
+    ways over several environments that have a name.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -243,4 +245,5 @@ class Project(Model):
     environments: RelativePath = "environments"
     releases: RelativePath = "releases"
     recovery: Literal["automatic", "manual"] = "automatic"
+    waves: tuple[Waves, ...] = Field(default=(), exclude_if=lambda waves: not waves)
     people: tuple[dict[str, Any], ...] = ()

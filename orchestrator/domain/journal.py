@@ -10,7 +10,9 @@ from orchestrator.domain.model import Model
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 
-Kind = Literal["promotion", "rollback", "provision", "destroy", "resolve", "observe", "accept", "reap", "rehearsal"]
+Kind = Literal[
+    "promotion", "rollback", "provision", "destroy", "resolve", "observe", "accept", "reap", "rehearsal", "waves"
+]
 FORWARD: frozenset[Kind] = frozenset({"promotion", "rehearsal"})
 """Runs that put a release into an environment: a rehearsal is a promotion that walks the way back before it stays."""
 UNWRITTEN = frozenset({"S112", "S113"})
@@ -22,7 +24,7 @@ class Entry(Model):
     """One thing to be written. *key* makes it idempotent within its run: the same key is written once.
 
     *kind* is one of: `requested`, `state`, `step.started`, `step.finished`, `resource`, `task`, `test`,
-    `host`, `verified`, `switched`, `rehearsed`, `planned`, `control`, `notice`, `log`, `ephemeral`, `ended`.
+    `host`, `verified`, `switched`, `rehearsed`, `planned`, `control`, `notice`, `log`, `ephemeral`, `wave`, `ended`.
     `docs/reference/journal.md` says what *data* holds for each.
     """
 
@@ -46,7 +48,8 @@ class Run(Model):
     """One run as the journal's table of contents has it.
 
     *root* is what was asked for in one go: a promotion along the path is several runs with one root, and the
-    engine's executor has its name. *wish* is what a person asked of it last: to pause, cancel or abort.
+    engine's executor has its name. A walk in waves has a run of its own as well, called like its root, whose
+    *environment* is the name of the list of waves. *wish* is what a person asked of it last: to pause, cancel or abort.
     """
 
     id: str

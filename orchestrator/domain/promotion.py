@@ -8,7 +8,8 @@ through *halting*, and ends either in *rolled back* or in *needs a person*; neve
 for either. What fails while closing does not undo a release that has been verified: it asks for a person.
 
 A run that only brings an environment up to date, or destroys it, goes from *planning* to *provisioning* and ends
-there. One that only asks hosts what runs on them ends after *planning*.
+there. One that only asks hosts what runs on them ends after *planning*. The run of a walk in waves is *in waves* until
+it ends: its environments have runs of their own. It is *held* when later waves were not begun and earlier ones stay.
 
 An event that the table does not list for a state is refused with :class:`IllegalMove` and changes nothing.
 *Interrupted* is not a state: it is what is said of a run that has not ended and that no process is working on.
@@ -33,10 +34,12 @@ class State(StrEnum):
     UNDOING = "undoing"
     RESTORING = "restoring"
     PROVING = "proving"
+    WALKING = "in waves"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     ROLLED_BACK = "rolled back"
     NEEDS_PERSON = "needs a person"
+    HELD = "held"
 
 
 class Event(StrEnum):
@@ -57,6 +60,9 @@ class Event(StrEnum):
     RESTORE = "restore"
     PROVE = "prove"
     GIVE_UP = "give up"
+    WALK = "walk"
+    HOLD = "hold"
+    RETURN = "return"
 
 
 class IllegalMove(RuntimeError):
@@ -65,7 +71,7 @@ class IllegalMove(RuntimeError):
 
 _S, _E = State, Event
 TABLE: dict[State, dict[Event, State]] = {
-    _S.REQUESTED: {_E.PLAN: _S.PLANNING, _E.REFUSE: _S.FAILED},
+    _S.REQUESTED: {_E.PLAN: _S.PLANNING, _E.REFUSE: _S.FAILED, _E.WALK: _S.WALKING},
     _S.PLANNING: {
         _E.BUILD: _S.BUILDING,
         _E.PROVISION: _S.PROVISIONING,
@@ -93,10 +99,18 @@ TABLE: dict[State, dict[Event, State]] = {
     _S.UNDOING: {_E.RESTORE: _S.RESTORING, _E.GIVE_UP: _S.NEEDS_PERSON},
     _S.RESTORING: {_E.PROVE: _S.PROVING, _E.GIVE_UP: _S.NEEDS_PERSON},
     _S.PROVING: {_E.FINISH: _S.ROLLED_BACK, _E.GIVE_UP: _S.NEEDS_PERSON},
+    _S.WALKING: {
+        _E.FINISH: _S.SUCCEEDED,
+        _E.HOLD: _S.HELD,
+        _E.RETURN: _S.ROLLED_BACK,
+        _E.REFUSE: _S.FAILED,
+        _E.GIVE_UP: _S.NEEDS_PERSON,
+    },
     _S.SUCCEEDED: {},
     _S.FAILED: {},
     _S.ROLLED_BACK: {},
     _S.NEEDS_PERSON: {},
+    _S.HELD: {},
 }
 
 ENDINGS = frozenset(state for state, moves in TABLE.items() if not moves)

@@ -12,6 +12,7 @@ from orchestrator.domain.journal import FORWARD, Record, Run, after_entry
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, StepResult, TestResult
+from orchestrator.domain.waves import Progress
 
 BACKWARDS = {State.HALTING, State.UNDOING, State.RESTORING, State.PROVING}
 
@@ -92,6 +93,7 @@ class Story:
     flaky: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     switched: list[dict[str, Any]] = field(default_factory=list)
+    walk: Progress | None = None
     last: int = 0
 
     @classmethod
@@ -102,7 +104,7 @@ class Story:
             story.take(record)
         return story
 
-    def take(self, record: Record) -> None:
+    def take(self, record: Record) -> None:  # noqa: C901 - one branch for each kind
         """Add one record. Those that were taken already are passed over."""
         if record.seq <= self.last:
             return
@@ -118,6 +120,7 @@ class Story:
             self.states.append((record.at, State(record.data["to"])))
         elif record.kind == "planned":
             self.planned = record.data
+            self.walk = Progress.begun(record.data) if self.run.kind == "waves" else None
         elif record.kind == "way back":
             self.way_back = record.data
         elif record.kind == "rehearsed":
@@ -126,6 +129,8 @@ class Story:
             self.hosts[record.host] = HostState.from_json({**record.data, "since": record.data.get("since", record.at)})
         elif record.kind == "ended":
             self.ending = record.data
+        elif record.kind == "wave" and self.walk is not None:
+            self.walk.take(record.data)
         else:
             self._notice(record)
             self._detail(record)
@@ -235,6 +240,7 @@ class Story:
             "switched": self.switched,
             "switch_back_seconds": self.switch_back,
             "probe": self.probe.to_json() if self.probe else None,
+            "waves": [wave.to_json() for wave in self.walk.story] if self.walk else None,
             "ending": self.ending,
             "failed_at": self.failed_at,
             "recovery_seconds": self.recovery,

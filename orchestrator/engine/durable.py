@@ -14,7 +14,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,10 +24,10 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import UNWRITTEN, Work
 from orchestrator.engine.points import reached
 from orchestrator.engine.tenure import TTL, Brake, Holder, name
-from orchestrator.ports import Durable, Jobs, Store, Tenure
+from orchestrator.ports import Jobs, Sides, Store, Tenure
 from orchestrator.room import full, lacking, spent, told
 
-Walk = Callable[[Durable, Tenure, dict[str, Any]], dict[str, Any]]
+Walk = Callable[[Sides, Tenure, dict[str, Any]], dict[str, Any]]
 
 WORKFLOWS = "2"  # raised by hand, only for a change of the flow that old recorded runs could not follow
 T = TypeVar("T")
@@ -36,10 +36,14 @@ GLANCE = 0.2  # seconds between looks whether a wait is over
 
 
 class Steps:
-    """The `Durable` port on DBOS: replay, else run, then record. Nothing is begun without room in *folder*."""
+    """The `Durable` and `Sides` ports on DBOS: replay, else run, then record.
+
+    Nothing is begun without room in *folder*. *side* begins a part of the walk, and returns a way to wait for it.
+    """
 
     def __init__(self, dbos: Any, brake: Brake, folder: Path) -> None:
         self._dbos, self._brake, self._folder = dbos, brake, folder
+        self.side: Callable[[str, Any], Callable[[], Any]] = _no_side
 
     def step(self, name: str, work: Callable[[], Any]) -> Any:
         """The recorded answer of *name*, or that of *work*."""
@@ -68,6 +72,21 @@ class Steps:
                 self._brake.stand_still()
             time.sleep(min(GLANCE, max(0.0, end - time.monotonic())))
 
+    def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:
+        """Each part as a workflow of its own, which DBOS recovers by itself with that of the walk."""
+        with self._brake.together(parts):
+            waiting = {name: self.side(name, data) for name, data in parts.items()}
+            answers: dict[str, Any] = {}
+            failures: list[Exception] = []
+            for name, wait in waiting.items():
+                try:
+                    answers[name] = wait()
+                except Exception as error:  # noqa: BLE001 - raised below, once the others have come to their ends
+                    failures.append(error)
+        for failure in failures:
+            raise failure
+        return answers
+
     def _recorded(self, name: str, work: Callable[[], Any]) -> Any:
         """The answer of DBOS for *name*; when it cannot write down what was done, this process stands still."""
 
@@ -76,6 +95,11 @@ class Steps:
                 return self._dbos.run_step({"name": name}, work)
 
         return written_or_still(self._brake, self._folder, recorded)
+
+
+def _no_side(name: str, data: Any) -> Callable[[], Any]:
+    del data
+    raise RuntimeError(f"{name} cannot be begun: there is no engine")
 
 
 def written_or_still(brake: Brake, folder: Path, work: Callable[[], T]) -> T:
@@ -168,6 +192,23 @@ class Engine:
         def workflow(data: dict[str, Any]) -> dict[str, Any]:
             return written_or_still(self.brake, self._place.folder.parent, lambda: walk(steps, holder, data))
 
+        @DBOS.workflow(name="side", max_recovery_attempts=None)
+        def beside(name: str, data: dict[str, Any]) -> dict[str, Any]:
+            with self.brake.beside(name):
+                part = {**arguments, "part": data}
+                return written_or_still(self.brake, self._place.folder.parent, lambda: walk(steps, holder, part))
+
+        def side(name: str, data: dict[str, Any]) -> Callable[[], Any]:
+            with guarded(), SetWorkflowID(name):
+                begun = DBOS.start_workflow(beside, name, data)
+
+            def ended() -> Any:
+                with guarded():
+                    return begun.get_result(polling_interval_sec=GLANCE)
+
+            return ended
+
+        steps.side = side
         with guarded(), SetWorkflowID(root):
             DBOS.launch()
             self._dbos = DBOS

@@ -11,6 +11,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,13 +32,21 @@ def name() -> str:
 
 
 class Brake:
-    """A wish to stop: the flow parks before its next effect, so that it can be resumed from there."""
+    """A wish to stop: the flow parks before its next effect, so that it can be resumed from there.
+
+    Where a walk does several runs side by side, each in a thread of its own, the process has parked when all of them
+    stand still. What is true of the process as a whole (it was replaced, nothing can be written) parks it at once.
+    """
 
     def __init__(self) -> None:
         self._wanted = threading.Event()
         self.parked = threading.Event()
         self.lost = threading.Event()
         self.why = ""
+        self._here = threading.local()
+        self._busy = threading.Lock()
+        self._expected: set[str] | None = None
+        self._standing: set[str] = set()
 
     def pull(self) -> None:
         """Park at the next step."""
@@ -51,13 +60,67 @@ class Brake:
     def fail(self, why: str) -> NoReturn:
         """What happens cannot be written down: stand still, and say *why*."""
         self.why = why
+        self.pull()
         self.stand_still()
 
     def stand_still(self) -> NoReturn:
         """Until the process ends; what was recorded stays, and is resumed from."""
-        self.parked.set()
+        self._stand()
         while True:
             threading.Event().wait()
+
+    def stand_while(self, wanted: Callable[[], bool]) -> None:
+        """Stand still as long as it is *wanted*: until the process ends, unless other runs of it go on beside."""
+        if self.side is None:
+            self.stand_still()
+        self._stand()
+        while wanted() and not self.parked.is_set():
+            if self.pulled:
+                self.stand_still()
+            threading.Event().wait(LOOK)
+        if self.parked.is_set():
+            self.stand_still()
+        with self._busy:
+            self._standing.discard(str(self.side))
+
+    @property
+    def side(self) -> str | None:
+        """The run that this thread does beside others; None when it does the walk itself."""
+        return getattr(self._here, "side", None)
+
+    @contextlib.contextmanager
+    def beside(self, run: str) -> Iterator[None]:
+        """This thread does *run*, beside others of the same walk."""
+        self._here.side = run
+        try:
+            yield
+        finally:
+            self._here.side = None
+
+    @contextlib.contextmanager
+    def together(self, runs: Iterable[str]) -> Iterator[None]:
+        """The walk waits for these *runs*, which go on side by side."""
+        with self._busy:
+            self._expected = set(runs)
+        try:
+            yield
+        finally:
+            with self._busy:
+                self._expected = None
+
+    def settle(self, ended: Callable[[str], bool]) -> None:
+        """See whether all runs that the walk waits for stand still, or have *ended*: then the process has parked."""
+        with self._busy:
+            expected, standing = self._expected, set(self._standing)
+        if expected and standing and all(ended(run) for run in expected - standing):
+            self.parked.set()
+
+    def _stand(self) -> None:
+        if self.side is None or self.lost.is_set():
+            self.parked.set()
+            return
+        with self._busy:
+            self._standing.add(self.side)
 
 
 class Unbegun:
@@ -92,8 +155,7 @@ class Holder:
     ) -> None:
         self.worker = worker
         self._store, self._jobs, self._root, self._ttl, self._brake = store, jobs, root, ttl, brake
-        self._run: str | None = None
-        self._known = ""
+        self._acting: dict[int, tuple[str, str]] = {}
         self._until = 0.0
         self._bound, self._writing = bound, threading.Lock()
         self._ended = threading.Event()
@@ -159,12 +221,21 @@ class Holder:
 
     def acting(self, run: str | None, known: str = "") -> None:
         """Work for *run* begins or ends."""
-        self._known = known
-        self._run = run
+        if run is None:
+            self._acting.pop(threading.get_ident(), None)
+        else:
+            self._acting[threading.get_ident()] = run, known
 
-    def park(self) -> NoReturn:
-        """Stand still until the process ends."""
-        self._brake.stand_still()
+    def park(self) -> None:
+        """Stand still until the process ends; beside other runs, only as long as a person wants this one to."""
+        run = self._brake.side
+        self._brake.stand_while(lambda: run is None or self._paused(run))
+
+    def _paused(self, run: str) -> bool:
+        try:
+            return self._store.run(run).wish == "pause"
+        except OrchestratorError:  # it may answer again
+            return True
 
     def deposed(self) -> NoReturn:
         """Stand still: another process acts for the run."""
@@ -179,14 +250,17 @@ class Holder:
                 self._brake.fail("this machine gives no more memory (S116)")
             with contextlib.suppress(OrchestratorError, MemoryError):  # both may pass
                 self._attend_to_wishes()
+                self._brake.settle(lambda run: self._store.run(run).ended)
                 if waited >= self._ttl / 3:
                     waited = 0.0
                     if not self._renew():
                         self._brake.pull()
 
     def _attend_to_wishes(self) -> None:
-        run, known = self._run, self._known
-        found = self._store.run(run) if run is not None else None
-        if found is not None and found.wish == "abort" and found.wished_at != known:
-            for key in self._jobs.active():
-                self._jobs.stop(key)
+        acting = list(self._acting.values())
+        for run, known in acting:
+            found = self._store.run(run)
+            if found.wish == "abort" and found.wished_at != known:
+                for key in self._jobs.active():
+                    if len(acting) == 1 or key.startswith(f"{run}."):
+                        self._jobs.stop(key)

@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Waiting, Work
+from orchestrator.domain.waves import BACK
 from orchestrator.engine.durable import Engine
 from orchestrator.ports import Store
 
@@ -214,17 +215,21 @@ class _Look:
         self._store = store
         self._queues: dict[str, list[Waiting]] = {}
         self._holders: dict[str, str] = {}
-        self._places: dict[str, tuple[str, str] | None] = {}
+        self._places: dict[str, list[tuple[str, str]]] = {}
 
     def takeable(self, work: Work) -> bool:
         """Whether a process could go on with *work* now: nobody else has its environment, or waits before it.
 
-        One that is to stop, or is superseded, has nothing to wait for.
+        One that is to stop, or is superseded, has nothing to wait for. Of several side by side one is enough.
         """
-        place = self._place(work)
-        if place is None:
+        if _in_waves(work) and self._store.run(work.root).wish == "pause":
+            return False
+        places = self._place(work)
+        if not places:
             return True  # it stands between two environments
-        environment, run = place
+        return any(self._free(environment, run) for environment, run in places)
+
+    def _free(self, environment: str, run: str) -> bool:
         holder = self._holder(environment)
         first = next((wait.run for wait in self._queue(environment) if wait.superseded_by is None), run)
         wish = self._store.run(run).wish
@@ -233,35 +238,41 @@ class _Look:
 
     def take(self, work: Work) -> None:
         """From here on *work* has its environment."""
-        place = self._place(work)
-        if place is not None:
-            self._holders[place[0]] = self._holder(place[0]) or place[1]
+        for environment, run in self._place(work):
+            self._holders[environment] = self._holder(environment) or run
 
     def waits(self, work: Work) -> bool:
-        """Whether it stands in a queue behind somebody who has the environment."""
-        place = self._place(work)
-        if place is None:
-            return False
-        environment, run = place
+        """Whether it stands in a queue behind somebody who has the environment; of several, whether all do.
+
+        A walk between two waves waits as well.
+        """
+        places = self._place(work)
+        if not places and _in_waves(work):
+            return True
+        return bool(places) and all(self._behind(environment, run) for environment, run in places)
+
+    def _behind(self, environment: str, run: str) -> bool:
         queued = any(wait.run == run for wait in self._queue(environment))
         return queued and self._holder(environment) not in {"", run}
 
-    def _place(self, work: Work) -> tuple[str, str] | None:
-        """The environment and the run of *work* that goes on or is to begin; None when it stands between two."""
+    def _place(self, work: Work) -> list[tuple[str, str]]:
+        """The environment and the run of *work* that goes on or is to begin, or several; none between two."""
         if work.root not in self._places:
             self._places[work.root] = self._find(work)
         return self._places[work.root]
 
-    def _find(self, work: Work) -> tuple[str, str] | None:
-        targets = work.asked["targets"]
+    def _find(self, work: Work) -> list[tuple[str, str]]:
+        targets, waves = work.asked["targets"], _in_waves(work)
         if not work.epoch:
-            return targets[0], f"{work.root}-{targets[0]}"
+            return [] if waves else [(targets[0], f"{work.root}-{targets[0]}")]
+        found = []
         for target in targets:
-            with contextlib.suppress(OrchestratorError):
-                run = self._store.run(f"{work.root}-{target}")
-                if run.environment == target and not run.ended:
-                    return target, run.id
-        return None
+            for end in (BACK, "") if waves else ("",):
+                with contextlib.suppress(OrchestratorError):
+                    run = self._store.run(f"{work.root}-{target}{end}")
+                    if run.id == f"{work.root}-{target}{end}" and run.environment == target and not run.ended:
+                        found.append((target, run.id))
+        return found if waves else found[:1]
 
     def _queue(self, environment: str) -> list[Waiting]:
         if environment not in self._queues:
@@ -273,6 +284,10 @@ class _Look:
             lease = self._store.lease(environment)
             self._holders[environment] = lease.holder if lease else ""
         return self._holders[environment]
+
+
+def _in_waves(work: Work) -> bool:
+    return bool((work.asked.get("about") or {}).get("waves"))
 
 
 def can_fork() -> bool:

@@ -370,8 +370,7 @@ class Course:
 
     def _stopped(self, *, begun: bool) -> StepResult | None:
         """The result of work that is not begun because a person wants the run to stop; None: begin it."""
-        run = self.setting.store.run(self.run.id)
-        if run.wish == "pause":
+        while (run := self.setting.store.run(self.run.id)).wish == "pause":
             self.tenure.park()
         if begun or self.going_back or self.closing or run.wish not in STOPPING:
             return None
@@ -412,6 +411,21 @@ class Course:
     def ended(self) -> Run:
         """The run as the journal has it."""
         return self.setting.store.run(self.run.id)
+
+
+class Prefixed:
+    """Steps of one environment of a walk: the engine wants each name once."""
+
+    def __init__(self, durable: Durable, prefix: str) -> None:
+        self._durable, self._prefix = durable, prefix
+
+    def step(self, name: str, work: Callable[[], Any]) -> Any:
+        """The step of this environment."""
+        return self._durable.step(f"{self._prefix}.{name}", work)
+
+    def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
+        """The wait of this environment."""
+        self._durable.sleep(f"{self._prefix}.{name}", seconds, awake)
 
 
 class Reporter:

@@ -42,6 +42,7 @@ from orchestrator.domain.release import Package, PackageRef, Release, Step
 from orchestrator.domain.sides import BlueGreen, Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
+from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.flow import conditions, ephemeral, guard, observe, sides
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, kept_of, outputs_of, stack_of
 from orchestrator.flow.evidence import obstacle
@@ -60,6 +61,7 @@ class Wanted:
     preview is not asked for again, since its update plan will hold the update to what was approved. *no_return* is a
     person's word that a rollback may leave behind what cannot be undone, *named* what else was agreed to by name.
     *then* is the time to which a rollback goes back, and its definition. *rehearse* is whether it is to be rehearsed.
+    *coming* are environments in which the package will have been verified by then: a walk comes to them before.
     *told* is called with what the hosts said.
     """
 
@@ -73,6 +75,7 @@ class Wanted:
     named: Named = NOTHING
     then: Then | None = None
     rehearse: bool = False
+    coming: frozenset[str] = frozenset()
     told: Callable[[StepResult], None] = lambda _seen: None
 
 
@@ -288,23 +291,21 @@ def _admit(setting: Setting, wanted: Wanted, environment: Environment) -> None:
         message = f"{environment.name} has two stacks as its sides, and {wanted.package.ref} has no step with sides"
         raise OrchestratorError("R215", message)
     if wanted.action == "promote":
-        _gate(setting, wanted)
+        gate(setting, wanted.package, environment, wanted.coming)
     elif environment.ephemeral is not None:
         raise OrchestratorError(
             "R134", f"{environment.name} is made for each promotion: there is nothing to go back to"
         )
 
 
-def _gate(setting: Setting, wanted: Wanted) -> None:
-    """Refuse a release that has not been verified in the environment before. Raises R105."""
-    environment, _ = setting.environment(wanted.environment)
-    if environment.after is None:
+def gate(setting: Setting, package: Package, environment: Environment, coming: frozenset[str] = frozenset()) -> None:
+    """Refuse a package that has not been verified in the environment before, unless that is *coming*. Raises R105."""
+    if environment.after is None or environment.after in coming:
         return
-    digest = wanted.package.digest
-    if not any(item.release.digest == digest for item in setting.store.verified(environment.after)):
+    if not any(item.release.digest == package.digest for item in setting.store.verified(environment.after)):
         raise OrchestratorError(
             "R105",
-            f"{wanted.package.ref} has not been verified in {environment.after}, which comes before {environment.name}",
+            f"{package.ref} has not been verified in {environment.after}, which comes before {environment.name}",
             hint=f"promote it there first: orchestrator promote … --to {environment.after}",
         )
 
@@ -761,6 +762,51 @@ def _fetch(setting: Setting, name: str, path: Path) -> None:
     if found is not None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         setting.artifacts.get(found, path)
+
+
+def save_waves(setting: Setting, plan: WavePlan) -> Path:
+    """Keep the plan over all environments of a walk under its digest, and each of theirs. Returns its file."""
+    for item in plan.planned:
+        if item.plan is not None:
+            save(setting, item.plan)
+    digest = plan.digest
+    file = folder(setting, digest) / "plan.json"
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file.write_text(json.dumps(plan.document()), encoding="utf-8")
+    name = f"{SHARED}{digest.removeprefix('sha256:')}"
+    if setting.artifacts.named(name) is None:
+        setting.artifacts.name(name, setting.artifacts.put(file))
+    return file
+
+
+def load_any(setting: Setting, digest: str) -> Plan | WavePlan:
+    """The kept plan of one environment, or of a walk. Raises as :func:`load` does."""
+    file = folder(setting, digest) / "plan.json"
+    _fetch(setting, f"{SHARED}{digest.removeprefix('sha256:')}", file)
+    return read_any(file) if file.is_file() and _is_walk(file) else load(setting, digest)
+
+
+def read_any(file: Path) -> Plan | WavePlan:
+    """The plan of one environment, or of a walk, in *file*. Raises R121 and R122."""
+    if not _is_walk(file):
+        return read(file)
+    try:
+        data = dict(json.loads(file.read_text(encoding="utf-8")))
+        claimed = data.pop("digest", None)
+        plan = WavePlan.from_json(data)
+    except (OSError, ValueError, TypeError) as error:
+        raise OrchestratorError("R121", f"{file} is not a plan of this version") from error
+    if plan.digest != claimed or not plan.whole:
+        raise OrchestratorError("R122", f"the plan in {file} has been changed since it was made")
+    return plan
+
+
+def _is_walk(file: Path) -> bool:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(data, dict) and data.get("kind") == "WavePlan"
 
 
 def load(setting: Setting, digest: str) -> Plan:

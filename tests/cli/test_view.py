@@ -38,12 +38,12 @@ with opened() as view:
 """
 
 
-def _on_a_terminal(**env: str) -> str:
+def _on_a_terminal(code: str = CODE, /, **env: str) -> str:
     """What the code writes to a terminal."""
     ours, theirs = pty.openpty()
     surroundings = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(Path.cwd()), **env}
     process = subprocess.Popen(
-        [sys.executable, "-c", CODE], stdin=theirs, stdout=theirs, stderr=theirs, env=surroundings
+        [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=surroundings
     )
     os.close(theirs)
     said, deadline = b"", time.monotonic() + 60
@@ -75,6 +75,47 @@ def test_a_terminal_without_them_gets_plain_ones() -> None:
     assert said.isascii()
     assert "done -> here" in said
     assert "?" not in re.sub("\x1b\\[\\?[0-9]*[hl]", "", said)
+
+
+BESIDE = """
+import sys
+from datetime import UTC, datetime, timedelta
+from orchestrator.cli.view import opened
+from orchestrator.domain.journal import Record, Run
+from orchestrator.domain.story import Story
+
+until = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+walk = {"name": "regions", "environments": [["eu-1"], ["eu-2", "us-1"]], "soak": "5m"}
+
+def story(name, kind, records):
+    run = Run(id=f"abc-{name}", root="abc", kind=kind, environment=name, by="ann")
+    made = Story(run)
+    for number, (what, step, data) in enumerate(records, start=1):
+        record = Record(run=run.id, seq=number, at="2026-01-01T00:00:00+00:00", kind=what, step=step, data=data)
+        made.take(record)
+        view.take(made, record)
+    return made
+
+with opened() as view:
+    view.beside = True
+    top = story("regions", "waves", [
+        ("planned", "", {"plan": None, "walk": walk, "there": []}),
+        ("wave", "", {"event": "begun", "number": 1, "runs": {"eu-1": "abc-eu-1"}}),
+        ("wave", "", {"event": "soaking", "number": 1, "until": until}),
+    ])
+    sides = [story(name, "promotion", [("step.started", "deploy.1", {"label": f"deploy to {name}"})])
+             for name in ("eu-2", "us-1")]
+    view.draw([top, *sides])
+"""
+
+
+def test_several_environments_are_drawn_side_by_side() -> None:
+    """What goes on in each environment of a wave has its own lines, with its name, and a soak says how long it is still."""
+    said = re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", _on_a_terminal(BESIDE, PYTHONIOENCODING="utf-8"))
+    assert "wave 1 of 2: eu-1" in said
+    assert re.search(r"eu-2 +[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] deploy to eu-2", said)
+    assert re.search(r"us-1 +[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] deploy to us-1", said)
+    assert re.search(r"wave 1 soaks: 4 m 5\d s left|wave 1 soaks: 5 m 0 s left", said)
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])

@@ -21,9 +21,11 @@ verify:
 """
 PROJECT = "apiVersion: orchestrator/v1\nkind: Project\nname: shop\n"
 ENVIRONMENT = "apiVersion: orchestrator/v1\nkind: Environment\nname: staging\n"
+WAVES = PROJECT + "waves:\n- name: all\n  environments: [[staging], [production]]\n"
 GOOD: dict[str, str | bytes] = {
     "orchestrator.yaml": PROJECT,
     "environments/staging/environment.yaml": ENVIRONMENT,
+    "environments/production/environment.yaml": ENVIRONMENT.replace("staging", "production") + "after: staging\n",
     "deploy.yml": "- hosts: all\n",
     "tests/test_it.py": "",
     "releases/shop/release.yaml": HEAD + REST,
@@ -104,7 +106,14 @@ CASES = [
     Case("F135", HEAD + REST.replace("deploy.yml", "none.yml"), "7:28", "none.yml", "correct the path"),
     Case("F136", HEAD + REST + "- {name: smoke, tests: tests}\n", "10:10", "smoke", "the first is in line 9"),
     Case("F137", HEAD + REST + "artifacts: [{path: a/b c}]\n", "10:20", "a/b c", "name: b-c"),
-    Case("F138", HEAD + REST.replace("staging", "prod"), "5:16", "prod", "the project has staging"),
+    Case("F127", WAVES.replace("[production]", "[]"), "6:29", "[]", "write at least 1", "orchestrator.yaml"),
+    Case(
+        "F150", WAVES.replace("[production]", "[prodution]"), "6:30", "prodution", "'production'?", "orchestrator.yaml"
+    ),
+    Case("F151", WAVES.replace("[staging]", "[staging, staging]"), "6:28", "staging", "in line 6", "orchestrator.yaml"),
+    Case("F152", WAVES.replace("name: all", "name: staging"), "5:9", "staging", "of their own", "orchestrator.yaml"),
+    Case("F153", WAVES.replace("], [", ", "), "6:28", "production", "put staging into an earlier", "orchestrator.yaml"),
+    Case("F138", HEAD + REST.replace("staging", "prod"), "5:16", "prod", "the project has production, staging"),
 ]
 ELSEWHERE = {"F100", "F101", "F114", "F130", "F134", "F139"}
 """Codes about a file or folder that is not there, or cannot be opened or written (`test_scaffold.py`): no line to show."""

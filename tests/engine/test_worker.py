@@ -95,6 +95,13 @@ class Yard:
         self.store.enqueue(environment, run, supersede=False)
         return run
 
+    def ask_in_waves(self, root: str, *environments: str, queue: str = "q") -> Run:
+        """Leave a walk in waves to workers; it stands in no environment's queue."""
+        run = Run(id=root, root=root, kind="waves", environment="all")
+        asked = {"targets": list(environments), "about": {"waves": {"plans": {}}}}
+        self.store.ask(Work(root=root, asked=asked, queue=queue), run)
+        return run
+
     def start(self, *words: str) -> "subprocess.Popen[str]":
         """Start a worker."""
         code = WORKER.format(root=str(ROOT), folder=str(self.folder), url=self.url)
@@ -227,6 +234,45 @@ def test_what_is_paused_stands_still(place: Yard) -> None:
     place.store.append(run.id, [Entry(kind="control", data={"wish": "pause", "by": "ann"})])
     place.start("1", "--once").wait(PATIENCE)
     assert place.effects() == []
+
+
+def test_a_walk_between_two_waves_takes_nobodys_place(place: Yard) -> None:
+    """A walk in waves of which no environment is at work leaves its place to others; one that is paused is not taken."""
+    place.ask_in_waves("a", "one", "two")
+    (place.folder / "hold-a").touch()
+    paused = place.ask_in_waves("b", "three")
+    place.store.append(paused.id, [Entry(kind="control", data={"wish": "pause", "by": "ann"})])
+    place.ask("c", "four")
+    worker = place.start("1")
+    place.until(lambda: place.done("c"))
+    assert place.effects() == ["a", "c"]
+    place.store.create(Run(id="a-one", root="a", kind="promotion", environment="one"))
+    place.ask("d", "five")
+    time.sleep(1.5)
+    assert not place.done("d")  # an environment of the walk is at work now
+    place.store.append("a-one", [Entry(kind="ended", data={"state": "succeeded", "exit": 0})])
+    place.until(lambda: place.done("d"))
+    (place.folder / "hold-a").unlink()
+    place.until(lambda: place.done("a"))
+    worker.send_signal(signal.SIGINT)
+    worker.communicate(timeout=PATIENCE)
+    assert place.effects() == ["a", "c", "d"]
+
+
+def test_a_walk_waits_only_when_all_its_environments_do(place: Yard) -> None:
+    """A walk that was interrupted is taken when one of its environments can go on, whatever the others wait for."""
+    place.ask_in_waves("a", "one", "two")
+    place.store.claim("a", "dead", "elsewhere", 0.0)
+    for name in ("one", "two"):
+        run = Run(id=f"a-{name}", root="a", kind="promotion", environment=name)
+        place.store.create(run)
+        place.store.acquire(name, f"lock:{name}", "ann", "maintenance")
+        place.store.enqueue(name, run, supersede=False)
+    place.start("1", "--once").wait(PATIENCE)
+    assert place.effects() == []
+    place.store.release("two", "lock:two")
+    place.start("1", "--once").wait(PATIENCE)
+    assert place.effects() == ["a"]
 
 
 def test_what_is_cancelled_waits_for_nobody(place: Yard) -> None:

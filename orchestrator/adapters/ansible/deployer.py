@@ -57,13 +57,20 @@ class AnsibleDeployer:
         collections: the folder that holds `ansible_collections/orchestrator`.
         environ: the user's environment variables.
         home: the user's project, for files that are never packed (passwords of vaults, keys); None: there is none.
+        apart: tells the connections of this one from those of others that are used, and closed, beside it.
     """
 
     def __init__(
-        self, jobs: Jobs, state: Path, collections: Path, environ: Mapping[str, str], home: Path | None = None
+        self,
+        jobs: Jobs,
+        state: Path,
+        collections: Path,
+        environ: Mapping[str, str],
+        home: Path | None = None,
+        apart: str = "",
     ) -> None:
         self._jobs, self._state, self._collections, self._environ = jobs, state, collections, environ
-        self._home = home
+        self._home, self._own = home, apart
 
     def deploy(
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
@@ -297,7 +304,8 @@ class AnsibleDeployer:
     def _control(self, *, make: bool) -> Path:
         """The folder for ssh's control sockets: short, since their paths may not exceed about 100 characters."""
         base = Path(self._environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-        name = f"orc-{os.geteuid()}-{abs(hash_of(str(self._state))):08x}"
+        own = f"{self._state}{self._own}"
+        name = f"orc-{os.geteuid()}-{abs(hash_of(own)):08x}"
         folder = base / name
         if make:
             with contextlib.suppress(FileExistsError):

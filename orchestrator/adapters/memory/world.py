@@ -6,6 +6,7 @@ put into it by hand: `world.faults.add(("deploy", "web2", "1.2.0"))` makes that 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -449,11 +450,16 @@ class MemoryDurable:
     """The `Durable` port: remembers answers in a dictionary that outlives it, and can crash where it is told to.
 
     *crash* is called with the name of a step and `before` or `after` its work is recorded; what it raises is the
-    crash. A second instance on the same *answers* is the recovery.
+    crash. A second instance on the same *answers* is the recovery. *side* does one part of a walk that does several.
     """
 
-    def __init__(self, answers: dict[str, Any], crash: Callable[[str, str], None] = lambda _name, _when: None) -> None:
-        self._answers, self._crash = answers, crash
+    def __init__(
+        self,
+        answers: dict[str, Any],
+        crash: Callable[[str, str], None] = lambda _name, _when: None,
+        side: Callable[["MemoryDurable", Any], Any] = lambda _durable, _part: None,
+    ) -> None:
+        self._answers, self._crash, self._side = answers, crash, side
 
     def step(self, name: str, work: Callable[[], Any]) -> Any:
         """Replay, else run, then record."""
@@ -469,3 +475,7 @@ class MemoryDurable:
         """Time passes at once."""
         del seconds, awake
         self._answers.setdefault(name, None)
+
+    def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:
+        """One after the other."""
+        return {name: self.step(name, partial(self._side, self, part)) for name, part in parts.items()}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.journal import Record
     from orchestrator.wiring import App
 
-KINDS = {"task", "test", "resource", "notice", "step.started", "step.finished"}
+KINDS = {"task", "test", "resource", "notice", "step.started", "step.finished", "wave"}
 COLOURS = {"ok": "green", "succeeded": "green", "failed": "red", "errored": "magenta", "unreachable": "yellow"}
 
 
@@ -108,10 +108,18 @@ def _lines(record: "Record") -> Iterator[str]:
     elif record.kind == "test":
         yield f"{where} {record.host:<12} {_word(str(data['outcome']))} {data['name']}  {data['where']}".rstrip()
         yield from (f"{where} {'':<12}   {line}" for line in clean_text(str(data["message"])).splitlines())
+    elif record.kind == "wave":
+        about = {name: value for name, value in data.items() if name != "event"}
+        yield f"{data['event']:<16} {', '.join(f'{name} {_plain(value)}' for name, value in about.items())}"
     elif record.kind == "resource":
         yield f"{where} {_word(str(data['status']))} {data['op']} {data['type']} {data['name']}"
     else:
         yield from (f"{where} {line}" for line in clean_text(str(data.get("text", ""))).splitlines())
+
+
+def _plain(value: object) -> str:
+    items = [f"{name}: {each}" for name, each in value.items()] if isinstance(value, dict) else value
+    return f"({', '.join(map(str, items))})" if isinstance(items, list) else str(items)
 
 
 def _word(word: str) -> str:

@@ -14,7 +14,8 @@ from orchestrator.cli.output import json_option, note, out, print_json
 def command(run: str, message: str, as_json: bool) -> None:
     """Let the step of RUN that goes on end, and begin no other until `orchestrator resume RUN`.
 
-    The environment stays held. A run that is paused is not taken up by itself.
+    The environment stays held. A run that is paused is not taken up by itself. Of a walk in waves, the walk's own name
+    stands for all of it; one of its runs can stand still alone.
     """
     import time
 
@@ -26,7 +27,8 @@ def command(run: str, message: str, as_json: bool) -> None:
     app.wish(found, "pause", message)
     if app.engine.working(found.root):
         note("it is paused when the step that goes on has ended …")
-    while app.engine.working(found.root):
+    alone = found.kind != "waves" and app.asked(found.root).waves is not None  # others may go on for long beside it
+    while app.engine.working(found.root) and not alone:
         time.sleep(0.1)
     now = app.store.run(found.id)
     if as_json:

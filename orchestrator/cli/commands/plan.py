@@ -5,17 +5,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.output import json_option, named_options, note, out, paint, print_json
+from orchestrator.cli.output import json_option, named_options, note, out, paint, print_json, to_option
 
 if TYPE_CHECKING:
     from orchestrator.domain.plan import Plan
+    from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.domain.way_back import RollbackPlan
     from orchestrator.wiring import App
 
 
 @click.command("plan")
 @click.argument("release", required=False)
-@click.option("--to", "environment", metavar="ENV", help="The environment.")
+@to_option("The environment, or the list of waves.")
 @click.option("--rollback", "back", metavar="ENV", help="Show how ENV would go back, instead of a promotion.")
 @click.option("-o", "--out", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write it here, too.")
 @click.option("--check/--no-check", default=True, show_default=True, help="Run Ansible's check mode for each step.")
@@ -39,6 +40,9 @@ def command(
     First it says which stateful resources would be replaced or deleted, and which steps cannot be undone. Such a plan
     is shown, and only executed when it was made with --replace and --point-of-no-return for each of them.
 
+    With --to WAVES: the plan of each environment, wave by wave, in one document with a digest over them all. An
+    environment that comes after one of an earlier wave is planned as if the release had been verified there.
+
     With --rollback ENV: while a promotion is under way there, what its rollback would undo and restore if it failed
     now, computed from what it has started so far; else what `orchestrator rollback ENV` would do.
     """
@@ -52,13 +56,17 @@ def command(
     if back is None and (release is None or environment is None):
         raise UsageProblem("a RELEASE and --to ENV are needed, or --rollback ENV", "orchestrator plan --help")
     app = open_app(Path.cwd())
-    plan: Plan | RollbackPlan
+    plan: Plan | RollbackPlan | WavePlan
     if back is not None:
         plan = _returning(app, back)
     else:
         package = app.package(str(release), warn)
         note(f"planning {package.ref} → {environment} …")
-        plan = app.plan(package, str(environment), check=check, named=app.named(package, replace, no_return))
+        waves, named = app.waves(environment), app.named(package, replace, no_return)
+        if waves is not None:
+            plan = app.plan_waves(package, waves, check=check, named=named)
+        else:
+            plan = app.plan(package, str(environment), check=check, named=named)
     if target is not None:
         target.write_text(json.dumps(plan.document(), indent=1) + "\n", encoding="utf-8")
     if as_json:
@@ -77,12 +85,15 @@ def _returning(app: "App", environment: str) -> "Plan | RollbackPlan":
     return app.plan(package, environment, action="rollback", check=False)
 
 
-def _print(plan: "Plan | RollbackPlan") -> None:
-    from orchestrator.cli.planned import print_plan
+def _print(plan: "Plan | RollbackPlan | WavePlan") -> None:
+    from orchestrator.cli.planned import print_plan, print_waves
     from orchestrator.cli.words import way_back
 
     if plan.kind == "Plan":
         print_plan(plan)
+        return
+    if plan.kind == "WavePlan":
+        print_waves(plan)
         return
     out(paint(f"If {plan.run} fails now: roll {plan.environment} back to {plan.release}", bold=True))
     for line in way_back(plan.document()):

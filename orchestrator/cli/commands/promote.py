@@ -1,20 +1,22 @@
-"""`orchestrator promote`: a release into an environment, or along the whole path."""
+"""`orchestrator promote`: a release into an environment, in waves over several, or along the whole path."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import detach_option, json_option, named_options, queue_option, wait_option
+from orchestrator.cli.output import detach_option, json_option, named_options, queue_option, to_option, wait_option
 
 if TYPE_CHECKING:
     from orchestrator.domain.plan import Plan
+    from orchestrator.domain.release import Package
+    from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.wiring import App
 
 
 @click.command("promote")
 @click.argument("release", required=False)
-@click.option("--to", "environment", metavar="ENV", help="Promote into this environment only.")
+@to_option("Promote into this environment only, or in these waves.")
 @click.option("--plan", "plan", metavar="FILE|DIGEST", help="Execute exactly this plan.")
 @named_options
 @click.option("--again", is_flag=True, help="Promote it although it was rolled back there before. Wants -m.")
@@ -42,6 +44,10 @@ def command(
     Each environment is provisioned, deployed to and proved. When anything fails after the first change, it is rolled
     back by itself to the last verified release (exit 4); where that is not possible, it stops and says what is true
     and what would help (exit 5).
+
+    With --to WAVES, a list of waves in orchestrator.yaml, it goes to several environments: those of one wave side by
+    side, the next wave once they are all good and its soak is over. When more of them fail than the list allows, later
+    waves are not begun, and where it says so, what the walk has promoted goes back as well.
 
     With --plan nothing else is done than what that plan says; when anything that it stands on has changed, it stops
     before any change and names what (exit 7).
@@ -73,8 +79,8 @@ def command(
     if approved is not None and (replace or no_return):
         raise click.UsageError("what is agreed to by name is part of the plan: give it to orchestrator plan")
     named = app.named(package, replace, no_return)
-    targets = app.targets(package, approved.environment if approved else environment)
-    about: dict[str, Any] = {"named": named.to_json()} if replace or no_return else {}
+    targets, about = _targets(app, package, environment, approved, again=again)
+    about |= {"named": named.to_json()} if replace or no_return else {}
     about |= {"again": message} if again else {}
     digest = approved.digest if approved else None
     asked = app.ask("promotion", package, targets, digest, wait=wait, queue=queue, about=about)
@@ -83,12 +89,25 @@ def command(
     return leave_behind(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)
 
 
-def _approved(app: "App", plan: str, environment: str | None) -> "Plan":
-    """The plan that is to be executed. Raises R124 when it is for another *environment*, or for no promotion."""
+def _targets(
+    app: "App", package: "Package", to: str | None, approved: "Plan | WavePlan | None", *, again: bool
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Where it goes, and what is kept about that."""
+    if approved is not None and approved.kind == "WavePlan":
+        return app.walk(package, approved.walk, approved, again=again)
+    waves = app.waves(to)
+    if waves is not None and approved is None:
+        return app.walk(package, waves, again=again)
+    return app.targets(package, approved.environment if approved else to), {}
+
+
+def _approved(app: "App", plan: str, to: str | None) -> "Plan | WavePlan":
+    """The plan that is to be executed. Raises R124 when it is for another environment, or for no promotion."""
     from orchestrator.domain.errors import OrchestratorError
 
     approved = app.approved(plan)
-    if environment not in {None, approved.environment} or approved.action != "promote":
-        what = f"{approved.action} in {approved.environment}"
-        raise OrchestratorError("R124", f"the plan {plan} is for another thing: {what}")
+    action = "promote" if approved.kind == "WavePlan" else approved.action
+    where = approved.walk.name if approved.kind == "WavePlan" else approved.environment
+    if to not in {None, where} or action != "promote":
+        raise OrchestratorError("R124", f"the plan {plan} is for another thing: {action} in {where}")
     return approved

@@ -1,7 +1,7 @@
 """`orchestrator queue`: who waits for which environment, and for what."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.argument("environment", required=False)
 @json_option
 def command(environment: str | None, as_json: bool) -> None:
-    """Show who waits for which environment, in order, and who holds it."""
+    """Show who waits for which environment, in order, who holds it, and which walks come to it with a later wave."""
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.words import when
     from orchestrator.wiring import open_app
@@ -25,6 +25,7 @@ def command(environment: str | None, as_json: bool) -> None:
     if environment is not None:
         app.setting.environment(environment)
     names = [environment] if environment else list(app.environments)
+    coming = app.coming()
     found = {name: (app.store.lease(name), app.store.queue(name)) for name in names}
     if as_json:
         items = [
@@ -32,6 +33,7 @@ def command(environment: str | None, as_json: bool) -> None:
                 "environment": name,
                 "lease": lease.to_json() if lease else None,
                 "waiting": [wait.to_json() for wait in waiting],
+                "coming": coming.get(name, []),
             }
             for name, (lease, waiting) in found.items()
         ]
@@ -50,7 +52,16 @@ def command(environment: str | None, as_json: bool) -> None:
         for name, (lease, waiting) in found.items()
         for place, wait in enumerate(waiting, start=1)
     ]
+    rows += [
+        [name, "–", walk["run"], _release(walk), walk["by"], "–", f"wave {walk['wave']} of its walk"]
+        for name in names
+        for walk in coming.get(name, [])
+    ]
     out(table(["environment", "place", "run", "release", "by", "since", "waits for"], rows) if rows else "nobody waits")
+
+
+def _release(walk: dict[str, Any]) -> str:
+    return f"{walk['release']['name']} {walk['release']['version']}"
 
 
 def _for_what(lease: "Lease | None", waiting: "list[Waiting]", place: int) -> str:

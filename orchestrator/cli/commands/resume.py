@@ -33,9 +33,11 @@ def command(run: str, background: bool, as_json: bool) -> int:
     app = open_app(Path.cwd())
     asked, found = walk_of(app, run)
     runs = [item for item in app.store.runs() if item.root == asked.root]
-    if all(item.ended for item in runs) and not _goes_on(runs, len(asked.targets)):
+    if found.ended and asked.waves is not None and found.kind != "waves":
         raise OrchestratorError("R141", f"{found.id} has ended: {found.state}")
-    present = app.present(asked.root)
+    if all(item.ended for item in runs) and (asked.waves or not _goes_on(runs, len(asked.targets))):
+        raise OrchestratorError("R141", f"{found.id} has ended: {found.state}")
+    present = found if asked.waves is not None else app.present(asked.root)
     if present.wish == "pause":
         app.wish(present, "")
     if app.engine.working(asked.root) and not background:

@@ -5,7 +5,7 @@ import click
 from orchestrator.cli.output import out
 
 FILES = ("release", "environment", "project")
-SAID = ("status", "matrix", "run", "plan", "rollback-plan")
+SAID = ("status", "matrix", "run", "plan", "rollback-plan", "wave-plan")
 
 
 @click.command("schema")

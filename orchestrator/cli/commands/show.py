@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 @click.argument("run")
 @json_option
 def command(run: str, as_json: bool) -> None:
-    """Show RUN from its request to its end: each step, each host, each test, and what is true afterwards."""
+    """Show RUN from its request to its end: each step, each host, each test, and what is true afterwards.
+
+    Of a walk in waves: each wave, and each environment with the run that says more.
+    """
     from orchestrator.cli.recovery import recover
     from orchestrator.domain.story import Story
     from orchestrator.wiring import open_app
@@ -33,10 +36,11 @@ def command(run: str, as_json: bool) -> None:
 
 def _print(story: "Story", *, interrupted: bool) -> None:
     from orchestrator.cli.view import detail
-    from orchestrator.cli.words import mark, release_of, seconds, short, truth_of, way_back, when
+    from orchestrator.cli.words import mark, release_of, seconds, short, truth_of, waves, way_back, when
 
     run = story.run
-    out(f"{paint(run.id, bold=True)}  {run.kind} of {run.release or run.environment} in {run.environment}")
+    what = f"{run.release or run.environment} in {run.environment}"
+    out(f"{paint(run.id, bold=True)}  {what if run.kind == 'waves' else f'{run.kind} of {what}'}")
     out(f"asked for by {run.by or 'unknown'} at {when(run.requested_at)}; plan {short(run.plan)}")
     for step in story.steps.values():
         sign = mark(step.result.outcome) if step.result else ("?" if interrupted else "…")
@@ -44,6 +48,8 @@ def _print(story: "Story", *, interrupted: bool) -> None:
         out(f"  {sign} {step.name:<28} {text}  {paint(seconds(step.seconds), fg='bright_black')}".rstrip())
         for line in detail(step) if step.result else ():
             out(f"      {line}")
+    if story.walk is not None:
+        out(waves(story.walk.story))
     for line in way_back(story.way_back):
         out(f"  ← {line}")
     if story.rehearsed:

@@ -8,6 +8,7 @@ import click
 from orchestrator.cli.output import json_option, out, paint, print_json, table
 
 if TYPE_CHECKING:
+    from orchestrator.domain.waves import Waves
     from orchestrator.wiring import App
 
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 @click.argument("environment", required=False)
 @json_option
 def command(environment: str | None, as_json: bool) -> None:
-    """Show what runs where: for each host which release, since when, by which run, and whether it was seen there."""
+    """Show what runs where: for each host which release, since when, by which run, and whether it was seen there.
+
+    A walk in waves that goes on, or that did not end well, is shown with what became of each environment.
+    """
     from orchestrator.cli.recovery import recover
     from orchestrator.wiring import open_app
 
@@ -25,13 +29,17 @@ def command(environment: str | None, as_json: bool) -> None:
         app.setting.environment(environment)
     names = [environment] if environment else list(app.environments)
     found = [environment_status(app, name) for name in names]
+    wanted = [waves for waves in app.project.waves if environment is None or environment in waves.names]
+    walks = [waves_status(app, waves) for waves in wanted]
     if as_json:
-        print_json("Status", {"project": app.project.name, "environments": found})
+        print_json("Status", {"project": app.project.name, "environments": found, "waves": walks})
         return
     if not found:
         out("there is no environment yet; orchestrator init writes two")
     for item in found:
         print_environment(item)
+    for walk in walks:
+        print_walk(walk)
 
 
 def environment_status(app: "App", name: str) -> dict[str, Any]:
@@ -50,6 +58,40 @@ def environment_status(app: "App", name: str) -> dict[str, Any]:
         "last_run": {**run.to_json(), "interrupted": app.interrupted(run)} if run else None,
         "hosts": [host.to_json() for host in app.store.hosts(name)],
     }
+
+
+def waves_status(app: "App", waves: "Waves") -> dict[str, Any]:
+    """How far the last walk through *waves* has come, as JSON data."""
+    from orchestrator.domain.story import Story
+
+    run = next((run for run in app.store.runs(waves.name, limit=1) if run.kind == "waves"), None)
+    walk = Story.of(run, app.store.records(run.id)).walk if run else None
+    return {
+        "walk": waves.to_json(),
+        "last_run": {**run.to_json(), "interrupted": app.interrupted(run)} if run else None,
+        "waves": [wave.to_json() for wave in walk.story] if walk else None,
+        "soaking": walk.soaking or None if walk else None,
+    }
+
+
+def print_walk(item: dict[str, Any]) -> None:
+    """Print a walk in waves that goes on, or that was held; nothing of one that was good, or never begun."""
+    from orchestrator.cli.words import waves, when
+    from orchestrator.domain.promotion import State
+    from orchestrator.domain.waves import WaveStory
+
+    run = item["last_run"]
+    if run is None or run["state"] == State.SUCCEEDED.value:
+        return
+    release = f"{run['release']['name']} {run['release']['version']}"
+    how = "interrupted" if run["interrupted"] else run["state"]
+    help_ = f"orchestrator {'resume' if run['interrupted'] else 'watch'} {run['id']}"
+    more = run["message"] if run["ended_at"] else help_
+    out(f"{paint(item['walk']['name'], bold=True)}: {release} {paint(how, fg='yellow')}: {more}")
+    story = [WaveStory.from_json(wave) for wave in item["waves"] or ()]
+    if item["soaking"]:
+        out(f"  wave {item['soaking']} soaks until {when(story[item['soaking'] - 1].until)}")
+    out("\n".join(f"  {line}" for line in waves(story).splitlines()))
 
 
 def print_environment(item: dict[str, Any]) -> None:

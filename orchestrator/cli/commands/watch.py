@@ -30,7 +30,7 @@ def command(run: str, as_json: bool) -> int:
     if as_json:
         return _lines(app, asked)
     stories = follow(app, asked)
-    if stories and not stories[-1].run.ended:
+    if stories and any(not story.run.ended for story in stories):
         note(f"interrupted: orchestrator resume {found.id}")
     return tell(app, asked, stories, as_json=False)
 
@@ -49,7 +49,7 @@ def _lines(app: "App", asked: "Asked") -> int:
             del story
             print_json_line("Record", record.to_json())
 
-    follower = Follower(app, asked.root, asked.targets, Records())
+    follower = Follower(app, asked, Records())
     while True:
         working = app.engine.working(asked.root)
         follower.poll()

@@ -234,4 +234,32 @@ CODES: tuple[ErrorCode, ...] = (
         "Move away what the message names.",
         Exit.USAGE,
     ),
+    ErrorCode(
+        "F150",
+        "a wave has no such environment",
+        "`waves:` in `orchestrator.yaml` names an environment that the project does not have.",
+        "Correct the name; `orchestrator environment list` shows what there is.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "F151",
+        "an environment is in a list of waves twice",
+        "A release goes to each environment of a list of waves once.",
+        "Remove one of the two.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "F152",
+        "waves have a name that is taken",
+        "`promote RELEASE --to NAME` means an environment or a list of waves, so that no two of them can have one name.",
+        "Rename the list of waves.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "F153",
+        "waves are in the wrong order",
+        "`after:` of an environment names one of the same list of waves that would get the release beside it, or later.",
+        "Put the one that comes first into an earlier wave.",
+        Exit.USAGE,
+    ),
 )

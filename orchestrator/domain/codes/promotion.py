@@ -440,4 +440,31 @@ CODES: tuple[ErrorCode, ...] = (
         "See what failed on them: `orchestrator show RUN`.",
         Exit.FAILED,
     ),
+    ErrorCode(
+        "R220",
+        "the waves are not what was planned",
+        "The plan was made for other waves, or under other rules (`soak`, `on_failure`, `max_failures`), than "
+        "`orchestrator.yaml` has now; or the release has come to, or gone from, one of the environments since. Nothing was "
+        "changed.",
+        "Plan again: `orchestrator plan RELEASE --to WAVES`.",
+        Exit.UNEXPECTED_CHANGES,
+    ),
+    ErrorCode(
+        "R221",
+        "later waves were held",
+        "More environments of a walk failed than `max_failures` allows, or one needs a person. Those that failed have gone "
+        "back by themselves, as far as that was possible; later waves were not begun. What earlier waves have promoted stays, "
+        "or went back as well, as `on_failure` of the list of waves says.",
+        "`orchestrator show ROOT` has each environment with its run. Correct the release, and promote it to the waves again: "
+        "environments that have a release already are passed over.",
+    ),
+    ErrorCode(
+        "R222",
+        "an earlier wave did not go back",
+        "`on_failure: rollback` wants what a walk has promoted to go back when a later wave fails. In an environment that was "
+        "not possible: its rollback failed, a step of the release cannot be undone, automatic rollback is switched off, or "
+        "there is no release to go back to. A rollback is not rolled back.",
+        "`orchestrator show ROOT` says where and why. `orchestrator rollback ENV` goes back by hand; or leave it as it is.",
+        Exit.NEEDS_PERSON,
+    ),
 )

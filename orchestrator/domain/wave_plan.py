@@ -1,0 +1,62 @@
+"""The plan over all environments of a walk in waves, as a document with a digest."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from orchestrator.domain.model import Digest, Model, digest_of
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.waves import Waves
+
+
+class PlannedEnvironment(Model):
+    """What is done in one environment: the *plan* with this *digest*; neither where the release is there already."""
+
+    environment: str
+    digest: Digest | None = None
+    plan: Plan | None = None
+
+
+class WavePlan(Model):
+    """What promoting one package in waves would do: the plan of each environment, wave by wave.
+
+    *walk* is the list of waves as the project's file had it.
+    """
+
+    apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
+    kind: Literal["WavePlan"] = "WavePlan"
+    project: str
+    release: PackageRef
+    walk: Waves
+    waves: tuple[tuple[PlannedEnvironment, ...], ...]
+    created_at: str = ""
+
+    @property
+    def planned(self) -> Iterator[PlannedEnvironment]:
+        """Every environment, in the order of the waves."""
+        return (item for wave in self.waves for item in wave)
+
+    @property
+    def plans(self) -> dict[str, str]:
+        """The digests of the plans, by environment."""
+        return {item.environment: item.digest for item in self.planned if item.digest is not None}
+
+    @property
+    def there(self) -> tuple[str, ...]:
+        """The environments that had the release already."""
+        return tuple(item.environment for item in self.planned if item.digest is None)
+
+    @property
+    def digest(self) -> str:
+        """The digest over the waves, their rules, and the digests of all plans."""
+        waves = [[(item.environment, item.digest) for item in wave] for wave in self.waves]
+        return digest_of({**self.model_dump(mode="json", exclude={"created_at", "waves"}), "waves": waves})
+
+    @property
+    def whole(self) -> bool:
+        """Whether each plan in here is the one that its digest says."""
+        return all((item.plan.digest if item.plan else None) == item.digest for item in self.planned)
+
+    def document(self) -> dict[str, Any]:
+        """The plan with its digest, as `plan --json` and `--out` give it."""
+        return {**self.model_dump(mode="json", by_alias=True), "digest": self.digest}

@@ -1,0 +1,174 @@
+"""Waves: a release goes to several environments, some side by side, the next ones only once those are good.
+
+Here is what the file says of them, and the rules. Nothing in here knows how they are walked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from orchestrator.domain.model import Model, Name
+from orchestrator.domain.promotion import State
+from orchestrator.domain.quantities import Duration
+from orchestrator.domain.text import counted
+
+BACK = "_back"  # ends the name of the run in which an environment goes back: no environment has such a name
+BAD = frozenset({State.FAILED, State.ROLLED_BACK})
+"""How a run ends whose environment has failed, and is as it was before."""
+
+
+class Waves(Model):
+    """A list of waves in `orchestrator.yaml`: `promote RELEASE --to name`.
+
+    *environments* are the waves, each with the environments that go side by side. *soak* is the time between the end of
+    one wave and the next. *on_failure* says what becomes of what the walk has promoted so far when it is held. So many
+    environments as *max_failures* says may fail, and have gone back, before it is.
+    """
+
+    name: Name
+    environments: Annotated[
+        tuple[Annotated[tuple[Name, ...], Field(min_length=1)], ...],
+        Field(min_length=1),
+    ]
+    soak: Duration = "0s"
+    on_failure: Literal["stop", "rollback"] = "stop"
+    max_failures: int = Field(default=0, ge=0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every environment, in the order of the waves."""
+        return tuple(name for wave in self.environments for name in wave)
+
+    def before(self, environment: str) -> frozenset[str]:
+        """The environments of earlier waves than that of *environment*."""
+        found: set[str] = set()
+        for wave in self.environments:
+            if environment in wave:
+                break
+            found.update(wave)
+        return frozenset(found)
+
+    def __str__(self) -> str:
+        return " then ".join("[" + ", ".join(wave) + "]" for wave in self.environments)
+
+
+def why_held(waves: Waves, ended: Mapping[str, State]) -> str:
+    """Why no further wave may begin once runs have *ended* so, by environment; empty: the next one may."""
+    stuck = [name for name, state in ended.items() if state not in BAD | {State.SUCCEEDED}]
+    failed = [name for name, state in ended.items() if state in BAD]
+    if stuck:
+        return f"{', '.join(stuck)} needs a person"
+    if len(failed) <= waves.max_failures:
+        return ""
+    allowed = f", and {waves.max_failures} may" if waves.max_failures else ""
+    return f"{', '.join(failed)} failed{allowed}"
+
+
+def ending(ended: Mapping[str, State], returned: Mapping[str, bool] | None, why: str) -> State:
+    """How a walk ends whose runs have *ended* so, held because of *why* (empty: it was not).
+
+    *returned* says, of each environment that was to go back, whether it did; None where none was to.
+    """
+    if not why:
+        return State.SUCCEEDED
+    states = set(ended.values())
+    if State.NEEDS_PERSON in states or (returned is not None and not all(returned.values())):
+        return State.NEEDS_PERSON
+    if State.SUCCEEDED in states and returned is None:
+        return State.HELD
+    return State.ROLLED_BACK if State.ROLLED_BACK in states or returned else State.FAILED
+
+
+def outcome(waves: Waves, ended: Mapping[str, State], returned: Mapping[str, bool] | None, why: str) -> str:
+    """How a walk ended, in a sentence."""
+    bad = [name for name, state in ended.items() if state in BAD]
+    if not why:
+        but = f"; {', '.join(bad)} failed, which max_failures allows" if bad else ""
+        return f"{waves.name}: {counted(len(ended) - len(bad), 'environment')} promoted{but}"
+    stays = [name for name, state in ended.items() if state is State.SUCCEEDED and not (returned or {}).get(name)]
+    back = [name for name, good in (returned or {}).items() if good]
+    parts = [f"held: {why}"]
+    parts += [f"went back: {', '.join(back)}"] if back else []
+    parts += [f"keeps the release: {', '.join(stays)}"] if stays else []
+    return f"{waves.name}: {'; '.join(parts)}"
+
+
+class Station(Model):
+    """One environment of a walk. *run* is its promotion, *back* the run in which it went back; *why* it was not begun.
+
+    *state* is `waiting`, `going` (its run says where), `there` (it had the release before), `not begun`, or how its run
+    ended; `going back` and `gone back` once it is put back, `stays` where it could not be, and *why*.
+    """
+
+    environment: str
+    state: str
+    run: str | None = None
+    back: str | None = None
+    why: str = ""
+
+
+class WaveStory(Model):
+    """One wave of a walk: what became of each environment, and *until* when it soaks, or has soaked (ISO 8601)."""
+
+    number: int
+    environments: tuple[Station, ...]
+    until: str | None = None
+
+
+@dataclass
+class Progress:
+    """How far a walk has come, folded from the data of the records of its own run."""
+
+    waves: Waves
+    stations: dict[str, Station] = field(default_factory=dict)
+    until: dict[int, str] = field(default_factory=dict)
+    soaking: int = 0
+
+    @classmethod
+    def begun(cls, planned: Mapping[str, Any]) -> "Progress":
+        """A walk of which only what was *planned* is known."""
+        waves, there = Waves.from_json(planned["walk"]), planned["there"]
+        states = {name: "there" if name in there else "waiting" for name in waves.names}
+        return cls(waves, {name: Station(environment=name, state=state) for name, state in states.items()})
+
+    def take(self, data: Mapping[str, Any]) -> tuple[str, ...]:
+        """Add one record of the kind `wave`. Returns the runs that begin with it."""
+        event = data["event"]
+        self.soaking = 0
+        if event == "begun":
+            self._set({name: {"state": "going", "run": run} for name, run in data["runs"].items()})
+        elif event == "ended":
+            self._set({name: {"state": state} for name, state in data["ended"].items()})
+        elif event == "soaking":
+            self.until[data["number"]], self.soaking = data["until"], data["number"]
+        elif event == "held":
+            self._set({name: {"state": "not begun", "why": data["why"]} for name in data["environments"]})
+        elif event == "returning":
+            self._set({name: {"state": "going back", "back": run} for name, run in data["runs"].items()})
+        elif event == "returned":
+            back = {name: "gone back" if good else "stays" for name, good in data["returned"].items()}
+            self._set({name: {"state": state} for name, state in back.items()})
+        elif event == "stays":
+            self._set({data["environment"]: {"why": data["why"], **({} if data["fine"] else {"state": "stays"})}})
+        return tuple(data["runs"].values()) if event in {"begun", "returning"} else ()
+
+    def _set(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        for name, change in changes.items():
+            self.stations[name] = self.stations[name].model_copy(update=dict(change))
+
+    @property
+    def story(self) -> tuple[WaveStory, ...]:
+        """Wave by wave."""
+        return tuple(
+            WaveStory(
+                number=number, environments=tuple(self.stations[name] for name in wave), until=self.until.get(number)
+            )
+            for number, wave in enumerate(self.waves.environments, start=1)
+        )
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The environments that have not begun."""
+        return tuple(name for name, station in self.stations.items() if station.state == "waiting")

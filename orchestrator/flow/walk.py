@@ -1,0 +1,380 @@
+"""Waves: one release to several environments, those of one wave side by side, the next wave once they are good.
+
+The walk has a run of its own, whose journal says which wave began when, what came of it, how long it soaks, and which
+environments were not begun and why. Each environment has a run like any other, with its own lease, plan and way back.
+The way taken follows from recorded answers only, so that a walk whose process died goes on where it was.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.domain.errors import Exit, OrchestratorError
+from orchestrator.domain.journal import Entry, Kind, Run, later
+from orchestrator.domain.plan import NOTHING, Named
+from orchestrator.domain.promotion import Event, State, move
+from orchestrator.domain.quantities import seconds
+from orchestrator.domain.release import Package, PackageRef
+from orchestrator.domain.wave_plan import WavePlan
+from orchestrator.domain.waves import BACK, Waves, ending, outcome, why_held
+from orchestrator.flow import COURSES, guard
+from orchestrator.flow import plan as planning
+from orchestrator.flow.course import STOPPED, STOPPING, Course, Prefixed, Setting
+from orchestrator.flow.ephemeral import apart
+from orchestrator.flow.request import allow, runs_there
+from orchestrator.flow.trail import last_verified
+from orchestrator.ports import Durable, Sides, Tenure
+
+HELD, STAYED = "R221", "R222"
+ENDS = {
+    State.SUCCEEDED: Event.FINISH,
+    State.HELD: Event.HOLD,
+    State.ROLLED_BACK: Event.RETURN,
+    State.FAILED: Event.REFUSE,
+    State.NEEDS_PERSON: Event.GIVE_UP,
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """What a walk was asked for: to take *release* through *waves*.
+
+    *plans* are the digests of the plans that its environments are held to, *plan* that over all of them; *wait*,
+    *named* and *again* are as of a `Course`, and the same for each environment.
+    """
+
+    root: str
+    release: PackageRef
+    by: str
+    waves: Waves
+    plan: str | None = None
+    plans: Mapping[str, str] = field(default_factory=dict)
+    wait: float = 0.0
+    named: Named = NOTHING
+    again: str = ""
+
+    def run(self, at: str) -> Run:
+        """The run of the walk itself, which has the name of its root."""
+        return Run(
+            id=self.root,
+            root=self.root,
+            kind="waves",
+            environment=self.waves.name,
+            release=self.release,
+            by=self.by,
+            requested_at=at,
+        )
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is done in one *environment* of a walk: its promotion, or the rollback to *release*."""
+
+    environment: str
+    kind: Kind
+    release: PackageRef
+
+    def run(self, root: str) -> str:
+        """The name of its run."""
+        return f"{root}-{self.environment}{BACK if self.kind == 'rollback' else ''}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As the engine keeps it."""
+        return {"environment": self.environment, "kind": self.kind, "release": self.release.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Part":
+        """The reverse of :meth:`to_json`."""
+        return cls(data["environment"], data["kind"], PackageRef.from_json(data["release"]))
+
+
+# -- before it begins ----------------------------------------------------------------------------------------------
+
+
+def find(setting: Setting, name: str | None) -> Waves | None:
+    """The list of waves that is called *name*; None when none is."""
+    return next((waves for waves in setting.project.waves if waves.name == name), None)
+
+
+def there(setting: Setting, waves: Waves, ref: PackageRef) -> tuple[str, ...]:
+    """The environments of *waves* that have the release already: nothing is done there."""
+    return tuple(name for name in waves.names if runs_there(setting, name, ref))
+
+
+def admit(setting: Setting, waves: Waves, package: Package) -> tuple[str, ...]:
+    """The environments that the walk would promote *package* to, in order; refused when it may not go to one of them.
+
+    What is verified on the way, in an earlier wave, counts as verified here. Raises R104, R105, R108, R110 and R111.
+    """
+    release = package.manifest.release
+    undeclared = [name for name in waves.names if name not in release.environments]
+    if undeclared:
+        raise OrchestratorError("R104", f"{package.ref} does not declare the environment {undeclared[0]!r}")
+    done = there(setting, waves, package.ref)
+    wanted = tuple(name for name in waves.names if name not in done)
+    if not wanted:
+        raise OrchestratorError("R108", f"{package.ref} already runs, verified, everywhere in {waves.name}")
+    for name in wanted:
+        environment = setting.environment(name)[0]
+        allow(environment)
+        planning.gate(setting, package, environment, waves.before(name))
+    return wanted
+
+
+def refuse_again(setting: Setting, names: tuple[str, ...], ref: PackageRef) -> None:
+    """Refuse a release that one of the environments *names* has gone back from. Raises R203."""
+    for name in names:
+        before = guard.gone_back_from(setting, name).get(ref.digest)
+        if before is not None:
+            raise guard.refusal(name, before, str(ref))
+
+
+def executable(plan: WavePlan) -> None:
+    """Return when each environment's plan may be executed. Raises what `flow.plan.refusal` gives for the first."""
+    for item in plan.planned:
+        why = planning.refusal(item.plan) if item.plan is not None else None
+        if why is not None:
+            raise OrchestratorError(why.code, f"{item.environment}: {why.message}", hint=why.hint)
+
+
+def unchanged(setting: Setting, plan: WavePlan) -> None:
+    """Return when the waves are still those that *plan* was made for. Raises R220."""
+    now = find(setting, plan.walk.name)
+    if now != plan.walk:
+        what = f"now {now}, {_rules(now)}; then {plan.walk}, {_rules(plan.walk)}" if now else "there are none any more"
+        raise OrchestratorError("R220", f"the waves {plan.walk.name} have changed since the plan was made: {what}")
+    found = set(there(setting, plan.walk, plan.release)) ^ set(plan.there)
+    if found:
+        message = f"since the plan was made, it has changed where {plan.release} runs: {', '.join(sorted(found))}"
+        raise OrchestratorError("R220", message)
+
+
+def _rules(waves: Waves) -> str:
+    return f"soak {waves.soak}, on_failure {waves.on_failure}, max_failures {waves.max_failures}"
+
+
+# -- one environment of it -----------------------------------------------------------------------------------------
+
+
+def side(setting: Setting, durable: Durable, tenure: Tenure, way: Way, part: Part) -> dict[str, Any]:
+    """Do one *part* of a walk, beside the others of its wave. Returns how its run ended."""
+    name = part.run(way.root)
+    durable = Prefixed(durable, name.removeprefix(f"{way.root}-"))
+    run = Run(
+        id=name,
+        root=way.root,
+        kind=part.kind,
+        environment=part.environment,
+        release=part.release,
+        by=way.by,
+        requested_at=durable.step("requested", setting.clock.now),
+    )
+    setting.store.create(run)
+    promotion = part.kind == "promotion"
+    if promotion:
+        _pass_on(setting, run)
+    course = Course(
+        apart(setting, part.environment, part.release),
+        durable,
+        run,
+        approved=way.plans.get(part.environment) if promotion else None,
+        wait=way.wait,
+        named=way.named if promotion else NOTHING,
+        again=way.again if promotion else "",
+        tenure=tenure,
+    )
+    done = COURSES[part.kind](course)
+    return {"state": done.state.value, "exit": _exit(setting, done.id)}
+
+
+def _pass_on(setting: Setting, run: Run) -> None:
+    """What a person has wished of the walk before this *run* of it was there holds for it as well."""
+    walk = setting.store.run(run.root)
+    if walk.wish:
+        data = {"wish": walk.wish, "by": walk.wished_by, "why": f"as for {walk.id}"}
+        setting.store.append(run.id, [Entry(kind="control", data=data, key="as the walk")])
+
+
+def _exit(setting: Setting, run: str) -> int:
+    ended = (record.data for record in reversed(setting.store.records(run)) if record.kind == "ended")
+    return int(next(ended, {"exit": Exit.INTERRUPTED})["exit"])
+
+
+# -- all of it -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Walk:
+    """A walk on its way: what it was asked for, and what came of each environment so far.
+
+    *ended* maps environments to how their promotions did, *exits* to their exit statuses; *returned* says, of each that
+    was to go back, whether it did.
+    """
+
+    setting: Setting
+    durable: Sides
+    tenure: Tenure
+    way: Way
+    ended: dict[str, State] = field(default_factory=dict)
+    exits: dict[str, int] = field(default_factory=dict)
+    returned: dict[str, bool] | None = None
+    stopped: bool = False
+    state: State = State.REQUESTED
+    _moves: int = 0
+
+    def go(self) -> Run:
+        """Walk to the end; the walk's own run as it ended."""
+        store, way = self.setting.store, self.way
+        store.create(way.run(self.durable.step("walk.requested", self.setting.clock.now)))
+        self._move(Event.WALK)
+        done = self.durable.step("walk.there", lambda: list(there(self.setting, way.waves, way.release)))
+        data = {"plan": way.plan, "walk": way.waves.to_json(), "there": done}
+        self._note(Entry(kind="planned", data=data, key="planned"))
+        every = enumerate(way.waves.environments, start=1)
+        waves = [(number, [name for name in wave if name not in done]) for number, wave in every]
+        why, at = self._waves([(number, names) for number, names in waves if names])
+        left = [name for _, names in waves for name in names if name not in self.ended]
+        if why and left:
+            self._wave("held", f"wave:{at}:held", environments=left, why=why)
+        if why and way.waves.on_failure == "rollback":
+            self._return(waves)
+        return self._end(why, at)
+
+    def _waves(self, waves: list[tuple[int, list[str]]]) -> tuple[str, int]:
+        """Begin one wave after the other; why the rest is held (empty: all were begun, and are good), and where."""
+        why, at = "", 0
+        for place, (at, names) in enumerate(waves):
+            why = self._stopped(f"wave.{at}.may")
+            if why:
+                break
+            self._side_by_side(at, names)
+            why = self._stopped(f"wave.{at}.over") or why_held(self.way.waves, self.ended)
+            if why:
+                break
+            if place + 1 < len(waves):
+                self._soak(at)
+        return why, at
+
+    def _side_by_side(self, number: int, names: list[str]) -> None:
+        parts = [Part(name, "promotion", self.way.release) for name in names]
+        answers = self._parts("begun", number, parts)
+        for part, answer in zip(parts, answers, strict=True):
+            self.ended[part.environment], self.exits[part.environment] = State(answer["state"]), int(answer["exit"])
+        ended = {name: self.ended[name].value for name in names}
+        self._wave("ended", f"wave:{number}:ended", number=number, ended=ended)
+
+    def _parts(self, event: str, number: int, parts: list[Part]) -> list[dict[str, Any]]:
+        """Do *parts* side by side, and say so before; how their runs ended."""
+        runs = {part.environment: part.run(self.way.root) for part in parts}
+        self._wave(event, f"wave:{number}:{event}", number=number, runs=runs)
+        answers = self.durable.together({part.run(self.way.root): part.to_json() for part in parts})
+        return [answers[part.run(self.way.root)] for part in parts]
+
+    def _soak(self, number: int) -> None:
+        """Let time pass before the next wave; no longer once a person wants something."""
+        time = seconds(self.way.waves.soak)
+        if not time:
+            return
+        until = later(self.durable.step(f"wave.{number}.soaking", self.setting.clock.now), time)
+        self._wave("soaking", f"wave:{number}:soaking", number=number, until=until)
+        self.durable.sleep(f"wave.{number}.soak", time, lambda: self.setting.store.run(self.way.root).wish != "")
+
+    def _stopped(self, name: str) -> str:
+        """Who has stopped the walk; empty when nobody has. A paused one stands still here."""
+
+        def look() -> str:
+            self.tenure.check()
+            while (run := self.setting.store.run(self.way.root)).wish == "pause":
+                self.tenure.park()
+            return f"{STOPPING[run.wish]} by {run.wished_by or 'somebody'}" if run.wish in STOPPING else ""
+
+        why = str(self.durable.step(name, look))
+        self.stopped = self.stopped or bool(why)
+        return why
+
+    # -- going back
+
+    def _return(self, waves: list[tuple[int, list[str]]]) -> None:
+        """Put back what this walk has promoted, newest wave first. A rollback is not rolled back."""
+        self.returned = {}
+        for number, names in reversed(waves):
+            found = [self._part_back(name) for name in names if self.ended.get(name) is State.SUCCEEDED]
+            parts = [part for part in found if part is not None]
+            if parts:
+                answers = self._parts("returning", number, parts)
+                states = {part.environment: answer["state"] for part, answer in zip(parts, answers, strict=True)}
+                back = {name: state == State.ROLLED_BACK.value for name, state in states.items()}
+                self._wave("returned", f"wave:{number}:returned", number=number, returned=back)
+                self.returned |= back
+
+    def _part_back(self, name: str) -> Part | None:
+        """The way back of the environment *name*; None where it stays as it is."""
+        found = self.durable.step(f"walk.{name}.back", lambda: self._goes_back(name))
+        if found["release"] is not None:
+            return Part(name, "rollback", PackageRef.from_json(found["release"]))
+        self._wave("stays", f"{name}:stays", environment=name, why=found["why"], fine=found["fine"])
+        if not found["fine"]:
+            self.returned = {**(self.returned or {}), name: False}
+        return None
+
+    def _goes_back(self, name: str) -> dict[str, Any]:
+        """The release that *name* goes back to, else why it stays as it is, and whether that is fine."""
+        self.tenure.check()
+        run = self.setting.store.run(f"{self.way.root}-{name}")
+        plan = planning.load(self.setting, str(run.plan))
+        last, back = last_verified(self.setting, name), plan.back
+        if plan.ephemeral is not None:
+            return _stays("what was made for it is gone", fine=True)
+        if last is None or last.run != run.id:
+            return _stays(f"{last.run if last else 'another run'} came after", fine=True)
+        if back.release is not None and back.release.digest == self.way.release.digest:
+            return _stays("the release was there before", fine=True)
+        if not plan.automatic_rollback:
+            return _stays("automatic rollback is switched off there", fine=False)
+        if back.release is None or not back.available:
+            return _stays(f"there is no way back: {back.reason}", fine=False)
+        return {"release": back.release.to_json(), "why": "", "fine": True}
+
+    # -- the end
+
+    def _end(self, why: str, at: int) -> Run:
+        waves = self.way.waves
+        state = ending(self.ended, self.returned, why)
+        self._move(ENDS[state])
+        failure = None
+        if why:
+            code = STOPPED if self.stopped else STAYED if False in (self.returned or {}).values() else HELD
+            failure = {"step": f"wave {at}", "message": why, "code": code}
+        message = outcome(waves, self.ended, self.returned, why)
+        data = {"state": state.value, "message": message, "exit": int(self._exit(state)), "failure": failure}
+        self._note(Entry(kind="ended", data=data, key="ended"))
+        ended = self.setting.store.run(self.way.root)
+        self.setting.notifier.tell(ended, message)
+        return ended
+
+    def _exit(self, state: State) -> int:
+        """How the command ends: as the worst of its environments did."""
+        fixed = {State.SUCCEEDED: Exit.OK, State.ROLLED_BACK: Exit.ROLLED_BACK, State.NEEDS_PERSON: Exit.NEEDS_PERSON}
+        if state in fixed:
+            return fixed[state]
+        if State.ROLLED_BACK in self.ended.values() or self.stopped:
+            return Exit.ROLLED_BACK if State.ROLLED_BACK in self.ended.values() else Exit.FAILED
+        bad = [self.exits[name] for name, ended in self.ended.items() if ended is State.FAILED]
+        return bad[0] if bad else Exit.FAILED
+
+    def _wave(self, event: str, key: str, **data: Any) -> None:
+        self._note(Entry(kind="wave", data={"event": event, **data}, key=key))
+
+    def _move(self, event: Event) -> None:
+        after = move(self.state, event)
+        self._moves += 1
+        data = {"from": self.state.value, "event": event.value, "to": after.value}
+        self._note(Entry(kind="state", data=data, key=f"state:{self._moves}"))
+        self.state = after
+
+    def _note(self, entry: Entry) -> None:
+        self.setting.store.append(self.way.root, [entry])
+
+
+def _stays(why: str, *, fine: bool) -> dict[str, Any]:
+    return {"release": None, "why": why, "fine": fine}
