@@ -6,8 +6,8 @@ from orchestrator.cli import output
 from orchestrator.cli.words import release_of, seconds, short, when
 from orchestrator.domain.gate import Flaky
 from orchestrator.domain.plan import Plan, PlannedGate, PlannedLook, PlannedStep, ResourceChange, StepPreview
-from orchestrator.domain.sides import SIDES
 from orchestrator.domain.quantities import seconds as seconds_of
+from orchestrator.domain.sides import SIDES
 from orchestrator.domain.text import clean_text, counted
 from orchestrator.domain.wave_plan import WavePlan
 
