@@ -155,7 +155,7 @@ def _digests(records: list[Record]) -> dict[str, str]:
     return {stop: str(_last(found, f"rehearse.{stop}")["data"]["snapshot"]) for stop in STOPS}
 
 
-def _last(found: dict[str, dict[str, object]], name: str) -> dict[str, dict[str, object]]:
+def _last(found: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
     """The result of a step, by its last attempt."""
     return next(found[attempt] for attempt in reversed(attempts(name)) if attempt in found)
 
