@@ -65,6 +65,10 @@ FULL = {
     "automatic_rollback": True,
     "ephemeral": {"ttl": "1h", "per": "release", "keep_on_failure": True}, "no_return": True,
     "conditions": [{"name": "drift", "holds": False, "why": ["w"], "evidence": DIGEST}], "notes": ["n"],
+    "blue_green": {
+        "blue": "b", "green": "g", "hosts": {"blue": ["h1"], "green": ["h2"]}, "router": "r", "left": ["h1"], "first": True, "stacked": True,
+        "switch": {"step": "switch", "playbook": "p.yml", "hosts": "all"}, "retire": {"step": "retire", "playbook": "p.yml", "hosts": "all"},
+    },
 }  # fmt: skip
 FIXED = {("apiVersion",), ("kind",)}  # these have one value only
 ASKED_ONCE = {
