@@ -148,6 +148,7 @@ def test_the_old_side_is_retired(two: Project) -> None:
     """The playbook for the old side runs there when all is over, and a rollback puts the release there once more."""
     idle = begin(two)
     steps = [
+        {"name": "router", "playbook": "playbooks/router.yml", "hosts": "lb"},
         {"name": "deploy", "playbook": "playbooks/deploy.yml", "hosts": "web", "rollout": {
             "strategy": "blue_green", "batches": [1, "100%"], "blue_green": {
                 "blue": "blue", "green": "green", "switch": "playbooks/switch.yml", "router": "lb",
