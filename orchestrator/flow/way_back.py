@@ -138,7 +138,7 @@ def _gone(plan: Plan, records: Sequence[Record]) -> Gone:
             name = record.step.removeprefix(AGAIN).rpartition(".")[0]
             started.append(Started(steps[name], tuple(record.data["hosts"]), results.get(record.step, unfinished)))
         elif record.kind == "step.started" and record.data.get("verb") == "switch":
-            switched = bool(touched(results.get(record.step, unfinished), tuple(record.data["hosts"])))
+            switched |= bool(touched(results.get(record.step, unfinished), tuple(record.data["hosts"])))
     settled = results.get("hosts")
     provisioned = any(record.kind == "step.started" and record.step == "provision" for record in records)
     return Gone(
