@@ -335,10 +335,10 @@ def _two_sides(folder: Path, repeats: int) -> list[Row]:
         run("promote", "releases/1.0.0")
         downs, backs = [], []
         for number in range(repeats):
-            run("promote", _shaped(folder, f"1.2.{number}", None))
+            run("promote", _shaped(folder, f"1.4.{number}", None))
             downs.append(_last(run)["probe"]["downtime"])
             late = {"watch": {"for": "500ms", "every": "500ms", "gates": [LATE]}}
-            where = _shaped(folder, f"1.3.{number}", None, late)
+            where = _shaped(folder, f"1.5.{number}", None, late)
             run("promote", where, "--to", "staging")
             run("promote", where, "--to", "production", code=4)
             story = _last(run)
