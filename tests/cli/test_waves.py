@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from orchestrator.cli.documents import QueueDocument, RunDocument, StatusDocument
-from orchestrator.domain.journal import Run, Work
+from orchestrator.domain.journal import Entry, Run, Work
 from orchestrator.domain.release import PackageRef
-from orchestrator.wiring import App, Asked, open_app
+from orchestrator.wiring import Again, App, Asked, open_app
 
 ROOT = Path(__file__).resolve().parents[2]
 REF = PackageRef(name="shop", version="1.0.0", digest=f"sha256:{'0' * 64}")
@@ -241,5 +241,29 @@ def test_a_run_of_a_walk_is_no_other(yard: Yard) -> None:
         assert app.present("abc123").id == "abc123"
         app.wish(app.present("abc123"), "cancel", "no")
         assert app.store.run("abc123-eu-1").wish == "cancel"
+    finally:
+        app.close()
+
+
+def test_one_environment_of_a_walk_is_tried_again(yard: Yard) -> None:
+    """`retry` of a run that needs a person is about its environment alone, in the same direction, and no walk."""
+    app = yard.lay().app()
+    try:
+        run = Run(id="abc123-eu-1_back", root="abc123", kind="rollback", environment="eu-1", release=REF)
+        app.store.create(run)
+        failed = {"outcome": "failed", "message": "no"}
+        ended = {"state": "needs a person", "exit": 5, "message": "no"}
+        app.store.append(
+            run.id,
+            [
+                Entry(kind="step.started", step="restore.deploy", data={"label": "restore"}),
+                Entry(kind="step.finished", step="restore.deploy", data=failed),
+                Entry(kind="ended", data=ended),
+            ],
+        )
+        asked = app.again(app.store.run(run.id), None)
+        assert (asked.kind, asked.targets, asked.waves) == ("rollback", ("eu-1",), None)
+        assert asked.again == Again("abc123-eu-1_back", "restore.deploy")
+        assert app.present(asked.root).id == f"{asked.root}-eu-1"
     finally:
         app.close()
