@@ -1,24 +1,27 @@
 """The way back of a promotion, computed from what its steps recorded: when it is gone, and before anybody needs it."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Record, Run
-from orchestrator.domain.plan import Plan, PlannedUndo, PlaySpec, play_of
+from orchestrator.domain.plan import Loss, Plan, PlannedUndo, PlaySpec, ResourceChange, losses, play_of
 from orchestrator.domain.release import Manifest, PackageRef
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.domain.way_back import RollbackPlan
+from orchestrator.domain.way_back import Outlook, RollbackPlan
 from orchestrator.flow.course import Setting, Started, touched
-from orchestrator.flow.plan import load, restrict, suites_of
+from orchestrator.flow.plan import load, lost, restrict, suites_of
 from orchestrator.flow.sides import of_plan
 
 TAKEN_BACK = "rehearse.back"
 """The step of a rehearsal before which all that was started has been taken back, and proved to be."""
 AGAIN = "rehearse.again."
 """What the names of steps begin with that a rehearsal runs once more after it."""
+UPDATES = ("provision", "rehearse.back.stack", "rehearse.again.stack")
+"""The steps of a promotion that update the stack before it goes back."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,43 @@ def under_way(setting: Setting, run: Run) -> RollbackPlan:
     if why is not None or plan.back.release is None:
         raise why or RuntimeError("there is no way back")
     return compute(run, plan, setting.packages.fetch(plan.back.release.digest).manifest, gone)
+
+
+def foresee(setting: Setting, run: Run, plan: RollbackPlan, job: str) -> Outlook | None:
+    """What the way back *plan* of *run* would do to the stack, if it were gone now; None when that is no question.
+
+    Pulumi is asked under the key *job*, for the definition that comes back, as the rollback will ask it. While it
+    works on the stack for the promotion it is not: a look between two changes would say nothing.
+    """
+    steps = {record.step: record.kind for record in setting.store.records(run.id) if record.kind.startswith("step.")}
+    if plan.definition is None or "restore.stack" in steps or run.plan is None:
+        return None
+    if any(steps.get(name) == "step.started" for name in UPDATES):
+        why = "the stack is being updated now"
+    else:
+        try:
+            spec = setting.provisioner.kept(plan.definition)
+            seen = setting.provisioner.preview(spec, job, lambda _entry: None)
+        except OrchestratorError as error:
+            why = error.message
+        else:
+            gone = lost(setting, run.environment, spec, seen)
+            return Outlook(how="preview", counts=seen.counts, losses=gone, refused=seen.refused)
+    return Outlook(how="plan", why=why, losses=_other_way_round(setting, load(setting, run.plan), plan))
+
+
+def _other_way_round(setting: Setting, plan: Plan, back: RollbackPlan) -> tuple[Loss, ...]:
+    """What would be lost as far as the promotion's *plan* tells: what it creates goes, what it replaces is replaced."""
+    changes = [_reverse(change) for change in plan.stack.changes] if plan.stack is not None else []
+    rules = list(setting.environment(plan.environment)[0].pulumi.stateful)
+    with suppress(OrchestratorError):  # the definition is not here: then only the rules of now are known
+        rules += setting.provisioner.kept(str(back.definition)).settings.stateful
+    return losses(changes, dict.fromkeys(rules))
+
+
+def _reverse(change: ResourceChange) -> ResourceChange:
+    op = {"create": "delete", "delete": "create"}.get(change.op, change.op)
+    return change.model_copy(update={"op": op})
 
 
 def _gone(plan: Plan, records: Sequence[Record]) -> Gone:

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -127,6 +128,9 @@ def test_all_of_it_goes_back_in_order(book: Project) -> None:
     for host in OLD:
         _sign(book, host, "Grace.Hopper")
     foreseen = book.run("plan", "--rollback", "staging", "--json").json
+    jsonschema.validate(foreseen, json.loads((ROOT / "docs/schemas/rollback-plan.json").read_text()))
+    assert (foreseen["outlook"]["how"], foreseen["outlook"]["losses"]) == ("preview", [])
+    assert foreseen["outlook"]["counts"]["delete"] == 1
     book.write("late", "")
     out, err = process.communicate(timeout=200)
     assert process.returncode == 4, f"{out}\n{err}"
