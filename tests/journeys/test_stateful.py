@@ -136,6 +136,24 @@ def test_the_database_stays(shop: Project) -> None:
     assert databases(shop) == [large]
 
 
+def test_an_environment_by_itself_loses_it_only_by_its_name(shop: Project) -> None:
+    """`environment up` and `environment destroy` are refused where the database would go, with nothing changed, until it is named."""
+    file = shop.root / PRODUCTION / "__main__.py"
+    text, before = file.read_text(), databases(shop)
+    change = SIZE if SIZE[0] in text else SIZE[::-1]
+    shop.replace(f"{PRODUCTION}/__main__.py", *change)
+    for verb, code, option in (("up", "R230", "--replace"), ("destroy", "R231", "--delete")):
+        refused = shop.run("environment", verb, "production", "--yes", code=3).err
+        assert code in refused
+        assert f"{option} orders-db" in refused
+    assert databases(shop) == before
+    for _ in range(2):  # and back, for whoever comes next
+        shop.run("environment", "up", "production", "--yes", "--replace", "orders-db")
+        file.write_text(text)
+    assert databases(shop) != before
+    assert databases(shop)[0].partition("-")[0] == before[0].partition("-")[0]
+
+
 def test_a_point_of_no_return_stops_the_rollback_and_says_what_to_do(shop: Project) -> None:
     """A step that cannot be undone is said first and needs its name; once it has begun, a failure stops there and says what would help."""
     made = _without_return(shop)

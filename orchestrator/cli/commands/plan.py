@@ -70,7 +70,9 @@ def command(
         else:
             plan = app.plan(package, str(environment), check=check, named=named)
     seen = _outlook(app, plan)
-    document = {**plan.document(), "outlook": seen and seen.to_json()} if plan.kind == "RollbackPlan" else plan.document()
+    document = (
+        {**plan.document(), "outlook": seen and seen.to_json()} if plan.kind == "RollbackPlan" else plan.document()
+    )
     if target is not None:
         target.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if as_json:
