@@ -20,8 +20,10 @@ TAKEN_BACK = "rehearse.back"
 """The step of a rehearsal before which all that was started has been taken back, and proved to be."""
 AGAIN = "rehearse.again."
 """What the names of steps begin with that a rehearsal runs once more after it."""
-UPDATES = ("provision", "rehearse.back.stack", "rehearse.again.stack")
+UPDATES = ("provision", "rehearse.stack.back", "rehearse.stack.again")
 """The steps of a promotion that update the stack before it goes back."""
+SETTLED = ("hosts", "rehearse.hosts.back", "rehearse.hosts.again")
+"""The steps that settle which hosts there are, in their order."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,12 @@ class Gone:
 
     @property
     def touched(self) -> tuple[str, ...]:
-        """The hosts where something may have been changed, in the order in which that happened."""
-        return tuple(dict.fromkeys(host for started in self.started for host in started.touched()))
+        """The hosts where something may have been changed, and that are there, in the order in which that happened."""
+        return tuple(dict.fromkeys(host for started in self.started for host in self.hosts(started)))
+
+    def hosts(self, started: Started) -> tuple[str, ...]:
+        """The hosts that *started* may have changed; those that went away with the infrastructure since are none."""
+        return tuple(host for host in started.touched() if host in self.outline.hosts)
 
 
 def closed(plan: Plan, started: Iterable[Started]) -> OrchestratorError | None:
@@ -68,7 +74,7 @@ def compute(run: Run, plan: Plan, back: Manifest, gone: Gone) -> RollbackPlan:
         release=plan.back.release,
         switch=switch,
         live=live,
-        undo=tuple(_undos(run.release, gone.started)),
+        undo=tuple(_undos(run.release, gone)),
         restore=restoring(back, gone.outline, gone.touched),
         definition=plan.back.definition if changed else None,
         verify=suites_of(back.release),
@@ -86,10 +92,10 @@ def _switch(plan: Plan, gone: Gone) -> tuple[PlaySpec | None, Side | None]:
     return (planned.switched(sides, gone.outline), live) if live is not None else (None, None)
 
 
-def _undos(release: PackageRef, started: Sequence[Started]) -> Iterable[PlannedUndo]:
-    for item in reversed(started):
-        if item.step.undo not in (None, "nothing", "impossible") and item.touched():
-            play = item.step.play.model_copy(update={"playbook": item.step.undo, "limit": item.touched()})
+def _undos(release: PackageRef, gone: Gone) -> Iterable[PlannedUndo]:
+    for item in reversed(gone.started):
+        if item.step.undo not in (None, "nothing", "impossible") and gone.hosts(item):
+            play = item.step.play.model_copy(update={"playbook": item.step.undo, "limit": gone.hosts(item)})
             yield PlannedUndo(release=release, play=play)
 
 
@@ -179,7 +185,7 @@ def _gone(plan: Plan, records: Sequence[Record]) -> Gone:
             started.append(Started(steps[name], tuple(record.data["hosts"]), results.get(record.step, unfinished)))
         elif record.kind == "step.started" and record.data.get("verb") == "switch":
             switched = bool(touched(results.get(record.step, unfinished), tuple(record.data["hosts"])))
-    settled = results.get("hosts")
+    settled = next((results[name] for name in reversed(SETTLED) if name in results), None)
     provisioned = any(record.kind == "step.started" and record.step == "provision" for record in records)
     return Gone(
         started,

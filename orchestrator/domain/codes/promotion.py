@@ -445,6 +445,15 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
+        "R232",
+        "the infrastructure cannot be walked forward again",
+        "A rehearsal took the infrastructure back, and to bring it up to date again would replace or delete a stateful or "
+        "protected resource, though it did not the first time. Nothing of the stack was touched by that; the release was "
+        "taken back.",
+        "`orchestrator show RUN` names the resource. Look at what the program does when it is applied a second time, then "
+        "rehearse again.",
+    ),
+    ErrorCode(
         "R170",
         "there is no canary",
         "The host pattern in `canary.hosts` means none of the step's hosts in this environment. Nothing was done.",
