@@ -193,7 +193,7 @@ def put_back(course: Course, plays: tuple[PlaySpec, ...], prefix: str, verb: str
 
 def level(course: Course, hosts: tuple[str, ...], prefix: str) -> None:
     """Put the release that a rehearsal begins with on *hosts*, which stand by."""
-    _put_back(course, way_back.restoring(_back(course).manifest, course.outline, hosts), prefix, verb="rehearse")
+    put_back(course, way_back.restoring(_back(course).manifest, course.outline, hosts), prefix, verb="rehearse")
 
 
 def prove(course: Course) -> None:

@@ -38,8 +38,8 @@ class World:
     """What is there.
 
     *stacks* are the hosts that each environment's stack wants, *up* those that it has. *running* maps environment and
-    host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `verify`, `gate`), a host (or stack, or
-    gate), a version; one of the last two that *passing* has as well is there for so many looks. *deaf* are gates that
+    host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `verify`, `gate`, `need`), a host (or
+    stack, or gate), a version; a look or gate that *passing* has as well fails for so many times. *deaf* are gates that
     cannot be asked, *probes* the keys under which somebody looks at the service.
     *gone* are hosts that cannot be reached; *silent* names hosts that do not say what runs on them; *serves* is what
     the services of others tell of their version. *killed* says how often an update to a definition dies before it
@@ -379,6 +379,12 @@ class MemoryGates:
         if self._world.fails("gate", name, package.ref.version):
             return StepResult(outcome=Outcome.FAILED, message=f"{name} is shut", data={"code": "V140"})
         return StepResult(outcome=Outcome.SUCCEEDED)
+
+    def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
+        """Nothing is needed, unless a fault says that it is not here."""
+        del context
+        if self._world.fails("need", gate.gate.name, package.ref.version):
+            raise OrchestratorError("E160", f"what the gate {gate.name} needs is not here")
 
 
 class MemoryProber:
