@@ -96,7 +96,8 @@ def _stack_back(course: Course, back: Package) -> bool:
     if walked:
         course.ask_again()
         provision.settle_restored(course, "rehearse.hosts.back")
-        new = tuple(host for host in course.hosts if host not in before)
+        fresh = rollback.made_anew(course, "rehearse.look.back")
+        new = tuple(host for host in course.hosts if host not in before or host in fresh)
         rollback.put_back(course, restoring(back.manifest, course.outline, new), "rehearse.new", verb="rehearse")
     return walked
 

@@ -139,7 +139,28 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
         return ()
     provision.settle_restored(course)
     every = before or course.run.kind == "rollback"  # else the plan's hosts were never reached, and nothing is on them
-    return tuple(host for host in course.hosts if host not in before) if every else ()
+    new = {host for host in course.hosts if host not in before} if every else set[str]()
+    fresh = made_anew(course, "restore.look") if wanted is not None else ()
+    return tuple(host for host in course.hosts if host in new or host in fresh)
+
+
+def made_anew(course: Course, name: str) -> tuple[str, ...]:
+    """The hosts that the infrastructure has replaced on its way back: they had the release, and say so no longer.
+
+    Of a host that never said itself what runs on it nobody can tell.
+    """
+    back = _back(course).digest
+
+    def work(job: str, emit: Emit) -> StepResult:
+        states = course.setting.store.hosts(course.run.environment)
+        had = {state.host for state in states if state.truth == "seen" and state.digest == back}
+        seen = course.setting.deployer.require((), course.inventory(), course.context(back=True), job, emit)
+        fresh = [host.host for host in seen.hosts if host.host in had and host.outcome.good and host.release != back]
+        message = f"made anew: {', '.join(fresh)}" if fresh else "none was made anew"
+        return StepResult(outcome=Outcome.SUCCEEDED, message=message, data={"fresh": fresh})
+
+    result = course.step(name, "look for hosts that were made anew", work, verb="restore")
+    return tuple(result.data.get("fresh", ()))  # where nobody could look, the proof will tell
 
 
 def constrained(course: Course, spec: StackSpec, job: str, emit: Emit, alone: Alone) -> StepResult:

@@ -261,6 +261,23 @@ def test_the_infrastructure_is_walked_as_well(stage: Stage) -> None:
     assert {state.host: state.truth for state in stage.store.hosts("staging")} == {"s1": "seen", "s3": "seen"}
 
 
+def test_a_host_that_is_made_anew_on_the_walk(stage: Stage) -> None:
+    """A host that the walk replaces gets the older release again, as it would in a rollback, before that one is proved."""
+    stage.world.stacks["staging"] = ["s1", "s2", "s3"]
+    course = stage.course(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
+
+    def replaced(step: str, when: str) -> None:
+        if (step, when) == ("rehearse.stack.back", "before"):
+            stage.world.replaced = {"s2"}
+
+    course.durable = MemoryDurable({}, replaced)
+    run = COURSES["rehearsal"](course)
+    assert run.state is State.SUCCEEDED
+    lines = [line.removeprefix("deploy.yml shop ").replace("staging/", "") for line in stage.world.ledger]
+    back = lines[lines.index("up staging", 1) :]
+    assert back[:3] == ["up staging", "1.0.0 s2", "up staging"]
+
+
 def test_without_a_change_of_it_nothing_is_said(stage: Stage) -> None:
     """A release that changes nothing of the stack gives the evidence that it always gave."""
     found = evidence(stage, rehearse(stage, "1.1.0"))

@@ -58,7 +58,7 @@ with (folder / "done").open("a") as log:
 '''
 OLD, NEW = ("web1", "web2"), ("web1", "web2", "web3")
 FORWARD = ("provision", "expand.1", "deploy.1", "verify.smoke.environment", "gate.late.watch.2")
-BACK = ("undo.1.expand", "restore.deploy", "restore.stack", "hosts.restored", "verify.smoke.restored")
+BACK = ("undo.1.expand", "restore.deploy", "restore.stack", "hosts.restored", "restore.look", "verify.smoke.restored")
 
 
 @pytest.fixture

@@ -49,7 +49,8 @@ class World:
     *leaves* names the file that a version puts beside it and that nothing takes away again. *edited* are
     hosts whose resource somebody has changed by hand. *routed* maps environments and their routers to the hosts that
     they lead to since sides were last switched; a fault of the verb `switch` names a side, one of `retire` a host.
-    *sided* are stacks that are sides: each has hosts of its own.
+    *sided* are stacks that are sides: each has hosts of its own. *replaced* are hosts that each update makes anew, with nothing on
+    them.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class World:
     edited: set[str] = field(default_factory=set)
     routed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     sided: set[str] = field(default_factory=set)
+    replaced: set[str] = field(default_factory=set)
 
     def releases(self, environment: str) -> list[str | None]:
         """What runs on each host of the environment, in order."""
@@ -176,6 +178,8 @@ class MemoryProvisioner:
             return Provisioned(StepResult(outcome=Outcome.FAILED, message="the provider said no"), self.base(spec))
         self._world.up[self._place(spec)] = self._hosts(spec)
         self._world.serial[self._place(spec)] = self._world.serial.get(self._place(spec), 0) + 1
+        for host in self._world.replaced:
+            self._world.running.pop((spec.environment, host), None)
         self._world.ledger.append(f"up {spec.stack}")
         return Provisioned(StepResult(outcome=Outcome.SUCCEEDED), self.base(spec))
 
