@@ -228,7 +228,8 @@ def _prometheus(gate: PrometheusGate, variables: Mapping[str, Any], shown_as: Sh
     answer = replace(answer, text=shown_as.masked(answer.text))  # before anything of it is cut
     values = list(_values(answer))
     if not values or any(math.isnan(value) for value in values):
-        why = shown_as.masked(answer.trouble or _error(answer) or "there is no value for it")
+        none = "its value is no number" if values else "there is no value for it"
+        why = shown_as.masked(answer.trouble or _error(answer) or none)
         return StepResult(outcome=Outcome.UNKNOWN, message=f"{gate.server}: {why}", data={"code": "V141"})
     bad = [value for value in values if not gate.holds(value)]
     shown = bad or values

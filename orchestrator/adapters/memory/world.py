@@ -49,8 +49,8 @@ class World:
     *leaves* names the file that a version puts beside it and that nothing takes away again. *edited* are
     hosts whose resource somebody has changed by hand. *routed* maps environments and their routers to the hosts that
     they lead to since sides were last switched; a fault of the verb `switch` names a side, one of `retire` a host.
-    *sided* are stacks that are sides: each has hosts of its own. *replaced* are hosts that each update makes anew, with nothing on
-    them.
+    *sided* are stacks that are sides: each has hosts of its own. *replaced* are hosts that each update makes anew, with
+    nothing on them.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
