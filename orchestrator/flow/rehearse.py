@@ -17,7 +17,7 @@ from orchestrator.domain.snapshot import Difference
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.story import seconds_between
 from orchestrator.flow import deploy, provision, rollback, switch, verify
-from orchestrator.flow.course import Course, Halt, Setting
+from orchestrator.flow.course import Course, Halt, Setting, kept_of
 from orchestrator.flow.evidence import REHEARSED, documents, keep, snapshot
 from orchestrator.flow.plan import suites_of
 from orchestrator.flow.way_back import AGAIN, TAKEN_BACK, restoring
@@ -86,7 +86,7 @@ def _stack_back(course: Course, back: Package) -> bool:
         if plan.blue_green is not None:
             return _spared(course, (), "the release goes to one of two sides, and the other serves meanwhile")
         try:
-            spec = course.setting.provisioner.kept(definition)
+            spec = kept_of(course.setting, course.run.environment, definition)
         except OrchestratorError as error:
             return _spared(course, (), error.message)
         return rollback.constrained(course, spec, job, emit, _spared)
@@ -118,7 +118,7 @@ def _stack_again(course: Course) -> None:
         return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R232", "untouched": True})
 
     def work(job: str, emit: Emit) -> StepResult:
-        spec = course.setting.provisioner.kept(course.settled_plan().definition)
+        spec = kept_of(course.setting, course.run.environment, course.settled_plan().definition)
         return rollback.constrained(course, spec, job, emit, refused)
 
     course.must("rehearse.stack.again", f"pulumi up {course.run.environment}, again", work, verb="rehearse")

@@ -12,7 +12,7 @@ from orchestrator.domain.release import Manifest, PackageRef
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.way_back import Outlook, RollbackPlan
-from orchestrator.flow.course import Setting, Started, touched
+from orchestrator.flow.course import Setting, Started, kept_of, touched
 from orchestrator.flow.plan import load, lost, restrict, suites_of
 from orchestrator.flow.sides import of_plan
 
@@ -145,7 +145,7 @@ def foresee(setting: Setting, run: Run, plan: RollbackPlan, job: str) -> Outlook
         why = "the stack is being updated now"
     else:
         try:
-            spec = setting.provisioner.kept(plan.definition)
+            spec = kept_of(setting, run.environment, plan.definition)
             seen = setting.provisioner.preview(spec, job, lambda _entry: None)
         except OrchestratorError as error:
             why = error.message
