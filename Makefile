@@ -40,9 +40,9 @@ chaos: .venv/.dev ## Faults in real processes, networks, disks and databases: N=
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.campaigns.chaos --runs $(or $(N),0) $(if $(SEED),--seed $(SEED)) $(if $(ROWS),--rows $(ROWS))
 
-rollback-proof: .venv/.dev ## Force rollbacks at random points, and compare every host with what it was: N=200 SEED=1.
+rollback-proof: .venv/.dev ## Force rollbacks at random points, and compare every host with what it was: N=200 SEED=1 (ATTEMPT=1:17).
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
-	@$(BIN)/python -m tests.campaigns.rollback --runs $(or $(N),200) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.campaigns.rollback --runs $(or $(N),200) $(if $(SEED),--seed $(SEED)) $(if $(LANES),--lanes $(LANES)) $(if $(ATTEMPT),--attempt $(ATTEMPT))
 
 workers: .venv/.dev ## Promotions over 1, 2 and 4 workers on Postgres, killed at random: N=1000 COUNTS=1,2,4 SEED=1.
 	@$(BIN)/python -m tests.campaigns.workers --roots $(or $(N),1000) --workers $(or $(COUNTS),1,2,4) $(if $(SEED),--seed $(SEED))

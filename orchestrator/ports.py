@@ -215,6 +215,9 @@ class Gates(Protocol):
     ) -> StepResult:
         """Ask once, about *hosts*: *succeeded*, *failed*, or *unknown* when it could not be asked. Never raises."""
 
+    def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
+        """Return when all that the gate needs of this machine is here. Raises E160 and E161."""
+
 
 class Unasked:
     """The `Gates` of whoever has none: nothing can be asked."""
@@ -232,6 +235,9 @@ class Unasked:
         """Nobody knows."""
         del gate, hosts, package, inventory, context, job, emit
         return StepResult(outcome=Outcome.UNKNOWN, message="nothing is here that could ask", data={"code": "V141"})
+
+    def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
+        """Nothing is needed."""
 
 
 class Prober(Protocol):

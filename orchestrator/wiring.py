@@ -24,7 +24,7 @@ from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Sides, Store, Ten
 
 if TYPE_CHECKING:
     from orchestrator.domain.wave_plan import WavePlan
-    from orchestrator.domain.way_back import RollbackPlan
+    from orchestrator.domain.way_back import Outlook, RollbackPlan
     from orchestrator.engine.durable import Engine
     from orchestrator.flow.course import Setting
     from orchestrator.flow.ephemeral import Leftover
@@ -524,6 +524,12 @@ class App:
         last = next(iter(self.store.runs(environment, limit=1)), None)
         going = last is not None and last.kind in FORWARD and not last.ended
         return under_way(self.setting, last) if last is not None and going else None
+
+    def outlook(self, plan: "RollbackPlan") -> "Outlook | None":
+        """What the way back *plan* would do to the stack, as far as that can be known now. Changes nothing."""
+        from orchestrator.flow.way_back import foresee
+
+        return foresee(self.setting, self.store.run(plan.run), plan, f"outlook-{secrets.token_hex(4)}")
 
     def targets(self, package: Package, to: str | None) -> tuple[str, ...]:
         """The environments that a promotion goes to. Raises R103, R104, R108."""

@@ -1,6 +1,7 @@
 """A web server on this machine that answers as a test says."""
 
 import contextlib
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,21 +15,24 @@ class Server:
 
     answers: dict[str, tuple[int, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
     port: int = 0
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[Server]:
-    """A server on this machine, for as long as the block lasts."""
-    made = Server()
+def serving(trust: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """A server on this machine, for as long as the block lasts; with *trust* it speaks TLS."""
+    made = Server(scheme="https" if trust is not None else "http")
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             made.asked.append(self.path)
+            made.shown.append(self.headers.get("Authorization", ""))
             status, text = made.answers.get(self.path.partition("?")[0], (404, ""))
             self.send_response(status)
             if 300 <= status < 400:
@@ -42,6 +46,8 @@ def serving() -> Iterator[Server]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         made.port = http.server_address[1]
+        if trust is not None:
+            http.socket = trust.wrap_socket(http.socket, server_side=True)
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield made

@@ -17,7 +17,7 @@ from orchestrator.domain.sides import Side
 from orchestrator.domain.step import HostResult, Outcome, TestResult
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.domain.waves import Waves, WaveStory
-from orchestrator.domain.way_back import RollbackPlan
+from orchestrator.domain.way_back import Outlook, RollbackPlan
 
 
 class Document(Model):
@@ -250,12 +250,22 @@ class ParityDocument(Document):
     unused: tuple[str, ...]
 
 
+class WayBackDocument(RollbackPlan):
+    """`orchestrator plan --rollback ENV --json` while a promotion is under way there.
+
+    *outlook* is what it would do to the stack, as far as that can be known now; null when the stack stays anyway, or
+    goes back already. The digest does not cover it.
+    """
+
+    outlook: Outlook | None = None
+
+
 MODELS: dict[str, type[Model]] = {
     "status": StatusDocument,
     "matrix": MatrixDocument,
     "run": RunDocument,
     "plan": Plan,
-    "rollback-plan": RollbackPlan,
+    "rollback-plan": WayBackDocument,
     "wave-plan": WavePlan,
     "queue": QueueDocument,
     "lock": LockDocument,

@@ -67,9 +67,20 @@ def detach_option(function: F) -> F:
 def named_options(function: F) -> F:
     """The options `--replace` and `--point-of-no-return`, which arrive as *replace* and *no_return*."""
     steps = "Agree to this step, which cannot be undone. May be repeated."
-    lost = "Agree to lose this stateful resource (its name or URN) to the update. May be repeated."
     option = click.option("--point-of-no-return", "no_return", multiple=True, metavar="STEP", help=steps)
-    return click.option("--replace", multiple=True, metavar="NAME", help=lost)(option(function))
+    return replace_option(option(function))
+
+
+def replace_option(function: F) -> F:
+    """The option `--replace`, which arrives as *replace*."""
+    lost = "Agree to lose this stateful resource (its name or URN) to the update. May be repeated."
+    return click.option("--replace", multiple=True, metavar="NAME", help=lost)(function)
+
+
+def delete_option(function: F) -> F:
+    """The option `--delete`, which arrives as *delete*."""
+    lost = "Agree to lose this stateful resource (its name or URN). May be repeated."
+    return click.option("--delete", multiple=True, metavar="NAME", help=lost)(function)
 
 
 def to_option(help_: str) -> Callable[[F], F]:

@@ -10,6 +10,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.step import Outcome
 from orchestrator.domain.text import clean_text
 from orchestrator.domain.waves import WaveStory
+from orchestrator.domain.way_back import Outlook
 
 MARKS = {
     Outcome.SUCCEEDED: ("✔", "green"),
@@ -123,6 +124,21 @@ def waves(story: Sequence[WaveStory]) -> str:
         for place, found in enumerate(wave.environments)
     ]
     return table(["wave", "environment", "state", "run", ""], rows)
+
+
+def outlook(seen: Outlook | None) -> list[str]:
+    """What a way back would do to the stack, as far as it is known; none where that is no question."""
+    if seen is None:
+        return []
+    source = "as Pulumi sees it now" if seen.how == "preview" else "as far as the plan of the promotion tells"
+    lines = [f"Pulumi was not asked: {seen.why}"] if seen.why else []
+    if seen.losses or seen.refused:
+        what = f"it would {'; '.join(map(str, seen.losses))}" if seen.losses else seen.refused
+        lines.append(f"! {source}, {what}: the infrastructure would stay as it is, and a person be asked (R202)")
+    else:
+        counts = ", ".join(f"{count} {op}" for op, count in sorted(seen.counts.items()) if count)
+        lines.append(f"{source}, nothing stateful would be replaced or deleted" + (f" ({counts})" if counts else ""))
+    return [clean_text(line) for line in [*lines, "the rollback looks again before it touches the infrastructure"]]
 
 
 def state_cell(state: State, *, interrupted: bool = False) -> Cell:

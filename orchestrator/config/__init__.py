@@ -223,7 +223,7 @@ def missing_files(file: Path, root: Path) -> list[tuple[str, OrchestratorError]]
         found = _gates(("steps", number, "rollout", "canary"), canary)
         sides = _get(_get(step, "rollout"), "blue_green")
         found = [*found, *_gates(("steps", number, "rollout", "blue_green"), sides)]
-        wanted += [((*at, "tests"), gate.get("tests"), "error") for at, gate in found]
+        wanted += [(*item, "error") for item in _of_gates(found)]
         for word in ("switch", "retire"):
             wanted.append((("steps", number, "rollout", "blue_green", word), _get(sides, word), "error"))
     for number, suite in _items(source.data, "verify"):
@@ -231,7 +231,7 @@ def missing_files(file: Path, root: Path) -> list[tuple[str, OrchestratorError]]
     wanted += [(("include", number), path, "error") for number, path in enumerate(_list(source.data, "include"))]
     if isinstance(watch := _get(source.data, "watch"), dict):
         wanted.append((("watch", "tests"), watch.get("tests"), "error"))
-        wanted += [((*at, "tests"), gate.get("tests"), "error") for at, gate in _gates(("watch",), watch)]
+        wanted += [(*item, "error") for item in _of_gates(_gates(("watch",), watch))]
     for number, item in _items(source.data, "artifacts"):
         wanted.append((("artifacts", number, "path"), item.get("path"), "warning"))
     return [
@@ -287,6 +287,13 @@ def _items(data: object, key: str) -> list[tuple[int, dict[str, Any]]]:
 def _gates(at: Path_, holder: object) -> list[tuple[Path_, dict[str, Any]]]:
     """The gates of *holder*, which is found *at* this place, each with its own place."""
     return [((*at, "gates", number), gate) for number, gate in _items(holder, "gates")]
+
+
+def _of_gates(found: list[tuple[Path_, dict[str, Any]]]) -> Iterator[tuple[Path_, object]]:
+    """The files that gates name, each with its place."""
+    for at, gate in found:
+        yield (*at, "tests"), gate.get("tests")
+        yield (*at, "prometheus", "ca"), _get(gate.get("prometheus"), "ca")
 
 
 def _release_problems(source: Source) -> Iterator[OrchestratorError]:

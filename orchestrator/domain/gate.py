@@ -1,7 +1,7 @@
 """What must hold while a release goes out and afterwards: gates, canaries, the rule for what is flaky, the probe."""
 
 import re
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, FiniteFloat, StringConstraints, WithJsonSchema, model_validator
 
@@ -36,20 +36,50 @@ class HttpGate(Model):
     timeout: Span = "5s"
 
 
+USER = r"^[^:\u0000-\u001f\u007f]{1,200}$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,199}$"
+
+EnvironmentName = Annotated[str, StringConstraints(pattern=VARIABLE)]
+"""The name of a variable in the environment of the orchestrator."""
+
+
+def _unless_none() -> Any:
+    """A field that may be left out, and is left out of what is written then."""
+    return Field(default=None, exclude_if=lambda value: value is None)
+
+
 class PrometheusGate(Model):
-    """A PromQL *query* to the *server*; every value that it gives must be *below* the one and *above* the other."""
+    """A PromQL *query* to the *server*; every value that it gives must be *below* the one and *above* the other.
+
+    Who asks shows a bearer token, which is in the orchestrator's environment variable *token_from*, or the name *user*
+    with the password that is in *password_from*. *ca* is a file with the certificates of who may vouch for the server:
+    of the project, for a gate of an environment; of the package, for one of a release.
+    """
 
     server: TemplatedUrl
     query: Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
     timeout: Span = "10s"
     above: FiniteFloat | None = None
     below: FiniteFloat | None = None
+    token_from: EnvironmentName | None = _unless_none()
+    user: Annotated[str, StringConstraints(pattern=USER)] | None = _unless_none()
+    password_from: EnvironmentName | None = _unless_none()
+    ca: RelativePath | None = _unless_none()
 
     @model_validator(mode="after")
     def _with_a_threshold(self) -> Self:
         if self.above is None and self.below is None:
             raise ValueError("needs a threshold: below, above, or both")
+        if (self.user is None) != (self.password_from is None):
+            raise ValueError("needs both user and password_from, or neither")
+        if self.token_from is not None and self.user is not None:
+            raise ValueError("may have token_from, or user and password_from, not both")
         return self
+
+    @property
+    def secret_from(self) -> str | None:
+        """The variable that holds what is secret; None where nothing is."""
+        return self.token_from or self.password_from
 
     def holds(self, value: float) -> bool:
         """Whether *value* is on the right side of each threshold."""

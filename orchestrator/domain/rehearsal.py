@@ -7,6 +7,8 @@ compared: what did not come back is listed.
 from collections.abc import Iterable
 from typing import Literal
 
+from pydantic import Field
+
 from orchestrator.domain.environment import SnapshotRule
 from orchestrator.domain.model import Digest, Model, digest_of
 from orchestrator.domain.release import PackageRef
@@ -30,13 +32,21 @@ class Leg(Model):
     steps: tuple[Timed, ...] = ()
 
 
+class Walked(Model):
+    """Whether the infrastructure, which N+1 had changed, went *back* as well and forward again; and *why* not."""
+
+    back: bool
+    why: str = ""
+
+
 class Rehearsal(Model):
     """The evidence of one rehearsal of *release*, and of the way *back* from it, in *environment* by *run*.
 
     *left* did not come back with N: it was there before in another way, or not at all. *again* differs between the
     first and the second time that N+1 was there: it is told, and does not speak against the release. *carried* was left
-    by an earlier rehearsal, and still lies there. *unknown* could not be asked. *snapshots* are the digests of what was
-    on the hosts before, there, back and again.
+    by an earlier rehearsal, and still lies there. *unknown* could not be asked. *infrastructure* says whether the stack
+    went back as well; None where the release came without a change of it. *snapshots* are the digests of what was on
+    the hosts before, there, back and again.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -48,6 +58,7 @@ class Rehearsal(Model):
     back: PackageRef
     plan: Digest
     legs: tuple[Leg, ...]
+    infrastructure: Walked | None = Field(default=None, exclude_if=lambda walked: walked is None)
     left: tuple[Difference, ...] = ()
     again: tuple[Difference, ...] = ()
     carried: tuple[Difference, ...] = ()

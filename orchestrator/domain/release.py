@@ -232,6 +232,11 @@ class Release(Model):
         watched = self.watch.gates if self.watch is not None else ()
         return (*(gate for look in looks for gate in look.gates), *watched)
 
+    def certificates(self) -> list[str]:
+        """Every file with certificates that a gate names."""
+        asked = [gate.prometheus for gate in self.gates() if gate.prometheus is not None]
+        return [query.ca for query in asked if query.ca is not None]
+
     def suites(self) -> list[str]:
         """Where every suite of it is: of `verify`, of the watch, and of its gates."""
         found = [item.tests for item in self.verify]

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.domain.model import Digest, Model, digest_of
-from orchestrator.domain.plan import PlannedUndo, PlaySpec, SuiteSpec
+from orchestrator.domain.plan import Loss, PlannedUndo, PlaySpec, SuiteSpec
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import Side
 
@@ -42,3 +42,24 @@ class RollbackPlan(Model):
     def document(self) -> dict[str, Any]:
         """The plan with its digest, as the journal keeps it and `plan --rollback --json` gives it."""
         return {**self.to_json(), "digest": self.digest}
+
+
+class Outlook(Model):
+    """What going back would do to the stack, as far as that can be known beforehand. No part of the plan's digest.
+
+    *how* is `preview` when Pulumi was asked just now; *counts* are then its words and numbers. It is `plan` when it
+    could not be asked, and *why*: then the promotion's own plan, the other way round, is all that is known. With
+    *losses* (stateful resources that would be replaced or deleted), or where Pulumi would refuse it (*refused*), the
+    rollback leaves the stack as it is, and a person is asked. It looks again before it touches the stack.
+    """
+
+    how: Literal["preview", "plan"]
+    why: str = ""
+    counts: dict[str, int] = Field(default_factory=dict)
+    losses: tuple[Loss, ...] = ()
+    refused: str = ""
+
+    @property
+    def stays(self) -> bool:
+        """Whether the stack would be left as it is."""
+        return bool(self.losses or self.refused)

@@ -1,31 +1,51 @@
-"""An environment by itself, without a release: its infrastructure is brought up to date, destroyed, or settled."""
+"""An environment by itself, without a release: its infrastructure is brought up to date, destroyed, or settled.
 
-from collections.abc import Callable
+What is stateful is only replaced or deleted when a person has named it, as in a promotion.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import HostState, StackSpec
+from orchestrator.domain.plan import HostState, Loss, Named, ResourceChange, StackSpec, losses
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import Course, Halt, stacks_of
+from orchestrator.flow.course import Course, Halt, Setting, stacks_of
+from orchestrator.flow.plan import lost
 from orchestrator.flow.sides import aim
 from orchestrator.ports import Emit
 
+Find = Callable[[Course, StackSpec, str, Emit], StepResult]
+AGREEING = {"R230": "--replace", "R231": "--delete"}  # the option that agrees to what the code refuses
+
 
 def update(course: Course) -> None:
-    """Bring the stack up to date with its program as it is now; both of them, where each side is a stack."""
-    for name, spec in _stacks(course).items():
+    """Bring the stack up to date with its program as it is now; both of them, where each side is a stack.
 
-        def work(job: str, emit: Emit, spec: StackSpec = spec) -> StepResult:
-            return course.setting.provisioner.up(spec, job, emit).result
+    Where something stateful is there, the update is looked at first, and held to what was seen and agreed to.
+    """
+    stacks = _stacks(course)
+    looked = {name: _looked(course, spec, name, _would_lose) for name, spec in stacks.items()}
+    for name, spec in stacks.items():
+
+        def work(job: str, emit: Emit, spec: StackSpec = spec, held: str = looked[name]) -> StepResult:
+            saved = _saved(course, held) if held else None
+            if saved is not None and not saved.is_file():
+                message = "what the update is held to lies on another machine; ask for it again"
+                return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R121", "untouched": True})
+            return course.setting.provisioner.up(spec, job, emit, plan=saved).result
 
         _operate(course, f"pulumi up {spec.stack}", work, spec, name)
 
 
 def destroy(course: Course) -> None:
     """Destroy every resource of the stack; nothing runs on its hosts any more."""
-    for name, spec in _stacks(course).items():
+    stacks = _stacks(course)
+    for name, spec in stacks.items():
+        _looked(course, spec, name, _would_delete)
+    for name, spec in stacks.items():
 
         def work(job: str, emit: Emit, spec: StackSpec = spec) -> StepResult:
             return course.setting.provisioner.destroy(spec, job, emit)
@@ -56,6 +76,73 @@ def _stacks(course: Course, only: Side | None = None) -> dict[str, StackSpec]:
     found = stacks_of(course.setting, course.run.environment)
     wanted = {f"provision.{side}": its for side, its in found.items() if only in {None, side}}
     return wanted or {"provision": spec}
+
+
+def there(setting: Setting, spec: StackSpec) -> tuple[Loss, ...]:
+    """What destroying the stack would lose: what is stateful in it, by the rules of now and by those of *spec*."""
+    return _kept(setting, spec, setting.provisioner.there(spec))
+
+
+def refusal(code: str, found: Iterable[Loss], named: Named) -> OrchestratorError | None:
+    """Why what would lose *found* is not done: R230 or R231; None when a person has *named* all of it."""
+    unnamed = [loss for loss in found if not {loss.name, loss.urn} & set(named.replace)]
+    if not unnamed:
+        return None
+    words = " ".join(f"{AGREEING[code]} {loss.name}" for loss in unnamed)
+    message = f"it would {'; '.join(map(str, unnamed))} ({words} agrees to that); nothing was changed"
+    return OrchestratorError(code, message)
+
+
+def _kept(setting: Setting, spec: StackSpec, changes: Iterable[ResourceChange]) -> tuple[Loss, ...]:
+    now = setting.environment(spec.environment)[0].pulumi.stateful
+    return losses(changes, dict.fromkeys((*now, *spec.settings.stateful)))
+
+
+def _looked(course: Course, spec: StackSpec, name: str, find: Find) -> str:
+    """See what would be lost, and halt unless it was agreed to; the key of the preview that holds what follows.
+
+    *name* is that of the step which follows.
+    """
+    step = name.replace("provision", "look", 1)
+
+    def work(job: str, emit: Emit) -> StepResult:
+        return find(course, spec, job, emit)
+
+    result = course.must(step, f"what {spec.stack} would lose", work, verb="provision", named=course.named.to_json())
+    return str(result.data.get("held", ""))
+
+
+def _would_lose(course: Course, spec: StackSpec, job: str, emit: Emit) -> StepResult:
+    """By a preview, where something stateful is there at all."""
+    setting = course.setting
+    if not there(setting, spec):
+        return StepResult(outcome=Outcome.SUCCEEDED, message="nothing stateful is there")
+    saved = _saved(course, job)
+    saved.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    preview = setting.provisioner.preview(spec, f"{job}.preview", emit, save_plan=saved)
+    if preview.refused:
+        message = f"{preview.refused}; nothing was changed"
+        return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "E140", "untouched": True})
+    held = {"held": job} if preview.update_plan else {}
+    return _agreed(course, "R230", lost(setting, spec.environment, spec, preview), held)
+
+
+def _would_delete(course: Course, spec: StackSpec, _job: str, _emit: Emit) -> StepResult:
+    return _agreed(course, "R231", there(course.setting, spec), {})
+
+
+def _agreed(course: Course, code: str, found: tuple[Loss, ...], data: dict[str, str]) -> StepResult:
+    why = refusal(code, found, course.named)
+    told = {**data, "losses": [loss.to_json() for loss in found]}
+    if why is not None:
+        return StepResult(outcome=Outcome.FAILED, message=why.message, data={**told, "code": code, "untouched": True})
+    message = f"agreed to by name: {'; '.join(map(str, found))}" if found else "nothing stateful would be lost"
+    return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=told)
+
+
+def _saved(course: Course, job: str) -> Path:
+    """Where Pulumi's own plan of the preview *job* is."""
+    return course.setting.state / "plans" / f"{job}.json"
 
 
 def _stack(course: Course) -> StackSpec:

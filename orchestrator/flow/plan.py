@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.domain.context import Context
+from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.filling import fillable
@@ -271,6 +271,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         ),
         created_at=setting.clock.now(),
     )
+    _askable(setting, wanted, plan)
     if survey.full is not None:
         _fillable(setting, wanted, plan, survey.full)
     return _blocked(plan)
@@ -627,12 +628,24 @@ def _gates(gates: tuple[Gate, ...]) -> tuple[PlannedGate, ...]:
     )
 
 
+def _asked(plan: Plan) -> list[PlannedGate]:
+    """Every gate that is asked: of canaries, of a side, and of the watch."""
+    asked = [gate for step in plan.steps if step.canary is not None for gate in step.canary.look.gates]
+    look = plan.blue_green.look if plan.blue_green is not None else None
+    asked += list(look.gates) if look is not None else []
+    return asked + (list(plan.watch.gates) if plan.watch is not None else [])
+
+
+def _askable(setting: Setting, wanted: Wanted, plan: Plan) -> None:
+    """See that secrets and certificates that gates name are on this machine. Raises E160 and E161."""
+    context = context_of(setting, wanted.environment, "plan", Outputs({}), wanted.fence)
+    for gate in _asked(plan):
+        setting.gates.check(gate, wanted.package, context)
+
+
 def _fillable(setting: Setting, wanted: Wanted, plan: Plan, inventory: Inventory) -> None:
     """See that every variable that a gate or the probe names is there. Raises V142."""
-    asked = [gate.gate for step in plan.steps if step.canary is not None for gate in step.canary.look.gates]
-    look = plan.blue_green.look if plan.blue_green is not None else None
-    asked += [gate.gate for gate in look.gates] if look is not None else []
-    asked += [gate.gate for gate in plan.watch.gates] if plan.watch is not None else []
+    asked = [gate.gate for gate in _asked(plan)]
     found: list[Gate | Probe] = [*asked, *([plan.probe] if plan.probe is not None else [])]
     if found:
         outputs = outputs_of(setting, wanted.environment)

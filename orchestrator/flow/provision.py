@@ -40,9 +40,13 @@ def update(course: Course) -> None:
     settle_hosts(course)
 
 
-def settle_hosts(course: Course) -> None:
-    """Record which hosts this run is about, and its batches; halt when they are not those of the plan."""
+def settle_hosts(course: Course, name: str = "hosts", require: str = "require") -> None:
+    """Record which hosts this run is about, and its batches; halt when they are not those of the plan.
+
+    *name* and *require* are the steps' names, for a run that settles them more than once.
+    """
     plan = course.settled_plan()
+    course.inventory_digest = None
 
     def work(_job: str, _emit: Emit) -> StepResult:
         inventory = course.inventory()
@@ -58,19 +62,19 @@ def settle_hosts(course: Course) -> None:
         data = {"outline": inventory.outline().to_json(), "digest": inventory.digest, "batches": groups}
         return StepResult(outcome=Outcome.SUCCEEDED, message=counted(len(inventory.hosts), "host"), data=data)
 
-    result = course.must("hosts", "settle the hosts", work, verb="provision")
+    result = course.must(name, "settle the hosts", work, verb="provision")
     course.outline = Inventory.from_json(result.data["outline"])
     course.inventory_digest = str(result.data["digest"])
     course.batches = [tuple(tuple(batch) for batch in batches) for batches in result.data["batches"]]
     course.sides = of_plan(plan, course.outline)
     course.live = plan.blue_green.live if plan.blue_green is not None else None
-    course.tell_gone("gone")
+    course.tell_gone("gone" if name == "hosts" else name)
     if plan.inventory is None:
-        look_at_new_hosts(course)
+        look_at_new_hosts(course, require)
 
 
-def settle_restored(course: Course) -> None:
-    """Record which hosts there are after the infrastructure has gone back."""
+def settle_restored(course: Course, name: str = "hosts.restored") -> None:
+    """Record which hosts there are after the infrastructure has gone back, as the step *name*."""
     course.inventory_digest = None
 
     def work(_job: str, _emit: Emit) -> StepResult:
@@ -79,13 +83,13 @@ def settle_restored(course: Course) -> None:
         message = counted(len(inventory.hosts), "host")
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=data)
 
-    result = course.must("hosts.restored", "settle the hosts", work, verb="restore")
+    result = course.must(name, "settle the hosts", work, verb="restore")
     course.outline = Inventory.from_json(result.data["outline"])
     course.inventory_digest = str(result.data["digest"])
-    course.tell_gone("gone again")
+    course.tell_gone("gone again" if name == "hosts.restored" else name)
 
 
-def look_at_new_hosts(course: Course) -> None:
+def look_at_new_hosts(course: Course, name: str = "require") -> None:
     """Hosts that the plan could not look at yet must be there, and have what the release requires.
 
     As in a plan, a host that does not answer blocks, unless the steps tolerate it.
@@ -105,7 +109,7 @@ def look_at_new_hosts(course: Course) -> None:
             return found.model_copy(update={"outcome": Outcome.SUCCEEDED, "data": {}})
         return found
 
-    result = course.step("require", "look at the hosts", work, verb="provision")
-    tell(course, result, plan.release, "require")
+    result = course.step(name, "look at the hosts", work, verb="provision")
+    tell(course, result, plan.release, name)
     if not result.good:
-        raise Halt("require", result)
+        raise Halt(name, result)

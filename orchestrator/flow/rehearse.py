@@ -1,25 +1,29 @@
 """Rehearse: before a release stays, the way back from it is walked, and walked forward again: N → N+1 → N → N+1.
 
-The first leg is the promotion itself. What is on the hosts is looked at at each stop, and what did not come back speaks
-against the release: it is taken back like any other failure.
+The first leg is the promotion itself. Where it changes the stack, that goes back after the hosts, and forward again,
+unless something stateful would be lost. What is on the hosts is looked at at each stop, and what did not come back
+speaks against the release: it is taken back like any other failure.
 """
 
 from typing import Any
 
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import FORWARD, Entry, Record
+from orchestrator.domain.plan import Loss
 from orchestrator.domain.promotion import Event
-from orchestrator.domain.rehearsal import Leg, Rehearsal, Timed, came_back, still_there, unseen
+from orchestrator.domain.rehearsal import Leg, Rehearsal, Timed, Walked, came_back, still_there, unseen
 from orchestrator.domain.release import Package
 from orchestrator.domain.snapshot import Difference
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.story import seconds_between
-from orchestrator.flow import deploy, rollback, switch, verify
-from orchestrator.flow.course import Course, Halt, Setting
+from orchestrator.flow import deploy, provision, rollback, switch, verify
+from orchestrator.flow.course import Course, Halt, Setting, kept_of
 from orchestrator.flow.evidence import REHEARSED, documents, keep, snapshot
 from orchestrator.flow.plan import suites_of
-from orchestrator.flow.way_back import AGAIN, TAKEN_BACK
+from orchestrator.flow.way_back import AGAIN, TAKEN_BACK, restoring
 from orchestrator.ports import Emit
 
+STACK_BACK = "rehearse.stack.back"
 STOPS = ("before", "there", "back", "again")
 SAID = 5  # reasons that a sentence names
 
@@ -47,25 +51,85 @@ def there_and_back(course: Course) -> None:
     if not course.settled_plan().rehearse:
         return
     _look(course, "there")
-    _back(course)
+    walked = _back(course)
     _look(course, "back")
-    _again(course)
+    _again(course, stack=walked)
     _look(course, "again")
     _judge(course)
 
 
-def _back(course: Course) -> None:
-    """Take N+1 back by its undo playbooks and N's own steps, wherever it was put; then N's tests."""
+def _back(course: Course) -> bool:
+    """Take N+1 back as a rollback would: undo playbooks and N's own steps where it was put, the stack, N's tests.
+
+    Returns whether the stack went back.
+    """
     course.move(Event.DEPLOY)
     back = course.back = _package(course)
     rollback.take_back(course, TAKEN_BACK)
+    walked = _stack_back(course, back)
     course.move(Event.VERIFY)
     verify.prove(course, suites_of(back.manifest.release), back, TAKEN_BACK, verify.worked_on(course))
     course.started = []  # all of it has been taken back: what fails from here on goes back from what is started next
+    return walked
 
 
-def _again(course: Course) -> None:
-    """N+1 once more, in its batches, and its tests."""
+def _stack_back(course: Course, back: Package) -> bool:
+    """The stack as it was defined with N, where N+1 came with another definition; N on hosts that come back with it."""
+    plan, before = course.settled_plan(), set(course.hosts)
+    definition = plan.back.definition
+    if not course.provisioned or definition is None or definition == plan.definition:
+        return False
+
+    def work(job: str, emit: Emit) -> StepResult:
+        if plan.losses:
+            return _spared(course, plan.losses, "")
+        if plan.blue_green is not None:
+            return _spared(course, (), "the release goes to one of two sides, and the other serves meanwhile")
+        try:
+            spec = kept_of(course.setting, course.run.environment, definition)
+        except OrchestratorError as error:
+            return _spared(course, (), error.message)
+        return rollback.constrained(course, spec, job, emit, _spared)
+
+    label = f"pulumi up {course.run.environment}, as it was"
+    walked = course.must(STACK_BACK, label, work, verb="rehearse").outcome is Outcome.SUCCEEDED
+    if walked:
+        course.ask_again()
+        provision.settle_restored(course, "rehearse.hosts.back")
+        fresh = rollback.made_anew(course, "rehearse.look.back")
+        new = tuple(host for host in course.hosts if host not in before or host in fresh)
+        rollback.put_back(course, restoring(back.manifest, course.outline, new), "rehearse.new", verb="rehearse")
+    return walked
+
+
+def _spared(_course: Course, losses: tuple[Loss, ...], why: str) -> StepResult:
+    """The infrastructure is not walked back, and that speaks against nothing."""
+    text = f"that would {'; '.join(map(str, losses))}" if losses else why
+    message = f"the infrastructure is not walked back: {text}"
+    return StepResult(outcome=Outcome.SKIPPED, message=message, data={"untouched": True, "why": text})
+
+
+def _stack_again(course: Course) -> None:
+    """The stack as the plan has it, once more, and the hosts that there are then."""
+
+    def refused(_course: Course, losses: tuple[Loss, ...], why: str) -> StepResult:
+        text = f"that would {'; '.join(map(str, losses))}" if losses else why
+        message = f"the infrastructure cannot be walked forward again: {text}"
+        return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R232", "untouched": True})
+
+    def work(job: str, emit: Emit) -> StepResult:
+        spec = kept_of(course.setting, course.run.environment, course.settled_plan().definition)
+        return rollback.constrained(course, spec, job, emit, refused)
+
+    course.must("rehearse.stack.again", f"pulumi up {course.run.environment}, again", work, verb="rehearse")
+    course.ask_again()
+    provision.settle_hosts(course, "rehearse.hosts.again", "rehearse.require")
+
+
+def _again(course: Course, *, stack: bool) -> None:
+    """N+1 once more, with the *stack* where that went back, in its batches, and its tests."""
+    if stack:
+        _stack_again(course)
     deploy.roll_out(course, AGAIN)
     switch.over(course, AGAIN)
     verify.prove_environment(course, AGAIN.rstrip("."))
@@ -141,6 +205,7 @@ def _evidence(course: Course) -> Rehearsal:
         back=plan.back.release,
         plan=plan.digest,
         legs=_legs(records),
+        infrastructure=_infrastructure(records),
         left=came_back(seen["before"], seen["back"], rule, hosts),
         again=came_back(seen["there"], seen["again"], rule, hosts),
         carried=still_there(seen["before"], _earlier(course.setting, run.environment, run.id), rule),
@@ -158,6 +223,15 @@ def _digests(records: list[Record]) -> dict[str, str]:
 def _last(found: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
     """The result of a step, by its last attempt."""
     return next(found[attempt] for attempt in reversed(attempts(name)) if attempt in found)
+
+
+def _infrastructure(records: list[Record]) -> Walked | None:
+    """Whether the stack went back and forward again; None where N+1 came without a change of it."""
+    found = {record.step: record.data for record in records if record.kind == "step.finished"}
+    result = found.get(f"{STACK_BACK}~2") or found.get(STACK_BACK)
+    if result is None:
+        return None
+    return Walked(back=result["outcome"] == Outcome.SUCCEEDED, why=str(result["data"].get("why", "")))
 
 
 def _legs(records: list[Record]) -> tuple[Leg, ...]:

@@ -5,6 +5,7 @@ own packaged steps put its hosts back. Which steps and hosts these are is a plan
 recorded (`flow/way_back.py`) and written down before the first of them.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.domain.journal import Entry
@@ -18,6 +19,9 @@ from orchestrator.flow.course import Course, Halt, kept_of
 from orchestrator.flow.deploy import tell
 from orchestrator.flow.plan import lost, suites_of, update_plan_file
 from orchestrator.ports import Emit
+
+Alone = Callable[[Course, tuple[Loss, ...], str], StepResult]
+"""Makes the result of a stack that is left alone: because of these losses, or because Pulumi would refuse it."""
 
 KILLED = "E111"  # of an update that did not come to its end
 OTHERWISE = "E131"  # Pulumi would do something else than was planned
@@ -71,7 +75,7 @@ def take_back(course: Course, prefix: str) -> None:
         name = f"{prefix}.{switch.BACK}"
         switch.lead_to(course, planned.live, course.settled_package(), planned.switch, name, verb="rehearse")
     _undo(course, [(course.settled_package(), item.play) for item in planned.undo], f"{prefix}.", verb="rehearse")
-    _put_back(course, planned.restore, prefix, verb="rehearse")
+    put_back(course, planned.restore, prefix, verb="rehearse")
 
 
 def _undo(course: Course, plays: list[tuple[Package, PlaySpec]], prefix: str = "", *, verb: str = "undo") -> None:
@@ -93,11 +97,11 @@ def restore(course: Course) -> None:
     sides = course.settled_plan().blue_green
     wanted = tuple(host for host in course.hosts if sides is None or host not in sides.left)
     everywhere = way_back.restoring(_back(course).manifest, course.outline, wanted)
-    _put_back(course, everywhere if asked_for else _returning(course).restore, "restore")
+    put_back(course, everywhere if asked_for else _returning(course).restore, "restore")
     if asked_for and course.sides is not None:
         switch.then(course)
     came_back = _restore_stack(course)
-    _put_back(course, way_back.restoring(_back(course).manifest, course.outline, came_back), "restore.again")
+    put_back(course, way_back.restoring(_back(course).manifest, course.outline, came_back), "restore.again")
     if asked_for:
         switch.then(course)
 
@@ -117,7 +121,7 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
         def work(job: str, emit: Emit) -> StepResult:
             spec = kept_of(course.setting, course.run.environment, wanted)
             if course.run.kind != "rollback":
-                return _constrained(course, spec, job, emit)
+                return constrained(course, spec, job, emit, _left_alone)
             planned = course.settled_plan()
             if planned.losses or (planned.stack is not None and planned.stack.refused):
                 return _left_alone(course, planned.losses, planned.stack.refused if planned.stack else "")
@@ -135,27 +139,49 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
         return ()
     provision.settle_restored(course)
     every = before or course.run.kind == "rollback"  # else the plan's hosts were never reached, and nothing is on them
-    return tuple(host for host in course.hosts if host not in before) if every else ()
+    new = {host for host in course.hosts if host not in before} if every else set[str]()
+    fresh = made_anew(course, "restore.look") if wanted is not None else ()
+    return tuple(host for host in course.hosts if host in new or host in fresh)
 
 
-def _constrained(course: Course, spec: StackSpec, job: str, emit: Emit) -> StepResult:
-    """An update to *spec* that is looked at first, and held to what was seen; none when something stateful would go.
+def made_anew(course: Course, name: str) -> tuple[str, ...]:
+    """The hosts that the infrastructure has replaced on its way back: they had the release, and say so no longer.
 
+    Of a host that never said itself what runs on it nobody can tell.
+    """
+    back = _back(course).digest
+
+    def work(job: str, emit: Emit) -> StepResult:
+        states = course.setting.store.hosts(course.run.environment)
+        had = {state.host for state in states if state.truth == "seen" and state.digest == back}
+        seen = course.setting.deployer.require((), course.inventory(), course.context(back=True), job, emit)
+        fresh = [host.host for host in seen.hosts if host.host in had and host.outcome.good and host.release != back]
+        message = f"made anew: {', '.join(fresh)}" if fresh else "none was made anew"
+        return StepResult(outcome=Outcome.SUCCEEDED, message=message, data={"fresh": fresh})
+
+    result = course.step(name, "look for hosts that were made anew", work, verb="restore")
+    return tuple(result.data.get("fresh", ()))  # where nobody could look, the proof will tell
+
+
+def constrained(course: Course, spec: StackSpec, job: str, emit: Emit, alone: Alone) -> StepResult:
+    """An update to *spec* that is looked at first, and held to what was seen.
+
+    Where something stateful would go, or Pulumi would refuse it, nothing is done, and *alone* makes the result of that.
     What died before may have left the stack other than it was looked at: then it is looked at once more.
     """
-    result = _held(course, spec, job, emit)
+    result = _held(course, spec, job, emit, alone)
     if result.data.get("code") == OTHERWISE and result.data.get("untouched") is True:
-        return _held(course, spec, f"{job}.again", emit)
+        return _held(course, spec, f"{job}.again", emit, alone)
     return result
 
 
-def _held(course: Course, spec: StackSpec, job: str, emit: Emit) -> StepResult:
+def _held(course: Course, spec: StackSpec, job: str, emit: Emit, alone: Alone) -> StepResult:
     saved = course.setting.state / "plans" / f"{job}.json"
     saved.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     preview = course.setting.provisioner.preview(spec, f"{job}.preview", emit, save_plan=saved)
     losses = lost(course.setting, course.run.environment, spec, preview)
     if losses or preview.refused:
-        return _left_alone(course, losses, preview.refused)
+        return alone(course, losses, preview.refused)
     return course.setting.provisioner.up(spec, job, emit, plan=saved if preview.update_plan else None).result
 
 
@@ -177,7 +203,7 @@ def _stack_before(course: Course) -> tuple[str | None, Path | None]:
     return _returning(course).definition, None
 
 
-def _put_back(course: Course, plays: tuple[PlaySpec, ...], prefix: str, verb: str = "restore") -> None:
+def put_back(course: Course, plays: tuple[PlaySpec, ...], prefix: str, verb: str = "restore") -> None:
     """Run the last verified release's own steps, as they were planned."""
     back = _back(course)
     for play in plays:
@@ -188,7 +214,7 @@ def _put_back(course: Course, plays: tuple[PlaySpec, ...], prefix: str, verb: st
 
 def level(course: Course, hosts: tuple[str, ...], prefix: str) -> None:
     """Put the release that a rehearsal begins with on *hosts*, which stand by."""
-    _put_back(course, way_back.restoring(_back(course).manifest, course.outline, hosts), prefix, verb="rehearse")
+    put_back(course, way_back.restoring(_back(course).manifest, course.outline, hosts), prefix, verb="rehearse")
 
 
 def prove(course: Course) -> None:

@@ -1,24 +1,29 @@
 """The way back of a promotion, computed from what its steps recorded: when it is gone, and before anybody needs it."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Record, Run
-from orchestrator.domain.plan import Plan, PlannedUndo, PlaySpec, play_of
+from orchestrator.domain.plan import Loss, Plan, PlannedUndo, PlaySpec, ResourceChange, losses, play_of
 from orchestrator.domain.release import Manifest, PackageRef
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.domain.way_back import RollbackPlan
-from orchestrator.flow.course import Setting, Started, touched
-from orchestrator.flow.plan import load, restrict, suites_of
+from orchestrator.domain.way_back import Outlook, RollbackPlan
+from orchestrator.flow.course import Setting, Started, kept_of, touched
+from orchestrator.flow.plan import load, lost, restrict, suites_of
 from orchestrator.flow.sides import of_plan
 
 TAKEN_BACK = "rehearse.back"
 """The step of a rehearsal before which all that was started has been taken back, and proved to be."""
 AGAIN = "rehearse.again."
 """What the names of steps begin with that a rehearsal runs once more after it."""
+UPDATES = ("provision", "rehearse.stack.back", "rehearse.stack.again")
+"""The steps of a promotion that update the stack before it goes back."""
+SETTLED = ("hosts", "rehearse.hosts.back", "rehearse.hosts.again")
+"""The steps that settle which hosts there are, in their order."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,12 @@ class Gone:
 
     @property
     def touched(self) -> tuple[str, ...]:
-        """The hosts where something may have been changed, in the order in which that happened."""
-        return tuple(dict.fromkeys(host for started in self.started for host in started.touched()))
+        """The hosts where something may have been changed, and that are there, in the order in which that happened."""
+        return tuple(dict.fromkeys(host for started in self.started for host in self.hosts(started)))
+
+    def hosts(self, started: Started) -> tuple[str, ...]:
+        """The hosts that *started* may have changed; those that went away with the infrastructure since are none."""
+        return tuple(host for host in started.touched() if host in self.outline.hosts)
 
 
 def closed(plan: Plan, started: Iterable[Started]) -> OrchestratorError | None:
@@ -65,7 +74,7 @@ def compute(run: Run, plan: Plan, back: Manifest, gone: Gone) -> RollbackPlan:
         release=plan.back.release,
         switch=switch,
         live=live,
-        undo=tuple(_undos(run.release, gone.started)),
+        undo=tuple(_undos(run.release, gone)),
         restore=restoring(back, gone.outline, gone.touched),
         definition=plan.back.definition if changed else None,
         verify=suites_of(back.release),
@@ -83,10 +92,10 @@ def _switch(plan: Plan, gone: Gone) -> tuple[PlaySpec | None, Side | None]:
     return (planned.switched(sides, gone.outline), live) if live is not None else (None, None)
 
 
-def _undos(release: PackageRef, started: Sequence[Started]) -> Iterable[PlannedUndo]:
-    for item in reversed(started):
-        if item.step.undo not in (None, "nothing", "impossible") and item.touched():
-            play = item.step.play.model_copy(update={"playbook": item.step.undo, "limit": item.touched()})
+def _undos(release: PackageRef, gone: Gone) -> Iterable[PlannedUndo]:
+    for item in reversed(gone.started):
+        if item.step.undo not in (None, "nothing", "impossible") and gone.hosts(item):
+            play = item.step.play.model_copy(update={"playbook": item.step.undo, "limit": gone.hosts(item)})
             yield PlannedUndo(release=release, play=play)
 
 
@@ -123,6 +132,43 @@ def under_way(setting: Setting, run: Run) -> RollbackPlan:
     return compute(run, plan, setting.packages.fetch(plan.back.release.digest).manifest, gone)
 
 
+def foresee(setting: Setting, run: Run, plan: RollbackPlan, job: str) -> Outlook | None:
+    """What the way back *plan* of *run* would do to the stack, if it were gone now; None when that is no question.
+
+    Pulumi is asked under the key *job*, for the definition that comes back, as the rollback will ask it. While it
+    works on the stack for the promotion it is not: a look between two changes would say nothing.
+    """
+    steps = {record.step: record.kind for record in setting.store.records(run.id) if record.kind.startswith("step.")}
+    if plan.definition is None or "restore.stack" in steps or run.plan is None:
+        return None
+    if any(steps.get(name) == "step.started" for name in UPDATES):
+        why = "the stack is being updated now"
+    else:
+        try:
+            spec = kept_of(setting, run.environment, plan.definition)
+            seen = setting.provisioner.preview(spec, job, lambda _entry: None)
+        except OrchestratorError as error:
+            why = error.message
+        else:
+            gone = lost(setting, run.environment, spec, seen)
+            return Outlook(how="preview", counts=seen.counts, losses=gone, refused=seen.refused)
+    return Outlook(how="plan", why=why, losses=_other_way_round(setting, load(setting, run.plan), plan))
+
+
+def _other_way_round(setting: Setting, plan: Plan, back: RollbackPlan) -> tuple[Loss, ...]:
+    """What would be lost as far as the promotion's *plan* tells: what it creates goes, what it replaces is replaced."""
+    changes = [_reverse(change) for change in plan.stack.changes] if plan.stack is not None else []
+    rules = list(setting.environment(plan.environment)[0].pulumi.stateful)
+    with suppress(OrchestratorError):  # the definition is not here: then only the rules of now are known
+        rules += setting.provisioner.kept(str(back.definition)).settings.stateful
+    return losses(changes, dict.fromkeys(rules))
+
+
+def _reverse(change: ResourceChange) -> ResourceChange:
+    op = {"create": "delete", "delete": "create"}.get(change.op, change.op)
+    return change.model_copy(update={"op": op})
+
+
 def _gone(plan: Plan, records: Sequence[Record]) -> Gone:
     """How far the records say that it has come; what was begun and has not ended may have changed all of its hosts."""
     results = {record.step: StepResult.from_json(record.data) for record in records if record.kind == "step.finished"}
@@ -139,7 +185,7 @@ def _gone(plan: Plan, records: Sequence[Record]) -> Gone:
             started.append(Started(steps[name], tuple(record.data["hosts"]), results.get(record.step, unfinished)))
         elif record.kind == "step.started" and record.data.get("verb") == "switch":
             switched |= bool(touched(results.get(record.step, unfinished), tuple(record.data["hosts"])))
-    settled = results.get("hosts")
+    settled = next((results[name] for name in reversed(SETTLED) if name in results), None)
     provisioned = any(record.kind == "step.started" and record.step == "provision" for record in records)
     return Gone(
         started,

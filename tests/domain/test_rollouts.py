@@ -58,6 +58,9 @@ def test_a_canary_that_is_nobody_is_refused(pattern: str) -> None:
     assert raised.value.code == "R170"
 
 
+QUERY = {"server": "http://p", "query": "up", "below": 1}
+
+
 def test_orders() -> None:
     """Hosts go as the inventory has them, the other way round, by name with numbers as numbers, or shuffled alike."""
     hosts = ["web10", "web9", "db1"]
@@ -76,14 +79,26 @@ def test_orders() -> None:
         {"name": "empty", "command": []},
         {"name": "file", "http": {"url": "file:///etc/passwd"}},
         {"name": "no-threshold", "prometheus": {"server": "http://p", "query": "up"}},
+        {"name": "two-secrets", "prometheus": {**QUERY, "token_from": "A", "user": "ann", "password_from": "B"}},
+        {"name": "no-password", "prometheus": {**QUERY, "user": "ann"}},
+        {"name": "no-user", "prometheus": {**QUERY, "password_from": "B"}},
+        {"name": "no-variable", "prometheus": {**QUERY, "token_from": "eyJ-a-token"}},
+        {"name": "no-path", "prometheus": {**QUERY, "ca": "/etc/ca.pem"}},
         {"name": "no-time", "command": ["true"], "timeout": "0s"},
     ],
     ids=lambda data: data["name"],
 )
 def test_gates_that_are_none(data: dict[str, object]) -> None:
-    """A gate is exactly one thing, with a URL of the web, a threshold and a time that there is."""
+    """A gate is exactly one thing, with a URL of the web, a threshold, one secret by its variable, and a time that there is."""
     with pytest.raises(ValidationError):
         Gate.from_json(data)
+
+
+def test_a_query_without_a_secret_is_written_as_before() -> None:
+    """What a query does not say of secrets and certificates is not in what is written of it, so that digests stay."""
+    assert set(PrometheusGate.from_json(QUERY).to_json()) == {"server", "query", "timeout", "above", "below"}
+    full = {**QUERY, "user": "ann", "password_from": "B", "ca": "ca.pem"}
+    assert PrometheusGate.from_json(full).to_json().items() >= full.items()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,18 @@
 """An environment by itself, on the world in memory."""
 
-from orchestrator.domain.journal import Entry, Run
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.journal import Entry, Kind, Run
+from orchestrator.domain.plan import NOTHING, Named
 from orchestrator.domain.promotion import State
 from orchestrator.flow import COURSES
 from orchestrator.flow.course import Course
 from tests.flow.test_promotion import MemoryDurable, Stage
+
+NAMED = Named(replace=("p3",))
 
 
 def test_resolving(tmp_path):
@@ -19,3 +27,81 @@ def test_resolving(tmp_path):
     assert (ended.state, ended.message) == (State.SUCCEEDED, "staging is settled")
     assert stage.world.ledger == ["resolve staging: urn:a=1 *"]
     assert setting.store.lease("staging") is None
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """1.0.0 runs on p1 to p3 of production, and p3 is stateful."""
+    made = Stage(tmp_path)
+    made.walk("1.0.0")
+    made.stateful = [{"name": "p3"}]
+    return made
+
+
+def _ask(stage: Stage, kind: Kind, named: Named = NOTHING, durable: MemoryDurable | None = None) -> Run:
+    stage.count += 1
+    run = Run(id=f"e{stage.count}-production", root=f"e{stage.count}", kind=kind, environment="production")
+    stage.store.create(run)
+    return COURSES[kind](Course(stage.setting(), durable or MemoryDurable({}), run, named=named))
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "option"), [("provision", "R230", "--replace"), ("destroy", "R231", "--delete")]
+)
+def test_what_is_stateful_is_only_lost_by_its_name(stage: Stage, kind: Kind, code: str, option: str) -> None:
+    """To update or destroy an environment so that something stateful goes is refused with nothing changed, until exactly that is named."""
+    stage.world.stacks["production"] = ["p1", "p2"]
+    before = list(stage.world.ledger)
+    for named in (NOTHING, Named(replace=("p2",))):
+        run = _ask(stage, kind, named)
+        ended = stage.failure(run)
+        assert (run.state, ended["exit"], ended["failure"]["code"]) == (State.FAILED, 3, code)
+        assert f"delete memory:host p3 (stateful by its name p3) ({option} p3 agrees to that)" in run.message
+    assert stage.world.ledger == before
+    assert stage.store.lease("production") is None
+    assert _ask(stage, kind, NAMED).state is State.SUCCEEDED
+    assert stage.world.up.get("production", []) == (["p1", "p2"] if kind == "provision" else [])
+
+
+@pytest.mark.parametrize("kind", ["provision", "destroy"])
+def test_what_the_program_wants_kept_needs_no_rule(stage: Stage, kind: Kind) -> None:
+    """A resource that its program protects or retains counts without a rule; what Pulumi protects it refuses to delete, named or not."""
+    stage.stateful = []
+    stage.world.wanted["p3"] = "retainOnDelete"
+    stage.world.stacks["production"] = ["p1", "p2"]
+    assert "it says retainOnDelete" in _ask(stage, kind).message
+    stage.world.wanted["p3"] = "protect"
+    if kind == "provision":
+        run = _ask(stage, kind, NAMED)
+        assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "E140")
+
+
+def test_an_update_that_loses_nothing_needs_no_word(stage: Stage) -> None:
+    """An update that leaves what is stateful where it is goes through, with or without something stateful in the stack."""
+    stage.world.stacks["production"] = ["p1", "p3", "p4"]
+    assert _ask(stage, "provision").state is State.SUCCEEDED
+    assert stage.world.up["production"] == ["p1", "p3", "p4"]
+    stage.stateful = []
+    stage.world.stacks["production"] = ["p1"]
+    assert _ask(stage, "provision").state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("kind", ["provision", "destroy"])
+@pytest.mark.parametrize(
+    ("name", "when"), [("look", "before"), ("look", "done"), ("look", "after"), ("provision", "done")]
+)
+def test_a_crash_changes_nothing_of_that(stage: Stage, kind: Kind, name: str, when: str) -> None:
+    """Wherever the process dies, what was agreed to is done once, as it was recorded."""
+    stage.world.stacks["production"] = ["p1", "p2"]
+    answers: dict[str, Any] = {}
+    run = Run(id="x-production", root="x", kind=kind, environment="production")
+    stage.store.create(run)
+
+    def crash(step: str, moment: str) -> None:
+        if (step, moment) == (name, when):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        COURSES[kind](Course(stage.setting(), MemoryDurable(answers, crash), run, named=NAMED))
+    ended = COURSES[kind](Course(stage.setting(), MemoryDurable(answers), run, named=NAMED))
+    assert ended.state is State.SUCCEEDED

@@ -9,7 +9,7 @@ from orchestrator.adapters.memory.world import MemoryDurable
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Named
 from orchestrator.domain.promotion import State
-from orchestrator.domain.rehearsal import Rehearsal
+from orchestrator.domain.rehearsal import Rehearsal, Walked
 from orchestrator.flow import COURSES, way_back
 from orchestrator.flow.course import Course
 from tests.flow.test_promotion import Stage, release
@@ -225,3 +225,160 @@ def test_the_way_back_is_known_on_each_leg(stage: Stage, step: str, touched: tup
     run = stage.store.run(course.run.id)
     told = way_back.under_way(stage.setting(), run)
     assert told.touched == touched
+
+
+def stacks(stage: Stage, run: Run) -> list[str]:
+    wanted = (
+        "provision",
+        "rehearse.stack",
+        "rehearse.hosts",
+        "rehearse.new",
+        "deploy.1",
+        "rehearse.back",
+        "rehearse.again",
+    )
+    return [step for step in stage.kinds(run, "step.started") if step.startswith(wanted)]
+
+
+def test_the_infrastructure_is_walked_as_well(stage: Stage) -> None:
+    """A release that comes with another stack goes back with it, hosts first, and forward again with it; hosts that come back with it get the older release, those that go with it nothing; and the evidence says so, with the times."""
+    stage.world.stacks["staging"] = ["s1", "s3"]  # s2 goes, s3 comes
+    run = rehearse(stage, "1.1.0")
+    assert run.state is State.SUCCEEDED
+    assert stacks(stage, run) == [
+        "provision", "deploy.1", "rehearse.back.deploy", "rehearse.stack.back", "rehearse.hosts.back",
+        "rehearse.new.deploy", "rehearse.back", "rehearse.stack.again", "rehearse.hosts.again", "rehearse.again.deploy.1",
+        "rehearse.again.deploy.2", "rehearse.again",
+    ]  # fmt: skip
+    lines = [line.removeprefix("deploy.yml shop ").replace("staging/", "") for line in stage.world.ledger]
+    assert lines == ["up staging", "1.1.0 s1", "1.1.0 s3", "1.0.0 s1", "1.0.0 s3", "up staging", "1.0.0 s2",
+                     "up staging", "1.1.0 s1", "1.1.0 s3"]  # fmt: skip
+    assert stage.world.up["staging"] == ["s1", "s3"]
+    found = evidence(stage, run)
+    assert found is not None
+    assert (found.good, found.infrastructure) == (True, Walked(back=True))
+    assert [item.name for item in found.legs[1].steps if "stack" in item.name] == ["rehearse.stack.back"]
+    assert {state.host: state.truth for state in stage.store.hosts("staging")} == {"s1": "seen", "s3": "seen"}
+
+
+def test_a_host_that_is_made_anew_on_the_walk(stage: Stage) -> None:
+    """A host that the walk replaces gets the older release again, as it would in a rollback, before that one is proved."""
+    stage.world.stacks["staging"] = ["s1", "s2", "s3"]
+    course = stage.course(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
+
+    def replaced(step: str, when: str) -> None:
+        if (step, when) == ("rehearse.stack.back", "before"):
+            stage.world.replaced = {"s2"}
+
+    course.durable = MemoryDurable({}, replaced)
+    run = COURSES["rehearsal"](course)
+    assert run.state is State.SUCCEEDED
+    lines = [line.removeprefix("deploy.yml shop ").replace("staging/", "") for line in stage.world.ledger]
+    back = lines[lines.index("up staging", 1) :]
+    assert back[:3] == ["up staging", "1.0.0 s2", "up staging"]
+
+
+def test_without_a_change_of_it_nothing_is_said(stage: Stage) -> None:
+    """A release that changes nothing of the stack gives the evidence that it always gave."""
+    found = evidence(stage, rehearse(stage, "1.1.0"))
+    assert found is not None
+    assert found.infrastructure is None
+    assert "infrastructure" not in found.to_json()
+
+
+@pytest.mark.parametrize("kept", ["", "protect", "retainOnDelete"])
+def test_what_is_stateful_is_not_walked(stage: Stage, kept: str) -> None:
+    """Where going back would delete something stateful or protected the infrastructure stays, the hosts go back and forward all the same, and the evidence says why."""
+    stage.world.stacks["staging"] = ["s1", "s2", "s3"]
+    if kept:
+        stage.world.wanted["s3"] = kept
+    else:
+        stage.stateful = [{"name": "s3"}]
+    run = rehearse(stage, "1.1.0")
+    assert run.state is State.SUCCEEDED
+    assert stage.world.ledger.count("up staging") == 1
+    found = evidence(stage, run)
+    assert found is not None
+    assert found.good
+    assert found.infrastructure is not None
+    assert not found.infrastructure.back
+    assert "delete memory:host s3" in found.infrastructure.why
+    assert "rehearse.hosts.back" not in stacks(stage, run)
+
+
+def test_what_the_promotion_loses_by_name_is_lost_once(stage: Stage) -> None:
+    """Where the promotion itself deletes something stateful, by its name, the infrastructure is not walked back: it would come back empty."""
+    stage.stateful = [{"name": "s2"}]
+    stage.world.stacks["staging"] = ["s1"]
+    course = stage.course(
+        stage.packages.put(release("1.1.0")), "staging", kind="rehearsal", named=Named(replace=("s2",))
+    )
+    run = COURSES["rehearsal"](course)
+    assert run.state is State.SUCCEEDED
+    found = evidence(stage, run)
+    assert found is not None
+    assert found.infrastructure == Walked(back=False, why="that would delete memory:host s2 (stateful by its name s2)")
+    assert stage.world.ledger.count("up staging") == 1
+
+
+def test_a_definition_that_is_not_kept_is_not_walked(stage: Stage) -> None:
+    """Where it is not kept how the stack was defined with the older release, the evidence says that it was not walked."""
+    old = stage.store.verified("staging")[0].definition
+    stage.world.stacks["staging"] = ["s1", "s2", "s3"]
+    del stage.world.kept[str(old)]
+    found = evidence(stage, rehearse(stage, "1.1.0"))
+    assert found is not None
+    assert found.infrastructure is not None
+    assert "is not kept here" in found.infrastructure.why
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.1.0"])
+def test_a_failure_between_two_stacks_goes_back(stage: Stage, version: str) -> None:
+    """What fails while the stack is walked back or forward ends where every rollback ends: the older release, and the stack that it was verified with."""
+    stage.world.stacks["staging"] = ["s1", "s2", "s3"]
+    fault = ("verify", "s1", version)
+    course = stage.course(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
+
+    def crash(step: str, when: str) -> None:  # no crash: the fault comes when the stack has gone back, and goes
+        if (step, when) == ("rehearse.hosts.back", "after"):
+            stage.world.faults.add(fault)
+            stage.world.passing[fault] = 1
+
+    course.durable = MemoryDurable({}, crash)
+    run = COURSES["rehearsal"](course)
+    assert run.state is State.ROLLED_BACK
+    old = stage.store.verified("staging")[0].release
+    assert old.version == "1.0.0"
+    assert stage.world.up["staging"] == ["s1", "s2"]
+    assert stage.world.releases("staging") == [old.digest] * 2
+    (planned,) = [record.data for record in stage.store.records(run.id) if record.kind == "way back"]
+    assert "s3" not in planned["touched"] or version == "1.1.0"
+
+
+WALK = ["rehearse.stack.back", "rehearse.hosts.back", "rehearse.back", "rehearse.stack.again", "rehearse.hosts.again",
+        "rehearse.again.deploy.1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WALK)
+@pytest.mark.parametrize("when", ["before", "done", "after"])
+def test_a_walk_of_the_stack_survives_a_crash(stage: Stage, name: str, when: str) -> None:
+    """A process that dies while the stack goes back or forward is gone on with to the same end, and what the journal foresees of the way back is what is gone then."""
+    stage.world.stacks["staging"] = ["s1", "s2", "s3"]
+    course = stage.course(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
+    answers: dict[str, Any] = {}
+
+    def crash(step: str, moment: str) -> None:
+        if (step, moment) == (name, when):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        COURSES["rehearsal"](Course(course.setting, MemoryDurable(answers, crash), course.run))
+    told = way_back.under_way(stage.setting(), stage.store.run(course.run.id))
+    assert set(told.touched) <= {"s1", "s2", "s3"}
+    run = COURSES["rehearsal"](Course(course.setting, MemoryDurable(answers), course.run))
+    assert run.state is State.SUCCEEDED
+    found = evidence(stage, run)
+    assert found is not None
+    assert (found.good, found.infrastructure) == (True, Walked(back=True))
+    assert stage.world.up["staging"] == ["s1", "s2", "s3"]
+    assert stage.world.releases("staging") == [found.release.digest] * 3

@@ -163,6 +163,15 @@ def test_a_variable_that_is_not_there(stage: Stage) -> None:
     assert stage.world.ledger == []
 
 
+@pytest.mark.parametrize("about", [canary(), watch(gates=[GATE])])
+def test_a_secret_that_is_not_there(stage: Stage, about: dict[str, Any]) -> None:
+    """A gate whose secret is not on this machine is refused when the plan is made, with nothing done."""
+    stage.world.faults.add(("need", "errors", "1.1.0"))
+    run = stage.promote("1.1.0", "staging", **about)
+    assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "E160")
+    assert stage.world.ledger == []
+
+
 def test_the_plan_has_it_all(stage: Stage) -> None:
     """The plan has strategy, order, seed, look, gates and probe, and another gate makes another digest."""
     stage.own = {"gates": [{"name": "own", "command": ["true"]}], "probe": {"service": "http://127.0.0.1/"}}

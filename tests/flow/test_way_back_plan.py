@@ -7,12 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.adapters.memory.store import MemoryStore
+from orchestrator.adapters.memory.world import MemoryDurable
+from orchestrator.cli.words import outlook
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
+from orchestrator.domain.plan import Loss
 from orchestrator.domain.promotion import State
-from orchestrator.domain.way_back import RollbackPlan
-from orchestrator.flow import way_back
-from tests.flow.test_promotion import Stage
+from orchestrator.domain.way_back import Outlook, RollbackPlan
+from orchestrator.flow import promotion, way_back
+from orchestrator.flow.course import Course
+from tests.flow.test_promotion import Stage, release
 
 STEPS = [
     {"name": "one", "playbook": "one.yml", "undo": "undo-one.yml", "rollout": {"batches": [1, "100%"]}},
@@ -97,3 +101,71 @@ def test_a_closed_way_back_says_why(tmp_path: Path) -> None:
     with pytest.raises(OrchestratorError) as caught:
         way_back.under_way(setting, setting.store.run(run.id))
     assert caught.value.code == "R132"
+
+
+def _dies(stage: Stage, step: str) -> Run:
+    """A promotion of 1.1.0 into production, whose process has died before *step*."""
+    stage.promote("1.1.0", "staging")
+    course = stage.course(stage.packages.put(release("1.1.0")), "production")
+
+    def crash(name: str, when: str) -> None:
+        if (name, when) == (step, "before"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        promotion(Course(course.setting, MemoryDurable({}, crash), course.run))
+    return stage.store.run(course.run.id)
+
+
+@pytest.mark.parametrize(("kept", "lost"), [("", ["p4"]), ("protect", ["p4"]), (None, [])])
+def test_a_stack_that_would_stay_is_told_beforehand(tmp_path: Path, kept: str | None, lost: list[str]) -> None:
+    """While the promotion is under way it is known whether going back would delete a stateful or protected resource, and the digest is that of the plan without it."""
+    stage = Stage(tmp_path)
+    stage.walk("1.0.0")
+    stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
+    stage.stateful = [{"name": "p4"}] if kept == "" else []
+    stage.world.wanted.update({"p4": kept} if kept else {})
+    run = _dies(stage, "deploy.1")
+    before = list(stage.world.ledger)
+    plan = way_back.under_way(stage.setting(), run)
+    seen = way_back.foresee(stage.setting(), run, plan, "look")
+    assert seen is not None
+    assert (seen.how, seen.why, seen.stays) == ("preview", "", bool(lost))
+    assert [loss.name for loss in seen.losses] == lost
+    assert seen.counts == {"delete": 1, "same": 3}
+    assert stage.world.ledger == before
+    assert way_back.under_way(stage.setting(), run).digest == plan.digest
+
+
+def test_what_is_known_while_the_stack_is_updated(tmp_path: Path) -> None:
+    """While the stack is being updated Pulumi is not asked: the promotion's own plan, the other way round, says what would be lost."""
+    stage = Stage(tmp_path)
+    stage.walk("1.0.0")
+    stage.world.stacks["production"] = ["p1", "p2", "p4"]  # p3 goes, p4 comes
+    run = _dies(stage, "provision")
+    stage.stateful = [{"name": "p3"}, {"name": "p4"}]
+    plan = way_back.under_way(stage.setting(), run)
+    seen = way_back.foresee(stage.setting(), run, plan, "look")
+    assert seen is not None
+    assert (seen.how, seen.why) == ("plan", "the stack is being updated now")
+    assert [str(loss) for loss in seen.losses] == ["delete memory:host p4 (stateful by its name p4)"]
+
+
+def test_a_stack_that_stays_is_not_asked_for(tmp_path: Path) -> None:
+    """Where the promotion has not changed the stack there is nothing to foresee."""
+    stage = Stage(tmp_path)
+    stage.walk("1.0.0")
+    run = _dies(stage, "deploy.1")
+    assert way_back.foresee(stage.setting(), run, way_back.under_way(stage.setting(), run), "look") is None
+
+
+def test_what_is_foreseen_in_words() -> None:
+    """A person reads whether the infrastructure would stay, by whose word, and that it is looked at again."""
+    loss = Loss(op="delete", type="t", name="db", urn="urn:db", why="it says protect")
+    told = outlook(Outlook(how="plan", why="the stack is being updated now", losses=(loss,)))
+    assert told[0] == "Pulumi was not asked: the stack is being updated now"
+    assert "it would delete t db (it says protect): the infrastructure would stay as it is" in told[1]
+    assert "nothing stateful would be replaced or deleted (1 delete, 2 same)" in "".join(
+        outlook(Outlook(how="preview", counts={"delete": 1, "same": 2}))
+    )
+    assert outlook(None) == []

@@ -161,6 +161,36 @@ def test_the_infrastructure_goes_back_with_the_release(stage: Stage) -> None:
     assert stage.store.verified("production")[0].definition == stage.store.verified("production")[2].definition
 
 
+@pytest.mark.parametrize("fault", ["p1", "p3"])
+def test_a_host_that_is_made_anew_gets_its_release_again(stage: Stage, fault: str) -> None:
+    """A host that the infrastructure replaces on its way back has lost its release, and gets it once more, also where the promotion had not touched it yet."""
+    stage.walk("1.0.0")
+    stage.promote("1.1.0", "staging")
+    stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
+    stage.world.replaced = {"p2"}
+    stage.world.faults.add(("verify", fault, "1.1.0"))
+    stage.world.ledger.clear()
+    run = stage.promote("1.1.0", "production")
+    assert run.state is State.ROLLED_BACK
+    old = stage.store.verified("production")[0].release
+    assert old.version == "1.0.0"
+    assert stage.world.releases("production") == [old.digest] * 3
+    after = stage.world.ledger[stage.world.ledger.index("up production", 1) :]
+    assert after == ["up production", "deploy.yml shop 1.0.0 production/p2"]
+
+
+def test_a_rollback_by_hand_sees_to_it_as_well(stage: Stage) -> None:
+    """So it is when a person goes back; hosts that are as they were are asked, and left alone."""
+    stage.walk("1.0.0")
+    stage.promote("1.1.0", "staging")
+    stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
+    stage.promote("1.1.0", "production")
+    stage.world.replaced = {"p2"}
+    stage.world.ledger.clear()
+    assert back(stage, "production").state is State.ROLLED_BACK
+    assert stage.world.ledger[-2:] == ["up production", "deploy.yml shop 1.0.0 production/p2"]
+
+
 def test_the_stack_stays_when_it_is_as_it_was(stage: Stage) -> None:
     """A rollback whose plan finds the stack in order leaves it alone, whatever the program says now."""
     stage.walk("1.0.0")

@@ -110,7 +110,7 @@ def test_provision_fails(running: Project, release: Callable[..., str]) -> None:
     assert sorted(host["name"] for host in hosts if host["stack"] == "production-production") == ["web1", "web2"]
     assert all(host["alive"] for host in hosts)
     steps = [step["name"] for step in running.story("production")["steps"]]
-    assert steps[-4:] == ["restore.stack", "hosts.restored", "verify.smoke.restored", "close"]
+    assert steps[-5:] == ["restore.stack", "hosts.restored", "restore.look", "verify.smoke.restored", "close"]
 
 
 def test_deploy_fails(running: Project, release: Callable[..., str]) -> None:

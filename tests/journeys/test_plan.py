@@ -79,18 +79,25 @@ def test_rollback_by_hand(running: Project) -> None:
 
 
 def test_infrastructure_goes_back_by_hand(running: Project) -> None:
-    """A rollback shows and does what takes the stack back to its definition with that release, and tells nothing more of a host that went with it."""
+    """A rollback shows and does what takes the stack back to its definition with that release, gives it again to a host that was made anew by that, and tells nothing more of a host that went with it."""
     running.put("1.0.0")
     if set(running.releases("staging").values()) != {"1.1.0"}:
         running.run("promote", "releases/1.1.0", "--to", "staging")
     running.replace("environments/production/Pulumi.yaml", "default: 2", "default: 3")
+    program = (running.root / "environments/production/__main__.py").read_text()
+    moved = 'LoopbackHost(f"web{number}", port=2223 if number == 2 else None, '
+    running.replace("environments/production/__main__.py", 'LoopbackHost(f"web{number}", ', moved)
     try:
         running.run("promote", "releases/1.1.0", "--to", "production", *AGAIN)
         assert running.releases("production") == dict.fromkeys(("web1", "web2", "web3"), "1.1.0")
         said = running.run("rollback", "production", "--yes")
         assert "1 delete" in said.err
         assert running.releases("production") == dict.fromkeys(("web1", "web2"), "1.0.0")
+        again = {step["name"]: step["about"]["hosts"] for step in running.story("production")["steps"]
+                 if step["name"].startswith("restore.again")}  # fmt: skip
+        assert again == {"restore.again.deploy": ["web2"]}
         gone = {host["host"]: host["truth"] for host in running.story("production")["hosts"]}
         assert gone == {"web1": "seen", "web2": "seen", "web3": "gone"}
     finally:
         running.replace("environments/production/Pulumi.yaml", "default: 3", "default: 2")
+        running.write("environments/production/__main__.py", program)

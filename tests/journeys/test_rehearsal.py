@@ -26,9 +26,27 @@ def rehearsed(project: Project) -> dict[str, Any]:
     return story
 
 
+def good_evidence(project: Project, run: str) -> None:
+    """See that *run* walked everything back and forward again, and left evidence of that with its times."""
+    story = rehearsed(project)
+    assert (story["run"]["id"], story["run"]["state"]) == (run, "succeeded")
+    document = story["rehearsed"]["document"]
+    assert (story["rehearsed"]["good"], document["left"], document["unknown"]) == (True, [], [])
+    assert {leg["name"]: leg["seconds"] > 0 for leg in document["legs"]} == dict.fromkeys(
+        ("there", "back", "again"), True
+    )
+    assert document["infrastructure"] == {"back": True, "why": ""}
+    timed = {step["name"]: step["seconds"] > 0 for leg in document["legs"][1:] for step in leg["steps"]}
+    assert timed["rehearse.stack.back"]
+    assert timed["rehearse.stack.again"]
+    assert "the infrastructure went back as well" in project.run("show", run).out
+    kept = project.state / "evidence" / f"{story['rehearsed']['evidence'].removeprefix('sha256:')}.json"
+    assert json.loads(kept.read_text()) == document
+
+
 @pytest.mark.timeout(1800)
 def test_what_the_way_back_leaves_behind_is_caught(running: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A playbook that leaves a file behind is caught by the rehearsal, by name, and the release goes back (exit 4); what still lies there is named once more; a clean one survives `kill -9` on the way back, gives evidence with the time of each leg, and that lets the release into an environment which wants it and had refused it (exit 3)."""
+    """A playbook that leaves a file behind is caught by the rehearsal, by name, and the release goes back (exit 4); what still lies there is named once more; a clean one, which comes with one host more, survives `kill -9` while the infrastructure goes back, gives evidence with the time of each leg, and that lets the release into an environment which wants it and had refused it (exit 3)."""
     monkeypatch.setenv("ORCHESTRATOR_STATE", str(running.state))
     running.put("1.0.0")
     file = running.root / "environments/production/environment.yaml"
@@ -57,21 +75,14 @@ def test_what_the_way_back_leaves_behind_is_caught(running: Project, monkeypatch
         ]
         (Path(host.root) / "left-behind").unlink()
 
+        running.replace("environments/staging/Pulumi.yaml", "default: 1", "default: 2")
         process = running.start("rehearse", "releases/1.1.0", "--in", "staging")
-        run = running.reaches(process, "staging", "rehearse.back.deploy")
+        run = running.reaches(process, "staging", "rehearse.stack.back")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         running.run("resume", run)
-        story = rehearsed(running)
-        assert (story["run"]["id"], story["run"]["state"]) == (run, "succeeded")
-        document = story["rehearsed"]["document"]
-        assert (story["rehearsed"]["good"], document["left"], document["unknown"]) == (True, [], [])
-        assert {leg["name"]: leg["seconds"] > 0 for leg in document["legs"]} == dict.fromkeys(
-            ("there", "back", "again"), True
-        )
-        kept = running.state / "evidence" / f"{story['rehearsed']['evidence'].removeprefix('sha256:')}.json"
-        assert json.loads(kept.read_text()) == document
-        assert running.releases("staging") == {"web1": "1.1.0"}
+        good_evidence(running, run)
+        assert running.releases("staging") == {"web1": "1.1.0", "web2": "1.1.0"}
 
         running.run("promote", "releases/1.1.0", "--to", "production")
         assert set(running.releases("production").values()) == {"1.1.0"}

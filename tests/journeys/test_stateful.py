@@ -81,8 +81,18 @@ def names(shop: Project) -> list[str]:
     return [step["name"] for step in shop.story("production")["steps"]]
 
 
+def _dies(shop: Project, *words: str) -> str:
+    """A promotion into production whose process dies when the first batch is there; its run."""
+    shop.env["ORCHESTRATOR_CRASH"] = "production.deploy.1:recorded"
+    try:
+        assert shop.run(*words, code=None).code < 0
+    finally:
+        del shop.env["ORCHESTRATOR_CRASH"]
+    return str(shop.status("production")["last_run"]["id"])
+
+
 def test_the_database_stays(shop: Project) -> None:
-    """What goes back goes back in order, hosts first, then the stack, and never the database; a promotion replaces it only by its name, and then no rollback does it again."""
+    """What goes back goes back in order, hosts first, then the stack, and never the database; a promotion replaces it only by its name, and then no rollback does it again, as `plan --rollback` says beforehand."""
     before = databases(shop)
     shop.replace(f"{PRODUCTION}/Pulumi.yaml", *HOSTS)
     try:
@@ -107,7 +117,11 @@ def test_the_database_stays(shop: Project) -> None:
     assert databases(shop) == before
 
     shop.run("plan", "releases/1.2.0", "--to", "production", "--no-check", "--replace", "orders-db", "-o", "plan.json")
-    said = shop.run("promote", "--plan", "plan.json", *AGAIN, code=5)
+    run = _dies(shop, "promote", "--plan", "plan.json", *AGAIN)
+    foreseen = shop.run("plan", "--rollback", "production").out
+    assert "as Pulumi sees it now, it would replace pulumi-python:dynamic:Resource orders-db" in foreseen
+    assert "the infrastructure would stay as it is" in foreseen
+    said = shop.run("resume", run, code=5)
     assert "to go back would replace pulumi-python:dynamic:Resource orders-db" in said.err + said.out
     assert shop.releases("production") == {"web1": "1.0.0", "web2": "1.0.0"}
     [large] = databases(shop)
@@ -120,6 +134,24 @@ def test_the_database_stays(shop: Project) -> None:
     shop.run("promote", "releases/1.0.0", "--to", "production")  # by the program as it is now: that settles it
     assert shop.status("production")["last_run"]["state"] == "succeeded"
     assert databases(shop) == [large]
+
+
+def test_an_environment_by_itself_loses_it_only_by_its_name(shop: Project) -> None:
+    """`environment up` and `environment destroy` are refused where the database would go, with nothing changed, until it is named."""
+    file = shop.root / PRODUCTION / "__main__.py"
+    text, before = file.read_text(), databases(shop)
+    change = SIZE if SIZE[0] in text else SIZE[::-1]
+    shop.replace(f"{PRODUCTION}/__main__.py", *change)
+    for verb, code, option in (("up", "R230", "--replace"), ("destroy", "R231", "--delete")):
+        refused = shop.run("environment", verb, "production", "--yes", code=3).err
+        assert code in refused
+        assert f"{option} orders-db" in refused
+    assert databases(shop) == before
+    for _ in range(2):  # and back, for whoever comes next
+        shop.run("environment", "up", "production", "--yes", "--replace", "orders-db")
+        file.write_text(text)
+    assert databases(shop) != before
+    assert databases(shop)[0].partition("-")[0] == before[0].partition("-")[0]
 
 
 def test_a_point_of_no_return_stops_the_rollback_and_says_what_to_do(shop: Project) -> None:

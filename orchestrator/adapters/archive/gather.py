@@ -16,7 +16,7 @@ from orchestrator.adapters.archive.names import check_name, on_disk
 from orchestrator.adapters.archive.references import Reference, candidates, references
 from orchestrator.adapters.archive.sealed import UNDO_WORDS, playbooks
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.gate import Gate
+from orchestrator.domain.gate import Gate, PrometheusGate
 from orchestrator.domain.release import Release
 
 ARTIFACTS = "artifacts"
@@ -128,7 +128,7 @@ def gather(
         _our_collection(gathered, collections.resolve())
     for relative in release.suites():
         _suite(gathered, places.find(relative))
-    for relative in release.include:
+    for relative in (*release.certificates(), *release.include):
         gathered.add(places.find(relative))
     _artifacts(gathered, places)
     gathered.release = _resolved(gathered.release, places)
@@ -315,8 +315,14 @@ def _resolved(release: Release, places: Places) -> Release:
     def name(relative: str) -> str:
         return places.find(relative).name
 
+    def query(found: PrometheusGate | None) -> PrometheusGate | None:
+        return found.model_copy(update={"ca": name(found.ca)}) if found is not None and found.ca is not None else found
+
     def gates(found: tuple[Gate, ...]) -> tuple[Gate, ...]:
-        return tuple(gate.model_copy(update={"tests": gate.tests and name(gate.tests)}) for gate in found)
+        return tuple(
+            gate.model_copy(update={"tests": gate.tests and name(gate.tests), "prometheus": query(gate.prometheus)})
+            for gate in found
+        )
 
     steps = []
     for step in release.steps:

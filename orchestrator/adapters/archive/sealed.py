@@ -258,7 +258,7 @@ def _check_release(manifest: Manifest, files: set[str]) -> None:
     """All that the release refers to is in the package."""
     release = manifest.release
     folders = {name[: cut.start()] for name in files for cut in re.finditer("/", name)} | {"."}
-    places = [manifest.project, *release.suites(), *release.include]
+    places = [manifest.project, *release.suites(), *release.certificates(), *release.include]
     missing = [name for name in (*playbooks(release), *(item.path for item in release.artifacts)) if name not in files]
     missing += [name for name in places if name not in files | folders]
     if missing:

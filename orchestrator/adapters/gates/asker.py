@@ -1,14 +1,17 @@
 """The `Gates` port: requests, queries and commands."""
 
+import base64
 import contextlib
 import json
 import math
 import os
 import re
+import ssl
 import sys
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,33 @@ PASSED = (
 )  # fmt: skip
 UNSAID = {75, 126, 127}  # "not now", as sendmail says it; and what a shell says of a program that cannot be started
 SHOWN = 300  # characters of an answer, or of what a command printed, that are told
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a query shows of itself: a bearer token, or the password of *user*; and whom it trusts."""
+
+    secret: str = field(default="", repr=False)
+    user: str | None = None
+    ca: Path | None = None
+
+    @property
+    def authorization(self) -> str:
+        """The header of that name; empty where nothing is shown."""
+        if not self.secret:
+            return ""
+        if self.user is None:
+            return f"Bearer {self.secret}"
+        return f"Basic {base64.b64encode(f'{self.user}:{self.secret}'.encode()).decode()}"
+
+    def masked(self, text: str) -> str:
+        """*text* without the secret, whoever repeats it."""
+        for word in (self.authorization.partition(" ")[2], self.secret):
+            text = text.replace(word, "[secret]") if word else text
+        return text
+
+
+NOBODY = Shown()
 
 
 class LiveGates:
@@ -62,12 +92,43 @@ class LiveGates:
                 return _http(gate.gate.http, hosts, package, inventory, context)
             if gate.gate.prometheus is not None:
                 variables = {**known(package, inventory, context), "hosts": "|".join(map(re.escape, hosts))}
-                return _prometheus(gate.gate.prometheus, variables)
+                return _prometheus(gate.gate.prometheus, variables, self._shown(gate, package, context))
             return self._command(gate, hosts, package, context, job)
         except OrchestratorError as error:
-            if error.code != "V142":
+            if error.code not in {"V142", "E160", "E161"}:
                 raise
             return StepResult(outcome=Outcome.UNKNOWN, message=error.message, data={"code": error.code})
+
+    def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
+        """Return when the secret and the certificates that a query needs are here. Raises E160 and E161."""
+        self._shown(gate, package, context)
+
+    def _shown(self, gate: PlannedGate, package: Package, context: Context) -> Shown:
+        """What a query shows of itself, and whom it trusts. Raises E160 and E161."""
+        asked = gate.gate.prometheus
+        if asked is None:
+            return NOBODY
+        secret = self._secret(gate, asked.secret_from, context) if asked.secret_from is not None else ""
+        trusted = (self._root if gate.own else Path(str(package.root))) / asked.ca if asked.ca is not None else None
+        if trusted is not None:
+            try:
+                ssl.create_default_context(cafile=str(trusted))
+            except OSError as error:  # an SSLError is one
+                why = error.strerror or "it has no certificates"
+                raise OrchestratorError("E161", f"gate {gate.gate.name}: {asked.ca}: {why}") from error
+        return Shown(secret=secret, user=asked.user, ca=trusted)
+
+    def _secret(self, gate: PlannedGate, name: str, context: Context) -> str:
+        """What the variable *name* holds; a release may name only what the environment lets it see."""
+        if not gate.own and name not in context.settings.environment:
+            message = f"gate {gate.gate.name}: a release may not see {name} in {context.environment}"
+            hint = "name it under ansible.environment in environment.yaml, or let the gate stand there"
+            raise OrchestratorError("E160", message, hint=hint)
+        secret = self._environ.get(name, "").strip()
+        if not secret or not (secret.isascii() and secret.isprintable()):
+            what = "cannot be shown to a server: it is not plain text" if secret else "is not set"
+            raise OrchestratorError("E160", f"gate {gate.gate.name}: {name} {what}")
+        return secret
 
     def _command(
         self, gate: PlannedGate, hosts: tuple[str, ...], package: Package, context: Context, job: str
@@ -158,14 +219,17 @@ def _judged(gate: HttpGate, answer: Answer, contains: str) -> tuple[Outcome, str
 # -- queries -------------------------------------------------------------------------------------------------------
 
 
-def _prometheus(gate: PrometheusGate, variables: Mapping[str, Any]) -> StepResult:
+def _prometheus(gate: PrometheusGate, variables: Mapping[str, Any], shown_as: Shown = NOBODY) -> StepResult:
     """Ask for the value now. A server that does not answer, or has no value, says nothing of the release."""
     server = url_filled(gate.server, variables).rstrip("/")
     query = urllib.parse.urlencode({"query": filled(gate.query, variables)})
-    answer = fetch(f"{server}/api/v1/query?{query}", seconds(gate.timeout))
+    url = f"{server}/api/v1/query?{query}"
+    answer = fetch(url, seconds(gate.timeout), shown_as.authorization, shown_as.ca)
+    answer = replace(answer, text=shown_as.masked(answer.text))  # before anything of it is cut
     values = list(_values(answer))
     if not values or any(math.isnan(value) for value in values):
-        why = answer.trouble or _error(answer) or "there is no value for it"
+        none = "its value is no number" if values else "there is no value for it"
+        why = shown_as.masked(answer.trouble or _error(answer) or none)
         return StepResult(outcome=Outcome.UNKNOWN, message=f"{gate.server}: {why}", data={"code": "V141"})
     bad = [value for value in values if not gate.holds(value)]
     shown = bad or values
@@ -198,4 +262,6 @@ def _error(answer: Answer) -> str:
             kind = data["data"]["resultType"]
             return "" if kind in {"scalar", "vector"} else f"the query gives a {kind}, and no value of now"
         return clean_text(str(data["error"]), SHOWN)
+    if answer.status in {401, 403}:
+        return f"it answers {answer.status}: it does not let us in"
     return f"it answers {answer.status}, and not as Prometheus does"

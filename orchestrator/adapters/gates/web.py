@@ -2,10 +2,12 @@
 
 import http.client
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 LARGEST = 1 << 20  # bytes of an answer that are read
@@ -25,12 +27,18 @@ class Answer:
     there: bool = True
 
 
-def fetch(url: str, timeout: float) -> Answer:
-    """Ask for *url*, for *timeout* seconds at the longest. Only http and https are spoken, also after a redirection."""
+def fetch(url: str, timeout: float, authorization: str = "", ca: Path | None = None) -> Answer:
+    """Ask for *url*, for *timeout* seconds at the longest. Only http and https are spoken, also after a redirection.
+
+    *authorization* is shown to who is asked, and to nobody that it leads to. The certificates in *ca* say who may vouch
+    for a server, instead of those of this machine.
+    """
     end = time.monotonic() + timeout
     request = urllib.request.Request(url, headers={"User-Agent": "orchestrator"})  # noqa: S310 - the opener sees to it
+    if authorization:
+        request.add_unredirected_header("Authorization", authorization)
     try:
-        with _opener().open(request, timeout=timeout) as answer:
+        with _opener(ca).open(request, timeout=timeout) as answer:
             return Answer(answer.status, _text(answer, end))
     except urllib.error.HTTPError as error:
         with error:
@@ -71,14 +79,15 @@ def _why(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def _opener(ca: Path | None) -> urllib.request.OpenerDirector:
     """What opens http and https, by the proxies of the environment, and nothing else: no files, no ftp."""
     director = urllib.request.OpenerDirector()
+    trust = ssl.create_default_context(cafile=str(ca)) if ca is not None else None
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
         urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPSHandler(context=trust),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPRedirectHandler(),
         urllib.request.HTTPErrorProcessor(),

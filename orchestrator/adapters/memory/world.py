@@ -38,8 +38,8 @@ class World:
     """What is there.
 
     *stacks* are the hosts that each environment's stack wants, *up* those that it has. *running* maps environment and
-    host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `verify`, `gate`), a host (or stack, or
-    gate), a version; one of the last two that *passing* has as well is there for so many looks. *deaf* are gates that
+    host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `verify`, `gate`, `need`), a host (or
+    stack, or gate), a version; a look or gate that *passing* has as well fails for so many times. *deaf* are gates that
     cannot be asked, *probes* the keys under which somebody looks at the service.
     *gone* are hosts that cannot be reached; *silent* names hosts that do not say what runs on them; *serves* is what
     the services of others tell of their version. *killed* says how often an update to a definition dies before it
@@ -49,7 +49,8 @@ class World:
     *leaves* names the file that a version puts beside it and that nothing takes away again. *edited* are
     hosts whose resource somebody has changed by hand. *routed* maps environments and their routers to the hosts that
     they lead to since sides were last switched; a fault of the verb `switch` names a side, one of `retire` a host.
-    *sided* are stacks that are sides: each has hosts of its own.
+    *sided* are stacks that are sides: each has hosts of its own. *replaced* are hosts that each update makes anew, with
+    nothing on them.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class World:
     edited: set[str] = field(default_factory=set)
     routed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     sided: set[str] = field(default_factory=set)
+    replaced: set[str] = field(default_factory=set)
 
     def releases(self, environment: str) -> list[str | None]:
         """What runs on each host of the environment, in order."""
@@ -176,6 +178,8 @@ class MemoryProvisioner:
             return Provisioned(StepResult(outcome=Outcome.FAILED, message="the provider said no"), self.base(spec))
         self._world.up[self._place(spec)] = self._hosts(spec)
         self._world.serial[self._place(spec)] = self._world.serial.get(self._place(spec), 0) + 1
+        for host in self._world.replaced:
+            self._world.running.pop((spec.environment, host), None)
         self._world.ledger.append(f"up {spec.stack}")
         return Provisioned(StepResult(outcome=Outcome.SUCCEEDED), self.base(spec))
 
@@ -379,6 +383,12 @@ class MemoryGates:
         if self._world.fails("gate", name, package.ref.version):
             return StepResult(outcome=Outcome.FAILED, message=f"{name} is shut", data={"code": "V140"})
         return StepResult(outcome=Outcome.SUCCEEDED)
+
+    def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
+        """Nothing is needed, unless a fault says that it is not here."""
+        del context
+        if self._world.fails("need", gate.gate.name, package.ref.version):
+            raise OrchestratorError("E160", f"what the gate {gate.name} needs is not here")
 
 
 class MemoryProber:

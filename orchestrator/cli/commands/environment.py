@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import confirm, json_option, note, out, paint, print_json, table, wait_option, yes_option
+from orchestrator.cli.output import (
+    confirm,
+    delete_option,
+    json_option,
+    note,
+    out,
+    paint,
+    print_json,
+    replace_option,
+    table,
+    wait_option,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from orchestrator.domain.journal import Entry
@@ -98,37 +110,58 @@ def preview(environment: str, as_json: bool) -> None:
 
 @command.command("up")
 @click.argument("environment")
+@replace_option
 @yes_option
 @wait_option
 @json_option
-def up(environment: str, yes: bool, wait: float, as_json: bool) -> int:
-    """Bring the infrastructure of ENVIRONMENT up to date with its program, without any release."""
-    from orchestrator.cli.walk import do
+def up(environment: str, replace: tuple[str, ...], yes: bool, wait: float, as_json: bool) -> int:
+    """Bring the infrastructure of ENVIRONMENT up to date with its program, without any release.
 
-    app = _open(environment)
+    What is stateful is only replaced or deleted when it is named with --replace; else nothing is changed.
+    """
+    from orchestrator.cli.walk import do
+    from orchestrator.domain.plan import Named, losses
+    from orchestrator.flow.environment import refusal
+
+    app, named = _open(environment), Named(replace=replace)
     for spec in _stacks(app, environment) if not yes else ():
-        _print_preview(_preview(app, spec), spec, err=True)
+        found = _preview(app, spec)
+        _print_preview(found, spec, err=True)
+        why = refusal("R230", losses(found.changes, spec.settings.stateful), named)
+        if why is not None:
+            raise why
     confirm(f"Bring {environment} up to date?", yes)
-    return do(app, app.ask("provision", None, (environment,), wait=wait), as_json=as_json)
+    about = {"named": named.to_json()} if replace else None
+    return do(app, app.ask("provision", None, (environment,), wait=wait, about=about), as_json=as_json)
 
 
 @command.command("destroy")
 @click.argument("environment")
+@delete_option
 @yes_option
 @wait_option
 @json_option
-def destroy(environment: str, yes: bool, wait: float, as_json: bool) -> int:
-    """Destroy every resource of ENVIRONMENT. Its history and packages stay."""
-    from orchestrator.cli.walk import do
-    from orchestrator.domain.plan import losses
+def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, as_json: bool) -> int:
+    """Destroy every resource of ENVIRONMENT. Its history and packages stay.
 
-    app = _open(environment)
+    Where something in it is stateful, it is only done when each of these is named with --delete.
+    """
+    from orchestrator.cli.walk import do
+    from orchestrator.domain.plan import Named
+    from orchestrator.flow.environment import refusal, there
+
+    app, named = _open(environment), Named(replace=delete)
     for spec in _stacks(app, environment):
         note(f"this destroys all {app.provisioner.resources(spec)} resources of the stack {spec.stack}")
-        for loss in losses(app.provisioner.there(spec), spec.settings.stateful):
+        lost = there(app.setting, spec)
+        for loss in lost:
             note(f"  ! it would {loss}")
+        why = refusal("R231", lost, named)
+        if why is not None:
+            raise why
     confirm(f"Destroy {environment}?", yes)
-    return do(app, app.ask("destroy", None, (environment,), wait=wait), as_json=as_json)
+    about = {"named": named.to_json()} if delete else None
+    return do(app, app.ask("destroy", None, (environment,), wait=wait, about=about), as_json=as_json)
 
 
 @command.command("resolve")

@@ -10,7 +10,7 @@ from orchestrator.cli.output import json_option, named_options, note, out, paint
 if TYPE_CHECKING:
     from orchestrator.domain.plan import Plan
     from orchestrator.domain.wave_plan import WavePlan
-    from orchestrator.domain.way_back import RollbackPlan
+    from orchestrator.domain.way_back import Outlook, RollbackPlan
     from orchestrator.wiring import App
 
 
@@ -44,7 +44,9 @@ def command(
     environment that comes after one of an earlier wave is planned as if the release had been verified there.
 
     With --rollback ENV: while a promotion is under way there, what its rollback would undo and restore if it failed
-    now, computed from what it has started so far; else what `orchestrator rollback ENV` would do.
+    now, computed from what it has started so far; else what `orchestrator rollback ENV` would do. Where the stack would
+    go back too, Pulumi is asked what that would do now: a rollback leaves a stack alone that would lose something
+    stateful.
     """
     import json
 
@@ -67,13 +69,16 @@ def command(
             plan = app.plan_waves(package, waves, check=check, named=named)
         else:
             plan = app.plan(package, str(environment), check=check, named=named)
+    seen = _outlook(app, plan)
+    document = (
+        {**plan.document(), "outlook": seen and seen.to_json()} if plan.kind == "RollbackPlan" else plan.document()
+    )
     if target is not None:
-        target.write_text(json.dumps(plan.document(), indent=1) + "\n", encoding="utf-8")
+        target.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if as_json:
-        document = plan.document()
         print_json(plan.kind, {key: value for key, value in document.items() if key not in {"apiVersion", "kind"}})
     else:
-        _print(plan)
+        _print(plan, seen)
 
 
 def _returning(app: "App", environment: str) -> "Plan | RollbackPlan":
@@ -85,9 +90,17 @@ def _returning(app: "App", environment: str) -> "Plan | RollbackPlan":
     return app.plan(package, environment, action="rollback", check=False)
 
 
-def _print(plan: "Plan | RollbackPlan | WavePlan") -> None:
+def _outlook(app: "App", plan: "Plan | RollbackPlan | WavePlan") -> "Outlook | None":
+    """What a way back that is known now would do to the stack."""
+    if plan.kind != "RollbackPlan" or plan.definition is None:
+        return None
+    note("asking Pulumi what would become of the infrastructure …")
+    return app.outlook(plan)
+
+
+def _print(plan: "Plan | RollbackPlan | WavePlan", seen: "Outlook | None") -> None:
     from orchestrator.cli.planned import print_plan, print_waves
-    from orchestrator.cli.words import way_back
+    from orchestrator.cli.words import outlook, way_back
 
     if plan.kind == "Plan":
         print_plan(plan)
@@ -97,4 +110,6 @@ def _print(plan: "Plan | RollbackPlan | WavePlan") -> None:
         return
     out(paint(f"If {plan.run} fails now: roll {plan.environment} back to {plan.release}", bold=True))
     for line in way_back(plan.document()):
+        out(f"  {line}")
+    for line in outlook(seen):
         out(f"  {line}")

@@ -77,6 +77,9 @@ def _print_rehearsal(found: dict[str, Any]) -> None:
     verdict = paint("all came back", fg="green") if document.good else paint("not all came back", fg="red")
     out(f"rehearsed {document.back} → {document.release} and back: {verdict} ({legs})")
     out(f"  evidence {short(found['evidence'])}")
+    if document.infrastructure is not None:
+        how = "went back as well" if document.infrastructure.back else "was not walked back"
+        out(f"  the infrastructure {how}" + (f": {document.infrastructure.why}" if document.infrastructure.why else ""))
     for text in document.reasons:
         out(f"  {paint('✘', fg='red')} {text}")
     for item in document.again:

@@ -182,6 +182,23 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "E160",
+        "a gate's secret is not here",
+        "A gate names the environment variable that holds its token or password (`token_from`, `password_from`). It is not set "
+        "where the orchestrator runs, or is no plain text; or the gate is a release's, and the environment's file does not let "
+        "releases see it. Asked when the plan is made, before anything is changed.",
+        "Set the variable for whoever plans and promotes, workers among them. A gate of a release may name what stands under "
+        "`ansible.environment` in `environment.yaml`; a gate in `environment.yaml` may name any.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E161",
+        "a gate's certificates cannot be read",
+        "The file that a gate names with `ca` is not there, or holds no certificates (PEM).",
+        "For a gate of an environment the path counts from the project; for one of a release the file is packed with it.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
         "E201",
         "there is no sshd",
         "Loopback hosts are unprivileged SSH servers, and no `sshd` was found.",

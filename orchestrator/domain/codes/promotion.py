@@ -252,7 +252,7 @@ CODES: tuple[ErrorCode, ...] = (
         "To go back to the definition that was verified would replace or delete a stateful or protected resource, "
         "which no rollback does. The hosts went back; the infrastructure is the newer one.",
         "Decide what becomes of the resource. Then change the program so that it stays, and promote; or bring the "
-        "infrastructure where you want it with `orchestrator environment up ENV`.",
+        "infrastructure where you want it with `orchestrator environment up ENV --replace NAME`.",
         Exit.NEEDS_PERSON,
     ),
     ErrorCode(
@@ -279,7 +279,7 @@ CODES: tuple[ErrorCode, ...] = (
         "an ephemeral environment was not destroyed",
         "The stack that was made for a promotion has a stateful or protected resource, and nothing destroys one of "
         "these by itself.",
-        "Look at what is in it. `orchestrator environment destroy ENV` destroys it as a person's decision.",
+        "Look at what is in it. `orchestrator environment destroy ENV --delete NAME` destroys it as a person's decision.",
         Exit.NEEDS_PERSON,
     ),
     ErrorCode(
@@ -424,6 +424,34 @@ CODES: tuple[ErrorCode, ...] = (
         "`orchestrator rehearse RELEASE --in ENV` in an environment that runs the same older package; `rehearse: true` in that "
         "environment's file does it with each promotion. A rollback is let in always.",
         Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "R230",
+        "an update would replace or delete something stateful",
+        "`environment up` would replace or delete resources that are stateful (by `pulumi.stateful` in `environment.yaml`) or "
+        "that the program wants kept (`protect`, `retainOnDelete`). The message names each, and what would happen to it. "
+        "Nothing was changed.",
+        "When that is meant, say so by name: `orchestrator environment up ENV --replace NAME`. What is lost so, nothing brings "
+        "back.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "R231",
+        "something stateful would be destroyed",
+        "`environment destroy` would delete resources that are stateful (by `pulumi.stateful` in `environment.yaml`) or that the "
+        "program wants kept (`protect`, `retainOnDelete`). The message names each. Nothing was changed.",
+        "When that is meant, say so by name: `orchestrator environment destroy ENV --delete NAME`. What Pulumi protects it "
+        "refuses all the same: take `protect` off first, in an update of its own.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "R232",
+        "the infrastructure cannot be walked forward again",
+        "A rehearsal took the infrastructure back, and to bring it up to date again would replace or delete a stateful or "
+        "protected resource, though it did not the first time. Nothing of the stack was touched by that; the release was "
+        "taken back.",
+        "`orchestrator show RUN` names the resource. Look at what the program does when it is applied a second time, then "
+        "rehearse again.",
     ),
     ErrorCode(
         "R170",

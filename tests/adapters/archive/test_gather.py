@@ -18,6 +18,9 @@ OWN = {
 }
 
 
+TRUSTING = {"server": "https://p", "query": "up", "below": 1, "ca": "certs/none.pem"}
+
+
 def refused(code: str, work: Callable[[], object], match: str | None = None) -> None:
     with pytest.raises(OrchestratorError, match=match) as caught:
         work()
@@ -109,6 +112,15 @@ def test_paths_of_the_packaged_release_are_names_in_it(shop: Any) -> None:
     assert (release.artifacts[0].path, release.artifacts[0].name) == ("artifacts/shop.tar.gz", "shop.tar.gz")
 
 
+def test_certificates_of_gates_are_packed(shop: Any) -> None:
+    """The file that a gate trusts is in the package, by its one name."""
+    shop.files({"certs/ca.pem": "PEM"})
+    query = {"server": "https://p", "query": "up", "below": 1, "ca": "./certs//ca.pem"}
+    package = shop.build(watch={"for": "1m", "gates": [{"name": "gate", "prometheus": query}]})
+    assert package.manifest.release.certificates() == ["certs/ca.pem"]
+    assert "certs/ca.pem" in [file.path.removeprefix("content/") for file in package.manifest.files]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -118,6 +130,7 @@ def test_paths_of_the_packaged_release_are_names_in_it(shop: Any) -> None:
         {"verify": [{"name": "smoke", "tests": "tests/none"}]},
         {"watch": {"for": "1m", "tests": "tests/none"}},
         {"watch": {"for": "1m", "gates": [{"name": "gate", "tests": "tests/none"}]}},
+        {"watch": {"for": "1m", "gates": [{"name": "gate", "prometheus": TRUSTING}]}},
         {"include": ["none"]},
     ],
 )

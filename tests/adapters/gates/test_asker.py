@@ -1,18 +1,30 @@
 """Requests, queries and commands as gates: what counts as an answer, and what does not."""
 
+import base64
+import datetime as dt
+import ipaddress
 import json
 import socket
+import ssl
 import time
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from orchestrator.adapters.gates.asker import LiveGates
+from orchestrator.domain.context import Context
+from orchestrator.domain.environment import AnsibleSettings
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Gate
+from orchestrator.domain.plan import PlannedGate
 from orchestrator.domain.step import Outcome
 from orchestrator.engine.jobs import LocalJobs
 from tests.contracts.test_gates import ask, prometheus
-from tests.web import Server
+from tests.flow.test_promotion import MemoryPackages, release
+from tests.web import Server, serving
 
 
 @pytest.fixture
@@ -164,3 +176,108 @@ def test_a_command_is_run_once(gates: LiveGates, tmp_path: Path) -> None:
     assert ask(gates, gate, root=tmp_path).good
     assert ask(gates, gate, root=tmp_path).good
     assert (tmp_path / "ran").read_text() == "ran\n"
+
+
+TOKEN = "s3cret-token"
+LET_IN = {"settings": AnsibleSettings(environment=("TOKEN", "BROKEN"))}
+PROMETHEUS = "/api/v1/query"
+
+
+@pytest.fixture
+def knowing(tmp_path: Path) -> LiveGates:
+    """Gates of somebody whose environment has a token, with the line break that files end with, and one that is none."""
+    return LiveGates(LocalJobs(tmp_path / "jobs"), tmp_path, {"TOKEN": f"{TOKEN}\n", "BROKEN": "a\nb", "OTHER": "x"})
+
+
+@pytest.mark.parametrize(
+    ("words", "header"),
+    [
+        ({"token_from": "TOKEN"}, f"Bearer {TOKEN}"),
+        ({"user": "ann", "password_from": "TOKEN"}, "Basic " + base64.b64encode(f"ann:{TOKEN}".encode()).decode()),
+        ({}, ""),
+    ],
+)
+def test_who_asks_shows_a_secret(knowing: LiveGates, server: Server, words: dict[str, str], header: str) -> None:
+    """A token or a password is taken from the orchestrator's environment, shown to the server, and told nowhere, also when the server repeats it."""
+    server.answers[PROMETHEUS] = prometheus("0")
+    good = ask(knowing, query(server.url, below=1, **words), **LET_IN)
+    assert (good.outcome, server.shown) == (Outcome.SUCCEEDED, [header])
+    said = "x" * 290 + f" {header} {TOKEN}"
+    server.answers[PROMETHEUS] = (401, json.dumps({"status": "error", "error": said}))
+    bad = ask(knowing, query(server.url, below=1, **words), **LET_IN)
+    assert bad.outcome is Outcome.UNKNOWN
+    told = json.dumps(bad.to_json())
+    for secret in (TOKEN[:5], header.rpartition(" ")[2]) if header else ():
+        assert secret not in told
+    server.answers[PROMETHEUS] = (401, "Unauthorized")
+    assert "answers 401: it does not let us in" in ask(knowing, query(server.url, below=1, **words), **LET_IN).message
+
+
+def test_a_secret_is_shown_to_nobody_else(knowing: LiveGates, server: Server) -> None:
+    """Where the server leads to another one, that one is not shown the secret."""
+    with serving() as other:
+        other.answers["/"] = prometheus("0")
+        server.answers[PROMETHEUS] = (302, f"{other.url}/")
+        assert ask(knowing, query(server.url, below=1, token_from="TOKEN"), **LET_IN).good
+        assert (server.shown, other.shown) == ([f"Bearer {TOKEN}"], [""])
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "why"),
+    [
+        ("MISSING", True, "is not set"),
+        ("BROKEN", False, "not plain text"),
+        ("OTHER", False, "a release may not see OTHER"),
+    ],
+)
+def test_a_secret_that_is_not_here(knowing: LiveGates, server: Server, name: str, own: bool, why: str) -> None:
+    """A secret that is not set, is no text for a header, or that the environment does not let a release see, is refused when the plan is made (E160), and leaves the gate unknown."""
+    gate = query(server.url, below=1, token_from=name)
+    package = MemoryPackages().put(release("1.0.0"))
+    context = Context(run="run", environment="staging", **LET_IN)
+    with pytest.raises(OrchestratorError) as caught:
+        knowing.check(PlannedGate(gate=gate, own=own), package, context)
+    assert caught.value.code == "E160"
+    assert why in caught.value.message
+    if not own:
+        result = ask(knowing, gate, **LET_IN)
+        assert (result.outcome, result.data["code"]) == (Outcome.UNKNOWN, "E160")
+    assert server.asked == []
+    knowing.check(PlannedGate(gate=query(server.url, below=1, token_from="OTHER"), own=True), package, context)
+
+
+def certified(folder: Path) -> ssl.SSLContext:
+    """A server's side of TLS for this machine, with a certificate of its own, which is in `ca.pem` too."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "here")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "ca.pem", folder / "key.pem")
+    return context
+
+
+def test_a_server_is_vouched_for(knowing: LiveGates, tmp_path: Path) -> None:
+    """A server whose certificate nobody here knows is not asked, and is with the file that vouches for it; a file that is none is refused (E161)."""
+    with serving(certified(tmp_path)) as server:
+        server.answers[PROMETHEUS] = prometheus("0")
+        unknown = ask(knowing, query(server.url, below=1), root=tmp_path)
+        assert (unknown.outcome, server.asked) == (Outcome.UNKNOWN, [])
+        assert ask(knowing, query(server.url, below=1, ca="ca.pem"), root=tmp_path).good
+    (tmp_path / "empty.pem").write_text("")
+    for name in ("none.pem", "empty.pem"):
+        result = ask(knowing, query("https://127.0.0.1:1", below=1, ca=name), root=tmp_path)
+        assert (result.outcome, result.data["code"]) == (Outcome.UNKNOWN, "E161")
+        with pytest.raises(OrchestratorError) as caught:
+            gate = PlannedGate(gate=query("https://127.0.0.1:1", below=1, ca=name), own=True)
+            knowing.check(gate, MemoryPackages().put(release("1.0.0")), Context(run="run", environment="staging"))
+        assert caught.value.code == "E161"
