@@ -504,7 +504,7 @@ class Durable(Protocol):
         """Wait, across restarts; no longer once *awake* says so."""
 
 
-class Sides(Durable, Protocol):
+class Parallel(Durable, Protocol):
     """A `Durable` whose walk can do several things side by side, each of which survives by itself."""
 
     def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:

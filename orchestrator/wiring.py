@@ -20,7 +20,7 @@ from orchestrator.domain.plan import NOTHING, Named, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.waves import Waves
-from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Sides, Store, Tenure, Unkept, Unshared
+from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Parallel, Store, Tenure, Unkept, Unshared
 
 if TYPE_CHECKING:
     from orchestrator.domain.wave_plan import WavePlan
@@ -766,7 +766,7 @@ class App:
             bool(parts) and all(run.wish == "pause" for run in parts)
         )
 
-    def _walk(self, durable: Sides, tenure: Tenure, data: dict[str, Any]) -> dict[str, Any]:
+    def _walk(self, durable: Parallel, tenure: Tenure, data: dict[str, Any]) -> dict[str, Any]:
         """From environment to environment, until one does not end well. Replayed after a crash."""
         from orchestrator.flow import COURSES
         from orchestrator.flow.course import Course, Prefixed
@@ -798,7 +798,7 @@ class App:
                 break
         return {"runs": ended}
 
-    def _in_waves(self, asked: Asked, durable: Sides, tenure: Tenure, part: dict[str, Any] | None) -> dict[str, Any]:
+    def _in_waves(self, asked: Asked, durable: Parallel, tenure: Tenure, part: dict[str, Any] | None) -> dict[str, Any]:
         """A walk in waves, or one *part* of it: a run in one of its environments."""
         from orchestrator.flow import walk
 
@@ -809,7 +809,7 @@ class App:
             walk.Walk(self.setting, durable, tenure, way).go()
             return {"runs": [asked.root]}
         one = walk.Part.from_json(part)
-        return walk.side(self._apart(one.environment), durable, tenure, way, one)
+        return walk.one(self._apart(one.environment), durable, tenure, way, one)
 
     def _before(self, again: Again) -> dict[str, Any]:
         """What came of the steps before the one that is done again; the lease is taken anew."""

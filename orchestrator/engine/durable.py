@@ -24,10 +24,10 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import UNWRITTEN, Work
 from orchestrator.engine.points import reached
 from orchestrator.engine.tenure import TTL, Brake, Holder, name
-from orchestrator.ports import Jobs, Sides, Store, Tenure
+from orchestrator.ports import Jobs, Parallel, Store, Tenure
 from orchestrator.room import full, lacking, spent, told
 
-Walk = Callable[[Sides, Tenure, dict[str, Any]], dict[str, Any]]
+Walk = Callable[[Parallel, Tenure, dict[str, Any]], dict[str, Any]]
 
 WORKFLOWS = "2"  # raised by hand, only for a change of the flow that old recorded runs could not follow
 T = TypeVar("T")
@@ -36,14 +36,14 @@ GLANCE = 0.2  # seconds between looks whether a wait is over
 
 
 class Steps:
-    """The `Durable` and `Sides` ports on DBOS: replay, else run, then record.
+    """The `Durable` and `Parallel` ports on DBOS: replay, else run, then record.
 
-    Nothing is begun without room in *folder*. *side* begins a part of the walk, and returns a way to wait for it.
+    Nothing is begun without room in *folder*. *part* begins a part of the walk, and returns a way to wait for it.
     """
 
     def __init__(self, dbos: Any, brake: Brake, folder: Path) -> None:
         self._dbos, self._brake, self._folder = dbos, brake, folder
-        self.side: Callable[[str, Any], Callable[[], Any]] = _no_side
+        self.part: Callable[[str, Any], Callable[[], Any]] = _no_part
 
     def step(self, name: str, work: Callable[[], Any]) -> Any:
         """The recorded answer of *name*, or that of *work*."""
@@ -75,7 +75,7 @@ class Steps:
     def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:
         """Each part as a workflow of its own, which DBOS recovers by itself with that of the walk."""
         with self._brake.together(parts):
-            waiting = {name: self.side(name, data) for name, data in parts.items()}
+            waiting = {name: self.part(name, data) for name, data in parts.items()}
             answers: dict[str, Any] = {}
             failures: list[Exception] = []
             for name, wait in waiting.items():
@@ -97,7 +97,7 @@ class Steps:
         return written_or_still(self._brake, self._folder, recorded)
 
 
-def _no_side(name: str, data: Any) -> Callable[[], Any]:
+def _no_part(name: str, data: Any) -> Callable[[], Any]:
     del data
     raise RuntimeError(f"{name} cannot be begun: there is no engine")
 
@@ -192,13 +192,13 @@ class Engine:
         def workflow(data: dict[str, Any]) -> dict[str, Any]:
             return written_or_still(self.brake, self._place.folder.parent, lambda: walk(steps, holder, data))
 
-        @DBOS.workflow(name="side", max_recovery_attempts=None)
+        @DBOS.workflow(name="part", max_recovery_attempts=None)
         def beside(name: str, data: dict[str, Any]) -> dict[str, Any]:
             with self.brake.beside(name):
-                part = {**arguments, "part": data}
-                return written_or_still(self.brake, self._place.folder.parent, lambda: walk(steps, holder, part))
+                about = {**arguments, "part": data}
+                return written_or_still(self.brake, self._place.folder.parent, lambda: walk(steps, holder, about))
 
-        def side(name: str, data: dict[str, Any]) -> Callable[[], Any]:
+        def part(name: str, data: dict[str, Any]) -> Callable[[], Any]:
             with guarded(), SetWorkflowID(name):
                 begun = DBOS.start_workflow(beside, name, data)
 
@@ -208,7 +208,7 @@ class Engine:
 
             return ended
 
-        steps.side = side
+        steps.part = part
         with guarded(), SetWorkflowID(root):
             DBOS.launch()
             self._dbos = DBOS

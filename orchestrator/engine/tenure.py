@@ -71,7 +71,7 @@ class Brake:
 
     def stand_while(self, wanted: Callable[[], bool]) -> None:
         """Stand still as long as it is *wanted*: until the process ends, unless other runs of it go on beside."""
-        if self.side is None:
+        if self.part is None:
             self.stand_still()
         self._stand()
         while wanted() and not self.parked.is_set():
@@ -81,21 +81,21 @@ class Brake:
         if self.parked.is_set():
             self.stand_still()
         with self._busy:
-            self._standing.discard(str(self.side))
+            self._standing.discard(str(self.part))
 
     @property
-    def side(self) -> str | None:
+    def part(self) -> str | None:
         """The run that this thread does beside others; None when it does the walk itself."""
-        return getattr(self._here, "side", None)
+        return getattr(self._here, "part", None)
 
     @contextlib.contextmanager
     def beside(self, run: str) -> Iterator[None]:
         """This thread does *run*, beside others of the same walk."""
-        self._here.side = run
+        self._here.part = run
         try:
             yield
         finally:
-            self._here.side = None
+            self._here.part = None
 
     @contextlib.contextmanager
     def together(self, runs: Iterable[str]) -> Iterator[None]:
@@ -116,11 +116,11 @@ class Brake:
             self.parked.set()
 
     def _stand(self) -> None:
-        if self.side is None or self.lost.is_set():
+        if self.part is None or self.lost.is_set():
             self.parked.set()
             return
         with self._busy:
-            self._standing.add(self.side)
+            self._standing.add(self.part)
 
 
 class Unbegun:
@@ -228,7 +228,7 @@ class Holder:
 
     def park(self) -> None:
         """Stand still until the process ends; beside other runs, only as long as a person wants this one to."""
-        run = self._brake.side
+        run = self._brake.part
         self._brake.stand_while(lambda: run is None or self._paused(run))
 
     def _paused(self, run: str) -> bool:

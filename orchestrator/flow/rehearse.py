@@ -228,9 +228,9 @@ def _last(found: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
 def _infrastructure(records: list[Record]) -> Walked | None:
     """Whether the stack went back and forward again; None where N+1 came without a change of it."""
     found = {record.step: record.data for record in records if record.kind == "step.finished"}
-    result = found.get(f"{STACK_BACK}~2") or found.get(STACK_BACK)
-    if result is None:
+    if STACK_BACK not in found:
         return None
+    result = _last(found, STACK_BACK)
     return Walked(back=result["outcome"] == Outcome.SUCCEEDED, why=str(result["data"].get("why", "")))
 
 

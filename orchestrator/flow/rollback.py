@@ -12,7 +12,7 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import Loss, PlaySpec, StackSpec
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package
-from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow import observe, probe, promote, provision, switch, verify, way_back
 from orchestrator.flow.course import Course, Halt, kept_of
@@ -111,8 +111,8 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
 
     Nothing is done when this run has not changed the stack, or not by another definition; a rollback that a person
     asked for does what its plan says. Where the way back would replace or delete a stateful resource, the stack is left
-    alone, and a person is asked. An update that was killed is begun a second time, and no third: there is no other
-    way left, and the second looks first at what the one before has done.
+    alone, and a person is asked. An update that was killed is begun again, as often as other work: there is no other
+    way left, and each looks first at what the one before has done.
     """
     before = set(course.hosts)
     wanted, held = _stack_before(course)
@@ -128,9 +128,11 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
             return course.setting.provisioner.up(spec, job, emit, plan=held).result
 
         label = f"pulumi up {course.run.environment}, as it was"
-        result = course.step("restore.stack", label, work, verb="restore")
-        if result.data.get("code") == KILLED:
-            result = course.step("restore.stack~2", f"{label}, once more", work, verb="restore")
+        first, *more = attempts("restore.stack")
+        result = course.step(first, label, work, verb="restore")
+        for again in more:
+            if result.data.get("code") == KILLED:
+                result = course.step(again, f"{label}, once more", work, verb="restore")
         if not result.good:
             raise Halt("restore.stack", result)
         course.provisioned = True

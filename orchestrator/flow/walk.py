@@ -23,7 +23,7 @@ from orchestrator.flow.course import STOPPED, STOPPING, Course, Prefixed, Settin
 from orchestrator.flow.ephemeral import apart
 from orchestrator.flow.request import allow, runs_there
 from orchestrator.flow.trail import last_verified
-from orchestrator.ports import Durable, Sides, Tenure
+from orchestrator.ports import Durable, Parallel, Tenure
 
 HELD, STAYED = "R221", "R222"
 ENDS = {
@@ -156,7 +156,7 @@ def _rules(waves: Waves) -> str:
 # -- one environment of it -----------------------------------------------------------------------------------------
 
 
-def side(setting: Setting, durable: Durable, tenure: Tenure, way: Way, part: Part) -> dict[str, Any]:
+def one(setting: Setting, durable: Durable, tenure: Tenure, way: Way, part: Part) -> dict[str, Any]:
     """Do one *part* of a walk, beside the others of its wave. Returns how its run ended."""
     name = part.run(way.root)
     durable = Prefixed(durable, name.removeprefix(f"{way.root}-"))
@@ -212,7 +212,7 @@ class Walk:
     """
 
     setting: Setting
-    durable: Sides
+    durable: Parallel
     tenure: Tenure
     way: Way
     ended: dict[str, State] = field(default_factory=dict)

@@ -27,7 +27,7 @@ from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
 from orchestrator.flow import plan as planning
 from orchestrator.flow.course import Setting, Unchallenged
-from orchestrator.flow.walk import Part, Walk, Way, admit, executable, refuse_again, side, unchanged
+from orchestrator.flow.walk import Part, Walk, Way, admit, executable, refuse_again, unchanged
 
 HEAD = {"apiVersion": "orchestrator/v1"}
 NAMES = ("eu-1", "eu-2", "us-1", "asia-1")
@@ -103,7 +103,7 @@ class Stage:
 
     def go(self, way: Way, crash: Callable[[str, str], None] = lambda _name, _when: None) -> Run:
         def one(durable: MemoryDurable, part: dict[str, Any]) -> dict[str, Any]:
-            return side(self.setting(), durable, Unchallenged(), way, Part.from_json(part))
+            return one(self.setting(), durable, Unchallenged(), way, Part.from_json(part))
 
         return Walk(self.setting(), Sleeping(self.answers, crash, one), Unchallenged(), way).go()
 

@@ -460,16 +460,16 @@ class MemoryDurable:
     """The `Durable` port: remembers answers in a dictionary that outlives it, and can crash where it is told to.
 
     *crash* is called with the name of a step and `before` or `after` its work is recorded; what it raises is the
-    crash. A second instance on the same *answers* is the recovery. *side* does one part of a walk that does several.
+    crash. A second instance on the same *answers* is the recovery. *part* does one part of a walk that does several.
     """
 
     def __init__(
         self,
         answers: dict[str, Any],
         crash: Callable[[str, str], None] = lambda _name, _when: None,
-        side: Callable[["MemoryDurable", Any], Any] = lambda _durable, _part: None,
+        part: Callable[["MemoryDurable", Any], Any] = lambda _durable, _part: None,
     ) -> None:
-        self._answers, self._crash, self._side = answers, crash, side
+        self._answers, self._crash, self._part = answers, crash, part
 
     def step(self, name: str, work: Callable[[], Any]) -> Any:
         """Replay, else run, then record."""
@@ -488,4 +488,4 @@ class MemoryDurable:
 
     def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:
         """One after the other."""
-        return {name: self.step(name, partial(self._side, self, part)) for name, part in parts.items()}
+        return {name: self.step(name, partial(self._part, self, part)) for name, part in parts.items()}

@@ -23,11 +23,11 @@ import json, os, sys, time
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from orchestrator.domain.journal import Entry
-from tests.engine.test_sides import engine_in, NAMES
+from tests.engine.test_together import engine_in, NAMES
 
 folder = Path({folder!r})
 
-def side(durable, tenure, name):
+def one(durable, tenure, name):
     run = f"root1-{{name}}"
     def work(number):
         while store.run(run).wish == "pause":
@@ -46,7 +46,7 @@ def side(durable, tenure, name):
 
 def walk(durable, tenure, data):
     if data.get("part"):
-        return side(durable, tenure, data["part"]["name"])
+        return one(durable, tenure, data["part"]["name"])
     durable.step("before", lambda: 1)
     found = durable.together({{f"root1-{{name}}": {{"name": name}} for name in NAMES}})
     durable.step("after", lambda: (folder / "after").touch())
@@ -112,7 +112,7 @@ def effects(folder: Path) -> list[str]:
     return (folder / "effects").read_text().split()
 
 
-def test_sides_go_on_beside_each_other_and_survive(tmp_path: Path) -> None:
+def test_parts_go_on_beside_each_other_and_survive(tmp_path: Path) -> None:
     """Runs are done side by side; after `kill -9` each goes on where it was, and what was done is not done again."""
     for held in ("a1", "b2"):
         (tmp_path / f"hold-{held}").touch()
@@ -136,7 +136,7 @@ def test_sides_go_on_beside_each_other_and_survive(tmp_path: Path) -> None:
     }
 
 
-def test_a_stop_waits_for_every_side(tmp_path: Path) -> None:
+def test_a_stop_waits_for_every_part(tmp_path: Path) -> None:
     """SIGTERM parks the process when each of its runs has come to its next step, and none is cut off in one."""
     for held in ("a1", "b1", "c1"):
         (tmp_path / f"hold-{held}").touch()
