@@ -83,7 +83,7 @@ def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> list[S
                 with _patient():
                     follower.poll()
                     signals.obey()
-                time.sleep(POLL)
+                done.join(view.every)
         with _patient():
             follower.poll()
     if app.parked and done.running:

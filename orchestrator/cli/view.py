@@ -45,8 +45,12 @@ class View(Protocol):
 
 
 class Lines:
-    """Lines on standard error. Of several runs *beside* each other, each line begins with its environment."""
+    """Lines on standard error. Of several runs *beside* each other, each line begins with its environment.
 
+    What is new is asked for *every* so many seconds: what nobody sees as it moves may cost less.
+    """
+
+    every = 0.25
     beside = False
     _whose = ""
 
@@ -137,6 +141,8 @@ class Lines:
 
 class Live(Lines):
     """The same lines, and below them what goes on now. A context: entered, it owns the terminal's last lines."""
+
+    every = 0.08
 
     def __init__(self) -> None:
         self._console: Console | None = None
