@@ -257,12 +257,13 @@ class App:
     @cached_property
     def deployer(self) -> "Any":
         """Ansible."""
-        return self._deployer()
+        return self._deployer(f"process {os.getpid()}")
 
-    def _deployer(self, environment: str = "") -> "Any":
+    def _deployer(self, own: str) -> "Any":
+        """Ansible with connections of its *own*: whoever closes them must not cut off what another run is doing."""
         from orchestrator.adapters.ansible.deployer import AnsibleDeployer
 
-        return AnsibleDeployer(self.jobs, self.state, collections_folder(), self.environ, self.root, environment)
+        return AnsibleDeployer(self.jobs, self.state, collections_folder(), self.environ, self.root, own)
 
     @cached_property
     def verifier(self) -> "Any":
@@ -312,9 +313,13 @@ class App:
             prober=self.prober,
         )
 
+    def _connected(self, environment: str) -> "Setting":
+        """The setting of what acts in one *environment*: whoever takes over closes its connections as well."""
+        return replace(self.setting, deployer=self._deployer(environment))
+
     def _apart(self, environment: str) -> "Setting":
-        """The setting of one *environment* beside others: with a Pulumi, and connections to hosts, of its own."""
-        return replace(self.setting, provisioner=self._provisioner(), deployer=self._deployer(environment))
+        """The same, beside others in this process: with a Pulumi of its own, too."""
+        return replace(self._connected(environment), provisioner=self._provisioner())
 
     @cached_property
     def engine(self) -> "Engine":
@@ -473,7 +478,8 @@ class App:
         def planned(name: str) -> PlannedEnvironment:
             if name not in wanted:
                 return PlannedEnvironment(environment=name)
-            setting = ephemeral.apart(self._apart(name), name, package.ref)
+            deployer = self._deployer(f"process {os.getpid()}, {name}")
+            setting = ephemeral.apart(replace(self._apart(name), deployer=deployer), name, package.ref)
             asked = planning.Wanted(package, name, check=check, named=named, coming=waves.before(name))
             plan = planning.make(setting, asked, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
             setting.deployer.close()
@@ -783,7 +789,7 @@ class App:
             if asked.again is not None and environment == asked.targets[0]:
                 steps = _Seeded(steps, self._before(asked.again))
             course = Course(
-                apart(self.setting, environment, asked.release),
+                apart(self._connected(environment), environment, asked.release),
                 steps,
                 run,
                 approved=asked.plan,

@@ -78,3 +78,15 @@ def test_what_waits_for_a_worker_ends_at_once(project: Path, wish: str) -> None:
     ended = _said(wish, run, *(["--yes"] if wish == "abort" else []), code=1)
     assert [story["run"]["state"] for story in ended["runs"]] == ["failed"]
     assert _said("queue", "staging")["environments"][0]["waiting"] == []
+
+
+def test_each_environment_has_connections_of_its_own(project: Path) -> None:
+    """What acts in one environment, what acts in another, and what only asks, close no connection of each other."""
+    app = open_app(project)
+    try:
+        settings = [app.setting, app._connected("staging"), app._connected("production"), app._apart("production")]
+        folders = [setting.deployer._control(make=False) for setting in settings]
+        assert len(set(folders)) == 3
+        assert folders[2] == folders[3]  # whoever takes a run over finds them
+    finally:
+        app.close()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.ansible.deployer import AnsibleDeployer
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
@@ -20,7 +21,7 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.step import StepResult
 from orchestrator.hosts import loopback
 from orchestrator.processes import _parents, command_line, marked
-from tests.adapters.ansible.conftest import FILES, Stage, named, outcomes, staged
+from tests.adapters.ansible.conftest import COLLECTIONS, FILES, Stage, named, outcomes, staged
 
 SECRET = "hush-4711-hush"
 
@@ -286,3 +287,28 @@ def test_a_batch_is_what_the_flow_says(stage: Stage) -> None:
     result = stage.deploy("site.yml", "r1", 1, limit=("web2",))
     assert [host.host for host in result.hosts] == ["web2"]
     assert stage.marks() == [0, 1]
+
+
+def test_who_ends_first_cuts_nobody_off(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> None:
+    """Connections are closed by whom they belong to: a play of another environment goes on over its own."""
+    files = {**FILES, "plays/while.yml": FILES["plays/slow.yml"].replace("sleep 300", "sleep 3")}
+    with staged(servers[1], tmp_path, files) as stage:
+        mine, theirs = (
+            AnsibleDeployer(stage.jobs, tmp_path / "state", COLLECTIONS, dict(os.environ), tmp_path, own)
+            for own in ("staging", "production")
+        )
+        results: list[StepResult] = []
+        stage.deployer = mine
+        going_on = threading.Thread(target=lambda: results.append(stage.deploy("while.yml", "r1", 1)))
+        try:
+            going_on.start()
+            until = time.monotonic() + 60
+            while not list(mine._control(make=True).iterdir()) and time.monotonic() < until:
+                time.sleep(0.05)
+            theirs._control(make=True)
+            theirs.close()
+            going_on.join()
+            assert outcomes(results[0]) == ["succeeded", "succeeded"]
+        finally:
+            going_on.join()
+            mine.close()
