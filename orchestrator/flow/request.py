@@ -7,6 +7,7 @@ from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import PackageRef, Release
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow.course import STOPPING, Course, Setting
+from orchestrator.flow.trail import everywhere
 from orchestrator.ports import Emit
 
 POLL = 0.5
@@ -99,7 +100,7 @@ def targets(setting: Setting, release: Release, ref: PackageRef, to: str | None)
 
 
 def runs_there(setting: Setting, environment: str, ref: PackageRef) -> bool:
-    """Whether *ref* is the release that was verified last in *environment*, and runs on each host that is not idle."""
-    verified, hosts = setting.store.verified(environment), setting.store.hosts(environment)
+    """Whether *ref* is the release that was verified last in *environment*, and runs on each host that it is for."""
+    verified = setting.store.verified(environment)
     last = bool(verified) and verified[0].release.digest == ref.digest
-    return last and all(host.runs(ref.digest) or host.stands_by for host in hosts)
+    return last and everywhere(setting, environment, ref.digest)

@@ -12,6 +12,8 @@ from orchestrator.domain.release import Package, PackageRef, Step
 from orchestrator.domain.step import StepResult
 from orchestrator.flow.course import Setting, Started
 
+STEPS = {"deploy", "restore"}  # the verbs of what puts a release on hosts
+
 
 def last_verified(setting: Setting, environment: str) -> Verified | None:
     """The newest release whose tests passed in *environment*."""
@@ -127,8 +129,26 @@ def _definition(setting: Setting, environment: str, mark: Verified, at: str) -> 
 
 
 def everywhere(setting: Setting, environment: str, digest: str) -> bool:
-    """Whether every host that is known of, but those that stand by, runs the package *digest*, seen or assumed."""
-    return all(state.runs(digest) or state.stands_by for state in setting.store.hosts(environment))
+    """Whether the package *digest* runs, seen or assumed, on every host that is known of and that it is for.
+
+    A host that stands by may run another, and so may one for which no step of the package was ever begun: a router, or
+    a database that an older release has put there. Of one of which nobody knows what it runs that cannot be told.
+    """
+    states = setting.store.hosts(environment)
+    others = [state for state in states if not state.runs(digest) and not state.stands_by]
+    if any(state.truth == "unknown" for state in others):
+        return False
+    return not others or not {state.host for state in others} & _meant(setting, environment, digest)
+
+
+def _meant(setting: Setting, environment: str, digest: str) -> set[str]:
+    """The hosts on which a step of the package was ever begun there; none is known of a run that was not kept."""
+    found: set[str] = set()
+    for run in setting.store.runs(environment):
+        if run.release is not None and run.release.digest == digest:
+            begun = (record.data for record in setting.store.records(run.id) if record.kind == "step.started")
+            found.update(host for data in begun if data.get("verb") in STEPS for host in data.get("hosts", ()))
+    return found
 
 
 def unsettled(setting: Setting, environment: str) -> list[Run]:

@@ -27,7 +27,7 @@ from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
 from orchestrator.flow import plan as planning
 from orchestrator.flow.course import Setting, Unchallenged
-from orchestrator.flow.walk import Part, Walk, Way, admit, executable, refuse_again, unchanged
+from orchestrator.flow.walk import Part, Walk, Way, admit, executable, one, refuse_again, unchanged
 
 HEAD = {"apiVersion": "orchestrator/v1"}
 NAMES = ("eu-1", "eu-2", "us-1", "asia-1")
@@ -102,10 +102,10 @@ class Stage:
         return Way(f"r{self.count}", self.package(version).ref, "ann", self.waves, **about)
 
     def go(self, way: Way, crash: Callable[[str, str], None] = lambda _name, _when: None) -> Run:
-        def one(durable: MemoryDurable, part: dict[str, Any]) -> dict[str, Any]:
+        def beside(durable: MemoryDurable, part: dict[str, Any]) -> dict[str, Any]:
             return one(self.setting(), durable, Unchallenged(), way, Part.from_json(part))
 
-        return Walk(self.setting(), Sleeping(self.answers, crash, one), Unchallenged(), way).go()
+        return Walk(self.setting(), Sleeping(self.answers, crash, beside), Unchallenged(), way).go()
 
     def walk(self, version: str) -> Run:
         return self.go(self.way(version))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run
+from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import Named, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.flow import going_back, trail
@@ -237,3 +237,16 @@ def test_a_stack_that_needs_a_person_goes_back_to_the_last_verified_release(stag
     assert goal(stage, "production") == "1.1.0"
     assert back(stage, "production").state is State.ROLLED_BACK
     assert goal(stage, "production") == "1.0.0"
+
+
+@pytest.mark.parametrize(("truth", "leads_to"), [("seen", "1.0.0"), ("assumed", "1.0.0"), ("unknown", "1.1.0")])
+def test_a_host_that_a_release_is_not_for_is_no_reason_to_go_to_it_again(
+    stage: Stage, truth: str, leads_to: str
+) -> None:
+    """A release is for the hosts of its steps: a router with an older one is as it should be, unless nobody knows what it runs."""
+    first = stage.promote("1.0.0", "staging")
+    last = stage.promote("1.1.0", "staging")
+    assert first.release is not None
+    router = {"host": "router", "truth": truth, "release": first.release.to_json(), "run": first.id}
+    stage.store.append(last.id, [Entry(kind="host", host="router", data=router)])
+    assert goal(stage) == leads_to
