@@ -11,6 +11,8 @@ from orchestrator.wiring import open_app
 from tests.journeys.conftest import Project, lay_shop
 from tests.journeys.releases import lay_release
 
+pytestmark = pytest.mark.timeout(900)  # five promotions over eight hosts
+
 PROGRAM = """
 import pulumi
 from orchestrator.hosts import LoopbackHost, inventory
