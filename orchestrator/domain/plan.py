@@ -359,6 +359,10 @@ class Named(Model):
     replace: tuple[str, ...] = ()
     no_return: tuple[str, ...] = ()
 
+    def lacking(self, losses: Iterable[Loss]) -> tuple[Loss, ...]:
+        """Those of *losses* that nobody has named."""
+        return tuple(loss for loss in losses if not {loss.name, loss.urn} & set(self.replace))
+
 
 NOTHING = Named()
 
@@ -490,7 +494,7 @@ class Plan(Model):
     @property
     def unnamed_losses(self) -> tuple[Loss, ...]:
         """The stateful resources that nobody has named."""
-        return tuple(loss for loss in self.losses if not {loss.name, loss.urn} & set(self.named.replace))
+        return self.named.lacking(self.losses)
 
     @property
     def unnamed_points(self) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ def there(setting: Setting, spec: StackSpec) -> tuple[Loss, ...]:
 
 def refusal(code: str, found: Iterable[Loss], named: Named) -> OrchestratorError | None:
     """Why what would lose *found* is not done: R230 or R231; None when a person has *named* all of it."""
-    unnamed = [loss for loss in found if not {loss.name, loss.urn} & set(named.replace)]
+    unnamed = named.lacking(found)
     if not unnamed:
         return None
     words = " ".join(f"{AGREEING[code]} {loss.name}" for loss in unnamed)

@@ -4,7 +4,6 @@ The release's package is nowhere, so that every environment refuses it before it
 engines. With `max_failures` they go on all the same.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -12,7 +11,6 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +18,7 @@ from orchestrator.cli.documents import QueueDocument, RunDocument, StatusDocumen
 from orchestrator.domain.journal import Entry, Run, Work
 from orchestrator.domain.release import PackageRef
 from orchestrator.wiring import Again, App, Asked, open_app
+from tests.journeys.conftest import Said
 
 ROOT = Path(__file__).resolve().parents[2]
 REF = PackageRef(name="shop", version="1.0.0", digest=f"sha256:{'0' * 64}")
@@ -33,19 +32,6 @@ waves:
     soak: {soak}
     max_failures: {max_failures}
 """
-
-
-@dataclass
-class Said:
-    """How a command ended, and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclass
