@@ -16,9 +16,10 @@ from orchestrator.adapters.memory.world import MemoryDeployer, MemoryDurable, Me
 from orchestrator.adapters.silence import Silence
 from orchestrator.domain.environment import Project, PulumiSettings
 from orchestrator.domain.journal import Run
+from orchestrator.domain.plan import Loss
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow.course import Course, Setting
-from orchestrator.flow.rollback import _constrained
+from orchestrator.flow.rollback import constrained
 from orchestrator.hosts import loopback
 from orchestrator.processes import command_line, marked, sweep
 
@@ -323,10 +324,14 @@ def test_going_back_after_a_death(slow: Slow, moment: str) -> None:
     next(slow.things.glob("thing-one-*")).unlink()  # so the refresh after the death finds another stack than was seen
     run = Run(id="r1", root="r1", kind="promotion", environment="staging")
     course = Course(_setting(slow), MemoryDurable({}), run)
-    result = _constrained(course, before, slow.job(), slow.entries.append)
+    result = constrained(course, before, slow.job(), slow.entries.append, _nothing_to_lose)
     assert result.good, result.message
     assert slow.known() == ["one"]
     assert slow.made().count("one") == 1
+
+
+def _nothing_to_lose(_course: Course, losses: tuple[Loss, ...], refused: str) -> StepResult:
+    raise AssertionError(f"nothing here is stateful: {losses}, {refused}")
 
 
 def _setting(slow: Slow) -> Setting:
