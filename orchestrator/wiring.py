@@ -415,14 +415,14 @@ class App:
         then: "Then | None" = None,
     ) -> Plan:
         """Make and keep a plan. Changes nothing outside."""
-        from orchestrator.flow import ephemeral
+        from orchestrator.flow import ephemeral, kept_plans
         from orchestrator.flow import plan as planning
 
         job = f"plan-{secrets.token_hex(4)}"
         wanted = planning.Wanted(package, environment, action, check=check, no_return=no_return, named=named, then=then)
         setting = ephemeral.apart(self.setting, environment, package.ref)
         made = planning.make(setting, wanted, job, lambda _entry: None)
-        planning.save(self.setting, made)
+        kept_plans.save(self.setting, made)
         self.deployer.close()
         return made
 
@@ -470,7 +470,7 @@ class App:
         from concurrent.futures import ThreadPoolExecutor
 
         from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
-        from orchestrator.flow import ephemeral, walk
+        from orchestrator.flow import ephemeral, kept_plans, walk
         from orchestrator.flow import plan as planning
 
         wanted = walk.admit(self.setting, waves, package)
@@ -495,7 +495,7 @@ class App:
             waves=tuple(tuple(found[name] for name in wave) for wave in waves.environments),
             created_at=self.setting.clock.now(),
         )
-        planning.save_waves(self.setting, made)
+        kept_plans.save(self.setting, made)
         return made
 
     def waves(self, name: str | None) -> Waves | None:
@@ -504,20 +504,17 @@ class App:
 
     def approved(self, wanted: str) -> "Plan | WavePlan":
         """The plan that *wanted* means: a digest (or its beginning), or a file. Raises R121, R122."""
-        from orchestrator.flow import plan as planning
+        from orchestrator.flow import kept_plans
 
         if Path(wanted).is_file():
-            plan = planning.read_any(Path(wanted))
-            if plan.kind == "WavePlan":
-                planning.save_waves(self.setting, plan)
-            else:
-                planning.save(self.setting, plan)
+            plan = kept_plans.read(Path(wanted))
+            kept_plans.save(self.setting, plan)
             return plan
         start = wanted.removeprefix("sha256:")
-        kept = planning.kept(self.setting, start) if start else []
+        kept = kept_plans.kept(self.setting, start) if start else []
         if len(kept) != 1:
             raise OrchestratorError("R121", f"there is no plan {wanted!r} here, or more than one")
-        return planning.load_any(self.setting, f"sha256:{kept[0]}")
+        return kept_plans.load_any(self.setting, f"sha256:{kept[0]}")
 
     def returning(self, environment: str) -> "RollbackPlan | None":
         """The way back of the promotion that is under way in *environment*; None when there is none.

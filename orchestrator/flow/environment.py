@@ -4,7 +4,6 @@ What is stateful is only replaced or deleted when a person has named it, as in a
 """
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
@@ -13,6 +12,7 @@ from orchestrator.domain.promotion import Event
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow.course import Course, Halt, Setting, stacks_of
+from orchestrator.flow.kept_plans import made_by
 from orchestrator.flow.plan import lost
 from orchestrator.flow.sides import aim
 from orchestrator.ports import Emit
@@ -31,7 +31,7 @@ def update(course: Course) -> None:
     for name, spec in stacks.items():
 
         def work(job: str, emit: Emit, spec: StackSpec = spec, held: str = looked[name]) -> StepResult:
-            saved = _saved(course, held) if held else None
+            saved = made_by(course.setting, held) if held else None
             if saved is not None and not saved.is_file():
                 message = "what the update is held to lies on another machine; ask for it again"
                 return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R121", "untouched": True})
@@ -117,8 +117,7 @@ def _would_lose(course: Course, spec: StackSpec, job: str, emit: Emit) -> StepRe
     setting = course.setting
     if not there(setting, spec):
         return StepResult(outcome=Outcome.SUCCEEDED, message="nothing stateful is there")
-    saved = _saved(course, job)
-    saved.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    saved = made_by(course.setting, job)
     preview = setting.provisioner.preview(spec, f"{job}.preview", emit, save_plan=saved)
     if preview.refused:
         message = f"{preview.refused}; nothing was changed"
@@ -138,11 +137,6 @@ def _agreed(course: Course, code: str, found: tuple[Loss, ...], data: dict[str, 
         return StepResult(outcome=Outcome.FAILED, message=why.message, data={**told, "code": code, "untouched": True})
     message = f"agreed to by name: {'; '.join(map(str, found))}" if found else "nothing stateful would be lost"
     return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=told)
-
-
-def _saved(course: Course, job: str) -> Path:
-    """Where Pulumi's own plan of the preview *job* is."""
-    return course.setting.state / "plans" / f"{job}.json"
 
 
 def _stack(course: Course) -> StackSpec:

@@ -1,8 +1,7 @@
 """Plan: what a promotion would do, made by asking everything that can be asked without changing anything."""
 
-import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,15 +41,13 @@ from orchestrator.domain.release import Package, PackageRef, Release, Step
 from orchestrator.domain.sides import BlueGreen, Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
-from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.flow import conditions, ephemeral, guard, observe, sides
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, kept_of, outputs_of, stack_of
 from orchestrator.flow.evidence import obstacle
+from orchestrator.flow.kept_plans import load, made_by, save, update_plan_file
 from orchestrator.flow.request import allow
 from orchestrator.flow.trail import Begun, Then, last_verified, mark_of, present
 from orchestrator.ports import Emit
-
-SHARED, UPDATES = "plans/", "updates/"  # names of shared plans, and of Pulumi's: digests in hexadecimal digits
 
 
 @dataclass(frozen=True)
@@ -418,8 +415,7 @@ def _stack(setting: Setting, wanted: Wanted, spec: StackSpec | None, job: str, e
         return None
     if wanted.approved is not None:
         return StackPreview(base=setting.provisioner.base(spec))
-    made = setting.state / "plans" / f"{job}.json"
-    made.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    made = made_by(setting, job)
     preview = setting.provisioner.preview(spec, f"{job}.preview", emit, save_plan=made)
     if preview.update_plan is not None:
         _link(made, update_plan_file(setting, preview.update_plan))
@@ -720,139 +716,3 @@ def summary(plan: Plan) -> str:
     changes = ", ".join(f"{count} {op}" for op, count in sorted(counts.items()) if op != "same") or "no changes"
     hosts = counted(len(plan.inventory.hosts), "host") if plan.inventory else "hosts known after provisioning"
     return f"{changes} in the stack, {counted(len(plan.steps), 'step')} on {hosts}"
-
-
-# -- keeping --------------------------------------------------------------------------------------------------------
-
-
-def folder(setting: Setting, digest: str) -> Path:
-    """Where the plan with this digest is kept."""
-    return setting.state / "plans" / digest.removeprefix("sha256:")
-
-
-def update_plan_file(setting: Setting, digest: str) -> Path:
-    """Where Pulumi's own plan with this digest is kept: what the update is held to."""
-    return setting.state / "plans" / f"update-{digest.removeprefix('sha256:')}.json"
-
-
-def save(setting: Setting, plan: Plan) -> Path:
-    """Keep the plan under its digest, and Pulumi's own with it, here and where they are shared. Returns its file.
-
-    A rollback is not held up where they cannot be shared: it goes on, and only on this machine. Raises S-codes.
-    """
-    document = plan.document()
-    digest = str(document["digest"])
-    file = folder(setting, digest) / "plan.json"
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file.write_text(json.dumps(document), encoding="utf-8")
-    try:
-        for name, path in _files(setting, plan, digest):
-            if path.is_file() and setting.artifacts.named(name) is None:
-                setting.artifacts.name(name, setting.artifacts.put(path))
-    except OrchestratorError:
-        if plan.action != "rollback":
-            raise
-    return file
-
-
-def kept(setting: Setting, start: str) -> list[str]:
-    """The digests, in hexadecimal digits, of the plans whose digest begins with *start*: here, else shared."""
-    here = [found.name for found in (setting.state / "plans").glob(f"{start}*/") if len(found.name) == 64]
-    return here or [name.removeprefix(SHARED) for name in setting.artifacts.names(f"{SHARED}{start}")]
-
-
-def _files(setting: Setting, plan: Plan, digest: str) -> Iterator[tuple[str, Path]]:
-    """What the plan with this digest is made of: the names under which it is shared, and the files here."""
-    plain = digest.removeprefix("sha256:")
-    if plan.stack is not None and plan.stack.update_plan is not None:
-        yield f"{UPDATES}{plain}", update_plan_file(setting, plan.stack.update_plan)
-    yield f"{SHARED}{plain}", folder(setting, digest) / "plan.json"
-
-
-def _fetch(setting: Setting, name: str, path: Path) -> None:
-    """Bring what is shared under *name* to *path*. Without effect when it is there, or nothing is shared so."""
-    found = None if path.is_file() else setting.artifacts.named(name)
-    if found is not None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        setting.artifacts.get(found, path)
-
-
-def save_waves(setting: Setting, plan: WavePlan) -> Path:
-    """Keep the plan over all environments of a walk under its digest, and each of theirs. Returns its file."""
-    for item in plan.planned:
-        if item.plan is not None:
-            save(setting, item.plan)
-    digest = plan.digest
-    file = folder(setting, digest) / "plan.json"
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file.write_text(json.dumps(plan.document()), encoding="utf-8")
-    name = f"{SHARED}{digest.removeprefix('sha256:')}"
-    if setting.artifacts.named(name) is None:
-        setting.artifacts.name(name, setting.artifacts.put(file))
-    return file
-
-
-def load_any(setting: Setting, digest: str) -> Plan | WavePlan:
-    """The kept plan of one environment, or of a walk. Raises as :func:`load` does."""
-    file = folder(setting, digest) / "plan.json"
-    _fetch(setting, f"{SHARED}{digest.removeprefix('sha256:')}", file)
-    return read_any(file) if file.is_file() and _is_walk(file) else load(setting, digest)
-
-
-def read_any(file: Path) -> Plan | WavePlan:
-    """The plan of one environment, or of a walk, in *file*. Raises R121 and R122."""
-    if not _is_walk(file):
-        return read(file)
-    try:
-        data = dict(json.loads(file.read_text(encoding="utf-8")))
-        claimed = data.pop("digest", None)
-        plan = WavePlan.from_json(data)
-    except (OSError, ValueError, TypeError) as error:
-        raise OrchestratorError("R121", f"{file} is not a plan of this version") from error
-    if plan.digest != claimed or not plan.whole:
-        raise OrchestratorError("R122", f"the plan in {file} has been changed since it was made")
-    return plan
-
-
-def _is_walk(file: Path) -> bool:
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(data, dict) and data.get("kind") == "WavePlan"
-
-
-def load(setting: Setting, digest: str) -> Plan:
-    """The kept plan, from where it is shared when it is not here.
-
-    Raises R121 when it is nowhere, R122 when it is not what its digest says, and S-codes.
-    """
-    file = folder(setting, digest) / "plan.json"
-    _fetch(setting, f"{SHARED}{digest.removeprefix('sha256:')}", file)
-    if not file.is_file():
-        raise OrchestratorError("R121", f"there is no plan {digest} here")
-    plan, found = _read(file)
-    if found != digest:
-        raise OrchestratorError("R122", f"the plan {digest} has been changed since it was made")
-    for name, path in _files(setting, plan, digest):
-        _fetch(setting, name, path)
-    return plan
-
-
-def read(file: Path) -> Plan:
-    """The plan in *file*, as `plan --out` or :func:`save` wrote it. Raises R121 and R122."""
-    return _read(file)[0]
-
-
-def _read(file: Path) -> tuple[Plan, str]:
-    """The plan, and its digest, which is that of what it says."""
-    try:
-        data = dict(json.loads(file.read_text(encoding="utf-8")))
-        claimed = data.pop("digest", None)
-        plan = Plan.from_json(data)
-    except (OSError, ValueError, TypeError) as error:
-        raise OrchestratorError("R121", f"{file} is not a plan of this version") from error
-    digest = plan.digest
-    if digest != claimed:
-        raise OrchestratorError("R122", f"the plan in {file} has been changed since it was made")
-    return plan, digest

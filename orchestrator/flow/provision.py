@@ -7,7 +7,8 @@ from orchestrator.domain.text import counted
 from orchestrator.flow import ephemeral
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.deploy import tell
-from orchestrator.flow.plan import unmet, update_plan_file
+from orchestrator.flow.kept_plans import update_plan_file
+from orchestrator.flow.plan import unmet
 from orchestrator.flow.sides import of_plan
 from orchestrator.ports import Emit
 

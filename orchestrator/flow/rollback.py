@@ -17,7 +17,8 @@ from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow import observe, probe, promote, provision, switch, verify, way_back
 from orchestrator.flow.course import Course, Halt, kept_of
 from orchestrator.flow.deploy import tell
-from orchestrator.flow.plan import lost, suites_of, update_plan_file
+from orchestrator.flow.kept_plans import made_by, update_plan_file
+from orchestrator.flow.plan import lost, suites_of
 from orchestrator.ports import Emit
 
 Alone = Callable[[Course, tuple[Loss, ...], str], StepResult]
@@ -178,8 +179,7 @@ def constrained(course: Course, spec: StackSpec, job: str, emit: Emit, alone: Al
 
 
 def _held(course: Course, spec: StackSpec, job: str, emit: Emit, alone: Alone) -> StepResult:
-    saved = course.setting.state / "plans" / f"{job}.json"
-    saved.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    saved = made_by(course.setting, job)
     preview = course.setting.provisioner.preview(spec, f"{job}.preview", emit, save_plan=saved)
     losses = lost(course.setting, course.run.environment, spec, preview)
     if losses or preview.refused:

@@ -17,7 +17,7 @@ from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.domain.waves import BACK, Waves, ending, outcome, why_held
-from orchestrator.flow import COURSES, guard
+from orchestrator.flow import COURSES, guard, kept_plans
 from orchestrator.flow import plan as planning
 from orchestrator.flow.course import STOPPED, STOPPING, Course, Prefixed, Setting
 from orchestrator.flow.ephemeral import apart
@@ -321,7 +321,7 @@ class Walk:
         """The release that *name* goes back to, else why it stays as it is, and whether that is fine."""
         self.tenure.check()
         run = self.setting.store.run(f"{self.way.root}-{name}")
-        plan = planning.load(self.setting, str(run.plan))
+        plan = kept_plans.load(self.setting, str(run.plan))
         last, back = last_verified(self.setting, name), plan.back
         if plan.ephemeral is not None:
             return _stays("what was made for it is gone", fine=True)

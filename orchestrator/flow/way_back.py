@@ -13,7 +13,8 @@ from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.way_back import Outlook, RollbackPlan
 from orchestrator.flow.course import Setting, Started, kept_of, touched
-from orchestrator.flow.plan import load, lost, restrict, suites_of
+from orchestrator.flow.kept_plans import load
+from orchestrator.flow.plan import lost, restrict, suites_of
 from orchestrator.flow.sides import of_plan
 
 TAKEN_BACK = "rehearse.back"

@@ -10,7 +10,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
-from orchestrator.flow import destruction, going_back, provisioning, trail
+from orchestrator.flow import destruction, going_back, kept_plans, provisioning, trail
 from orchestrator.flow import plan as planning
 from tests.flow.test_promotion import Stage
 from tests.flow.test_ways_back import UNDO, back
@@ -36,7 +36,7 @@ def planned(stage: Stage, when: str, environment: str = "production") -> Plan:
     package = stage.packages.fetch(then.release.digest)
     wanted = planning.Wanted(package, environment, "rollback", then=then)
     plan = planning.make(setting, wanted, "p", lambda _entry: None)
-    planning.save(setting, plan)
+    kept_plans.save(setting, plan)
     return plan
 
 

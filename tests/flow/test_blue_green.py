@@ -13,7 +13,7 @@ from orchestrator.domain.release import Release
 from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow import COURSES, drift, going_back, promotion, trail, way_back
 from orchestrator.flow.course import Course
-from orchestrator.flow.plan import load
+from orchestrator.flow.kept_plans import load
 from orchestrator.flow.standing import Standing
 from tests.flow import test_promotion as plain
 from tests.flow.test_strategies import GATE, Crash, Stage, deployed, watch

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.adapters.memory.world import MemoryDurable
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
-from orchestrator.flow import guard, promotion
+from orchestrator.flow import guard, kept_plans, promotion
 from orchestrator.flow import plan as planning
 from tests.flow.test_promotion import Stage, release
 from tests.flow.test_ways_back import back
@@ -98,7 +98,7 @@ def test_an_approved_plan_is_no_reason(stage: Stage) -> None:
     stage.world.faults.clear()
     package = stage.packages.put(release("1.1.0"))
     plan = planning.make(stage.setting(), planning.Wanted(package, "production"), "p", lambda _entry: None)
-    planning.save(stage.setting(), plan)
+    kept_plans.save(stage.setting(), plan)
     assert any("--again -m WHY" in note for note in plan.notes)
     run = promotion(stage.course(package, "production", approved=plan.digest))
     assert code(stage, run) == "R203"

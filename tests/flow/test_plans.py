@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import PARTS, Plan, differences, held
+from orchestrator.flow import kept_plans
 from orchestrator.flow import plan as planning
 from tests.flow.test_promotion import Stage
 
@@ -167,13 +168,13 @@ def test_a_plan_file_without_its_digest_is_refused(stage: Stage) -> None:
     stage.promote("1.0.0", "staging")
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
     made = planning.make(stage.setting(), planning.Wanted(package, "production"), "p", lambda _entry: None)
-    file = planning.save(stage.setting(), made)
-    assert planning.read(file).digest == made.digest
+    file = kept_plans.save(stage.setting(), made)
+    assert kept_plans.read(file).digest == made.digest
     document = json.loads(file.read_text())
     del document["digest"]
     file.write_text(json.dumps(document))
     with pytest.raises(OrchestratorError) as refused:
-        planning.read(file)
+        kept_plans.read(file)
     assert refused.value.code == "R122"
 
 
@@ -183,7 +184,7 @@ def test_what_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "plan.json"
     file.write_text(text)
     with pytest.raises(OrchestratorError) as refused:
-        planning.read(file)
+        kept_plans.read(file)
     assert refused.value.code == "R121"
 
 
@@ -195,7 +196,7 @@ def test_a_switched_off_rollback_is_named(stage: Stage) -> None:
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
     stage.world.up["production"] = ["p1", "p2", "p3"]
     approved = planning.make(stage.setting(), planning.Wanted(package, "production"), "p", lambda _entry: None)
-    planning.save(stage.setting(), approved)
+    kept_plans.save(stage.setting(), approved)
     stage.automatic = False
     run = promotion(stage.course(package, "production", approved=approved.digest))
     assert "whether a failure is rolled back by itself" in run.message

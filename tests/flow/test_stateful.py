@@ -8,6 +8,7 @@ from orchestrator.adapters.memory.world import MemoryProvisioner
 from orchestrator.domain.environment import StatefulRule
 from orchestrator.domain.plan import Named, ResourceChange, losses
 from orchestrator.domain.promotion import State
+from orchestrator.flow import kept_plans
 from orchestrator.flow import plan as planning
 from tests.flow.test_promotion import Stage
 from tests.flow.test_ways_back import back, goal, planned
@@ -90,7 +91,7 @@ def test_the_name_is_part_of_the_plan(stage: Stage) -> None:
     for named in (Named(), NAMED):
         wanted = planning.Wanted(stage.packages.fetch(package.digest), "production", named=named)
         made[named] = planning.make(stage.setting(), wanted, "p", lambda _entry: None)
-        planning.save(stage.setting(), made[named])
+        kept_plans.save(stage.setting(), made[named])
         assert [loss.name for loss in made[named].losses] == ["p3"]
     assert made[Named()].digest != made[NAMED].digest
     assert planning.refusal(made[Named()]).code == "R200"

@@ -15,7 +15,7 @@ from orchestrator.domain.release import Release
 from orchestrator.domain.story import Story
 from orchestrator.flow import promotion
 from orchestrator.flow.course import Course, Setting
-from orchestrator.flow.plan import load
+from orchestrator.flow.kept_plans import load
 from tests.flow import test_promotion as plain
 
 GATE = {"name": "errors", "prometheus": {"server": "http://127.0.0.1", "query": "q", "below": 1}}

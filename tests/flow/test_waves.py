@@ -25,6 +25,7 @@ from orchestrator.domain.release import Package, Release
 from orchestrator.domain.story import Story
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
+from orchestrator.flow import kept_plans
 from orchestrator.flow import plan as planning
 from orchestrator.flow.course import Setting, Unchallenged
 from orchestrator.flow.walk import Part, Walk, Way, admit, executable, one, refuse_again, unchanged
@@ -127,7 +128,7 @@ class Stage:
             walk=waves,
             waves=tuple(tuple(planned(name) for name in wave) for wave in waves.environments),
         )
-        planning.save_waves(self.setting(), made)
+        kept_plans.save(self.setting(), made)
         return made
 
     def versions(self) -> dict[str, str | None]:
@@ -396,13 +397,13 @@ def test_a_plan_is_kept_and_read_again(stage: Stage) -> None:
     """A plan over waves is found by its digest, covers waves, rules and all plans, and is refused when it was changed."""
     plan = stage.plan("1.0.0")
     setting = stage.setting()
-    assert planning.load_any(setting, plan.digest) == plan
+    assert kept_plans.load_any(setting, plan.digest) == plan
     assert plan.digest != plan.model_copy(update={"walk": plan.walk.model_copy(update={"soak": "1s"})}).digest
     assert plan.digest == plan.model_copy(update={"created_at": "later"}).digest
-    file = planning.folder(setting, plan.digest) / "plan.json"
+    file = kept_plans.folder(setting, plan.digest) / "plan.json"
     file.write_text(file.read_text().replace('"deploy.yml"', '"other.yml"', 1))
     with pytest.raises(OrchestratorError) as caught:
-        planning.load_any(setting, plan.digest)
+        kept_plans.load_any(setting, plan.digest)
     assert caught.value.code == "R122"
 
 

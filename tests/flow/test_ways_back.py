@@ -8,7 +8,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import Named, Plan
 from orchestrator.domain.promotion import State
-from orchestrator.flow import going_back, trail
+from orchestrator.flow import going_back, kept_plans, trail
 from orchestrator.flow import plan as planning
 from tests.flow.test_promotion import Stage
 
@@ -35,7 +35,7 @@ def planned(stage: Stage, environment: str = "staging", **more: object) -> Plan:
     package = stage.packages.fetch(trail.destination(setting, environment).digest)
     wanted = planning.Wanted(package, environment, "rollback", **more)  # type: ignore[arg-type]
     plan = planning.make(setting, wanted, "p", lambda _entry: None)
-    planning.save(setting, plan)
+    kept_plans.save(setting, plan)
     return plan
 
 

@@ -18,6 +18,7 @@ from orchestrator.adapters.pulumi import definition
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Release
+from orchestrator.flow import kept_plans
 from orchestrator.flow import plan as planning
 from tests.flow.test_promotion import Stage, release
 
@@ -207,13 +208,13 @@ def test_a_plan_is_had_by_other_machines(tmp_path: Path, place: VerifiedArtifact
     setting = replace(stage.setting(), artifacts=place)
     wanted = planning.Wanted(stage.packages.put(release("1.0.0")), "staging")
     made = planning.make(setting, wanted, "plan-1", lambda _entry: None)
-    planning.save(setting, made)
+    kept_plans.save(setting, made)
     other = replace(setting, state=tmp_path / "b")
     plain = made.digest.removeprefix("sha256:")
-    assert planning.kept(other, plain[:12]) == [plain]
-    assert planning.load(other, made.digest) == made
+    assert kept_plans.kept(other, plain[:12]) == [plain]
+    assert kept_plans.load(other, made.digest) == made
     with pytest.raises(OrchestratorError) as error:
-        planning.load(other, "sha256:" + "a" * 64)
+        kept_plans.load(other, "sha256:" + "a" * 64)
     assert error.value.code == "R121"
 
 
@@ -226,11 +227,11 @@ def test_only_a_promotion_waits_for_the_place(action: str, tmp_path: Path) -> No
     made = planning.make(stage.setting(), wanted, "plan-1", lambda _entry: None)
     made = made.model_copy(update={"action": action})
     if action == "rollback":
-        planning.save(setting, made)
-        assert planning.load(setting, made.digest) == made
+        kept_plans.save(setting, made)
+        assert kept_plans.load(setting, made.digest) == made
         return
     with pytest.raises(OrchestratorError) as error:
-        planning.save(setting, made)
+        kept_plans.save(setting, made)
     assert error.value.code == "S143"
 
 
