@@ -22,6 +22,10 @@ class Model(BaseModel):
         """This value as plain JSON data (dicts, lists, strings, numbers)."""
         return self.model_dump(mode="json")
 
+    def __deepcopy__(self, _memo: dict[int, Any] | None = None) -> Self:
+        """This value itself: it is frozen. Pydantic copies a default as deep as it goes each time it is taken."""
+        return self
+
     @classmethod
     def from_json(cls, data: Any) -> Self:
         """The value that :meth:`to_json` wrote. Raises `pydantic.ValidationError` on anything else."""

@@ -5,6 +5,7 @@ Each run has a seed of its own, which is printed when it fails and replays it: `
 
 import argparse
 import gc
+import multiprocessing
 import os
 import random
 import sys
@@ -12,14 +13,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.campaigns.judge import judged
-from tests.campaigns.simulated import Journal, ending, forget, prepared, scenario_of
+from tests.campaigns.simulated import Journal, ending, prepared, scenario_of
 
-CHUNK = 1000  # runs that one process makes in a row
+CHUNK = 1000  # runs that one process makes; a new one is cheaper than to collect what the runs have left
 TOLD = 10_000  # runs after which it is said how far it has come
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # kept plans are files
 YEAR = 365 * 86400.0
 JUMPS = (60.0, -60.0, 3600.0, -3600.0, 10 * YEAR, -10 * YEAR)  # seconds by which a wall clock is set, at the most
 WORLDS = 12  # scenarios that they draw from: a new world costs more than a run in it
@@ -38,8 +39,8 @@ def main() -> int:
         (chosen.seed, first, min(CHUNK, chosen.first + chosen.runs - first))
         for first in range(chosen.first, chosen.first + chosen.runs, CHUNK)
     ]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for number, (found, failures) in enumerate(pool.map(_chunk, chunks), start=1):
+    with multiprocessing.get_context("fork").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
+        for number, (found, failures) in enumerate(pool.imap(_chunk, chunks), start=1):
             counts += found
             bad += failures
             if number * CHUNK % TOLD == 0:
@@ -57,15 +58,13 @@ def main() -> int:
 def _chunk(chunk: tuple[int, int, int]) -> tuple[Counter[str], list[str]]:
     seed, first, count = chunk
     counts, bad = Counter[str](), list[str]()
-    gc.disable()  # nearly all of it lives as long as this: collecting in between costs a tenth
-    with tempfile.TemporaryDirectory() as folder:
+    gc.disable()  # nearly all of it lives as long as this process, which ends with it
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         for number in range(first, first + count):
             kind, end, wrong = one(seed, number, Path(folder))
             counts[end] += 1
             counts[kind] += 1
             bad += [f"seed {seed} run {number} ({kind}): {text}" for text in wrong]
-        forget(Path(folder))
-    gc.collect()
     return counts, bad
 
 

@@ -87,7 +87,7 @@ class MemoryStore:
                 if fence and newest > fence:
                     raise stale(environment, fence, newest)
                 at = self.clock.now()
-                records.append(Record.model_construct(**dict(entry), run=run, seq=len(records) + 1, at=at))
+                records.append(Record.model_construct(**vars(entry), run=run, seq=len(records) + 1, at=at))
                 if entry.key is not None:
                     keys.add(entry.key)
                 self._fold(run, entry, at)

@@ -5,15 +5,19 @@ import hashlib
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import tarfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import web
 
 PACKAGE = Path(__file__).resolve().parents[3] / "orchestrator"
 REMOTE = PACKAGE / "ansible/ansible_collections/orchestrator/release/plugins/module_utils/remote.py"
@@ -363,3 +367,96 @@ def _until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+ASKING = """
+import importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("remote", sys.argv[1])
+remote = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(remote)
+why = remote.Host.look(None, json.loads(sys.argv[2]))
+print(json.dumps([why, "urllib.request" in sys.modules]))
+"""
+
+
+def _asked(url: str, **more: Any) -> tuple[str | None, bool]:
+    """Why the service at *url* does not answer as wanted (None: it does), and whether urllib was needed to tell."""
+    words = [sys.executable, "-c", ASKING, str(REMOTE), json.dumps({"url": url, **more})]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    why, by_library = json.loads(done.stdout)
+    return why, by_library
+
+
+@contextlib.contextmanager
+def _saying(answer: bytes, *, stays: bool = False) -> Iterator[str]:
+    """A server that says *answer* once, byte by byte, and ends the connection, unless it *stays*; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        over = threading.Event()
+
+        def serve() -> None:
+            for _ in range(2):  # who did not understand may ask again, otherwise
+                with contextlib.suppress(OSError):
+                    link, _ = server.accept()
+                    with link:
+                        link.recv(4096)
+                        for place in range(len(answer)):
+                            link.sendall(answer[place : place + 1])
+                        if stays:
+                            over.wait(20)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/version"
+        over.set()
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n1.0.0", None),
+        (b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\n\r\n\r\n1.0.0", None),
+        (b"HTTP/1.1 200 OK\r\n\r\n2.0.0", "answers without '1.0.0': 2.0.0"),
+        (b"HTTP/1.1 503 Not Now\r\nServer: x\r\n\r\nstarting 1.0.0\n", "answers 503: starting 1.0.0"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "answers without '1.0.0': short"),
+        (b"", "does not answer: it ends the connection without an answer"),
+    ],
+)
+def test_a_service_in_the_clear_is_asked_without_a_library(answer: bytes, told: str | None) -> None:
+    """What a service says by plain HTTP is told as it is, and costs no import."""
+    with _saying(answer) as url:
+        assert _asked(url, contains="1.0.0") == (told, False)
+
+
+def test_an_answer_ends_where_its_head_says() -> None:
+    """A service that keeps the connection open has answered when it has said as much as it meant to."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nConnection: keep-alive\r\n\r\n"
+    with _saying(head + b"1.0.0", stays=True) as url:
+        began = time.monotonic()
+        assert _asked(url, contains="1.0.0") == (None, False)
+        assert time.monotonic() - began < 4, "it was waited for the connection's end"
+
+
+def test_a_service_that_answers_otherwise_is_asked_by_the_library(server: web.Server) -> None:
+    """An answer that leads elsewhere, comes in chunks, or is no HTTP is understood, or named."""
+    server.answers |= {"/old": (302, f"{server.url}/new"), "/new": (200, "1.0.0")}
+    assert _asked(f"{server.url}/old", contains="1.0.0") == (None, True)
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n1.0.0\r\n0\r\n\r\n"
+    with _saying(chunked) as url:
+        assert _asked(url, contains="1.0.0") == (None, True)
+    with _saying(b"220 mail.example ESMTP\r\n") as url:
+        why, _ = _asked(url)
+        assert why is not None
+        assert why.startswith("does not answer: this is no HTTP: BadStatusLine")
+    assert _asked(f"{server.url}#page?")[1]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/", "http://127.0.0.1:99999/", "http://no.such.host.invalid/", "ftp:x"]
+)
+def test_nobody_there_is_said_as_such(url: str) -> None:
+    """Where nothing answers, or nothing can, that is what is said."""
+    why, _ = _asked(url)
+    assert why is not None
+    assert why.startswith("does not answer: ")
