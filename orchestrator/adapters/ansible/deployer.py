@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,7 @@ HARMLESS = {
     "getent", "find", "package_facts", "service_facts", "wait_for_connection", "validate_argument_spec", "facts",
 }  # fmt: skip
 DONE = "done before, says its ledger"
+FORGOTTEN = 2 * 86400  # seconds: no play leaves its connections alone for so long
 ANSWER = 65536  # characters of what a host says of itself
 COMMAND = re.compile(r"^[A-Za-z0-9_.+/-]{1,200}$")
 NO_CONNECTION = re.compile(  # what ssh says when it never came so far that a task could begin
@@ -310,10 +312,20 @@ class AnsibleDeployer:
         if make:
             with contextlib.suppress(FileExistsError):
                 folder.mkdir(mode=0o700)
+                _tidy(base)
             about = folder.lstat()
             if about.st_uid != os.geteuid() or about.st_mode & 0o077 or folder.is_symlink():
                 raise OrchestratorError("D105", f"{folder} belongs to somebody else")
         return folder
+
+
+def _tidy(base: Path) -> None:
+    """Take away the folders of processes that were killed before they could: they have been empty for days."""
+    before = time.time() - FORGOTTEN
+    for folder in base.glob(f"orc-{os.geteuid()}-*"):
+        with contextlib.suppress(OSError):
+            if folder.lstat().st_mtime < before:
+                folder.rmdir()  # only when it is empty: ssh has ended what was open there
 
 
 def _limit(file: Path, play: PlaySpec) -> str:

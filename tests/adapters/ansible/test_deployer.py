@@ -19,6 +19,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.step import StepResult
+from orchestrator.engine.jobs import LocalJobs
 from orchestrator.hosts import loopback
 from orchestrator.processes import _parents, command_line, marked
 from tests.adapters.ansible.conftest import COLLECTIONS, FILES, Stage, named, outcomes, staged
@@ -287,6 +288,23 @@ def test_a_batch_is_what_the_flow_says(stage: Stage) -> None:
     result = stage.deploy("site.yml", "r1", 1, limit=("web2",))
     assert [host.host for host in result.hosts] == ["web2"]
     assert stage.marks() == [0, 1]
+
+
+def test_what_the_killed_left_is_taken_away(tmp_path: Path) -> None:
+    """The next play takes away folders for connections that nobody has used for days, and none that somebody may."""
+    name = f"orc-{os.geteuid()}-"
+    old, new, used, others = (
+        tmp_path / f"{prefix}{end}" for prefix, end in ((name, "1"), (name, "2"), (name, "3"), ("orc-4294967294-", "4"))
+    )
+    for folder in (old, new, used, others):
+        folder.mkdir()
+    (used / "socket").touch()
+    for folder in (old, used, others):
+        os.utime(folder, (0, time.time() - 3 * 86400))
+    environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    deployer = AnsibleDeployer(LocalJobs(tmp_path), tmp_path / "state", COLLECTIONS, environ, tmp_path)
+    mine = deployer._control(make=True)
+    assert sorted(tmp_path.iterdir()) == sorted([mine, new, used, others])
 
 
 def test_who_ends_first_cuts_nobody_off(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> None:
