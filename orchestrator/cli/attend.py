@@ -272,12 +272,14 @@ class _Signals:
 
     def obey(self) -> None:
         """Do what was asked since the last time, and say what goes on and what is left."""
-        if self._interrupts > 1:
-            detach(self._app, self._asked, self._view)
-        if self._interrupts and self._first(signal.SIGINT):
+        if self._interrupts and signal.SIGINT not in self._told:
             self._app.wish(self._app.present(self._asked.root), "cancel", "Ctrl-C")
+            self._told.add(signal.SIGINT)  # only now: where it could not be written down, it is tried again
             self._say("cancelling", self._then(), "again: leave it to the background")
-        if self._terminated and self._first(signal.SIGTERM):
+        if self._interrupts > 1:  # after that: both may have come since the last time
+            detach(self._app, self._asked, self._view)
+        if self._terminated and signal.SIGTERM not in self._told:
+            self._told.add(signal.SIGTERM)
             self._app.stop_softly()
             self._say("stopping before the next step", f"orchestrator resume {self._asked.root} goes on")
 
@@ -288,11 +290,6 @@ class _Signals:
 
     def _ended(self, _number: int, _frame: object) -> None:
         self._terminated = True
-
-    def _first(self, number: int) -> bool:
-        told = number in self._told
-        self._told.add(number)
-        return not told
 
     def _then(self) -> str:
         stories = self._follower.stories

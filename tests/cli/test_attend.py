@@ -1,9 +1,13 @@
 """A promotion is followed to its end, also while its journal cannot be read."""
 
+import signal
+import threading
 import time
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.cli import attend
@@ -41,3 +45,44 @@ def test_a_journal_that_cannot_be_read_is_read_later() -> None:
     assert store.refused == 3
     assert story.ending is not None
     assert story.ending["exit"] == 0
+
+
+class Detached(Exception):
+    """The process would have ended here."""
+
+
+@pytest.mark.parametrize("unwritten", [0, 1])
+def test_two_interrupts_at_once_cancel_and_leave(monkeypatch: pytest.MonkeyPatch, unwritten: int) -> None:
+    """Two Ctrl-C between two looks cancel the run and then leave it; where that cannot be written down, it is tried again before."""
+    wished: list[str] = []
+    failures = [OrchestratorError("S112", "the database is locked")] * unwritten
+
+    class Interrupted(MemoryStore):
+        def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
+            """What there is; two interrupts come meanwhile, once."""
+            if not wished and not app.interrupted:
+                app.interrupted = True
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+            return super().records(run, after, limit)
+
+    def wish(_run: Run, what: str, _why: str) -> None:
+        if failures:
+            raise failures.pop()
+        wished.append(what)
+
+    def detach(*_: object) -> None:
+        assert wished == ["cancel"]
+        raise Detached
+
+    store = Interrupted()
+    store.create(Run(id="abc-staging", root="abc", kind="promotion", environment="staging"))
+    app: Any = SimpleNamespace(store=store, parked=False, interrupted=False, wish=wish, present=store.run)
+    monkeypatch.setattr(attend, "detach", detach)
+    over = threading.Event()
+    try:
+        with pytest.raises(Detached):
+            attend.attend(app, Asked("abc", "promotion", None, ("staging",), "ann"), lambda: {"over": over.wait(20)})
+    finally:
+        over.set()
+    assert wished == ["cancel"]

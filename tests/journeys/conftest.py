@@ -170,7 +170,8 @@ def store(request: pytest.FixtureRequest) -> Callable[[], dict[str, str]]:
         return dict
     assert chosen == "postgres", f"STORE={chosen} is neither sqlite nor postgres"
     server: Server = request.getfixturevalue("postgres")
-    return lambda: {"ORCHESTRATOR_STORE": server.fresh()}
+    path = f"{server.programs}{os.pathsep}{os.environ['PATH']}"  # a backup wants a pg_dump that is as new as the server
+    return lambda: {"ORCHESTRATOR_STORE": server.fresh(), "PATH": path}
 
 
 @pytest.fixture
