@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := pyproject.toml uv.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test journeys crash-sweep sim planted-bugs chaos rollback-proof workers checks bench docs clean
+.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos rollback-proof workers checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -15,12 +15,17 @@ demo: .venv/.run ## Release a shop on this machine, and see a bad release come b
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
 
-test: .venv/.dev ## Run all tests on the real engines.
+test: .venv/.dev ## Run the tests on the real engines, but for those that take minutes each.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
-	@$(BIN)/python -m pytest -n $(or $(WORKERS),auto) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -m "not long" -n $(or $(WORKERS),auto) --dist loadgroup $(ARGS)
 
-journeys: .venv/.dev ## Run the whole journeys alone; STORE=postgres keeps the journals in Postgres.
+long: .venv/.dev ## Run those that do: the other whole journeys, and short forms of the campaigns below.
+	@$(BIN)/orchestrator engine install --yes >/dev/null
+	@$(BIN)/orchestrator hosts install --yes >/dev/null
+	@$(BIN)/python -m pytest -m long -n $(or $(WORKERS),auto) --dist loadgroup $(ARGS)
+
+journeys: .venv/.dev ## Run all journeys, and nothing else; STORE=postgres keeps the journals in Postgres.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@STORE=$(or $(STORE),sqlite) $(BIN)/python -m pytest tests/journeys -n $(or $(WORKERS),auto) --dist loadgroup $(ARGS)

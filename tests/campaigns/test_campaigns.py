@@ -90,6 +90,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     made.forget()
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("chaos")
 @pytest.mark.parametrize(
     "item", [item for number in WANTED for item in ROWS[number] if item.quick], ids=lambda item: str(item.number)
@@ -105,6 +106,7 @@ def test_every_row_of_the_table_is_injected() -> None:
     assert [number for number in WANTED if number not in ROWS] == []
 
 
+@pytest.mark.long
 def test_forced_rollbacks_leave_every_host_as_it_was() -> None:
     """Two rollbacks forced by chance on six hosts bring back the touched ones file by file, and leave the others alone."""
     assert rollback.campaign(runs=2, seed=4, lanes=2) == 0

@@ -42,6 +42,7 @@ def release(running: Project) -> Iterator[Callable[..., str]]:
         shutil.rmtree(folder)
 
 
+@pytest.mark.core
 def test_busy(running: Project) -> None:
     """An environment that somebody holds is busy (exit 8), and says who has it."""
     from orchestrator.wiring import open_app
@@ -56,6 +57,7 @@ def test_busy(running: Project) -> None:
     assert "somebody-else (an upgrade by hand, by ann" in said.err
 
 
+@pytest.mark.core
 def test_not_verified_before(running: Project) -> None:
     """A release that was not verified in staging is refused for production (exit 3), and nothing is touched."""
     before = running.status("production")["hosts"]
@@ -73,6 +75,7 @@ def test_requirements(running: Project, release: Callable[..., str]) -> None:
     assert running.releases("staging") == {"web1": "1.0.0"}
 
 
+@pytest.mark.core
 def test_tampered_package(running: Project, release: Callable[..., str]) -> None:
     """A package whose content was changed after staging is refused before any effect in production."""
     name = release("1.1.2")
@@ -113,6 +116,7 @@ def test_provision_fails(running: Project, release: Callable[..., str]) -> None:
     assert steps[-5:] == ["restore.stack", "hosts.restored", "restore.look", "verify.smoke.restored", "close"]
 
 
+@pytest.mark.core
 def test_deploy_fails(running: Project, release: Callable[..., str]) -> None:
     """A playbook that fails on the first host is taken back there, and the other host is left alone."""
     name = release("1.1.4", staged=False)

@@ -1,8 +1,11 @@
 """A project made by `init`, from the empty folder to production."""
 
+import pytest
+
 from tests.journeys.conftest import Project
 
 
+@pytest.mark.core
 def test_what_init_writes_can_be_promoted_at_once(project: Project) -> None:
     """The project that `init` writes into an empty folder is valid and reaches production unchanged."""
     said = project.run("init", "--json").json
@@ -19,6 +22,7 @@ def test_what_init_writes_can_be_promoted_at_once(project: Project) -> None:
     assert matrix["releases"][0]["in"]["production"]["state"] == "current"
 
 
+@pytest.mark.core
 def test_init_touches_nothing_that_is_there(project: Project) -> None:
     """In a folder with Pulumi.yaml, playbooks and tests, `init` adds only what is missing."""
     own = {

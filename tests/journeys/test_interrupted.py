@@ -5,6 +5,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from orchestrator.processes import marked
 from tests.journeys.conftest import Project
 
@@ -34,6 +36,7 @@ def _ready(project: Project) -> None:
     project.run("promote", "releases/1.1.0", "--to", "staging")
 
 
+@pytest.mark.core
 def test_a_killed_promotion_is_resumed(running: Project) -> None:
     """After `kill -9` in the middle of a deployment the run is shown as interrupted, the environment is held, and `resume` finishes it without doing anything twice."""
     _ready(running)
@@ -59,6 +62,7 @@ def test_a_killed_promotion_is_resumed(running: Project) -> None:
     assert running.run("resume", run, code=1).err.count("R141")
 
 
+@pytest.mark.core
 def test_ctrl_c_cancels(running: Project) -> None:
     """The first Ctrl-C lets the step that goes on end, begins no other, and rolls back what was changed (exit 4)."""
     _ready(running)

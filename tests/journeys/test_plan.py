@@ -3,11 +3,13 @@
 import json
 
 import jsonschema
+import pytest
 
 from orchestrator.domain.plan import Plan
 from tests.journeys.conftest import AGAIN, Project
 
 
+@pytest.mark.core
 def test_the_approved_plan_is_the_one_that_runs(running: Project) -> None:
     """A plan shows the stack, the hosts, the check mode's diff, the tests and the way back, and is executed by its digest."""
     running.put("1.0.0")

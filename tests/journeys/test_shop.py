@@ -5,12 +5,14 @@ import urllib.request
 from pathlib import Path
 
 import jsonschema
+import pytest
 
 from orchestrator.hosts import loopback
 from orchestrator.processes import runs
 from tests.journeys.conftest import ROOT, Project
 
 
+@pytest.mark.core
 def test_a_bad_release_comes_back_by_itself(shop: Project) -> None:
     """Two releases go through staging into production; the third breaks on a host of the second batch and is taken back where it was."""
     shop.replace("environments/production/__main__.py", '"web1": {"shop_tax"', '"web2": {"shop_tax"')
