@@ -8,11 +8,12 @@ import pytest
 from orchestrator.adapters.memory.world import MemoryDurable
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
-from orchestrator.domain.journal import Entry, Run
+from orchestrator.domain.journal import Entry, Kind, Run
+from orchestrator.domain.plan import NOTHING, Named
 from orchestrator.domain.promotion import State
 from orchestrator.domain.sides import joined
 from orchestrator.flow import COURSES, drift, going_back, promotion, trail
-from orchestrator.flow.course import inventory_of, outputs_of
+from orchestrator.flow.course import Course, inventory_of, outputs_of
 from orchestrator.flow.standing import Standing
 from tests.flow import test_promotion as plain
 from tests.flow.test_blue_green import Spoiling
@@ -158,6 +159,26 @@ def test_both_stacks_are_the_environment(second: Stage) -> None:
         assert COURSES[kind](course).state is State.SUCCEEDED
         assert ups(second) == [f"{words} prod-blue", f"{words} prod-green"]
     assert standing(second).live is None
+
+
+@pytest.mark.parametrize(("kind", "code"), [("provision", "R230"), ("destroy", "R231")])
+def test_what_either_would_lose_is_named_before_one_is_changed(second: Stage, kind: Kind, code: str) -> None:
+    """Where the second of two stacks would lose something stateful, the first is not changed either, until that is named."""
+    second.walk("1.1.0", **sides())
+    second.stateful = [{"name": "prod-green-b"}]
+    second.world.stacks["production"] = ["a"]
+    second.world.ledger.clear()
+    for number, named in enumerate((NOTHING, Named(replace=("prod-blue-b",)), Named(replace=("prod-green-b",)))):
+        run = Run(id=f"{kind}{number}-production", root=f"{kind}{number}", kind=kind, environment="production")
+        second.store.create(run)
+        course = Course(second.setting(), MemoryDurable({}), run, named=named)
+        ended = COURSES[kind](course)
+        if number < 2:
+            assert (ended.state, second.failure(ended)["failure"]["code"]) == (State.FAILED, code)
+            assert ups(second) == []
+    assert ended.state is State.SUCCEEDED
+    verb = "up" if kind == "provision" else "destroy"
+    assert ups(second) == [f"{verb} prod-blue", f"{verb} prod-green"]
 
 
 def test_one_name_is_one_host() -> None:
