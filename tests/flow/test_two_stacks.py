@@ -12,6 +12,7 @@ from orchestrator.domain.journal import Entry, Kind, Run
 from orchestrator.domain.plan import NOTHING, Named
 from orchestrator.domain.promotion import State
 from orchestrator.domain.sides import joined
+from orchestrator.domain.step import Outcome
 from orchestrator.flow import COURSES, drift, going_back, promotion, trail
 from orchestrator.flow.course import Course, inventory_of, outputs_of
 from orchestrator.flow.standing import Standing
@@ -179,6 +180,24 @@ def test_what_either_would_lose_is_named_before_one_is_changed(second: Stage, ki
     assert ended.state is State.SUCCEEDED
     verb = "up" if kind == "provision" else "destroy"
     assert ups(second) == [f"{verb} prod-blue", f"{verb} prod-green"]
+
+
+def test_a_rehearsal_leaves_the_stack_where_it_is(second: Stage) -> None:
+    """A release that comes with another definition is rehearsed on the side's hosts; its stack is not walked back, and that is said."""
+    second.walk("1.1.0", **sides())
+    second.world.stacks["production"] = ["a", "b", "c"]
+    second.promote("1.2.0", "staging", **sides())
+    second.world.ledger.clear()
+    package = second.packages.put(plain.release("1.2.0", **sides()))
+    run = COURSES["rehearsal"](second.course(package, "production", kind="rehearsal"))
+    assert run.state is State.SUCCEEDED, run.message
+    assert ups(second) == ["up prod-blue"]
+    spared = second.story(run).steps["rehearse.stack.back"].result
+    assert spared is not None
+    assert spared.outcome is Outcome.SKIPPED
+    assert "one of two sides" in spared.message
+    assert routed(second) == {(*BLUE, "prod-blue-c")}
+    assert runs(second) == {**dict.fromkeys((*BLUE, "prod-blue-c"), "1.2.0"), **dict.fromkeys(GREEN, "1.1.0")}
 
 
 def test_one_name_is_one_host() -> None:
