@@ -15,12 +15,12 @@ demo: .venv/.run ## Release a shop on this machine, and see a bad release come b
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
 
-test: .venv/.dev ## Run the tests on the real engines, but for those that take minutes each.
+test: .venv/.dev ## Run the tests on the real engines, but for the long ones.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m pytest -m "not long" -n $(or $(WORKERS),auto) --dist loadgroup $(ARGS)
 
-long: .venv/.dev ## Run those that do: the other whole journeys, and short forms of the campaigns below.
+long: .venv/.dev ## Run the long ones: journeys through every corner, deaths of engines, campaigns in short.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m pytest -m long -n $(or $(WORKERS),auto) --dist loadgroup $(ARGS)

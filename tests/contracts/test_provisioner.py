@@ -51,7 +51,9 @@ def _pulumi(folder: Path, keep: str) -> Place:
 
 
 @pytest.mark.parametrize("keep", ["", "protect", "retainOnDelete"])
-@pytest.mark.parametrize("make", [_memory, _pulumi], ids=["memory", "pulumi"])
+@pytest.mark.parametrize(
+    "make", [pytest.param(_memory, id="memory"), pytest.param(_pulumi, id="pulumi", marks=pytest.mark.long)]
+)
 def test_what_is_kept_is_told(make: Callable[[Path, str], Place], keep: str, tmp_path: Path) -> None:
     """A preview and a look at what is there tell of each resource what its program wants kept; a preview of what is protected says that it would be refused."""
     place = make(tmp_path, keep)

@@ -7,6 +7,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.journal import Entry
@@ -57,6 +59,7 @@ def follow(folder: Path) -> dict[int, int]:
     return seen
 
 
+@pytest.mark.long
 def test_memory_stays_flat_over_ten_thousand_events(tmp_path: Path) -> None:
     """From the ten thousandth event to the thirty thousandth a process grows by less than half of their bytes."""
     code = (

@@ -62,7 +62,6 @@ def test_a_killed_promotion_is_resumed(running: Project) -> None:
     assert running.run("resume", run, code=1).err.count("R141")
 
 
-@pytest.mark.core
 def test_ctrl_c_cancels(running: Project) -> None:
     """The first Ctrl-C lets the step that goes on end, begins no other, and rolls back what was changed (exit 4)."""
     _ready(running)

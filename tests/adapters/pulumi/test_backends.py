@@ -11,7 +11,7 @@ from orchestrator.domain.step import Outcome
 
 from .conftest import Infrastructure
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.long]
 
 
 def test_stacks_of_one_name(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ READ = """
     def update(self"""
 
 
+@pytest.mark.long
 def test_what_a_hand_has_changed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A resource that is another is named with the property that differs, one that is gone as gone; the state stays as it was, and no secret is told."""
     monkeypatch.setattr(conftest, "PROGRAM", conftest.PROGRAM.replace("\n    def update(self", READ))

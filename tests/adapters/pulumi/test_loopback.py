@@ -58,6 +58,7 @@ def _kill(host: loopback.Host) -> None:
             os.kill(process, signal.SIGKILL)
 
 
+@pytest.mark.long
 def test_a_host_that_was_killed(hosts: Hosts) -> None:
     """A preview sees that a host is gone, as a change or by a refresh, and the update brings it back at its address."""
     first = hosts.up(hosts.spec(), "first")

@@ -25,7 +25,7 @@ from orchestrator.processes import command_line, marked, sweep
 
 from .conftest import Stage
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.long]
 
 PROGRAM = '''
 """Things that are made slowly: `hold` names the moment at which they stand still until it is taken away."""

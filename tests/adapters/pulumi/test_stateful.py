@@ -52,6 +52,7 @@ def why(preview: StackPreview, *rules: StatefulRule) -> list[str]:
     return [f"{loss.op} {loss.name}: {loss.why}" for loss in losses(preview.changes, rules)]
 
 
+@pytest.mark.long
 def test_a_preview_tells_what_would_be_lost(kept: Stage) -> None:
     """A database that would be replaced or deleted is told once, with what keeps it; what Pulumi protects is told as refused."""
     keep = kept.settings["keep"]
