@@ -29,10 +29,6 @@ DONE = ".orchestrator-release.json"
 FILES = ".orchestrator-files.json"  # what each file of a release was when it was put there
 KEPT = 500  # lines of the ledger
 MOST_SAID = 1 << 20  # bytes of an answer
-PLAIN = re.compile(r"http://((\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?)(/[!-\"$-~]*)?\Z")
-STATUS = re.compile(rb"HTTP/1\.[01] ([1245]\d\d)\b")  # 3xx leads elsewhere
-END_OF_HEAD = b"\r\n\r\n"
-LENGTH = re.compile(rb"^content-length: *(\d{1,15})\s*$", re.IGNORECASE | re.MULTILINE)
 FENCE = re.compile(r'"fence": (\d{1,15})(?!\d)')
 
 
@@ -405,7 +401,7 @@ class Host:
 
     def look(self, probe):
         try:
-            status, body = ask_plainly(probe["url"]) or ask(probe["url"])
+            status, body = ask(probe["url"])
         except (OSError, ValueError) as error:
             return f"does not answer: {getattr(error, 'reason', error)}"
         if status != int(probe.get("status", 200)):
@@ -649,42 +645,8 @@ def put(target, name, data, executable):
             file.write(chunk)
 
 
-def ask_plainly(url):
-    """The status and the text that *url* answers with; None where that takes more than plain HTTP. Raises OSError.
-
-    Most services are asked in the clear on their own host, and answer at once. What `ask` imports takes longer there than
-    a switch does. HTTP/1.0, RFC 1945: the answer ends with the connection, or after as much as its head says.
-    """
-    found = PLAIN.match(url)
-    if found is None:
-        return None
-    import socket
-
-    place, host, port, path = found.groups()
-    words = f"GET {path or '/'} HTTP/1.0\r\nHost: {place}\r\nUser-Agent: orchestrator\r\nConnection: close\r\n\r\n"
-    said, end = b"", MOST_SAID
-    with socket.create_connection((host.strip("[]"), int(port or 80)), timeout=5) as link:
-        link.sendall(words.encode("ascii"))
-        while len(said) < end:
-            more = link.recv(1 << 16)
-            if not more:
-                break
-            said += more
-            head, between, _ = said.partition(END_OF_HEAD)
-            length = LENGTH.search(head) if between else None
-            if length is not None:
-                end = min(MOST_SAID, len(head) + len(END_OF_HEAD) + int(length.group(1)))
-    if not said:
-        raise OSError("it ends the connection without an answer")
-    head, between, body = said.partition(END_OF_HEAD)
-    status = STATUS.match(head)
-    if not between or status is None or b"\ntransfer-encoding:" in head.lower():
-        return None
-    return int(status.group(1)), body.decode("utf-8", "replace")
-
-
 def ask(url):
-    """The same for any URL that Python can open, wherever it leads. Raises OSError and ValueError."""
+    """The status and the text that *url* answers with, wherever it leads. Raises OSError and ValueError."""
     import http.client
     import urllib.error
     import urllib.request
