@@ -223,9 +223,8 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         _batched(_planned_step(step, wanted, own, blue_green), survey.inventory)
         for step in _steps(release, wanted.action)
     )
+    steps = _all_checked(setting, wanted, steps, survey, f"{job}.check", emit)
     lost = wanted.approved.losses if wanted.approved is not None else survey.losses
-    if wanted.check and survey.inventory is not None and survey.full is not None:
-        steps = tuple(_checked(setting, wanted, step, survey.full, f"{job}.check", emit) for step in steps)
     rehearse, unrehearsed = _rehearsed(setting, wanted, back, survey.base)
     asked = conditions.ask(setting, wanted.environment, wanted.package, job, emit) if wanted.action == "promote" else ()
     plan = Plan(
@@ -697,6 +696,15 @@ def _watch(release: Release, asked: tuple[PlannedGate, ...]) -> PlannedWatch | N
         gates=(*_gates(watch.gates), *asked),
         flaky=watch.flaky,
     )
+
+
+def _all_checked(
+    setting: Setting, wanted: Wanted, steps: tuple[PlannedStep, ...], survey: Survey, job: str, emit: Emit
+) -> tuple[PlannedStep, ...]:
+    """*steps* with what Ansible's check mode says of each, where that is wanted and the hosts are known."""
+    if not wanted.check or survey.inventory is None or survey.full is None:
+        return steps
+    return tuple(_checked(setting, wanted, step, survey.full, job, emit) for step in steps)
 
 
 def _checked(

@@ -60,7 +60,7 @@ def test_two_interrupts_at_once_cancel_and_leave(monkeypatch: pytest.MonkeyPatch
     class Interrupted(MemoryStore):
         def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
             """What there is; two interrupts come meanwhile, once."""
-            if not wished and not app.interrupted:
+            if not app.interrupted:
                 app.interrupted = True
                 signal.raise_signal(signal.SIGINT)
                 signal.raise_signal(signal.SIGINT)
