@@ -228,7 +228,6 @@ class AnsibleDeployer:
         stdout: int = 0,
     ) -> JobOutcome:
         """Lay down inventory and variables, run the play as a job, and take away what is secret."""
-        settings = context.settings
         folder = self._jobs.folder(job)
         claim = Claim.of(job, context, package.digest) if package is not None else Claim(context)
         around = package is not None and not check and claim.wanted and not records_itself(project / play.playbook)
@@ -247,16 +246,10 @@ class AnsibleDeployer:
         words += [word for name in highest for word in ("-e", f"@{folder / name}")]
         spec = self._spec(play, project, inventory, context, folder, words, around=around)
         files["spec.json"] = json.dumps({**spec, "check": check, "stdout": stdout}).encode()
-        env = self._env(project, len(play.limit), settings)
-        if stdout:  # ansible-runner drops results that are longer, and has every line of them twice
-            env["MAX_EVENT_RES"] = str(4 * stdout)
-        beside = (project / play.playbook).parent / "collections"
-        if around and beside.is_dir():  # found beside the playbook that is started, and that one is ours
-            env["ANSIBLE_COLLECTIONS_PATH"] = f"{beside}{os.pathsep}{env['ANSIBLE_COLLECTIONS_PATH']}"
         started = Job(
             key=job,
             argv=(sys.executable, "-m", "orchestrator.adapters.ansible.child"),
-            env=env,
+            env=self._play_env(play, project, context.settings, around=around, stdout=stdout),
             cwd=project if package is not None else self._state,
             files=files,
             timeout=play.timeout,
@@ -266,6 +259,18 @@ class AnsibleDeployer:
         finally:
             for name in ("secret.yml", "extra.yml", "inventory/overlay.yml"):
                 (folder / name).unlink(missing_ok=True)
+
+    def _play_env(
+        self, play: PlaySpec, project: Path, settings: AnsibleSettings, *, around: bool, stdout: int
+    ) -> dict[str, str]:
+        """The environment of *play*: with our own playbook *around* it, and results of *stdout* bytes (0: as usual)."""
+        env = self._env(project, len(play.limit), settings)
+        if stdout:  # ansible-runner drops results that are longer, and has every line of them twice
+            env["MAX_EVENT_RES"] = str(4 * stdout)
+        beside = (project / play.playbook).parent / "collections"
+        if around and beside.is_dir():  # found beside the playbook that is started, and that one is ours
+            env["ANSIBLE_COLLECTIONS_PATH"] = f"{beside}{os.pathsep}{env['ANSIBLE_COLLECTIONS_PATH']}"
+        return env
 
     def _spec(
         self,
