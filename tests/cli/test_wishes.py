@@ -85,7 +85,7 @@ def test_each_environment_has_connections_of_its_own(project: Path) -> None:
     app = open_app(project)
     try:
         settings = [app.setting, app._connected("staging"), app._connected("production"), app._apart("production")]
-        folders = [setting.deployer._control(make=False) for setting in settings]
+        folders = [setting.deployer.control.path for setting in settings]
         assert len(set(folders)) == 3
         assert folders[2] == folders[3]  # whoever takes a run over finds them
     finally:

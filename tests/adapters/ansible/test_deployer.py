@@ -303,7 +303,7 @@ def test_what_the_killed_left_is_taken_away(tmp_path: Path) -> None:
         os.utime(folder, (0, time.time() - 3 * 86400))
     environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
     deployer = AnsibleDeployer(LocalJobs(tmp_path), tmp_path / "state", COLLECTIONS, environ, tmp_path)
-    mine = deployer._control(make=True)
+    mine = deployer.control.folder()
     assert sorted(tmp_path.iterdir()) == sorted([mine, new, used, others])
 
 
@@ -321,9 +321,9 @@ def test_who_ends_first_cuts_nobody_off(servers: tuple[Path, list[loopback.Host]
         try:
             going_on.start()
             until = time.monotonic() + 60
-            while not list(mine._control(make=True).iterdir()) and time.monotonic() < until:
+            while not list(mine.control.folder().iterdir()) and time.monotonic() < until:
                 time.sleep(0.05)
-            theirs._control(make=True)
+            theirs.control.folder()
             theirs.close()
             going_on.join()
             assert outcomes(results[0]) == ["succeeded", "succeeded"]

@@ -1,0 +1,191 @@
+"""Laying down and starting one play: its inventory, its variables, and the words of Ansible's command line."""
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.adapters.ansible import settings as tuning
+from orchestrator.adapters.ansible.control import ControlSockets
+from orchestrator.adapters.ansible.document import dump
+from orchestrator.adapters.ansible.ledger import AROUND, Claim, records_itself
+from orchestrator.adapters.ansible.tally import Tally
+from orchestrator.domain.context import Context
+from orchestrator.domain.environment import AnsibleSettings
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.plan import PlaySpec
+from orchestrator.domain.release import Package
+from orchestrator.domain.variables import checked, inventory_document, lowest, unsafe
+from orchestrator.ports import Job, JobOutcome, Jobs
+
+QUESTION = "look.yml"
+
+
+@dataclass(frozen=True)
+class PlayRequest:
+    """One play to run as the job *job*: of a *package*, or our own question to hosts.
+
+    Attributes:
+        question: the playbook of a question to hosts; empty for a package's playbook.
+        stdout: how many characters of each task's output are kept; 0: as usual.
+    """
+
+    play: PlaySpec
+    package: Package | None
+    inventory: Inventory
+    context: Context
+    job: str
+    check: bool = False
+    question: bytes = b""
+    stdout: int = 0
+
+
+class PlayRunner:
+    """Runs plays as jobs; see `AnsibleDeployer` for the arguments."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        state: Path,
+        collections: Path,
+        environ: Mapping[str, str],
+        home: Path | None,
+        control: ControlSockets,
+    ) -> None:
+        self._jobs, self._state, self._collections, self._environ = jobs, state, collections, environ
+        self._home, self._control = home, control
+
+    def run(self, request: PlayRequest, tally: Tally) -> JobOutcome:
+        """Lay down inventory and variables, run the play as a job, and take away what is secret."""
+        folder = self._jobs.folder(request.job)
+        project = _project(request.package) if request.package is not None else folder
+        around = _claims_around(request, project)
+        files = _files(request, project, around=around)
+        spec = self._spec(request, project, folder, around=around)
+        files["spec.json"] = json.dumps(spec).encode()
+        started = Job(
+            key=request.job,
+            argv=(sys.executable, "-m", "orchestrator.adapters.ansible.child"),
+            env=self._play_env(request, project, around=around),
+            cwd=project if request.package is not None else self._state,
+            files=files,
+            timeout=request.play.timeout,
+        )
+        try:
+            return self._jobs.run(started, tally.take)
+        finally:
+            for name in ("secret.yml", "extra.yml", "inventory/overlay.yml"):
+                (folder / name).unlink(missing_ok=True)
+
+    def environment(self, project: Path, hosts: int, settings: AnsibleSettings) -> dict[str, str]:
+        """The whole environment of an Ansible process that works in *project* on so many *hosts*."""
+        control = self._control.folder()
+        env = tuning.environment(project, self._home, self._collections, control, hosts, settings, self._environ)
+        packages = str(Path(__file__).resolve().parents[3])
+        return {**env, "PYTHONPATH": packages} if _is_checkout(packages) else env
+
+    def _play_env(self, request: PlayRequest, project: Path, *, around: bool) -> dict[str, str]:
+        """The environment of a play: with our own playbook *around* it, and results of the size that is asked for."""
+        play = request.play
+        env = self.environment(project, len(play.limit), request.context.settings)
+        if request.stdout:  # ansible-runner drops results that are longer, and has every line of them twice
+            env["MAX_EVENT_RES"] = str(4 * request.stdout)
+        beside = (project / play.playbook).parent / "collections"
+        if around and beside.is_dir():  # found beside the playbook that is started, and that one is ours
+            env["ANSIBLE_COLLECTIONS_PATH"] = f"{beside}{os.pathsep}{env['ANSIBLE_COLLECTIONS_PATH']}"
+        return env
+
+    def _spec(self, request: PlayRequest, project: Path, folder: Path, *, around: bool) -> dict[str, Any]:
+        """What the child is told of the play."""
+        play, settings, inventory = request.play, request.context.settings, request.inventory
+        words = ["--check", "--diff"] if request.check else []
+        words += [word for name in _highest(play, request.context) for word in ("-e", f"@{folder / name}")]
+        words += [word for name in settings.vault_ids for word in ("--vault-id", self._found(name, folder))]
+        return {
+            "project": str(project),
+            "playbook": str(folder / AROUND) if around else play.playbook,
+            "own": os.path.realpath(folder / AROUND),
+            "inventory": [str(folder / "inventory/overlay.yml"), *inventory.files],
+            "limit": _limit(folder / "limit", play),
+            "tags": ",".join(play.tags),
+            "skip_tags": ",".join(play.skip_tags),
+            "verbosity": settings.verbosity,
+            "cmdline": shlex.join(words),
+            "check": request.check,
+            "stdout": request.stdout,
+        }
+
+    def _found(self, vault: str, folder: Path) -> str:
+        """A vault's id with its file found in the user's project."""
+        return tuning.at_home(vault, folder, self._home) if self._home is not None else vault
+
+
+def result_code(outcome: JobOutcome) -> int | None:
+    """The exit code of ansible-playbook, as the child left it."""
+    try:
+        result = json.loads((outcome.folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return outcome.code
+    return int(result["rc"]) if result["rc"] is not None else None
+
+
+def _project(package: Package) -> Path:
+    if package.root is None:
+        raise RuntimeError("the package is not unpacked")
+    return Path(os.path.normpath(Path(package.root) / package.manifest.project))
+
+
+def _claims_around(request: PlayRequest, project: Path) -> bool:
+    """Whether our own plays stand around the playbook: before it the claim, after it the record."""
+    if request.package is None or request.check or not _claim(request).wanted:
+        return False
+    return not records_itself(project / request.play.playbook)
+
+
+def _claim(request: PlayRequest) -> Claim:
+    if request.package is None:
+        return Claim(request.context)
+    return Claim.of(request.job, request.context, request.package.digest)
+
+
+def _files(request: PlayRequest, project: Path, *, around: bool) -> dict[str, bytes]:
+    """What lies in the job's folder when it starts, but for the child's own order."""
+    play, claim = request.play, _claim(request)
+    variables = lowest(request.package, play, request.context)
+    if request.package is not None:
+        variables["release"] |= claim.variables()
+    files = {
+        "inventory/overlay.yml": dump(inventory_document(request.inventory, variables)),
+        "limit": "\n".join(play.limit).encode() + b"\n",
+        **_highest(play, request.context),
+    }
+    if request.question:
+        files[QUESTION] = request.question
+    if around:
+        files[AROUND] = claim.around(project / play.playbook, play)
+    return files
+
+
+def _highest(play: PlaySpec, context: Context) -> dict[str, bytes]:
+    """The files of variables that nothing else outdoes, by name; none for what there is nothing of."""
+    extra = {**checked(play.extra_vars), **context.settings.extra_vars}
+    values = {"extra.yml": extra, "secret.yml": _secrets(context)}
+    return {name: dump(found) for name, found in values.items() if found}
+
+
+def _secrets(context: Context) -> dict[str, Any]:
+    return {"pulumi_secrets": unsafe(dict(context.outputs.secret))} if context.outputs.secret else {}
+
+
+def _limit(file: Path, play: PlaySpec) -> str:
+    """The play's hosts as Ansible takes them: in a *file*, unless its path would be taken for several patterns."""
+    return ",".join(play.limit) if re.search(r"[\s,]", str(file)) else f"@{file}"
+
+
+def _is_checkout(packages: str) -> bool:
+    return (Path(packages) / "pyproject.toml").is_file()
