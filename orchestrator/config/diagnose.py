@@ -32,6 +32,7 @@ RULES = {  # the beginning of the message of a rule that is broken, and what to 
     "must be a count": "write for example 1, 10 or 25%",
     "must be at least 1": "write for example 1, 10 or 25%",
     "must be a relative path": "write it with / between its parts, without .. and without / or ~ at its beginning",
+    "must be a host pattern": "name groups and hosts as Ansible's --limit does, such as web, web:&eu or db[0]",
     "must be a variable name": "begin with a letter, and use lower-case letters, digits and underscores",
     "names that start with ansible_": "set it in the environment's inventory, or choose another name",
 }
@@ -145,7 +146,7 @@ def _fitting(value: str, pattern: str) -> str:
         near = re.sub(r"[^0-9A-Za-z.+_-]+", "-", value).strip("-.+_")[:64]
         rule = "use letters, digits and .+_-, at most 64"
     else:
-        return "name groups and hosts as Ansible's --limit does, such as web, web:&eu or db[0]"
+        return "orchestrator schema prints what is allowed here"
     return f"{rule}: {near}" if near else rule
 
 

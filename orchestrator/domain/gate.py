@@ -1,15 +1,14 @@
 """What must hold while a release goes out and afterwards: gates, canaries, the rule for what is flaky, the probe."""
 
-import re
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, FiniteFloat, StringConstraints, WithJsonSchema, model_validator
 
+from orchestrator.domain import patterns
 from orchestrator.domain.model import Model, Name, RelativePath, text_schema
-from orchestrator.domain.quantities import PATTERN, SHARE, Duration, HostPattern, seconds
+from orchestrator.domain.quantities import SHARE, Duration, HostPattern, seconds
 
 TEMPLATED_URL = r"^(https?://|\{\{)[^\r\n\u0000-\u001f]+$"
-_HOSTS = re.compile(PATTERN)
 
 TemplatedUrl = Annotated[str, StringConstraints(pattern=TEMPLATED_URL, max_length=2000)]
 """A URL in which `{{ variable }}` may stand."""
@@ -148,8 +147,8 @@ def _canary_hosts(hosts: int | str) -> int | str:
     if isinstance(hosts, int):
         if hosts < 1:
             raise ValueError("must be at least 1")
-    elif not SHARE.fullmatch(hosts) and not (_HOSTS.fullmatch(hosts) and len(hosts) <= 512):
-        raise ValueError("must be a count, a share from 1% to 100%, or a host pattern")
+    elif not SHARE.fullmatch(hosts):
+        patterns.checked(hosts, "must be a count, a share from 1% to 100%, or a host pattern")
     return hosts
 
 
@@ -157,7 +156,13 @@ CanaryHosts = Annotated[
     int | str,
     AfterValidator(_canary_hosts),
     WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 1}, text_schema(SHARE.pattern), text_schema(PATTERN, maxLength=512)]}
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                text_schema(SHARE.pattern),
+                text_schema(patterns.PATTERN, maxLength=patterns.LONGEST),
+            ]
+        }
     ),
 ]
 

@@ -1,12 +1,13 @@
 """The hosts of an environment, and which of them a host pattern means."""
 
-import fnmatch
 import hashlib
 import re
+from functools import partial
 from typing import Any
 
 from pydantic import Field
 
+from orchestrator.domain import patterns
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, digest_of
 
@@ -67,55 +68,18 @@ class Inventory(Model):
         return list(found)
 
     def select(self, pattern: str) -> list[str]:
-        """The hosts that an Ansible host pattern means, each once, in the order in which its parts name them.
+        """The hosts that an Ansible host pattern means, each once, in Ansible's order.
 
-        Groups, hosts, `*` and `?`, subscripts (`db[0]`, `db[-1]`, `db[1:2]`), unions (`:` or `,`),
-        `&` for intersection and `!` for exclusion, with the meaning that Ansible gives them. Raises D101
-        when a part names neither a group nor a host.
+        Names, wildcards, regular expressions (`~web[0-9]`), subscripts (`db[0]`, `db[-1]`, `db[1:2]`), unions (`:` or
+        `,`), `&` for intersection and `!` for exclusion, with the meaning that Ansible gives them. Raises D101 when a
+        part names neither a group nor a host, or its subscript none of its hosts.
         """
-        parts = [part.strip() for part in re.split(r"[:,](?![^\[]*\])", pattern) if part.strip()]
-        wanted: dict[str, None] = {}
-        plain = [part for part in parts if part[0] not in "!&"]
-        for part in plain or ["all"]:
-            wanted.update(dict.fromkeys(self._part(part)))
-        for part in (part for part in parts if part[0] == "&"):
-            keep = set(self._part(part[1:]))
-            wanted = {host: None for host in wanted if host in keep}
-        for part in (part for part in parts if part[0] == "!"):
-            drop = set(self._part(part[1:]))
-            wanted = {host: None for host in wanted if host not in drop}
-        return list(wanted)
-
-    def _part(self, part: str) -> list[str]:
-        name, bounds = _subscript(part)
-        if name in {"all", "*", "ungrouped"} or name in self.groups:
-            found = self.members("all" if name == "*" else name)
-        elif name in self.hosts:
-            found = [name]
-        else:
-            groups = [group for group in self.groups if fnmatch.fnmatchcase(group, name)]
-            found = [host for group in groups for host in self.members(group)]
-            found += [host for host in self.hosts if fnmatch.fnmatchcase(host, name)]
-            found = list(dict.fromkeys(found))
-            if not found and not groups:
-                raise OrchestratorError("D101", f"no host or group matches {name!r}")
-        if bounds is None:
-            return found
-        first, last = bounds
-        if last is None:
-            return [found[first]] if -len(found) <= first < len(found) else []
-        stop = None if last == -1 else last + 1
-        return found[first:stop]
-
-
-def _subscript(part: str) -> tuple[str, tuple[int, int | None] | None]:
-    match = re.match(r"^(.+)\[(-?\d+)?(?:([:-])(-?\d+)?)?\]\Z", part)
-    if not match:
-        return part, None
-    first = int(match[2] or 0)
-    if match[3] is None:
-        return match[1], (first, None)
-    return match[1], (first, int(match[4]) if match[4] else -1)
+        names = dict.fromkeys(["all", "ungrouped", *self.groups])
+        groups = {name: partial(self.members, name) for name in names}
+        try:
+            return patterns.select(pattern, self.hosts, groups)
+        except (LookupError, ValueError) as error:
+            raise OrchestratorError("D101", str(error)) from error
 
 
 def batches(hosts: list[str], sizes: tuple[int | str, ...], of: int | None = None) -> list[list[str]]:

@@ -3,13 +3,13 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, WithJsonSchema
 
+from orchestrator.domain import patterns
 from orchestrator.domain.model import text_schema
 
 DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$", re.ASCII)
 SHARE = re.compile(r"^([1-9][0-9]?|100)%$")
-PATTERN = r"^[A-Za-z0-9_!&*~][A-Za-z0-9_.:,!&*\[\]?-]*$"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -27,4 +27,6 @@ def _duration(text: str) -> str:
 
 
 Duration = Annotated[str, AfterValidator(_duration), WithJsonSchema(text_schema(DURATION.pattern))]
-HostPattern = Annotated[str, StringConstraints(pattern=PATTERN, max_length=512)]
+HostPattern = Annotated[
+    str, AfterValidator(patterns.checked), WithJsonSchema(text_schema(patterns.PATTERN, maxLength=patterns.LONGEST))
+]

@@ -223,6 +223,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         _batched(_planned_step(step, wanted, own, blue_green), survey.inventory)
         for step in _steps(release, wanted.action)
     )
+    _refuse_empty(setting, wanted, steps, survey)
     steps = _all_checked(setting, wanted, steps, survey, f"{job}.check", emit)
     lost = wanted.approved.losses if wanted.approved is not None else survey.losses
     rehearse, unrehearsed = _rehearsed(setting, wanted, back, survey.base)
@@ -604,6 +605,21 @@ def _planned_step(
 def _batched(step: PlannedStep, inventory: Inventory | None) -> PlannedStep:
     """*step* with its hosts in batches, where they are known."""
     return step.model_copy(update={"batches": step.cut(inventory)}) if inventory else step
+
+
+def _refuse_empty(setting: Setting, wanted: Wanted, steps: tuple[PlannedStep, ...], survey: Survey) -> None:
+    """Refuse a promotion with a step for which there is no host, also when Pulumi will only make the hosts.
+
+    Raises D101, D102, R170 and R210.
+    """
+    inventory = survey.inventory
+    if inventory is None and survey.stack is not None and survey.stack.inventory is not None:
+        inventory = setting.deployer.resolve(survey.stack.inventory)
+    if wanted.action != "promote" or inventory is None:
+        return
+    for step in steps:
+        if not step.stacked and not step.cut(inventory):
+            raise OrchestratorError("D102", f"the step {step.play.step} has no host: {step.play.hosts!r} means none")
 
 
 def _canary(canary: Canary, asked: tuple[PlannedGate, ...]) -> PlannedCanary:

@@ -45,6 +45,13 @@ def test_any_output(value: Any) -> None:
     assert found.startswith("sha256:") or found in {"E122", "E123"}
 
 
+@pytest.mark.parametrize("name", ["eu-west-1a", "2024", "tag_Name=web", "10.0.0.0/8", "web.blue"])
+def test_a_group_of_an_output_is_called_as_ansible_takes_it(name: str) -> None:
+    """A group may be called as clouds call their zones, tags and networks, and a step may go to it."""
+    found = from_output({name: {"hosts": ["h1"]}, "other": {"hosts": ["h2"]}}, "inventory")
+    assert found.select(name) == ["h1"]
+
+
 def test_shapes_that_ansible_knows() -> None:
     """Lists, mappings, groups in groups, variables and `_meta` are read alike, as data and as text."""
     value = {

@@ -78,10 +78,22 @@ def _reader_accepts(document: dict[str, Any]) -> bool:
 @example("a/..b/...")
 @example("ansible_user")
 @example("a\n")
+@example("~web[0-9]+")
+@example("web[1:3]:!web[0]")
+@example("a, b")
+@example("web[")
+@example("!")
+@example("web: &")
+@example("@file")
+@example("{{ group }}")
 def test_the_schema_and_the_reader_agree(field: str, value: str | int) -> None:
     """What the schema refuses the reader refuses, and the other way round: durations, sizes, batches, paths, names."""
     document = {**BASE, **FIELDS[field](value)}
-    assert VALIDATOR.is_valid(document) == _reader_accepts(document)
+    valid, accepted = VALIDATOR.is_valid(document), _reader_accepts(document)
+    if field == "hosts" and "~" in str(value):  # only the reader can tell that a regular expression is none
+        assert valid or not accepted
+    else:
+        assert valid == accepted
 
 
 @pytest.mark.parametrize("kind", ["release", "environment", "project"])

@@ -11,7 +11,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import PARTS, Plan, differences, held
 from orchestrator.flow import kept_plans
 from orchestrator.flow import plan as planning
-from tests.flow.test_promotion import Stage
+from tests.flow.test_promotion import Stage, release
 
 OTHER = "sha256:" + "9" * 64
 DIGEST = "sha256:" + "1" * 64
@@ -201,3 +201,12 @@ def test_a_switched_off_rollback_is_named(stage: Stage) -> None:
     run = promotion(stage.course(package, "production", approved=approved.digest))
     assert "whether a failure is rolled back by itself" in run.message
     assert stage.failure(run)["exit"] == 7
+
+
+@pytest.mark.parametrize(("hosts", "code"), [("db", "D101"), ("web[7]", "D101"), ("web:!all", "D102"), ("~x$", "D101")])
+def test_a_step_without_hosts_is_refused_before_the_stack_is_updated(stage: Stage, hosts: str, code: str) -> None:
+    """A step whose pattern means no host that the preview foresees is refused by the plan: nothing is provisioned."""
+    package = stage.packages.put(release("1.0.0", steps=[{"name": "deploy", "playbook": "deploy.yml", "hosts": hosts}]))
+    with pytest.raises(OrchestratorError) as error:
+        planning.make(stage.setting(), planning.Wanted(package, "staging"), "p", lambda _entry: None)
+    assert (error.value.code, stage.world.up) == (code, {})

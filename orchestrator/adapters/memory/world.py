@@ -127,8 +127,7 @@ class MemoryProvisioner:
         """A group `web` of the hosts in the output `hosts`."""
         if "hosts" not in outputs.plain:
             raise OrchestratorError("E120", f"the stack of {environment.name} has no output with hosts")
-        hosts = list(outputs.plain["hosts"])
-        return Inventory(hosts={host: {} for host in hosts}, groups={"web": Group(hosts=tuple(hosts))})
+        return _web(list(outputs.plain["hosts"]))
 
     def preview(
         self,
@@ -148,7 +147,8 @@ class MemoryProvisioner:
         protected = [change.name for change in told if change.op == "delete" and change.kept == "protect"]
         refused = f"{', '.join(protected)} is protected" if protected else ""
         counts = {op: count for op, count in counts.items() if count}
-        return StackPreview(base=self.base(spec), changes=told, counts=counts, refused=refused)
+        foreseen = _web(self._hosts(spec))
+        return StackPreview(base=self.base(spec), changes=told, counts=counts, refused=refused, inventory=foreseen)
 
     def _change(self, op: str, host: str) -> ResourceChange:
         kept = self._world.wanted.get(host, "")
@@ -212,6 +212,10 @@ class MemoryProvisioner:
     def base(self, spec: StackSpec) -> str:
         """The digest of what is there."""
         return digest_of([self._world.serial.get(self._place(spec), 0), self._world.up.get(self._place(spec))])
+
+
+def _web(hosts: list[str]) -> Inventory:
+    return Inventory(hosts={host: {} for host in hosts}, groups={"web": Group(hosts=tuple(hosts))})
 
 
 class MemoryDeployer:

@@ -366,11 +366,17 @@ class PulumiProvisioner:
         return str(outcome.folder.relative_to(top) if outcome.folder.is_relative_to(top) else outcome.folder)
 
     def _planned(self, spec: StackSpec, outputs: dict[str, Any]) -> Inventory | None:
-        """The hosts as the preview foresees them; None when some of it will only be known, or is secret."""
+        """The hosts as the preview foresees them; None when some of it will only be known, or is secret.
+
+        Raises E122 and E123 when the outputs are known, and no inventory: the update would fail by that afterwards.
+        """
         store = self._folder / "definitions"
         try:
             found = self.inventory(definition.kept_environment(store, spec.definition), Outputs(outputs))
-        except OrchestratorError:
+        except OrchestratorError as error:
+            said = json.dumps(outputs, default=str)
+            if error.code in {"E122", "E123"} and UNKNOWN not in said and HIDDEN not in said:
+                raise
             return None
         text = json.dumps(found.to_json())
         return None if UNKNOWN in text or HIDDEN in text else found

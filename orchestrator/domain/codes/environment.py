@@ -83,7 +83,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "E123",
         "not a host's or group's name",
-        "Names end up in files and command lines, and are restricted to letters, digits, dots, dashes and underscores.",
+        "Names end up in files and command lines. Hosts have letters, digits, dots, dashes and underscores; groups may also have `+`, `@`, `=` and `/`.",
         "Rename the host or group in the program.",
         Exit.FAILED,
     ),
