@@ -21,7 +21,7 @@ from orchestrator.adapters.ansible.deployer import AnsibleDeployer
 from orchestrator.adapters.ansible.settings import environment as ansible_environment
 from orchestrator.adapters.archive.packages import SealedPackages
 from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
-from orchestrator.config import cache_folder, load_release
+from orchestrator.config import load_release
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.inventory import Group, Inventory
@@ -60,7 +60,7 @@ class Stage:
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         self.environ["PATH"] = os.pathsep.join([str(BIN), self.environ.get("PATH", os.defpath)])
         self.deployer = AnsibleDeployer(self.jobs, self.state, COLLECTIONS, self.environ, folder)
-        self.verifier = TestinfraVerifier(self.jobs, self.environ, cache_folder(os.environ) / "bytecode")
+        self.verifier = TestinfraVerifier(self.jobs, self.environ)
         self.package = self.pack("1.0.0", "playbooks/many_tasks.yml")
         self.count = 0
 

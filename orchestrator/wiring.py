@@ -271,8 +271,7 @@ class App:
         from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
 
         persistent = self.environ.get("ORCHESTRATOR_PERSISTENT", "1") != "0"
-        cache = files.cache_folder(self.environ) / "bytecode"
-        return TestinfraVerifier(self.jobs, self.environ, cache, persistent=persistent)
+        return TestinfraVerifier(self.jobs, self.environ, persistent=persistent)
 
     @cached_property
     def gates(self) -> "Any":

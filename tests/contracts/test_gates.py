@@ -1,5 +1,6 @@
 """What every `Gates` promises, whoever asks: good, failed, or unknown."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.adapters.gates.asker import LiveGates
-from orchestrator.adapters.memory.world import MemoryGates, MemoryPackages, World
+from orchestrator.adapters.memory.world import MemoryGates, World
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import catalogue
 from orchestrator.domain.gate import Gate
@@ -18,6 +19,7 @@ from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.ports import Gates
 from tests.flow.test_promotion import release
+from tests.sealed import sealed
 from tests.web import Server
 
 HOSTS = ("a", "b")
@@ -39,8 +41,12 @@ class Case:
     silent: Callable[[], object]
 
 
-def ask(gates: Gates, gate: Gate, job: str = "run.gate", root: Path = Path("/"), **more: Any) -> StepResult:
-    package = MemoryPackages().put(release("1.0.0")).model_copy(update={"root": str(root)})
+def ask(gates: Gates, gate: Gate, job: str = "run.gate", root: Path | None = None, **more: Any) -> StepResult:
+    """Ask for a package whose content is *root*, or empty."""
+    if root is None:
+        with tempfile.TemporaryDirectory() as empty:
+            return ask(gates, gate, job, Path(empty), **more)
+    package = sealed(root, release("1.0.0"))
     inventory = Inventory(hosts={host: {} for host in HOSTS})
     context = Context(run="run", environment="staging", **more)
     return gates.ask(PlannedGate(gate=gate), HOSTS, package, inventory, context, job, lambda _entry: None)

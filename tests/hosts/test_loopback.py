@@ -1,5 +1,6 @@
 """Loopback hosts: really there, found again, and really gone."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -16,9 +17,29 @@ from orchestrator.hosts import loopback
 from orchestrator.processes import command_line, runs
 
 
-@pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A state folder, whose hosts are gone again afterwards."""
+@pytest.fixture(scope="module")
+def without_bubblewrap(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A search path with every program of this machine's but bubblewrap."""
+    folder = tmp_path_factory.mktemp("programs")
+    for place in os.get_exec_path():
+        with contextlib.suppress(OSError):
+            for program in Path(place).iterdir():
+                with contextlib.suppress(FileExistsError):  # the first of a name is taken
+                    (folder / program.name).symlink_to(program)
+    (folder / "bwrap").unlink(missing_ok=True)
+    return str(folder)
+
+
+@pytest.fixture(params=["bubblewrap visible", "bubblewrap hidden"])
+def state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, without_bubblewrap: str
+) -> Iterator[Path]:
+    """A state folder, whose hosts are gone again afterwards: hosts with isolation, and without."""
+    if request.param == "bubblewrap hidden":
+        monkeypatch.setenv("PATH", without_bubblewrap)
+    elif not shutil.which("bwrap"):
+        pytest.skip("bubblewrap is not installed")
+    monkeypatch.setattr(loopback, "_works", [])
     folder = tmp_path / "state"
     monkeypatch.setenv("ORCHESTRATOR_STATE", str(folder))
     yield folder
@@ -74,13 +95,19 @@ def test_what_is_stopped_is_gone(state: Path) -> None:
 
 
 def test_a_host_whose_server_died_is_not_there(state: Path) -> None:
-    """A host is not there when its server is gone, though something that it ran goes on; starting it brings it back where it was."""
+    """A host is not there when its server is gone, whether or not what it ran outlives it; it is started again where it was.
+
+    An isolated host has a process namespace, which ends with its server and takes everything along.
+    """
     host = loopback.start("s", "web1")
     subprocess.run(_ssh(host, "setsid sleep 301 >/dev/null 2>&1 </dev/null &"), check=True, capture_output=True)
     for process in loopback._server(host):
         os.kill(process, signal.SIGKILL)
     _until("the server is gone", lambda: not _listens(host, host.port))
-    assert loopback.processes(host) != []
+    if host.isolated:
+        _until("nothing of it is left", lambda: not loopback.processes(host))
+    else:
+        assert "sleep 301" in [command_line(process) for process in loopback.processes(host)]
     assert not loopback.alive(host)
     again = loopback.start("s", "web1")
     assert (again.address, again.port) == (host.address, host.port)

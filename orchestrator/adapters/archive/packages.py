@@ -124,7 +124,7 @@ class SealedPackages:
         if not os.path.lexists(root):
             with self._alone():
                 self._unpack(kept)
-        _verify_tree(root, reader.manifest)
+        verify_tree(root, reader.manifest)
         return Package(manifest=reader.manifest, digest=digest, path=str(kept), root=str(root))
 
     def find(self, wanted: str) -> Path:
@@ -248,7 +248,7 @@ def _write_member(root: int, member: Member, data: Iterator[bytes]) -> None:
         os.close(folder)
 
 
-def _verify_tree(root: Path, manifest: Manifest) -> None:
+def verify_tree(root: Path, manifest: Manifest) -> None:
     """Every file of the manifest is there as it was sealed, and nothing else is, no empty folder. Raises P303."""
     files = {file.path: file for file in manifest.files}
     folders = {name[: cut.start()] for name in files for cut in re.finditer("/", name)} | {""}

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import ssl
 import sys
 import urllib.parse
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator.adapters.archive.working_copy import copy_content
 from orchestrator.adapters.gates.web import Answer, fetch
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
@@ -133,15 +135,20 @@ class LiveGates:
     def _command(
         self, gate: PlannedGate, hosts: tuple[str, ...], package: Package, context: Context, job: str
     ) -> StepResult:
-        where = self._root if gate.own else Path(str(package.root))
+        folder = self._jobs.folder(job)
+        copy = folder / "content"
+        if not gate.own and not (folder / "job.json").exists():  # else it was started before
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            copy_content(package, copy)
         wanted = Job(
             key=job,
             argv=tuple(gate.gate.command or ()),
             env=self._env(hosts, package, context),
-            cwd=where,
+            cwd=self._root if gate.own else copy,
             timeout=seconds(gate.gate.timeout),
         )
         done = self._jobs.run(wanted)
+        shutil.rmtree(copy, ignore_errors=True)
         said = _last(done.folder)
         about: dict[str, Any] = {"log": str(done.folder), "seconds": done.seconds}
         if done.how == "exited" and done.code == 0:
@@ -159,6 +166,7 @@ class LiveGates:
         allowed = {*PASSED, *context.settings.environment}
         return {name: value for name, value in self._environ.items() if name in allowed} | {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), self._environ.get("PATH", os.defpath)]),
+            "PYTHONDONTWRITEBYTECODE": "1",
             "ORCHESTRATOR_RELEASE": package.ref.name,
             "ORCHESTRATOR_VERSION": package.ref.version,
             "ORCHESTRATOR_DIGEST": package.digest,

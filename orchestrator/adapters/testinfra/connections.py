@@ -26,6 +26,7 @@ from testinfra.backend import base
 from testinfra.backend.ssh import SshBackend
 
 from orchestrator.adapters.testinfra.agent import HELLO
+from orchestrator.adapters.testinfra.cause import result_text
 
 PATIENCE = 10.0  # seconds beyond ssh's own ConnectTimeout
 SIDE_BY_SIDE = 32
@@ -332,3 +333,20 @@ def install(connections: Connections, aliases: Callable[[str], SshBackend | None
     module: Any = testinfra.backend
     globals()["PersistentSsh"] = PersistentSsh
     module.BACKENDS["ssh"] = f"{__name__}.PersistentSsh"
+
+
+def shorten_results() -> None:
+    """Let testinfra show the result of a command without its connection, and with the end of what it printed.
+
+    pytest cuts what it shows of an object in the middle; the reason of a failure is at the end of the output.
+    """
+
+    def shown(self: base.CommandResult) -> str:
+        return result_text(os.fsdecode(self.command), self.rc, _text(self.stdout_bytes), _text(self.stderr_bytes))
+
+    module: Any = base.CommandResult
+    module.__repr__ = shown
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator.adapters.testinfra import isolation
+from orchestrator.adapters.testinfra.cause import cause, plain
+
 if TYPE_CHECKING:
     from orchestrator.adapters.testinfra.connections import Connections
 
@@ -63,7 +66,7 @@ class Reporter:
 
     def _result(self, node: str, name: str, host: str, known: dict[str, Any]) -> None:
         self._told += 1
-        self._write(
+        self.write(
             {
                 "kind": "test",
                 "name": name,
@@ -82,13 +85,13 @@ class Reporter:
         """A file that cannot be collected is an error of the suite and not a test that failed."""
         if report.failed and not os.environ.get("PYTEST_XDIST_WORKER"):
             text = str(report.longrepr)
-            self._write({"kind": "collect", "name": report.nodeid, "message": text[-LIMIT:]})
+            self.write({"kind": "collect", "name": report.nodeid, "message": text[-LIMIT:]})
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Where tests are only counted: tell which hosts they are for."""
-        if session.config.option.collectonly:
+        if os.environ.get("ORCHESTRATOR_COLLECT"):
             hosts = {_host_of(host) for item in session.items for host in _hosts(item)} - {""}
-            self._write({"kind": "collected", "hosts": sorted(hosts)})
+            self.write({"kind": "collected", "hosts": sorted(hosts)})
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
@@ -103,21 +106,24 @@ class Reporter:
             self._result(node, node, "", known)
         self._tests.clear()
         counts = {"told": self._told, "collected": session.testscollected}
-        self._write({"kind": "end", "status": int(session.exitstatus), **counts})
+        self.write({"kind": "end", "status": int(session.exitstatus), **counts})
 
-    def _write(self, event: dict[str, Any]) -> None:
+    def write(self, event: dict[str, Any]) -> None:
+        """Write one line."""
         with self._path.open("a", encoding="utf-8") as out:
             out.write(json.dumps(event) + "\n")
 
 
 def _failure(report: pytest.TestReport) -> tuple[str, str]:
-    """The failing assertion, and where it stands."""
+    """The cause of the failure in the first line, pytest's account of it below, and where it stands."""
     crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(report.longrepr if crash is None else crash.message)
+    why = cause(text)
+    message = why if text.strip() == why else f"{why}\n{plain(text)}"
     if crash is None:
-        return str(report.longrepr)[-LIMIT:], ""
-    where = f"{crash.path}:{crash.lineno}"
+        return message[:LIMIT], ""
     root = os.environ.get("ORCHESTRATOR_CONTENT", "").rstrip("/") + "/"
-    return str(crash.message)[:LIMIT], where.removeprefix(root)
+    return message[:LIMIT], f"{crash.path}:{crash.lineno}".removeprefix(root)
 
 
 def _name_and_host(report: pytest.TestReport) -> tuple[str, str]:
@@ -159,6 +165,26 @@ def _host_of(param: Any) -> str:
     return str(param).rpartition("://")[2].partition("?")[0].rpartition("@")[2]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Refuse options with which pytest runs no test, and settings that lead out of the package."""
+    content = os.environ.get("ORCHESTRATOR_CONTENT")
+    why = (
+        isolation.refused(config, Path(content), collect=bool(os.environ.get("ORCHESTRATOR_COLLECT")))
+        if content
+        else ""
+    )
+    return _refuse(why) if why else None
+
+
+def _refuse(why: str) -> int:
+    """Report that the suite is refused, and return the exit status for it."""
+    job = os.environ.get("ORCHESTRATOR_JOB")
+    if job:
+        Reporter(Path(job) / "events.jsonl").write({"kind": "refused", "message": why})
+    return int(pytest.ExitCode.USAGE_ERROR)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to report, and to keep connections."""
     job = os.environ.get("ORCHESTRATOR_JOB")
@@ -166,6 +192,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Reporter(Path(job) / "events.jsonl"), "orchestrator-reporter")
     if os.environ.get("ORCHESTRATOR_INVENTORY"):
         from orchestrator.adapters.testinfra import connections, known
+
+        connections.shorten_results()
 
         listed = os.environ.get("ORCHESTRATOR_INVENTORY_LIST")
         hosts = set(json.loads(os.environ["ORCHESTRATOR_HOSTS"]))
@@ -201,7 +229,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Open the connections that the tests will want, side by side, while the first of them already run."""
+    """Refuse tests from outside the package; open the connections that the tests need, while the first already run."""
+    content = os.environ.get("ORCHESTRATOR_CONTENT")
+    why = isolation.foreign(session, Path(content)) if content else ""
+    if why:
+        _refuse(why)
+        raise pytest.UsageError(why)
     opened = session.config.stash.get(CONNECTIONS, None)
     if opened is not None and opened.persistent:
         from orchestrator.adapters.testinfra import known

@@ -54,6 +54,15 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.FAILED,
     ),
     ErrorCode(
+        "V110",
+        "suite refused",
+        "The suite's arguments or settings make pytest run no test (`--collect-only`, `--setup-plan`, `--fixtures`), or use "
+        "settings, `conftest.py` files, modules or tests from outside the package. Such a suite cannot verify a release.",
+        "The message names the option or the path. Change `args` in `release.yaml` or the suite's pytest settings, and "
+        "build a new release.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
         "V140",
         "a gate is shut",
         "What the gate asks for does not hold: a request was answered otherwise or not at all, a value is on the wrong side "

@@ -151,13 +151,22 @@ def test_a_query_names_the_hosts(gates: LiveGates, server: Server) -> None:
 
 
 def test_a_command_knows_the_run_and_no_more(gates: LiveGates, tmp_path: Path) -> None:
-    """A command gets the run's variables, not the rest of the user's environment, and runs in the package's folder."""
-    gate = Gate(name="gate", command=("sh", "-c", "env >env; pwd >where"))
-    assert ask(gates, gate, root=tmp_path).good
+    """A command gets the run's variables, not the rest of the environment, and runs in a copy of the package's content."""
+    content = tmp_path / "package" / "content"
+    content.mkdir(parents=True)
+    (content / "script.sh").write_text(
+        f"env >{tmp_path}/env; pwd >{tmp_path}/where; echo changed >script.sh; touch more\n"
+    )
+    gate = Gate(name="gate", command=("sh", "script.sh"))
+    assert ask(gates, gate, root=content).good
     env = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines() if "=" in line)
     assert (env["ORCHESTRATOR_VERSION"], json.loads(env["ORCHESTRATOR_HOSTS"])) == ("1.0.0", ["a", "b"])
     assert "SECRET" not in env
-    assert (tmp_path / "where").read_text().strip() == str(tmp_path)
+    where = Path((tmp_path / "where").read_text().strip())
+    assert where == tmp_path / "jobs" / "run.gate" / "content"
+    assert not where.exists()
+    assert [path.name for path in content.iterdir()] == ["script.sh"]
+    assert "env >" in (content / "script.sh").read_text()
 
 
 @pytest.mark.parametrize(
@@ -166,15 +175,15 @@ def test_a_command_knows_the_run_and_no_more(gates: LiveGates, tmp_path: Path) -
 def test_commands_that_say_nothing(gates: LiveGates, tmp_path: Path, command: tuple[str, ...], timeout: str) -> None:
     """A command that cannot be started, does not end in time or is killed leaves the gate unknown."""
     gate = Gate(name="gate", command=command, timeout=timeout)
-    result = ask(gates, gate, root=tmp_path)
+    result = ask(gates, gate)
     assert (result.outcome, result.data["code"]) == (Outcome.UNKNOWN, "V141")
 
 
 def test_a_command_is_run_once(gates: LiveGates, tmp_path: Path) -> None:
     """The same step asked again, by whoever took over, runs no command a second time."""
-    gate = Gate(name="gate", command=("sh", "-c", "echo ran >>ran"))
-    assert ask(gates, gate, root=tmp_path).good
-    assert ask(gates, gate, root=tmp_path).good
+    gate = Gate(name="gate", command=("sh", "-c", f"echo ran >>{tmp_path}/ran"))
+    assert ask(gates, gate).good
+    assert ask(gates, gate).good
     assert (tmp_path / "ran").read_text() == "ran\n"
 
 

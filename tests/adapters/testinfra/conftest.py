@@ -15,10 +15,11 @@ from orchestrator.domain.context import Context
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import SuiteSpec
-from orchestrator.domain.release import Manifest, Package, Release
+from orchestrator.domain.release import Release
 from orchestrator.domain.step import StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.hosts import loopback
+from tests.sealed import sealed
 from tests.shared_hosts import hosts_in
 
 RELEASE = Release(
@@ -51,18 +52,21 @@ class Room:
         timeout: float = 120.0,
         persistent: bool = True,
         emit: Callable[[Entry], None] | None = None,
+        below: str = "tests",
+        tests: str = "tests",
+        after_sealing: Callable[[Path], None] = lambda _content: None,
     ) -> StepResult:
-        """Prove a suite of *files* on the hosts of *limit* (none: on all)."""
+        """Run a suite of *files* (in the folder *below*) on the hosts of *limit* (none: on all)."""
         self.count += 1
         content = self.folder / f"content{self.count}"
         for name, text in files.items():
-            path = content / "tests" / name
+            path = content / below / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text))
-        manifest = Manifest(apiVersion="orchestrator/v1", kind="Package", release=RELEASE, files=())
-        package = Package(manifest=manifest, digest=manifest.digest, path="", root=str(content))
-        verifier = TestinfraVerifier(self.jobs, os.environ, self.folder / "compiled", persistent=persistent)
-        suite = SuiteSpec(name="smoke", tests="tests", limit=limit, args=args, timeout=timeout)
+        package = sealed(content, RELEASE)
+        after_sealing(content)
+        verifier = TestinfraVerifier(self.jobs, os.environ, persistent=persistent)
+        suite = SuiteSpec(name="smoke", tests=tests, limit=limit, args=args, timeout=timeout)
         context = Context(run="r1", environment="test")
         return verifier.verify(suite, package, self.inventory, context, self.job, emit or self.entries.append)
 

@@ -18,6 +18,7 @@ from tests.adapters.ansible.conftest import FILES, Stage, outcomes
 from tests.campaigns.chaos.hosts import PLAYS, Going, gone
 from tests.campaigns.chaos.parts import nothing_left, stage, until
 from tests.campaigns.chaos.table import Scene, needs, row
+from tests.sealed import sealed
 
 LOUD = """- name: Say much, and what is not true
   hosts: web
@@ -225,8 +226,8 @@ def _verify(made: Stage, number: int, text: str):
     content = made.folder / f"suite{number}"
     (content / "tests").mkdir(parents=True)
     (content / "tests" / "test_it.py").write_text(f'testinfra_hosts = ["ansible://web1"]\n{text}')
-    package = made.package.model_copy(update={"root": str(content)})
-    verifier = TestinfraVerifier(made.jobs, os.environ, made.folder / "compiled")
+    package = sealed(content, made.package.manifest.release)
+    verifier = TestinfraVerifier(made.jobs, os.environ)
     suite = SuiteSpec(name="smoke", tests="tests", limit=("web1",), args=(), timeout=12.0)
     job = f"r{number}.verify"
     context = Context(run=f"r{number}", environment="test")

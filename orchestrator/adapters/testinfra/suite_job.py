@@ -1,0 +1,184 @@
+"""One run of a suite as a job: its copy of the content, its inventory, its command line and its environment."""
+
+import contextlib
+import json
+import os
+import shutil
+import site
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.adapters.archive.working_copy import copy_content
+from orchestrator.adapters.testinfra.sealed_settings import suite_root
+from orchestrator.domain.context import Context
+from orchestrator.domain.inventory import Group, Inventory
+from orchestrator.domain.plan import SuiteSpec
+from orchestrator.domain.release import Package
+from orchestrator.domain.variables import inventory_document, lowest
+from orchestrator.ports import Job
+
+PASSED = (
+    "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "http_proxy", "https_proxy",
+    "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "VAULT_ADDR", "VAULT_TOKEN",
+)  # fmt: skip
+NEVER = ("PYTEST_", "PYTHON")  # they decide which code and which tests run
+PLUGIN = "orchestrator.adapters.testinfra.plugin"
+CONTENT, CACHE, EMPTY = "content", "cache", "pytest.ini"
+
+
+class SuiteJob:
+    """The job of one run of *suite* in *folder*.
+
+    Args:
+        folder: the folder of the job.
+        key: its key.
+        inventory: the hosts that it is about.
+        environ: the user's environment variables.
+        persistent: keep one connection open to each host.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        key: str,
+        suite: SuiteSpec,
+        package: Package,
+        inventory: Inventory,
+        context: Context,
+        environ: Mapping[str, str],
+        *,
+        persistent: bool,
+    ) -> None:
+        self._folder, self._key, self._suite, self._package = folder, key, suite, package
+        self._inventory, self._context, self._environ, self._persistent = inventory, context, environ, persistent
+        self._files = self._job_files()
+
+    def prepare(self, more: Mapping[str, str]) -> Job:
+        """Lay down the copy in which the suite runs, unless the job was started before. *more*: further variables."""
+        content = self._folder / CONTENT
+        if not (self._folder / "job.json").exists():
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            copy_content(self._package, content)
+        _link_files(self._folder, self._inventory)
+        return Job(
+            key=self._key,
+            argv=self._command(content),
+            env={**self._env(content), **more},
+            cwd=content,
+            files=self._files,
+            timeout=self._suite.timeout,
+        )
+
+    def clean(self) -> None:
+        """Remove the files of the job that hold variables."""
+        for name in self._files:
+            (self._folder / name).unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove the copy and the cache of a job that has ended."""
+        for name in (CONTENT, CACHE):
+            shutil.rmtree(self._folder / name, ignore_errors=True)
+
+    @property
+    def _source(self) -> Path:
+        """The inventory as the suite finds it."""
+        folder = self._folder / "inventory"
+        return folder if self._inventory.files else folder / "hosts.json"
+
+    def _job_files(self) -> dict[str, bytes]:
+        """The files of the job; an empty settings file keeps pytest from a search above the content."""
+        variables = lowest(self._package, None, self._context)
+        return {
+            "inventory/hosts.json": json.dumps(inventory_document(self._inventory, variables)).encode(),
+            "inventory.list": json.dumps(listed(self._inventory, variables)).encode(),
+            "outputs.json": json.dumps(dict(self._context.outputs.plain)).encode(),
+            EMPTY: b"",
+        }
+
+    def _command(self, content: Path) -> tuple[str, ...]:
+        """Pytest's command line."""
+        root = suite_root(content, self._suite.tests)
+        settings = root.words(content, self._folder / EMPTY, self._folder / CACHE, self._suite.args)
+        source = f"--ansible-inventory={self._source}"
+        pytest = (sys.executable, "-m", "pytest", "-p", PLUGIN, "-q", *settings)
+        return (*pytest, self._suite.tests, "--connection=ansible", source, *self._suite.args)
+
+    def _env(self, content: Path) -> dict[str, str]:
+        """The environment of pytest's process: what is on the list, what the environment declares, and ours."""
+        package, context = self._package, self._context
+        allowed = {*PASSED, *context.settings.environment}
+        env = {name: value for name, value in self._environ.items() if name in allowed and not name.startswith(NEVER)}
+        env |= {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), self._environ.get("PATH", os.defpath)]),
+            "PYTHONDONTWRITEBYTECODE": "1",  # the copy has no compiled files, and gets none
+            "PYTHONUNBUFFERED": "1",
+            "ANSIBLE_INVENTORY": str(self._source),
+            "MOLECULE_INVENTORY_FILE": str(self._source),
+            "ANSIBLE_HOST_KEY_CHECKING": str(context.settings.host_key_checking),
+            "ORCHESTRATOR_CONTENT": str(content),
+            "ORCHESTRATOR_RELEASE": package.ref.name,
+            "ORCHESTRATOR_VERSION": package.ref.version,
+            "ORCHESTRATOR_DIGEST": package.digest,
+            "ORCHESTRATOR_ENVIRONMENT": context.environment,
+            "ORCHESTRATOR_RUN_ID": context.run,
+            "ORCHESTRATOR_OUTPUTS_FILE": str(self._folder / "outputs.json"),
+            "ORCHESTRATOR_AGENT": "1" if self._persistent else "0",
+            "ORCHESTRATOR_INVENTORY": str(self._source),
+            "ORCHESTRATOR_HOSTS": json.dumps(list(self._inventory.hosts)),
+        }
+        if not self._inventory.files:
+            env["ORCHESTRATOR_INVENTORY_LIST"] = str(self._folder / "inventory.list")
+        return env | _own_packages()
+
+
+def _own_packages() -> dict[str, str]:
+    """The variables by which the process finds our own packages, and no other place of the user's."""
+    packages = Path(__file__).resolve().parents[3]
+    env = {"PYTHONPATH": str(packages)} if (packages / "pyproject.toml").is_file() else {}
+    own = Path(site.getusersitepackages()) if site.ENABLE_USER_SITE else None
+    return env if own is not None and own in packages.parents else env | {"PYTHONNOUSERSITE": "1"}
+
+
+def narrowed(inventory: Inventory, hosts: list[str]) -> Inventory:
+    """*inventory* with no other hosts than *hosts*; groups and variables stay."""
+    kept = set(hosts)
+    groups = {
+        name: group.model_copy(update={"hosts": tuple(host for host in group.hosts if host in kept)})
+        for name, group in inventory.groups.items()
+    }
+    return inventory.model_copy(update={"hosts": {host: inventory.hosts[host] for host in hosts}, "groups": groups})
+
+
+def listed(inventory: Inventory, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What `ansible-inventory --list` would print of *inventory*, with *variables* for all hosts."""
+    hostvars: dict[str, dict[str, Any]] = {}
+    special = inventory.groups.get("all", Group()).vars
+    for host, own in inventory.hosts.items():
+        found = {**variables, **special}
+        for name, group in inventory.groups.items():
+            if name != "all" and host in inventory.members(name):
+                found |= group.vars
+        hostvars[host] = {**found, **own}
+    shaped: dict[str, Any] = {
+        name: {"hosts": list(group.hosts), "children": list(group.children)} for name, group in inventory.groups.items()
+    }
+    grouped = [name for name in inventory.groups if name != "all"]
+    shaped["all"] = {"children": ["ungrouped", *grouped]}
+    shaped["ungrouped"] = {"hosts": inventory.members("ungrouped")}
+    return {"_meta": {"hostvars": hostvars}, **shaped}
+
+
+def _link_files(folder: Path, inventory: Inventory) -> None:
+    """Let the inventory folder lead to the user's own inventory files, and to the variables beside them."""
+    target = folder / "inventory"
+    for number, file in enumerate(inventory.files):
+        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = Path(file)
+        sources = [path] if path.is_file() else sorted(path.iterdir())
+        beside = [path.parent / name for name in ("group_vars", "host_vars")] if path.is_file() else []
+        for source in [*sources, *(item for item in beside if item.is_dir())]:
+            name = source.name if source.is_dir() else f"{20 + number}-{source.name}"
+            with contextlib.suppress(FileExistsError):
+                (target / name).symlink_to(source)

@@ -1,0 +1,23 @@
+"""Packages for tests that begin where a package is unpacked."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from orchestrator.domain.release import Manifest, Package, PackageFile, Release
+
+
+def sealed(content: Path, release: Release) -> Package:
+    """A package of *release* whose unpacked content is *content* as it is now."""
+    files = tuple(
+        PackageFile(
+            path=str(path.relative_to(content)),
+            size=path.stat().st_size,
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            executable=os.access(path, os.X_OK),
+        )
+        for path in sorted(content.rglob("*"))
+        if path.is_file()
+    )
+    manifest = Manifest(apiVersion="orchestrator/v1", kind="Package", release=release, files=files)
+    return Package(manifest=manifest, digest=manifest.digest, path="", root=str(content))
