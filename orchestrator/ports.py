@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
+from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.downtime import Measured
-from orchestrator.domain.environment import Environment, SnapshotRule
+from orchestrator.domain.environment import AnsibleSettings, Environment, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
@@ -32,6 +33,7 @@ from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import Outcome, StepResult
 
 Emit = Callable[[Entry], None]
+DEFAULTS = AnsibleSettings()
 
 
 # -- child processes -----------------------------------------------------------------------------------------------
@@ -187,8 +189,19 @@ class Deployer(Protocol):
     def close(self) -> None:
         """Leave nothing behind: connections kept open for speed are closed. Safe at any time."""
 
-    def resolve(self, inventory: Inventory) -> Inventory:
+    def resolve(self, inventory: Inventory, settings: AnsibleSettings = DEFAULTS) -> Inventory:
         """The inventory with the user's own *files* read into it by Ansible."""
+
+    def configuration(
+        self, package: Package, files: tuple[str, ...], settings: AnsibleSettings
+    ) -> Configuration | None:
+        """The settings of plays and host inspections, as a plan records them; None if there are none.
+
+        *files* are the environment's own inventories. Raises D150.
+        """
+
+    def unused_settings(self, package: Package, settings: AnsibleSettings) -> tuple[str, ...]:
+        """What the controller or the package sets and plays are not given, in a sentence each."""
 
 
 class Verifier(Protocol):

@@ -3,8 +3,9 @@
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
+from orchestrator.domain.configuration import TRANSPORT
 from orchestrator.domain.gate import Gate, Probe, distinct
 from orchestrator.domain.model import Model, Name, RelativePath
 from orchestrator.domain.quantities import Duration
@@ -12,6 +13,18 @@ from orchestrator.domain.sides import Side
 from orchestrator.domain.waves import Waves
 
 ALLOWED = r"^(file|config|variable|group|hosts|fact|package|release)(:[^\u0000-\u001f]+)?$"
+
+
+def _transport(name: str) -> str:
+    if name not in TRANSPORT:
+        raise ValueError(f"{name!r} is not a transport setting; these are: {', '.join(sorted(TRANSPORT))}")
+    return name
+
+
+TransportName = Annotated[
+    str, AfterValidator(_transport), WithJsonSchema({"type": "string", "enum": sorted(TRANSPORT)})
+]
+"""The name of a transport setting of Ansible."""
 
 
 class InventoryGroup(Model):
@@ -38,8 +51,11 @@ class InventorySource(Model):
 
 
 class AnsibleSettings(Model):
-    """How Ansible is run in an environment. Everything the user's own `ansible.cfg` sets stays.
+    """How Ansible is run in an environment.
 
+    *transport* are transport settings by the names that `ansible.cfg` has for them; they come before that of the
+    project. *config* is the `ansible.cfg` that counts for the hosts of the environment, relative to the project.
+    *environment* names variables of the controller that Ansible and suites are given.
     *ledger* is whether hosts keep a fence and a ledger of the steps that ordinary playbooks do there. *serves* is a
     command for a host's shell, a template with the host's variables, whose first word is the version of the service
     that runs there.
@@ -54,6 +70,8 @@ class AnsibleSettings(Model):
     host_key_checking: bool = True
     ledger: bool = True
     serves: Annotated[str, StringConstraints(pattern=r"^[^\r\n]+$", max_length=2000)] | None = None
+    transport: dict[TransportName, str | int | bool] = Field(default_factory=dict, exclude_if=lambda own: not own)
+    config: RelativePath | None = Field(default=None, exclude_if=lambda path: path is None)
 
 
 class StatefulRule(Model):

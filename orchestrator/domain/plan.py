@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from orchestrator.domain.configuration import Configuration, is_about_controller
 from orchestrator.domain.environment import Ephemeral, PulumiSettings, StatefulRule
 from orchestrator.domain.gate import Flaky, Gate, Probe
 from orchestrator.domain.inventory import Inventory, batches, canaries, ordered
@@ -439,12 +440,14 @@ class Plan(Model):
     *inventory* is an outline, without the hosts' variables, which may hold secrets; *inventory_digest* covers
     them. Both are None when the hosts are only known after provisioning. *unmet* says, host by host, what the release
     requires and the host has not, and *unreachable* names the hosts that did not answer: a plan with the one, or with
-    more of the other than its steps tolerate, is shown and not executed. *undo* are the undo playbooks of a rollback,
+    more of the other than its steps tolerate, is shown and not executed. So is one with *uninspected*: why the host
+    inspection failed as a whole. *undo* are the undo playbooks of a rollback,
     in their order; *no_return* is the explicit word that steps which cannot be undone are no reason to stay.
     *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the steps that cannot be
     undone: a promotion is only executed when *named* has all of them. *at* is the time (ISO 8601) to which a rollback
     goes back, where one was asked for. *ephemeral* says that the environment is made for this promotion only.
-    *conditions* are what the environment's file requires, as it was found. *rehearse* says that the way back is walked,
+    *conditions* are what the environment's file requires, as it was found. *configuration* are the settings that
+    Ansible runs with, each with its origin. *rehearse* says that the way back is walked,
     and walked forward again, before the release stays. *blue_green* are the sides of an environment that has two.
     """
 
@@ -474,11 +477,13 @@ class Plan(Model):
     base: tuple[HostState, ...] = ()
     unmet: tuple[str, ...] = ()
     unreachable: tuple[str, ...] = ()
+    uninspected: str = Field(default="", exclude_if=lambda reason: not reason)
     back: WayBack
     automatic_rollback: bool = True
     ephemeral: Ephemeral | None = None
     no_return: bool = False
     conditions: tuple[Condition, ...] = ()
+    configuration: Configuration | None = Field(default=None, exclude_if=lambda settings: settings is None)
     notes: tuple[str, ...] = ()
     created_at: str = ""
 
@@ -548,11 +553,13 @@ PARTS = {
     "base": "what runs on the hosts",
     "unmet": "what hosts have not",
     "unreachable": "which hosts can be reached",
+    "uninspected": "why the hosts are unknown",
     "back": "the way back",
     "automatic_rollback": "whether a failure is rolled back by itself",
     "ephemeral": "whether it is made for this promotion only",
     "no_return": "the word on steps that cannot be undone",
     "conditions": "what the environment requires",
+    "configuration": "the configuration",
     "notes": "the notes",
 }
 """What the digest of a plan covers, by the name that a person would call it; two plans differ in these."""
@@ -561,8 +568,11 @@ PARTS = {
 def held(approved: Plan, now: Plan) -> Plan:
     """*now*, with what is not asked for a second time taken from *approved*: Pulumi's preview and check mode.
 
-    The update is held to Pulumi's own saved plan, whose digest is in the preview.
+    The update is held to Pulumi's own saved plan, whose digest is in the preview. What is set on a controller and not
+    passed on decides nothing: notes about it may differ.
     """
+    notes = [note for note in now.notes if not is_about_controller(note)]
+    notes += [note for note in approved.notes if is_about_controller(note)]
     stack = now.stack
     if approved.stack is not None and now.stack is not None:
         stack = approved.stack.model_copy(update={"base": now.stack.base})
@@ -571,7 +581,7 @@ def held(approved: Plan, now: Plan) -> Plan:
     steps = tuple(
         step.model_copy(update={"preview": preview}) for step, preview in zip(now.steps, previews, strict=False)
     )
-    return now.model_copy(update={"stack": stack, "steps": steps})
+    return now.model_copy(update={"stack": stack, "steps": steps, "notes": tuple(notes)})
 
 
 def differences(approved: Plan, now: Plan) -> list[str]:

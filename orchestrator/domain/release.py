@@ -237,6 +237,13 @@ class Release(Model):
         asked = [gate.prometheus for gate in self.gates() if gate.prometheus is not None]
         return [query.ca for query in asked if query.ca is not None]
 
+    def playbooks(self) -> list[str]:
+        """The playbooks of all steps, those that switch sides and retire one, and those that undo steps."""
+        found = [step.playbook for step in self.steps]
+        sides = self.blue_green
+        found += [name for name in (sides.switch, sides.retire) if name is not None] if sides is not None else []
+        return found + [step.undo for step in self.steps if step.undo and step.undo not in {"nothing", "impossible"}]
+
     def suites(self) -> list[str]:
         """Where every suite of it is: of `verify`, of the watch, and of its gates."""
         found = [item.tests for item in self.verify]

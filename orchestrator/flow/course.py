@@ -515,7 +515,8 @@ def inventory_of(setting: Setting, name: str, outputs: Outputs) -> Inventory:
         told = outputs if mine is not None and spec.stack == mine.stack else own.outputs(spec)
         if told.plain or told.secret:
             found[side] = own.inventory(environment, told)
-    return setting.deployer.resolve(joined(found) if found else own.inventory(environment, outputs))
+    known = joined(found) if found else own.inventory(environment, outputs)
+    return setting.deployer.resolve(known, environment.ansible)
 
 
 def context_of(

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orchestrator.domain.configuration import Configuration, is_about_controller
 from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
@@ -92,6 +93,7 @@ def settle(course: Course) -> None:
         why = refusal(now)
         if why is not None:
             return StepResult(outcome=Outcome.FAILED, message=why.message, data={"code": why.code})
+        _warn_of_controller(approved, now, emit)
         if approved is None:
             save(setting, now)
             return StepResult(outcome=Outcome.SUCCEEDED, message=summary(now), data={"plan": now.digest})
@@ -123,6 +125,14 @@ def _wanted(course: Course, package: Package, approved: Plan | None) -> Wanted:
         rehearse=course.run.kind == "rehearsal",
         told=told,
     )
+
+
+def _warn_of_controller(approved: Plan | None, now: Plan, emit: Emit) -> None:
+    """Report what is set on this controller and not passed on, where the *approved* plan does not report it."""
+    known = approved.notes if approved is not None else now.notes
+    for note in now.notes:
+        if is_about_controller(note) and note not in known:
+            emit(Entry(kind="notice", data={"level": "warning", "text": note}))
 
 
 def _planned(plan: Plan) -> Entry:
@@ -160,7 +170,9 @@ def hold(approved: Plan, now: Plan) -> StepResult:
 
 
 def refusal(plan: Plan) -> OrchestratorError | None:
-    """Why *plan* may be shown and not executed: D106, D107, E140, R135, R136, R181, R182, R186, R200 or R201."""
+    """Why *plan* may be shown and not executed: D106, D107, D151, E140, R135, R136, R181, R182, R186, R200 or R201."""
+    if plan.uninspected:
+        return OrchestratorError("D151", f"{plan.uninspected}; nothing was changed")
     if plan.unmet:
         return OrchestratorError("D106", "; ".join(plan.unmet))
     if plan.blocking:
@@ -253,11 +265,13 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         base=survey.base,
         unmet=survey.unmet,
         unreachable=survey.unreachable,
+        uninspected=survey.uninspected,
         back=back,
         automatic_rollback=environment.rollback.automatic,
         ephemeral=environment.ephemeral,
         no_return=wanted.no_return,
         conditions=asked,
+        configuration=_configuration(setting, wanted, environment),
         notes=(
             *_notes(environment, back, survey),
             *_about_losses(wanted, lost),
@@ -265,6 +279,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
             *sides.notes(blue_green, asked_sides),
             *unrehearsed,
             *conditions.notes(asked),
+            *setting.deployer.unused_settings(wanted.package, environment.ansible),
         ),
         created_at=setting.clock.now(),
     )
@@ -272,6 +287,12 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     if survey.full is not None:
         _fillable(setting, wanted, plan, survey.full)
     return _blocked(plan)
+
+
+def _configuration(setting: Setting, wanted: Wanted, environment: Environment) -> Configuration | None:
+    """The settings that Ansible runs with. Raises D150."""
+    files = tuple(str(setting.root / path) for path in environment.inventory.files)
+    return setting.deployer.configuration(wanted.package, files, environment.ansible)
 
 
 def _blocked(plan: Plan) -> Plan:
@@ -324,6 +345,7 @@ class Survey:
     unmet: tuple[str, ...] = ()
     stays: bool = False
     losses: tuple[Loss, ...] = ()
+    uninspected: str = ""
 
 
 def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
@@ -353,11 +375,24 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
         inventory=settled.outline() if settled else None,
         full=settled,
         base=_base(setting, wanted.environment, known, seen),
-        unreachable=tuple(host.host for host in seen.hosts if host.outcome is Outcome.UNKNOWN) if seen else (),
+        unreachable=_unreachable(seen),
         unmet=unmet(seen) if settled and seen else (),
         stays=spec is not None and wanted.action == "rollback" and preview is None,
         losses=lost(setting, wanted.environment, spec, preview) if spec and preview else (),
+        uninspected=seen.message if seen is not None and failed_as_a_whole(seen) else "",
     )
+
+
+def _unreachable(seen: StepResult | None) -> tuple[str, ...]:
+    """The hosts that did not answer; none where the inspection failed as a whole, since no host was asked then."""
+    if seen is None or failed_as_a_whole(seen):
+        return ()
+    return tuple(host.host for host in seen.hosts if host.outcome is Outcome.UNKNOWN)
+
+
+def failed_as_a_whole(seen: StepResult) -> bool:
+    """Whether a host inspection failed before any host was asked."""
+    return seen.data.get("code") == "D151"
 
 
 def lost(setting: Setting, environment: str, spec: StackSpec, preview: StackPreview) -> tuple[Loss, ...]:
@@ -542,6 +577,8 @@ def _notes(environment: Environment, back: WayBack, survey: Survey) -> tuple[str
     if survey.stays:
         notes.append("the infrastructure stays as it is: how it was with that release is not kept here")
     notes += [f"cannot be executed: {text}" for text in survey.unmet]
+    if survey.uninspected:
+        notes.append(f"cannot be executed: the hosts are unknown: {survey.uninspected}")
     if survey.unreachable:
         notes.append(f"cannot be reached now: {', '.join(survey.unreachable)}")
     return tuple(notes)

@@ -8,7 +8,7 @@ from orchestrator.flow import ephemeral
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.deploy import tell
 from orchestrator.flow.kept_plans import update_plan_file
-from orchestrator.flow.plan import unmet
+from orchestrator.flow.plan import failed_as_a_whole, unmet
 from orchestrator.flow.sides import of_plan
 from orchestrator.ports import Emit
 
@@ -106,7 +106,8 @@ def look_at_new_hosts(course: Course, name: str = "require") -> None:
         found = course.setting.deployer.require(requirements, inventory, course.context(), job, emit)
         missing = tuple(host.host for host in found.hosts if host.outcome is Outcome.UNKNOWN)
         seen = plan.model_copy(update={"steps": steps, "unreachable": missing, "inventory": inventory.outline()})
-        if found.outcome is Outcome.UNKNOWN and missing and not seen.blocking and not unmet(found):
+        asked = found.outcome is Outcome.UNKNOWN and not failed_as_a_whole(found)
+        if asked and missing and not seen.blocking and not unmet(found):
             return found.model_copy(update={"outcome": Outcome.SUCCEEDED, "data": {}})
         return found
 

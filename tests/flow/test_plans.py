@@ -66,6 +66,13 @@ FULL = {
     "automatic_rollback": True,
     "ephemeral": {"ttl": "1h", "per": "release", "keep_on_failure": True}, "no_return": True,
     "conditions": [{"name": "drift", "holds": False, "why": ["w"], "evidence": DIGEST}], "notes": ["n"],
+    "uninspected": "u",
+    "configuration": {
+        "versions": {"ansible-core": "2"},
+        "plays": [{"folder": ".", "settings": [{"name": "defaults.forks", "value": "1", "origin": "o"}]}],
+        "hosts": [{"name": "defaults.forks", "value": "2", "origin": "o"}],
+        "environment": ["A"], "values": DIGEST,
+    },
     "blue_green": {
         "blue": "b", "green": "g", "hosts": {"blue": ["h1"], "green": ["h2"]}, "router": "r", "left": ["h1"], "first": True, "stacked": True,
         "switch": {"step": "switch", "playbook": "p.yml", "hosts": "all"}, "retire": {"step": "retire", "playbook": "p.yml", "hosts": "all"},

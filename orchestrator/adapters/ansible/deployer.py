@@ -7,11 +7,13 @@ from typing import Any
 
 from orchestrator.adapters.ansible import inspection, resolution
 from orchestrator.adapters.ansible import snapshot as look
+from orchestrator.adapters.ansible.configuration import Configurations
 from orchestrator.adapters.ansible.control import ControlSockets
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.adapters.ansible.ledger import Claim, Told
 from orchestrator.adapters.ansible.play import QUESTION, PlayRequest, PlayRunner, result_code
 from orchestrator.adapters.ansible.tally import Tally, first_line
+from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings, SnapshotRule
 from orchestrator.domain.inventory import Inventory
@@ -20,7 +22,7 @@ from orchestrator.domain.plan import PlaySpec, StepPreview
 from orchestrator.domain.release import Package, Requirement
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import HostResult, Outcome, StepResult
-from orchestrator.ports import Emit, JobOutcome, Jobs
+from orchestrator.ports import DEFAULTS, Emit, JobOutcome, Jobs
 
 DONE = "done before, says its ledger"
 
@@ -47,7 +49,8 @@ class AnsibleDeployer:
         apart: str = "",
     ) -> None:
         self.control = ControlSockets(state, apart, environ)
-        self._plays = PlayRunner(jobs, state, collections, environ, home, self.control)
+        self.configurations = Configurations(environ, home, collections, state)
+        self._plays = PlayRunner(jobs, self.configurations, self.control)
 
     def deploy(
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
@@ -81,7 +84,7 @@ class AnsibleDeployer:
         question = inspection.question(requirements, claim, "look")
         tally, outcome = self._ask(question, tuple(inventory.hosts), inventory, context, job)
         if outcome.how != "exited" or not tally.stats:
-            return tally.result(outcome, result_code(outcome), str(outcome.folder))
+            return inspection.failed(tally.result(outcome, result_code(outcome), str(outcome.folder)))
         hosts = tuple(inspection.answer_of(host, tally, wanted) for host in inventory.hosts)
         for host in hosts:
             if not host.outcome.good:
@@ -107,10 +110,20 @@ class AnsibleDeployer:
                 unknown[host] = first_line(tally.host(host).message or result.message)
         return Snapshot(hosts=found, unknown=unknown)
 
-    def resolve(self, inventory: Inventory) -> Inventory:
+    def resolve(self, inventory: Inventory, settings: AnsibleSettings = DEFAULTS) -> Inventory:
         """The inventory with the user's *files* read into it by `ansible-inventory`."""
-        hosts = len(inventory.hosts)
-        return resolution.resolve(inventory, lambda project: self._plays.environment(project, hosts, AnsibleSettings()))
+        if not inventory.files:
+            return inventory
+        effective = self.configurations.of_hosts(inventory.files, settings)
+        return resolution.resolve(inventory, effective, self.control.folder())
+
+    def configuration(self, package: Package, files: tuple[str, ...], settings: AnsibleSettings) -> Configuration:
+        """What a plan records of the settings of plays and host inspections. Raises D150."""
+        return self.configurations.document(package, files, settings)
+
+    def unused_settings(self, package: Package, settings: AnsibleSettings) -> tuple[str, ...]:
+        """What the controller or the package sets and Ansible is not given, in a sentence each."""
+        return self.configurations.notes(package, settings)
 
     def close(self) -> None:
         """Close the connections that were kept open for speed, and remove their folder."""

@@ -136,3 +136,13 @@ def summary(
     return StepResult(
         outcome=ended, message=message_of(hosts), hosts=hosts, log=log, seconds=outcome.seconds, data=data
     )
+
+
+def failed(result: StepResult) -> StepResult:
+    """The *result* of an inspection that failed as a whole: every host is unknown, for that reason."""
+    hosts = tuple(
+        host.model_copy(update={"outcome": Outcome.UNKNOWN, "touched": False, "message": result.message})
+        for host in result.hosts
+    )
+    data = {**result.data, "code": "D151"}
+    return result.model_copy(update={"outcome": Outcome.UNKNOWN, "hosts": hosts, "data": data})

@@ -4,19 +4,19 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.ansible import settings as tuning
+from orchestrator.adapters.ansible.configuration import Configurations, Effective
 from orchestrator.adapters.ansible.control import ControlSockets
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.adapters.ansible.ledger import AROUND, Claim, records_itself
 from orchestrator.adapters.ansible.tally import Tally
+from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.context import Context
-from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlaySpec
 from orchestrator.domain.release import Package
@@ -24,6 +24,7 @@ from orchestrator.domain.variables import checked, inventory_document, lowest, u
 from orchestrator.ports import Job, JobOutcome, Jobs
 
 QUESTION = "look.yml"
+TEMPORARY = ("home", "tmp")  # the folders of Ansible's own temporary files, in the folder of the job
 
 
 @dataclass(frozen=True)
@@ -48,31 +49,23 @@ class PlayRequest:
 class PlayRunner:
     """Runs plays as jobs; see `AnsibleDeployer` for the arguments."""
 
-    def __init__(
-        self,
-        jobs: Jobs,
-        state: Path,
-        collections: Path,
-        environ: Mapping[str, str],
-        home: Path | None,
-        control: ControlSockets,
-    ) -> None:
-        self._jobs, self._state, self._collections, self._environ = jobs, state, collections, environ
-        self._home, self._control = home, control
+    def __init__(self, jobs: Jobs, configurations: Configurations, control: ControlSockets) -> None:
+        self._jobs, self._configurations, self._control = jobs, configurations, control
 
     def run(self, request: PlayRequest, tally: Tally) -> JobOutcome:
         """Lay down inventory and variables, run the play as a job, and take away what is secret."""
         folder = self._jobs.folder(request.job)
-        project = _project(request.package) if request.package is not None else folder
-        around = _claims_around(request, project)
-        files = _files(request, project, around=around)
-        spec = self._spec(request, project, folder, around=around)
+        effective = self._configuration(request)
+        content = _content(request.package) if request.package is not None else folder
+        around = _claims_around(request, content)
+        files = _files(request, content, around=around) | {CONFIG_FILE: effective.config}
+        spec = self._spec(request, content, effective.folder, folder, around=around)
         files["spec.json"] = json.dumps(spec).encode()
         started = Job(
             key=request.job,
             argv=(sys.executable, "-m", "orchestrator.adapters.ansible.child"),
-            env=self._play_env(request, project, around=around),
-            cwd=project if request.package is not None else self._state,
+            env=self._play_env(request, effective, content, folder, around=around),
+            cwd=effective.folder,
             files=files,
             timeout=request.play.timeout,
         )
@@ -81,34 +74,41 @@ class PlayRunner:
         finally:
             for name in ("secret.yml", "extra.yml", "inventory/overlay.yml"):
                 (folder / name).unlink(missing_ok=True)
+            for name in TEMPORARY:
+                shutil.rmtree(folder / name, ignore_errors=True)
 
-    def environment(self, project: Path, hosts: int, settings: AnsibleSettings) -> dict[str, str]:
-        """The whole environment of an Ansible process that works in *project* on so many *hosts*."""
-        control = self._control.folder()
-        env = tuning.environment(project, self._home, self._collections, control, hosts, settings, self._environ)
-        packages = str(Path(__file__).resolve().parents[3])
-        return {**env, "PYTHONPATH": packages} if _is_checkout(packages) else env
+    def _configuration(self, request: PlayRequest) -> Effective:
+        settings = request.context.settings
+        if request.package is None:
+            return self._configurations.of_hosts(request.inventory.files, settings)
+        return self._configurations.of_play(request.package, request.play.playbook, settings)
 
-    def _play_env(self, request: PlayRequest, project: Path, *, around: bool) -> dict[str, str]:
+    def _play_env(
+        self, request: PlayRequest, effective: Effective, content: Path, folder: Path, *, around: bool
+    ) -> dict[str, str]:
         """The environment of a play: with our own playbook *around* it, and results of the size that is asked for."""
         play = request.play
-        env = self.environment(project, len(play.limit), request.context.settings)
+        env = effective.environment(folder, self._control.folder(), len(play.limit))
+        packages = str(Path(__file__).resolve().parents[3])
+        if _is_checkout(packages):
+            env["PYTHONPATH"] = packages
         if request.stdout:  # ansible-runner drops results that are longer, and has every line of them twice
             env["MAX_EVENT_RES"] = str(4 * request.stdout)
-        beside = (project / play.playbook).parent / "collections"
+        beside = (content / play.playbook).parent / "collections"
         if around and beside.is_dir():  # found beside the playbook that is started, and that one is ours
             env["ANSIBLE_COLLECTIONS_PATH"] = f"{beside}{os.pathsep}{env['ANSIBLE_COLLECTIONS_PATH']}"
         return env
 
-    def _spec(self, request: PlayRequest, project: Path, folder: Path, *, around: bool) -> dict[str, Any]:
+    def _spec(
+        self, request: PlayRequest, content: Path, project: Path, folder: Path, *, around: bool
+    ) -> dict[str, Any]:
         """What the child is told of the play."""
         play, settings, inventory = request.play, request.context.settings, request.inventory
         words = ["--check", "--diff"] if request.check else []
         words += [word for name in _highest(play, request.context) for word in ("-e", f"@{folder / name}")]
-        words += [word for name in settings.vault_ids for word in ("--vault-id", self._found(name, folder))]
         return {
             "project": str(project),
-            "playbook": str(folder / AROUND) if around else play.playbook,
+            "playbook": str(folder / AROUND) if around else os.path.relpath(content / play.playbook, project),
             "own": os.path.realpath(folder / AROUND),
             "inventory": [str(folder / "inventory/overlay.yml"), *inventory.files],
             "limit": _limit(folder / "limit", play),
@@ -120,10 +120,6 @@ class PlayRunner:
             "stdout": request.stdout,
         }
 
-    def _found(self, vault: str, folder: Path) -> str:
-        """A vault's id with its file found in the user's project."""
-        return tuning.at_home(vault, folder, self._home) if self._home is not None else vault
-
 
 def result_code(outcome: JobOutcome) -> int | None:
     """The exit code of ansible-playbook, as the child left it."""
@@ -134,17 +130,18 @@ def result_code(outcome: JobOutcome) -> int | None:
     return int(result["rc"]) if result["rc"] is not None else None
 
 
-def _project(package: Package) -> Path:
+def _content(package: Package) -> Path:
+    """The folder that the paths of the release are relative to."""
     if package.root is None:
         raise RuntimeError("the package is not unpacked")
     return Path(os.path.normpath(Path(package.root) / package.manifest.project))
 
 
-def _claims_around(request: PlayRequest, project: Path) -> bool:
+def _claims_around(request: PlayRequest, content: Path) -> bool:
     """Whether our own plays stand around the playbook: before it the claim, after it the record."""
     if request.package is None or request.check or not _claim(request).wanted:
         return False
-    return not records_itself(project / request.play.playbook)
+    return not records_itself(content / request.play.playbook)
 
 
 def _claim(request: PlayRequest) -> Claim:
@@ -153,7 +150,7 @@ def _claim(request: PlayRequest) -> Claim:
     return Claim.of(request.job, request.context, request.package.digest)
 
 
-def _files(request: PlayRequest, project: Path, *, around: bool) -> dict[str, bytes]:
+def _files(request: PlayRequest, content: Path, *, around: bool) -> dict[str, bytes]:
     """What lies in the job's folder when it starts, but for the child's own order."""
     play, claim = request.play, _claim(request)
     variables = lowest(request.package, play, request.context)
@@ -167,7 +164,7 @@ def _files(request: PlayRequest, project: Path, *, around: bool) -> dict[str, by
     if request.question:
         files[QUESTION] = request.question
     if around:
-        files[AROUND] = claim.around(project / play.playbook, play)
+        files[AROUND] = claim.around(content / play.playbook, play)
     return files
 
 

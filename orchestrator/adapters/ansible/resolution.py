@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from orchestrator.adapters.ansible.configuration import Effective, program
 from orchestrator.adapters.ansible.document import dump
+from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.model import digest_of
@@ -16,24 +16,27 @@ from orchestrator.domain.text import clean_text
 from orchestrator.domain.variables import inventory_document
 
 
-def resolve(inventory: Inventory, environment: Callable[[Path], dict[str, str]]) -> Inventory:
+def resolve(inventory: Inventory, effective: Effective, control: Path) -> Inventory:
     """The inventory with the user's *files* read into it by `ansible-inventory`.
 
     Args:
         inventory: what is known before; with the files' paths.
-        environment: gives the environment of Ansible's process for a project's folder.
+        effective: the configuration of Ansible's process.
+        control: the folder of ssh's control sockets.
     """
     if not inventory.files:
         return inventory
     with tempfile.TemporaryDirectory() as folder:
-        own = Path(folder) / "overlay.yml"
+        own, config = Path(folder) / "overlay.yml", Path(folder) / CONFIG_FILE
         own.write_bytes(dump(inventory_document(inventory, {})))
-        argv = [_program("ansible-inventory"), "--list", "-i", str(own)]
+        config.write_bytes(effective.config)
+        argv = [program("ansible-inventory"), "--list", "-i", str(own)]
         argv += [word for file in inventory.files for word in ("-i", file)]
-        env = environment(Path(folder))
+        env = effective.environment(Path(folder), control, len(inventory.hosts))
         env["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "True"  # else it warns, and leaves those hosts out
-        cwd = _project_of(inventory.files[0])
-        done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            argv, cwd=effective.folder, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
     if done.returncode != 0:
         last = clean_text((done.stderr.strip().splitlines() or ["no message"])[-1], 500)
         raise OrchestratorError("D104", f"ansible-inventory cannot read {', '.join(inventory.files)}: {last}")
@@ -41,17 +44,6 @@ def resolve(inventory: Inventory, environment: Callable[[Path], dict[str, str]])
     if not found.hosts:
         raise OrchestratorError("E120", f"there is no host in {', '.join(inventory.files)}")
     return found
-
-
-def _program(name: str) -> str:
-    beside = Path(sys.executable).parent / name
-    return str(beside) if beside.is_file() else name
-
-
-def _project_of(file: str) -> Path:
-    """The folder whose `ansible.cfg` counts for an inventory: the nearest one with such a file, else its own."""
-    path = Path(file).resolve()
-    return next((folder for folder in path.parents if (folder / "ansible.cfg").is_file()), path.parent)
 
 
 def _listed(document: dict[str, Any], known: Inventory) -> Inventory:

@@ -1,131 +1,207 @@
-"""Ansible's settings for a run: what the user has set stays, and what is left is set for speed.
+"""One `ansible.cfg` out of three sources: the sealed file, the project's current file, and `environment.yaml`.
 
-The figures behind the choices are printed by `bench/deploy.py`; see `docs/performance.md`.
+Code settings come from the sealed file, transport settings from the two others; see `domain/configuration.py` for the
+lists. Relative paths keep the meaning that they have by hand: they are relative to the folder of their own file.
 """
 
 import configparser
+import hashlib
+import io
 import os
-import sys
+import re
+import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.domain.configuration import CONFIG_FILE, TRANSPORT, TRANSPORT_SECTIONS, Setting, is_transport
 from orchestrator.domain.environment import AnsibleSettings
+from orchestrator.domain.errors import OrchestratorError
 
-PASSED = (
-    "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "KRB5CCNAME", "http_proxy",
-    "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "VAULT_ADDR", "VAULT_TOKEN",
+SEALED, CURRENT, OWN = "the package's ansible.cfg", "the project's ansible.cfg", "environment.yaml"
+Types = Mapping[tuple[str, str], str]
+"""The types of Ansible's settings by section and key, as `ansible-config list` gives them."""
+
+_SECRET = re.compile(r"token|passw|passphrase|secret|credential|_pass$", re.IGNORECASE)
+_NOT_SECRET = re.compile(r"_file$|^ask_|_ask_|identity|_path$", re.IGNORECASE)
+_FILE_CACHES = ("jsonfile", "yaml", "pickle")
+_FILE_WORDS = ("-F", "-i", "-E", "-S", "-I")
+_FILE_OPTION = re.compile(r"^(-o)?\w*File=", re.IGNORECASE)
+_PER_INSPECTION = (
+    "log_path", "fact_caching", "fact_caching_connection", "callbacks_enabled", "strategy", "inventory",
+    "any_errors_fatal", "force_handlers", "run", "skip",
 )  # fmt: skip
-SSH_ARGS = (
-    "-C -o ControlMaster=auto -o ControlPersist=120s -o PreferredAuthentications=publickey -o GSSAPIAuthentication=no"
-)
-_PIPELINING = (("defaults", "pipelining"), ("connection", "pipelining"), ("ssh_connection", "pipelining"))
-TUNED = {  # variable: (the options of ansible.cfg that mean the same, our value)
-    "ANSIBLE_PIPELINING": (_PIPELINING, "True"),
-    "ANSIBLE_SSH_ARGS": ((("ssh_connection", "ssh_args"),), SSH_ARGS),
-    "ANSIBLE_SSH_USETTY": ((("ssh_connection", "usetty"),), "False"),
-    "ANSIBLE_SSH_TRANSFER_METHOD": ((("ssh_connection", "transfer_method"),), "piped"),
-    "ANSIBLE_SSH_CONTROL_PATH": ((("ssh_connection", "control_path"),), "%(directory)s/%%C"),
-}  # fmt: skip
-FORKS = (("defaults", "forks"),)
-HOST_KEYS = (("defaults", "host_key_checking"), ("ssh_connection", "host_key_checking"))
-STRATEGY = (("defaults", "strategy"),)
-ROLES, COLLECTIONS = (
-    (("defaults", "roles_path"),),
-    (("defaults", "collections_path"), ("defaults", "collections_paths")),
-)
-SECRET_FILES = {
-    "ANSIBLE_VAULT_PASSWORD_FILE": "vault_password_file",
-    "ANSIBLE_VAULT_IDENTITY_LIST": "vault_identity_list",
-    "ANSIBLE_PRIVATE_KEY_FILE": "private_key_file",
-}
-DEFAULT_ROLES = "~/.ansible/roles:/usr/share/ansible/roles:/etc/ansible/roles"
-CALLBACKS = (("defaults", "callback_plugins"),)
-DEFAULT_CALLBACKS = "~/.ansible/plugins/callback:/usr/share/ansible/plugins/callback"
-DEFAULT_COLLECTIONS = "~/.ansible/collections:/usr/share/ansible/collections"
+"""The code settings that host inspections do without: they run no code of the project but its inventory."""
 
 
-class UserSettings:
-    """What the user's `ansible.cfg` in *project*, or environment, says."""
+@dataclass(frozen=True)
+class Source:
+    """One `ansible.cfg`: its folder, and what a plan calls it."""
 
-    def __init__(self, project: Path, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self._config = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
-        self.file = project / "ansible.cfg"
-        if self.file.is_file():
-            self._config.read_string(self.file.read_text(encoding="utf-8"))
+    folder: Path
+    origin: str
 
-    def get(self, variable: str, options: tuple[tuple[str, str], ...]) -> str | None:
-        """The user's value, from the environment first, as Ansible does it; None where there is none."""
-        if self._environ.get(variable):
-            return self._environ[variable]
-        for section, option in options:
-            if self._config.has_option(section, option):
-                return self._config.get(section, option)
+
+class EffectiveSettings:
+    """The settings that apply in one folder, and the text of one `ansible.cfg` that has them all."""
+
+    def __init__(self, types: Types) -> None:
+        self._parser = _parser()
+        self._types = types
+        self._origins: dict[tuple[str, str], str] = {}
+        self._shown: dict[tuple[str, str], str] = {}
+        self.unused: list[str] = []
+
+    def take(self, source: Source, *, transport: bool) -> None:
+        """Take the transport settings of *source*, or its code settings. Raises D150."""
+        for section, key, value in _options(source):
+            if is_transport(section, key) is transport:
+                self._set(section, key, value, source)
+
+    def own(self, settings: AnsibleSettings, project: Path | None) -> None:
+        """Take what `environment.yaml` sets; its paths are relative to the *project*."""
+        source = Source(project or Path("/"), OWN)
+        for name, value in settings.transport.items():
+            for section in ("defaults", *TRANSPORT_SECTIONS):
+                self._drop(section, name)
+            section, key = TRANSPORT[name]
+            self._set(section, key, str(value), source)
+        if not settings.host_key_checking:
+            self._drop("ssh_connection", "host_key_checking")
+            self._set("defaults", "host_key_checking", "False", source)
+        if settings.vault_ids:
+            known = self.get(("defaults", "vault_identity_list"))
+            more = ", ".join(absolute_vault(name, source.folder) for name in settings.vault_ids)
+            self._set("defaults", "vault_identity_list", ", ".join(filter(None, (known, more))), source)
+        for name, chosen in (("forks", settings.forks), ("strategy", settings.strategy)):
+            if chosen is not None:
+                self._set("defaults", name, str(chosen), source)
+
+    def leave_out(self, source: Source) -> None:
+        """Note the transport settings of the sealed *source* that do not apply."""
+        for section, key, value in _options(source):
+            if is_transport(section, key) and self._shown.get((section, key)) != value:
+                self.unused.append(key)
+
+    def without_code(self) -> None:
+        """Leave out what host inspections do without."""
+        for section in ("defaults", "tags"):
+            for key in _PER_INSPECTION:
+                self._drop(section, key)
+
+    def get(self, *options: tuple[str, str]) -> str | None:
+        """The first of *options* (section and key) that is set; None if none is."""
+        for section, key in options:
+            if self._parser.has_option(section, key):
+                return self._parser.get(section, key)
         return None
 
+    @property
+    def text(self) -> str:
+        """The settings as the text of an `ansible.cfg`."""
+        out = io.StringIO()
+        self._parser.write(out)
+        return out.getvalue()
 
-def environment(
-    project: Path,
-    home: Path | None,
-    collections: Path,
-    control: Path,
-    hosts: int,
-    settings: AnsibleSettings,
-    environ: Mapping[str, str],
-) -> dict[str, str]:
-    """The whole environment for Ansible's process: what is on the list, the user's Ansible variables, and ours.
+    def listed(self) -> tuple[Setting, ...]:
+        """Every setting with its origin, as its file has it; values that may be passwords as digests."""
+        return tuple(
+            Setting(name=f"{section}.{key}", value=_masked(key, self._shown[section, key]), origin=origin)
+            for (section, key), origin in sorted(self._origins.items())
+        )
 
-    *project* is the folder in the package that Ansible runs in; *home* is the user's own project, where the files are
-    that never go into a package: passwords of vaults, private keys.
-    """
-    allowed = {*PASSED, *settings.environment}
-    env = {name: value for name, value in environ.items() if name in allowed or name.startswith("ANSIBLE_")}
-    user = UserSettings(project, environ)
-    for variable, (options, value) in TUNED.items():
-        if user.get(variable, options) is None:
-            env[variable] = value
-    if settings.forks is not None or user.get("ANSIBLE_FORKS", FORKS) is None:
-        env["ANSIBLE_FORKS"] = str(settings.forks or min(max(hosts, 1), 10 * (os.cpu_count() or 1), 50))
-    if settings.strategy is not None:
-        env["ANSIBLE_STRATEGY"] = settings.strategy
-    checking = user.get("ANSIBLE_HOST_KEY_CHECKING", HOST_KEYS)
-    env["ANSIBLE_HOST_KEY_CHECKING"] = checking if checking is not None else str(settings.host_key_checking)
-    if home is not None:
-        env |= {name: value for name, value in _secrets(user, project, home) if name not in env}
-    env["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(control)
-    env["ANSIBLE_ROLES_PATH"] = _paths(project, user.get("ANSIBLE_ROLES_PATH", ROLES), "roles", DEFAULT_ROLES)
-    found = _paths(project, user.get("ANSIBLE_COLLECTIONS_PATH", COLLECTIONS), "collections", DEFAULT_COLLECTIONS)
-    packed = str(project / "collections")  # where our own collection is, as the release was verified with it
-    places = [*found.split(os.pathsep), *([packed] if Path(packed).is_dir() else []), str(collections)]
-    env["ANSIBLE_COLLECTIONS_PATH"] = os.pathsep.join(dict.fromkeys(places))
-    callbacks = user.get("ANSIBLE_CALLBACK_PLUGINS", CALLBACKS)  # ansible-runner's own variable would hide the user's
-    env["ANSIBLE_CALLBACK_PLUGINS"] = _paths(project, callbacks, "callback_plugins", DEFAULT_CALLBACKS)
-    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])
-    env.setdefault("LANG", "C.UTF-8")
-    return env | {"PYTHONUNBUFFERED": "1", "ANSIBLE_RETRY_FILES_ENABLED": "False", "PYTHONDONTWRITEBYTECODE": "1"}
+    def _set(self, section: str, key: str, value: str, source: Source) -> None:
+        if section != configparser.DEFAULTSECT and not self._parser.has_section(section):
+            self._parser.add_section(section)
+        self._parser.set(section, key, self._absolute(section, key, value, source.folder))
+        self._origins[section, key], self._shown[section, key] = source.origin, value
 
+    def _drop(self, section: str, key: str) -> None:
+        if self._parser.has_option(section, key):
+            self._parser.remove_option(section, key)
+            self._origins.pop((section, key), None)
 
-def _secrets(user: UserSettings, project: Path, home: Path) -> Iterator[tuple[str, str]]:
-    """The files that the user's `ansible.cfg` names and that stay outside packages, found in the user's project."""
-    for variable, option in SECRET_FILES.items():
-        named = user.get(variable, (("defaults", option),))
-        if named:
-            yield variable, ",".join(at_home(part.strip(), project, home) for part in named.split(","))
+    def _absolute(self, section: str, key: str, value: str, folder: Path) -> str:
+        """*value* with relative paths in it made absolute: the effective file lies in another folder."""
+        kind = self._types.get((section, key), "")
+        if key == "vault_identity_list":
+            return ", ".join(absolute_vault(part.strip(), folder) for part in value.split(",") if part.strip())
+        if key == "fact_caching_connection":
+            plugin = (self.get(("defaults", "fact_caching")) or "").rpartition(".")[2]
+            kind = "path" if plugin in _FILE_CACHES else ""
+        if key.endswith("_args") and section == "ssh_connection":
+            return _ssh_words(value, folder)
+        if kind in {"pathspec", "pathlist"}:
+            mark = ":" if kind == "pathspec" else ","
+            return mark.join(_path(part.strip(), folder) for part in value.split(mark) if part.strip())
+        return _path(value, folder) if value and kind in {"path", "tmppath", "tmp"} else value
 
 
-def at_home(named: str, project: Path, home: Path) -> str:
-    """*named* (`path` or `label@path`) with its path found in the user's project, when the package has no such file."""
-    label, at, path = named.rpartition("@")
-    relative = Path(path).expanduser()
-    if relative.is_absolute() or (project / relative).exists() or not (home / relative).exists():
-        return named
-    return f"{label}{at}{home / relative}"
+def absolute_vault(vault: str, folder: Path) -> str:
+    """A vault id (`path` or `label@path`) with the path of a file in *folder* made absolute."""
+    label, mark, path = vault.rpartition("@")
+    if not path or Path(path).expanduser().is_absolute() or not (folder / path).exists():
+        return vault
+    return f"{label}{mark}{folder / path}"
 
 
-def _paths(project: Path, users: str | None, folder: str, default: str) -> str:
-    """The user's search path, made absolute; without one the project's own *folder*, then Ansible's defaults."""
-    if users is None:
-        own = [str(project / folder)] if (project / folder).is_dir() else []
-        return os.pathsep.join([*own, *default.split(":")])
-    parts = [str(Path(part).expanduser()) for part in users.split(":") if part]
-    return os.pathsep.join(part if part.startswith("/") else str(project / part) for part in parts)
+def passwords(source: Source) -> Iterator[Path]:
+    """The files with passwords and keys that *source* names."""
+    for _, key, value in _options(source):
+        if key in {"vault_password_file", "vault_identity_list", "private_key_file"}:
+            for part in value.split(","):
+                yield source.folder / Path(part.strip().rpartition("@")[2]).expanduser()
+
+
+def _options(source: Source) -> list[tuple[str, str, str]]:
+    """Section, key and value of every setting in *source*, with `fact_caching` first. Raises D150."""
+    path, parser = source.folder / CONFIG_FILE, _parser()
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"), source=CONFIG_FILE)
+    except FileNotFoundError:
+        return []
+    except (configparser.Error, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise OrchestratorError("D150", f"{path} cannot be read: {reason}") from error
+    found = [(section, key, parser.get(section, key)) for section in parser.sections() for key in parser[section]]
+    return sorted(found, key=lambda item: item[1] != "fact_caching")
+
+
+def _parser() -> configparser.RawConfigParser:
+    """A parser that reads as Ansible does."""
+    return configparser.RawConfigParser(inline_comment_prefixes=(";",))
+
+
+def _path(text: str, folder: Path) -> str:
+    if text.startswith(("/", "~", "$", "{{")):
+        return text
+    return os.path.normpath(folder / text)
+
+
+def _ssh_words(value: str, folder: Path) -> str:
+    """Arguments of ssh, with the relative paths of files that exist in *folder* made absolute."""
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        return value
+    found, changed = [], False
+    for number, word in enumerate(words):
+        option = _FILE_OPTION.match(word)
+        head = option[0] if option else word[:2] if word[:2] in _FILE_WORDS else ""
+        if not head and number and words[number - 1] in _FILE_WORDS:
+            found.append(_existing(word, folder))
+        else:
+            found.append(head + _existing(word[len(head) :], folder) if head and word != head else word)
+        changed = changed or found[-1] != word
+    return shlex.join(found) if changed else value
+
+
+def _existing(path: str, folder: Path) -> str:
+    relative = path and not path.startswith(("/", "~", "%", "$"))
+    return str(folder / path) if relative and (folder / path).is_file() else path
+
+
+def _masked(key: str, value: str) -> str:
+    if not _SECRET.search(key) or _NOT_SECRET.search(key):
+        return value
+    return f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"

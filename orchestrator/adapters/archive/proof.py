@@ -8,13 +8,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from orchestrator.adapters.ansible.settings import environment
+from orchestrator.adapters.ansible.configuration import Configurations
 from orchestrator.adapters.archive.sealed import playbooks
-from orchestrator.domain.environment import AnsibleSettings
+from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Release
 from orchestrator.domain.text import clean_text
 
+MACHINE = {"ANSIBLE_ROLES_PATH": "roles", "ANSIBLE_COLLECTIONS_PATH": "collections"}
 TIMEOUT = 120.0  # seconds, for the playbooks of one release
 SHOWN = 1500  # characters of what Ansible said
 AT_RUN_TIME = re.compile(r"undefined|vault|decrypt", re.IGNORECASE)
@@ -32,9 +33,9 @@ class Proof:
         self._collections, self._environ = collections, environ
 
     def __call__(self, content: Path, release: Release) -> Iterator[OrchestratorError]:
-        """What should be known about the package unpacked in *content*, as warnings (P114, P115).
+        """What should be known about the package unpacked in *content*, as a warning (P115).
 
-        Raises P113 when Ansible cannot read a playbook, or does not find what it names.
+        Raises P114 when it needs roles or collections of this machine, and P113 when Ansible cannot read a playbook, or does not find what it names.
         """
         with tempfile.TemporaryDirectory(prefix="orchestrator-proof-") as folder:
             scratch = Path(folder)
@@ -45,9 +46,9 @@ class Proof:
                 return
             with_machine = _said(content, release, env)
         if with_machine is None:
-            message = "the playbooks use roles or collections of this machine, which are not in the package"
+            message = "the playbooks need roles or collections of this machine, which no run is given"
             hint = "put them into the project, or name them in its requirements.yml"
-            yield OrchestratorError("P114", f"{message}: {alone}", hint=hint)
+            raise OrchestratorError("P114", f"{message}: {alone}", hint=hint)
         elif AT_RUN_TIME.search(with_machine):
             message = f"the playbooks could not be checked without what is known at run time only: {with_machine}"
             hint = "nothing is wrong when the missing variable or password is there when the release runs"
@@ -58,14 +59,14 @@ class Proof:
 
     def _environment(self, content: Path, scratch: Path) -> dict[str, str]:
         """As in a run, but without any secret: no password is read or asked for."""
-        env = environment(content, None, self._collections, scratch, 1, AnsibleSettings(), self._environ)
+        home = Path(self._environ.get("HOME") or Path.home()) / ".ansible"
+        effective = Configurations(self._environ, None, self._collections, scratch).of_folder(content)
+        env = effective.environment(scratch, scratch, 1)
+        (scratch / CONFIG_FILE).write_bytes(effective.config)
+        for name, folder in MACHINE.items():
+            env[name] = os.pathsep.join([env[name], str(home / folder), f"/usr/share/ansible/{folder}"])
         password = str(scratch / "password")
-        empty, own = scratch / "ansible.cfg", content / "ansible.cfg"
-        empty.touch()  # else Ansible would take the one of this machine
         return env | {
-            "ANSIBLE_CONFIG": str(own if own.is_file() else empty),
-            "ANSIBLE_HOME": str(scratch / "home"),
-            "ANSIBLE_LOCAL_TEMP": str(scratch / "tmp"),
             "ANSIBLE_LOG_PATH": os.devnull,
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_VAULT_PASSWORD_FILE": password,

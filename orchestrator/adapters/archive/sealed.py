@@ -267,9 +267,4 @@ def _check_release(manifest: Manifest, files: set[str]) -> None:
 
 def playbooks(release: Release) -> list[str]:
     """The playbooks of all steps, those that switch sides and retire one, and those that undo steps."""
-    found = [step.playbook for step in release.steps]
-    sides = release.blue_green
-    found += (
-        [playbook for playbook in (sides.switch, sides.retire) if playbook is not None] if sides is not None else []
-    )
-    return found + [step.undo for step in release.steps if step.undo and step.undo not in UNDO_WORDS]
+    return release.playbooks()

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.downtime import Measured
-from orchestrator.domain.environment import Environment, SnapshotRule
+from orchestrator.domain.environment import AnsibleSettings, Environment, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Group, Inventory
@@ -30,7 +31,7 @@ from orchestrator.domain.plan import (
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Requirement
 from orchestrator.domain.snapshot import FileState, HostSnapshot, Snapshot, ignored
 from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult, step_of, worst
-from orchestrator.ports import Emit, Provisioned
+from orchestrator.ports import DEFAULTS, Emit, Provisioned
 
 
 @dataclass
@@ -50,7 +51,8 @@ class World:
     hosts whose resource somebody has changed by hand. *routed* maps environments and their routers to the hosts that
     they lead to since sides were last switched; a fault of the verb `switch` names a side, one of `retire` a host.
     *sided* are stacks that are sides: each has hosts of its own. *replaced* are hosts that each update makes anew, with
-    nothing on them.
+    nothing on them. *uninspected* is why a host inspection fails as a whole. *configuration*
+    are the settings of the plays, *unused_settings* those that they are not given.
     """
 
     stacks: dict[str, list[str]] = field(default_factory=dict)
@@ -76,6 +78,9 @@ class World:
     routed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     sided: set[str] = field(default_factory=set)
     replaced: set[str] = field(default_factory=set)
+    uninspected: str = ""
+    configuration: Configuration | None = None
+    unused_settings: tuple[str, ...] = ()
 
     def releases(self, environment: str) -> list[str | None]:
         """What runs on each host of the environment, in order."""
@@ -305,6 +310,10 @@ class MemoryDeployer:
             )
             for host in inventory.hosts
         )
+        if self._world.uninspected:
+            hosts = tuple(host.model_copy(update={"outcome": Outcome.UNKNOWN, "release": None}) for host in hosts)
+            data = {"code": "D151"}
+            return StepResult(outcome=Outcome.UNKNOWN, message=self._world.uninspected, hosts=hosts, data=data)
         missing = [host.host for host in hosts if not host.outcome.good]
         message = f"cannot be reached: {', '.join(missing)}" if missing else ""
         return StepResult(outcome=worst(host.outcome for host in hosts), message=message, hosts=hosts)
@@ -328,9 +337,22 @@ class MemoryDeployer:
         wrote = {"release": digest_of(own[f"releases/{current}/release"]).removeprefix("sha256:")} if digest else {}
         return HostSnapshot(current=current, release=digest, files=states, installed=wrote)
 
-    def resolve(self, inventory: Inventory) -> Inventory:
+    def resolve(self, inventory: Inventory, settings: AnsibleSettings = DEFAULTS) -> Inventory:
         """There are no files in memory."""
+        del settings
         return inventory
+
+    def configuration(
+        self, package: Package, files: tuple[str, ...], settings: AnsibleSettings
+    ) -> Configuration | None:
+        """The settings of the world."""
+        del package, files, settings
+        return self._world.configuration
+
+    def unused_settings(self, package: Package, settings: AnsibleSettings) -> tuple[str, ...]:
+        """What the world sets and does not pass on."""
+        del package, settings
+        return self._world.unused_settings
 
     def close(self) -> None:
         """Nothing is open."""

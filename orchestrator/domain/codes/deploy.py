@@ -53,6 +53,20 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.FAILED,
     ),
     ErrorCode(
+        "D150",
+        "invalid ansible.cfg",
+        "An `ansible.cfg` that counts for the run is not a valid configuration file. Ansible refuses it too.",
+        "Correct the file. `ansible-config dump` in its folder shows what Ansible reads.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "D151",
+        "host inspection failed",
+        "The inspection failed before any host was asked, for example because a vault password or an inventory plugin is missing. All hosts are *unknown*, and unknown blocks.",
+        "The message has the reason. `ansible all -m ping` in the project shows the same; then promote again.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
         "D110",
         "a key of the release's data could be a template",
         "Values of a release are passed to Ansible as text that is never evaluated; keys cannot be marked so, and must not look like templates.",

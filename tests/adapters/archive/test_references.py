@@ -229,18 +229,18 @@ def test_a_project_needs_no_configuration(shop: Any) -> None:
 
 
 @pytest.mark.engines
-def test_what_only_this_machine_has_is_a_warning(
+def test_what_only_this_machine_has_ends_the_build(
     shop: Any, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A role that is installed beside the project lets the playbook run here, and is not in the package."""
-    roles = tmp_path_factory.mktemp("roles")
-    (roles / "nowhere/tasks").mkdir(parents=True)
-    (roles / "nowhere/tasks/main.yml").write_text("[]\n")
-    monkeypatch.setenv("ANSIBLE_ROLES_PATH", str(roles))
+    """A role that is installed for this user is not in the package, and no run is given it."""
+    home = tmp_path_factory.mktemp("home")
+    (home / ".ansible/roles/nowhere/tasks").mkdir(parents=True)
+    (home / ".ansible/roles/nowhere/tasks/main.yml").write_text("[]\n")
+    monkeypatch.setenv("HOME", str(home))
     shop.files({"playbooks/deploy.yml": "- hosts: all\n  roles: [nowhere]\n"})
-    warned = Warned(shop, proof=proof())
-    warned.build()
-    assert [error.code for error in warned.warnings] == ["P114"]
+    with pytest.raises(OrchestratorError) as refused:
+        Warned(shop, proof=proof()).build()
+    assert refused.value.code == "P114"
 
 
 @pytest.mark.engines

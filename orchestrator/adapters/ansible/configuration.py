@@ -1,0 +1,322 @@
+"""The configuration of every Ansible process: resolved once from sealed, current and declared settings.
+
+Nothing else reaches Ansible: no `ANSIBLE_*` variable of the controller, no `~/.ansible.cfg`, no `/etc/ansible`, and no
+roles, collections or plugins of the machine. Plays, host inspections, inventories and suites all use this module.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from orchestrator.adapters.ansible.settings import CURRENT, SEALED, EffectiveSettings, Source, Types
+from orchestrator.domain.configuration import (
+    CONFIG_FILE,
+    NOT_PASSED,
+    Configuration,
+    FolderSettings,
+    Setting,
+    working_folder,
+)
+from orchestrator.domain.environment import AnsibleSettings
+from orchestrator.domain.model import digest_of
+from orchestrator.domain.release import Package
+
+PASSED = (
+    "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "KRB5CCNAME", "http_proxy",
+    "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "VAULT_ADDR", "VAULT_TOKEN",
+)  # fmt: skip
+REPORTED = ("ANSIBLE_", "PYTEST_", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME")
+SSH_ARGS = (
+    "-C -o ControlMaster=auto -o ControlPersist=120s -o PreferredAuthentications=publickey -o GSSAPIAuthentication=no"
+)
+TUNED = {  # variable: (the settings of ansible.cfg that mean the same, our value)
+    "ANSIBLE_PIPELINING": (
+        (("defaults", "pipelining"), ("connection", "pipelining"), ("ssh_connection", "pipelining")),
+        "True",
+    ),
+    "ANSIBLE_SSH_ARGS": ((("ssh_connection", "ssh_args"),), SSH_ARGS),
+    "ANSIBLE_SSH_USETTY": ((("ssh_connection", "usetty"),), "False"),
+    "ANSIBLE_SSH_TRANSFER_METHOD": ((("ssh_connection", "transfer_method"),), "piped"),
+    "ANSIBLE_SSH_CONTROL_PATH": ((("ssh_connection", "control_path"),), "%(directory)s/%%C"),
+}
+"""What is set for speed where nothing else sets it; the figures are printed by `bench/deploy.py`."""
+
+HOST_KEYS = (("ssh_connection", "host_key_checking"), ("defaults", "host_key_checking"))
+ROLES = (("defaults", "roles_path"),)
+COLLECTIONS = (("defaults", "collections_path"), ("defaults", "collections_paths"))
+CALLBACKS = (("defaults", "callback_plugins"),)
+MACHINE = ("/usr/share/ansible/plugins", "/usr/share/ansible/roles", "/usr/share/ansible/collections")
+OF_USER = ("roles", "collections/ansible_collections", "plugins")
+
+
+@dataclass(frozen=True)
+class Effective:
+    """What Ansible is given in one working folder.
+
+    Attributes:
+        folder: where Ansible works.
+        settings: the settings of `ansible.cfg`.
+        host_key_checking: whether the keys of hosts are checked where no setting says it.
+    """
+
+    folder: Path
+    settings: EffectiveSettings
+    host_key_checking: bool
+    _owner: "Configurations"
+    _declared: tuple[str, ...]
+
+    @property
+    def config(self) -> bytes:
+        """The text of the `ansible.cfg` that Ansible reads."""
+        return self.settings.text.encode()
+
+    def environment(self, job: Path, control: Path, hosts: int) -> dict[str, str]:
+        """The whole environment of an Ansible process for so many *hosts*.
+
+        Args:
+            job: the folder that has `ansible.cfg` with :attr:`config`, and gets Ansible's temporary files.
+            control: the folder of ssh's control sockets.
+            hosts: how many hosts there are.
+        """
+        env = self._owner.passed(self._declared)
+        for variable, (options, value) in TUNED.items():
+            if self.settings.get(*options) is None:
+                env.setdefault(variable, value)
+        if self.settings.get(("defaults", "forks")) is None:
+            env.setdefault("ANSIBLE_FORKS", str(min(max(hosts, 1), 10 * (os.cpu_count() or 1), 50)))
+        checking = self.settings.get(*HOST_KEYS)
+        env.setdefault("ANSIBLE_HOST_KEY_CHECKING", checking if checking is not None else str(self.host_key_checking))
+        if self.settings.get(("ssh_connection", "control_path_dir")) is None:
+            env.setdefault("ANSIBLE_SSH_CONTROL_PATH_DIR", str(control))
+        own = {
+            "ANSIBLE_CONFIG": str(job / CONFIG_FILE),
+            "ANSIBLE_HOME": str(job / "home"),
+            "ANSIBLE_LOCAL_TEMP": str(job / "tmp"),
+            "ANSIBLE_PERSISTENT_CONTROL_PATH_DIR": str(control),
+            "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        }
+        return {**self._owner.without_machine(self.settings, job / "home"), **self._paths(), **env, **own}
+
+    def _paths(self) -> dict[str, str]:
+        """Where roles, collections and callbacks are found: in the working folder, and beside us; never elsewhere."""
+        found = self._beside(COLLECTIONS, "collections")
+        packed = self.folder / "collections"  # with our own collection, as the release was verified with it
+        more = [str(packed)] if packed.is_dir() else []
+        places = dict.fromkeys([*found, *more, str(self._owner.collections)])
+        return {
+            "ANSIBLE_ROLES_PATH": os.pathsep.join(self._beside(ROLES, "roles") or [str(self.folder / "roles")]),
+            "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(places),
+            # ansible-runner sets this variable too, and would hide the callbacks of the project.
+            "ANSIBLE_CALLBACK_PLUGINS": os.pathsep.join(
+                self._beside(CALLBACKS, "callback_plugins") or [str(self.folder / "callback_plugins")]
+            ),
+        }
+
+    def _beside(self, options: tuple[tuple[str, str], ...], name: str) -> list[str]:
+        """The search path that is set; else the folder *name*, if it exists."""
+        value = self.settings.get(*options)
+        if value is not None:
+            return [str(Path(part).expanduser()) for part in value.split(os.pathsep) if part]
+        return [str(self.folder / name)] if (self.folder / name).is_dir() else []
+
+
+class Configurations:
+    """Resolves the configuration of Ansible for plays, host inspections and inventories.
+
+    Args:
+        environ: the environment variables of the controller.
+        home: the user's project; None: there is none, and the sealed file gives all settings.
+        collections: the folder that holds `ansible_collections/orchestrator`.
+        state: a folder for what `ansible-config list` prints, by the version of Ansible.
+    """
+
+    def __init__(self, environ: Mapping[str, str], home: Path | None, collections: Path, state: Path) -> None:
+        self._environ, self._home, self.collections, self._state = environ, home, collections, state
+
+    def of_play(
+        self, package: Package, playbook: str, settings: AnsibleSettings, root: Path | None = None
+    ) -> Effective:
+        """The configuration of *playbook*: code settings from the package, transport settings from the operator.
+
+        *root* is the copy of the package's content in which it runs; by default that content itself. Raises D150.
+        """
+        top = Path(os.path.normpath(root or str(package.root)))
+        folder = working_folder_of(package, playbook)
+        sealed, effective = Source(top / folder, SEALED), EffectiveSettings(self._types)
+        effective.take(sealed, transport=False)
+        current = self._current(folder)
+        effective.take(current or sealed, transport=True)
+        effective.own(settings, self._home)
+        if current is not None:
+            effective.leave_out(sealed)
+        return self._effective(sealed.folder, effective, settings)
+
+    def of_hosts(self, files: tuple[str, ...], settings: AnsibleSettings) -> Effective:
+        """The configuration of host inspections, and of Ansible where it reads the inventory *files*. Raises D150."""
+        folder = self._hosts_folder(files, settings)
+        effective, source = EffectiveSettings(self._types), Source(folder, CURRENT)
+        effective.take(source, transport=False)
+        effective.without_code()
+        effective.take(source, transport=True)
+        effective.own(settings, self._home)
+        return self._effective(folder, effective, settings)
+
+    def of_folder(self, folder: Path) -> Effective:
+        """The configuration of the content of *folder* alone, with nothing of the operator. Raises D150."""
+        effective = EffectiveSettings(self._types)
+        effective.take(Source(folder, SEALED), transport=False)
+        return self._effective(folder, effective, AnsibleSettings())
+
+    def document(self, package: Package, files: tuple[str, ...], settings: AnsibleSettings) -> Configuration:
+        """What a plan records of the configuration of the playbooks of *package* and of host inspections."""
+        plays: dict[str, tuple[Setting, ...]] = {}
+        for playbook in package.manifest.release.playbooks():
+            folder = working_folder_of(package, playbook)
+            plays.setdefault(folder or ".", self.of_play(package, playbook, settings).settings.listed())
+        declared = tuple(sorted({name for name in settings.environment if name in self._environ}))
+        return Configuration(
+            versions=versions(),
+            plays=tuple(FolderSettings(folder=name, settings=found) for name, found in sorted(plays.items())),
+            hosts=self.of_hosts(files, settings).settings.listed(),
+            environment=declared,
+            values=digest_of([[name, self._environ[name]] for name in declared]) if declared else None,
+        )
+
+    def notes(self, package: Package, settings: AnsibleSettings) -> tuple[str, ...]:
+        """What the controller or the package has and Ansible is not given, in a sentence each."""
+        notes = [
+            f"{name} is set here {NOT_PASSED}"
+            for name in sorted(self._environ)
+            if name.startswith(REPORTED) and name not in settings.environment
+        ]
+        notes += [f"{path} exists here {NOT_PASSED}" for path in self._elsewhere()]
+        unused: dict[str, None] = {}
+        for playbook in package.manifest.release.playbooks():
+            unused |= dict.fromkeys(self.of_play(package, playbook, settings).settings.unused)
+        if unused:
+            names, verb = ", ".join(unused), "is" if len(unused) == 1 else "are"
+            notes.append(
+                f"{names} of the package's ansible.cfg {verb} not used: the operator sets how hosts are reached"
+            )
+        return tuple(notes)
+
+    def passed(self, declared: tuple[str, ...]) -> dict[str, str]:
+        """The variables of the controller that an Ansible process gets, and what every process of ours gets."""
+        allowed = {*PASSED, *declared}
+        env = {name: value for name, value in self._environ.items() if name in allowed}
+        env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), self._environ.get("PATH", os.defpath)])
+        env.setdefault("LANG", "C.UTF-8")
+        return env | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def without_machine(self, settings: EffectiveSettings, home: Path) -> dict[str, str]:
+        """Variables that keep plugins of the machine out: each search path that nothing sets gets an empty place."""
+        found = {}
+        for name, about in self._catalogue.items():
+            options = tuple((item["section"], item["key"]) for item in about.get("ini") or ())
+            is_search_path = about.get("type") == "pathspec" and "/usr/share/ansible" in str(about.get("default"))
+            if is_search_path and about.get("env") and settings.get(*options) is None:
+                found[str(about["env"][0]["name"])] = str(home / "plugins" / name.lower())
+        return found
+
+    def _effective(self, folder: Path, settings: EffectiveSettings, chosen: AnsibleSettings) -> Effective:
+        return Effective(folder, settings, chosen.host_key_checking, self, chosen.environment)
+
+    def _current(self, folder: str) -> Source | None:
+        """The project's current `ansible.cfg` for a working *folder*; None where there is none."""
+        if self._home is None or not (self._home / folder / CONFIG_FILE).is_file():
+            return None
+        return Source(self._home / folder, CURRENT)
+
+    def _hosts_folder(self, files: tuple[str, ...], settings: AnsibleSettings) -> Path:
+        """The folder whose `ansible.cfg` counts for the hosts of an environment."""
+        if self._home is None:
+            return next(_above(files), self._state)
+        if settings.config is not None:
+            return (self._home / settings.config).parent
+        found = next((folder for folder in _above(files) if folder.is_relative_to(self._home)), None)
+        below = sorted(path.parent for path in self._home.glob(f"*/{CONFIG_FILE}"))
+        if found is None and not (self._home / CONFIG_FILE).is_file() and len(below) == 1:
+            return below[0]
+        return found or self._home
+
+    def _elsewhere(self) -> Iterator[str]:
+        """The files and folders of the machine that Ansible would read by hand."""
+        user = Path(self._environ.get("HOME") or Path.home())
+        for path in (user / f".{CONFIG_FILE}", Path("/etc/ansible") / CONFIG_FILE):
+            if path.is_file():
+                yield str(path)
+        for path in (*(user / ".ansible" / name for name in OF_USER), *map(Path, MACHINE)):
+            if path.is_dir() and any(path.iterdir()):
+                yield str(path)
+
+    @cached_property
+    def _catalogue(self) -> dict[str, dict[str, Any]]:
+        return _catalogue(self._state)
+
+    @cached_property
+    def _types(self) -> Types:
+        return {
+            (item["section"], item["key"]): str(about.get("type") or "")
+            for about in self._catalogue.values()
+            for item in about.get("ini") or ()
+        }
+
+
+def working_folder_of(package: Package, playbook: str) -> str:
+    """The folder below the content of *package* that Ansible works in for *playbook*; empty for the content itself."""
+    manifest = package.manifest
+    if manifest.project != ".":
+        return manifest.project
+    return working_folder(playbook, {file.path for file in manifest.files})
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The installed versions of Ansible: its core, and its collections where the whole distribution is installed."""
+    found = {}
+    for name in ("ansible-core", "ansible"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def program(name: str) -> str:
+    """The program *name* of Ansible, beside our interpreter where it is there."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.is_file() else name
+
+
+def _above(files: tuple[str, ...]) -> Iterator[Path]:
+    """The folders above the inventory *files*, or that they are, which have an `ansible.cfg`: the nearest first."""
+    for file in files[:1]:
+        path = Path(file)
+        yield from (folder for folder in (path, *path.parents) if (folder / CONFIG_FILE).is_file())
+
+
+def _catalogue(state: Path) -> dict[str, dict[str, Any]]:
+    """Ansible's settings as `ansible-config list` describes them, kept in *state* by the version of Ansible."""
+    kept = state / f"ansible-{versions().get('ansible-core', 'unknown')}.json"
+    try:
+        return dict(json.loads(kept.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    empty = state / "empty.cfg"
+    empty.touch(mode=0o600)
+    env = {"PATH": os.environ.get("PATH", os.defpath), "ANSIBLE_CONFIG": str(empty), "HOME": str(state)}
+    words = [program("ansible-config"), "list", "--format", "json"]
+    done = subprocess.run(words, env=env, cwd=state, capture_output=True, text=True, check=True)
+    shape = ("default", "env", "ini", "type")
+    found = {name: {key: about.get(key) for key in shape} for name, about in json.loads(done.stdout).items()}
+    new = kept.with_name(f"{kept.name}.{os.getpid()}")
+    new.write_text(json.dumps(found), encoding="utf-8")
+    new.replace(kept)
+    return found

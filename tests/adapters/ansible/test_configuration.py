@@ -1,0 +1,281 @@
+"""The configuration of Ansible's processes: the same settings as by hand, and nothing of the machine."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.adapters.ansible.configuration import Configurations, program
+from orchestrator.adapters.ansible.settings import CURRENT, OWN, SEALED, EffectiveSettings, Source
+from orchestrator.domain.configuration import CODE, TRANSPORT, is_transport, working_folder
+from orchestrator.domain.environment import AnsibleSettings
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.model import digest_of
+from orchestrator.hosts import loopback
+from tests.adapters.ansible.conftest import COLLECTIONS, Stage, outcomes, staged
+
+TYPES = {("defaults", "roles_path"): "pathspec", ("defaults", "log_path"): "path", ("defaults", "inventory"): "pathlist",
+         ("defaults", "private_key_file"): "path"}  # fmt: skip
+
+
+def effective(folder: Path, sealed: str, current: str | None, **own: Any) -> EffectiveSettings:
+    """The settings out of a *sealed* and a *current* file and what the environment has as its *own*."""
+    made = EffectiveSettings(TYPES)
+    sources = Source(folder / "sealed", SEALED), Source(folder / "current", CURRENT)
+    for source, text in zip(sources, (sealed, current), strict=True):
+        source.folder.mkdir(exist_ok=True)
+        if text is not None:
+            (source.folder / "ansible.cfg").write_text(text)
+    made.take(sources[0], transport=False)
+    made.take(sources[1] if current is not None else sources[0], transport=True)
+    made.own(AnsibleSettings(**own), folder)
+    if current is not None:
+        made.leave_out(sources[0])
+    return made
+
+
+# -- which setting comes from where -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("playbook", "files", "folder"),
+    [
+        ("site.yml", {"ansible.cfg"}, ""),
+        ("ansible/site.yml", {"ansible.cfg", "ansible/ansible.cfg"}, "ansible"),
+        ("ansible/playbooks/app/site.yml", {"ansible/ansible.cfg"}, "ansible"),
+        ("ansible/site.yml", {"other/ansible.cfg"}, ""),
+        ("./ansible//site.yml", {"ansible/ansible.cfg"}, "ansible"),
+        ("ansible2/site.yml", {"ansible/ansible.cfg"}, ""),
+    ],
+)
+def test_ansible_works_where_its_nearest_settings_are(playbook: str, files: set[str], folder: str) -> None:
+    """The working folder is the nearest one at or above the playbook that has an `ansible.cfg`."""
+    assert working_folder(playbook, files) == folder
+
+
+def test_code_settings_are_sealed_and_transport_settings_are_the_operators(tmp_path: Path) -> None:
+    """The package decides which code runs; the environment, then the project, decide how hosts are reached."""
+    sealed = "[defaults]\nforks = 3\nhost_key_checking = False\nremote_user = packed\nremote_port = 1\n"
+    current = "[defaults]\nforks = 9\nremote_user = project\nremote_port = 2\n[ssh_connection]\nretries = 4\n"
+    made = effective(tmp_path, sealed, current, transport={"remote_port": 3})
+    found = {item.name: (item.value, item.origin) for item in made.listed()}
+    assert found == {
+        "defaults.forks": ("3", SEALED),
+        "defaults.remote_user": ("project", CURRENT),
+        "defaults.remote_port": ("3", OWN),
+        "ssh_connection.retries": ("4", CURRENT),
+    }
+    assert made.unused == ["host_key_checking", "remote_user", "remote_port"]
+
+
+def test_without_a_project_the_sealed_file_gives_all_settings(tmp_path: Path) -> None:
+    """A package that is run where no project is keeps its own transport settings."""
+    made = effective(tmp_path, "[defaults]\nremote_user = packed\nforks = 3\n", None)
+    assert [(item.name, item.origin) for item in made.listed()] == [
+        ("defaults.forks", SEALED),
+        ("defaults.remote_user", SEALED),
+    ]
+
+
+def test_relative_paths_keep_the_meaning_that_they_have_by_hand(tmp_path: Path) -> None:
+    """A relative path is relative to the folder of the file that it stands in, wherever the effective file lies."""
+    for name in ("sealed", "current"):
+        (tmp_path / name).mkdir()
+    for name in ("ssh.cfg", "pass", "known hosts"):
+        (tmp_path / "current" / name).write_text("")
+    made = effective(
+        tmp_path,
+        "[defaults]\nroles_path = roles:../shared:~/mine:/abs\nlog_path = logs/a.log\nfact_caching = jsonfile\n"
+        "fact_caching_connection = .facts\n",
+        "[defaults]\nprivate_key_file = keys/id\nvault_identity_list = dev@pass, prod@elsewhere\n"
+        "[ssh_connection]\nssh_args = -F ssh.cfg -o 'UserKnownHostsFile=known hosts' -o ControlMaster=auto\n",
+    )
+    sealed, current = tmp_path / "sealed", tmp_path / "current"
+    assert made.get(("defaults", "roles_path")) == f"{sealed}/roles:{tmp_path}/shared:~/mine:/abs"
+    assert made.get(("defaults", "log_path")) == f"{sealed}/logs/a.log"
+    assert made.get(("defaults", "fact_caching_connection")) == f"{sealed}/.facts"
+    assert made.get(("defaults", "private_key_file")) == f"{current}/keys/id"
+    assert made.get(("defaults", "vault_identity_list")) == f"dev@{current}/pass, prod@elsewhere"
+    words = made.get(("ssh_connection", "ssh_args"))
+    assert words == f"-F {current}/ssh.cfg -o 'UserKnownHostsFile={current}/known hosts' -o ControlMaster=auto"
+
+
+def test_a_setting_that_may_be_a_password_is_shown_as_a_digest(tmp_path: Path) -> None:
+    """A plan shows the names of password files, and no password."""
+    made = effective(tmp_path, "[defaults]\nforks = 1\n[callback_x]\napi_token = hush\n", "[defaults]\n")
+    assert "hush" not in str(made.listed())
+    assert "hush" in made.text
+
+
+def test_a_file_that_ansible_refuses_is_refused_by_its_path(tmp_path: Path) -> None:
+    """An `ansible.cfg` with a setting twice is an error for Ansible, and for a plan."""
+    with pytest.raises(OrchestratorError) as refused:
+        effective(tmp_path, "[defaults]\nforks = 1\nforks = 2\n", None)
+    assert refused.value.code == "D150"
+    assert str(tmp_path / "sealed/ansible.cfg") in refused.value.message
+
+
+def test_no_setting_is_in_both_lists() -> None:
+    """A setting belongs to the package or to the operator, and the transport settings know their sections."""
+    assert not set(CODE) & set(TRANSPORT)
+    assert all(is_transport(section, key) for section, key in TRANSPORT.values())
+    assert not any(is_transport("defaults", key) for key in CODE)
+
+
+def test_a_name_that_is_no_transport_setting_is_refused() -> None:
+    """`ansible.transport` of an environment takes transport settings and no code settings."""
+    with pytest.raises(ValueError, match="'roles_path' is not a transport setting"):
+        AnsibleSettings(transport={"roles_path": "x"})
+
+
+# -- what Ansible is given ---------------------------------------------------------------------------------------------
+
+
+def test_nothing_of_the_controller_reaches_ansible_but_what_is_declared(stage: Stage, tmp_path: Path) -> None:
+    """Variables that change which code or tasks run are not passed on, and each is reported; a declared one counts."""
+    home = tmp_path / "user"
+    (home / ".ansible/roles/mine").mkdir(parents=True)
+    (home / ".ansible.cfg").write_text("[defaults]\nforks = 99\n")
+    environ = {"HOME": str(home), "PATH": os.environ["PATH"], "ANSIBLE_SKIP_TAGS": "firewall", "PYTHONPATH": "/x",
+               "ANSIBLE_ACTION_PLUGINS": "/x", "PYTEST_ADDOPTS": "-x", "TOKEN": "hush", "OTHER": "o"}  # fmt: skip
+    made = Configurations(environ, stage.folder, COLLECTIONS, tmp_path / "state")
+    settings = AnsibleSettings(environment=("TOKEN",))
+    play = made.of_play(stage.package, "plays/site.yml", settings)
+    env = play.environment(tmp_path / "job", tmp_path / "control", 2)
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job/ansible.cfg").write_bytes(play.config)
+    words = [program("ansible-config"), "dump", "--only-changed", "--format", "json"]
+    dumped = json.loads(subprocess.run(words, env=env, check=True, capture_output=True, text=True).stdout)
+    given = {item["name"]: item["value"] for item in dumped if "name" in item}
+    assert given["DEFAULT_FORKS"] == 2
+    assert "TAGS_SKIP" not in given
+    given.pop("CONFIG_FILE")
+    places = [str(value) for value in given.values()]
+    assert not [place for place in places if any(part in place for part in (".ansible", "'/x", "/usr/"))]
+    assert env["TOKEN"] == "hush"
+    assert not {"OTHER", "PYTHONPATH", "PYTEST_ADDOPTS", "ANSIBLE_SKIP_TAGS"} & set(env)
+    notes = made.notes(stage.package, settings)
+    names = ("ANSIBLE_ACTION_PLUGINS", "ANSIBLE_SKIP_TAGS", "PYTEST_ADDOPTS", "PYTHONPATH")
+    assert notes[:4] == tuple(f"{name} is set here and is not passed on" for name in names)
+    assert notes[4:] == tuple(
+        f"{home}/{name} exists here and is not passed on" for name in (".ansible.cfg", ".ansible/roles")
+    )
+    document = made.document(stage.package, (), settings)
+    assert document.environment == ("TOKEN",)
+    assert "hush" not in str(document.to_json())
+    other = Configurations({**environ, "TOKEN": "other"}, stage.folder, COLLECTIONS, tmp_path / "state")
+    assert digest_of(other.document(stage.package, (), settings).to_json()) != digest_of(document.to_json())
+
+
+# -- as by hand, on hosts ----------------------------------------------------------------------------------------------
+
+SITE = """
+- name: Say what arrived
+  hosts: web
+  gather_facts: false
+  roles: [{role: mine, tags: [firewall]}]
+  tasks:
+    - name: Write it down
+      ansible.builtin.copy:
+        content: "{{ [secret, colour, inventory_hostname, from_role, ansible_port | default('none')] | to_json }}"
+        dest: "{{ host_root }}/seen.json"
+        mode: "0600"
+"""
+
+
+@dataclass
+class Plain:
+    """A project as people write it, whose settings are in `ansible/ansible.cfg`, and the same work by hand."""
+
+    stage: Stage
+    folder: Path
+
+    def by_hand(self, *words: str) -> str:
+        """What a program of Ansible prints when it is started in the folder of the project's settings."""
+        env = {name: os.environ[name] for name in ("HOME", "PATH", "USER", "LANG") if name in os.environ}
+        argv = [program(words[0]), *words[1:]]
+        done = subprocess.run(argv, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def plain(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> Iterator[Plain]:
+    """One host whose port, user, key and known hosts are in the settings, and a vaulted variable in a whole file."""
+    host = servers[1][0]
+    about = host.variables()
+    known = str(about["ansible_ssh_common_args"])
+    folder = tmp_path / "project"
+    (folder / "ansible").mkdir(parents=True)
+    (folder / "ansible/vault pass").write_text("open sesame\n")
+    files = {
+        "ansible/ansible.cfg": (
+            f"[defaults]\nremote_port = {about['ansible_port']}\nremote_user = {about['ansible_user']}\n"
+            f"private_key_file = {about['ansible_ssh_private_key_file']}\nvault_password_file = vault pass\n"
+            f"roles_path = our-roles\ninventory_ignore_extensions = ~, .orig\ninventory = hosts\n"
+            f"[ssh_connection]\nssh_args = {known} -o ControlMaster=no\n"
+        ),
+        "ansible/site.yml": SITE,
+        "ansible/our-roles/mine/tasks/main.yml": "- ansible.builtin.set_fact: {from_role: role}\n",
+        "ansible/hosts": (
+            f"[web]\nweb1 ansible_host={host.address} host_root={host.root} "
+            f"ansible_remote_tmp={host.root}/.ansible/tmp ansible_python_interpreter={about['ansible_python_interpreter']}\n"
+        ),
+        "ansible/group_vars/web/plain.yml": "colour: blue\n",
+        "tests/test_smoke.py": "def test_nothing():\n    pass\n",
+        "app/file.txt": "1.0.0\n",
+    }
+    (folder / "ansible/group_vars/web").mkdir(parents=True)
+    secret = folder / "ansible/group_vars/web/secret.yml"
+    secret.write_text("secret: from the vault\n")
+    words = [
+        program("ansible-vault"),
+        "encrypt",
+        "--vault-password-file",
+        str(folder / "ansible/vault pass"),
+        str(secret),
+    ]
+    subprocess.run(words, check=True, capture_output=True)
+    steps = ({"name": "deploy", "playbook": "ansible/site.yml"},)
+    include = ("ansible/our-roles", "ansible/ansible.cfg")
+    with staged([host], folder, files, {"ANSIBLE_SKIP_TAGS": "firewall"}, steps=steps, include=include) as made:
+        yield Plain(made, folder / "ansible")
+
+
+@pytest.mark.engines
+def test_one_configuration_for_inventory_inspection_and_plays_as_by_hand(plain: Plain) -> None:
+    """Settings in the project's `ansible.cfg` work wherever Ansible is started: vault, port, user, key, arguments."""
+    stage = plain.stage
+    listed = json.loads(plain.by_hand("ansible-inventory", "--list"))
+    stage.inventory = stage.deployer.resolve(Inventory(files=(str(plain.folder / "hosts"),)))
+    assert list(stage.inventory.hosts) == list(listed["_meta"]["hostvars"])
+    seen = stage.deployer.require((), stage.inventory, stage.context("r1", 1), "r1.require", stage.entries.append)
+    assert outcomes(seen) == ["succeeded"], seen.message
+    plain.by_hand("ansible-playbook", "site.yml")
+    file = Path(stage.hosts[0].root) / "seen.json"
+    expected = file.read_text()
+    file.unlink()
+    assert json.loads(expected)[:4] == ["from the vault", "blue", "web1", "role"]
+    play = stage.play("site.yml").model_copy(update={"playbook": "ansible/site.yml"})
+    result = stage.deployer.deploy(play, stage.package, stage.inventory, stage.context("r1", 1), "r1.deploy.1", print)
+    assert outcomes(result) == ["succeeded"], result.message
+    assert file.read_text() == expected
+    job = stage.jobs.folder("r1.deploy.1")
+    assert not (job / "home").exists()
+    assert not (job / "tmp").exists()
+
+
+@pytest.mark.engines
+def test_an_inspection_that_failed_as_a_whole_leaves_every_host_unknown(stage: Stage) -> None:
+    """An `ansible.cfg` that Ansible cannot use says nothing about hosts: each is unknown, for that reason."""
+    (stage.folder / "ansible.cfg").write_text("[defaults]\nremote_port = many\n")
+    seen = stage.deployer.require((), stage.inventory, stage.context("r1", 1), "r1.require", stage.entries.append)
+    assert outcomes(seen) == ["unknown", "unknown"]
+    assert seen.data["code"] == "D151"
+    assert "many" in seen.message
