@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from orchestrator.cli import cli
 from orchestrator.config import load_environment, load_project, load_release
 from orchestrator.config.schema import MODELS
+from orchestrator.domain.configuration import CODE, TRANSPORT, TRANSPORT_SECTIONS
 from orchestrator.domain.errors import Exit, catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +66,12 @@ def test_examples_of_files_are_valid(kind: str, tmp_path: Path) -> None:
         "environment": lambda: load_environment(folder / "environment.yaml"),
         "release": lambda: load_release(folder / "release.yaml"),
     }[kind]()
+
+
+@pytest.mark.parametrize("name", sorted({*TRANSPORT, *CODE, *TRANSPORT_SECTIONS}))
+def test_every_setting_in_the_two_lists_is_documented(name: str) -> None:
+    """The page about the configuration names each transport setting, each code setting, and each section."""
+    assert f"`{name}`" in (DOCS / "reference/configuration.md").read_text()
 
 
 def test_every_code_that_is_raised_is_in_the_catalogue() -> None:

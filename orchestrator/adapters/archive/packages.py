@@ -66,7 +66,7 @@ class SealedPackages:
         """Seal what *release* needs into *target*, as a whole or not at all.
 
         Raises P101 to P113; P106 when *target* is another package and *replace* is not said. The same package is
-        left as it is, with what was attached to it. *warn* is given what may be missing (P111, P114, P115).
+        left as it is, with what was attached to it. *warn* is given what may be missing (P111, P115).
         """
         manifest, files, warnings = self._describe(project, source, release)
         for warning in warnings:

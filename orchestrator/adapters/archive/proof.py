@@ -35,7 +35,8 @@ class Proof:
     def __call__(self, content: Path, release: Release) -> Iterator[OrchestratorError]:
         """What should be known about the package unpacked in *content*, as a warning (P115).
 
-        Raises P114 when it needs roles or collections of this machine, and P113 when Ansible cannot read a playbook, or does not find what it names.
+        Raises P114 when it needs roles or collections of this machine, and P113 when Ansible cannot read a playbook, or
+        does not find what it names.
         """
         with tempfile.TemporaryDirectory(prefix="orchestrator-proof-") as folder:
             scratch = Path(folder)

@@ -97,7 +97,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "P114",
         "roles or collections are not in the package",
-        "The playbooks work on this machine only, with roles or collections that are installed on it. Another machine, or a later day, may have others.",
+        "The playbooks need roles or collections that are installed on this machine. No run is given them: a run uses what is in its package.",
         "Put them into the project, or name them in its `requirements.yml`, so that they are packed.",
         Exit.USAGE,
     ),
