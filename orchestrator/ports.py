@@ -411,6 +411,9 @@ class Store(Protocol):
     def knows(self, run: str, key: str) -> bool:
         """Whether an entry with this key has been written."""
 
+    def entry(self, run: str, key: str) -> Record | None:
+        """The entry of *run* with this key; None when there is none."""
+
     def run(self, run: str) -> Run:
         """The run with this id, or the only one that begins with it. Raises R-codes."""
 

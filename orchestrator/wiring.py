@@ -23,6 +23,7 @@ from orchestrator.domain.waves import Waves
 from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Parallel, Store, Tenure, Unkept, Unshared
 
 if TYPE_CHECKING:
+    from orchestrator.domain.facts import EnvironmentFacts, RunFacts
     from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.domain.way_back import Outlook, RollbackPlan
     from orchestrator.engine.durable import Engine
@@ -170,6 +171,7 @@ class App:
         self.environ = {**environ, "PATH": files.search_path(environ)}
         self.project = files.load_project(root)
         self.state = files.state_folder(root, self.environ)
+        self.resuming: set[str] = set()  # roots that this process has started a process for
 
     # -- the parts -----------------------------------------------------------------------------------------------------
 
@@ -847,9 +849,25 @@ class App:
                 return Exit(int(record.data["exit"]))
         return Exit.INTERRUPTED
 
+    def working(self, root: str) -> bool:
+        """Whether a process works on *root*; one that was just started for it counts."""
+        return root in self.resuming or self.engine.working(root)
+
+    def facts(self, environment: str) -> "EnvironmentFacts":
+        """What is true of *environment* now, from the journal. Raises R103."""
+        from orchestrator.flow.facts import facts_of
+
+        return facts_of(self.setting, environment, self.working)
+
+    def run_facts(self, run: Run) -> "RunFacts":
+        """*run*, and what it does now."""
+        from orchestrator.flow.facts import run_facts
+
+        return run_facts(self.store, run, self.store.queue(run.environment), self.working)
+
     def interrupted(self, run: Run) -> bool:
-        """Whether *run* has not ended and no process of this machine is working on it."""
-        return not run.ended and not self.engine.working(run.root)
+        """Whether *run* has not ended, no process works on it, and it is neither paused nor left to a worker."""
+        return self.run_facts(run).interrupted
 
     def stop_softly(self) -> None:
         """Park before the next effect; what goes on now is finished first."""

@@ -1,6 +1,7 @@
 """What `doctor` looks at: one function a question, each with its remedy."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from orchestrator.room import lacking
 
 Level = Literal["ok", "warning", "problem"]
 ROOMY = 500 * 2**20  # bytes: packages, logs and plans of a few promotions
+RUN_JOB = re.compile(r"[0-9a-f]{6}-")  # the jobs of runs, not those of plans and inspections
 SHORT = 104  # bytes: the longest path of a Unix socket on macOS, the shorter of the two
 
 
@@ -150,10 +152,15 @@ def examine_project(start: Path, environ: Mapping[str, str]) -> list[Check]:
             lambda: _store(start, environ),
             lambda: _databases(start, environ),
             lambda: _artifacts(start, environ),
-            lambda: _interrupted(start, environ),
             lambda: _claims(start, environ),
         ]
-    return [Check(name="project", level="ok", says=says), state, *(_guarded(check) for check in checks)]
+    found = [Check(name="project", level="ok", says=says), state, *(_guarded(check) for check in checks)]
+    if state.level == "problem":
+        return found
+    try:
+        return [*found, *_situation(start, environ)]
+    except (OrchestratorError, OrchestratorErrors):  # the checks above have named it
+        return found
 
 
 def _guarded(check: Callable[[], Check]) -> Check:
@@ -308,18 +315,36 @@ def _ignored(start: Path) -> Check:
     return Check(name="version control", level="warning", says="git would take .orchestrator/ in", remedy=remedy)
 
 
-def _interrupted(start: Path, environ: Mapping[str, str]) -> Check:
+def _situation(start: Path, environ: Mapping[str, str]) -> list[Check]:
+    """The facts of each environment, as `status` shows them: what needs intervention, what has no records."""
     from orchestrator.wiring import open_app
 
     app = open_app(start, environ)
     try:
-        broken = [run.id for run in app.store.runs(limit=200) if app.interrupted(run)]
+        facts = [app.facts(name) for name in app.environments]
+        used = any(item.recorded for item in facts) or not _traces(app.state)
     finally:
         app.close()
-    if not broken:
-        return Check(name="runs", level="ok", says="none is interrupted")
-    remedy = f"orchestrator resume {broken[0]}"
-    return Check(name="runs", level="warning", says=f"interrupted: {', '.join(broken)}", remedy=remedy)
+    checks = []
+    for item in facts:
+        for problem in item.problems:
+            if problem.kind == "unrecorded" and used:
+                continue
+            level: Level = "problem" if problem.kind == "intervention" else "warning"
+            says = f"{problem.text}: {problem.reason}" if problem.reason else problem.text
+            remedy = "; or ".join(found.command for found in problem.remedies[:3])
+            checks.append(Check(name=item.name, level=level, says=says, remedy=remedy))
+    if not used:
+        says = f"the journal has no runs, but {app.state} has files of earlier ones"
+        remedy = "orchestrator restore BACKUP, or orchestrator observe ENVIRONMENT to ask the hosts"
+        checks.append(Check(name="journal", level="warning", says=says, remedy=remedy))
+    return checks or [Check(name="environments", level="ok", says="none needs intervention, no run is interrupted")]
+
+
+def _traces(state: Path) -> bool:
+    """Whether runs were executed with this state folder, by the folders of their jobs."""
+    jobs = state / "jobs"
+    return jobs.is_dir() and any(RUN_JOB.match(folder.name) for folder in jobs.iterdir())
 
 
 def _claims(start: Path, environ: Mapping[str, str]) -> Check:

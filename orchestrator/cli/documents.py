@@ -6,6 +6,7 @@ from pydantic import Field
 
 from orchestrator.domain.downtime import Measured
 from orchestrator.domain.drift import Finding
+from orchestrator.domain.facts import Activity, EnvironmentFacts, Problem, Remedy, RunFacts
 from orchestrator.domain.journal import Lease, Run, Waiting
 from orchestrator.domain.model import DIGEST, Digest, Model
 from orchestrator.domain.parity import Disparity
@@ -26,30 +27,11 @@ class Document(Model):
     apiVersion: Literal["orchestrator/v1"]
 
 
-class RunStatus(Run):
-    """A run, and whether it was interrupted: it has not ended, and nobody works on it."""
-
-    interrupted: bool
-
-
-class EnvironmentStatus(Model):
-    """What is known of one environment. *release* is the last verified one."""
-
-    name: str
-    after: str | None
-    release: PackageRef | None
-    verified_at: str | None
-    lease: Lease | None
-    waiting: tuple[Waiting, ...]
-    last_run: RunStatus | None
-    hosts: tuple[HostState, ...]
-
-
 class WavesStatus(Model):
     """A list of waves of the project, the last walk through it, and how far that came; *soaking* is a wave's number."""
 
     walk: Waves
-    last_run: RunStatus | None
+    last_run: RunFacts | None
     waves: tuple[WaveStory, ...] | None
     soaking: int | None
 
@@ -59,7 +41,7 @@ class StatusDocument(Document):
 
     kind: Literal["Status"]
     project: str
-    environments: tuple[EnvironmentStatus, ...]
+    environments: tuple[EnvironmentFacts, ...]
     waves: tuple[WavesStatus, ...]
 
 
@@ -77,6 +59,7 @@ class QueueStatus(Model):
 
     environment: str
     lease: Lease | None
+    holder: RunFacts | None
     waiting: tuple[Waiting, ...]
     coming: tuple[Coming, ...]
 
@@ -96,14 +79,16 @@ class LockDocument(Document):
 
 
 class Place(Model):
-    """What a release is in one environment. *hosts* are those it runs on, *of* is how many there are.
+    """What a release is in one environment. *hosts* are those it runs on, *of* is how many the environment has.
 
-    *standing by*: it runs on hosts of the side that is not live, and on no others.
+    *standing by*: it runs on hosts of the side that is not live, and on no others. *problem* is the run of the release
+    that needs manual intervention. A run that changed nothing, such as a refused one, does not count.
     """
 
-    state: Literal["current", "partly", "standing by", "verified", "rolled back", "failed", "absent"]
+    state: Literal["current", "partly", "standing by", "verified", "rolled back", "needs intervention", "absent"]
     hosts: tuple[str, ...]
     of: int
+    problem: str | None
     verified_at: str | None
     run: str | None
 
@@ -121,6 +106,8 @@ class MatrixDocument(Document):
     kind: Literal["Matrix"]
     project: str
     environments: tuple[str, ...]
+    destroyed: tuple[str, ...]
+    problems: tuple[Problem, ...]
     releases: tuple[Row, ...]
 
 
@@ -215,6 +202,9 @@ class RunDocument(Document):
     failed_at: str | None
     recovery_seconds: float | None
     interrupted: bool
+    activity: Activity
+    reason: str
+    remedies: tuple[Remedy, ...]
 
 
 class DriftDocument(Document):

@@ -7,15 +7,17 @@ place. Colours are left out without a terminal, with `NO_COLOR` or `--no-color`,
 import contextlib
 import json
 import os
+import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import click
 
 from orchestrator import API_VERSION
+from orchestrator.cli import completing
 from orchestrator.cli.durations import DURATION
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
@@ -25,6 +27,7 @@ Cell = str | tuple[str, str]
 """A table's cell: text, or text and the name of its colour."""
 
 FOR_EVER = "3650d"  # longer than any queue
+SHORTEST = 8  # columns that a cell keeps where a table is too wide
 
 _ASCII = str.maketrans(
     {
@@ -83,20 +86,14 @@ def delete_option(function: F) -> F:
     return click.option("--delete", multiple=True, metavar="NAME", help=lost)(function)
 
 
+def environment_argument(*, required: bool = True) -> Callable[[F], F]:
+    """The argument ENVIRONMENT, which arrives as *environment*, with its completion."""
+    return click.argument("environment", required=required, shell_complete=completing.environments)
+
+
 def to_option(help_: str) -> Callable[[F], F]:
     """The option `--to`, which arrives as *environment*: an environment or a list of waves, with their completion."""
-
-    def complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-        from orchestrator.config import declared, find_project, load_project
-
-        with contextlib.suppress(Exception):  # a file that is wrong completes nothing, and says nothing here
-            root = find_project(Path.cwd())
-            project = load_project(root)
-            names = [*declared(root, project), *(waves.name for waves in project.waves)]
-            return [name for name in names if name.startswith(begun)]
-        return []
-
-    return click.option("--to", "environment", metavar="ENV|WAVES", help=help_, shell_complete=complete)
+    return click.option("--to", "environment", metavar="ENV|WAVES", help=help_, shell_complete=completing.places)
 
 
 _lasting = False
@@ -191,12 +188,49 @@ def cut(text: str, columns: int) -> str:
     return f"{text}…"
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """Columns with *headers*, as wide as their longest cell. Cells are cleaned: they may come from anywhere."""
+def screen(stream: TextIO | None = None) -> int | None:
+    """How many columns the terminal has that *stream* (by default standard output) leads to; None without one."""
+    return shutil.get_terminal_size().columns if terminal(stream or sys.stdout) else None
+
+
+def folded(text: str, indent: int = 0) -> list[str]:
+    """*text* in lines of the screen's width, cut between words; the second and later ones are indented."""
+    wide = screen()
+    if wide is None or width(text) <= wide:
+        return [text]
+    return textwrap.wrap(
+        text, wide, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False,
+        drop_whitespace=True, replace_whitespace=False,
+    )  # fmt: skip
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[Cell]], columns: int | None = None) -> str:
+    """Columns with *headers*, as wide as their longest cell. Cells are cleaned: they may come from anywhere.
+
+    Where that takes more than so many *columns*, digests are left out first, and then the longest cells are cut.
+    """
     cells = [[_cell(cell) for cell in row] for row in rows]
     heads = [(head.upper(), "bright_black") for head in headers]
-    widths = [max(width(row[at][0]) for row in [heads, *cells]) for at in range(len(heads))]
-    return "\n".join(_row(row, widths) for row in [heads, *cells])
+    if columns is not None and _wide(heads, cells) > columns and ("DIGEST", "bright_black") in heads:
+        drop = heads.index(("DIGEST", "bright_black"))
+        heads, cells = _without(heads, drop), [_without(row, drop) for row in cells]
+    widths = _widths(heads, cells)
+    while columns is not None and sum(widths) + 2 * (len(widths) - 1) > columns and max(widths) > SHORTEST:
+        widths[widths.index(max(widths))] -= 1
+    short = [[(cut(text, wide), style) for (text, style), wide in zip(row, widths, strict=True)] for row in cells]
+    return "\n".join(_row(row, widths) for row in [heads, *short])
+
+
+def _widths(heads: Sequence[tuple[str, str]], cells: Sequence[Sequence[tuple[str, str]]]) -> list[int]:
+    return [max(width(row[at][0]) for row in [heads, *cells]) for at in range(len(heads))]
+
+
+def _wide(heads: Sequence[tuple[str, str]], cells: Sequence[Sequence[tuple[str, str]]]) -> int:
+    return sum(_widths(heads, cells)) + 2 * (len(heads) - 1)
+
+
+def _without(row: Sequence[tuple[str, str]], place: int) -> list[tuple[str, str]]:
+    return [cell for at, cell in enumerate(row) if at != place]
 
 
 def _cell(cell: Cell) -> tuple[str, str]:

@@ -23,7 +23,8 @@ def recover(app: App) -> None:
     for work in app.engine.leftover():
         if _ours(app, work):
             process = background(app, work.root)
-            note(f"{work.root} was interrupted; it goes on in the background (process {process})")
+            app.resuming.add(work.root)
+            note(f"{work.root} was interrupted; it resumes in the background (process {process})")
 
 
 def _remind(app: App) -> None:

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from orchestrator.cli import output
-from orchestrator.cli.words import first_line, mark, seconds, way_back, when
+from orchestrator.cli.words import mark, seconds, state_words, way_back, when
 from orchestrator.domain.journal import FORWARD, Record
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.story import StepStory, Story
+from orchestrator.domain.text import first_line
 from orchestrator.domain.waves import Progress
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Lines:
         ending = story.ending or {}
         good = story.run.state in {State.SUCCEEDED, State.ROLLED_BACK}
         outcome = Outcome.SUCCEEDED if good and ending.get("exit") == 0 else Outcome.FAILED
-        text = f"{story.run.state.value}: {first_line(str(ending.get('message', '')), 300)}"
+        text = f"{state_words(story.run.state)}: {first_line(str(ending.get('message', '')), 300)}"
         if story.recovery is not None:
             text += f" ({seconds(story.recovery)} from the failure to the restored release's tests)"
         self.write(f"{mark(outcome, err=True)} {output.paint(text, bold=True, err=True)}")

@@ -2,12 +2,15 @@
 
 from orchestrator.cli import output
 from orchestrator.cli.attend import attend, background, exit_of
-from orchestrator.cli.words import release_of, seconds, waves
+from orchestrator.cli.situation import remedy_lines, summary
+from orchestrator.cli.words import seconds, state_words, waves
+from orchestrator.domain.facts import remedies
 from orchestrator.domain.journal import FORWARD
 from orchestrator.domain.promotion import State
 from orchestrator.domain.story import Story
 from orchestrator.domain.text import counted
 from orchestrator.domain.waves import Progress
+from orchestrator.flow.facts import reason
 from orchestrator.wiring import App, Asked
 
 
@@ -58,12 +61,7 @@ def conclude(app: App, story: Story) -> None:
         _walked(story, story.walk)
         return
     hosts = app.store.hosts(environment)
-    groups: dict[str, list[str]] = {}
-    for host in hosts:
-        what = release_of(host) if host.truth in {"seen", "empty"} else f"{release_of(host)} ({host.truth})"
-        what += " standing by" if host.stands_by and not host.unsure else ""
-        groups.setdefault(what, []).append(host.host)
-    truth = "; ".join(f"{what} on {', '.join(names)}" for what, names in groups.items())
+    truth = summary(hosts)
     if run.state is not State.FAILED:
         output.out(f"{environment}: {truth or 'no release runs here'}")
     if run.state is State.ROLLED_BACK and story.recovery is not None and run.kind in FORWARD:
@@ -82,32 +80,14 @@ def conclude(app: App, story: Story) -> None:
 
 def _walked(story: Story, walk: Progress) -> None:
     """What became of each environment of a walk in waves."""
-    output.out(f"{story.run.id} {story.run.state.value}: {story.run.message}")
+    output.out(f"{story.run.id} {state_words(story.run.state)}: {story.run.message}")
     output.out(waves(walk.story))
     if story.run.state is State.NEEDS_PERSON:
-        output.out(f"{story.run.id} needs a person: where it is so is said above, and below for each environment")
+        output.out(f"{story.run.id} needs manual intervention in the environments that are listed above")
 
 
 def _help(story: Story) -> None:
     run = story.run
-    output.out(f"{run.id} needs a person. What would help:")
-    output.out(f"  orchestrator show {run.id}            what happened, step by step, and the state of each host")
-    for step in story.steps.values():
-        for host in step.bad_hosts()[:3]:
-            output.out(f"  orchestrator logs {run.id} --step {step.name} --host {host.host}")
-    back = story.planned.get("back") or {}
-    stays = any(step.result is not None and step.result.data.get("code") == "R202" for step in story.steps.values())
-    gone = back.get("impossible") or []
-    if story.planned.get("ephemeral"):
-        output.out(f"  orchestrator environment reap {run.environment}      destroy what was made for it")
-    elif gone and back.get("available"):
-        output.out(f"  go forward with a corrected release, which repairs what {', '.join(gone)} did; or")
-        output.out(f"  orchestrator rollback {run.environment} --no-return      go back, and leave behind what it did")
-    elif stays:
-        output.out(f"  orchestrator environment preview {run.environment}      what the present program would change")
-    elif back.get("available"):
-        output.out(f"  orchestrator rollback {run.environment}      go back to the last verified release")
-    elif run.release is not None:
-        output.out("  correct the release, and promote it again: there is none to go back to")
-    else:
-        output.out(f"  orchestrator environment preview {run.environment}      what is left to do")
+    output.out(f"{run.id} needs manual intervention: {reason(story)}")
+    for line in remedy_lines(remedies(story)):
+        output.out(f"  {line}")

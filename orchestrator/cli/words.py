@@ -1,10 +1,11 @@
 """Small pieces of text that several commands share."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.cli.output import Cell, paint, table
+from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.step import Outcome
@@ -30,7 +31,15 @@ STATES = {
 }
 WALKED = {"waiting": "bright_black", "there": "bright_black", "not begun": "yellow", "gone back": "yellow"}
 WALKED |= {"stays": "red"} | {state.value: colour for state, colour in STATES.items()}
-TRUTHS = {"seen": "green", "assumed": "", "unknown": "yellow", "empty": "bright_black", "gone": "bright_black"}
+ACTIVITIES = {"interrupted": "magenta", "paused": "yellow", "queued": "yellow", "waiting": "yellow"}
+TRUTHS = {
+    "seen": "green",
+    "assumed": "",
+    "changing": "cyan",
+    "unknown": "yellow",
+    "empty": "bright_black",
+    "gone": "bright_black",
+}
 
 
 def mark(outcome: Outcome, *, err: bool = False) -> str:
@@ -56,15 +65,29 @@ def seconds(value: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60} m"
 
 
-def when(at: str | None) -> str:
-    """A time of the journal as the local wall clock says it, to the second."""
-    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "–"
+def when(at: str | None, now: datetime | None = None) -> str:
+    """A time of the journal in local time, in short, with its age: `17:41 (2 h ago)`, `11-27 17:41 (1 d ago)`."""
+    if not at:
+        return "–"
+    moment, today = datetime.fromisoformat(at).astimezone(), (now or datetime.now(UTC)).astimezone()
+    passed = (today - moment).total_seconds()
+    return f"{clock(at, today)} ({age(passed)} ago)" if passed >= 0 else f"{clock(at, today)} (in {age(-passed)})"
 
 
-def first_line(text: str, limit: int = 160) -> str:
-    """The first line that says something, without what a terminal would obey."""
-    line = next((line.strip() for line in clean_text(text).splitlines() if line.strip()), "")
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+def clock(at: str, now: datetime | None = None) -> str:
+    """A time of the journal in local time, without its age; the date only where it is another day."""
+    moment, today = datetime.fromisoformat(at).astimezone(), (now or datetime.now(UTC)).astimezone()
+    if moment.date() == today.date():
+        return moment.strftime("%H:%M")
+    return moment.strftime("%m-%d %H:%M" if moment.year == today.year else "%Y-%m-%d %H:%M")
+
+
+def age(value: float) -> str:
+    """`3 s`, `20 m`, `5 h`, `12 d`: how long, in one unit."""
+    for limit, unit, size in ((60.0, "s", 1.0), (3600.0, "m", 60.0), (2 * 86400.0, "h", 3600.0)):
+        if value < limit:
+            return f"{int(value / size)} {unit}"
+    return f"{int(value / 86400)} d"
 
 
 def release_of(state: HostState) -> str:
@@ -141,6 +164,26 @@ def outlook(seen: Outlook | None) -> list[str]:
     return [clean_text(line) for line in [*lines, "the rollback looks again before it touches the infrastructure"]]
 
 
-def state_cell(state: State, *, interrupted: bool = False) -> Cell:
-    """A run's state as a cell of a table."""
-    return ("interrupted", "magenta") if interrupted else (state.value, STATES.get(state, "cyan"))
+def state_words(state: State | str) -> str:
+    """A run's state as it is shown."""
+    return "needs intervention" if state == State.NEEDS_PERSON else str(State(state).value)
+
+
+def state_cell(state: State, activity: str = "ended") -> Cell:
+    """A run's state as a cell of a table; of one that no process works on, that it is paused, queued or interrupted."""
+    if activity in ACTIVITIES:
+        return (activity, ACTIVITIES[activity])
+    return (state_words(state), STATES.get(state, "cyan"))
+
+
+def activity_words(run: RunFacts) -> str:
+    """What a run does now: one truth for every command."""
+    if run.activity == "paused":
+        return f"paused by {run.wished_by or 'unknown'}"
+    if run.activity == "queued":
+        return "waiting for a worker"
+    if run.activity == "waiting":
+        return "waiting for the environment"
+    if run.activity == "working":
+        return f"running ({state_words(run.state)})"
+    return "interrupted" if run.activity == "interrupted" else state_words(run.state)

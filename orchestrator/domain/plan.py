@@ -276,15 +276,16 @@ class PlannedUndo(Model):
 class HostState(Model):
     """What is known of one host: the package on it, since when, by which run, and whether the host said so itself.
 
-    *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook ended well there, or a
-    person said so), `unknown` (nobody could look), `empty` (no release was ever put there) or `gone` (the environment
-    has no such host any more; nothing is told of it from then on). *serves* is the version that its service told when
-    the host was last observed; empty when nobody asked. *side* is the one that it was on when sides were last switched
-    here; then it *stands by* or is live, unless that switch is *unsure*: it was begun, and nobody saw it end well.
+    *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook ended well there, or a person said so),
+    `changing` (a step may be changing it now), `unknown` (nobody could look), `empty` (no release was ever put there)
+    or `gone` (the environment has no such host any more; nothing is told of it from then on). *serves* is the version
+    that its service told when the host was last observed; empty when nobody asked. *side* is the one that it was on
+    when sides were last switched here; then it *stands by* or is live, unless that switch is *unsure*: it was begun,
+    and nobody saw it end well.
     """
 
     host: str
-    truth: Literal["seen", "assumed", "unknown", "empty", "gone"]
+    truth: Literal["seen", "assumed", "changing", "unknown", "empty", "gone"]
     release: PackageRef | None = None
     since: str | None = None
     run: str | None = None

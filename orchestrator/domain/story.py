@@ -12,6 +12,7 @@ from orchestrator.domain.journal import FORWARD, Record, Run, after_entry
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, StepResult, TestResult
+from orchestrator.domain.text import last_line
 from orchestrator.domain.waves import Progress
 
 BACKWARDS = {State.HALTING, State.UNDOING, State.RESTORING, State.PROVING}
@@ -52,6 +53,17 @@ class StepStory:
     def bad_tests(self) -> list[TestResult]:
         """The tests that did not pass."""
         return [test for test in self.result.tests if not test.outcome.good] if self.result else []
+
+    def cause(self) -> str:
+        """The last line of the reason why the step was not good, with its test or host; empty without one."""
+        for test in self.bad_tests():
+            name = test.name.rpartition("::")[2]
+            where = f"{name} on {test.host}" if test.host else name
+            return f"{where}: {last_line(test.message)}" if test.message else where
+        for host in self.bad_hosts():
+            where = f"{host.host} [{host.task}]" if host.task else host.host
+            return f"{where}: {last_line(host.message)}" if host.message else where
+        return ""
 
     def to_json(self) -> dict[str, Any]:
         """The step as `show --json` gives it."""

@@ -1,6 +1,7 @@
 """Text from outside is data: what a terminal would obey is taken out before it is shown or kept."""
 
 import re
+from collections.abc import Sequence
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -20,3 +21,24 @@ def clean_text(text: str, limit: int | None = None) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 host`, `2 hosts`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def first_line(text: str, limit: int = 160) -> str:
+    """The first line that is not empty, without what a terminal would obey."""
+    return _shortened(next((line.strip() for line in clean_text(text).splitlines() if line.strip()), ""), limit)
+
+
+def last_line(text: str, limit: int = 300) -> str:
+    """The last line that is not empty, without what a terminal would obey."""
+    lines = [line.strip() for line in clean_text(text).splitlines() if line.strip()]
+    return _shortened(lines[-1] if lines else "", limit)
+
+
+def _shortened(line: str, limit: int) -> str:
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def few(names: Sequence[str], most: int = 5) -> str:
+    """The first *most* of *names*, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"

@@ -1,12 +1,13 @@
 """The trail of releases that an environment has come along: where a rollback leads, and what it takes back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import FORWARD, Run, Verified, over
-from orchestrator.domain.plan import PlannedStep, play_of
+from orchestrator.domain.plan import HostState, PlannedStep, play_of
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Step
 from orchestrator.domain.step import StepResult
@@ -128,13 +129,14 @@ def _definition(setting: Setting, environment: str, mark: Verified, at: str) -> 
     return mark.definition
 
 
-def everywhere(setting: Setting, environment: str, digest: str) -> bool:
+def everywhere(setting: Setting, environment: str, digest: str, hosts: Sequence[HostState] | None = None) -> bool:
     """Whether the package *digest* runs, seen or assumed, on every host that is known of and that it is for.
 
     A host that stands by may run another, and so may one for which no step of the package was ever begun: a router, or
     a database that an older release has put there. Of one of which nobody knows what it runs that cannot be told.
+    *hosts* are all hosts of the environment, where they are known better than by what is recorded of each.
     """
-    states = setting.store.hosts(environment)
+    states = setting.store.hosts(environment) if hosts is None else hosts
     others = [state for state in states if not state.runs(digest) and not state.stands_by]
     if any(state.truth == "unknown" for state in others):
         return False

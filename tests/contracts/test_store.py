@@ -81,6 +81,18 @@ def test_sides_are_told_by_switches_alone(store: Store) -> None:
     assert set(sides().values()) == {(None, False, False)}
 
 
+def test_an_entry_is_found_by_its_key(store: Store) -> None:
+    """An entry with a key is returned by its key, of its own run only; without such an entry there is None."""
+    store.create(run())
+    store.create(run("r2-staging"))
+    store.append("r1-staging", [Entry(kind="notice", data={"text": "hello"}, key="one"), Entry(kind="notice")])
+    found = store.entry("r1-staging", "one")
+    assert found is not None
+    assert (found.run, found.seq, found.data) == ("r1-staging", 1, {"text": "hello"})
+    assert store.entry("r1-staging", "two") is None
+    assert store.entry("r2-staging", "one") is None
+
+
 def test_a_run_is_written_once(store: Store) -> None:
     """The same run again changes nothing, and its records begin with number 1."""
     store.create(run())

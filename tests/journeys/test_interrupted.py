@@ -153,7 +153,7 @@ def test_an_interrupted_run_goes_on_by_itself(running: Project) -> None:
     process.wait()
     running.env["ORCHESTRATOR_RECOVERY"] = "automatic"
     try:
-        assert "goes on in the background" in running.run("status").err
+        assert "it resumes in the background" in running.run("status").err
         deadline = time.monotonic() + 60
         while running.run("show", run, "--json").json["run"]["ended_at"] is None:
             assert time.monotonic() < deadline

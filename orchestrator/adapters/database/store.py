@@ -82,6 +82,11 @@ class DatabaseStore:
         """Whether an entry with this key has been written."""
         return bool(self._read(sa.select(records.c.seq).where(records.c.run == run, records.c.key == key)))
 
+    def entry(self, run: str, key: str) -> Record | None:
+        """The entry of *run* with this key."""
+        found = self._read(sa.select(records.c.data).where(records.c.run == run, records.c.key == key))
+        return Record.model_validate_json(found[0]) if found else None
+
     def run(self, run: str) -> Run:
         """The run with this id or beginning."""
         beginning = sa.select(runs.c.data).where(runs.c.id.startswith(run, autoescape=True)).order_by(runs.c.number)

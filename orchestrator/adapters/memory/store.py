@@ -116,6 +116,10 @@ class MemoryStore:
         """Whether an entry with this key has been written."""
         return key in self._keys.get(run, ())
 
+    def entry(self, run: str, key: str) -> Record | None:
+        """The entry of *run* with this key."""
+        return next((record for record in self._records.get(run, ()) if record.key == key), None)
+
     def run(self, run: str) -> Run:
         """The run with this id or beginning."""
         return find(run, self._runs.get(run), [found for found in self._runs.values() if found.id.startswith(run)])

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import confirm, json_option, yes_option
 
 
 @click.command("abort")
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.option("-m", "--message", default="", metavar="WHY", help="Why, for the journal.")
 @yes_option
 @json_option

@@ -4,13 +4,20 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import json_option
 
 
 @click.command("accept")
-@click.argument("environment")
+@click.argument("environment", shell_complete=completing.environments)
 @click.argument("host", required=False)
-@click.option("--release", "wanted", metavar="VERSION|DIGEST|none", help="What runs there, or none.")
+@click.option(
+    "--release",
+    "wanted",
+    metavar="VERSION|DIGEST|none",
+    shell_complete=completing.releases,
+    help="What runs there, or none.",
+)
 @click.option("--live", type=click.Choice(["blue", "green"]), help="Which side is live, instead of a host.")
 @click.option("-m", "--message", required=True, metavar="WHY", help="Why you know; it is kept with your name.")
 @json_option

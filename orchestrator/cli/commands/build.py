@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, out, print_json
 
 
 @click.command("build")
-@click.argument("release")
+@click.argument("release", shell_complete=completing.releases)
 @click.option(
     "-o",
     "--out",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, note, out, paint, print_json
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @click.command("drift")
-@click.argument("environment")
+@click.argument("environment", shell_complete=completing.environments)
 @json_option
 def command(environment: str, as_json: bool) -> int:
     """Say whether ENVIRONMENT is as its last release left it, and name each thing that is not.

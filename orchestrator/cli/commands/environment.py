@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import (
     confirm,
     delete_option,
@@ -64,7 +65,7 @@ def list_(as_json: bool) -> None:
 
 
 @command.command("show")
-@click.argument("environment")
+@click.argument("environment", shell_complete=completing.environments)
 @json_option
 def show(environment: str, as_json: bool) -> None:
     """Show one environment: its file, its stack, and who holds it."""
@@ -95,7 +96,7 @@ def show(environment: str, as_json: bool) -> None:
 
 
 @command.command("preview")
-@click.argument("environment")
+@click.argument("environment", shell_complete=completing.environments)
 @json_option
 def preview(environment: str, as_json: bool) -> None:
     """Show what bringing ENVIRONMENT up to date would change, as a tree with counts. Changes nothing."""
@@ -109,7 +110,7 @@ def preview(environment: str, as_json: bool) -> None:
 
 
 @command.command("up")
-@click.argument("environment")
+@click.argument("environment", shell_complete=completing.environments)
 @replace_option
 @yes_option
 @wait_option
@@ -136,7 +137,7 @@ def up(environment: str, replace: tuple[str, ...], yes: bool, wait: float, as_js
 
 
 @command.command("destroy")
-@click.argument("environment")
+@click.argument("environment", shell_complete=completing.environments)
 @delete_option
 @yes_option
 @wait_option
@@ -165,7 +166,7 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
 
 
 @command.command("resolve")
-@click.argument("environment")
+@click.argument("environment", shell_complete=completing.environments)
 @click.option("--created", multiple=True, metavar="URN=ID", help="This was made, and has this id at its provider.")
 @click.option("--absent", multiple=True, metavar="URN", help="This was not made.")
 @click.option("--all-absent", is_flag=True, help="Nothing else of what is pending was made.")
@@ -193,7 +194,7 @@ def resolve(
 
 
 @command.command("reap")
-@click.argument("environment", required=False)
+@click.argument("environment", required=False, shell_complete=completing.environments)
 @json_option
 def reap(environment: str | None, as_json: bool) -> int:
     """Destroy what promotions made for themselves only and could not destroy.
@@ -228,7 +229,7 @@ def reap(environment: str | None, as_json: bool) -> int:
 
 
 @command.command("outputs")
-@click.argument("environment")
+@click.argument("environment", shell_complete=completing.environments)
 @click.option("--show-secrets", is_flag=True, help="Show secret outputs in clear.")
 @json_option
 def outputs(environment: str, show_secrets: bool, as_json: bool) -> None:
@@ -250,7 +251,7 @@ def outputs(environment: str, show_secrets: bool, as_json: bool) -> None:
 
 
 @command.command("inventory")
-@click.argument("environment")
+@click.argument("environment", shell_complete=completing.environments)
 @click.option("--show-variables", is_flag=True, help="Show the hosts' variables, which may hold secrets.")
 @json_option
 def inventory(environment: str, show_variables: bool, as_json: bool) -> None:

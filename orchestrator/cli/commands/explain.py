@@ -2,11 +2,12 @@
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, out, paint, print_json
 
 
 @click.command("explain")
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=completing.codes)
 @json_option
 def command(code: str | None, as_json: bool) -> None:
     """Explain the error CODE; without one, list them all."""

@@ -1,43 +1,64 @@
 """`orchestrator history`: the runs there were."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.output import json_option, out, print_json, table
+from orchestrator.cli.completing import places
+from orchestrator.cli.output import Cell, folded, json_option, out, print_json, screen, table, width
+
+if TYPE_CHECKING:
+    from orchestrator.domain.facts import RunFacts
 
 
 @click.command("history")
-@click.argument("environment", required=False)
+@click.argument("environment", required=False, shell_complete=places)
 @click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many runs.")
 @json_option
 def command(environment: str | None, limit: int, as_json: bool) -> None:
     """List the runs there were, newest first; with ENVIRONMENT those of one environment, or of a list of waves."""
     from orchestrator.cli.recovery import recover
-    from orchestrator.cli.words import first_line, state_cell, when
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
     recover(app)
     if environment is not None and app.waves(environment) is None:
         app.setting.environment(environment)
-    runs = [(run, app.interrupted(run)) for run in app.store.runs(environment, limit=limit)]
+    runs = [app.run_facts(run) for run in app.store.runs(environment, limit=limit)]
     if as_json:
-        print_json("History", {"runs": [{**run.to_json(), "interrupted": broken} for run, broken in runs]})
+        print_json("History", {"runs": [run.to_json() for run in runs]})
     elif not runs:
-        out("nothing has been done here yet; orchestrator promote RELEASE begins")
+        out("no runs yet; start one with: orchestrator promote RELEASE")
     else:
-        rows = [
-            [
-                run.id,
-                run.kind,
-                run.environment,
-                str(run.release) if run.release else "–",
-                state_cell(run.state, interrupted=broken),
-                when(run.requested_at),
-                run.by,
-                first_line(run.message, 70),
-            ]
-            for run, broken in runs
+        out(_listed(runs, screen()))
+
+
+def _listed(runs: "list[RunFacts]", columns: int | None) -> str:
+    """A table, or where that is wider than the screen two lines for each run."""
+    from orchestrator.cli.words import state_cell, when
+    from orchestrator.domain.text import first_line
+
+    heads = ["run", "kind", "environment", "release", "state", "requested", "by"]
+    rows: list[list[Cell]] = [
+        [
+            run.id,
+            run.kind,
+            run.environment,
+            str(run.release) if run.release else "–",
+            state_cell(run.state, run.activity),
+            when(run.requested_at),
+            run.by,
         ]
-        out(table(["run", "kind", "environment", "release", "state", "asked for", "by", ""], rows))
+        for run in runs
+    ]
+    messages = [first_line(run.message, 160) for run in runs]
+    full = table([*heads, ""], [[*row, message] for row, message in zip(rows, messages, strict=True)])
+    if columns is None or all(width(click.unstyle(line)) <= columns for line in full.splitlines()):
+        return full
+    narrow = [[row[0], row[1], *row[3:6]] for row in rows]
+    first, *lines = table(["run", "kind", "release", "state", "requested"], narrow, columns=columns).splitlines()
+    found = [first]
+    for line, run, message in zip(lines, runs, messages, strict=True):
+        found += [line, *folded(f"    by {run.by or 'unknown'}" + (f": {message}" if message else ""), indent=4)]
+    return "\n".join(found)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.output import Cell, json_option, out, print_json, table
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("lock")
-@click.argument("environment", metavar="ENV|status")
+@click.argument("environment", metavar="ENV|status", shell_complete=completing.environments)
 @click.option("-m", "--message", default="", metavar="WHY", help="Why; asked for when ENV is locked.")
 @click.option("--for", "duration", type=DURATION, metavar="TIME", help="Until then it opens by itself: 30m, 4h, 2d.")
 @json_option

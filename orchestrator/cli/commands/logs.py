@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, out, paint, print_json_line
 
 if TYPE_CHECKING:
@@ -17,8 +18,10 @@ COLOURS = {"ok": "green", "succeeded": "green", "failed": "red", "errored": "mag
 
 
 @click.command("logs")
-@click.argument("run")
-@click.option("--step", metavar="NAME", help="Only this step (its name, or its beginning).")
+@click.argument("run", shell_complete=completing.runs)
+@click.option(
+    "--step", metavar="NAME", shell_complete=completing.steps, help="Only this step (its name, or its beginning)."
+)
 @click.option("--host", metavar="HOST", help="Only this host.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
 @click.option("--output", is_flag=True, help="Print instead what the engines themselves have printed.")

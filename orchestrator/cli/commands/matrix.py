@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import Cell, json_option, out, print_json, table
+from orchestrator.cli.output import Cell, json_option, out, print_json, screen, table
 
 if TYPE_CHECKING:
+    from orchestrator.domain.facts import EnvironmentFacts
     from orchestrator.domain.release import PackageRef
     from orchestrator.wiring import App
 
@@ -17,31 +18,45 @@ COLOURS = {
     "standing by": "",
     "verified": "",
     "rolled back": "yellow",
-    "failed": "red",
+    "needs intervention": "red",
 }
 
 
 @click.command("matrix")
 @json_option
 def command(as_json: bool) -> None:
-    """Show which release is where: one row for each release, one column for each environment of the path."""
+    """Show which release is where: one row for each release, one column for each environment of the path.
+
+    Problems come first. A release counts in an environment where it had an effect.
+    """
     from orchestrator.cli.recovery import recover
+    from orchestrator.cli.situation import problem_lines
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
     recover(app)
-    names = list(app.environments)
-    rows = [_row(app, ref, names) for ref in _releases(app)]
+    facts = [app.facts(name) for name in app.environments]
+    rows = [_row(app, ref, facts) for ref in _releases(app)]
+    problems = [problem for item in facts for problem in item.problems if item.recorded or rows]
     if as_json:
-        print_json("Matrix", {"project": app.project.name, "environments": names, "releases": rows})
-    elif not rows:
-        out("there is no release yet; orchestrator build makes one")
-    else:
-        cells = [
-            [f"{row['release']['name']} {row['release']['version']}", *(_cell(row["in"][name]) for name in names)]
-            for row in rows
-        ]
-        out(table(["release", *names], cells))
+        about = {
+            "environments": [item.name for item in facts],
+            "destroyed": [item.name for item in facts if item.destroyed is not None],
+            "problems": [problem.to_json() for problem in problems],
+        }
+        print_json("Matrix", {"project": app.project.name, **about, "releases": rows})
+        return
+    for line in problem_lines(problems):
+        out(line)
+    if not rows:
+        out("no releases yet; orchestrator build makes one")
+        return
+    heads = [f"{item.name} (destroyed)" if item.destroyed is not None else item.name for item in facts]
+    cells = [
+        [f"{row['release']['name']} {row['release']['version']}", *(_cell(row["in"][item.name]) for item in facts)]
+        for row in rows
+    ]
+    out(table(["release", *heads], cells, columns=screen()))
 
 
 def _releases(app: "App") -> "list[PackageRef]":
@@ -53,40 +68,45 @@ def _releases(app: "App") -> "list[PackageRef]":
     return sorted(found.values(), key=lambda ref: (order.get(ref.digest, len(order)), ref.name), reverse=True)
 
 
-def _row(app: "App", ref: "PackageRef", names: list[str]) -> dict[str, Any]:
-    return {"release": ref.to_json(), "in": {name: _place(app, ref, name) for name in names}}
+def _row(app: "App", ref: "PackageRef", facts: "list[EnvironmentFacts]") -> dict[str, Any]:
+    return {"release": ref.to_json(), "in": {item.name: _place(app, ref, item) for item in facts}}
 
 
-def _place(app: "App", ref: "PackageRef", name: str) -> dict[str, Any]:
-    """What the release is in one environment, as JSON data."""
-    from orchestrator.domain.journal import FORWARD
+def _place(app: "App", ref: "PackageRef", facts: "EnvironmentFacts") -> dict[str, Any]:
+    """What the release is in one environment, as JSON data: only runs that had an effect count."""
+    from orchestrator.domain.facts import RELEASING, had_effect
 
-    hosts = app.store.hosts(name)
-    on = [host.host for host in hosts if host.runs(ref.digest)]
-    serving = [host for host in hosts if not host.stands_by]
-    live = [host for host in serving if host.runs(ref.digest)]
-    marks = [mark for mark in app.store.verified(name) if mark.release.digest == ref.digest]
-    runs = [run for run in app.store.runs(name) if run.release and run.release.digest == ref.digest]
-    last = next((run for run in runs if run.kind in FORWARD), None)
-    if live:
-        state = "current" if len(live) == len(serving) else "partly"
-    elif on:
-        state = "standing by"
-    elif last is not None and last.state.value in {"rolled back", "failed", "needs a person"}:
-        state = "rolled back" if last.state.value == "rolled back" else "failed"
-    else:
-        state = "verified" if marks else "absent"
+    mine = [run for run in app.store.runs(facts.name) if run.release and run.release.digest == ref.digest]
+    last = next((run for run in mine if run.kind in RELEASING and had_effect(run)), None)
+    marks = [mark for mark in app.store.verified(facts.name) if mark.release.digest == ref.digest]
+    stuck = {problem.run for problem in facts.problems if problem.kind == "intervention"}
+    problem = next((run.id for run in mine if run.id in stuck), None)
     return {
-        "state": state,
-        "hosts": on,
-        "of": len(hosts),
+        "state": _state(app, ref, facts, last.state.value if last else "", verified=bool(marks), stuck=bool(problem)),
+        "hosts": [host.host for host in facts.hosts if host.runs(ref.digest)],
+        "of": len(facts.hosts),
+        "problem": problem,
         "verified_at": marks[0].at if marks else None,
         "run": last.id if last else None,
     }
 
 
+def _state(app: "App", ref: "PackageRef", facts: "EnvironmentFacts", ended: str, *, verified: bool, stuck: bool) -> str:
+    from orchestrator.flow.trail import everywhere
+
+    if stuck:
+        return "needs intervention"
+    if any(host.runs(ref.digest) for host in facts.serving):
+        return "current" if everywhere(app.setting, facts.name, ref.digest, facts.hosts) else "partly"
+    if any(host.runs(ref.digest) for host in facts.hosts):
+        return "standing by"
+    if ended == "rolled back":
+        return "rolled back"
+    return "verified" if verified else "absent"
+
+
 def _cell(place: dict[str, Any]) -> Cell:
-    from orchestrator.cli.words import when
+    from orchestrator.cli.words import clock
 
     state = place["state"]
     if state == "absent":
@@ -94,6 +114,8 @@ def _cell(place: dict[str, Any]) -> Cell:
     if state in {"current", "partly", "standing by"}:
         sign = "○" if state == "standing by" else "●"
         text = f"{sign} {len(place['hosts'])}/{place['of']} hosts"
+    elif state == "needs intervention":
+        text = f"✘ {len(place['hosts'])}/{place['of']} hosts, {state}"
     else:
-        text = f"{state} {when(place['verified_at'])[:10]}" if place["verified_at"] and state == "verified" else state
+        text = f"{state} {clock(place['verified_at'])}" if place["verified_at"] and state == "verified" else state
     return (text, COLOURS[state]) if COLOURS[state] else text

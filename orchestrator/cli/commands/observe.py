@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.output import json_option, out, print_json, wait_option
+from orchestrator.cli.output import environment_argument, json_option, out, print_json, wait_option
 
 if TYPE_CHECKING:
     from orchestrator.domain.plan import HostState
 
 
 @click.command("observe")
-@click.argument("environment")
+@environment_argument()
 @wait_option
 @json_option
 def command(environment: str, wait: float, as_json: bool) -> int:
@@ -44,11 +44,11 @@ def command(environment: str, wait: float, as_json: bool) -> int:
         status = environment_status(app, environment)
         print_json("Observed", {"root": asked.root, "exit": int(code), "changed": changed, "environment": status})
         return int(code)
-    print_environment(environment_status(app, environment))
+    print_environment(app.facts(environment))
     for host, text in changed.items():
         out(f"  {host}: {text}")
     if not changed:
-        out("  nothing is other than it was known")
+        out("  no changes since the last observation")
     return int(code)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, note, out, paint, print_json
 
 if TYPE_CHECKING:
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @click.command("parity")
-@click.argument("left", metavar="STAGING")
-@click.argument("right", metavar="PRODUCTION")
+@click.argument("left", metavar="STAGING", shell_complete=completing.environments)
+@click.argument("right", metavar="PRODUCTION", shell_complete=completing.environments)
 @json_option
 def command(left: str, right: str, as_json: bool) -> int:
     """Say how STAGING and PRODUCTION differ, and name each thing.

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, note, out, print_json
 
 
 @click.command("pause")
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.option("-m", "--message", default="", metavar="WHY", help="Why, for the journal.")
 @json_option
 def command(run: str, message: str, as_json: bool) -> None:

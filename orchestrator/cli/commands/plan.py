@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, named_options, note, out, paint, print_json, to_option
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
-@click.argument("release", required=False)
+@click.argument("release", required=False, shell_complete=completing.releases)
 @to_option("The environment, or the list of waves.")
 @click.option("--rollback", "back", metavar="ENV", help="Show how ENV would go back, instead of a promotion.")
 @click.option("-o", "--out", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write it here, too.")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import detach_option, json_option, named_options, queue_option, to_option, wait_option
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("promote")
-@click.argument("release", required=False)
+@click.argument("release", required=False, shell_complete=completing.releases)
 @to_option("Promote into this environment only, or in these waves.")
 @click.option("--plan", "plan", metavar="FILE|DIGEST", help="Execute exactly this plan.")
 @named_options

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import json_option, out, print_json, table
+from orchestrator.cli.output import environment_argument, folded, json_option, out, print_json, screen, table
 
 if TYPE_CHECKING:
-    from orchestrator.domain.journal import Lease, Waiting
+    from orchestrator.domain.facts import EnvironmentFacts
 
 
 @click.command("queue")
-@click.argument("environment", required=False)
+@environment_argument(required=False)
 @json_option
 def command(environment: str | None, as_json: bool) -> None:
     """Show who waits for which environment, in order, who holds it, and which walks come to it with a later wave."""
@@ -26,19 +26,23 @@ def command(environment: str | None, as_json: bool) -> None:
         app.setting.environment(environment)
     names = [environment] if environment else list(app.environments)
     coming = app.coming()
-    found = {name: (app.store.lease(name), app.store.queue(name)) for name in names}
+    found = {name: app.facts(name) for name in names}
     if as_json:
         items = [
             {
                 "environment": name,
-                "lease": lease.to_json() if lease else None,
-                "waiting": [wait.to_json() for wait in waiting],
+                "lease": item.lease.to_json() if item.lease else None,
+                "holder": item.holder.to_json() if item.holder else None,
+                "waiting": [wait.to_json() for wait in item.waiting],
                 "coming": coming.get(name, []),
             }
-            for name, (lease, waiting) in found.items()
+            for name, item in found.items()
         ]
         print_json("Queue", {"environments": items})
         return
+    for name, item in found.items():
+        for line in _holder(name, item):
+            out(line)
     rows = [
         [
             name,
@@ -47,28 +51,44 @@ def command(environment: str | None, as_json: bool) -> None:
             str(wait.release) if wait.release else "–",
             wait.by,
             when(wait.since),
-            f"superseded by {wait.superseded_by}" if wait.superseded_by else _for_what(lease, waiting, place),
+            f"superseded by {wait.superseded_by}" if wait.superseded_by else _for_what(item, place),
         ]
-        for name, (lease, waiting) in found.items()
-        for place, wait in enumerate(waiting, start=1)
+        for name, item in found.items()
+        for place, wait in enumerate(item.waiting, start=1)
     ]
     rows += [
         [name, "–", walk["run"], _release(walk), walk["by"], "–", f"wave {walk['wave']} of its walk"]
         for name in names
         for walk in coming.get(name, [])
     ]
-    out(table(["environment", "place", "run", "release", "by", "since", "waits for"], rows) if rows else "nobody waits")
+    heads = ["environment", "place", "run", "release", "by", "since", "waits for"]
+    out(table(heads, rows, columns=screen()) if rows else "no run waits")
+
+
+def _holder(name: str, facts: "EnvironmentFacts") -> list[str]:
+    """Who holds the environment: an operator's lock, or a run with what it does."""
+    from orchestrator.cli.situation import run_line
+    from orchestrator.cli.words import when
+
+    if facts.holder is not None:
+        return folded(f"{name}: held by {run_line(facts.holder)}", indent=2)
+    if facts.lease is None:
+        return []
+    what = "locked" if facts.lease.locked else f"held by {facts.lease.holder}"
+    return folded(
+        f"{name}: {what}, by {facts.lease.by}, since {when(facts.lease.since)}: {facts.lease.reason}", indent=2
+    )
 
 
 def _release(walk: dict[str, Any]) -> str:
     return f"{walk['release']['name']} {walk['release']['version']}"
 
 
-def _for_what(lease: "Lease | None", waiting: "list[Waiting]", place: int) -> str:
-    """What the one in this *place* waits for."""
-    ahead = [wait for wait in waiting[: place - 1] if wait.superseded_by is None]
+def _for_what(facts: "EnvironmentFacts", place: int) -> str:
+    """What the run in this *place* waits for."""
+    ahead = [wait for wait in facts.waiting[: place - 1] if wait.superseded_by is None]
     if ahead:
         return ahead[-1].run
-    if lease is None:
+    if facts.lease is None:
         return "its turn"
-    return f"the lock of {lease.by}: {lease.reason}" if lease.locked else lease.holder
+    return f"the lock of {facts.lease.by}: {facts.lease.reason}" if facts.lease.locked else facts.lease.holder

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import detach_option, json_option, queue_option, wait_option
 
 
 @click.command("rehearse")
-@click.argument("release")
+@click.argument("release", shell_complete=completing.releases)
 @click.option("--in", "environment", metavar="ENV", required=True, help="The environment.")
 @wait_option
 @detach_option

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, note, outlast_readers
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ PATIENCE = 30.0  # seconds that a process in the background waits for the one th
 
 
 @click.command("resume")
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.option("--background", is_flag=True, help="Wait until whoever does it now lets go, and do not watch.")
 @json_option
 def command(run: str, background: bool, as_json: bool) -> int:

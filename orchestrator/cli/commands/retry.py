@@ -4,12 +4,18 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import json_option
 
 
 @click.command("retry")
-@click.argument("run")
-@click.option("--step", metavar="NAME", help="Begin with this step; by default with the last one that was not good.")
+@click.argument("run", shell_complete=completing.runs)
+@click.option(
+    "--step",
+    metavar="NAME",
+    shell_complete=completing.steps,
+    help="Begin with this step; by default with the last one that was not good.",
+)
 @json_option
 def command(run: str, step: str | None, as_json: bool) -> int:
     """Go on with RUN, which needs a person, once what stood in its way is put right.

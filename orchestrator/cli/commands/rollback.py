@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import confirm, json_option, note, outlast_readers, queue_option, wait_option, yes_option
 
 
 @click.command("rollback")
-@click.argument("environment")
+@click.argument("environment", shell_complete=completing.environments)
 @click.option("--to", "version", metavar="VERSION", help="By default as described above.")
 @click.option("--no-return", is_flag=True, help="Go back although steps of the present release cannot be undone.")
 @yes_option

@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import json_option, out, paint, print_json, table
+from orchestrator.cli import completing
+from orchestrator.cli.output import folded, json_option, out, paint, print_json, screen, table
 
 if TYPE_CHECKING:
+    from orchestrator.domain.facts import Remedy, RunFacts
     from orchestrator.domain.story import Story
 
 
 @click.command("show")
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @json_option
 def command(run: str, as_json: bool) -> None:
     """Show RUN from its request to its end: each step, each host, each test, and what is true afterwards.
@@ -21,29 +23,38 @@ def command(run: str, as_json: bool) -> None:
     """
     from orchestrator.cli.recovery import recover
     from orchestrator.domain.story import Story
+    from orchestrator.flow.facts import reason
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
     recover(app)
     found = app.store.run(run)
     story = Story.of(found, app.store.records(found.id))
-    interrupted = app.interrupted(story.run)
+    facts = app.run_facts(story.run)
     if as_json:
-        print_json("Run", {**story.to_json(), "interrupted": interrupted})
+        now = {"interrupted": facts.interrupted, "activity": facts.activity, "reason": reason(story)}
+        print_json("Run", {**story.to_json(), **now, "remedies": [item.to_json() for item in _remedies(story)]})
     else:
-        _print(story, interrupted=interrupted)
+        _print(story, facts)
 
 
-def _print(story: "Story", *, interrupted: bool) -> None:
+def _remedies(story: "Story") -> "tuple[Remedy, ...]":
+    from orchestrator.domain.facts import remedies
+    from orchestrator.domain.promotion import State
+
+    return remedies(story) if story.run.state is State.NEEDS_PERSON else ()
+
+
+def _print(story: "Story", facts: "RunFacts") -> None:
     from orchestrator.cli.view import detail
     from orchestrator.cli.words import mark, release_of, seconds, short, truth_of, waves, way_back, when
 
     run = story.run
     what = f"{run.release or run.environment} in {run.environment}"
     out(f"{paint(run.id, bold=True)}  {what if run.kind == 'waves' else f'{run.kind} of {what}'}")
-    out(f"asked for by {run.by or 'unknown'} at {when(run.requested_at)}; plan {short(run.plan)}")
+    out(f"requested by {run.by or 'unknown'}, {when(run.requested_at)}; plan {short(run.plan)}")
     for step in story.steps.values():
-        sign = mark(step.result.outcome) if step.result else ("?" if interrupted else "…")
+        sign = mark(step.result.outcome) if step.result else ("…" if facts.activity in {"working", "waiting"} else "?")
         text = f"{step.label}: {step.result.message}" if step.result and step.result.message else step.label
         out(f"  {sign} {step.name:<28} {text}  {paint(seconds(step.seconds), fg='bright_black')}".rstrip())
         for line in detail(step) if step.result else ():
@@ -56,15 +67,31 @@ def _print(story: "Story", *, interrupted: bool) -> None:
         _print_rehearsal(story.rehearsed)
     if story.hosts:
         rows = [[state.host, release_of(state), short(state.digest), truth_of(state)] for state in story.hosts.values()]
-        out(table(["host", "release", "digest", "truth"], rows))
+        out(table(["host", "release", "digest", "truth"], rows, columns=screen()))
     _aside(story)
-    if interrupted:
-        out(f"{paint('interrupted', fg='magenta')}: orchestrator resume {run.id}")
-    elif run.ended:
-        recovery = f" ({seconds(story.recovery)} from the failure)" if story.recovery is not None else ""
-        out(f"{paint(run.state.value, bold=True)} at {when(run.ended_at)}: {run.message}{recovery}")
-    else:
-        out(f"{paint(run.state.value, fg='cyan')}: orchestrator watch {run.id}")
+    _end(story, facts)
+
+
+def _end(story: "Story", facts: "RunFacts") -> None:
+    """How the run ended and why, with the commands that help; or what it does now."""
+    from orchestrator.cli.situation import remedy_lines, run_line
+    from orchestrator.cli.words import seconds, state_words, when
+    from orchestrator.flow.facts import reason
+
+    run = story.run
+    if not run.ended:
+        out(run_line(facts))
+        return
+    recovery = f" ({seconds(story.recovery)} from the failure)" if story.recovery is not None else ""
+    how = f"{paint(state_words(run.state), bold=True)} at {when(run.ended_at)}"
+    for line in folded(f"{how}: {run.message}{recovery}", indent=4):
+        out(line)
+    why = reason(story)
+    if (story.ending or {}).get("failure") and why != run.message:
+        for line in folded(f"reason: {why}", indent=8):
+            out(line)
+    for line in remedy_lines(_remedies(story)):
+        out(line)
 
 
 def _print_rehearsal(found: dict[str, Any]) -> None:

@@ -1,136 +1,116 @@
-"""`orchestrator status`: what runs where, on every host."""
+"""`orchestrator status`: what runs where, on every host, and what an operator must act on."""
 
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import json_option, out, paint, print_json, table
+from orchestrator.cli.output import environment_argument, json_option, out, paint, print_json
 
 if TYPE_CHECKING:
+    from orchestrator.domain.facts import EnvironmentFacts
     from orchestrator.domain.waves import Waves
     from orchestrator.wiring import App
 
 
 @click.command("status")
-@click.argument("environment", required=False)
+@environment_argument(required=False)
+@click.option("-v", "--hosts", "every", is_flag=True, help="List every host, also of a large environment.")
+@click.option("--watch", "watching", is_flag=True, help="Show it again every 2 seconds, until Ctrl-C.")
 @json_option
-def command(environment: str | None, as_json: bool) -> None:
-    """Show what runs where: for each host which release, since when, by which run, and whether it was seen there.
+def command(environment: str | None, every: bool, watching: bool, as_json: bool) -> None:
+    """Show problems first, then what runs where: for each host its release, since when, and by which run.
 
-    A walk in waves that goes on, or that did not end well, is shown with what became of each environment.
+    Shows who holds each environment, runs that wait, are paused or interrupted, and which commands help. A wave
+    rollout that is running, or did not succeed, is shown with the state of each environment.
     """
     from orchestrator.cli.recovery import recover
     from orchestrator.wiring import open_app
 
+    if watching and as_json:
+        raise click.UsageError("--watch and --json exclude each other")
     app = open_app(Path.cwd())
     recover(app)
     if environment is not None:
         app.setting.environment(environment)
-    names = [environment] if environment else list(app.environments)
-    found = [environment_status(app, name) for name in names]
-    wanted = [waves for waves in app.project.waves if environment is None or environment in waves.names]
-    walks = [waves_status(app, waves) for waves in wanted]
-    if as_json:
-        print_json("Status", {"project": app.project.name, "environments": found, "waves": walks})
+    while watching:
+        lines = _lines(app, environment, every=every)
+        click.clear() if sys.stdout.isatty() else None
+        out("\n".join(lines))
+        time.sleep(2)
+    if not as_json:
+        out("\n".join(_lines(app, environment, every=every)))
         return
-    if not found:
-        out("there is no environment yet; orchestrator init writes two")
-    for item in found:
-        print_environment(item)
-    for walk in walks:
-        print_walk(walk)
+    facts = [environment_status(app, name) for name in _names(app, environment)]
+    walks = [waves_status(app, waves) for waves in _waves(app, environment)]
+    print_json("Status", {"project": app.project.name, "environments": facts, "waves": walks})
+
+
+def _names(app: "App", environment: str | None) -> list[str]:
+    return [environment] if environment else list(app.environments)
+
+
+def _waves(app: "App", environment: str | None) -> "list[Waves]":
+    return [waves for waves in app.project.waves if environment is None or environment in waves.names]
+
+
+def _lines(app: "App", environment: str | None, *, every: bool) -> list[str]:
+    from orchestrator.cli.situation import problem_lines, status_lines
+
+    facts = [app.facts(name) for name in _names(app, environment)]
+    if not facts:
+        return ["no environments yet; orchestrator init writes two"]
+    lines = problem_lines([problem for item in facts for problem in item.problems])
+    for item in facts:
+        lines += status_lines(item, every=every)
+    for waves in _waves(app, environment):
+        lines += walk_lines(waves_status(app, waves))
+    return lines
 
 
 def environment_status(app: "App", name: str) -> dict[str, Any]:
-    """Everything that is known of an environment, as JSON data."""
-    verified = app.store.verified(name)
-    runs = app.store.runs(name, limit=1)
-    lease = app.store.lease(name)
-    run = runs[0] if runs else None
-    return {
-        "name": name,
-        "after": app.environments[name][0].after,
-        "release": verified[0].release.to_json() if verified else None,
-        "verified_at": verified[0].at if verified else None,
-        "lease": lease.to_json() if lease else None,
-        "waiting": [wait.to_json() for wait in app.store.queue(name)],
-        "last_run": {**run.to_json(), "interrupted": app.interrupted(run)} if run else None,
-        "hosts": [host.to_json() for host in app.store.hosts(name)],
-    }
+    """The facts of an environment, as JSON data."""
+    return app.facts(name).to_json()
+
+
+def print_environment(facts: "EnvironmentFacts", *, every: bool = False) -> None:
+    """Print the facts of one environment, problems first."""
+    from orchestrator.cli.situation import problem_lines, status_lines
+
+    out("\n".join([*problem_lines(list(facts.problems)), *status_lines(facts, every=every)]))
 
 
 def waves_status(app: "App", waves: "Waves") -> dict[str, Any]:
-    """How far the last walk through *waves* has come, as JSON data."""
+    """How far the last rollout through *waves* has come, as JSON data."""
     from orchestrator.domain.story import Story
 
     run = next((run for run in app.store.runs(waves.name, limit=1) if run.kind == "waves"), None)
     walk = Story.of(run, app.store.records(run.id)).walk if run else None
     return {
         "walk": waves.to_json(),
-        "last_run": {**run.to_json(), "interrupted": app.interrupted(run)} if run else None,
+        "last_run": app.run_facts(run).to_json() if run else None,
         "waves": [wave.to_json() for wave in walk.story] if walk else None,
         "soaking": walk.soaking or None if walk else None,
     }
 
 
-def print_walk(item: dict[str, Any]) -> None:
-    """Print a walk in waves that goes on, or that was held; nothing of one that was good, or never begun."""
-    from orchestrator.cli.words import waves, when
+def walk_lines(item: dict[str, Any]) -> list[str]:
+    """A wave rollout that is running or was held; nothing of one that succeeded, or was never started."""
+    from orchestrator.cli.words import activity_words, waves, when
+    from orchestrator.domain.facts import RunFacts
     from orchestrator.domain.promotion import State
     from orchestrator.domain.waves import WaveStory
 
-    run = item["last_run"]
-    if run is None or run["state"] == State.SUCCEEDED.value:
-        return
-    release = f"{run['release']['name']} {run['release']['version']}"
-    how = "interrupted" if run["interrupted"] else run["state"]
-    help_ = f"orchestrator {'resume' if run['interrupted'] else 'watch'} {run['id']}"
-    more = run["message"] if run["ended_at"] else help_
-    out(f"{paint(item['walk']['name'], bold=True)}: {release} {paint(how, fg='yellow')}: {more}")
+    if item["last_run"] is None or item["last_run"]["state"] == State.SUCCEEDED.value:
+        return []
+    run = RunFacts.from_json(item["last_run"])
+    resume = run.activity in {"interrupted", "paused"}
+    more = run.message if run.ended else f"orchestrator {'resume' if resume else 'watch'} {run.id}"
+    name = paint(item["walk"]["name"], bold=True)
+    lines = [f"{name}: {run.release} {paint(activity_words(run), fg='yellow')}: {more}"]
     story = [WaveStory.from_json(wave) for wave in item["waves"] or ()]
     if item["soaking"]:
-        out(f"  wave {item['soaking']} soaks until {when(story[item['soaking'] - 1].until)}")
-    out("\n".join(f"  {line}" for line in waves(story).splitlines()))
-
-
-def print_environment(item: dict[str, Any]) -> None:
-    """Print what is known of an environment as a table."""
-    from orchestrator.cli.words import release_of, short, side_of, truth_of, when
-    from orchestrator.domain.plan import HostState
-
-    release = item["release"]
-    what = f"{release['name']} {release['version']}, verified {when(item['verified_at'])}" if release else "no release"
-    out(f"{paint(item['name'], bold=True)}: {what}")
-    run = item["last_run"]
-    if run is not None and (run["interrupted"] or run["ended_at"] is None):
-        how = paint("interrupted", fg="magenta") if run["interrupted"] else paint(run["state"], fg="cyan")
-        if run["interrupted"] and run["wish"] == "pause":
-            how = paint(f"paused by {run['wished_by']}", fg="yellow")
-        help_ = f"orchestrator resume {run['id']}" if run["interrupted"] else f"orchestrator watch {run['id']}"
-        out(f"  {run['kind']} {run['id']} is {how}: {help_}")
-    lease = item["lease"]
-    if lease is not None and lease["holder"].startswith("lock:"):
-        end = f" until {when(lease['until'])}" if lease["until"] else ""
-        out(f"  {paint('locked', fg='yellow')} by {lease['by']}{end}: {lease['reason']}")
-    for wait in item["waiting"]:
-        out(f"  {wait['run']} waits since {when(wait['since'])}: orchestrator queue {item['name']}")
-    states = [HostState.from_json(host) for host in item["hosts"]]
-    sided = any(state.side is not None for state in states)
-    rows = [
-        [
-            s.host,
-            release_of(s),
-            short(s.digest),
-            truth_of(s),
-            *([side_of(s)] if sided else []),
-            when(s.since),
-            s.run or "–",
-        ]
-        for s in states
-    ]
-    if rows:
-        text = table(["host", "release", "digest", "truth", *(["side"] if sided else []), "since", "run"], rows)
-        out("\n".join(f"  {line}" for line in text.splitlines()))
-    else:
-        out("  no release was ever put on a host here")
+        lines.append(f"  wave {item['soaking']} soaks until {when(story[item['soaking'] - 1].until)}")
+    return lines + [f"  {line}" for line in waves(story).splitlines()]

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, out, print_json
 
 
 @click.command("unlock")
-@click.argument("environment")
+@click.argument("environment", shell_complete=completing.environments)
 @json_option
 def command(environment: str, as_json: bool) -> None:
     """Open ENVIRONMENT, which somebody has locked.

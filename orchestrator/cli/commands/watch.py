@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, note, print_json_line
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("watch")
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @json_option
 def command(run: str, as_json: bool) -> int:
     """Follow RUN to its end, also when another process does it, and end as it ends.

@@ -1,0 +1,100 @@
+"""What a shell completes: environments, lists of waves, runs, releases, steps and error codes.
+
+A file that is wrong, or a journal that cannot be read, completes nothing, and prints nothing.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from orchestrator.wiring import App
+
+RECENT = 50  # runs that are offered
+Offers = Sequence["str | CompletionItem"]
+Complete = Callable[[click.Context, click.Parameter, str], Offers]
+
+
+def _quietly(offer: Complete) -> Complete:
+    """*offer*, which offers nothing where it raises."""
+
+    @functools.wraps(offer)
+    def quiet(context: click.Context, parameter: click.Parameter, begun: str) -> Offers:
+        with contextlib.suppress(Exception):
+            return offer(context, parameter, begun)
+        return []
+
+    return quiet
+
+
+@_quietly
+def environments(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The environments of the project."""
+    from orchestrator.config import declared, find_project, load_project
+
+    root = find_project(Path.cwd())
+    return _fitting(declared(root, load_project(root)), begun)
+
+
+@_quietly
+def places(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The environments of the project, and its lists of waves."""
+    from orchestrator.config import declared, find_project, load_project
+
+    root = find_project(Path.cwd())
+    project = load_project(root)
+    return _fitting([*declared(root, project), *(waves.name for waves in project.waves)], begun)
+
+
+@_quietly
+def runs(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The newest runs, each with what it is."""
+    from click.shell_completion import CompletionItem
+
+    found = [run for run in _app().store.runs(limit=RECENT) if run.id.startswith(begun)]
+    return [CompletionItem(run.id, help=f"{run.kind} of {run.release or run.environment}") for run in found]
+
+
+@_quietly
+def releases(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The kept packages, and the release folders of the project."""
+    app = _app()
+    folders = sorted(file.parent for file in (app.root / app.project.releases).glob("*/release.yaml"))
+    kept = [f"{ref.name}-{ref.version}" for ref in app.packages.refs()]
+    return _fitting([*kept, *(str(folder.relative_to(app.root)) for folder in folders)], begun)
+
+
+@_quietly
+def steps(context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The steps of the run that the command line names."""
+    store = _app().store
+    wanted = context.params.get("run") or context.args[0]  # click leaves it there while an option has no value yet
+    records = store.records(store.run(str(wanted)).id)
+    return _fitting((record.step for record in records if record.kind == "step.started"), begun)
+
+
+@_quietly
+def codes(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The codes of the catalogue of errors, each with its title."""
+    from click.shell_completion import CompletionItem
+
+    from orchestrator.domain.errors import catalogue
+
+    found = [error for code, error in catalogue().items() if code.startswith(begun.upper())]
+    return [CompletionItem(error.code, help=error.title) for error in found]
+
+
+def _app() -> "App":
+    from orchestrator.wiring import open_app
+
+    return open_app(Path.cwd())
+
+
+def _fitting(names: Iterable[str], begun: str) -> list[str]:
+    return list(dict.fromkeys(name for name in names if name.startswith(begun)))

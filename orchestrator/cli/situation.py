@@ -1,0 +1,132 @@
+"""The facts of an environment as text: problems first, then runs, then hosts."""
+
+from collections.abc import Sequence
+
+from orchestrator.cli.output import Cell, cut, folded, paint, screen, table
+from orchestrator.cli.words import activity_words, release_of, short, side_of, truth_of, when
+from orchestrator.domain.facts import EnvironmentFacts, Problem, Remedy, RunFacts
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.text import clean_text, counted, few
+
+LISTED = 12  # hosts that are listed one by one; more are grouped
+COLOURS = {"intervention": "red", "interrupted": "magenta", "unknown": "yellow", "unrecorded": "yellow"}
+
+
+def problem_lines(problems: Sequence[Problem]) -> list[str]:
+    """Each problem with its reason and the commands that help; those that need intervention first."""
+    order = list(COLOURS)
+    lines: list[str] = []
+    for problem in sorted(problems, key=lambda found: order.index(found.kind)):
+        head = f"✘ {problem.environment}: {problem.text}"
+        lines += [paint(line, fg=COLOURS[problem.kind], bold=True) for line in folded(head, indent=2)]
+        if problem.reason:
+            lines += folded(f"    reason: {clean_text(problem.reason)}", indent=12)
+        lines += [f"    {line}" for line in remedy_lines(problem.remedies)]
+    return lines
+
+
+def remedy_lines(found: Sequence[Remedy]) -> list[str]:
+    """The commands that help, each with its effect."""
+    lines: list[str] = []
+    for number, remedy in enumerate(found):
+        lines += folded(f"{'next:  ' if not number else '       '} {remedy.command}  ({remedy.effect})", indent=10)
+    return lines
+
+
+def status_lines(facts: EnvironmentFacts, *, every: bool = False) -> list[str]:
+    """One environment: its release, its runs, who holds it, and its hosts."""
+    lines = [f"{paint(facts.name, bold=True)}: {headline(facts)}"]
+    for run in facts.open_runs:
+        lines += folded(f"  {run_line(run, holder=facts.holder)}", indent=4)
+    lease = facts.lease
+    if lease is not None and lease.locked:
+        end = f" until {when(lease.until)}" if lease.until else ""
+        lines.append(f"  {paint('locked', fg='yellow')} by {lease.by}{end}: {clean_text(lease.reason)}")
+    elif lease is not None and facts.holder is None:
+        lines.append(f"  held by {lease.holder}, by {lease.by or 'unknown'}, since {when(lease.since)}")
+    for wait in facts.waiting:
+        if wait.run not in {run.id for run in facts.open_runs}:
+            lines.append(f"  {wait.run} waits since {when(wait.since)}: orchestrator queue {facts.name}")
+    return lines + [f"  {line}" for line in host_lines(facts.hosts, every=every)]
+
+
+def headline(facts: EnvironmentFacts) -> str:
+    """What the environment is, in a few words."""
+    if facts.destroyed is not None:
+        gone = facts.destroyed
+        return f"destroyed by {gone.by or 'unknown'}, {when(gone.at)}, run {gone.run}"
+    if not facts.recorded:
+        return "no records here"
+    if facts.intervention is not None:
+        last = f"; last verified: {facts.release}, {when(facts.verified_at)}" if facts.release else ""
+        return f"{paint('needs manual intervention', fg='red', bold=True)}{last}"
+    if facts.release is None:
+        return "no verified release"
+    return f"{facts.release}, verified {when(facts.verified_at)}"
+
+
+def run_line(run: RunFacts, *, holder: RunFacts | None = None) -> str:
+    """A run that has not ended: what it does, who started it, and the command that follows or resumes it."""
+    colour = {"working": "cyan", "interrupted": "magenta"}.get(run.activity, "yellow")
+    holds = ", holds the environment" if holder is not None and holder.id == run.id else ""
+    verb = "resume" if run.activity in {"interrupted", "paused"} else "watch"
+    what = f"{run.kind} {run.id}" + (f" of {run.release}" if run.release else "")
+    how = paint(activity_words(run), fg=colour)
+    return f"{what}: {how}, by {run.by or 'unknown'}{holds}: orchestrator {verb} {run.id}"
+
+
+def host_lines(hosts: Sequence[HostState], *, every: bool = False) -> list[str]:
+    """Hosts as a table: one row a host, or of many hosts one row for all that are alike."""
+    if not hosts:
+        return []
+    sided = any(state.side is not None for state in hosts)
+    if len(hosts) > LISTED and not every:
+        return [*_grouped(hosts, sided=sided), f"{counted(len(hosts), 'host')}; list them with --hosts"]
+    rows = [
+        [
+            state.host,
+            release_of(state),
+            short(state.digest),
+            truth_of(state),
+            *([side_of(state)] if sided else []),
+            when(state.since),
+            state.run or "–",
+        ]
+        for state in hosts
+    ]
+    heads = ["host", "release", "digest", "truth", *(["side"] if sided else []), "since", "run"]
+    return table(heads, rows, columns=_room()).splitlines()
+
+
+def _grouped(hosts: Sequence[HostState], *, sided: bool) -> list[str]:
+    groups: dict[tuple[object, ...], list[HostState]] = {}
+    for state in hosts:
+        groups.setdefault((release_of(state), state.truth, state.side, state.stands_by, state.unsure), []).append(state)
+    rows: list[list[Cell]] = []
+    for members in groups.values():
+        first, newest = members[0], max(state.since or "" for state in members)
+        names = few([state.host for state in members], 3)
+        side = [side_of(first)] if sided else []
+        rows.append([str(len(members)), release_of(first), truth_of(first), *side, when(newest or None), names])
+    heads = ["hosts", "release", "truth", *(["side"] if sided else []), "since", "names"]
+    return table(heads, rows, columns=_room()).splitlines()
+
+
+def _room() -> int | None:
+    wide = screen()
+    return wide - 2 if wide is not None else None
+
+
+def summary(hosts: Sequence[HostState]) -> str:
+    """Which release runs on which hosts, in one line: names of few hosts, a count of many."""
+    groups: dict[str, list[str]] = {}
+    for state in hosts:
+        what = release_of(state) if state.truth in {"seen", "empty"} else f"{release_of(state)} ({state.truth})"
+        what += " standing by" if state.stands_by and not state.unsure else ""
+        groups.setdefault(what, []).append(state.host)
+    return "; ".join(f"{what} on {hosts_of(names)}" for what, names in groups.items())
+
+
+def hosts_of(names: Sequence[str]) -> str:
+    """A few host names, or of many how many there are with the first ones."""
+    return ", ".join(names) if len(names) <= LISTED else f"{counted(len(names), 'host')} ({cut(few(names, 3), 60)})"

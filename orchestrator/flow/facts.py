@@ -1,0 +1,182 @@
+"""The facts of an environment, from the journal alone: nothing is asked, and nothing is changed."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.facts import (
+    Activity,
+    EnvironmentFacts,
+    Problem,
+    Remedy,
+    RunFacts,
+    changing,
+    destroyed,
+    had_effect,
+    is_settled,
+    remedies,
+    unsettled,
+)
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.journal import Run, Waiting
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.story import Story
+from orchestrator.domain.text import few, first_line
+from orchestrator.flow.course import Setting
+from orchestrator.ports import Store
+
+Working = Callable[[str], bool]
+"""Whether a process works on the runs of a root."""
+
+OUTLINES = ("hosts.restored", "rehearse.hosts.again", "rehearse.hosts.back", "hosts")
+"""The steps that record all hosts of an environment; of one run, the newest first."""
+PAGE = 50
+
+
+def facts_of(setting: Setting, name: str, working: Working) -> EnvironmentFacts:
+    """What is known of the environment *name* now. Raises R103."""
+    environment, _ = setting.environment(name)
+    store = setting.store
+    runs = recent(store, name)
+    waiting, lease = store.queue(name), store.lease(name)
+    open_runs = tuple(run_facts(store, run, waiting, working) for run in runs if not run.ended)
+    holder = next((run for run in open_runs if lease is not None and run.id == lease.holder), None)
+    gone = destroyed(runs)
+    hosts = () if gone is not None else _hosts(store, name, runs, holder)
+    mark = next(iter(store.verified(name)), None) if gone is None else None
+    return EnvironmentFacts(
+        name=name,
+        after=environment.after,
+        recorded=bool(runs) or bool(hosts),
+        problems=tuple(_problems(store, name, runs, open_runs, hosts)),
+        release=mark.release if mark else None,
+        verified_at=mark.at if mark else None,
+        destroyed=gone,
+        lease=lease,
+        holder=holder,
+        waiting=tuple(waiting),
+        open_runs=open_runs,
+        last_run=run_facts(store, runs[0], waiting, working) if runs else None,
+        last_effect=next((run_facts(store, run, waiting, working) for run in runs if had_effect(run)), None),
+        hosts=hosts,
+    )
+
+
+def recent(store: Store, environment: str) -> list[Run]:
+    """The newest runs of *environment*, newest first: all that a fact of now may depend on.
+
+    They reach back to the last run that left nothing open; the rest of a long history is not read.
+    """
+    limit = PAGE
+    while True:
+        runs = store.runs(environment, limit=limit)
+        if len(runs) < limit or any(is_settled(run) for run in runs):
+            return runs
+        limit *= 10
+
+
+def activity(store: Store, run: Run, waiting: Iterable[Waiting], working: Working) -> Activity:
+    """What *run* does now."""
+    if run.ended:
+        return "ended"
+    if working(run.root):
+        return "waiting" if any(wait.run == run.id for wait in waiting) else "working"
+    if run.wish == "pause":
+        return "paused"
+    with contextlib.suppress(OrchestratorError):
+        work = store.work(run.root)
+        if work.queue and work.epoch == 0:
+            return "queued"
+    return "interrupted"
+
+
+def run_facts(store: Store, run: Run, waiting: Iterable[Waiting], working: Working) -> RunFacts:
+    """*run* with what it does now."""
+    what = activity(store, run, waiting, working)
+    return RunFacts(**run.model_dump(), activity=what, interrupted=what == "interrupted")
+
+
+def _hosts(store: Store, name: str, runs: list[Run], holder: RunFacts | None) -> tuple[HostState, ...]:
+    """All hosts of the environment: those of its last inventory, and those of which something is recorded."""
+    known = {state.host: state for state in store.hosts(name)}
+    for host in outline(store, runs):
+        known.setdefault(host, HostState(host=host, truth="empty"))
+    found = [known[host] for host in sorted(known)]
+    if holder is None:
+        return tuple(found)
+    touched = set(changing(Story.of(holder, store.records(holder.id)))) if had_effect(holder) else set()
+    truth = "changing" if holder.activity in {"working", "waiting"} else "unknown"
+    return tuple(
+        state.model_copy(update={"truth": truth}) if state.host in touched or state.truth == "changing" else state
+        for state in found
+    )
+
+
+def outline(store: Store, runs: Iterable[Run]) -> tuple[str, ...]:
+    """All hosts of the environment as the newest of its *runs* recorded them; none after it was destroyed."""
+    for run in runs:
+        if run.kind == "destroy" and had_effect(run):
+            return ()
+        for step in OUTLINES:
+            record = store.entry(run.id, f"{step}:finished")
+            if record is not None and "outline" in (record.data.get("data") or {}):
+                return tuple(Inventory.from_json(record.data["data"]["outline"]).hosts)
+    return ()
+
+
+def _problems(
+    store: Store, name: str, runs: list[Run], open_runs: tuple[RunFacts, ...], hosts: tuple[HostState, ...]
+) -> Iterator[Problem]:
+    for run in unsettled(runs):
+        story = Story.of(run, store.records(run.id))
+        yield Problem(
+            kind="intervention",
+            environment=name,
+            run=run.id,
+            text=f"{titled(run)} needs manual intervention",
+            reason=reason(story),
+            remedies=remedies(story),
+        )
+    for broken in open_runs:
+        if broken.activity == "interrupted":
+            yield _interrupted(name, broken)
+    unknown = [state.host for state in hosts if state.truth == "unknown"]
+    if unknown and not any(run.activity == "working" for run in open_runs):
+        yield _unknown(name, unknown, next((state.run for state in hosts if state.truth == "unknown"), None))
+    if not runs and not hosts:
+        remedy = Remedy(command=f"orchestrator observe {name}", effect="ask the hosts what they run")
+        text = "no records of this environment"
+        yield Problem(kind="unrecorded", environment=name, run=None, text=text, reason="", remedies=(remedy,))
+
+
+def _interrupted(name: str, run: RunFacts) -> Problem:
+    found = [Remedy(command=f"orchestrator resume {run.id}", effect="continue it")]
+    if run.kind in {"promotion", "rehearsal", "waves"}:
+        found.append(Remedy(command=f"orchestrator cancel {run.id}", effect="roll back what it changed"))
+    reason = f"no process works on it; it was {run.state.value}"
+    text = f"{titled(run)} is interrupted"
+    return Problem(kind="interrupted", environment=name, run=run.id, text=text, reason=reason, remedies=tuple(found))
+
+
+def _unknown(name: str, hosts: list[str], run: str | None) -> Problem:
+    found = (
+        Remedy(command=f"orchestrator observe {name}", effect="ask the hosts"),
+        Remedy(command=f"orchestrator accept {name} {hosts[0]} --release VERSION -m WHY", effect="record what it runs"),
+    )
+    text = f"the release on {few(hosts)} is unknown"
+    return Problem(kind="unknown", environment=name, run=run, text=text, reason="", remedies=found)
+
+
+def titled(run: Run) -> str:
+    """The kind of *run*, its id and its release, for the beginning of a sentence."""
+    return f"{run.kind} {run.id}" + (f" of {run.release}" if run.release else "")
+
+
+def reason(story: Story) -> str:
+    """Why the run ended as it did, in one line: the step that failed, and the last line of its cause."""
+    failure = (story.ending or {}).get("failure") or {}
+    message = first_line(str(failure.get("message") or story.run.message), 300)
+    step = story.steps.get(str(failure.get("step") or ""))
+    cause = step.cause() if step is not None else ""
+    text = f"{step.label}: {message}" if step is not None and message else message
+    return text if not cause or cause in text else f"{text}: {cause}"

@@ -1,0 +1,309 @@
+"""What `status`, `matrix`, `doctor`, `queue` and `show` print of each end that a run can have."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from orchestrator.cli.documents import MODELS
+from orchestrator.domain.journal import Entry, Run
+from tests.cli.memory_project import MemoryProject, project
+
+__all__ = ["project"]
+PLACE = "production"
+STUCK = [
+    {"name": "migrate", "playbook": "migrate.yml", "hosts": "web", "undo": "impossible"},
+    {"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "rollout": {"batches": [1, "100%"]}},
+]
+
+
+def _succeeded(project: MemoryProject) -> Run:
+    return project.go(PLACE, "1.1.0")
+
+
+def _refused(project: MemoryProject) -> Run:
+    project.store.acquire(PLACE, "lock:abcdef", "eve", "the shop is closed")
+    run = project.go(PLACE, "1.1.0")
+    project.store.release(PLACE, "lock:abcdef")
+    return run
+
+
+def _timed_out(project: MemoryProject) -> Run:
+    project.store.acquire(PLACE, "lock:abcdef", "eve", "the shop is closed")
+    run = project.do(project.request(PLACE, "1.1.0"), wait=0.01)
+    project.store.release(PLACE, "lock:abcdef")
+    return run
+
+
+def _rolled_back(project: MemoryProject) -> Run:
+    project.world.faults.add(("deploy", "p2", "1.1.0"))
+    return project.go(PLACE, "1.1.0")
+
+
+def _stuck(project: MemoryProject) -> Run:
+    project.world.faults.add(("deploy", "p2", "1.1.0"))
+    project.automatic = False
+    return project.go(PLACE, "1.1.0")
+
+
+def _interrupted(project: MemoryProject) -> Run:
+    return project.killed(PLACE, "1.1.0", "deploy.2")
+
+
+def _working(project: MemoryProject) -> Run:
+    run = project.killed(PLACE, "1.1.0", "deploy.2")
+    project.works(run)
+    return run
+
+
+def _paused(project: MemoryProject) -> Run:
+    run = project.killed(PLACE, "1.1.0", "deploy.2")
+    project.store.append(run.id, [Entry(kind="control", data={"wish": "pause", "by": "bob", "why": ""})])
+    return run
+
+
+def _queued(project: MemoryProject) -> Run:
+    return project.request(PLACE, "1.1.0", queue="eu")
+
+
+def _rolled_back_by_hand(project: MemoryProject) -> Run:
+    project.go(PLACE, "1.1.0")
+    return project.go(PLACE, "1.0.0", "rollback")
+
+
+def _destroyed(project: MemoryProject) -> Run:
+    return project.go(PLACE, None, "destroy")
+
+
+@dataclass(frozen=True)
+class Case:
+    """An end of a run, and what each document must say of it.
+
+    *headline* stands in `status` behind the environment's name, *cells* are those of 1.0.0 and 1.1.0 in `matrix`,
+    *problem* is the kind of the problem that is listed first, *activity* what the run does.
+    """
+
+    make: Callable[[MemoryProject], Run]
+    headline: str
+    cells: tuple[str, str]
+    places: tuple[str, str]
+    problem: str | None
+    activity: str = "ended"
+    truths: tuple[str, ...] = ("seen", "seen", "seen")
+
+
+CASES = {
+    "succeeded": Case(_succeeded, "shop 1.1.0, verified", ("verified", "● 3/3 hosts"), ("verified", "current"), None),
+    "refused": Case(_refused, "shop 1.0.0, verified", ("● 3/3 hosts", "–"), ("current", "absent"), None),
+    "timed out": Case(_timed_out, "shop 1.0.0, verified", ("● 3/3 hosts", "–"), ("current", "absent"), None),
+    "rolled back": Case(
+        _rolled_back, "shop 1.0.0, verified", ("● 3/3 hosts", "rolled back"), ("current", "rolled back"), None
+    ),
+    "needs intervention": Case(
+        _stuck,
+        "needs manual intervention; last verified: shop 1.0.0",
+        ("verified", "✘ 2/3 hosts, needs intervention"),
+        ("verified", "needs intervention"),
+        "intervention",
+        truths=("seen", "unknown", "seen"),
+    ),
+    "interrupted": Case(
+        _interrupted,
+        "shop 1.0.0, verified",
+        ("verified", "● 1/3 hosts"),
+        ("verified", "partly"),
+        "interrupted",
+        "interrupted",
+        ("seen", "unknown", "unknown"),
+    ),
+    "working": Case(
+        _working,
+        "shop 1.0.0, verified",
+        ("verified", "● 1/3 hosts"),
+        ("verified", "partly"),
+        None,
+        "working",
+        ("seen", "changing", "changing"),
+    ),
+    "paused": Case(
+        _paused,
+        "shop 1.0.0, verified",
+        ("verified", "● 1/3 hosts"),
+        ("verified", "partly"),
+        "unknown",
+        "paused",
+        ("seen", "unknown", "unknown"),
+    ),
+    "queued": Case(_queued, "shop 1.0.0, verified", ("● 3/3 hosts", "–"), ("current", "absent"), None, "queued"),
+    "rolled back by hand": Case(
+        _rolled_back_by_hand, "shop 1.0.0, verified", ("● 3/3 hosts", "verified"), ("current", "verified"), None
+    ),
+    "destroyed": Case(_destroyed, "destroyed by ann", ("verified", "–"), ("verified", "absent"), None, truths=()),
+}
+
+
+@pytest.fixture(params=CASES, ids=lambda name: name.replace(" ", "-"))
+def made(request: pytest.FixtureRequest, project: MemoryProject) -> tuple[MemoryProject, Case, Run]:
+    """1.0.0 was promoted to production; then the run of the case."""
+    case = CASES[request.param]
+    project.go(PLACE, "1.0.0")
+    return project, case, case.make(project)
+
+
+def test_status_is_true_of_every_end(made: tuple[MemoryProject, Case, Run]) -> None:
+    """`status` says what holds, what runs, and what is known of each host, after every end of a run."""
+    project, case, run = made
+    said = project.say("status", PLACE)
+    assert f"{PLACE}: {case.headline}" in said
+    if case.activity != "ended":
+        assert run.id in said
+    item = project.json("status", PLACE)["environments"][0]
+    MODELS["status"].from_json(project.json("status"))
+    assert tuple(host["truth"] for host in item["hosts"]) == case.truths
+    assert item["last_run"]["id"] == run.id
+    assert item["last_run"]["activity"] == case.activity
+    assert item["last_run"]["interrupted"] is (case.activity == "interrupted")
+    assert next((problem["kind"] for problem in item["problems"]), None) == case.problem
+    if case.problem == "intervention":
+        first = next(line for line in said.splitlines() if line)
+        assert first.startswith(f"✘ {PLACE}: promotion {run.id} of shop 1.1.0 needs manual intervention")
+        assert "reason: deploy" in said
+        assert f"orchestrator rollback {PLACE}" in said
+    if case.problem == "interrupted":
+        assert f"orchestrator resume {run.id}" in said
+
+
+def test_matrix_is_true_of_every_end(made: tuple[MemoryProject, Case, Run]) -> None:
+    """`matrix` counts a release where a run had an effect, out of all hosts of the environment."""
+    project, case, run = made
+    rows = {row["release"]["version"]: row["in"][PLACE] for row in project.json("matrix")["releases"]}
+    MODELS["matrix"].from_json(project.json("matrix"))
+    lines = project.say("matrix").splitlines()
+    for version, state, text in zip(("1.0.0", "1.1.0"), case.places, case.cells, strict=True):
+        if version not in rows:  # a package of its own is only made by a run
+            assert state == "absent"
+            continue
+        assert rows[version]["state"] == state
+        assert rows[version]["of"] == len(case.truths)
+        assert text in next(line for line in lines if line.startswith(f"shop {version}"))
+    if case.problem == "intervention":
+        assert f"promotion {run.id} of shop 1.1.0 needs manual intervention" in project.say("matrix").splitlines()[0]
+
+
+def test_doctor_is_true_of_every_end(made: tuple[MemoryProject, Case, Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`doctor` names what needs intervention as a problem, what is interrupted or unknown as a warning, and their remedy."""
+    from orchestrator.cli.diagnosis import examine_project
+
+    project, case, run = made
+    monkeypatch.chdir(project.folder)
+    found = [check for check in examine_project(project.folder, {}) if check.name == PLACE]
+    if case.problem is None:
+        assert found == []
+        return
+    assert found[0].level == ("problem" if case.problem == "intervention" else "warning")
+    assert found[0].remedy
+    if case.problem != "unknown":
+        assert run.id in found[0].says
+
+
+def test_show_is_true_of_every_end(made: tuple[MemoryProject, Case, Run]) -> None:
+    """`show` names one state of the run, the reason of its end, and the command that helps."""
+    project, case, run = made
+    document = project.json("show", run.id)
+    MODELS["run"].from_json(document)
+    assert document["activity"] == case.activity
+    said = project.say("show", run.id)
+    words = {
+        "working": f"running (deploying), by ann: orchestrator watch {run.id}",
+        "interrupted": f"interrupted, by ann: orchestrator resume {run.id}",
+        "paused": f"paused by bob, by ann: orchestrator resume {run.id}",
+        "queued": f"waiting for a worker, by ann: orchestrator watch {run.id}",
+    }
+    if case.activity in words:
+        assert words[case.activity] in said
+        assert sum(word in said for word in words.values()) == 1
+    if case.problem == "intervention":
+        assert "needs intervention" in said
+        assert "reason: deploy batch 2 of 2: 1.1.0: p2 failed: p2 [deploy]: the task failed" in said
+        assert f"orchestrator rollback {PLACE}" in said
+        assert document["remedies"]
+
+
+def test_history_and_queue_agree_with_status(made: tuple[MemoryProject, Case, Run]) -> None:
+    """`history` and `queue` name the same activity of a run as `status`."""
+    project, case, run = made
+    assert project.json("history", PLACE)["runs"][0]["activity"] == case.activity
+    holder = project.json("queue", PLACE)["environments"][0]["holder"]
+    if case.activity in {"working", "interrupted", "paused"}:
+        assert holder["id"] == run.id
+        assert holder["activity"] == case.activity
+        assert f"{PLACE}: held by promotion {run.id}" in project.say("queue")
+    else:
+        assert holder is None
+
+
+def test_a_refused_attempt_does_not_hide_the_running_one(project: MemoryProject) -> None:
+    """While a promotion runs, `status` shows it as the holder, also after a second attempt was refused."""
+    running = _working(project)
+    refused = project.go(PLACE, "1.2.0")
+    assert refused.state.value == "failed"
+    said = project.say("status", PLACE)
+    assert f"promotion {running.id} of shop 1.1.0: running (deploying), by ann, holds the environment" in said
+    item = project.json("status", PLACE)["environments"][0]
+    assert item["holder"]["id"] == running.id
+    assert item["last_run"]["id"] == refused.id
+    row = next(row for row in project.json("matrix")["releases"] if row["release"]["version"] == "1.2.0")
+    assert row["in"][PLACE]["state"] == "absent"
+
+
+def test_a_killed_holder_is_shown_with_the_run_behind_it(project: MemoryProject) -> None:
+    """When the holder was killed and another run waits, `status` shows both, and that resuming the holder helps."""
+    project.go(PLACE, "1.0.0")
+    holder = _interrupted(project)
+    behind = project.request(PLACE, "1.2.0")
+    project.works(behind)
+    project.store.enqueue(PLACE, behind, supersede=True)
+    said = project.say("status", PLACE)
+    assert said.splitlines()[0] == f"✘ {PLACE}: promotion {holder.id} of shop 1.1.0 is interrupted"
+    assert f"orchestrator resume {holder.id}" in said
+    assert f"promotion {behind.id} of shop 1.2.0: waiting for the environment, by ann" in said
+
+
+def test_a_destroyed_environment_has_no_hosts_and_no_release(project: MemoryProject) -> None:
+    """After `environment destroy` the environment is shown as destroyed, by whom and when, until it is changed again."""
+    project.go(PLACE, "1.0.0")
+    project.go(PLACE, None, "destroy")
+    said = project.say("status", PLACE)
+    assert "destroyed by ann" in said
+    assert "p1" not in said
+    assert "PRODUCTION (DESTROYED)" in project.say("matrix")
+    project.go(PLACE, "1.1.0")
+    assert "shop 1.1.0, verified" in project.say("status", PLACE)
+
+
+def test_missing_records_are_not_never(project: MemoryProject) -> None:
+    """Without a journal `status` says that there are no records, and names the command that asks the hosts."""
+    said = project.say("status", PLACE)
+    assert "never" not in said
+    assert f"{PLACE}: no records here" in said
+    assert f"orchestrator observe {PLACE}" in said
+
+
+def test_doctor_warns_of_a_missing_journal(project: MemoryProject) -> None:
+    """`doctor` warns when the state folder has files of earlier runs and the journal has no run."""
+    from orchestrator.cli.diagnosis import examine_project
+
+    assert not [check for check in examine_project(project.folder, {}) if check.level == "warning"]
+    (project.folder / ".orchestrator" / "jobs" / "abc123-staging.deploy.1").mkdir(parents=True)
+    warned = [check.says for check in examine_project(project.folder, {}) if check.level == "warning"]
+    assert any("the journal has no runs" in text for text in warned)
+
+
+def test_a_later_success_settles_an_intervention(project: MemoryProject) -> None:
+    """A run that needs intervention is no problem any more once a later run ends with a verified release."""
+    project.go(PLACE, "1.0.0")
+    _stuck(project)
+    project.automatic = True
+    assert project.json("status", PLACE)["environments"][0]["problems"]
+    project.go(PLACE, "1.2.0")
+    assert project.json("status", PLACE)["environments"][0]["problems"] == []
