@@ -107,6 +107,23 @@ class Jobs(Protocol):
 
 
 @dataclass(frozen=True)
+class SavedPlan:
+    """An update plan in *file*, to which an update is constrained while it is what its digests say.
+
+    *update_plan* is the digest of its content, *update_file* that of its bytes; None where that was not recorded.
+    """
+
+    file: Path
+    update_plan: str | None = None
+    update_file: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The beginning of its digest, for messages."""
+        return (self.update_file or self.update_plan or self.file.name)[:19]
+
+
+@dataclass(frozen=True)
 class Provisioned:
     """What came of an update of a stack: the result, and the digest of the state after it."""
 
@@ -135,14 +152,23 @@ class Provisioner(Protocol):
     def preview(self, spec: StackSpec, job: str, emit: Emit, *, save_plan: Path | None = None) -> StackPreview:
         """What an update would do. Changes nothing; writes Pulumi's update plan to *save_plan*."""
 
+    def planned(self, spec: StackSpec, plan: SavedPlan) -> StackPreview:
+        """What an update constrained to *plan* would do, derived from its file and the state as it is now.
+
+        Raises E162 when the file is not there or cannot be read, and E163 when it is not what its digests say.
+        """
+
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
         """The resources that are really other than the stack's state has them, with the properties that differ.
 
         *op* is `update`, or `delete` for one that is not there any more. Changes nothing, also not the state.
         """
 
-    def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:
-        """Update the stack, held to *plan* when one is given."""
+    def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: SavedPlan | None = None) -> Provisioned:
+        """Update the stack, constrained to *plan* when one is given.
+
+        The file is verified immediately before, and the same bytes are used: E162 and E163 end it untouched.
+        """
 
     def destroy(self, spec: StackSpec, job: str, emit: Emit, *, remove: bool = False) -> StepResult:
         """Destroy every resource of the stack; with *remove*, the stack itself as well."""
@@ -340,6 +366,16 @@ class Artifacts(Protocol):
 
     def check(self) -> None:
         """Return when something could be written, read and listed there now."""
+
+
+class Keys(Protocol):
+    """The keys of the project, with which it recognizes its own documents. Every method raises S150 and S151."""
+
+    def authenticate(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """*document* with an authentication code made with the current key."""
+
+    def verify(self, document: Mapping[str, Any]) -> None:
+        """Return if a key of this project made the code of *document*. Raises R240, R241 and R242."""
 
 
 class Unshared:

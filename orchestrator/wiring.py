@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orchestrator.config as files
+from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.drift import Drift
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import FORWARD, LOCK, Entry, Kind, Lease, Run, Wish, Work, busy, later, queued
@@ -23,6 +24,7 @@ from orchestrator.domain.waves import Waves
 from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Parallel, Store, Tenure, Unkept, Unshared
 
 if TYPE_CHECKING:
+    from orchestrator.adapters.project_key import FileKeys
     from orchestrator.domain.facts import EnvironmentFacts, RunFacts
     from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.domain.way_back import Outlook, RollbackPlan
@@ -245,6 +247,16 @@ class App:
         return SharedPackages(local, self.artifacts)
 
     @cached_property
+    def keys(self) -> "FileKeys":
+        """The project key: in the file that `ORCHESTRATOR_PROJECT_KEY_FILE` names, else in the state folder."""
+        from orchestrator.adapters.clock import SystemClock
+        from orchestrator.adapters.project_key import FileKeys
+
+        named = self.environ.get(KEY_FILE)
+        file = Path(os.path.normpath(self.root / named)) if named else self.state / "project.key"
+        return FileKeys(file, SystemClock(), shared=bool(named))
+
+    @cached_property
     def provisioner(self) -> "Any":
         """Pulumi."""
         return self._provisioner()
@@ -308,6 +320,7 @@ class App:
             store=self.store,
             clock=SystemClock(),
             notifier=Silence(),
+            keys=self.keys,
             artifacts=self.artifacts,
             logs=self.logs,
             gates=self.gates,
@@ -427,6 +440,12 @@ class App:
         self.deployer.close()
         return made
 
+    def document(self, plan: "Plan | WavePlan") -> dict[str, Any]:
+        """The *plan* as a document that this project recognizes when it comes back as a file. Raises S150 and S151."""
+        from orchestrator.flow import kept_plans
+
+        return kept_plans.document(self.setting, plan)
+
     def named(self, package: Package, replace: tuple[str, ...], no_return: tuple[str, ...]) -> Named:
         """What a person agrees to by name for *package*. Raises R206 for a step that is no point of no return there."""
         there = [step.name for step in package.manifest.release.steps if step.undo == "impossible"]
@@ -504,11 +523,11 @@ class App:
         return next((waves for waves in self.project.waves if waves.name == name), None)
 
     def approved(self, wanted: str) -> "Plan | WavePlan":
-        """The plan that *wanted* means: a digest (or its beginning), or a file. Raises R121, R122."""
+        """The plan that *wanted* means: a digest (or its beginning), or a file. Raises R121, R122, and R240 to R242."""
         from orchestrator.flow import kept_plans
 
         if Path(wanted).is_file():
-            plan = kept_plans.read(Path(wanted))
+            plan = kept_plans.read(self.setting, Path(wanted))
             kept_plans.save(self.setting, plan)
             return plan
         start = wanted.removeprefix("sha256:")

@@ -58,6 +58,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "validate": "Check the files of a project or a release.",
         "schema": "Print the JSON Schema of a file, for editors.",
         "explain": "Explain an error code.",
+        "keys": "Show or rotate the project key, which authenticates plans.",
         "backup": "Write the project's state into one file, also while runs go on.",
         "restore": "Put back the project's state from a backup, or an environment as it was.",
         "doctor": "Check this machine and project, with a remedy for each problem.",

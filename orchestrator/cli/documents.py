@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from orchestrator.domain.authentication import FIELD
 from orchestrator.domain.downtime import Measured
 from orchestrator.domain.drift import Finding
 from orchestrator.domain.facts import Activity, EnvironmentFacts, Problem, Remedy, RunFacts
@@ -264,10 +265,25 @@ MODELS: dict[str, type[Model]] = {
 }
 
 
+AUTHENTICATION: dict[str, Any] = {
+    "additionalProperties": False,
+    "description": "The identifier of the project key, and the HMAC-SHA256 of the document made with that key.",
+    "properties": {
+        "key": {"pattern": "^[0-9a-f]{16}$", "type": "string"},
+        "code": {"pattern": "^[0-9a-f]{64}$", "type": "string"},
+    },
+    "required": ["key", "code"],
+    "title": "Authentication",
+    "type": "object",
+}
+
+
 def document_schema(kind: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of what a command says; `run` is that of `show`, the others are named alike."""
     made = MODELS[kind].model_json_schema(by_alias=True, mode="validation")
     if kind in {"plan", "rollback-plan", "wave-plan"}:  # a plan names itself; its digest covers everything else
         made["properties"]["digest"] = {"pattern": DIGEST.pattern, "title": "Digest", "type": "string"}
         made["required"] = [*made["required"], "digest"]
+    if kind in {"plan", "wave-plan"}:
+        made["properties"][FIELD] = AUTHENTICATION
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}

@@ -10,7 +10,17 @@ from enum import IntEnum
 from functools import cache
 from importlib import import_module
 
-FAMILIES = ("files", "package", "environment", "deploy", "verify", "promotion", "store", "machine")
+FAMILIES = (
+    "files",
+    "package",
+    "environment",
+    "deploy",
+    "verify",
+    "promotion",
+    "authentication",
+    "store",
+    "machine",
+)
 
 
 class Exit(IntEnum):

@@ -102,14 +102,16 @@ def _kept(change: ResourceChange, known: dict[str, ResourceChange], rules: tuple
 class StackPreview(Model):
     """What Pulumi says it would do.
 
-    *base* is the digest of the stack's state that this was computed from; *update_plan* that of Pulumi's own
-    saved plan, to which the update is held; *inventory* is what the hosts will be, or None where that is only
-    known after the update. *counts* maps Pulumi's words (`create`, `same`, …) to numbers. *refused* is why Pulumi would
-    not do it: a resource is protected; then *changes* are as far as it came.
+    *base* is the digest of the stack's state that this was computed from; *update_plan* that of the content of Pulumi's
+    saved update plan, to which the update is constrained; *update_file* that of the file's bytes, which is not part of
+    the plan's digest, since the file is encrypted anew each time. *inventory* is what the hosts will be, or None where
+    that is only known after the update. *counts* maps Pulumi's words (`create`, `same`, …) to numbers. *refused* is why
+    Pulumi would not do it: a resource is protected; then *changes* are as far as it came.
     """
 
     base: Digest
     update_plan: Digest | None = None
+    update_file: Digest | None = Field(default=None, exclude_if=lambda digest: digest is None)
     changes: tuple[ResourceChange, ...] = ()
     counts: dict[str, int] = Field(default_factory=dict)
     inventory: Inventory | None = None
@@ -491,7 +493,8 @@ class Plan(Model):
     @property
     def digest(self) -> str:
         """The digest over all that decides what this plan does."""
-        return digest_of(self.model_dump(mode="json", by_alias=True, exclude={"created_at"}))
+        data = self.model_dump(mode="json", by_alias=True, exclude={"created_at": True, "stack": {"update_file"}})
+        return digest_of(data)
 
     def document(self) -> dict[str, Any]:
         """The plan with its digest, as `plan --json` and `--out` give it."""
@@ -567,22 +570,19 @@ PARTS = {
 
 
 def held(approved: Plan, now: Plan) -> Plan:
-    """*now*, with what is not asked for a second time taken from *approved*: Pulumi's preview and check mode.
+    """*now*, with what is not asked for a second time taken from *approved*: check mode.
 
-    The update is held to Pulumi's own saved plan, whose digest is in the preview. What is set on a controller and not
-    passed on decides nothing: notes about it may differ.
+    What Pulumi would do is not taken from there: *now* has it from Pulumi's own saved update plan. What is set on a
+    controller and not passed on decides nothing: notes about it may differ.
     """
     notes = [note for note in now.notes if not is_about_controller(note)]
     notes += [note for note in approved.notes if is_about_controller(note)]
-    stack = now.stack
-    if approved.stack is not None and now.stack is not None:
-        stack = approved.stack.model_copy(update={"base": now.stack.base})
     previews = [step.preview for step in approved.steps]
     previews += [None] * (len(now.steps) - len(previews))
     steps = tuple(
         step.model_copy(update={"preview": preview}) for step, preview in zip(now.steps, previews, strict=False)
     )
-    return now.model_copy(update={"stack": stack, "steps": steps, "notes": tuple(notes)})
+    return now.model_copy(update={"steps": steps, "notes": tuple(notes)})
 
 
 def differences(approved: Plan, now: Plan) -> list[str]:

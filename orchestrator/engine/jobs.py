@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.engine import supervisor
 from orchestrator.engine.points import reached
@@ -114,9 +115,10 @@ class LocalJobs:
 
     def _spawn(self, folder: Path, job: Job) -> "subprocess.Popen[bytes]":
         bound = {supervisor.BOUND: str(self._bound)} if self._bound is not None else {}
+        env = {name: value for name, value in job.env.items() if name != KEY_FILE}
         return subprocess.Popen(
             [*supervisor.COMMAND, str(folder)],
-            env={**job.env, **bound, supervisor.MARK: str(folder), supervisor.BEFORE: str(self._until())},
+            env={**env, **bound, supervisor.MARK: str(folder), supervisor.BEFORE: str(self._until())},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

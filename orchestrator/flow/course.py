@@ -30,6 +30,7 @@ from orchestrator.ports import (
     Durable,
     Emit,
     Gates,
+    Keys,
     Logs,
     Notifier,
     Packages,
@@ -69,6 +70,7 @@ class Setting:
     store: Store
     clock: Clock
     notifier: Notifier
+    keys: Keys
     artifacts: Artifacts = field(default_factory=Unshared)
     logs: Logs = field(default_factory=Unkept)
     stacks: Mapping[str, str] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 What is stateful is only replaced or deleted when a person has named it, as in a promotion.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
@@ -15,7 +15,7 @@ from orchestrator.flow.course import Course, Halt, Setting, stacks_of
 from orchestrator.flow.kept_plans import made_by
 from orchestrator.flow.plan import lost
 from orchestrator.flow.sides import aim
-from orchestrator.ports import Emit
+from orchestrator.ports import Emit, SavedPlan
 
 Find = Callable[[Course, StackSpec, str, Emit], StepResult]
 AGREEING = {"R230": "--replace", "R231": "--delete"}  # the option that agrees to what the code refuses
@@ -30,12 +30,11 @@ def update(course: Course) -> None:
     looked = {name: _looked(course, spec, name, _would_lose) for name, spec in stacks.items()}
     for name, spec in stacks.items():
 
-        def work(job: str, emit: Emit, spec: StackSpec = spec, held: str = looked[name]) -> StepResult:
-            saved = made_by(course.setting, held) if held else None
-            if saved is not None and not saved.is_file():
+        def work(job: str, emit: Emit, spec: StackSpec = spec, looked: SavedPlan | None = looked[name]) -> StepResult:
+            if looked is not None and not looked.file.is_file():
                 message = "what the update is held to lies on another machine; ask for it again"
                 return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R121", "untouched": True})
-            return course.setting.provisioner.up(spec, job, emit, plan=saved).result
+            return course.setting.provisioner.up(spec, job, emit, plan=looked).result
 
         _operate(course, f"pulumi up {spec.stack}", work, spec, name)
 
@@ -98,8 +97,8 @@ def _kept(setting: Setting, spec: StackSpec, changes: Iterable[ResourceChange]) 
     return losses(changes, dict.fromkeys((*now, *spec.settings.stateful)))
 
 
-def _looked(course: Course, spec: StackSpec, name: str, find: Find) -> str:
-    """See what would be lost, and halt unless it was agreed to; the key of the preview that holds what follows.
+def _looked(course: Course, spec: StackSpec, name: str, find: Find) -> SavedPlan | None:
+    """See what would be lost, and halt unless it was agreed to; the update plan that constrains what follows.
 
     *name* is that of the step which follows.
     """
@@ -109,7 +108,8 @@ def _looked(course: Course, spec: StackSpec, name: str, find: Find) -> str:
         return find(course, spec, job, emit)
 
     result = course.must(step, f"what {spec.stack} would lose", work, verb="provision", named=course.named.to_json())
-    return str(result.data.get("held", ""))
+    held, update_file = str(result.data.get("held", "")), result.data.get("update_file")
+    return SavedPlan(made_by(course.setting, held), update_file=update_file) if held else None
 
 
 def _would_lose(course: Course, spec: StackSpec, job: str, emit: Emit) -> StepResult:
@@ -122,7 +122,7 @@ def _would_lose(course: Course, spec: StackSpec, job: str, emit: Emit) -> StepRe
     if preview.refused:
         message = f"{preview.refused}; nothing was changed"
         return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "E140", "untouched": True})
-    held = {"held": job} if preview.update_plan else {}
+    held = {"held": job, "update_file": preview.update_file} if preview.update_file else {}
     return _agreed(course, "R230", lost(setting, spec.environment, spec, preview), held)
 
 
@@ -130,7 +130,7 @@ def _would_delete(course: Course, spec: StackSpec, _job: str, _emit: Emit) -> St
     return _agreed(course, "R231", there(course.setting, spec), {})
 
 
-def _agreed(course: Course, code: str, found: tuple[Loss, ...], data: dict[str, str]) -> StepResult:
+def _agreed(course: Course, code: str, found: tuple[Loss, ...], data: Mapping[str, str | None]) -> StepResult:
     why = refusal(code, found, course.named)
     told = {**data, "losses": [loss.to_json() for loss in found]}
     if why is not None:

@@ -1,13 +1,23 @@
-"""The plans that are kept: each under its digest in the state folder, with Pulumi's own, and where they are shared."""
+"""The plans that are kept: each under its digest in the state folder, with Pulumi's own, and where they are shared.
+
+A plan that an operator names, by a file or by a digest, counts only with an authentication code of this project. A run
+finds its own plan by the digest in the journal. That digest covers all that decides what the plan does, so a code is
+not required there (a worker may have another key); a code that is there must fit.
+"""
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from orchestrator.domain.authentication import FIELD
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.plan import Plan, StackPreview
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.flow.course import Setting
+from orchestrator.ports import SavedPlan
 
 SHARED, UPDATES = "plans/", "updates/"  # names of shared plans, and of Pulumi's: digests in hexadecimal digits
 
@@ -20,8 +30,16 @@ def folder(setting: Setting, digest: str) -> Path:
 
 
 def update_plan_file(setting: Setting, digest: str) -> Path:
-    """Where Pulumi's own plan with this digest is kept: what the update is held to."""
+    """Where Pulumi's own plan with this digest is kept: what the update is constrained to."""
     return setting.state / "plans" / f"update-{digest.removeprefix('sha256:')}.json"
+
+
+def saved_plan(setting: Setting, stack: StackPreview) -> SavedPlan:
+    """Pulumi's update plan of *stack*. Raises E162 when the plan has none, so that no update is unconstrained."""
+    digest = stack.update_file or stack.update_plan  # an older version kept it under the digest of its content
+    if stack.update_plan is None or digest is None:
+        raise OrchestratorError("E162", "the plan changes the stack and has no saved update plan of Pulumi")
+    return SavedPlan(update_plan_file(setting, digest), stack.update_plan, stack.update_file)
 
 
 def made_by(setting: Setting, job: str) -> Path:
@@ -29,6 +47,11 @@ def made_by(setting: Setting, job: str) -> Path:
     file = setting.state / "plans" / f"{job}.json"
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return file
+
+
+def document(setting: Setting, plan: AnyPlan) -> dict[str, Any]:
+    """The plan as a document with its digest and an authentication code. Raises S150 and S151."""
+    return setting.keys.authenticate(plan.document())
 
 
 def save(setting: Setting, plan: AnyPlan) -> Path:
@@ -41,11 +64,13 @@ def save(setting: Setting, plan: AnyPlan) -> Path:
         for item in plan.planned:
             if item.plan is not None:
                 save(setting, item.plan)
-    document = plan.document()
-    digest = str(document["digest"])
+    kept_document = document(setting, plan)
+    digest = str(kept_document["digest"])
     file = folder(setting, digest) / "plan.json"
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file.write_text(json.dumps(document), encoding="utf-8")
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(kept_document), encoding="utf-8")
+    temporary.replace(file)
     try:
         for name, path in _files(setting, plan, digest):
             if path.is_file() and setting.artifacts.named(name) is None:
@@ -63,40 +88,61 @@ def kept(setting: Setting, start: str) -> list[str]:
 
 
 def load(setting: Setting, digest: str) -> Plan:
-    """The kept plan of one environment. Raises as :func:`load_any` does, and R121 when it is a walk's."""
-    plan = load_any(setting, digest)
+    """The kept plan of one environment, by a digest from the journal.
+
+    Raises as :func:`load_any` does, and R121 when it is a walk's.
+    """
+    plan = load_any(setting, digest, recorded=True)
     if isinstance(plan, WavePlan):
         raise OrchestratorError("R121", f"{digest} is the plan of a walk over several environments")
     return plan
 
 
-def load_any(setting: Setting, digest: str) -> AnyPlan:
+def load_any(setting: Setting, digest: str, *, recorded: bool = False) -> AnyPlan:
     """The kept plan of one environment or of a walk, from where it is shared when it is not here.
 
-    Raises R121 when it is nowhere, R122 when it is not what its digest says, and S-codes.
+    *recorded* says that the journal has the digest. Raises R121 when it is nowhere, R122 when it is not what its digest
+    says, R240 to R242 when this project did not make it, and S-codes.
     """
     file = folder(setting, digest) / "plan.json"
     _fetch(setting, f"{SHARED}{digest.removeprefix('sha256:')}", file)
     if not file.is_file():
         raise OrchestratorError("R121", f"there is no plan {digest} here")
-    plan, found = _read(file)
+    data = _data(file)
+    plan, found = _plan(file, data)
     if found != digest:
         raise OrchestratorError("R122", f"the plan {digest} has been changed since it was made")
+    _authenticate(setting, file, data, recorded=recorded)
     for name, path in _files(setting, plan, digest):
         _fetch(setting, name, path)
     return plan
 
 
-def read(file: Path) -> AnyPlan:
-    """The plan in *file*, as `plan --out` or :func:`save` wrote it. Raises R121 and R122."""
-    return _read(file)[0]
+def read(setting: Setting, file: Path) -> AnyPlan:
+    """The plan in *file*, as `plan --out` or :func:`save` wrote it. Raises R121, R122, and R240 to R242."""
+    data = _data(file)
+    plan, _ = _plan(file, data)
+    _authenticate(setting, file, data)
+    return plan
+
+
+def _authenticate(setting: Setting, file: Path, data: dict[str, Any], *, recorded: bool = False) -> None:
+    try:
+        setting.keys.verify(data)
+    except OrchestratorError as error:
+        if recorded and error.code in {"R240", "R241"}:
+            return
+        raise OrchestratorError(error.code, f"the plan in {file} is refused: {error.message}") from error
 
 
 def _files(setting: Setting, plan: AnyPlan, digest: str) -> Iterator[tuple[str, Path]]:
     """What the plan with this digest is made of: the names under which it is shared, and the files here."""
     plain = digest.removeprefix("sha256:")
-    if isinstance(plan, Plan) and plan.stack is not None and plan.stack.update_plan is not None:
-        yield f"{UPDATES}{plain}", update_plan_file(setting, plan.stack.update_plan)
+    if isinstance(plan, Plan) and plan.stack is not None:
+        with suppress(OrchestratorError):
+            file = saved_plan(setting, plan.stack).file
+            own = (plan.stack.update_file or digest).removeprefix("sha256:")
+            yield f"{UPDATES}{own}", file
     yield f"{SHARED}{plain}", folder(setting, digest) / "plan.json"
 
 
@@ -108,15 +154,22 @@ def _fetch(setting: Setting, name: str, path: Path) -> None:
         setting.artifacts.get(found, path)
 
 
-def _read(file: Path) -> tuple[AnyPlan, str]:
-    """The plan, and its digest, which is that of what it says."""
+def _data(file: Path) -> dict[str, Any]:
+    """The document in *file*, as it is written. Raises R121."""
     try:
-        data = dict(json.loads(file.read_text(encoding="utf-8")))
-        claimed = data.pop("digest", None)
-        plan: AnyPlan = (WavePlan if data.get("kind") == "WavePlan" else Plan).from_json(data)
+        return dict(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise OrchestratorError("R121", f"{file} is not a plan of this version") from error
-    digest = plan.digest
-    if digest != claimed or (isinstance(plan, WavePlan) and not plan.whole):
+
+
+def _plan(file: Path, data: dict[str, Any]) -> tuple[AnyPlan, str]:
+    """The plan in a document, and its digest, which is that of what it says. Raises R121 and R122."""
+    plain = {name: value for name, value in data.items() if name not in {"digest", FIELD}}
+    try:
+        plan: AnyPlan = (WavePlan if data.get("kind") == "WavePlan" else Plan).from_json(plain)
+        digest = plan.digest
+    except (ValueError, TypeError) as error:
+        raise OrchestratorError("R121", f"{file} is not a plan of this version") from error
+    if digest != data.get("digest") or (isinstance(plan, WavePlan) and not plan.whole):
         raise OrchestratorError("R122", f"the plan in {file} has been changed since it was made")
     return plan, digest

@@ -45,7 +45,7 @@ from orchestrator.domain.text import counted
 from orchestrator.flow import conditions, ephemeral, guard, observe, sides
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, kept_of, outputs_of, stack_of
 from orchestrator.flow.evidence import obstacle
-from orchestrator.flow.kept_plans import load, made_by, save, update_plan_file
+from orchestrator.flow.kept_plans import load, made_by, save, saved_plan, update_plan_file
 from orchestrator.flow.request import allow
 from orchestrator.flow.trail import Begun, Then, last_verified, mark_of, present
 from orchestrator.ports import Emit
@@ -237,7 +237,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     )
     _refuse_empty(setting, wanted, steps, survey)
     steps = _all_checked(setting, wanted, steps, survey, f"{job}.check", emit)
-    lost = wanted.approved.losses if wanted.approved is not None else survey.losses
+    lost = survey.losses
     rehearse, unrehearsed = _rehearsed(setting, wanted, back, survey.base)
     asked = conditions.ask(setting, wanted.environment, wanted.package, job, emit) if wanted.action == "promote" else ()
     plan = Plan(
@@ -449,12 +449,32 @@ def _stack(setting: Setting, wanted: Wanted, spec: StackSpec | None, job: str, e
     if spec is None or _forgotten(setting, wanted, spec):
         return None
     if wanted.approved is not None:
-        return StackPreview(base=setting.provisioner.base(spec))
+        return _derived(setting, wanted.approved, spec)
     made = made_by(setting, job)
     preview = setting.provisioner.preview(spec, f"{job}.preview", emit, save_plan=made)
-    if preview.update_plan is not None:
-        _link(made, update_plan_file(setting, preview.update_plan))
+    if preview.update_file is not None:
+        _link(made, update_plan_file(setting, preview.update_file))
     return preview
+
+
+def _derived(setting: Setting, plan: Plan, spec: StackSpec) -> StackPreview:
+    """What the update would do, derived from Pulumi's saved update plan and never believed from the document.
+
+    Where Pulumi would refuse the update, nothing was saved, and the plan is not executed either (E140). Raises E162,
+    E163, and E164 when the document states other operations than the saved update plan allows.
+    """
+    approved = plan.stack
+    if approved is None:
+        return StackPreview(base=setting.provisioner.base(spec))
+    if approved.refused:
+        return approved.model_copy(update={"base": setting.provisioner.base(spec)})
+    derived = setting.provisioner.planned(spec, saved_plan(setting, approved))
+    same_start = derived.base == approved.base and spec.definition == plan.definition
+    if same_start and derived != approved:
+        names = [name for name in StackPreview.model_fields if getattr(derived, name) != getattr(approved, name)]
+        message = f"the plan states other {', '.join(names)} than Pulumi's saved update plan; nothing was changed"
+        raise OrchestratorError("E164", message)
+    return derived
 
 
 def _link(made: Path, target: Path) -> None:

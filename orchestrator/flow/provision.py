@@ -7,7 +7,7 @@ from orchestrator.domain.text import counted
 from orchestrator.flow import ephemeral
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.deploy import tell
-from orchestrator.flow.kept_plans import update_plan_file
+from orchestrator.flow.kept_plans import saved_plan
 from orchestrator.flow.plan import failed_as_a_whole, unmet
 from orchestrator.flow.sides import of_plan
 from orchestrator.ports import Emit
@@ -24,10 +24,11 @@ def update(course: Course) -> None:
     if spec is not None and plan.stack is not None and plan.stack.changes_something:
         ephemeral.claim(course, spec)
         course.effects = course.provisioned = True
-        held = update_plan_file(course.setting, plan.stack.update_plan) if plan.stack.update_plan else None
+        stack = plan.stack
 
         def work(job: str, emit: Emit) -> StepResult:
-            return course.setting.provisioner.up(spec, job, emit, plan=held).result
+            saved = saved_plan(course.setting, stack)
+            return course.setting.provisioner.up(spec, job, emit, plan=saved).result
 
         result = course.step("provision", f"pulumi up {spec.stack}", work, verb="provision", stack=spec.stack)
         course.ask_again()

@@ -6,7 +6,6 @@ recorded (`flow/way_back.py`) and written down before the first of them.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import Loss, PlaySpec, StackSpec
@@ -17,9 +16,9 @@ from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow import observe, probe, promote, provision, switch, verify, way_back
 from orchestrator.flow.course import Course, Halt, kept_of
 from orchestrator.flow.deploy import tell
-from orchestrator.flow.kept_plans import made_by, update_plan_file
+from orchestrator.flow.kept_plans import made_by, saved_plan
 from orchestrator.flow.plan import lost, suites_of
-from orchestrator.ports import Emit
+from orchestrator.ports import Emit, SavedPlan
 
 Alone = Callable[[Course, tuple[Loss, ...], str], StepResult]
 """Makes the result of a stack that is left alone: because of these losses, or because Pulumi would refuse it."""
@@ -116,7 +115,7 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
     way left, and each looks first at what the one before has done.
     """
     before = set(course.hosts)
-    wanted, held = _stack_before(course)
+    wanted = _stack_before(course)
     if wanted is not None:
 
         def work(job: str, emit: Emit) -> StepResult:
@@ -124,8 +123,9 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
             if course.run.kind != "rollback":
                 return constrained(course, spec, job, emit, _left_alone)
             planned = course.settled_plan()
-            if planned.losses or (planned.stack is not None and planned.stack.refused):
+            if planned.losses or planned.stack is None or planned.stack.refused:
                 return _left_alone(course, planned.losses, planned.stack.refused if planned.stack else "")
+            held = saved_plan(course.setting, planned.stack)
             return course.setting.provisioner.up(spec, job, emit, plan=held).result
 
         label = f"pulumi up {course.run.environment}, as it was"
@@ -184,7 +184,8 @@ def _held(course: Course, spec: StackSpec, job: str, emit: Emit, alone: Alone) -
     losses = lost(course.setting, course.run.environment, spec, preview)
     if losses or preview.refused:
         return alone(course, losses, preview.refused)
-    return course.setting.provisioner.up(spec, job, emit, plan=saved if preview.update_plan else None).result
+    held = SavedPlan(saved, preview.update_plan, preview.update_file)
+    return course.setting.provisioner.up(spec, job, emit, plan=held).result
 
 
 def _left_alone(course: Course, losses: tuple[Loss, ...], refused: str) -> StepResult:
@@ -194,15 +195,14 @@ def _left_alone(course: Course, losses: tuple[Loss, ...], refused: str) -> StepR
     return StepResult(outcome=Outcome.FAILED, message=message, data=data)
 
 
-def _stack_before(course: Course) -> tuple[str | None, Path | None]:
-    """The definition that the stack goes back to (None: it stays), and Pulumi's plan that the update is held to."""
+def _stack_before(course: Course) -> str | None:
+    """The definition that the stack goes back to; None: it stays."""
     plan = course.settled_plan()
     if course.run.kind == "rollback":
         if plan.stack is None or not plan.stack.changes_something:
-            return None, None
-        saved = plan.stack.update_plan
-        return plan.definition, update_plan_file(course.setting, saved) if saved else None
-    return _returning(course).definition, None
+            return None
+        return plan.definition
+    return _returning(course).definition
 
 
 def put_back(course: Course, plays: tuple[PlaySpec, ...], prefix: str, verb: str = "restore") -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.store import ManualClock, MemoryStore
 from orchestrator.adapters.memory.world import (
     MemoryDeployer,
@@ -35,7 +36,7 @@ from orchestrator.domain.release import Package, Release
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import COURSES
 from orchestrator.flow.course import Course, Deposed, Setting
-from orchestrator.ports import Emit, Provisioned
+from orchestrator.ports import Emit, Provisioned, SavedPlan
 
 HEAD = {"apiVersion": "orchestrator/v1"}
 TTL = 30.0
@@ -260,7 +261,7 @@ class Stacks(MemoryProvisioner):
         super().__init__(kept.world)
         self._kept = kept
 
-    def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:
+    def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: SavedPlan | None = None) -> Provisioned:
         """Attach, or begin."""
         if job not in self._kept.jobs:
             self._kept.begin(job)
@@ -475,6 +476,7 @@ class Simulation:
             store=self.kept.store,
             clock=self.kept.store.clock,
             notifier=Silence(),
+            keys=MemoryKeys(),
         )
 
     def _environment(self, name: str, after: str | None) -> tuple[Environment, Path]:

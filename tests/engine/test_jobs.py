@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,14 @@ def test_its_environment_is_what_it_was_given(jobs: LocalJobs, tmp_path: Path) -
         assert jobs.run(job(tmp_path, code=code)).code == 0
     finally:
         del os.environ["A_SECRET_OF_OURS"]
+
+
+def test_no_job_learns_where_the_project_key_is(jobs: LocalJobs, tmp_path: Path) -> None:
+    """A job never receives the name of the file with the project key, whoever has asked for it."""
+    asked = job(tmp_path, code="import os; open('seen', 'w').write(repr(sorted(os.environ)))")
+    jobs.run(replace(asked, env={**asked.env, "ORCHESTRATOR_PROJECT_KEY_FILE": "/keys/project.key"}))
+    assert "SEEN" in (tmp_path / "seen").read_text()
+    assert "PROJECT_KEY" not in (tmp_path / "seen").read_text()
 
 
 def test_files_are_private(jobs: LocalJobs, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.adapters.memory.world import (
     MemoryDeployer,
@@ -81,6 +82,7 @@ class Stage:
             store=self.store,
             clock=self.store.clock,
             notifier=Silence(),
+            keys=MemoryKeys(),
         )
 
     def course(self, package: Package, environment: str, kind: str = "promotion", **more: object) -> Course:

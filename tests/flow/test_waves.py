@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.adapters.memory.world import (
     MemoryDeployer,
@@ -82,6 +83,7 @@ class Stage:
             store=self.store,
             clock=self.store.clock,
             notifier=Silence(),
+            keys=MemoryKeys(),
         )
 
     def package(self, version: str, **changes: object) -> Package:

@@ -11,6 +11,7 @@ JOURNAL, ENGINE, DUMP = "journal.db", "engine.db", "database.dump"
 LOGS = ("output.log", "events.jsonl", "outcome.json")  # of a job; its other files may hold secrets
 HALF = (".copying-", ".passphrase.")  # written now, under a name for the moment
 KEPT_FOLDERS = ("packages", "plans", "evidence", "snapshots", "pulumi")
+KEYS = ("project.key", "project.key.retired")  # with them the plans of the backup count after a restore
 BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite keeps beside a database belongs to it
 
 
@@ -43,11 +44,11 @@ class Places:
         """Everything that a restore replaces, by its name in a backup; the journal is the last."""
         databases = dict(reversed(self.databases.items()))
         beside = {f"{name}{end}": Path(f"{path}{end}") for name, path in databases.items() for end in BESIDE[1:]}
-        return {**{name: self.state / name for name in KEPT_FOLDERS}, **beside, **databases}
+        return {**{name: self.state / name for name in (*KEPT_FOLDERS, *KEYS)}, **beside, **databases}
 
 
 def files(places: Places, *, logs: bool) -> Iterator[tuple[str, Path]]:
-    """The files beside the databases: packages, plans, evidence, Pulumi's state and, with *logs*, what jobs said.
+    """The files beside the databases: packages, plans, evidence, Pulumi's state, the key and, with *logs*, logs.
 
     Unpacked packages, copies of programs, and locks are made again.
     """
@@ -55,6 +56,9 @@ def files(places: Places, *, logs: bool) -> Iterator[tuple[str, Path]]:
     for name in ("plans", "evidence", "snapshots"):
         yield from _below(places.state, name)
     yield from (item for item in _below(places.state, "pulumi") if not _passing(item[0]))
+    for name in KEYS:
+        if (places.state / name).is_file() and not (places.state / name).is_symlink():
+            yield name, places.state / name
     for job in sorted((places.state / "jobs").glob("*")) if logs else ():
         for name in LOGS:
             if (job / name).is_file() and not (job / name).is_symlink():

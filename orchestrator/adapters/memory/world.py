@@ -4,6 +4,8 @@ For tests, dry runs and the tutorial. It keeps the contracts of the ports, and a
 put into it by hand: `world.faults.add(("deploy", "web2", "1.2.0"))` makes that release fail there.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,7 +33,7 @@ from orchestrator.domain.plan import (
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Requirement
 from orchestrator.domain.snapshot import FileState, HostSnapshot, Snapshot, ignored
 from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult, step_of, worst
-from orchestrator.ports import DEFAULTS, Emit, Provisioned
+from orchestrator.ports import DEFAULTS, Emit, Provisioned, SavedPlan
 
 
 @dataclass
@@ -143,7 +145,21 @@ class MemoryProvisioner:
         save_plan: Path | None = None,
     ) -> StackPreview:
         """Which hosts would be made or removed; refused when one of these is protected."""
-        del job, emit, save_plan
+        del job, emit
+        seen = self._previewed(spec)
+        if save_plan is None or seen.refused:
+            return seen
+        save_plan.unlink(missing_ok=True)  # it may be linked to what was kept
+        save_plan.write_text(json.dumps(seen.to_json(), indent=1), encoding="utf-8")
+        return self.planned(spec, SavedPlan(save_plan, update_file=_digest_of_file(save_plan)))
+
+    def planned(self, spec: StackSpec, plan: SavedPlan) -> StackPreview:
+        """What the saved preview says, from the state as it is now."""
+        seen = StackPreview.from_json(json.loads(_verified(plan)))
+        digests = {"update_plan": digest_of(seen.to_json()), "update_file": plan.update_file, "base": self.base(spec)}
+        return seen.model_copy(update=digests)
+
+    def _previewed(self, spec: StackSpec) -> StackPreview:
         wanted, there = set(self._hosts(spec)), set(self._world.up.get(self._place(spec), []))
         changed = {"create": wanted - there, "delete": there - wanted}
         changes = [self._change(op, host) for op, hosts in changed.items() for host in hosts]
@@ -168,8 +184,13 @@ class MemoryProvisioner:
             for host in hosts
         )
 
-    def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:  # noqa: ARG002
-        """Make the hosts that are wanted."""
+    def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: SavedPlan | None = None) -> Provisioned:  # noqa: ARG002
+        """Make the hosts that are wanted, constrained to *plan*."""
+        try:
+            _ = plan is None or _verified(plan)
+        except OrchestratorError as error:
+            data = {"code": error.code, "untouched": True}
+            return Provisioned(StepResult(outcome=Outcome.FAILED, message=error.message, data=data), self.base(spec))
         if self._world.killed.get(spec.definition):
             self._world.killed[spec.definition] -= 1
             data = {"code": "E111", "untouched": True}
@@ -221,6 +242,19 @@ class MemoryProvisioner:
 
 def _web(hosts: list[str]) -> Inventory:
     return Inventory(hosts={host: {} for host in hosts}, groups={"web": Group(hosts=tuple(hosts))})
+
+
+def _digest_of_file(file: Path) -> str:
+    return "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _verified(plan: SavedPlan) -> bytes:
+    """The bytes of the saved preview. Raises E162 and E163."""
+    if not plan.file.is_file():
+        raise OrchestratorError("E162", f"the saved update plan {plan.name} is not kept on this machine")
+    if plan.update_file is not None and _digest_of_file(plan.file) != plan.update_file:
+        raise OrchestratorError("E163", f"the saved update plan {plan.name} was changed after the preview")
+    return plan.file.read_bytes()
 
 
 class MemoryDeployer:

@@ -6,6 +6,7 @@ turns the engine's event log into `events.jsonl`, and leaves `result.json`; in `
 that an operation with effects began from.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -18,6 +19,8 @@ from orchestrator.adapters.pulumi.recovery import Recovery, Refused
 from orchestrator.adapters.pulumi.stack import NO_STACK, Stack, fingerprint
 from orchestrator.adapters.pulumi.trace import Trace
 from orchestrator.adapters.pulumi.workspace import Workspace
+
+UPDATE_PLAN = "update-plan.json"  # in the job's folder: what the update is constrained to
 
 
 def main() -> int:
@@ -88,7 +91,7 @@ class Operation:
         path, errors = self._folder / "engine-events.json", self._folder / "stderr.log"
         path.unlink(missing_ok=True)
         path.touch(0o600, exist_ok=False)
-        argv = [*engine, *self._spec["argv"], "--event-log", str(path)]
+        argv = [*engine, *self._spec["argv"], *self._constraint(), "--event-log", str(path)]
         with errors.open("wb") as stderr:
             process = subprocess.Popen(argv, cwd=self._work, stdin=subprocess.DEVNULL, stderr=stderr)
         done = threading.Event()
@@ -99,3 +102,13 @@ class Operation:
         follower.join()
         path.unlink()
         return code, errors.read_text(encoding="utf-8", errors="replace")[-8000:].strip()
+
+    def _constraint(self) -> list[str]:
+        """The option that constrains an update, if the job's copy of the update plan is the one that was laid there."""
+        held, copy = str(self._spec.get("held") or ""), self._folder / UPDATE_PLAN
+        if not held:
+            return []
+        data = copy.read_bytes() if copy.is_file() else b""
+        if f"sha256:{hashlib.sha256(data).hexdigest()}" != held:
+            raise Refused("E163", "Pulumi's saved update plan was changed in the job's folder; nothing was changed")
+        return ["--plan", str(copy)]

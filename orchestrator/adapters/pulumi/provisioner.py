@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.pulumi import definition, settings, stack, state, verdict
+from orchestrator.adapters.pulumi import definition, settings, stack, state, update_plan, verdict
+from orchestrator.adapters.pulumi.child import UPDATE_PLAN
 from orchestrator.adapters.pulumi.engine import Engine
-from orchestrator.adapters.pulumi.events import HARMLESS, HIDDEN, STACK, hide
+from orchestrator.adapters.pulumi.events import HARMLESS, HIDDEN, STACK
 from orchestrator.adapters.pulumi.inventory import inventory
 from orchestrator.adapters.pulumi.recovery import PATIENCE
 from orchestrator.adapters.pulumi.trace import Trace
@@ -30,7 +31,7 @@ from orchestrator.domain.parity import Definition
 from orchestrator.domain.plan import ResourceChange, StackPreview, StackSpec
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text
-from orchestrator.ports import Artifacts, Emit, Job, JobOutcome, Jobs, Provisioned, Unshared
+from orchestrator.ports import Artifacts, Emit, Job, JobOutcome, Jobs, Provisioned, SavedPlan, Unshared
 
 _PACKAGES = str(Path(__file__).resolve().parents[3])
 _START = (
@@ -131,15 +132,27 @@ class PulumiProvisioner:
                 raise error
             counts = dict(Counter(change.op for change in changes))
             return StackPreview(base=state.base(before), changes=changes, counts=counts, refused=error.message)
+        if save_plan is not None:
+            saved = update_plan.saved(save_plan)
+            return self._derived(spec, before, saved, update_plan.read(saved))
         counts = _counts(result)
         if result["outputs"] is not None and result["outputs"] != state.hidden(before):
             counts["output"] = 1  # Pulumi counts no change of outputs, and an update is needed for it all the same
+        hosts = self._planned(spec, result["outputs"] or {})
+        return StackPreview(base=state.base(before), changes=changes, counts=counts, inventory=hosts)
+
+    def planned(self, spec: StackSpec, plan: SavedPlan) -> StackPreview:
+        """What an update constrained to *plan* would do, derived from its file and the state as it is now."""
+        return self._derived(spec, self._state(spec), plan, update_plan.read(plan))
+
+    def _derived(self, spec: StackSpec, before: stack.State, plan: SavedPlan, data: bytes) -> StackPreview:
         return StackPreview(
             base=state.base(before),
-            update_plan=_plan_digest(save_plan) if save_plan else None,
-            changes=changes,
-            counts=counts,
-            inventory=self._planned(spec, result["outputs"] or {}),
+            update_plan=update_plan.content_digest(data),
+            update_file=plan.update_file,
+            changes=update_plan.changes(data, before),
+            counts=update_plan.counts(data, before),
+            inventory=self._planned(spec, update_plan.outputs(data)),
         )
 
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
@@ -150,10 +163,16 @@ class PulumiProvisioner:
             raise self._error("refresh", spec, outcome, result)
         return tuple(sorted(map(ResourceChange.from_json, result["refreshed"]), key=lambda change: change.urn))
 
-    def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: Path | None = None) -> Provisioned:
-        """Update the stack, held to *plan*."""
-        words = ["up", "--yes", "--skip-preview", *_words(spec), *(["--plan", str(plan)] if plan else [])]
-        outcome, result = self._operate(spec, words, job, emit)
+    def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: SavedPlan | None = None) -> Provisioned:
+        """Update the stack, constrained to *plan*: a verified copy of it in the job's own folder."""
+        try:
+            data = update_plan.read(plan) if plan is not None else None
+        except OrchestratorError as error:
+            told = {**error.to_json(), "untouched": True}
+            refused = StepResult(outcome=Outcome.FAILED, message=f"{error.message}; nothing was changed", data=told)
+            return Provisioned(refused, self.base(spec))
+        words = ["up", "--yes", "--skip-preview", *_words(spec)]
+        outcome, result = self._operate(spec, words, job, emit, held=data)
         return Provisioned(self._judge("up", spec, outcome, result), self.base(spec))
 
     def there(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
@@ -204,9 +223,13 @@ class PulumiProvisioner:
         return Path(spec.program).relative_to(self._tree(spec)).as_posix()
 
     def _operate(
-        self, spec: StackSpec, words: list[str], job: str, emit: Emit, **decided: Any
+        self, spec: StackSpec, words: list[str], job: str, emit: Emit, *, held: bytes | None = None, **decided: Any
     ) -> tuple[JobOutcome, dict[str, Any]]:
-        """Run one operation to its end, passing on its events. Returns how it ended and what the child told."""
+        """Run one operation to its end, passing on its events. Returns how it ended and what the child told.
+
+        With *held*, an update is constrained to that update plan: the child verifies its copy immediately before.
+        """
+        plan = {UPDATE_PLAN: held} if held is not None else {}
         if words[0] != "preview":
             self._read.clear()  # another definition, or another environment, may mean the same stack
         outcome = self._jobs.run(
@@ -215,7 +238,7 @@ class PulumiProvisioner:
                 argv=COMMAND,
                 env=self._env(spec),
                 cwd=self._folder,
-                files=self._files(spec, words, decided),
+                files={**self._files(spec, words, decided, held), **plan},
             ),
             lambda number, event: emit(_entry(event, f"{job}:{number}")),
         )
@@ -305,7 +328,9 @@ class PulumiProvisioner:
     def _trace(self, spec: StackSpec) -> Path:
         return self._folder / "traces" / f"{spec.environment}.{spec.stack.replace('/', '.')}"
 
-    def _files(self, spec: StackSpec, words: list[str], decided: dict[str, Any]) -> dict[str, bytes]:
+    def _files(
+        self, spec: StackSpec, words: list[str], decided: dict[str, Any], held: bytes | None
+    ) -> dict[str, bytes]:
         """What the child finds in its folder."""
         project = settings.project_file(Path(spec.program))
         salt = self._folder / "salts" / f"{spec.environment}.{spec.stack.replace('/', '.')}"
@@ -316,7 +341,7 @@ class PulumiProvisioner:
             "verb": words[0],
             **decided,
             "argv": words,
-            "held": "--plan" in words,
+            "held": update_plan.file_digest(held) if held is not None else "",
             "pending_creates": spec.settings.pending_creates,
             "trace": str(self._trace(spec)),
             "kept": str(self._tree(spec)),
@@ -435,31 +460,3 @@ def _entry(event: dict[str, Any], key: str) -> Entry:
     kind = str(event.pop("kind", "notice"))
     data = {name: clean_text(value, 4000) if isinstance(value, str) else value for name, value in event.items()}
     return Entry(kind=kind, step="provision", data=data, key=key)
-
-
-def _plan_digest(file: Path) -> str:
-    """The digest of Pulumi's saved plan, the same for the same plan.
-
-    Left out are its time, the seeds of random names (the names themselves are in it) and what is encrypted afresh each
-    time; dependencies come in the order in which the program happened to register them.
-    """
-    plan = json.loads(file.read_text(encoding="utf-8"))
-    plan.get("manifest", {}).pop("time", None)
-    for resource in (plan.get("resourcePlans") or {}).values():
-        resource.pop("seed", None)
-    return digest_of(_in_order(hide(plan)))
-
-
-def _in_order(value: Any) -> Any:
-    """*value* with every list of dependencies sorted."""
-    if isinstance(value, list):
-        return [_in_order(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    found = {key: _in_order(item) for key, item in value.items()}
-    for key in ("dependencies", "propertyDependencies"):
-        if isinstance(found.get(key), list):
-            found[key] = sorted(found[key])
-        elif isinstance(found.get(key), dict):
-            found[key] = {name: sorted(urns or []) for name, urns in found[key].items()}
-    return found

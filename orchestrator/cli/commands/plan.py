@@ -72,7 +72,7 @@ def command(
             plan = app.plan(package, str(environment), check=check, named=named)
     seen = _outlook(app, plan)
     document = (
-        {**plan.document(), "outlook": seen and seen.to_json()} if plan.kind == "RollbackPlan" else plan.document()
+        {**plan.document(), "outlook": seen and seen.to_json()} if plan.kind == "RollbackPlan" else app.document(plan)
     )
     if target is not None:
         target.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.pulumi import engine
+from orchestrator.adapters.pulumi import engine, update_plan
 from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
 from orchestrator.domain.environment import Environment, PulumiSettings
 from orchestrator.domain.journal import Entry
@@ -126,7 +126,8 @@ class Stage:
     def up(self, plan: Path | None = None):
         """Update."""
         self.entries.clear()
-        return self.provisioner.up(self.spec(), self.job(), self.entries.append, plan=plan)
+        saved = update_plan.saved(plan) if plan is not None else None
+        return self.provisioner.up(self.spec(), self.job(), self.entries.append, plan=saved)
 
     def written(self) -> str:
         """Everything that was emitted, and every file in the state folder, as one text."""

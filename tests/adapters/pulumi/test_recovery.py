@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.adapters.memory.world import MemoryDeployer, MemoryDurable, MemoryPackages, MemoryVerifier, World
 from orchestrator.adapters.silence import Silence
@@ -349,4 +350,5 @@ def _setting(slow: Slow) -> Setting:
         store=store,
         clock=store.clock,
         notifier=Silence(),
+        keys=MemoryKeys(),
     )

@@ -1,0 +1,29 @@
+"""The `Keys` port in memory: one key, the same in every process of a test."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.domain import authentication
+from orchestrator.domain.errors import OrchestratorError
+
+TEST_KEY = bytes(range(authentication.KEY_BYTES))
+
+
+class MemoryKeys:
+    """A project with the one key *key*."""
+
+    def __init__(self, key: bytes = TEST_KEY) -> None:
+        self._key = key
+
+    def authenticate(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """*document* with an authentication code."""
+        return authentication.authenticated(document, self._key)
+
+    def verify(self, document: Mapping[str, Any]) -> None:
+        """Return if the code of *document* was made with this key. Raises R240, R241 and R242."""
+        named = authentication.named_key(document)
+        if named is None:
+            raise OrchestratorError("R240", "the document has no authentication code of this project")
+        if named != authentication.key_id(self._key):
+            raise OrchestratorError("R241", f"it was made with the key {named}, which is not known here")
+        authentication.verify(document, self._key)

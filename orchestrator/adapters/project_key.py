@@ -1,0 +1,148 @@
+"""The `Keys` port on files that only their owner can read.
+
+    project.key              32 random bytes: the current key
+    project.key.retired      JSON: the keys before it, each with the time of its rotation
+
+A retired key verifies documents for `RETIRED_DAYS` after its rotation: plans made with it expire then.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from orchestrator.domain import authentication
+from orchestrator.domain.authentication import KEY_BYTES, key_id
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import later
+from orchestrator.ports import Clock
+
+RETIRED_DAYS = 30
+
+
+@dataclass(frozen=True)
+class KeyRecord:
+    """One key of the project, by its identifier. *retired_at* and *expires_at* are None for the current one."""
+
+    id: str
+    retired_at: str | None = None
+    expires_at: str | None = None
+
+
+class FileKeys:
+    """The keys in *file* and beside it.
+
+    Args:
+        file: the current key; made at first need unless it is *shared*.
+        clock: the time at which keys are retired.
+        shared: the operator named the file, so that several machines have the same key. It is not made silently.
+    """
+
+    def __init__(self, file: Path, clock: Clock, *, shared: bool = False) -> None:
+        self.file, self._clock, self._shared = file, clock, shared
+        self._old = file.with_name(f"{file.name}.retired")
+
+    def authenticate(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """*document* with an authentication code made with the current key. Raises S150 and S151."""
+        return authentication.authenticated(document, self._current())
+
+    def verify(self, document: Mapping[str, Any]) -> None:
+        """Return if this project made *document*. Raises R240 to R242, S150 and S151."""
+        named = authentication.named_key(document)
+        if named is None:
+            raise OrchestratorError("R240", "the document has no authentication code of this project")
+        key = {key_id(key): key for key in (self._current(), *self._retired().values())}.get(named)
+        if key is None:
+            raise OrchestratorError(
+                "R241", f"the document was made with the key {named}, which this project does not have"
+            )
+        authentication.verify(document, key)
+
+    def known(self) -> list[KeyRecord]:
+        """The current key and the retired ones that still count, newest first. Raises S150 and S151."""
+        retired = [KeyRecord(key_id(key), at, _expiry(at)) for at, key in self._retired().items()]
+        return [
+            KeyRecord(key_id(self._current())),
+            *sorted(retired, key=lambda item: item.retired_at or "", reverse=True),
+        ]
+
+    def rotate(self, *, revoke: bool = False) -> KeyRecord:
+        """Make a new current key; the former one is retired, or with *revoke* dropped with all retired ones.
+
+        The retired keys are written first: a process that dies in between leaves both files usable.
+        """
+        old = {} if revoke or not self.file.exists() else {self._clock.now(): self._current(), **self._retired()}
+        self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _replace(self._old, json.dumps({at: key.hex() for at, key in old.items()}, indent=1).encode())
+        key = secrets.token_bytes(KEY_BYTES)
+        _replace(self.file, key)
+        return KeyRecord(key_id(key))
+
+    def _current(self) -> bytes:
+        if not self.file.exists() and self._shared:
+            raise OrchestratorError("S150", f"the project key {self.file} does not exist")
+        if not self.file.exists():
+            _make(self.file)
+        key = _private(self.file)
+        if len(key) != KEY_BYTES:
+            raise OrchestratorError("S150", f"{self.file} has {len(key)} bytes, and a project key has {KEY_BYTES}")
+        return key
+
+    def _retired(self) -> dict[str, bytes]:
+        """The retired keys that have not expired, by the times at which they were retired."""
+        if not self._old.exists():
+            return {}
+        now = self._clock.now()
+        try:
+            found = {str(at): bytes.fromhex(key) for at, key in json.loads(_private(self._old)).items()}
+            return {at: key for at, key in found.items() if now < _expiry(at)}
+        except (ValueError, AttributeError, TypeError) as error:
+            raise OrchestratorError("S150", f"{self._old} cannot be read as a list of retired keys") from error
+
+
+def _expiry(retired_at: str) -> str:
+    return later(retired_at, timedelta(days=RETIRED_DAYS).total_seconds())
+
+
+def _private(file: Path) -> bytes:
+    """The content of *file*, which nobody but its owner can read or write. Raises S150 and S151."""
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise OrchestratorError("S150", f"{file} cannot be read: {error.strerror}") from error
+    with os.fdopen(handle, "rb") as source:
+        mode = os.fstat(handle).st_mode & 0o777
+        if mode & 0o077:
+            raise OrchestratorError("S151", f"{file} has the mode {mode:04o}: other users can read or write it")
+        return source.read(1 << 20)
+
+
+def _make(file: Path) -> None:
+    """Write a new key to *file*, whole or not at all, unless another process is faster."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = _written(file, secrets.token_bytes(KEY_BYTES))
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, file)
+    finally:
+        temporary.unlink()
+
+
+def _replace(file: Path, data: bytes) -> None:
+    _written(file, data).replace(file)
+
+
+def _written(file: Path, data: bytes) -> Path:
+    """A temporary file beside *file* with *data*, flushed, that only its owner can read."""
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(handle, "wb") as target:
+        target.write(data)
+        target.flush()
+        os.fsync(handle)
+    return temporary

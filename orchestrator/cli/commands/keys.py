@@ -1,0 +1,55 @@
+"""`orchestrator keys`: the project key, with which the project recognizes its own plans."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.output import json_option, out, print_json
+
+
+@click.group("keys")
+def command() -> None:
+    """Show or rotate the project key.
+
+    The project key authenticates the plans of this project: 32 random bytes in `.orchestrator/project.key`, or in the
+    file that ORCHESTRATOR_PROJECT_KEY_FILE names. Machines that share a store need the same key. The key itself is
+    never printed.
+    """
+
+
+@command.command("show")
+@json_option
+def show(as_json: bool) -> None:
+    """Show the identifiers of the current key and of retired keys."""
+    from dataclasses import asdict
+
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    known = app.keys.known()
+    if as_json:
+        print_json("Keys", {"file": str(app.keys.file), "keys": [asdict(key) for key in known]})
+        return
+    current, *retired = known
+    out(f"{current.id}  current  {app.keys.file}")
+    for key in retired:
+        out(f"{key.id}  retired {key.retired_at}, accepted until {key.expires_at}")
+
+
+@command.command("rotate")
+@click.option("--revoke", is_flag=True, help="Refuse plans made with earlier keys at once (default: after 30 days).")
+@json_option
+def rotate(revoke: bool, as_json: bool) -> None:
+    """Make a new project key. Plans made with the old one are accepted for 30 more days.
+
+    With --revoke, earlier keys are deleted. Use it when somebody else may have read the key.
+    """
+    from orchestrator.wiring import open_app
+
+    app = open_app(Path.cwd())
+    made = app.keys.rotate(revoke=revoke)
+    if as_json:
+        print_json("KeyRotated", {"file": str(app.keys.file), "key": made.id, "revoked": revoke})
+        return
+    out(f"{made.id} is the current key in {app.keys.file}")
+    out("plans made with earlier keys are refused" if revoke else "plans made with the old key expire in 30 days")

@@ -1,0 +1,136 @@
+"""The project key: made once, private, rotated without invalidating plans that have not expired."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.adapters.memory.store import ManualClock
+from orchestrator.adapters.project_key import FileKeys
+from orchestrator.domain.authentication import FIELD, key_id
+from orchestrator.domain.errors import OrchestratorError
+
+DOCUMENT: dict[str, Any] = {"kind": "Plan", "steps": [{"name": "deploy", "hosts": ["web1"], "limit": 1}], "note": None}
+DAY = 86400.0
+
+
+def refused(keys: FileKeys, document: dict[str, Any]) -> str | None:
+    try:
+        keys.verify(document)
+    except OrchestratorError as error:
+        return error.code
+    return None
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def keys(tmp_path: Path, clock: ManualClock) -> FileKeys:
+    return FileKeys(tmp_path / "state" / "project.key", clock)
+
+
+def test_the_key_is_made_once_and_private(keys: FileKeys, clock: ManualClock) -> None:
+    """Whoever needs the key first makes it: 32 bytes for its owner only, and the same for all at once."""
+    many = [FileKeys(keys.file, clock) for _ in range(8)]
+    found: list[dict[str, Any]] = []
+    threads = [threading.Thread(target=lambda each=each: found.append(each.authenticate(DOCUMENT))) for each in many]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert len(found) == 8
+    assert all(document == found[0] for document in found)
+    assert keys.file.stat().st_mode & 0o777 == 0o600
+    assert len(keys.file.read_bytes()) == 32
+    assert [path.name for path in keys.file.parent.iterdir()] == ["project.key"]
+
+
+def test_a_document_of_this_project_is_recognized(keys: FileKeys) -> None:
+    """A document counts with its code, whatever the order of its fields; its key is named and not contained."""
+    document = keys.authenticate(DOCUMENT)
+    assert refused(keys, document) is None
+    assert refused(keys, dict(reversed(document.items()))) is None
+    assert document[FIELD]["key"] == key_id(keys.file.read_bytes()) == keys.known()[0].id
+    assert keys.file.read_bytes().hex() not in str(document)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"kind": "WavePlan"}, "R242"),
+        ({"steps": []}, "R242"),
+        ({"extra": 1}, "R242"),
+        ({"note": float("nan")}, "R242"),
+        ({FIELD: None}, "R240"),
+        ({FIELD: {}}, "R240"),
+        ({FIELD: {"key": "0" * 16, "code": "0" * 64}}, "R241"),
+        ({FIELD: {"key": 1, "code": "0"}}, "R240"),
+        ({FIELD: {"key": "0" * 16, "code": "0", "more": "1"}}, "R240"),
+    ],
+)
+def test_a_changed_document_is_refused(keys: FileKeys, change: dict[str, Any], code: str) -> None:
+    """Another field, another value or another code is refused, each with its own reason."""
+    assert refused(keys, {**keys.authenticate(DOCUMENT), **change}) == code
+
+
+def test_another_project_is_not_this_one(keys: FileKeys, tmp_path: Path, clock: ManualClock) -> None:
+    """A document of another project is refused, also when it is given the identifier of this project's key."""
+    other = FileKeys(tmp_path / "other.key", clock).authenticate(DOCUMENT)
+    assert refused(keys, other) == "R241"
+    assert refused(keys, {**other, FIELD: {**other[FIELD], "key": keys.known()[0].id}}) == "R242"
+
+
+def test_a_rotated_key_counts_until_its_plans_expire(keys: FileKeys, clock: ManualClock) -> None:
+    """After a rotation documents of the old key count for 30 days, and not longer."""
+    before = keys.authenticate(DOCUMENT)
+    keys.rotate()
+    between = keys.authenticate(DOCUMENT)
+    assert before[FIELD]["key"] != between[FIELD]["key"]
+    clock.sleep(20 * DAY)
+    keys.rotate()
+    assert [refused(keys, document) for document in (before, between)] == [None, None]
+    assert len(keys.known()) == 3
+    clock.sleep(11 * DAY)
+    assert [refused(keys, document) for document in (before, between)] == ["R241", None]
+    assert len(keys.known()) == 2
+    assert {path.stat().st_mode & 0o777 for path in keys.file.parent.iterdir()} == {0o600}
+
+
+def test_a_revoked_key_counts_no_more(keys: FileKeys) -> None:
+    """With a revocation all earlier keys are deleted, and their documents are refused at once."""
+    before = keys.authenticate(DOCUMENT)
+    old = keys.file.read_bytes().hex()
+    keys.rotate(revoke=True)
+    assert refused(keys, before) == "R241"
+    assert not any(
+        old in path.read_bytes().hex() or old in path.read_text(errors="replace") for path in keys.file.parent.iterdir()
+    )
+
+
+def test_a_named_key_is_not_made_silently(tmp_path: Path, clock: ManualClock) -> None:
+    """Where the operator names the file, a missing one is an error: a new key would split the machines of a project."""
+    shared = FileKeys(tmp_path / "shared.key", clock, shared=True)
+    assert refused(shared, {FIELD: {"key": "0" * 16, "code": "0"}}) == "S150"
+    assert not shared.file.exists()
+    shared.rotate()
+    document = shared.authenticate(DOCUMENT)
+    assert refused(FileKeys(tmp_path / "shared.key", clock, shared=True), document) is None
+
+
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_a_key_of_another_size_is_refused(keys: FileKeys, size: int) -> None:
+    """A file that is not 32 bytes long is not a key."""
+    keys.authenticate(DOCUMENT)
+    keys.file.write_bytes(b"x" * size)
+    assert refused(keys, {FIELD: {"key": "0" * 16, "code": "0"}}) == "S150"
+
+
+@pytest.mark.parametrize("name", ["project.key", "project.key.retired"])
+def test_a_key_that_others_can_read_is_refused(keys: FileKeys, name: str) -> None:
+    """A key that another user of the machine can read or write authenticates nothing."""
+    document = keys.authenticate(DOCUMENT)
+    keys.rotate()
+    (keys.file.parent / name).chmod(0o640)
+    assert refused(keys, document) == "S151"
