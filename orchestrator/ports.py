@@ -28,6 +28,7 @@ from orchestrator.domain.plan import (
     StepPreview,
     SuiteSpec,
 )
+from orchestrator.domain.plays import PlaySource
 from orchestrator.domain.release import Package, PackageRef, Release, Requirement
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import Outcome, StepResult
@@ -200,6 +201,9 @@ class Deployer(Protocol):
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepPreview:
         """What the play would change, by `--check --diff`. Changes nothing."""
+
+    def plays(self, playbook: str, package: Package) -> tuple[PlaySource, ...]:
+        """Every play of *playbook*, with what it imports, as it is written. Nothing is run."""
 
     def require(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit

@@ -164,6 +164,7 @@ def _step(number: int, step: PlannedStep, say: Say, *, err: bool) -> None:
     batches = step.batches
     how = " then ".join("[" + ", ".join(batch) + "]" for batch in batches) if batches is not None else step.play.hosts
     say(f"Step {number:<3} {step.play.step}: {step.play.playbook} on {how}")
+    _plays(step, say, err=err)
     if step.order != "inventory":
         say(f"         order: {step.order}" + (f", by {step.seed}" if step.seed else ""))
     if step.canary is not None:
@@ -173,6 +174,20 @@ def _step(number: int, step: PlannedStep, say: Say, *, err: bool) -> None:
         say(f"         undo: {step.undo}")
     if step.preview is not None:
         _preview(step.preview, say, err=err)
+
+
+def _plays(step: PlannedStep, say: Say, *, err: bool) -> None:
+    """Every play of the playbook: its hosts, how often it runs, and what batches do to it."""
+    for play in step.plays:
+        on = "hosts known after provisioning" if play.on is None else ", ".join(play.on) or "no host"
+        often = "" if play.times in {None, 0} else f", {counted(play.times or 0, 'time')}"
+        say(clean_text(f"         play {play.name} ({play.where}): {play.hosts} → {on}{often}"))
+        for text in play.effects:
+            say(f"           {output.paint('!', fg='yellow', err=err)} {clean_text(text)}")
+        if play.repeats:
+            say(clean_text(f"           does its work again when the step is repeated: {', '.join(play.repeats)}"))
+        if play.unseen:
+            say(clean_text(f"           known only when it runs: {', '.join(play.unseen)}"))
 
 
 def _sides(plan: Plan, say: Say) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -74,12 +75,21 @@ class Inventory(Model):
         `,`), `&` for intersection and `!` for exclusion, with the meaning that Ansible gives them. Raises D101 when a
         part names neither a group nor a host, or its subscript none of its hosts.
         """
-        names = dict.fromkeys(["all", "ungrouped", *self.groups])
-        groups = {name: partial(self.members, name) for name in names}
         try:
-            return patterns.select(pattern, self.hosts, groups)
+            return patterns.select(pattern, self.hosts, self._members())
         except (LookupError, ValueError) as error:
             raise OrchestratorError("D101", str(error)) from error
+
+    def matching(self, pattern: str) -> list[str]:
+        """As :meth:`select`, for the `hosts:` of a play: parts that mean nothing are left out, as Ansible does it."""
+        try:
+            return patterns.select(pattern, self.hosts, self._members(), strict=False)
+        except ValueError:
+            return []
+
+    def _members(self) -> dict[str, Callable[[], list[str]]]:
+        names = dict.fromkeys(["all", "ungrouped", *self.groups])
+        return {name: partial(self.members, name) for name in names}
 
 
 def batches(hosts: list[str], sizes: tuple[int | str, ...], of: int | None = None) -> list[list[str]]:

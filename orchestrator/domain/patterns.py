@@ -110,20 +110,28 @@ def _is_one(pattern: str) -> bool:
         return False
 
 
-def select(pattern: str, hosts: Iterable[str], groups: Mapping[str, Callable[[], list[str]]]) -> list[str]:
+def select(
+    pattern: str, hosts: Iterable[str], groups: Mapping[str, Callable[[], list[str]]], *, strict: bool = True
+) -> list[str]:
     """The hosts that *pattern* means, each once, in Ansible's order.
 
     Args:
         pattern: what is to be found.
         hosts: every host, in the order of the inventory.
         groups: every group by name, `all` and `ungrouped` first, with a function that gives its hosts in order.
+        strict: whether a part that means nothing is an error; Ansible itself leaves it out.
 
     Raises `LookupError` when a part means no group and no host, and `ValueError` when it is invalid.
     """
     known = dict.fromkeys(hosts)
     chosen: dict[str, None] = {}
     for part in parts(pattern):
-        meant = [part.text] if part.text in known else _meant(part, known, groups)
+        try:
+            meant = [part.text] if part.text in known else _meant(part, known, groups)
+        except LookupError:
+            if strict:
+                raise
+            meant = []
         if part.sign and part.text not in known:
             wanted = set(meant)
             chosen = {host: None for host in chosen if (host in wanted) == (part.sign == "&")}

@@ -14,6 +14,8 @@ from orchestrator.domain.environment import Ephemeral, PulumiSettings, StatefulR
 from orchestrator.domain.gate import Flaky, Gate, Probe
 from orchestrator.domain.inventory import Inventory, batches, canaries, ordered
 from orchestrator.domain.model import Digest, Model, digest_of
+from orchestrator.domain.once import NO_TAGS, Once
+from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import PackageRef, Requirement, Step
 from orchestrator.domain.sides import Side, Sides, divided, other
@@ -229,7 +231,8 @@ class PlannedStep(Model):
 
     *order* is that of the hosts before they were cut into batches; *seed* is what they were shuffled by. With a
     *canary* the first batch are its hosts. With *sides* (blue's and green's host patterns) it goes to the hosts on the
-    side *to* alone; *stacked*: each side is a stack of its own.
+    side *to* alone; *stacked*: each side is a stack of its own. *once* are tags that run in one batch only; *plays* are
+    all plays of the playbook, with what batches do to them.
     """
 
     play: PlaySpec
@@ -237,6 +240,8 @@ class PlannedStep(Model):
     sizes: tuple[int | str, ...] = ("100%",)
     max_failures: int = 0
     pause: float = 0.0
+    once: Once = Field(default=NO_TAGS, exclude_if=lambda once: not once.tags)
+    plays: tuple[PlannedPlay, ...] = Field(default=(), exclude_if=lambda plays: not plays)
     undo: str | None = None
     preview: StepPreview | None = None
     strategy: Literal["rolling", "canary", "blue_green"] = "rolling"

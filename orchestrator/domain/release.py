@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, W
 
 from orchestrator.domain.gate import Canary, Flaky, Gate, Probe, distinct
 from orchestrator.domain.model import Digest, Model, Name, RelativePath, digest_of, text_schema
+from orchestrator.domain.once import NO_TAGS, Once
 from orchestrator.domain.quantities import SHARE, Duration, HostPattern
 from orchestrator.domain.sides import BlueGreen
 
@@ -89,7 +90,7 @@ class Rollout(Model):
     like Ansible's `serial`: counts, or shares of all hosts that the step goes to; the last repeats until no host is
     left. *order* is that of the hosts before they are cut: that of the inventory, the other way round,
     by name, or shuffled in a way that the plan holds. More than *max_failures* failed or unreachable hosts in the whole
-    step stop it.
+    step stop it. *once* names tags of plays and tasks that run in the first batch only, or in the last.
     """
 
     strategy: Literal["rolling", "canary", "blue_green"] = Field(
@@ -101,6 +102,7 @@ class Rollout(Model):
     )
     max_failures: int = Field(default=0, ge=0)
     pause: Duration = "0s"
+    once: Once = Field(default=NO_TAGS, exclude_if=lambda once: not once.tags)
     canary: Canary | None = Field(default=None, exclude_if=lambda canary: canary is None)
     blue_green: BlueGreen | None = Field(default=None, validate_default=True, exclude_if=lambda sides: sides is None)
 

@@ -75,7 +75,8 @@ def _batch(course: Course, step: PlannedStep, name: str, number: int, count: int
     if course.state is State.VERIFYING:
         course.move(Event.DEPLOY)
     before, course.effects = course.effects, True
-    play = step.play.model_copy(update={"limit": hosts})
+    skipped = (*step.play.skip_tags, *step.once.skipped(number, count))
+    play = step.play.model_copy(update={"limit": hosts, "skip_tags": skipped})
     package = course.settled_package()
 
     def work(job: str, emit: Emit) -> StepResult:

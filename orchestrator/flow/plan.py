@@ -37,6 +37,7 @@ from orchestrator.domain.plan import (
     losses,
     play_of,
 )
+from orchestrator.domain.plays import planned_plays
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package, PackageRef, Release, Step
 from orchestrator.domain.sides import BlueGreen, Side
@@ -232,7 +233,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     if aim is not None and blue_green is not None and blue_green.to != aim:
         survey = replace(survey, stack=None, losses=())  # of the side that stays as it is
     steps = tuple(
-        _batched(_planned_step(step, wanted, own, blue_green), survey.inventory)
+        _batched(setting, _planned_step(step, wanted, own, blue_green), wanted.package, survey.inventory)
         for step in _steps(release, wanted.action)
     )
     _refuse_empty(setting, wanted, steps, survey)
@@ -651,6 +652,7 @@ def _planned_step(
     about = {
         "max_failures": rollout.max_failures,
         "pause": seconds(rollout.pause),
+        "once": rollout.once,
         "strategy": rollout.strategy,
         "order": rollout.order,
         "seed": seed if rollout.order == "shuffled" else "",
@@ -659,9 +661,12 @@ def _planned_step(
     return sides.sided(plain.model_copy(update=about), blue_green, of=has_sides)
 
 
-def _batched(step: PlannedStep, inventory: Inventory | None) -> PlannedStep:
-    """*step* with its hosts in batches, where they are known."""
-    return step.model_copy(update={"batches": step.cut(inventory)}) if inventory else step
+def _batched(setting: Setting, step: PlannedStep, package: Package, inventory: Inventory | None) -> PlannedStep:
+    """*step* with its hosts in batches, where they are known, and with the plays of its playbook."""
+    found = step.cut(inventory) if inventory else None
+    sources = setting.deployer.plays(step.play.playbook, package)
+    plays = planned_plays(sources, found, inventory, step.once)
+    return step.model_copy(update={"batches": found, "plays": plays})
 
 
 def _refuse_empty(setting: Setting, wanted: Wanted, steps: tuple[PlannedStep, ...], survey: Survey) -> None:

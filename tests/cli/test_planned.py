@@ -1,7 +1,11 @@
 """Pulumi's changes as a person reads them."""
 
-from orchestrator.cli.planned import tree
-from orchestrator.domain.plan import ResourceChange
+import pytest
+
+from orchestrator.cli import output
+from orchestrator.cli.planned import _step, tree
+from orchestrator.domain.plan import PlannedStep, PlaySpec, ResourceChange
+from orchestrator.domain.plays import PlannedPlay
 
 
 def _change(op: str, name: str, parent: str = "", *properties: str) -> ResourceChange:
@@ -14,3 +18,24 @@ def test_a_replaced_resource_is_one_line() -> None:
     changes = [_change("create", "top"), _change("same", "other")]
     changes += [_change(op, "web1", "urn:top", *(["address"] if op != "delete-replaced" else [])) for op in steps]
     assert tree(tuple(changes)) == ["+ shop:Host top", "  +- shop:Host web1  [address]"]
+
+
+def test_every_play_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A plan prints each play with its hosts and how often it runs, what batches do to it, and what is unseen."""
+    plays = (
+        PlannedPlay(name="drain", where="site.yml:1", hosts="localhost", times=2, on=("localhost",),
+                    effects=("runs on the controller once per batch: 2 times",), repeats=("load (site.yml:3)",)),
+        PlannedPlay(name="web", where="site.yml:9", hosts="web", unseen=("role {{ r }} (site.yml:12)",)),
+        PlannedPlay(name="db", where="site.yml:20", hosts="db", times=0, on=()),
+    )  # fmt: skip
+    play = PlaySpec(step="deploy", playbook="site.yml", hosts="web")
+    _step(1, PlannedStep(play=play, batches=(("web1",), ("web2",)), plays=plays), output.out, err=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "Step 1   deploy: site.yml on [web1] then [web2]",
+        "         play drain (site.yml:1): localhost → localhost, 2 times",
+        "           ! runs on the controller once per batch: 2 times",
+        "           does its work again when the step is repeated: load (site.yml:3)",
+        "         play web (site.yml:9): web → hosts known after provisioning",
+        "           known only when it runs: role {{ r }} (site.yml:12)",
+        "         play db (site.yml:20): db → no host",
+    ]

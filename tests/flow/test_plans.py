@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.plan import PARTS, Plan, differences, held
-from orchestrator.flow import kept_plans
+from orchestrator.domain.plan import PARTS, Plan, PlaySpec, differences, held
+from orchestrator.domain.promotion import State
+from orchestrator.flow import kept_plans, promotion
 from orchestrator.flow import plan as planning
 from tests.flow.test_promotion import Stage, release
 
@@ -54,7 +55,9 @@ FULL = {
             "hosts": [{"host": "w1", "changes": 1, "tasks": ["t"]}], "previewed": 1, "opaque": ["o"], "failed": ["f"],
             "unseen": ["w1: away"], "diff": "d",
         },
-        "strategy": "canary", "order": "shuffled", "seed": "s",
+        "strategy": "canary", "order": "shuffled", "seed": "s", "once": {"first": ["t"], "last": ["u"]},
+        "plays": [{"name": "p", "where": "deploy.yml:1", "hosts": "web", "times": 1, "on": ["w1"], "effects": ["e"],
+                   "repeats": ["r"], "unseen": ["n"]}],
         "canary": {"hosts": "10%", "look": {"seconds": 2.0, "every": 1.0, "gates": GATES, "flaky": FLAKY}},
     }],
     "verify": [{**SUITE, "flaky": FLAKY}], "rehearse": True,
@@ -210,3 +213,30 @@ def test_a_step_without_hosts_is_refused_before_the_stack_is_updated(stage: Stag
     with pytest.raises(OrchestratorError) as error:
         planning.make(stage.setting(), planning.Wanted(package, "staging"), "p", lambda _entry: None)
     assert (error.value.code, stage.world.up) == (code, {})
+
+
+def test_a_tag_of_once_is_left_out_in_all_batches_but_one(stage: Stage) -> None:
+    """What a release wants once runs in the first batch, or in the last: the others skip its tag."""
+    rollout = {"batches": [1], "once": {"first": ["migrate"], "last": ["announce"]}}
+    steps = [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "skip_tags": ["never"], "rollout": rollout}]
+    stage.promote("1.0.0", "staging", steps=steps)
+    course = stage.course(stage.packages.put(release("1.0.0", steps=steps)), "production")
+    deploy, skipped = course.setting.deployer.deploy, list[tuple[str, ...]]()
+
+    def recorded(play: PlaySpec, *words: Any) -> Any:
+        skipped.append(play.skip_tags)
+        return deploy(play, *words)
+
+    course.setting.deployer.deploy = recorded  # type: ignore[method-assign]
+    assert promotion(course).state is State.SUCCEEDED
+    assert skipped == [("never", "announce"), ("never", "migrate", "announce"), ("never", "migrate")]
+
+
+def test_a_plan_lists_every_play_and_its_digest_covers_them(stage: Stage) -> None:
+    """Each step of a plan has the plays of its playbook, and a plan with others has another digest."""
+    stage.promote("1.0.0", "staging")
+    package = stage.packages.put(release("1.0.0"))
+    made = planning.make(stage.setting(), planning.Wanted(package, "staging"), "p", lambda _entry: None)
+    assert [(play.hosts, play.times, play.on) for play in made.steps[0].plays] == [("web", 1, ("s1",))]
+    other = made.model_copy(update={"steps": (made.steps[0].model_copy(update={"plays": ()}),)})
+    assert (made.digest != other.digest, differences(made, other)) == (True, ["the steps"])

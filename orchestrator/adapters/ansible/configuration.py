@@ -102,9 +102,9 @@ class Effective:
             "ANSIBLE_PERSISTENT_CONTROL_PATH_DIR": str(control),
             "ANSIBLE_RETRY_FILES_ENABLED": "False",
         }
-        return {**self._owner.without_machine(self.settings, job / "home"), **self._paths(), **env, **own}
+        return {**self._owner.without_machine(self.settings, job / "home"), **self.search_paths(), **env, **own}
 
-    def _paths(self) -> dict[str, str]:
+    def search_paths(self) -> dict[str, str]:
         """Where roles, collections and callbacks are found: in the working folder, and beside us; never elsewhere."""
         found = self._beside(COLLECTIONS, "collections")
         packed = self.folder / "collections"  # with our own collection, as the release was verified with it

@@ -11,7 +11,9 @@ from orchestrator.adapters.ansible.configuration import Configurations
 from orchestrator.adapters.ansible.control import ControlSockets
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.adapters.ansible.ledger import Claim, Told
-from orchestrator.adapters.ansible.play import QUESTION, PlayRequest, PlayRunner, result_code
+from orchestrator.adapters.ansible.play import QUESTION, PlayRequest, PlayRunner, content_of, result_code
+from orchestrator.adapters.ansible.playbook_reader import reader
+from orchestrator.adapters.ansible.playbook_traits import sources
 from orchestrator.adapters.ansible.tally import Tally, first_line
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
@@ -19,6 +21,7 @@ from orchestrator.domain.environment import AnsibleSettings, SnapshotRule
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import PlaySpec, StepPreview
+from orchestrator.domain.plays import PlaySource
 from orchestrator.domain.release import Package, Requirement
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import HostResult, Outcome, StepResult
@@ -74,6 +77,15 @@ class AnsibleDeployer:
         tally = Tally(play.step, play.limit, emit, job)
         outcome = self._plays.run(PlayRequest(play, package, inventory, context, job, check=True), tally)
         return tally.preview(tally.result(outcome, result_code(outcome), str(outcome.folder)))
+
+    def plays(self, playbook: str, package: Package) -> tuple[PlaySource, ...]:
+        """Every play of *playbook*; a playbook that cannot be read has one, of which nothing is known."""
+        content = content_of(package)
+        paths = self.configurations.of_play(package, playbook, AnsibleSettings()).search_paths()
+        try:
+            return sources(reader(content, paths).read(content / playbook))
+        except ValueError as error:
+            return (PlaySource(name=playbook, where=playbook, hosts="", unseen=(f"{playbook}: {error}",)),)
 
     def require(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit

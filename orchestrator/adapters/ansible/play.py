@@ -56,7 +56,7 @@ class PlayRunner:
         """Lay down inventory and variables, run the play as a job, and take away what is secret."""
         folder = self._jobs.folder(request.job)
         effective = self._configuration(request)
-        content = _content(request.package) if request.package is not None else folder
+        content = content_of(request.package) if request.package is not None else folder
         around = _claims_around(request, content)
         files = _files(request, content, around=around) | {CONFIG_FILE: effective.config}
         spec = self._spec(request, content, effective.folder, folder, around=around)
@@ -130,7 +130,7 @@ def result_code(outcome: JobOutcome) -> int | None:
     return int(result["rc"]) if result["rc"] is not None else None
 
 
-def _content(package: Package) -> Path:
+def content_of(package: Package) -> Path:
     """The folder that the paths of the release are relative to."""
     if package.root is None:
         raise RuntimeError("the package is not unpacked")

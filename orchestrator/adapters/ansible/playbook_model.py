@@ -6,10 +6,9 @@ Names that hold a template are known only at run time. They are recorded as *uns
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.ansible.playbook_yaml import Mapped, truth
+from orchestrator.adapters.ansible.playbook_yaml import Mapped, Text, texts, truth
 from orchestrator.domain.errors import Where
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -24,7 +23,10 @@ def templated(text: object) -> bool:
 
 @dataclass(frozen=True)
 class Task:
-    """One task or handler. *given* are its own keywords, with those that it has from blocks and imports around it."""
+    """One task or handler. *given* are its own keywords, with those that it has from blocks and imports around it.
+
+    *template* is the shown name of the file that it renders, where that is written out.
+    """
 
     action: str
     args: Any
@@ -32,6 +34,7 @@ class Task:
     where: Where
     handler: bool = False
     tags: frozenset[str] = frozenset()
+    template: str = ""
 
     @property
     def module(self) -> str:
@@ -118,15 +121,21 @@ class Play:
 
 @dataclass(frozen=True)
 class Playbook:
-    """All plays of a playbook and of what it imports, and every YAML file that was read, by its shown name."""
+    """All plays of a playbook and of what it imports; every YAML file and template that was read, by its shown name."""
 
     plays: tuple[Play, ...]
     definitions: tuple[Definition, ...] = ()
     files: Mapping[str, Any] = field(default_factory=dict)
-    templates: tuple[Path, ...] = ()
+    templates: Mapping[str, Text] = field(default_factory=dict)
     imports_unseen: tuple[tuple[str, Where], ...] = ()
 
     @property
     def tasks(self) -> Iterator[Task]:
         """The tasks of all plays, in order."""
         return (task for play in self.plays for task in play.tasks)
+
+    def texts(self) -> Iterator[tuple[str, Text]]:
+        """Every text of the files that were read, with the file's shown name."""
+        for name, content in self.files.items():
+            yield from ((name, text) for text in texts(content))
+        yield from self.templates.items()

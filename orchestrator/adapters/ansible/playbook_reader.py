@@ -1,5 +1,6 @@
 """Reads a playbook with its roles and imports into the model, without Ansible and without running anything."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.ansible.playbook_model import BUILTIN, Definition, Play, Playbook, Task, templated
-from orchestrator.adapters.ansible.playbook_yaml import Mapped, load
+from orchestrator.adapters.ansible.playbook_yaml import Mapped, Text, load, source
 from orchestrator.domain.errors import Where
 
 IMPORTS = {"import_tasks", "import_role"}
@@ -21,6 +22,7 @@ KEYWORDS = INHERITED | {
     "ignore_unreachable", "listen", "loop", "loop_control", "module_defaults", "name", "no_log", "notify", "poll",
     "port", "register", "remote_user", "retries", "tags", "throttle", "timeout", "until", "vars",
 }  # fmt: skip
+ROLES_PATH, COLLECTIONS_PATH = "ANSIBLE_ROLES_PATH", "ANSIBLE_COLLECTIONS_PATH"
 MOST = 20_000  # tasks of one playbook, with what it imports
 DEEPEST = 40  # imports in imports
 _COLLECTED = re.compile(r"^([a-z_]\w*)\.([a-z_]\w*)\.([\w.]+)$")
@@ -63,6 +65,12 @@ class PlaybookReader:
         return _Reading(self._root, playbook, self._roles, self._collections).result()
 
 
+def reader(root: Path, env: Mapping[str, str]) -> PlaybookReader:
+    """A reader for playbooks below *root*, which finds roles and collections where Ansible does with *env*."""
+    paths = [[Path(path) for path in env[name].split(os.pathsep) if path] for name in (ROLES_PATH, COLLECTIONS_PATH)]
+    return PlaybookReader(root, *paths)
+
+
 class _Reading:
     """One playbook while it is read."""
 
@@ -71,7 +79,7 @@ class _Reading:
         self._roles = roles
         self._files: dict[str, Any] = {}
         self._definitions: dict[Definition, None] = {}
-        self._templates: dict[Path, None] = {}
+        self._templates: dict[str, Text] = {}
         self._imports: list[tuple[str, Where]] = []
         self._unseen: list[tuple[str, Where]] = []
         self._beside = playbook.parent
@@ -79,8 +87,7 @@ class _Reading:
 
     def result(self) -> Playbook:
         plays = tuple(self._plays(self._playbook, frozenset(), 0))
-        templates = tuple(path for folder in self._templates for path in sorted(folder.rglob("*")) if path.is_file())
-        return Playbook(plays, tuple(self._definitions), self._files, templates, tuple(self._imports))
+        return Playbook(plays, tuple(self._definitions), self._files, self._templates, tuple(self._imports))
 
     # -- plays
 
@@ -123,7 +130,6 @@ class _Reading:
         self._unseen, tags = [], tags | _words(item.get("tags"))
         scope = _Scope(file, given={k: v for k, v in item.items() if k == "connection"}, tags=tags)
         self._defined(item.get("vars"), file, item, "vars of a play")
-        self._templates |= {path: None for path in [self._beside / "templates"] if path.is_dir()}
         for prompt in item.get("vars_prompt") or []:
             if isinstance(prompt, Mapped) and isinstance(prompt.get("name"), str):
                 self._define(str(prompt["name"]), self._where(file, prompt.line), "vars_prompt")
@@ -164,13 +170,27 @@ class _Reading:
         task = Task(action, args, given, where, scope.handler, tags)
         self._variables_of(task, scope, entry)
         if task.module not in IMPORTS | INCLUDES:
-            yield task
+            yield replace(task, template=self._template(task, scope)) if task.module == "template" else task
             return
         inner = scope.inside({**entry, **task.options}, passes=task.module in IMPORTS)
         if task.module.endswith("role"):
             yield from self._role_task(task, inner)
         else:
             yield from self._file_task(task, inner)
+
+    def _template(self, task: Task, scope: _Scope) -> str:
+        """The shown name of the template that the task renders; empty when only the run will show it."""
+        name = str(task.options.get("src") or "")
+        if not name or templated(name):
+            return ""
+        bases = [*([scope.role] if scope.role else []), scope.file.parent, self._beside]
+        paths = [path for base in bases for path in (base / "templates" / name, base / name)]
+        path = next((path for path in paths if path.is_file()), None)
+        text = source(path) if path is not None else None
+        if path is None or text is None:
+            return ""
+        self._templates[self._shown(path)] = text
+        return self._shown(path)
 
     def _file_task(self, task: Task, scope: _Scope) -> Iterator[Task]:
         """The tasks of an imported or included file."""
@@ -251,13 +271,11 @@ class _Reading:
         return [path for path in paths if path.is_dir()]
 
     def _role_files(self, folder: Path) -> None:
-        """The variables that a role defines, and its templates."""
+        """The variables that a role defines."""
         for part in ("defaults", "vars"):
             for path in sorted((folder / part).rglob("*")) if (folder / part).is_dir() else []:
                 if path.suffix in {".yml", ".yaml"} and path.is_file():
                     self._variables(path, path.name, 1, f"{part} of the role {folder.name}")
-        if (folder / "templates").is_dir():
-            self._templates[folder / "templates"] = None
 
     # -- variables
 

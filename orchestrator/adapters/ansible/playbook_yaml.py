@@ -57,6 +57,18 @@ def load(path: Path) -> Any:
         raise ValueError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
 
 
+def source(path: Path) -> Text | None:
+    """The text of a file that is not YAML, such as a template; None when it cannot be read."""
+    try:
+        if path.stat().st_size > LARGEST:
+            return None
+        text = Text(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    text.line, text.block = 0, True
+    return text
+
+
 def _value(node: yaml.Node | None, made: dict[int, Any], depth: int) -> Any:
     if node is None or id(node) in made:  # an alias
         return made.get(id(node)) if node is not None else None

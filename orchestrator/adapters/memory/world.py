@@ -30,6 +30,7 @@ from orchestrator.domain.plan import (
     StepPreview,
     SuiteSpec,
 )
+from orchestrator.domain.plays import PlaySource
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release, Requirement
 from orchestrator.domain.snapshot import FileState, HostSnapshot, Snapshot, ignored
 from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult, step_of, worst
@@ -327,6 +328,11 @@ class MemoryDeployer:
         """Nothing is opaque in memory."""
         del play, package, inventory, context, job, emit
         return StepPreview()
+
+    def plays(self, playbook: str, package: Package) -> tuple[PlaySource, ...]:
+        """One play for the hosts of the step that has the playbook."""
+        step = next((step for step in package.manifest.release.steps if step.playbook == playbook), None)
+        return (PlaySource(name=step.name, where=f"{playbook}:1", hosts=step.hosts),) if step is not None else ()
 
     def require(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
