@@ -104,6 +104,10 @@ class OrchestratorError(Exception):
         return f"{place}error[{self.code}]: {self.message}"
 
 
+class JobLost(OrchestratorError):
+    """The process of a job died before it could report: with the machine, or by a signal. The job can be repeated."""
+
+
 class OrchestratorErrors(Exception):
     """All that is wrong with one file, at once. *errors* is never empty."""
 

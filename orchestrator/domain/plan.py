@@ -285,10 +285,10 @@ class HostState(Model):
 
     *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook ended well there, or a person said so),
     `changing` (a step may be changing it now), `unknown` (nobody could look), `empty` (no release was ever put there)
-    or `gone` (the environment has no such host any more; nothing is told of it from then on). *serves* is the version
-    that its service told when the host was last observed; empty when nobody asked. *side* is the one that it was on
-    when sides were last switched here; then it *stands by* or is live, unless that switch is *unsure*: it was begun,
-    and nobody saw it end well.
+    or `gone` (the environment has no such host any more; nothing is told of it from then on). *before* is what was known
+    of a changing host before the step started. *serves* is the version that its service told when the host was last
+    observed; empty when nobody asked. *side* is the one that it was on when sides were last switched here; then it
+    *stands by* or is live, unless that switch is *unsure*: it was begun, and nobody saw it end well.
     """
 
     host: str
@@ -297,6 +297,7 @@ class HostState(Model):
     since: str | None = None
     run: str | None = None
     serves: str = ""
+    before: "HostState | None" = Field(default=None, exclude_if=lambda before: before is None)
     side: Side | None = Field(default=None, exclude_if=lambda side: side is None)
     stands_by: bool = Field(default=False, exclude_if=lambda yes: not yes)
     unsure: bool = Field(default=False, exclude_if=lambda yes: not yes)
@@ -319,6 +320,17 @@ class HostState(Model):
     def aside(self, digest: str) -> bool:
         """Whether it stands by with something else than the package with this digest, as it should."""
         return self.stands_by and not self.runs(digest)
+
+    def changed_by(self, run: str) -> "HostState":
+        """This host while a step of *run* may change it. What was known of it is kept in *before*."""
+        return HostState(
+            host=self.host, truth="changing", release=self.release, run=run, before=self.before or self
+        ).on_side_of(self)
+
+    @property
+    def settled(self) -> "HostState":
+        """This state, or *unknown* for a host that a step started to change and did not finish."""
+        return self.model_copy(update={"truth": "unknown", "before": None}) if self.truth == "changing" else self
 
     def on_side_of(self, other: "HostState | None") -> "HostState":
         """This state, on the side that *other* has: that is told by switches alone, and stays until the next."""

@@ -105,7 +105,8 @@ class StepResult(Model):
             for host in self.hosts
         )
         told = {host.host: host for host in both}
-        data = {name: value for name, value in self.data.items() if name != "untouched"}
+        kept = first.data.get("untouched") is True
+        data = {name: value for name, value in self.data.items() if kept or name != "untouched"}
         return self.model_copy(update={"hosts": tuple({**before, **told}.values()), "data": data})
 
 

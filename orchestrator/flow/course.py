@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 
 from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.environment import Environment, Project
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import UNWRITTEN, Entry, Run
+from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import NOTHING, HostState, Named, Plan, PlannedStep, StackSpec
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
@@ -46,6 +47,7 @@ from orchestrator.ports import (
 )
 from orchestrator.room import spent
 
+UNRECORDED = "unrecorded"  # of variables in a run that was started before they were recorded
 STOPPED = "R150"  # the code of what a person has stopped
 STOPPING = {"cancel": "cancelled", "abort": "aborted"}
 
@@ -156,7 +158,8 @@ class Course:
     *left_out* are the hosts whose failure was tolerated, with how it went there. *made* is what was written down of the
     stack that is made for this run only, *probed* since when a probe looks; empty when none does. *sides* are those of
     the plan with their hosts, *live* the one that is live now, *switching* says that a switch was begun, and was not
-    taken back. *at_hand* is the package of the way back as it was verified when the run began.
+    taken back. *at_hand* is the package of the way back as it was verified when the run began. *variables* is the
+    digest of the hosts and outputs that plays were given last; None when some of them are secret.
     """
 
     setting: Setting
@@ -176,6 +179,7 @@ class Course:
     fence: int = 0
     outline: Inventory = field(default_factory=Inventory)
     inventory_digest: str | None = None
+    variables: str | None = UNRECORDED
     batches: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
     started: list[Started] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -253,6 +257,11 @@ class Course:
         if self.run.kind == "rollback":  # it has put its release on every host
             return set()
         return {state.host for state in plan.base if state.stands_by} - mine  # whatever release it was that had sides
+
+    def variables_now(self) -> str | None:
+        """The digest of the hosts and outputs that a play is given now; None when some of them are secret."""
+        outputs = self.outputs()
+        return None if outputs.secret else digest_of([self.inventory().digest, dict(outputs.plain)])
 
     def ask_again(self) -> None:
         """Forget outputs and hosts: the stack has changed."""
@@ -344,7 +353,8 @@ class Course:
         except OrchestratorError as error:
             if error.code in UNWRITTEN:
                 raise
-            result = StepResult(outcome=Outcome.ERRORED, message=error.message, data=error.to_json())
+            lost = {"how": "lost", "untouched": True} if isinstance(error, JobLost) else {}
+            result = StepResult(outcome=Outcome.ERRORED, message=error.message, data={**error.to_json(), **lost})
         except Exception as error:
             if spent(error):
                 raise

@@ -1,13 +1,10 @@
 """Deploy: every step in order, batch by batch, each batch verified before the next one starts."""
 
-from collections.abc import Mapping
-
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import HostState, PlannedStep
+from orchestrator.domain.plan import PlannedStep
 from orchestrator.domain.promotion import Event, State
-from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import HostResult, Outcome, StepResult
-from orchestrator.flow import gates, probe, verify
+from orchestrator.flow import gates, host_states, probe, verify
 from orchestrator.flow.course import Course, Halt, Started
 from orchestrator.ports import Emit
 
@@ -80,7 +77,9 @@ def _batch(course: Course, step: PlannedStep, name: str, number: int, count: int
     package = course.settled_package()
 
     def work(job: str, emit: Emit) -> StepResult:
-        return course.setting.deployer.deploy(play, package, course.inventory(), course.context(), job, emit)
+        inventory, context = course.inventory(), course.context()
+        host_states.begin_change(course, name, hosts)
+        return course.setting.deployer.deploy(play, package, inventory, context, job, emit)
 
     label = step.play.step if count == 1 else f"{step.play.step} batch {number} of {count}"
     label += " (canary)" if step.canary is not None and number == 1 else ""
@@ -90,7 +89,7 @@ def _batch(course: Course, step: PlannedStep, name: str, number: int, count: int
     if not result.good and not started.touched():
         course.effects = before
     course.started.append(started)
-    tell(course, result, package.ref, name)
+    host_states.record_result(course, result, package.ref, name, hosts)
     return result
 
 
@@ -100,28 +99,3 @@ def _prove_batch(course: Course, name: str, hosts: tuple[str, ...]) -> None:
     course.move(Event.VERIFY)
     course.effects = True
     verify.prove(course, course.settled_plan().verify, course.settled_package(), name, hosts)
-
-
-def tell(course: Course, result: StepResult, ref: PackageRef, why: str) -> None:
-    """Write down what a step made known of the hosts that it touched, and of those that it could not reach."""
-    base = {state.host: state for state in course.settled_plan().base}
-    before = {state.digest: state.release for state in base.values() if state.release is not None}
-    mine = {state.host: state for state in course.setting.store.hosts(course.run.environment)
-            if state.run == course.run.id}  # fmt: skip
-    known, states = {**before, ref.digest: ref}, []
-    for host in result.hosts:
-        if host.touched:
-            states.append(_state(host, ref, known, course.run.id))
-        elif host.outcome is Outcome.UNKNOWN:  # it has what it had, or has gone away with it
-            state = {**base, **mine}.get(host.host, HostState(host=host.host, truth="unknown"))
-            states.append(state.model_copy(update={"truth": "unknown"}))
-    course.tell_hosts(states, why)
-
-
-def _state(host: HostResult, ref: PackageRef, known: Mapping[str | None, PackageRef], run: str) -> HostState:
-    """What is known of a host now: what it said itself comes first, also when it went back by itself."""
-    if host.release in known:
-        return HostState(host=host.host, truth="seen", release=known[host.release], run=run)
-    if host.outcome is Outcome.SUCCEEDED and host.release is None:
-        return HostState(host=host.host, truth="assumed", release=ref, run=run)
-    return HostState(host=host.host, truth="unknown", run=run)

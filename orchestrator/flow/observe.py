@@ -6,7 +6,7 @@ be older than the hosts (a backup was restored), which shows by a host that has 
 
 from collections.abc import Iterable
 
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.release import PackageRef
@@ -63,6 +63,8 @@ def after_doubt(course: Course, last: StepResult | None = None) -> None:
     def work(job: str, emit: Emit) -> StepResult:
         try:
             seen = _ask(course, job, emit)
+        except JobLost:
+            raise
         except OrchestratorError as error:
             return StepResult(outcome=Outcome.SKIPPED, message=f"nobody could look: {error.message}")
         states = states_of(course.setting, course.run.environment, seen.hosts)
@@ -98,7 +100,7 @@ def refuse_unknown(setting: Setting, environment: str, silent: Iterable[str], re
 
     Hosts that are *restored* by what is planned are no reason.
     """
-    recorded = {state.host for state in setting.store.hosts(environment) if state.truth == "unknown"}
+    recorded = {state.host for state in setting.store.hosts(environment) if state.settled.truth == "unknown"}
     unknown = [host for host in silent if host in recorded and host not in set(restored)]
     if unknown:
         raise OrchestratorError(
@@ -149,7 +151,7 @@ def _accept_live(course: Course, live: Side, why: str) -> None:
 
 def states_of(setting: Setting, environment: str, told: Iterable[HostResult]) -> list[HostState]:
     """What is known of each host now: what it said itself, else what the journal knew, as far as that still counts."""
-    remembered = {state.host: state for state in setting.store.hosts(environment)}
+    remembered = {state.host: state.settled for state in setting.store.hosts(environment)}
     return [
         _state(setting, remembered.get(host.host, HostState(host=host.host, truth="empty")), host).model_copy(
             update={"serves": host.serves}

@@ -509,7 +509,7 @@ def _base(
     setting: Setting, environment: str, known: Inventory | None, seen: StepResult | None
 ) -> tuple[HostState, ...]:
     """What runs on each host: what it said itself, else what the journal last knew of it."""
-    remembered = {state.host: state for state in setting.store.hosts(environment)}
+    remembered = {state.host: state.settled for state in setting.store.hosts(environment)}
     told = {host.host: host for host in seen.hosts} if seen else {}
     states = []
     for host in known.hosts if known else ():

@@ -1,12 +1,13 @@
 """Provision: the infrastructure, held to what the plan said of it."""
 
+from typing import Any
+
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
-from orchestrator.flow import ephemeral
-from orchestrator.flow.course import Course, Halt
-from orchestrator.flow.deploy import tell
+from orchestrator.flow import ephemeral, host_states
+from orchestrator.flow.course import UNRECORDED, Course, Halt
 from orchestrator.flow.kept_plans import saved_plan
 from orchestrator.flow.plan import failed_as_a_whole, unmet
 from orchestrator.flow.sides import of_plan
@@ -61,12 +62,13 @@ def settle_hosts(course: Course, name: str = "hosts", require: str = "require") 
             message = f"no host matches {empty[0].hosts!r}, which the step {empty[0].step} wants"
             return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"})
         of_plan(plan, inventory)  # do its sides fit, where it has any?
-        data = {"outline": inventory.outline().to_json(), "digest": inventory.digest, "batches": groups}
+        data = {**_settled(course, inventory), "batches": groups}
         return StepResult(outcome=Outcome.SUCCEEDED, message=counted(len(inventory.hosts), "host"), data=data)
 
     result = course.must(name, "settle the hosts", work, verb="provision")
     course.outline = Inventory.from_json(result.data["outline"])
     course.inventory_digest = str(result.data["digest"])
+    course.variables = result.data.get("variables", UNRECORDED)
     course.batches = [tuple(tuple(batch) for batch in batches) for batches in result.data["batches"]]
     course.sides = of_plan(plan, course.outline)
     course.live = plan.blue_green.live if plan.blue_green is not None else None
@@ -75,13 +77,23 @@ def settle_hosts(course: Course, name: str = "hosts", require: str = "require") 
         look_at_new_hosts(course, require)
 
 
-def settle_restored(course: Course, name: str = "hosts.restored") -> None:
-    """Record which hosts there are after the infrastructure has gone back, as the step *name*."""
+def _settled(course: Course, inventory: Inventory) -> dict[str, Any]:
+    """What is recorded of the hosts of *inventory*, and of what plays are given there."""
+    outline = inventory.outline().to_json()
+    return {"outline": outline, "digest": inventory.digest, "variables": course.variables_now()}
+
+
+def settle_restored(course: Course, name: str = "hosts.restored") -> bool:
+    """Record which hosts there are after the infrastructure has gone back, as the step *name*.
+
+    Returns whether plays are given other variables from now on: then what was put back before has the wrong ones.
+    """
+    before = course.variables
     course.inventory_digest = None
 
     def work(_job: str, _emit: Emit) -> StepResult:
         inventory = course.inventory()
-        data = {"outline": inventory.outline().to_json(), "digest": inventory.digest}
+        data = _settled(course, inventory)
         message = counted(len(inventory.hosts), "host")
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=data)
 
@@ -89,6 +101,8 @@ def settle_restored(course: Course, name: str = "hosts.restored") -> None:
     course.outline = Inventory.from_json(result.data["outline"])
     course.inventory_digest = str(result.data["digest"])
     course.tell_gone("gone again" if name == "hosts.restored" else name)
+    course.variables = result.data.get("variables", UNRECORDED)
+    return before != UNRECORDED and (before is None or course.variables != before)
 
 
 def look_at_new_hosts(course: Course, name: str = "require") -> None:
@@ -113,6 +127,6 @@ def look_at_new_hosts(course: Course, name: str = "require") -> None:
         return found
 
     result = course.step(name, "look at the hosts", work, verb="provision")
-    tell(course, result, plan.release, name)
+    host_states.record_inspection(course, result, name)
     if not result.good:
         raise Halt(name, result)

@@ -16,7 +16,7 @@ from orchestrator.domain.release import Package
 from orchestrator.domain.snapshot import Difference
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.story import seconds_between
-from orchestrator.flow import deploy, provision, rollback, switch, verify
+from orchestrator.flow import deploy, host_states, provision, rollback, switch, verify
 from orchestrator.flow.course import Course, Halt, Setting, kept_of
 from orchestrator.flow.evidence import REHEARSED, documents, keep, snapshot
 from orchestrator.flow.plan import suites_of
@@ -69,13 +69,14 @@ def _back(course: Course) -> bool:
     walked = _stack_back(course, back)
     course.move(Event.VERIFY)
     verify.prove(course, suites_of(back.manifest.release), back, TAKEN_BACK, verify.worked_on(course))
+    host_states.record_restored(course, back.ref, course.hosts, TAKEN_BACK)
     course.started = []  # all of it has been taken back: what fails from here on goes back from what is started next
     return walked
 
 
 def _stack_back(course: Course, back: Package) -> bool:
     """The stack as it was defined with N, where N+1 came with another definition; N on hosts that come back with it."""
-    plan, before = course.settled_plan(), set(course.hosts)
+    plan, before, worked = course.settled_plan(), set(course.hosts), verify.worked_on(course)
     definition = plan.back.definition
     if not course.provisioned or definition is None or definition == plan.definition:
         return False
@@ -95,9 +96,9 @@ def _stack_back(course: Course, back: Package) -> bool:
     walked = course.must(STACK_BACK, label, work, verb="rehearse").outcome is Outcome.SUCCEEDED
     if walked:
         course.ask_again()
-        provision.settle_restored(course, "rehearse.hosts.back")
+        changed = set(worked) if provision.settle_restored(course, "rehearse.hosts.back") else set()
         fresh = rollback.made_anew(course, "rehearse.look.back")
-        new = tuple(host for host in course.hosts if host not in before or host in fresh)
+        new = tuple(host for host in course.hosts if host not in before or host in fresh or host in changed)
         rollback.put_back(course, restoring(back.manifest, course.outline, new), "rehearse.new", verb="rehearse")
     return walked
 

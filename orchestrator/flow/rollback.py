@@ -10,12 +10,11 @@ from collections.abc import Callable
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import Loss, PlaySpec, StackSpec
 from orchestrator.domain.promotion import Event
-from orchestrator.domain.release import Package
-from orchestrator.domain.step import Outcome, StepResult, attempts
+from orchestrator.domain.release import Package, PackageRef
+from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.way_back import RollbackPlan
-from orchestrator.flow import observe, probe, promote, provision, switch, verify, way_back
+from orchestrator.flow import host_states, observe, probe, promote, provision, switch, verify, way_back
 from orchestrator.flow.course import Course, Halt, kept_of
-from orchestrator.flow.deploy import tell
 from orchestrator.flow.kept_plans import made_by, saved_plan
 from orchestrator.flow.plan import lost, suites_of
 from orchestrator.ports import Emit, SavedPlan
@@ -91,7 +90,11 @@ def _undos(course: Course) -> list[tuple[Package, PlaySpec]]:
 
 
 def restore(course: Course) -> None:
-    """Put the touched hosts back, then the infrastructure, then what only came back with the infrastructure."""
+    """Put the touched hosts back, then the infrastructure, then what that changed under them.
+
+    Hosts that came back with the infrastructure get the release then. Where it changed the variables of plays, the
+    touched hosts get it once more: they were put back with those of the stack that is gone.
+    """
     course.move(Event.RESTORE)
     asked_for = course.run.kind == "rollback"
     sides = course.settled_plan().blue_green
@@ -100,14 +103,16 @@ def restore(course: Course) -> None:
     put_back(course, everywhere if asked_for else _returning(course).restore, "restore")
     if asked_for and course.sides is not None:
         switch.then(course)
-    came_back = _restore_stack(course)
-    put_back(course, way_back.restoring(_back(course).manifest, course.outline, came_back), "restore.again")
+    again = _restore_stack(course, wanted if asked_for else _returning(course).touched)
+    put_back(course, way_back.restoring(_back(course).manifest, course.outline, again), "restore.again")
     if asked_for:
         switch.then(course)
 
 
-def _restore_stack(course: Course) -> tuple[str, ...]:
-    """The stack as it was defined when the release that is restored was verified; the hosts that came back with it.
+def _restore_stack(course: Course, restored: tuple[str, ...]) -> tuple[str, ...]:
+    """The stack as it was defined when the release that is restored was verified; the hosts that need the release then.
+
+    These are the hosts that came back with it, and where variables have changed the *restored* ones.
 
     Nothing is done when this run has not changed the stack, or not by another definition; a rollback that a person
     asked for does what its plan says. Where the way back would replace or delete a stateful resource, the stack is left
@@ -121,30 +126,34 @@ def _restore_stack(course: Course) -> tuple[str, ...]:
         def work(job: str, emit: Emit) -> StepResult:
             spec = kept_of(course.setting, course.run.environment, wanted)
             if course.run.kind != "rollback":
-                return constrained(course, spec, job, emit, _left_alone)
+                return _to_be_repeated(constrained(course, spec, job, emit, _left_alone))
             planned = course.settled_plan()
             if planned.losses or planned.stack is None or planned.stack.refused:
                 return _left_alone(course, planned.losses, planned.stack.refused if planned.stack else "")
             held = saved_plan(course.setting, planned.stack)
-            return course.setting.provisioner.up(spec, job, emit, plan=held).result
+            return _to_be_repeated(course.setting.provisioner.up(spec, job, emit, plan=held).result)
 
-        label = f"pulumi up {course.run.environment}, as it was"
-        first, *more = attempts("restore.stack")
-        result = course.step(first, label, work, verb="restore")
-        for again in more:
-            if result.data.get("code") == KILLED:
-                result = course.step(again, f"{label}, once more", work, verb="restore")
+        result = course.step("restore.stack", f"pulumi up {course.run.environment}, as it was", work, verb="restore")
         if not result.good:
             raise Halt("restore.stack", result)
         course.provisioned = True
         course.ask_again()
     elif before:
         return ()
-    provision.settle_restored(course)
+    changed = set(restored) if provision.settle_restored(course) else set()
     every = before or course.run.kind == "rollback"  # else the plan's hosts were never reached, and nothing is on them
     new = {host for host in course.hosts if host not in before} if every else set[str]()
     fresh = made_anew(course, "restore.look") if wanted is not None else ()
-    return tuple(host for host in course.hosts if host in new or host in fresh)
+    return tuple(host for host in course.hosts if host in new or host in fresh or host in changed)
+
+
+def _to_be_repeated(result: StepResult) -> StepResult:
+    """The *result* of an update; one that did not come to its end is repeated, like a job whose process died."""
+    return result.model_copy(update={"data": {**result.data, "how": "lost"}}) if _killed(result) else result
+
+
+def _killed(result: StepResult) -> bool:
+    return result.data.get("code") == KILLED
 
 
 def made_anew(course: Course, name: str) -> tuple[str, ...]:
@@ -210,8 +219,7 @@ def put_back(course: Course, plays: tuple[PlaySpec, ...], prefix: str, verb: str
     back = _back(course)
     for play in plays:
         name = f"{prefix}.{play.step}"
-        result = _play(course, play, back, name, f"restore {back.ref}", verb=verb)
-        tell(course, result, back.ref, name)
+        _play(course, play, back, name, f"restore {back.ref}", verb=verb, release=back.ref)
 
 
 def level(course: Course, hosts: tuple[str, ...], prefix: str) -> None:
@@ -226,6 +234,7 @@ def prove(course: Course) -> None:
     idle = course.standing_by
     hosts = tuple(host for host in course.hosts if host not in idle)
     verify.prove(course, suites_of(back.manifest.release), back, "restored", hosts)
+    host_states.record_restored(course, back.ref, hosts, "restored")
     own = course.run.kind == "rollback" or not course.provisioned  # then the plan's definition is what there is
     promote.verified(course, back.ref, None if own else course.settled_plan().back.definition)
 
@@ -242,16 +251,25 @@ def _back(course: Course) -> Package:
     return course.back
 
 
-def _play(course: Course, play: PlaySpec, package: Package, name: str, label: str, *, verb: str) -> StepResult:
-    """Run one play of the way back; halt unless it is good on every host."""
+def _play(
+    course: Course,
+    play: PlaySpec,
+    package: Package,
+    name: str,
+    label: str,
+    *,
+    verb: str,
+    release: PackageRef | None = None,
+) -> None:
+    """Run one play of the way back, which leaves *release* (None: it undoes a step); halt unless it is good."""
 
     def work(job: str, emit: Emit) -> StepResult:
-        context = course.context(back=True)
-        return course.setting.deployer.deploy(play, package, course.inventory(), context, job, emit)
+        inventory, context = course.inventory(), course.context(back=True)
+        host_states.begin_change(course, name, play.limit)
+        return course.setting.deployer.deploy(play, package, inventory, context, job, emit)
 
     about = {"verb": verb, "playbook": play.playbook, "hosts": list(play.limit), "release": package.ref.to_json()}
     result = course.step(name, label, work, **about)
+    host_states.record_result(course, result, release, name, play.limit)
     if not result.good:
-        tell(course, result, package.ref, name)
         raise Halt(name, result)
-    return result

@@ -8,8 +8,8 @@ from orchestrator.domain.plan import HostState, PlaySpec
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import Side, Sides, other
-from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import gates, observe, verify
+from orchestrator.domain.step import HostResult, Outcome, StepResult
+from orchestrator.flow import gates, host_states, observe, verify
 from orchestrator.flow.course import Course, Halt, touched
 from orchestrator.flow.sides import RETIRE, SWITCH, of_plan
 from orchestrator.ports import Emit
@@ -98,21 +98,24 @@ def retire(course: Course) -> StepResult | None:
     play = planned.retire.model_copy(update={"limit": hosts})
 
     def work(job: str, emit: Emit) -> StepResult:
-        context = replace(course.context(), sides=_told(course, live))
-        return course.setting.deployer.deploy(play, package, course.inventory(), context, job, emit)
+        inventory, context = course.inventory(), replace(course.context(), sides=_told(course, live))
+        host_states.begin_change(course, RETIRE, hosts)
+        return course.setting.deployer.deploy(play, package, inventory, context, job, emit)
 
     about = {"playbook": play.playbook, "hosts": list(hosts), "release": package.ref.to_json()}
     result = course.step(RETIRE, f"retire {other(live)}", work, verb="close", **about)
-    known = {state.host: state for state in course.setting.store.hosts(course.run.environment)}
-    there = {state.digest: state.release for state in known.values()}
-    changed = set(touched(result, hosts))
+    known = course.setting.store.hosts(course.run.environment)
+    there = {state.digest: state.release for state in known}
+    changed, reported = set(touched(result, hosts)), {host.host: host for host in result.hosts}
     states = []
-    for host in result.hosts:
-        if host.host in changed:
-            release = there.get(host.release) if host.release is not None else None
-            truth = "seen" if release else "empty" if host.outcome is Outcome.SUCCEEDED else "unknown"
-            states.append(HostState(host=host.host, truth=truth, release=release, run=course.run.id))  # type: ignore[arg-type]
-    course.tell_hosts(states, RETIRE)
+    for host in hosts:
+        if host in changed:
+            said = reported.get(host, HostResult(host=host, outcome=Outcome.UNKNOWN, touched=True))
+            release = there.get(said.release) if said.release is not None else None
+            truth = "seen" if release else "empty" if said.outcome is Outcome.SUCCEEDED else "unknown"
+            states.append(HostState(host=host, truth=truth, release=release, run=course.run.id))  # type: ignore[arg-type]
+    spared = tuple(host for host in hosts if host not in changed)
+    course.tell_hosts([*states, *host_states.as_before(course, RETIRE, spared)], RETIRE)
     return None if result.good else result
 
 

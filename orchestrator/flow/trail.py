@@ -138,7 +138,7 @@ def everywhere(setting: Setting, environment: str, digest: str, hosts: Sequence[
     """
     states = setting.store.hosts(environment) if hosts is None else hosts
     others = [state for state in states if not state.runs(digest) and not state.stands_by]
-    if any(state.truth == "unknown" for state in others):
+    if any(state.settled.truth == "unknown" for state in others):
         return False
     return not others or not {state.host for state in others} & _meant(setting, environment, digest)
 

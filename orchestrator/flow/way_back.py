@@ -10,7 +10,7 @@ from orchestrator.domain.journal import Record, Run
 from orchestrator.domain.plan import Loss, Plan, PlannedUndo, PlaySpec, ResourceChange, losses, play_of
 from orchestrator.domain.release import Manifest, PackageRef
 from orchestrator.domain.sides import Side
-from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.way_back import Outlook, RollbackPlan
 from orchestrator.flow.course import Setting, Started, kept_of, touched
 from orchestrator.flow.kept_plans import load
@@ -142,7 +142,7 @@ def foresee(setting: Setting, run: Run, plan: RollbackPlan, job: str) -> Outlook
     steps = {record.step: record.kind for record in setting.store.records(run.id) if record.kind.startswith("step.")}
     if plan.definition is None or "restore.stack" in steps or run.plan is None:
         return None
-    if any(steps.get(name) == "step.started" for name in UPDATES):
+    if any(steps.get(name) == "step.started" for update in UPDATES for name in attempts(update)):
         why = "the stack is being updated now"
     else:
         try:
@@ -187,10 +187,10 @@ def _gone(plan: Plan, records: Sequence[Record]) -> Gone:
         elif record.kind == "step.started" and record.data.get("verb") == "switch":
             switched |= bool(touched(results.get(record.step, unfinished), tuple(record.data["hosts"])))
     settled = next((results[name] for name in reversed(SETTLED) if name in results), None)
-    provisioned = any(record.kind == "step.started" and record.step == "provision" for record in records)
+    updates = {record.step for record in records if record.kind == "step.started"} & set(attempts("provision"))
     return Gone(
         started,
         Inventory.from_json(settled.data["outline"]) if settled is not None and settled.good else Inventory(),
-        provisioned and results.get("provision", unfinished).data.get("untouched") is not True,
+        any(results.get(name, unfinished).data.get("untouched") is not True for name in updates),
         switched,
     )

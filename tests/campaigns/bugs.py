@@ -18,7 +18,19 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostState, PlaySpec
 from orchestrator.domain.release import Manifest
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import close, deploy, promote, rollback, sides, switch, verify, watch, way_back
+from orchestrator.flow import (
+    close,
+    deploy,
+    host_states,
+    promote,
+    provision,
+    rollback,
+    sides,
+    switch,
+    verify,
+    watch,
+    way_back,
+)
 from orchestrator.flow.course import Course, Started
 from tests.campaigns import simulated
 from tests.campaigns.judge import judged
@@ -184,6 +196,31 @@ def _looks_away(_old: Callable[..., Any]) -> Callable[..., Any]:
     return look_again
 
 
+def _inspects_once(old: Callable[..., Any]) -> Callable[..., Any]:
+    def work(self: Course, *args: Any, **more: Any) -> StepResult:
+        result: StepResult = old(self, *args, **more)
+        reading = args[0].startswith(("plan", "require"))
+        data = {name: value for name, value in result.data.items() if name != "how"}
+        return result.model_copy(update={"data": data}) if reading else result
+
+    return work
+
+
+def _as_if_nothing_changed(old: Callable[..., Any]) -> Callable[..., Any]:
+    def settle(course: Course, *args: Any) -> bool:
+        old(course, *args)
+        return False
+
+    return settle
+
+
+def _inspection_records(_old: Callable[..., Any]) -> Callable[..., Any]:
+    def record(course: Course, result: StepResult, step: str) -> None:
+        host_states.record_result(course, result, course.settled_plan().release, step, result.touched())
+
+    return record
+
+
 def _everything_is_good(_old: Callable[..., Any]) -> Callable[..., Any]:
     return lambda _course, _suites, _package, _what, _hosts: None
 
@@ -216,12 +253,17 @@ BUGS: dict[str, list[tuple[Any, str, Bug]]] = {
     "every batch is all hosts": [(deploy, "_batch", _all_at_once)],
     "an effect is not remembered": [(deploy, "_batch", _harmless)],
     "what nobody could see is taken for good": [(Outcome, "good", _unknown_is_good)],
-    "hosts are told to run what they ran before": [(deploy, "_state", _wrong_release)],
+    "hosts are told to run what they ran before": [(host_states, "_after_change", _wrong_release)],
     "a failing watch is overlooked": [(watch, "look_again", _looks_away)],
     "nothing is ever tested": [(verify, "prove", _everything_is_good)],
     "a run that needs a person keeps the environment": [(close, "_end", _nothing)],
     "it is not switched back": [(switch, "back", _nothing)],
     "a switch is never written down": [(Course, "note", _without("switched"))],
+    "hosts are not told to be changing": [(host_states, "begin_change", _nothing)],
+    "hosts that were not touched stay changing": [(host_states, "as_before", lambda _old: lambda *_args: [])],
+    "hosts keep the variables of the stack that is gone": [(provision, "settle_restored", _as_if_nothing_changed)],
+    "an inspection records a release": [(host_states, "record_inspection", _inspection_records)],
+    "a job that died while it looked is not begun again": [(Course, "_attempt", _inspects_once)],
     "the live side is deployed to": [(sides, "other", lambda _old: lambda side: side)],
 }
 

@@ -33,6 +33,8 @@ def judged(simulation: Simulation, root: str) -> list[str]:
             batches=_batches(simulation, run),
             routed={router: to for (where, router), to in world.routed.items() if where == environment},
             live=kept.live,
+            given={host: world.given[environment, host] for host in hosts if (environment, host) in world.given},
+            gives=tuple(hosts),
         )
     )
 

@@ -27,12 +27,12 @@ from orchestrator.adapters.memory.world import (
 from orchestrator.adapters.silence import Silence
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import Environment, Project
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import UNWRITTEN, Entry, Lease, Run, Work
 from orchestrator.domain.plan import PlaySpec, StackSpec, SuiteSpec
 from orchestrator.domain.promotion import State
-from orchestrator.domain.release import Package, Release
+from orchestrator.domain.release import Package, Release, Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import COURSES
 from orchestrator.flow.course import Course, Deposed, Setting
@@ -153,9 +153,7 @@ class Journal(MemoryStore):
             self.full -= 1
             raise OrchestratorError("S113", "the disk is full")
         last = super().append(run, entries, fence)
-        self.trace += [
-            ("journal", run, entry.kind, entry.step, str(entry.data.get("outcome", ""))) for entry in entries
-        ]
+        self.trace += [("journal", run, entry.kind, *_traced(entry)) for entry in entries]
         if self.unanswered:
             self.unanswered -= 1
             raise OrchestratorError("S112", "the database was gone before it had answered")
@@ -203,6 +201,28 @@ class Hosts(MemoryDeployer):
                 self._goes_on(play, package, inventory, context, job, emit)
                 raise
         found: StepResult = self._kept.jobs[job]
+        return found
+
+    def require(
+        self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepResult:
+        """Inspect the hosts. An inspection that dies with its orchestrator says that it touched them all: it cannot tell."""
+        if job not in self._kept.jobs:
+            try:
+                self._kept.points.reached(f"inspect {job}")
+                self._kept.jobs[job] = super().require(requirements, inventory, context, job, emit)
+                self._kept.points.reached(f"inspected {job}")
+            except Crash:
+                if self._fate != "go on":
+                    hosts = tuple(
+                        HostResult(host=host, outcome=Outcome.SKIPPED, touched=True) for host in inventory.hosts
+                    )
+                    data = {"code": "D130", "how": "lost"}
+                    self._kept.jobs[job] = StepResult(outcome=Outcome.ERRORED, message="died", hosts=hosts, data=data)
+                raise
+        found: StepResult = self._kept.jobs[job]
+        if found.data.get("how") == "lost" and ".plan" in job:
+            raise JobLost("D130", found.message)
         return found
 
     def _goes_on(
@@ -257,20 +277,32 @@ class Proofs(MemoryVerifier):
 class Stacks(MemoryProvisioner):
     """Updates as jobs that outlive the process which began them."""
 
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: Kept, jobs: str = "go on") -> None:
         super().__init__(kept.world)
-        self._kept = kept
+        self._kept, self._fate = kept, jobs
 
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: SavedPlan | None = None) -> Provisioned:
         """Attach, or begin."""
         if job not in self._kept.jobs:
             self._kept.begin(job)
+            self._may_die(spec, job)
             run, _, step = job.rpartition("-production.")
             self._kept.jobs[job] = super().up(spec, job, emit, plan=plan)
             self._kept.trace.append(("effect", f"{run}-production" if run else job, step, spec.stack, ""))
             self._kept.points.reached(f"spawned {job}")
         found: Provisioned = self._kept.jobs[job]
         return found
+
+    def _may_die(self, spec: StackSpec, job: str) -> None:
+        """A point before the first effect: a Pulumi that dies there with its orchestrator has touched nothing."""
+        try:
+            self._kept.points.reached(f"update {job}")
+        except Crash:
+            if self._fate != "go on":
+                data = {"code": "E111", "untouched": True, "how": "lost"}
+                died = StepResult(outcome=Outcome.ERRORED, message="died", data=data)
+                self._kept.jobs[job] = Provisioned(died, self.base(spec))
+            raise
 
 
 class Acting:
@@ -394,7 +426,9 @@ class Simulation:
         paused = list[bool]()
 
         def stop(_name: str) -> None:
-            if threading.current_thread() is sleeper and points.count == pause_at:
+            if (
+                points.count == pause_at and not paused
+            ):  # in the sleeper, or in a thread of its own: nobody else runs yet
                 paused.append(True)
                 moved.set()
                 woken.wait()
@@ -469,7 +503,7 @@ class Simulation:
                 "staging": self._environment("staging", None),
                 "production": self._environment("production", "staging"),
             },
-            provisioner=Stacks(self.kept),
+            provisioner=Stacks(self.kept, self.scenario.jobs),
             deployer=Hosts(self.kept, self.scenario.jobs, self.scenario.mute),
             verifier=Proofs(self.kept.world),
             packages=self.kept.packages,
@@ -501,6 +535,13 @@ class Simulation:
             **(watch if version == "1.1.0" else {}),
         }
         return Release.from_json(data)
+
+
+def _traced(entry: Entry) -> tuple[str, str]:
+    """What the checker is told of an entry: of a host its truth, else the step and its outcome."""
+    if entry.kind == "host":
+        return entry.host, str(entry.data["truth"])
+    return entry.step, str(entry.data.get("outcome", ""))
 
 
 def _copied(value: Any) -> Any:
@@ -545,6 +586,14 @@ SCENARIOS = (
     ),
     Scenario("two hosts more", grown=2, ends="succeeded"),
     Scenario("two hosts more, and one of them fails", grown=2, faults=(("deploy", "p4", "1.1.0"),), ends="rolled back"),
+    Scenario("engines die, and two hosts more", grown=2, jobs="die", ends="succeeded"),
+    Scenario(
+        "engines die, two hosts more, and one of them fails",
+        grown=2,
+        faults=(("deploy", "p4", "1.1.0"),),
+        jobs="die",
+        ends="rolled back",
+    ),
     Scenario("steps with an undo", ({"undo": "undo.yml"}, {}), faults=(("verify", "p3", "1.1.0"),), ends="rolled back"),
     Scenario("it fails while it is watched", watch=True, faults=(("watch", "p2", "1.1.0"),), ends="rolled back"),
     Scenario("it is watched", watch=True, ends="succeeded"),

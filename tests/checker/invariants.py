@@ -8,6 +8,8 @@ I5 once a run has ended, nothing of it is left: no lease, no place in a queue, n
 I6 a run ends, or waits for something that it names
 I7 no more hosts at once are out than the rollout allows
 I8 a router leads to the side that is told to be live, and nothing is put on that side before it is switched away from
+I9 a host is recorded as changing before a step touches it, and once the run has ended it is not changing any more
+I10 once a run has ended well, each host has what the infrastructure that there is gives it
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,6 +48,7 @@ class Seen:
     written and done, as far as it could be seen: `("journal", run, kind, step, outcome)` and
     `("effect", run, step, host)`. *before* is what ran on each host when the run began.
     *batches* are, for each step of a rollout, the hosts of its batches in order. *ended* maps runs to how they ended.
+    *given* is what each host has of the variables of the infrastructure, *gives* those of the infrastructure as it is.
     *routed* are the hosts that each router leads to, where there are sides; *live* those of the side that was live when
     the run began.
     """
@@ -63,6 +66,8 @@ class Seen:
     leftovers: Iterable[str] = ()
     batches: Mapping[tuple[str, str], list[set[str]]] = field(default_factory=dict)
     routed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    given: Mapping[str, object] = field(default_factory=dict)
+    gives: object = None
     live: Iterable[str] = ()
 
 
@@ -76,6 +81,8 @@ def violations(seen: Seen) -> list[str]:
         *_proofs(seen),
         *_rollouts(seen),
         *_sides(seen),
+        *_changing(seen),
+        *_variables(seen),
     ]
 
 
@@ -192,3 +199,25 @@ def _sides(seen: Seen) -> Iterable[str]:
         away = away or (kind == "effect" and rest[0].partition("~")[0] == "switch")
         if kind == "effect" and not away and rest[1] in set(seen.live) and "." in rest[0]:
             yield f"I8: {rest[0]} of {run} touched {rest[1]}, which was live"
+
+
+def _changing(seen: Seen) -> Iterable[str]:
+    """Switches are apart: they change no release. What they are about is told by I8."""
+    told: dict[str, str] = {}
+    for kind, run, *rest in seen.order:
+        if kind == "journal" and rest[0] == "host":
+            told[rest[1]] = rest[2]
+        switching = rest[0].partition("~")[0] in {"switch", "switch.back"}
+        if kind == "effect" and not switching and rest[1] in seen.told and told.get(rest[1]) != "changing":
+            yield f"I9: {rest[0]} of {run} touched {rest[1]}, which was told to be {told.get(rest[1], 'as it was')}"
+    for host, known in seen.told.items():
+        if known.truth == "changing" and all(state in ENDINGS for state in seen.ended.values()):
+            yield f"I9: {host} is told to be changing, and nothing changes it"
+
+
+def _variables(seen: Seen) -> Iterable[str]:
+    if seen.gives is None or not any(state in {"succeeded", "rolled back"} for state in seen.ended.values()):
+        return
+    for host, given in seen.given.items():
+        if given != seen.gives and host in seen.running:
+            yield f"I10: {host} has {given}, and the infrastructure gives {seen.gives}"

@@ -11,13 +11,14 @@ STEP, PROOF = (
     ("journal", "r", "step.started", "deploy.1", ""),
     ("journal", "r", "step.finished", "verify.s.environment", "succeeded"),
 )
+CHANGING = [("journal", "r", "host", host, "changing") for host in ("a", "b")]
 GOOD = Seen(
     running={"a": NEW, "b": NEW},
     told={"a": Told("seen", NEW), "b": Told("assumed", NEW)},
     approved={NEW, OLD},
     ended={"r": "succeeded"},
     ledgers=[Done("a", "r", "deploy.1", 1), Done("b", "r", "deploy.1", 1)],
-    order=[STEP, ("effect", "r", "deploy.1", "a"), ("effect", "r", "deploy.1", "b"), PROOF],
+    order=[STEP, *CHANGING, ("effect", "r", "deploy.1", "a"), ("effect", "r", "deploy.1", "b"), PROOF],
     verified=NEW,
     before={"a": OLD, "b": OLD},
 )  # fmt: skip
@@ -42,6 +43,9 @@ def test_nothing_is_wrong_when_all_is_well() -> None:
         ("I5", {"leases": ["r"]}),
         ("I5", {"leftovers": ["process 12"]}),
         ("I6", {"ended": {"r": "deploying"}}),
+        ("I9", {"order": [STEP, CHANGING[0], ("effect", "r", "deploy.1", "b"), PROOF]}),
+        ("I9", {"told": {"a": Told("changing", OLD), "b": Told("seen", NEW)}}),
+        ("I10", {"given": {"a": ("a", "b"), "b": ("a", "b", "c")}, "gives": ("a", "b")}),
         ("I7", {"batches": {("r", "deploy"): [{"a"}, {"b"}]}}),
     ],
 )  # fmt: skip

@@ -145,7 +145,7 @@ def test_a_promotion_without_its_way_back_is_refused_beforehand(stage: Stage) ->
 
 
 def test_the_infrastructure_goes_back_with_the_release(stage: Stage) -> None:
-    """A rollback puts the stack back to the definition that was verified with the release, as its plan says, after the hosts."""
+    """A rollback puts the stack back to the definition that was verified with the release, as its plan says, after the hosts; these get their release once more, with the variables of that stack."""
     stage.walk("1.0.0")
     stage.promote("1.1.0", "staging")
     stage.world.stacks["production"] = ["p1", "p2"]
@@ -157,7 +157,7 @@ def test_the_infrastructure_goes_back_with_the_release(stage: Stage) -> None:
     run = back(stage, "production")
     assert run.state is State.ROLLED_BACK
     assert stage.world.ledger == ["deploy.yml shop 1.0.0 production/p1", "deploy.yml shop 1.0.0 production/p2",
-                                  "up production", "deploy.yml shop 1.0.0 production/p3"]  # fmt: skip
+                                  "up production", *(f"deploy.yml shop 1.0.0 production/p{n}" for n in (1, 2, 3))]  # fmt: skip
     assert stage.store.verified("production")[0].definition == stage.store.verified("production")[2].definition
 
 
@@ -176,11 +176,12 @@ def test_a_host_that_is_made_anew_gets_its_release_again(stage: Stage, fault: st
     assert old.version == "1.0.0"
     assert stage.world.releases("production") == [old.digest] * 3
     after = stage.world.ledger[stage.world.ledger.index("up production", 1) :]
-    assert after == ["up production", "deploy.yml shop 1.0.0 production/p2"]
+    again = ["p1", "p2"] if fault == "p1" else ["p1", "p2", "p3"]  # the touched ones: the stack gives other variables
+    assert after == ["up production", *(f"deploy.yml shop 1.0.0 production/{host}" for host in again)]
 
 
 def test_a_rollback_by_hand_sees_to_it_as_well(stage: Stage) -> None:
-    """So it is when a person goes back; hosts that are as they were are asked, and left alone."""
+    """So it is when a person goes back."""
     stage.walk("1.0.0")
     stage.promote("1.1.0", "staging")
     stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
@@ -188,7 +189,7 @@ def test_a_rollback_by_hand_sees_to_it_as_well(stage: Stage) -> None:
     stage.world.replaced = {"p2"}
     stage.world.ledger.clear()
     assert back(stage, "production").state is State.ROLLED_BACK
-    assert stage.world.ledger[-2:] == ["up production", "deploy.yml shop 1.0.0 production/p2"]
+    assert stage.world.ledger[-4:] == ["up production", *(f"deploy.yml shop 1.0.0 production/p{n}" for n in (1, 2, 3))]
 
 
 def test_the_stack_stays_when_it_is_as_it_was(stage: Stage) -> None:
@@ -250,3 +251,33 @@ def test_a_host_that_a_release_is_not_for_is_no_reason_to_go_to_it_again(
     router = {"host": "router", "truth": truth, "release": first.release.to_json(), "run": first.id}
     stage.store.append(last.id, [Entry(kind="host", host="router", data=router)])
     assert goal(stage) == leads_to
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_restored_host_has_the_variables_of_the_restored_stack(stage: Stage, by_hand: bool) -> None:
+    """After a rollback that took the infrastructure back, no host keeps a variable of the stack that is gone."""
+    stage.walk("1.0.0")
+    before = dict(stage.world.given)
+    stage.promote("1.1.0", "staging")
+    stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
+    if not by_hand:
+        stage.world.faults.add(("verify", "p2", "1.1.0"))
+    run = stage.promote("1.1.0", "production")
+    if by_hand:
+        run = back(stage, "production")
+    assert run.state is State.ROLLED_BACK
+    there = {place: given for place, given in stage.world.given.items() if place[1] in stage.world.up["production"]}
+    assert there == {place: given for place, given in before.items() if place[0] == "production"}
+
+
+def test_a_stack_that_gives_the_same_variables_is_no_reason_to_restore_twice(stage: Stage) -> None:
+    """Hosts are restored once where the infrastructure goes back and gives them what they had."""
+    stage.walk("1.0.0")
+    stage.promote("1.1.0", "staging")
+    stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
+    stage.promote("1.1.0", "production")
+    stage.world.up["production"] = ["p1", "p2", "p3"]  # somebody has taken the fourth away
+    stage.world.serial["production"] += 1
+    stage.world.ledger.clear()
+    assert back(stage, "production").state is State.ROLLED_BACK
+    assert stage.world.ledger.count("deploy.yml shop 1.0.0 production/p1") == 1

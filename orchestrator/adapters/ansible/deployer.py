@@ -18,6 +18,7 @@ from orchestrator.adapters.ansible.tally import Tally, first_line
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings, SnapshotRule
+from orchestrator.domain.errors import JobLost
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import PlaySpec, StepPreview
@@ -76,7 +77,7 @@ class AnsibleDeployer:
         """What the play would change, by `--check --diff`."""
         tally = Tally(play.step, play.limit, emit, job)
         outcome = self._plays.run(PlayRequest(play, package, inventory, context, job, check=True), tally)
-        return tally.preview(tally.result(outcome, result_code(outcome), str(outcome.folder)))
+        return tally.preview(_reported(tally.result(outcome, result_code(outcome), str(outcome.folder))))
 
     def plays(self, playbook: str, package: Package) -> tuple[PlaySource, ...]:
         """Every play of *playbook*; a playbook that cannot be read has one, of which nothing is known."""
@@ -96,7 +97,7 @@ class AnsibleDeployer:
         question = inspection.question(requirements, claim, "look")
         tally, outcome = self._ask(question, tuple(inventory.hosts), inventory, context, job)
         if outcome.how != "exited" or not tally.stats:
-            return inspection.failed(tally.result(outcome, result_code(outcome), str(outcome.folder)))
+            return inspection.failed(_reported(tally.result(outcome, result_code(outcome), str(outcome.folder))))
         hosts = tuple(inspection.answer_of(host, tally, wanted) for host in inventory.hosts)
         for host in hosts:
             if not host.outcome.good:
@@ -110,7 +111,7 @@ class AnsibleDeployer:
         question = {"name": "Look at all of the host", "ansible.builtin.raw": look.script(rule), "changed_when": False}
         hosts = tuple(inventory.hosts)
         tally, outcome = self._ask(question, hosts, inventory, context, job, look.TIMEOUT, look.LIMIT)
-        result = tally.result(outcome, result_code(outcome), str(outcome.folder))
+        result = _reported(tally.result(outcome, result_code(outcome), str(outcome.folder)))
         found, unknown = {}, {}
         for host in hosts:
             seen = look.read(tally.answers.get(host, ""), rule)
@@ -174,3 +175,10 @@ class AnsibleDeployer:
                     release=inspection.release_in(lines),
                 )
         return done
+
+
+def _reported(result: StepResult) -> StepResult:
+    """The *result* of a job that changes nothing. Raises `JobLost` when its process died before it could report."""
+    if result.data.get("how") == "lost":
+        raise JobLost(str(result.data["code"]), result.message)
+    return result

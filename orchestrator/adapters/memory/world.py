@@ -54,7 +54,8 @@ class World:
     hosts whose resource somebody has changed by hand. *routed* maps environments and their routers to the hosts that
     they lead to since sides were last switched; a fault of the verb `switch` names a side, one of `retire` a host.
     *sided* are stacks that are sides: each has hosts of its own. *replaced* are hosts that each update makes anew, with
-    nothing on them. *uninspected* is why a host inspection fails as a whole. *configuration*
+    nothing on them. *given* is what the last play on each host was given as variables: the hosts of the stack.
+    *uninspected* is why a host inspection fails as a whole. *configuration*
     are the settings of the plays, *unused_settings* those that they are not given.
     """
 
@@ -84,6 +85,7 @@ class World:
     uninspected: str = ""
     configuration: Configuration | None = None
     unused_settings: tuple[str, ...] = ()
+    given: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     def releases(self, environment: str) -> list[str | None]:
         """What runs on each host of the environment, in order."""
@@ -194,7 +196,7 @@ class MemoryProvisioner:
             return Provisioned(StepResult(outcome=Outcome.FAILED, message=error.message, data=data), self.base(spec))
         if self._world.killed.get(spec.definition):
             self._world.killed[spec.definition] -= 1
-            data = {"code": "E111", "untouched": True}
+            data = {"code": "E111", "untouched": True, "how": "lost"}
             return Provisioned(StepResult(outcome=Outcome.ERRORED, message="killed", data=data), self.base(spec))
         if ("up", spec.stack, spec.definition) in self._world.faults:
             self._world.up[self._place(spec)] = self._hosts(spec)[:1]  # it stops half-way
@@ -271,10 +273,12 @@ class MemoryDeployer:
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
         """Run the play on each host of its limit."""
-        del inventory, emit
+        del emit
         version = package.ref.version
         step, _ = step_of(job, context.run)
         hosts = tuple(self._one(host, play, package, context, step) for host in play.limit)
+        given = {(context.environment, host.host): tuple(inventory.hosts) for host in hosts if host.touched}
+        self._world.given |= given
         outcome = worst(host.outcome for host in hosts)
         bad = [host.host for host in hosts if not host.outcome.good]
         message = f"{version}: {', '.join(bad)} {outcome}" if bad else ""

@@ -23,7 +23,7 @@ from orchestrator.adapters.pulumi.trace import Trace
 from orchestrator.adapters.pulumi.workspace import in_use
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.model import digest_of
@@ -365,6 +365,7 @@ class PulumiProvisioner:
             return StepResult(outcome=Outcome.SUCCEEDED, message=message, log=log, seconds=outcome.seconds, data=done)
         error = self._error(verb, spec, outcome, result)
         data = {"counts": counts, "untouched": not result.get("effects"), **error.to_json()}
+        data |= {"how": "lost"} if isinstance(error, JobLost) and not result.get("effects") else {}
         data |= {name: result[name] for name in ("unfinished", "uncertain", "urns") if result.get(name)}
         return StepResult(
             outcome=Outcome.ERRORED if error.code in verdict.MACHINERY else Outcome.FAILED,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.text import clean_text
 
 PROTECTED = "E140"
@@ -44,7 +44,8 @@ def died(verb: str, stack: str, how: str, counts: Mapping[str, int], unfinished:
     ended = "was killed" if how in {"exited", "lost"} else f"was stopped ({how})"
     done = ", ".join(f"{count} {op}" for op, count in sorted(counts.items()) if count) or "nothing"
     rest = f", not {', '.join(unfinished)}" if unfinished else ""
-    return OrchestratorError("E111", f"pulumi {verb} {stack} {ended}; it had told as done: {done}{rest}")
+    kind = JobLost if how in {"exited", "lost"} else OrchestratorError
+    return kind("E111", f"pulumi {verb} {stack} {ended}; it had told as done: {done}{rest}")
 
 
 def error(verb: str, stack: str, said: str, log: str, ended: str) -> OrchestratorError:

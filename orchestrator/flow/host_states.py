@@ -1,0 +1,96 @@
+"""Host states: *changing* while a step may change a host, and afterwards what the result of the step says.
+
+A host inspection writes no release: only a step that may change a host decides which release runs on it.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.step import HostResult, Outcome, StepResult
+from orchestrator.flow.course import Course, touched
+
+
+def begin_change(course: Course, step: str, hosts: tuple[str, ...]) -> None:
+    """Record that *step* may change *hosts* from now on. A retry of the step keeps what was known before it."""
+    known = _recorded(course)
+    states = [known.get(host, HostState(host=host, truth="empty")).changed_by(course.run.id) for host in hosts]
+    course.tell_hosts(states, _changing(step))
+
+
+def record_result(
+    course: Course, result: StepResult, release: PackageRef | None, step: str, hosts: tuple[str, ...]
+) -> None:
+    """Record what *step* left on *hosts*: *release*, or None for a step that takes something back.
+
+    A host that the step did not touch has what it had before.
+    """
+    known, reported = _recorded(course), {host.host: host for host in result.hosts}
+    releases = _releases(course, release)
+    may_be_changed = set(touched(result, hosts))
+    states = []
+    for host in hosts:
+        if host in may_be_changed:
+            answer = reported.get(host, HostResult(host=host, outcome=Outcome.UNKNOWN, touched=True))
+            states.append(_after_change(answer, release, releases, course.run.id))
+        elif host in reported and reported[host].outcome is Outcome.UNKNOWN:
+            states.append(_out_of_reach(course, known, host))
+    untouched = tuple(host for host in hosts if host not in {state.host for state in states})
+    course.tell_hosts([*states, *as_before(course, step, untouched)], step)
+
+
+def as_before(course: Course, step: str, hosts: tuple[str, ...]) -> list[HostState]:
+    """What was known of *hosts* before *step*, which said that it may change them and did not."""
+    known, store = _recorded(course), course.setting.store
+    begun = [host for host in hosts if store.knows(course.run.id, f"host:{_changing(step)}:{host}")]
+    states = [known[host].before for host in begun if host in known]
+    return [state for state in states if state is not None]
+
+
+def record_inspection(course: Course, result: StepResult, step: str) -> None:
+    """Record the hosts that did not answer the inspection *step* as *unknown*; it records no release."""
+    known = _recorded(course)
+    silent = [host.host for host in result.hosts if host.outcome is Outcome.UNKNOWN]
+    course.tell_hosts([_out_of_reach(course, known, host) for host in silent], step)
+
+
+def record_restored(course: Course, release: PackageRef, hosts: Iterable[str], step: str) -> None:
+    """Record that undo playbooks alone have brought *hosts* back to *release*: its suites have passed there since."""
+    known, run = _recorded(course), course.run.id
+    undone = [host for host in hosts if host in known and known[host].truth == "unknown" and known[host].run == run]
+    course.tell_hosts([HostState(host=host, truth="assumed", release=release, run=run) for host in undone], step)
+
+
+def _changing(step: str) -> str:
+    return f"{step}:changing"
+
+
+def _recorded(course: Course) -> dict[str, HostState]:
+    return {state.host: state for state in course.setting.store.hosts(course.run.environment)}
+
+
+def _releases(course: Course, release: PackageRef | None) -> dict[str | None, PackageRef]:
+    """The releases that a host may report, by digest."""
+    base = [state.release for state in course.settled_plan().base]
+    return {known.digest: known for known in (*base, release) if known is not None}
+
+
+def _out_of_reach(course: Course, known: Mapping[str, HostState], host: str) -> HostState:
+    """A host that could not be reached and was not touched: it has what it had, or is gone with it."""
+    base = {state.host: state for state in course.settled_plan().base}
+    recorded = known.get(host)
+    before = recorded.before or recorded if recorded is not None else None
+    if before is None or before.run != course.run.id:
+        before = base.get(host, HostState(host=host, truth="unknown"))
+    return before.model_copy(update={"truth": "unknown", "before": None})
+
+
+def _after_change(
+    host: HostResult, release: PackageRef | None, releases: Mapping[str | None, PackageRef], run: str
+) -> HostState:
+    """What is known of a host after a step: the word of the host comes first, also when it went back."""
+    if host.release in releases:
+        return HostState(host=host.host, truth="seen", release=releases[host.release], run=run)
+    if host.outcome is Outcome.SUCCEEDED and host.release is None and release is not None:
+        return HostState(host=host.host, truth="assumed", release=release, run=run)
+    return HostState(host=host.host, truth="unknown", run=run)
