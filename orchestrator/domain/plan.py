@@ -285,9 +285,9 @@ class HostState(Model):
 
     *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook ended well there, or a person said so),
     `changing` (a step may be changing it now), `unknown` (nobody could look), `empty` (no release was ever put there)
-    or `gone` (the environment has no such host any more; nothing is told of it from then on). *before* is what was known
-    of a changing host before the step started. *serves* is the version that its service told when the host was last
-    observed; empty when nobody asked. *side* is the one that it was on when sides were last switched here; then it
+    or `gone` (the environment has no such host any more; nothing is told of it from then on). *before* is what was
+    known of a changing host before the step started. *serves* is the version that its service told when the host was
+    last observed; empty when nobody asked. *side* is the one that it was on when sides were last switched here; then it
     *stands by* or is live, unless that switch is *unsure*: it was begun, and nobody saw it end well.
     """
 
