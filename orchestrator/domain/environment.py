@@ -58,7 +58,7 @@ class AnsibleSettings(Model):
     *environment* names variables of the controller that Ansible and suites are given.
     *ledger* is whether hosts keep a fence and a ledger of the steps that ordinary playbooks do there. *serves* is a
     command for a host's shell, a template with the host's variables, whose first word is the version of the service
-    that runs there.
+    that runs there. *unresponsive* is how long a host may send nothing over its connection before it is given up.
     """
 
     forks: int | None = Field(default=None, ge=1, le=1000)
@@ -69,6 +69,7 @@ class AnsibleSettings(Model):
     verbosity: int = Field(default=0, ge=0, le=5)
     host_key_checking: bool = True
     ledger: bool = True
+    unresponsive: Duration = Field(default="30s", exclude_if=lambda time: time == "30s")
     serves: Annotated[str, StringConstraints(pattern=r"^[^\r\n]+$", max_length=2000)] | None = None
     transport: dict[TransportName, str | int | bool] = Field(default_factory=dict, exclude_if=lambda own: not own)
     config: RelativePath | None = Field(default=None, exclude_if=lambda path: path is None)

@@ -153,7 +153,7 @@ class AnsibleDeployer:
         limit: int = inspection.ANSWER,
     ) -> tuple[Tally, JobOutcome]:
         """Put one question to each of *hosts*; answers are cut after *limit* characters."""
-        tally = Tally("require", hosts, lambda _entry: None, job)
+        tally = Tally("require", hosts, lambda _entry: None, job, closing=False)
         playbook = dump([{"hosts": "all", "gather_facts": False, "tasks": [question]}])
         play = PlaySpec(step="require", playbook=QUESTION, hosts="all", limit=hosts, timeout=timeout)
         request = PlayRequest(play, None, inventory, context, job, question=playbook, stdout=limit)

@@ -18,6 +18,8 @@ from orchestrator.domain.step import step_of
 from orchestrator.domain.variables import Unsafe
 
 AROUND = "around.yml"
+CLAIM, RECORD, CLOSE = (f"Orchestrator: {name}" for name in ("claim the hosts", "record what was done", "closing task"))
+CLOSING = frozenset({RECORD, CLOSE})
 OWN = "orchestrator.release."
 _PLAY = frozenset({
     "name", "hosts", "gather_facts", "vars", "vars_files", "tasks", "serial", "order", "strategy", "any_errors_fatal",
@@ -85,35 +87,39 @@ class Claim:
         code = "".join(f"{line}\n" for line in script.splitlines() if not line.startswith("#"))
         return f"set -- {' '.join(words)}\n{{% raw %}}{code}{{% endraw %}}"
 
-    def around(self, playbook: Path, play: PlaySpec) -> bytes:
-        """A playbook that claims the hosts of the limit, runs *playbook* as it stands, and records who came through.
+    def around(self, playbook: Path, play: PlaySpec, *, claims: bool) -> bytes:
+        """A playbook that runs *playbook* as it stands, with a closing task after it on every host of the limit.
 
-        A host that refuses stops everything; one that cannot be reached is left out, as Ansible does it.
+        With *claims* the hosts are claimed before it, and who came through is recorded by the closing task. A host that
+        refuses stops everything; one that cannot be reached is left out, as Ansible does it.
         """
         path = str(playbook)
-        claim = self._play("claim the hosts", "claim", play) | {"max_fail_percentage": 0}
-        record = self._play("record what was done", "record", play)
-        record["tasks"][0] |= {"ignore_errors": True, "ignore_unreachable": True}
-        return dump([claim, {"import_playbook": Unsafe(path) if "{" in path else path}, record])
+        middle = {"import_playbook": Unsafe(path) if "{" in path else path}
+        if not claims:
+            return dump([middle, _play(CLOSE, {"ansible.builtin.debug": {"msg": "done"}}, play)])
+        before, after = self._task("claim"), self._task("record") | {"ignore_errors": True, "ignore_unreachable": True}
+        return dump([_play(CLAIM, before, play) | {"max_fail_percentage": 0}, middle, _play(RECORD, after, play)])
 
-    def _play(self, name: str, verb: str, play: PlaySpec) -> dict[str, Any]:
-        task: dict[str, Any] = {
-            "name": f"Orchestrator: {name}",
+    def _task(self, verb: str) -> dict[str, Any]:
+        return {
             "ansible.builtin.raw": self.script(verb),
             "changed_when": False,
             "when": list(_WHEN),
             "vars": {"ansible_become": False},
-            "tags": _tags(play),
         }
-        about = {"hosts": "all", "gather_facts": False, "become": False, "strategy": "linear"}
-        return {"name": f"Orchestrator: {name}", **about, "tasks": [task]}
+
+
+def _play(name: str, task: dict[str, Any], play: PlaySpec) -> dict[str, Any]:
+    about = {"hosts": list(play.limit), "gather_facts": False, "become": False, "strategy": "linear"}
+    return {"name": name, **about, "tasks": [{"name": name, **task, "tags": _tags(play)}]}
 
 
 def _tags(play: PlaySpec) -> list[str]:
-    """Tags that neither `--tags` nor `--skip-tags` of *play* leave out, where there are any."""
+    """Tags that neither `--tags` nor `--skip-tags` of *play* leave out."""
     if not {"always", "tagged"} & set(play.skip_tags):
         return ["always"]
-    return [tag for tag in play.tags if tag not in {"all", "untagged"}]
+    named = [tag for tag in play.tags if tag not in {"all", "untagged", "tagged"}]
+    return named or ([] if "tagged" in play.skip_tags else ["orchestrator"])
 
 
 def records_itself(playbook: Path) -> bool:

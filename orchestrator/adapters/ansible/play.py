@@ -1,6 +1,7 @@
 """Laying down and starting one play: its inventory, its variables, and the words of Ansible's command line."""
 
 import json
+import math
 import os
 import re
 import shlex
@@ -14,16 +15,22 @@ from orchestrator.adapters.ansible.configuration import Configurations, Effectiv
 from orchestrator.adapters.ansible.control import ControlSockets
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.adapters.ansible.ledger import AROUND, Claim, records_itself
+from orchestrator.adapters.ansible.prompts import askpass
 from orchestrator.adapters.ansible.tally import Tally
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.context import Context
+from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlaySpec
+from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package
 from orchestrator.domain.variables import checked, inventory_document, lowest, unsafe
 from orchestrator.ports import Job, JobOutcome, Jobs
 
 QUESTION = "look.yml"
+LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})  # the names of the controller itself, as Ansible has them
+CONNECTS = 10  # seconds in which a connection is made, as Ansible has it
+UNANSWERED = 3  # questions of ssh to a host's server that stay without an answer before the connection is given up
 TEMPORARY = ("home", "tmp")  # the folders of Ansible's own temporary files, in the folder of the job
 
 
@@ -57,14 +64,13 @@ class PlayRunner:
         folder = self._jobs.folder(request.job)
         effective = self._configuration(request)
         content = content_of(request.package) if request.package is not None else folder
-        around = _claims_around(request, content)
-        files = _files(request, content, around=around) | {CONFIG_FILE: effective.config}
-        spec = self._spec(request, content, effective.folder, folder, around=around)
+        files = _files(request, content) | {CONFIG_FILE: effective.config}
+        spec = self._spec(request, effective.folder, folder)
         files["spec.json"] = json.dumps(spec).encode()
         started = Job(
             key=request.job,
             argv=(sys.executable, "-m", "orchestrator.adapters.ansible.child"),
-            env=self._play_env(request, effective, content, folder, around=around),
+            env=self._play_env(request, effective, content, folder),
             cwd=effective.folder,
             files=files,
             timeout=request.play.timeout,
@@ -83,35 +89,34 @@ class PlayRunner:
             return self._configurations.of_hosts(request.inventory.files, settings)
         return self._configurations.of_play(request.package, request.play.playbook, settings)
 
-    def _play_env(
-        self, request: PlayRequest, effective: Effective, content: Path, folder: Path, *, around: bool
-    ) -> dict[str, str]:
-        """The environment of a play: with our own playbook *around* it, and results of the size that is asked for."""
+    def _play_env(self, request: PlayRequest, effective: Effective, content: Path, folder: Path) -> dict[str, str]:
+        """The environment of a play: with our own playbook around it, and results of the size that is asked for."""
         play = request.play
         env = effective.environment(folder, self._control.folder(), len(play.limit))
+        env |= _connection(effective, request.context.settings) | askpass(folder)
         packages = str(Path(__file__).resolve().parents[3])
         if _is_checkout(packages):
             env["PYTHONPATH"] = packages
         if request.stdout:  # ansible-runner drops results that are longer, and has every line of them twice
             env["MAX_EVENT_RES"] = str(4 * request.stdout)
         beside = (content / play.playbook).parent / "collections"
-        if around and beside.is_dir():  # found beside the playbook that is started, and that one is ours
+        if (
+            request.package is not None and beside.is_dir()
+        ):  # found beside the playbook that is started, and that one is ours
             env["ANSIBLE_COLLECTIONS_PATH"] = f"{beside}{os.pathsep}{env['ANSIBLE_COLLECTIONS_PATH']}"
         return env
 
-    def _spec(
-        self, request: PlayRequest, content: Path, project: Path, folder: Path, *, around: bool
-    ) -> dict[str, Any]:
+    def _spec(self, request: PlayRequest, project: Path, folder: Path) -> dict[str, Any]:
         """What the child is told of the play."""
         play, settings, inventory = request.play, request.context.settings, request.inventory
         words = ["--check", "--diff"] if request.check else []
         words += [word for name in _highest(play, request.context) for word in ("-e", f"@{folder / name}")]
         return {
             "project": str(project),
-            "playbook": str(folder / AROUND) if around else os.path.relpath(content / play.playbook, project),
+            "playbook": str(folder / (AROUND if request.package is not None else QUESTION)),
             "own": os.path.realpath(folder / AROUND),
             "inventory": [str(folder / "inventory/overlay.yml"), *inventory.files],
-            "limit": _limit(folder / "limit", play),
+            "limit": _limit(folder / "limit", request),
             "tags": ",".join(play.tags),
             "skip_tags": ",".join(play.skip_tags),
             "verbosity": settings.verbosity,
@@ -137,9 +142,9 @@ def content_of(package: Package) -> Path:
     return Path(os.path.normpath(Path(package.root) / package.manifest.project))
 
 
-def _claims_around(request: PlayRequest, content: Path) -> bool:
-    """Whether our own plays stand around the playbook: before it the claim, after it the record."""
-    if request.package is None or request.check or not _claim(request).wanted:
+def _claims(request: PlayRequest, content: Path) -> bool:
+    """Whether hosts are claimed before the playbook, and what was done is recorded after it."""
+    if request.check or not _claim(request).wanted:
         return False
     return not records_itself(content / request.play.playbook)
 
@@ -150,7 +155,7 @@ def _claim(request: PlayRequest) -> Claim:
     return Claim.of(request.job, request.context, request.package.digest)
 
 
-def _files(request: PlayRequest, content: Path, *, around: bool) -> dict[str, bytes]:
+def _files(request: PlayRequest, content: Path) -> dict[str, bytes]:
     """What lies in the job's folder when it starts, but for the child's own order."""
     play, claim = request.play, _claim(request)
     variables = lowest(request.package, play, request.context)
@@ -158,13 +163,13 @@ def _files(request: PlayRequest, content: Path, *, around: bool) -> dict[str, by
         variables["release"] |= claim.variables()
     files = {
         "inventory/overlay.yml": dump(inventory_document(request.inventory, variables)),
-        "limit": "\n".join(play.limit).encode() + b"\n",
+        "limit": "\n".join(_patterns(request)).encode() + b"\n",
         **_highest(play, request.context),
     }
     if request.question:
         files[QUESTION] = request.question
-    if around:
-        files[AROUND] = claim.around(content / play.playbook, play)
+    if request.package is not None:
+        files[AROUND] = claim.around(content / play.playbook, play, claims=_claims(request, content))
     return files
 
 
@@ -179,9 +184,35 @@ def _secrets(context: Context) -> dict[str, Any]:
     return {"pulumi_secrets": unsafe(dict(context.outputs.secret))} if context.outputs.secret else {}
 
 
-def _limit(file: Path, play: PlaySpec) -> str:
-    """The play's hosts as Ansible takes them: in a *file*, unless its path would be taken for several patterns."""
-    return ",".join(play.limit) if re.search(r"[\s,]", str(file)) else f"@{file}"
+def _patterns(request: PlayRequest) -> list[str]:
+    """The patterns of Ansible's limit.
+
+    A playbook gets all hosts but those of the inventory that do not belong to the batch. So plays on localhost, and on
+    hosts that `add_host` adds, run as they do by hand. A question goes to its hosts and to no others.
+    """
+    play, inventory = request.play, request.inventory
+    if request.package is None:
+        return list(play.limit)
+    step = inventory.select(play.hosts) if LOCAL & set(inventory.hosts) else ()
+    others = [host for host in inventory.hosts if host not in play.limit and (host not in LOCAL or host in step)]
+    return ["all", "localhost", *([f"!~(?:{'|'.join(map(re.escape, others))})$"] if others else [])]
+
+
+def _limit(file: Path, request: PlayRequest) -> str:
+    """The patterns as Ansible takes them: in a *file*, unless its path would be taken for several patterns."""
+    return ",".join(_patterns(request)) if re.search(r"[\s,]", str(file)) else f"@{file}"
+
+
+def _connection(effective: Effective, settings: AnsibleSettings) -> dict[str, str]:
+    """Variables by which ssh gives up a connection to a host that sends nothing any more."""
+    silence = seconds(settings.unresponsive)
+    interval = max(1, math.ceil(silence / UNANSWERED))
+    alive = f"-o ServerAliveInterval={interval} -o ServerAliveCountMax={UNANSWERED}"
+    more = effective.settings.get(("ssh_connection", "ssh_extra_args"))
+    env = {"ANSIBLE_SSH_EXTRA_ARGS": f"{more} {alive}" if more else alive}
+    if effective.settings.get(("defaults", "timeout")) is None:
+        env["ANSIBLE_TIMEOUT"] = str(min(CONNECTS, math.ceil(silence)))
+    return env
 
 
 def _is_checkout(packages: str) -> bool:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.ansible.ledger import OWN, REFUSED
+from orchestrator.adapters.ansible.ledger import CLAIM, CLOSING, OWN, REFUSED
+from orchestrator.adapters.ansible.verdict import PlayEnd, Verdict, decide
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostPreview, StepPreview
-from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
+from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.domain.text import clean_text, counted
 from orchestrator.ports import Emit, JobOutcome
 
@@ -20,6 +21,8 @@ HARMLESS = {
     "include_tasks", "import_tasks", "include_role", "import_role", "include_vars", "meta", "add_host", "group_by",
     "getent", "find", "package_facts", "service_facts", "wait_for_connection", "validate_argument_spec", "facts",
 }  # fmt: skip
+ENDED = {"timeout": "took too long and was stopped", "stopped": "was stopped", "lost": "died"}
+OWN_PLAYS = CLOSING | {CLAIM}
 NO_CONNECTION = re.compile(  # what ssh says when it never came so far that a task could begin
     r"ssh: connect to host|could not resolve hostname|host key verification failed|permission denied \("
     r"|banner exchange|kex_exchange_identification",
@@ -45,15 +48,23 @@ class Tally:
     errors: list[str] = field(default_factory=list)
     own: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     refused: dict[str, str] = field(default_factory=dict)
-    nobody: bool = False
+    closed: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    plays: dict[str, set[str]] = field(default_factory=dict)
+    prompt: str = ""
+    closing: bool = True
 
     def take(self, number: int, event: dict[str, Any]) -> None:
         """Take one event of the child."""
         kind = event.pop("kind", "")
         if kind == "stats":
             self.stats = event
-        elif kind == "no_hosts":
-            self.nobody = self.nobody or bool(event["none"])
+        elif kind == "play" and event["name"] not in OWN_PLAYS:
+            self.plays.setdefault(event["play"], set())
+        elif kind == "no_hosts" and event["none"]:
+            self.plays.pop(event["play"], None)
+        elif kind == "prompt":
+            self.prompt = clean_text(event["text"], 1000)
         elif kind == "notice":
             text = clean_text(event["text"], 4000)
             self.errors.append(text)
@@ -65,9 +76,12 @@ class Tally:
     def _task(self, number: int, event: dict[str, Any]) -> None:
         host, outcome = str(event["host"]), str(event["outcome"])
         if event.pop("own", False):
+            event.pop("play", None)
             self._own(host, outcome, event)
             if outcome != "unreachable" or event["ignored"]:
                 return
+        self.seen.add(host)
+        self.plays.setdefault(event.pop("play", ""), set()).add(host)
         short = str(event["action"]).rsplit(".", 1)[-1]
         if outcome == "started":
             if short not in HARMLESS:
@@ -97,6 +111,8 @@ class Tally:
         """Our own tasks around the playbook are no work of the user's; but a host that refuses has its say."""
         if outcome == "started":
             return
+        if event["task"] in CLOSING:
+            self.closed.add(host)
         self.own[host].add(str(event["task"]))  # by name: an event that comes twice is still one task
         said = clean_text(str(event.pop("stdout", "")), 1000).strip()
         if outcome == "failed" and (not event["ignored"] or said.startswith(REFUSED)):
@@ -109,54 +125,72 @@ class Tally:
             self.emit(Entry(kind="notice", step=self.step, host=host, data={"level": "warning", "text": text}))
 
     def host(self, host: str) -> HostResult:
-        """What the play did on *host*."""
+        """What a question did on *host*."""
+        return self._host(host, decide(self._end("exited", 0)).hosts[host])
+
+    def _host(self, host: str, outcome: Outcome) -> HostResult:
         failure = self.failures.get(host, {})
-        outcome = self._outcome(host)
+        message = str(failure.get("message", ""))
+        if outcome is Outcome.UNKNOWN and not self.stats.get("dark", {}).get(host) and self.stats:
+            message = f"the playbook did not come to its end here{f': {first_line(message)}' if message else ''}"
         return HostResult(
             host=host,
             outcome=outcome,
             touched=host in self.touched,
             changed=int(self.stats.get("changed", {}).get(host, 0)),
-            message=str(failure.get("message", "")) if not outcome.good else "",
+            message=message if not outcome.good else "nothing to do" if host in self.closed - self.seen else "",
             task=str(failure.get("task", "")) if not outcome.good else "",
             where=str(failure.get("where", "")) if not outcome.good else "",
             release=self.releases.get(host),
         )
 
-    def _outcome(self, host: str) -> Outcome:
-        if not self.stats:
-            return Outcome.UNKNOWN if host in self.touched else Outcome.SKIPPED
-        if self.stats["dark"].get(host):
-            return Outcome.UNKNOWN
-        if self.stats["failures"].get(host) or host in self.refused:
-            return Outcome.FAILED
-        counted_there = sum(self.stats.get(name, {}).get(host, 0) for name in ("ok", "failures", "skipped"))
-        own = len(self.own[host])
-        worked = counted_there > own if own else self.stats["processed"].get(host)
-        return Outcome.SUCCEEDED if worked else Outcome.SKIPPED
+    def _end(self, how: str, code: int | None) -> PlayEnd:
+        mine = set(self.limit)
+        return PlayEnd(
+            limit=self.limit,
+            how=how,
+            code=code,
+            stats=self.stats,
+            closing=self.closing,
+            closed=frozenset(self.closed),
+            seen=frozenset(self.seen),
+            touched=frozenset(self.touched),
+            refused=frozenset(self.refused),
+            own={host: len(names) for host, names in self.own.items()},
+            matched=any(not hosts or hosts & mine for hosts in self.plays.values()),
+            prompt=self.prompt,
+        )
 
-    def result(self, outcome: JobOutcome, rc: int | None, log: str) -> StepResult:
+    def result(self, outcome: JobOutcome, code: int | None, log: str) -> StepResult:
         """The step's result: every host of the limit, and the worst of them."""
-        hosts = tuple(self.host(host) for host in self.limit)
-        if outcome.how != "exited" or (rc is not None and rc < 0):  # what it did last, it may not have told
+        verdict = decide(self._end(outcome.how, code))
+        hosts = tuple(self._host(host, verdict.hosts[host]) for host in self.limit)
+        if verdict.code == "D130":  # what it did last, it may not have told
             hosts = tuple(host.model_copy(update={"touched": True}) for host in hosts)
-        about: dict[str, Any] = {"hosts": hosts, "log": log, "seconds": outcome.seconds}
-        if outcome.how != "exited":
-            said = {"timeout": "took too long and was stopped", "stopped": "was stopped", "lost": "died"}[outcome.how]
-            data = {"code": "D130", "how": outcome.how}
-            return StepResult(outcome=Outcome.ERRORED, message=f"ansible {said}", data=data, **about)
-        if rc is not None and rc < 0:  # a signal ended ansible-playbook, under a child of ours that lived on
-            data = {"code": "D130", "how": "lost"}
-            return StepResult(outcome=Outcome.ERRORED, message="ansible died", data=data, **about)
-        if not self.stats or (rc not in (0, 2, 4) and all(host.outcome.good for host in hosts)):
-            text = next(iter(self.errors), "") or _tail(outcome.folder)
-            message = f"ansible could not run the playbook: {text.strip().splitlines()[0] if text.strip() else rc}"
-            return StepResult(outcome=Outcome.ERRORED, message=message, data={"code": "D120", "text": text}, **about)
-        if not any(host.outcome is not Outcome.SKIPPED for host in hosts):
-            message = "the playbook matched none of the hosts that it was started for"
-            return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"}, **about)
-        data = {"code": "D140"} if self.refused or any(map(_refuses, self.failures.values())) else {}
-        return StepResult(outcome=worst(host.outcome for host in hosts), message=message_of(hosts), data=data, **about)
+        message, data = self._explained(verdict, hosts, outcome, code)
+        return StepResult(
+            outcome=verdict.outcome, message=message, hosts=hosts, log=log, seconds=outcome.seconds, data=data
+        )
+
+    def _explained(
+        self, verdict: Verdict, hosts: tuple[HostResult, ...], outcome: JobOutcome, code: int | None
+    ) -> tuple[str, dict[str, Any]]:
+        """The message of a play's result, and its data."""
+        data: dict[str, Any] = {"code": verdict.code} if verdict.code else {}
+        if not data and any(map(_refuses, self.failures.values())):
+            data["code"] = "D140"
+        how = outcome.how if outcome.how != "exited" else "lost"  # a signal ended ansible-playbook: our child lived on
+        text = next(iter(self.errors), "") or _tail(outcome.folder) if verdict.code == "D120" else ""
+        messages = {
+            "D130": f"ansible {ENDED[how]}",
+            "D120": f"ansible could not run the playbook: {first_line(text) if text.strip() else code}",
+            "D160": f"the playbook asks for input, which a run cannot give: {self.prompt}",
+            "D161": _outside(verdict.outside, self.failures),
+            "D162": f"ansible-playbook ended with code {code}, although no host failed",
+            "D102": "the playbook matched none of the hosts that it was started for",
+        }
+        data |= {"how": how} if verdict.code == "D130" else {"text": text} if text else {}
+        return messages.get(verdict.code) or message_of(hosts), data
 
     def preview(self, result: StepResult) -> StepPreview:
         """What check mode said, host by host: the order in which hosts happened to answer must not show."""
@@ -184,6 +218,16 @@ class Tally:
         )
 
 
+def _outside(hosts: tuple[str, ...], failures: Mapping[str, dict[str, Any]]) -> str:
+    """The failure of hosts that are not of the environment, such as localhost."""
+    if not hosts:
+        return ""
+    failure = failures.get(hosts[0], {})
+    text = first_line(str(failure.get("message", "")))
+    task = f"{failure['task']}: " if failure.get("task") else ""
+    return f"{hosts[0]}, which is not a host of this batch: {task}{text}"
+
+
 def _refuses(failure: dict[str, Any]) -> bool:
     """Whether a module of the collection has refused to work for an older fence."""
     return str(failure.get("action", "")).startswith(OWN) and str(failure["message"]).startswith(REFUSED)
@@ -191,8 +235,8 @@ def _refuses(failure: dict[str, Any]) -> bool:
 
 def _unseen(result: StepResult, failed: set[str]) -> tuple[str, ...]:
     """What check mode could not look at: the whole play, or hosts, each in a sentence."""
-    if result.data.get("code") in {"D102", "D120", "D130"}:
-        more = _explained(Path(result.log)) if result.data["code"] == "D120" else ""
+    if result.data.get("code") in {"D102", "D120", "D130", "D160", "D161", "D162"}:
+        more = _details(Path(result.log)) if result.data["code"] == "D120" else ""
         return (f"{result.message} {more}".strip(),)
     found = [f"{host.host}: the playbook leaves it out" for host in result.hosts if host.outcome is Outcome.SKIPPED]
     found += [
@@ -219,7 +263,7 @@ def first_line(message: str) -> str:
     return message.strip().splitlines()[0] if message.strip() else "no message"
 
 
-def _explained(folder: Path) -> str:
+def _details(folder: Path) -> str:
     """What Ansible said right after its first error: where, and which file."""
     lines = [line.strip() for line in _printed(folder).partition("[ERROR]")[2].splitlines()[1:] if line.strip()]
     return " ".join(lines[:2])[:500]

@@ -31,7 +31,7 @@ def command(release: str, environment: str, wait: float, detach: bool, queue: st
 
     app = open_app(Path.cwd())
     package = app.package(release, warn)
-    targets = app.targets(package, environment, redeploy=True)
+    targets = app.targets(package, environment)
     asked = app.ask("rehearsal", package, targets, wait=wait, queue=queue)
     if queue:
         return leave_to_workers(asked, queue, as_json=as_json)

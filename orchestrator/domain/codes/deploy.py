@@ -101,4 +101,25 @@ CODES: tuple[ErrorCode, ...] = (
         "The message says which. See who holds the environment (`orchestrator status`). When the store was replaced for good, remove `fence` and `ledger.jsonl` in the host's ledger (docs/decisions/0008-ledger.md says where). `ansible: {ledger: false}` in `environment.yaml` does without, for ordinary playbooks.",
         Exit.FAILED,
     ),
+    ErrorCode(
+        "D160",
+        "playbook asks for input",
+        "A run has no terminal and no input. A `vars_prompt` without a default, a `pause` that waits for a key, or a password prompt ends the play at once; a default is taken.",
+        "Give the variable a default or set it in `environment.yaml`, use `pause: {seconds: N}`, and give passwords by a file or a vault.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "D161",
+        "task failed outside the batch",
+        "A play of the step runs on localhost or on hosts that it adds, and failed there. The hosts of the batch did not fail by themselves.",
+        "The message names the host, the task and its reason; `orchestrator logs RUN --step STEP` has all of it.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "D162",
+        "playbook reports an unexplained failure",
+        "ansible-playbook ended with an exit code other than 0, and neither its statistics nor its events name a host that failed.",
+        "`orchestrator logs RUN --step STEP` has all that Ansible printed. By hand, `ansible-playbook` ends with the same code.",
+        Exit.FAILED,
+    ),
 )

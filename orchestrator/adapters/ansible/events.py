@@ -1,0 +1,144 @@
+"""The events of ansible-runner, as one line each for the parent: what happened to which host, in our own words."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.adapters.ansible.prompts import asked
+from orchestrator.adapters.ansible.reason import reason
+
+LIMIT = 4000
+OWN_LIMIT = 65536  # characters of what our own tasks print
+TEMPORARY = re.compile(r"\S*/ansible-(?:local|tmp)-[^/\s]+/(?:\.?tmp[^/\s]*/?)?([^/\s]*)")
+OUTCOMES = {
+    "runner_on_ok": "ok",
+    "runner_on_failed": "failed",
+    "runner_on_unreachable": "unreachable",
+    "runner_on_skipped": "skipped",
+    "runner_on_start": "started",
+}
+STATS = ("ok", "failures", "dark", "changed", "processed", "rescued", "ignored", "skipped")
+
+
+class Translator:
+    """Translates the events of one play, in order; *spec* is the child's order, *folder* the one of its job."""
+
+    def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
+        self._spec, self._folder = spec, folder
+        self._handlers: set[str] = set()
+
+    def translate(self, event: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The line for *event*; None when the parent need not know of it."""
+        kind, data = str(event.get("event")), event.get("event_data") or {}
+        if kind == "playbook_on_task_start" and data.get("is_conditional"):
+            self._handlers.add(str(data.get("task_uuid")))
+        if kind not in OUTCOMES:
+            return _of_the_play(kind, data, event)
+        told = _task(OUTCOMES[kind], data, self._spec, str(event.get("stdout", "")))
+        prompt = asked(self._folder) if told["outcome"] == "unreachable" else ""
+        if prompt:
+            told["message"] = f"ssh asks for input, which a run cannot give: {prompt}\n{told['message']}"
+        if str(data.get("task_uuid")) in self._handlers:
+            told["handler"] = True
+        return told
+
+
+def _of_the_play(kind: str, data: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The line for an event that is not of one host's task."""
+    text, play = str(event.get("stdout", ""))[:LIMIT], _play(data)
+    if kind == "error" or (kind == "verbose" and "ERROR" in text):
+        return {"kind": "notice", "level": "error", "text": text}
+    lines: dict[str, dict[str, Any]] = {
+        "playbook_on_stats": {"kind": "stats", **{name: data.get(name) or {} for name in STATS}},
+        "playbook_on_no_hosts_matched": {"kind": "no_hosts", "none": True, "play": play},
+        "playbook_on_no_hosts_remaining": {"kind": "no_hosts", "none": False, "play": play},
+        "playbook_on_play_start": {"kind": "play", "play": play, "name": str(data.get("name", ""))},
+        "playbook_on_notify": {"kind": "notify", "play": play, **_notified(data)},
+        "prompt": {"kind": "prompt", "text": text},
+    }
+    return lines.get(kind)
+
+
+def _notified(data: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(data.get(name, "")) for name in ("host", "handler")}
+
+
+def _play(data: Mapping[str, Any]) -> str:
+    """The play of an event; ansible-runner counts its batches behind an underscore."""
+    return str(data.get("play_uuid", "")).partition("_")[0]
+
+
+def _task(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], said: str) -> dict[str, Any]:
+    result = data.get("res") or {}
+    hidden = bool(result.get("_ansible_no_log"))
+    told = {
+        "kind": "task",
+        "play": _play(data),
+        "host": data.get("host", ""),
+        "task": str(data.get("task", ""))[:500],
+        "action": data.get("resolved_action") or data.get("task_action", ""),
+        "where": _where(str(data.get("task_path", "")), spec["project"]),
+        "outcome": "changed" if outcome == "ok" and result.get("changed") else outcome,
+        "seconds": data.get("duration") or 0,
+        "ignored": bool(data.get("ignore_errors")),
+        "message": "" if hidden else _message(outcome, result),
+    }
+    if isinstance(result.get("orchestrator_release"), dict):
+        told["release"] = result["orchestrator_release"]
+    if spec["check"] and not hidden:
+        opaque = _opaque(outcome, told["action"], result, said)
+        told["check"] = {"diff": _diff(result.get("diff")), "opaque": opaque}
+    if str(data.get("task_path", "")).startswith(f"{spec['own']}:"):
+        told["own"] = True
+    if spec["stdout"] or "own" in told:
+        told["stdout"] = str(result.get("stdout", ""))[: spec["stdout"] or OWN_LIMIT]
+    return told
+
+
+def _message(outcome: str, result: Mapping[str, Any]) -> str:
+    return reason(result)[:LIMIT] if outcome in {"failed", "unreachable"} else ""
+
+
+def _opaque(outcome: str, action: object, result: dict[str, Any], said: str) -> bool:
+    """Whether check mode could not say what this task would do.
+
+    ansible-runner passes on no result of a task that was skipped; why it was is only *said*, on Ansible's own output.
+    """
+    free = str(action).rsplit(".", 1)[-1] in {"command", "shell", "raw", "script"}
+    if outcome == "skipped":
+        text = f"{said} {result.get('msg', '')} {result.get('skip_reason', '')}".lower()
+        return "check mode" in text or "would have run" in text or (free and "conditional result was false" not in text)
+    return free and outcome != "started"
+
+
+def _diff(diff: Any) -> str:
+    parts = diff if isinstance(diff, list) else [diff]
+    text = ""
+    for part in parts:
+        if not isinstance(part, dict):
+            continue
+        if part.get("prepared"):
+            text += _named(part["prepared"])
+        elif "before" in part or "after" in part:
+            import difflib
+
+            before, after = (_lines(part.get(name)) for name in ("before", "after"))
+            header = _named(part.get("before_header")), _named(part.get("after_header"))
+            text += "".join(difflib.unified_diff(before, after, *header))
+    return text[:20_000]
+
+
+def _named(header: Any) -> str:
+    """The name of one side of a difference; a temporary file is named after what it holds, the same each time."""
+    return TEMPORARY.sub(lambda found: found[1] or "content", str(header or ""))
+
+
+def _lines(value: Any) -> list[str]:
+    text = value if isinstance(value, str) else json.dumps(value, indent=1, sort_keys=True, default=str)
+    return [f"{line}\n" for line in text.splitlines()]
+
+
+def _where(path: str, project: str) -> str:
+    return path.removeprefix(project.rstrip("/") + "/")

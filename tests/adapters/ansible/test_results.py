@@ -1,0 +1,248 @@
+"""Plays with the shapes that people write: what runs, how it ends, and what the result says, as by hand."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.step import StepResult
+from orchestrator.hosts import loopback
+from orchestrator.processes import command_line, family
+from tests.adapters.ansible.conftest import FILES, Stage, named, outcomes, staged
+
+MARK = "ansible.builtin.shell: echo mark >> {{ host_root }}/marks"
+PLAYS = {
+    "rescued.yml": f"""
+- hosts: web
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - block:
+        - ansible.builtin.command: "false"
+          when: inventory_hostname == 'web1'
+      rescue:
+        - ansible.builtin.debug: {{msg: rescued}}
+- hosts: web
+  gather_facts: false
+  tasks:
+    - {MARK}
+""",
+    "local.yml": """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - ansible.builtin.copy: {dest: "{{ own }}/localhost", content: "{{ groups['web'] | join(' ') }}"}
+    - ansible.builtin.add_host: {name: added, groups: later, ansible_connection: local,
+        ansible_python_interpreter: "{{ ansible_playbook_python }}"}
+    - ansible.builtin.assert: {that: fail_on != 'localhost', fail_msg: The load balancer does not respond}
+- hosts: web
+  gather_facts: false
+  tasks:
+    - ansible.builtin.shell: echo mark >> {{ host_root }}/marks
+    - ansible.builtin.copy: {dest: "{{ own }}/delegated", content: "{{ hostvars['web2'].host_root }}"}
+      delegate_to: localhost
+    - local_action: {module: ansible.builtin.copy, dest: "{{ own }}/action", content: x}
+- hosts: later
+  gather_facts: false
+  tasks:
+    - ansible.builtin.copy: {dest: "{{ own }}/added", content: x}
+""",
+    "guard.yml": f"""
+- hosts: web
+  gather_facts: false
+  tasks:
+    - ansible.builtin.meta: end_host
+      when: inventory_hostname == only | default('web1')
+    - ansible.builtin.meta: end_play
+      when: all_of_it | default(false)
+    - {MARK}
+""",
+    "serial.yml": f"""
+- hosts: web
+  gather_facts: false
+  serial: 1
+  tasks:
+    - {MARK}
+    - ansible.builtin.meta: end_batch
+""",
+    "prompt.yml": f"""
+- hosts: web
+  gather_facts: false
+  vars_prompt:
+    - {{name: taken, default: fine}}
+    - {{name: colour, prompt: Which colour}}
+  tasks:
+    - {MARK}
+""",
+    "default.yml": """
+- hosts: web
+  gather_facts: false
+  vars_prompt: [{name: taken, default: fine}]
+  tasks:
+    - ansible.builtin.assert: {that: taken == 'fine'}
+""",
+    "pause.yml": f"""
+- hosts: web
+  gather_facts: false
+  tasks:
+    - ansible.builtin.pause: {{seconds: 1}}
+    - name: Confirm the drain
+      ansible.builtin.pause: {{prompt: "Is the drain done?"}}
+    - ansible.builtin.command: sleep 1
+    - {MARK}
+""",
+    "reason.yml": """
+- hosts: web
+  gather_facts: false
+  tasks:
+    - name: Migrate
+      ansible.builtin.shell: |
+        echo working; echo 'Traceback' >&2; echo 'disk quota exceeded on /srv' >&2; exit 3
+""",
+    "hang.yml": f"""
+- hosts: web
+  gather_facts: false
+  tasks:
+    - {MARK}
+    - ansible.builtin.command: sleep 25
+      when: inventory_hostname == 'web1'
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def shapes(servers: tuple[Path, list[loopback.Host]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    files = {**FILES, **{f"plays/{name}": text for name, text in PLAYS.items()}}
+    with staged(servers[1], tmp_path_factory.mktemp("shapes"), files) as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(shapes: Stage) -> Stage:
+    for host in shapes.hosts:
+        (Path(host.root) / "marks").unlink(missing_ok=True)
+    return shapes
+
+
+def test_a_host_that_play_two_never_reached_is_unknown(stage: Stage) -> None:
+    """A play that Ansible stops after a rescued failure is not good, and names the host that was left behind."""
+    result = stage.deploy("rescued.yml", "r1", 1)
+    assert not result.good
+    assert named(result)["web2"].outcome == "unknown", result
+    assert "did not come to its end" in named(result)["web2"].message
+
+
+def test_plays_on_localhost_and_added_hosts_run_in_a_batch(stage: Stage, tmp_path: Path) -> None:
+    """Plays on localhost, on added hosts, and delegated tasks run with a batch as they do by hand."""
+    own = {"own": str(tmp_path), "fail_on": ""}
+    result = stage.deploy("local.yml", "r2", 1, limit=("web1",), extra_vars=own)
+    assert result.good, result
+    assert [host.host for host in result.hosts] == ["web1"]
+    assert stage.marks() == [1, 0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["action", "added", "delegated", "localhost"]
+    assert (tmp_path / "localhost").read_text() == "web1 web2"
+    assert (tmp_path / "delegated").read_text() == stage.hosts[1].root
+
+
+def test_a_failure_on_localhost_fails_the_step(stage: Stage, tmp_path: Path) -> None:
+    """A task that fails on localhost fails the step by name, and hosts that were not started are not touched."""
+    result = stage.deploy("local.yml", "r3", 1, extra_vars={"own": str(tmp_path), "fail_on": "localhost"})
+    assert (result.outcome, result.data["code"]) == ("failed", "D161")
+    assert "localhost" in result.message
+    assert "The load balancer does not respond" in result.message
+    assert result.touched() == ()
+    assert outcomes(result) == ["skipped", "skipped"]
+
+
+def test_a_guard_means_that_there_is_nothing_to_do(stage: Stage) -> None:
+    """A host that a guard ends, or all of them, had nothing to do: that is good."""
+    one = stage.deploy("guard.yml", "r4", 1)
+    assert outcomes(one) == ["skipped", "succeeded"], one
+    assert named(one)["web1"].message == "nothing to do"
+    assert stage.marks() == [0, 1]
+    both = stage.deploy("guard.yml", "r5", 1, limit=("web1",))
+    assert both.good, both
+    every = stage.deploy("guard.yml", "r6", 1, extra_vars={"only": "", "all_of_it": True})
+    assert every.good, every
+    assert stage.marks() == [0, 1]
+    assert stage.deploy("serial.yml", "r7", 1).good
+    assert stage.marks() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("playbook", "named_in_it"), [("prompt.yml", "colour (Which colour)"), ("pause.yml", "Confirm the drain")]
+)
+def test_a_prompt_ends_the_play_at_once(stage: Stage, playbook: str, named_in_it: str) -> None:
+    """A playbook that asks for input ends at once, names the prompt, and does nothing that waits behind it."""
+    since = time.monotonic()
+    result = stage.deploy(playbook, f"p-{playbook}", 1, timeout=60.0)
+    assert time.monotonic() - since < 20
+    assert (result.outcome, result.data["code"]) == ("failed", "D160")
+    assert named_in_it in result.message
+    assert stage.marks() == [0, 0]
+
+
+def test_the_default_of_a_prompt_is_taken(stage: Stage) -> None:
+    """A `vars_prompt` with a default takes it, as Ansible does without a terminal."""
+    assert stage.deploy("default.yml", "r8", 1).good
+
+
+def test_a_failed_task_shows_its_reason(stage: Stage) -> None:
+    """The message of a failed task is the last line of its reason, in one line."""
+    result = stage.deploy("reason.yml", "r9", 1, limit=("web1",))
+    assert result.message == "web1: Migrate: disk quota exceeded on /srv (exit code 3)"
+    tasks = [entry for entry in stage.entries if entry.kind == "task" and entry.data["outcome"] == "failed"]
+    assert tasks[-1].data["message"].startswith("disk quota exceeded on /srv (exit code 3)\n")
+
+
+def test_an_encrypted_key_is_named(stage: Stage, tmp_path: Path) -> None:
+    """A key that needs a passphrase ends the connection at once, and the host's message names the prompt."""
+    key = tmp_path / "locked"
+    shutil.copyfile(Path(stage.hosts[0].folder).parent / "client_key", key)
+    key.chmod(0o600)
+    subprocess.run(["ssh-keygen", "-q", "-p", "-N", "secret", "-f", str(key)], check=True)
+    result = stage.deploy("default.yml", "r11", 1, extra_vars={}, settings={"extra_vars": {
+        "ansible_ssh_private_key_file": str(key), "ansible_ssh_common_args": "-o StrictHostKeyChecking=no "
+        "-o ControlMaster=no -o ControlPath=none -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes"}})  # fmt: skip
+    assert outcomes(result) == ["unknown", "unknown"]
+    assert f"Enter passphrase for key '{key}'" in result.message
+
+
+def test_a_host_that_stops_responding_is_given_up(stage: Stage) -> None:
+    """A connection is given up after the time that the environment sets, and the host is *unknown*."""
+    stage.deployer.close()  # connections that are open keep the time that they were opened with
+    stopped: list[int] = []
+    results: list[StepResult] = []
+    marks = Path(stage.hosts[0].root) / "marks"
+    waiting = threading.Thread(
+        target=lambda: results.append(stage.deploy("hang.yml", "r10", 1, settings={"unresponsive": "3s"}))
+    )
+    try:
+        waiting.start()
+        stopped = _stop_servers(stage.hosts[0], marks)
+        since = time.monotonic()
+        waiting.join(20)
+        assert time.monotonic() - since < 19
+        assert named(results[0])["web1"].outcome == "unknown", results[0]
+    finally:
+        for process in stopped:
+            os.kill(process, signal.SIGCONT)
+        waiting.join()
+
+
+def _stop_servers(host: loopback.Host, marks: Path) -> list[int]:
+    """Stop every process of a host's ssh server once the playbook has worked there."""
+    until = time.monotonic() + 30
+    while not marks.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    server = int((Path(host.folder) / "sshd.pid").read_text())
+    found = [process for process in family([server]) if "sshd" in command_line(process)]
+    for process in found:
+        os.kill(process, signal.SIGSTOP)
+    return found
