@@ -239,7 +239,9 @@ class App:
 
         collections = collections_folder()
         proof = Proof(collections, self.environ)
-        local = SealedPackages(self.state / "packages", collections=collections, proof=proof)
+        local = SealedPackages(
+            self.state / "packages", collections=collections, proof=proof, packing=self.project.package
+        )
         if self.shared is None:
             return local
         from orchestrator.adapters.artifacts.packages import SharedPackages

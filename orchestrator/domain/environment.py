@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJ
 from orchestrator.domain.configuration import TRANSPORT
 from orchestrator.domain.gate import Gate, Probe, distinct
 from orchestrator.domain.model import Model, Name, RelativePath
+from orchestrator.domain.packing import Packing
 from orchestrator.domain.quantities import Duration
 from orchestrator.domain.sides import Side
 from orchestrator.domain.waves import Waves
@@ -252,7 +253,7 @@ class Project(Model):
 
     *artifacts* is what several machines share instead of a state folder: a folder, or `s3://bucket/prefix`.
     *recovery* says whether any command that finds an interrupted run goes on with it in the background. *waves* are the
-    ways over several environments that have a name.
+    ways over several environments that have a name. *package* says what belongs into packages.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -265,4 +266,5 @@ class Project(Model):
     releases: RelativePath = "releases"
     recovery: Literal["automatic", "manual"] = "automatic"
     waves: tuple[Waves, ...] = Field(default=(), exclude_if=lambda waves: not waves)
+    package: Packing = Field(default_factory=Packing, exclude_if=lambda rule: rule == Packing())
     people: tuple[dict[str, Any], ...] = ()

@@ -1,4 +1,4 @@
-"""Small words that several files share: durations, shares of hosts, and host patterns."""
+"""Small words that several files share: durations, sizes, shares of hosts, and host patterns."""
 
 import re
 from typing import Annotated
@@ -9,7 +9,9 @@ from orchestrator.domain import patterns
 from orchestrator.domain.model import text_schema
 
 DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$", re.ASCII)
+SIZE = re.compile(r"^(\d+)(B|KiB|MiB|GiB|TiB)$", re.ASCII)
 SHARE = re.compile(r"^([1-9][0-9]?|100)%$")
+_BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -26,7 +28,21 @@ def _duration(text: str) -> str:
     return text
 
 
+def size_bytes(size: str) -> int:
+    """`500MiB` in bytes. Raises `ValueError` on anything else."""
+    found = SIZE.fullmatch(size)
+    if not found:
+        raise ValueError("must be a size such as 500MiB or 2GiB")
+    return int(found[1]) * _BYTES[found[2]]
+
+
+def _size(text: str) -> str:
+    size_bytes(text)
+    return text
+
+
 Duration = Annotated[str, AfterValidator(_duration), WithJsonSchema(text_schema(DURATION.pattern))]
 HostPattern = Annotated[
     str, AfterValidator(patterns.checked), WithJsonSchema(text_schema(patterns.PATTERN, maxLength=patterns.LONGEST))
 ]
+Size = Annotated[str, AfterValidator(_size), WithJsonSchema(text_schema(SIZE.pattern))]

@@ -1,5 +1,6 @@
 """A release as its author writes it (`release.yaml`), and the sealed package that is built from it."""
 
+import posixpath
 import re
 from typing import Annotated, Any, Literal
 
@@ -8,26 +9,15 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, W
 from orchestrator.domain.gate import Canary, Flaky, Gate, Probe, distinct
 from orchestrator.domain.model import Digest, Model, Name, RelativePath, digest_of, text_schema
 from orchestrator.domain.once import NO_TAGS, Once
-from orchestrator.domain.quantities import SHARE, Duration, HostPattern
+from orchestrator.domain.packing import ReleasePacking
+from orchestrator.domain.quantities import SHARE, Duration, HostPattern, Size
 from orchestrator.domain.sides import BlueGreen
 
+Area = Literal["artifacts", "collection", "content", "requirements"]
+"""A part of a package: the project's tree, or what is packed beside it."""
+
 VERSION = r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$"
-SIZE = re.compile(r"^(\d+)(B|KiB|MiB|GiB|TiB)$", re.ASCII)
 VARIABLE = re.compile(r"^(?!ansible_)[a-z_][a-z0-9_]*$")
-_BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-
-
-def size_bytes(size: str) -> int:
-    """`500MiB` in bytes. Raises `ValueError` on anything else."""
-    found = SIZE.fullmatch(size)
-    if not found:
-        raise ValueError("must be a size such as 500MiB or 2GiB")
-    return int(found[1]) * _BYTES[found[2]]
-
-
-def _size(text: str) -> str:
-    size_bytes(text)
-    return text
 
 
 def _batch(batch: int | str) -> int | str:
@@ -48,7 +38,6 @@ def _variable(name: str) -> str:
     return name
 
 
-Size = Annotated[str, AfterValidator(_size), WithJsonSchema(text_schema(SIZE.pattern))]
 Batch = Annotated[
     int | str,
     AfterValidator(_batch),
@@ -209,6 +198,7 @@ class Release(Model):
     probe: Probe | None = Field(default=None, exclude_if=lambda probe: probe is None)
     include: tuple[RelativePath, ...] = ()
     rehearse: bool = Field(default=False, exclude_if=lambda wanted: not wanted)
+    package: ReleasePacking = Field(default_factory=ReleasePacking, exclude_if=lambda rule: rule == ReleasePacking())
 
     @field_validator("steps")
     @classmethod
@@ -254,12 +244,22 @@ class Release(Model):
 
 
 class PackageFile(Model):
-    """One file of a package: its name below `content/`, size in bytes, SHA-256, and whether it is executable."""
+    """One file of a package: its path in its area, size in bytes, SHA-256, and whether it is executable.
+
+    A symbolic link has its target in *link*; its size is 0, and its SHA-256 is that of the target's text.
+    """
 
     path: str
     size: int = Field(ge=0)
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     executable: bool = False
+    area: Area = Field(default="content", exclude_if=lambda area: area == "content")
+    link: str | None = Field(default=None, exclude_if=lambda link: link is None)
+
+    @property
+    def name(self) -> str:
+        """The name of the file in the archive."""
+        return f"{self.area}/{self.path}"
 
 
 class PackedCollection(Model):
@@ -273,13 +273,15 @@ class PackedCollection(Model):
 class Manifest(Model):
     """What a package is: the release with its paths resolved, and every file. Its digest is the package's.
 
-    Paths in *release* are resolved at build: each is the name of a file or folder below `content/`. *collection* is
-    the `orchestrator.release` among them, which its playbooks run with whatever promotes it.
-    *project* is the folder below `content/` in which Ansible runs (`.` for `content/` itself).
+    In format 2 the area `content` is the project's tree, and paths in *release* are relative to the project's folder.
+    Artifacts, installed requirements and our collection have areas of their own. In format 1 all files are in
+    `content`, and *project* is the folder below it for Ansible. *collection* is the `orchestrator.release` in the
+    package, which its playbooks run with whatever promotes it.
     """
 
     apiVersion: Literal["orchestrator/v1"]
     kind: Literal["Package"]
+    format: Literal[1, 2] = Field(default=1, exclude_if=lambda number: number == 1)
     release: Release
     collection: PackedCollection | None = None
     project: str = "."
@@ -289,6 +291,15 @@ class Manifest(Model):
     def digest(self) -> str:
         """The package's identity."""
         return digest_of(self.model_dump(mode="json", by_alias=True))
+
+    def areas(self) -> list[Area]:
+        """The areas that the package has, in the order of the archive. `content` is always one of them."""
+        return sorted({"content", *(file.area for file in self.files)})
+
+    def artifact(self, artifact: Artifact) -> PackageFile:
+        """The packed file of *artifact*."""
+        where = ("content", artifact.path) if self.format == 1 else ("artifacts", artifact.file_name)
+        return next(file for file in self.files if (file.area, file.path) == where)
 
 
 class PackageRef(Model):
@@ -302,17 +313,48 @@ class PackageRef(Model):
         return f"{self.name} {self.version}"
 
 
+class Revision(Model):
+    """The Git commit from which a package was built. *dirty*: the project had changes that were not committed."""
+
+    commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+    dirty: bool
+
+
 class Package(Model):
     """A package that has been read and verified. *path* is the sealed file, *root* its unpacked `content/` folder.
 
-    *attachments* are the names of what came with it and is not covered by its digest (known after a full read).
+    *home* is the folder with the other unpacked areas. *attachments* are the names of what came with it and is not
+    covered by its digest, *revision* is the one of them that names the Git commit (both known after a full read).
     """
 
     manifest: Manifest
     digest: Digest
     path: str
     root: str | None = None
+    home: str | None = None
     attachments: tuple[str, ...] = ()
+    revision: Revision | None = None
+
+    def folder(self, area: Area) -> str | None:
+        """The unpacked folder of *area*; None if the package does not have the area."""
+        if area == "content":
+            return self.root
+        home = self.home or posixpath.dirname(str(self.root))
+        return f"{home}/{area}" if area in self.manifest.areas() else None
+
+    def role_paths(self) -> list[str]:
+        """The folders beside the project's tree in which Ansible finds roles."""
+        return [f"{folder}/roles" for folder in [self.folder("requirements")] if folder is not None]
+
+    def collection_paths(self) -> list[str]:
+        """The folders beside the project's tree in which Ansible finds collections."""
+        required, own = self.folder("requirements"), self.folder("collection")
+        folders = [required and f"{required}/collections", own]
+        return [folder for folder in folders if folder is not None]
+
+    def artifact_path(self, artifact: Artifact) -> str:
+        """The unpacked file of *artifact*."""
+        return f"{self.folder(self.manifest.artifact(artifact).area)}/{self.manifest.artifact(artifact).path}"
 
     @property
     def ref(self) -> PackageRef:

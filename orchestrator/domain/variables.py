@@ -46,11 +46,9 @@ def checked(names: Mapping[str, Any]) -> dict[str, Any]:
 
 def release_variables(package: Package, context: Context) -> dict[str, Any]:
     """The variable `release`, as playbooks and tests see it."""
-    sums = {file.path: file for file in package.manifest.files}
     artifacts = {}
     for artifact in package.manifest.release.artifacts:
-        file = sums[artifact.path]
-        path = f"{package.root}/{artifact.path}"
+        file, path = package.manifest.artifact(artifact), package.artifact_path(artifact)
         artifacts[artifact.file_name] = {"path": path, "sha256": file.sha256, "size": file.size}
     release, sides = package.manifest.release, context.sides
     return {

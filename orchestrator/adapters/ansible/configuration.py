@@ -64,6 +64,7 @@ class Effective:
         folder: where Ansible works.
         settings: the settings of `ansible.cfg`.
         host_key_checking: whether the keys of hosts are checked where no setting says it.
+        package: the package whose roles and collections beside its tree are found as well.
     """
 
     folder: Path
@@ -71,6 +72,7 @@ class Effective:
     host_key_checking: bool
     _owner: "Configurations"
     _declared: tuple[str, ...]
+    package: Package | None = None
 
     @property
     def config(self) -> bytes:
@@ -105,19 +107,30 @@ class Effective:
         return {**self._owner.without_machine(self.settings, job / "home"), **self.search_paths(), **env, **own}
 
     def search_paths(self) -> dict[str, str]:
-        """Where roles, collections and callbacks are found: in the working folder, and beside us; never elsewhere."""
-        found = self._beside(COLLECTIONS, "collections")
+        """Where roles, collections and callbacks are found: in the package, and beside us; never elsewhere."""
+        found = self._with_packed(COLLECTIONS, "collections")
         packed = self.folder / "collections"  # with our own collection, as the release was verified with it
         more = [str(packed)] if packed.is_dir() else []
         places = dict.fromkeys([*found, *more, str(self._owner.collections)])
         return {
-            "ANSIBLE_ROLES_PATH": os.pathsep.join(self._beside(ROLES, "roles") or [str(self.folder / "roles")]),
+            "ANSIBLE_ROLES_PATH": os.pathsep.join(self._with_packed(ROLES, "roles") or [str(self.folder / "roles")]),
             "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(places),
             # ansible-runner sets this variable too, and would hide the callbacks of the project.
             "ANSIBLE_CALLBACK_PLUGINS": os.pathsep.join(
                 self._beside(CALLBACKS, "callback_plugins") or [str(self.folder / "callback_plugins")]
             ),
         }
+
+    def _with_packed(self, options: tuple[tuple[str, str], ...], name: str) -> list[str]:
+        """As :meth:`_beside`, with what is packed beside the tree: after the tree's own, before all others."""
+        found = self._beside(options, name)
+        if self.package is None:
+            return found
+        packed = self.package.role_paths() if name == "roles" else self.package.collection_paths()
+        top = self.folder if self.package.root is None else Path(self.package.root)
+        inside = [place for place, part in enumerate(found, 1) if Path(part).is_relative_to(top)]
+        after = inside[-1] if inside else 0
+        return [*found[:after], *packed, *found[after:]]
 
     def _beside(self, options: tuple[tuple[str, str], ...], name: str) -> list[str]:
         """The search path that is set; else the folder *name*, if it exists."""
@@ -156,7 +169,8 @@ class Configurations:
         effective.own(settings, self._home)
         if current is not None:
             effective.leave_out(sealed)
-        return self._effective(sealed.folder, effective, settings)
+        here = package.model_copy(update={"root": str(top)})
+        return self._effective(sealed.folder, effective, settings, here)
 
     def of_hosts(self, files: tuple[str, ...], settings: AnsibleSettings) -> Effective:
         """The configuration of host inspections, and of Ansible where it reads the inventory *files*. Raises D150."""
@@ -168,11 +182,11 @@ class Configurations:
         effective.own(settings, self._home)
         return self._effective(folder, effective, settings)
 
-    def of_folder(self, folder: Path) -> Effective:
-        """The configuration of the content of *folder* alone, with nothing of the operator. Raises D150."""
+    def of_folder(self, folder: Path, package: Package) -> Effective:
+        """The configuration of a *folder* of *package* alone, with nothing of the operator. Raises D150."""
         effective = EffectiveSettings(self._types)
         effective.take(Source(folder, SEALED), transport=False)
-        return self._effective(folder, effective, AnsibleSettings())
+        return self._effective(folder, effective, AnsibleSettings(), package)
 
     def document(self, package: Package, files: tuple[str, ...], settings: AnsibleSettings) -> Configuration:
         """What a plan records of the configuration of the playbooks of *package* and of host inspections."""
@@ -225,8 +239,10 @@ class Configurations:
                 found[str(about["env"][0]["name"])] = str(home / "plugins" / name.lower())
         return found
 
-    def _effective(self, folder: Path, settings: EffectiveSettings, chosen: AnsibleSettings) -> Effective:
-        return Effective(folder, settings, chosen.host_key_checking, self, chosen.environment)
+    def _effective(
+        self, folder: Path, settings: EffectiveSettings, chosen: AnsibleSettings, package: Package | None = None
+    ) -> Effective:
+        return Effective(folder, settings, chosen.host_key_checking, self, chosen.environment, package)
 
     def _current(self, folder: str) -> Source | None:
         """The project's current `ansible.cfg` for a working *folder*; None where there is none."""
@@ -272,9 +288,9 @@ class Configurations:
 def working_folder_of(package: Package, playbook: str) -> str:
     """The folder below the content of *package* that Ansible works in for *playbook*; empty for the content itself."""
     manifest = package.manifest
-    if manifest.project != ".":
-        return manifest.project
-    return working_folder(playbook, {file.path for file in manifest.files})
+    if manifest.format == 1:
+        return manifest.project.removeprefix(".")
+    return working_folder(playbook, {file.path for file in manifest.files if file.area == "content"})
 
 
 @cache

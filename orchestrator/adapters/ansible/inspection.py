@@ -11,7 +11,8 @@ from orchestrator.adapters.ansible.ledger import Claim, Told
 from orchestrator.adapters.ansible.tally import Tally, message_of
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.release import Requirement, size_bytes
+from orchestrator.domain.quantities import size_bytes
+from orchestrator.domain.release import Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
 from orchestrator.ports import JobOutcome
 

@@ -64,7 +64,7 @@ class _Side:
             reader = Reader(source)
             reader.verify()
         self.manifest = reader.manifest
-        self.files = {file.path: file for file in reader.manifest.files}
+        self.files = {_name(file): file for file in reader.manifest.files}
         release = reader.manifest.release
         self.ref = PackageRef(name=release.name, version=release.version, digest=reader.digest)
 
@@ -75,11 +75,17 @@ class _Side:
         """The content of those of *names* that are here."""
         found = {}
         with opened(self._path) as source:
-            for member, data in Reader(source).files():
-                pieces = list(data) if member.name in names else _dropped(data)
-                if member.name in names:
-                    found[member.name] = b"".join(pieces)
+            for file, data in Reader(source).files():
+                name = _name(file)
+                pieces = list(data) if name in names else _dropped(data)
+                if name in names:
+                    found[name] = f"{file.link}\n".encode() if file.link is not None else b"".join(pieces)
         return found
+
+
+def _name(file: PackageFile) -> str:
+    """A file of the project's tree by its path in the project; one of another area by its name in the archive."""
+    return file.path if file.area == "content" else file.name
 
 
 def _dropped(data: Iterator[bytes]) -> list[bytes]:

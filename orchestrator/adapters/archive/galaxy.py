@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,42 @@ class Wanted:
     entries: tuple[Any, ...]
 
 
-def install(bases: list[Path], cache: Path) -> Path | None:
-    """A folder with the `roles/` and `collections/` that *bases* require and do not hold; None when none is missing.
+@dataclass(frozen=True)
+class Places:
+    """Where a project may have what it requires.
+
+    *bases* are folders with a `requirements.yml`, `roles/` and `collections/`; *roles* and *collections* are further
+    folders, which an `ansible.cfg` names.
+    """
+
+    bases: list[Path]
+    roles: list[Path] = field(default_factory=list)
+    collections: list[Path] = field(default_factory=list)
+
+    def of(self, kind: str) -> list[Path]:
+        """The folders that can hold roles, or collections."""
+        further = self.roles if kind == "roles" else self.collections
+        return list(dict.fromkeys([*(base / kind for base in self.bases), *further]))
+
+
+def held(places: Places) -> dict[str, set[Path]]:
+    """The folders of roles and of collections in which something lies that a requirements file names."""
+    found: dict[str, set[Path]] = {"roles": set(), "collections": set()}
+    for wanted in (wanted for base in places.bases for wanted in _requirements(base)):
+        names = [name for name in (_place(wanted.kind, entry) for entry in wanted.entries) if name is not None]
+        found[wanted.kind] |= {
+            folder for folder in places.of(wanted.kind) if any((folder / name).is_dir() for name in names)
+        }
+    return found
+
+
+def install(places: Places, cache: Path) -> Path | None:
+    """A folder with the `roles/` and `collections/` that *places* require and do not hold; None when none is missing.
 
     It is made once for each content of the requirements files and of the local files that they name. Raises P107
     when `ansible-galaxy` fails, P110 when a requirements file cannot be read.
     """
-    missing = [wanted for base in bases for wanted in _requirements(base) if not _held(wanted, bases)]
+    missing = [wanted for base in places.bases for wanted in _requirements(base) if not _held(wanted, places)]
     if not missing:
         return None
     final = cache / _fingerprint(missing)
@@ -85,20 +114,21 @@ def _read(file: Path) -> dict[str, Any]:
     return data
 
 
-def _held(wanted: Wanted, bases: list[Path]) -> bool:
-    """Whether all entries lie in one of *bases* already. What has no plain name is taken to be missing."""
-    places = [_place(wanted.kind, entry) for entry in wanted.entries]
-    return all(place and any((base / place).is_dir() for base in bases) for place in places)
+def _held(wanted: Wanted, places: Places) -> bool:
+    """Whether all entries lie in one of *places* already. What has no plain name is taken to be missing."""
+    names = [_place(wanted.kind, entry) for entry in wanted.entries]
+    return all(name and any((folder / name).is_dir() for folder in places.of(wanted.kind)) for name in names)
 
 
 def _place(kind: str, entry: Any) -> str | None:
+    """Where *entry* lies in a folder of roles or collections; None if it has no plain name."""
     data = entry if isinstance(entry, dict) else {"name": entry}
     name = str(data.get("name") or data.get("src") or "")
     if kind == "roles":
         name = ARCHIVE.sub("", name.partition(",")[0].rstrip("/").rpartition("/")[2])
-        return f"roles/{name}" if name else None
+        return name or None
     found = COLLECTION.match(name.partition(":")[0])
-    return f"collections/ansible_collections/{found[1]}/{found[2]}" if found else None
+    return f"ansible_collections/{found[1]}/{found[2]}" if found else None
 
 
 def _galaxy(wanted: Wanted, target: Path) -> None:

@@ -1,423 +1,306 @@
-"""What goes into a package: all that Ansible and pytest need to run the release from it, and where each file stands.
+"""What goes into a package: the project's tree, each file at its own path, and what lies in areas beside it.
 
-Positions are kept: the folder that the playbooks live in (beside `release.yaml`, or the project) becomes `content/`,
-so that roles, `ansible.cfg`, variables files and templates are found as they were. When a release brings playbooks of
-its own, it may still use the project's `ansible.cfg`, roles, collections and plugins; its own come first.
+The tree is the project as Git would check it out, less what does not belong to a release. What the release names
+belongs to it in any case. Artifacts, installed requirements and our own collection have areas of their own, so that the
+tree is exactly the user's.
 """
 
-import configparser
-import filecmp
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.adapters.archive import links
+from orchestrator.adapters.archive.galaxy import Places, held
+from orchestrator.adapters.archive.named import Named
 from orchestrator.adapters.archive.names import check_name, on_disk
-from orchestrator.adapters.archive.references import Reference, candidates, references
-from orchestrator.adapters.archive.sealed import UNDO_WORDS, playbooks
-from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.gate import Gate, PrometheusGate
-from orchestrator.domain.release import Release
+from orchestrator.adapters.archive.resolved import resolved
+from orchestrator.adapters.archive.sealed import OWN_COLLECTION, playbooks
+from orchestrator.adapters.archive.selection import Selection, defaults, secrets, too_large
+from orchestrator.adapters.archive.tree import NEVER, Listing, below, is_cache, listed
+from orchestrator.domain.errors import OrchestratorError, Where
+from orchestrator.domain.packing import Packing
+from orchestrator.domain.quantities import size_bytes
+from orchestrator.domain.release import Area, Release, Revision
 
-ARTIFACTS = "artifacts"
-BESIDE_PLAYBOOKS = ("vars", "files", "templates", "tasks", "handlers", "defaults", "group_vars", "host_vars")
-SHARED = {  # what a release may take from its project too, and by how many parts of the name its own comes first
-    "ansible.cfg": 1,
-    "roles": 2,  # roles/<name>
-    "collections": 4,  # collections/ansible_collections/<namespace>/<name>
-    "library": 1,
-    "module_utils": 1,
-}
-PLUGINS = "_plugins"
-ROLES, COLLECTIONS = ("roles_path",), ("collections_path", "collections_paths")
-INNER = "ansible_collections"
-ROLE_PARTS = ("tasks", "meta", "defaults", "handlers", "vars", "files", "templates", "library")
-TASKS = {"tasks", "handlers"}
-OURS = "orchestrator/release"
 NAMED = b"orchestrator.release"
-PYTEST_FILES = ("conftest.py", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml")
-OWN_FILES = {"orchestrator.yaml", "release.yaml", "environment.yaml"}
-SKIPPED = {
-    ".git", ".hg", ".svn", "__pycache__", ".orchestrator", ".venv", "node_modules", ".pytest_cache", ".mypy_cache",
-    ".ruff_cache", ".tox", ".idea", ".vscode", ".cache", ".DS_Store", ".galaxy_install_info",
-}  # fmt: skip
-SKIPPED_ENDINGS = (".pyc", ".pyo", ".retry", ".swp", ".swo", "~")
-SECRETS = ("vault_password_file", "vault_identity_list", "private_key_file")
-MAX_DEPTH = 40
+INNER = "ansible_collections"
+POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+LARGEST_POINTER = 1024  # bytes
 
-Install = Callable[[list[Path]], Path | None]
+Install = Callable[[Places], Path | None]
 
 
 @dataclass(frozen=True)
-class Found:
-    """A file or folder that a release means: where it is, its name below `content/`, and the base it belongs to."""
+class Item:
+    """One file or link of a package: its place there, and where its content is now."""
 
-    path: Path
-    name: str
-    base: Path
+    area: Area
+    path: str
+    source: Path
 
-
-@dataclass(frozen=True)
-class Places:
-    """Where a release's paths are looked up: beside its file first, then in the project."""
-
-    beside: Path
-    project: Path
-
-    def find(self, relative: str) -> Found:
-        """What *relative* means. Raises P101 when it is in neither place, P105 when it is no part of either."""
-        for base in dict.fromkeys((self.beside, self.project)):
-            name = on_disk(os.path.normpath(relative))
-            if (base / name).exists():
-                if name == "." or any(_skipped(part) for part in name.split("/")):
-                    raise OrchestratorError("P105", f"{relative!r} cannot be packed: it is no part of a release")
-                return Found(base / name, name, base)
-        raise OrchestratorError("P101", f"{relative!r} is neither beside the release nor in the project")
+    @property
+    def name(self) -> str:
+        """The name in the archive."""
+        return f"{self.area}/{self.path}"
 
 
 @dataclass
 class Gathered:
-    """Files by their name below `content/`, and the release with every path resolved to such a name.
-
-    Links may lead to anywhere in *roots*. *secrets* are left out. *warnings* are what may be missing.
-    """
+    """The items of a package by their names, and the release with every path relative to the project's folder."""
 
     release: Release
-    roots: list[Path]
-    files: dict[str, Path] = field(default_factory=dict)
-    secrets: set[Path] = field(default_factory=set)
+    revision: Revision | None
+    items: dict[str, Item] = field(default_factory=dict)
     warnings: list[OrchestratorError] = field(default_factory=list)
 
-    def add(self, found: Found) -> None:
-        """A file, or every file below a folder. Raises P108 when another file has that name already."""
-        for name, path in _files(found, self.roots):
-            if _real(path) not in self.secrets:
-                other = self.files.setdefault(check_name(name), path)
-                if other != path and not _same(other, path):
-                    raise OrchestratorError("P108", f"{name!r} would be both {other} and {path}")
+    def add(self, area: Area, path: str, source: Path) -> None:
+        """Take one file or link. Raises P104, P118 and P203."""
+        if not source.is_symlink():
+            if not source.is_file():
+                raise OrchestratorError("P104", f"{source} is neither a file nor a folder")
+            _check_pointer(source)
+        try:
+            name = check_name(on_disk(path))
+        except OrchestratorError as error:
+            hint = "rename the file, or name it in package.exclude of orchestrator.yaml"
+            raise OrchestratorError(error.code, error.message, hint=hint) from error
+        item = Item(area, name, source)
+        self.items[item.name] = item
 
 
 def gather(
     project: Path,
     source: Path,
     release: Release,
-    install: Install = lambda _bases: None,
+    install: Install = lambda _places: None,
     collections: Path | None = None,
+    packing: Packing | None = None,
 ) -> Gathered:
-    """Everything that *release*, read from the file *source*, needs. Raises P101 to P110 and P203.
+    """Everything that *release*, read from the file *source*, needs. Raises P101 to P110, P116 to P119, and P203.
 
     *install* is given the folders that Ansible's content is taken from, and returns one more, or None: where roles
     and collections that are only required there have been installed. *collections* is the folder that holds our own
-    collection, which is taken when the playbooks name it.
+    collection, which is taken when a playbook or task names it. *packing* are the settings of the project.
     """
-    places = Places(source.parent.resolve(), project.resolve())
-    gathered = Gathered(release, [places.beside, places.project])
-    found = [places.find(playbook) for playbook in playbooks(release)]
-    bases = _bases(found, places)
-    for base in bases:
-        gathered.secrets |= _secrets(base)
-    for base in dict.fromkeys(item.base for item in found):
-        for name in BESIDE_PLAYBOOKS:
-            if (base / name).is_dir():
-                gathered.add(Found(base / name, name, base))
-    for playbook in found:
-        _playbook(gathered, playbook)
-    _shared(gathered, bases, install(bases))
-    _referenced(gathered, found)
+    project, beside = Path(os.path.realpath(project)), Path(os.path.realpath(source.parent))
+    if not beside.is_relative_to(project):
+        raise OrchestratorError("P105", f"the release {source} is not in the project {project}")
+    tree = Tree(project, beside.relative_to(project).as_posix(), release, packing or Packing())
+    for path in release.include:
+        tree.include(path)
+    for path in [*playbooks(release), *release.suites(), *release.certificates()]:
+        tree.take(path)
+    tree.check_size()
+    final = resolved(release, tree.find)
+    folder = next((path for path in playbooks(final) if not (project / path).is_file()), None)
+    if folder is not None:
+        raise OrchestratorError("P102", f"the playbook {folder!r} is not a file")
+    gathered = Gathered(final, tree.listing.revision)
+    gathered.warnings += Named(tree, tree.places(final)).take(playbooks(final))
+    for name in sorted(tree.taken):
+        gathered.add("content", name, project / name)
+    gathered.warnings += tree.warnings()
+    _artifacts(gathered, tree)
+    _requirements(gathered, tree, install)
     if collections is not None:
-        _our_collection(gathered, collections.resolve())
-    for relative in release.suites():
-        _suite(gathered, places.find(relative))
-    for relative in (*release.certificates(), *release.include):
-        gathered.add(places.find(relative))
-    _artifacts(gathered, places)
-    gathered.release = _resolved(gathered.release, places)
+        _our_collection(gathered, Path(os.path.realpath(collections)))
+    _check_links(gathered)
     return gathered
 
 
-def _bases(found: list[Found], places: Places) -> list[Path]:
-    """Where roles and the like are taken from: beside the release when a playbook is there, then the project."""
-    return list(dict.fromkeys([item.base for item in found if item.base == places.beside] + [places.project]))
+class Tree:
+    """The files of a *project* that belong to the *release* in its folder *beside*."""
 
+    def __init__(self, project: Path, beside: str, release: Release, packing: Packing) -> None:
+        self.project, self.beside, self._packing = project, beside, packing
+        self.listing: Listing = listed(project)
+        self._selection = Selection(project, self.listing.names, beside, release, packing.exclude)
+        self._secret = secrets(project, self.listing.names)
+        self._links = {
+            name: str((project / name).readlink()) for name in self.listing.names if (project / name).is_symlink()
+        }
+        belongs = (name for name in self.listing.names if self._selection.reason(name) is None)
+        self.taken = {name for name in belongs if not self._selection.excluded(name) and not self._is_secret(name)}
 
-def _shared(gathered: Gathered, bases: list[Path], installed: Path | None) -> None:
-    """From each base what none before it has: whole roles, whole collections, whole folders of plugins."""
-    taken: set[str] = set()
-    configured = _configured(bases)
-    if installed is not None:
-        gathered.roots.append(installed.resolve())
-        bases = [*bases, installed.resolve()]
-    for base in bases:
-        here: set[str] = set()
-        for folder, depth in _places(base, configured).items():
-            for name, path in _files(Found(base / folder, folder, base), gathered.roots):
-                unit = "/".join(name.split("/")[:depth])
-                here.add(unit)
-                if unit not in taken:
-                    gathered.add(Found(path, name, base))
-        taken |= here
+    def find(self, relative: str) -> str:
+        """What *relative* means, by its path in the project: beside the release first, in the project second.
 
-
-def _places(base: Path, configured: Mapping[str, int]) -> dict[str, int]:
-    """The files and folders of *base* that Ansible looks into, and by how many parts of a name one hides another."""
-    found: dict[str, int] = {}
-    for entry in sorted(base.iterdir()):
-        depth = 1 if entry.name.endswith(PLUGINS) and entry.is_dir() else SHARED.get(entry.name, 0)
-        if depth:
-            found[on_disk(entry.name)] = depth
-    for name, depth in configured.items():
-        if name == ".":  # roles that lie side by side with everything else
-            found |= {on_disk(entry.name): 1 for entry in sorted(base.iterdir()) if _is_role(entry)}
-        elif (base / name).is_dir() and not any(_skipped(part) for part in name.split("/")):
-            found.setdefault(name, depth)
-    return found
-
-
-def _is_role(path: Path) -> bool:
-    return (
-        path.is_dir() and not _skipped(path.name) and any((path / part / "main.yml").is_file() for part in ROLE_PARTS)
-    )
-
-
-def _configured(bases: list[Path]) -> dict[str, int]:
-    """The folders that the packed `ansible.cfg` names for roles, collections and plugins, as far as they are inside."""
-    base = next((base for base in bases if (base / "ansible.cfg").is_file()), None)
-    if base is None:
-        return {}
-    found: dict[str, int] = {}
-    for key, value in _defaults(base).items():
-        for name in (_inside(base, part) for part in (value or "").split(":")):
-            if name is None or not (key in {*ROLES, *COLLECTIONS, "library", "module_utils"} or key.endswith(PLUGINS)):
+        Raises P101 if it is in neither place, P103 if it leads out of the project, P105 if it is never packed.
+        """
+        if os.path.normpath(relative) == ".":
+            raise OrchestratorError("P105", f"{relative!r} cannot be packed: it is the whole project")
+        for base in dict.fromkeys((self.beside, ".")):
+            name = os.path.normpath(f"{base}/{relative}")
+            path = self.project / name
+            if not path.exists():
                 continue
-            parts = 0 if name == "." else name.count("/") + 1
-            if key in ROLES:
-                found[name] = parts + 1
-            elif key in COLLECTIONS:
-                inner = name if name.rpartition("/")[2] == INNER else os.path.normpath(f"{name}/{INNER}")
-                found[inner] = inner.count("/") + 3
-            elif parts:
-                found[name] = parts
-    return found
+            if name == "." or is_cache(name):
+                raise OrchestratorError("P105", f"{relative!r} cannot be packed: it is no part of a release")
+            real = Path(os.path.realpath(path))
+            if not real.is_relative_to(self.project) or not NEVER.isdisjoint(real.relative_to(self.project).parts):
+                text = f"{path} leads to {real}, which is outside of the project or is never packed"
+                raise OrchestratorError("P103", text)
+            return on_disk(name)
+        raise OrchestratorError("P101", f"{relative!r} is neither beside the release nor in the project")
+
+    def include(self, relative: str) -> None:
+        """Take a file or folder whatever Git ignores and whatever is left out by default."""
+        for name in self._ways(self.find(relative)):
+            self.taken |= {inner for inner in below(self.project, name) if not self._is_secret(inner)}
+
+    def take(self, relative: str) -> None:
+        """Take a file or folder that the release names. Raises P116 if Git ignores it, or a pattern excludes it."""
+        name = self.find(relative)
+        self.require(name, f"{relative!r} of the release")
+
+    def require(self, name: str, what: str, where: Where | None = None) -> None:
+        """Take the file or folder *name*, which *what* stands for, named in *where*. Raises P116."""
+        for way in self._ways(name):
+            there = {inner for inner in self.listing.names if inner == way or inner.startswith(f"{way}/")}
+            there = {inner for inner in there if not self._selection.excluded(inner) and not self._is_secret(inner)}
+            if not there and not any(inner == way or inner.startswith(f"{way}/") for inner in self.taken):
+                raise self._left_out(way, what, where)
+            self.taken |= there
+
+    def _left_out(self, name: str, what: str, where: Where | None) -> OrchestratorError:
+        """Why a named file is not in the package, and what to do."""
+        inner = [other for other in self.listing.names if other == name or other.startswith(f"{name}/")]
+        if any(self._selection.excluded(other) for other in inner):
+            why, hint = "package.exclude leaves it out", "change the pattern in package.exclude"
+        elif inner:
+            why, hint = "an ansible.cfg names it as a password or key", "keep secrets out of what is packed"
+        else:
+            why = "Git ignores it, or .orchestratorignore names it"
+            hint = f"add it to Git (git add -f {name}), or name it in `include` of release.yaml"
+        return OrchestratorError("P116", f"{what} is not in the package: {why}", where=where, hint=hint)
+
+    def _ways(self, name: str) -> list[str]:
+        """*name* as a path without links, and each link on the way to it."""
+        parts = name.split("/")
+        above = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+        crossed = [part for part in above if part in self._links]
+        real = links.target(name, self._links)
+        return [*crossed, real] if real not in (None, ".") else crossed or [name]
+
+    def _is_secret(self, name: str) -> bool:
+        return bool(self._secret) and os.path.realpath(self.project / name) in self._secret
+
+    def check_size(self) -> None:
+        """Raise P117 if the tree is larger than the project allows."""
+        sizes = {name: (self.project / name).lstat().st_size for name in self.taken}
+        packing = self._packing
+        error = too_large(sizes, packing.max_files, size_bytes(packing.max_size), packing.max_size)
+        if error is not None:
+            raise error
+
+    def warnings(self) -> list[OrchestratorError]:
+        """What the operator should know: submodules without files (P121)."""
+        hint = "run git submodule update --init, unless the release does not need it"
+        text = "the submodule {} is not checked out, and nothing of it is in the package"
+        return [OrchestratorError("P121", text.format(name), hint=hint) for name in self.listing.absent]
+
+    def places(self, release: Release) -> Places:
+        """Where the project may have the roles and collections that it requires."""
+        folders = {".", self.beside}
+        for playbook in playbooks(release):
+            folder = self.find(playbook).rpartition("/")[0] or "."
+            folders |= {folder, *_configured_above(folder, self.listing.names)}
+        bases = [self.project / folder for folder in sorted(folders)]
+        roles, found = [], []
+        for base in bases:
+            options = defaults(base / "ansible.cfg")
+            roles += _paths(base, options.get("roles_path"))
+            found += _paths(base, options.get("collections_path") or options.get("collections_paths"))
+        inside = [[path for path in paths if path.is_relative_to(self.project)] for paths in (roles, found)]
+        return Places(bases, inside[0], [path.parent if path.name == INNER else path for path in inside[1]])
 
 
-def _inside(base: Path, path: str) -> str | None:
-    """*path* of an `ansible.cfg` in *base* as a name below it; None when it leads elsewhere."""
-    text = path.strip().replace("{{CWD}}", ".").replace("{{ CWD }}", ".")
-    name = os.path.relpath(os.path.normpath(base / Path(text).expanduser()), base) if text else ".."
-    return None if name.split("/")[0] == ".." else on_disk(name)
+def _configured_above(folder: str, names: frozenset[str]) -> list[str]:
+    """The folders at or above *folder* that have an `ansible.cfg`."""
+    parts = folder.split("/")
+    above = ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    return [name for name in above if f"{name}/ansible.cfg" in names]
 
 
-def _referenced(gathered: Gathered, found: list[Found]) -> None:
-    """What playbooks and tasks name by a literal relative path, and what that names. Raises P105."""
-    starts = [item.path for item in found]
-    packed = [_packed(name, path) for name, path in sorted(gathered.files.items())]
-    known = {item.path: item for item in packed}
-    waiting = [*found, *(item for item in packed if _is_task(item.name))]
-    seen: set[Path] = set()
-    while waiting:
-        item = waiting.pop()
-        if item.path in seen:
-            continue
-        seen.add(item.path)
-        for reference in references(item.path, item.name):
-            target = _target(gathered, item, reference, list(candidates(reference, item.path, starts)), known)
-            if target is not None:
-                gathered.add(target)
-                files = [Found(path, name, target.base) for name, path in _files(target, gathered.roots)]
-                waiting += [file for file in files if file.name == target.name or _is_task(file.name)]
+def _paths(base: Path, value: str | None) -> list[Path]:
+    """The folders of a search path in an `ansible.cfg` in *base*."""
+    words = [word.strip().replace("{{CWD}}", ".").replace("{{ CWD }}", ".") for word in (value or "").split(":")]
+    return [Path(os.path.normpath(base / Path(word).expanduser())) for word in words if word]
 
 
-def _is_task(name: str) -> bool:
-    """Whether *name* is a file of tasks; those of collections are whole already."""
-    parts = name.split("/")[:-1]
-    return name.endswith((".yml", ".yaml")) and INNER not in parts and not TASKS.isdisjoint(parts)
+def _artifacts(gathered: Gathered, tree: Tree) -> None:
+    for artifact in gathered.release.artifacts:
+        path = tree.project / artifact.path
+        if not path.is_file():
+            raise OrchestratorError("P102", f"the artifact {artifact.path!r} is not a file")
+        gathered.add("artifacts", artifact.file_name, Path(os.path.realpath(path)))
 
 
-def _packed(name: str, path: Path) -> Found:
-    return Found(path, name, path.parents[name.count("/")])
+def _requirements(gathered: Gathered, tree: Tree, install: Install) -> None:
+    """Roles and collections that a requirements file names, and that are not in the tree."""
+    places = tree.places(gathered.release)
+    for kind, folders in held(places).items():
+        for folder in sorted(folders):
+            _from_project(gathered, tree, kind, folder)
+    installed = install(places)
+    for name in sorted(below(installed, "")) if installed is not None else ():
+        if f"requirements/{name}" not in gathered.items:
+            gathered.add("requirements", name, Path(os.path.realpath(installed)) / name)  # type: ignore[arg-type]
 
 
-def _target(
-    gathered: Gathered, item: Found, reference: Reference, places: list[Path], known: Mapping[Path, Found]
-) -> Found | None:
-    """The first of *places* that is there, as what *reference* means; a warning (P111) when none is.
-
-    What a role that was installed for the build names may lie in the project.
-    """
-    bases = [item.base, *([] if item.base in gathered.roots[:2] else gathered.roots)]
-    elsewhere = None
-    for path in places:
-        if path in known:
-            return known[path]
-        if path.exists():
-            base = next((base for base in bases if path.is_relative_to(base)), None)
-            if base is not None:
-                return None if path == base else Found(path, on_disk(path.relative_to(base).as_posix()), base)
-            elsewhere = elsewhere or path
-    if elsewhere is not None:
-        message = f"{reference.path!r} leads out of the project, or out of the folder of the release to {elsewhere}"
-        hint = "copy it into the project, or beside the release, and name it there"
-        raise OrchestratorError("P105", message, where=reference.where, hint=hint)
-    message = f"{reference.path!r} is nowhere in the project, and will be missing when the release runs"
-    hint = "correct the path, or write the file"
-    gathered.warnings.append(OrchestratorError("P111", message, where=reference.where, hint=hint))
-    return None
+def _from_project(gathered: Gathered, tree: Tree, kind: str, folder: Path) -> None:
+    """What was installed into a *folder* of the project and is not in the tree, because Git ignores it."""
+    start = folder.relative_to(tree.project).as_posix()
+    for name in sorted(below(tree.project, start)):
+        inner = os.path.relpath(name, start)
+        if name not in tree.listing.names and ".info" not in inner.split("/")[-2:][0]:
+            gathered.add("requirements", f"{kind}/{inner}", tree.project / name)
 
 
 def _our_collection(gathered: Gathered, collections: Path) -> None:
     """Our own collection, when a packed YAML file names it and the project does not bring it."""
-    if any(f"{INNER}/{OURS}/" in name for name in gathered.files):
+    if any(OWN_COLLECTION in name for name in gathered.items):
         return
-    texts = [path for name, path in gathered.files.items() if name.endswith((".yml", ".yaml")) and INNER not in name]
+    texts = [item.source for item in gathered.items.values() if _may_name_it(item)]
     if any(NAMED in path.read_bytes() for path in texts):
-        gathered.roots.append(collections)
-        name = f"{INNER}/{OURS}"
-        gathered.add(Found(collections / name, f"collections/{name}", collections))
+        for name in below(collections, OWN_COLLECTION.rstrip("/")):
+            gathered.add("collection", name, collections / name)
 
 
-def _playbook(gathered: Gathered, found: Found) -> None:
-    """A playbook with all that lies in its folder (it may include any of it), unless that is the base itself."""
-    if not found.path.is_file():
-        raise OrchestratorError("P102", f"the playbook {found.name!r} is not a file")
-    gathered.add(found)
-    if found.path.parent == found.base:
-        for sibling in sorted(found.base.glob("*.y*ml")):
-            if sibling.name not in OWN_FILES and not sibling.name.startswith("Pulumi.") and sibling.is_file():
-                gathered.add(Found(sibling, on_disk(sibling.name), found.base))
-    else:
-        gathered.add(_parent(found))
+def _may_name_it(item: Item) -> bool:
+    plain = item.area == "content" and item.path.endswith((".yml", ".yaml")) and not item.source.is_symlink()
+    return plain and INNER not in item.path.split("/")
 
 
-def _suite(gathered: Gathered, found: Found) -> None:
-    """A suite, with what pytest reads in the folders above it: its configuration, and modules that it may import."""
-    gathered.add(found)
-    if found.path.is_file() and found.path.parent != found.base:
-        gathered.add(_parent(found))
-    while found.path != found.base:
-        found = _parent(found)
-        modules = [path.name for path in found.path.glob("*.py")] if found.path != found.base else []
-        for name in dict.fromkeys([*PYTEST_FILES, *modules]):
-            if (found.path / name).is_file():
-                gathered.add(Found(found.path / name, _join(found.name, on_disk(name)), found.base))
-
-
-def _artifacts(gathered: Gathered, places: Places) -> None:
-    for artifact in gathered.release.artifacts:
-        found = places.find(artifact.path)
-        if not found.path.is_file():
-            raise OrchestratorError("P102", f"the artifact {artifact.path!r} is not a file")
-        gathered.add(Found(found.path, f"{ARTIFACTS}/{artifact.file_name}", found.base))
-
-
-def _resolved(release: Release, places: Places) -> Release:
-    """*release* with the names that its files have below `content/`."""
-
-    def name(relative: str) -> str:
-        return places.find(relative).name
-
-    def query(found: PrometheusGate | None) -> PrometheusGate | None:
-        return found.model_copy(update={"ca": name(found.ca)}) if found is not None and found.ca is not None else found
-
-    def gates(found: tuple[Gate, ...]) -> tuple[Gate, ...]:
-        return tuple(
-            gate.model_copy(update={"tests": gate.tests and name(gate.tests), "prometheus": query(gate.prometheus)})
-            for gate in found
-        )
-
-    steps = []
-    for step in release.steps:
-        undo = step.undo if step.undo is None or step.undo in UNDO_WORDS else name(step.undo)
-        rollout = step.rollout
-        if rollout.canary is not None:
-            canary = rollout.canary.model_copy(update={"gates": gates(rollout.canary.gates)})
-            rollout = rollout.model_copy(update={"canary": canary})
-        sides = rollout.blue_green
-        if sides is not None:
-            played = {"switch": name(sides.switch), "retire": sides.retire and name(sides.retire)}
-            sides = sides.model_copy(update={**played, "gates": gates(sides.gates)})
-            rollout = rollout.model_copy(update={"blue_green": sides})
-        steps.append(step.model_copy(update={"playbook": name(step.playbook), "undo": undo, "rollout": rollout}))
-    artifacts = [
-        item.model_copy(update={"path": f"{ARTIFACTS}/{item.file_name}", "name": item.file_name})
-        for item in release.artifacts
-    ]
-    verify = [item.model_copy(update={"tests": name(item.tests)}) for item in release.verify]
-    watch = release.watch
-    if watch is not None:
-        watch = watch.model_copy(update={"tests": watch.tests and name(watch.tests), "gates": gates(watch.gates)})
-    include = [name(relative) for relative in release.include]
-    resolved = {"artifacts": tuple(artifacts), "steps": tuple(steps), "verify": tuple(verify), "watch": watch}
-    return release.model_copy(update={**resolved, "include": tuple(include)})
-
-
-def _secrets(base: Path) -> set[Path]:
-    """Files with passwords and keys that `ansible.cfg` names: these never go into a package."""
-    defaults = _defaults(base)
-    named = [defaults.get(key) or "" for key in SECRETS]
-    values = [value.rsplit("@", 1)[-1].strip() for text in named for value in text.split(",")]
-    paths = [_real(base / Path(value).expanduser()) for value in values if value]
-    return {path for path in paths if not os.access(path, os.X_OK)}  # a script that asks for the password holds none
-
-
-def _defaults(base: Path) -> Mapping[str, str | None]:
-    """What the section `defaults` of the `ansible.cfg` in *base* says."""
-    parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
+def _check_pointer(path: Path) -> None:
+    """Raise P118 if *path* is what Git LFS leaves in place of a file that it did not fetch."""
+    if path.stat().st_size > LARGEST_POINTER:
+        return
     try:
-        parser.read(base / "ansible.cfg", encoding="utf-8")
-    except (configparser.Error, OSError, UnicodeDecodeError):
-        return {}  # Ansible itself will say what is wrong with it
-    return dict(parser["defaults"]) if parser.has_section("defaults") else {}
-
-
-def _files(found: Found, roots: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Every file of *found* with its name. Links stand for what they lead to, inside of *roots* and nowhere else."""
-    waiting = [(found.name, found.path, 0)]
-    while waiting:
-        name, path, depth = waiting.pop()
-        _check_link(path, roots)
-        if path.is_file():
-            yield name, path
-        elif path.is_dir():
-            if depth > MAX_DEPTH:
-                raise OrchestratorError("P103", f"{path} is deeper than {MAX_DEPTH} folders: a link to its own parent?")
-            waiting += [(_join(name, on_disk(entry)), path / entry, depth + 1) for entry in _entries(path)]
-        else:
-            raise OrchestratorError("P104", f"{path} is neither a file nor a folder, or a link to nothing")
-
-
-def _entries(folder: Path) -> list[str]:
-    try:
-        return [entry.name for entry in folder.iterdir() if not _skipped(entry.name)]
+        with path.open("rb") as file:
+            if file.read(len(POINTER)) != POINTER:
+                return
     except OSError as error:
-        raise OrchestratorError("P109", f"cannot read the folder {folder}: {error.strerror}") from error
+        raise OrchestratorError("P109", f"cannot read {path}: {error.strerror}") from error
+    hint = "run git lfs pull"
+    raise OrchestratorError("P118", f"{path} is a pointer of Git LFS, and not the file itself", hint=hint)
 
 
-def _check_link(path: Path, roots: list[Path]) -> None:
-    """A link that leads out of *roots*, or to what is never packed, would smuggle something in."""
-    real = _real(path)
-    for root in roots:
-        if real.is_relative_to(root) and not any(_skipped(part) for part in real.relative_to(root).parts):
-            return
-    raise OrchestratorError("P103", f"{path} leads to {real}, which is outside of the project or is never packed")
-
-
-def _real(path: Path) -> Path:
-    """Where *path* is when all links are followed; `Path.resolve` would raise on links in a circle."""
-    return Path(os.path.realpath(path))
-
-
-def _skipped(name: str) -> bool:
-    return name in SKIPPED or name.endswith(SKIPPED_ENDINGS) or name.startswith(".#")
-
-
-def _same(one: Path, other: Path) -> bool:
-    modes = {bool(path.stat().st_mode & 0o100) for path in (one, other)}
-    return len(modes) == 1 and filecmp.cmp(one, other, shallow=False)
-
-
-def _parent(found: Found) -> Found:
-    return Found(found.path.parent, found.name.rpartition("/")[0], found.base)
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
+def _check_links(gathered: Gathered) -> None:
+    """Each link stays in its area (else P103); what it leads to is in the package (else a warning, P120)."""
+    for area in {item.area for item in gathered.items.values()}:
+        items = {item.path: item for item in gathered.items.values() if item.area == area}
+        known = {path: on_disk(str(item.source.readlink())) for path, item in items.items() if item.source.is_symlink()}
+        folders = {"."} | {path[:at] for path in items for at, letter in enumerate(path) if letter == "/"}
+        for path, link in sorted(known.items()):
+            leads_to, why = links.target(path, known), links.objection(link)
+            if why is None and leads_to is None:
+                why = "leaves the project or leads round in a circle"
+            if why is not None:
+                hint = "make it a relative link inside the project, replace it by a copy, or name it in package.exclude"
+                raise OrchestratorError("P103", f"the target of the link {path} {why}: {link}", hint=hint)
+            if leads_to not in items and leads_to not in folders:
+                text = f"the link {path} leads to {leads_to}, which is not in the package"
+                hint = f"if the release needs {leads_to}, name it in `include` of release.yaml"
+                gathered.warnings.append(OrchestratorError("P120", text, hint=hint))

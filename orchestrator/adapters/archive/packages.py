@@ -2,31 +2,30 @@
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from orchestrator.adapters.archive.galaxy import install
-from orchestrator.adapters.archive.gather import gather
-from orchestrator.adapters.archive.sealed import CHUNK, Member, Reader, check_manifest, write
+from orchestrator.adapters.archive.galaxy import Places, install
+from orchestrator.adapters.archive.gather import Gathered, Item, gather
+from orchestrator.adapters.archive.names import on_disk
+from orchestrator.adapters.archive.sealed import CHUNK, OWN_COLLECTION, Reader, check_manifest, write
+from orchestrator.adapters.archive.unpacked import FOLDER, content_as, link_as, unpack, verify_package
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import DIGEST, digest_of
+from orchestrator.domain.packing import Packing
 from orchestrator.domain.release import Manifest, Package, PackageFile, PackageRef, PackedCollection, Release
 
-FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 ENDING = ".release"
 UNPACKING = ".unpacking-"
-COLLECTION = "ansible_collections/orchestrator/release/"
 VERSIONS = {"MANIFEST.json": r'"version": *"([^"]+)"', "galaxy.yml": r"^version: *[\"']?([^\s\"']+)"}
 
-Proof = Callable[[Path, Release], Iterable[OrchestratorError]]
+Proof = Callable[[Package], Iterable[OrchestratorError]]
 SHORTEST = 6  # characters of a digest that may stand for it
 
 
@@ -39,6 +38,7 @@ class SealedPackages:
             *folder*.
         collections: the folder that holds our own collection, for packages whose playbooks use it.
         proof: tells what is wrong with an unpacked package, before it gets its name.
+        packing: what belongs into the packages of the project.
     """
 
     def __init__(
@@ -46,12 +46,14 @@ class SealedPackages:
         folder: Path,
         cache: Path | None = None,
         collections: Path | None = None,
-        proof: Proof = lambda _content, _release: (),
+        proof: Proof = lambda _package: (),
+        packing: Packing | None = None,
     ) -> None:
         self._folder = folder
         self._cache = cache or folder / "galaxy"
         self._collections = collections
         self._proof = proof
+        self._packing = packing or Packing()
 
     def build(
         self,
@@ -65,17 +67,18 @@ class SealedPackages:
     ) -> Package:
         """Seal what *release* needs into *target*, as a whole or not at all.
 
-        Raises P101 to P113; P106 when *target* is another package and *replace* is not said. The same package is
-        left as it is, with what was attached to it. *warn* is given what may be missing (P111, P115).
+        Raises P101 to P121; P106 when *target* is another package and *replace* is not said. The same package is
+        left as it is, with what was attached to it. *warn* is given what may be missing (P111, P115, P120, P121).
         """
-        manifest, files, warnings = self._describe(project, source, release)
-        for warning in warnings:
+        gathered = self._gather(project, source, release)
+        manifest = _describe(gathered)
+        for warning in gathered.warnings:
             warn(warning)
         if not replace and target.exists() and self._differs(target, manifest.digest):
             raise OrchestratorError("P106", f"{target.name} exists and is not what would be built now")
         if replace or not target.exists():
             with _Replacing(target) as out:
-                write(out, manifest, lambda name: files[name].open("rb"))
+                write(out, manifest, lambda file: gathered.items[file.name].source.open("rb"), gathered.revision)
                 _check(out, manifest.digest)
                 for warning in self._proved(out, manifest):
                     warn(warning)
@@ -85,17 +88,24 @@ class SealedPackages:
         """What the proof says of the package that was just *written*, unpacked where nothing else is."""
         written.seek(0)
         with tempfile.TemporaryDirectory(prefix="orchestrator-build-") as folder:
-            content = Path(folder).resolve() / "content"
-            unpack(written, content)
-            return list(self._proof(content, manifest.release))
+            home = Path(folder).resolve()
+            unpack(written, home / "content")
+            content = str(home / "content")
+            package = Package(manifest=manifest, digest=manifest.digest, path="", root=content, home=str(home))
+            return list(self._proof(package))
 
     def read(self, path: Path) -> Package:
         """Read and verify a sealed file; nothing is written."""
         with opened(path) as source:
             reader = Reader(source)
             reader.verify()
-        attachments = tuple(reader.attachments)
-        return Package(manifest=reader.manifest, digest=reader.digest, path=str(path), attachments=attachments)
+        return Package(
+            manifest=reader.manifest,
+            digest=reader.digest,
+            path=str(path),
+            attachments=tuple(reader.attachments),
+            revision=reader.revision,
+        )
 
     def keep(self, path: Path) -> Package:
         """Verify a sealed file, and put it into the store with its files beside it. Doing it again is harmless.
@@ -115,17 +125,18 @@ class SealedPackages:
 
     def fetch(self, digest: str) -> Package:
         """The kept package, with every unpacked file verified again."""
-        kept, root = self._folder / f"{_hex(digest)}{ENDING}", self._folder / _hex(digest) / "content"
+        kept, home = self._folder / f"{_hex(digest)}{ENDING}", self._folder / _hex(digest)
         if not kept.is_file():
             raise OrchestratorError("P301", f"the package {digest} is not kept here")
         reader = _heading(kept)
         if reader.digest != digest:
             raise OrchestratorError("P302", f"the kept package {kept.name} is another one: {reader.digest}")
-        if not os.path.lexists(root):
+        if not os.path.lexists(home):
             with self._alone():
                 self._unpack(kept)
-        verify_tree(root, reader.manifest)
-        return Package(manifest=reader.manifest, digest=digest, path=str(kept), root=str(root))
+        verify_package(home, reader.manifest)
+        root = str(home / "content")
+        return Package(manifest=reader.manifest, digest=digest, path=str(kept), root=root, home=str(home))
 
     def find(self, wanted: str) -> Path:
         """The sealed file that *wanted* means: a file, or a kept package by `name-version` or the start of its digest.
@@ -162,21 +173,11 @@ class SealedPackages:
         found = _named(self._folder / f"{_hex(digest)}{ENDING}")
         return found[0] if found is not None else None
 
-    def _describe(
-        self, project: Path, source: Path, release: Release
-    ) -> tuple[Manifest, dict[str, Path], list[OrchestratorError]]:
-        gathered = gather(project, source, release, lambda bases: install(bases, self._cache), self._collections)
-        names = sorted(gathered.files)
-        files = tuple(_describe_file(name, gathered.files[name]) for name in names)
-        manifest = Manifest(
-            apiVersion="orchestrator/v1",
-            kind="Package",
-            release=gathered.release,
-            collection=_collection(gathered.files, files),
-            files=files,
-        )
-        check_manifest(manifest)
-        return manifest, gathered.files, gathered.warnings
+    def _gather(self, project: Path, source: Path, release: Release) -> Gathered:
+        def installed(places: Places) -> Path | None:
+            return install(places, self._cache)
+
+        return gather(project, source, release, installed, self._collections, self._packing)
 
     def _differs(self, path: Path, digest: str) -> bool:
         """Whether *path* is anything else than the whole package *digest*."""
@@ -198,7 +199,7 @@ class SealedPackages:
     def _unpack(self, kept: Path) -> None:
         """Make the folder of unpacked files: complete and verified, or not there."""
         final = self._folder / kept.stem
-        if os.path.lexists(final / "content"):
+        if os.path.lexists(final):
             return
         temporary = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=self._folder))
         try:
@@ -212,95 +213,28 @@ class SealedPackages:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def unpack(source: BinaryIO, target: Path) -> Manifest:
-    """Write the files of a sealed file below *target*, which must not exist. Never follows a link.
-
-    Raises P-codes; what has been written by then must be thrown away by the caller.
-    """
-    reader = Reader(source)
-    target.mkdir(mode=0o755)
-    root = os.open(target, FOLDER)
-    try:
-        for member, data in reader.files():
-            _write_member(root, member, data)
-    finally:
-        os.close(root)
-    return reader.manifest
-
-
-def _write_member(root: int, member: Member, data: Iterator[bytes]) -> None:
-    *folders, name = member.name.encode().split(b"/")
-    folder = os.dup(root)
-    try:
-        for part in folders:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(part, dir_fd=folder)
-            deeper = os.open(part, FOLDER, dir_fd=folder)
-            os.close(folder)
-            folder = deeper
-            os.fchmod(folder, 0o755)
-        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
-        with os.fdopen(handle, "wb") as file:
-            for chunk in data:
-                file.write(chunk)
-            os.fchmod(file.fileno(), 0o755 if member.executable else 0o644)
-    finally:
-        os.close(folder)
+def _describe(gathered: Gathered) -> Manifest:
+    """The manifest of what was gathered."""
+    files = tuple(_describe_item(gathered.items[name]) for name in sorted(gathered.items))
+    manifest = Manifest(
+        apiVersion="orchestrator/v1",
+        kind="Package",
+        format=2,
+        release=gathered.release,
+        collection=_collection(gathered, files),
+        files=files,
+    )
+    check_manifest(manifest)
+    return manifest
 
 
-def verify_tree(root: Path, manifest: Manifest) -> None:
-    """Every file of the manifest is there as it was sealed, and nothing else is, no empty folder. Raises P303."""
-    files = {file.path: file for file in manifest.files}
-    folders = {name[: cut.start()] for name in files for cut in re.finditer("/", name)} | {""}
-    if root.parent.is_symlink():
-        raise OrchestratorError("P303", f"the folder {root.parent.name!r} of the kept package is a link")
-    waiting = [""]
-    while waiting:
-        folder = waiting.pop()
-        for name in _children(root, folder):
-            if name in folders:
-                waiting.append(name)
-                continue
-            expected = files.pop(name, None)
-            if expected is None or _sealed_as(root, name) != expected:
-                raise OrchestratorError("P303", f"{name!r} of the kept package is not as it was sealed")
-    if files:
-        raise OrchestratorError("P303", f"{min(files)!r} of the kept package is missing")
-
-
-def _children(root: Path, folder: str) -> list[str]:
-    """The names in *folder*, which must be a real folder."""
-    try:
-        handle = os.open(os.fsencode(root / os.fsdecode(folder.encode())), FOLDER)
-    except OSError as error:
-        name = folder or root.name
-        raise OrchestratorError("P303", f"{name!r} of the kept package is not a folder as it was sealed") from error
-    try:
-        names = [os.fsencode(name).decode("utf-8", "replace") for name in os.listdir(handle)]  # noqa: PTH208 - of an open folder
-    finally:
-        os.close(handle)
-    return [f"{folder}/{name}" if folder else name for name in names]
-
-
-def _sealed_as(root: Path, name: str) -> PackageFile | None:
-    """The file as it is on disk now; None when it is no regular file or cannot be read."""
-    try:
-        handle = os.open(os.fsencode(root / os.fsdecode(name.encode())), FILE)
-    except OSError:
-        return None
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        return None
-    with os.fdopen(handle, "rb") as file:
-        return _content(name, file)
-
-
-def _collection(sources: Mapping[str, Path], files: tuple[PackageFile, ...]) -> PackedCollection | None:
+def _collection(gathered: Gathered, files: tuple[PackageFile, ...]) -> PackedCollection | None:
     """Which `orchestrator.release` is among *files*; None when the package has none."""
-    content = {file.path.partition(COLLECTION)[2]: file for file in files if COLLECTION in file.path}
+    content = {file.path.partition(OWN_COLLECTION)[2]: file for file in files if OWN_COLLECTION in file.path}
     for name, pattern in VERSIONS.items():
         if name in content:
-            found = re.search(pattern, sources[content[name].path].read_text("utf-8"), re.MULTILINE)
+            source = gathered.items[content[name].name].source
+            found = re.search(pattern, source.read_text("utf-8"), re.MULTILINE)
             version = found[1] if found else "unknown"
             digest = digest_of([[name, file.sha256, file.executable] for name, file in sorted(content.items())])
             return PackedCollection(name="orchestrator.release", version=version, digest=digest)
@@ -317,18 +251,15 @@ def _named(path: Path) -> tuple[PackageRef, Manifest] | None:
     return None
 
 
-def _describe_file(name: str, path: Path) -> PackageFile:
+def _describe_item(item: Item) -> PackageFile:
+    about = PackageFile(path=item.path, area=item.area, size=0, sha256="0" * 64)
     try:
-        with path.open("rb") as file:
-            return _content(name, file)
+        if item.source.is_symlink():
+            return link_as(on_disk(str(item.source.readlink())), about)
+        with item.source.open("rb") as file:
+            return content_as(file, about)
     except OSError as error:
-        raise OrchestratorError("P109", f"cannot read {path}: {error.strerror}") from error
-
-
-def _content(name: str, file: BinaryIO) -> PackageFile:
-    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-    executable = bool(os.fstat(file.fileno()).st_mode & stat.S_IXUSR)
-    return PackageFile(path=name, size=file.tell(), sha256=digest, executable=executable)
+        raise OrchestratorError("P109", f"cannot read {item.source}: {error.strerror}") from error
 
 
 def _check(written: BinaryIO, digest: str) -> None:

@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from orchestrator.adapters.ansible.configuration import Configurations
+from orchestrator.adapters.ansible.configuration import Configurations, working_folder_of
 from orchestrator.adapters.archive.sealed import playbooks
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.release import Release
+from orchestrator.domain.release import Package
 from orchestrator.domain.text import clean_text
 
 MACHINE = {"ANSIBLE_ROLES_PATH": "roles", "ANSIBLE_COLLECTIONS_PATH": "collections"}
@@ -32,20 +32,28 @@ class Proof:
     def __init__(self, collections: Path, environ: Mapping[str, str]) -> None:
         self._collections, self._environ = collections, environ
 
-    def __call__(self, content: Path, release: Release) -> Iterator[OrchestratorError]:
-        """What should be known about the package unpacked in *content*, as a warning (P115).
+    def __call__(self, package: Package) -> Iterator[OrchestratorError]:
+        """What the operator should know about an unpacked *package*, as a warning (P115).
 
         Raises P114 when it needs roles or collections of this machine, and P113 when Ansible cannot read a playbook, or
         does not find what it names.
         """
-        with tempfile.TemporaryDirectory(prefix="orchestrator-proof-") as folder:
-            scratch = Path(folder)
-            (scratch / "password").write_text("none\n")
-            env = self._environment(content, scratch)
-            alone = _said(content, release, _only(content, env))
+        folders: dict[str, list[str]] = {}
+        for playbook in dict.fromkeys(playbooks(package.manifest.release)):
+            folders.setdefault(working_folder_of(package, playbook), []).append(playbook)
+        for folder, names in folders.items():
+            yield from self._folder(package, folder, names)
+
+    def _folder(self, package: Package, folder: str, names: list[str]) -> Iterator[OrchestratorError]:
+        """What there is to know about the playbooks that run in one *folder*."""
+        project = Path(str(package.root)) / folder
+        with tempfile.TemporaryDirectory(prefix="orchestrator-proof-") as scratch:
+            (Path(scratch) / "password").write_text("none\n")
+            env = self._environment(package, project, Path(scratch))
+            alone = _said(package, project, names, _only(package, project, env))
             if alone is None:
                 return
-            with_machine = _said(content, release, env)
+            with_machine = _said(package, project, names, env)
         if with_machine is None:
             message = "the playbooks need roles or collections of this machine, which no run is given"
             hint = "put them into the project, or name them in its requirements.yml"
@@ -58,10 +66,10 @@ class Proof:
             hint = "what a playbook names must lie in the project; ansible-playbook --syntax-check shows the same"
             raise OrchestratorError("P113", f"Ansible cannot use the packed playbooks: {with_machine}", hint=hint)
 
-    def _environment(self, content: Path, scratch: Path) -> dict[str, str]:
+    def _environment(self, package: Package, project: Path, scratch: Path) -> dict[str, str]:
         """As in a run, but without any secret: no password is read or asked for."""
         home = Path(self._environ.get("HOME") or Path.home()) / ".ansible"
-        effective = Configurations(self._environ, None, self._collections, scratch).of_folder(content)
+        effective = Configurations(self._environ, None, self._collections, scratch).of_folder(project, package)
         env = effective.environment(scratch, scratch, 1)
         (scratch / CONFIG_FILE).write_bytes(effective.config)
         for name, folder in MACHINE.items():
@@ -75,27 +83,27 @@ class Proof:
         }
 
 
-def _only(content: Path, env: Mapping[str, str]) -> dict[str, str]:
+def _only(package: Package, project: Path, env: Mapping[str, str]) -> dict[str, str]:
     """*env* with roles and collections of the package alone."""
-    paths = {}
-    for name, folder in (("ANSIBLE_ROLES_PATH", "roles"), ("ANSIBLE_COLLECTIONS_PATH", "collections")):
-        inside = [path for path in env[name].split(os.pathsep) if Path(path).is_relative_to(content)]
-        paths[name] = os.pathsep.join(inside or [str(content / folder)])
+    paths, home = {}, Path(str(package.home))
+    for name, folder in MACHINE.items():
+        inside = [path for path in env[name].split(os.pathsep) if Path(path).is_relative_to(home)]
+        paths[name] = os.pathsep.join(inside or [str(project / folder)])
     return {**env, **paths, "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False"}
 
 
-def _said(content: Path, release: Release, env: Mapping[str, str]) -> str | None:
-    """What Ansible finds wrong; None when it finds nothing."""
-    names = list(dict.fromkeys(playbooks(release)))
+def _said(package: Package, project: Path, names: list[str], env: Mapping[str, str]) -> str | None:
+    """What Ansible finds wrong with the playbooks *names*; None when it finds nothing."""
+    names = [os.path.relpath(Path(str(package.root)) / name, project) for name in names]
     command = [sys.executable, "-P", "-m", "ansible", "playbook", "--syntax-check", "-i", "localhost,", *names]
     try:
         done = subprocess.run(
-            command, cwd=content, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT
+            command, cwd=project, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT
         )
     except subprocess.TimeoutExpired:
         return f"what is undefined: Ansible took more than {TIMEOUT:.0f} s"
     if done.returncode == 0:
         return None
     text = clean_text((done.stderr or done.stdout).decode("utf-8", "replace"))
-    lines = [line for line in text.replace(f"{content}/", "").splitlines() if not line.startswith("[WARNING]")]
+    lines = [line for line in text.replace(f"{package.root}/", "").splitlines() if not line.startswith("[WARNING]")]
     return "\n".join(lines).strip()[:SHOWN]

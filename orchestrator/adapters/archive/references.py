@@ -1,6 +1,6 @@
 """What playbooks and tasks name by a literal relative path: files that Ansible reads on this machine.
 
-A path with a template in it is known only when the playbook runs, and is not followed.
+A path with a template in it is known only when the playbook runs, and is not followed. Roles are named as well.
 """
 
 import os
@@ -22,6 +22,8 @@ READ = {
     "include_vars": "vars",
 }
 SENT = {"template": "templates", "copy": "files", "script": "files", "unarchive": "files", "assemble": "files"}
+ROLE = "role"
+ROLE_ACTIONS = {"include_role", "import_role"}
 IN_COLLECTION = re.compile(r"^\w+\.\w+\.\w+(?<!\.yml)(?<!\.yaml)$")  # a playbook of a collection
 SOURCE = re.compile(r"(?:^|\s)(?:src|file)=(\"[^\"]*\"|'[^']*'|\S+)")
 LARGEST = 1024 * 1024  # bytes: a playbook stays far below
@@ -30,7 +32,10 @@ LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True)
 class Reference:
-    """A path as it is written, the folder that Ansible looks into as well (`files` for a `copy`), and its place."""
+    """A path as it is written, the folder that Ansible looks into as well (`files` for a `copy`), and its place.
+
+    For the name of a role the folder is `role`.
+    """
 
     path: str
     folder: str
@@ -71,10 +76,11 @@ def _named(node: yaml.MappingNode) -> Iterator[tuple[str, str, yaml.Node]]:
         elif key == "vars_files":
             for item in _scalars(value):
                 yield item.value, "vars", item
-        elif key == "roles":
+        elif key in {"roles", "dependencies"}:
             for item in _roles(value):
-                if "/" in item.value:
-                    yield item.value, "", item
+                yield item.value, ROLE, item
+        elif key in ROLE_ACTIONS and "name" in (options := _options(value)):
+            yield options["name"].value, ROLE, options["name"]
 
 
 def _paths(key: str, value: yaml.Node, args: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:

@@ -1,17 +1,23 @@
 """The sealed file: an uncompressed POSIX `ustar` archive, of which we write and read one exact form.
 
     manifest.json            the canonical manifest; its SHA-256 is the package's digest
-    content/…                every file of the manifest, in its order
-    attachments/…            room for signatures and attestations; not covered by the digest
+    artifacts/…              every file of the manifest, by area and in its order
+    collection/…
+    content/…
+    requirements/…
+    attachments/…            what the digest does not cover
 
-One form only: regular files, sorted, modes 0644 and 0755, no owner, no time. So two builds of the same content are
-equal byte for byte, and whatever else an archive can hold (links, devices, extended headers, …) is refused by the
-reader simply because the header is not the one that we would have written. Nothing is compressed, so that nothing
-can grow while it is read: a package needs no more space than its own size.
+One form only: regular files and, in format 2, symbolic links that stay in their area; sorted, modes 0644 and 0755, no
+owner, no time. So two builds of the same content are equal byte for byte, and whatever else an archive can hold
+(devices, extended headers, …) is refused by the reader simply because the header is not the one that we would have
+written. Nothing is compressed, so that nothing can grow while it is read: a package needs no more space than its own
+size. Format 1 has the area `content` alone, and no links. Format 2 has one attachment at most: `revision.json`.
 """
 
 import hashlib
 import io
+import json
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,16 +25,21 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
+from orchestrator.adapters.archive import links
 from orchestrator.adapters.archive.names import check_name, check_together
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import canonical_json
-from orchestrator.domain.release import Manifest, PackageFile, Release
+from orchestrator.domain.release import Manifest, PackageFile, Release, Revision
 from orchestrator.domain.text import clean_text
 
 BLOCK = 512
 CHUNK = 1024 * 1024
 MANIFEST = "manifest.json"
 CONTENT, ATTACHMENTS = "content/", "attachments/"
+REVISION = "revision.json"
+FORMATS = (1, 2)
+OWN_COLLECTION = "ansible_collections/orchestrator/release/"
+REQUIREMENTS = ("collections/", "roles/")
 
 MAX_MANIFEST = 32 * 1024 * 1024
 MAX_VALUES = 1_000_000  # in the manifest: what is short as text may be long in memory
@@ -37,6 +48,7 @@ MAX_FILE = 8 * 1024**3 - 1  # what eleven octal digits can say
 MAX_TOTAL = 32 * 1024**3
 MAX_ATTACHMENT = 1024 * 1024
 MAX_ATTACHMENTS = 100
+END = b"\0" * (2 * BLOCK)
 MAGIC = b"ustar\0" + b"00"
 UNDO_WORDS = {"nothing", "impossible"}
 SIZE = re.compile(rb"[0-7]{11}\0")
@@ -49,10 +61,16 @@ class Member:
     name: str
     size: int
     executable: bool
+    link: str | None = None
+
+    @classmethod
+    def of(cls, file: PackageFile) -> "Member":
+        """The member that *file* has to be."""
+        return cls(file.name, file.size, file.executable, file.link)
 
 
 def header(member: Member) -> bytes:
-    """The one header that stands for *member* (POSIX.1-1988 `ustar`). Raises P205 when the name does not fit."""
+    """The one header that stands for *member* (POSIX.1-1988 `ustar`). Raises P205 if the name does not fit."""
     raw = member.name.encode()
     prefix, name = b"", raw
     if len(raw) > 100:
@@ -61,20 +79,27 @@ def header(member: Member) -> bytes:
             raise OrchestratorError("P205", f"the name {member.name!r} does not fit into the archive")
         prefix, name = raw[:cut], raw[cut + 1 :]
     mode = b"0000755" if member.executable else b"0000644"
+    kind, link = (b"0", b"") if member.link is None else (b"2", member.link.encode())
     fields = [name.ljust(100, b"\0"), mode + b"\0", b"0000000\0", b"0000000\0", b"%011o\0" % member.size]
-    fields += [b"00000000000\0", b" " * 8, b"0", b"\0" * 100, MAGIC, b"\0" * 64]
+    fields += [b"00000000000\0", b" " * 8, kind, link.ljust(100, b"\0"), MAGIC, b"\0" * 64]
     fields += [b"0000000\0", b"0000000\0", prefix.ljust(155, b"\0"), b"\0" * 12]
     block = b"".join(fields)
     return block[:148] + b"%06o\0 " % sum(block) + block[156:]
 
 
-def write(target: BinaryIO, manifest: Manifest, content: Callable[[str], BinaryIO]) -> None:
-    """Write the sealed file: *content* opens each file of the manifest by name.
+def write(
+    target: BinaryIO, manifest: Manifest, content: Callable[[PackageFile], BinaryIO], revision: Revision | None = None
+) -> None:
+    """Write the sealed file: *content* opens each file of the manifest that is not a link.
 
     Raises P206 when a file is not (any more) what the manifest says.
     """
     text = canonical_json(manifest.model_dump(mode="json", by_alias=True))
     put_all(target, text, manifest.files, content, _changed)
+    if revision is not None:
+        data = canonical_json(revision.to_json())
+        put(target, Member(ATTACHMENTS + REVISION, len(data), executable=False), io.BytesIO(data))
+    target.write(END)
 
 
 def _changed(path: str) -> OrchestratorError:
@@ -85,17 +110,22 @@ def put_all(
     target: BinaryIO,
     manifest: bytes,
     files: Iterable[PackageFile],
-    content: Callable[[str], BinaryIO],
+    content: Callable[[PackageFile], BinaryIO],
     changed: Callable[[str], OrchestratorError],
 ) -> None:
-    """Write a whole stream: the *manifest*, then *files*. Raises what *changed* gives for one that is not as listed."""
+    """Write the *manifest*, then *files*. Raises what *changed* gives for one that is not as listed.
+
+    The two blocks at the end of an archive are for the caller to write.
+    """
     put(target, Member(MANIFEST, len(manifest), executable=False), io.BytesIO(manifest))
     for file in files:
-        with content(file.path) as data:
-            digest = put(target, Member(CONTENT + file.path, file.size, file.executable), data)
+        if file.link is not None:
+            target.write(header(Member.of(file)))
+            continue
+        with content(file) as data:
+            digest = put(target, Member.of(file), data)
         if digest != file.sha256:
             raise changed(file.path)
-    target.write(b"\0" * (2 * BLOCK))
 
 
 def put(target: BinaryIO, member: Member, data: BinaryIO) -> str:
@@ -122,7 +152,7 @@ class Reader:
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
         first = self._next()
-        if first is None or first.name != MANIFEST or first.executable:
+        if first is None or first.name != MANIFEST or first.executable or first.link is not None:
             raise OrchestratorError("P202", "the first file is not the manifest")
         if first.size > MAX_MANIFEST:
             raise OrchestratorError("P207", "the manifest is larger than 32 MiB")
@@ -131,19 +161,21 @@ class Reader:
         self.manifest = _manifest(text)
         self.digest = "sha256:" + hashlib.sha256(text).hexdigest()
         self.attachments: list[str] = []
+        self.revision: Revision | None = None
 
-    def files(self) -> Iterator[tuple[Member, Iterator[bytes]]]:
-        """Each content file with its data in pieces. The data must be read before the next file is asked for.
+    def files(self) -> Iterator[tuple[PackageFile, Iterator[bytes]]]:
+        """Each file with its data in pieces, none for a link. The data must be read before the next file is requested.
 
         Each piece is checked when the last one has been read: then the file is the manifest's, or P211 is raised.
         """
         for file in self.manifest.files:
-            member = self._next()
-            expected = Member(CONTENT + file.path, file.size, file.executable)
+            member, expected = self._next(), Member.of(file)
+            if member is not None and member.link is not None and file.link is None:
+                raise OrchestratorError("P212", f"{member.name!r} is not a regular file")
             if member != expected:
                 found = "nothing" if member is None else repr(member.name)
                 raise OrchestratorError("P210", f"the manifest's next file is {file.path!r}; the archive has {found}")
-            yield Member(file.path, file.size, file.executable), self._data(expected, file.sha256)
+            yield file, self._data(expected, file.sha256) if file.link is None else iter(())
         self._rest()
 
     def verify(self) -> None:
@@ -165,13 +197,15 @@ class Reader:
 
     def _rest(self) -> None:
         while (member := self._next()) is not None:
-            if not member.name.startswith(ATTACHMENTS) or member.executable:
+            if not member.name.startswith(ATTACHMENTS) or member.executable or member.link is not None:
                 raise OrchestratorError("P210", f"{member.name!r} is not in the manifest")
             if member.size > MAX_ATTACHMENT or len(self.attachments) >= MAX_ATTACHMENTS:
                 raise OrchestratorError("P207", f"the attachment {member.name!r} is too much")
-            self._exactly(member.size, member.name)
+            data = self._exactly(member.size, member.name)
             self._padding(member)
             self.attachments.append(member.name.removeprefix(ATTACHMENTS))
+            if self.manifest.format > 1:
+                self.revision = _revision(member.name, data)
         if self.attachments != sorted(self.attachments):
             raise OrchestratorError("P210", "the attachments are not in order")
         check_together(self.attachments)
@@ -205,20 +239,56 @@ def _member(block: bytes) -> Member:
         full = (prefix + b"/" + name if prefix else name).decode("utf-8")
     except ValueError as error:
         raise OrchestratorError("P202", "a header is not that of a release package") from error
-    if block[156:157] != b"0":
-        raise OrchestratorError("P212", f"{full!r} is not a regular file")
+    if block[156:157] not in (b"0", b"2"):
+        raise OrchestratorError("P212", f"{full!r} is neither a regular file nor a symbolic link")
     if not SIZE.fullmatch(block[124:136]):
         raise OrchestratorError("P202", f"the size of {full!r} is not plainly written")
-    member = Member(full, int(block[124:135], 8), executable=block[100:107] == b"0000755")
+    link = _link(full, block) if block[156:157] == b"2" else None
+    member = Member(full, int(block[124:135], 8), executable=block[100:107] == b"0000755", link=link)
     check_name(full)
+    if header(member) != block and link is not None:
+        raise OrchestratorError("P212", f"{full!r} is neither a regular file nor a plain symbolic link")
     if header(member) != block:
         raise OrchestratorError("P202", f"the header of {full!r} is not that of a release package")
     return member
 
 
+def _link(name: str, block: bytes) -> str:
+    """The target of the link *name*, as its header has it."""
+    try:
+        return block[157:257].rstrip(b"\0").decode("utf-8")
+    except ValueError as error:
+        raise OrchestratorError("P217", f"the target of the link {name!r} is not UTF-8") from error
+
+
+def _revision(name: str, data: bytes) -> Revision:
+    """The only attachment that format 2 has. Raises P219."""
+    if name != ATTACHMENTS + REVISION:
+        raise OrchestratorError("P219", f"the attachment {name!r} is not one that packages of format 2 have")
+    try:
+        revision = Revision.model_validate_json(data)
+    except ValidationError as error:
+        raise OrchestratorError("P219", f"{name} does not name a Git commit") from error
+    if canonical_json(revision.to_json()) != data:
+        raise OrchestratorError("P219", f"{name} is not written in its one canonical form")
+    return revision
+
+
+def _check_format(text: bytes) -> None:
+    """Raise P216 if *text* is a manifest of a format that a newer version of this program wrote."""
+    try:
+        number = json.loads(text).get("format", 1)
+    except (ValueError, AttributeError, RecursionError):
+        return  # the validation of the manifest reports it
+    if isinstance(number, int) and number > max(FORMATS):
+        message = f"the package has format {number}; this version reads formats up to {max(FORMATS)}"
+        raise OrchestratorError("P216", message)
+
+
 def _manifest(text: bytes) -> Manifest:
     if sum(text.count(mark) for mark in (b"[", b"{", b",")) > MAX_VALUES:
         raise OrchestratorError("P207", f"the manifest has more than {MAX_VALUES} values")
+    _check_format(text)
     try:
         manifest = Manifest.model_validate_json(text)
     except ValidationError as error:
@@ -237,8 +307,8 @@ def _manifest(text: bytes) -> Manifest:
 
 
 def check_manifest(manifest: Manifest) -> None:
-    """Whether *manifest* can stand in a package. Raises P203, P204, P207, P214 and P215."""
-    names = [file.path for file in manifest.files]
+    """Whether *manifest* can be that of a package. Raises P203, P204, P207, P214, P215, P217 and P218."""
+    names = [file.name for file in manifest.files]
     if len(names) > MAX_FILES:
         raise OrchestratorError("P207", f"the package has more than {MAX_FILES} files")
     large = next((file.path for file in manifest.files if file.size > MAX_FILE), None)
@@ -246,21 +316,78 @@ def check_manifest(manifest: Manifest) -> None:
         raise OrchestratorError("P207", f"{large!r} is larger than 8 GiB")
     if sum(file.size for file in manifest.files) > MAX_TOTAL:
         raise OrchestratorError("P207", "the package is larger than 32 GiB")
-    for name in names:
-        check_name(name)
+    for file in manifest.files:
+        check_name(file.path)
     if names != sorted(names):
         raise OrchestratorError("P214", "the manifest's files are not in order")
-    check_together(names)
-    _check_release(manifest, set(names))
+    for area in manifest.areas():
+        check_together([file.path for file in manifest.files if file.area == area])
+    _check_areas(manifest)
+    _check_links(manifest)
+    _check_release(manifest)
 
 
-def _check_release(manifest: Manifest, files: set[str]) -> None:
-    """All that the release refers to is in the package."""
-    release = manifest.release
+def _check_areas(manifest: Manifest) -> None:
+    """Each area holds what it is for, and nothing else. Raises P218."""
+    named = {item.file_name for item in manifest.release.artifacts}
+    for file in manifest.files:
+        fits = {
+            "content": True,
+            "artifacts": file.path in named and file.link is None,
+            "collection": file.path.startswith(OWN_COLLECTION),
+            "requirements": file.path.startswith(REQUIREMENTS),
+        }[file.area]
+        if not fits or (manifest.format == 1 and file.area != "content"):
+            raise OrchestratorError("P218", f"{file.name!r} has no place in a package of format {manifest.format}")
+    if manifest.format > 1 and manifest.project != ".":
+        raise OrchestratorError("P218", "a package of format 2 has no project folder of its own")
+    if "collection" in manifest.areas() and manifest.collection is None:
+        raise OrchestratorError("P218", "the version of the collection in the package is missing")
+
+
+def _check_links(manifest: Manifest) -> None:
+    """Each link is one that may be packed, and stays in its area. Raises P217."""
+    for area in manifest.areas():
+        known = links_of(manifest, area)
+        for path, link in known.items():
+            reason = links.objection(link)
+            if manifest.format == 1:
+                reason = "is a link, which format 1 does not have"
+            elif reason is None and links.target(path, known) is None:
+                reason = "leaves its area or leads round in a circle"
+            if reason is not None:
+                raise OrchestratorError("P217", f"the target of the link {path!r} {reason}: {link!r}")
+    strange = next((file for file in manifest.files if file.link is not None and not _is_link(file)), None)
+    if strange is not None:
+        raise OrchestratorError("P217", f"the link {strange.path!r} has the size or digest of a file")
+
+
+def _is_link(file: PackageFile) -> bool:
+    sha256 = hashlib.sha256(str(file.link).encode()).hexdigest()
+    return (file.size, file.sha256, file.executable) == (0, sha256, False)
+
+
+def links_of(manifest: Manifest, area: str) -> dict[str, str]:
+    """The links of an *area*: the target of each by its path."""
+    return {file.path: file.link for file in manifest.files if file.area == area and file.link is not None}
+
+
+def _check_release(manifest: Manifest) -> None:
+    """All that the release refers to is in the package. Raises P215."""
+    release, known = manifest.release, links_of(manifest, "content")
+    files = {file.path for file in manifest.files if file.area == "content" and file.link is None}
     folders = {name[: cut.start()] for name in files for cut in re.finditer("/", name)} | {"."}
+
+    def has(name: str, places: set[str]) -> bool:
+        return name == posixpath.normpath(name) and links.target(name, known) in places
+
+    packed = {file.name for file in manifest.files}
+    area = CONTENT if manifest.format == 1 else "artifacts/"
+    artifacts = [item.path if manifest.format == 1 else item.file_name for item in release.artifacts]
+    missing = [name for name in artifacts if area + name not in packed]
+    missing += [name for name in playbooks(release) if not has(name, files)]
     places = [manifest.project, *release.suites(), *release.certificates(), *release.include]
-    missing = [name for name in (*playbooks(release), *(item.path for item in release.artifacts)) if name not in files]
-    missing += [name for name in places if name not in files | folders]
+    missing += [name for name in places if not has(name, files | folders)]
     if missing:
         raise OrchestratorError("P215", f"the release refers to {missing[0]!r}, which is not in the package")
 

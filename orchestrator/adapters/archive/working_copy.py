@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from orchestrator.adapters.archive.packages import verify_tree
+from orchestrator.adapters.archive.unpacked import verify_tree
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Package
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from orchestrator.adapters.archive import packages
 from orchestrator.adapters.archive.names import check_name, check_together
-from orchestrator.adapters.archive.sealed import CONTENT, MANIFEST, Member, Reader, put_all
+from orchestrator.adapters.archive.sealed import END, MANIFEST, Member, Reader, put_all
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, canonical_json
 from orchestrator.domain.release import PackageFile
@@ -46,7 +46,7 @@ class BackupReader(Reader):
         self.attachments: list[str] = []
         with told():
             first = self._next()
-            if first is None or first.name != MANIFEST or first.executable or first.size > MAX_MANIFEST:
+            if first is None or first != Member(MANIFEST, first.size, executable=False) or first.size > MAX_MANIFEST:
                 raise OrchestratorError("S130", "the file is not a backup")
             text = self._exactly(first.size, MANIFEST)
             self._padding(first)
@@ -56,7 +56,7 @@ class BackupReader(Reader):
         """Each file with its data in pieces, which must be read before the next file is asked for."""
         for file in self.description.files:
             member = self._next()
-            expected = Member(CONTENT + file.path, file.size, file.executable)
+            expected = Member.of(file)
             if member != expected:
                 raise OrchestratorError("S131", f"the backup is damaged: {file.path!r} is not where it should be")
             yield file, self._data(expected, file.sha256)
@@ -88,7 +88,8 @@ def write(target: BinaryIO, manifest: BackupManifest, content: Callable[[str], B
     """Write the file: *content* opens each file of the manifest by name. Raises S134 when one has changed."""
     check_together([check_name(file.path) for file in manifest.files])
     text = canonical_json(manifest.to_json())
-    put_all(target, text, manifest.files, content, _changed)
+    put_all(target, text, manifest.files, lambda file: content(file.path), _changed)
+    target.write(END)
 
 
 def _changed(path: str) -> OrchestratorError:
@@ -109,7 +110,8 @@ def _manifest(text: bytes) -> BackupManifest:
         message = f"the file is not a backup: {clean_text(place)}: {clean_text(first['msg'])}"
         raise OrchestratorError("S130", message) from error
     names = [file.path for file in manifest.files]
-    if len(names) > MAX_FILES or names != sorted(names) or canonical_json(manifest.to_json()) != text:
+    plain = all(file.area == "content" and file.link is None for file in manifest.files)
+    if len(names) > MAX_FILES or not plain or names != sorted(names) or canonical_json(manifest.to_json()) != text:
         raise OrchestratorError("S131", "the backup is damaged: its manifest is not written as ours are")
     with told():
         check_together([check_name(name) for name in names])

@@ -43,7 +43,8 @@ class Shop:
         return self.packages.build(self.project, self.source, release(**changes), self.folder / name, replace=replace)
 
     def names(self, **changes: object) -> list[str]:
-        return [file.path for file in self.build(replace=True, **changes).manifest.files]
+        files = self.build(replace=True, **changes).manifest.files
+        return [file.path if file.area == "content" else file.name for file in files]
 
     def release(self, **changes: object) -> Release:
         return release(**changes)

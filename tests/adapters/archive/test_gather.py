@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.ansible.configuration import working_folder_of
 from orchestrator.domain.errors import OrchestratorError
 
 OWN = {
@@ -28,10 +29,10 @@ def refused(code: str, work: Callable[[], object], match: str | None = None) -> 
 
 
 def test_a_package_holds_what_ansible_and_pytest_need(shop: Any) -> None:
-    """Playbooks, roles, configuration, suites with their conftest and artifacts are in it, and nothing else."""
+    """The project's tree is in it at its own paths, the artifact in an area of its own, and nothing else."""
     assert shop.names() == [
-        "ansible.cfg",
         "artifacts/shop.tar.gz",
+        "ansible.cfg",
         "playbooks/deploy.yml",
         "playbooks/vars/common.yml",
         "roles/web/files/run.sh",
@@ -42,25 +43,21 @@ def test_a_package_holds_what_ansible_and_pytest_need(shop: Any) -> None:
 
 
 def test_a_release_with_its_own_playbooks_and_tests(shop: Any) -> None:
-    """What lies beside the release is taken, with the project's configuration and roles, not its playbooks."""
+    """What lies beside the release is meant first, and keeps its own path, beside the project's own files."""
     shop.files(OWN)
-    assert shop.names() == [
-        "ansible.cfg",
-        "artifacts/shop.tar.gz",
-        "playbooks/deploy.yml",
-        "roles/web/files/run.sh",
-        "roles/web/tasks/main.yml",
-        "tests/smoke/test_own.py",
-    ]
+    names = shop.names()
+    assert {"releases/shop/playbooks/deploy.yml", "playbooks/deploy.yml", "tests/conftest.py"} < set(names)
+    release = shop.build(replace=True).manifest.release
+    assert release.steps[0].playbook == "releases/shop/playbooks/deploy.yml"
+    assert release.verify[0].tests == "releases/shop/tests/smoke"
 
 
-def test_a_role_beside_the_release_hides_the_projects_whole(shop: Any) -> None:
-    """Two roles of one name are never mixed."""
-    shop.files({**OWN, "releases/shop/roles/web/tasks/main.yml": "[]\n", "roles/db/tasks/main.yml": "[]\n"})
-    names = [name for name in shop.names() if name.startswith("roles/")]
-    assert names == ["roles/db/tasks/main.yml", "roles/web/tasks/main.yml"]
-    root = Path(shop.packages.keep(shop.folder / "a.release").root)
-    assert (root / "roles/web/tasks/main.yml").read_text() == "[]\n"
+def test_roles_of_one_name_keep_their_own_places(shop: Any) -> None:
+    """A role beside the release and one of the project are both in the package, and nothing is mixed."""
+    shop.files({**OWN, "releases/shop/roles/web/tasks/main.yml": "[]\n"})
+    root = Path(shop.kept().root)
+    assert (root / "releases/shop/roles/web/tasks/main.yml").read_text() == "[]\n"
+    assert (root / "roles/web/tasks/main.yml").read_text() == "- debug: {msg: hi}\n"
 
 
 def test_every_place_that_ansible_reads_is_taken(shop: Any) -> None:
@@ -80,10 +77,10 @@ def test_what_is_left_over_is_not_taken(shop: Any) -> None:
     assert [name for name in shop.names() if any(name.endswith(ending) for ending in left)] == []
 
 
-def test_a_playbook_at_the_projects_root_brings_its_siblings_only(shop: Any) -> None:
-    """`site.yml` may import other playbooks beside it; the project's own files are none."""
-    files = dict.fromkeys(["site.yml", "web.yml", "orchestrator.yaml", "Pulumi.yaml", "Pulumi.dev.yaml"], "x: 1\n")
-    shop.files(files)
+def test_a_playbook_at_the_projects_root_has_its_siblings(shop: Any) -> None:
+    """`site.yml` may import other playbooks beside it; the files of the orchestrator are left out."""
+    files = dict.fromkeys(["site.yml", "web.yml", "orchestrator.yaml", "plan.json.backup"], "x: 1\n")
+    shop.files({**files, "plan.json": '{"apiVersion": "orchestrator/v1", "kind": "Plan"}'})
     names = shop.names(steps=[{"name": "deploy", "playbook": "site.yml"}])
     assert [name for name in names if "/" not in name] == ["ansible.cfg", "site.yml", "web.yml"]
 
@@ -93,7 +90,6 @@ def test_pytest_configuration_and_modules_above_a_suite_come_along(shop: Any) ->
     shop.files({"tests/helpers.py": "", "tests/__init__.py": "", "pytest.ini": "[pytest]\n", "setup.py": ""})
     names = shop.names(verify=[{"name": "smoke", "tests": "tests/smoke/test_web.py"}])
     assert {"tests/helpers.py", "tests/__init__.py", "pytest.ini", "tests/conftest.py"} < set(names)
-    assert "setup.py" not in names
 
 
 def test_paths_of_the_packaged_release_are_names_in_it(shop: Any) -> None:
@@ -109,7 +105,8 @@ def test_paths_of_the_packaged_release_are_names_in_it(shop: Any) -> None:
     assert (release.steps[0].playbook, release.steps[0].undo) == ("playbooks/deploy.yml", "playbooks/undo.yml")
     assert release.watch
     assert (release.verify[0].tests, release.watch.tests, release.include) == ("tests/smoke", "tests/smoke", ("docs",))
-    assert (release.artifacts[0].path, release.artifacts[0].name) == ("artifacts/shop.tar.gz", "shop.tar.gz")
+    assert (release.artifacts[0].path, release.artifacts[0].name) == ("releases/shop/dist/shop.tar.gz", "shop.tar.gz")
+    assert package.manifest.artifact(release.artifacts[0]).name == "artifacts/shop.tar.gz"
 
 
 def test_certificates_of_gates_are_packed(shop: Any) -> None:
@@ -158,38 +155,47 @@ def test_folders_for_files_are_refused(shop: Any) -> None:
 # -- links and other things ----------------------------------------------------------------------------------------
 
 
-def test_links_inside_the_project_are_packed_as_what_they_lead_to(shop: Any) -> None:
-    """A linked file and a linked folder (`playbooks/roles -> ../roles` is common) become copies."""
+def test_links_inside_the_project_are_packed_as_links(shop: Any) -> None:
+    """A linked file and a linked folder (`playbooks/roles -> ../roles` is common) are links in the package too."""
     shop.files({"shared/motd": "hello"})
     (shop.project / "roles/web/files/motd").symlink_to("../../../shared/motd")
     (shop.project / "playbooks/roles").symlink_to("../roles")
-    names = shop.names()
-    assert {"roles/web/files/motd", "playbooks/roles/web/files/motd", "playbooks/roles/web/tasks/main.yml"} < set(names)
-    kept = shop.packages.keep(shop.folder / "a.release")
-    assert not Path(kept.root, "playbooks/roles").is_symlink()
+    root = Path(shop.kept().root)
+    assert (root / "playbooks/roles").readlink() == Path("../roles")
+    assert (root / "playbooks/roles/web/files/motd").read_text() == "hello"
 
 
 def test_a_release_may_link_to_its_project(shop: Any) -> None:
-    """A link from beside the release into the project stays inside."""
-    shop.files(OWN)
-    (shop.project / "releases/shop/roles").symlink_to("../../roles")
-    assert "roles/web/tasks/main.yml" in shop.names()
+    """A playbook and a suite that are reached through a link are in the package, with the link."""
+    (shop.project / "releases/shop/playbooks").symlink_to("../../playbooks")
+    (shop.project / "releases/shop/tests").symlink_to("../../tests")
+    package = shop.build()
+    assert package.manifest.release.steps[0].playbook == "releases/shop/playbooks/deploy.yml"
+    found = {file.path: file.link for file in package.manifest.files}
+    assert (found["releases/shop/tests"], found["tests/smoke/test_web.py"]) == ("../../tests", None)
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../../../../outside", "../../../.orchestrator/key", "nowhere"])
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../../../outside", "ABSOLUTE"])
 @pytest.mark.parametrize("place", ["roles/web/files/evil", "releases/shop/dist/evil", "playbooks/evil"])
 def test_a_link_that_leads_out_is_refused_by_name(shop: Any, target: str, place: str) -> None:
-    """Out of the project, into our own state, or to nothing: wherever the link lies, it is named."""
-    shop.files({".orchestrator/key": "secret"})
+    """A link out of the project, or an absolute one, is refused wherever it lies, and named."""
     (shop.folder / "outside").write_text("x")
-    (shop.project / place).symlink_to(target if "orchestrator" not in target else shop.project / ".orchestrator/key")
+    (shop.project / place).symlink_to(target if target != "ABSOLUTE" else shop.project / "ansible.cfg")
     with pytest.raises(OrchestratorError, match="evil") as caught:
-        shop.build(artifacts=[{"path": "dist/evil"}] if "dist" in place else [])
-    assert caught.value.code in {"P101", "P103", "P104"}
+        shop.build(artifacts=[{"path": "dist/evil"}] if "dist" in place and target != "ABSOLUTE" else [])
+    assert caught.value.code in {"P101", "P103"}
     assert not (shop.folder / "a.release").exists()
 
 
-def test_a_folder_that_is_a_link_out_is_refused(shop: Any) -> None:
+def test_a_link_that_leads_out_through_another_link_is_refused(shop: Any) -> None:
+    """Links are followed one by one, as the system does it: `..` counts from where a link leads to."""
+    shop.files({"a/b/c/file": "x"})
+    (shop.project / "a/b/c/up").symlink_to("../../..")
+    (shop.project / "a/b/c/out").symlink_to("up/../outside")
+    refused("P103", shop.build, match="out")
+
+
+def test_an_artifact_behind_a_link_out_is_refused(shop: Any) -> None:
     """What lies behind such a link is refused too."""
     (shop.folder / "outside").mkdir()
     (shop.folder / "outside/x.tar").write_text("x")
@@ -197,13 +203,23 @@ def test_a_folder_that_is_a_link_out_is_refused(shop: Any) -> None:
     refused("P103", lambda: shop.build(artifacts=[{"path": "build/x.tar"}]), match="build/x.tar")
 
 
-def test_a_link_to_its_own_parent_is_refused(shop: Any) -> None:
-    """A tree without end is noticed."""
+def test_a_link_to_a_parent_is_a_link_and_a_circle_is_refused(shop: Any) -> None:
+    """A link to its own parent is nothing special; one that leads to itself is refused."""
     (shop.project / "roles/web/files/loop").symlink_to("..")
-    refused("P103", shop.build, match="loop")
-    (shop.project / "roles/web/files/loop").unlink()
+    assert "roles/web/files/loop" in shop.names()
     (shop.project / "roles/web/files/itself").symlink_to("itself")
-    refused("P104", shop.build, match="itself")
+    refused("P103", lambda: shop.build("b.release"), match="itself")
+
+
+def test_a_link_to_what_is_not_packed_is_a_warning(shop: Any) -> None:
+    """As in a checkout the link leads to nothing; the build names it and what it leads to."""
+    (shop.project / "roles/web/files/nowhere").symlink_to("none")
+    (shop.project / "roles/web/files/readme").symlink_to("../../../README.md")
+    warnings: list[OrchestratorError] = []
+    target = shop.folder / "a.release"
+    shop.packages.build(shop.project, shop.source, shop.release(), target, warn=warnings.append)
+    assert [warning.code for warning in warnings] == ["P120", "P120"]
+    assert "roles/web/files/none" in warnings[0].message
 
 
 def test_a_pipe_is_refused(shop: Any) -> None:
@@ -223,15 +239,6 @@ def test_names_that_differ_only_in_case_are_refused(shop: Any) -> None:
     """They would be one file on other systems."""
     shop.files({"roles/web/files/a": "1", "roles/web/files/A": "2"})
     refused("P204", shop.build)
-
-
-def test_two_files_for_one_place_are_refused(shop: Any) -> None:
-    """Playbooks from both places, with files of one name and different content: nobody guesses which is meant."""
-    shop.files({**OWN, "playbooks/rollback.yml": "[]\n"})
-    steps = [{"name": "deploy", "playbook": "playbooks/deploy.yml", "undo": "playbooks/rollback.yml"}]
-    refused("P108", lambda: shop.build(steps=steps), match="deploy.yml")
-    shop.files({"playbooks/deploy.yml": OWN["releases/shop/playbooks/deploy.yml"]})
-    assert {"playbooks/deploy.yml", "playbooks/rollback.yml"} < set(shop.names(steps=steps))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -297,8 +304,10 @@ def test_ansible_runs_from_the_package_alone(shop: Any, beside: bool) -> None:
     """With the sources gone, the playbook finds roles, templates, variables, tasks, filters and configuration."""
     shutil.rmtree(shop.project / "roles/web")
     base = "releases/shop/" if beside else ""
-    shop.files({(base if not name.startswith("ansible") else "") + name: text for name, text in PROJECT.items()})
-    root = shop.kept().root
+    shop.files({base + name: text for name, text in PROJECT.items()})
+    package = shop.kept()
+    playbook = package.manifest.release.steps[0].playbook
+    root = f"{package.root}/{working_folder_of(package, playbook)}"
     shutil.rmtree(shop.project)
     argv = [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-c", "local", "playbooks/deploy.yml"]
     argv += ["-e", f"out={shop.folder}/out", "-e", f"ansible_python_interpreter={sys.executable}"]
@@ -308,7 +317,7 @@ def test_ansible_runs_from_the_package_alone(shop: Any, beside: bool) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert (shop.folder / "out.more").read_text() == "from beside the playbook, from vars, from group_vars, 2"
     assert (shop.folder / "out").read_text() == "from vars\n"
-    assert shop.packages.fetch("sha256:" + Path(root).parent.name)
+    assert shop.packages.fetch(package.digest)
 
 
 @pytest.mark.engines

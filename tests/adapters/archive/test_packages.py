@@ -90,7 +90,7 @@ def test_an_ordinary_tar_can_list_it(shop: Any) -> None:
     """The sealed file is a plain POSIX archive that every tar reads."""
     shop.build()
     with tarfile.open(shop.folder / "a.release") as archive:
-        assert archive.getnames()[:2] == ["manifest.json", "content/ansible.cfg"]
+        assert archive.getnames()[:2] == ["manifest.json", "artifacts/shop.tar.gz"]
 
 
 def test_a_version_stands_for_one_content(shop: Any) -> None:
@@ -111,15 +111,27 @@ def test_what_cannot_be_written_leaves_nothing_behind(shop: Any) -> None:
     assert tree(shop.folder) == before
 
 
-def test_attachments_are_listed_and_do_not_change_the_digest(shop: Any) -> None:
-    """A signature that is added later is no part of what the digest stands for."""
-    package = shop.build()
-    path = Path(package.path)
-    extra = header(Member("attachments/signature.json", 2, executable=False)) + b"{}".ljust(BLOCK, b"\0")
-    path.write_bytes(path.read_bytes()[: -2 * BLOCK] + extra + b"\0" * (2 * BLOCK))
-    again = shop.packages.read(path)
-    assert (again.digest, again.attachments) == (package.digest, ("signature.json",))
-    assert shop.build().attachments == ("signature.json",)
+def test_nothing_that_the_digest_does_not_cover_is_accepted(shop: Any) -> None:
+    """Beside the digest there is room for the Git revision in one exact form, and for nothing else."""
+    path = Path(shop.build().path)
+    good = path.read_bytes()[: -2 * BLOCK]
+    commit = "a" * 40
+    plain = b'{"commit":"%s","dirty":true}' % commit.encode()
+
+    def attached(name: str, data: bytes) -> None:
+        block = header(Member(f"attachments/{name}", len(data), executable=False))
+        path.write_bytes(good + block + data + b"\0" * (-len(data) % BLOCK) + b"\0" * (2 * BLOCK))
+
+    attached("revision.json", plain)
+    read = shop.packages.read(path)
+    assert read.revision is not None
+    assert (read.digest, read.revision.commit, read.revision.dirty) == (shop.build().digest, commit, True)
+    for name, data in {"signature.json": b"{}", "more/x": b"", "x.pyc": b"x"}.items():
+        attached(name, data)
+        refused("P219", lambda: shop.packages.read(path))
+    for data in (b"{}", plain + b" ", plain.replace(b"true", b"1"), plain.replace(b"a", b"A"), b"x" * 2000):
+        attached("revision.json", data)
+        refused("P219", lambda: shop.packages.read(path))
 
 
 # -- keeping -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,171 @@
+"""The files of a project as Git would check them out: tracked files and files that Git does not ignore.
+
+Without Git these are all files but caches, editors' files, and what `.orchestratorignore` names. Links are listed, and
+never followed.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.release import Revision
+from orchestrator.domain.text import clean_text
+
+IGNORE = ".orchestratorignore"
+NEVER = {".git", ".hg", ".svn", ".orchestrator"}
+CACHES = {
+    "__pycache__", ".venv", "node_modules", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox", ".idea", ".vscode",
+    ".cache", ".DS_Store", ".galaxy_install_info",
+}  # fmt: skip
+LEFT_OVER = (".pyc", ".pyo", ".retry", ".swp", ".swo", "~")
+TIMEOUT = 120.0  # seconds, for one Git command
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The *names* of a project's files and links, relative to its folder, and its Git revision if it has one.
+
+    *absent* are submodules that are not checked out.
+    """
+
+    names: frozenset[str]
+    revision: Revision | None = None
+    absent: tuple[str, ...] = ()
+
+
+def listed(project: Path, environ: Mapping[str, str] = os.environ) -> Listing:
+    """The files of *project*. Raises P109 if a folder cannot be read, and P119 if Git cannot list them."""
+    git = _Git(environ)
+    if git.manages(project):
+        absent: list[str] = []
+        names = _below_git(git, project, "", absent)
+        found = Listing(frozenset(_kept(names)), git.revision(project), tuple(sorted(absent)))
+    else:
+        found = Listing(frozenset(_below(project)))
+    spec = _patterns(project / IGNORE)
+    return Listing(frozenset(spec.match_files(found.names, negate=True)), found.revision, found.absent)
+
+
+def below(project: Path, folder: str) -> Iterator[str]:
+    """All files and links of *folder* in *project*, whatever Git ignores, but for caches and editors' files."""
+    return _kept(_below(project, folder))
+
+
+def is_cache(name: str) -> bool:
+    """Whether the file *name* lies in a cache or is one that editors and tools leave behind."""
+    parts = name.split("/")
+    if not (NEVER | CACHES).isdisjoint(parts):
+        return True
+    return parts[-1].endswith(LEFT_OVER) or parts[-1].startswith(".#")
+
+
+def _kept(names: Iterable[str]) -> Iterator[str]:
+    return (name for name in names if not is_cache(name))
+
+
+def _patterns(file: Path) -> GitIgnoreSpec:
+    try:
+        return GitIgnoreSpec.from_lines(file.read_text("utf-8").splitlines())
+    except FileNotFoundError:
+        return GitIgnoreSpec.from_lines([])
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise OrchestratorError("P109", f"cannot read {file}: {clean_text(str(error), 200)}") from error
+
+
+def _below(project: Path, start: str = "") -> Iterator[str]:
+    """The names of all files and links below *start*, which may be a file itself."""
+    waiting = [start]
+    if start and not (project / start).is_symlink() and not (project / start).is_dir():
+        yield start
+        return
+    while waiting:
+        folder = waiting.pop()
+        try:
+            entries = list(os.scandir(project / folder))
+        except OSError as error:
+            raise OrchestratorError("P109", f"cannot read the folder {project / folder}: {error.strerror}") from error
+        for entry in entries:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if is_cache(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(name)
+            else:
+                yield name
+
+
+# -- Git -----------------------------------------------------------------------------------------------------------
+
+
+class _Git:
+    """The `git` program, with settings that make its answers plain."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
+        self._environ |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+
+    def manages(self, project: Path) -> bool:
+        """Whether *project* lies in a Git work tree that does not ignore it. Raises P119."""
+        if not any(os.path.lexists(folder / ".git") for folder in (project, *project.parents)):
+            return False
+        code, out, error = self._run(project, "rev-parse", "--is-inside-work-tree")
+        if code and error.startswith("fatal: not a git repository (or any"):
+            return False  # a folder that is called .git, and nothing else
+        if code or out.strip() != b"true":
+            raise _unlisted(project, error or "the folder is not in a work tree")
+        return self._run(project, "check-ignore", "-q", ".")[0] != 0
+
+    def files(self, folder: Path) -> list[str]:
+        """Tracked files and files that are not ignored, relative to *folder*; other repositories end with a slash."""
+        code, out, error = self._run(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        if code:
+            raise _unlisted(folder, error)
+        return sorted({os.fsdecode(name) for name in out.split(b"\0") if name})
+
+    def revision(self, project: Path) -> Revision | None:
+        """The commit that is checked out; None before the first one. Raises P119."""
+        code, out, _ = self._run(project, "rev-parse", "--verify", "-q", "HEAD")
+        if code:
+            return None
+        code, changes, error = self._run(project, "status", "--porcelain", "-z", "--", ".")
+        if code:
+            raise _unlisted(project, error)
+        return Revision(commit=out.decode().strip(), dirty=bool(changes))
+
+    def _run(self, folder: Path, *words: str) -> tuple[int, bytes, str]:
+        command = ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *words]
+        try:
+            done = subprocess.run(
+                command, cwd=folder, env=self._environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT
+            )
+        except FileNotFoundError as error:
+            raise _unlisted(folder, "there is no git program on the PATH") from error
+        except subprocess.TimeoutExpired as error:
+            raise _unlisted(folder, f"git {words[0]} took longer than {TIMEOUT:.0f} s") from error
+        return done.returncode, done.stdout, clean_text(done.stderr.decode("utf-8", "replace").strip(), 600)
+
+
+def _unlisted(folder: Path, why: str) -> OrchestratorError:
+    hint = "run git status in that folder, and correct what it reports"
+    return OrchestratorError("P119", f"Git cannot list the files of {folder}: {why}", hint=hint)
+
+
+def _below_git(git: _Git, folder: Path, prefix: str, absent: list[str]) -> Iterator[str]:
+    """The files of the repository at *folder*, and of the submodules and repositories in it, with *prefix*."""
+    for name in git.files(folder):
+        path = folder / name
+        if not os.path.lexists(path):
+            continue  # deleted, and the deletion is not committed yet
+        if not path.is_dir() or path.is_symlink():
+            yield prefix + name
+        elif os.path.lexists(path / ".git"):
+            yield from _below_git(git, path, f"{prefix}{name.rstrip('/')}/", absent)
+        elif any(path.iterdir()):
+            yield from (prefix + inner for inner in _below(folder, name.rstrip("/")))
+        else:
+            absent.append(prefix + name.rstrip("/"))

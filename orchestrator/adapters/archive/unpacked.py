@@ -1,0 +1,138 @@
+"""The unpacked files of a package: written without following a link, and compared with the manifest before each use."""
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from orchestrator.adapters.archive.sealed import Reader
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.release import Manifest, PackageFile
+
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+
+
+def unpack(source: BinaryIO, target: Path) -> Manifest:
+    """Write the files of a sealed file: the area `content` to *target*, which must not exist, the others beside it.
+
+    Never follows a link. Raises P-codes; the caller must throw away what has been written by then.
+    """
+    reader = Reader(source)
+    roots: dict[str, int] = {}
+    try:
+        for area in reader.manifest.areas():
+            folder = target if area == "content" else target.with_name(area)
+            folder.mkdir(mode=0o755)
+            folder.chmod(0o755)
+            roots[area] = os.open(folder, FOLDER)
+        for file, data in reader.files():
+            _write(roots[file.area], file, data)
+    finally:
+        for root in roots.values():
+            os.close(root)
+    return reader.manifest
+
+
+def _write(root: int, file: PackageFile, data: Iterator[bytes]) -> None:
+    *folders, name = file.path.encode().split(b"/")
+    folder = os.dup(root)
+    try:
+        for part in folders:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, dir_fd=folder)
+            deeper = os.open(part, FOLDER, dir_fd=folder)
+            os.close(folder)
+            folder = deeper
+            os.fchmod(folder, 0o755)
+        if file.link is not None:
+            os.symlink(file.link.encode(), name, dir_fd=folder)
+            return
+        with os.fdopen(os.open(name, NEW, 0o600, dir_fd=folder), "wb") as out:
+            for chunk in data:
+                out.write(chunk)
+            os.fchmod(out.fileno(), 0o755 if file.executable else 0o644)
+    finally:
+        os.close(folder)
+
+
+def verify_package(home: Path, manifest: Manifest) -> None:
+    """Each area of the package is below *home* as it was sealed, and nothing else is. Raises P303."""
+    if home.is_symlink():
+        raise OrchestratorError("P303", f"the folder {home.name!r} of the kept package is a link")
+    areas = manifest.areas()
+    strange = sorted(set(_children(home, "")) ^ set(areas))
+    if strange:
+        raise OrchestratorError("P303", f"the folder {strange[0]!r} of the kept package is not as it was sealed")
+    for area in areas:
+        _verify(home / area, [file for file in manifest.files if file.area == area])
+
+
+def verify_tree(root: Path, manifest: Manifest) -> None:
+    """Every file of the area `content` is below *root* as it was sealed, and nothing else is. Raises P303."""
+    _verify(root, [file for file in manifest.files if file.area == "content"])
+
+
+def _verify(root: Path, expected: list[PackageFile]) -> None:
+    files = {file.path: file for file in expected}
+    folders = {name[: cut.start()] for name in files for cut in re.finditer("/", name)}
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        for name in _children(root, folder):
+            if name in folders:
+                waiting.append(name)
+                continue
+            about = files.pop(name, None)
+            if about is None or sealed_as(root / os.fsdecode(name.encode()), about) != about:
+                raise OrchestratorError("P303", f"{name!r} of the kept package is not as it was sealed")
+    if files:
+        raise OrchestratorError("P303", f"{min(files)!r} of the kept package is missing")
+
+
+def _children(root: Path, folder: str) -> list[str]:
+    """The names in *folder*, which must be a real folder."""
+    try:
+        handle = os.open(os.fsencode(root / os.fsdecode(folder.encode())), FOLDER)
+    except OSError as error:
+        name = folder or root.name
+        raise OrchestratorError("P303", f"{name!r} of the kept package is not a folder as it was sealed") from error
+    try:
+        names = [os.fsencode(name).decode("utf-8", "replace") for name in os.listdir(handle)]  # noqa: PTH208 - of an open folder
+    finally:
+        os.close(handle)
+    return [f"{folder}/{name}" if folder else name for name in names]
+
+
+def sealed_as(path: Path, about: PackageFile) -> PackageFile | None:
+    """The file or link at *path* as a package has it, under the name of *about*; None if it is something else."""
+    at = os.fsencode(path)
+    try:
+        if stat.S_ISLNK(os.lstat(at).st_mode):
+            return link_as(os.readlink(at).decode("utf-8", "surrogateescape"), about)  # noqa: PTH115 - its bytes
+        handle = os.open(at, FILE)
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return None
+    with os.fdopen(handle, "rb") as file:
+        return content_as(file, about)
+
+
+def content_as(file: BinaryIO, about: PackageFile) -> PackageFile:
+    """An open *file* under the name of *about*."""
+    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    executable = bool(os.fstat(file.fileno()).st_mode & stat.S_IXUSR)
+    return PackageFile(path=about.path, area=about.area, size=file.tell(), sha256=digest, executable=executable)
+
+
+def link_as(link: str, about: PackageFile) -> PackageFile:
+    """A symbolic link with the target *link* under the name of *about*."""
+    sha256 = hashlib.sha256(link.encode("utf-8", "surrogateescape")).hexdigest()
+    return PackageFile(path=about.path, area=about.area, size=0, sha256=sha256, link=link)
