@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from orchestrator.flow.walk import Way
 
 Warn = Callable[[OrchestratorError], object]
+DETACHED = "detached"  # the key of the record that a run was detached
 AT_ONCE = 4  # environments whose plans are made side by side
 FOR_EVER = 10 * 365 * 86400.0  # seconds, longer than any queue
 
@@ -869,6 +870,15 @@ class App:
             if record.kind == "ended":
                 return Exit(int(record.data["exit"]))
         return Exit.INTERRUPTED
+
+    def detach(self, run: Run) -> None:
+        """Record that *run* goes on without the process that asked for it: it keeps its place in the queue."""
+        data = {"level": "info", "text": "detached: it keeps its place in the queue", "detached": True}
+        self.store.append(run.id, [Entry(kind="notice", data=data, key=DETACHED)])
+
+    def detached(self, run: Run) -> bool:
+        """Whether *run* was detached from the process that asked for it."""
+        return self.store.knows(run.id, DETACHED)
 
     def working(self, root: str) -> bool:
         """Whether a process works on *root*; one that was just started for it counts."""

@@ -3,14 +3,14 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, Self
 
 from orchestrator.cli import output
+from orchestrator.cli.background import background
+from orchestrator.cli.recovery import Blockers, recover
 from orchestrator.cli.view import Lines, Live, opened
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import UNWRITTEN, Run
@@ -75,7 +75,7 @@ def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> list[S
     The first interrupt cancels it, the second leaves it to a process in the background. SIGTERM parks it before its
     next effect, and whoever comes next goes on with it. What an engine has begun is not cut off by any of them.
     """
-    done = _Waiting(wait)
+    done, blockers = _Waiting(wait), Blockers(app, asked)
     with opened() as view:
         follower = Follower(app, asked, view)
         with _Signals(app, asked, view, follower) as signals:
@@ -83,6 +83,7 @@ def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> list[S
                 with _patient():
                     follower.poll()
                     signals.obey()
+                blockers.recover()
                 done.join(view.every)
         with _patient():
             follower.poll()
@@ -120,8 +121,9 @@ def serve(app: App, rules: Rules, tell: Callable[[News], None]) -> None:
 def tidy(app: App, queue: str) -> None:
     """Have taken away what promotions made for themselves and is past its time: by the workers of *queue*.
 
-    A run whose process died is gone on with in the background, unless it is for workers, who do that anyway.
+    A run whose process died is resumed in the background, unless it is for workers, who do that anyway.
     """
+    recover(app)
     for left in app.leftovers():
         asked = app.reap(left, queue)
         if not left.run.ended and not app.store.work(asked.root).queue:
@@ -135,8 +137,10 @@ def work(app: App, root: str) -> int:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: app.stop_softly())
-    done = _Waiting(app.begin(app.asked(root)))
+    asked = app.asked(root)
+    done, blockers = _Waiting(app.begin(asked)), Blockers(app, asked)
     while done.running and not app.parked:
+        blockers.recover()
         done.join(POLL)
     if done.running:
         output.note(f"{root}: {app.engine.brake.why or 'stopped before its next step'}")
@@ -202,21 +206,11 @@ def leave(app: App, asked: Asked, why: str, view: Lines) -> NoReturn:
 def detach(app: App, asked: Asked, view: Lines) -> NoReturn:
     """Leave the walk to a process in the background, and end this one."""
     view.stop()
+    app.detach(app.present(asked.root))
     process = background(app, asked.root)
     app.engine.let_go()
     output.note(f"left; it goes on in the background (process {process}): orchestrator watch {asked.root}")
     os._exit(Exit.INTERRUPTED)
-
-
-def background(app: App, root: str) -> int:
-    """Go on with *root* in a process that has no terminal, as soon as nobody else does. Returns its number."""
-    folder = app.state / "background"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    words = [sys.executable, "-m", "orchestrator", "-C", str(app.root), "resume", root, "--background"]
-    with (folder / f"{root}.log").open("ab") as log:
-        return subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=app.environ, start_new_session=True
-        ).pid
 
 
 class _Waiting:

@@ -1,7 +1,8 @@
 """Doing what was asked for, following it to its end, and saying how it ended."""
 
 from orchestrator.cli import output
-from orchestrator.cli.attend import attend, background, exit_of
+from orchestrator.cli.attend import attend, exit_of
+from orchestrator.cli.background import background
 from orchestrator.cli.situation import remedy_lines, summary
 from orchestrator.cli.words import seconds, state_words, waves
 from orchestrator.domain.facts import remedies
@@ -36,6 +37,7 @@ def tell(app: App, asked: Asked, stories: list[Story], *, as_json: bool) -> int:
 def leave_behind(app: App, asked: Asked, *, as_json: bool) -> int:
     """Have *asked* done by a process in the background."""
     run = asked.name
+    app.detach(app.store.run(run))
     process = background(app, asked.root)
     if as_json:
         output.print_json("Asked", {"root": asked.root, "run": run, "process": process})

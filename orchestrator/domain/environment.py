@@ -252,7 +252,7 @@ class Project(Model):
     """`orchestrator.yaml`. *store* is a database URL; `sqlite:///` paths are relative to the project.
 
     *artifacts* is what several machines share instead of a state folder: a folder, or `s3://bucket/prefix`.
-    *recovery* says whether any command that finds an interrupted run goes on with it in the background. *waves* are the
+    *recovery* says whether a command that acts resumes interrupted runs in the background. *waves* are the
     ways over several environments that have a name. *package* says what belongs into packages.
     """
 

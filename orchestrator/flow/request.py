@@ -36,6 +36,10 @@ def _wait(course: Course, emit: Emit) -> StepResult:
     deadline, said = clock.monotonic() + course.wait, ""
     store.enqueue(run.environment, run, supersede=course.environment.queue.supersede)
     while True:
+        if (wish := course.wish()) in STOPPING:  # before it is its turn: what only waited has nothing to undo
+            store.dequeue(run.environment, run.id)
+            data = {"code": "R150"}
+            return StepResult(outcome=Outcome.ABORTED, message=f"{STOPPING[wish]} while it waited", data=data)
         try:
             return acquire(course)
         except OrchestratorError as error:
@@ -46,10 +50,6 @@ def _wait(course: Course, emit: Emit) -> StepResult:
             emit(Entry(kind="notice", data={"level": "info", "text": f"waiting: {why}"}))
             said = why
         _go_on_waiting(course, late=clock.monotonic() >= deadline)
-        if (wish := course.wish()) in STOPPING:
-            store.dequeue(run.environment, run.id)
-            data = {"code": "R150"}
-            return StepResult(outcome=Outcome.ABORTED, message=f"{STOPPING[wish]} while it waited", data=data)
         clock.sleep(POLL)
 
 

@@ -145,7 +145,7 @@ def test_a_paused_run_stands_still_until_it_is_resumed(running: Project) -> None
 
 
 def test_an_interrupted_run_goes_on_by_itself(running: Project) -> None:
-    """After `kill -9` the next command that looks goes on with the run in the background, to its end."""
+    """After `kill -9` the next command that acts resumes the run in the background, to its end; one that reads reports it."""
     _ready(running)
     process = running.start("promote", "releases/1.1.0", "--to", "production")
     run = until(running, process, "deploy.1")
@@ -153,7 +153,8 @@ def test_an_interrupted_run_goes_on_by_itself(running: Project) -> None:
     process.wait()
     running.env["ORCHESTRATOR_RECOVERY"] = "automatic"
     try:
-        assert "it resumes in the background" in running.run("status").err
+        assert "resumes" not in running.run("status").err
+        assert "it resumes in the background" in running.run("rollback", "production", "--yes", code=None).err
         deadline = time.monotonic() + 60
         while running.run("show", run, "--json").json["run"]["ended_at"] is None:
             assert time.monotonic() < deadline

@@ -1,10 +1,10 @@
-"""The plug is pulled in each of provision, deploy, verify and rollback: the status is true at once, and it comes to its end."""
+"""The plug is pulled in each of provision, inspection, deploy and rollback: the status is true at once, and it comes to its end."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.campaigns.real import Attempt, prepare
+from tests.campaigns.real import ENGINE, WHOLE, Attempt, prepare
 from tests.journeys.conftest import Project
 
 
@@ -20,9 +20,17 @@ def running(tmp_path_factory: pytest.TempPathFactory, store: Callable[[], dict[s
         made.clean()
 
 
-@pytest.mark.parametrize("step", ["provision", "deploy.1", "verify.smoke.deploy.1", "restore.deploy"])
-def test_the_plug_is_pulled(running: Project, step: str) -> None:
+POINTS = (
+    f"provision:event 1{WHOLE}",  # nothing was begun: it is done once more
+    f"require:spawned{ENGINE}",  # an inspection, after which every host must be what it was
+    "deploy.1:event 1",
+    "restore.deploy:event 1",
+)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_the_plug_is_pulled(running: Project, point: str) -> None:
     """After `kill -9` while an engine works, `status` is true within 5 s, `resume` ends the run within 60 s, and no process, lease, host or resource is left wrong."""
-    attempt = Attempt(running, f"job {step}:event 1")
+    attempt = Attempt(running, f"job {point}")
     attempt.run()
     assert attempt.wrong == []

@@ -32,10 +32,12 @@ def command(
     With --live it is the word on which of two sides the service leads to: after a switch that nobody saw end well, or
     when somebody has switched by hand.
     """
+    from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
+    recover(app)
     app.setting.environment(environment)
     if not message.strip():
         raise click.UsageError("say why with -m: whoever comes next will read it")

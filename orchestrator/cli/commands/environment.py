@@ -124,7 +124,7 @@ def up(environment: str, replace: tuple[str, ...], yes: bool, wait: float, as_js
     from orchestrator.domain.plan import Named, losses
     from orchestrator.flow.environment import refusal
 
-    app, named = _open(environment), Named(replace=replace)
+    app, named = _open(environment, acts=True), Named(replace=replace)
     for spec in _stacks(app, environment) if not yes else ():
         found = _preview(app, spec)
         _print_preview(found, spec, err=True)
@@ -151,7 +151,7 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
     from orchestrator.domain.plan import Named
     from orchestrator.flow.environment import refusal, there
 
-    app, named = _open(environment), Named(replace=delete)
+    app, named = _open(environment, acts=True), Named(replace=delete)
     for spec in _stacks(app, environment):
         note(f"this destroys all {app.provisioner.resources(spec)} resources of the stack {spec.stack}")
         lost = there(app.setting, spec)
@@ -205,7 +205,7 @@ def reap(environment: str | None, as_json: bool) -> int:
     """
     import os
 
-    from orchestrator.cli.attend import background
+    from orchestrator.cli.background import background
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
@@ -290,12 +290,15 @@ def _count(app: "App", name: str) -> int | None:
         return None
 
 
-def _open(environment: str) -> "App":
-    """The project, with the environment looked up. Raises R103."""
+def _open(environment: str, *, acts: bool = False) -> "App":
+    """The project, with the environment looked up. A command that *acts* recovers what was interrupted. Raises R103."""
+    from orchestrator.cli.recovery import recover
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
     app.setting.environment(environment)
+    if acts:
+        recover(app)
     return app
 
 

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 @json_option
 def command(environment: str | None, limit: int, as_json: bool) -> None:
     """List the runs there were, newest first; with ENVIRONMENT those of one environment, or of a list of waves."""
-    from orchestrator.cli.recovery import recover
+    from orchestrator.cli.recovery import remind
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
-    recover(app)
+    remind(app)
     if environment is not None and app.waves(environment) is None:
         app.setting.environment(environment)
     runs = [app.run_facts(run) for run in app.store.runs(environment, limit=limit)]

@@ -29,12 +29,12 @@ def command(as_json: bool) -> None:
 
     Problems come first. A release counts in an environment where it had an effect.
     """
-    from orchestrator.cli.recovery import recover
+    from orchestrator.cli.recovery import remind
     from orchestrator.cli.situation import problem_lines
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
-    recover(app)
+    remind(app)
     facts = [app.facts(name) for name in app.environments]
     rows = [_row(app, ref, facts) for ref in _releases(app)]
     problems = [problem for item in facts for problem in item.problems if item.recorded or rows]

@@ -25,10 +25,12 @@ def command(environment: str, wait: float, as_json: bool) -> int:
     """
     from orchestrator.cli.attend import attend, exit_of
     from orchestrator.cli.commands.status import environment_status, print_environment
+    from orchestrator.cli.recovery import recover
     from orchestrator.cli.words import release_of
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
+    recover(app)
     app.setting.environment(environment)
     before = {state.host: state for state in app.store.hosts(environment)}
     asked = app.ask("observe", None, (environment,), wait=wait)

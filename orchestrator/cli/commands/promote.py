@@ -62,6 +62,7 @@ def command(
     A busy environment ends it (exit 8) unless it is to --wait; then it stands in the queue, and a newer release of the
     same name that joins the queue takes its place.
     """
+    from orchestrator.cli.recovery import recover
     from orchestrator.cli.report import warn
     from orchestrator.cli.walk import do, leave_behind, leave_to_workers
     from orchestrator.domain.errors import OrchestratorError
@@ -70,6 +71,7 @@ def command(
     if again is not bool(message):
         raise click.UsageError("--again and -m WHY belong together")
     app = open_app(Path.cwd())
+    recover(app)
     approved = _approved(app, plan, environment) if plan else None
     wanted = release or (approved.release.digest if approved else None)
     if wanted is None:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 @json_option
 def command(environment: str | None, as_json: bool) -> None:
     """Show who waits for which environment, in order, who holds it, and which walks come to it with a later wave."""
-    from orchestrator.cli.recovery import recover
+    from orchestrator.cli.recovery import remind
     from orchestrator.cli.words import when
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
-    recover(app)
+    remind(app)
     if environment is not None:
         app.setting.environment(environment)
     names = [environment] if environment else list(app.environments)

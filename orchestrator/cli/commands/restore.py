@@ -63,12 +63,14 @@ def command(
 def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: float, queue: str, as_json: bool) -> int:
     """An environment as it was at a time."""
     from orchestrator.cli.planned import print_plan
+    from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do, leave_to_workers
     from orchestrator.cli.words import when
     from orchestrator.wiring import open_app
 
     outlast_readers()
     app = open_app(Path.cwd())
+    recover(app)
     package, then = app.as_of(environment, at)
     note(f"planning to put {environment} back to {when(then.at)}: {package.ref} …")
     plan = app.plan(package, environment, action="rollback", check=False, no_return=no_return, then=then)

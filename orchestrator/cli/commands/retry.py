@@ -23,8 +23,10 @@ def command(run: str, step: str | None, as_json: bool) -> int:
     A new run takes what came before the step as it was, does the step again, and everything after it. In a run that
     was rolling back, that is the rest of the rollback; with --step an earlier step, it is the promotion from there.
     """
+    from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
+    recover(app)
     return do(app, app.again(app.store.run(run), step), as_json=as_json)

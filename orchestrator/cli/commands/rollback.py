@@ -32,11 +32,13 @@ def command(
     Steps of the present release that cannot be undone are named beforehand, and refused without --no-return.
     """
     from orchestrator.cli.planned import print_plan
+    from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do, leave_to_workers
     from orchestrator.wiring import open_app
 
     outlast_readers()
     app = open_app(Path.cwd())
+    recover(app)
     package = app.way_back(environment, version)
     note(f"planning to put {environment} back to {package.ref} …")
     plan = app.plan(package, environment, action="rollback", check=False, no_return=no_return)

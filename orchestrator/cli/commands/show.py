@@ -21,13 +21,13 @@ def command(run: str, as_json: bool) -> None:
 
     Of a walk in waves: each wave, and each environment with the run that says more.
     """
-    from orchestrator.cli.recovery import recover
+    from orchestrator.cli.recovery import remind
     from orchestrator.domain.story import Story
     from orchestrator.flow.facts import reason
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
-    recover(app)
+    remind(app)
     found = app.store.run(run)
     story = Story.of(found, app.store.records(found.id))
     facts = app.run_facts(story.run)

@@ -26,13 +26,13 @@ def command(environment: str | None, every: bool, watching: bool, as_json: bool)
     Shows who holds each environment, runs that wait, are paused or interrupted, and which commands help. A wave
     rollout that is running, or did not succeed, is shown with the state of each environment.
     """
-    from orchestrator.cli.recovery import recover
+    from orchestrator.cli.recovery import remind
     from orchestrator.wiring import open_app
 
     if watching and as_json:
         raise click.UsageError("--watch and --json exclude each other")
     app = open_app(Path.cwd())
-    recover(app)
+    remind(app)
     if environment is not None:
         app.setting.environment(environment)
     while watching:
