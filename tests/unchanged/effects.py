@@ -1,0 +1,65 @@
+"""What a way of doing it left behind: every file of every host, with modes, and without what always differs."""
+
+import json
+import re
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.hosts.loopback import Host
+
+OURS = {".ansible", ".orchestrator-release", ".orchestrator", ".ssh", ".cache"}
+ALWAYS = (
+    (re.compile(r"\b20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<TIME>"),
+    (re.compile(r"\bpid[ =:]\d+\b"), "pid <PID>"),
+    (re.compile(r"/tmp/ansible[^\s\"']*"), "<TEMPORARY>"),
+)  # fmt: skip
+VARIABLES = "variables.json"
+OUR_VARIABLES = re.compile(r"^orchestrator_|^ansible_|^(hostvars|omit|vars|environment)$")
+
+
+def normalise(text: str, places: Iterable[tuple[str, str]]) -> str:
+    """*text* with *places* by their names, and without process numbers, times and temporary paths."""
+    for place, name in sorted(places, key=lambda pair: -len(pair[0])):
+        text = text.replace(place, name)
+    for pattern, name in ALWAYS:
+        text = pattern.sub(name, text)
+    return text
+
+
+def of_hosts(hosts: Mapping[str, Host], places: list[tuple[str, str]]) -> dict[str, str]:
+    """Every file of *hosts*: `HOST:PATH` with its kind, mode and content, and each variable that was recorded."""
+    found: dict[str, str] = {}
+    for name, host in hosts.items():
+        root = Path(host.root)
+        for path in sorted(root.rglob("*")):
+            parts = path.relative_to(root).parts
+            if not OURS & set(parts):
+                found |= _of_file(f"{name}:{'/'.join(parts)}", path, places)
+    return found
+
+
+def of_folder(root: Path, names: Iterable[str], places: list[tuple[str, str]]) -> dict[str, str]:
+    """The files *names* below *root*."""
+    found: dict[str, str] = {}
+    for name in names:
+        found |= _of_file(f"controller:{name}", root / name, places)
+    return found
+
+
+def _of_file(key: str, path: Path, places: list[tuple[str, str]]) -> dict[str, str]:
+    """One file, link or folder."""
+    if path.is_symlink():
+        return {key: f"link to {normalise(str(path.readlink()), places)}"}
+    mode = oct(stat.S_IMODE(path.stat().st_mode))
+    if path.is_dir():
+        return {key: f"folder {mode}"}
+    if not path.is_file():
+        return {key: f"neither file nor folder {mode}"}
+    text = normalise(path.read_bytes().decode("utf-8", "surrogateescape"), places)
+    if path.name != VARIABLES:
+        return {key: f"file {mode}\n{text}"}
+    values: dict[str, Any] = json.loads(text)
+    mine = {name: value for name, value in values.items() if not OUR_VARIABLES.match(name)}
+    return {key: f"file {mode}"} | {f"{key}#{name}": json.dumps(value, sort_keys=True) for name, value in mine.items()}

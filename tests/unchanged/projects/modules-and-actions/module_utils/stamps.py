@@ -1,0 +1,2 @@
+def line(word):
+    return f"stamped {word}\n"

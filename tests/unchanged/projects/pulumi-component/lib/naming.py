@@ -1,0 +1,2 @@
+def full_name(name):
+    return f"record-{name}"

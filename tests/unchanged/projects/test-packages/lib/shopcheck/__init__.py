@@ -1,0 +1,1 @@
+EXPECTED = {"web1": "one", "web2": "two"}

@@ -1,0 +1,3 @@
+def test_token(host):
+    root = host.ansible.get_variables()["host_root"]
+    assert host.file(f"{root}/app/token").content_string in {"dev-token", "ops-token"}

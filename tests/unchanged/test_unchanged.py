@@ -1,0 +1,48 @@
+"""The corpus is what it says, and a few of its projects do the same by hand and through the product."""
+
+import re
+
+import pytest
+
+from tests.unchanged.__main__ import run, unexpected
+from tests.unchanged.known import BY_DESIGN, MENDS, SHORT
+from tests.unchanged.project import PROJECTS, Command, corpus
+
+DOCUMENT = PROJECTS.parents[2] / "docs" / "unchanged.md"
+
+
+def test_the_corpus_is_large_and_covers_every_mend() -> None:
+    """At least 40 projects, each of at least two shapes, and at least one for each mend."""
+    projects = corpus()
+    assert len(projects) >= 40
+    assert {cover for project in projects for cover in project.covers} == set(MENDS)
+    assert [project.name for project in projects if len(project.shapes) < 2 or not project.commands] == []
+
+
+def test_every_file_of_the_corpus_is_in_a_project() -> None:
+    """A folder without a README would be left out without a word."""
+    assert [folder.name for folder in PROJECTS.iterdir() if not (folder / "README.md").is_file()] == []
+
+
+def test_the_table_of_differences_is_documented() -> None:
+    """Each difference by design is a row of the documented table, which has at most ten, and no other row is there."""
+    rows = re.findall(r"^\| (?!difference|---)([^|]+?) \|", DOCUMENT.read_text("utf-8"), re.MULTILINE)
+    assert rows == list(dict.fromkeys(row.row for row in BY_DESIGN))
+    assert len(rows) <= 10
+
+
+def test_a_line_of_a_readme_is_taken_apart() -> None:
+    """Folder, program, options with their values, and arguments are those of the shell."""
+    command = Command.of("cd ansible && ansible-playbook -i 'my hosts' --tags=a,b -v site.yml")
+    assert (command.folder, command.program, command.arguments) == ("ansible", "ansible-playbook", ("site.yml",))
+    assert command.values("-i", "--tags") == ["my hosts", "a,b"]
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("name", SHORT)
+def test_a_project_runs_unchanged(name: str) -> None:
+    """Files, modes, variables, task results and test outcomes are the same by hand and through the product."""
+    (made,) = run([project for project in corpus() if project.name == name], 1)
+    assert made.tasks
+    assert made.tests
+    assert [str(difference) for difference in unexpected(made)] == [], made.printed[-4000:]
