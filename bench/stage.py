@@ -60,7 +60,7 @@ class Stage:
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         self.environ["PATH"] = os.pathsep.join([str(BIN), self.environ.get("PATH", os.defpath)])
         self.deployer = AnsibleDeployer(self.jobs, self.state, COLLECTIONS, self.environ, folder)
-        self.verifier = TestinfraVerifier(self.jobs, self.environ)
+        self.verifier = TestinfraVerifier(self.jobs, self.environ, self.deployer.resolver)
         self.package = self.pack("1.0.0", "playbooks/many_tasks.yml")
         self.count = 0
 

@@ -288,7 +288,7 @@ class App:
         from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
 
         persistent = self.environ.get("ORCHESTRATOR_PERSISTENT", "1") != "0"
-        return TestinfraVerifier(self.jobs, self.environ, persistent=persistent)
+        return TestinfraVerifier(self.jobs, self.environ, self.deployer.resolver, persistent=persistent)
 
     @cached_property
     def gates(self) -> "Any":

@@ -90,7 +90,8 @@ def working_folder(playbook: str, files: Collection[str]) -> str:
         playbook: the path of the playbook, with slashes, relative to the tree.
         files: the paths of the tree's files.
     """
-    folder = posixpath.dirname(posixpath.normpath(playbook))
+    folder = posixpath.normpath(posixpath.dirname(playbook) or ".")
+    folder = "" if folder == "." else folder
     while folder:
         if f"{folder}/{CONFIG_FILE}" in files:
             return folder

@@ -27,13 +27,16 @@ class Inventory(Model):
     *said* is the digest of all that Ansible reads from the *files* and from the group and host variables beside them:
     these stay where they are, since some are secret, and a change of any of them is still a change of this inventory.
     The variables come from the operator's own program and files and may hold templates; nothing that comes
-    from a release package is ever put here.
+    from a release package is ever put here. *listing* is what `ansible-inventory --list` prints of all of it, where
+    Ansible was asked; *overlay* is what was known besides the *files*. Both stay in this process.
     """
 
     hosts: dict[str, dict[str, Any]] = Field(default_factory=dict)
     groups: dict[str, Group] = Field(default_factory=dict)
     files: tuple[str, ...] = ()
     said: str | None = None
+    listing: dict[str, Any] | None = Field(default=None, exclude=True, repr=False)
+    overlay: "Inventory | None" = Field(default=None, exclude=True, repr=False)
 
     @property
     def digest(self) -> str:
@@ -147,9 +150,10 @@ def canaries(inventory: Inventory, hosts: list[str], wanted: int | str) -> list[
 
 
 def variables_of(inventory: Inventory, host: str) -> dict[str, Any]:
-    """The variables of *host*: those of all hosts, of its groups, and its own, as far as they are known here."""
-    found = dict(inventory.groups["all"].vars) if "all" in inventory.groups else {}
-    for name, group in inventory.groups.items():
-        if name != "all" and host in inventory.members(name):
-            found |= group.vars
-    return {"inventory_hostname": host, "ansible_host": host, **found, **inventory.hosts.get(host, {})}
+    """The variables of *host*, as Ansible lists them; without a listing those of all hosts and its own."""
+    if inventory.listing is not None:
+        found = dict(inventory.listing["_meta"]["hostvars"].get(host, {}))
+    else:
+        found = dict(inventory.groups["all"].vars) if "all" in inventory.groups else {}
+        found |= inventory.hosts.get(host, {})
+    return {"inventory_hostname": host, "ansible_host": host, **found}

@@ -78,7 +78,11 @@ def lowest(package: Package | None, play: PlaySpec | None, context: Context) -> 
 
 
 def inventory_document(inventory: Inventory, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The inventory in the shape of a YAML inventory file, with *variables* in the group `all`."""
+    """The inventory in the shape of a YAML inventory file, with *variables* in the group `all`.
+
+    What the user's own files define is left out: Ansible reads it there, and tells the file's folder as that of a host.
+    """
+    inventory = inventory.overlay or inventory
     groups: dict[str, Any] = {}
     for name, group in inventory.groups.items():
         if name not in {"all", "ungrouped"}:

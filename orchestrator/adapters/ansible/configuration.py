@@ -65,6 +65,7 @@ class Effective:
         settings: the settings of `ansible.cfg`.
         host_key_checking: whether the keys of hosts are checked where no setting says it.
         package: the package whose roles and collections beside its tree are found as well.
+        copy: the copy of the package's content in which Ansible works; None: the content itself.
     """
 
     folder: Path
@@ -73,6 +74,13 @@ class Effective:
     _owner: "Configurations"
     _declared: tuple[str, ...]
     package: Package | None = None
+    copy: Path | None = None
+
+    @property
+    def leaves_reaching_to_variables(self) -> bool:
+        """Whether nothing but the variables of a host says how it is reached: no setting and no declared variable."""
+        declared = any(name.startswith("ANSIBLE_") for name in self._owner.passed(self._declared))
+        return self.host_key_checking and not declared and not self.settings.about_reaching()
 
     @property
     def config(self) -> bytes:
@@ -127,7 +135,7 @@ class Effective:
         if self.package is None:
             return found
         packed = self.package.role_paths() if name == "roles" else self.package.collection_paths()
-        top = self.folder if self.package.root is None else Path(self.package.root)
+        top = self.copy or (self.folder if self.package.root is None else Path(self.package.root))
         inside = [place for place, part in enumerate(found, 1) if Path(part).is_relative_to(top)]
         after = inside[-1] if inside else 0
         return [*found[:after], *packed, *found[after:]]
@@ -151,7 +159,7 @@ class Configurations:
     """
 
     def __init__(self, environ: Mapping[str, str], home: Path | None, collections: Path, state: Path) -> None:
-        self._environ, self._home, self.collections, self._state = environ, home, collections, state
+        self.environ, self._home, self.collections, self._state = environ, home, collections, state
 
     def of_play(
         self, package: Package, playbook: str, settings: AnsibleSettings, root: Path | None = None
@@ -160,17 +168,25 @@ class Configurations:
 
         *root* is the copy of the package's content in which it runs; by default that content itself. Raises D150.
         """
-        top = Path(os.path.normpath(root or str(package.root)))
-        folder = working_folder_of(package, playbook)
-        sealed, effective = Source(top / folder, SEALED), EffectiveSettings(self._types)
+        sealed, effective = _sealed(package, playbook, root), EffectiveSettings(self._types)
         effective.take(sealed, transport=False)
-        current = self._current(folder)
+        current = self._current(working_folder_of(package, playbook))
         effective.take(current or sealed, transport=True)
         effective.own(settings, self._home)
         if current is not None:
             effective.leave_out(sealed)
-        here = package.model_copy(update={"root": str(top)})
-        return self._effective(sealed.folder, effective, settings, here)
+        return self._effective(sealed.base or sealed.folder, effective, settings, package, root)
+
+    def of_suite(
+        self, package: Package, tests: str, files: tuple[str, ...], settings: AnsibleSettings, root: Path
+    ) -> Effective:
+        """The configuration of Ansible where the suite *tests* starts it, in the copy *root*. Raises D150."""
+        sealed, effective = _sealed(package, f"{tests}/", root), EffectiveSettings(self._types)
+        effective.take(sealed, transport=False)
+        here = self._home is not None
+        effective.take(Source(self._hosts_folder(files, settings), CURRENT) if here else sealed, transport=True)
+        effective.own(settings, self._home)
+        return self._effective(sealed.base or sealed.folder, effective, settings, package, root)
 
     def of_hosts(self, files: tuple[str, ...], settings: AnsibleSettings) -> Effective:
         """The configuration of host inspections, and of Ansible where it reads the inventory *files*. Raises D150."""
@@ -194,20 +210,20 @@ class Configurations:
         for playbook in package.manifest.release.playbooks():
             folder = working_folder_of(package, playbook)
             plays.setdefault(folder or ".", self.of_play(package, playbook, settings).settings.listed())
-        declared = tuple(sorted({name for name in settings.environment if name in self._environ}))
+        declared = tuple(sorted({name for name in settings.environment if name in self.environ}))
         return Configuration(
             versions=versions(),
             plays=tuple(FolderSettings(folder=name, settings=found) for name, found in sorted(plays.items())),
             hosts=self.of_hosts(files, settings).settings.listed(),
             environment=declared,
-            values=digest_of([[name, self._environ[name]] for name in declared]) if declared else None,
+            values=digest_of([[name, self.environ[name]] for name in declared]) if declared else None,
         )
 
     def notes(self, package: Package, settings: AnsibleSettings) -> tuple[str, ...]:
         """What the controller or the package has and Ansible is not given, in a sentence each."""
         notes = [
             f"{name} is set here {NOT_PASSED}"
-            for name in sorted(self._environ)
+            for name in sorted(self.environ)
             if name.startswith(REPORTED) and name not in settings.environment
         ]
         notes += [f"{path} exists here {NOT_PASSED}" for path in self._elsewhere()]
@@ -224,8 +240,8 @@ class Configurations:
     def passed(self, declared: tuple[str, ...]) -> dict[str, str]:
         """The variables of the controller that an Ansible process gets, and what every process of ours gets."""
         allowed = {*PASSED, *declared}
-        env = {name: value for name, value in self._environ.items() if name in allowed}
-        env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), self._environ.get("PATH", os.defpath)])
+        env = {name: value for name, value in self.environ.items() if name in allowed}
+        env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), self.environ.get("PATH", os.defpath)])
         env.setdefault("LANG", "C.UTF-8")
         return env | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -240,9 +256,14 @@ class Configurations:
         return found
 
     def _effective(
-        self, folder: Path, settings: EffectiveSettings, chosen: AnsibleSettings, package: Package | None = None
+        self,
+        folder: Path,
+        settings: EffectiveSettings,
+        chosen: AnsibleSettings,
+        package: Package | None = None,
+        copy: Path | None = None,
     ) -> Effective:
-        return Effective(folder, settings, chosen.host_key_checking, self, chosen.environment, package)
+        return Effective(folder, settings, chosen.host_key_checking, self, chosen.environment, package, copy)
 
     def _current(self, folder: str) -> Source | None:
         """The project's current `ansible.cfg` for a working *folder*; None where there is none."""
@@ -264,7 +285,7 @@ class Configurations:
 
     def _elsewhere(self) -> Iterator[str]:
         """The files and folders of the machine that Ansible would read by hand."""
-        user = Path(self._environ.get("HOME") or Path.home())
+        user = Path(self.environ.get("HOME") or Path.home())
         for path in (user / f".{CONFIG_FILE}", Path("/etc/ansible") / CONFIG_FILE):
             if path.is_file():
                 yield str(path)
@@ -283,6 +304,13 @@ class Configurations:
             for about in self._catalogue.values()
             for item in about.get("ini") or ()
         }
+
+
+def _sealed(package: Package, path: str, root: Path | None) -> Source:
+    """The sealed `ansible.cfg` that counts for *path* of a package, whose content runs in the copy *root*."""
+    folder = working_folder_of(package, path)
+    kept = Path(os.path.normpath(str(package.root)))
+    return Source(kept / folder, SEALED, Path(os.path.normpath(root or kept)) / folder)
 
 
 def working_folder_of(package: Package, playbook: str) -> str:

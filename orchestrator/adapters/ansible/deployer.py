@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.ansible import inspection, resolution
+from orchestrator.adapters.ansible import inspection
 from orchestrator.adapters.ansible import snapshot as look
 from orchestrator.adapters.ansible.configuration import Configurations
 from orchestrator.adapters.ansible.control import ControlSockets
@@ -14,6 +14,7 @@ from orchestrator.adapters.ansible.ledger import Claim, Told
 from orchestrator.adapters.ansible.play import QUESTION, PlayRequest, PlayRunner, content_of, result_code
 from orchestrator.adapters.ansible.playbook_reader import reader
 from orchestrator.adapters.ansible.playbook_traits import sources
+from orchestrator.adapters.ansible.resolution import InventoryResolver
 from orchestrator.adapters.ansible.tally import Tally, first_line
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
@@ -54,6 +55,7 @@ class AnsibleDeployer:
     ) -> None:
         self.control = ControlSockets(state, apart, environ)
         self.configurations = Configurations(environ, home, collections, state)
+        self.resolver = InventoryResolver(self.configurations)
         self._plays = PlayRunner(jobs, self.configurations, self.control)
 
     def deploy(
@@ -125,10 +127,7 @@ class AnsibleDeployer:
 
     def resolve(self, inventory: Inventory, settings: AnsibleSettings = DEFAULTS) -> Inventory:
         """The inventory with the user's *files* read into it by `ansible-inventory`."""
-        if not inventory.files:
-            return inventory
-        effective = self.configurations.of_hosts(inventory.files, settings)
-        return resolution.resolve(inventory, effective, self.control.folder())
+        return self.resolver.hosts(inventory, settings)
 
     def configuration(self, package: Package, files: tuple[str, ...], settings: AnsibleSettings) -> Configuration:
         """What a plan records of the settings of plays and host inspections. Raises D150."""

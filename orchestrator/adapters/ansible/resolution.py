@@ -1,49 +1,187 @@
-"""The user's inventory files, read by Ansible's own `ansible-inventory`."""
+"""Ansible's own answers about an inventory: its hosts and groups, the variables of each host, how each is reached.
+
+Where several sources could say something else, Ansible is asked. Where there is one source only, nothing is resolved:
+then the stack's outputs are the answer.
+"""
 
 import json
+import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.ansible.configuration import Effective, program
+from orchestrator.adapters.ansible.configuration import Configurations, Effective, program
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.domain.configuration import CONFIG_FILE
+from orchestrator.domain.context import Context
+from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.inventory import Group, Inventory
+from orchestrator.domain.inventory import Group, Inventory, variables_of
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.text import clean_text
 from orchestrator.domain.variables import inventory_document
 
+OPTIONS = (
+    "host", "port", "remote_user", "private_key_file", "ssh_common_args", "ssh_extra_args", "host_key_checking",
+)  # fmt: skip
+SSH = ("ssh", "smart", "ansible.builtin.ssh")
+PLAIN = (
+    "ansible_host", "ansible_port", "ansible_user", "ansible_connection", "ansible_private_key_file",
+    "ansible_ssh_private_key_file", "ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_python_interpreter",
+    "ansible_remote_tmp",
+)  # fmt: skip
+"""The variables of a host that mean one thing whatever else is set, as long as they have no templates."""
 
-def resolve(inventory: Inventory, effective: Effective, control: Path) -> Inventory:
-    """The inventory with the user's *files* read into it by `ansible-inventory`.
+
+@dataclass(frozen=True)
+class Connection:
+    """How Ansible reaches a host: the kind of connection, and for SSH where it leads.
+
+    Attributes:
+        options: the options of the connection as Ansible resolves them; empty if variables and settings say the same.
+    """
+
+    kind: str
+    host: str
+    port: int | None
+    proxied: bool
+    options: Mapping[str, Any]
+
+    @property
+    def is_ssh(self) -> bool:
+        """Whether the host is reached through SSH."""
+        return self.kind in SSH
+
+
+class InventoryResolver:
+    """Asks Ansible about inventories, at most once in this process where the answer cannot change.
 
     Args:
-        inventory: what is known before; with the files' paths.
-        effective: the configuration of Ansible's process.
-        control: the folder of ssh's control sockets.
+        configurations: the configuration of Ansible's processes.
     """
-    if not inventory.files:
-        return inventory
-    with tempfile.TemporaryDirectory() as folder:
-        own, config = Path(folder) / "overlay.yml", Path(folder) / CONFIG_FILE
-        own.write_bytes(dump(inventory_document(inventory, {})))
-        config.write_bytes(effective.config)
-        argv = [program("ansible-inventory"), "--list", "-i", str(own)]
-        argv += [word for file in inventory.files for word in ("-i", file)]
-        env = effective.environment(Path(folder), control, len(inventory.hosts))
-        env["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "True"  # else it warns, and leaves those hosts out
-        done = subprocess.run(
-            argv, cwd=effective.folder, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-        )
-    if done.returncode != 0:
-        last = clean_text((done.stderr.strip().splitlines() or ["no message"])[-1], 500)
-        raise OrchestratorError("D104", f"ansible-inventory cannot read {', '.join(inventory.files)}: {last}")
-    found = _listed(json.loads(done.stdout), inventory)
-    if not found.hosts:
-        raise OrchestratorError("E120", f"there is no host in {', '.join(inventory.files)}")
+
+    def __init__(self, configurations: Configurations) -> None:
+        self.configurations = configurations
+        self._listings: dict[str, dict[str, Any]] = {}
+        self._connections: dict[str, dict[str, Connection]] = {}
+
+    def hosts(self, inventory: Inventory, settings: AnsibleSettings) -> Inventory:
+        """The inventory with the user's *files* read into it, and with Ansible's listing where variables may clash.
+
+        Raises D104 and E120.
+        """
+        if inventory.listing is not None or not (inventory.files or _has_group_variables(inventory)):
+            return inventory
+        if inventory.files:
+            return _listed(self._list(inventory, settings), inventory)
+        key = digest_of([inventory.to_json(), settings.to_json()])
+        if key not in self._listings:
+            self._listings[key] = self._list(inventory, settings)
+        return inventory.model_copy(update={"listing": self._listings[key]})
+
+    def connections(self, inventory: Inventory, context: Context) -> dict[str, Connection]:
+        """How each host is reached. A host of which Ansible cannot say it is missing."""
+        settings, lowest = context.settings, context.vars
+        effective = self.configurations.of_hosts(inventory.files, settings)
+        if effective.leaves_reaching_to_variables:
+            found = {host: _plain(host, {**lowest, **variables_of(inventory, host)}) for host in inventory.hosts}
+            if all(found.values()):
+                return {host: connection for host, connection in found.items() if connection is not None}
+        key = digest_of([inventory.digest, inventory.files, effective.settings.text, settings.to_json(), dict(lowest)])
+        if key not in self._connections:
+            self._connections[key] = _asked(inventory, effective, lowest)
+        return self._connections[key]
+
+    def _list(self, inventory: Inventory, settings: AnsibleSettings) -> dict[str, Any]:
+        """What `ansible-inventory --list` prints."""
+        effective = self.configurations.of_hosts(inventory.files, settings)
+        with _laid(inventory, effective, {}) as (sources, env):
+            env["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "True"  # else it warns, and leaves those hosts out
+            done = _run(["ansible-inventory", "--list", *sources], effective, env)
+        if done.returncode != 0:
+            last = clean_text((done.stderr.strip().splitlines() or ["no message"])[-1], 500)
+            where = ", ".join(inventory.files) or "the stack's outputs"
+            raise OrchestratorError("D104", f"ansible-inventory cannot read {where}: {last}")
+        return dict(json.loads(done.stdout))
+
+
+@contextmanager
+def _laid(
+    inventory: Inventory, effective: Effective, variables: Mapping[str, Any]
+) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """The inventory and the configuration in a folder: the words that name the sources, and the environment."""
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-"))
+    try:
+        overlay = folder / "overlay.yml"
+        overlay.touch(mode=0o600)
+        overlay.write_bytes(dump(inventory_document(inventory, variables)))
+        (folder / CONFIG_FILE).write_bytes(effective.config)
+        sources = [word for file in (str(overlay), *inventory.files) for word in ("-i", file)]
+        yield sources, effective.environment(folder, folder, len(inventory.hosts))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(words: list[str], effective: Effective, env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    argv = [program(words[0]), *words[1:]]
+    return subprocess.run(
+        argv,
+        cwd=effective.folder,
+        env=dict(env),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def _asked(inventory: Inventory, effective: Effective, variables: Mapping[str, Any]) -> dict[str, Connection]:
+    """How Ansible says that each host is reached. No host is contacted."""
+    options = ", ".join(f"'{name}': {_lookup(name)}" for name in OPTIONS)
+    kind = "ansible_connection | default(lookup('ansible.builtin.config', 'DEFAULT_TRANSPORT'))"
+    message = json.dumps({"msg": "{{ {'kind': %s} | combine({%s}) }}" % (kind, options)})  # noqa: UP031
+    found = {}
+    with _laid(inventory, effective, variables) as (sources, env), tempfile.TemporaryDirectory() as tree:
+        _run(["ansible", "all", *sources, "-m", "ansible.builtin.debug", "-a", message, "--tree", tree], effective, env)
+        for host in inventory.hosts:
+            try:
+                told = json.loads((Path(tree) / host).read_text(encoding="utf-8"))["msg"]
+                found[host] = _connection(told)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                continue
     return found
+
+
+def _lookup(option: str) -> str:
+    return f"lookup('ansible.builtin.config', '{option}', plugin_type='connection', plugin_name='ssh')"
+
+
+def _connection(told: Mapping[str, Any]) -> Connection:
+    port = int(told["port"]) if told["port"] is not None else None
+    words = f"{told['ssh_common_args']}{told['ssh_extra_args']}"
+    return Connection(str(told["kind"]), str(told["host"]), port, "Proxy" in words, dict(told))
+
+
+def _plain(host: str, variables: Mapping[str, Any]) -> Connection | None:
+    """How a host is reached when its variables say it in one way only; None when Ansible has to be asked."""
+    own = {name: value for name, value in variables.items() if name.startswith("ansible_")}
+    if not set(own) <= set(PLAIN) or any("{" in str(value) for value in own.values()):
+        return None
+    words = f"{own.get('ansible_ssh_common_args', '')}{own.get('ansible_ssh_extra_args', '')}"
+    port = own.get("ansible_port")
+    if port is not None and not str(port).isdigit():
+        return None
+    kind, address = str(own.get("ansible_connection", "ssh")), str(own.get("ansible_host", host))
+    return Connection(kind, address, int(port) if port is not None else None, "Proxy" in words, {})
+
+
+def _has_group_variables(inventory: Inventory) -> bool:
+    return any(group.vars for name, group in inventory.groups.items() if name != "all")
 
 
 def _listed(document: dict[str, Any], known: Inventory) -> Inventory:
@@ -51,7 +189,7 @@ def _listed(document: dict[str, Any], known: Inventory) -> Inventory:
 
     The variables of the user's own files stay there: Ansible reads them from the files again, with their own
     precedence, templates and vaults. Only what was *known* before (the stack's outputs) is kept as a value; of all the
-    rest a digest is kept, in which what a vault encrypts is still encrypted.
+    rest a digest is kept, in which what a vault encrypts is still encrypted. The listing itself is never written down.
     """
     groups = {
         name: Group(hosts=tuple(body.get("hosts", ())), children=tuple(body.get("children", ())))
@@ -65,4 +203,7 @@ def _listed(document: dict[str, Any], known: Inventory) -> Inventory:
     hosts = {host: known.hosts.get(host, {}) for host in order}
     kept = {name: group.model_copy(update={"vars": known.groups[name].vars}) if name in known.groups else group
             for name, group in groups.items()}  # fmt: skip
-    return Inventory(hosts=hosts, groups=kept, files=known.files, said=digest_of(document))
+    if not hosts:
+        raise OrchestratorError("E120", f"there is no host in {', '.join(known.files)}")
+    said = digest_of(document)
+    return Inventory(hosts=hosts, groups=kept, files=known.files, said=said, listing=document, overlay=known)

@@ -36,10 +36,11 @@ _PER_INSPECTION = (
 
 @dataclass(frozen=True)
 class Source:
-    """One `ansible.cfg`: its folder, and what a plan calls it."""
+    """One `ansible.cfg`: its folder, what a plan calls it, and the folder to which its paths are relative."""
 
     folder: Path
     origin: str
+    base: Path | None = None
 
 
 class EffectiveSettings:
@@ -96,6 +97,14 @@ class EffectiveSettings:
                 return self._parser.get(section, key)
         return None
 
+    def about_reaching(self) -> bool:
+        """Whether a setting says how hosts are reached, apart from privileges and vaults."""
+        others = ("become", "vault", "ask_vault")
+        return any(
+            is_transport(section, key) and not key.startswith(others) and section != "privilege_escalation"
+            for section, key in self._origins
+        )
+
     @property
     def text(self) -> str:
         """The settings as the text of an `ansible.cfg`."""
@@ -113,7 +122,7 @@ class EffectiveSettings:
     def _set(self, section: str, key: str, value: str, source: Source) -> None:
         if section != configparser.DEFAULTSECT and not self._parser.has_section(section):
             self._parser.add_section(section)
-        self._parser.set(section, key, self._absolute(section, key, value, source.folder))
+        self._parser.set(section, key, self._absolute(section, key, value, source.base or source.folder))
         self._origins[section, key], self._shown[section, key] = source.origin, value
 
     def _drop(self, section: str, key: str) -> None:

@@ -1,8 +1,7 @@
-"""The inventory as a suite may see it: Ansible is not asked where we know the answer, and others are left out.
+"""The inventory as a suite sees it: testinfra is given what Ansible has said already.
 
-Both in the process of pytest only. testinfra asks Ansible for the inventory before the first test, which takes longer
-than many a suite; where all of it is ours, we know the answer. Where files of the user belong to it, Ansible is asked
-once, and hosts that this look at the suite is not about are left out.
+In the process of pytest only. testinfra asks Ansible for the inventory before the first test, which takes longer than
+many a suite, and resolves by itself how hosts are reached, for a part of Ansible's settings. Here both are known.
 """
 
 import configparser
@@ -17,34 +16,26 @@ from testinfra.utils import ansible_runner
 _known: dict[str, Any] = {}
 
 
-def answer(inventory: str, listed: Path | None, hosts: set[str]) -> None:
-    """Answer for *inventory* with its *hosts* only; other inventories are asked for in the ordinary way.
+def answer(inventory: str, listed: Path, connections: Path) -> None:
+    """Answer for *inventory* what the file *listed* holds; other inventories are asked for in the ordinary way.
 
-    *listed* holds what Ansible would say of it; None: Ansible is asked, when it is first needed.
+    The file *connections* has variables by host that say how it is reached, where testinfra would not find it out.
     """
-    if listed is not None:
-        _known.update(json.loads(listed.read_text(encoding="utf-8")))
-    ordinary = ansible_runner.get_ansible_inventory
+    _known.update(json.loads(listed.read_text(encoding="utf-8")))
+    ways = json.loads(connections.read_text(encoding="utf-8"))
+    ordinary, ordinary_host = ansible_runner.get_ansible_inventory, ansible_runner.get_ansible_host
 
     def known(config: configparser.ConfigParser, inventory_file: str | None) -> Any:
-        if inventory_file != inventory:
-            return ordinary(config, inventory_file)
-        if not _known:
-            _known.update(_only(hosts, ordinary(config, inventory_file)))
-        return _known
+        return _known if inventory_file == inventory else ordinary(config, inventory_file)
 
-    ansible_runner.get_ansible_inventory = known
+    def reached(config: configparser.ConfigParser, inventory: dict[str, Any], host: str, **more: Any) -> Any:
+        if inventory is _known and host in ways:
+            variables = inventory["_meta"]["hostvars"]
+            hostvars = {**variables, host: {**variables.get(host, {}), **ways[host]}}
+            inventory = {**inventory, "_meta": {"hostvars": hostvars}}
+        return ordinary_host(config, inventory, host, **more)
 
-
-def _only(hosts: set[str], listed: dict[str, Any]) -> dict[str, Any]:
-    """What Ansible *listed*, without other hosts than *hosts*."""
-    variables = listed.get("_meta", {}).get("hostvars", {})
-    groups = {
-        name: {**group, "hosts": [host for host in group["hosts"] if host in hosts]} if "hosts" in group else group
-        for name, group in listed.items()
-        if name != "_meta"
-    }
-    return {"_meta": {"hostvars": {host: found for host, found in variables.items() if host in hosts}}, **groups}
+    ansible_runner.get_ansible_inventory, ansible_runner.get_ansible_host = known, reached
 
 
 def way(host: Any) -> SshBackend | None:

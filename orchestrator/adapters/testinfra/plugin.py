@@ -195,9 +195,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
         connections.shorten_results()
 
-        listed = os.environ.get("ORCHESTRATOR_INVENTORY_LIST")
-        hosts = set(json.loads(os.environ["ORCHESTRATOR_HOSTS"]))
-        known.answer(os.environ["ORCHESTRATOR_INVENTORY"], Path(listed) if listed else None, hosts)
+        listed, ways = (Path(os.environ[f"ORCHESTRATOR_{name}"]) for name in ("INVENTORY_LIST", "CONNECTIONS"))
+        known.answer(os.environ["ORCHESTRATOR_INVENTORY"], listed, ways)
         persistent = os.environ.get("ORCHESTRATOR_AGENT") == "1"
         config.stash[CONNECTIONS] = connections.Connections(persistent=persistent)
         if persistent:

@@ -5,33 +5,30 @@ import socket
 import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from orchestrator.domain.inventory import Inventory
+from orchestrator.adapters.ansible.resolution import Connection
 
 
-def reachable(inventory: Inventory, hosts: list[str], environ: Mapping[str, str]) -> dict[str, bool]:
-    """Whether each host answers, all asked side by side. A host that we cannot judge counts as there."""
+def reachable(hosts: list[str], connections: Mapping[str, Connection], environ: Mapping[str, str]) -> dict[str, bool]:
+    """Whether each host answers, all asked side by side, where Ansible says that it is reached.
+
+    A host that is reached in a way that only Ansible knows counts as there.
+    """
     if not hosts:
         return {}
     with ThreadPoolExecutor(max_workers=min(32, len(hosts))) as pool:
-        return dict(
-            zip(hosts, pool.map(lambda host: _answers(inventory.hosts.get(host, {}), environ), hosts), strict=True)
-        )
+        return dict(zip(hosts, pool.map(lambda host: _answers(connections.get(host), environ), hosts), strict=True))
 
 
-def _answers(variables: dict[str, Any], environ: Mapping[str, str]) -> bool:
-    connection = str(variables.get("ansible_connection", "ssh"))
-    address, port = variables.get("ansible_host"), variables.get("ansible_port", 22)
-    indirect = "Proxy" in f"{variables.get('ansible_ssh_common_args', '')}{variables.get('ansible_ssh_extra_args', '')}"
-    if not connection.endswith("ssh") or address is None or "{{" in f"{address}{port}" or indirect:
-        return True  # reached in a way that only Ansible knows
+def _answers(connection: Connection | None, environ: Mapping[str, str]) -> bool:
+    if connection is None or not connection.is_ssh or connection.proxied:
+        return True
     try:
-        with socket.create_connection((str(address), int(port)), timeout=10) as link:
+        with socket.create_connection((connection.host, connection.port or 22), timeout=10) as link:
             link.settimeout(10)
             return link.recv(4) == b"SSH-"
     except (OSError, ValueError):
-        return _by_name(str(address), environ)
+        return _by_name(connection.host, environ)
 
 
 def _by_name(address: str, environ: Mapping[str, str]) -> bool:

@@ -2,16 +2,20 @@
 
 import contextlib
 import json
-import os
 import shutil
 import site
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from orchestrator.adapters.ansible.configuration import Configurations
+from orchestrator.adapters.ansible.control import ControlSockets
+from orchestrator.adapters.ansible.play import TEMPORARY
+from orchestrator.adapters.ansible.resolution import Connection
 from orchestrator.adapters.archive.working_copy import copy_content
 from orchestrator.adapters.testinfra.sealed_settings import suite_root
+from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.context import Context
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.plan import SuiteSpec
@@ -19,13 +23,16 @@ from orchestrator.domain.release import Package
 from orchestrator.domain.variables import inventory_document, lowest
 from orchestrator.ports import Job
 
-PASSED = (
-    "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "http_proxy", "https_proxy",
-    "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "VAULT_ADDR", "VAULT_TOKEN",
-)  # fmt: skip
 NEVER = ("PYTEST_", "PYTHON")  # they decide which code and which tests run
 PLUGIN = "orchestrator.adapters.testinfra.plugin"
 CONTENT, CACHE, EMPTY = "content", "cache", "pytest.ini"
+
+
+class Hosts(NamedTuple):
+    """The hosts of a suite, and how Ansible reaches them."""
+
+    inventory: Inventory
+    connections: Mapping[str, Connection]
 
 
 class SuiteJob:
@@ -34,8 +41,8 @@ class SuiteJob:
     Args:
         folder: the folder of the job.
         key: its key.
-        inventory: the hosts that it is about.
-        environ: the user's environment variables.
+        hosts: the hosts that it is about.
+        configurations: the configuration of Ansible's processes.
         persistent: keep one connection open to each host.
     """
 
@@ -45,14 +52,17 @@ class SuiteJob:
         key: str,
         suite: SuiteSpec,
         package: Package,
-        inventory: Inventory,
+        hosts: Hosts,
         context: Context,
-        environ: Mapping[str, str],
+        configurations: Configurations,
         *,
         persistent: bool,
     ) -> None:
         self._folder, self._key, self._suite, self._package = folder, key, suite, package
-        self._inventory, self._context, self._environ, self._persistent = inventory, context, environ, persistent
+        self._inventory, self._ways, self._context, self._persistent = *hosts, context, persistent
+        files = self._inventory.files
+        self._effective = configurations.of_suite(package, suite.tests, files, context.settings, folder / CONTENT)
+        self._control = ControlSockets(folder, "", configurations.environ)
         self._files = self._job_files()
 
     def prepare(self, more: Mapping[str, str]) -> Job:
@@ -77,8 +87,9 @@ class SuiteJob:
             (self._folder / name).unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Remove the copy and the cache of a job that has ended."""
-        for name in (CONTENT, CACHE):
+        """Remove the copy, the cache, temporary files and connections of a job that has ended."""
+        self._control.close()
+        for name in (CONTENT, CACHE, *TEMPORARY):
             shutil.rmtree(self._folder / name, ignore_errors=True)
 
     @property
@@ -93,9 +104,16 @@ class SuiteJob:
         return {
             "inventory/hosts.json": json.dumps(inventory_document(self._inventory, variables)).encode(),
             "inventory.list": json.dumps(listed(self._inventory, variables)).encode(),
+            "connections.json": json.dumps(self._connections()).encode(),
+            CONFIG_FILE: self._effective.config,
             "outputs.json": json.dumps(dict(self._context.outputs.plain)).encode(),
             EMPTY: b"",
         }
+
+    def _connections(self) -> dict[str, dict[str, Any]]:
+        """How hosts are reached, as variables for testinfra, where it would not find that out as Ansible does."""
+        ways = {host: way for host, way in self._ways.items() if way.is_ssh and way.options}
+        return {host: connection_variables(way.options) for host, way in ways.items()}
 
     def _command(self, content: Path) -> tuple[str, ...]:
         """Pytest's command line."""
@@ -108,15 +126,13 @@ class SuiteJob:
     def _env(self, content: Path) -> dict[str, str]:
         """The environment of pytest's process: what is on the list, what the environment declares, and ours."""
         package, context = self._package, self._context
-        allowed = {*PASSED, *context.settings.environment}
-        env = {name: value for name, value in self._environ.items() if name in allowed and not name.startswith(NEVER)}
+        env = self._effective.environment(self._folder, self._control.folder(), len(self._inventory.hosts))
+        env = {name: value for name, value in env.items() if not name.startswith(NEVER)}
         env |= {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), self._environ.get("PATH", os.defpath)]),
             "PYTHONDONTWRITEBYTECODE": "1",  # the copy has no compiled files, and gets none
             "PYTHONUNBUFFERED": "1",
             "ANSIBLE_INVENTORY": str(self._source),
             "MOLECULE_INVENTORY_FILE": str(self._source),
-            "ANSIBLE_HOST_KEY_CHECKING": str(context.settings.host_key_checking),
             "ORCHESTRATOR_CONTENT": str(content),
             "ORCHESTRATOR_RELEASE": package.ref.name,
             "ORCHESTRATOR_VERSION": package.ref.version,
@@ -126,10 +142,9 @@ class SuiteJob:
             "ORCHESTRATOR_OUTPUTS_FILE": str(self._folder / "outputs.json"),
             "ORCHESTRATOR_AGENT": "1" if self._persistent else "0",
             "ORCHESTRATOR_INVENTORY": str(self._source),
-            "ORCHESTRATOR_HOSTS": json.dumps(list(self._inventory.hosts)),
+            "ORCHESTRATOR_INVENTORY_LIST": str(self._folder / "inventory.list"),
+            "ORCHESTRATOR_CONNECTIONS": str(self._folder / "connections.json"),
         }
-        if not self._inventory.files:
-            env["ORCHESTRATOR_INVENTORY_LIST"] = str(self._folder / "inventory.list")
         return env | _own_packages()
 
 
@@ -152,22 +167,47 @@ def narrowed(inventory: Inventory, hosts: list[str]) -> Inventory:
 
 
 def listed(inventory: Inventory, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """What `ansible-inventory --list` would print of *inventory*, with *variables* for all hosts."""
-    hostvars: dict[str, dict[str, Any]] = {}
-    special = inventory.groups.get("all", Group()).vars
-    for host, own in inventory.hosts.items():
-        found = {**variables, **special}
-        for name, group in inventory.groups.items():
-            if name != "all" and host in inventory.members(name):
-                found |= group.vars
-        hostvars[host] = {**found, **own}
+    """What `ansible-inventory --list` prints of the hosts of *inventory*, with *variables* below all of theirs."""
+    hosts = inventory.hosts
+    if inventory.listing is None:
+        special = inventory.groups.get("all", Group()).vars
+        hostvars = {host: {**variables, **special, **own} for host, own in hosts.items()}
+        return {"_meta": {"hostvars": hostvars}, **_groups(inventory)}
+    known = inventory.listing["_meta"]["hostvars"]
+    groups = {
+        name: {**group, "hosts": [host for host in group["hosts"] if host in hosts]} if "hosts" in group else group
+        for name, group in inventory.listing.items()
+        if name != "_meta"
+    }
+    return {"_meta": {"hostvars": {host: {**variables, **known.get(host, {})} for host in hosts}}, **groups}
+
+
+def _groups(inventory: Inventory) -> dict[str, Any]:
+    """The groups of an inventory in which no group has variables, in the shape of a listing."""
     shaped: dict[str, Any] = {
         name: {"hosts": list(group.hosts), "children": list(group.children)} for name, group in inventory.groups.items()
     }
     grouped = [name for name in inventory.groups if name != "all"]
     shaped["all"] = {"children": ["ungrouped", *grouped]}
     shaped["ungrouped"] = {"hosts": inventory.members("ungrouped")}
-    return {"_meta": {"hostvars": hostvars}, **shaped}
+    return shaped
+
+
+def connection_variables(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables by which testinfra reaches a host as Ansible does with these *options* of its connection."""
+    extra = str(options["ssh_extra_args"])
+    if not options["host_key_checking"]:
+        extra = f"{extra} -o StrictHostKeyChecking=no".strip()
+    found = {
+        "ansible_connection": "ssh",
+        "ansible_host": options["host"],
+        "ansible_port": options["port"],
+        "ansible_user": options["remote_user"],
+        "ansible_ssh_private_key_file": options["private_key_file"],
+        "ansible_ssh_common_args": options["ssh_common_args"],
+        "ansible_ssh_extra_args": extra,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _link_files(folder: Path, inventory: Inventory) -> None:

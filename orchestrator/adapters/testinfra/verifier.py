@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from orchestrator.adapters.ansible.resolution import Connection, InventoryResolver
 from orchestrator.adapters.testinfra.reachability import reachable
-from orchestrator.adapters.testinfra.suite_job import SuiteJob, narrowed
+from orchestrator.adapters.testinfra.suite_job import Hosts, SuiteJob, narrowed
 from orchestrator.adapters.testinfra.tally import Tally
 from orchestrator.domain.context import Context
 from orchestrator.domain.inventory import Inventory
@@ -26,13 +27,16 @@ class TestinfraVerifier:
     Args:
         jobs: runs the suites.
         environ: the user's environment variables.
+        resolver: knows the variables of hosts and how they are reached, as Ansible does.
         persistent: keep one connection open to each host; the results are the same without.
     """
 
     __test__ = False  # not a pytest class
 
-    def __init__(self, jobs: Jobs, environ: Mapping[str, str], *, persistent: bool = True) -> None:
-        self._jobs, self._environ, self._persistent = jobs, environ, persistent
+    def __init__(
+        self, jobs: Jobs, environ: Mapping[str, str], resolver: InventoryResolver, *, persistent: bool = True
+    ) -> None:
+        self._jobs, self._environ, self._resolver, self._persistent = jobs, environ, resolver, persistent
 
     def verify(
         self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
@@ -41,29 +45,39 @@ class TestinfraVerifier:
 
         A suite that, limited to some hosts, has no test for them is *skipped* there when it has tests for others.
         """
+        inventory = self._resolver.hosts(inventory, context.settings)
         wanted = list(suite.limit or inventory.hosts)
-        gone = [host for host, there in reachable(inventory, wanted, self._environ).items() if not there]
+        connections = self._resolver.connections(inventory, context)
+        gone = [host for host, there in reachable(wanted, connections, self._environ).items() if not there]
         here = [host for host in wanted if host not in gone]
         tally = Tally(suite.name, emit, job)
         others = set(inventory.hosts) - set(wanted)
         env = {"ORCHESTRATOR_OTHERS": json.dumps(sorted(others))}
-        run = narrowed(inventory, here), context, job, tally.take, env
+        run = narrowed(inventory, here), connections, context, job, tally.take, env
         outcome = self._run(suite, package, *run) if here else None
         if outcome and others and not gone and tally.found_nothing(outcome):
-            meant = self._meant(suite, package, inventory, context, f"{job}.elsewhere")
+            meant = self._meant(suite, package, inventory, connections, context, f"{job}.elsewhere")
             return tally.elsewhere(outcome, here) if others & meant else tally.result(outcome, here, gone)
         return tally.result(outcome, here, gone)
 
     def _meant(
-        self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str
+        self,
+        suite: SuiteSpec,
+        package: Package,
+        inventory: Inventory,
+        connections: Mapping[str, Connection],
+        context: Context,
+        job: str,
     ) -> frozenset[str]:
         """The hosts of the whole environment that the suite has tests for; it is collected and not run."""
         hosts: list[str] = []
         collecting = suite.model_copy(update={"args": (*suite.args, "--collect-only")})
         env = {"ORCHESTRATOR_COLLECT": "1"}
-        self._run(
-            collecting, package, inventory, context, job, lambda _, event: hosts.extend(event.get("hosts", ())), env
-        )
+
+        def take(_number: int, event: dict[str, Any]) -> None:
+            hosts.extend(event.get("hosts", ()))
+
+        self._run(collecting, package, inventory, connections, context, job, take, env)
         return frozenset(hosts)
 
     def _run(
@@ -71,6 +85,7 @@ class TestinfraVerifier:
         suite: SuiteSpec,
         package: Package,
         inventory: Inventory,
+        connections: Mapping[str, Connection],
         context: Context,
         job: str,
         take: OnEvent,
@@ -78,7 +93,9 @@ class TestinfraVerifier:
     ) -> JobOutcome:
         """Run the suite as a job, or follow the one that runs already; its copy is removed when it has ended."""
         folder = self._jobs.folder(job)
-        made = SuiteJob(folder, job, suite, package, inventory, context, self._environ, persistent=self._persistent)
+        hosts = Hosts(inventory, connections)
+        configurations = self._resolver.configurations
+        made = SuiteJob(folder, job, suite, package, hosts, context, configurations, persistent=self._persistent)
         try:
             outcome = self._jobs.run(made.prepare(more), take)
         finally:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ import pytest
 
 from orchestrator.adapters.ansible.configuration import Configurations, program
 from orchestrator.adapters.ansible.settings import CURRENT, OWN, SEALED, EffectiveSettings, Source
+from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
 from orchestrator.domain.configuration import CODE, TRANSPORT, is_transport, working_folder
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.inventory import Group, Inventory, variables_of
 from orchestrator.domain.model import digest_of
+from orchestrator.domain.plan import SuiteSpec
 from orchestrator.hosts import loopback
 from tests.adapters.ansible.conftest import COLLECTIONS, Stage, outcomes, staged
 
@@ -179,13 +181,26 @@ SITE = """
 - name: Say what arrived
   hosts: web
   gather_facts: false
+  vars_files: ["{{ inventory_dir }}/more.yml"]
   roles: [{role: mine, tags: [firewall]}]
   tasks:
     - name: Write it down
       ansible.builtin.copy:
-        content: "{{ [secret, colour, inventory_hostname, from_role, ansible_port | default('none')] | to_json }}"
+        content: "{{ [secret, colour, size, from_role, more, inventory_dir, inventory_file, ansible_host] | to_json }}"
         dest: "{{ host_root }}/seen.json"
         mode: "0600"
+"""
+
+
+SUITE = """
+import json
+
+
+def test_variables(host):
+    about = host.ansible.get_variables()
+    expected = json.load(open(about["host_root"] + "/seen.json"))
+    assert [about["secret"], about["colour"], about["size"]] == expected[:3]
+    assert host.check_output("echo here") == "here"
 """
 
 
@@ -224,11 +239,14 @@ def plain(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> Iterator
         "ansible/site.yml": SITE,
         "ansible/our-roles/mine/tasks/main.yml": "- ansible.builtin.set_fact: {from_role: role}\n",
         "ansible/hosts": (
-            f"[web]\nweb1 ansible_host={host.address} host_root={host.root} "
+            f"[everything:children]\nweb\n[web]\nweb1 base={host.address.rpartition('.')[0]} "
+            f"ansible_host='{{{{ base }}}}.{host.address.rpartition('.')[2]}' host_root={host.root} "
             f"ansible_remote_tmp={host.root}/.ansible/tmp ansible_python_interpreter={about['ansible_python_interpreter']}\n"
         ),
         "ansible/group_vars/web/plain.yml": "colour: blue\n",
-        "tests/test_smoke.py": "def test_nothing():\n    pass\n",
+        "ansible/group_vars/everything.yml": "colour: red\nsize: large\n",
+        "ansible/more.yml": "more: beside the inventory\n",
+        "tests/test_smoke.py": SUITE,
         "app/file.txt": "1.0.0\n",
     }
     (folder / "ansible/group_vars/web").mkdir(parents=True)
@@ -261,11 +279,15 @@ def test_one_configuration_for_inventory_inspection_and_plays_as_by_hand(plain: 
     file = Path(stage.hosts[0].root) / "seen.json"
     expected = file.read_text()
     file.unlink()
-    assert json.loads(expected)[:4] == ["from the vault", "blue", "web1", "role"]
+    assert json.loads(expected)[:5] == ["from the vault", "blue", "large", "role", "beside the inventory"]
     play = stage.play("site.yml").model_copy(update={"playbook": "ansible/site.yml"})
     result = stage.deployer.deploy(play, stage.package, stage.inventory, stage.context("r1", 1), "r1.deploy.1", print)
     assert outcomes(result) == ["succeeded"], result.message
     assert file.read_text() == expected
+    suite = SuiteSpec(name="smoke", tests="tests", timeout=120.0)
+    verifier = TestinfraVerifier(stage.jobs, os.environ, stage.deployer.resolver)
+    tested = verifier.verify(suite, stage.package, stage.inventory, stage.context("r1", 1), "r1.verify", print)
+    assert tested.outcome.value == "succeeded", tested.message
     job = stage.jobs.folder("r1.deploy.1")
     assert not (job / "home").exists()
     assert not (job / "tmp").exists()
@@ -279,3 +301,45 @@ def test_an_inspection_that_failed_as_a_whole_leaves_every_host_unknown(stage: S
     assert outcomes(seen) == ["unknown", "unknown"]
     assert seen.data["code"] == "D151"
     assert "many" in seen.message
+
+
+@pytest.mark.engines
+def test_a_variable_in_a_group_and_in_one_above_it_has_the_value_that_ansible_gives_it(stage: Stage) -> None:
+    """Gates, suites and playbooks see the value of the nearest group, whatever the order of the groups is."""
+    own = stage.inventory.hosts["web1"]
+    groups = {
+        "web": Group(hosts=("web1",), vars={"colour": "of the group"}),
+        "zone": Group(children=("web",), vars={"colour": "of the zone", "size": "large"}),
+    }
+    found = stage.deployer.resolve(Inventory(hosts={"web1": own}, groups=groups))
+    assert found.digest == Inventory(hosts={"web1": own}, groups=groups).digest
+    variables = variables_of(found, "web1")
+    assert (variables["colour"], variables["size"], variables["host_root"]) == (
+        "of the group",
+        "large",
+        own["host_root"],
+    )
+
+
+@pytest.mark.engines
+def test_a_host_is_reached_where_ansible_reaches_it(stage: Stage) -> None:
+    """Older names of variables, templates and variables of the environment count as they do for Ansible."""
+    own = {"ansible_host": "127.0.0.9", "ansible_port": 22, "ansible_ssh_common_args": "-o ProxyJump=x"}
+    hosts: dict[str, dict[str, Any]] = {
+        "plain": own,
+        "older": {**own, "ansible_ssh_port": 2022, "ansible_ssh_host": "127.0.0.8"},
+        "template": {"ansible_host": "127.0.0.{{ last }}", "last": 7},
+        "local": {"ansible_connection": "local"},
+    }
+    context = replace(stage.context("r1", 1), vars={"ansible_port": 2200})
+    resolver = stage.deployer.resolver
+    found = resolver.connections(Inventory(hosts=hosts), context)
+    assert {host: (way.kind, way.host, way.port, way.proxied) for host, way in found.items()} == {
+        "plain": ("ssh", "127.0.0.9", 22, True),
+        "older": ("ssh", "127.0.0.8", 2022, True),
+        "template": ("ssh", "127.0.0.7", 2200, False),
+        "local": ("local", "local", 2200, False),
+    }
+    alone = resolver.connections(Inventory(hosts={"plain": own}), context)["plain"]
+    assert replace(alone, options=found["plain"].options) == found["plain"]
+    assert not alone.options

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.ansible.configuration import Configurations
+from orchestrator.adapters.ansible.resolution import InventoryResolver
 from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
 from orchestrator.domain.context import Context
 from orchestrator.domain.inventory import Group, Inventory
@@ -19,6 +21,7 @@ from orchestrator.domain.release import Release
 from orchestrator.domain.step import StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.hosts import loopback
+from tests.adapters.ansible.conftest import COLLECTIONS
 from tests.sealed import sealed
 from tests.shared_hosts import hosts_in
 
@@ -43,6 +46,7 @@ class Room:
     jobs: LocalJobs
     entries: list[Entry] = field(default_factory=list)
     count: int = 0
+    project: Path | None = None
 
     def verify(
         self,
@@ -65,7 +69,8 @@ class Room:
             path.write_text(textwrap.dedent(text))
         package = sealed(content, RELEASE)
         after_sealing(content)
-        verifier = TestinfraVerifier(self.jobs, os.environ, persistent=persistent)
+        resolver = InventoryResolver(Configurations(os.environ, self.project, COLLECTIONS, self.folder / "state"))
+        verifier = TestinfraVerifier(self.jobs, os.environ, resolver, persistent=persistent)
         suite = SuiteSpec(name="smoke", tests=tests, limit=limit, args=args, timeout=timeout)
         context = Context(run="r1", environment="test")
         return verifier.verify(suite, package, self.inventory, context, self.job, emit or self.entries.append)
