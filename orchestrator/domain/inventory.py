@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from orchestrator.domain import patterns
 from orchestrator.domain.errors import OrchestratorError
@@ -27,16 +27,31 @@ class Inventory(Model):
     *said* is the digest of all that Ansible reads from the *files* and from the group and host variables beside them:
     these stay where they are, since some are secret, and a change of any of them is still a change of this inventory.
     The variables come from the operator's own program and files and may hold templates; nothing that comes
-    from a release package is ever put here. *listing* is what `ansible-inventory --list` prints of all of it, where
-    Ansible was asked; *overlay* is what was known besides the *files*. Both stay in this process.
+    from a release package is ever put here. The listing and the overlay stay in this process.
     """
 
     hosts: dict[str, dict[str, Any]] = Field(default_factory=dict)
     groups: dict[str, Group] = Field(default_factory=dict)
     files: tuple[str, ...] = ()
     said: str | None = None
-    listing: dict[str, Any] | None = Field(default=None, exclude=True, repr=False)
-    overlay: "Inventory | None" = Field(default=None, exclude=True, repr=False)
+    _listing: dict[str, Any] | None = PrivateAttr(default=None)
+    _overlay: "Inventory | None" = PrivateAttr(default=None)
+
+    @property
+    def listing(self) -> dict[str, Any] | None:
+        """What `ansible-inventory --list` prints of it; None where Ansible was not asked."""
+        return self._listing
+
+    @property
+    def overlay(self) -> "Inventory":
+        """What was known besides the *files*."""
+        return self._overlay or self
+
+    def listed(self, listing: dict[str, Any], overlay: "Inventory | None" = None) -> "Inventory":
+        """This inventory with Ansible's *listing* of it, and what was known before that besides the files."""
+        copy = self.model_copy()
+        copy._listing, copy._overlay = listing, overlay  # noqa: SLF001
+        return copy
 
     @property
     def digest(self) -> str:

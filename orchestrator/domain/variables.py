@@ -82,7 +82,7 @@ def inventory_document(inventory: Inventory, variables: Mapping[str, Any]) -> di
 
     What the user's own files define is left out: Ansible reads it there, and tells the file's folder as that of a host.
     """
-    inventory = inventory.overlay or inventory
+    inventory = inventory.overlay
     groups: dict[str, Any] = {}
     for name, group in inventory.groups.items():
         if name not in {"all", "ungrouped"}:

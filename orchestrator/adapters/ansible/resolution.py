@@ -81,7 +81,7 @@ class InventoryResolver:
         key = digest_of([inventory.to_json(), settings.to_json()])
         if key not in self._listings:
             self._listings[key] = self._list(inventory, settings)
-        return inventory.model_copy(update={"listing": self._listings[key]})
+        return inventory.listed(self._listings[key])
 
     def connections(self, inventory: Inventory, context: Context) -> dict[str, Connection]:
         """How each host is reached. A host of which Ansible cannot say it is missing."""
@@ -206,4 +206,4 @@ def _listed(document: dict[str, Any], known: Inventory) -> Inventory:
     if not hosts:
         raise OrchestratorError("E120", f"there is no host in {', '.join(known.files)}")
     said = digest_of(document)
-    return Inventory(hosts=hosts, groups=kept, files=known.files, said=said, listing=document, overlay=known)
+    return Inventory(hosts=hosts, groups=kept, files=known.files, said=said).listed(document, known)

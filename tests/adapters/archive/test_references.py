@@ -232,6 +232,22 @@ def test_what_only_this_machine_has_ends_the_build(
 
 
 @pytest.mark.engines
+def test_a_playbook_is_checked_in_the_folder_of_its_settings(shop: Any) -> None:
+    """Beside `ansible/ansible.cfg` the paths of that file count, as with `cd ansible && ansible-playbook deploy.yml`."""
+    shop.files(
+        {
+            "ansible/ansible.cfg": "[defaults]\nroles_path = our-roles\ninventory_ignore_extensions = ~, .orig\n",
+            "ansible/our-roles/mine/tasks/main.yml": "[]\n",
+            "ansible/deploy.yml": "- hosts: all\n  roles: [mine]\n",
+        }
+    )
+    step = {"name": "deploy", "playbook": "ansible/deploy.yml"}
+    warned = Warned(shop, proof=proof())
+    warned.build(steps=[step])
+    assert warned.warnings == []
+
+
+@pytest.mark.engines
 def test_no_password_is_needed_to_build(shop: Any) -> None:
     """Vault files and password files that stay outside of the package are a note, and keep nothing from being built."""
     vault = "$ANSIBLE_VAULT;1.1;AES256\n3030\n"
