@@ -1,6 +1,7 @@
 """The folder of ssh's control sockets: connections that are kept open between plays."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.processes import marked
 
 FORGOTTEN = 2 * 86400  # seconds: no play leaves its connections alone for so long
 
@@ -33,25 +35,46 @@ class ControlSockets:
         number = zlib.crc32(f"{state}{apart}".encode())
         # Short, since the paths of sockets may not exceed about 100 characters.
         self.path = base / f"orc-{os.geteuid()}-{number:08x}"
+        self._lock: int | None = None
 
     def folder(self) -> Path:
-        """The folder, made when it does not exist. Raises D105 when it belongs to another user."""
-        with contextlib.suppress(FileExistsError):
-            self.path.mkdir(mode=0o700)
-            _tidy(self.path.parent)
-        self._check()
+        """The folder, made when it does not exist, and held until :meth:`close`.
+
+        Raises D105 when it belongs to another user.
+        """
+        while not self._holds():
+            with contextlib.suppress(FileExistsError):
+                self.path.mkdir(mode=0o700)
+                _tidy(self.path, self._environ)
+            self._check()
+            self._hold()
         return self.path
 
     def close(self) -> None:
         """Close the connections that were kept open for speed, and remove their folder."""
-        if not self.path.is_dir():
-            return
-        self._check()
-        for socket in self.path.iterdir():
-            words = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "nobody"]
-            env = dict(self._environ)
-            subprocess.run(words, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=env)
-        shutil.rmtree(self.path, ignore_errors=True)
+        if self.path.is_dir():
+            self._check()
+            _close(self.path, self._environ)
+        self._let_go()
+
+    def _hold(self) -> None:
+        """Lock the folder: a process that is killed lets go of it, whatever it was doing."""
+        self._let_go()
+        with contextlib.suppress(FileNotFoundError):
+            self._lock = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    def _holds(self) -> bool:
+        """Whether the folder that is locked is the one at the path."""
+        try:
+            return self._lock is not None and os.path.samestat(os.fstat(self._lock), self.path.stat())
+        except OSError:
+            return False
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _check(self) -> None:
         about = self.path.lstat()
@@ -59,10 +82,37 @@ class ControlSockets:
             raise OrchestratorError("D105", f"{self.path} belongs to somebody else")
 
 
-def _tidy(base: Path) -> None:
-    """Take away the folders of processes that were killed before they could: they have been empty for days."""
+def _close(folder: Path, environ: Mapping[str, str]) -> None:
+    """End ssh's masters whose sockets are in *folder*, and remove it."""
+    for socket in folder.iterdir():
+        words = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "nobody"]
+        subprocess.run(words, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=dict(environ))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tidy(own: Path, environ: Mapping[str, str]) -> None:
+    """Close the connections of processes that were killed before they could, and remove their folders.
+
+    Folders without connections are removed after days: a process may be about to use one.
+    """
     before = time.time() - FORGOTTEN
-    for folder in base.glob(f"orc-{os.geteuid()}-*"):
+    for folder in own.parent.glob(f"orc-{os.geteuid()}-*"):
         with contextlib.suppress(OSError):
-            if folder.lstat().st_mtime < before:
+            if folder != own and folder.lstat().st_mtime < before:
                 folder.rmdir()  # only when it is empty: ssh has ended what was open there
+            elif folder != own:
+                _close_abandoned(folder, environ)
+
+
+def _close_abandoned(folder: Path, environ: Mapping[str, str]) -> None:
+    """Close the connections in *folder* if no process holds it or works over them: a job may outlive its starter."""
+    entries = list(folder.iterdir()) if folder.lstat().st_uid == os.geteuid() and not folder.is_symlink() else []
+    if not entries or not all(entry.is_socket() for entry in entries):
+        return
+    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a process that needs it now waits
+        if not marked(f"ANSIBLE_SSH_CONTROL_PATH_DIR={folder}"):  # masters of ssh show no environment
+            _close(folder, environ)
+    finally:
+        os.close(lock)

@@ -1,5 +1,6 @@
 """Plays over real SSH: release data is text, secrets stay secret, and what hosts say is tamed."""
 
+import contextlib
 import json
 import os
 import signal
@@ -305,6 +306,32 @@ def test_what_the_killed_left_is_taken_away(tmp_path: Path) -> None:
     deployer = AnsibleDeployer(LocalJobs(tmp_path), tmp_path / "state", COLLECTIONS, environ, tmp_path)
     mine = deployer.control.folder()
     assert sorted(tmp_path.iterdir()) == sorted([mine, new, used, others])
+
+
+def test_connections_of_a_process_that_was_killed_are_closed_by_the_next_one(stage: Stage, tmp_path: Path) -> None:
+    """A process that is killed leaves masters of ssh behind; the next play of another one ends them."""
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            stage.deploy("site.yml", "r1", 1, settings={"ledger": False})
+        os._exit(0)
+    os.waitpid(child, 0)
+    left = stage.deployer.control.path
+
+    def masters() -> list[int]:
+        return [one for one in _parents() if command_line(one).startswith(f"ssh: {left}/")]
+
+    assert len(masters()) == 2
+    other = AnsibleDeployer(stage.jobs, tmp_path / "other", COLLECTIONS, dict(os.environ), tmp_path, "other")
+    other.control.folder()
+    try:
+        assert not left.exists()
+        deadline = time.monotonic() + 10
+        while masters() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not masters()
+    finally:
+        other.close()
 
 
 def test_who_ends_first_cuts_nobody_off(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> None:
