@@ -237,7 +237,7 @@ def test_a_gone_host_of_the_users_own_inventory_is_unknown(room: Room, persisten
     file = room.folder / "own" / "hosts.yml"
     file.parent.mkdir()
     file.write_text(yaml.safe_dump({"web": {"hosts": {name: room.inventory.hosts[name] for name in ("web1", "web2")}}}))
-    room.inventory = Inventory(hosts={"web1": {}, "web2": {}}, groups=room.inventory.groups, files=(str(file),))
+    room.inventory = Inventory(files=(str(file),))
     result = room.verify({"test_web.py": WEB}, persistent=persistent)
     assert told(result) == {("test_web", "web1"): "succeeded"}
     assert of_hosts(result) == {"web1": "succeeded", "web2": "unknown"}
