@@ -170,7 +170,7 @@ class Configurations:
         """
         sealed, effective = _sealed(package, playbook, root), EffectiveSettings(self._types)
         effective.take(sealed, transport=False)
-        current = self._current(working_folder_of(package, playbook))
+        current = self._current(package, playbook)
         effective.take(current or sealed, transport=True)
         effective.own(settings, self._home)
         if current is not None:
@@ -265,11 +265,16 @@ class Configurations:
     ) -> Effective:
         return Effective(folder, settings, chosen.host_key_checking, self, chosen.environment, package, copy)
 
-    def _current(self, folder: str) -> Source | None:
-        """The project's current `ansible.cfg` for a working *folder*; None where there is none."""
-        if self._home is None or not (self._home / folder / CONFIG_FILE).is_file():
+    def _current(self, package: Package, playbook: str) -> Source | None:
+        """The project's current `ansible.cfg` for *playbook*, which may have none; None where there is no project.
+
+        A package of format 1 may have its file from another folder: it keeps it where the project has none.
+        """
+        folder = working_folder_of(package, playbook)
+        if self._home is None:
             return None
-        return Source(self._home / folder, CURRENT)
+        there = (self._home / folder / CONFIG_FILE).is_file()
+        return Source(self._home / folder, CURRENT) if there or package.manifest.format != 1 else None
 
     def _hosts_folder(self, files: tuple[str, ...], settings: AnsibleSettings) -> Path:
         """The folder whose `ansible.cfg` counts for the hosts of an environment."""
