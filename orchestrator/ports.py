@@ -514,6 +514,16 @@ class Store(Protocol):
     def works(self) -> list[Work]:
         """What was asked for and is not done, oldest first."""
 
+    def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[Work]:
+        """What was left to the workers of *queue*, is not done, and waits for no environment, oldest first.
+
+        It costs as much whether one request waits for an environment or a thousand do. *unread* is called with the root
+        of each that this program cannot read, and why: a newer one wrote it.
+        """
+
+    def news(self) -> bool:
+        """Whether anything may have been written since this was asked last. It reads no table."""
+
     def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> Work:
         """Work on it as *worker* for *ttl* seconds; *dead* says that the one before is proved to be no more.
 

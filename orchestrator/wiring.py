@@ -681,7 +681,11 @@ class App:
         return Asked.from_json(self.store.work(root).asked)
 
     def begin(self, asked: Asked) -> Callable[[], dict[str, Any]]:
-        """Start it, or go on with it. Returns a way to wait for its answer. Raises S120."""
+        """Start it, or go on with it. Returns a way to wait for its answer. Raises S115 and S120."""
+        from orchestrator.flow import COURSES
+
+        if asked.waves is None and asked.kind not in COURSES:
+            raise OrchestratorError("S115", f"{asked.root} is a {asked.kind}, which this program does not know")
         return self.engine.begin(asked.root, asked.to_json())
 
     def warm(self) -> None:

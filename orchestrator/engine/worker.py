@@ -18,15 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import Waiting, Work
 from orchestrator.domain.waves import BACK
 from orchestrator.engine.durable import Engine
 from orchestrator.ports import Store
 
 TIDY = 30.0  # seconds between looks for what is past its time
-LOOK = 0.5  # seconds between looks at the store while nothing happens
+LOOK = 0.5  # seconds between looks whether there is news in the store
+LATEST = 5.0  # seconds after which the store is read without news: claims and locks run out by themselves
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a root whose process died is taken again
+NEWER = "S115"  # the code of a store that a newer program has written
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -81,6 +83,8 @@ class Worker:
         self._children: dict[int, str] = {}
         self._told: set[int] = set()
         self._failing: dict[str, _Failing] = {}
+        self._aside: set[str] = set()
+        self._read = float("-inf")
         self.stopping = False
 
     def run(self) -> None:
@@ -105,29 +109,54 @@ class Worker:
                 self._tidy()
             return self._take()
         except OrchestratorError as error:
+            if error.code == NEWER:
+                raise
             self._tell(News("waits", why=error.message))
             return 1
 
     def _take(self) -> int:
+        now = time.monotonic()
+        news = self._store.news()
+        if not (news or self._rules.once or now - self._read >= LATEST):
+            return 0
         taken = 0
         look = _Look(self._store)
-        works = [work for work in self._store.works() if work.queue == self._rules.queue]
-        free = self._rules.concurrency - self._busy(look, works)
+        free = self._rules.concurrency - self._busy(look)
+        if free <= 0:
+            return 0
+        self._read = now
         mine = set(self._children.values())
-        for work in works:
+        for work in self._store.takeable(self._rules.queue, self._put_aside):
             if free <= 0 or self.stopping:
+                self._read = float("-inf")  # there may be more as soon as one has ended
                 break
-            if work.root in mine or self._pausing(work.root) or self._engine.works_on(work):
+            if work.root in mine | self._aside or self._pausing(work.root) or self._engine.works_on(work):
                 continue
-            if look.takeable(work) and self._begin(work.root):
+            if self._can_be_taken(look, work) and self._begin(work.root):
                 look.take(work)
                 taken, free = taken + 1, free - 1
         return taken
 
-    def _busy(self, look: "_Look", works: list[Work]) -> int:
+    def _can_be_taken(self, look: "_Look", work: Work) -> bool:
+        try:
+            return look.takeable(work)
+        except OrchestratorError as error:
+            if error.code != NEWER:
+                raise
+            self._put_aside(work.root, error.message)
+            return False
+
+    def _put_aside(self, root: str, why: str) -> None:
+        """Leave *root* to newer workers: this program cannot read it, or cannot do it."""
+        if root not in self._aside:
+            self._aside.add(root)
+            self._tell(News("left to others", root, why=why))
+
+    def _busy(self, look: "_Look") -> int:
         """How many processes do something; one that only waits for its next environment takes nobody's place."""
         mine = set(self._children.values())
-        waiting = {work.root for work in works if work.root in mine and work.epoch > 0 and look.waits(work)}
+        works = [self._store.work(root) for root in mine] if len(mine) >= self._rules.concurrency else []
+        waiting = {work.root for work in works if work.epoch > 0 and look.waits(work)}
         return len(mine - waiting)
 
     def _begin(self, root: str) -> bool:
@@ -151,6 +180,7 @@ class Worker:
             except ChildProcessError:
                 found, status = process, 0
             if found:
+                self._read = float("-inf")  # another one can be taken
                 del self._children[process]
                 self._ended(process, root, os.waitstatus_to_exitcode(status))
 
@@ -161,6 +191,8 @@ class Worker:
         if done:
             self._failing.pop(root, None)
             self._tell(News("done", root, process))
+        elif code == int(Exit.USAGE):
+            self._put_aside(root, "this program, or the project's files here, do not allow it: see its log")
         elif self.stopping:
             self._tell(News("left", root, process, "it waits in the queue"))
         else:

@@ -314,3 +314,51 @@ def test_what_was_written_is_there_for_the_next_process(opened: Open) -> None:
     lease = second.lease("staging")
     assert lease is not None
     assert lease.reason == "why"
+
+
+def asked(store: Store, root: str, environment: str, queue: str = "q") -> Run:
+    """A promotion that was left to workers, and stands in the queue of its environment."""
+    made = run(f"{root}-{environment}", environment)
+    store.ask(Work(root=root, asked={"targets": [environment]}, queue=queue), made)
+    store.enqueue(environment, made, supersede=False)
+    return made
+
+
+def takeable(store: Store, queue: str = "q") -> list[str]:
+    return [work.root for work in store.takeable(queue, lambda _root, _why: None)]
+
+
+def test_what_waits_for_nobody_can_be_taken(store: Store) -> None:
+    """Of each environment the first in its queue can be taken, unless another run or a lock holds it."""
+    store.acquire("two", "lock:1", "ann", "inventory")
+    for root, environment in (("a1", "one"), ("a2", "one"), ("b1", "two"), ("c1", "three")):
+        asked(store, root, environment)
+    asked(store, "d1", "four", queue="other")
+    assert takeable(store) == ["a1", "c1"]
+    assert takeable(store, "other") == ["d1"]
+    store.release("two", "lock:1")
+    store.leave("a1", "", done=True)
+    store.dequeue("one", "a1-one")
+    assert takeable(store) == ["a2", "b1", "c1"]
+
+
+def test_what_has_nothing_to_wait_for_can_be_taken(store: Store) -> None:
+    """One that is to stop, was superseded, holds its environment already or stands in no queue is not kept from anything."""
+    first, last = asked(store, "a1", "one"), asked(store, "a2", "one")
+    store.acquire("two", "lock:1", "ann", "inventory", until="2020-01-01T00:00:00.000Z")  # it is over
+    asked(store, "b1", "two")
+    store.ask(Work(root="c1", asked={"targets": ["three"]}, queue="q"), run("c1-three", "three"))
+    store.append(last.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
+    assert takeable(store) == ["a1", "a2", "b1", "c1"]
+    store.acquire("one", first.id, "ann", "promotion")
+    assert takeable(store) == ["a1", "a2", "b1", "c1"]
+
+
+def test_news_are_told(opened: Open) -> None:
+    """After another process has written there is news, and none twice; a store that cannot tell says that there may be some."""
+    mine, other = opened(), opened()
+    mine.news()
+    asked(other, "a1", "one")
+    assert mine.news()
+    if not isinstance(mine, MemoryStore):
+        assert not mine.news()

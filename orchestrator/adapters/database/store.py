@@ -1,13 +1,15 @@
 """The `Store` port on SQLAlchemy Core. Every method is one transaction; what is folded moves with its record."""
 
 import socket
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from orchestrator.adapters.database.engine import guarded, once, open_database, persistent
 from orchestrator.adapters.database.tables import fences, hosts, leases, records, runs, verified, waits, works
+from orchestrator.adapters.database.takeable import Pulse, candidates
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import (
     Entry,
@@ -27,8 +29,11 @@ from orchestrator.domain.journal import (
     stale,
     taken,
 )
+from orchestrator.domain.model import Model
 from orchestrator.domain.plan import HostState, after_switch
 from orchestrator.ports import Clock
+
+T = TypeVar("T", bound=Model)
 
 
 class DatabaseStore:
@@ -37,6 +42,7 @@ class DatabaseStore:
     def __init__(self, url: str, clock: Clock) -> None:
         self._engine = open_database(url)
         self._clock = clock
+        self._pulse = Pulse(self._engine)
 
     @persistent
     def create(self, run: Run) -> None:
@@ -56,7 +62,7 @@ class DatabaseStore:
     def _append(self, db: sa.Connection, run: str, keyed: list[tuple[str, Entry]], fence: int) -> int:
         chosen = sa.select(runs.c.last_seq, runs.c.data).where(runs.c.id == run)
         row = db.execute(chosen.with_for_update()).one()
-        seq, current = int(row.last_seq), Run.model_validate_json(row.data)
+        seq, current = int(row.last_seq), known(Run, row.data)
         for key, entry in keyed:
             if _has_key(db, run, key):
                 continue
@@ -76,7 +82,7 @@ class DatabaseStore:
     def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
         """The run's records with a higher seq than *after*."""
         query = sa.select(records.c.data).where(records.c.run == run, records.c.seq > after).order_by(records.c.seq)
-        return [Record.model_validate_json(data) for data in self._read(query.limit(limit))]
+        return [known(Record, data) for data in self._read(query.limit(limit))]
 
     def knows(self, run: str, key: str) -> bool:
         """Whether an entry with this key has been written."""
@@ -85,31 +91,31 @@ class DatabaseStore:
     def entry(self, run: str, key: str) -> Record | None:
         """The entry of *run* with this key."""
         found = self._read(sa.select(records.c.data).where(records.c.run == run, records.c.key == key))
-        return Record.model_validate_json(found[0]) if found else None
+        return known(Record, found[0]) if found else None
 
     def run(self, run: str) -> Run:
         """The run with this id or beginning."""
         beginning = sa.select(runs.c.data).where(runs.c.id.startswith(run, autoescape=True)).order_by(runs.c.number)
-        found = [Run.model_validate_json(data) for data in self._read(beginning.limit(20))]
+        found = [known(Run, data) for data in self._read(beginning.limit(20))]
         exact = self._read(sa.select(runs.c.data).where(runs.c.id == run))
-        return find(run, Run.model_validate_json(exact[0]) if exact else None, found)
+        return find(run, known(Run, exact[0]) if exact else None, found)
 
     def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
         """Runs, newest first."""
         query = sa.select(runs.c.data).order_by(runs.c.number.desc()).limit(limit)
         if environment is not None:
             query = query.where(runs.c.environment == environment)
-        return [Run.model_validate_json(data) for data in self._read(query)]
+        return [known(Run, data) for data in self._read(query)]
 
     def hosts(self, environment: str) -> list[HostState]:
         """What is known of each host."""
         query = sa.select(hosts.c.data).where(hosts.c.environment == environment).order_by(hosts.c.host)
-        return [HostState.model_validate_json(data) for data in self._read(query)]
+        return [known(HostState, data) for data in self._read(query)]
 
     def verified(self, environment: str) -> list[Verified]:
         """Releases whose tests passed there, newest first."""
         query = sa.select(verified.c.data).where(verified.c.environment == environment)
-        return [Verified.model_validate_json(data) for data in self._read(query.order_by(verified.c.number.desc()))]
+        return [known(Verified, data) for data in self._read(query.order_by(verified.c.number.desc()))]
 
     # -- who may act on an environment -----------------------------------------------------------------------------
 
@@ -220,7 +226,7 @@ class DatabaseStore:
         with guarded(), self._engine.begin() as db:
             _one_at_a_time(db)
             there = db.execute(sa.select(works.c.data).where(works.c.root == work.root)).scalar()
-            if there is not None and Work.model_validate_json(there).asked != work.asked:
+            if there is not None and known(Work, there).asked != work.asked:
                 return False
             if there is None:
                 number = (db.execute(sa.select(sa.func.max(works.c.number))).scalar() or 0) + 1
@@ -235,12 +241,20 @@ class DatabaseStore:
         found = self._read(sa.select(works.c.data).where(works.c.root == root))
         if not found:
             raise OrchestratorError("R101", f"there is no run {root!r}")
-        return Work.model_validate_json(found[0])
+        return known(Work, found[0])
 
     def works(self) -> list[Work]:
-        """What is not done, oldest first."""
-        query = sa.select(works.c.data).where(works.c.done.is_(False)).order_by(works.c.number)
-        return [Work.model_validate_json(data) for data in self._read(query)]
+        """What is not done, oldest first; what a newer program wrote is left out."""
+        query = sa.select(works.c.root, works.c.data).where(works.c.done.is_(False)).order_by(works.c.number)
+        return _readable(self._rows(query), lambda _root, _why: None)
+
+    def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[Work]:
+        """What is not done and waits for nobody, in one statement."""
+        return _readable(self._rows(candidates(self._engine.dialect.name, queue, self._clock.now())), unread)
+
+    def news(self) -> bool:
+        """Whether anything may have been written since this was asked last."""
+        return self._pulse.beats()
 
     @persistent
     def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> Work:
@@ -249,7 +263,7 @@ class DatabaseStore:
             row = db.execute(sa.select(works.c.data).where(works.c.root == root).with_for_update()).first()
             if row is None:
                 raise OrchestratorError("R101", f"there is no run {root!r}")
-            work, now = Work.model_validate_json(row.data), self._clock.now()
+            work, now = known(Work, row.data), self._clock.now()
             if work.worker != worker and work.claimed(now) and not dead:
                 raise taken(work)
             other = work.worker != worker
@@ -261,7 +275,7 @@ class DatabaseStore:
         with guarded(), self._engine.begin() as db:
             until = later(self._clock.now(), ttl)
             query = sa.select(works.c.data).where(works.c.worker == worker, works.c.done.is_(False))
-            found = [Work.model_validate_json(row.data) for row in db.execute(query.with_for_update())]
+            found = [known(Work, row.data) for row in db.execute(query.with_for_update())]
             for work in found:
                 _keep(db, work.model_copy(update={"until": until}))
             return [work.root for work in found]
@@ -273,17 +287,43 @@ class DatabaseStore:
             query = sa.select(works.c.data).where(works.c.root == root, works.c.worker == worker)
             row = db.execute(query.with_for_update()).first()
             if row is not None:
-                work = Work.model_validate_json(row.data)
+                work = known(Work, row.data)
                 _keep(db, work.model_copy(update={"worker": "", "until": None, "done": done}))
 
     def close(self) -> None:
         """Give connections back."""
+        self._pulse.close()
         self._engine.dispose()
+
+    @persistent
+    def _rows(self, query: "sa.Select[Any]") -> "Sequence[sa.Row[Any]]":
+        with guarded(), self._engine.connect().execution_options(reading=True) as db:
+            return db.execute(query).all()
 
     @persistent
     def _read(self, query: "sa.Select[Any]") -> list[str]:
         with guarded(), self._engine.connect().execution_options(reading=True) as db:
             return [str(data) for data in db.execute(query).scalars()]
+
+
+def _readable(rows: "Sequence[sa.Row[Any]]", unread: Callable[[str, str], None]) -> list[Work]:
+    found = []
+    for row in rows:
+        try:
+            found.append(known(Work, row.data))
+        except OrchestratorError as error:
+            unread(str(row.root), error.message)
+    return found
+
+
+def known(model: type[T], text: str) -> T:
+    """The value that was written as *text*. Raises S115 when a newer program wrote it."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "it"
+        message = f"a {model.__name__} in the store has a value that this program does not know ({where})"
+        raise OrchestratorError("S115", message) from error
 
 
 def _create(db: sa.Connection, run: Run) -> None:
@@ -309,13 +349,13 @@ def _keep(db: sa.Connection, work: Work) -> Work:
 def _lease(db: sa.Connection, environment: str, now: str) -> Lease | None:
     """Who holds the environment at the time *now*."""
     row = db.execute(sa.select(leases.c.data).where(leases.c.environment == environment)).first()
-    held = Lease.model_validate_json(row.data) if row is not None else None
+    held = known(Lease, row.data) if row is not None else None
     return None if held is None or (held.until is not None and over(held.until, now)) else held
 
 
 def _queue(db: sa.Connection, environment: str) -> list[Waiting]:
     query = sa.select(waits.c.data).where(waits.c.environment == environment).order_by(waits.c.number)
-    return [Waiting.model_validate_json(row.data) for row in db.execute(query)]
+    return [known(Waiting, row.data) for row in db.execute(query)]
 
 
 def _same_thing(one: Waiting, other: Waiting) -> bool:
@@ -372,7 +412,7 @@ def _fold(db: sa.Connection, run: Run, entry: Entry, at: str) -> None:
 def _hosts(db: sa.Connection, environment: str, host: str | None = None) -> list[HostState]:
     query = sa.select(hosts.c.data).where(hosts.c.environment == environment).order_by(hosts.c.host)
     chosen = query if host is None else query.where(hosts.c.host == host)
-    return [HostState.model_validate_json(data) for data in db.execute(chosen).scalars()]
+    return [known(HostState, data) for data in db.execute(chosen).scalars()]
 
 
 def _keep_host(db: sa.Connection, environment: str, state: HostState) -> None:

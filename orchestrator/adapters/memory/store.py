@@ -1,6 +1,6 @@
 """The `Store` and `Clock` ports in memory, with the behaviour of the database."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -233,6 +233,26 @@ class MemoryStore:
     def works(self) -> list[Work]:
         """What is not done, oldest first."""
         return [work for work in self._works.values() if not work.done]
+
+    def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[Work]:
+        """What is not done and waits for nobody."""
+        del unread
+        return [work for work in self.works() if work.queue == queue and self._waits_for_nobody(work)]
+
+    def _waits_for_nobody(self, work: Work) -> bool:
+        mine = [wait for wait in self._waits if self._runs[wait.run].root == work.root]
+        return not mine or any(self._is_free(wait) for wait in mine)
+
+    def _is_free(self, wait: Waiting) -> bool:
+        if wait.superseded_by is not None or self._runs[wait.run].wish in {"cancel", "abort"}:
+            return True
+        held = self.lease(wait.environment)
+        first = next(other for other in self.queue(wait.environment) if other.superseded_by is None)
+        return (held is None or held.holder == wait.run) and first.run == wait.run
+
+    def news(self) -> bool:
+        """There may always be some."""
+        return True
 
     def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> Work:
         """Work on it."""

@@ -1,0 +1,88 @@
+"""What a worker can take, in one statement, and whether anything was written since the last look."""
+
+import contextlib
+from typing import Any
+
+import sqlalchemy as sa
+
+from orchestrator.adapters.database.tables import leases, runs, waits, works
+
+CHANNEL = "orchestrator"
+
+
+def candidates(dialect: str, queue: str, now: str) -> "sa.Select[Any]":
+    """The requests of *queue* that are not done and do not wait for an environment that another run has, oldest first.
+
+    A run waits when another one holds its environment, or stands before it in the queue. One that was superseded or is
+    to be stopped has nothing to wait for. A request none of whose runs stands in a queue is not kept from anything.
+    """
+
+    def said(column: "sa.ColumnElement[str]", name: str) -> "sa.ColumnElement[Any]":
+        if dialect == "sqlite":
+            return sa.func.json_extract(column, f"$.{name}")
+        found: sa.ColumnElement[Any] = sa.cast(column, sa.JSON)[name].as_string()
+        return found
+
+    before = waits.alias("before")
+    held = sa.exists().where(
+        leases.c.environment == waits.c.environment,
+        leases.c.holder != waits.c.run,
+        sa.or_(said(leases.c.data, "until").is_(None), said(leases.c.data, "until") > now),
+    )
+    behind = sa.exists().where(
+        before.c.environment == waits.c.environment,
+        before.c.number < waits.c.number,
+        said(before.c.data, "superseded_by").is_(None),
+    )
+    stopping = said(runs.c.data, "wish").in_(("cancel", "abort"))
+    superseded = said(waits.c.data, "superseded_by").is_not(None)
+    mine = sa.exists().where(waits.c.run == runs.c.id, runs.c.root == works.c.root)
+    free = mine.where(sa.or_(stopping, superseded, sa.and_(~held, ~behind)))
+    chosen = sa.and_(works.c.done.is_(False), said(works.c.data, "queue") == queue, sa.or_(~mine, free))
+    return sa.select(works.c.root, works.c.data).where(chosen).order_by(works.c.number)
+
+
+class Pulse:
+    """Says whether somebody may have written to the database since it was asked last, without reading a table.
+
+    SQLite counts the commits of others for each connection. Postgres notifies whoever listens.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._connection: Any = None
+        self._version = -1
+
+    def beats(self) -> bool:
+        """Whether anything may have been written; True as well when that cannot be known now."""
+        try:
+            return self._notified() if self._engine.dialect.name == "postgresql" else self._counted()
+        except Exception:  # noqa: BLE001 - whatever the driver says: the look itself will find out
+            self.close()
+            return True
+
+    def close(self) -> None:
+        """Give the connection back."""
+        connection, self._connection, self._version = self._connection, None, -1
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                connection.close()
+
+    def _counted(self) -> bool:
+        if self._connection is None:
+            self._connection = self._engine.raw_connection()
+        cursor = self._connection.cursor()
+        version = int(cursor.execute("PRAGMA data_version").fetchone()[0])
+        cursor.close()
+        changed, self._version = version != self._version, version
+        return changed
+
+    def _notified(self) -> bool:
+        if self._connection is None:
+            self._connection = self._engine.raw_connection()
+            driver = self._connection.driver_connection
+            driver.rollback()
+            driver.autocommit = True
+            driver.execute(f"LISTEN {CHANNEL}")
+            return True
+        return bool(list(self._connection.driver_connection.notifies(timeout=0)))
