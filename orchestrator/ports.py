@@ -331,6 +331,12 @@ class Packages(Protocol):
     def fetch(self, digest: str) -> Package:
         """The kept package, verified again file by file, with its *root*. Raises P-codes."""
 
+    def hold(self, path: Path) -> Package:
+        """As :meth:`keep`, on this machine alone: other machines do not get it."""
+
+    def remove(self, ref: PackageRef) -> None:
+        """Remove a kept package, here and where it is shared. The caller has checked that nothing uses it."""
+
     def refs(self) -> list[PackageRef]:
         """Every package that is kept, here or where it is shared. Raises S-codes when that cannot be asked."""
 
@@ -364,6 +370,9 @@ class Artifacts(Protocol):
 
     def named(self, name: str) -> str | None:
         """The digest that *name* leads to; None when there is no such name. Raises S145."""
+
+    def forget(self, name: str) -> None:
+        """Remove *name*. Its content stays; nothing happens if there is no such name."""
 
     def names(self, prefix: str) -> list[str]:
         """Every name that begins with *prefix*, sorted."""
@@ -404,6 +413,9 @@ class Unshared:
         """Nothing has a name."""
         del name
         return None
+
+    def forget(self, name: str) -> None:
+        """Nothing has a name."""
 
     def names(self, prefix: str) -> list[str]:
         """Nothing has a name."""

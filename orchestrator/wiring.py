@@ -4,6 +4,7 @@ import contextlib
 import getpass
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -19,7 +20,7 @@ from orchestrator.domain.model import DIGEST
 from orchestrator.domain.parity import Parity
 from orchestrator.domain.plan import NOTHING, Named, Plan
 from orchestrator.domain.promotion import State
-from orchestrator.domain.release import Package, PackageRef
+from orchestrator.domain.release import Package, PackageRef, Release
 from orchestrator.domain.waves import Waves
 from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Parallel, Store, Tenure, Unkept, Unshared
 
@@ -365,27 +366,30 @@ class App:
 
     # -- releases ------------------------------------------------------------------------------------------------------
 
-    def package(self, wanted: str, warn: Warn = lambda _warning: None) -> Package:
+    def package(self, wanted: str, warn: Warn = lambda _warning: None, *, publish: bool = True) -> Package:
         """The package that *wanted* means: a sealed file, a kept one (`shop-1.4.0`, version, digest), or a source.
 
-        A source folder is built first, so that `promote releases/shop` works from the first day. Raises R106, R107.
+        A source folder is built first, so that `promote releases/shop` works from the first day. Without *publish* the
+        package is kept on this machine alone, and `dist/` is left as it is. Raises R106, R107.
         """
         path = Path(wanted)
         if path.is_file() and path.suffix == ".release":
-            return Package.model_validate(self.packages.keep(path))
+            return Package.model_validate(self.packages.keep(path) if publish else self.packages.hold(path))
         found = [ref for ref in self.packages.refs() if _means(wanted, ref)]
         if len(found) > 1:
             names = ", ".join(f"{ref} ({ref.digest[:19]})" for ref in found)
             raise OrchestratorError("R107", f"{wanted!r} fits several packages: {names}")
         if found:
             package = Package.model_validate(self.packages.fetch(found[0].digest))
-            self._share(package)
+            if publish:
+                self._share(package)
             return package
         try:
             source = files.find_release(self.root, self.project, wanted)
         except OrchestratorError as error:
             raise OrchestratorError("R106", f"there is no release {wanted!r}") from error
-        return Package.model_validate(self.packages.fetch(self.build(source, warn=warn).digest))
+        built = self.build(source, warn=warn) if publish else self.draft(source, warn)
+        return Package.model_validate(self.packages.fetch(built.digest))
 
     def _share(self, package: Package) -> None:
         """See that other machines have a *package* that was kept here before. Raises S-codes."""
@@ -413,10 +417,48 @@ class App:
         It is kept as well, so that it can be named by its version from here on. *warn* is given what may be missing.
         """
         release = files.load_release(source, self.root)
-        file = target or self.root / "dist" / f"{release.name}-{release.version}.release"
-        package = Package.model_validate(self.packages.build(self.root, source, release, file, warn=warn))
+        file = target or self._published(release.name, release.version)
+        package = self._sealed(source, release, file, warn)
         self.packages.keep(file)
         return package
+
+    def draft(self, source: Path, warn: Warn = lambda _warning: None) -> Package:
+        """Seal the release described by *source* for a look at it: kept on this machine, and published nowhere."""
+        release = files.load_release(source, self.root)
+        with tempfile.TemporaryDirectory(prefix="orchestrator-draft-") as folder:
+            file = Path(folder) / f"{release.name}-{release.version}.release"
+            self._sealed(source, release, file, warn)
+            return Package.model_validate(self.packages.hold(file))
+
+    def _sealed(self, source: Path, release: Release, file: Path, warn: Warn) -> Package:
+        """Seal a *release*; other packages of its version that no environment has seen are removed. Raises P106."""
+        from orchestrator.flow.versions import Versions
+
+        versions = Versions(self.packages, self.store, release)
+        built = self.packages.build(self.root, source, release, file, admit=versions.admit, warn=warn)
+        versions.supersede(built.digest)
+        return Package.model_validate(built)
+
+    def _published(self, name: str, version: str) -> Path:
+        """Where the package of a version is published."""
+        return self.root / "dist" / f"{name}-{version}.release"
+
+    def remove(self, wanted: str) -> tuple[PackageRef, bool]:
+        """Remove a package that no environment has seen; whether its file in `dist/` is removed too. Raises P123."""
+        from orchestrator.flow.versions import uses
+
+        ref = self.reference(wanted)
+        found = uses(self.store, ref.digest)
+        if found:
+            hint = "raise the version of the next release; packages that an environment has had are kept"
+            raise OrchestratorError("P123", f"{ref} is used by {', '.join(found[:5])}", hint=hint)
+        self.packages.remove(ref)
+        file = self._published(ref.name, ref.version)
+        with contextlib.suppress(OrchestratorError):
+            if self.packages.read(file).digest == ref.digest:
+                file.unlink()
+                return ref, True
+        return ref, False
 
     # -- asking --------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from orchestrator.cli import main
+from orchestrator.domain.journal import Run
+from orchestrator.domain.promotion import State
+from orchestrator.wiring import open_app
 
 FILES = {
     "orchestrator.yaml": "apiVersion: orchestrator/v1\nkind: Project\nname: shop\n",
@@ -167,3 +170,86 @@ def test_what_may_be_missing_is_shown(built: Path, tmp_path: Path, capsys: pytes
     assert main(["-C", str(root), "build", "shop"]) == 2
     assert "error[P113]" in capsys.readouterr().err
     assert not list((root / "dist").iterdir())
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    """A project with one release, of which nothing was built."""
+    _write(tmp_path, {**FILES, "releases/shop/release.yaml": RELEASE.format(version="1.0.0", timeout="30m")})
+    _write(tmp_path, {"environments/staging/environment.yaml": STAGING, "hosts.yml": "all: {hosts: {web1: {}}}\n"})
+    return tmp_path
+
+
+STAGING = (
+    "apiVersion: orchestrator/v1\nkind: Environment\nname: staging\nprogram: null\ninventory: {files: [hosts.yml]}\n"
+)
+
+
+def _seen(root: Path, state: State) -> None:
+    """A promotion of the built package into staging that ended in *state*."""
+    app = open_app(root)
+    ref, about = app.packages.refs()[0], {"kind": "promotion", "environment": "staging"}
+    ended = {"state": state, "requested_at": "2026-11-28T12:00:00Z", "ended_at": "2026-11-28T12:01:00Z"}
+    app.store.create(Run(id=f"{state.name}-staging", root=state.name, release=ref, **about, **ended))
+    app.store.close()
+
+
+@pytest.mark.engines
+def test_planning_publishes_nothing_and_a_typo_is_corrected(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A plan leaves `dist/` alone, and what it built is replaced by the next build of the version."""
+    words = ["-C", str(fresh), "plan", "shop", "--to", "staging", "--no-check"]
+    main(words)
+    first = open_app(fresh).packages.refs()
+    assert (len(first), (fresh / "dist").exists()) == (1, False)
+    _write(fresh, {"playbooks/deploy.yml": "- hosts: all\n  gather_facts: false\n  roles: [web]\n  tags: [x]\n"})
+    main(words)
+    second = open_app(fresh).packages.refs()
+    assert (len(second), second != first) == (1, True)
+    capsys.readouterr()
+    assert main(["-C", str(fresh), "build", "shop"]) == 0
+    _write(fresh, {"playbooks/deploy.yml": FILES["playbooks/deploy.yml"]})
+    assert main(["-C", str(fresh), "build", "shop"]) == 0
+    assert open_app(fresh).packages.refs() == first
+
+
+@pytest.mark.engines
+def test_a_version_that_an_environment_has_seen_stands_for_one_content(
+    fresh: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that failed before any effect burns nothing; one with an effect does, and the files are named."""
+    build = ["-C", str(fresh), "build", "shop"]
+    assert main(build) == 0
+    _seen(fresh, State.FAILED)
+    _write(fresh, {"notes.txt": "x"})
+    assert main(build) == 0
+    _seen(fresh, State.SUCCEEDED)
+    _write(fresh, {"notes.txt": "y", "more.txt": "z"})
+    capsys.readouterr()
+    assert main(build) == 3
+    said = capsys.readouterr().err
+    assert "error[P106]" in said
+    assert "more.txt, notes.txt differ" in said
+    assert "package.exclude" in said
+    _write(fresh, {"provision/roles/web/tasks/main.yml": "[]\n"})
+    assert main(build) == 3
+    said = capsys.readouterr().err
+    assert "provision/roles/web/tasks/main.yml" in said
+    assert "package.exclude" not in said.partition("hint:")[2].partition("docs:")[0]
+
+
+@pytest.mark.engines
+def test_a_package_is_removed_until_an_environment_has_seen_it(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`package remove` removes what is kept and its file in `dist/`; a package in use is refused by name."""
+    remove = ["-C", str(fresh), "package", "remove", "shop-1.0.0", "--json"]
+    assert main(["-C", str(fresh), "build", "shop"]) == 0
+    capsys.readouterr()
+    assert main(remove) == 0
+    assert json.loads(capsys.readouterr().out)["published"] is True
+    assert (open_app(fresh).packages.refs(), list((fresh / "dist").iterdir())) == ([], [])
+    assert [path.name for path in (fresh / ".orchestrator/packages").iterdir()] == [".lock"]
+    assert main(remove) == 6
+    assert main(["-C", str(fresh), "build", "shop"]) == 0
+    _seen(fresh, State.ROLLED_BACK)
+    capsys.readouterr()
+    assert main(remove) == 3
+    assert "ROLLED_BACK-staging" in capsys.readouterr().out

@@ -47,11 +47,15 @@ class Item:
 
 @dataclass
 class Gathered:
-    """The items of a package by their names, and the release with every path relative to the project's folder."""
+    """The items of a package by their names, and the release with every path relative to the project's folder.
+
+    *named* are the paths in the tree that the release, its playbooks, their tasks and roles name.
+    """
 
     release: Release
     revision: Revision | None
     items: dict[str, Item] = field(default_factory=dict)
+    named: set[str] = field(default_factory=set)
     warnings: list[OrchestratorError] = field(default_factory=list)
 
     def add(self, area: Area, path: str, source: Path) -> None:
@@ -100,6 +104,7 @@ def gather(
     gathered.warnings += Named(tree, tree.places(final)).take(playbooks(final))
     for name in sorted(tree.taken):
         gathered.add("content", name, project / name)
+    gathered.named = tree.named
     gathered.warnings += tree.warnings()
     _artifacts(gathered, tree)
     _requirements(gathered, tree, install)
@@ -121,6 +126,7 @@ class Tree:
             name: str((project / name).readlink()) for name in self.listing.names if (project / name).is_symlink()
         }
         belongs = (name for name in self.listing.names if self._selection.reason(name) is None)
+        self.named: set[str] = set()
         self.taken = {name for name in belongs if not self._selection.excluded(name) and not self._is_secret(name)}
 
     def find(self, relative: str) -> str:
@@ -147,7 +153,9 @@ class Tree:
     def include(self, relative: str) -> None:
         """Take a file or folder whatever Git ignores and whatever is left out by default."""
         for name in self._ways(self.find(relative)):
-            self.taken |= {inner for inner in below(self.project, name) if not self._is_secret(inner)}
+            found = {inner for inner in below(self.project, name) if not self._is_secret(inner)}
+            self.taken |= found
+            self.named |= found
 
     def take(self, relative: str) -> None:
         """Take a file or folder that the release names. Raises P116 if Git ignores it, or a pattern excludes it."""
@@ -162,6 +170,7 @@ class Tree:
             if not there and not any(inner == way or inner.startswith(f"{way}/") for inner in self.taken):
                 raise self._left_out(way, what, where)
             self.taken |= there
+            self.named |= there
 
     def _left_out(self, name: str, what: str, where: Where | None) -> OrchestratorError:
         """Why a named file is not in the package, and what to do."""

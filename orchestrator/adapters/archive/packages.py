@@ -26,6 +26,8 @@ UNPACKING = ".unpacking-"
 VERSIONS = {"MANIFEST.json": r'"version": *"([^"]+)"', "galaxy.yml": r"^version: *[\"']?([^\s\"']+)"}
 
 Proof = Callable[[Package], Iterable[OrchestratorError]]
+Admit = Callable[[Manifest, frozenset[str]], object]
+"""Refuses a manifest by raising an error; given the paths of the tree that the release names as well."""
 SHORTEST = 6  # characters of a digest that may stand for it
 
 
@@ -63,20 +65,25 @@ class SealedPackages:
         target: Path,
         *,
         replace: bool = False,
+        admit: Admit | None = None,
         warn: Callable[[OrchestratorError], object] = lambda _warning: None,
     ) -> Package:
         """Seal what *release* needs into *target*, as a whole or not at all.
 
-        Raises P101 to P121; P106 when *target* is another package and *replace* is not said. The same package is
-        left as it is, with what was attached to it. *warn* is given what may be missing (P111, P115, P120, P121).
+        Raises P101 to P121; P106 when *target* is another package, unless *replace* is set. *admit* may refuse what
+        would be built, before anything is written, and decides instead of that. The same package is left as it is, with
+        what was attached to it. *warn* is given what may be missing (P111, P115, P120, P121).
         """
         gathered = self._gather(project, source, release)
         manifest = _describe(gathered)
         for warning in gathered.warnings:
             warn(warning)
-        if not replace and target.exists() and self._differs(target, manifest.digest):
+        if admit is not None:
+            admit(manifest, frozenset(gathered.named))
+        differs = not target.exists() or self._differs(target, manifest.digest)
+        if differs and target.exists() and not replace and admit is None:
             raise OrchestratorError("P106", f"{target.name} exists and is not what would be built now")
-        if replace or not target.exists():
+        if differs:
             with _Replacing(target) as out:
                 write(out, manifest, lambda file: gathered.items[file.name].source.open("rb"), gathered.revision)
                 _check(out, manifest.digest)
@@ -123,6 +130,23 @@ class SealedPackages:
             self._unpack(kept)
         return self.fetch(package.digest)
 
+    def hold(self, path: Path) -> Package:
+        """As :meth:`keep`: a package is kept on this machine alone."""
+        return self.keep(path)
+
+    def remove(self, ref: PackageRef) -> None:
+        """Remove a kept package with its unpacked files. Raises P112."""
+        kept = self._folder / f"{_hex(ref.digest)}{ENDING}"
+        with self._alone():
+            try:
+                kept.unlink(missing_ok=True)
+                if (home := self._folder / kept.stem).exists():
+                    doomed = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=self._folder))
+                    home.rename(doomed / "removed")
+                    shutil.rmtree(doomed, ignore_errors=True)
+            except OSError as error:
+                raise OrchestratorError("P112", f"cannot remove {kept.name}: {error.strerror}") from error
+
     def fetch(self, digest: str) -> Package:
         """The kept package, with every unpacked file verified again."""
         kept, home = self._folder / f"{_hex(digest)}{ENDING}", self._folder / _hex(digest)
@@ -131,7 +155,7 @@ class SealedPackages:
         reader = _heading(kept)
         if reader.digest != digest:
             raise OrchestratorError("P302", f"the kept package {kept.name} is another one: {reader.digest}")
-        if not os.path.lexists(home):
+        if not _is_unpacked(home):
             with self._alone():
                 self._unpack(kept)
         verify_package(home, reader.manifest)
@@ -199,7 +223,7 @@ class SealedPackages:
     def _unpack(self, kept: Path) -> None:
         """Make the folder of unpacked files: complete and verified, or not there."""
         final = self._folder / kept.stem
-        if os.path.lexists(final):
+        if _is_unpacked(final):
             return
         temporary = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=self._folder))
         try:
@@ -211,6 +235,11 @@ class SealedPackages:
             raise OrchestratorError("P112", f"cannot unpack {kept.name}: {error.strerror}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_unpacked(home: Path) -> bool:
+    """Whether something is where the unpacked files of a package go; an empty folder is nothing."""
+    return home.is_symlink() or (home.exists() and (not home.is_dir() or any(home.iterdir())))
 
 
 def _describe(gathered: Gathered) -> Manifest:

@@ -63,6 +63,12 @@ class FolderObjects:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
+    def remove(self, key: str) -> None:
+        """Remove the file."""
+        with self._told():
+            self._folder.stat()
+            (self._folder / key).unlink(missing_ok=True)
+
     def keys(self, prefix: str) -> list[str]:
         """The files whose path begins with *prefix*."""
         above = prefix.rpartition("/")[0]

@@ -26,6 +26,10 @@ class MemoryObjects:
         """The object's size."""
         return len(self.content[key]) if key in self.content else None
 
+    def remove(self, key: str) -> None:
+        """Remove the object."""
+        self.content.pop(key, None)
+
     def keys(self, prefix: str) -> list[str]:
         """The keys that begin with *prefix*."""
         return [key for key in self.content if key.startswith(prefix)]

@@ -21,5 +21,8 @@ class Objects(Protocol):
     def size(self, key: str) -> int | None:
         """The object's size in bytes; None when there is none."""
 
+    def remove(self, key: str) -> None:
+        """Remove the object; nothing happens if there is none."""
+
     def keys(self, prefix: str) -> list[str]:
         """Every key that begins with *prefix*, in any order."""

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator.adapters.archive.packages import ENDING, SealedPackages
+from orchestrator.adapters.archive.packages import ENDING, Admit, SealedPackages
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release
 from orchestrator.ports import Artifacts
@@ -28,10 +28,11 @@ class SharedPackages:
         target: Path,
         *,
         replace: bool = False,
+        admit: Admit | None = None,
         warn: Callable[[OrchestratorError], object] = lambda _warning: None,
     ) -> Package:
         """As `SealedPackages.build`: a sealed file goes nowhere before it is kept."""
-        return self._local.build(project, source, release, target, replace=replace, warn=warn)
+        return self._local.build(project, source, release, target, replace=replace, admit=admit, warn=warn)
 
     def read(self, path: Path) -> Package:
         """As `SealedPackages.read`."""
@@ -42,6 +43,15 @@ class SharedPackages:
         package = self._local.keep(path)
         self.share(package)
         return package
+
+    def hold(self, path: Path) -> Package:
+        """Keep the sealed file here and nowhere else."""
+        return self._local.hold(path)
+
+    def remove(self, ref: PackageRef) -> None:
+        """Remove a package here, and its name in the artifact store. Raises S-codes."""
+        self._artifacts.forget(_name(ref))
+        self._local.remove(ref)
 
     def share(self, package: Package) -> None:
         """See that the artifact store has a package that is kept here, whole. Raises S-codes."""

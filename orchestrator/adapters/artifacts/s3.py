@@ -92,6 +92,11 @@ class BucketObjects:
                 raise
         return int(found["ContentLength"])
 
+    def remove(self, key: str) -> None:
+        """Remove the object; S3 reports success if there is none."""
+        with self._told():
+            self._client.delete_object(Bucket=self._bucket, Key=f"{self._prefix}{key}")
+
     def keys(self, prefix: str) -> list[str]:
         """The keys that begin with *prefix*, a thousand a request."""
         with self._told():

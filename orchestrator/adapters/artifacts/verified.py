@@ -73,6 +73,11 @@ class VerifiedArtifacts:
             raise OrchestratorError("S145", f"names/{name} in {self.where} leads to no digest")
         return digest
 
+    def forget(self, name: str) -> None:
+        """Remove *name*; its content stays."""
+        if NAME.fullmatch(name):
+            self._objects.remove(f"names/{name}")
+
     def names(self, prefix: str) -> list[str]:
         """Every name that begins with *prefix*."""
         found = (key.removeprefix("names/") for key in self._objects.keys(f"names/{prefix}"))

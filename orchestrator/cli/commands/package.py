@@ -81,6 +81,24 @@ def verify(file: Path, keep: bool, as_json: bool) -> None:
     out(f"{paint('✔', fg='green')} {read.ref}  {read.digest}  {len(read.manifest.files)} files{' kept' * keep}")
 
 
+@command.command("remove")
+@click.argument("package")
+@json_option
+def remove(package: str, as_json: bool) -> None:
+    """Remove PACKAGE from this project's store, and its file in dist/.
+
+    Only a package that no environment has seen can be removed: no run that had an effect, no host and no request in a
+    queue has to do with it. Where several machines share packages, it is removed for all of them.
+    """
+    from orchestrator.wiring import open_app
+
+    ref, published = open_app(Path.cwd()).remove(package)
+    if as_json:
+        print_json("PackageRemoval", {"release": ref.to_json(), "published": published})
+        return
+    out(f"removed {ref}  {ref.digest}{', with its file in dist/' * published}")
+
+
 @command.command("diff")
 @click.argument("before")
 @click.argument("after")
@@ -134,7 +152,7 @@ def _file(wanted: str) -> Path:
         from orchestrator.domain.errors import OrchestratorError
 
         raise OrchestratorError("R106", f"there is no file {wanted!r}, and no project here that could keep a package")
-    return Path(app.package(wanted).path)
+    return Path(app.package(wanted, publish=False).path)
 
 
 def _sealed(file: Path) -> "Package":

@@ -63,7 +63,7 @@ def command(
     if back is not None:
         plan = _returning(app, back)
     else:
-        package = app.package(str(release), warn)
+        package = app.package(str(release), warn, publish=False)
         note(f"planning {package.ref} → {environment} …")
         waves, named = app.waves(environment), app.named(package, replace, no_return)
         if waves is not None:

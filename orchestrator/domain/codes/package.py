@@ -40,9 +40,9 @@ CODES: tuple[ErrorCode, ...] = (
     ),
     ErrorCode(
         "P106",
-        "another package of this version is there already",
-        "A file of this name exists and has another digest. A version stands for one content.",
-        "Raise the version, or remove the old file while nobody uses it.",
+        "version has another content",
+        "An environment has seen a package of this version with another digest. A version stands for one content.",
+        "Raise the version. If the message names only files that the release does not use, add them to `package.exclude`.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
@@ -142,6 +142,13 @@ CODES: tuple[ErrorCode, ...] = (
         "The folder of a Git submodule is empty. Nothing of it is in the package.",
         "Run `git submodule update --init` if the release needs it.",
         Exit.USAGE,
+    ),
+    ErrorCode(
+        "P123",
+        "package in use",
+        "A run that had an effect or has not ended, or a host, has to do with the package. It can be a rollback target.",
+        "Keep it; raise the version of the next release.",
+        Exit.NOT_ALLOWED,
     ),
     ErrorCode(
         "P200",

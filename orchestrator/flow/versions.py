@@ -1,0 +1,73 @@
+"""A version stands for one content once an environment has seen it. Until then another build may replace it."""
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.facts import had_effect
+from orchestrator.domain.journal import Run
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.release import Manifest, PackageRef, Release
+from orchestrator.ports import Packages, Store
+
+SHOWN = 8  # files that a message names
+
+
+def uses(store: Store, digest: str) -> list[str]:
+    """The runs and hosts that have to do with the package *digest*: runs that have not ended, or had an effect."""
+    runs = store.runs()
+    found = [run.id for run in runs if run.release and run.release.digest == digest and _counts(run)]
+    for environment in sorted({run.environment for run in runs}):
+        found += [f"{host.host} in {environment}" for host in store.hosts(environment) if _has(host, digest)]
+    return found
+
+
+def _has(host: HostState, digest: str) -> bool:
+    """Whether a host has the package *digest*, or may have had it before a step began to change it."""
+    return any(state and state.release and state.release.digest == digest for state in (host, host.before))
+
+
+def _counts(run: Run) -> bool:
+    return not run.ended or had_effect(run)
+
+
+class Versions:
+    """The kept *packages* of one version of a *release*, of which the journal *store* knows the use."""
+
+    def __init__(self, packages: Packages, store: Store, release: Release) -> None:
+        self._packages, self._store = packages, store
+        refs = packages.refs()
+        self._others = [ref for ref in refs if (ref.name, ref.version) == (release.name, release.version)]
+
+    def admit(self, manifest: Manifest, named: frozenset[str]) -> None:
+        """Raise P106 if an environment has seen another content under the version; the files that differ are named."""
+        for ref in self._others:
+            if ref.digest != manifest.digest and uses(self._store, ref.digest):
+                raise _taken(ref, self._packages.fetch(ref.digest).manifest, manifest, named)
+
+    def supersede(self, digest: str) -> None:
+        """Remove the other packages of the version, now that *digest* is built."""
+        for ref in self._others:
+            if ref.digest != digest:
+                self._packages.remove(ref)
+
+
+def _taken(ref: PackageRef, old: Manifest, new: Manifest, named: frozenset[str]) -> OrchestratorError:
+    """Why *new* cannot have the version: an environment has seen *old*, which differs in these files."""
+    before, after = ({file.name: file for file in manifest.files} for manifest in (old, new))
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    text = f"{ref} was promoted with another content ({ref.digest[:19]})"
+    hint = "raise the version"
+    if old.format != new.format:
+        hint = f"promote the kept package with {ref.name}-{ref.version}, or {hint}"
+        text += f", sealed in format {old.format}"
+    if old.format == new.format:
+        shown = [name.removeprefix("content/") for name in changed]
+        text += f"; {_list(shown) or 'the release itself'} {'differs' if len(shown) < 2 else 'differ'}"
+        outside = [name for name in shown if name not in named]
+        same = old.release.model_dump(exclude={"package"}) == new.release.model_dump(exclude={"package"})
+        if shown and outside == shown and all(name.startswith("content/") for name in changed) and same:
+            hint = f"the release names none of these files: add them to package.exclude in orchestrator.yaml, or {hint}"
+    return OrchestratorError("P106", text, hint=hint)
+
+
+def _list(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
