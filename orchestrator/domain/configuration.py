@@ -121,7 +121,7 @@ class Configuration(Model):
     """The configuration of a run, as its plan records it.
 
     Attributes:
-        versions: the installed versions of Ansible, by distribution.
+        versions: the installed versions of Ansible, Python, pytest and its plugins, by distribution.
         plays: the settings of plays, by their working folder.
         hosts: the settings of host inspections, and of Ansible where it reads inventories.
         environment: the names of the variables that `environment.yaml` passes on and that are set.

@@ -152,8 +152,9 @@ def _good(results: Results) -> str:
     if results.good:
         return "succeeded"
     lines = [line.strip() for line in results.printed.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"error|fatal|✗|ERROR", line)] or lines[-1:]
-    return "failed: " + " / ".join(errors[:2])
+    errors = [line for line in lines if re.match(r"error|✗|needs intervention", line)]
+    errors += [line for line in lines if re.match(r"fatal|\[?ERROR", line)]
+    return "failed: " + " / ".join((errors or lines[-1:])[:3])
 
 
 def _short(text: str) -> str:

@@ -41,7 +41,7 @@ BY_DESIGN: tuple[Row, ...] = ()
 PENDING: tuple[Row, ...] = (
     Row("the names of our variables", r"#(release|release_version|pulumi_outputs|pulumi_secrets)$"),
     Row("the places of the inventory, and the order of hosts", r"#(inventory_dir|inventory_file|groups)$"),
-    Row("the whole tree is packed", r"^the result$", ("imported-playbooks", "kept-passwords")),
+    Row("the whole tree is packed", r"^the result$", ("kept-passwords",)),
 )
 """Differences that are not by design and not mended yet. Nothing may be added here; the list has to become empty."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.ansible.settings import CURRENT, SEALED, EffectiveSettings, Source, Types
+from orchestrator.adapters.testinfra import installed
 from orchestrator.domain.configuration import (
     CONFIG_FILE,
     NOT_PASSED,
@@ -212,7 +213,7 @@ class Configurations:
             plays.setdefault(folder or ".", self.of_play(package, playbook, settings).settings.listed())
         declared = tuple(sorted({name for name in settings.environment if name in self.environ}))
         return Configuration(
-            versions=versions(),
+            versions={**versions(), **installed.versions()},
             plays=tuple(FolderSettings(folder=name, settings=found) for name, found in sorted(plays.items())),
             hosts=self.of_hosts(files, settings).settings.listed(),
             environment=declared,
