@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from orchestrator.cli import output
+from orchestrator.cli.configuration import configuration_lines
 from orchestrator.cli.words import release_of, seconds, short, when
 from orchestrator.domain.gate import Flaky
 from orchestrator.domain.plan import Plan, PlannedGate, PlannedLook, PlannedStep, ResourceChange, StepPreview
@@ -61,6 +62,9 @@ def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
     _infrastructure(plan, say, err=err)
     _hosts(plan, say)
     _work(plan, say, err=err)
+    if plan.configuration is not None:
+        for number, line in enumerate(configuration_lines(plan.configuration)):
+            say(f"{'' if number else 'Ansible':<9}{line}")
     if plan.action == "promote":
         say(f"Way back {_way_back(plan)}")
     say(f"Digest   {plan.digest}")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from orchestrator.adapters.ansible.configuration import Configurations, program
+from orchestrator.adapters.ansible.resolution import InventoryResolver
 from orchestrator.adapters.ansible.settings import CURRENT, OWN, SEALED, EffectiveSettings, Source
 from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
 from orchestrator.domain.configuration import CODE, TRANSPORT, is_transport, working_folder
@@ -343,3 +344,43 @@ def test_a_host_is_reached_where_ansible_reaches_it(stage: Stage) -> None:
     alone = resolver.connections(Inventory(hosts={"plain": own}), context)["plain"]
     assert replace(alone, options=found["plain"].options) == found["plain"]
     assert not alone.options
+
+
+PLUGIN = """
+DOCUMENTATION = "name: listed\\nshort_description: One host\\noptions: {plugin: {description: The name}}"
+
+from ansible.plugins.inventory import BaseInventoryPlugin
+
+
+class InventoryModule(BaseInventoryPlugin):
+    NAME = "own.hosts.listed"
+
+    def verify_file(self, path):
+        return True
+
+    def parse(self, inventory, loader, path, cache=True):
+        super().parse(inventory, loader, path, cache)
+        inventory.add_host("from_plugin")
+"""
+
+
+@pytest.mark.engines
+def test_inventories_have_declared_variables_and_the_plugins_of_the_project(tmp_path: Path) -> None:
+    """A script sees what the environment declares, and an inventory plugin is found in the project's collections."""
+    collection = "collections/ansible_collections/own/hosts"
+    files = {
+        "ansible.cfg": "[defaults]\nforks = 2\n",
+        "inventories/script.sh": """#!/bin/sh\necho "{\\"web\\": {\\"hosts\\": [\\"$PREFIX-1\\"]}}"\n""",
+        "inventories/own.yml": "plugin: own.hosts.listed\n",
+        f"{collection}/galaxy.yml": "namespace: own\nname: hosts\nversion: 1.0.0\n",
+        f"{collection}/plugins/inventory/listed.py": PLUGIN,
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "inventories/script.sh").chmod(0o755)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PREFIX": "declared"}
+    resolver = InventoryResolver(Configurations(environ, tmp_path, COLLECTIONS, tmp_path / "state"))
+    inventory = Inventory(files=tuple(str(tmp_path / f"inventories/{name}") for name in ("script.sh", "own.yml")))
+    found = resolver.hosts(inventory, AnsibleSettings(environment=("PREFIX",)))
+    assert set(found.hosts) == {"declared-1", "from_plugin"}
