@@ -104,13 +104,15 @@ class PulumiSettings(Model):
 
     *pending_creates* says what becomes of resources whose create was interrupted: `ask` a person whether they are
     there, or `clear` them and create again, where a create finds what is there already. *stateful* says which resources
-    no rollback replaces or deletes, and a promotion only when they are named.
+    no rollback replaces or deletes, and a promotion only when they are named. *reads* are the files and
+    folders outside the program's own folder that the program reads; by default those that its text names.
     """
 
     config: dict[str, str] = Field(default_factory=dict)
     refresh: bool = False
     parallel: int | None = Field(default=None, ge=1)
     environment: tuple[str, ...] = ()
+    reads: tuple[RelativePath, ...] | None = Field(default=None, exclude_if=lambda reads: reads is None)
     pending_creates: Literal["ask", "clear"] = "ask"
     stateful: tuple[StatefulRule, ...] = ()
 

@@ -89,6 +89,8 @@ def _stack_back(course: Course, back: Package) -> bool:
         try:
             spec = kept_of(course.setting, course.run.environment, definition)
         except OrchestratorError as error:
+            if error.code != "E105":
+                raise
             return _spared(course, (), error.message)
         return rollback.constrained(course, spec, job, emit, _spared)
 

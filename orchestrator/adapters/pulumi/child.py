@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.pulumi.events import Log
-from orchestrator.adapters.pulumi.recovery import Recovery, Refused
+from orchestrator.adapters.pulumi.recovery import Recovery
 from orchestrator.adapters.pulumi.stack import NO_STACK, Stack, fingerprint
 from orchestrator.adapters.pulumi.trace import Trace
-from orchestrator.adapters.pulumi.workspace import Workspace
+from orchestrator.adapters.pulumi.workspace import Refused, Workspace
 
 UPDATE_PLAN = "update-plan.json"  # in the job's folder: what the update is constrained to
 
@@ -27,11 +27,21 @@ def main() -> int:
     """Run the operation in `spec.json`; the engine's own exit code."""
     folder = Path(os.environ["ORCHESTRATOR_JOB"])
     spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
-    with Log(folder) as log, Workspace(spec, folder, log.notice) as work:
-        result = Operation(folder, work, spec, log).run()
+    with Log(folder) as log:
+        try:
+            with Workspace(spec, folder, log.notice) as work:
+                result = Operation(folder, work, spec, log).run()
+        except Refused as refused:
+            result = refusal(refused, log)
     (folder / "result.json.new").write_text(json.dumps(result), encoding="utf-8")
     (folder / "result.json.new").replace(folder / "result.json")
     return int(result["code"])
+
+
+def refusal(refused: Refused, log: Log) -> dict[str, Any]:
+    """The result of an operation that was not begun."""
+    told = {"error": refused.message, "refused": refused.code, "urns": refused.urns}
+    return {"code": 1, **log.facts(), "effects": 0, **told}
 
 
 class Operation:
@@ -49,8 +59,7 @@ class Operation:
             try:
                 code, text = self._with_effects()
             except Refused as refused:
-                told = {"error": refused.message, "refused": refused.code, "urns": refused.urns}
-                return {"code": 1, **self._log.facts(), "effects": 0, **told}
+                return refusal(refused, self._log)
         return {"code": code, "error": self._log.error or ("" if code == 0 else text), **self._log.facts()}
 
     def _with_effects(self) -> tuple[int, str]:

@@ -1,31 +1,56 @@
-"""What defines an environment: every file of its Pulumi program, and its own file, kept under one digest.
+"""What defines an environment: its Pulumi program, what that reads of the project, and its own file, under one digest.
 
-definitions/<hexadecimal digest>/environment.json      the environment's file, as data
-definitions/<hexadecimal digest>/place                 where the program is, below the project's root
-definitions/<hexadecimal digest>/tree/<place>/…        the program, at its place below the project's root
+definitions/<hexadecimal digest>/definition.json      the environment's file as data, and each file's SHA-256
+definitions/<hexadecimal digest>/tree/…               those files, each at its place below the project's root
+
+The digest is that of `definition.json`, and each file is compared with it before every use. Definitions that earlier
+versions kept have `environment.json` and `place` instead, and the program alone; they stay usable.
 """
 
 import hashlib
+import json
 import os
 import re
 import shutil
-import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, Literal
 
+from pydantic import ValidationError
+
+from orchestrator.adapters.pulumi.surroundings import surroundings
 from orchestrator.adapters.pulumi.workspace import IGNORED
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.model import canonical_json, digest_of
-from orchestrator.ports import Artifacts
+from orchestrator.domain.model import Model, canonical_json, digest_of
+from orchestrator.domain.release import PackageFile
 
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
 NOT_THE_PROGRAM = {"dist", "environments", "playbooks", "releases", "roles", "collections", "tests"}
-SHARED = "definitions/"  # names of shared definitions: their digests, in hexadecimal digits
+MANIFEST, TREE = "definition.json", "tree"
+ABOUT, PLACE = "environment.json", "place"  # of a definition in the first format
 _STACK_FILE = re.compile(r"^Pulumi\.(.+)\.(yaml|yml|json)$")
+
+
+class Manifest(Model):
+    """A definition: the program's *place* in the project, the *environment*'s file as data, and all *files*."""
+
+    format: Literal[1, 2] = 2
+    place: str
+    environment: dict[str, Any]
+    files: tuple[PackageFile, ...]
+
+    @property
+    def text(self) -> bytes:
+        """The one text that stands for it."""
+        return canonical_json(self.to_json())
+
+    @property
+    def digest(self) -> str:
+        """The definition's digest."""
+        return f"sha256:{hashlib.sha256(self.text).hexdigest()}"
 
 
 @dataclass(frozen=True)
@@ -38,13 +63,23 @@ class Program:
     stack: str
 
     def files(self) -> Iterator[tuple[str, Path]]:
-        """Every file that defines it, by its name below *path*, sorted. Links are followed.
+        """Every file of the program itself, by its name below *path*, sorted. Links are followed.
 
         Left out are installed packages, caches, and what is other stacks' configuration. Where the project's root
         is the program's folder as well, releases, playbooks and tests are none of its files.
         """
         outside = NOT_THE_PROGRAM if self.place == "." else set()
         yield from sorted(_walk(self.path, self.path, IGNORED | outside, self.stack.rsplit("/", 1)[-1]))
+
+    def everything(self, reads: tuple[str, ...] | None, state: Path) -> dict[str, Path]:
+        """Its files and what it reads of the project, by their names below the project's root.
+
+        *reads* is what is declared; None: it is found. *state* is the state folder. Raises E165 and E167.
+        """
+        own = {(PurePath(self.place) / name).as_posix(): path for name, path in self.files()}
+        if not self.path.is_relative_to(self.project):
+            return own
+        return {**surroundings(self.project, self.place, own.values(), reads, state), **own}
 
 
 def _walk(top: Path, at: Path, ignored: set[str], stack: str) -> Iterator[tuple[str, Path]]:
@@ -76,113 +111,118 @@ def find(environment: Environment, folder: Path, project: Path) -> Program:
 def keep(program: Program, environment: Environment, store: Path) -> tuple[str, Path]:
     """The definition's digest, and the program's folder in a copy below *store*, made once for each digest.
 
-    Raises E104 when a file changes while it is read.
+    Raises E104 when a file changes while it is read, E165, E167, and E166 when the copy was changed.
     """
-    about = environment.to_json()
-    found = _digest(dict(program.files()), program.place, about)
-    kept = store / found.removeprefix("sha256:")
-    if not kept.is_dir():
-        store.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = Path(tempfile.mkdtemp(prefix=".copying-", dir=store))
-        try:
-            _copy(program, environment, temporary)
-            copied = Program(temporary / "tree" / program.place, temporary / "tree", program.place, program.stack)
-            if _digest(dict(copied.files()), program.place, about) != found:
-                raise OrchestratorError("E104", f"{program.path} changed while it was read")
-            temporary.rename(kept)
-        except OSError:
-            if not kept.is_dir():  # otherwise another process kept the same definition
-                raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    return found, kept / "tree" / program.place
+    files = program.everything(environment.pulumi.reads, store.parent.parent)
+    listed = tuple(_listed(name, path) for name, path in sorted(files.items()))
+    manifest = Manifest(place=program.place, environment=environment.to_json(), files=listed)
+    kept = store / manifest.digest.removeprefix("sha256:")
+    if kept.is_dir():
+        verified(store, manifest.digest)
+    else:
+        _keep(manifest, files, kept)
+    return manifest.digest, kept / TREE / program.place
 
 
-def _copy(program: Program, environment: Environment, target: Path) -> None:
-    for name, path in program.files():
-        copy = target / "tree" / program.place / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, copy)
-    (target / "environment.json").write_bytes(canonical_json(environment.to_json()))
-    (target / "place").write_text(program.place, encoding="utf-8")
+def _listed(name: str, path: Path) -> PackageFile:
+    data = path.read_bytes()
+    executable = bool(path.stat().st_mode & 0o111)
+    return PackageFile(path=name, size=len(data), sha256=hashlib.sha256(data).hexdigest(), executable=executable)
 
 
-def _digest(files: dict[str, Path], place: str, about: Any) -> str:
-    named = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
-    runnable = sorted(name for name, path in files.items() if os.access(path, os.X_OK))
-    return digest_of({"place": place, "files": named, "runnable": runnable, "about": about})
-
-
-def share(digest: str, store: Path, artifacts: Artifacts) -> None:
-    """Share the kept definition as one archive. Raises S-codes."""
-    name = f"{SHARED}{digest.removeprefix('sha256:')}"
-    if artifacts.named(name) is not None:
-        return
-    folder = store / digest.removeprefix("sha256:")
-    with tempfile.NamedTemporaryFile(prefix="orchestrator-definition-") as file:
-        with tarfile.open(fileobj=file, mode="w") as archive:
-            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-                archive.add(path, path.relative_to(folder).as_posix(), recursive=False)
-        file.flush()
-        artifacts.name(name, artifacts.put(Path(file.name)))
-
-
-def fetch(digest: str, store: Path, artifacts: Artifacts) -> None:
-    """Keep a definition here that is shared; without effect when it is not. Raises E105 when it cannot be had."""
-    plain = digest.removeprefix("sha256:")
-    store.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = Path(tempfile.mkdtemp(prefix=".copying-", dir=store))
+def _keep(manifest: Manifest, files: Mapping[str, Path], kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = Path(tempfile.mkdtemp(prefix=".copying-", dir=kept.parent))
     try:
-        shared = artifacts.named(f"{SHARED}{plain}")
-        if shared is None:
-            return
-        artifacts.get(shared, temporary / "archive")
-        _extract(temporary / "archive", temporary / "kept")
-        _check(temporary, digest)
-        (temporary / "kept").rename(store / plain)
-    except OrchestratorError as error:
-        raise OrchestratorError("E105", f"the definition {digest[:19]} is not kept here: {error.message}") from error
-    except (OSError, ValueError, tarfile.TarError) as error:
-        if not (store / plain).is_dir():
-            raise OrchestratorError("E105", f"the shared definition {digest[:19]} cannot be unpacked") from error
+        for file in manifest.files:
+            put(temporary, file, files[file.path].read_bytes(), "E104", f"{files[file.path]} changed while it was read")
+        (temporary / TREE / manifest.place).mkdir(parents=True, exist_ok=True)
+        (temporary / MANIFEST).write_bytes(manifest.text)
+        temporary.rename(kept)
+    except OSError:
+        if not kept.is_dir():  # otherwise another process kept the same definition
+            raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _check(folder: Path, digest: str) -> None:
-    """Whether the definition in *folder*/kept is the one with this digest. Raises E105."""
-    tree, environment = folder / "kept" / "tree", kept_environment(folder, "kept")
-    place = (folder / "kept" / "place").read_text(encoding="utf-8")
-    program = Program(tree / place, tree, place, environment.stack or environment.name)
-    if _digest(dict(program.files()), place, environment.to_json()) != digest:
-        raise OrchestratorError("E105", f"the shared definition {digest[:19]} is another one")
+def put(folder: Path, file: PackageFile, data: bytes, code: str, message: str) -> None:
+    """Write *data* as *file* below the tree in *folder*. Raises *code* when it is not what the manifest says."""
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise OrchestratorError(code, message)
+    copy = folder / TREE / file.path
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_bytes(data)
+    copy.chmod(0o755 if file.executable else 0o644)
 
 
-def _extract(file: Path, target: Path) -> None:
-    """Unpack regular files and nothing else; a name that leads out of *target* is a `ValueError`."""
-    with tarfile.open(file) as archive:
-        for member in archive:
-            path = Path(os.path.normpath(target / member.name))
-            if not member.isreg() or not path.is_relative_to(target):
-                raise ValueError(member.name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            source = archive.extractfile(member)
-            assert source is not None
-            with path.open("xb") as copy:
-                shutil.copyfileobj(source, copy)
-            path.chmod(0o755 if member.mode & 0o100 else 0o644)
+# -- kept definitions --------------------------------------------------------------------------------------------------
+
+
+def verified(store: Path, digest: str) -> Manifest:
+    """The kept definition *digest*, each of its files compared with it.
+
+    Raises E105 when it is not kept here, and E166 when a file was changed, added or removed since.
+    """
+    folder = store / digest.removeprefix("sha256:")
+    if not folder.is_dir():
+        raise OrchestratorError("E105", f"the definition {digest[:19]} is not kept here")
+    manifest = _manifest(folder, digest)
+    there = {path.relative_to(folder / TREE).as_posix(): path for path in (folder / TREE).rglob("*")}
+    files = {name: path for name, path in there.items() if path.is_symlink() or not path.is_dir()}
+    for file in manifest.files:
+        path = files.pop(file.path, None)
+        if path is None or path.is_symlink() or not path.is_file() or _listed(file.path, path) != file:
+            raise _changed(folder, f"{TREE}/{file.path}")
+    for name in files:
+        raise _changed(folder, f"{TREE}/{name}")
+    return manifest
+
+
+def _manifest(folder: Path, digest: str) -> Manifest:
+    """What the definition in *folder* says that it is. Raises E166."""
+    first = not (folder / MANIFEST).is_file()
+    strange = {path.name for path in folder.iterdir()} - ({ABOUT, PLACE, TREE} if first else {MANIFEST, TREE})
+    strange |= {path.name for path in folder.iterdir() if path.is_symlink()}
+    if strange:
+        raise _changed(folder, min(strange))
+    try:
+        if first:
+            return _first_format(folder, digest)
+        text = (folder / MANIFEST).read_bytes()
+        manifest = Manifest.model_validate_json(text)
+    except (OSError, ValueError, ValidationError, KeyError, TypeError, AttributeError) as error:
+        raise _changed(folder, ABOUT if first else MANIFEST) from error
+    if f"sha256:{hashlib.sha256(text).hexdigest()}" != digest:
+        raise _changed(folder, MANIFEST)
+    return manifest
+
+
+def _first_format(folder: Path, digest: str) -> Manifest:
+    """The definition that an earlier version kept: its digest covers the program's own files."""
+    text = (folder / ABOUT).read_bytes()
+    about, place = json.loads(text), (folder / PLACE).read_text(encoding="utf-8")
+    if PurePath(place).is_absolute() or ".." in PurePath(place).parts or canonical_json(about) != text:
+        raise _changed(folder, PLACE)
+    program = Program(folder / TREE / place, folder / TREE, place, str(about["stack"] or about["name"]))
+    files = dict(program.files())
+    named = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    runnable = sorted(name for name, path in files.items() if os.access(path, os.X_OK))
+    if digest_of({"place": place, "files": named, "runnable": runnable, "about": about}) != digest:
+        raise _changed(folder, TREE)
+    listed = tuple(_listed((PurePath(place) / name).as_posix(), path) for name, path in files.items())
+    return Manifest(format=1, place=place, environment=about, files=listed)
+
+
+def _changed(folder: Path, name: str) -> OrchestratorError:
+    return OrchestratorError("E166", f"the kept definition was changed: {folder / name}", hint=f"remove {folder}")
 
 
 def kept_program(store: Path, digest: str) -> Path:
-    """The program's folder in the kept definition *digest*. Raises E105 when it is not kept here."""
-    folder = store / digest.removeprefix("sha256:")
-    try:
-        return folder / "tree" / (folder / "place").read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise OrchestratorError("E105", f"the definition {digest[:19]} is not kept here") from error
+    """The program's folder in the kept definition *digest*. Raises E105 and E166."""
+    return store / digest.removeprefix("sha256:") / TREE / verified(store, digest).place
 
 
 def kept_environment(store: Path, digest: str) -> Environment:
-    """The environment's file as it was in the kept definition *digest*."""
-    text = (store / digest.removeprefix("sha256:") / "environment.json").read_text(encoding="utf-8")
-    return Environment.model_validate_json(text)
+    """The environment's file as it was in the kept definition *digest*. Raises E105 and E166."""
+    return Environment.from_json(verified(store, digest).environment)

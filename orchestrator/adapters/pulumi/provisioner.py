@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.pulumi import definition, settings, stack, state, update_plan, verdict
+from orchestrator.adapters.pulumi import definition, definition_archive, settings, stack, state, update_plan, verdict
 from orchestrator.adapters.pulumi.child import UPDATE_PLAN
 from orchestrator.adapters.pulumi.engine import Engine
 from orchestrator.adapters.pulumi.events import HARMLESS, HIDDEN, STACK
 from orchestrator.adapters.pulumi.inventory import inventory
 from orchestrator.adapters.pulumi.recovery import PATIENCE
+from orchestrator.adapters.pulumi.runtimes import missing_host
+from orchestrator.adapters.pulumi.surroundings import others
 from orchestrator.adapters.pulumi.trace import Trace
 from orchestrator.adapters.pulumi.workspace import in_use
 from orchestrator.domain.context import Outputs
@@ -39,6 +41,7 @@ _START = (
     "from orchestrator.adapters.pulumi.child import main; sys.exit(main())"
 )
 COMMAND = (sys.executable, "-I", "-S", "-c", _START, _PACKAGES)  # no `site`: the child starts in milliseconds
+SOURCES = str(Path(__file__).resolve().parent / "python_path")
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # stands for what Pulumi will only know after the update
 FRESH = 10.0  # seconds for which a state that was read counts as the one a preview began from
 
@@ -82,14 +85,15 @@ class PulumiProvisioner:
         )
 
     def kept(self, digest: str) -> StackSpec:
-        """The stack as it was defined under *digest*. Raises E105."""
+        """The stack as it was defined under *digest*. Raises E105 and E166."""
         store = self._folder / "definitions"
         if not (store / digest.removeprefix("sha256:")).is_dir():
-            definition.fetch(digest, store, self._artifacts)
-        program, environment = definition.kept_program(store, digest), definition.kept_environment(store, digest)
+            definition_archive.fetch(digest, store, self._artifacts)
+        manifest = definition.verified(store, digest)
+        environment = Environment.from_json(manifest.environment)
         return StackSpec(
             environment=environment.name,
-            program=str(program),
+            program=str(store / digest.removeprefix("sha256:") / definition.TREE / manifest.place),
             stack=environment.stack or environment.name,
             definition=digest,
             settings=environment.pulumi,
@@ -213,7 +217,19 @@ class PulumiProvisioner:
         return self._found
 
     def _env(self, spec: StackSpec) -> dict[str, str]:
-        return settings.environment(spec, self._engine, self._environ, self._folder, self._project / self._place(spec))
+        own = self._project / self._place(spec)
+        return settings.environment(spec, self._engine, self._environ, self._folder, own)
+
+    def _program_env(self, spec: StackSpec) -> dict[str, str]:
+        """The environment of an operation that runs the program: its sources have the names that they have by hand."""
+        env = self._env(spec)
+        python = os.pathsep.join([SOURCES, *([env["PYTHONPATH"]] if env.get("PYTHONPATH") else [])])
+        where = {"ORCHESTRATOR_COPY": str(self._work(spec)), "ORCHESTRATOR_ORIGINAL": str(self._project)}
+        return {**env, **where, "PYTHONPATH": python}
+
+    def _work(self, spec: StackSpec) -> Path:
+        """The folder in which the copy is laid."""
+        return self._folder / "work" / spec.environment
 
     def _tree(self, spec: StackSpec) -> Path:
         return self._folder / "definitions" / spec.definition.removeprefix("sha256:") / "tree"
@@ -230,13 +246,16 @@ class PulumiProvisioner:
         With *held*, an update is constrained to that update plan: the child verifies its copy immediately before.
         """
         plan = {UPDATE_PLAN: held} if held is not None else {}
+        missing = missing_host(settings.project_file(Path(spec.program)), self._engine, self._environ)
+        if missing is not None:
+            raise missing
         if words[0] != "preview":
             self._read.clear()  # another definition, or another environment, may mean the same stack
         outcome = self._jobs.run(
             Job(
                 key=job,
                 argv=COMMAND,
-                env=self._env(spec),
+                env=self._program_env(spec),
                 cwd=self._folder,
                 files={**self._files(spec, words, decided, held), **plan},
             ),
@@ -320,7 +339,7 @@ class PulumiProvisioner:
     def _share(self, spec: StackSpec, job: str, emit: Emit) -> None:
         """Share the definition. Where it cannot be, only this machine can go back to it later, and that is told."""
         try:
-            definition.share(spec.definition, self._folder / "definitions", self._artifacts)
+            definition_archive.share(spec.definition, self._folder / "definitions", self._artifacts)
         except OrchestratorError as error:
             data = {"level": "warning", "text": f"the definition of {spec.environment} is not shared: {error.message}"}
             emit(Entry(kind="notice", step="provision", data=data, key=f"{job}:unshared"))
@@ -332,7 +351,8 @@ class PulumiProvisioner:
         self, spec: StackSpec, words: list[str], decided: dict[str, Any], held: bytes | None
     ) -> dict[str, bytes]:
         """What the child finds in its folder."""
-        project = settings.project_file(Path(spec.program))
+        manifest = definition.verified(self._folder / "definitions", spec.definition)
+        project, place = settings.project_file(Path(spec.program)), self._place(spec)
         salt = self._folder / "salts" / f"{spec.environment}.{spec.stack.replace('/', '.')}"
         salt.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         env = self._env(spec)
@@ -345,9 +365,11 @@ class PulumiProvisioner:
             "pending_creates": spec.settings.pending_creates,
             "trace": str(self._trace(spec)),
             "kept": str(self._tree(spec)),
-            "place": self._place(spec),
+            "place": place,
+            "files": [(file.path, file.sha256, file.executable) for file in manifest.files],
+            "others": None if manifest.format == 1 else others(self._project, place, [f.path for f in manifest.files]),
             "project": str(self._project),
-            "work": str(self._folder / "work" / spec.environment),
+            "work": str(self._work(spec)),
             "config_file": settings.config_file(spec, project),
             "salt": str(salt),
         }
@@ -384,7 +406,8 @@ class PulumiProvisioner:
             return verdict.died(verb, spec.stack, outcome.how, _counts(result), list(result.get("unfinished") or []))
         ended = f"it ended with {outcome.code}"
         log = str(outcome.folder / "output.log")
-        return verdict.error(verb, spec.stack, str(result.get("error", "")), log, ended)
+        roots = (str(self._project), str(self._work(spec)))
+        return verdict.error(verb, spec.stack, str(result.get("error", "")), log, ended, roots)
 
     def _log(self, outcome: JobOutcome) -> str:
         """The job's folder, relative to the project's state folder."""

@@ -16,19 +16,12 @@ from typing import Any
 from orchestrator.adapters.pulumi.events import Log
 from orchestrator.adapters.pulumi.stack import Stack, State, likeness, pending, risky, unanswered
 from orchestrator.adapters.pulumi.trace import Holder, Trace, holders
+from orchestrator.adapters.pulumi.workspace import Refused
 from orchestrator.processes import sweep
 
 LOCKED = "the stack is currently locked"
 PATIENCE = 60.0  # seconds that an engine of ours, whose parent died, is given to end by itself
 CLEAR = "--clear-pending-creates"
-
-
-class Refused(Exception):
-    """The operation must not begin. *code* is one of ours, *urns* are what it is about."""
-
-    def __init__(self, code: str, message: str, urns: list[str] | None = None) -> None:
-        super().__init__(message)
-        self.code, self.message, self.urns = code, message, urns or []
 
 
 class Recovery:

@@ -13,6 +13,7 @@ import yaml
 
 from orchestrator.adapters.pulumi.definition import PROJECT_FILES
 from orchestrator.adapters.pulumi.engine import Engine
+from orchestrator.adapters.pulumi.runtimes import virtual_environment
 from orchestrator.adapters.pulumi.workspace import SECRETS_LINE
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import StackSpec
@@ -164,12 +165,16 @@ def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], sta
     A relative file backend or passphrase file counts from the user's *own* folder of the program, whichever copy of it
     the engine runs in.
 
-    A Python program runs with the interpreter that its `runtime.options` name; otherwise with ours, which is first
-    on PATH, unless `PULUMI_PYTHON_CMD` names another.
+    A Python program runs with the interpreter of the virtual environment that its `runtime.options` name; otherwise
+    with ours, which is first on PATH, unless `PULUMI_PYTHON_CMD` names another. Raises E169.
     """
     allowed = PASSED | set(spec.settings.environment)
     env = {name: value for name, value in environ.items() if name in allowed or name.startswith(PASSED_PREFIXES)}
     path = [str(Path(sys.executable).parent), str(engine.path.parent), environ.get("PATH", os.defpath)]
+    virtual = virtual_environment(project_file(Path(spec.program)), own)
+    if virtual is not None:
+        path.insert(0, str(virtual / "bin"))
+        env |= {"PULUMI_PYTHON_CMD": str(virtual / "bin" / "python"), "VIRTUAL_ENV": str(virtual)}
     env |= {
         "PATH": os.pathsep.join(path),
         "PULUMI_SKIP_UPDATE_CHECK": "1",

@@ -100,10 +100,7 @@ def outputs(data: bytes) -> dict[str, Any]:
 def _resources(data: bytes) -> dict[str, dict[str, Any]]:
     """The plans of resources by URN, the engine's own providers left out."""
     found = _content(data).get("resourcePlans") or {}
-    whole = {
-        str(urn): resource for urn, resource in found.items() if isinstance(resource, dict) and urn.count("::") >= 3
-    }
-    if len(whole) != len(found):
+    if any(urn.count("::") < 3 for urn in found):
         raise OrchestratorError("E162", "Pulumi's saved update plan cannot be read")
     return {
         urn: resource
@@ -114,10 +111,11 @@ def _resources(data: bytes) -> dict[str, dict[str, Any]]:
 
 def _content(data: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(data)
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
+        content = dict(json.loads(data))
+        whole = all(isinstance(plan, dict) for plan in dict(content.get("resourcePlans") or {}).values())
+    except (ValueError, TypeError):
+        whole = False
+    if not whole:
         raise OrchestratorError("E162", "Pulumi's saved update plan cannot be read")
     return content
 
@@ -146,10 +144,14 @@ def _in_order(value: Any) -> Any:
     found = {key: _in_order(item) for key, item in value.items()}
     for key in ("dependencies", "propertyDependencies"):
         if isinstance(found.get(key), list):
-            found[key] = sorted(found[key])
+            found[key] = sorted(found[key], key=str)
         elif isinstance(found.get(key), dict):
-            found[key] = {name: sorted(urns or []) for name, urns in found[key].items()}
+            found[key] = {name: _sorted(urns) for name, urns in found[key].items()}
     return found
+
+
+def _sorted(urns: Any) -> Any:
+    return sorted(urns, key=str) if isinstance(urns, list) else urns or []
 
 
 def saved(file: Path) -> SavedPlan:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from orchestrator.adapters.pulumi.workspace import INSTALLED
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.text import clean_text
 
@@ -48,7 +49,9 @@ def died(verb: str, stack: str, how: str, counts: Mapping[str, int], unfinished:
     return kind("E111", f"pulumi {verb} {stack} {ended}; it had told as done: {done}{rest}")
 
 
-def error(verb: str, stack: str, said: str, log: str, ended: str) -> OrchestratorError:
+def error(
+    verb: str, stack: str, said: str, log: str, ended: str, roots: tuple[str, str] = ("", "")
+) -> OrchestratorError:
     """The error for an operation that did not succeed.
 
     Args:
@@ -57,14 +60,32 @@ def error(verb: str, stack: str, said: str, log: str, ended: str) -> Orchestrato
         said: the engine's error diagnostics, or the end of its standard error.
         log: where all that it said can be read.
         ended: how the process ended, for when it said nothing.
+        roots: the project, and the folder with the copy that ran.
     """
     text = clean_text(said, 4000)
     line = _first(text) or ended
+    where = _place(text, *roots)
+    line = f"{where}: {line}" if where and where not in line else line
     for sign, code, message in _TABLE:
         if sign in text:
             holder = next(iter(_HOLDER.findall(text)), "see its output")
             return OrchestratorError(code, message.format(stack=stack, line=line, holder=holder))
     return OrchestratorError("E110", f"pulumi {verb} {stack}: {line}", hint=f"see {log}")
+
+
+def _place(text: str, project: str, copy: str) -> str:
+    """The line of the user's program that an error is about, as `FILE:LINE` below the project; empty: it names none.
+
+    Of a Python traceback that is the last one in the user's own files, of other stack traces the first.
+    """
+    if not project:
+        return ""
+    text = text.replace(copy, project)
+    matches = re.finditer(rf"{re.escape(project)}/([^\s\"'():,]+)(?:\", line |[:(])(\d+)", text)
+    found = [f"{match[1]}:{match[2]}" for match in matches if not INSTALLED & set(match[1].split("/"))]
+    if not found:
+        return ""
+    return found[-1] if "Traceback" in text else found[0]
 
 
 def _first(text: str) -> str:

@@ -6,13 +6,15 @@ does by hand:
 - *It lies at the same path each time.* Python's dynamic providers are kept in the stack's state as pickles, and a
   pickle holds the path of its source. A new folder for each operation would make each of them a change, and the update
   would not fit the saved plan. So an environment has one folder, and a lock keeps two operations from sharing it.
-- *Its surroundings are there.* Everything beside the program, up to the project's root, is linked, as are the folders
-  of installed packages inside it. So `../shared`, `virtualenv: ../.venv` and `node_modules` mean what they mean by
-  hand.
+- *What it reads is there.* The copy has the files of the kept definition, each verified while it is copied, at their
+  places below the project's root, and links to the folders of installed packages. So `../shared`,
+  `virtualenv: ../.venv` and `node_modules` mean what they mean by hand. What else lies beside the program is a link
+  that leads nowhere: a list of a folder has its name, and whoever reads it fails.
 """
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -23,7 +25,16 @@ from typing import IO, Any
 INSTALLED = {".venv", "venv", "node_modules"}
 PASSED_OVER = {".git", "__pycache__", ".pulumi", ".orchestrator", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 IGNORED = INSTALLED | PASSED_OVER
+NOWHERE = "not-in-the-definition"  # what links to files outside the definition lead to
 SECRETS_LINE = re.compile(r"^(encryptionsalt|encryptedkey|secretsprovider):", re.MULTILINE)
+
+
+class Refused(Exception):
+    """The operation must not begin. *code* is one of ours, *urns* are what it is about."""
+
+    def __init__(self, code: str, message: str, urns: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.urns = code, message, urns or []
 
 
 class Workspace:
@@ -38,6 +49,8 @@ class Workspace:
     def __init__(self, spec: dict[str, Any], job: Path, notice: Callable[[str, str], None]) -> None:
         self._configuration, self._notice = job / "stack.yaml", notice
         self._kept, self._salt = Path(spec["kept"]), Path(spec["salt"])
+        self._files: list[tuple[str, str, bool]] = spec["files"]
+        self._others: list[str] | None = spec["others"]  # None: everything beside the program is linked
         self._project, self._place = Path(spec["project"]), str(spec["place"])
         self._root = Path(spec["work"])
         self._program = self._root / self._place
@@ -53,7 +66,11 @@ class Workspace:
         except OSError:
             self._notice("info", "waiting for another operation on this environment")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._lay()
+        try:
+            self._lay()
+        except Refused:
+            self.__exit__()
+            raise
         return self._program
 
     def __exit__(self, *_: object) -> None:
@@ -64,18 +81,33 @@ class Workspace:
 
     def _lay(self) -> None:
         shutil.rmtree(self._root, ignore_errors=True)
-        shutil.copytree(self._kept, self._root)
+        for name, sha256, executable in self._files:
+            self._copy(name, sha256, executable=executable)
+        self._program.mkdir(parents=True, exist_ok=True)
+        for name in self._others or ():
+            _link(Path(NOWHERE, PurePath(name).name), self._root / name)
         self._surround()
         self._bring_installed()
         self._config_file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self._configuration, self._config_file)
 
+    def _copy(self, name: str, sha256: str, *, executable: bool) -> None:
+        """Copy one file of the definition, if it is what the definition says. Raises :class:`Refused` (E166)."""
+        original = self._kept / name
+        data = original.read_bytes() if original.is_file() and not original.is_symlink() else b""
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise Refused("E166", f"the kept definition was changed: {original}; nothing was changed")
+        copy = self._root / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(data)
+        copy.chmod(0o755 if executable else 0o644)
+
     def _surround(self) -> None:
-        """Link what lies beside the program, level by level from the project's root down to the program itself."""
+        """Link installed packages beside the program, level by level from the project's root down to the program."""
         at, original = self._root, self._project
         for part in (*PurePath(self._place).parts, ""):
             for path in original.iterdir() if original.is_dir() else ():
-                if path.name not in PASSED_OVER:
+                if is_installed(path) or (self._others is None and path.name not in PASSED_OVER):
                     _link(path, at / path.name)
             at, original = at / part, original / part
 
@@ -83,9 +115,10 @@ class Workspace:
         """Link the folders of installed packages, wherever in the program they are."""
         original = self._project / self._place
         for at, folders, names in os.walk(original):
-            for name in INSTALLED & {*folders, *names}:
-                _link(Path(at, name), self._program / Path(at).relative_to(original) / name)
-            folders[:] = [name for name in folders if name not in IGNORED]
+            for name in (*folders, *names):
+                if is_installed(Path(at, name)):
+                    _link(Path(at, name), self._program / Path(at).relative_to(original) / name)
+            folders[:] = [name for name in folders if name not in IGNORED and not is_installed(Path(at, name))]
 
     def _keep_salt(self) -> None:
         """Keep the lines about encryption that the engine added to the copy: the next copy begins with them."""
@@ -98,6 +131,11 @@ class Workspace:
             temporary = self._salt.with_name(f".{self._salt.name}.{os.getpid()}")
             temporary.write_text("".join(added), encoding="utf-8")
             temporary.replace(self._salt)
+
+
+def is_installed(path: Path) -> bool:
+    """Whether *path* holds installed packages: a virtual environment, or what npm has installed."""
+    return path.name in INSTALLED or (path / "pyvenv.cfg").is_file()
 
 
 def in_use(root: Path) -> bool:

@@ -27,6 +27,46 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
+        "E165",
+        "definition too large",
+        "The definition of an environment has the program's folder and what the program reads of the project: everything "
+        "beside it that its text names. That is more than 5,000 files or 100 MiB.",
+        "Name what the program reads in `environment.yaml`, and only that counts: `pulumi: {reads: [lib/, config.yaml]}`. The "
+        "paths count from the project's root.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "E166",
+        "kept definition was changed",
+        "Kept definitions are compared file by file with their digest before each use. A file was changed, added or removed "
+        "since the definition was kept, so it is not used.",
+        "Find out who can write to the state folder and remove the folder that is named. The definition is kept again when the "
+        "environment is planned, and fetched again where it is shared; an older one is in your backups.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "E167",
+        "declared file does not exist",
+        "`pulumi.reads` in `environment.yaml` names a file or a folder that the project does not have.",
+        "Correct the path. It counts from the project's root.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "E168",
+        "language host not installed",
+        "Pulumi runs a program through a language host for its runtime (`runtime:` in `Pulumi.yaml`), and that host was not "
+        "found beside the engine, on `PATH` or in Pulumi's home. The engine that this program builds has those for Python and YAML.",
+        "Install it as the message says, or use an engine of your own that has it: `ORCHESTRATOR_PULUMI`.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "E169",
+        "virtual environment missing",
+        "`runtime.options` in `Pulumi.yaml` names the virtual environment of the program, and it does not exist.",
+        "Make it and install the program's requirements, as for `pulumi` by hand.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
         "R240",
         "plan not authenticated",
         "A plan counts only when this project made it. The document has no authentication code: it was written by an older "

@@ -14,7 +14,7 @@ from orchestrator.adapters.artifacts.memory import MemoryObjects
 from orchestrator.adapters.artifacts.packages import SharedPackages
 from orchestrator.adapters.artifacts.places import artifacts
 from orchestrator.adapters.artifacts.verified import VerifiedArtifacts
-from orchestrator.adapters.pulumi import definition
+from orchestrator.adapters.pulumi import definition, definition_archive
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Release
@@ -147,10 +147,10 @@ def defined(folder: Path) -> tuple[str, Path]:
 def test_a_definition_comes_back_as_it_was(tmp_path: Path, place: VerifiedArtifacts) -> None:
     """A definition that one machine shared another one has file by file, with what may be executed, and keeps it."""
     digest, store = defined(tmp_path)
-    definition.share(digest, store, place)
-    definition.share(digest, store, place)
+    definition_archive.share(digest, store, place)
+    definition_archive.share(digest, store, place)
     other = tmp_path / "other"
-    definition.fetch(digest, other, place)
+    definition_archive.fetch(digest, other, place)
     kept = definition.kept_program(other, digest)
     assert (kept / "lib" / "hook.sh").stat().st_mode & 0o111
     assert (kept / "Pulumi.yaml").read_text() == "name: shop\nruntime: yaml\n"
@@ -160,7 +160,7 @@ def test_a_definition_comes_back_as_it_was(tmp_path: Path, place: VerifiedArtifa
 
 def test_a_definition_that_nobody_shares(tmp_path: Path, place: VerifiedArtifacts) -> None:
     """Where a definition is not shared, it is not kept here: the infrastructure stays, and that is told."""
-    definition.fetch("sha256:" + "a" * 64, tmp_path, place)
+    definition_archive.fetch("sha256:" + "a" * 64, tmp_path, place)
     with pytest.raises(OrchestratorError) as error:
         definition.kept_program(tmp_path, "sha256:" + "a" * 64)
     assert error.value.code == "E105"
@@ -173,7 +173,7 @@ def test_a_bad_definition_is_refused(
 ) -> None:
     """An archive with a name that leads out of it, a link, another content, or that is none is refused, and nothing of it is written."""
     digest, store = defined(tmp_path)
-    definition.share(digest, store, place)
+    definition_archive.share(digest, store, place)
     name = f"names/definitions/{digest.removeprefix('sha256:')}"
     place.get(objects.content[name].decode(), tmp_path / "archive")
     with tarfile.open(tmp_path / "archive") as archive:
@@ -194,7 +194,7 @@ def test_a_bad_definition_is_refused(
     objects.content[name] = place.put(tmp_path / "bad").encode()
     (tmp_path / "below").mkdir()
     with pytest.raises(OrchestratorError) as error:
-        definition.fetch(digest, tmp_path / "below" / "definitions", place)
+        definition_archive.fetch(digest, tmp_path / "below" / "definitions", place)
     assert error.value.code == "E105"
     assert list((tmp_path / "below").rglob("*")) == [tmp_path / "below" / "definitions"]
 

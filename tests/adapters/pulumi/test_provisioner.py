@@ -1,10 +1,16 @@
 """One stack on the real engine: previewed, held to its plan, looked at, and never written where the user writes."""
 
+import contextlib
 import json
 
 import pytest
 
+from orchestrator.adapters.pulumi import update_plan
+from orchestrator.adapters.pulumi.events import SECRET as MARK
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.step import Outcome
+from orchestrator.ports import SavedPlan
+from tests.flow.test_verified_at_use import changes
 
 from .conftest import SECRET
 
@@ -83,6 +89,81 @@ def test_same_plan_same_digest(world, tmp_path):
     assert first.update_plan == second.update_plan
 
 
+def test_a_kept_definition_runs_with_what_was_kept(world):
+    """A file that the program reads is part of the definition, and a kept one runs with that file as it was."""
+    stage = world.stage
+    naming, kept = stage.project / "shared" / "naming.py", stage.spec()
+    text = naming.read_text()
+    naming.write_text(text.replace("return name", "return name + '!'"))
+    try:
+        assert stage.spec().definition != kept.definition
+        preview = stage.provisioner.preview(kept, stage.job(), stage.entries.append)
+        assert stage.preview().counts == {"same": 2, "update": 2, "output": 1}
+    finally:
+        naming.write_text(text)
+    assert preview.counts == {"same": 4}
+
+
+def test_what_was_changed_after_it_was_kept_is_not_run(world):
+    """A file of the kept definition that was changed is refused before anything runs, and so is a changed update plan."""
+    stage = world.stage
+    spec = stage.spec()
+    file = (
+        stage.state
+        / "pulumi"
+        / "definitions"
+        / spec.definition.removeprefix("sha256:")
+        / "tree"
+        / "shared"
+        / "naming.py"
+    )
+    text = file.read_text()
+    file.write_text(text + "import os\n")
+    try:
+        with pytest.raises(OrchestratorError) as refused:
+            stage.provisioner.up(spec, stage.job(), stage.entries.append)
+    finally:
+        file.write_text(text)
+    assert refused.value.code == "E166"
+    plan = stage.top / "changed.json"
+    stage.preview(plan)
+    saved = update_plan.saved(plan)
+    plan.write_text(plan.read_text() + " ")
+    result = stage.provisioner.up(spec, stage.job(), stage.entries.append, plan=saved).result
+    assert (result.data["code"], result.data["untouched"]) == ("E163", True)
+
+
+def secret(document, path):
+    """Whether something secret is at *path* in *document*, or around it: that is encrypted anew each time."""
+    at = [document]
+    for key in path:
+        at.append(at[-1][key])
+    return any(isinstance(value, dict) and MARK in value for value in at)
+
+
+def test_what_a_plan_allows_is_derived_from_its_file(world):
+    """Whatever of the saved update plan is changed, it is another plan, and what it allows is read from the file alone."""
+    stage = world.stage
+    data = world.plan.read_bytes()
+    saved = update_plan.saved(world.plan)
+    assert {change.name: change.op for change in update_plan.changes(data, {})} == {
+        "key": "create", "web1": "create", "web2": "create", "shop-staging": "create",
+    }  # fmt: skip
+    copy, accepted, tried = stage.top / "copy.json", [], 0
+    for path, text in changes(json.loads(data)):
+        copy.write_text(text)
+        tried += 1
+        for known in (SavedPlan(copy, None, saved.update_file), SavedPlan(copy, saved.update_plan, None)):
+            covered = known.update_file is not None or not (
+                {"time", "seed"} & set(path) or secret(json.loads(data), path)
+            )
+            with contextlib.suppress(OrchestratorError):
+                update_plan.read(known)
+                accepted += [path] if covered else []
+    assert accepted == []
+    assert tried > 150
+
+
 def test_plan_violated(world, tmp_path):
     """An update that would do something else than its plan stops before it touches anything, and says so."""
     stage = world.stage
@@ -124,4 +205,5 @@ def test_program_error(world):
         stage.settings["folder"] = str(stage.things)
         program.write_text(text)
     assert result.outcome is Outcome.FAILED
-    assert "ValueError: no such region" in result.message
+    line = f"environments/staging/__main__.py:{len((text + chr(10)).splitlines()) + 1}"
+    assert f"{line}: ValueError: no such region" in result.message

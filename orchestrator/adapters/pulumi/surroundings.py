@@ -1,0 +1,124 @@
+"""What a program reads of the project outside its own folder: found by its name in the program's text, or declared.
+
+Programs say in many ways what they read (`sys.path`, `require`, `main: ../src`, a path), and all of them name it. So
+an entry beside one of the folders from the project's root down to the program belongs to the definition when its name
+stands as a word in the program's files, or in what belongs to the definition already. The rest is not in the copy
+that the program runs in: what was not found and is read all the same is missing there, and `pulumi.reads` names it.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
+
+from orchestrator.adapters.pulumi.workspace import IGNORED, is_installed
+from orchestrator.domain.errors import OrchestratorError
+
+MAX_FILES = 5_000
+MAX_BYTES = 100 * 1024 * 1024
+MAX_TEXT = 1024 * 1024  # of a longer file nothing is taken for a name
+LOCKS = {"package-lock.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "uv.lock", "Pipfile.lock", "go.sum"}
+ENVIRONMENT = "environment.yaml"
+_WORD = re.compile(rb"[A-Za-z0-9_-]+")
+
+Files = dict[str, Path]  # by their names below the project's root
+
+
+def surroundings(
+    project: Path, place: str, program: Iterable[Path], reads: tuple[str, ...] | None, state: Path
+) -> Files:
+    """The files outside the program's folder that belong to the definition, by their names below *project*.
+
+    Args:
+        project: the project's root.
+        place: the program's folder, below it.
+        program: the program's own files.
+        reads: what is declared, below *project*; None: it is found by name.
+        state: the state folder, which is never part of it.
+
+    Raises E167 when something declared does not exist, and E165 when it is too much.
+    """
+    if reads is not None:
+        return _limited({name: path for item in reads for name, path in _declared(project, item, state)})
+    waiting = list(_entries(project, place))
+    words, texts = set[bytes](), b""
+    sources, found = [path for path in program if path.name != ENVIRONMENT], Files()
+    while sources:
+        more = b"\n".join(map(_text, sources))
+        words.update(_WORD.findall(more))
+        texts, sources = texts + more, []
+        for name in [name for name in waiting if _named(PurePath(name).name, words, texts)]:
+            waiting.remove(name)
+            files = dict(_files(project, name, state))
+            found.update(files)
+            sources += files.values()
+        _limited(found)
+    return found
+
+
+def others(project: Path, place: str, files: Iterable[str]) -> list[str]:
+    """The entries beside the program that do not belong to the definition with these *files*."""
+    tops = {parent.as_posix() for name in files for parent in (PurePath(name), *PurePath(name).parents)}
+    return [name for name in _entries(project, place, every=True) if name not in tops]
+
+
+def _entries(project: Path, place: str, *, every: bool = False) -> Iterator[str]:
+    """What lies beside the folders on the way from the root to the program; other environments only with *every*."""
+    at = PurePath()
+    for part in PurePath(place).parts:
+        folder = project / at
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            own = path.name == part or path.name in IGNORED or is_installed(path)
+            if not own and (every or not (path / ENVIRONMENT).is_file()):
+                yield (at / path.name).as_posix()
+        at /= part
+
+
+def _named(name: str, words: set[bytes], texts: bytes) -> bool:
+    """Whether *name* stands in the texts: without its suffixes as a word, or a hidden one as it is."""
+    if name.startswith("."):
+        return name.encode() in texts
+    return name.partition(".")[0].encode() in words or ("." in name and name.encode() in texts)
+
+
+def _declared(project: Path, name: str, state: Path) -> Iterator[tuple[str, Path]]:
+    if not (project / name).exists():
+        raise OrchestratorError("E167", f"`pulumi.reads` names {name}, which the project does not have")
+    yield from _files(project, name, state)
+
+
+def _files(project: Path, name: str, state: Path) -> Iterator[tuple[str, Path]]:
+    """The files of one entry, links followed; caches, installed packages and the state folder left out."""
+    top = project / name
+    if top == state:
+        return
+    if top.is_file():
+        yield PurePath(name).as_posix(), top
+        return
+    for at, folders, names in os.walk(top):
+        own = [folder for folder in folders if folder not in IGNORED and Path(at, folder) != state]
+        folders[:] = sorted(folder for folder in own if not is_installed(Path(at, folder)))
+        for file in sorted(names):
+            path = Path(at, file)
+            if not file.endswith((".pyc", ".pyo")) and path.is_file():
+                yield path.relative_to(project).as_posix(), path
+
+
+def _text(path: Path) -> bytes:
+    if path.name in LOCKS or path.stat().st_size > MAX_TEXT:
+        return b""
+    return path.read_bytes()
+
+
+def _limited(found: Files) -> Files:
+    """*found*, if a definition can hold so much. Raises E165."""
+    size = sum(path.stat().st_size for path in found.values())
+    if len(found) <= MAX_FILES and size <= MAX_BYTES:
+        return found
+    weights: dict[str, float] = {}
+    for name, path in found.items():
+        top = "/".join(PurePath(name).parent.parts[:2])
+        weights[top] = weights.get(top, 0) + path.stat().st_size / MAX_BYTES + 1 / MAX_FILES
+    largest = ", ".join(sorted(weights, key=lambda top: weights[top], reverse=True)[:3])
+    message = f"the program names {len(found)} files with {size // 1024**2} MiB outside its folder (largest: {largest})"
+    raise OrchestratorError("E165", message)
