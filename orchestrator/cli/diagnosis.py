@@ -1,5 +1,6 @@
 """What `doctor` looks at: one function a question, each with its remedy."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -149,6 +150,7 @@ def examine_project(start: Path, environ: Mapping[str, str]) -> list[Check]:
     if state.level != "problem":  # all the others stand on it
         checks += [
             lambda: _stacks(start, environ),
+            lambda: _runtimes(start, environ),
             lambda: _store(start, environ),
             lambda: _databases(start, environ),
             lambda: _artifacts(start, environ),
@@ -236,6 +238,28 @@ def _stacks(start: Path, environ: Mapping[str, str]) -> Check:
                 says, remedy = found
                 return Check(name="stack secrets", level="problem", says=f"{name}: {says}", remedy=remedy)
     return Check(name="stack secrets", level="ok", says="passphrases and logins are there")
+
+
+def _runtimes(start: Path, environ: Mapping[str, str]) -> Check:
+    """What runs each environment's program: its language host, and the virtual environment that it names."""
+    from orchestrator.adapters.pulumi import definition, engine, runtimes, settings
+    from orchestrator.wiring import open_app
+
+    app, names = open_app(start, environ), list[str]()
+    with contextlib.suppress(OrchestratorError):  # the engine has a check of its own
+        found = engine.find(environ)
+        for name, (environment, folder) in app.environments.items():
+            if environment.program is None:
+                continue
+            program = definition.find(environment, folder, app.root)
+            project = settings.project_file(program.path)
+            problem = runtimes.problem(project, found, environ, program.path)
+            if problem is not None:
+                says, remedy = f"{name}: {problem.message}", str(problem.hint)
+                return Check(name="Pulumi programs", level="problem", says=says, remedy=remedy)
+            names.append(runtimes.runtime(project)[0])
+    says = f"{', '.join(dict.fromkeys(names))}: their language hosts are installed" if names else "none was checked"
+    return Check(name="Pulumi programs", level="ok", says=says)
 
 
 def _store(start: Path, environ: Mapping[str, str]) -> Check:

@@ -108,7 +108,8 @@ class StackPreview(Model):
     saved update plan, to which the update is constrained; *update_file* that of the file's bytes, which is not part of
     the plan's digest, since the file is encrypted anew each time. *inventory* is what the hosts will be, or None where
     that is only known after the update. *counts* maps Pulumi's words (`create`, `same`, …) to numbers. *refused* is why
-    Pulumi would not do it: a resource is protected; then *changes* are as far as it came.
+    Pulumi would not do it: a resource is protected; then *changes* are as far as it came. *versions* are those of the
+    engine (`pulumi`) and of the providers, as far as they are known.
     """
 
     base: Digest
@@ -118,6 +119,7 @@ class StackPreview(Model):
     counts: dict[str, int] = Field(default_factory=dict)
     inventory: Inventory | None = None
     refused: str = ""
+    versions: dict[str, str] = Field(default_factory=dict, exclude_if=lambda versions: not versions)
 
     @property
     def changes_something(self) -> bool:
@@ -605,4 +607,14 @@ def held(approved: Plan, now: Plan) -> Plan:
 def differences(approved: Plan, now: Plan) -> list[str]:
     """The names of the parts in which *now* is no longer what was *approved*. Empty when the plan still holds."""
     before, after = approved.document(), now.document()
-    return list(dict.fromkeys(name for field, name in PARTS.items() if before.get(field) != after.get(field)))
+    found = dict.fromkeys(name for field, name in PARTS.items() if before.get(field) != after.get(field))
+    if "the stack's state" in found and _without_versions(approved) == _without_versions(now):
+        return [VERSIONS if name == "the stack's state" else name for name in found]
+    return list(found)
+
+
+VERSIONS = "the versions of Pulumi and its providers"
+
+
+def _without_versions(plan: Plan) -> StackPreview | None:
+    return plan.stack and plan.stack.model_copy(update={"versions": {}})

@@ -471,8 +471,9 @@ def _derived(setting: Setting, plan: Plan, spec: StackSpec) -> StackPreview:
         return approved.model_copy(update={"base": setting.provisioner.base(spec)})
     derived = setting.provisioner.planned(spec, saved_plan(setting, approved))
     same_start = derived.base == approved.base and spec.definition == plan.definition
-    if same_start and derived != approved:
-        names = [name for name in StackPreview.model_fields if getattr(derived, name) != getattr(approved, name)]
+    stated = StackPreview.model_fields.keys() - {"base", "versions"}  # these are compared with what is there now
+    names = sorted(name for name in stated if getattr(derived, name) != getattr(approved, name))
+    if same_start and names:
         message = f"the plan states other {', '.join(names)} than Pulumi's saved update plan; nothing was changed"
         raise OrchestratorError("E164", message)
     return derived

@@ -132,6 +132,17 @@ def test_a_mapping_that_gives_no_hosts() -> None:
     assert caught.value.code == "E122"
 
 
+@pytest.mark.parametrize("source", [{}, {"output": "hosts"}])
+def test_an_environment_without_infrastructure_is_not_an_error_of_its_program(
+    source: dict[str, Any], tmp_path: Path
+) -> None:
+    """Before its first update an environment has no hosts yet, and the message says so and what creates them."""
+    with pytest.raises(OrchestratorError) as caught:
+        inventory(_environment(**source).model_copy(update={"program": "."}), Outputs({}), tmp_path)
+    assert caught.value.message == f"{_environment().name} has no hosts yet: its stack has no outputs"
+    assert "environment up" in str(caught.value.hint)
+
+
 def test_no_inventory_and_no_file(tmp_path: Path) -> None:
     """Without any source of hosts, and with a file that is not there, the error says which it is."""
     for source, code in (({}, "E120"), ({"output": "hosts"}, "E120"), ({"files": ("hosts.yml",)}, "E121")):

@@ -56,6 +56,28 @@ def test_an_engine_that_is_named_and_not_there(project: Path) -> None:
     assert "engine install" not in remedy
 
 
+def test_a_program_that_nothing_can_run_is_named(project: Path) -> None:
+    """A program without a language host, or whose virtual environment does not exist, is named with its remedy."""
+    program = project / "environments" / "staging" / "Pulumi.yaml"
+    engine = project.parent / "bin" / "pulumi"
+    engine.parent.mkdir()
+    engine.write_text("#!/bin/sh\necho v3.259.0\n")
+    engine.chmod(0o755)
+    for runtime, said, remedy in (
+        ("nodejs", "pulumi-language-nodejs, which is not installed", "Node.js"),
+        ("yaml", "pulumi-language-yaml, which is not installed", "engine install"),
+        ("{name: python, options: {virtualenv: .venv}}", "language-python", "engine install"),
+    ):
+        program.write_text(f"name: hello\nruntime: {runtime}\n")
+        bad = _bad(examine_project(project, _environ(project, ORCHESTRATOR_PULUMI=str(engine), PATH="/usr/bin:/bin")))
+        assert said in bad["Pulumi programs"][1]
+        assert remedy in bad["Pulumi programs"][2]
+    (engine.parent / "pulumi-language-python").symlink_to(engine)
+    bad = _bad(examine_project(project, _environ(project, ORCHESTRATOR_PULUMI=str(engine), PATH="/usr/bin:/bin")))
+    assert "staging/.venv does not exist" in bad["Pulumi programs"][1]
+    assert "-m venv" in bad["Pulumi programs"][2]
+
+
 def _open_to_all(project: Path) -> dict[str, str]:
     project.chmod(0o777)
     return {}

@@ -166,6 +166,19 @@ def test_plans_of_another_shape_do_not_hold(which: str) -> None:
     assert differences(approved, held(approved, now))
 
 
+def test_another_engine_is_named() -> None:
+    """A plan that was made with another version of Pulumi or of a provider does not hold, and says which part it is."""
+    approved = Plan.from_json(changed_stack(pulumi="v3.259.0", aws="6.1.0"))
+    for versions in ({"pulumi": "v3.260.0", "aws": "6.1.0"}, {"pulumi": "v3.259.0", "aws": "6.2.0"}, {}):
+        now = Plan.from_json(changed_stack(**versions))
+        assert now.digest != approved.digest
+        assert differences(approved, held(approved, now)) == ["the versions of Pulumi and its providers"]
+
+
+def changed_stack(**versions: str) -> dict[str, Any]:
+    return {**FULL, "stack": {**FULL["stack"], "versions": versions}}
+
+
 def test_a_plan_file_without_its_digest_is_refused(stage: Stage) -> None:
     """A plan whose digest was taken out could say anything, and is not executed."""
     stage.promote("1.0.0", "staging")

@@ -26,7 +26,19 @@ class _Templates(ImmutableSandboxedEnvironment, NativeEnvironment):
 
 
 def inventory(environment: Environment, outputs: Outputs, project: Path) -> Inventory:
-    """The hosts of *environment*. Raises E120 to E124."""
+    """The hosts of *environment*. Raises E120 to E124; before its first update there are no outputs, and it says so."""
+    try:
+        return _inventory(environment, outputs, project)
+    except OrchestratorError as error:
+        provisioned = outputs.plain or outputs.secret or environment.program is None
+        if provisioned or error.code != "E120":
+            raise
+        message = f"{environment.name} has no hosts yet: its stack has no outputs"
+        hint = f"`orchestrator environment up {environment.name}`, or a promotion, creates its infrastructure"
+        raise OrchestratorError("E120", message, hint=hint) from error
+
+
+def _inventory(environment: Environment, outputs: Outputs, project: Path) -> Inventory:
     source = environment.inventory
     everything = {**outputs.plain, **outputs.secret}
     found = Inventory()

@@ -157,6 +157,7 @@ class PulumiProvisioner:
             changes=update_plan.changes(data, before),
             counts=update_plan.counts(data, before),
             inventory=self._planned(spec, update_plan.outputs(data)),
+            versions={"pulumi": self._engine.version, **update_plan.providers(data)},
         )
 
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:

@@ -42,6 +42,19 @@ def missing_host(project: Mapping[str, Any], engine: Engine, environ: Mapping[st
     return OrchestratorError("E168", f"the runtime {name} needs {host}, which is not installed", hint=hint)
 
 
+def problem(
+    project: Mapping[str, Any], engine: Engine, environ: Mapping[str, str], own: Path
+) -> OrchestratorError | None:
+    """Why the program in the folder *own* cannot run (E168, E169); None: its host and its interpreter are there."""
+    missing = missing_host(project, engine, environ)
+    if missing is None:
+        try:
+            virtual_environment(project, own)
+        except OrchestratorError as error:
+            return error
+    return missing
+
+
 def virtual_environment(project: Mapping[str, Any], own: Path) -> Path | None:
     """The virtual environment that a Python program names; None: it names none.
 

@@ -97,11 +97,19 @@ def outputs(data: bytes) -> dict[str, Any]:
     return {}
 
 
+def providers(data: bytes) -> dict[str, str]:
+    """The versions of the providers that the plan was made with, by their names, where it states them."""
+    found: dict[str, set[str]] = {}
+    for urn, resource in (_content(data).get("resourcePlans") or {}).items():
+        kind, version = urn.split("::")[2].rpartition("$")[2], (resource.get("state") or {}).get("version")
+        if kind.startswith(_PROVIDERS) and isinstance(version, str):
+            found.setdefault(kind.removeprefix(_PROVIDERS), set()).add(version)
+    return {name: ", ".join(sorted(versions)) for name, versions in sorted(found.items())}
+
+
 def _resources(data: bytes) -> dict[str, dict[str, Any]]:
     """The plans of resources by URN, the engine's own providers left out."""
     found = _content(data).get("resourcePlans") or {}
-    if any(urn.count("::") < 3 for urn in found):
-        raise OrchestratorError("E162", "Pulumi's saved update plan cannot be read")
     return {
         urn: resource
         for urn, resource in found.items()
@@ -112,7 +120,8 @@ def _resources(data: bytes) -> dict[str, dict[str, Any]]:
 def _content(data: bytes) -> dict[str, Any]:
     try:
         content = dict(json.loads(data))
-        whole = all(isinstance(plan, dict) for plan in dict(content.get("resourcePlans") or {}).values())
+        plans = dict(content.get("resourcePlans") or {})
+        whole = all(isinstance(plan, dict) and urn.count("::") >= 3 for urn, plan in plans.items())
     except (ValueError, TypeError):
         whole = False
     if not whole:

@@ -30,6 +30,7 @@ sys.path[:] = [path for path in sys.path if os.path.abspath(path) != _here]
 _left = [path for path in os.environ.pop("PYTHONPATH", "").split(os.pathsep) if path and os.path.abspath(path) != _here]
 if _left:
     os.environ["PYTHONPATH"] = os.pathsep.join(_left)
-sys.modules.pop("sitecustomize", None)
+_own = sys.modules.pop("sitecustomize")
 with contextlib.suppress(ImportError):
     importlib.import_module("sitecustomize")
+sys.modules.setdefault("sitecustomize", _own)  # the import system wants to find it when this module has run
