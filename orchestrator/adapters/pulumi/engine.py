@@ -26,6 +26,7 @@ SDK = "github.com/pulumi/pulumi/sdk/v3"
 STAMP = f"{SDK}/go/common/version.Version={VERSION}"
 COMMAND = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 HOST = f"{SDK}/python/cmd/pulumi-language-python"
+FURTHER_HOSTS = {"yaml": "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml"}  # built on demand, by runtime
 SCRIPTS = ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python")
 OLDEST_GO = (1, 25, 11)
 INSTALLER = "https://get.pulumi.com"
@@ -117,6 +118,23 @@ def install(environ: Mapping[str, str], echo: Echo, way: str = "any", *, force: 
     return find({**environ, "ORCHESTRATOR_PULUMI": str(target / "pulumi")})
 
 
+def install_host(environ: Mapping[str, str], echo: Echo, runtime: str) -> Path:
+    """Build the language host for a further *runtime* into the cache, unless it is there. Raises E103."""
+    target = cache(environ) / f"pulumi-language-{runtime}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(target.parent.parent / ".lock", echo):
+        if not target.is_file():
+            go = _go_program(environ)
+            echo(f"building the language host for {runtime} programs from its Go modules: a few minutes, once")
+            with tempfile.TemporaryDirectory(dir=target.parent.parent) as folder, telling(echo, "the build"):
+                work, made = Path(folder) / "source", Path(folder) / target.name
+                shutil.copytree(_source_folder() / f"language-{runtime}", work)
+                words = ["build", "-ldflags", "-s -w", "-o", str(made), FURTHER_HOSTS[runtime]]
+                _go(go, work, _go_environment(environ), words)
+                made.replace(target)
+    return target
+
+
 def _usable(path: Path) -> bool:
     version = _version(path)
     return version is not None and _numbers(version) >= OLDEST
@@ -148,13 +166,9 @@ def _official(target: Path, echo: Echo) -> None:
 
 
 def _from_source(target: Path, environ: Mapping[str, str], echo: Echo) -> None:
-    go = shutil.which("go", path=environ.get("PATH"))
-    if go is None or _go_version(go) < OLDEST_GO:
-        wanted = ".".join(map(str, OLDEST_GO))
-        raise OrchestratorError("E103", f"building the engine needs Go {wanted} or newer, which is not on PATH")
-    source = _source_folder()
+    go, source = _go_program(environ), _source_folder()
     echo(f"building the Pulumi engine {VERSION} from its Go modules: about 4 minutes on 2 cores, once")
-    env = {**environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath", "GOWORK": "off"}
+    env = _go_environment(environ)
     with tempfile.TemporaryDirectory() as folder, telling(echo, "the build"):
         work = Path(folder) / "source"
         shutil.copytree(source, work)
@@ -167,6 +181,19 @@ def _from_source(target: Path, environ: Mapping[str, str], echo: Echo) -> None:
             copy = target / Path(script).name
             shutil.copyfile(Path(module["Dir"]) / script, copy)
             copy.chmod(0o755)
+
+
+def _go_program(environ: Mapping[str, str]) -> str:
+    """The Go compiler. Raises E103 when there is none that is new enough."""
+    go = shutil.which("go", path=environ.get("PATH"))
+    if go is None or _go_version(go) < OLDEST_GO:
+        wanted = ".".join(map(str, OLDEST_GO))
+        raise OrchestratorError("E103", f"building the engine needs Go {wanted} or newer, which is not on PATH")
+    return go
+
+
+def _go_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {**environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath", "GOWORK": "off"}
 
 
 def _go(go: str, folder: Path, env: Mapping[str, str], words: list[str]) -> str:

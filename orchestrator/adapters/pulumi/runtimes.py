@@ -12,7 +12,7 @@ from orchestrator.domain.errors import OrchestratorError
 INSTALL = "install Pulumi's full distribution (https://www.pulumi.com/docs/install)"
 REMEDIES = {
     "python": "orchestrator engine install --force",
-    "yaml": "orchestrator engine install --force",
+    "yaml": "orchestrator engine install --runtime yaml",
     "nodejs": f"install Node.js, and {INSTALL}",
     "go": f"install Go, and {INSTALL}",
     "dotnet": f"install the .NET SDK, and {INSTALL}",

@@ -39,9 +39,14 @@ def status(as_json: bool) -> None:
     help="Pulumi's own installer, or a build from its pinned Go modules; by default the first that works.",
 )
 @click.option("--force", is_flag=True, help="Install one again even when a usable one is there.")
+@click.option(
+    "--runtime",
+    type=click.Choice(["yaml"]),
+    help="Also build the language host for programs of this runtime (default: Python only).",
+)
 @yes_option
 @json_option
-def install(way: str, force: bool, yes: bool, as_json: bool) -> None:
+def install(way: str, force: bool, runtime: str | None, yes: bool, as_json: bool) -> None:
     """Put an engine into our cache, unless a usable one is there. Nothing outside the cache is changed."""
     import os
 
@@ -57,6 +62,9 @@ def install(way: str, force: bool, yes: bool, as_json: bool) -> None:
     if found is None:
         confirm(f"Install Pulumi {engine.VERSION} into {engine.cache(os.environ)}?", yes)
         found = engine.install(os.environ, note, way, force=force)
+    if runtime is not None:
+        confirm(f"Build the language host for {runtime} programs into {engine.cache(os.environ)}?", yes)
+        note(f"{engine.install_host(os.environ, note, runtime)} is installed")
     if as_json:
         print_json("Engine", {"path": str(found.path), "version": found.version, "source": found.source})
     else:

@@ -55,7 +55,8 @@ CODES: tuple[ErrorCode, ...] = (
         "E168",
         "language host not installed",
         "Pulumi runs a program through a language host for its runtime (`runtime:` in `Pulumi.yaml`), and that host was not "
-        "found beside the engine, on `PATH` or in Pulumi's home. The engine that this program builds has those for Python and YAML.",
+        "found beside the engine, on `PATH` or in Pulumi's home. The engine that this program builds has that for Python; `orchestrator engine install "
+        "--runtime yaml` adds that for YAML.",
         "Install it as the message says, or use an engine of your own that has it: `ORCHESTRATOR_PULUMI`.",
         Exit.FAILED,
     ),
