@@ -7,6 +7,12 @@ import pytest
 from tests import postgres as databases
 from tests import s3 as buckets
 from tests import web
+from tests.cost import Costs
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the cost of each test measured, here and in the processes of xdist."""
+    config.pluginmanager.register(Costs(), "costs")
 
 
 @pytest.fixture(scope="session")

@@ -225,7 +225,7 @@ class Attempt:
 
     def _truth(self) -> None:
         began = time.monotonic()
-        self._last = self._project.status("production")["last_run"]
+        self._last = self._project.run("status", "production", "--json").json["environments"][0]["last_run"]
         self.status = time.monotonic() - began
         if not self._last["interrupted"]:
             self.wrong.append(f"status says {self._last['state']}, and it was killed")

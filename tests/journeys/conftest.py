@@ -3,6 +3,7 @@
 With `STORE=postgres` in the environment every project keeps its journal in a Postgres database of its own.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.commands.show import run_document
+from orchestrator.cli.commands.status import environment_status
 from orchestrator.hosts import loopback
 from orchestrator.processes import sweep
-from orchestrator.wiring import open_app
+from orchestrator.wiring import App, open_app
 from tests.postgres import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,9 +91,19 @@ class Project:
             start_new_session=True,
         )
 
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[App]:
+        """The project in this process: what only reads need not start one, and import everything once more."""
+        app = open_app(self.root, self.environ())
+        try:
+            yield app
+        finally:
+            app.close()
+
     def status(self, environment: str) -> dict[str, Any]:
         """What `status --json` says of one environment."""
-        return self.run("status", environment, "--json").json["environments"][0]
+        with self.opened() as app:
+            return json.loads(json.dumps(environment_status(app, environment)))
 
     def reaches(self, process: "subprocess.Popen[str]", environment: str, step: str) -> str:
         """Wait until the run in the environment that *process* does has begun *step*; the run's id."""
@@ -114,7 +127,9 @@ class Project:
 
     def story(self, environment: str) -> dict[str, Any]:
         """The last run there, as `show --json` tells it."""
-        return self.run("show", self.status(environment)["last_run"]["id"], "--json").json
+        with self.opened() as app:
+            last = app.store.runs(environment, limit=1)[0]
+            return json.loads(json.dumps(run_document(app, last.id)))
 
     def put(self, version: str) -> None:
         """See that the shop's *version* was verified in staging, and runs in production, whatever did before."""

@@ -11,6 +11,7 @@ from orchestrator.cli.output import folded, json_option, out, paint, print_json,
 if TYPE_CHECKING:
     from orchestrator.domain.facts import Remedy, RunFacts
     from orchestrator.domain.story import Story
+    from orchestrator.wiring import App
 
 
 @click.command("show")
@@ -23,19 +24,28 @@ def command(run: str, as_json: bool) -> None:
     """
     from orchestrator.cli.recovery import remind
     from orchestrator.domain.story import Story
-    from orchestrator.flow.facts import reason
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
     remind(app)
+    if as_json:
+        print_json("Run", run_document(app, run))
+        return
+    found = app.store.run(run)
+    story = Story.of(found, app.store.records(found.id))
+    _print(story, app.run_facts(story.run))
+
+
+def run_document(app: "App", run: str) -> dict[str, Any]:
+    """Everything that is known of *run*, as JSON data."""
+    from orchestrator.domain.story import Story
+    from orchestrator.flow.facts import reason
+
     found = app.store.run(run)
     story = Story.of(found, app.store.records(found.id))
     facts = app.run_facts(story.run)
-    if as_json:
-        now = {"interrupted": facts.interrupted, "activity": facts.activity, "reason": reason(story)}
-        print_json("Run", {**story.to_json(), **now, "remedies": [item.to_json() for item in _remedies(story)]})
-    else:
-        _print(story, facts)
+    now = {"interrupted": facts.interrupted, "activity": facts.activity, "reason": reason(story)}
+    return {**story.to_json(), **now, "remedies": [item.to_json() for item in _remedies(story)]}
 
 
 def _remedies(story: "Story") -> "tuple[Remedy, ...]":
