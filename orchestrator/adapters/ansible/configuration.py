@@ -4,16 +4,16 @@ Nothing else reaches Ansible: no `ANSIBLE_*` variable of the controller, no `~/.
 roles, collections or plugins of the machine. Plays, host inspections, inventories and suites all use this module.
 """
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from orchestrator.adapters.ansible.settings import CURRENT, SEALED, EffectiveSettings, Source, Types
 from orchestrator.adapters.testinfra import installed
@@ -156,7 +156,7 @@ class Configurations:
         environ: the environment variables of the controller.
         home: the user's project; None: there is none, and the sealed file gives all settings.
         collections: the folder that holds `ansible_collections/orchestrator`.
-        state: a folder for what `ansible-config list` prints, by the version of Ansible.
+        state: the folder in which Ansible works where there is no project and no `ansible.cfg`.
     """
 
     def __init__(self, environ: Mapping[str, str], home: Path | None, collections: Path, state: Path) -> None:
@@ -249,7 +249,7 @@ class Configurations:
     def without_machine(self, settings: EffectiveSettings, home: Path) -> dict[str, str]:
         """Variables that keep plugins of the machine out: each search path that nothing sets gets an empty place."""
         found = {}
-        for name, about in self._catalogue.items():
+        for name, about in catalogue().items():
             options = tuple((item["section"], item["key"]) for item in about.get("ini") or ())
             is_search_path = about.get("type") == "pathspec" and "/usr/share/ansible" in str(about.get("default"))
             if is_search_path and about.get("env") and settings.get(*options) is None:
@@ -300,14 +300,10 @@ class Configurations:
                 yield str(path)
 
     @cached_property
-    def _catalogue(self) -> dict[str, dict[str, Any]]:
-        return _catalogue(self._state)
-
-    @cached_property
     def _types(self) -> Types:
         return {
             (item["section"], item["key"]): str(about.get("type") or "")
-            for about in self._catalogue.values()
+            for about in catalogue().values()
             for item in about.get("ini") or ()
         }
 
@@ -352,21 +348,14 @@ def _above(files: tuple[str, ...]) -> Iterator[Path]:
         yield from (folder for folder in (path, *path.parents) if (folder / CONFIG_FILE).is_file())
 
 
-def _catalogue(state: Path) -> dict[str, dict[str, Any]]:
-    """Ansible's settings as `ansible-config list` describes them, kept in *state* by the version of Ansible."""
-    kept = state / f"ansible-{versions().get('ansible-core', 'unknown')}.json"
-    try:
-        return dict(json.loads(kept.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    empty = state / "empty.cfg"
-    empty.touch(mode=0o600)
-    env = {"PATH": os.environ.get("PATH", os.defpath), "ANSIBLE_CONFIG": str(empty), "HOME": str(state)}
-    words = [program("ansible-config"), "list", "--format", "json"]
-    done = subprocess.run(words, env=env, cwd=state, capture_output=True, text=True, check=True)
-    shape = ("default", "env", "ini", "type")
-    found = {name: {key: about.get(key) for key in shape} for name, about in json.loads(done.stdout).items()}
-    new = kept.with_name(f"{kept.name}.{os.getpid()}")
-    new.write_text(json.dumps(found), encoding="utf-8")
-    new.replace(kept)
-    return found
+@cache
+def catalogue() -> dict[str, dict[str, Any]]:
+    """Ansible's settings by name, from the file that `ansible-config list` prints: to start Ansible takes a second.
+
+    The file is read as data; nothing of Ansible is imported.
+    """
+    found = util.find_spec("ansible")
+    if found is None or found.origin is None:
+        raise RuntimeError("ansible-core is not installed")
+    text = (Path(found.origin).parent / "config" / "base.yml").read_text(encoding="utf-8")
+    return dict(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # noqa: S506

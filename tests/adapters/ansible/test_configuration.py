@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.ansible.configuration import Configurations, program
+from orchestrator.adapters.ansible.configuration import Configurations, catalogue, program
 from orchestrator.adapters.ansible.resolution import InventoryResolver
 from orchestrator.adapters.ansible.settings import CURRENT, OWN, SEALED, EffectiveSettings, Source
 from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
@@ -384,3 +384,17 @@ def test_inventories_have_declared_variables_and_the_plugins_of_the_project(tmp_
     inventory = Inventory(files=tuple(str(tmp_path / f"inventories/{name}") for name in ("script.sh", "own.yml")))
     found = resolver.hosts(inventory, AnsibleSettings(environment=("PREFIX",)))
     assert set(found.hosts) == {"declared-1", "from_plugin"}
+
+
+def test_the_settings_are_those_that_ansible_lists(tmp_path: Path) -> None:
+    """The settings, read without starting Ansible, are those that `ansible-config list` prints."""
+    (tmp_path / "ansible.cfg").touch()
+    words = [program("ansible-config"), "list", "--format", "json"]
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")}
+    listed = json.loads(subprocess.run(words, env=env, capture_output=True, check=True).stdout)
+    shape = ("env", "ini", "type")
+    theirs = {name: [about.get(key) for key in shape] for name, about in listed.items()}
+    ours = {name: [about.get(key) for key in shape] for name, about in catalogue().items()}
+    assert {name: ours.get(name) for name, found in theirs.items() if any(found[:2])} == {
+        name: found for name, found in theirs.items() if any(found[:2])
+    }
