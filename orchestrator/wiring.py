@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orchestrator.config as files
 from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.drift import Drift
-from orchestrator.domain.errors import Exit, OrchestratorError
+from orchestrator.domain.errors import Exit, OrchestratorError, OrchestratorErrors
 from orchestrator.domain.journal import FORWARD, LOCK, Entry, Kind, Lease, Run, Wish, Work, busy, later, queued
 from orchestrator.domain.model import DIGEST
 from orchestrator.domain.parity import Parity
@@ -25,6 +25,7 @@ from orchestrator.domain.waves import Waves
 from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Parallel, Store, Tenure, Unkept, Unshared
 
 if TYPE_CHECKING:
+    from orchestrator.adapters.archive.checks import Declared
     from orchestrator.adapters.project_key import FileKeys
     from orchestrator.domain.facts import EnvironmentFacts, RunFacts
     from orchestrator.domain.wave_plan import WavePlan
@@ -240,7 +241,7 @@ class App:
         from orchestrator.adapters.archive.proof import Proof
 
         collections = collections_folder()
-        proof = Proof(collections, self.environ)
+        proof = Proof(collections, self.environ, self._declared)
         local = SealedPackages(
             self.state / "packages", collections=collections, proof=proof, packing=self.project.package
         )
@@ -249,6 +250,17 @@ class App:
         from orchestrator.adapters.artifacts.packages import SharedPackages
 
         return SharedPackages(local, self.artifacts)
+
+    def _declared(self, names: tuple[str, ...]) -> "tuple[Declared, ...]":
+        """What the environments *names* of this project declare; nothing where their files cannot be read."""
+        from orchestrator.adapters.archive.checks import declared_by
+
+        try:
+            found = {name: self.environments[name] for name in names if name in self.environments}
+        except (OrchestratorError, OrchestratorErrors):  # commands that need the files report what is wrong
+            return ()
+        shown = {name: os.path.relpath(folder / "environment.yaml", self.root) for name, (_, folder) in found.items()}
+        return tuple(declared_by(name, shown[name], environment) for name, (environment, _) in found.items())
 
     @cached_property
     def keys(self) -> "FileKeys":

@@ -25,6 +25,7 @@ KEYWORDS = INHERITED | {
 ROLES_PATH, COLLECTIONS_PATH = "ANSIBLE_ROLES_PATH", "ANSIBLE_COLLECTIONS_PATH"
 MOST = 20_000  # tasks of one playbook, with what it imports
 DEEPEST = 40  # imports in imports
+_COLLECTION = re.compile(r"^([a-z_]\w*)\.([a-z_]\w*)$")
 _COLLECTED = re.compile(r"^([a-z_]\w*)\.([a-z_]\w*)\.([\w.]+)$")
 
 
@@ -38,6 +39,7 @@ class _Scope:
     tags: frozenset[str] = frozenset()
     handler: bool = False
     around: tuple[Path, ...] = ()
+    collections: tuple[str, ...] = ()
 
     def inside(self, given: Mapping[str, Any], *, passes: bool = True) -> "_Scope":
         """The scope within a block or import with the keywords *given*; a dynamic include *passes* on only tags."""
@@ -128,7 +130,9 @@ class _Reading:
 
     def _play(self, file: Path, item: Mapped, tags: frozenset[str]) -> Play:
         self._unseen, tags = [], tags | _words(item.get("tags"))
-        scope = _Scope(file, given={k: v for k, v in item.items() if k == "connection"}, tags=tags)
+        named = tuple(str(name) for name in _flat(item.get("collections")))
+        given = {name: value for name, value in item.items() if name == "connection"}
+        scope = _Scope(file, given=given, tags=tags, collections=named)
         self._defined(item.get("vars"), file, item, "vars of a play")
         for prompt in item.get("vars_prompt") or []:
             if isinstance(prompt, Mapped) and isinstance(prompt.get("name"), str):
@@ -261,7 +265,9 @@ class _Reading:
             inside = [folder / "roles" / found[3].replace(".", "/") for folder in self._collected(found[1], found[2])]
             return next((path for path in inside if path.is_dir()), None)
         beside = [scope.role.parent] if scope.role else []
-        folders = [self._beside / "roles", *self._roles, *beside, self._beside]
+        named = [found for item in scope.collections if (found := _COLLECTION.match(item))]
+        inside = [path / "roles" for match in named for path in self._collected(match[1], match[2])]
+        folders = [*inside, self._beside / "roles", *self._roles, *beside, self._beside]
         return next((folder / name for folder in folders if (folder / name).is_dir()), None)
 
     def _collected(self, namespace: str, name: str) -> list[Path]:

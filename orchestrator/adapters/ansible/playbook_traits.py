@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from orchestrator.adapters.ansible.playbook_model import LOCAL, Play, Playbook, Task, templated
-from orchestrator.adapters.ansible.playbook_yaml import texts, truth
+from orchestrator.adapters.ansible.playbook_yaml import Mapped, texts, truth
 from orchestrator.domain.errors import Where
 from orchestrator.domain.plays import Kind, PlaySource, Trait
 
@@ -59,8 +59,9 @@ def _of_play(play: Play) -> Iterator[Trait]:
             yield Trait(kind="fatal", what=f"{name}: {_short(value)}", where=at)
     prompts = play.keyword("vars_prompt")
     for prompt in prompts if isinstance(prompts, list) else []:
-        if isinstance(prompt, dict) and prompt.get("default") is not None:
-            yield Trait(kind="prompt", what=str(prompt.get("name")), where=at)
+        if isinstance(prompt, Mapped) and prompt.get("default") is not None:
+            where = str(Where(play.where.file, prompt.line))
+            yield Trait(kind="prompt", what=str(prompt.get("name")), where=where)
     for name, value in play.given.items():
         if name not in {"tasks", "pre_tasks", "post_tasks", "handlers", "roles", "name"}:
             yield from _play_hosts(value, play.where)

@@ -5,17 +5,25 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from orchestrator.adapters.ansible.configuration import Configurations, working_folder_of
+from orchestrator.adapters.ansible.document import dump
+from orchestrator.adapters.archive.checks import Declared, StaticChecks
+from orchestrator.adapters.archive.collected import SuiteCollection
+from orchestrator.adapters.archive.placeholder import placeholder
 from orchestrator.adapters.archive.sealed import playbooks
 from orchestrator.domain.configuration import CONFIG_FILE
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.release import Package
 from orchestrator.domain.text import clean_text
+from orchestrator.domain.variables import inventory_document
 
 MACHINE = {"ANSIBLE_ROLES_PATH": "roles", "ANSIBLE_COLLECTIONS_PATH": "collections"}
+HOSTS = "hosts.yml"
 TIMEOUT = 120.0  # seconds, for the playbooks of one release
 SHOWN = 1500  # characters of what Ansible said
 AT_RUN_TIME = re.compile(r"undefined|vault|decrypt", re.IGNORECASE)
@@ -24,36 +32,76 @@ AT_RUN_TIME = re.compile(r"undefined|vault|decrypt", re.IGNORECASE)
 class Proof:
     """Checks the playbooks of an unpacked package with `ansible-playbook --syntax-check`, which runs nothing.
 
+    Its suites are collected by `pytest --collect-only`, which imports them and runs no test.
+
     Args:
         collections: the folder that holds `ansible_collections/orchestrator`.
         environ: the environment variables to act under.
+        declared: what the environments of a release declare, by their names.
     """
 
-    def __init__(self, collections: Path, environ: Mapping[str, str]) -> None:
-        self._collections, self._environ = collections, environ
+    def __init__(
+        self,
+        collections: Path,
+        environ: Mapping[str, str],
+        declared: Callable[[tuple[str, ...]], tuple[Declared, ...]] = lambda _names: (),
+    ) -> None:
+        self._collections, self._environ, self._declared = collections, environ, declared
 
     def __call__(self, package: Package) -> Iterator[OrchestratorError]:
-        """What the operator should know about an unpacked *package*, as a warning (P115).
+        """What the operator should know about an unpacked *package*, as warnings (P115, P134).
 
-        Raises P114 when it needs roles or collections of this machine, and P113 when Ansible cannot read a playbook, or
-        does not find what it names.
+        Raises P126 to P133 when a playbook or suite cannot work as it does by hand, P114 when it needs roles or
+        collections of this machine, and P113 when Ansible cannot read a playbook, or does not find what it names.
         """
+        with tempfile.TemporaryDirectory(prefix="orchestrator-proof-") as folder:
+            yield from self._checked(package, Path(folder))
+
+    def _checked(self, package: Package, scratch: Path) -> Iterator[OrchestratorError]:
+        content, release = Path(str(package.root)), package.manifest.release
+        declared = self._declared(release.environments)
+        _refuse(StaticChecks(content, release, self._search_paths(package, scratch), declared).errors())
+        hosts = placeholder(content, release)
+        names = {name for item in declared for name in item.environment}
+        suites = SuiteCollection(content, release, hosts, scratch / "suites", self._environ, names)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            collecting = pool.submit(lambda: list(suites.problems()))
+            yield from self._syntax(package, hosts, scratch)
+            problems = collecting.result()
+        _refuse([problem for problem in problems if problem.code != "P134"])
+        yield from problems
+
+    def _search_paths(self, package: Package, scratch: Path) -> Callable[[str], Mapping[str, str]]:
+        """The folders of roles and collections that a playbook has."""
+        configurations, content = Configurations(self._environ, None, self._collections, scratch), str(package.root)
+
+        def paths(playbook: str) -> Mapping[str, str]:
+            return configurations.of_folder(
+                Path(content) / working_folder_of(package, playbook), package
+            ).search_paths()
+
+        return paths
+
+    def _syntax(self, package: Package, hosts: Inventory, scratch: Path) -> Iterator[OrchestratorError]:
+        """What Ansible finds in the playbooks, for placeholder *hosts*."""
         folders: dict[str, list[str]] = {}
         for playbook in dict.fromkeys(playbooks(package.manifest.release)):
             folders.setdefault(working_folder_of(package, playbook), []).append(playbook)
-        for folder, names in folders.items():
-            yield from self._folder(package, folder, names)
+        for number, (folder, names) in enumerate(folders.items()):
+            own = scratch / f"syntax-{number}"
+            own.mkdir()
+            (own / "password").write_text("none\n")
+            (own / HOSTS).write_bytes(dump(inventory_document(hosts, {})))
+            yield from self._folder(package, folder, names, own)
 
-    def _folder(self, package: Package, folder: str, names: list[str]) -> Iterator[OrchestratorError]:
+    def _folder(self, package: Package, folder: str, names: list[str], scratch: Path) -> Iterator[OrchestratorError]:
         """What there is to know about the playbooks that run in one *folder*."""
         project = Path(str(package.root)) / folder
-        with tempfile.TemporaryDirectory(prefix="orchestrator-proof-") as scratch:
-            (Path(scratch) / "password").write_text("none\n")
-            env = self._environment(package, project, Path(scratch))
-            alone = _said(package, project, names, _only(package, project, env))
-            if alone is None:
-                return
-            with_machine = _said(package, project, names, env)
+        env = self._environment(package, project, scratch)
+        alone = _said(package, project, names, _only(package, project, env), scratch)
+        if alone is None:
+            return
+        with_machine = _said(package, project, names, env, scratch)
         if with_machine is None:
             message = "the playbooks need roles or collections of this machine, which no run is given"
             hint = "put them into the project, or name them in its requirements.yml"
@@ -92,10 +140,18 @@ def _only(package: Package, project: Path, env: Mapping[str, str]) -> dict[str, 
     return {**env, **paths, "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False"}
 
 
-def _said(package: Package, project: Path, names: list[str], env: Mapping[str, str]) -> str | None:
+def _refuse(errors: list[OrchestratorError]) -> None:
+    """Raise what is wrong, one error as itself."""
+    if len(errors) > 1:
+        raise OrchestratorErrors(errors)
+    if errors:
+        raise errors[0]
+
+
+def _said(package: Package, project: Path, names: list[str], env: Mapping[str, str], scratch: Path) -> str | None:
     """What Ansible finds wrong with the playbooks *names*; None when it finds nothing."""
     names = [os.path.relpath(Path(str(package.root)) / name, project) for name in names]
-    command = [sys.executable, "-P", "-m", "ansible", "playbook", "--syntax-check", "-i", "localhost,", *names]
+    command = [sys.executable, "-P", "-m", "ansible", "playbook", "--syntax-check", "-i", str(scratch / HOSTS), *names]
     try:
         done = subprocess.run(
             command, cwd=project, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT

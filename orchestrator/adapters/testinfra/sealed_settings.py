@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import shlex
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,6 +53,25 @@ def suite_root(content: Path, tests: str) -> SuiteRoot:
     if project is not None:  # it counts for the root though it says nothing of pytest
         return SuiteRoot(project.parent, project)
     return SuiteRoot(next((folder for folder in above if (folder / "setup.py").is_file()), content), None)
+
+
+def options(settings: Path) -> list[str]:
+    """The words of `addopts` in a settings file of pytest; none where it cannot be read."""
+    try:
+        text = settings.read_text("utf-8")
+        if settings.suffix == ".toml":
+            document = tomllib.loads(text)
+            table = document.get("tool", {}).get("pytest", {}) if settings.name == "pyproject.toml" else document
+            found = [
+                place.get("addopts", "") for place in (table, table.get("ini_options", {}), table.get("pytest", {}))
+            ]
+            return [word for given in found for word in (given if isinstance(given, list) else shlex.split(given))]
+        config = configparser.RawConfigParser(strict=False, allow_no_value=True)
+        config.read_string(text)
+        sections = ("pytest", "tool:pytest")
+        return [word for name in sections for word in shlex.split(config.get(name, "addopts", fallback="") or "")]
+    except (OSError, ValueError, AttributeError, configparser.Error):
+        return []
 
 
 def _upwards(folder: Path, content: Path) -> Iterator[Path]:

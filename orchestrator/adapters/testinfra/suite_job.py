@@ -145,10 +145,10 @@ class SuiteJob:
             "ORCHESTRATOR_INVENTORY_LIST": str(self._folder / "inventory.list"),
             "ORCHESTRATOR_CONNECTIONS": str(self._folder / "connections.json"),
         }
-        return env | _own_packages()
+        return env | own_packages()
 
 
-def _own_packages() -> dict[str, str]:
+def own_packages() -> dict[str, str]:
     """The variables by which the process finds our own packages, and no other place of the user's."""
     packages = Path(__file__).resolve().parents[3]
     env = {"PYTHONPATH": str(packages)} if (packages / "pyproject.toml").is_file() else {}

@@ -48,6 +48,11 @@ def tasks(book: Playbook) -> list[str]:
             ["ping collections/ansible_collections/acme/tools/roles/web/tasks/main.yml:1"],
         ),
         (
+            {"site.yml": "- hosts: all\n  collections: [acme.tools]\n  roles: [web]\n",
+             "collections/ansible_collections/acme/tools/roles/web/tasks/main.yml": "- ping:\n"},
+            ["ping collections/ansible_collections/acme/tools/roles/web/tasks/main.yml:1"],
+        ),
+        (
             {"site.yml": "- hosts: all\n  vars: {a: !vault aaaa, b: !unsafe '{{ x }}'}\n  tasks:\n  - {action: command ls}\n  - local_action: {module: uri, url: a}\n"},
             ["command site.yml:4", "uri site.yml:5"],
         ),
