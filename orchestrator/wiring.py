@@ -482,6 +482,7 @@ class App:
         action: str = "promote",
         check: bool = True,
         no_return: bool = False,
+        all_at_once: bool = False,
         named: Named = NOTHING,
         then: "Then | None" = None,
     ) -> Plan:
@@ -490,7 +491,16 @@ class App:
         from orchestrator.flow import plan as planning
 
         job = f"plan-{secrets.token_hex(4)}"
-        wanted = planning.Wanted(package, environment, action, check=check, no_return=no_return, named=named, then=then)
+        wanted = planning.Wanted(
+            package,
+            environment,
+            action,
+            check=check,
+            no_return=no_return,
+            all_at_once=all_at_once,
+            named=named,
+            then=then,
+        )
         setting = ephemeral.apart(self.setting, environment, package.ref)
         made = planning.make(setting, wanted, job, lambda _entry: None)
         kept_plans.save(self.setting, made)
@@ -506,12 +516,19 @@ class App:
     def named(self, package: Package, replace: tuple[str, ...], no_return: tuple[str, ...]) -> Named:
         """What a person agrees to by name for *package*. Raises R206 for a step that is no point of no return there."""
         there = [step.name for step in package.manifest.release.steps if step.undo == "impossible"]
+        there += self._newer_points(package) if no_return else []
         strange = [step for step in no_return if step not in there]
         if strange:
             known = ", ".join(there) or "none"
             text = f"{package.ref} has no point of no return {', '.join(strange)} (there are: {known})"
             raise OrchestratorError("R206", text)
         return Named(replace=replace, no_return=no_return)
+
+    def _newer_points(self, package: Package) -> list[str]:
+        """The steps that cannot be undone of the releases which took the place of *package* somewhere."""
+        from orchestrator.flow.plan import left_over
+
+        return [step for name in self.environments for step in left_over(self.setting, name, package)]
 
     def drift(self, environment: str) -> Drift:
         """What has changed in *environment* since its last release. Changes nothing. Raises R103 and R180."""
@@ -611,13 +628,19 @@ class App:
 
         return foresee(self.setting, self.store.run(plan.run), plan, f"outlook-{secrets.token_hex(4)}")
 
-    def targets(self, package: Package, to: str | None) -> tuple[str, ...]:
-        """The environments that a promotion goes to. Raises R103, R104, R108."""
+    def targets(self, package: Package, to: str | None, *, redeploy: bool = False) -> tuple[str, ...]:
+        """The environments that a promotion goes to, each of which may be promoted to.
+
+        With *redeploy* the one that *to* names counts also where the release runs already. Raises R103, R104, R108,
+        R110 and R111.
+        """
         from orchestrator.flow import request
 
-        found = request.targets(self.setting, package.manifest.release, package.ref, to)
+        found = request.targets(self.setting, package.manifest.release, package.ref, to, redeploy=redeploy)
         if not found:
-            raise OrchestratorError("R108", f"{package.ref} already runs, verified, everywhere it may go")
+            where = to or "everywhere it may go"
+            raise OrchestratorError("R108", f"nothing to do: {package.ref} already runs, verified, {where}")
+        request.allow_all(self.setting, found)
         return tuple(found)
 
     def walk(
@@ -680,7 +703,7 @@ class App:
         wait = wait or (FOR_EVER if queue else 0.0)
         if not wait:
             for environment in targets:
-                self._free(environment)
+                self.free(environment)
         ref = package.ref if package else None
         asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan, wait, about=about or {})
         asked, run = self._written(asked, queue)
@@ -705,7 +728,7 @@ class App:
         if chosen not in {record.step for record in finished}:
             names = ", ".join(record.step for record in finished)
             raise OrchestratorError("R142", f"{run.id} has no step {chosen!r}", hint=f"its steps are: {names}")
-        self._free(run.environment)
+        self.free(run.environment)
         before = self.asked(run.root)
         if before.waves is None:
             before = replace(before, targets=before.targets[before.targets.index(run.environment) :])
@@ -722,7 +745,8 @@ class App:
                 return asked, run
             asked = replace(asked, root=secrets.token_hex(3))
 
-    def _free(self, environment: str) -> None:
+    def free(self, environment: str) -> None:
+        """Return when *environment* can be taken now. Raises S101 with who holds it, or waits for it."""
         held = self.store.lease(environment)
         if held is not None:
             raise busy(held)

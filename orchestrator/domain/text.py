@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+LISTED = 12  # host names that are listed one by one
 
 
 def clean_text(text: str, limit: int | None = None) -> str:
@@ -42,3 +43,8 @@ def few(names: Sequence[str], most: int = 5) -> str:
     """The first *most* of *names*, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"
+
+
+def listed(names: Sequence[str], most: int = LISTED) -> str:
+    """All host *names* where they are few; else how many there are, with the first ones."""
+    return ", ".join(names) if len(names) <= most else f"{counted(len(names), 'host')} ({few(names, 3)})"
