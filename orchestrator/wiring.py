@@ -7,7 +7,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,21 @@ from orchestrator.domain.plan import NOTHING, Named, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Release
 from orchestrator.domain.waves import Waves
-from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Parallel, Store, Tenure, Unkept, Unshared
+from orchestrator.ports import (
+    Artifacts,
+    Deployer,
+    Durable,
+    Engines,
+    Jobs,
+    Logs,
+    Parallel,
+    Provisioner,
+    Store,
+    Tenure,
+    Unkept,
+    Unshared,
+    Verifier,
+)
 
 if TYPE_CHECKING:
     from orchestrator.adapters.archive.checks import Declared
@@ -169,9 +183,11 @@ class App:
     Args:
         root: the project's folder.
         environ: the environment variables to act under.
+        engines: makes the adapters of the engines; None: the real ones.
     """
 
-    def __init__(self, root: Path, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, root: Path, environ: Mapping[str, str] = os.environ, engines: Engines | None = None) -> None:
+        self._engines = engines
         self.root = root
         self.environ = {**environ, "PATH": files.search_path(environ)}
         self.project = files.load_project(root)
@@ -273,35 +289,28 @@ class App:
         return FileKeys(file, SystemClock(), shared=bool(named))
 
     @cached_property
-    def provisioner(self) -> "Any":
+    def engines(self) -> Engines:
+        """Where every adapter of an engine comes from: those given to this project, else the real ones."""
+        if self._engines is not None:
+            return self._engines
+        from orchestrator.adapters.live import LiveEngines
+
+        return LiveEngines(self.jobs, self.state, self.root, collections_folder(), self.environ, self.artifacts)
+
+    @cached_property
+    def provisioner(self) -> Provisioner:
         """Pulumi."""
-        return self._provisioner()
-
-    def _provisioner(self) -> "Any":
-        from orchestrator.adapters.pulumi import engine
-        from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
-
-        found = cache(lambda: engine.find(self.environ))
-        return PulumiProvisioner(self.jobs, self.state / "pulumi", self.root, found, self.environ, self.artifacts)
+        return self.engines.provisioner()
 
     @cached_property
-    def deployer(self) -> "Any":
+    def deployer(self) -> Deployer:
         """Ansible."""
-        return self._deployer(f"process {os.getpid()}")
-
-    def _deployer(self, own: str) -> "Any":
-        """Ansible with connections of its *own*: whoever closes them must not cut off what another run is doing."""
-        from orchestrator.adapters.ansible.deployer import AnsibleDeployer
-
-        return AnsibleDeployer(self.jobs, self.state, collections_folder(), self.environ, self.root, own)
+        return self.engines.deployer(f"process {os.getpid()}")
 
     @cached_property
-    def verifier(self) -> "Any":
+    def verifier(self) -> Verifier:
         """Testinfra."""
-        from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
-
-        persistent = self.environ.get("ORCHESTRATOR_PERSISTENT", "1") != "0"
-        return TestinfraVerifier(self.jobs, self.environ, self.deployer.resolver, persistent=persistent)
+        return self.engines.verifier()
 
     @cached_property
     def gates(self) -> "Any":
@@ -345,11 +354,11 @@ class App:
 
     def _connected(self, environment: str) -> "Setting":
         """The setting of what acts in one *environment*: whoever takes over closes its connections as well."""
-        return replace(self.setting, deployer=self._deployer(environment))
+        return replace(self.setting, deployer=self.engines.deployer(environment))
 
     def _apart(self, environment: str) -> "Setting":
         """The same, beside others in this process: with a Pulumi of its own, too."""
-        return replace(self._connected(environment), provisioner=self._provisioner())
+        return replace(self._connected(environment), provisioner=self.engines.provisioner())
 
     @cached_property
     def engine(self) -> "Engine":
@@ -572,7 +581,7 @@ class App:
         def planned(name: str) -> PlannedEnvironment:
             if name not in wanted:
                 return PlannedEnvironment(environment=name)
-            deployer = self._deployer(f"process {os.getpid()}, {name}")
+            deployer = self.engines.deployer(f"process {os.getpid()}, {name}")
             setting = ephemeral.apart(replace(self._apart(name), deployer=deployer), name, package.ref)
             asked = planning.Wanted(package, name, check=check, named=named, coming=waves.before(name))
             plan = planning.make(setting, asked, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
