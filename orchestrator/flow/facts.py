@@ -177,6 +177,8 @@ def reason(story: Story) -> str:
     failure = (story.ending or {}).get("failure") or {}
     message = first_line(str(failure.get("message") or story.run.message), 300)
     step = story.steps.get(str(failure.get("step") or ""))
-    cause = step.cause() if step is not None else ""
     text = f"{step.label}: {message}" if step is not None and message else message
-    return text if not cause or cause in text else f"{text}: {cause}"
+    where, cause = step.cause() if step is not None else ("", "")
+    if not where or (cause and cause in text) or (not cause and where.split(" [")[0] in text):
+        return text
+    return f"{text}: {where}: {cause}" if cause else f"{text}: {where}"
