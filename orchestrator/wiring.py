@@ -21,6 +21,7 @@ from orchestrator.domain.parity import Parity
 from orchestrator.domain.plan import NOTHING, Named, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Release
+from orchestrator.domain.text import nearest
 from orchestrator.domain.waves import Waves
 from orchestrator.ports import (
     Artifacts,
@@ -387,11 +388,19 @@ class App:
 
     # -- releases ------------------------------------------------------------------------------------------------------
 
-    def package(self, wanted: str, warn: Warn = lambda _warning: None, *, publish: bool = True) -> Package:
+    def package(
+        self,
+        wanted: str,
+        warn: Warn = lambda _warning: None,
+        building: Callable[[Path], object] = lambda _source: None,
+        *,
+        publish: bool = True,
+    ) -> Package:
         """The package that *wanted* means: a sealed file, a kept one (`shop-1.4.0`, version, digest), or a source.
 
-        A source folder is built first, so that `promote releases/shop` works from the first day. Without *publish* the
-        package is kept on this machine alone, and `dist/` is left as it is. Raises R106, R107.
+        A source folder is built first, so that `promote releases/shop` works from the first day; *building* is called
+        with it before. Without *publish* the package is kept on this machine alone, and `dist/` is left as it is.
+        Raises R106, R107.
         """
         path = Path(wanted)
         if path.is_file() and path.suffix == ".release":
@@ -408,9 +417,17 @@ class App:
         try:
             source = files.find_release(self.root, self.project, wanted)
         except OrchestratorError as error:
-            raise OrchestratorError("R106", f"there is no release {wanted!r}") from error
+            known = [f"{ref.name}-{ref.version}" for ref in self.packages.refs()]
+            known += [str(file.parent.relative_to(self.root)) for file in self._sources()]
+            text = f"there is no release {wanted!r}"
+            raise OrchestratorError("R106", text, hint=nearest(wanted, known)) from error
+        building(source)
         built = self.build(source, warn=warn) if publish else self.draft(source, warn)
         return Package.model_validate(self.packages.fetch(built.digest))
+
+    def _sources(self) -> list[Path]:
+        """The files of the releases that the project describes."""
+        return sorted((self.root / self.project.releases).glob("*/release.yaml"))
 
     def _share(self, package: Package) -> None:
         """See that other machines have a *package* that was kept here before. Raises S-codes."""
@@ -735,8 +752,8 @@ class App:
             raise OrchestratorError("R151", f"{run.id} cannot be gone on with: {why}")
         chosen = step or bad[-1]
         if chosen not in {record.step for record in finished}:
-            names = ", ".join(record.step for record in finished)
-            raise OrchestratorError("R142", f"{run.id} has no step {chosen!r}", hint=f"its steps are: {names}")
+            names = [record.step for record in finished]
+            raise OrchestratorError("R142", f"{run.id} has no step {chosen!r}", hint=nearest(chosen, names))
         self.free(run.environment)
         before = self.asked(run.root)
         if before.waves is None:

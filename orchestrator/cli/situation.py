@@ -20,15 +20,16 @@ def problem_lines(problems: Sequence[Problem]) -> list[str]:
         lines += [paint(line, fg=COLOURS[problem.kind], bold=True) for line in folded(head, indent=2)]
         if problem.reason:
             lines += folded(f"    reason: {clean_text(problem.reason)}", indent=12)
-        lines += [f"    {line}" for line in remedy_lines(problem.remedies)]
+        lines += remedy_lines(problem.remedies, "    ")
     return lines
 
 
-def remedy_lines(found: Sequence[Remedy]) -> list[str]:
-    """The commands that help, each with its effect."""
+def remedy_lines(found: Sequence[Remedy], lead: str = "") -> list[str]:
+    """The commands that help, each with its effect, on lines that begin with *lead*."""
     lines: list[str] = []
     for number, remedy in enumerate(found):
-        lines += folded(f"{'next:  ' if not number else '       '} {remedy.command}  ({remedy.effect})", indent=10)
+        mark = "next:  " if not number else "       "
+        lines += folded(f"{lead}{mark} {remedy.command}  ({remedy.effect})", indent=len(lead) + 10)
     return lines
 
 

@@ -18,7 +18,7 @@ from orchestrator.domain.journal import FORWARD, Record
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.domain.story import StepStory, Story, reason_of
-from orchestrator.domain.text import first_line
+from orchestrator.domain.text import counted, first_line
 from orchestrator.domain.waves import Progress
 
 if TYPE_CHECKING:
@@ -309,7 +309,7 @@ def _going_on(step: StepStory, turn: str, most: int) -> Iterator[str]:
             yield _dim(f"      {item['op']} {item['type'].rpartition(':')[2]} {item['name']}")
     elif step.tests:
         bad = sum(not test.outcome.good for test in step.tests)
-        yield _dim(f"      {len(step.tests)} tests ended" + (f", {bad} not passed" if bad else ""))
+        yield _dim(f"      {counted(len(step.tests), 'test')} ended" + (f", {bad} not passed" if bad else ""))
     else:
         for host, task in list(step.tasks.items())[-most:]:
             yield _dim(f"      {host}: {first_line(str(task.get('task', '')), 80)}")

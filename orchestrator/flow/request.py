@@ -67,7 +67,7 @@ def _go_on_waiting(course: Course, *, late: bool) -> None:
     store.dequeue(run.environment, run.id)
     if mine is not None and mine.superseded_by is not None:
         raise OrchestratorError("S104", f"{run.id} is superseded by {mine.superseded_by}")
-    raise OrchestratorError("S105", f"{run.environment} did not become free in {course.wait:.0f} s")
+    raise OrchestratorError("S105", f"{run.environment} did not become free in {course.wait:.0f} s (--wait)")
 
 
 def allow(environment: Environment) -> None:

@@ -67,7 +67,9 @@ class AnsibleDeployer:
         rest = play.model_copy(update={"limit": tuple(host for host in play.limit if host not in done)})
         if not rest.limit:
             return StepResult(outcome=Outcome.SUCCEEDED, message=DONE, hosts=tuple(done[host] for host in play.limit))
-        tally = Tally(play.step, rest.limit, emit, job)
+        tally = Tally(
+            play.step, rest.limit, emit, job, timeout=play.timeout, setting=f"timeout of the step {play.step}"
+        )
         outcome = self._plays.run(PlayRequest(rest, package, inventory, context, job), tally)
         result = tally.result(outcome, result_code(outcome), str(outcome.folder))
         hosts = {**done, **{host.host: host for host in result.hosts}}
@@ -77,7 +79,9 @@ class AnsibleDeployer:
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepPreview:
         """What the play would change, by `--check --diff`."""
-        tally = Tally(play.step, play.limit, emit, job)
+        tally = Tally(
+            play.step, play.limit, emit, job, timeout=play.timeout, setting=f"timeout of the step {play.step}"
+        )
         outcome = self._plays.run(PlayRequest(play, package, inventory, context, job, check=True), tally)
         return tally.preview(_reported(tally.result(outcome, result_code(outcome), str(outcome.folder))))
 
@@ -152,7 +156,7 @@ class AnsibleDeployer:
         limit: int = inspection.ANSWER,
     ) -> tuple[Tally, JobOutcome]:
         """Put one question to each of *hosts*; answers are cut after *limit* characters."""
-        tally = Tally("require", hosts, lambda _entry: None, job, closing=False)
+        tally = Tally("require", hosts, lambda _entry: None, job, closing=False, timeout=timeout)
         playbook = dump([{"hosts": "all", "gather_facts": False, "tasks": [question]}])
         play = PlaySpec(step="require", playbook=QUESTION, hosts="all", limit=hosts, timeout=timeout)
         request = PlayRequest(play, None, inventory, context, job, question=playbook, stdout=limit)
@@ -181,3 +185,8 @@ def _reported(result: StepResult) -> StepResult:
     if result.data.get("how") == "lost":
         raise JobLost(str(result.data["code"]), result.message)
     return result
+
+
+def _tally(play: PlaySpec, limit: tuple[str, ...], emit: Emit, job: str) -> Tally:
+    """The tally of *play* on the hosts *limit*."""
+    return Tally(play.step, limit, emit, job, timeout=play.timeout, setting=f"timeout of the step {play.step}")

@@ -78,7 +78,7 @@ def command(
     same name that joins the queue takes its place.
     """
     from orchestrator.cli.recovery import recover
-    from orchestrator.cli.report import warn
+    from orchestrator.cli.report import building, warn
     from orchestrator.cli.walk import do, leave_behind, leave_to_workers
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
@@ -91,7 +91,7 @@ def command(
     wanted = release or (approved.release.digest if approved else None)
     if wanted is None:
         raise click.UsageError("name a RELEASE, or a plan with --plan")
-    package = app.package(wanted, warn)
+    package = app.package(wanted, warn, building)
     if approved is not None and approved.release.digest != package.digest:
         raise OrchestratorError("R124", f"the plan {plan} is for {approved.release} and not for this {package.ref}")
     if approved is not None and (replace or no_return):
