@@ -8,7 +8,13 @@ from orchestrator.domain.facts import EnvironmentFacts, Problem, Remedy, RunFact
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.text import LISTED, clean_text, counted, few, listed
 
-COLOURS = {"intervention": "red", "interrupted": "magenta", "unknown": "yellow", "unrecorded": "yellow"}
+COLOURS = {
+    "intervention": "red",
+    "interrupted": "magenta",
+    "service": "red",
+    "unknown": "yellow",
+    "unrecorded": "yellow",
+}
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[str]:

@@ -282,6 +282,10 @@ class PlannedUndo(Model):
     play: PlaySpec
 
 
+SILENT = "nothing"
+"""What `HostState.serves` is when the health check of a host's service printed nothing, or failed."""
+
+
 class HostState(Model):
     """What is known of one host: the package on it, since when, by which run, and whether the host said so itself.
 

@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.cli.documents import MODELS
 from orchestrator.domain.journal import Entry, Run
+from orchestrator.domain.plan import SILENT
 from tests.cli.memory_project import MemoryProject, project
 
 __all__ = ["project"]
@@ -340,3 +341,14 @@ def test_history_fits_a_narrow_screen(project: MemoryProject, monkeypatch: pytes
     assert "by ann: " in lines[2]
     for words in (("status",), ("matrix",), ("queue",)):
         assert max(map(len, project.say(*words).splitlines())) <= 80
+
+
+def test_a_service_that_does_not_respond_is_a_problem(project: MemoryProject) -> None:
+    """After `observe` found no service on a host, `status` names it as a problem, with the commands that help."""
+    project.go(PLACE, "1.0.0")
+    project.world.serves = {"p1": "1.0.0", "p2": SILENT, "p3": "0.9.0"}
+    project.go(PLACE, None, "observe")
+    said = project.say("status", PLACE).splitlines()
+    assert said[0] == f"✘ {PLACE}: the service on p2 does not respond; another version runs on p3 (serves 0.9.0)"
+    assert f"orchestrator promote shop-1.0.0 --to {PLACE} --redeploy" in "\n".join(said)
+    assert project.json("status", PLACE)["environments"][0]["problems"][0]["kind"] == "service"
