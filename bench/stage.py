@@ -96,7 +96,11 @@ class Stage:
         """The same hosts for whoever works by hand, with what a release's variables would be."""
         content = Path(str(self.package.root))
         artifact = content / self.package.manifest.release.artifacts[0].path
-        extra = {"release_version": "1.0.0", "artifact": str(artifact), "shop_name": "The Corner Shop"}
+        extra = {
+            "orchestrator_release": {"version": "1.0.0"},
+            "artifact": str(artifact),
+            "shop_name": "The Corner Shop",
+        }
         file = self.folder / "by-hand.json"
         file.write_text(json.dumps({"web": {"hosts": self.inventory.hosts, "vars": extra}}))
         return file

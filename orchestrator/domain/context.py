@@ -37,7 +37,7 @@ class Context:
 
     *fence* is the lease's number, *previous* the release that was there before, *outputs* the stack's outputs.
     *vars* are the environment's own variables (the operator's, not the package's). *sides* is there for playbooks that
-    switch from one side to the other, or retire one.
+    switch from one side to the other, or retire one. *controller_files* are the environment's own.
     """
 
     run: str
@@ -49,3 +49,4 @@ class Context:
     vars: Mapping[str, Any] = field(default_factory=dict)
     settings: AnsibleSettings = field(default_factory=AnsibleSettings)
     sides: Switched | None = None
+    controller_files: tuple[str, ...] = ()

@@ -212,7 +212,8 @@ class Environment(Model):
     """`environment.yaml`. *program* is the Pulumi project's folder, relative to this file's folder.
 
     *gates* are asked beside those of a release, in every look at a canary and in every watch. *probe* takes the place
-    of the release's.
+    of the release's. *controller_files* are files and folders, relative to the project, that playbooks write on the
+    controller and find again: they are kept for the environment.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -238,6 +239,7 @@ class Environment(Model):
         default=(), exclude_if=lambda gates: not gates
     )
     probe: Probe | None = Field(default=None, exclude_if=lambda probe: probe is None)
+    controller_files: tuple[RelativePath, ...] = Field(default=(), exclude_if=lambda paths: not paths)
     approvals: Approvals | None = None
     windows: tuple[dict[str, Any], ...] = ()
 

@@ -52,7 +52,8 @@ def url_filled(text: str, variables: Mapping[str, Any]) -> str:
 
 def known(package: Package, inventory: Inventory, context: Context, host: str | None = None) -> dict[str, Any]:
     """The variables that a text may name: the release's, the environment's, and those of *host* where there is one."""
-    found = {**lowest(package, None, context), "environment": context.environment}
+    own = {"release_version": package.ref.version, "environment": context.environment}
+    found = {**lowest(package, None, context), **own}
     return {**found, **variables_of(inventory, host)} if host is not None else found
 
 

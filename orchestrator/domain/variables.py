@@ -15,7 +15,12 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlaySpec
 from orchestrator.domain.release import Package
 
-RESERVED = {"release", "release_version", "pulumi_outputs", "pulumi_secrets"}
+PREFIX = "orchestrator_"
+RELEASE, OUTPUTS, SECRETS = f"{PREFIX}release", f"{PREFIX}outputs", f"{PREFIX}secrets"
+"""Our variables in playbooks and suites. Nothing else of ours is passed to them."""
+
+OLD_NAMES = {RELEASE: "release", OUTPUTS: "pulumi_outputs", SECRETS: "pulumi_secrets"}
+"""The names that packages of format 1 know, beside the present ones."""
 
 
 class Unsafe(str):
@@ -39,13 +44,13 @@ def unsafe(value: Any) -> Any:
 def checked(names: Mapping[str, Any]) -> dict[str, Any]:
     """*names* (variables of a release) marked unsafe. Raises D111 for names that change how Ansible works."""
     for name in names:
-        if name.startswith("ansible_") or name in RESERVED:
+        if name.startswith(("ansible_", PREFIX)):
             raise OrchestratorError("D111", f"a release may not set the variable {name!r}")
     return {name: unsafe(value) for name, value in names.items()}
 
 
 def release_variables(package: Package, context: Context) -> dict[str, Any]:
-    """The variable `release`, as playbooks and tests see it."""
+    """The variable `orchestrator_release`, as playbooks and tests see it."""
     artifacts = {}
     for artifact in package.manifest.release.artifacts:
         file, path = package.manifest.artifact(artifact), package.artifact_path(artifact)
@@ -72,9 +77,19 @@ def lowest(package: Package | None, play: PlaySpec | None, context: Context) -> 
     if package is not None:
         found |= checked(package.manifest.release.vars)
         found |= checked(play.vars if play else {})
-        found["release"] = unsafe(release_variables(package, context))
-        found["release_version"] = Unsafe(package.ref.version)
-    return {**found, **context.vars, "pulumi_outputs": unsafe(dict(context.outputs.plain))}
+        found[RELEASE] = unsafe(release_variables(package, context))
+    found = {**found, **context.vars, OUTPUTS: unsafe(dict(context.outputs.plain))}
+    return with_old_names(found, package)
+
+
+def with_old_names(variables: Mapping[str, Any], package: Package | None) -> dict[str, Any]:
+    """Our *variables* with their old names beside them, where *package* has a format that knows these."""
+    if package is None or package.manifest.format > 1:
+        return dict(variables)
+    old = {old: variables[name] for name, old in OLD_NAMES.items() if name in variables}
+    if RELEASE in variables:
+        old["release_version"] = Unsafe(package.ref.version)
+    return {**old, **variables}
 
 
 def inventory_document(inventory: Inventory, variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.sides import SIDES, Side, Sides, joined, other
 from orchestrator.domain.step import Outcome, StepResult, attempts
-from orchestrator.domain.text import nearest
 from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow.standing import Standing
 from orchestrator.ports import (
@@ -84,9 +83,7 @@ class Setting:
         """An environment and its folder. Raises R103 when the project has none of that name."""
         if name not in self.environments:
             known = ", ".join(self.environments) or "none"
-            text = f"there is no environment {name!r} (there are: {known})"
-            close = nearest(name, self.environments)
-            raise OrchestratorError("R103", text, hint=close if close.startswith("did") else None)
+            raise OrchestratorError("R103", f"there is no environment {name!r} (there are: {known})")
         return self.environments[name]
 
 
@@ -548,4 +545,5 @@ def context_of(
         outputs=outputs,
         vars=environment.vars,
         settings=environment.ansible,
+        controller_files=environment.controller_files,
     )

@@ -1,13 +1,14 @@
 """Deploy: every step in order, batch by batch, each batch verified before the next one starts."""
 
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import PlannedStep
+from orchestrator.domain.plan import PendingHandler, PlannedStep
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import gates, host_states, probe, verify
 from orchestrator.flow.course import Course, Halt, Started
 from orchestrator.ports import Emit
 
+RECENT = 5  # runs in which handlers that did not run are searched
 Batches = tuple[tuple[str, ...], ...]
 
 
@@ -79,7 +80,8 @@ def _batch(course: Course, step: PlannedStep, name: str, number: int, count: int
     def work(job: str, emit: Emit) -> StepResult:
         inventory, context = course.inventory(), course.context()
         host_states.begin_change(course, name, hosts)
-        return course.setting.deployer.deploy(play, package, inventory, context, job, emit)
+        ready = play.model_copy(update={"pending": pending_handlers(course, step.play.step, package.digest, hosts)})
+        return course.setting.deployer.deploy(ready, package, inventory, context, job, emit)
 
     label = step.play.step if count == 1 else f"{step.play.step} batch {number} of {count}"
     label += " (canary)" if step.canary is not None and number == 1 else ""
@@ -91,6 +93,29 @@ def _batch(course: Course, step: PlannedStep, name: str, number: int, count: int
     course.started.append(started)
     host_states.record_result(course, result, package.ref, name, hosts)
     return result
+
+
+def pending_handlers(course: Course, step: str, digest: str, hosts: tuple[str, ...]) -> tuple[PendingHandler, ...]:
+    """The handlers that the last attempt at *step* notified on *hosts* and did not run, for the same package.
+
+    Only the last run that changed a host counts: what came after it has brought another state there.
+    """
+    store, found = course.setting.store, dict[str, tuple[PendingHandler, ...]]()
+    for run in store.runs(course.run.environment, limit=RECENT):
+        for record in reversed(store.records(run.id)):
+            if record.kind != "step.finished" or not record.data.get("hosts"):
+                continue
+            same = record.step.partition("~")[0].rpartition(".")[0] in {step, f"rehearse.again.{step}"}
+            if run.id == course.run.id and not same:
+                continue
+            result = StepResult.from_json(record.data)
+            mine = same and run.release is not None and run.release.digest == digest
+            items = [PendingHandler.from_json(item) for item in result.data.get("handlers", ())] if mine else []
+            for host in result.touched():
+                found.setdefault(host, tuple(item for item in items if item.host == host))
+        if set(hosts) <= set(found):
+            break
+    return tuple(item for host in hosts for item in found.get(host, ()))
 
 
 def _prove_batch(course: Course, name: str, hosts: tuple[str, ...]) -> None:

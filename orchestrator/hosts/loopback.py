@@ -84,6 +84,7 @@ class Host:
             "ansible_python_interpreter": os.path.realpath(sys.executable),
             "ansible_remote_tmp": self._scratch(),
             "host_root": self.root,
+            "orchestrator_root": self.root,
             "app_port": self.app_port,
         }
 

@@ -75,7 +75,7 @@ PLAYBOOK = """- name: Put it there
           command: ["{{ ansible_python_interpreter }}", -I, -S, app.py, "{{ ansible_host }}", "{{ app_port }}"]
         probe:
           url: "http://{{ ansible_host }}:{{ app_port }}/"
-          contains: "{{ 'something else' if inventory_hostname in unserved else release_version }}"
+          contains: "{{ 'something else' if inventory_hostname in unserved else orchestrator_release.version }}"
           timeout: 3
 """
 FAILING = """    - name: Go wrong where it should
@@ -116,7 +116,7 @@ class Fleet(Small):
         self.inventory({host.name: host.variables() for host in self.hosts})
         self.write("playbooks/deploy.yml", PLAYBOOK)  # the module keeps the ledger by itself
         self.write("playbooks/failing.yml", PLAYBOOK + FAILING)  # it is kept around the playbook
-        self.write("playbooks/templates/thing.ini.j2", "[thing]\nversion = {{ release_version }}\n")
+        self.write("playbooks/templates/thing.ini.j2", "[thing]\nversion = {{ orchestrator_release.version }}\n")
         self.write("tests/smoke/test_it.py", SMOKE)
 
     def environ(self) -> dict[str, str]:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
-from orchestrator.domain.variables import RESERVED, Unsafe, checked, inventory_document, unsafe
+from orchestrator.domain.release import Manifest, Package, Release
+from orchestrator.domain.variables import RELEASE, Unsafe, checked, inventory_document, lowest, unsafe
 
 VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
@@ -43,12 +45,34 @@ def test_a_key_that_could_be_a_template_is_refused(key: Any) -> None:
     assert error.value.code == "D110"
 
 
-@pytest.mark.parametrize("name", ["ansible_connection", "ansible_python_interpreter", "ansible_", *sorted(RESERVED)])
+@pytest.mark.parametrize(
+    "name", ["ansible_connection", "ansible_python_interpreter", "ansible_", RELEASE, "orchestrator_x"]
+)
 def test_names_that_change_how_ansible_works_are_refused(name: str) -> None:
     """A release sets no `ansible_*` variable, and none that the orchestrator sets itself: D111."""
     with pytest.raises(OrchestratorError) as error:
         checked({name: "x"})
     assert error.value.code == "D111"
+
+
+def test_old_names_are_only_for_old_packages() -> None:
+    """A package of format 1 finds our variables under their old names as well, a newer one under the present names."""
+    about: dict[str, Any] = {
+        "apiVersion": "orchestrator/v1",
+        "kind": "Release",
+        "name": "shop",
+        "version": "1.0.0",
+        "environments": ("test",),
+        "steps": ({"name": "deploy", "playbook": "site.yml"},),
+        "verify": ({"name": "smoke", "tests": "tests"},),
+    }
+    release = Release(**about)
+    olds: dict[Any, set[str]] = {1: {"release", "release_version", "pulumi_outputs"}, 2: set()}
+    for number, old in olds.items():
+        manifest = Manifest(apiVersion="orchestrator/v1", kind="Package", format=number, release=release, files=())
+        package = Package(manifest=manifest, digest=manifest.digest, path="", root="/package")
+        found = lowest(package, None, Context(run="r1", environment="test"))
+        assert found.keys() - {"orchestrator_release", "orchestrator_outputs"} == old
 
 
 def test_the_operators_variables_win() -> None:

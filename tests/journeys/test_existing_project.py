@@ -61,7 +61,7 @@ class CallbackModule(CallbackBase):
   roles:
     - role: intranet
 """,
-    "playbooks/group_vars/app/main.yml": 'greeting: "Hello from {{ inventory_hostname }} in {{ pulumi_outputs.region }}"\n',
+    "playbooks/group_vars/app/main.yml": 'greeting: "Hello from {{ inventory_hostname }} in {{ orchestrator_outputs.region }}"\n',
     "roles/intranet/defaults/main.yml": 'greeting: nobody\nintranet_root: "{{ host_root }}/intranet"\n',
     "roles/intranet/tasks/main.yml": """
 - name: Make its folders
@@ -106,7 +106,7 @@ class CallbackModule(CallbackBase):
   args:
     chdir: "{{ intranet_root }}"
 """,
-    "roles/intranet/templates/index.html.j2": "<h1>{{ greeting }}</h1>\n<p>version {{ release.version }}</p>\n",
+    "roles/intranet/templates/index.html.j2": "<h1>{{ greeting }}</h1>\n<p>version {{ orchestrator_release.version }}</p>\n",
     "molecule/default/tests/test_default.py": """
 import os
 

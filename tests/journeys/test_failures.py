@@ -159,7 +159,7 @@ def test_unreachable_host(
       ansible.builtin.shell: touch {reached}; while [ ! -e {stopped} ]; do sleep 0.1; done
       delegate_to: localhost
       vars: {{ansible_connection: local, ansible_python_interpreter: "{sys.executable}"}}
-      when: release.environment == 'edge' and inventory_hostname == 'edge1'
+      when: orchestrator_release.environment == 'edge' and inventory_hostname == 'edge1'
 """
     own = ("release.yaml", "environments: [staging, production]", "environments: [staging, edge]")
     running.write("environments/edge/environment.yaml", EDGE)
@@ -232,7 +232,7 @@ def _playbook(project: Project, when: str) -> str:
     - name: Stumble
       ansible.builtin.fail:
         msg: the disk is on fire
-      when: {when.replace("environment_name", "release.environment")}
+      when: {when.replace("environment_name", "orchestrator_release.environment")}
 """
     )
 

@@ -25,8 +25,8 @@ testinfra_hosts = ["ansible://web"]
 
 def test_it_has_been_here_before(host):
     variables = host.ansible.get_variables()
-    seen = f"{variables['host_root']}/seen-{variables['release_version']}"
-    new = variables["release"]["environment"] == "production" and not host.file(seen).exists
+    seen = f"{variables['host_root']}/seen-{variables['orchestrator_release']['version']}"
+    new = variables["orchestrator_release"]["environment"] == "production" and not host.file(seen).exists
     host.run_expect([0], f"touch {seen}")
     assert not new
 '''

@@ -39,7 +39,7 @@ class Row:
 
 BY_DESIGN: tuple[Row, ...] = ()
 PENDING: tuple[Row, ...] = (
-    Row("the names of our variables", r"#(release|release_version|pulumi_outputs|pulumi_secrets)$"),
+    Row("the names of our variables", r"#orchestrator_(release|outputs|secrets)$"),
     Row("the places of the inventory, and the order of hosts", r"#(inventory_dir|inventory_file|groups)$"),
     Row("the whole tree is packed", r"^the result$", ("kept-passwords",)),
 )

@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.ansible import inspection
+from orchestrator.adapters.ansible import handlers, inspection
 from orchestrator.adapters.ansible import snapshot as look
 from orchestrator.adapters.ansible.configuration import Configurations
 from orchestrator.adapters.ansible.control import ControlSockets
+from orchestrator.adapters.ansible.controller_files import uses_passwords
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.adapters.ansible.ledger import Claim, Told
 from orchestrator.adapters.ansible.play import QUESTION, PlayRequest, PlayRunner, content_of, result_code
@@ -19,16 +20,17 @@ from orchestrator.adapters.ansible.tally import Tally, first_line
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings, SnapshotRule
-from orchestrator.domain.errors import JobLost
+from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import PlaySpec, StepPreview
+from orchestrator.domain.plan import PendingHandler, PlaySpec, StepPreview
 from orchestrator.domain.plays import PlaySource
 from orchestrator.domain.release import Package, Requirement
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.ports import DEFAULTS, Emit, JobOutcome, Jobs
 
+NAMED = 200  # written files that one record names
 DONE = "done before, says its ledger"
 
 
@@ -56,7 +58,7 @@ class AnsibleDeployer:
         self.control = ControlSockets(state, apart, environ)
         self.configurations = Configurations(environ, home, collections, state)
         self.resolver = InventoryResolver(self.configurations)
-        self._plays = PlayRunner(jobs, self.configurations, self.control)
+        self._plays = PlayRunner(jobs, self.configurations, self.control, state)
 
     def deploy(
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
@@ -67,11 +69,19 @@ class AnsibleDeployer:
         rest = play.model_copy(update={"limit": tuple(host for host in play.limit if host not in done)})
         if not rest.limit:
             return StepResult(outcome=Outcome.SUCCEEDED, message=DONE, hosts=tuple(done[host] for host in play.limit))
-        tally = Tally(
-            play.step, rest.limit, emit, job, timeout=play.timeout, setting=f"timeout of the step {play.step}"
-        )
-        outcome = self._plays.run(PlayRequest(rest, package, inventory, context, job), tally)
-        result = tally.result(outcome, result_code(outcome), str(outcome.folder))
+        tally = Tally(play.step, rest.limit, emit, job, handlers=handlers.PendingHandlers(rest.pending))
+        request = PlayRequest(rest, package, inventory, context, job)
+        try:
+            outcome = self._plays.run(request, tally)
+        except OrchestratorError as error:
+            if error.code != "D163":
+                raise
+            self._plays.discard(request)
+            return _refused(rest, error)
+        tally.handlers.read()  # as long as the copy exists
+        files = self._record_files(request, emit)
+        result = _with_handlers(tally.result(outcome, result_code(outcome), str(outcome.folder)), rest)
+        result = _without_lost_passwords(result, files, package)
         hosts = {**done, **{host.host: host for host in result.hosts}}
         return result.model_copy(update={"hosts": tuple(hosts[host] for host in play.limit)})
 
@@ -79,10 +89,10 @@ class AnsibleDeployer:
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepPreview:
         """What the play would change, by `--check --diff`."""
-        tally = Tally(
-            play.step, play.limit, emit, job, timeout=play.timeout, setting=f"timeout of the step {play.step}"
-        )
-        outcome = self._plays.run(PlayRequest(play, package, inventory, context, job, check=True), tally)
+        tally = Tally(play.step, play.limit, emit, job)
+        request = PlayRequest(play, package, inventory, context, job, check=True)
+        outcome = self._plays.run(request, tally)
+        self._plays.written(request)  # of check mode nothing is recorded
         return tally.preview(_reported(tally.result(outcome, result_code(outcome), str(outcome.folder))))
 
     def plays(self, playbook: str, package: Package) -> tuple[PlaySource, ...]:
@@ -145,6 +155,14 @@ class AnsibleDeployer:
         """Close the connections that were kept open for speed, and remove their folder."""
         self.control.close()
 
+    def _record_files(self, request: PlayRequest, emit: Emit) -> list[dict[str, Any]]:
+        """Record the files that a play wrote on the controller, and return them."""
+        files = self._plays.written(request)
+        if files:
+            data = {"job": request.job, "count": len(files), "files": files[:NAMED]}
+            emit(Entry(kind="files", step=request.play.step, data=data, key=f"{request.job}:files"))
+        return files
+
     def _ask(
         self,
         question: dict[str, Any],
@@ -156,7 +174,7 @@ class AnsibleDeployer:
         limit: int = inspection.ANSWER,
     ) -> tuple[Tally, JobOutcome]:
         """Put one question to each of *hosts*; answers are cut after *limit* characters."""
-        tally = Tally("require", hosts, lambda _entry: None, job, closing=False, timeout=timeout)
+        tally = Tally("require", hosts, lambda _entry: None, job, closing=False)
         playbook = dump([{"hosts": "all", "gather_facts": False, "tasks": [question]}])
         play = PlaySpec(step="require", playbook=QUESTION, hosts="all", limit=hosts, timeout=timeout)
         request = PlayRequest(play, None, inventory, context, job, question=playbook, stdout=limit)
@@ -180,13 +198,41 @@ class AnsibleDeployer:
         return done
 
 
+def _with_handlers(result: StepResult, play: PlaySpec) -> StepResult:
+    """The *result* of a play; one that is good and has left handlers of an earlier attempt behind has failed."""
+    if not result.good or "handlers" not in result.data:
+        return result
+    data = dict(result.data)
+    left = {PendingHandler(**item) for item in data.pop("handlers")} & set(play.pending)
+    if not left:  # what this attempt notified itself and left out, Ansible leaves out by hand as well
+        return result.model_copy(update={"data": data})
+    pending = tuple(item for item in play.pending if item in left)
+    message = f"handlers of an earlier attempt did not run: {handlers.names(pending)}"
+    data |= {"code": "D163", "handlers": [item.model_dump() for item in pending]}
+    return result.model_copy(update={"outcome": Outcome.FAILED, "message": message, "data": data})
+
+
+def _refused(play: PlaySpec, error: OrchestratorError) -> StepResult:
+    """The result of a play that was not started, since its pending handlers cannot run."""
+    data = {"code": error.code, "handlers": [item.model_dump() for item in play.pending]}
+    hosts = tuple(HostResult(host=host, outcome=Outcome.SKIPPED, touched=False) for host in play.limit)
+    return StepResult(outcome=Outcome.FAILED, message=error.message, hosts=hosts, data=data)
+
+
+def _without_lost_passwords(result: StepResult, files: list[dict[str, Any]], package: Package) -> StepResult:
+    """The *result* of a play; one that generated a password which the next run would not find has failed."""
+    lost = [str(item["path"]) for item in files if item.get("password")]
+    if not lost or not result.good or not uses_passwords(content_of(package)):
+        return result
+    folders = ", ".join(dict.fromkeys(path.rpartition("/")[0] + "/" if "/" in path else path for path in lost))
+    message = f"the password in {', '.join(lost)} is not kept: add controller_files: [{folders}] to environment.yaml"
+    return result.model_copy(
+        update={"outcome": Outcome.FAILED, "message": message, "data": {**result.data, "code": "D164"}}
+    )
+
+
 def _reported(result: StepResult) -> StepResult:
     """The *result* of a job that changes nothing. Raises `JobLost` when its process died before it could report."""
     if result.data.get("how") == "lost":
         raise JobLost(str(result.data["code"]), result.message)
     return result
-
-
-def _tally(play: PlaySpec, limit: tuple[str, ...], emit: Emit, job: str) -> Tally:
-    """The tally of *play* on the hosts *limit*."""
-    return Tally(play.step, limit, emit, job, timeout=play.timeout, setting=f"timeout of the step {play.step}")

@@ -35,14 +35,23 @@ class Translator:
         if kind == "playbook_on_task_start" and data.get("is_conditional"):
             self._handlers.add(str(data.get("task_uuid")))
         if kind not in OUTCOMES:
-            return _of_the_play(kind, data, event)
+            line = _of_the_play(kind, data, event)
+            return {**line, "text": self._relative(line["text"])} if line is not None and "text" in line else line
         told = _task(OUTCOMES[kind], data, self._spec, str(event.get("stdout", "")))
+        for name in ("where", "message"):
+            told[name] = self._relative(told[name])
+        if told.get("check"):
+            told["check"]["diff"] = self._relative(told["check"]["diff"])
         prompt = asked(self._folder) if told["outcome"] == "unreachable" else ""
         if prompt:
             told["message"] = f"ssh asks for input, which a run cannot give: {prompt}\n{told['message']}"
         if str(data.get("task_uuid")) in self._handlers:
             told["handler"] = True
         return told
+
+    def _relative(self, text: str) -> str:
+        """*text* with paths as they are in the package: the copy of a job lies elsewhere each time."""
+        return text.replace(f"{self._spec.get('content')}/", "")
 
 
 def _of_the_play(kind: str, data: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -79,6 +88,7 @@ def _task(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], said: 
         "host": data.get("host", ""),
         "task": str(data.get("task", ""))[:500],
         "action": data.get("resolved_action") or data.get("task_action", ""),
+        "at": str(data.get("task_path", "")),
         "where": _where(str(data.get("task_path", "")), spec["project"]),
         "outcome": "changed" if outcome == "ok" and result.get("changed") else outcome,
         "seconds": data.get("duration") or 0,

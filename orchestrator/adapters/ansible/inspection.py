@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.ansible.ledger import Claim, Told
+from orchestrator.adapters.ansible.snapshot import ROOT
 from orchestrator.adapters.ansible.tally import Tally, message_of
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.plan import SILENT
 from orchestrator.domain.quantities import size_bytes
 from orchestrator.domain.release import Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
@@ -42,9 +42,8 @@ def question(requirements: tuple[Requirement, ...], claim: Claim, verb: str) -> 
     for command in commands:
         if not COMMAND.match(command):
             raise OrchestratorError("D103", f"{command!r} cannot be a required command's name")
-    root = "{{ (release_root | default(host_root) | default('/nowhere')) | quote }}"
     serves = claim.context.settings.serves if verb == "look" else None
-    script = _SCRIPT.format(root=root, commands=" ".join(commands) or "''")
+    script = _SCRIPT.format(root=ROOT, commands=" ".join(commands) or "''")
     script += _SERVES.format(command=serves) if serves else ""
     script += claim.script(verb)
     return {"name": "Look at the host", "ansible.builtin.raw": script, "changed_when": False}
@@ -69,8 +68,7 @@ def answer_of(host: str, tally: Tally, wanted: dict[str, list[Requirement]]) -> 
     outcome = Outcome.FAILED if missing else Outcome.SUCCEEDED
     release = release_in(said)
     message, fence = "; ".join(missing), Told.by(said).fence
-    asked = said.get("serves")
-    serves = next(iter(asked[0].split()), SILENT) if asked else ""
+    serves = next(iter((said.get("serves") or [""])[0].split()), "")
     return HostResult(
         host=host, outcome=outcome, touched=False, message=message, release=release, fence=fence, serves=serves
     )

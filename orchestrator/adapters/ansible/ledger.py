@@ -43,8 +43,12 @@ _WHEN = (
     f"(ansible_connection | default('ssh')) in {list(SHELLS)!r}",
     "(ansible_shell_type | default('sh')) not in ['powershell', 'cmd']",
 )
+ROOT = """\
+root={{ orchestrator_root | default('') | quote }} old={{ release_root | default(host_root) | default('') | quote }}
+if test -z "$root" && test -n "$old" && test -d "$old/.orchestrator"; then root=$old; fi
+"""
+"""Shell that finds the release root: the variable of ours, or an older one where a ledger of ours lies there."""
 _CLEAN = r"[^A-Za-z0-9_.-]"
-_ROOT = "{{ (release_root | default(host_root) | default('')) | quote }}"
 _HOST = f"inventory_hostname | regex_replace('{_CLEAN}', '_')"
 
 
@@ -74,7 +78,7 @@ class Claim:
         return bool(self.context.run) and self.context.settings.ledger
 
     def variables(self) -> dict[str, Any]:
-        """What the collection's modules must know of it, for the variable `release`."""
+        """What the collection's modules must know of it, for the variable `orchestrator_release`."""
         return {"project": Unsafe(self.context.project), "step": Unsafe(self.step), "attempt": self.attempt}
 
     def script(self, verb: str) -> str:
@@ -82,10 +86,10 @@ class Claim:
         context, host = self.context, f"{{{{ {_HOST} }}}}"
         below = f"{clean(context.project or 'none')}.{clean(context.environment or 'none')}.{host}"
         run, step, digest = clean(context.run), clean(self.step), re.sub(r"[^a-z0-9:-]", "_", self.digest)
-        words = [verb, _ROOT, below, str(context.fence), run, step, host, str(self.attempt), digest]
+        words = [verb, '"$root"', below, str(context.fence), run, step, host, str(self.attempt), digest]
         script = (Path(__file__).parent / "ledger.sh").read_text(encoding="utf-8")
         code = "".join(f"{line}\n" for line in script.splitlines() if not line.startswith("#"))
-        return f"set -- {' '.join(words)}\n{{% raw %}}{code}{{% endraw %}}"
+        return f"{ROOT}set -- {' '.join(words)}\n{{% raw %}}{code}{{% endraw %}}"
 
     def around(self, playbook: Path, play: PlaySpec, *, claims: bool) -> bytes:
         """A playbook that runs *playbook* as it stands, with a closing task after it on every host of the limit.
@@ -111,10 +115,10 @@ class Claim:
 
 def _play(name: str, task: dict[str, Any], play: PlaySpec) -> dict[str, Any]:
     about = {"hosts": list(play.limit), "gather_facts": False, "become": False, "strategy": "linear"}
-    return {"name": name, **about, "tasks": [{"name": name, **task, "tags": _tags(play)}]}
+    return {"name": name, **about, "tasks": [{"name": name, **task, "tags": tags_of(play)}]}
 
 
-def _tags(play: PlaySpec) -> list[str]:
+def tags_of(play: PlaySpec) -> list[str]:
     """Tags that neither `--tags` nor `--skip-tags` of *play* leave out."""
     if not {"always", "tagged"} & set(play.skip_tags):
         return ["always"]

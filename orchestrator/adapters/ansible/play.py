@@ -13,8 +13,11 @@ from typing import Any
 
 from orchestrator.adapters.ansible.configuration import Configurations, Effective
 from orchestrator.adapters.ansible.control import ControlSockets
+from orchestrator.adapters.ansible.controller_files import CONTENT, collect, lay_copy
 from orchestrator.adapters.ansible.document import dump
-from orchestrator.adapters.ansible.ledger import AROUND, Claim, records_itself
+from orchestrator.adapters.ansible.handlers import notify_again
+from orchestrator.adapters.ansible.kept_files import FOLDER, KeptFiles, Writer
+from orchestrator.adapters.ansible.ledger import AROUND, Claim, records_itself, tags_of
 from orchestrator.adapters.ansible.prompts import askpass
 from orchestrator.adapters.ansible.tally import Tally
 from orchestrator.domain.configuration import CONFIG_FILE
@@ -24,7 +27,16 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlaySpec
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package
-from orchestrator.domain.variables import checked, inventory_document, lowest, unsafe
+from orchestrator.domain.variables import (
+    RELEASE,
+    SECRETS,
+    Unsafe,
+    checked,
+    inventory_document,
+    lowest,
+    unsafe,
+    with_old_names,
+)
 from orchestrator.ports import Job, JobOutcome, Jobs
 
 QUESTION = "look.yml"
@@ -56,14 +68,18 @@ class PlayRequest:
 class PlayRunner:
     """Runs plays as jobs; see `AnsibleDeployer` for the arguments."""
 
-    def __init__(self, jobs: Jobs, configurations: Configurations, control: ControlSockets) -> None:
-        self._jobs, self._configurations, self._control = jobs, configurations, control
+    def __init__(self, jobs: Jobs, configurations: Configurations, control: ControlSockets, state: Path) -> None:
+        self._jobs, self._configurations, self._control, self._state = jobs, configurations, control, state
 
     def run(self, request: PlayRequest, tally: Tally) -> JobOutcome:
         """Lay down inventory and variables, run the play as a job, and take away what is secret."""
         folder = self._jobs.folder(request.job)
-        effective = self._configuration(request)
-        content = content_of(request.package) if request.package is not None else folder
+        checked({**request.play.vars, **request.play.extra_vars})  # before anything is laid down
+        copy = self._copy(request, folder)
+        effective = self._configuration(request, copy)
+        content = content_of(request.package, copy) if request.package is not None else folder
+        if request.play.pending and not (folder / "job.json").exists():
+            notify_again(request.play, content, tags_of(request.play))
         files = _files(request, content) | {CONFIG_FILE: effective.config}
         spec = self._spec(request, effective.folder, folder)
         files["spec.json"] = json.dumps(spec).encode()
@@ -83,11 +99,39 @@ class PlayRunner:
             for name in TEMPORARY:
                 shutil.rmtree(folder / name, ignore_errors=True)
 
-    def _configuration(self, request: PlayRequest) -> Effective:
+    def discard(self, request: PlayRequest) -> None:
+        """Remove the copy of a play that was not started."""
+        shutil.rmtree(self._jobs.folder(request.job) / CONTENT, ignore_errors=True)
+
+    def written(self, request: PlayRequest) -> list[dict[str, Any]]:
+        """The files that the play of *request* wrote on the controller; see `controller_files.collect`."""
+        if request.package is None:
+            return []
+        folder, kept = self._jobs.folder(request.job), self._kept(request)
+        copy, writer = folder / CONTENT, _writer(request)
+        if not request.check and copy.is_dir() and request.package.root is not None:
+            kept.take(copy, Path(request.package.root), writer)
+        return collect(request.package, folder, kept)
+
+    def _copy(self, request: PlayRequest, folder: Path) -> Path | None:
+        """The copy that a package's play runs in, with the controller files of the environment."""
+        if request.package is None:
+            return None
+        new = not (folder / "job.json").exists()
+        copy = lay_copy(request.package, folder)
+        if new:
+            self._kept(request).lay(copy, _writer(request))
+        return copy
+
+    def _kept(self, request: PlayRequest) -> KeptFiles:
+        context = request.context
+        return KeptFiles(self._state / FOLDER / context.environment, context.controller_files)
+
+    def _configuration(self, request: PlayRequest, copy: Path | None) -> Effective:
         settings = request.context.settings
         if request.package is None:
             return self._configurations.of_hosts(request.inventory.files, settings)
-        return self._configurations.of_play(request.package, request.play.playbook, settings)
+        return self._configurations.of_play(request.package, request.play.playbook, settings, copy)
 
     def _play_env(self, request: PlayRequest, effective: Effective, content: Path, folder: Path) -> dict[str, str]:
         """The environment of a play: with our own playbook around it, and results of the size that is asked for."""
@@ -110,7 +154,7 @@ class PlayRunner:
         """What the child is told of the play."""
         play, settings, inventory = request.play, request.context.settings, request.inventory
         words = ["--check", "--diff"] if request.check else []
-        words += [word for name in _highest(play, request.context) for word in ("-e", f"@{folder / name}")]
+        words += [word for name in _highest(request) for word in ("-e", f"@{folder / name}")]
         return {
             "project": str(project),
             "playbook": str(folder / (AROUND if request.package is not None else QUESTION)),
@@ -123,7 +167,13 @@ class PlayRunner:
             "cmdline": shlex.join(words),
             "check": request.check,
             "stdout": request.stdout,
+            "content": str(folder / CONTENT),
         }
+
+
+def _writer(request: PlayRequest) -> Writer:
+    claim = _claim(request)
+    return Writer(request.job, claim.digest, claim.step.startswith("restore."))
 
 
 def result_code(outcome: JobOutcome) -> int | None:
@@ -135,11 +185,11 @@ def result_code(outcome: JobOutcome) -> int | None:
     return int(result["rc"]) if result["rc"] is not None else None
 
 
-def content_of(package: Package) -> Path:
-    """The folder that the paths of the release are relative to."""
+def content_of(package: Package, copy: Path | None = None) -> Path:
+    """The folder that the paths of the release are relative to: in the kept content, or in a *copy* of it."""
     if package.root is None:
         raise RuntimeError("the package is not unpacked")
-    return Path(os.path.normpath(Path(package.root) / package.manifest.project))
+    return Path(os.path.normpath((copy or Path(package.root)) / package.manifest.project))
 
 
 def _claims(request: PlayRequest, content: Path) -> bool:
@@ -160,11 +210,12 @@ def _files(request: PlayRequest, content: Path) -> dict[str, bytes]:
     play, claim = request.play, _claim(request)
     variables = lowest(request.package, play, request.context)
     if request.package is not None:
-        variables["release"] |= claim.variables()
+        variables[RELEASE] |= {**claim.variables(), "package_dir": Unsafe(content)}
+        variables = with_old_names(variables, request.package)
     files = {
         "inventory/overlay.yml": dump(inventory_document(request.inventory, variables)),
         "limit": "\n".join(_patterns(request)).encode() + b"\n",
-        **_highest(play, request.context),
+        **_highest(request),
     }
     if request.question:
         files[QUESTION] = request.question
@@ -173,15 +224,16 @@ def _files(request: PlayRequest, content: Path) -> dict[str, bytes]:
     return files
 
 
-def _highest(play: PlaySpec, context: Context) -> dict[str, bytes]:
+def _highest(request: PlayRequest) -> dict[str, bytes]:
     """The files of variables that nothing else outdoes, by name; none for what there is nothing of."""
-    extra = {**checked(play.extra_vars), **context.settings.extra_vars}
-    values = {"extra.yml": extra, "secret.yml": _secrets(context)}
+    extra = {**checked(request.play.extra_vars), **request.context.settings.extra_vars}
+    values = {"extra.yml": extra, "secret.yml": _secrets(request)}
     return {name: dump(found) for name, found in values.items() if found}
 
 
-def _secrets(context: Context) -> dict[str, Any]:
-    return {"pulumi_secrets": unsafe(dict(context.outputs.secret))} if context.outputs.secret else {}
+def _secrets(request: PlayRequest) -> dict[str, Any]:
+    secret = request.context.outputs.secret
+    return with_old_names({SECRETS: unsafe(dict(secret))}, request.package) if secret else {}
 
 
 def _patterns(request: PlayRequest) -> list[str]:

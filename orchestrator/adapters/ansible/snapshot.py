@@ -104,13 +104,16 @@ echo "@end"
 """
 
 
+ROOT = "{{ (orchestrator_root | default(release_root) | default(host_root) | default('/nowhere')) | quote }}"
+
+
 def script(rule: SnapshotRule) -> str:
     """The script; where the release root is stands in it as a template with the host's variables."""
     never = [word for name in NEVER for word in ("-o", "-name", name)]
     never += [word for pattern in rule.ignore for word in _prune(pattern)]
     own = [f"./{name}" for name in SHARED] + ["./releases/.incoming-*", "./.current-*"]
     words = {
-        "@ROOT@": "{{ (release_root | default(host_root) | default('/nowhere')) | quote }}",
+        "@ROOT@": ROOT,
         "@PRUNE@": shlex.join(["-name", "*\n*", *never]),
         "@OWN@": shlex.join(word for path in own for word in ("-o", "-path", path)),
         "@PLACES@": shlex.join(rule.files),

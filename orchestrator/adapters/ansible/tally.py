@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.adapters.ansible.handlers import PendingHandlers
 from orchestrator.adapters.ansible.ledger import CLAIM, CLOSING, OWN, REFUSED
 from orchestrator.adapters.ansible.verdict import PlayEnd, Verdict, decide
 from orchestrator.domain.journal import Entry
@@ -32,7 +33,7 @@ NO_CONNECTION = re.compile(  # what ssh says when it never came so far that a ta
 
 @dataclass
 class Tally:
-    """What a play's events say of each host, as they come. *setting* names what gives the *timeout* (in seconds)."""
+    """What a play's events say of each host, as they come."""
 
     step: str
     limit: tuple[str, ...]
@@ -51,10 +52,10 @@ class Tally:
     closed: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
     plays: dict[str, set[str]] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+    handlers: PendingHandlers = field(default_factory=PendingHandlers)
     prompt: str = ""
     closing: bool = True
-    timeout: float = 0.0
-    setting: str = ""
 
     def take(self, number: int, event: dict[str, Any]) -> None:
         """Take one event of the child."""
@@ -63,6 +64,10 @@ class Tally:
             self.stats = event
         elif kind == "play" and event["name"] not in OWN_PLAYS:
             self.plays.setdefault(event["play"], set())
+            if event["play"] not in self.order:
+                self.order.append(event["play"])
+        elif kind == "notify" and event["play"] in self.order and event["host"] in self.limit:
+            self.handlers.flushed(event["host"], self.order.index(event["play"]), event["handler"])
         elif kind == "no_hosts" and event["none"]:
             self.plays.pop(event["play"], None)
         elif kind == "prompt":
@@ -82,8 +87,7 @@ class Tally:
             self._own(host, outcome, event)
             if outcome != "unreachable" or event["ignored"]:
                 return
-        self.seen.add(host)
-        self.plays.setdefault(event.pop("play", ""), set()).add(host)
+        self._saw(host, outcome, event)
         short = str(event["action"]).rsplit(".", 1)[-1]
         if outcome == "started":
             if short not in HARMLESS:
@@ -104,6 +108,18 @@ class Tally:
         shown = ("task", "action", "outcome", "message", "where", "seconds")
         data = {name: event[name] for name in shown}
         self.emit(Entry(kind="task", step=self.step, host=host, data=data, key=f"{self.job}:{number}"))
+
+    def _saw(self, host: str, outcome: str, event: dict[str, Any]) -> None:
+        """Note the play that works on *host*, what it changed, and a handler that ran there."""
+        self.seen.add(host)
+        play, at = event.pop("play", ""), str(event.pop("at", ""))
+        self.plays.setdefault(play, set()).add(host)
+        if host not in self.limit or play not in self.order:
+            return
+        if event.pop("handler", False) and outcome in {"ok", "changed", "skipped"}:
+            self.handlers.ran(host, str(event["task"]))
+        if outcome == "changed":
+            self.handlers.changed(host, self.order.index(play), str(event["task"]), at)
 
     def _never_reached(self, host: str, event: Mapping[str, Any]) -> bool:
         """Whether nothing was done there: what was lost while its first task worked is not meant."""
@@ -170,6 +186,9 @@ class Tally:
         if verdict.code == "D130":  # what it did last, it may not have told
             hosts = tuple(host.model_copy(update={"touched": True}) for host in hosts)
         message, data = self._explained(verdict, hosts, outcome, code)
+        pending = self.handlers.pending()
+        if pending:
+            data |= {"handlers": [item.model_dump() for item in pending]}
         return StepResult(
             outcome=verdict.outcome, message=message, hosts=hosts, log=log, seconds=outcome.seconds, data=data
         )
@@ -183,9 +202,8 @@ class Tally:
             data["code"] = "D140"
         how = outcome.how if outcome.how != "exited" else "lost"  # a signal ended ansible-playbook: our child lived on
         text = next(iter(self.errors), "") or _tail(outcome.folder) if verdict.code == "D120" else ""
-        late = f"ran longer than {self.timeout:g} s and was stopped ({self.setting or 'a fixed limit'})"
         messages = {
-            "D130": f"ansible {late if how == 'timeout' else ENDED[how]}",
+            "D130": f"ansible {ENDED[how]}",
             "D120": f"ansible could not run the playbook: {first_line(text) if text.strip() else code}",
             "D160": f"the playbook asks for input, which a run cannot give: {self.prompt}",
             "D161": _outside(verdict.outside, self.failures),
@@ -258,7 +276,7 @@ def message_of(hosts: tuple[HostResult, ...]) -> str:
     first = bad[0]
     text = first_line(first.message)
     why = f"{first.host}: {first.task}: {text}" if first.task else f"{first.host}: {text}"
-    return why if len(bad) == 1 else f"{why} (and {counted(len(bad) - 1, 'more host')})"
+    return why if len(bad) == 1 else f"{why} (and {len(bad) - 1} hosts more)"
 
 
 def first_line(message: str) -> str:
@@ -279,5 +297,6 @@ def _tail(folder: Path) -> str:
 
 def _printed(folder: Path) -> str:
     with contextlib.suppress(OSError):
-        return clean_text((folder / "output.log").read_text(encoding="utf-8", errors="replace"), None)
+        text = (folder / "output.log").read_text(encoding="utf-8", errors="replace")
+        return clean_text(text.replace(f"{folder / 'content'}/", ""), None)
     return ""

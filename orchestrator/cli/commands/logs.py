@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.journal import Record
     from orchestrator.wiring import App
 
-KINDS = {"task", "test", "resource", "notice", "step.started", "step.finished", "wave"}
+KINDS = {"task", "test", "resource", "notice", "files", "step.started", "step.finished", "wave"}
 COLOURS = {"ok": "green", "succeeded": "green", "failed": "red", "errored": "magenta", "unreachable": "yellow"}
 
 
@@ -25,23 +25,41 @@ COLOURS = {"ok": "green", "succeeded": "green", "failed": "red", "errored": "mag
 @click.option("--host", metavar="HOST", help="Only this host.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
 @click.option("--output", is_flag=True, help="Print instead what the engines themselves have printed.")
+@click.option("--files", is_flag=True, help="List instead the files that playbooks wrote on this machine.")
+@click.option(
+    "--save", type=click.Path(file_okay=False, path_type=Path), help="With --files, copy these files into this folder."
+)
 @json_option
-def command(run: str, step: str | None, host: str | None, follow: bool, output: bool, as_json: bool) -> None:
+def command(
+    run: str,
+    step: str | None,
+    host: str | None,
+    follow: bool,
+    output: bool,
+    files: bool,
+    save: Path | None,
+    as_json: bool,
+) -> None:
     """Print what the steps of RUN said: each task on each host, each test, each resource, each message.
 
     With --output, what Pulumi, Ansible and pytest wrote to their own standard output and error, job by job; where the
     project shares artifacts, also of jobs that other machines ran.
+
+    With --files, the files that playbooks wrote on the controller beside their sources: logs, fact caches, fetched and
+    generated files. Later runs do not see them.
 
     What comes from hosts is cleaned of everything that a terminal would obey. With --json each record is one line.
     """
     import time
 
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.domain.text import few, nearest
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
     found = app.store.run(run)
+    if files or save is not None:
+        _print_files(app, found.id, step, save, as_json=as_json)
+        return
     if output:
         _print_output(app, found.id, step, as_json=as_json)
         return
@@ -58,9 +76,7 @@ def command(run: str, step: str | None, host: str | None, follow: bool, output: 
         time.sleep(0.1)
     if not shown and (step or host):
         names = sorted({r.step for r in app.store.records(found.id) if r.step})
-        what = " and ".join([*([f"step {step!r}"] if step else []), *([f"host {host!r}"] if host else [])])
-        message = f"{found.id} has no records of {what}"
-        raise OrchestratorError("R142", message, hint=nearest(step, names) if step else f"its steps: {few(names, 12)}")
+        raise OrchestratorError("R142", f"{found.id} says nothing of that", hint=f"its steps are: {', '.join(names)}")
 
 
 def _print_output(app: "App", run: str, step: str | None, *, as_json: bool) -> None:
@@ -82,6 +98,28 @@ def _print_output(app: "App", run: str, step: str | None, *, as_json: bool) -> N
                 out(clean_text(line.rstrip("\n"), None))
     if not shown and step:
         raise OrchestratorError("R142", f"no job of {run} has printed anything in {step!r}")
+
+
+def _print_files(app: "App", run: str, step: str | None, save: Path | None, *, as_json: bool) -> None:
+    import shutil
+
+    from orchestrator.domain.text import clean_text
+
+    for job, folder, files in app.written(run):
+        name = job.removeprefix(f"{run}.")
+        if step is not None and name != step and not name.startswith(f"{step}."):
+            continue
+        if as_json:
+            print_json_line("Files", {"job": job, "step": name, "folder": str(folder), "files": files})
+        for item in files:
+            path = clean_text(str(item["path"]), 500)
+            if not as_json:
+                note = "" if item["kept"] else "  (not kept)"
+                out(f"{name:<16} {item['change']:<8} {item['size']:>10} B  {path}{note}")
+            if save is not None and item["kept"]:
+                target = save / name / str(item["path"])
+                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                shutil.copy(folder / str(item["path"]), target)
 
 
 def _wanted(record: "Record", step: str | None, host: str | None) -> bool:
@@ -117,6 +155,9 @@ def _lines(record: "Record") -> Iterator[str]:
     elif record.kind == "wave":
         about = {name: value for name, value in data.items() if name != "event"}
         yield f"{data['event']:<16} {', '.join(f'{name} {_plain(value)}' for name, value in about.items())}"
+    elif record.kind == "files":
+        listed = ", ".join(f"{item['path']} ({item['change']})" for item in data["files"])
+        yield f"{where} wrote {data['count']} files on the controller: {clean_text(listed, 2000)}"
     elif record.kind == "resource":
         yield f"{where} {_word(str(data['status']))} {data['op']} {data['type']} {data['name']}"
     else:

@@ -122,4 +122,18 @@ CODES: tuple[ErrorCode, ...] = (
         "`orchestrator logs RUN --step STEP` has all that Ansible printed. By hand, `ansible-playbook` ends with the same code.",
         Exit.FAILED,
     ),
+    ErrorCode(
+        "D163",
+        "pending handlers cannot run",
+        "An earlier attempt notified these handlers and failed before they ran. They cannot be notified again: their play has changed or ended early, or they have no name.",
+        "Run what the handlers do by hand on the hosts that the message names, for instance restart the service. Then promote the release again.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "D164",
+        "generated password not kept",
+        "`lookup('password', ...)` wrote a file that no `controller_files` covers. The next run would generate another password.",
+        "Add the folder that the message names to `controller_files` in `environment.yaml`, and promote again.",
+        Exit.FAILED,
+    ),
 )

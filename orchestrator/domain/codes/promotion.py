@@ -57,7 +57,7 @@ CODES: tuple[ErrorCode, ...] = (
         "R108",
         "nothing to promote",
         "The release is already what runs, verified, in every environment that it declares.",
-        "None; `orchestrator promote` ends with 0. `--redeploy` promotes it again.",
+        "Name an environment with `--to` to promote it there again.",
     ),
     ErrorCode(
         "R110",

@@ -22,6 +22,7 @@ from orchestrator.domain.release import Artifact, Package, Release
 from orchestrator.domain.step import HostResult, StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.hosts import loopback
+from tests.sealed import sealed
 from tests.shared_hosts import hosts_in
 
 COLLECTIONS = Path(__file__).resolve().parents[3] / "orchestrator" / "ansible"
@@ -114,9 +115,21 @@ class Stage:
 
     def deploy(self, playbook: str, run: str, fence: int, step: str = "deploy.1", **more: Any) -> StepResult:
         settings, outputs = more.pop("settings", {}), more.pop("outputs", Outputs({}))
-        context = replace(self.context(run, fence, **settings), outputs=outputs)
+        kept = more.pop("controller_files", ())
+        context = replace(self.context(run, fence, **settings), outputs=outputs, controller_files=kept)
         play = self.play(playbook, **more)
         return self.deployer.deploy(play, self.package, self.inventory, context, f"{run}.{step}", self.entries.append)
+
+    def add(self, name: str, text: str) -> None:
+        """Put a file beside the package's playbooks, as another build of it would have."""
+        assert self.package.root is not None
+        plays = Path(self.package.root) / self.package.manifest.project / "plays"
+        plays.chmod(0o700)
+        (plays / name).write_text(text.lstrip("\n"))
+        files = sealed(Path(self.package.root), self.package.manifest.release).manifest.files
+        others = tuple(file for file in self.package.manifest.files if file.area != "content")
+        manifest = self.package.manifest.model_copy(update={"files": (*files, *others)})
+        self.package = self.package.model_copy(update={"manifest": manifest, "digest": manifest.digest})
 
     def marks(self) -> list[int]:
         """How often the playbook has really worked on each host."""

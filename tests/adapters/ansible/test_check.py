@@ -40,11 +40,8 @@ MIXED = """
 
 def write(stage: Stage, name: str, text: str) -> str:
     """Put a playbook beside the package's own, as another build of it would have."""
-    assert stage.package.root is not None
-    plays = Path(stage.package.root) / stage.package.manifest.project / "plays"
-    plays.chmod(0o700)
-    (plays / "text.j2").write_text("made\n")
-    (plays / name).write_text(text.lstrip("\n"))
+    stage.add("text.j2", "made\n")
+    stage.add(name, text)
     return name
 
 

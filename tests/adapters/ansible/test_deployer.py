@@ -34,7 +34,7 @@ EVERYTHING = """
   tasks:
     - name: Tell what has arrived
       ansible.builtin.copy:
-        content: "{{ [word, nested, step_word, extra_word, release.vars, pulumi_outputs] | to_json }}"
+        content: "{{ [word, nested, step_word, extra_word, orchestrator_release.vars, orchestrator_outputs] | to_json }}"
         dest: "{{ host_root }}/seen.json"
         mode: "0600"
     - name: Tell the environment
@@ -44,7 +44,7 @@ EVERYTHING = """
         mode: "0600"
     - name: Use a secret
       ansible.builtin.copy:
-        content: "{{ pulumi_secrets.token }}"
+        content: "{{ orchestrator_secrets.token }}"
         dest: "{{ host_root }}/secret"
         mode: "0600"
       no_log: true
@@ -238,7 +238,11 @@ def test_a_changed_host_key_stops_before_anything_is_sent(stage: Stage) -> None:
 
 def test_reserved_names_are_refused_before_anything_runs(stage: Stage) -> None:
     """A step's variables, extra ones too, may not replace the release's own or Ansible's: D111, and no play starts."""
-    for more in ({"vars": {"release": 1}}, {"extra_vars": {"release": 1}}, {"extra_vars": {"ansible_host": "x"}}):
+    for more in (
+        {"vars": {"orchestrator_release": 1}},
+        {"extra_vars": {"orchestrator_outputs": 1}},
+        {"extra_vars": {"ansible_host": "x"}},
+    ):
         with pytest.raises(OrchestratorError) as error:
             stage.deploy("site.yml", "r1", 1, **more)
         assert error.value.code == "D111"

@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.domain.plan import PendingHandler
 from orchestrator.domain.step import StepResult
 from orchestrator.hosts import loopback
 from orchestrator.processes import command_line, family
@@ -104,6 +106,39 @@ PLAYS = {
     - name: Migrate
       ansible.builtin.shell: |
         echo working; echo 'Traceback' >&2; echo 'disk quota exceeded on /srv' >&2; exit 3
+""",
+    "writes.yml": """
+- hosts: web
+  gather_facts: false
+  tasks:
+    - ansible.builtin.fetch: {src: "{{ host_root }}/there", dest: fetched/, flat: false}
+    - ansible.builtin.set_fact: {word: "{{ lookup('password', 'made/word length=12') }}"}
+    - local_action: {module: ansible.builtin.copy, dest: "{{ playbook_dir }}/site.yml", content: "[]"}
+    - local_action: {module: ansible.builtin.copy, dest: "{{ orchestrator_release.package_dir }}/plays/note", content: x}
+""",
+    "handled.yml": "- ansible.builtin.import_playbook: handling.yml\n",
+    "handling.yml": """
+- hosts: web
+  gather_facts: false
+  vars: {mode: "0644", flag: yes}
+  tasks:
+    - name: Configure
+      ansible.builtin.copy: {dest: "{{ host_root }}/conf", content: "{{ flag }} {{ mode }}"}
+      notify: [Restart it, hear]
+    - name: Migrate
+      ansible.builtin.assert: {that: not (broken | bool), fail_msg: The disk is full}
+  handlers:
+    - name: Restart it
+      ansible.builtin.shell: echo mark >> {{ host_root }}/marks
+    - name: Reload it
+      listen: hear
+      ansible.builtin.shell: echo mark >> {{ host_root }}/marks
+""",
+    "kept.yml": """
+- hosts: web
+  gather_facts: false
+  tasks:
+    - ansible.builtin.copy: {dest: "{{ host_root }}/word", content: "{{ lookup('password', 'made/word length=12') }}"}
 """,
     "hang.yml": f"""
 - hosts: web
@@ -199,6 +234,80 @@ def test_a_failed_task_shows_its_reason(stage: Stage) -> None:
     assert result.message == "web1: Migrate: disk quota exceeded on /srv (exit code 3)"
     tasks = [entry for entry in stage.entries if entry.kind == "task" and entry.data["outcome"] == "failed"]
     assert tasks[-1].data["message"].startswith("disk quota exceeded on /srv (exit code 3)\n")
+
+
+def test_what_a_play_writes_is_kept_with_its_job(stage: Stage) -> None:
+    """A play writes into a copy: what it wrote is recorded and kept with the job, and the package stays as it is."""
+    for host in stage.hosts:
+        (Path(host.root) / "there").write_text("x")
+    assert stage.package.root is not None
+    kept = Path(stage.package.root)
+    before = {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+    result = stage.deploy("writes.yml", "r12", 1)
+    assert (result.outcome, result.data["code"]) == ("failed", "D164"), result
+    assert "add controller_files: [plays/made/]" in result.message
+    assert {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()} == before
+    entry = next(entry for entry in stage.entries if entry.kind == "files" and entry.data["job"] == "r12.deploy.1")
+    changes = {item["path"]: item["change"] for item in entry.data["files"]}
+    assert changes["plays/site.yml"] == "changed"
+    assert changes["plays/note"] == changes["plays/made/word"] == "new", changes
+    assert len([path for path in changes if "fetched/web" in path]) == 2
+    folder = stage.folder / "state" / "jobs" / "r12.deploy.1"
+    word = folder / "files/plays/made/word"
+    assert (word.stat().st_mode & 0o777, len(word.read_text().strip())) == (0o600, 12)
+    assert not (folder / "content").exists()
+    assert stage.deploy("site.yml", "r13", 1).good
+
+
+def test_declared_controller_files_are_kept_over_releases(stage: Stage) -> None:
+    """Declared files come back in the next run; a restored release gets its own version, and a preview changes none."""
+    for host in stage.hosts:
+        (Path(host.root) / "there").write_text("x")
+    declared: dict[str, Any] = {"controller_files": ("plays/made/",), "limit": ("web1",)}
+    first, newer = stage.package, stage.package.model_copy(update={"digest": f"sha256:{'1' * 64}"})
+    folder = stage.folder / "state" / "controller-files" / "test"
+
+    def word(run: str, step: str = "deploy.1") -> str:
+        result = stage.deploy("kept.yml", run, 1, step, **declared)
+        assert result.good, result
+        return (Path(stage.hosts[0].root) / "word").read_text()
+
+    try:
+        one = word("r18")
+        assert word("r19") == one
+        assert not [e for e in stage.entries if e.kind == "files" and e.data["job"].startswith(("r18.", "r19."))]
+        assert (folder / "000001/plays/made/word").stat().st_mode & 0o777 == 0o600
+        stage.package = newer
+        assert word("r20") == one
+        (folder / "000002/plays/made/word").write_text("another\n")
+        assert word("r21") == "another"
+        stage.package = first
+        assert word("r22", "restore.deploy.1") == one
+        assert word("r23") == one
+    finally:
+        stage.package = first
+
+
+def test_handlers_that_did_not_run_are_run_by_the_next_attempt(stage: Stage) -> None:
+    """Handlers that were notified before a task failed run in the next attempt, once, and only on their hosts."""
+    for host in stage.hosts:
+        (Path(host.root) / "conf").unlink(missing_ok=True)
+    failed = stage.deploy("handled.yml", "r14", 1, limit=("web1",), extra_vars={"broken": True})
+    assert failed.message == "web1: Migrate: The disk is full"
+    pending = tuple(PendingHandler.from_json(item) for item in failed.data["handlers"])
+    assert [(item.host, item.handler) for item in pending] == [("web1", "Restart it"), ("web1", "hear")]
+    again = stage.deploy("handled.yml", "r15", 1, pending=pending, extra_vars={"broken": True}, limit=("web1",))
+    assert again.data["handlers"] == failed.data["handlers"]
+    good = stage.deploy("handled.yml", "r16", 1, pending=pending, extra_vars={"broken": False}, limit=("web1",))
+    assert good.good, good
+    assert "handlers" not in good.data
+    assert stage.marks() == [2, 0]
+    assert (Path(stage.hosts[0].root) / "conf").read_text() == "True 0644"
+    elsewhere = tuple(item.model_copy(update={"play": 7}) for item in pending)
+    refused = stage.deploy("handled.yml", "r17", 1, pending=elsewhere, extra_vars={"broken": False})
+    assert (refused.outcome, refused.data["code"]) == ("failed", "D163")
+    assert "'Restart it' on web1" in refused.message
+    assert refused.touched() == ()
 
 
 def test_an_encrypted_key_is_named(stage: Stage, tmp_path: Path) -> None:

@@ -130,11 +130,7 @@ def test_a_host_that_shares_its_machine(root: Path) -> None:
 
 def test_the_service_of_the_collection(stage: Stage) -> None:
     """The service that the collection keeps is told as running, with its port, and as stopped when that very process is no more."""
-    text = SERVE.lstrip("\n")
-    assert stage.package.root is not None
-    plays = Path(stage.package.root) / stage.package.manifest.project / "plays"
-    plays.chmod(0o700)
-    (plays / "serve.yml").write_text(text)
+    stage.add("serve.yml", SERVE)
     assert [host.outcome for host in stage.deploy("serve.yml", "r1", 1).hosts] == ["succeeded"] * 2
     context = stage.context("r1", 1)
     seen = stage.deployer.snapshot(SnapshotRule(), stage.inventory, context, "r1.look.1", stage.entries.append)

@@ -50,7 +50,7 @@ PLAYBOOK = """- name: Put it there
 """
 
 RESTART = (
-    "echo {{ release.version }} >> {{ host_root }}/marks; "
+    "echo {{ orchestrator_release.version }} >> {{ host_root }}/marks; "
     "n=0; while [ -e {{ host_root }}/hold ] && [ $n -lt 1500 ]; do sleep 0.05; n=$((n+1)); done"
 )
 
@@ -63,7 +63,7 @@ def test_it_is_what_was_released(host):
     about = host.ansible.get_variables()
     text = host.check_output("cat %s/current/VERSION", about["host_root"])
     version, _, spoilt = text.partition(" ")
-    assert version == about["release_version"]
+    assert version == about["orchestrator_release"]["version"]
     assert about["inventory_hostname"] not in spoilt
 '''
 

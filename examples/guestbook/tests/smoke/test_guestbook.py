@@ -21,7 +21,7 @@ def page(host):
 
 
 def test_the_release_is_the_one_that_was_deployed(host, page):
-    assert page("/version") == host.ansible.get_variables()["release_version"]
+    assert page("/version") == host.ansible.get_variables()["orchestrator_release"]["version"]
 
 
 def test_guests_can_be_read(page):

@@ -34,7 +34,7 @@ def page(host, variables):
 
 
 def test_the_release_is_the_one_that_was_deployed(page, variables):
-    assert page("/version") == variables["release_version"]
+    assert page("/version") == variables["orchestrator_release"]["version"]
 
 
 def test_it_is_healthy(page):

@@ -15,4 +15,4 @@ def test_the_release_is_the_current_one(host):
     variables = host.ansible.get_variables()
     current = host.file(f"{variables['host_root']}/current")
     assert current.is_symlink
-    assert variables["release_version"] in current.linked_to
+    assert variables["orchestrator_release"]["version"] in current.linked_to

@@ -12,11 +12,11 @@ description:
 options:
   root:
     description:
-      - "Folder that holds the releases. Defaults to the host's variable C(release_root), else C(host_root)."
+      - "Folder that holds the releases. Defaults to the host's variable C(orchestrator_root), else to the older C(release_root) or C(host_root)."
     type: path
   release:
     description:
-      - "Name, version and digest of the release. Defaults to the variable C(release), which the orchestrator sets."
+      - "Name, version and digest of the release. Defaults to the variable C(orchestrator_release), which the orchestrator sets."
     type: dict
   artifact:
     description:
@@ -72,7 +72,7 @@ EXAMPLES = r"""
       - {src: shop.ini.j2, dest: shop.ini}
     shared: [data]
     service: {command: [python3, server.py]}
-    probe: {url: "http://{{ ansible_host }}:{{ app_port }}/health", contains: "{{ release_version }}"}
+    probe: {url: "http://{{ ansible_host }}:{{ app_port }}/health", contains: "{{ orchestrator_release.version }}"}
 """
 
 RETURN = r"""

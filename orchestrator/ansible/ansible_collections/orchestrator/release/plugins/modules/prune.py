@@ -12,11 +12,11 @@ description:
 options:
   root:
     description:
-      - "Folder that holds the releases. Defaults to the host's variable C(release_root), else C(host_root)."
+      - "Folder that holds the releases. Defaults to the host's variable C(orchestrator_root), else to the older C(release_root) or C(host_root)."
     type: path
   release:
     description:
-      - "Name, version and digest of the release. Defaults to the variable C(release), which the orchestrator sets."
+      - "Name, version and digest of the release. Defaults to the variable C(orchestrator_release), which the orchestrator sets."
     type: dict
   keep:
     description:

@@ -77,13 +77,14 @@ class OneTrip(ActionBase):
 
     def _request(self, task_vars):
         args = self._task.args
-        release = args.get("release") or task_vars.get("release") or {}
-        root = args.get("root") or task_vars.get("release_root") or task_vars.get("host_root")
+        release = args.get("release") or task_vars.get("orchestrator_release") or task_vars.get("release") or {}
+        roots = (task_vars.get(name) for name in ("orchestrator_root", "release_root", "host_root"))
+        root = args.get("root") or next((value for value in roots if value), None)
         if not root:
-            raise AnsibleActionFail("the option root is missing, and the host has no variable host_root")
+            raise AnsibleActionFail("the option root is missing, and the host has no variable orchestrator_root")
         wanted = {name: str(release[name]) for name in ("name", "version", "digest") if name in release}
         if self._needs_release() and len(wanted) < 3:
-            raise AnsibleActionFail("a release with name, version and digest is needed (the variable `release`)")
+            raise AnsibleActionFail("a release with name, version and digest is needed (the variable `orchestrator_release`)")
         what = {
             "verbs": list(self.VERBS),
             "root": str(root),
