@@ -12,6 +12,7 @@ from orchestrator.adapters.ansible.reason import reason
 LIMIT = 4000
 OWN_LIMIT = 65536  # characters of what our own tasks print
 TEMPORARY = re.compile(r"\S*/ansible-(?:local|tmp)-[^/\s]+/(?:\.?tmp[^/\s]*/?)?([^/\s]*)")
+CHANGED = re.compile(r"^(?:\x1b\[[\d;]*m)*changed: \[", re.MULTILINE)
 OUTCOMES = {
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
@@ -90,7 +91,7 @@ def _task(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], said: 
         "action": data.get("resolved_action") or data.get("task_action", ""),
         "at": str(data.get("task_path", "")),
         "where": _where(str(data.get("task_path", "")), spec["project"]),
-        "outcome": "changed" if outcome == "ok" and result.get("changed") else outcome,
+        "outcome": "changed" if outcome == "ok" and _changed(result, said) else outcome,
         "seconds": data.get("duration") or 0,
         "ignored": bool(data.get("ignore_errors")),
         "message": "" if hidden else _message(outcome, result),
@@ -105,6 +106,14 @@ def _task(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], said: 
     if spec["stdout"] or "own" in told:
         told["stdout"] = str(result.get("stdout", ""))[: spec["stdout"] or OWN_LIMIT]
     return told
+
+
+def _changed(result: Mapping[str, Any], said: str) -> bool:
+    """Whether a task that is good has changed its host.
+
+    ansible-runner passes on no result of a task with `no_log`. Ansible's own output still *said* whether it changed.
+    """
+    return bool(result.get("changed")) or ("censored" in result and CHANGED.search(said) is not None)
 
 
 def _message(outcome: str, result: Mapping[str, Any]) -> str:
