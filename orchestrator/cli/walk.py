@@ -64,7 +64,9 @@ def conclude(app: App, story: Story) -> None:
         return
     hosts = app.store.hosts(environment)
     truth = summary(hosts)
-    if run.state is not State.FAILED:
+    if run.kind == "destroy" and run.state is State.SUCCEEDED:
+        output.out(f"{environment}: destroyed")
+    elif run.state is not State.FAILED:
         output.out(f"{environment}: {truth or 'no release runs here'}")
     if run.state is State.ROLLED_BACK and story.recovery is not None and run.kind in FORWARD:
         output.out(f"{run.release}: rolled back in {environment}, verified {seconds(story.recovery)} after the failure")
