@@ -51,10 +51,15 @@ Variables = Annotated[
 
 
 class Artifact(Model):
-    """A file that is put into the package. *name* is what playbooks call it; by default the file's own name."""
+    """A file that is put into the package. *name* is what playbooks call it; by default the file's own name.
+
+    *unpack* is whether the collection unpacks it on hosts; by default if it is a tar or zip archive other than `.jar`,
+    `.pyz`, `.war` and `.whl`.
+    """
 
     path: RelativePath
     name: str | None = None
+    unpack: bool | None = Field(default=None, exclude_if=lambda wanted: wanted is None)
 
     @property
     def file_name(self) -> str:

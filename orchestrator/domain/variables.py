@@ -55,6 +55,8 @@ def release_variables(package: Package, context: Context) -> dict[str, Any]:
     for artifact in package.manifest.release.artifacts:
         file, path = package.manifest.artifact(artifact), package.artifact_path(artifact)
         artifacts[artifact.file_name] = {"path": path, "sha256": file.sha256, "size": file.size}
+        if artifact.unpack is not None:
+            artifacts[artifact.file_name]["unpack"] = artifact.unpack
     release, sides = package.manifest.release, context.sides
     return {
         "name": release.name,

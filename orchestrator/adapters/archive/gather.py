@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.adapters.archive import links
+from orchestrator.adapters.archive.artifact import is_unpacked
 from orchestrator.adapters.archive.galaxy import Places, held
 from orchestrator.adapters.archive.named import Named
 from orchestrator.adapters.archive.names import check_name, on_disk
@@ -21,7 +22,7 @@ from orchestrator.adapters.archive.tree import NEVER, Listing, below, is_cache, 
 from orchestrator.domain.errors import OrchestratorError, Where
 from orchestrator.domain.packing import Packing
 from orchestrator.domain.quantities import size_bytes
-from orchestrator.domain.release import Area, Release, Revision
+from orchestrator.domain.release import Area, Artifact, Release, Revision
 
 NAMED = b"orchestrator.release"
 INNER = "ansible_collections"
@@ -106,7 +107,7 @@ def gather(
         gathered.add("content", name, project / name)
     gathered.named = tree.named
     gathered.warnings += tree.warnings()
-    _artifacts(gathered, tree)
+    gathered.release = final.model_copy(update={"artifacts": _artifacts(gathered, tree)})
     _requirements(gathered, tree, install)
     if collections is not None:
         _our_collection(gathered, Path(os.path.realpath(collections)))
@@ -238,12 +239,17 @@ def _paths(base: Path, value: str | None) -> list[Path]:
     return [Path(os.path.normpath(base / Path(word).expanduser())) for word in words if word]
 
 
-def _artifacts(gathered: Gathered, tree: Tree) -> None:
+def _artifacts(gathered: Gathered, tree: Tree) -> tuple[Artifact, ...]:
+    """Take the artifacts; each with whether hosts unpack it. Raises P102 and P122."""
+    found = []
     for artifact in gathered.release.artifacts:
         path = tree.project / artifact.path
         if not path.is_file():
             raise OrchestratorError("P102", f"the artifact {artifact.path!r} is not a file")
-        gathered.add("artifacts", artifact.file_name, Path(os.path.realpath(path)))
+        real = Path(os.path.realpath(path))
+        gathered.add("artifacts", artifact.file_name, real)
+        found.append(artifact.model_copy(update={"unpack": is_unpacked(artifact, real)}))
+    return tuple(found)
 
 
 def _requirements(gathered: Gathered, tree: Tree, install: Install) -> None:

@@ -144,6 +144,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "P122",
+        "artifact cannot be unpacked",
+        "The archive has a name twice, a name or link that leads out of it, a device, or is damaged; or it is not an archive and has `unpack: true`.",
+        "Build the archive without it, or set `unpack: false` for the artifact.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
         "P123",
         "package in use",
         "A run that had an effect or has not ended, or a host, has to do with the package. It can be a rollback target.",

@@ -207,7 +207,7 @@ class Host:
             packed = os.path.join(incoming, "artifact")
             self.receive(packed, artifact)
             os.mkdir(os.path.join(incoming, "release"), 0o755)
-            unpack(packed, os.path.join(incoming, "release"), artifact["name"])
+            unpack(packed, os.path.join(incoming, "release"), artifact["name"], artifact.get("unpack"))
             for name in self.request["shared"]:
                 self.link_shared(os.path.join(incoming, "release"), name)
             about = {**self.request["release"], "sha256": artifact["sha256"]}
@@ -589,60 +589,128 @@ def started(pid):
 
 def safe_name(name):
     parts = name.split("/")
-    return bool(name) and not name.startswith("/") and ".." not in parts and "\\" not in name and "\0" not in name
+    return not name.startswith("/") and ".." not in parts and "" not in parts and "\\" not in name and "\0" not in name
 
 
-def unpack(packed, target, name):
-    """Unpack a tar or zip archive, or put a single file into *target*: files and folders only, and no way out."""
+def unpack(packed, target, name, wanted=None):
+    """Unpack a tar or zip archive, or put a single file into *target*. Without *wanted* what is an archive is unpacked."""
     import tarfile
     import zipfile
 
     try:
-        if tarfile.is_tarfile(packed):
+        if wanted is not False and tarfile.is_tarfile(packed):
             with tarfile.open(packed) as archive:
-                for member in archive:
-                    unpack_member(archive, member, target)
-        elif zipfile.is_zipfile(packed):
+                lay(target, tar_members(archive))
+        elif wanted is not False and zipfile.is_zipfile(packed):
             with zipfile.ZipFile(packed) as archive:
-                for member in archive.infolist():
-                    if member.is_dir():
-                        continue
-                    with archive.open(member) as data:
-                        put(target, member.filename, data, bool(member.external_attr >> 16 & 0o100))
+                lay(target, zip_members(archive))
+        elif wanted:
+            raise Failed(f"the artifact {name} is neither a tar nor a zip archive")
         else:
             with open(packed, "rb") as data:
-                put(target, name, data, False)
-    except (tarfile.TarError, zipfile.BadZipFile) as error:
+                put(target, name, data, 0o644)
+    except (tarfile.TarError, zipfile.BadZipFile, KeyError) as error:
         raise Failed(f"{type(error).__name__}: {error}") from error
 
 
-def unpack_member(archive, member, target):
-    name = member.name[2:] if member.name.startswith("./") else member.name
-    if member.isdir():
-        if name not in ("", "."):
-            make_folder(target, name)
-        return
-    if not member.isreg():
-        raise Failed(f"the artifact holds {member.name!r}, which is neither a file nor a folder")
-    with archive.extractfile(member) as data:
-        put(target, name, data, bool(member.mode & 0o100))
+def tar_members(archive):
+    """Of each member of a tar archive: name, kind, mode, and its data or where it leads to."""
+    for member in archive:
+        if member.isdir():
+            yield member.name, "folder", member.mode, None
+        elif member.issym():
+            yield member.name, "link", 0, member.linkname
+        elif member.isreg() or member.islnk():
+            with archive.extractfile(member) as data:
+                yield member.name, "file", member.mode, data
+        else:
+            raise Failed(f"the artifact holds {member.name!r}, which is neither a file, a folder nor a link")
 
 
-def make_folder(target, name):
-    if not safe_name(name):
+def zip_members(archive):
+    """The same of a zip archive. One that was made without modes has the usual ones."""
+    import stat
+
+    for member in archive.infolist():
+        mode = member.external_attr >> 16
+        if member.is_dir():
+            yield member.filename, "folder", mode or 0o755, None
+        elif stat.S_ISLNK(mode):
+            yield member.filename, "link", 0, archive.read(member).decode()
+        else:
+            with archive.open(member) as data:
+                yield member.filename, "file", mode or 0o644, data
+
+
+def lay(target, members):
+    """Put the *members* of an archive into *target*. Links come last, so that nothing is written through one."""
+    kinds, links, modes = {}, {}, {}
+    for full, kind, mode, what in members:
+        name = os.path.normpath(full) if safe_name(full.rstrip("/")) else full
+        if name == "." and kind == "folder":
+            continue
+        note_member(kinds, name, kind)
+        path = os.path.join(target, name)
+        if kind == "folder":
+            os.makedirs(path, mode=0o755, exist_ok=True)
+            modes[path] = mode & 0o777 | 0o700
+        elif kind == "link":
+            links[name] = what
+        else:
+            put(target, name, what, mode & 0o777)
+    for name, link in links.items():
+        if not link or link.startswith("/") or leads_to(name, links) is None:
+            raise Failed(f"the artifact holds the link {name!r}, which leads out of it: {link!r}")
+        os.makedirs(os.path.dirname(os.path.join(target, name)), mode=0o755, exist_ok=True)
+        os.symlink(link, os.path.join(target, name))
+    for path in sorted(modes, reverse=True):
+        os.chmod(path, modes[path])
+
+
+def note_member(kinds, name, kind):
+    """Refuse a name that leads elsewhere, stands there twice, or lies below what is not a folder."""
+    if not safe_name(name) or name == ".":
         raise Failed(f"the artifact holds the name {name!r}, which leads elsewhere")
-    os.makedirs(os.path.join(target, name), mode=0o755, exist_ok=True)
+    parts = name.split("/")
+    for count in range(1, len(parts)):
+        if kinds.setdefault("/".join(parts[:count]), "folder") != "folder":
+            raise Failed(f"the artifact holds {name!r} below something that is not a folder")
+    if name in kinds and not kinds[name] == kind == "folder":
+        raise Failed(f"the artifact holds the name {name!r} twice")
+    kinds[name] = kind
 
 
-def put(target, name, data, executable):
-    if not safe_name(name):
+def leads_to(name, links):
+    """Where *name* leads to through *links*; None if that is outside, or a circle."""
+    found, waiting, hops = [], name.split("/"), 0
+    while waiting:
+        part = waiting.pop(0)
+        if part == "..":
+            if not found:
+                return None
+            found.pop()
+        elif part not in ("", "."):
+            found.append(part)
+            link = links.get("/".join(found))
+            if link is not None:
+                hops += 1
+                if hops > 40 or link.startswith("/"):
+                    return None
+                found.pop()
+                waiting = link.split("/") + waiting
+    return "/".join(found) or "."
+
+
+def put(target, name, data, mode):
+    if not name or not safe_name(name):
         raise Failed(f"the artifact holds the name {name!r}, which leads elsewhere")
     path = os.path.join(target, name)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o755 if executable else 0o644)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
     with os.fdopen(handle, "wb") as file:
         for chunk in iter(lambda: data.read(1 << 20), b""):
             file.write(chunk)
+        os.fchmod(file.fileno(), mode)
 
 
 def ask(url):

@@ -128,7 +128,8 @@ class OneTrip(ActionBase):
             name, found = str(wanted), known[str(wanted)]
         else:
             raise AnsibleActionFail(f"which artifact? The release has: {', '.join(sorted(known)) or 'none'}")
-        return {"name": name, "path": str(found["path"]), "sha256": str(found["sha256"]), "size": os.path.getsize(found["path"])}
+        about = {"name": name, "path": str(found["path"]), "sha256": str(found["sha256"])}
+        return {**about, "size": os.path.getsize(found["path"]), "unpack": found.get("unpack")}
 
     def _rendered(self, file, task_vars):
         """One configuration file, rendered here by Ansible's own template engine."""
