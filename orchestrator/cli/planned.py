@@ -79,6 +79,8 @@ def _work(plan: Plan, say: Say, *, err: bool) -> None:
     for number, step in enumerate(plan.steps, start=1):
         _step(number, step, say, err=err)
     _sides(plan, say)
+    for artifact in plan.artifacts:
+        say(f"Artifact {artifact.name}: {'unpacked on hosts' if artifact.unpack else 'one file on hosts'}")
     for suite in plan.verify:
         say(f"Verify   {suite.name}: {suite.tests} (at most {seconds(suite.timeout)}){_repeated(suite.flaky)}")
     if plan.rehearse:

@@ -287,6 +287,13 @@ class PlannedStep(Model):
         return tuple(tuple(batch) for batch in found if batch)
 
 
+class PlannedArtifact(Model):
+    """An artifact of the release, and whether the collection unpacks it on hosts."""
+
+    name: str
+    unpack: bool
+
+
 class PlannedUndo(Model):
     """One undo playbook of a rollback: the play on the hosts where its step was started, out of *release*'s package."""
 
@@ -482,7 +489,8 @@ class Plan(Model):
     goes back, where one was asked for. *ephemeral* says that the environment is made for this promotion only.
     *conditions* are what the environment's file requires, as it was found. *configuration* are the settings that
     Ansible runs with, each with its origin. *rehearse* says that the way back is walked,
-    and walked forward again, before the release stays. *blue_green* are the sides of an environment that has two.
+    and walked forward again, before the release stays. *artifacts* says which of them hosts unpack.
+    *blue_green* are the sides of an environment that has two.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -505,6 +513,7 @@ class Plan(Model):
     steps: tuple[PlannedStep, ...]
     blue_green: PlannedSides | None = Field(default=None, exclude_if=lambda sides: sides is None)
     verify: tuple[SuiteSpec, ...]
+    artifacts: tuple[PlannedArtifact, ...] = Field(default=(), exclude_if=lambda found: not found)
     rehearse: bool = False
     watch: PlannedWatch | None = None
     probe: Probe | None = None
@@ -595,6 +604,7 @@ PARTS = {
     "no_return": "the word on steps that cannot be undone",
     "conditions": "what the environment requires",
     "configuration": "the configuration",
+    "artifacts": "what hosts unpack",
     "notes": "the notes",
 }
 """What the digest of a plan covers, by the name that a person would call it; two plans differ in these."""

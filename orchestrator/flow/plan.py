@@ -21,6 +21,7 @@ from orchestrator.domain.plan import (
     Loss,
     Named,
     Plan,
+    PlannedArtifact,
     PlannedCanary,
     PlannedGate,
     PlannedLook,
@@ -260,6 +261,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         steps=steps,
         blue_green=blue_green,
         verify=suites_of(release),
+        artifacts=_artifacts(release),
         rehearse=rehearse,
         watch=_watch(release, own) if wanted.action == "promote" else None,
         probe=environment.probe or release.probe,
@@ -288,6 +290,12 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     if survey.full is not None:
         _fillable(setting, wanted, plan, survey.full)
     return _blocked(plan)
+
+
+def _artifacts(release: Release) -> tuple[PlannedArtifact, ...]:
+    """What becomes of the artifacts on hosts; nothing for a package of format 1, where each host decides it."""
+    known = [item for item in release.artifacts if item.unpack is not None]
+    return tuple(PlannedArtifact(name=item.file_name, unpack=bool(item.unpack)) for item in known)
 
 
 def _configuration(setting: Setting, wanted: Wanted, environment: Environment) -> Configuration | None:

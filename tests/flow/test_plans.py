@@ -60,7 +60,7 @@ FULL = {
                    "repeats": ["r"], "unseen": ["n"]}],
         "canary": {"hosts": "10%", "look": {"seconds": 2.0, "every": 1.0, "gates": GATES, "flaky": FLAKY}},
     }],
-    "verify": [{**SUITE, "flaky": FLAKY}], "rehearse": True,
+    "verify": [{**SUITE, "flaky": FLAKY}], "rehearse": True, "artifacts": [{"name": "shop.tar.gz", "unpack": True}],
     "watch": {"seconds": 60.0, "every": 1.0, "suite": SUITE, "gates": GATES, "flaky": FLAKY},
     "probe": {"url": "http://a", "service": "http://b", "hosts": "web", "every": "1s", "timeout": "1s"},
     "base": [{"host": "w1", "truth": "seen", "release": REF, "since": "2026-01-01T00:00:00Z", "run": "r1"}],
