@@ -43,9 +43,9 @@ def _check(artifact: Artifact, path: Path) -> None:
             name = posixpath.normpath(full) if full else ""
             if name == "." and kind == "folder":
                 continue
-            _take(artifact, kinds, full, kind)
             if kind == "hard link" and kinds.get(posixpath.normpath(target)) != "file":
-                raise _refused(artifact, f"the link {name!r} leads to no file of it: {target!r}")
+                raise _refused(artifact, f"the link {name!r} leads to no earlier file of it: {target!r}")
+            _take(artifact, kinds, full, kind)
             if kind == "link":
                 leading[name] = target
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
