@@ -218,6 +218,9 @@ class Attempt:
     def _kill_engine(self, step: str) -> None:
         """Kill what carries the mark of the job of *step*, its supervisor with it or not."""
         found = max((self._project.state / "jobs").glob(f"*.{step}"), key=lambda path: path.stat().st_mtime)
+        deadline = time.monotonic() + 30
+        while not (found / "started").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)  # its supervisor was only just begun
         spare = [] if self._point.endswith(WHOLE) else [int((found / "started").read_text(encoding="ascii"))]
         if not set(marked(f"ORCHESTRATOR_JOB={found}")) - set(spare):
             self.also = ", its engine had ended by itself"
