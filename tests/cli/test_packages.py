@@ -92,6 +92,7 @@ def test_a_package_is_shown_by_each_of_its_names(say: Say, wanted: str) -> None:
     code, out, _ = say("package", "show", "shop-1.0.0")
     assert code == 0
     assert "step deploy: playbooks/deploy.yml on all" in out
+    assert "content: 4 files" in out
     assert say("package", "show", "shop-9.9.9")[0] == 6
 
 

@@ -9,7 +9,7 @@ from orchestrator.cli.output import json_option, out, paint, print_json, table
 
 if TYPE_CHECKING:
     from orchestrator.adapters.archive.compare import Comparison
-    from orchestrator.domain.release import Package
+    from orchestrator.domain.release import Package, PackageFile
     from orchestrator.wiring import App
 
 
@@ -44,22 +44,32 @@ def list_(as_json: bool) -> None:
 @click.argument("package")
 @json_option
 def show(package: str, as_json: bool) -> None:
-    """Show what is in PACKAGE: its release, and every file with its digest."""
+    """Show what is in PACKAGE: its release, its Git revision, and every file with its digest, by area."""
     read = _read(package)
     manifest = read.manifest
     if as_json:
-        print_json("PackageContent", {"digest": read.digest, "file": read.path, "manifest": manifest.to_json()})
+        content = {"digest": read.digest, "file": read.path, "manifest": manifest.to_json()}
+        print_json("PackageContent", {**content, "revision": read.revision and read.revision.to_json()})
         return
     release = manifest.release
     out(f"{paint(str(read.ref), bold=True)}  {read.digest}")
     out(f"  {release.description or '(no description)'}")
     out(f"  environments: {', '.join(release.environments)}")
+    if read.revision is not None:
+        out(f"  commit: {read.revision.commit}{' (the project had uncommitted changes)' * read.revision.dirty}")
     for step in release.steps:
         out(f"  step {step.name}: {step.playbook} on {step.hosts}, undo: {step.undo or 'by the last verified release'}")
     for suite in release.verify:
         out(f"  verify {suite.name}: {suite.tests}")
-    rows = [[file.path, str(file.size), file.sha256[:12], "x" if file.executable else ""] for file in manifest.files]
-    out(table(["file", "bytes", "sha256", ""], rows))
+    for area in manifest.areas():
+        files = [file for file in manifest.files if file.area == area]
+        out(f"\n{paint(area, bold=True)}: {len(files)} files, {sum(file.size for file in files)} bytes")
+        out(table(["file", "bytes", "sha256", ""], [_row(file) for file in files]))
+
+
+def _row(file: "PackageFile") -> list[str]:
+    mark = f"→ {file.link}" if file.link is not None else "x" if file.executable else ""
+    return [file.path, str(file.size), file.sha256[:12], mark]
 
 
 @command.command("verify")
