@@ -185,6 +185,9 @@ class Provisioner(Protocol):
     def outputs(self, spec: StackSpec) -> Outputs:
         """The stack's outputs as they are now."""
 
+    def resources(self, spec: StackSpec) -> int:
+        """How many resources the stack has now."""
+
     def base(self, spec: StackSpec) -> str:
         """The digest of the stack's state as it is now."""
 
@@ -241,6 +244,22 @@ class Verifier(Protocol):
         self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
         """Run the suite. A host that cannot be reached is *unknown*; a suite with no test is *failed*."""
+
+
+class Engines(Protocol):
+    """Makes the adapters of the engines: whoever needs another one gets it here, and nowhere else.
+
+    So that a project whose engines are simulated is simulated as a whole.
+    """
+
+    def provisioner(self) -> Provisioner:
+        """A provisioner of its own, for work beside others in this process."""
+
+    def deployer(self, own: str) -> Deployer:
+        """A deployer with connections that belong to *own*: closing them does not cut off another run."""
+
+    def verifier(self) -> Verifier:
+        """A verifier."""
 
 
 class Gates(Protocol):

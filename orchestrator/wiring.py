@@ -7,7 +7,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,23 @@ from orchestrator.domain.parity import Parity
 from orchestrator.domain.plan import NOTHING, Named, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Release
+from orchestrator.domain.text import nearest
 from orchestrator.domain.waves import Waves
-from orchestrator.ports import Artifacts, Durable, Jobs, Logs, Parallel, Store, Tenure, Unkept, Unshared
+from orchestrator.ports import (
+    Artifacts,
+    Deployer,
+    Durable,
+    Engines,
+    Jobs,
+    Logs,
+    Parallel,
+    Provisioner,
+    Store,
+    Tenure,
+    Unkept,
+    Unshared,
+    Verifier,
+)
 
 if TYPE_CHECKING:
     from orchestrator.adapters.archive.checks import Declared
@@ -169,9 +184,11 @@ class App:
     Args:
         root: the project's folder.
         environ: the environment variables to act under.
+        engines: makes the adapters of the engines; None: the real ones.
     """
 
-    def __init__(self, root: Path, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, root: Path, environ: Mapping[str, str] = os.environ, engines: Engines | None = None) -> None:
+        self._engines = engines
         self.root = root
         self.environ = {**environ, "PATH": files.search_path(environ)}
         self.project = files.load_project(root)
@@ -273,35 +290,28 @@ class App:
         return FileKeys(file, SystemClock(), shared=bool(named))
 
     @cached_property
-    def provisioner(self) -> "Any":
+    def engines(self) -> Engines:
+        """Where every adapter of an engine comes from: those given to this project, else the real ones."""
+        if self._engines is not None:
+            return self._engines
+        from orchestrator.adapters.live import LiveEngines
+
+        return LiveEngines(self.jobs, self.state, self.root, collections_folder(), self.environ, self.artifacts)
+
+    @cached_property
+    def provisioner(self) -> Provisioner:
         """Pulumi."""
-        return self._provisioner()
-
-    def _provisioner(self) -> "Any":
-        from orchestrator.adapters.pulumi import engine
-        from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
-
-        found = cache(lambda: engine.find(self.environ))
-        return PulumiProvisioner(self.jobs, self.state / "pulumi", self.root, found, self.environ, self.artifacts)
+        return self.engines.provisioner()
 
     @cached_property
-    def deployer(self) -> "Any":
+    def deployer(self) -> Deployer:
         """Ansible."""
-        return self._deployer(f"process {os.getpid()}")
-
-    def _deployer(self, own: str) -> "Any":
-        """Ansible with connections of its *own*: whoever closes them must not cut off what another run is doing."""
-        from orchestrator.adapters.ansible.deployer import AnsibleDeployer
-
-        return AnsibleDeployer(self.jobs, self.state, collections_folder(), self.environ, self.root, own)
+        return self.engines.deployer(f"process {os.getpid()}")
 
     @cached_property
-    def verifier(self) -> "Any":
+    def verifier(self) -> Verifier:
         """Testinfra."""
-        from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
-
-        persistent = self.environ.get("ORCHESTRATOR_PERSISTENT", "1") != "0"
-        return TestinfraVerifier(self.jobs, self.environ, self.deployer.resolver, persistent=persistent)
+        return self.engines.verifier()
 
     @cached_property
     def gates(self) -> "Any":
@@ -345,11 +355,11 @@ class App:
 
     def _connected(self, environment: str) -> "Setting":
         """The setting of what acts in one *environment*: whoever takes over closes its connections as well."""
-        return replace(self.setting, deployer=self._deployer(environment))
+        return replace(self.setting, deployer=self.engines.deployer(environment))
 
     def _apart(self, environment: str) -> "Setting":
         """The same, beside others in this process: with a Pulumi of its own, too."""
-        return replace(self._connected(environment), provisioner=self._provisioner())
+        return replace(self._connected(environment), provisioner=self.engines.provisioner())
 
     @cached_property
     def engine(self) -> "Engine":
@@ -378,11 +388,19 @@ class App:
 
     # -- releases ------------------------------------------------------------------------------------------------------
 
-    def package(self, wanted: str, warn: Warn = lambda _warning: None, *, publish: bool = True) -> Package:
+    def package(
+        self,
+        wanted: str,
+        warn: Warn = lambda _warning: None,
+        building: Callable[[Path], object] = lambda _source: None,
+        *,
+        publish: bool = True,
+    ) -> Package:
         """The package that *wanted* means: a sealed file, a kept one (`shop-1.4.0`, version, digest), or a source.
 
-        A source folder is built first, so that `promote releases/shop` works from the first day. Without *publish* the
-        package is kept on this machine alone, and `dist/` is left as it is. Raises R106, R107.
+        A source folder is built first, so that `promote releases/shop` works from the first day; *building* is called
+        with it before. Without *publish* the package is kept on this machine alone, and `dist/` is left as it is.
+        Raises R106, R107.
         """
         path = Path(wanted)
         if path.is_file() and path.suffix == ".release":
@@ -399,9 +417,17 @@ class App:
         try:
             source = files.find_release(self.root, self.project, wanted)
         except OrchestratorError as error:
-            raise OrchestratorError("R106", f"there is no release {wanted!r}") from error
+            known = [f"{ref.name}-{ref.version}" for ref in self.packages.refs()]
+            known += [str(file.parent.relative_to(self.root)) for file in self._sources()]
+            text = f"there is no release {wanted!r}"
+            raise OrchestratorError("R106", text, hint=nearest(wanted, known)) from error
+        building(source)
         built = self.build(source, warn=warn) if publish else self.draft(source, warn)
         return Package.model_validate(self.packages.fetch(built.digest))
+
+    def _sources(self) -> list[Path]:
+        """The files of the releases that the project describes."""
+        return sorted((self.root / self.project.releases).glob("*/release.yaml"))
 
     def _share(self, package: Package) -> None:
         """See that other machines have a *package* that was kept here before. Raises S-codes."""
@@ -482,6 +508,7 @@ class App:
         action: str = "promote",
         check: bool = True,
         no_return: bool = False,
+        all_at_once: bool = False,
         named: Named = NOTHING,
         then: "Then | None" = None,
     ) -> Plan:
@@ -490,7 +517,16 @@ class App:
         from orchestrator.flow import plan as planning
 
         job = f"plan-{secrets.token_hex(4)}"
-        wanted = planning.Wanted(package, environment, action, check=check, no_return=no_return, named=named, then=then)
+        wanted = planning.Wanted(
+            package,
+            environment,
+            action,
+            check=check,
+            no_return=no_return,
+            all_at_once=all_at_once,
+            named=named,
+            then=then,
+        )
         setting = ephemeral.apart(self.setting, environment, package.ref)
         made = planning.make(setting, wanted, job, lambda _entry: None)
         kept_plans.save(self.setting, made)
@@ -506,12 +542,19 @@ class App:
     def named(self, package: Package, replace: tuple[str, ...], no_return: tuple[str, ...]) -> Named:
         """What a person agrees to by name for *package*. Raises R206 for a step that is no point of no return there."""
         there = [step.name for step in package.manifest.release.steps if step.undo == "impossible"]
+        there += self._newer_points(package) if no_return else []
         strange = [step for step in no_return if step not in there]
         if strange:
             known = ", ".join(there) or "none"
             text = f"{package.ref} has no point of no return {', '.join(strange)} (there are: {known})"
             raise OrchestratorError("R206", text)
         return Named(replace=replace, no_return=no_return)
+
+    def _newer_points(self, package: Package) -> list[str]:
+        """The steps that cannot be undone of the releases which took the place of *package* somewhere."""
+        from orchestrator.flow.plan import left_over
+
+        return [step for name in self.environments for step in left_over(self.setting, name, package)]
 
     def drift(self, environment: str) -> Drift:
         """What has changed in *environment* since its last release. Changes nothing. Raises R103 and R180."""
@@ -555,7 +598,7 @@ class App:
         def planned(name: str) -> PlannedEnvironment:
             if name not in wanted:
                 return PlannedEnvironment(environment=name)
-            deployer = self._deployer(f"process {os.getpid()}, {name}")
+            deployer = self.engines.deployer(f"process {os.getpid()}, {name}")
             setting = ephemeral.apart(replace(self._apart(name), deployer=deployer), name, package.ref)
             asked = planning.Wanted(package, name, check=check, named=named, coming=waves.before(name))
             plan = planning.make(setting, asked, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
@@ -611,13 +654,19 @@ class App:
 
         return foresee(self.setting, self.store.run(plan.run), plan, f"outlook-{secrets.token_hex(4)}")
 
-    def targets(self, package: Package, to: str | None) -> tuple[str, ...]:
-        """The environments that a promotion goes to. Raises R103, R104, R108."""
+    def targets(self, package: Package, to: str | None, *, redeploy: bool = False) -> tuple[str, ...]:
+        """The environments that a promotion goes to, each of which may be promoted to.
+
+        With *redeploy* the one that *to* names counts also where the release runs already. Raises R103, R104, R108,
+        R110 and R111.
+        """
         from orchestrator.flow import request
 
-        found = request.targets(self.setting, package.manifest.release, package.ref, to)
+        found = request.targets(self.setting, package.manifest.release, package.ref, to, redeploy=redeploy)
         if not found:
-            raise OrchestratorError("R108", f"{package.ref} already runs, verified, everywhere it may go")
+            where = to or "everywhere it may go"
+            raise OrchestratorError("R108", f"nothing to do: {package.ref} already runs, verified, {where}")
+        request.allow_all(self.setting, found)
         return tuple(found)
 
     def walk(
@@ -680,7 +729,7 @@ class App:
         wait = wait or (FOR_EVER if queue else 0.0)
         if not wait:
             for environment in targets:
-                self._free(environment)
+                self.free(environment)
         ref = package.ref if package else None
         asked = Asked(secrets.token_hex(3), kind, ref, targets, self.person, plan, wait, about=about or {})
         asked, run = self._written(asked, queue)
@@ -703,9 +752,9 @@ class App:
             raise OrchestratorError("R151", f"{run.id} cannot be gone on with: {why}")
         chosen = step or bad[-1]
         if chosen not in {record.step for record in finished}:
-            names = ", ".join(record.step for record in finished)
-            raise OrchestratorError("R142", f"{run.id} has no step {chosen!r}", hint=f"its steps are: {names}")
-        self._free(run.environment)
+            names = [record.step for record in finished]
+            raise OrchestratorError("R142", f"{run.id} has no step {chosen!r}", hint=nearest(chosen, names))
+        self.free(run.environment)
         before = self.asked(run.root)
         if before.waves is None:
             before = replace(before, targets=before.targets[before.targets.index(run.environment) :])
@@ -722,7 +771,8 @@ class App:
                 return asked, run
             asked = replace(asked, root=secrets.token_hex(3))
 
-    def _free(self, environment: str) -> None:
+    def free(self, environment: str) -> None:
+        """Return when *environment* can be taken now. Raises S101 with who holds it, or waits for it."""
         held = self.store.lease(environment)
         if held is not None:
             raise busy(held)

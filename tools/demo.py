@@ -157,7 +157,7 @@ def main() -> int:
     tried = f".venv/bin/orchestrator -C {folder}"
     print("\nThree commands to try next:")
     for line in (
-        (f"{tried} history", f"{tried} plan shop-1.2.0 --to production", f"{tried} environment destroy production")
+        (f"{tried} history", f"{tried} plan shop-1.2.0 --to production", f"{tried} status --watch")
         if keep
         else ("make demo KEEP=1", ".venv/bin/orchestrator init my-project", ".venv/bin/orchestrator doctor")
     ):

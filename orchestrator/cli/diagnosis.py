@@ -373,6 +373,7 @@ def _traces(state: Path) -> bool:
 
 def _claims(start: Path, environ: Mapping[str, str]) -> Check:
     """Who works on what, and what waits for which workers."""
+    from orchestrator.cli.words import when
     from orchestrator.wiring import open_app
 
     app = open_app(start, environ)
@@ -382,7 +383,7 @@ def _claims(start: Path, environ: Mapping[str, str]) -> Check:
     finally:
         app.close()
     waiting = Counter(work.queue for work in works if work.queue and work.root not in claimed)
-    says = [f"{work.root} by {work.worker} until {work.until}" for work in works if work.root in claimed]
+    says = [f"{work.root} by {work.worker} until {when(work.until)}" for work in works if work.root in claimed]
     says += [f"{number} in the queue {queue}" for queue, number in sorted(waiting.items())]
     return Check(name="workers", level="ok", says="; ".join(says) or "nobody works, and nothing waits for workers")
 

@@ -9,8 +9,9 @@ from orchestrator.domain.gate import Flaky
 from orchestrator.domain.plan import Plan, PlannedGate, PlannedLook, PlannedStep, ResourceChange, StepPreview
 from orchestrator.domain.quantities import seconds as seconds_of
 from orchestrator.domain.sides import SIDES
-from orchestrator.domain.text import clean_text, counted
+from orchestrator.domain.text import LISTED, clean_text, counted, few, listed
 from orchestrator.domain.wave_plan import WavePlan
+from orchestrator.flow.plan import refusal
 
 SIGNS = {
     "create": ("+", "green"),
@@ -45,7 +46,11 @@ def print_waves(plan: WavePlan) -> None:
         f"Failures {walk.max_failures} may fail; with more, later waves are not begun, what was promoted {stays}"
     )
     output.out(f"Digest   {plan.digest}")
-    output.out(f"Execute  orchestrator promote --plan {short(plan.digest)}")
+    blocked = [item.environment for wave in plan.waves for item in wave if item.plan and refusal(item.plan)]
+    if blocked:
+        output.out(f"Blocked  {', '.join(blocked)}, for the reasons above")
+    else:
+        output.out(f"Execute  orchestrator promote --plan {short(plan.digest)}")
 
 
 def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
@@ -68,16 +73,24 @@ def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
     if plan.action == "promote":
         say(f"Way back {_way_back(plan)}")
     say(f"Digest   {plan.digest}")
-    if not err and alone:
-        say(f"Execute  orchestrator promote --plan {short(plan.digest)}")
+    why = refusal(plan)
+    if why is not None and not err:
+        say(f"Blocked  {clean_text(why.message)}: orchestrator explain {why.code}")
+    elif not err and alone:
+        command = f"promote --plan {short(plan.digest)}" if plan.action == "promote" else f"rollback {plan.environment}"
+        say(f"Execute  orchestrator {command}")
 
 
 def _work(plan: Plan, say: Say, *, err: bool) -> None:
     """What is done, in its order."""
     for undo in plan.undo:
-        say(f"Undo     {undo.play.step} of {undo.release}: {undo.play.playbook} on {', '.join(undo.play.limit)}")
+        say(f"Undo     {undo.play.step} of {undo.release}: {undo.play.playbook} on {listed(undo.play.limit)}")
     for number, step in enumerate(plan.steps, start=1):
-        _step(number, step, say, err=err)
+        batches = plan.executed(step.batches) if step.batches is not None else None
+        if batches == () and step.batches:
+            say(f"Step {number:<3} {step.play.step}: not run, its hosts have {plan.release}")
+        else:
+            _step(number, step.model_copy(update={"batches": batches}), say, err=err)
     _sides(plan, say)
     for artifact in plan.artifacts:
         say(f"Artifact {artifact.name}: {'unpacked on hosts' if artifact.unpack else 'one file on hosts'}")
@@ -163,12 +176,12 @@ def _hosts(plan: Plan, say: Say) -> None:
         text = release_of(state) if state.truth == "empty" else f"{release_of(state)} ({state.truth})"
         groups.setdefault(text, []).append(state.host)
     for number, (what, names) in enumerate(groups.items()):
-        say(f"{'Hosts   ' if not number else '        '} {what} on {', '.join(names)}")
+        say(f"{'Hosts   ' if not number else '        '} {what} on {listed(names)}")
 
 
 def _step(number: int, step: PlannedStep, say: Say, *, err: bool) -> None:
     batches = step.batches
-    how = " then ".join("[" + ", ".join(batch) + "]" for batch in batches) if batches is not None else step.play.hosts
+    how = batches_of(batches) if batches is not None else step.play.hosts
     say(f"Step {number:<3} {step.play.step}: {step.play.playbook} on {how}")
     _plays(step, say, err=err)
     if step.order != "inventory":
@@ -185,7 +198,7 @@ def _step(number: int, step: PlannedStep, say: Say, *, err: bool) -> None:
 def _plays(step: PlannedStep, say: Say, *, err: bool) -> None:
     """Every play of the playbook: its hosts, how often it runs, and what batches do to it."""
     for play in step.plays:
-        on = "hosts known after provisioning" if play.on is None else ", ".join(play.on) or "no host"
+        on = "hosts known after provisioning" if play.on is None else listed(play.on) or "no host"
         often = "" if play.times in {None, 0} else f", {counted(play.times or 0, 'time')}"
         say(clean_text(f"         play {play.name} ({play.where}): {play.hosts} → {on}{often}"))
         for text in play.effects:
@@ -194,6 +207,17 @@ def _plays(step: PlannedStep, say: Say, *, err: bool) -> None:
             say(clean_text(f"           does its work again when the step is repeated: {', '.join(play.repeats)}"))
         if play.unseen:
             say(clean_text(f"           known only when it runs: {', '.join(play.unseen)}"))
+
+
+def batches_of(batches: tuple[tuple[str, ...], ...]) -> str:
+    """Batches of hosts in order; of many hosts, how many each batch has."""
+    if sum(map(len, batches)) <= LISTED:
+        return " then ".join(f"[{', '.join(batch)}]" for batch in batches)
+    sizes = [counted(len(batch), "host") for batch in batches]
+    if len(sizes) > 4:
+        sizes = [*sizes[:2], f"{len(sizes) - 3} more batches", sizes[-1]]
+    first = few(batches[0], 3)
+    return f"{counted(sum(map(len, batches)), 'host')}: {', then '.join(sizes)}; first {first}"
 
 
 def _sides(plan: Plan, say: Say) -> None:

@@ -96,6 +96,11 @@ def warn(error: OrchestratorError) -> None:
     output.note(diagnostic(error, "warning") + "\n")
 
 
+def building(source: Path) -> None:
+    """Print that a package is built of *source*, which takes a while."""
+    output.note(f"building a package from {source.parent} …")
+
+
 def _usage(error: click.ClickException, as_json: bool) -> int:
     message = error.format_message().rstrip(".")
     message = message[:1].lower() + message[1:]

@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 
-from orchestrator.cli.output import Cell, cut, folded, paint, screen, table
+from orchestrator.cli.output import Cell, folded, paint, screen, table
 from orchestrator.cli.words import activity_words, release_of, short, side_of, truth_of, when
 from orchestrator.domain.facts import EnvironmentFacts, Problem, Remedy, RunFacts
 from orchestrator.domain.plan import HostState
-from orchestrator.domain.text import clean_text, counted, few
+from orchestrator.domain.text import LISTED, clean_text, counted, few, listed
 
-LISTED = 12  # hosts that are listed one by one; more are grouped
-COLOURS = {"intervention": "red", "interrupted": "magenta", "unknown": "yellow", "unrecorded": "yellow"}
+COLOURS = {
+    "intervention": "red",
+    "interrupted": "magenta",
+    "service": "red",
+    "unknown": "yellow",
+    "unrecorded": "yellow",
+}
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[str]:
@@ -21,15 +26,16 @@ def problem_lines(problems: Sequence[Problem]) -> list[str]:
         lines += [paint(line, fg=COLOURS[problem.kind], bold=True) for line in folded(head, indent=2)]
         if problem.reason:
             lines += folded(f"    reason: {clean_text(problem.reason)}", indent=12)
-        lines += [f"    {line}" for line in remedy_lines(problem.remedies)]
+        lines += remedy_lines(problem.remedies, "    ")
     return lines
 
 
-def remedy_lines(found: Sequence[Remedy]) -> list[str]:
-    """The commands that help, each with its effect."""
+def remedy_lines(found: Sequence[Remedy], lead: str = "") -> list[str]:
+    """The commands that help, each with its effect, on lines that begin with *lead*."""
     lines: list[str] = []
     for number, remedy in enumerate(found):
-        lines += folded(f"{'next:  ' if not number else '       '} {remedy.command}  ({remedy.effect})", indent=10)
+        mark = "next:  " if not number else "       "
+        lines += folded(f"{lead}{mark} {remedy.command}  ({remedy.effect})", indent=len(lead) + 10)
     return lines
 
 
@@ -124,9 +130,4 @@ def summary(hosts: Sequence[HostState]) -> str:
         what = release_of(state) if state.truth in {"seen", "empty"} else f"{release_of(state)} ({state.truth})"
         what += " standing by" if state.stands_by and not state.unsure else ""
         groups.setdefault(what, []).append(state.host)
-    return "; ".join(f"{what} on {hosts_of(names)}" for what, names in groups.items())
-
-
-def hosts_of(names: Sequence[str]) -> str:
-    """A few host names, or of many how many there are with the first ones."""
-    return ", ".join(names) if len(names) <= LISTED else f"{counted(len(names), 'host')} ({cut(few(names, 3), 60)})"
+    return "; ".join(f"{what} on {listed(names)}" for what, names in groups.items())

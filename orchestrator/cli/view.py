@@ -16,9 +16,9 @@ from orchestrator.cli import output
 from orchestrator.cli.words import mark, seconds, state_words, way_back, when
 from orchestrator.domain.journal import FORWARD, Record
 from orchestrator.domain.promotion import Event, State
-from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.domain.story import StepStory, Story
-from orchestrator.domain.text import first_line
+from orchestrator.domain.step import HostResult, Outcome, StepResult
+from orchestrator.domain.story import StepStory, Story, reason_of
+from orchestrator.domain.text import counted, first_line
 from orchestrator.domain.waves import Progress
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Lines:
 
     def _take(self, story: Story, record: Record) -> None:
         if record.kind == "step.finished":
-            self._step(story.steps[record.step])
+            self._step(story.steps[record.step], story.run.id)
         elif record.kind == "planned":
             for note in record.data.get("notes", ()):
                 self.write(f"  {output.paint('!', fg='yellow', err=True)} {note}")
@@ -110,7 +110,7 @@ class Lines:
         """Write one line."""
         output.note(f"{self._whose}{line}")
 
-    def _step(self, step: StepStory) -> None:
+    def _step(self, step: StepStory, run: str) -> None:
         result = step.result
         assert result is not None
         if step.name in QUIET and result.good:
@@ -119,7 +119,7 @@ class Lines:
         columns = self.columns - output.width(self._whose) if self.columns is not None else None
         for line in step_lines(result.outcome, text, seconds(step.seconds), columns):
             self.write(line)
-        for line in detail(step):
+        for line in detail(step, run):
             self.write(f"      {line}")
 
     def _state(self, story: Story, record: Record) -> None:
@@ -261,20 +261,34 @@ def _worth_saying(record: Record) -> bool:
     return record.step == "lease" or differs or told
 
 
-def detail(step: StepStory) -> list[str]:
-    """What is worth saying of a step that has ended: each host and test that is not good, and where to read more."""
+def detail(step: StepStory, run: str = "") -> list[str]:
+    """What is worth saying of a step that has ended: each bad host and test with its reason, and where to read more."""
     result = step.result
     assert result is not None
     if result.good:
         return _changes(result)
     lines = [f"{mark(test.outcome, err=True)} {_test(test.name, test.host)}  {test.where}" for test in step.bad_tests()]
-    if not lines:
-        for host in step.bad_hosts()[:SHOWN]:
-            task = f" [{host.task}]" if host.task else ""
-            where = f"  {host.where}" if host.where else ""
-            lines.append(f"{mark(host.outcome, err=True)} {host.host}{task} {first_line(host.message)}{where}".rstrip())
+    bad = step.bad_hosts()
+    if not lines and len(bad) == 1 and bad[0].where:  # the step's own message has the rest
+        lines = [f"at {bad[0].where}"]
+    elif not lines and len(bad) > 1:
+        lines = [_bad_host(host) for host in bad[:SHOWN]]
     code = result.data.get("code")
-    return lines[: SHOWN * 2] + ([f"orchestrator explain {code}"] if code else [])
+    more = [f"orchestrator explain {code}"] if code else []
+    return lines[: SHOWN * 2] + ([log_command(step, run)] if run else []) + more
+
+
+def _bad_host(host: HostResult) -> str:
+    task = f" [{host.task}]" if host.task else ""
+    where = f"  {host.where}" if host.where else ""
+    return f"{mark(host.outcome, err=True)} {host.host}{task} {reason_of(host.message)}{where}".rstrip()
+
+
+def log_command(step: StepStory, run: str) -> str:
+    """The command that prints all of what the step printed."""
+    bad = step.bad_hosts()
+    what = f" --host {bad[0].host}" if len(bad) == 1 else "" if bad or step.bad_tests() else " --output"
+    return f"log: orchestrator logs {run} --step {step.name}{what}"
 
 
 def _changes(result: StepResult) -> list[str]:
@@ -295,7 +309,7 @@ def _going_on(step: StepStory, turn: str, most: int) -> Iterator[str]:
             yield _dim(f"      {item['op']} {item['type'].rpartition(':')[2]} {item['name']}")
     elif step.tests:
         bad = sum(not test.outcome.good for test in step.tests)
-        yield _dim(f"      {len(step.tests)} tests ended" + (f", {bad} not passed" if bad else ""))
+        yield _dim(f"      {counted(len(step.tests), 'test')} ended" + (f", {bad} not passed" if bad else ""))
     else:
         for host, task in list(step.tasks.items())[-most:]:
             yield _dim(f"      {host}: {first_line(str(task.get('task', '')), 80)}")

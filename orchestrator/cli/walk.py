@@ -93,5 +93,5 @@ def _walked(story: Story, walk: Progress) -> None:
 def _help(story: Story) -> None:
     run = story.run
     output.out(f"{run.id} needs manual intervention: {reason(story)}")
-    for line in remedy_lines(remedies(story)):
-        output.out(f"  {line}")
+    for line in remedy_lines(remedies(story), "  "):
+        output.out(line)

@@ -9,7 +9,7 @@ from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.step import Outcome
-from orchestrator.domain.text import clean_text
+from orchestrator.domain.text import clean_text, listed
 from orchestrator.domain.waves import WaveStory
 from orchestrator.domain.way_back import Outlook
 
@@ -119,17 +119,15 @@ def way_back(plan: Mapping[str, Any]) -> list[str]:
         return []
     lines = [f"switch back to {plan['live']}: {plan['switch']['playbook']}"] if plan.get("switch") else []
     lines += [
-        f"undo {item['play']['step']}: {item['play']['playbook']} on {', '.join(item['play']['limit'])}"
+        f"undo {item['play']['step']}: {item['play']['playbook']} on {listed(item['play']['limit'])}"
         for item in plan["undo"]
     ]
-    lines += [
-        f"restore by {play['step']}: {play['playbook']} on {', '.join(play['limit'])}" for play in plan["restore"]
-    ]
+    lines += [f"restore by {play['step']}: {play['playbook']} on {listed(play['limit'])}" for play in plan["restore"]]
     if plan["definition"]:
         lines.append(f"the infrastructure as it was then ({short(plan['definition'])}), after the hosts")
     lines.append(f"prove by {', '.join(suite['name'] for suite in plan['verify'])}")
     if plan["untouched"]:
-        lines.append(f"left alone: {', '.join(plan['untouched'])}")
+        lines.append(f"left alone: {listed(plan['untouched'])}")
     return [*lines, f"plan {short(plan['digest'])}"]
 
 

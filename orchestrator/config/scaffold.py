@@ -18,7 +18,8 @@ SCHEMAS = ".orchestrator/schemas"
 ORDER = ("dev", "development", "sandbox", "test", "testing", "qa", "integration", "staging", "stage", "preprod", "uat")
 LAST = ("production", "prod", "live")
 PLAYBOOKS = ("site", "deploy", "main", "playbook")
-TESTS = ("tests/smoke", "tests/testinfra", "testinfra", "tests", "molecule/default/tests", "test")
+TESTS = ("tests/smoke", "tests/testinfra", "testinfra", "tests", "ansible/tests", "molecule/default/tests", "test")
+PLAYBOOK_FOLDERS = ("playbooks", ".", "ansible", "ansible/playbooks", "deploy", "provisioning")
 
 
 @dataclass
@@ -66,7 +67,7 @@ def _rank(stack: str) -> tuple[int, str]:
 
 
 def _playbook(root: Path) -> str | None:
-    found = [path for folder in ("playbooks", ".") for path in sorted((root / folder).glob("*.y*ml"))]
+    found = [path for folder in PLAYBOOK_FOLDERS for path in sorted((root / folder).glob("*.y*ml"))]
     plays = [path for path in found if re.search(r"^\s*(?:-\s+)?(?:hosts|import_playbook):", _text(path), re.MULTILINE)]
     plays.sort(key=lambda path: PLAYBOOKS.index(path.stem) if path.stem in PLAYBOOKS else len(PLAYBOOKS))
     return plays[0].relative_to(root).as_posix() if plays else None
@@ -229,7 +230,8 @@ def _environments(found: Found, folder: str, stacks: dict[str, str], files: Temp
     after = None
     for name, stack in stacks.items():
         path = f"{folder}/{name}/environment.yaml"
-        values = {"name": name, "stack": stack, "after": after, "program": found.program}
+        page = not found.playbook and not found.program  # then the release serves our page, and this can be queried
+        values = {"name": name, "stack": stack, "after": after, "program": found.program, "page": page}
         yield path, files.filled("environment.yaml", schema=_schema("environment", path), **values)
         if found.program is None:
             for file in ("Pulumi.yaml", "__main__.py"):

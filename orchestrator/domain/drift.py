@@ -52,4 +52,4 @@ class Drift(Model):
         counts = Counter(finding.part for finding in self.findings)
         found = ", ".join(counted(count, part) for part, count in counts.items())
         unknown = f"{len(self.unknown)} unknown" if self.unknown else ""
-        return ", ".join(part for part in (found, unknown) if part) or "nothing has changed"
+        return ", ".join(part for part in (found, unknown) if part) or "no change found in what was checked"

@@ -41,7 +41,7 @@ class RunFacts(Run):
 class Problem(Model):
     """What an operator must act on: the *run* that it comes from, its *reason* in one line, and what helps."""
 
-    kind: Literal["intervention", "interrupted", "unknown", "unrecorded"]
+    kind: Literal["intervention", "interrupted", "service", "unknown", "unrecorded"]
     environment: str
     run: str | None
     text: str

@@ -9,6 +9,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.text import moment
 
 Kind = Literal[
     "promotion", "rollback", "provision", "destroy", "resolve", "observe", "accept", "reap", "rehearsal", "waves"
@@ -178,8 +179,9 @@ def find(wanted: str, exact: Run | None, beginning: list[Run]) -> Run:
     if not beginning:
         raise OrchestratorError("R101", f"there is no run {wanted!r}")
     if len(beginning) > 1:
-        names = ", ".join(sorted(run.id for run in beginning)[:5])
-        raise OrchestratorError("R102", f"{wanted!r} is the beginning of several runs: {names}")
+        found = [f"{run.id} ({run.kind} of {run.release or run.environment}, {run.state.value})" for run in beginning]
+        text = f"{wanted!r} is the beginning of {len(found)} runs: {'; '.join(sorted(found)[:6])}"
+        raise OrchestratorError("R102", text, hint="name one of them, or enough characters of it")
     return beginning[0]
 
 
@@ -187,14 +189,14 @@ def busy(lease: Lease) -> OrchestratorError:
     """The error for an environment that somebody else holds."""
     by = lease.by or "unknown"
     if lease.locked:
-        end = f", until {lease.until}" if lease.until else ""
-        text = f"{lease.environment} is locked by {by}: {lease.reason} (since {lease.since}{end})"
+        end = f", until {moment(lease.until)}" if lease.until else ""
+        text = f"{lease.environment} is locked by {by}: {lease.reason} (since {moment(lease.since)}{end})"
         return OrchestratorError(
             "S101", text, hint=f"orchestrator lock status; orchestrator unlock {lease.environment}"
         )
     return OrchestratorError(
         "S101",
-        f"{lease.environment} is held by {lease.holder} ({lease.reason}, by {by}, since {lease.since})",
+        f"{lease.environment} is held by {lease.holder} ({lease.reason}, by {by}, since {moment(lease.since)})",
         hint=f"wait for it with --wait; orchestrator watch {lease.holder} follows it, and if it was interrupted "
         f"orchestrator resume {lease.holder} finishes it",
     )
@@ -202,7 +204,8 @@ def busy(lease: Lease) -> OrchestratorError:
 
 def queued(ahead: Waiting) -> OrchestratorError:
     """The error for an environment that is free, and that another run has been waiting for longer."""
-    text = f"{ahead.environment} is promised to {ahead.run} (by {ahead.by or 'unknown'}, waiting since {ahead.since})"
+    waits = f"by {ahead.by or 'unknown'}, waiting since {moment(ahead.since)}"
+    text = f"{ahead.environment} is promised to {ahead.run} ({waits})"
     return OrchestratorError("S101", text, hint="wait behind it with --wait; orchestrator queue shows who waits")
 
 
@@ -210,7 +213,7 @@ def taken(work: Work) -> OrchestratorError:
     """The error for something that a living process works on."""
     return OrchestratorError(
         "S120",
-        f"{work.root} is being worked on by {work.worker} (until {work.until} at the latest)",
+        f"{work.root} is being worked on by {work.worker} (until {moment(work.until or '')} at the latest)",
         hint=f"orchestrator watch {work.root}",
     )
 

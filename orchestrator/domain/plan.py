@@ -301,6 +301,10 @@ class PlannedUndo(Model):
     play: PlaySpec
 
 
+SILENT = "nothing"
+"""What `HostState.serves` is when the health check of a host's service printed nothing, or failed."""
+
+
 class HostState(Model):
     """What is known of one host: the package on it, since when, by which run, and whether the host said so itself.
 
@@ -490,7 +494,9 @@ class Plan(Model):
     *conditions* are what the environment's file requires, as it was found. *configuration* are the settings that
     Ansible runs with, each with its origin. *rehearse* says that the way back is walked,
     and walked forward again, before the release stays. *artifacts* says which of them hosts unpack.
-    *blue_green* are the sides of an environment that has two.
+    *blue_green* are the sides of an environment that has two. *crossed* are the steps of newer releases that cannot be
+    undone and that the promotion of an older release would leave behind. *all_at_once*: a rollback restores all hosts
+    at the same time, and not in the batches of its steps.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -525,6 +531,8 @@ class Plan(Model):
     automatic_rollback: bool = True
     ephemeral: Ephemeral | None = None
     no_return: bool = False
+    crossed: tuple[str, ...] = Field(default=(), exclude_if=lambda steps: not steps)
+    all_at_once: bool = Field(default=False, exclude_if=lambda yes: not yes)
     conditions: tuple[Condition, ...] = ()
     configuration: Configuration | None = Field(default=None, exclude_if=lambda settings: settings is None)
     notes: tuple[str, ...] = ()
@@ -549,6 +557,17 @@ class Plan(Model):
     def unnamed_points(self) -> tuple[str, ...]:
         """The points of no return that nobody has named."""
         return tuple(step for step in self.points_of_no_return if step not in self.named.no_return)
+
+    @property
+    def unnamed_crossed(self) -> tuple[str, ...]:
+        """The steps of newer releases that would be left behind and that nobody has named."""
+        return tuple(step for step in self.crossed if step not in self.named.no_return)
+
+    def executed(self, groups: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+        """The batches *groups* of a step that are run: a rollback leaves the hosts alone that have its release."""
+        left = set(self.blue_green.left) if self.action == "rollback" and self.blue_green is not None else set[str]()
+        kept = (tuple(host for host in hosts if host not in left) for hosts in groups)
+        return tuple(hosts for hosts in kept if hosts)
 
     @property
     def blocking(self) -> tuple[str, ...]:
@@ -602,6 +621,8 @@ PARTS = {
     "automatic_rollback": "whether a failure is rolled back by itself",
     "ephemeral": "whether it is made for this promotion only",
     "no_return": "the word on steps that cannot be undone",
+    "crossed": "the steps of newer releases that cannot be undone",
+    "all_at_once": "whether all hosts are restored at the same time",
     "conditions": "what the environment requires",
     "configuration": "the configuration",
     "artifacts": "what hosts unpack",

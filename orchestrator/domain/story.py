@@ -12,10 +12,16 @@ from orchestrator.domain.journal import FORWARD, Record, Run, after_entry
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, StepResult, TestResult
-from orchestrator.domain.text import last_line
+from orchestrator.domain.text import first_line, last_line
 from orchestrator.domain.waves import Progress
 
 BACKWARDS = {State.HALTING, State.UNDOING, State.RESTORING, State.PROVING}
+
+
+def reason_of(message: str) -> str:
+    """The line of a host's *message* that says why: the first one, or of older journals what a command printed last."""
+    line = first_line(message, 300)
+    return last_line(message) if line == "non-zero return code" else line
 
 
 @dataclass
@@ -54,16 +60,14 @@ class StepStory:
         """The tests that did not pass."""
         return [test for test in self.result.tests if not test.outcome.good] if self.result else []
 
-    def cause(self) -> str:
-        """The last line of the reason why the step was not good, with its test or host; empty without one."""
+    def cause(self) -> tuple[str, str]:
+        """Which test or host was not good, and the last line of the reason; empty where there is none."""
         for test in self.bad_tests():
             name = test.name.rpartition("::")[2]
-            where = f"{name} on {test.host}" if test.host else name
-            return f"{where}: {last_line(test.message)}" if test.message else where
+            return f"{name} on {test.host}" if test.host else name, last_line(test.message)
         for host in self.bad_hosts():
-            where = f"{host.host} [{host.task}]" if host.task else host.host
-            return f"{where}: {last_line(host.message)}" if host.message else where
-        return ""
+            return f"{host.host} [{host.task}]" if host.task else host.host, reason_of(host.message)
+        return "", ""
 
     def to_json(self) -> dict[str, Any]:
         """The step as `show --json` gives it."""

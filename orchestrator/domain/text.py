@@ -1,10 +1,12 @@
 """Text from outside is data: what a terminal would obey is taken out before it is shown or kept."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+LISTED = 12  # host names that are listed one by one
 
 
 def clean_text(text: str, limit: int | None = None) -> str:
@@ -42,3 +44,20 @@ def few(names: Sequence[str], most: int = 5) -> str:
     """The first *most* of *names*, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"
+
+
+def listed(names: Sequence[str], most: int = LISTED) -> str:
+    """All host *names* where they are few; else how many there are, with the first ones."""
+    return ", ".join(names) if len(names) <= most else f"{counted(len(names), 'host')} ({few(names, 3)})"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for a *name* that is not *known*: the nearest one, else the first of those that are."""
+    names = list(known)
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"there are: {few(names, 12) or 'none'}"
+
+
+def moment(at: str) -> str:
+    """A time of the journal in messages that are recorded: UTC, to the minute."""
+    return f"{at[:16].replace('T', ' ')} UTC" if at else "an unknown time"

@@ -22,6 +22,7 @@ from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.sides import SIDES, Side, Sides, joined, other
 from orchestrator.domain.step import Outcome, StepResult, attempts
+from orchestrator.domain.text import nearest
 from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow.standing import Standing
 from orchestrator.ports import (
@@ -83,7 +84,9 @@ class Setting:
         """An environment and its folder. Raises R103 when the project has none of that name."""
         if name not in self.environments:
             known = ", ".join(self.environments) or "none"
-            raise OrchestratorError("R103", f"there is no environment {name!r} (there are: {known})")
+            text = f"there is no environment {name!r} (there are: {known})"
+            close = nearest(name, self.environments)
+            raise OrchestratorError("R103", text, hint=close if close.startswith("did") else None)
         return self.environments[name]
 
 

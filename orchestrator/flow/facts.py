@@ -19,7 +19,7 @@ from orchestrator.domain.facts import (
 )
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Run, Waiting
-from orchestrator.domain.plan import HostState
+from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.story import Story
 from orchestrator.domain.text import few, first_line
 from orchestrator.flow.course import Setting
@@ -140,6 +140,8 @@ def _problems(
     for broken in open_runs:
         if broken.activity == "interrupted":
             yield _interrupted(name, broken)
+    if (wrong := [state for state in hosts if state.differs]) and not open_runs:
+        yield _service(name, wrong)
     unknown = [state.host for state in hosts if state.truth == "unknown"]
     if unknown and not any(run.activity == "working" for run in open_runs):
         yield _unknown(name, unknown, next((state.run for state in hosts if state.truth == "unknown"), None))
@@ -156,6 +158,21 @@ def _interrupted(name: str, run: RunFacts) -> Problem:
     reason = f"no process works on it; it was {run.state.value}"
     text = f"{titled(run)} is interrupted"
     return Problem(kind="interrupted", environment=name, run=run.id, text=text, reason=reason, remedies=tuple(found))
+
+
+def _service(name: str, hosts: list[HostState]) -> Problem:
+    """Services that were not those of the release on their hosts when these were observed last."""
+    first = hosts[0]
+    silent = [state.host for state in hosts if state.serves == SILENT]
+    text = f"the service on {few(silent)} does not respond" if silent else ""
+    other = [f"{state.host} (serves {state.serves})" for state in hosts if state.serves != SILENT]
+    texts = [*([text] if text else []), *([f"another version runs on {few(other)}"] if other else [])]
+    release = f"{first.release.name}-{first.release.version}" if first.release else "RELEASE"
+    found = (
+        Remedy(command=f"orchestrator observe {name}", effect="query the services again"),
+        Remedy(command=f"orchestrator promote {release} --to {name} --redeploy", effect="deploy the release again"),
+    )
+    return Problem(kind="service", environment=name, run=None, text="; ".join(texts), reason="", remedies=found)
 
 
 def _unknown(name: str, hosts: list[str], run: str | None) -> Problem:
@@ -177,6 +194,8 @@ def reason(story: Story) -> str:
     failure = (story.ending or {}).get("failure") or {}
     message = first_line(str(failure.get("message") or story.run.message), 300)
     step = story.steps.get(str(failure.get("step") or ""))
-    cause = step.cause() if step is not None else ""
     text = f"{step.label}: {message}" if step is not None and message else message
-    return text if not cause or cause in text else f"{text}: {cause}"
+    where, cause = step.cause() if step is not None else ("", "")
+    if not where or (cause and cause in text) or (not cause and where.split(" [")[0] in text):
+        return text
+    return f"{text}: {where}: {cause}" if cause else f"{text}: {where}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import HostState
+from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import SIDES, Side
 from orchestrator.domain.step import HostResult, Outcome, StepResult
@@ -34,7 +34,8 @@ def look(course: Course) -> None:
         data = {"states": [state.to_json() for state in states]}
         for state in states:
             if state.differs:
-                text = f"{state.host}: {state.release} is current there, and its service tells {state.serves}"
+                reported = "does not respond" if state.serves == SILENT else f"tells {state.serves}"
+                text = f"{state.host}: {state.release} is current there, and its service {reported}"
                 emit(Entry(kind="notice", host=state.host, data={"level": "warning", "text": text}))
         if unknown:
             message = f"nobody can say what runs on {', '.join(unknown)}"

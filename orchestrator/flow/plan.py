@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from orchestrator.domain.configuration import Configuration, is_about_controller
 from orchestrator.domain.context import Context, Outputs
@@ -49,7 +50,7 @@ from orchestrator.flow.course import Course, Setting, context_of, inventory_of, 
 from orchestrator.flow.evidence import obstacle
 from orchestrator.flow.kept_plans import load, made_by, save, saved_plan, update_plan_file
 from orchestrator.flow.request import allow
-from orchestrator.flow.trail import Begun, Then, last_verified, mark_of, present
+from orchestrator.flow.trail import Begun, Then, last_verified, mark_of, present, trail
 from orchestrator.ports import Emit
 
 
@@ -62,7 +63,7 @@ class Wanted:
     person's word that a rollback may leave behind what cannot be undone, *named* what else was agreed to by name.
     *then* is the time to which a rollback goes back, and its definition. *rehearse* is whether it is to be rehearsed.
     *coming* are environments in which the package will have been verified by then: a walk comes to them before.
-    *told* is called with what the hosts said.
+    *told* is called with what the hosts said. *all_at_once*: a rollback restores all hosts at the same time.
     """
 
     package: Package
@@ -72,6 +73,7 @@ class Wanted:
     approved: Plan | None = None
     fence: int = 0
     no_return: bool = False
+    all_at_once: bool = False
     named: Named = NOTHING
     then: Then | None = None
     rehearse: bool = False
@@ -122,6 +124,7 @@ def _wanted(course: Course, package: Package, approved: Plan | None) -> Wanted:
         approved=approved,
         fence=course.fence,
         no_return=approved.no_return if approved is not None else False,
+        all_at_once=approved.all_at_once if approved is not None else course.run.kind == "rollback",
         named=approved.named if approved is not None else course.named,
         then=_then(approved),
         rehearse=course.run.kind == "rehearsal",
@@ -186,7 +189,7 @@ def refusal(plan: Plan) -> OrchestratorError | None:
     missing = next((condition for condition in plan.conditions if not condition.holds), None)
     if missing is not None:
         return conditions.refusal(plan, missing)
-    return _unnamed(plan) if plan.action == "promote" else _left_behind(plan)
+    return _unnamed(plan) or _crossed(plan) if plan.action == "promote" else _left_behind(plan)
 
 
 def _left_behind(plan: Plan) -> OrchestratorError | None:
@@ -196,6 +199,15 @@ def _left_behind(plan: Plan) -> OrchestratorError | None:
     names = ", ".join(plan.back.impossible)
     hint = "orchestrator rollback --no-return goes back all the same, and leaves behind what they did"
     return OrchestratorError("R135", f"{names} cannot be undone", hint=hint)
+
+
+def _crossed(plan: Plan) -> OrchestratorError | None:
+    """What the promotion of an older release would leave behind, as a rollback to it would: R135."""
+    if not plan.unnamed_crossed:
+        return None
+    words = " ".join(f"--point-of-no-return {step}" for step in plan.unnamed_crossed)
+    text = f"{plan.release} is older than the current release, whose {', '.join(plan.unnamed_crossed)} cannot be undone"
+    return OrchestratorError("R135", f"{text} ({words} agrees to that); nothing was changed")
 
 
 def _unnamed(plan: Plan) -> OrchestratorError | None:
@@ -273,6 +285,8 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         automatic_rollback=environment.rollback.automatic,
         ephemeral=environment.ephemeral,
         no_return=wanted.no_return,
+        crossed=left_over(setting, wanted.environment, wanted.package) if wanted.action == "promote" else (),
+        all_at_once=wanted.all_at_once,
         conditions=asked,
         configuration=_configuration(setting, wanted, environment),
         notes=(
@@ -560,6 +574,15 @@ def way_back(setting: Setting, wanted: Wanted) -> WayBack:
     return WayBack(release=last.release, definition=definition, available=True, impossible=impossible)
 
 
+def left_over(setting: Setting, environment: str, package: Package) -> tuple[str, ...]:
+    """The steps that cannot be undone of the releases which took the place of *package*; none where it is not older."""
+    older = [mark.release.digest for mark in trail(setting, environment)][1:]
+    if package.digest not in older:
+        return ()
+    begun = present(setting, environment, package)
+    return tuple(dict.fromkeys(item.step.name for item in begun if item.step.undo == "impossible"))
+
+
 def _back(undone: tuple[Begun, ...]) -> WayBack:
     """A rollback has no way back itself; what it cannot undo is said beforehand."""
     gone = tuple(dict.fromkeys(begun.step.name for begun in undone if begun.step.undo == "impossible"))
@@ -651,22 +674,23 @@ def _asked_sides(wanted: Wanted, survey: Survey, own: tuple[PlannedGate, ...], a
 def _planned_step(
     step: Step, wanted: Wanted, asked: tuple[PlannedGate, ...], blue_green: PlannedSides | None
 ) -> PlannedStep:
-    """*step* as it is promoted, before its hosts are known; a rollback goes out in one shape, and as fast as it can."""
+    """*step* as it is promoted, before its hosts are known; a rollback keeps its batches, order and pause."""
     rollout = step.rollout
     has_sides = rollout.blue_green is not None
-    plain = PlannedStep(play=play_of(step), sizes=rollout.batches, undo=step.undo)
-    if wanted.action != "promote":
+    plain = PlannedStep(play=play_of(step), undo=step.undo)
+    if wanted.all_at_once:
         return sides.sided(plain, blue_green, of=has_sides)
     seed = digest_of([wanted.package.digest, wanted.environment, step.name]).removeprefix("sha256:")[:16]
-    about = {
-        "max_failures": rollout.max_failures,
+    about: dict[str, Any] = {
+        "sizes": rollout.batches,
         "pause": seconds(rollout.pause),
         "once": rollout.once,
-        "strategy": rollout.strategy,
         "order": rollout.order,
         "seed": seed if rollout.order == "shuffled" else "",
-        "canary": _canary(rollout.canary or Canary(), asked) if rollout.strategy == "canary" else None,
     }
+    if wanted.action == "promote":
+        canary = _canary(rollout.canary or Canary(), asked) if rollout.strategy == "canary" else None
+        about |= {"max_failures": rollout.max_failures, "strategy": rollout.strategy, "canary": canary}
     return sides.sided(plain.model_copy(update=about), blue_green, of=has_sides)
 
 

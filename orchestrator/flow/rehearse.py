@@ -16,6 +16,7 @@ from orchestrator.domain.release import Package
 from orchestrator.domain.snapshot import Difference
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.story import seconds_between
+from orchestrator.domain.text import counted
 from orchestrator.flow import deploy, host_states, provision, rollback, switch, verify
 from orchestrator.flow.course import Course, Halt, Setting, kept_of
 from orchestrator.flow.evidence import REHEARSED, documents, keep, snapshot
@@ -160,7 +161,7 @@ def _look(course: Course, stop: str) -> None:
         seen = course.setting.deployer.snapshot(rule, course.inventory(), course.context(), job, emit)
         files = sum(len(host.files) for host in seen.hosts.values())
         keep(course.setting, "snapshots", seen.digest, seen.to_json())
-        message = f"{files} files on {len(seen.hosts)} hosts"
+        message = f"{counted(files, 'file')} on {counted(len(seen.hosts), 'host')}"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data={"snapshot": seen.digest})
 
     course.must(f"rehearse.{stop}", f"look at the hosts, {stop}", work, verb="rehearse")

@@ -1,13 +1,15 @@
 """Request: who asks for what, whether the environment can take it now, and the lease on it."""
 
+from collections.abc import Iterable
+
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import PackageRef, Release
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import STOPPING, Course, Setting
-from orchestrator.flow.trail import everywhere
+from orchestrator.flow.course import STOPPING, Course, Setting, stack_of
+from orchestrator.flow.trail import everywhere, unsettled
 from orchestrator.ports import Emit
 
 POLL = 0.5
@@ -65,7 +67,7 @@ def _go_on_waiting(course: Course, *, late: bool) -> None:
     store.dequeue(run.environment, run.id)
     if mine is not None and mine.superseded_by is not None:
         raise OrchestratorError("S104", f"{run.id} is superseded by {mine.superseded_by}")
-    raise OrchestratorError("S105", f"{run.environment} did not become free in {course.wait:.0f} s")
+    raise OrchestratorError("S105", f"{run.environment} did not become free in {course.wait:.0f} s (--wait)")
 
 
 def allow(environment: Environment) -> None:
@@ -79,11 +81,19 @@ def allow(environment: Environment) -> None:
         raise OrchestratorError("R111", f"{environment.name} declares windows, which this version cannot keep")
 
 
-def targets(setting: Setting, release: Release, ref: PackageRef, to: str | None) -> list[str]:
+def allow_all(setting: Setting, names: Iterable[str]) -> None:
+    """Check the whole path before any environment of it is touched: raises what :func:`allow` does for one of them."""
+    for name in names:
+        allow(setting.environment(name)[0])
+
+
+def targets(
+    setting: Setting, release: Release, ref: PackageRef, to: str | None, *, redeploy: bool = False
+) -> list[str]:
     """Where a promotion goes: *to*, or the rest of the release's path, from the first environment without it.
 
-    An environment is passed over when the release has been verified there and is what runs there now. Raises
-    R103 for an unknown environment and R104 for one that the release does not declare.
+    An environment is passed over when the release has been verified there and is what runs there now, unless it is to
+    *redeploy*. Raises R103 for an unknown environment and R104 for one that the release does not declare.
     """
     declared = [name for name in setting.environments if name in release.environments]
     for name in release.environments:
@@ -92,11 +102,25 @@ def targets(setting: Setting, release: Release, ref: PackageRef, to: str | None)
         setting.environment(to)
         if to not in declared:
             raise OrchestratorError("R104", f"{ref} does not declare the environment {to!r}")
-        return [to]
+        return [] if not redeploy and is_current(setting, to, ref) else [to]
     rest = list(declared)
-    while rest and runs_there(setting, rest[0], ref):
+    while not redeploy and rest and runs_there(setting, rest[0], ref):
         rest.pop(0)
     return rest
+
+
+def is_current(setting: Setting, environment: str, ref: PackageRef) -> bool:
+    """Whether nothing is left to do for *ref* in *environment*.
+
+    It runs there as :func:`runs_there` says, on the infrastructure as it is defined now; no run needs intervention, and
+    none holds the environment.
+    """
+    if setting.environment(environment)[0].ephemeral is not None or not runs_there(setting, environment, ref):
+        return False
+    if setting.store.lease(environment) is not None or unsettled(setting, environment):
+        return False
+    spec = stack_of(setting, environment)
+    return spec is None or setting.store.verified(environment)[0].definition == spec.definition
 
 
 def runs_there(setting: Setting, environment: str, ref: PackageRef) -> bool:

@@ -97,12 +97,14 @@ def restore(course: Course) -> None:
     """
     course.move(Event.RESTORE)
     asked_for = course.run.kind == "rollback"
-    sides = course.settled_plan().blue_green
-    wanted = tuple(host for host in course.hosts if sides is None or host not in sides.left)
-    everywhere = way_back.restoring(_back(course).manifest, course.outline, wanted)
-    put_back(course, everywhere if asked_for else _returning(course).restore, "restore")
+    if asked_for:
+        _in_batches(course)
+    else:
+        put_back(course, _returning(course).restore, "restore")
     if asked_for and course.sides is not None:
         switch.then(course)
+    sides = course.settled_plan().blue_green
+    wanted = tuple(host for host in course.hosts if sides is None or host not in sides.left)
     again = _restore_stack(course, wanted if asked_for else _returning(course).touched)
     put_back(course, way_back.restoring(_back(course).manifest, course.outline, again), "restore.again")
     if asked_for:
@@ -220,6 +222,32 @@ def put_back(course: Course, plays: tuple[PlaySpec, ...], prefix: str, verb: str
     for play in plays:
         name = f"{prefix}.{play.step}"
         _play(course, play, back, name, f"restore {back.ref}", verb=verb, release=back.ref)
+
+
+def _in_batches(course: Course) -> None:
+    """Run the steps of a rollback that an operator requested, as its plan shows them.
+
+    Each batch but the last one is verified before the next one starts; where the infrastructure goes back as well, the
+    suites only run after that, because they may depend on it.
+    """
+    plan, back = course.settled_plan(), _back(course)
+    stays = _stack_before(course) is None
+    planned = [(step, plan.executed(groups)) for step, groups in zip(plan.steps, course.batches, strict=False)]
+    for step, groups in planned:
+        for number, hosts in enumerate(groups, start=1):
+            name = f"restore.{step.play.step}" + (f".{number}" if len(groups) > 1 else "")
+            skipped = (*step.play.skip_tags, *step.once.skipped(number, len(groups)))
+            play = step.play.model_copy(update={"limit": hosts, "skip_tags": skipped})
+            _play(course, play, back, name, _batch_label(back, number, len(groups)), verb="restore", release=back.ref)
+            if number < len(groups):
+                if stays:
+                    verify.prove(course, plan.verify, back, name, hosts)
+                if step.pause:
+                    course.pause(f"{name}.pause", step.pause)
+
+
+def _batch_label(back: Package, number: int, count: int) -> str:
+    return f"restore {back.ref}" + (f" batch {number} of {count}" if count > 1 else "")
 
 
 def level(course: Course, hosts: tuple[str, ...], prefix: str) -> None:

@@ -1,17 +1,19 @@
 """The short form of the campaigns; `make crash-sweep`, `make sim`, `make chaos` … are the long ones."""
 
 import contextlib
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.campaigns import bugs, rollback, sim
+from tests.campaigns import bugs, rollback, sim, workers
 from tests.campaigns.chaos.rows import ROWS
 from tests.campaigns.chaos.table import WANTED, Row, Shared, execute
 from tests.campaigns.judge import judged
 from tests.campaigns.simulated import SCENARIOS, Scenario, ending, prepared
 from tests.campaigns.sweep import attempt
+from tests.postgres import serving
 
 QUICK = [
     "the lease is not given back",
@@ -99,6 +101,13 @@ def test_a_fault_in_real_parts_is_outlived(item: Row, shared: Shared) -> None:
     """A fault that is injected into real processes, hosts and databases does no lasting harm."""
     came = execute(item, f"20261125:{item.number}", shared)
     assert came.how == "held", came.line
+
+
+@pytest.mark.long
+def test_many_promotions_over_workers_that_are_killed() -> None:
+    """Promotions over two workers on Postgres, one of which is killed at random, are all done, and nothing twice."""
+    with serving() as server:
+        assert workers.campaign(server, 12, 2, 8.0, random.Random(5)) == 0
 
 
 def test_every_row_of_the_table_is_injected() -> None:

@@ -52,7 +52,7 @@ HEAD = {"apiVersion": "orchestrator/v1"}
 ENVIRONMENTS, HOSTS, CONCURRENCY = 12, 2, 3
 MARK = "ORCHESTRATOR_CAMPAIGN"
 LASTS = 8.0  # seconds that a claim lasts
-PATIENCE = 3.0  # seconds for each root, after which it hangs
+START, PATIENCE = 120.0, 3.0  # seconds at first, and for each root, after which it hangs
 
 
 class Ledgers:
@@ -137,17 +137,40 @@ class Stacks(MemoryProvisioner):
         return digest_of(self._world.up[spec.environment])
 
 
+@dataclass(frozen=True)
+class SimulatedEngines:
+    """Hosts, stacks and suites on the files."""
+
+    app: "Simulated"
+
+    def provisioner(self) -> MemoryProvisioner:
+        """Stacks."""
+        found = Stacks(self.app.world)
+        for environment, folder in self.app.environments.values():
+            found.definition(environment, folder)
+        return found
+
+    def deployer(self, own: str) -> MemoryDeployer:
+        """Hosts, which need no connections of their *own*."""
+        del own
+        return Hosts(self.app.world, self.app.ledgers)
+
+    def verifier(self) -> MemoryVerifier:
+        """Proofs."""
+        return Proofs(self.app.world, self.app.ledgers)
+
+
 class Simulated(App):
     """A project whose hosts, stacks and packages are simulated; its database and its workers are real."""
 
     def __init__(self, folder: Path, machine: str, count: int) -> None:
         environ = {**os.environ, "ORCHESTRATOR_RECOVERY": "manual", "ORCHESTRATOR_CLAIM": str(LASTS)}
-        super().__init__(folder, environ)
         self.machine, self.count = machine, count
         names = [f"e{number}" for number in range(ENVIRONMENTS)]
         hosts = {name: [f"{name}-{number}" for number in range(HOSTS)] for name in names}
         self.world = World(stacks=hosts, up={name: list(found) for name, found in hosts.items()})
         self.ledgers = Ledgers(folder / "ledgers", self.world)
+        super().__init__(folder, environ, SimulatedEngines(self))
 
     @cached_property
     def environments(self) -> Any:
@@ -164,24 +187,6 @@ class Simulated(App):
         kept = MemoryPackages()
         self.released = [kept.put(self._release(number)) for number in range(self.count)]
         return kept
-
-    @cached_property
-    def provisioner(self) -> Any:
-        """Stacks."""
-        found = Stacks(self.world)
-        for environment, folder in self.environments.values():
-            found.definition(environment, folder)
-        return found
-
-    @cached_property
-    def deployer(self) -> Any:
-        """Hosts."""
-        return Hosts(self.world, self.ledgers)
-
-    @cached_property
-    def verifier(self) -> Any:
-        """Proofs."""
-        return Proofs(self.world, self.ledgers)
 
     @cached_property
     def engine(self) -> Any:
@@ -270,7 +275,7 @@ def main() -> int:
     bad = 0
     with serving() as server:
         for count in [int(word) for word in chosen.workers.split(",")]:
-            bad += _campaign(server, chosen.roots, count, chosen.kill_every, random.Random(f"{chosen.seed}:{count}"))
+            bad += campaign(server, chosen.roots, count, chosen.kill_every, random.Random(f"{chosen.seed}:{count}"))
     print(f"seed {chosen.seed}: {bad} lost, done twice, or otherwise wrong")
     return 1 if bad else 0
 
@@ -285,7 +290,8 @@ def _serve(folder: Path, machine: str) -> int:
     return 0
 
 
-def _campaign(server: Server, roots: int, count: int, every: float, rng: random.Random) -> int:
+def campaign(server: Server, roots: int, count: int, every: float, rng: random.Random) -> int:
+    """Do so many *roots* over *count* workers, killed *every* so many seconds; how much was wrong."""
     folder = Path(tempfile.mkdtemp(prefix="orc-workers-"))
     try:
         return run(server, folder, roots, count, every, rng)
@@ -315,7 +321,7 @@ def run(
         asked.append(app.ask("promotion", package, (f"e{number % ENVIRONMENTS}",), queue="campaign").root)
     workers = kind(folder, count, environ, rng, Counter())
     began = time.monotonic()
-    deadline, kill_at = began + 60 + PATIENCE * roots, began + every
+    deadline, kill_at = began + START + PATIENCE * roots, began + every
     try:
         while app.store.works() and time.monotonic() < deadline:
             workers.see_to_it()

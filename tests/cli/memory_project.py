@@ -17,9 +17,10 @@ from orchestrator.adapters.memory.store import ManualClock, MemoryStore
 from orchestrator.adapters.memory.world import MemoryDurable
 from orchestrator.cli import main
 from orchestrator.domain.journal import Entry, Run, Work
+from orchestrator.domain.release import Release
 from orchestrator.flow import COURSES
 from orchestrator.flow.course import Course
-from orchestrator.wiring import App, Asked
+from orchestrator.wiring import App, Asked, open_app
 from tests.flow.test_promotion import Stage, release
 
 PROJECT = "apiVersion: orchestrator/v1\nkind: Project\nname: demo\n"
@@ -89,6 +90,14 @@ class MemoryProject(Stage):
     def works(self, run: Run) -> None:
         """A process of another machine works on the run."""
         self.store.claim(run.root, "worker far away", ELSEWHERE, 3600.0)
+
+    def release(self, version: str) -> Release:
+        """The release of *version*."""
+        return release(version)
+
+    def app(self) -> App:
+        """The project with everything joined."""
+        return open_app(self.folder)
 
     def say(self, *words: str, code: int | None = 0) -> str:
         """What a command prints on standard output."""

@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.cli.documents import MODELS
 from orchestrator.domain.journal import Entry, Run
+from orchestrator.domain.plan import SILENT
 from tests.cli.memory_project import MemoryProject, project
 
 __all__ = ["project"]
@@ -307,3 +308,47 @@ def test_a_later_success_settles_an_intervention(project: MemoryProject) -> None
     assert project.json("status", PLACE)["environments"][0]["problems"]
     project.go(PLACE, "1.2.0")
     assert project.json("status", PLACE)["environments"][0]["problems"] == []
+
+
+def test_an_ambiguous_beginning_lists_the_candidates(project: MemoryProject) -> None:
+    """`show` of the beginning of several runs names each of them, with its kind, release and state."""
+    first, second = project.go(PLACE, "1.0.0"), project.go(PLACE, "1.1.0")
+    error = project.json("show", "0000", code=None)["errors"][0]
+    assert error["code"] == "R102"
+    assert f"{first.id} (promotion of shop 1.0.0, succeeded)" in error["message"]
+    assert second.id in error["message"]
+
+
+def test_a_name_that_is_not_known_gets_the_nearest_one(project: MemoryProject) -> None:
+    """A wrong environment, step or release is answered with the nearest name that there is."""
+    run = project.go(PLACE, "1.0.0")
+    cases = {
+        ("status", "producton"): "did you mean 'production'?",
+        ("logs", run.id, "--step", "deply.1"): "did you mean 'deploy.1'?",
+        ("promote", "shop-1.0.1"): "did you mean 'shop-1.0.0'?",
+    }
+    for words, hint in cases.items():
+        assert project.json(*words, code=None)["errors"][0]["hint"] == hint
+
+
+def test_history_fits_a_narrow_screen(project: MemoryProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal of 80 columns `history` takes two lines for each run, folded between words."""
+    _stuck(project)
+    monkeypatch.setattr("orchestrator.cli.output.terminal", lambda _stream=None: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = project.say("history", PLACE).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "by ann: " in lines[2]
+    for words in (("status",), ("matrix",), ("queue",)):
+        assert max(map(len, project.say(*words).splitlines())) <= 80
+
+
+def test_a_service_that_does_not_respond_is_a_problem(project: MemoryProject) -> None:
+    """After `observe` found no service on a host, `status` names it as a problem, with the commands that help."""
+    project.go(PLACE, "1.0.0")
+    project.world.serves = {"p1": "1.0.0", "p2": SILENT, "p3": "0.9.0"}
+    project.go(PLACE, None, "observe")
+    said = project.say("status", PLACE).splitlines()
+    assert said[0] == f"✘ {PLACE}: the service on p2 does not respond; another version runs on p3 (serves 0.9.0)"
+    assert f"orchestrator promote shop-1.0.0 --to {PLACE} --redeploy" in "\n".join(said)
+    assert project.json("status", PLACE)["environments"][0]["problems"][0]["kind"] == "service"

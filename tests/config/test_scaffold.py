@@ -128,3 +128,11 @@ def test_a_name_that_is_none_is_refused(root: Path, capsys: pytest.CaptureFixtur
     """A project's name has the characters of all names; the hint has one that would do."""
     assert main(["init", "--name", name]) == 2
     assert "= hint: --name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("playbook", ["ansible/site.yml", "ansible/playbooks/deploy.yml", "deploy/site.yml"])
+def test_a_playbook_in_a_usual_folder_is_found(root: Path, playbook: str) -> None:
+    """`init` names the playbook that lies in `ansible/` or another usual folder as the step of the first release."""
+    _own(root, {playbook: "- hosts: web\n  tasks: []\n"})
+    assert main(["init"]) == 0
+    assert f"playbook: {playbook}\n" in (root / "releases/my-shop/release.yaml").read_text()

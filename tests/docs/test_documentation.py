@@ -14,7 +14,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from orchestrator.cli import cli
+from orchestrator.cli import cli, main
 from orchestrator.config import load_environment, load_project, load_release
 from orchestrator.config.schema import MODELS
 from orchestrator.domain.configuration import CODE, TRANSPORT, TRANSPORT_SECTIONS
@@ -188,3 +188,31 @@ def test_options_that_are_named_exist(tmp_path: Path, monkeypatch: pytest.Monkey
                 except click.ClickException as error:
                     wrong.append((where, " ".join(words), error.format_message()))
     assert not wrong
+
+
+def test_the_quick_start_with_own_machines_is_a_valid_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The files of the quick start, laid down as the page says, are a project without errors or warnings."""
+    page = (ROOT / "docs" / "guides" / "own-machines.md").read_text(encoding="utf-8")
+    for name, text in re.findall(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "site.yml").write_text("- hosts: web\n  tasks: []\n")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_smoke.py").write_text(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1])  # type: ignore[index]
+    monkeypatch.chdir(tmp_path)
+    assert main(["validate"]) == 0, capsys.readouterr().err
+    assert "warning" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", ["github/promote.yml", "gitlab/.gitlab-ci.yml"])
+def test_ci_examples_use_commands_that_exist(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command of the CI examples has a command, options and arguments that exist."""
+    text = (ROOT / "examples" / "ci" / file).read_text(encoding="utf-8")
+    assert isinstance(yaml.safe_load(text), dict)
+    monkeypatch.chdir(tmp_path)
+    found = re.findall(r"(?:- |run: )(orchestrator [^\n]+)", text)
+    assert len(found) >= 5
+    for line in found:
+        _understood(shlex.split(line)[1:], tmp_path)

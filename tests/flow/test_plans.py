@@ -68,6 +68,7 @@ FULL = {
     "back": {"release": REF, "definition": DIGEST, "available": True, "impossible": ["i"], "reason": "r"},
     "automatic_rollback": True,
     "ephemeral": {"ttl": "1h", "per": "release", "keep_on_failure": True}, "no_return": True,
+    "crossed": ["s"], "all_at_once": True,
     "conditions": [{"name": "drift", "holds": False, "why": ["w"], "evidence": DIGEST}], "notes": ["n"],
     "uninspected": "u",
     "configuration": {

@@ -281,3 +281,64 @@ def test_a_stack_that_gives_the_same_variables_is_no_reason_to_restore_twice(sta
     stage.world.ledger.clear()
     assert back(stage, "production").state is State.ROLLED_BACK
     assert stage.world.ledger.count("deploy.yml shop 1.0.0 production/p1") == 1
+
+
+def test_a_manual_rollback_keeps_its_batches(stage: Stage) -> None:
+    """A rollback restores the batches that its plan shows, one after the other, and verifies each before the next one."""
+    for version in ("1.0.0", "1.1.0"):
+        stage.walk(version)
+    plan = planned(stage, "production")
+    assert plan.steps[0].batches == (("p1",), ("p2", "p3"))
+    run = back(stage, "production")
+    assert run.state is State.ROLLED_BACK
+    steps = stage.kinds(run, "step.started")
+    found = [step for step in steps if step.startswith(("restore.deploy", "verify."))]
+    assert found == [
+        "restore.deploy.1",
+        "verify.smoke.restore.deploy.1",
+        "restore.deploy.2",
+        "verify.smoke.restored",
+    ]
+
+
+def test_a_bad_batch_stops_a_manual_rollback(stage: Stage) -> None:
+    """When the first batch does not pass its tests, the next batch is not restored."""
+    for version in ("1.0.0", "1.1.0"):
+        stage.walk(version)
+    stage.world.faults.add(("verify", "p1", "1.0.0"))
+    run = back(stage, "production")
+    assert run.state is State.NEEDS_PERSON
+    assert "restore.deploy.2" not in stage.kinds(run, "step.started")
+
+
+def test_all_hosts_are_restored_at_the_same_time_on_request(stage: Stage) -> None:
+    """With *all at once* the plan shows one batch, and one batch is what is run."""
+    for version in ("1.0.0", "1.1.0"):
+        stage.walk(version)
+    assert planned(stage, "production", all_at_once=True).steps[0].batches == (("p1", "p2", "p3"),)
+    run = back(stage, "production", all_at_once=True)
+    restored = [step for step in stage.kinds(run, "step.started") if step.startswith("restore.")]
+    assert restored == ["restore.deploy"]
+
+
+def test_an_older_release_is_not_promoted_over_a_point_of_no_return(stage: Stage) -> None:
+    """Promoting a release that newer ones took the place of is refused, as a rollback is, over what cannot be undone."""
+    gone = {"name": "migrate", "playbook": "migrate.yml", "undo": "impossible"}
+    deploy = {"name": "deploy", "playbook": "deploy.yml"}
+    stage.promote("1.0.0", "staging")
+    stage.promote("1.1.0", "staging", named=Named(no_return=("migrate",)), steps=[gone, deploy])
+    old = stage.packages.fetch(trail.trail(stage.setting(), "staging")[1].release.digest)
+
+    def made(*named: str) -> Plan:
+        wanted = planning.Wanted(old, "staging", named=Named(no_return=named))
+        return planning.make(stage.setting(), wanted, "p", lambda _entry: None)
+
+    why = planning.refusal(made())
+    assert why is not None
+    assert why.code == "R135"
+    assert "--point-of-no-return migrate" in why.message
+    assert planning.refusal(made("migrate")) is None
+    run = stage.promote("1.0.0", "staging")
+    assert run.state is State.FAILED
+    assert stage.world.releases("staging") != [old.digest]
+    assert stage.promote("1.0.0", "staging", named=Named(no_return=("migrate",))).state is State.SUCCEEDED

@@ -89,7 +89,7 @@ def test_a_file_and_a_resource_edited_by_hand_are_named(running: Project, change
         assert "production is not as its last release left it" in refused
         assert "web2: file current/server.py was edited" in refused
         changed.write_text("Small and near")
-        running.run("promote", "releases/1.0.0", "--to", "production")
+        running.run("promote", "releases/1.0.0", "--to", "production", "--redeploy")
         assert server.read_text() == was
         running.run("drift", "production")
     finally:
@@ -110,5 +110,5 @@ def test_what_cannot_be_asked_is_unknown(running: Project, monkeypatch: pytest.M
         assert {item["name"].rsplit(" ", 1)[-1] for item in found["findings"] if item["part"] == "resource"} == {"web2"}
     finally:
         loopback.start(stack, "web2")
-    running.run("promote", "releases/1.0.0", "--to", "production")
+    running.run("promote", "releases/1.0.0", "--to", "production", "--redeploy")
     running.run("drift", "production")

@@ -64,7 +64,7 @@ def test_a_service_that_is_another_one_is_named(running: Project) -> None:
     try:
         for version, shown in (("1.0.0", False), ("0.9.9", True)):
             ask = "echo {{ 'VERSION' if inventory_hostname == 'web2' else '1.0.0' }}".replace("VERSION", version)
-            file.write_text(f'{before}\nansible: {{serves: "{ask}"}}\n')
+            file.write_text(f'{before.partition("ansible:")[0]}\nansible: {{serves: "{ask}"}}\n')
             said = running.run("observe", "production")
             assert ("its service tells 0.9.9" in said.err) is shown
             assert ("1.0.0 (serves 0.9.9)" in running.run("status", "production").out) is shown

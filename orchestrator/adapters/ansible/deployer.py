@@ -69,7 +69,7 @@ class AnsibleDeployer:
         rest = play.model_copy(update={"limit": tuple(host for host in play.limit if host not in done)})
         if not rest.limit:
             return StepResult(outcome=Outcome.SUCCEEDED, message=DONE, hosts=tuple(done[host] for host in play.limit))
-        tally = Tally(play.step, rest.limit, emit, job, handlers=handlers.PendingHandlers(rest.pending))
+        tally = _tally(play, rest.limit, emit, job, handlers.PendingHandlers(rest.pending))
         request = PlayRequest(rest, package, inventory, context, job)
         try:
             outcome = self._plays.run(request, tally)
@@ -89,7 +89,7 @@ class AnsibleDeployer:
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepPreview:
         """What the play would change, by `--check --diff`."""
-        tally = Tally(play.step, play.limit, emit, job)
+        tally = _tally(play, play.limit, emit, job)
         request = PlayRequest(play, package, inventory, context, job, check=True)
         outcome = self._plays.run(request, tally)
         self._plays.written(request)  # of check mode nothing is recorded
@@ -174,7 +174,7 @@ class AnsibleDeployer:
         limit: int = inspection.ANSWER,
     ) -> tuple[Tally, JobOutcome]:
         """Put one question to each of *hosts*; answers are cut after *limit* characters."""
-        tally = Tally("require", hosts, lambda _entry: None, job, closing=False)
+        tally = Tally("require", hosts, lambda _entry: None, job, closing=False, timeout=timeout)
         playbook = dump([{"hosts": "all", "gather_facts": False, "tasks": [question]}])
         play = PlaySpec(step="require", playbook=QUESTION, hosts="all", limit=hosts, timeout=timeout)
         request = PlayRequest(play, None, inventory, context, job, question=playbook, stdout=limit)
@@ -236,3 +236,11 @@ def _reported(result: StepResult) -> StepResult:
     if result.data.get("how") == "lost":
         raise JobLost(str(result.data["code"]), result.message)
     return result
+
+
+def _tally(
+    play: PlaySpec, limit: tuple[str, ...], emit: Emit, job: str, pending: handlers.PendingHandlers | None = None
+) -> Tally:
+    """What collects the events of *play* on the hosts *limit*; *pending* are the handlers that it has to run."""
+    tally = Tally(play.step, limit, emit, job, timeout=play.timeout, setting=f"timeout of the step {play.step}")
+    return tally if pending is None else replace(tally, handlers=pending)

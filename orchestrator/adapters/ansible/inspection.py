@@ -12,6 +12,7 @@ from orchestrator.adapters.ansible.snapshot import ROOT
 from orchestrator.adapters.ansible.tally import Tally, message_of
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.plan import SILENT
 from orchestrator.domain.quantities import size_bytes
 from orchestrator.domain.release import Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
@@ -68,7 +69,8 @@ def answer_of(host: str, tally: Tally, wanted: dict[str, list[Requirement]]) -> 
     outcome = Outcome.FAILED if missing else Outcome.SUCCEEDED
     release = release_in(said)
     message, fence = "; ".join(missing), Told.by(said).fence
-    serves = next(iter((said.get("serves") or [""])[0].split()), "")
+    asked = said.get("serves")
+    serves = next(iter(asked[0].split()), SILENT) if asked else ""
     return HostResult(
         host=host, outcome=outcome, touched=False, message=message, release=release, fence=fence, serves=serves
     )

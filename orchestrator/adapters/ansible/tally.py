@@ -33,7 +33,7 @@ NO_CONNECTION = re.compile(  # what ssh says when it never came so far that a ta
 
 @dataclass
 class Tally:
-    """What a play's events say of each host, as they come."""
+    """What a play's events say of each host, as they come. *setting* names what gives the *timeout* (in seconds)."""
 
     step: str
     limit: tuple[str, ...]
@@ -56,6 +56,8 @@ class Tally:
     handlers: PendingHandlers = field(default_factory=PendingHandlers)
     prompt: str = ""
     closing: bool = True
+    timeout: float = 0.0
+    setting: str = ""
 
     def take(self, number: int, event: dict[str, Any]) -> None:
         """Take one event of the child."""
@@ -202,8 +204,9 @@ class Tally:
             data["code"] = "D140"
         how = outcome.how if outcome.how != "exited" else "lost"  # a signal ended ansible-playbook: our child lived on
         text = next(iter(self.errors), "") or _tail(outcome.folder) if verdict.code == "D120" else ""
+        late = f"ran longer than {self.timeout:g} s and was stopped ({self.setting or 'a fixed limit'})"
         messages = {
-            "D130": f"ansible {ENDED[how]}",
+            "D130": f"ansible {late if how == 'timeout' else ENDED[how]}",
             "D120": f"ansible could not run the playbook: {first_line(text) if text.strip() else code}",
             "D160": f"the playbook asks for input, which a run cannot give: {self.prompt}",
             "D161": _outside(verdict.outside, self.failures),
@@ -276,7 +279,7 @@ def message_of(hosts: tuple[HostResult, ...]) -> str:
     first = bad[0]
     text = first_line(first.message)
     why = f"{first.host}: {first.task}: {text}" if first.task else f"{first.host}: {text}"
-    return why if len(bad) == 1 else f"{why} (and {len(bad) - 1} hosts more)"
+    return why if len(bad) == 1 else f"{why} (and {counted(len(bad) - 1, 'more host')})"
 
 
 def first_line(message: str) -> str:

@@ -238,6 +238,10 @@ class MemoryProvisioner:
         hosts = self._world.up.get(self._place(spec))
         return Outputs({"hosts": hosts}) if hosts else Outputs({})
 
+    def resources(self, spec: StackSpec) -> int:
+        """How many hosts are there."""
+        return len(self._world.up.get(self._place(spec), []))
+
     def base(self, spec: StackSpec) -> str:
         """The digest of what is there."""
         return digest_of([self._world.serial.get(self._place(spec), 0), self._world.up.get(self._place(spec))])

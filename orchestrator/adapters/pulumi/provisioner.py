@@ -20,7 +20,7 @@ from orchestrator.adapters.pulumi.events import HARMLESS, HIDDEN, STACK
 from orchestrator.adapters.pulumi.inventory import inventory
 from orchestrator.adapters.pulumi.recovery import PATIENCE
 from orchestrator.adapters.pulumi.runtimes import missing_host
-from orchestrator.adapters.pulumi.surroundings import others
+from orchestrator.adapters.pulumi.surroundings import line_to_add, others
 from orchestrator.adapters.pulumi.trace import Trace
 from orchestrator.adapters.pulumi.workspace import in_use
 from orchestrator.domain.context import Outputs
@@ -408,7 +408,11 @@ class PulumiProvisioner:
         ended = f"it ended with {outcome.code}"
         log = str(outcome.folder / "output.log")
         roots = (str(self._project), str(self._work(spec)))
-        return verdict.error(verb, spec.stack, str(result.get("error", "")), log, ended, roots)
+        error = verdict.error(verb, spec.stack, str(result.get("error", "")), log, ended, roots)
+        if error.code == "E110":
+            files = [file.path for file in definition.verified(self._folder / "definitions", spec.definition).files]
+            error.hint = line_to_add(self._project, self._place(spec), files, error.message) or error.hint
+        return error
 
     def _log(self, outcome: JobOutcome) -> str:
         """The job's folder, relative to the project's state folder."""

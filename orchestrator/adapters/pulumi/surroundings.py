@@ -62,6 +62,26 @@ def others(project: Path, place: str, files: Iterable[str]) -> list[str]:
     return [name for name in _entries(project, place, every=True) if name not in tops]
 
 
+def line_to_add(project: Path, place: str, files: Iterable[str], message: str) -> str | None:
+    """The setting that would make a file part of the definition which *message* says is missing; None: there is none.
+
+    *files* are those of the definition, by their names below *project*.
+    """
+    files = tuple(files)
+    missing = [
+        name for name in others(project, place, files) if re.search(rf"\b{re.escape(PurePath(name).name)}\b", message)
+    ]
+    if not missing:
+        return None
+    tops = [
+        name
+        for name in _entries(project, place, every=True)
+        if any(PurePath(file).is_relative_to(name) for file in files)
+    ]
+    reads = ", ".join(sorted([*tops, *missing]))
+    return f"{missing[0]} is not part of the definition; add to environment.yaml: pulumi: {{reads: [{reads}]}}"
+
+
 def _entries(project: Path, place: str, *, every: bool = False) -> Iterator[str]:
     """What lies beside the folders on the way from the root to the program; other environments only with *every*."""
     at = PurePath()

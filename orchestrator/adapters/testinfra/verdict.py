@@ -76,7 +76,9 @@ def judge(ending: Ending) -> Verdict:
 def _process(ending: Ending) -> Verdict | None:
     """The verdict over a process that did not come to pytest's tests, or was ended from outside."""
     if ending.how == "timeout":
-        text = f"timed out after {ending.seconds:.0f} s, {len(ending.tests)} tests had ended"
+        tests = counted(len(ending.tests), "test")
+        late = f"ran longer than {ending.seconds:.0f} s and was stopped (timeout of the suite)"
+        text = f"{late}, {tests} had ended"
         return Verdict(Outcome.ERRORED, text, "V104")
     if ending.how != "exited":
         return Verdict(Outcome.ERRORED, f"pytest {'died' if ending.how == 'lost' else 'was stopped'}", "V105")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.output import json_option, note, out, print_json
+from orchestrator.domain.text import counted
 
 
 @click.command("backup")
@@ -39,4 +40,5 @@ def command(file: Path | None, logs: bool, as_json: bool) -> None:
         print_json("Backup", {**data, "schema_version": manifest.schema_version, "store": manifest.store, "logs": logs})
         return
     out(str(target))
-    note(f"{len(manifest.files)} files, {size / 2**20:.1f} MiB, schema {manifest.schema_version}, read again: whole")
+    files = counted(len(manifest.files), "file")
+    note(f"{files}, {size / 2**20:.1f} MiB, schema {manifest.schema_version}, read again: whole")

@@ -6,6 +6,7 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, out, print_json
+from orchestrator.domain.text import counted
 
 
 @click.command("build")
@@ -40,4 +41,4 @@ def command(release: str, target: Path | None, as_json: bool) -> None:
         print_json("Build", data)
         return
     out(f"{package.path}")
-    out(f"{package.ref}  {package.digest}  {len(package.manifest.files)} files")
+    out(f"{package.ref}  {package.digest}  {counted(len(package.manifest.files), 'file')}")

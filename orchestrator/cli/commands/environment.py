@@ -19,6 +19,7 @@ from orchestrator.cli.output import (
     wait_option,
     yes_option,
 )
+from orchestrator.domain.text import counted
 
 if TYPE_CHECKING:
     from orchestrator.domain.journal import Entry
@@ -153,7 +154,7 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
 
     app, named = _open(environment, acts=True), Named(replace=delete)
     for spec in _stacks(app, environment):
-        note(f"this destroys all {app.provisioner.resources(spec)} resources of the stack {spec.stack}")
+        note(f"this destroys {counted(app.provisioner.resources(spec), 'resource')} of the stack {spec.stack}")
         lost = there(app.setting, spec)
         for loss in lost:
             note(f"  ! it would {loss}")

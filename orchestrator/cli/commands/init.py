@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.output import json_option, out, paint, print_json
+from orchestrator.domain.text import counted
 
 
 @click.command("init")
@@ -42,7 +43,7 @@ def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> Non
         out(f"nothing is missing in {folder}")
         return
     where = "" if folder == Path() else f" -C {folder}"
-    out(f"\n{len(written)} files {'would be ' * dry_run}written; nothing that was there has been touched. Next:")
+    out(f"\n{counted(len(written), 'file')} {'would be ' * dry_run}written; existing files are unchanged. Next:")
     if own:
         release = next((path for path in written if path.endswith("/release.yaml")), "the releases")
         out(f"  look at {release}, then: orchestrator{where} validate")

@@ -23,6 +23,7 @@ def command(environment: str, message: str, duration: float | None, as_json: boo
 
     A run that holds the environment now is not disturbed: it is busy then, and nothing is locked.
     """
+    from orchestrator.cli.words import when
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
@@ -35,7 +36,7 @@ def command(environment: str, message: str, duration: float | None, as_json: boo
     if as_json:
         print_json("Lease", lease.to_json())
     else:
-        end = f" until {lease.until}" if lease.until else ""
+        end = f" until {when(lease.until)}" if lease.until else ""
         out(f"{environment} is locked{end}; orchestrator unlock {environment} opens it")
 
 

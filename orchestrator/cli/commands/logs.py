@@ -53,6 +53,7 @@ def command(
     import time
 
     from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.domain.text import few, nearest
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
@@ -76,7 +77,9 @@ def command(
         time.sleep(0.1)
     if not shown and (step or host):
         names = sorted({r.step for r in app.store.records(found.id) if r.step})
-        raise OrchestratorError("R142", f"{found.id} says nothing of that", hint=f"its steps are: {', '.join(names)}")
+        what = " and ".join([*([f"step {step!r}"] if step else []), *([f"host {host!r}"] if host else [])])
+        message = f"{found.id} has no records of {what}"
+        raise OrchestratorError("R142", message, hint=nearest(step, names) if step else f"its steps: {few(names, 12)}")
 
 
 def _print_output(app: "App", run: str, step: str | None, *, as_json: bool) -> None:

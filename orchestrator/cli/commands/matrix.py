@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli.output import Cell, json_option, out, print_json, screen, table
+from orchestrator.domain.text import counted
 
 if TYPE_CHECKING:
     from orchestrator.domain.facts import EnvironmentFacts
@@ -113,9 +114,9 @@ def _cell(place: dict[str, Any]) -> Cell:
         return ("–", "bright_black")
     if state in {"current", "partly", "standing by"}:
         sign = "○" if state == "standing by" else "●"
-        text = f"{sign} {len(place['hosts'])}/{place['of']} hosts"
+        text = f"{sign} {len(place['hosts'])}/{counted(place['of'], 'host')}"
     elif state == "needs intervention":
-        text = f"✘ {len(place['hosts'])}/{place['of']} hosts, {state}"
+        text = f"✘ {len(place['hosts'])}/{counted(place['of'], 'host')}, {state}"
     else:
         text = f"{state} {clock(place['verified_at'])}" if place["verified_at"] and state == "verified" else state
     return (text, COLOURS[state]) if COLOURS[state] else text

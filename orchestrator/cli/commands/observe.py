@@ -49,6 +49,8 @@ def command(environment: str, wait: float, as_json: bool) -> int:
     print_environment(app.facts(environment))
     for host, text in changed.items():
         out(f"  {host}: {text}")
+    if app.environments[environment][0].ansible.serves is None:
+        out("  processes were not checked: set ansible.serves in environment.yaml")
     if not changed:
         out("  no changes since the last observation")
     return int(code)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.output import json_option, out, paint, print_json, table
+from orchestrator.domain.text import counted
 
 if TYPE_CHECKING:
     from orchestrator.adapters.archive.compare import Comparison
@@ -88,7 +89,8 @@ def verify(file: Path, keep: bool, as_json: bool) -> None:
     if as_json:
         print_json("PackageVerification", {"release": read.ref.to_json(), "file": str(file), "kept": keep})
         return
-    out(f"{paint('✔', fg='green')} {read.ref}  {read.digest}  {len(read.manifest.files)} files{' kept' * keep}")
+    files = counted(len(read.manifest.files), "file")
+    out(f"{paint('✔', fg='green')} {read.ref}  {read.digest}  {files}{' kept' * keep}")
 
 
 @command.command("remove")

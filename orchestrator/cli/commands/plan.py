@@ -51,7 +51,7 @@ def command(
     """
     import json
 
-    from orchestrator.cli.report import UsageProblem, warn
+    from orchestrator.cli.report import UsageProblem, building, warn
     from orchestrator.wiring import open_app
 
     if back is not None and (release is not None or environment is not None):
@@ -63,7 +63,7 @@ def command(
     if back is not None:
         plan = _returning(app, back)
     else:
-        package = app.package(str(release), warn, publish=False)
+        package = app.package(str(release), warn, building, publish=False)
         note(f"planning {package.ref} → {environment} …")
         waves, named = app.waves(environment), app.named(package, replace, no_return)
         if waves is not None:

@@ -6,9 +6,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli import completing
-from orchestrator.cli.output import detach_option, json_option, named_options, queue_option, to_option, wait_option
+from orchestrator.cli.output import (
+    detach_option,
+    json_option,
+    named_options,
+    out,
+    print_json,
+    queue_option,
+    to_option,
+    wait_option,
+)
 
 if TYPE_CHECKING:
+    from orchestrator.domain.errors import OrchestratorError
     from orchestrator.domain.plan import Plan
     from orchestrator.domain.release import Package
     from orchestrator.domain.wave_plan import WavePlan
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
 @to_option("Promote into this environment only, or in these waves.")
 @click.option("--plan", "plan", metavar="FILE|DIGEST", help="Execute exactly this plan.")
 @named_options
+@click.option("--redeploy", is_flag=True, help="Promote it also where it runs already, verified.")
 @click.option("--again", is_flag=True, help="Promote it although it was rolled back there before. Wants -m.")
 @click.option("-m", "--message", default="", help="Why it may go there again, for the journal.")
 @wait_option
@@ -32,6 +43,7 @@ def command(
     plan: str | None,
     replace: tuple[str, ...],
     no_return: tuple[str, ...],
+    redeploy: bool,
     again: bool,
     message: str,
     wait: float,
@@ -53,6 +65,9 @@ def command(
     With --plan nothing else is done than what that plan says; when anything that it stands on has changed, it stops
     before any change and names what (exit 7).
 
+    Where the release runs already, verified, nothing is done (exit 0); --redeploy promotes it there again. The whole
+    path is checked before its first environment is touched.
+
     A stateful resource that the update would replace or delete, and a step that cannot be undone, stop it before any
     change (exit 3) unless each is named, here by --replace and --point-of-no-return, or in the making of the plan.
 
@@ -63,7 +78,7 @@ def command(
     same name that joins the queue takes its place.
     """
     from orchestrator.cli.recovery import recover
-    from orchestrator.cli.report import warn
+    from orchestrator.cli.report import building, warn
     from orchestrator.cli.walk import do, leave_behind, leave_to_workers
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
@@ -76,13 +91,18 @@ def command(
     wanted = release or (approved.release.digest if approved else None)
     if wanted is None:
         raise click.UsageError("name a RELEASE, or a plan with --plan")
-    package = app.package(wanted, warn)
+    package = app.package(wanted, warn, building)
     if approved is not None and approved.release.digest != package.digest:
         raise OrchestratorError("R124", f"the plan {plan} is for {approved.release} and not for this {package.ref}")
     if approved is not None and (replace or no_return):
         raise click.UsageError("what is agreed to by name is part of the plan: give it to orchestrator plan")
     named = app.named(package, replace, no_return)
-    targets, about = _targets(app, package, environment, approved, again=again)
+    try:
+        targets, about = _targets(app, package, environment, approved, again=again, redeploy=redeploy)
+    except OrchestratorError as error:
+        if error.code != "R108":
+            raise
+        return _nothing(error, as_json=as_json, waves=app.waves(environment) is not None)
     about |= {"named": named.to_json()} if replace or no_return else {}
     about |= {"again": message} if again else {}
     digest = approved.digest if approved else None
@@ -93,7 +113,7 @@ def command(
 
 
 def _targets(
-    app: "App", package: "Package", to: str | None, approved: "Plan | WavePlan | None", *, again: bool
+    app: "App", package: "Package", to: str | None, approved: "Plan | WavePlan | None", *, again: bool, redeploy: bool
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Where it goes, and what is kept about that."""
     if approved is not None and approved.kind == "WavePlan":
@@ -101,7 +121,18 @@ def _targets(
     waves = app.waves(to)
     if waves is not None and approved is None:
         return app.walk(package, waves, again=again)
-    return app.targets(package, approved.environment if approved else to), {}
+    if approved is not None:
+        return app.targets(package, approved.environment, redeploy=True), {}
+    return app.targets(package, to, redeploy=redeploy), {}
+
+
+def _nothing(why: "OrchestratorError", *, as_json: bool, waves: bool) -> int:
+    """Print that the release runs everywhere already: what was requested is true."""
+    if as_json:
+        print_json("Walk", {"root": None, "exit": 0, "runs": []})
+    else:
+        out(why.message + ("" if waves else "; --redeploy promotes it again"))
+    return 0
 
 
 def _approved(app: "App", plan: str, to: str | None) -> "Plan | WavePlan":

@@ -26,14 +26,14 @@ def command(release: str, environment: str, wait: float, detach: bool, queue: st
     `orchestrator show RUN` has it, and environments with `require: {rehearsal: true}` want it.
     """
     from orchestrator.cli.recovery import recover
-    from orchestrator.cli.report import warn
+    from orchestrator.cli.report import building, warn
     from orchestrator.cli.walk import do, leave_behind, leave_to_workers
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
     recover(app)
-    package = app.package(release, warn)
-    targets = app.targets(package, environment)
+    package = app.package(release, warn, building)
+    targets = app.targets(package, environment, redeploy=True)
     asked = app.ask("rehearsal", package, targets, wait=wait, queue=queue)
     if queue:
         return leave_to_workers(asked, queue, as_json=as_json)

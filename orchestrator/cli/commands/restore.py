@@ -17,6 +17,7 @@ from orchestrator.cli.output import (
     yes_option,
 )
 from orchestrator.cli.report import UsageProblem
+from orchestrator.domain.text import counted
 
 if TYPE_CHECKING:
     from orchestrator.wiring import App
@@ -89,6 +90,7 @@ def _replace(file: Path | None, *, undo: bool, yes: bool, as_json: bool) -> None
 
     from orchestrator.adapters.backup import restore
     from orchestrator.adapters.backup.content import Places
+    from orchestrator.cli.words import when
     from orchestrator.config import find_project
     from orchestrator.wiring import App
 
@@ -114,7 +116,7 @@ def _replace(file: Path | None, *, undo: bool, yes: bool, as_json: bool) -> None
         data = {"file": str(file), "made_at": manifest.made_at, "files": len(manifest.files), "kept": str(kept)}
         print_json("Restore", data)
         return
-    out(f"restored: the state of {manifest.made_at}, {len(manifest.files)} files")
+    out(f"restored: the state of {when(manifest.made_at)}, {counted(len(manifest.files), 'file')}")
     out(f"what was there is kept in {kept}")
 
 

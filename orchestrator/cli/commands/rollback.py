@@ -10,14 +10,26 @@ from orchestrator.cli.output import confirm, json_option, note, outlast_readers,
 
 @click.command("rollback")
 @click.argument("environment", shell_complete=completing.environments)
-@click.option("--to", "version", metavar="VERSION", help="By default as described above.")
+@click.option(
+    "--to", "version", metavar="VERSION", help="Version to roll back to (default: the last verified release)."
+)
 @click.option("--no-return", is_flag=True, help="Go back although steps of the present release cannot be undone.")
+@click.option(
+    "--all-at-once", is_flag=True, help="Restore all hosts at the same time (default: in the steps' batches)."
+)
 @yes_option
 @wait_option
 @queue_option
 @json_option
 def command(
-    environment: str, version: str | None, no_return: bool, yes: bool, wait: float, queue: str, as_json: bool
+    environment: str,
+    version: str | None,
+    no_return: bool,
+    all_at_once: bool,
+    yes: bool,
+    wait: float,
+    queue: str,
+    as_json: bool,
 ) -> int:
     """Put ENVIRONMENT back to a release that was verified there.
 
@@ -26,8 +38,9 @@ def command(
     further back, and never forward again to what has been gone back from.
 
     Its plan is shown first. Steps of the present release with an undo of their own are undone, newest first; then the
-    packaged steps of the older release put every host back; then the infrastructure goes back to the definition that
-    was verified with it; and its own tests prove it.
+    packaged steps of the older release restore the hosts, in their batches, each of which is verified before the next
+    one unless the infrastructure changes; then the infrastructure goes back to the definition that was verified with
+    it; and its own tests prove it.
 
     Steps of the present release that cannot be undone are named beforehand, and refused without --no-return.
     """
@@ -39,11 +52,14 @@ def command(
     outlast_readers()
     app = open_app(Path.cwd())
     recover(app)
+    app.setting.environment(environment)
+    if not wait and not queue:
+        app.free(environment)
     package = app.way_back(environment, version)
-    note(f"planning to put {environment} back to {package.ref} …")
-    plan = app.plan(package, environment, action="rollback", check=False, no_return=no_return)
+    note(f"planning to roll back {environment} to {package.ref} …")
+    plan = app.plan(package, environment, action="rollback", check=False, no_return=no_return, all_at_once=all_at_once)
     print_plan(plan, err=True)
     app.executable(plan)
-    confirm(f"Put {environment} back to {package.ref}?", yes)
+    confirm(f"Roll back {environment} to {package.ref}?", yes)
     asked = app.ask("rollback", package, (environment,), plan.digest, wait=wait, queue=queue)
     return leave_to_workers(asked, queue, as_json=as_json) if queue else do(app, asked, as_json=as_json)

@@ -67,7 +67,7 @@ def _print(story: "Story", facts: "RunFacts") -> None:
         sign = mark(step.result.outcome) if step.result else ("…" if facts.activity in {"working", "waiting"} else "?")
         text = f"{step.label}: {step.result.message}" if step.result and step.result.message else step.label
         out(f"  {sign} {step.name:<28} {text}  {paint(seconds(step.seconds), fg='bright_black')}".rstrip())
-        for line in detail(step) if step.result else ():
+        for line in detail(step, run.id) if step.result else ():
             out(f"      {line}")
     if story.walk is not None:
         out(waves(story.walk.story))

@@ -57,7 +57,7 @@ CODES: tuple[ErrorCode, ...] = (
         "R108",
         "nothing to promote",
         "The release is already what runs, verified, in every environment that it declares.",
-        "Name an environment with `--to` to promote it there again.",
+        "None; `orchestrator promote` ends with 0. `--redeploy` promotes it again.",
     ),
     ErrorCode(
         "R110",

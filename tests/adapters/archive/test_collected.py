@@ -55,7 +55,8 @@ def test_a_suite_that_cannot_be_collected_is_named(tmp_path: Path) -> None:
 
 def test_a_conftest_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
     """It ends pytest before anything is collected, and is named all the same."""
-    (found,) = problems(tmp_path, {"tests/conftest.py": "import nowhere\n", "tests/test_one.py": TEST})
+    conftest = "import nowhere\n\n\ndef url(host):\n    return host.ansible.get_variables()['url']\n"
+    (found,) = problems(tmp_path, {"tests/conftest.py": conftest, "tests/test_one.py": TEST})
     assert found.startswith("P132 tests/conftest.py:1: the suite tests: ModuleNotFoundError: No module named 'nowhere'")
 
 

@@ -134,6 +134,17 @@ def test_too_much_is_refused_with_the_largest_folders(project: Project) -> None:
     assert project.keep(reads=["lib/naming.py"])
 
 
+def test_the_line_to_add_is_named(project: Project) -> None:
+    """An error about a file that is not part of the definition has the whole setting that makes it one."""
+    project.write("extra.yaml", "size: 2\n")
+    files = project.names()
+    message = "FileNotFoundError: [Errno 2] No such file or directory: '../../extra.yaml'"
+    hint = surroundings.line_to_add(project.root, PROGRAM, files, message)
+    assert hint is not None
+    assert "pulumi: {reads: [environments/settings.yaml, extra.yaml, lib, tables]}" in hint
+    assert surroundings.line_to_add(project.root, PROGRAM, files, "no such region") is None
+
+
 def test_a_copy_is_taken_back_at_its_place(project: Project) -> None:
     """A kept definition has each file at its place below the project's root, with what may be executed."""
     tree = project.folder(project.keep()) / "tree"

@@ -64,7 +64,7 @@ ENDINGS = {
         "errored", "V110", "runs no test",
     ),
     "it took too long": (
-        Ending(how="timeout", code=None, seconds=60, tests=(PASSED,)), "errored", "V104", "timed out after 60 s",
+        Ending(how="timeout", code=None, seconds=60, tests=(PASSED,)), "errored", "V104", "ran longer than 60 s and was stopped (timeout of the suite)",
     ),
     "it was stopped": (Ending(how="stopped", code=None), "errored", "V105", "was stopped"),
     "it died": (Ending(how="lost", code=None, tests=(PASSED,)), "errored", "V105", "died"),

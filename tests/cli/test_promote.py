@@ -1,0 +1,95 @@
+"""What `promote`, `plan` and `rollback` decide before anything is started."""
+
+from orchestrator.cli.planned import print_plan
+from orchestrator.domain.plan import Plan
+from orchestrator.flow import plan as planning
+from tests.cli.memory_project import ENVIRONMENT, MemoryProject, project
+
+__all__ = ["project"]
+PLACE = "production"
+
+
+def test_a_release_that_runs_everywhere_is_nothing_to_do(project: MemoryProject) -> None:
+    """`promote` of what runs everywhere, or where `--to` says, ends with 0 and starts no run."""
+    for name in ("staging", PLACE):
+        project.go(name, "1.0.0")
+    count = len(project.store.runs())
+    for words in (("promote", "1.0.0"), ("promote", "1.0.0", "--to", PLACE)):
+        assert "nothing to do: shop 1.0.0 already runs" in project.say(*words, code=0)
+        assert project.json(*words) == {
+            "apiVersion": "orchestrator/v1", "kind": "Walk", "root": None, "exit": 0, "runs": [],
+        }  # fmt: skip
+    assert len(project.store.runs()) == count
+
+
+def test_redeploy_promotes_it_again(project: MemoryProject) -> None:
+    """With `--redeploy` an environment counts although the release runs there, with and without `--to`."""
+    for name in ("staging", PLACE):
+        project.go(name, "1.0.0")
+    app, package = project.app(), project.packages.fetch(project.store.verified(PLACE)[0].release.digest)
+    assert app.targets(package, None, redeploy=True) == ("production", "staging")
+    assert app.targets(package, PLACE, redeploy=True) == (PLACE,)
+
+
+def test_the_whole_path_is_checked_first(project: MemoryProject) -> None:
+    """A path with an environment that declares approvals is refused before the first environment is touched."""
+    file = project.folder / "environments" / PLACE / "environment.yaml"
+    file.write_text(ENVIRONMENT.format(name=PLACE) + "after: staging\napprovals: {count: 1}\n")
+    project.packages.put(project.release("1.0.0"))
+    errors = project.json("promote", "1.0.0", code=None)["errors"]
+    assert [error["code"] for error in errors] == ["R110"]
+    assert project.store.runs() == []
+
+
+def test_a_busy_environment_is_named_by_a_rollback(project: MemoryProject) -> None:
+    """`rollback -y` of an environment that a run holds says who holds it, and ends as busy."""
+    run = project.killed(PLACE, "1.0.0", "deploy.1")
+    errors = project.json("rollback", PLACE, "-y", code=8)["errors"]
+    assert errors[0]["code"] == "S101"
+    assert run.id in errors[0]["message"]
+
+
+def test_a_plan_that_cannot_be_executed_has_no_line_to_execute_it(project: MemoryProject) -> None:
+    """A plan with a reason against it prints that reason, and no command that executes it."""
+    project.go(PLACE, "1.0.0")
+    good = _printed(project, _plan(project, "1.1.0"))
+    assert "Execute  orchestrator promote --plan" in good
+    project.world.gone.add("p2")
+    bad = _printed(project, _plan(project, "1.2.0"))
+    assert "Execute" not in bad
+    assert "Blocked  cannot be reached now: p2" in bad
+
+
+def test_the_plan_of_a_rollback_shows_what_is_run(project: MemoryProject) -> None:
+    """The plan of a rollback lists its batches, and names the command that executes it."""
+    project.go(PLACE, "1.0.0")
+    project.go(PLACE, "1.1.0")
+    said = _printed(project, _plan(project, "1.0.0", "rollback"))
+    assert "deploy: deploy.yml on [p1] then [p2, p3]" in said
+    assert f"Execute  orchestrator rollback {PLACE}" in said
+
+
+def test_many_hosts_are_counted(project: MemoryProject) -> None:
+    """A plan for 200 hosts fits the screen: it counts hosts and batches, and names the first."""
+    project.world.stacks[PLACE] = [f"web{number:03}" for number in range(200)]
+    project.go(PLACE, "1.0.0")
+    said = _printed(project, _plan(project, "1.1.0"))
+    assert max(map(len, said.splitlines())) <= 160
+    assert "200 hosts: 1 host, then 199 hosts; first web000" in said
+    said = project.say("status", PLACE)
+    assert max(map(len, said.splitlines())) <= 120
+    assert "200 hosts; list them with --hosts" in said
+    assert "web150" not in said
+    assert "web150" in project.say("status", PLACE, "--hosts")
+
+
+def _plan(project: MemoryProject, version: str, action: str = "promote") -> Plan:
+    package = project.packages.put(project.release(version))
+    return planning.make(project.setting(), planning.Wanted(package, PLACE, action), "p", lambda _entry: None)
+
+
+def _printed(project: MemoryProject, plan: Plan) -> str:
+    assert project.capsys is not None
+    project.capsys.readouterr()
+    print_plan(plan)
+    return project.capsys.readouterr().out
