@@ -280,6 +280,7 @@ class Configurations:
     def _hosts_folder(self, files: tuple[str, ...], settings: AnsibleSettings) -> Path:
         """The folder whose `ansible.cfg` counts for the hosts of an environment."""
         if self._home is None:
+            self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
             return next(_above(files), self._state)
         if settings.config is not None:
             return (self._home / settings.config).parent

@@ -50,6 +50,7 @@ def load(url: str, source: Path, work: Path) -> None:
         f"SET lock_timeout = '{WAIT:.0f}s';",
         "DROP SCHEMA IF EXISTS dbos CASCADE;",
         f"DROP TABLE IF EXISTS {tables} CASCADE;",
+        "DROP FUNCTION IF EXISTS orchestrator_notify CASCADE;",  # what notifies workers: of the schema, and no table's
     ]
     clear.write_text("\n".join(lines), encoding="utf-8")
     words = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
