@@ -85,7 +85,7 @@ class PlayRunner:
         files["spec.json"] = json.dumps(spec).encode()
         started = Job(
             key=request.job,
-            argv=(sys.executable, "-m", "orchestrator.adapters.ansible.child"),
+            argv=(sys.executable, "-P", "-m", "orchestrator.adapters.ansible.child"),
             env=self._play_env(request, effective, content, folder),
             cwd=effective.folder,
             files=files,

@@ -41,7 +41,7 @@ class Declared:
     file: str
     extra_vars: frozenset[str] = frozenset()
     environment: tuple[str, ...] = ()
-    controller_files: tuple[str, ...] | None = None
+    controller_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,13 @@ class StaticChecks:
 
     def _passwords(self, playbook: str, book: Playbook) -> Iterator[OrchestratorError]:
         """Passwords that a lookup writes into the project, where an environment does not keep them."""
-        undeclared = [item for item in self.declared if item.controller_files is not None]
         for name, text in book.texts():
             for match in PASSWORD.finditer(text):
                 written = (match["path"].split() or [""])[0]
                 path = PurePosixPath(playbook).parent / written
                 if not written or written.startswith(("/", "~")) or templated(written):
                     continue
-                lacking = [item for item in undeclared if not _covers(item.controller_files or (), path)]
+                lacking = [item for item in self.declared if not _covers(item.controller_files, path)]
                 if lacking:
                     keep = f"{path.parent}/" if str(path.parent) != "." else str(path)
                     hint = f"add to {' and '.join(item.file for item in lacking)}: controller_files: [{keep}]"
@@ -268,6 +267,5 @@ def _covers(declared: tuple[str, ...], path: PurePosixPath) -> bool:
 
 def declared_by(name: str, file: str, environment: Environment) -> Declared:
     """What *environment* declares; *file* is where it is written."""
-    kept = getattr(environment, "controller_files", None)
     extra, given = frozenset(environment.ansible.extra_vars), environment.ansible.environment
-    return Declared(name, file, extra, given, None if kept is None else tuple(kept))
+    return Declared(name, file, extra, given, environment.controller_files)

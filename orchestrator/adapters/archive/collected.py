@@ -121,7 +121,7 @@ class SuiteCollection:
         root = suite_root(self.content, suite.tests)
         beside = self.content.parent  # a suite may have its settings and cache there, and nowhere else outside
         settings = root.words(self.content, beside / EMPTY, beside / f"cache-{folder.name}", suite.args)
-        pytest = [sys.executable, "-m", "pytest", "-p", PLUGIN, "-q", "--collect-only", *settings]
+        pytest = [sys.executable, "-P", "-m", "pytest", "-p", PLUGIN, "-q", "--collect-only", *settings]
         return [
             *pytest,
             suite.tests,

@@ -10,7 +10,7 @@ from orchestrator.adapters.database.engine import engine_url, sqlite_path
 JOURNAL, ENGINE, DUMP = "journal.db", "engine.db", "database.dump"
 LOGS = ("output.log", "events.jsonl", "outcome.json")  # of a job; its other files may hold secrets
 HALF = (".copying-", ".passphrase.")  # written now, under a name for the moment
-KEPT_FOLDERS = ("packages", "plans", "evidence", "snapshots", "pulumi")
+KEPT_FOLDERS = ("packages", "plans", "evidence", "snapshots", "controller-files", "pulumi")
 KEYS = ("project.key", "project.key.retired")  # with them the plans of the backup count after a restore
 BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite keeps beside a database belongs to it
 
@@ -48,12 +48,12 @@ class Places:
 
 
 def files(places: Places, *, logs: bool) -> Iterator[tuple[str, Path]]:
-    """The files beside the databases: packages, plans, evidence, Pulumi's state, the key and, with *logs*, logs.
+    """The files beside the databases: packages, plans, evidence, controller files, Pulumi's state, keys, *logs*.
 
     Unpacked packages, copies of programs, and locks are made again.
     """
     yield from _packages(places.state / "packages")
-    for name in ("plans", "evidence", "snapshots"):
+    for name in ("plans", "evidence", "snapshots", "controller-files"):
         yield from _below(places.state, name)
     yield from (item for item in _below(places.state, "pulumi") if not _passing(item[0]))
     for name in KEYS:

@@ -231,5 +231,5 @@ def _locked(path: Path, echo: Echo) -> Iterator[None]:
 
 def interpreter_problem() -> str | None:
     """What is wrong with our interpreter for Pulumi's Python host, which asks it for `pip`; None when nothing is."""
-    done = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-P", "-m", "pip", "--version"], capture_output=True, text=True, check=False)
     return None if done.returncode == 0 else f"{sys.executable} has no pip, which Pulumi's Python host needs"

@@ -8,6 +8,7 @@ session has ended: without it, pytest has not come to its end, whatever its exit
 
 import json
 import os
+import sys
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -112,6 +113,13 @@ class Reporter:
         """Write one line."""
         with self._path.open("a", encoding="utf-8") as out:
             out.write(json.dumps(event) + "\n")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Let suites import modules of the content, as `python -m pytest` does, but after the modules of Python itself."""
+    if not os.environ.get("PYTEST_XDIST_WORKER"):  # a worker gets the path of its controller
+        sys.path.append(os.getcwd())  # noqa: PTH109
 
 
 def _failure(report: pytest.TestReport) -> tuple[str, str]:

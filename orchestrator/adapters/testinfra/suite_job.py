@@ -120,7 +120,7 @@ class SuiteJob:
         root = suite_root(content, self._suite.tests)
         settings = root.words(content, self._folder / EMPTY, self._folder / CACHE, self._suite.args)
         source = f"--ansible-inventory={self._source}"
-        pytest = (sys.executable, "-m", "pytest", "-p", PLUGIN, "-q", *settings)
+        pytest = (sys.executable, "-P", "-m", "pytest", "-p", PLUGIN, "-q", *settings)
         return (*pytest, self._suite.tests, "--connection=ansible", source, *self._suite.args)
 
     def _env(self, content: Path) -> dict[str, str]:

@@ -355,3 +355,15 @@ def _stop_servers(host: loopback.Host, marks: Path) -> list[int]:
     for process in found:
         os.kill(process, signal.SIGSTOP)
     return found
+
+
+def test_modules_of_the_package_do_not_replace_those_of_python(
+    servers: tuple[Path, list[loopback.Host]], tmp_path: Path
+) -> None:
+    """Files of the project named like modules of Python are no part of the process that starts Ansible."""
+    shadows = {f"{name}.py": "raise RuntimeError('not of Python')\n" for name in ("json", "queue", "threading", "yaml")}
+    with staged(servers[1], tmp_path, FILES | shadows) as stage:
+        assert stage.package.root is not None
+        assert (Path(stage.package.root) / "queue.py").is_file()
+        result = stage.deploy("tagged.yml", "r30", 1)
+        assert result.good, result

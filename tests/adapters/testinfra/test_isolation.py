@@ -177,3 +177,22 @@ def test_a_dead_service_is_reported_by_the_last_line_of_its_cause(room: Room) ->
     assert all(line.endswith("urllib.error.URLError: <urlopen error [Errno 111] Connection refused>") for line in first)
     assert not [line for line in first if "Traceback" in line or "object at" in line or "PersistentSsh" in line]
     assert result.message.startswith(f"test_message on web1: {first[0]}")
+
+
+def test_modules_of_the_package_do_not_replace_those_of_python(room: Room) -> None:
+    """A module of the content is imported where it is wanted, and never in place of one of Python's own."""
+    shadow = "raise RuntimeError('not the module of Python')\n"
+    files = {
+        **{f"{name}.py": shadow for name in ("json", "queue", "threading", "textwrap", "tempfile")},
+        "shared.py": "NUMBER = 7\n",
+        "tests/__init__.py": "",
+        "tests/checks/test_it.py": """
+            import json, queue
+            from shared import NUMBER
+
+            def test_it():
+                assert NUMBER == 7
+        """,
+    }
+    result = room.verify(files, "web1", below=".", tests="tests/checks")
+    assert result.good, result
