@@ -42,6 +42,9 @@ def remedy_lines(found: Sequence[Remedy], lead: str = "") -> list[str]:
 def status_lines(facts: EnvironmentFacts, *, every: bool = False) -> list[str]:
     """One environment: its release, its runs, who holds it, and its hosts."""
     lines = [f"{paint(facts.name, bold=True)}: {headline(facts)}"]
+    if not facts.recorded:
+        for problem in facts.problems:
+            lines += remedy_lines(problem.remedies, "  ")
     for run in facts.open_runs:
         lines += folded(f"  {run_line(run, holder=facts.holder)}", indent=4)
     lease = facts.lease

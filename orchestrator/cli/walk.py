@@ -6,7 +6,6 @@ from orchestrator.cli.background import background
 from orchestrator.cli.situation import remedy_lines, summary
 from orchestrator.cli.words import seconds, state_words, waves
 from orchestrator.domain.facts import remedies
-from orchestrator.domain.journal import FORWARD
 from orchestrator.domain.promotion import State
 from orchestrator.domain.story import Story
 from orchestrator.domain.text import counted
@@ -68,8 +67,6 @@ def conclude(app: App, story: Story) -> None:
         output.out(f"{environment}: destroyed")
     elif run.state is not State.FAILED:
         output.out(f"{environment}: {truth or 'no release runs here'}")
-    if run.state is State.ROLLED_BACK and story.recovery is not None and run.kind in FORWARD:
-        output.out(f"{run.release}: rolled back in {environment}, verified {seconds(story.recovery)} after the failure")
     if story.switch_back is not None:
         output.out(f"{environment}: switched back {seconds(story.switch_back)} after the failure")
     if story.probe is not None:

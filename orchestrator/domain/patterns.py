@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from orchestrator.domain.text import suggestion
+
 PATTERN = (
     r"^(?!.*\{[{%])(?!(?:.*[,: ])?[!&](?:[,: ]|$))(?=.*[^,: ])"
     r"(?:[!-\x24&-?A-Z\\^-~]|\[[ -\x24&-\\^-~]*\])(?:[ -\x24&-Z\\^-~]|\[[ -\x24&-\\^-~]*\])*$"
@@ -147,7 +149,8 @@ def _meant(part: Part, hosts: Iterable[str], groups: Mapping[str, Callable[[], l
     if not fitting or part.for_hosts:
         found += [host for host in hosts if matches(host)]
     if not found and not fitting:
-        raise LookupError(f"no host or group matches {part.name!r}")
+        near = suggestion(part.name, [*groups, *hosts])
+        raise LookupError(f"no host or group matches {part.name!r}{near}")
     try:
         return part.cut(found)
     except IndexError as error:

@@ -186,21 +186,32 @@ def tampered(host: str, found: HostSnapshot, ignore: Iterable[str] = ()) -> tupl
     """
     if not found.installed or not found.current:
         return ()
-    patterns, folder = tuple(ignore), f"releases/{found.current}/"
+    return tuple(difference for difference in _edited(host, found) if not _left_out(found, difference, ignore))
+
+
+def left_out(host: str, found: HostSnapshot, ignore: Iterable[str]) -> tuple[str, ...]:
+    """The files of the release on *host* that have changed and that *ignore* leaves out of `tampered`."""
+    if not found.installed or not found.current:
+        return ()
+    return tuple(difference.name for difference in _edited(host, found) if _left_out(found, difference, ignore))
+
+
+def _left_out(found: HostSnapshot, difference: Difference, ignore: Iterable[str]) -> bool:
+    names = (difference.name, f"releases/{found.current}/{difference.name}")
+    return any(ignored(tuple(ignore), "file", name) for name in names)
+
+
+def _edited(host: str, found: HostSnapshot) -> Iterator[Difference]:
+    """The files of the current release that are not as the collection recorded them."""
+    folder = f"releases/{found.current}/"
     there = {
         name.removeprefix(folder): _as_installed(state)
         for name, state in found.files.items()
         if name.startswith(folder) and state.type == "file"
     }
-    wanted = {**found.installed}
     for name in OWN_FILES:
         there.pop(name, None)
-    return tuple(
-        difference
-        for difference in _differences(host, "file", wanted, there)
-        if not ignored(patterns, "file", difference.name)
-        and not ignored(patterns, "file", f"{folder}{difference.name}")
-    )
+    return _differences(host, "file", found.installed, there)
 
 
 def _as_installed(state: FileState) -> str:

@@ -58,6 +58,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"there are: {few(names, 12) or 'none'}"
 
 
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The nearest of the *known* names as the end of a message, `; did you mean 'web'?`; empty if none is near."""
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
 def moment(at: str) -> str:
     """A time of the journal in messages that are recorded: UTC, to the minute."""
     return f"{at[:16].replace('T', ' ')} UTC" if at else "an unknown time"

@@ -15,9 +15,9 @@ from orchestrator.domain.journal import Verified
 from orchestrator.domain.plan import HostState, ResourceChange, StackSpec, SuiteSpec, play_of
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package, Step, Verification
-from orchestrator.domain.snapshot import Snapshot, tampered
+from orchestrator.domain.snapshot import Snapshot, left_out, tampered
 from orchestrator.domain.step import Outcome
-from orchestrator.domain.text import clean_text
+from orchestrator.domain.text import clean_text, few
 from orchestrator.flow.course import (
     Setting,
     context_of,
@@ -196,11 +196,16 @@ def _files(seen: Snapshot, ignore: tuple[str, ...]) -> Found:
     found = Found()
     for host, there in seen.hosts.items():
         if not there.installed:
-            found.notes.append(f"{host}: nothing was written down of the release's files")
+            found.notes.append(f"{host}: no files are compared, because the deployment recorded none")
+        if names := left_out(host, there, ignore):
+            text = few([f"current/{name}" for name in names])
+            found.notes.append(f"{host}: not compared, because of snapshot.ignore: {text}")
         for difference in tampered(host, there, ignore):
             what = {"added": "was put there", "removed": "is missing", "changed": "was edited"}[difference.change]
             name = f"current/{difference.name}"
             found.findings.append(Finding(part="file", name=name, host=host, what=what))
+    if any(there.installed for there in seen.hosts.values()):
+        found.notes.append("files outside the current release are not compared: shared/, older releases, other folders")
     return found
 
 

@@ -146,9 +146,12 @@ def _problems(
     if unknown and not any(run.activity == "working" for run in open_runs):
         yield _unknown(name, unknown, next((state.run for state in hosts if state.truth == "unknown"), None))
     if not runs and not hosts:
-        remedy = Remedy(command=f"orchestrator observe {name}", effect="ask the hosts what they run")
+        found = (
+            Remedy(command=f"orchestrator promote RELEASE --to {name}", effect="deploy the first release"),
+            Remedy(command=f"orchestrator observe {name}", effect="query the hosts, if it has run releases before"),
+        )
         text = "no records of this environment"
-        yield Problem(kind="unrecorded", environment=name, run=None, text=text, reason="", remedies=(remedy,))
+        yield Problem(kind="unrecorded", environment=name, run=None, text=text, reason="", remedies=found)
 
 
 def _interrupted(name: str, run: RunFacts) -> Problem:
@@ -196,6 +199,8 @@ def reason(story: Story) -> str:
     step = story.steps.get(str(failure.get("step") or ""))
     text = f"{step.label}: {message}" if step is not None and message else message
     where, cause = step.cause() if step is not None else ("", "")
+    if step is not None and step.bad_tests() and f"{where}: " in text:
+        return text
     if not where or (cause and cause in text) or (not cause and where.split(" [")[0] in text):
         return text
     return f"{text}: {where}: {cause}" if cause else f"{text}: {where}"

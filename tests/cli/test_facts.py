@@ -137,7 +137,7 @@ CASES = {
     ),
     "queued": Case(_queued, "shop 1.0.0, verified", ("● 3/3 hosts", "–"), ("current", "absent"), None, "queued"),
     "rolled back by hand": Case(
-        _rolled_back_by_hand, "shop 1.0.0, verified", ("● 3/3 hosts", "verified"), ("current", "verified"), None
+        _rolled_back_by_hand, "shop 1.0.0, verified", ("● 3/3 hosts", "rolled back"), ("current", "rolled back"), None
     ),
     "destroyed": Case(_destroyed, "destroyed by ann", ("verified", "–"), ("verified", "absent"), None, truths=()),
 }
@@ -286,8 +286,22 @@ def test_missing_records_are_not_never(project: MemoryProject) -> None:
     """Without a journal `status` says that there are no records, and names the command that asks the hosts."""
     said = project.say("status", PLACE)
     assert "never" not in said
-    assert f"{PLACE}: no records here" in said
+    assert said.splitlines()[0] == f"{PLACE}: no records here"
+    assert said.count("no records") == 1
+    assert f"orchestrator promote RELEASE --to {PLACE}" in said
     assert f"orchestrator observe {PLACE}" in said
+
+
+def test_matrix_shows_what_a_manual_rollback_left_and_restored(project: MemoryProject) -> None:
+    """After a manual rollback `matrix` shows the left release as rolled back, and the restored one as verified."""
+    project.go(PLACE, "1.0.0")
+    project.go(PLACE, "1.1.0")
+    project.go(PLACE, "1.0.0", "rollback")
+    states = {row["release"]["version"]: row["in"][PLACE]["state"] for row in project.json("matrix")["releases"]}
+    assert states == {"1.0.0": "current", "1.1.0": "rolled back"}
+    project.go(PLACE, None, "destroy")
+    states = {row["release"]["version"]: row["in"][PLACE]["state"] for row in project.json("matrix")["releases"]}
+    assert states == {"1.0.0": "verified", "1.1.0": "rolled back"}
 
 
 def test_doctor_warns_of_a_missing_journal(project: MemoryProject) -> None:

@@ -146,6 +146,16 @@ def test_a_name_that_nothing_has_is_an_error(pattern: str) -> None:
     assert error.value.code == "D101"
 
 
+def test_a_misspelled_pattern_gets_the_nearest_name() -> None:
+    """The message about a pattern that matches nothing suggests the group or host whose name is nearest."""
+    inventory = Inventory(hosts={"web1": {}, "db1": {}}, groups={"frontend": Group(hosts=("web1",))})
+    for pattern, name in (("frontned", "frontend"), ("all:!bd1", "db1")):
+        with pytest.raises(OrchestratorError, match=rf"; did you mean '{name}'\?$"):
+            inventory.select(pattern)
+    with pytest.raises(OrchestratorError, match=r"'nobody'$"):
+        inventory.select("nobody")
+
+
 def test_groups_in_a_circle_end() -> None:
     """Groups that hold each other have the hosts of both, once."""
     circle = Inventory(hosts={"a": {}, "b": {}}, groups={"x": Group(hosts=("a",), children=("y",)),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from orchestrator.domain.snapshot import FileState, HostSnapshot, Snapshot, compare, gaps, ignored, tampered
+from orchestrator.domain.snapshot import FileState, HostSnapshot, Snapshot, compare, gaps, ignored, left_out, tampered
 
 NAMES = some.text("abc/.", min_size=1, max_size=6)
 STATES = some.builds(
@@ -89,3 +89,7 @@ def test_what_the_collection_wrote_down_is_believed() -> None:
     found = tampered("w1", HostSnapshot(current="r", files=files, installed=wrote))
     assert {(item.name, item.change) for item in found} == {
         ("edited", "changed"), ("mode", "changed"), ("gone", "removed"), ("more", "added")}  # fmt: skip
+    ignore = ("releases/r/edited", "more", "same")
+    host = HostSnapshot(current="r", files=files, installed=wrote)
+    assert left_out("w1", host, ignore) == ("edited", "more")
+    assert {item.name for item in tampered("w1", host, ignore)} == {"mode", "gone"}

@@ -58,7 +58,7 @@ def changed(running: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_file_and_a_resource_edited_by_hand_are_named(running: Project, changed: Path) -> None:
     """`drift` says that nothing has changed (exit 0), and after a hand has edited one file on a host and one resource it names both, the task that would put the file back and the test that fails (exit 1); as a gate it keeps the next release out (exit 3), and lets the present one put it right."""
     said = running.run("drift", "production")
-    assert "production: nothing has changed, since shop 1.0.0 was verified" in said.out
+    assert "production: no change found in what was checked, since shop 1.0.0 was verified" in said.out
     runs = running.run("history", "--json").json
 
     web2 = next(host for host in loopback.recorded(running.state) if host.name == "web2")

@@ -76,14 +76,18 @@ def _row(app: "App", ref: "PackageRef", facts: "list[EnvironmentFacts]") -> dict
 def _place(app: "App", ref: "PackageRef", facts: "EnvironmentFacts") -> dict[str, Any]:
     """What the release is in one environment, as JSON data: only runs that had an effect count."""
     from orchestrator.domain.facts import RELEASING, had_effect
+    from orchestrator.domain.promotion import State
+    from orchestrator.flow.guard import gone_back_from
 
     mine = [run for run in app.store.runs(facts.name) if run.release and run.release.digest == ref.digest]
     last = next((run for run in mine if run.kind in RELEASING and had_effect(run)), None)
+    back = ref.digest in gone_back_from(app.setting, facts.name)
+    left = back or (last is not None and last.kind != "rollback" and last.state is State.ROLLED_BACK)
     marks = [mark for mark in app.store.verified(facts.name) if mark.release.digest == ref.digest]
     stuck = {problem.run for problem in facts.problems if problem.kind == "intervention"}
     problem = next((run.id for run in mine if run.id in stuck), None)
     return {
-        "state": _state(app, ref, facts, last.state.value if last else "", verified=bool(marks), stuck=bool(problem)),
+        "state": _state(app, ref, facts, left=left, verified=bool(marks), stuck=bool(problem)),
         "hosts": [host.host for host in facts.hosts if host.runs(ref.digest)],
         "of": len(facts.hosts),
         "problem": problem,
@@ -92,7 +96,7 @@ def _place(app: "App", ref: "PackageRef", facts: "EnvironmentFacts") -> dict[str
     }
 
 
-def _state(app: "App", ref: "PackageRef", facts: "EnvironmentFacts", ended: str, *, verified: bool, stuck: bool) -> str:
+def _state(app: "App", ref: "PackageRef", facts: "EnvironmentFacts", *, left: bool, verified: bool, stuck: bool) -> str:
     from orchestrator.flow.trail import everywhere
 
     if stuck:
@@ -101,7 +105,7 @@ def _state(app: "App", ref: "PackageRef", facts: "EnvironmentFacts", ended: str,
         return "current" if everywhere(app.setting, facts.name, ref.digest, facts.hosts) else "partly"
     if any(host.runs(ref.digest) for host in facts.hosts):
         return "standing by"
-    if ended == "rolled back":
+    if left:
         return "rolled back"
     return "verified" if verified else "absent"
 

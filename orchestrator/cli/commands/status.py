@@ -62,7 +62,7 @@ def _lines(app: "App", environment: str | None, *, every: bool) -> list[str]:
     facts = [app.facts(name) for name in _names(app, environment)]
     if not facts:
         return ["no environments yet; orchestrator init writes two"]
-    lines = problem_lines([problem for item in facts for problem in item.problems])
+    lines = problem_lines([problem for item in facts if item.recorded for problem in item.problems])
     for item in facts:
         lines += status_lines(item, every=every)
     for waves in _waves(app, environment):
@@ -79,7 +79,7 @@ def print_environment(facts: "EnvironmentFacts", *, every: bool = False) -> None
     """Print the facts of one environment, problems first."""
     from orchestrator.cli.situation import problem_lines, status_lines
 
-    out("\n".join([*problem_lines(list(facts.problems)), *status_lines(facts, every=every)]))
+    out("\n".join([*problem_lines(list(facts.problems) if facts.recorded else []), *status_lines(facts, every=every)]))
 
 
 def waves_status(app: "App", waves: "Waves") -> dict[str, Any]:
