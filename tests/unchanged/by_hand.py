@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.adapters.pulumi import engine
 from orchestrator.domain.errors import OrchestratorError
+from tests.unchanged import effects
 from tests.unchanged.project import Command, Project
 
 PLUGINS = Path(__file__).with_name("plugins")
@@ -19,12 +20,16 @@ PROGRAMS = {"ansible-playbook", "pulumi", "pytest"}
 
 @dataclass
 class Results:
-    """What a way of doing it reported: whether all was good, tasks, tests, outputs of the stack, and what was printed."""
+    """What a way of doing it reported: whether all was good, tasks, tests, outputs of the stack, and what was printed.
+
+    *written* are the files that playbooks wrote on the controller.
+    """
 
     good: bool = True
     tasks: list[tuple[str, str, str]] = field(default_factory=list)
     tests: dict[tuple[str, str], str] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)
     printed: str = ""
 
 
@@ -85,7 +90,11 @@ def run(project: Project, root: Path, home: Path, backend: Path) -> Results:
     for number, line in enumerate(project.commands):
         command, record = Command.of(line), home / f"record{number}"
         record.mkdir()
+        before = effects.files_of(root) if command.program == "ansible-playbook" else None
         done = _shell(line, root, {**env, **_recording(command, record)})
+        if before is not None:
+            after = effects.files_of(root)
+            results.written |= {name: text for name, text in after.items() if before.get(name) != text}
         results.printed += f"$ {line}\n{done.stdout}{done.stderr}\n"
         _take(results, command, record, done)
         if done.returncode != 0:

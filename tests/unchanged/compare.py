@@ -93,7 +93,8 @@ def _run(project: Project, folder: Path, name: str) -> Side:
             way = by_hand if name == "hand" else through
             results = way.run(project, root, folder / "home", folder / "backend")
             places = _places(root, folder, hosts)
-            return Side(root, hosts, places, results, effects.of_hosts(hosts, places))
+            left = effects.of_hosts(hosts, places) | effects.of_controller(results.written, places)
+            return Side(root, hosts, places, results, left)
         finally:
             for host in loopback.recorded(state):
                 loopback.stop(host)
@@ -113,7 +114,7 @@ def _places(root: Path, folder: Path, hosts: Mapping[str, loopback.Host]) -> lis
 
 def _differences(hand: Side, product: Side) -> Iterator[Difference]:
     """Every difference: whether it was good, files and variables, task results, test outcomes, outputs."""
-    if hand.results.good != product.results.good:
+    if not (hand.results.good and product.results.good):
         yield Difference("the result", _good(hand.results), _good(product.results))
         return  # everything else follows from that
     yield from _of_mappings(hand.left, product.left, "")

@@ -10,9 +10,11 @@ from typing import Any
 from orchestrator.hosts.loopback import Host
 
 OURS = {".ansible", ".orchestrator-release", ".orchestrator", ".ssh", ".cache"}
+NOT_OF_PLAYS = {".git", "__pycache__", ".pytest_cache"}
 ALWAYS = (
-    (re.compile(r"\b20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<TIME>"),
+    (re.compile(r"\b20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<TIME>"),
     (re.compile(r"\bpid[ =:]\d+\b"), "pid <PID>"),
+    (re.compile(r"\bp=\d+ u="), "p=<PID> u="),
     (re.compile(r"/tmp/ansible[^\s\"']*"), "<TEMPORARY>"),
 )  # fmt: skip
 VARIABLES = "variables.json"
@@ -40,12 +42,30 @@ def of_hosts(hosts: Mapping[str, Host], places: list[tuple[str, str]]) -> dict[s
     return found
 
 
-def of_folder(root: Path, names: Iterable[str], places: list[tuple[str, str]]) -> dict[str, str]:
-    """The files *names* below *root*."""
+def files_of(root: Path) -> dict[str, str]:
+    """Every ordinary file of the project in *root*, but for what Git, Python and the product keep there."""
     found: dict[str, str] = {}
-    for name in names:
-        found |= _of_file(f"controller:{name}", root / name, places)
+    for path in sorted(root.rglob("*")):
+        parts = path.relative_to(root).parts
+        if path.is_file() and not path.is_symlink() and not (OURS | NOT_OF_PLAYS) & set(parts):
+            found["/".join(parts)] = path.read_bytes().decode("utf-8", "surrogateescape")
     return found
+
+
+def of_controller(written: Mapping[str, str], places: list[tuple[str, str]]) -> dict[str, str]:
+    """The files that playbooks have *written* on the controller; of variables and facts, those that are compared."""
+    return {f"controller:{name}": normalise(_facts(text), places) for name, text in written.items()}
+
+
+def _facts(text: str) -> str:
+    """The variables of *text* that are compared, if it is a document of variables or facts; else *text*."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(values, dict):
+        return text
+    return json.dumps({name: value for name, value in values.items() if not OUR_VARIABLES.match(name)}, sort_keys=True)
 
 
 def _of_file(key: str, path: Path, places: list[tuple[str, str]]) -> dict[str, str]:

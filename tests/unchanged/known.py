@@ -38,7 +38,7 @@ class Row:
 
 
 BY_DESIGN: tuple[Row, ...] = ()
-PENDING: tuple[Row, ...] = (Row("the whole tree is packed", r"^the result$", ("kept-passwords",)),)
+PENDING: tuple[Row, ...] = ()
 """Differences that are not by design and not mended yet. Nothing may be added here; the list has to become empty."""
 
 SHORT = (

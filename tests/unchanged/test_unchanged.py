@@ -1,9 +1,11 @@
 """The corpus is what it says, and a few of its projects do the same by hand and through the product."""
 
 import re
+from pathlib import Path
 
 import pytest
 
+from tests.unchanged import effects
 from tests.unchanged.__main__ import run, unexpected
 from tests.unchanged.known import BY_DESIGN, MENDS, SHORT
 from tests.unchanged.project import PROJECTS, Command, corpus
@@ -36,6 +38,21 @@ def test_a_line_of_a_readme_is_taken_apart() -> None:
     command = Command.of("cd ansible && ansible-playbook -i 'my hosts' --tags=a,b -v site.yml")
     assert (command.folder, command.program, command.arguments) == ("ansible", "ansible-playbook", ("site.yml",))
     assert command.values("-i", "--tags") == ["my hosts", "a,b"]
+
+
+def test_a_file_on_the_controller_is_compared_without_what_always_differs(tmp_path: Path) -> None:
+    """Of a log the times and process numbers are left out, of a fact cache the facts; what Git keeps is no file."""
+    for name, text in (
+        ("run.log", f"2026-01-02 03:04:05,678 p=12 u=root n=ansible | {tmp_path} is there\n"),
+        ("facts/web1", '{"ansible_date_time": "now", "own": 1}'),
+        (".git/config", ""),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert effects.of_controller(effects.files_of(tmp_path), [(str(tmp_path), "<PROJECT>")]) == {
+        "controller:facts/web1": '{"own": 1}',
+        "controller:run.log": "<TIME> p=<PID> u=root n=ansible | <PROJECT> is there\n",
+    }
 
 
 @pytest.mark.engines

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from orchestrator.domain.environment import Environment
+from tests.unchanged import effects
 from tests.unchanged.by_hand import Results, environ, prepare, with_plain_pulumi
 from tests.unchanged.project import Command, Project
 
@@ -81,6 +82,7 @@ def run(project: Project, root: Path, home: Path, backend: Path) -> Results:
         if not results.good:
             break
     _take(results, root, env)
+    results.written = dict(_written(root / ".orchestrator"))
     if project.has_program and results.good:
         with_plain_pulumi(project, root, env, results)
     return results
@@ -107,3 +109,11 @@ def _take(results: Results, root: Path, env: dict[str, str]) -> None:
         elif record["kind"] == "test":
             results.tests[data["name"], data["host"]] = data["outcome"]
     results.printed += _orchestrator(["logs", last["id"], "--output"], root, env).stdout
+
+
+def _written(state: Path) -> Iterator[tuple[str, str]]:
+    """The files that playbooks wrote on the controller: those kept with the run, then those kept for the environment."""
+    jobs = sorted(state.glob("jobs/*/files.json"), key=lambda listing: listing.stat().st_mtime_ns)
+    versions = sorted(state.glob(f"controller-files/{ENVIRONMENT}/[0-9]*"))
+    for folder in [*(listing.with_name("files") for listing in jobs), *versions[-1:]]:
+        yield from effects.files_of(folder).items()
