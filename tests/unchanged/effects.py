@@ -14,9 +14,9 @@ NOT_OF_PLAYS = {".git", "__pycache__", ".pytest_cache"}
 ALWAYS = (
     (re.compile(r"\b20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<TIME>"),
     (re.compile(r"\bpid[ =:]\d+\b"), "pid <PID>"),
-    (re.compile(r"\bp=\d+ u="), "p=<PID> u="),
     (re.compile(r"/tmp/ansible[^\s\"']*"), "<TEMPORARY>"),
 )  # fmt: skip
+LOG_LINE = re.compile(r"[\d-]+ [\d:,]+ p=\d+ u=\S+ n=\S+ ")
 VARIABLES = "variables.json"
 OUR_VARIABLES = re.compile(r"^orchestrator_|^ansible_|^(hostvars|omit|vars|environment)$")
 
@@ -54,7 +54,21 @@ def files_of(root: Path) -> dict[str, str]:
 
 def of_controller(written: Mapping[str, str], places: list[tuple[str, str]]) -> dict[str, str]:
     """The files that playbooks have *written* on the controller; of variables and facts, those that are compared."""
-    return {f"controller:{name}": normalise(_facts(text), places) for name, text in written.items()}
+    return {
+        normalise(f"controller:{name}", places): normalise(_log(_facts(text)), places) for name, text in written.items()
+    }
+
+
+def _log(text: str) -> str:
+    """The lines of a log of Ansible in no order, as hosts are not in one, without the recap and the plays of ours."""
+    if not LOG_LINE.match(text):
+        return text
+    lines, ours = [], False
+    for line in text.splitlines():
+        if "| PLAY " in line:
+            ours = "| PLAY RECAP " in line or "| PLAY [Orchestrator: " in line
+        lines += [] if ours else [LOG_LINE.sub("", line)]
+    return "\n".join(sorted(lines))
 
 
 def _facts(text: str) -> str:

@@ -41,9 +41,11 @@ def test_a_line_of_a_readme_is_taken_apart() -> None:
 
 
 def test_a_file_on_the_controller_is_compared_without_what_always_differs(tmp_path: Path) -> None:
-    """Of a log the times and process numbers are left out, of a fact cache the facts; what Git keeps is no file."""
+    """Of a log our own plays, order and times are left out, of a fact cache the facts; what Git keeps is no file."""
+    start = "2026-01-02 03:04:05,678 p=12 u=root n=ansible INFO| "
+    lines = ("PLAY [Orchestrator: claim the hosts] *", "ok: [web]", "PLAY [Own] *", f"b: {tmp_path}", "a: done")
     for name, text in (
-        ("run.log", f"2026-01-02 03:04:05,678 p=12 u=root n=ansible | {tmp_path} is there\n"),
+        ("run.log", "".join(f"{start}{line}\n" for line in lines)),
         ("facts/web1", '{"ansible_date_time": "now", "own": 1}'),
         (".git/config", ""),
     ):
@@ -51,7 +53,7 @@ def test_a_file_on_the_controller_is_compared_without_what_always_differs(tmp_pa
         (tmp_path / name).write_text(text)
     assert effects.of_controller(effects.files_of(tmp_path), [(str(tmp_path), "<PROJECT>")]) == {
         "controller:facts/web1": '{"own": 1}',
-        "controller:run.log": "<TIME> p=<PID> u=root n=ansible | <PROJECT> is there\n",
+        "controller:run.log": "INFO| PLAY [Own] *\nINFO| a: done\nINFO| b: <PROJECT>",
     }
 
 
