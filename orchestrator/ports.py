@@ -200,6 +200,12 @@ class Deployer(Protocol):
     ) -> StepResult:
         """Run the play on `play.limit`. One host result for each of these hosts, whatever happened."""
 
+    def prepare(self, context: Context) -> None:
+        """See that plays will find what earlier ones left on the controller, before anything is changed.
+
+        Raises D170, D171 and S-codes.
+        """
+
     def check(
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepPreview:
@@ -408,6 +414,12 @@ class Keys(Protocol):
 
     def verify(self, document: Mapping[str, Any]) -> None:
         """Return if a key of this project made the code of *document*. Raises R240, R241 and R242."""
+
+    def encrypt(self, data: bytes, about: str) -> bytes:
+        """*data* encrypted with a key derived from the current one; *about* is what it belongs to."""
+
+    def decrypt(self, blob: bytes, about: str) -> bytes:
+        """What :meth:`encrypt` was given, also after the key was rotated. Raises D170 and D171."""
 
 
 class Unshared:

@@ -296,7 +296,8 @@ class App:
             return self._engines
         from orchestrator.adapters.live import LiveEngines
 
-        return LiveEngines(self.jobs, self.state, self.root, collections_folder(), self.environ, self.artifacts)
+        own = collections_folder()
+        return LiveEngines(self.jobs, self.state, self.root, own, self.environ, self.artifacts, self.keys)
 
     @cached_property
     def provisioner(self) -> Provisioner:

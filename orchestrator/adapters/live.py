@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.ports import Artifacts, Deployer, Jobs, Provisioner, Verifier
+from orchestrator.ports import Artifacts, Deployer, Jobs, Keys, Provisioner, Unshared, Verifier
 
 if TYPE_CHECKING:
     from orchestrator.adapters.ansible.deployer import AnsibleDeployer
@@ -23,6 +23,7 @@ class LiveEngines:
         collections: the folder that holds the collection.
         environ: the environment variables to act under.
         artifacts: what several machines share.
+        keys: encrypt what is shared.
     """
 
     jobs: Jobs
@@ -31,6 +32,7 @@ class LiveEngines:
     collections: Path
     environ: Mapping[str, str]
     artifacts: Artifacts
+    keys: Keys
 
     def provisioner(self) -> Provisioner:
         """Pulumi."""
@@ -46,8 +48,10 @@ class LiveEngines:
 
     def _ansible(self, own: str) -> "AnsibleDeployer":
         from orchestrator.adapters.ansible.deployer import AnsibleDeployer
+        from orchestrator.adapters.ansible.shared_files import SharedFiles
 
-        return AnsibleDeployer(self.jobs, self.state, self.collections, self.environ, self.root, own)
+        shared = None if isinstance(self.artifacts, Unshared) else SharedFiles(self.artifacts, self.keys)
+        return AnsibleDeployer(self.jobs, self.state, self.collections, self.environ, self.root, own, shared)
 
     def verifier(self) -> Verifier:
         """Testinfra."""

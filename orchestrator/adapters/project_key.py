@@ -3,7 +3,8 @@
     project.key              32 random bytes: the current key
     project.key.retired      JSON: the keys before it, each with the time of its rotation
 
-A retired key verifies documents for `RETIRED_DAYS` after its rotation: plans made with it expire then.
+A retired key verifies documents for `RETIRED_DAYS` after its rotation: plans made with it expire then. It
+decrypts what machines share until the keys are revoked.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from orchestrator.adapters import encryption
 from orchestrator.domain import authentication
 from orchestrator.domain.authentication import KEY_BYTES, key_id
 from orchestrator.domain.errors import OrchestratorError
@@ -63,6 +65,19 @@ class FileKeys:
             )
         authentication.verify(document, key)
 
+    def encrypt(self, data: bytes, about: str) -> bytes:
+        """*data* encrypted with a key derived from the current one. Raises S150 and S151."""
+        return encryption.encrypt(data, about, self._current())
+
+    def decrypt(self, blob: bytes, about: str) -> bytes:
+        """What was encrypted with the current key or with a retired one, of whatever age. Raises D170 and D171."""
+        named = encryption.named_key(blob)
+        key = {key_id(key): key for key in (self._current(), *self._former().values())}.get(named)
+        if key is None:
+            text = f"the controller files {about} are encrypted with the key {named}, which this machine does not have"
+            raise OrchestratorError("D170", text)
+        return encryption.decrypt(blob, about, key)
+
     def known(self) -> list[KeyRecord]:
         """The current key and the retired ones that still count, newest first. Raises S150 and S151."""
         retired = [KeyRecord(key_id(key), at, _expiry(at)) for at, key in self._retired().items()]
@@ -76,7 +91,7 @@ class FileKeys:
 
         The retired keys are written first: a process that dies in between leaves both files usable.
         """
-        old = {} if revoke or not self.file.exists() else {self._clock.now(): self._current(), **self._retired()}
+        old = {} if revoke or not self.file.exists() else {self._clock.now(): self._current(), **self._former()}
         self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _replace(self._old, json.dumps({at: key.hex() for at, key in old.items()}, indent=1).encode())
         key = secrets.token_bytes(KEY_BYTES)
@@ -95,12 +110,16 @@ class FileKeys:
 
     def _retired(self) -> dict[str, bytes]:
         """The retired keys that have not expired, by the times at which they were retired."""
+        now = self._clock.now()
+        return {at: key for at, key in self._former().items() if now < _expiry(at)}
+
+    def _former(self) -> dict[str, bytes]:
+        """All retired keys, by the times at which they were retired."""
         if not self._old.exists():
             return {}
-        now = self._clock.now()
         try:
             found = {str(at): bytes.fromhex(key) for at, key in json.loads(_private(self._old)).items()}
-            return {at: key for at, key in found.items() if now < _expiry(at)}
+            return {at: key for at, key in found.items() if _expiry(at)}
         except (ValueError, AttributeError, TypeError) as error:
             raise OrchestratorError("S150", f"{self._old} cannot be read as a list of retired keys") from error
 

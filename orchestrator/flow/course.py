@@ -539,6 +539,7 @@ def context_of(
 ) -> Context:
     """What playbooks and suites may know of *run* in the environment *name*."""
     environment, _ = setting.environment(name)
+    marks = setting.store.verified(name) if environment.controller_files else []
     return Context(
         run=run,
         environment=name,
@@ -549,4 +550,5 @@ def context_of(
         vars=environment.vars,
         settings=environment.ansible,
         controller_files=environment.controller_files,
+        verified=(marks[0].release.digest, marks[0].run) if marks else None,
     )

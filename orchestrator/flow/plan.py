@@ -377,6 +377,7 @@ def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
     spec = _wanted_stack(setting, wanted)
     outputs = outputs_of(setting, wanted.environment)
     context = context_of(setting, wanted.environment, job, outputs, wanted.fence)
+    setting.deployer.prepare(context)
     try:
         known = inventory_of(setting, wanted.environment, outputs)
     except OrchestratorError:

@@ -134,3 +134,22 @@ def test_a_key_that_others_can_read_is_refused(keys: FileKeys, name: str) -> Non
     keys.rotate()
     (keys.file.parent / name).chmod(0o640)
     assert refused(keys, document) == "S151"
+
+
+def test_a_retired_key_decrypts_as_long_as_it_is_not_revoked(keys: FileKeys, clock: ManualClock) -> None:
+    """What was encrypted before a rotation is decrypted long after it, by the same key file, and never for another place."""
+    blob = keys.encrypt(b"the password", "shop/staging/1")
+    assert b"the password" not in blob
+    for _ in range(2):
+        keys.rotate()
+        clock.sleep(100 * DAY)
+    assert keys.decrypt(blob, "shop/staging/1") == b"the password"
+    assert len(keys.known()) == 1  # for plans, they have expired
+    for wrong, about in ((blob, "shop/production/1"), (blob[:-1], "shop/staging/1"), (b"plain", "shop/staging/1")):
+        with pytest.raises(OrchestratorError) as refusal:
+            keys.decrypt(wrong, about)
+        assert refusal.value.code == "D171"
+    keys.rotate(revoke=True)
+    with pytest.raises(OrchestratorError, match="does not have") as refusal:
+        keys.decrypt(blob, "shop/staging/1")
+    assert refusal.value.code == "D170"

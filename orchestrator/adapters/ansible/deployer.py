@@ -16,6 +16,7 @@ from orchestrator.adapters.ansible.play import QUESTION, PlayRequest, PlayRunner
 from orchestrator.adapters.ansible.playbook_reader import reader
 from orchestrator.adapters.ansible.playbook_traits import sources
 from orchestrator.adapters.ansible.resolution import InventoryResolver
+from orchestrator.adapters.ansible.shared_files import SharedFiles
 from orchestrator.adapters.ansible.tally import Tally, first_line
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
@@ -44,6 +45,7 @@ class AnsibleDeployer:
         environ: the user's environment variables.
         home: the user's project, for files that are never packed (passwords of vaults, keys); None: there is none.
         apart: tells the connections of this one from those of others that are used, and closed, beside it.
+        shared: the controller files that machines share; None: this is the only machine.
     """
 
     def __init__(
@@ -54,11 +56,12 @@ class AnsibleDeployer:
         environ: Mapping[str, str],
         home: Path | None = None,
         apart: str = "",
+        shared: SharedFiles | None = None,
     ) -> None:
         self.control = ControlSockets(state, apart, environ)
         self.configurations = Configurations(environ, home, collections, state)
         self.resolver = InventoryResolver(self.configurations)
-        self._plays = PlayRunner(jobs, self.configurations, self.control, state)
+        self._plays = PlayRunner(jobs, self.configurations, self.control, state, shared)
 
     def deploy(
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
@@ -79,11 +82,16 @@ class AnsibleDeployer:
             self._plays.discard(request)
             return _refused(rest, error)
         tally.handlers.read()  # as long as the copy exists
+        unkept = self._plays.keep(request)
         files = self._record_files(request, emit)
         result = _with_handlers(tally.result(outcome, result_code(outcome), str(outcome.folder)), rest)
-        result = _without_lost_passwords(result, files, package)
+        result = _shared_only(_without_lost_passwords(result, files, package), unkept)
         hosts = {**done, **{host.host: host for host in result.hosts}}
         return result.model_copy(update={"hosts": tuple(hosts[host] for host in play.limit)})
+
+    def prepare(self, context: Context) -> None:
+        """Fetch the controller files of the environment that other machines wrote. Raises D170, D171 and S-codes."""
+        self._plays.kept(context).exchange()
 
     def check(
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
@@ -228,6 +236,16 @@ def _without_lost_passwords(result: StepResult, files: list[dict[str, Any]], pac
     message = f"the password in {', '.join(lost)} is not kept: add controller_files: [{folders}] to environment.yaml"
     return result.model_copy(
         update={"outcome": Outcome.FAILED, "message": message, "data": {**result.data, "code": "D164"}}
+    )
+
+
+def _shared_only(result: StepResult, unkept: OrchestratorError | None) -> StepResult:
+    """The *result* of a play; one whose controller files no other machine would find has failed."""
+    if unkept is None or not result.good:
+        return result
+    message = f"the controller files are only on this machine: {unkept.message}"
+    return result.model_copy(
+        update={"outcome": Outcome.FAILED, "message": message, "data": {**result.data, "code": unkept.code}}
     )
 
 

@@ -1,48 +1,80 @@
 """The controller files that an environment declares: kept over releases, each version with the run that wrote it.
 
 `lookup('password', ...)` and fetched files then behave over releases as they do by hand. A play gets the newest version
-into its copy; a step that restores a release gets the version which that release wrote last.
+into its copy. A step of a way back gets the version which the release of its package wrote last. So does a rehearsal,
+which keeps none. Machines that share artifacts share the versions, encrypted.
 """
 
+import contextlib
+import fcntl
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FOLDER = "controller-files"
-INDEX = "versions.json"
+from orchestrator.adapters.ansible.shared_files import FOLDER, SharedFiles
+from orchestrator.domain.context import Context
+from orchestrator.domain.step import step_of
+
+INDEX, LOCK = "versions.json", "lock"
+BACK = ("restore.", "undo.", "rehearse.")  # steps that get the version of their own release
 
 
 @dataclass(frozen=True)
 class Writer:
-    """The play that uses the files: its *job*, the *digest* of its package, and whether it *restores* a release."""
+    """The play that uses the files: its *job* in the *run*, the *step*, and the *digest* of its package.
+
+    *verified* is the release that was verified last in the environment, and the run which did that.
+    """
 
     job: str
     digest: str
-    restores: bool
+    run: str = ""
+    step: str = ""
+    verified: tuple[str, str] | None = None
+
+    @staticmethod
+    def of(job: str, context: Context, digest: str) -> "Writer":
+        """The play that the job *job* runs, with the package *digest*."""
+        return Writer(job, digest, context.run, step_of(job, context.run)[0], context.verified)
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether it gets the version of its own release, and not the newest one."""
+        return self.step.startswith(BACK)
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether it works on a copy that is thrown away."""
+        return self.step.startswith("rehearse.")
 
 
 class KeptFiles:
-    """The declared controller files of one environment.
+    """The declared controller files of the environment of *context*.
 
     Args:
-        folder: where the versions of this environment lie.
-        declared: the files and folders, relative to the project.
+        state: the folder in which the versions of all environments lie.
+        context: names the project and the environment, and has the files and folders, relative to the project.
+        shared: the versions of other machines; None: there are none.
     """
 
-    def __init__(self, folder: Path, declared: tuple[str, ...]) -> None:
-        self._folder = folder
-        self._declared = tuple(path.strip("/") for path in declared)
+    def __init__(self, state: Path, context: Context, shared: SharedFiles | None = None) -> None:
+        self._folder = state / FOLDER / context.environment
+        self._place = f"{context.project or 'none'}/{context.environment}"
+        self._declared = tuple(path.strip("/") for path in context.controller_files)
+        self._shared = shared
 
     def covers(self, path: str) -> bool:
         """Whether *path* is declared, or lies in a folder that is."""
         return any(path == own or path.startswith(f"{own}/") for own in self._declared)
 
     def lay(self, copy: Path, writer: Writer) -> None:
-        """Put the version for *writer* into *copy*; a sealed file is never replaced."""
+        """Put the version for *writer* into *copy*; a sealed file is never replaced. Raises what `exchange` does."""
+        self.exchange()
         version = self._version(writer)
         for path in _files(version) if version is not None else ():
             name = path.relative_to(version or path).as_posix()
@@ -50,29 +82,59 @@ class KeptFiles:
                 _put(path, copy / name)
 
     def take(self, copy: Path, sealed: Path, writer: Writer) -> None:
-        """Keep what *writer* left in *copy*, in a version of its own where it differs from the version before."""
-        versions = self._versions()
-        if not self._declared or any(version["job"] == writer.job for version in versions):
+        """Keep what *writer* left in *copy*, in a version of its own where it differs from the version before.
+
+        Raises what `exchange` does; the version is kept on this machine by then.
+        """
+        if not self._declared or writer.rehearses:
             return
         names = [path.relative_to(copy).as_posix() for path in _files(copy)]
         own = {name: copy / name for name in names if self.covers(name) and not os.path.lexists(sealed / name)}
+        with self._locked():
+            self._add(own, writer)
+        self.exchange()
+
+    def exchange(self) -> None:
+        """Fetch the versions of other machines, and share those of this one. Raises D170, D171 and S-codes."""
+        if self._shared is None or not self._declared:
+            return
+        self._shared.ready()
+        with self._locked():
+            versions = {str(version["folder"]): version for version in self._versions()}
+            there = self._shared.names(self._place)
+            for name in sorted(there - versions.keys()):
+                about, files = self._shared.get(self._place, name)
+                self._lay_down(name, files)
+                versions[name] = {**about, "folder": name}
+                self._write([versions[each] for each in sorted(versions)])
+            for name in sorted(versions.keys() - there):
+                about = {key: str(value) for key, value in versions[name].items() if key != "folder"}
+                self._shared.put(self._place, name, about, _by_name(self._folder / name))
+
+    def _add(self, own: Mapping[str, Path], writer: Writer) -> None:
+        versions = self._versions()
         last = self._folder / str(versions[-1]["folder"]) if versions else None
-        if not own and last is None:
+        if any(version["job"] == writer.job for version in versions) or (not own and last is None):
             return
         if last is not None and _same(own, last) and versions[-1]["digest"] == writer.digest:
             return
-        name = f"{len(versions) + 1:06d}"
-        shutil.rmtree(self._folder / name, ignore_errors=True)
-        (self._folder / name).mkdir(parents=True, mode=0o700)
-        for path, source in own.items():
-            _put(source, self._folder / name / path)
-        self._write([*versions, {"job": writer.job, "digest": writer.digest, "folder": name}])
+        number = int(str(versions[-1]["folder"])[:6]) + 1 if versions else 1
+        name = f"{number:06d}-{hashlib.sha256(writer.job.encode()).hexdigest()[:12]}"
+        self._lay_down(name, {path: source.read_bytes() for path, source in own.items()})
+        about = {"job": writer.job, "run": writer.run, "digest": writer.digest}
+        self._write([*versions, {**about, "folder": name}])
 
     def _version(self, writer: Writer) -> Path | None:
         versions = self._versions()
-        mine = [version for version in versions if version["digest"] == writer.digest]
-        chosen = mine if writer.restores and mine else versions
-        return self._folder / str(chosen[-1]["folder"]) if chosen else None
+        if not versions:
+            return None
+        digest, newest = writer.digest if writer.goes_back else "", versions[-1]
+        if not digest and writer.verified is not None:
+            release, run = writer.verified
+            if newest.get("run") == run:  # that run may have gone back to the release, with nothing to write
+                digest = release
+        mine = [version for version in versions if version["digest"] == digest]
+        return self._folder / str((mine or versions)[-1]["folder"])
 
     def _versions(self) -> list[dict[str, Any]]:
         try:
@@ -80,11 +142,29 @@ class KeptFiles:
         except FileNotFoundError:
             return []
 
+    def _lay_down(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Write the files of one version; it counts when the index names it."""
+        shutil.rmtree(self._folder / name, ignore_errors=True)
+        (self._folder / name).mkdir(parents=True, mode=0o700)
+        for path, data in files.items():
+            place = self._folder / name / path
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+
     def _write(self, versions: list[dict[str, Any]]) -> None:
         new = self._folder / f"{INDEX}.new"
         new.write_text(json.dumps(versions), encoding="utf-8")
         new.chmod(0o600)
         new.replace(self._folder / INDEX)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self._folder / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -93,14 +173,18 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(place) / name for name in names if not (Path(place) / name).is_symlink())
 
 
+def _by_name(folder: Path) -> dict[str, Path]:
+    return {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+
+
 def _put(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     shutil.copyfile(source, target)
     target.chmod(0o600)
 
 
-def _same(files: dict[str, Path], version: Path) -> bool:
-    before = {path.relative_to(version).as_posix(): path for path in _files(version)}
+def _same(files: Mapping[str, Path], version: Path) -> bool:
+    before = _by_name(version)
     return files.keys() == before.keys() and all(
         path.read_bytes() == before[name].read_bytes() for name, path in files.items()
     )

@@ -16,13 +16,15 @@ from orchestrator.adapters.ansible.control import ControlSockets
 from orchestrator.adapters.ansible.controller_files import CONTENT, collect, lay_copy
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.adapters.ansible.handlers import notify_again
-from orchestrator.adapters.ansible.kept_files import FOLDER, KeptFiles, Writer
+from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
 from orchestrator.adapters.ansible.ledger import AROUND, Claim, records_itself, tags_of
 from orchestrator.adapters.ansible.prompts import askpass
+from orchestrator.adapters.ansible.shared_files import SharedFiles
 from orchestrator.adapters.ansible.tally import Tally
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlaySpec
 from orchestrator.domain.quantities import seconds
@@ -68,8 +70,16 @@ class PlayRequest:
 class PlayRunner:
     """Runs plays as jobs; see `AnsibleDeployer` for the arguments."""
 
-    def __init__(self, jobs: Jobs, configurations: Configurations, control: ControlSockets, state: Path) -> None:
-        self._jobs, self._configurations, self._control, self._state = jobs, configurations, control, state
+    def __init__(
+        self,
+        jobs: Jobs,
+        configurations: Configurations,
+        control: ControlSockets,
+        state: Path,
+        shared: SharedFiles | None = None,
+    ) -> None:
+        self._jobs, self._configurations, self._control = jobs, configurations, control
+        self._state, self._shared = state, shared
 
     def run(self, request: PlayRequest, tally: Tally) -> JobOutcome:
         """Lay down inventory and variables, run the play as a job, and take away what is secret."""
@@ -107,11 +117,18 @@ class PlayRunner:
         """The files that the play of *request* wrote on the controller; see `controller_files.collect`."""
         if request.package is None:
             return []
-        folder, kept = self._jobs.folder(request.job), self._kept(request)
-        copy, writer = folder / CONTENT, _writer(request)
-        if not request.check and copy.is_dir() and request.package.root is not None:
-            kept.take(copy, Path(request.package.root), writer)
-        return collect(request.package, folder, kept)
+        return collect(request.package, self._jobs.folder(request.job), self.kept(request.context))
+
+    def keep(self, request: PlayRequest) -> OrchestratorError | None:
+        """Keep the controller files of the environment as the play left them; the reason why that is not possible."""
+        package, copy = request.package, self._jobs.folder(request.job) / CONTENT
+        if package is None or package.root is None or not copy.is_dir():
+            return None
+        try:
+            self.kept(request.context).take(copy, Path(package.root), _writer(request, package))
+        except OrchestratorError as error:
+            return error
+        return None
 
     def _copy(self, request: PlayRequest, folder: Path) -> Path | None:
         """The copy that a package's play runs in, with the controller files of the environment."""
@@ -120,12 +137,12 @@ class PlayRunner:
         new = not (folder / "job.json").exists()
         copy = lay_copy(request.package, folder)
         if new:
-            self._kept(request).lay(copy, _writer(request))
+            self.kept(request.context).lay(copy, _writer(request, request.package))
         return copy
 
-    def _kept(self, request: PlayRequest) -> KeptFiles:
-        context = request.context
-        return KeptFiles(self._state / FOLDER / context.environment, context.controller_files)
+    def kept(self, context: Context) -> KeptFiles:
+        """The controller files of the environment of *context*."""
+        return KeptFiles(self._state, context, self._shared)
 
     def _configuration(self, request: PlayRequest, copy: Path | None) -> Effective:
         settings = request.context.settings
@@ -171,9 +188,8 @@ class PlayRunner:
         }
 
 
-def _writer(request: PlayRequest) -> Writer:
-    claim = _claim(request)
-    return Writer(request.job, claim.digest, claim.step.startswith("restore."))
+def _writer(request: PlayRequest, package: Package) -> Writer:
+    return Writer.of(request.job, request.context, package.digest)
 
 
 def result_code(outcome: JobOutcome) -> int | None:

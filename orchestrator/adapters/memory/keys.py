@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.adapters import encryption
 from orchestrator.domain import authentication
 from orchestrator.domain.errors import OrchestratorError
 
@@ -27,3 +28,14 @@ class MemoryKeys:
         if named != authentication.key_id(self._key):
             raise OrchestratorError("R241", f"it was made with the key {named}, which is not known here")
         authentication.verify(document, self._key)
+
+    def encrypt(self, data: bytes, about: str) -> bytes:
+        """*data* encrypted with a key derived from this one."""
+        return encryption.encrypt(data, about, self._key)
+
+    def decrypt(self, blob: bytes, about: str) -> bytes:
+        """What was encrypted with this key. Raises D170 and D171."""
+        named = encryption.named_key(blob)
+        if named != authentication.key_id(self._key):
+            raise OrchestratorError("D170", f"the controller files {about} are encrypted with the key {named}")
+        return encryption.decrypt(blob, about, self._key)

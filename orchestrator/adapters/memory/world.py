@@ -397,6 +397,9 @@ class MemoryDeployer:
         del package, files, settings
         return self._world.configuration
 
+    def prepare(self, context: Context) -> None:
+        """Plays of the world find nothing on the controller."""
+
     def unused_settings(self, package: Package, settings: AnsibleSettings) -> tuple[str, ...]:
         """What the world sets and does not pass on."""
         del package, settings

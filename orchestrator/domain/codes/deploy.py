@@ -136,4 +136,18 @@ CODES: tuple[ErrorCode, ...] = (
         "Add the folder that the message names to `controller_files` in `environment.yaml`, and promote again.",
         Exit.FAILED,
     ),
+    ErrorCode(
+        "D170",
+        "no key for shared controller files",
+        "Another machine wrote the controller files of this environment, encrypted with a key that this machine does not have. Nothing was changed.",
+        "Give each machine the same key file, with `project.key.retired` beside it: `ORCHESTRATOR_PROJECT_KEY_FILE` names it. `orchestrator keys show` prints the keys of a machine.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "D171",
+        "shared controller files changed",
+        "The shared controller files of this environment are missing, were changed, or belong to another version. Nothing was changed.",
+        "Restore them in the place that `artifacts` names, from its own backup or from a machine that has them.",
+        Exit.FAILED,
+    ),
 )

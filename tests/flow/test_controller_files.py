@@ -1,0 +1,183 @@
+"""Controller files of an environment over whole runs: which version each play finds, on whichever machine it runs."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
+from orchestrator.adapters.ansible.shared_files import SharedFiles
+from orchestrator.adapters.artifacts.memory import MemoryObjects
+from orchestrator.adapters.artifacts.verified import VerifiedArtifacts
+from orchestrator.adapters.memory.keys import MemoryKeys
+from orchestrator.adapters.memory.world import MemoryDeployer, World
+from orchestrator.domain.context import Context
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.plan import PlaySpec
+from orchestrator.domain.promotion import State
+from orchestrator.domain.release import Package
+from orchestrator.domain.step import StepResult
+from orchestrator.flow import COURSES
+from orchestrator.flow.course import Setting
+from orchestrator.ports import Emit
+from tests.flow.test_as_of import later, restored
+from tests.flow.test_promotion import Stage, release
+from tests.flow.test_ways_back import UNDO, back
+
+
+class Controller(MemoryDeployer):
+    """Plays that read `credentials/db` on their machine, and add the version of their release to it."""
+
+    def __init__(self, world: World, machine: Path, shared: SharedFiles | None, seen: list[tuple[str, str]]) -> None:
+        super().__init__(world)
+        self._machine, self._shared, self._seen = machine, shared, seen
+
+    def prepare(self, context: Context) -> None:
+        """Fetch what other machines wrote."""
+        KeptFiles(self._machine, context, self._shared).exchange()
+
+    def deploy(
+        self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
+    ) -> StepResult:
+        """Read and write the file as a playbook does, in a copy of its own."""
+        kept, writer = KeptFiles(self._machine, context, self._shared), Writer.of(job, context, package.digest)
+        copy, sealed = self._machine / "jobs" / job, self._machine / "sealed"
+        kept.lay(copy, writer)
+        file = copy / "credentials" / "db"
+        text = file.read_text() if file.exists() else ""
+        self._seen.append((writer.step, text))
+        if package.ref.version not in text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{text} {package.ref.version}".strip())
+        kept.take(copy, sealed, writer)
+        return super().deploy(play, package, inventory, context, job, emit)
+
+
+@dataclass
+class Machines(Stage):
+    """A project whose staging keeps controller files; its runs are done on the machine *at*."""
+
+    at: str = "one"
+    objects: MemoryObjects | None = None
+    keys: dict[str, MemoryKeys] = field(default_factory=dict)
+    seen: list[tuple[str, str]] = field(default_factory=list)
+
+    def setting(self) -> Setting:
+        """The project on this machine."""
+        shared = None
+        if self.objects is not None:
+            shared = SharedFiles(VerifiedArtifacts(self.objects), self.keys.get(self.at, MemoryKeys()))
+        return replace(super().setting(), deployer=Controller(self.world, self.folder / self.at, shared, self.seen))
+
+    def found(self, *steps: str) -> list[str]:
+        """What the plays of these steps found, since the last call; every step has a play."""
+        found = [text for step, text in self.seen if step in steps]
+        assert {step for step, _ in self.seen} >= set(steps), self.seen
+        self.seen.clear()
+        return found
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Machines:
+    made = Machines(tmp_path, rules={"staging": {"controller_files": ["credentials/"]}})
+    made.promote("1.0.0", "staging")
+    assert made.found("deploy.1") == [""]
+    return made
+
+
+def test_each_release_finds_what_the_one_before_wrote(stage: Machines) -> None:
+    """A promotion finds the newest version, and each rollback that an operator requests the version of its release."""
+    for version, found in (("1.1.0", "1.0.0"), ("1.2.0", "1.0.0 1.1.0")):
+        stage.promote(version, "staging", steps=UNDO)
+        assert set(stage.found("one.1")) == {found}
+    assert back(stage).state is State.ROLLED_BACK
+    undone = [text for step, text in stage.seen if step.startswith("undo.")]
+    assert undone == ["1.0.0 1.1.0 1.2.0"] * 2
+    assert stage.found("restore.deploy") == ["1.0.0 1.1.0"]
+    stage.promote("1.3.0", "staging")
+    assert stage.found("deploy.1") == ["1.0.0 1.1.0"]
+
+
+def test_an_automatic_rollback_restores_the_version_of_its_release(stage: Machines) -> None:
+    """Undo playbooks find the version of the release that they undo; the next release that of the restored one."""
+    stage.world.faults.add(("verify", "s1", "1.1.0"))
+    assert stage.promote("1.1.0", "staging", steps=UNDO).state is State.ROLLED_BACK
+    undone = [text for step, text in stage.seen if step.startswith("undo.")]
+    assert undone == ["1.0.0 1.1.0"] * 2
+    assert stage.found("restore.deploy") == ["1.0.0"]
+    stage.promote("1.2.0", "staging")
+    assert stage.found("deploy.1") == ["1.0.0"]
+
+
+def test_a_rollback_that_only_undoes_leaves_the_version_of_its_release(stage: Machines, tmp_path: Path) -> None:
+    """After a run that went back to the verified release without a play of it, the version of that release counts."""
+    stage.promote("1.1.0", "staging")
+    old = stage.store.verified("staging")[0].release.digest
+    context = Context(run="r9", environment="staging", project="demo", controller_files=("credentials/",))
+    kept, copy = KeptFiles(tmp_path / "one", context), tmp_path / "failed"
+    kept.lay(copy, Writer.of("r9.deploy.1", context, "sha256:new"))
+    (copy / "credentials/db").write_text("never verified")
+    kept.take(copy, tmp_path / "sealed", Writer.of("r9.deploy.1", context, "sha256:new"))
+    for verified, found in ((None, "never verified"), ((old, "r8"), "never verified"), ((old, "r9"), "1.0.0 1.1.0")):
+        later_on, target = replace(context, run="r10", verified=verified), tmp_path / f"next of {verified}"
+        kept.lay(target, Writer.of("r10.deploy.1", later_on, "sha256:newest"))
+        assert (target / "credentials/db").read_text() == found
+
+
+def test_an_environment_of_a_time_gets_the_version_of_its_release(stage: Machines) -> None:
+    """A release that is restored as of a time finds the version that it wrote."""
+    then = later(stage)
+    for version in ("1.1.0", "1.2.0"):
+        stage.promote(version, "staging")
+        later(stage)
+    stage.seen.clear()
+    assert restored(stage, then, "staging").state is State.ROLLED_BACK
+    assert stage.found("restore.deploy") == ["1.0.0"]
+
+
+def test_a_rehearsal_keeps_no_version(stage: Machines) -> None:
+    """What is rehearsed finds the version of its own release, and writes into a copy that is thrown away."""
+    course = stage.course(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
+    assert COURSES["rehearsal"](course).state is State.SUCCEEDED
+    folder = stage.folder / "one/controller-files/staging"
+    assert len([path for path in folder.iterdir() if path.is_dir()]) == 2
+    assert stage.found("rehearse.back.deploy", "rehearse.again.deploy.1") == ["1.0.0", "1.0.0 1.1.0"]
+    stage.promote("1.2.0", "staging")
+    assert stage.found("deploy.1") == ["1.0.0 1.1.0"]
+
+
+def test_machines_share_versions_encrypted(tmp_path: Path) -> None:
+    """Each machine finds what another wrote, and what they share contains neither the files nor their names."""
+    stage = Machines(tmp_path, rules={"staging": {"controller_files": ["credentials/"]}}, objects=MemoryObjects())
+    for machine, version, found in (("one", "1.0.0", ""), ("two", "1.1.0", "1.0.0"), ("one", "1.2.0", "1.0.0 1.1.0")):
+        stage.at = machine
+        assert stage.promote(version, "staging").state is State.SUCCEEDED
+        assert stage.found("deploy.1") == [found]
+    stage.at = "three"
+    assert back(stage).state is State.ROLLED_BACK
+    assert stage.found("restore.deploy") == ["1.0.0 1.1.0"]
+    assert stage.objects is not None
+    shared = b"".join(stage.objects.content.values())
+    assert len([key for key in stage.objects.content if key.startswith("names/controller-files/demo/staging/")]) == 4
+    assert b"1.0.0" not in shared
+    assert b"credentials" not in shared
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "three/controller-files").rglob("db")}
+    assert modes == {0o600}
+
+
+def test_a_machine_without_the_key_changes_nothing(tmp_path: Path) -> None:
+    """A run is refused before any effect, with the key that is missing, and one whose files were changed as well."""
+    stage = Machines(tmp_path, rules={"staging": {"controller_files": ["credentials/"]}}, objects=MemoryObjects())
+    stage.promote("1.0.0", "staging")
+    stage.at, stage.keys["two"] = "two", MemoryKeys(b"x" * 32)
+    stage.world.ledger.clear()
+    run = stage.promote("1.1.0", "staging")
+    assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "D170")  # type: ignore[index]
+    assert stage.world.ledger == []
+    assert stage.objects is not None
+    stage.objects.content = {
+        key: data[:-1] + b"\0" for key, data in stage.objects.content.items() if "blobs" in key
+    } | {key: data for key, data in stage.objects.content.items() if "blobs" not in key}
+    stage.at = "three"
+    assert stage.promote("1.1.0", "staging").state is State.FAILED
+    assert stage.world.ledger == []
