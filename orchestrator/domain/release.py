@@ -325,6 +325,16 @@ class Revision(Model):
     dirty: bool
 
 
+class Commit(Model):
+    """A commit in which two revisions differ: *added* since the older one, or *removed*. *at* is ISO 8601."""
+
+    change: Literal["added", "removed"]
+    commit: str
+    at: str
+    author: str
+    subject: str
+
+
 class Package(Model):
     """A package that has been read and verified. *path* is the sealed file, *root* its unpacked `content/` folder.
 

@@ -23,6 +23,7 @@ from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.story import Story
 from orchestrator.domain.text import few, first_line
 from orchestrator.flow.course import Setting
+from orchestrator.flow.ephemeral import GONE
 from orchestrator.ports import Store
 
 Working = Callable[[str], bool]
@@ -113,9 +114,9 @@ def _hosts(store: Store, name: str, runs: list[Run], holder: RunFacts | None) ->
 
 
 def outline(store: Store, runs: Iterable[Run]) -> tuple[str, ...]:
-    """All hosts of the environment as the newest of its *runs* recorded them; none after it was destroyed."""
+    """All hosts of the environment as the newest of its *runs* recorded them; none after its stack was destroyed."""
     for run in runs:
-        if run.kind == "destroy" and had_effect(run):
+        if (run.kind == "destroy" and had_effect(run)) or store.knows(run.id, GONE):
             return ()
         for step in OUTLINES:
             record = store.entry(run.id, f"{step}:finished")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.cli import main
-from orchestrator.domain.journal import Run
+from orchestrator.domain.journal import Entry, Run, Verified
 from orchestrator.domain.promotion import State
 from orchestrator.wiring import open_app
 
@@ -121,6 +122,9 @@ def test_differences_are_shown(say: Say) -> None:
     assert code == 0
     assert "~ version: 1.0.0 → 1.1.0" in out
     assert "    +- ansible.builtin.debug: {msg: two}" in out.splitlines()
+    assert "content: 1 file" in out.splitlines()
+    assert "commits" not in out
+    assert {file["area"] for file in found["files"]} == {"content"}
     assert "the packages are the same" in say("package", "diff", "1.0.0", "1.0.0")[1]
     assert say("package", "diff", "1.0.0", "none")[0] == 6
 
@@ -254,3 +258,47 @@ def test_a_package_is_removed_until_an_environment_has_seen_it(fresh: Path, caps
     capsys.readouterr()
     assert main(remove) == 3
     assert "ROLLED_BACK-staging" in capsys.readouterr().out
+
+
+def _commit(root: Path, subject: str) -> None:
+    """Commit all of the project's files."""
+    who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false")
+    for words in (("add", "--all"), ("commit", "--quiet", "-m", subject)):
+        subprocess.run(["git", *who, *words], cwd=root, check=True, capture_output=True)
+
+
+@pytest.mark.engines
+def test_the_commits_since_production_are_shown(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`package diff ENVIRONMENT PACKAGE` lists the Git commits since the release that was verified last there, and says when they are not known."""
+    subprocess.run(["git", "init", "--quiet"], cwd=fresh, check=True)
+    _write(fresh, {".gitignore": ".orchestrator\ndist\n"})
+    _commit(fresh, "Begin")
+    assert main(["-C", str(fresh), "build", "shop"]) == 0
+    app = open_app(fresh)
+    ref = app.packages.refs()[0]
+    _seen(fresh, State.SUCCEEDED)
+    mark = Verified(environment="staging", release=ref, run="SUCCEEDED-staging", at="2026-11-28T12:01:00Z")
+    app.store.append(mark.run, [Entry(kind="verified", data=mark.to_json(), key="verified")])
+    app.store.close()
+    _write(fresh, {"releases/shop/release.yaml": RELEASE.format(version="1.1.0", timeout="30m")})
+    _commit(fresh, "Raise the version")
+    _write(fresh, {"playbooks/deploy.yml": "- hosts: all\n  gather_facts: false\n  roles: [web]\n  tags: [x]\n"})
+    assert main(["-C", str(fresh), "build", "shop"]) == 0
+    capsys.readouterr()
+
+    assert main(["-C", str(fresh), "package", "diff", "staging", "1.1.0"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "shop 1.0.0 → shop 1.1.0"
+    assert lines[1].startswith("! shop 1.1.0 was built with uncommitted changes on ")
+    assert lines[2] == "commits: 1"
+    assert lines[3].startswith("+ ")
+    assert lines[3].endswith("  Ann  Raise the version")
+    assert main(["-C", str(fresh), "package", "diff", "1.1.0", "staging", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(commit["change"], commit["subject"]) for commit in found["commits"]] == [("removed", "Raise the version")]
+
+    assert main(["-C", str(fresh), "package", "diff", "production", "1.1.0"]) == 6
+    shutil.rmtree(fresh / ".git")
+    subprocess.run(["git", "init", "--quiet"], cwd=fresh, check=True)
+    assert main(["-C", str(fresh), "package", "diff", "staging", "1.1.0"]) == 0
+    assert "commits: unknown, because the repository does not have the commit " in capsys.readouterr().out

@@ -11,6 +11,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.flow import destruction, ephemeral, promotion, provisioning, reaping
 from orchestrator.flow import plan as planning
 from orchestrator.flow.course import Course
+from orchestrator.flow.facts import facts_of
 from tests.flow.test_promotion import Crash, Stage, release
 
 
@@ -46,6 +47,7 @@ def test_it_is_gone_after_a_promotion_that_succeeded(stage: Stage) -> None:
     assert stage.store.hosts("staging") == []
     assert stage.world.ledger[-1] == "destroy staging"
     assert left(stage) == []
+    assert facts_of(stage.setting(), "staging", lambda _root: False).hosts == ()
     assert stage.promote("1.0.0", "production").state is State.SUCCEEDED
 
 

@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from orchestrator.adapters.archive.packages import opened
 from orchestrator.adapters.archive.sealed import Reader
+from orchestrator.adapters.archive.tree import commits_between
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model
-from orchestrator.domain.release import Manifest, PackageFile, PackageRef
+from orchestrator.domain.release import Area, Commit, Manifest, PackageFile, PackageRef, Revision
 
 MAX_TEXT = 64 * 1024  # bytes: the difference of larger files is not shown line by line
 MAX_LINES = 4000
@@ -24,8 +26,9 @@ class FieldChange(Model):
 
 
 class FileChange(Model):
-    """One file. *diff* has the lines of a unified diff; it is None for what is large, encrypted or no text."""
+    """One file of an area. *diff* has the lines of a unified diff; None if it is large, encrypted or not text."""
 
+    area: Area
     path: str
     change: Literal["added", "removed", "changed"]
     before: PackageFile | None = None
@@ -34,16 +37,23 @@ class FileChange(Model):
 
 
 class Comparison(Model):
-    """Two packages side by side. They are the same when nothing is listed."""
+    """Two packages side by side. They are the same when no field and no file is listed.
+
+    *revisions* are the Git revisions that the packages recorded. *commits* are those in which they differ, newest
+    first; None if they are not known, with the reason in *commits_unknown*.
+    """
 
     before: PackageRef
     after: PackageRef
     fields: tuple[FieldChange, ...]
     files: tuple[FileChange, ...]
+    revisions: tuple[Revision | None, Revision | None] = (None, None)
+    commits: tuple[Commit, ...] | None = None
+    commits_unknown: str = ""
 
 
-def compare(before: Path, after: Path) -> Comparison:
-    """Compare two sealed files, each verified as it is read. Raises P-codes."""
+def compare(before: Path, after: Path, project: Path | None = None) -> Comparison:
+    """Compare two sealed files, each verified as it is read; commits are those of the *project*. Raises P-codes."""
     old, new = _Side(before), _Side(after)
     changed = sorted(name for name in old.files.keys() | new.files.keys() if old.files.get(name) != new.files.get(name))
     small = {name for name in changed if all(side.size(name) <= MAX_TEXT for side in (old, new))}
@@ -52,7 +62,22 @@ def compare(before: Path, after: Path) -> Comparison:
         _file(name, old.files.get(name), new.files.get(name), *(side.get(name) for side in texts)) for name in changed
     ]
     fields = tuple(_fields(old.manifest, new.manifest))
-    return Comparison(before=old.ref, after=new.ref, fields=fields, files=tuple(files))
+    found = Comparison(before=old.ref, after=new.ref, fields=fields, files=tuple(files))
+    return found.model_copy(update=_commits(old, new, project))
+
+
+def _commits(old: "_Side", new: "_Side", project: Path | None) -> dict[str, Any]:
+    """The fields of a `Comparison` about Git."""
+    about: dict[str, Any] = {"revisions": (old.revision, new.revision)}
+    if old.revision is None or new.revision is None:
+        side = old if old.revision is None else new
+        return {**about, "commits_unknown": f"{side.ref} has no Git revision"}
+    if project is None:
+        return {**about, "commits_unknown": "there is no project here"}
+    try:
+        return {**about, "commits": commits_between(project, old.revision, new.revision)}
+    except OrchestratorError as error:
+        return {**about, "commits_unknown": error.message}
 
 
 class _Side:
@@ -65,6 +90,7 @@ class _Side:
             reader.verify()
         self.manifest = reader.manifest
         self.files = {_name(file): file for file in reader.manifest.files}
+        self.revision = reader.revision
         release = reader.manifest.release
         self.ref = PackageRef(name=release.name, version=release.version, digest=reader.digest)
 
@@ -103,7 +129,8 @@ def _file(
     lines = None
     if not ((before and old is None) or (after and new is None)):
         lines = _lines(old or b"", new or b"")
-    return FileChange(path=name, change=change, before=before, after=after, diff=lines)
+    area = next(file.area for file in (after, before) if file is not None)
+    return FileChange(area=area, path=name, change=change, before=before, after=after, diff=lines)
 
 
 def _lines(old: bytes, new: bytes) -> tuple[str, ...] | None:

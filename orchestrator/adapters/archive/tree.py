@@ -9,11 +9,12 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pathspec import GitIgnoreSpec
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.release import Revision
+from orchestrator.domain.release import Commit, Revision
 from orchestrator.domain.text import clean_text
 
 IGNORE = ".orchestratorignore"
@@ -24,6 +25,7 @@ CACHES = {
 }  # fmt: skip
 LEFT_OVER = (".pyc", ".pyo", ".retry", ".swp", ".swo", "~")
 TIMEOUT = 120.0  # seconds, for one Git command
+COMMITS = 500  # at most, between two revisions
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,16 @@ def listed(project: Path, environ: Mapping[str, str] = os.environ) -> Listing:
 def below(project: Path, folder: str) -> Iterator[str]:
     """All files and links of *folder* in *project*, whatever Git ignores, but for caches and editors' files."""
     return _kept(_below(project, folder))
+
+
+def commits_between(
+    project: Path, before: Revision, after: Revision, environ: Mapping[str, str] = os.environ
+) -> tuple[Commit, ...]:
+    """The commits of *project* in which two revisions differ, newest first. Raises P119 if one of them is not known."""
+    git = _Git(environ)
+    if not git.manages(project):
+        raise _unlisted(project, "the folder is not in a work tree")
+    return tuple(git.commits(project, before.commit, after.commit))
 
 
 def is_cache(name: str) -> bool:
@@ -136,6 +148,23 @@ class _Git:
         if code:
             raise _unlisted(project, error)
         return Revision(commit=out.decode().strip(), dirty=bool(changes))
+
+    def commits(self, project: Path, before: str, after: str) -> Iterator[Commit]:
+        """The commits below *project* that only one of two commits has. Raises P119."""
+        for commit in (before, after):
+            if self._run(project, "cat-file", "-e", f"{commit}^{{commit}}")[0]:
+                raise OrchestratorError("P119", f"the repository does not have the commit {commit[:12]}; fetch it")
+        form = "--format=%m%x00%H%x00%cI%x00%an%x00%s"
+        words = ("log", "--left-right", "--no-show-signature", f"--max-count={COMMITS}", form, f"{before}...{after}")
+        code, out, error = self._run(project, *words, "--", ".")
+        if code:
+            raise _unlisted(project, error)
+        for line in out.decode("utf-8", "replace").split("\n"):
+            if line:
+                side, commit, at, author, subject = line.split("\0", 4)
+                change: Literal["added", "removed"] = "added" if side == ">" else "removed"
+                texts = {"author": clean_text(author, 80), "subject": clean_text(subject, 160)}
+                yield Commit(change=change, commit=commit, at=at, **texts)
 
     def _run(self, folder: Path, *words: str) -> tuple[int, bytes, str]:
         command = ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *words]

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from orchestrator.wiring import App
 
 
+SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
+
+
 @click.group("package")
 def command() -> None:
     """Show, verify and compare packages.
 
     A PACKAGE is a sealed file, or a package that this project keeps: NAME-VERSION, its version, or the beginning of
-    its digest.
+    its digest. The name of an environment stands for the release that was verified last in it.
     """
 
 
@@ -116,10 +119,16 @@ def remove(package: str, as_json: bool) -> None:
 @click.argument("after")
 @json_option
 def diff(before: str, after: str, as_json: bool) -> None:
-    """Show what differs between the packages BEFORE and AFTER."""
+    """Show what differs between the packages BEFORE and AFTER: fields of the release, files by area, and Git commits.
+
+    Each may be the name of an environment instead, for the release that was verified last in it:
+    `package diff production shop-1.4.0`. Commits are shown if both packages recorded a revision and the project's
+    repository has it.
+    """
     from orchestrator.adapters.archive.compare import compare
 
-    found = compare(_file(before), _file(after))
+    app = _app()
+    found = compare(_file(before), _file(after), app.root if app is not None else None)
     if as_json:
         print_json("PackageComparison", found.to_json())
         return
@@ -127,15 +136,35 @@ def diff(before: str, after: str, as_json: bool) -> None:
 
 
 def _print(found: "Comparison") -> None:
+    out(f"{paint(str(found.before), bold=True)} → {paint(str(found.after), bold=True)}")
+    _print_commits(found)
     if not found.fields and not found.files:
         out("the packages are the same")
     for field in found.fields:
         out(f"{paint('~', fg='yellow')} {field.field}: {_value(field.before)} → {_value(field.after)}")
-    for file in found.files:
-        sign, colour = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}[file.change]
-        out(f"{paint(sign, fg=colour)} {file.path}")
-        for line in file.diff or ():
-            out(paint(f"    {line}", fg={"+": "green", "-": "red"}.get(line[:1])))
+    for area in sorted({file.area for file in found.files}):
+        files = [file for file in found.files if file.area == area]
+        out(f"\n{paint(area, bold=True)}: {counted(len(files), 'file')}")
+        for file in files:
+            sign, colour = SIGNS[file.change]
+            out(f"{paint(sign, fg=colour)} {file.path}")
+            for line in file.diff or ():
+                out(paint(f"    {line}", fg={"+": "green", "-": "red"}.get(line[:1])))
+
+
+def _print_commits(found: "Comparison") -> None:
+    """The commits in which the packages differ, and which package has changes that no commit has."""
+    for ref, revision in zip((found.before, found.after), found.revisions, strict=True):
+        if revision is not None and revision.dirty:
+            out(f"{paint('!', fg='yellow')} {ref} was built with uncommitted changes on {revision.commit[:12]}")
+    if found.commits is None:
+        if any(found.revisions):
+            out(f"commits: unknown, because {found.commits_unknown}")
+        return
+    out(f"commits: {len(found.commits) or 'none'}")
+    for commit in found.commits:
+        sign, colour = SIGNS[commit.change]
+        out(f"{paint(sign, fg=colour)} {commit.commit[:12]}  {commit.at[:10]}  {commit.author}  {commit.subject}")
 
 
 def _value(value: object) -> str:
@@ -164,7 +193,20 @@ def _file(wanted: str) -> Path:
         from orchestrator.domain.errors import OrchestratorError
 
         raise OrchestratorError("R106", f"there is no file {wanted!r}, and no project here that could keep a package")
-    return Path(app.package(wanted, publish=False).path)
+    return Path(app.package(_verified_in(app, wanted) or wanted, publish=False).path)
+
+
+def _verified_in(app: "App", wanted: str) -> str | None:
+    """The digest of the last verified release of the environment *wanted*; None if it is not one. Raises R106."""
+    if wanted not in app.environments:
+        return None
+    from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.flow.trail import last_verified
+
+    mark = last_verified(app.setting, wanted)
+    if mark is None:
+        raise OrchestratorError("R106", f"no release has been verified in {wanted}")
+    return mark.release.digest
 
 
 def _sealed(file: Path) -> "Package":
