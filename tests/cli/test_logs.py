@@ -74,3 +74,28 @@ def test_output_that_was_damaged(say: Say, app: App) -> None:
             path.write_bytes(path.read_bytes().upper())
     code, out, error = say("logs", RUN, "--output")
     assert (code, out, "S145" in error) == (1, "", True)
+
+
+def test_files_that_playbooks_wrote(say: Say, app: App, tmp_path: Path) -> None:
+    """`--files` lists what playbooks wrote on the controller by step, and `--save` copies what is kept, below its step."""
+    folder = app.state / "jobs" / f"{RUN}.deploy.1"
+    (folder / "files/fetched").mkdir(parents=True)
+    (folder / "files/fetched/web1.txt").write_text("from web1\n")
+    written = [
+        {"path": "fetched/web1.txt", "change": "new", "size": 10, "kept": True},
+        {"path": "big\x1b[31m.log", "change": "new", "size": 2**31, "kept": False},
+    ]
+    (folder / "files.json").write_text(json.dumps(written))
+    code, out, _ = say("logs", RUN, "--files")
+    assert code == 0
+    assert [line.split() for line in out.splitlines()] == [
+        ["deploy.1", "new", "10", "B", "fetched/web1.txt"],
+        ["deploy.1", "new", str(2**31), "B", "big.log", "(not", "kept)"],
+    ]
+    assert say("logs", RUN, "--files", "--step", "verify")[1] == ""
+    document = json.loads(say("logs", RUN, "--files", "--step", "deploy", "--json")[1])
+    assert (document["kind"], document["step"], document["files"]) == ("Files", "deploy.1", written)
+    assert say("logs", RUN, "--files", "--save", str(tmp_path / "saved"))[0] == 0
+    saved = [path for path in (tmp_path / "saved").rglob("*") if path.is_file()]
+    assert [path.relative_to(tmp_path / "saved").as_posix() for path in saved] == ["deploy.1/fetched/web1.txt"]
+    assert saved[0].read_text() == "from web1\n"

@@ -15,6 +15,7 @@ from orchestrator.domain.release import Manifest, PackageFile
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+CHUNK = 1 << 20  # bytes that are read at a time
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
@@ -76,6 +77,59 @@ def verify_package(home: Path, manifest: Manifest) -> None:
 def verify_tree(root: Path, manifest: Manifest) -> None:
     """Every file of the area `content` is below *root* as it was sealed, and nothing else is. Raises P303."""
     _verify(root, [file for file in manifest.files if file.area == "content"])
+
+
+def copy_verified(root: Path, target: Path, manifest: Manifest) -> None:
+    """Copy the area `content` from *root* to *target*, which must not exist. Raises P303 and `OSError`.
+
+    What is verified are the bytes on their way to the copy: each file is read once. Anything in *root* that was not
+    sealed is refused.
+    """
+    files = {file.path: file for file in manifest.files if file.area == "content"}
+    folders = {name[: cut.start()] for name in files for cut in re.finditer("/", name)}
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        names = _children(root, folder)
+        place = target / folder if folder else target
+        place.mkdir(mode=0o755)
+        for name in names:
+            if name in folders:
+                waiting.append(name)
+                continue
+            about = files.pop(name, None)
+            if about is None or not _copied(f"{root}/{name}", f"{target}/{name}", about):
+                raise OrchestratorError("P303", f"{name!r} of the kept package is not as it was sealed")
+    if files:
+        raise OrchestratorError("P303", f"{min(files)!r} of the kept package is missing")
+
+
+def _copied(source: str, target: str, about: PackageFile) -> bool:
+    """Copy one file or link; whether what was copied is as *about* says."""
+    if about.link is not None:
+        found = sealed_as(Path(source), about)
+        os.symlink(about.link, target)  # noqa: PTH211 - a string is faster
+        return found == about
+    try:
+        handle = os.open(source, FILE)
+    except OSError:
+        return False
+    digest, size = hashlib.sha256(), 0
+    with os.fdopen(handle, "rb", buffering=0) as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or bool(status.st_mode & stat.S_IXUSR) != about.executable:
+            return False
+        copy = os.open(target, NEW, 0o755 if about.executable else 0o644)
+        try:
+            while data := file.read(CHUNK):
+                digest.update(data)
+                size += len(data)
+                while data:
+                    data = data[os.write(copy, data) :]
+            os.fchmod(copy, 0o755 if about.executable else 0o644)
+        finally:
+            os.close(copy)
+    return size == about.size and digest.hexdigest() == about.sha256
 
 
 def _verify(root: Path, expected: list[PackageFile]) -> None:

@@ -1,0 +1,73 @@
+"""The copy of a package's content for a job: all of what was sealed, and nothing else."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.adapters.archive.unpacked import link_as
+from orchestrator.adapters.archive.working_copy import copy_content
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.release import Package
+from tests.flow.test_promotion import release
+from tests.sealed import sealed
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    """A sealed tree with an executable file, an empty one, a large one, a link, and a name that is no ASCII."""
+    root = tmp_path / "content"
+    (root / "roles/web").mkdir(parents=True)
+    (root / "run.sh").write_text("#!/bin/sh\n")
+    (root / "run.sh").chmod(0o755)
+    (root / "roles/web/empty.yml").write_text("")
+    (root / "roles/web/grün.bin").write_bytes(os.urandom(3 * 2**20 + 1))
+    (root / "current.yml").symlink_to("roles/web/empty.yml")
+    made = sealed(root, release("1.0.0"))
+    files = tuple(link_as("roles/web/empty.yml", f) if f.path == "current.yml" else f for f in made.manifest.files)
+    return made.model_copy(update={"manifest": made.manifest.model_copy(update={"files": files})})
+
+
+def tree(folder: Path) -> dict[str, object]:
+    """Each path below *folder* with its mode and content."""
+    found: dict[str, object] = {}
+    for path in folder.rglob("*"):
+        content = path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        found[path.relative_to(folder).as_posix()] = (path.lstat().st_mode, content)
+    return found
+
+
+def test_a_copy_is_what_was_sealed(package: Package, tmp_path: Path) -> None:
+    """Content, modes and links are those of the package, and what an interrupted attempt left is replaced."""
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy/left").write_text("x")
+    assert package.root is not None
+    assert tree(copy_content(package, tmp_path / "copy")) == tree(Path(package.root))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "run.sh").write_text("#!/bin/zz\n"),
+        lambda root: (root / "run.sh").write_text("#!/bin/sh\nmore\n"),
+        lambda root: (root / "run.sh").chmod(0o644),
+        lambda root: (root / "run.sh").unlink(),
+        lambda root: (root / "roles/web/new.yml").write_text("x"),
+        lambda root: (root / "roles/other").mkdir(),
+        lambda root: ((root / "current.yml").unlink(), (root / "current.yml").symlink_to("run.sh")),
+        lambda root: ((root / "current.yml").unlink(), (root / "current.yml").write_text("")),
+        lambda root: ((root / "run.sh").rename(root.parent / "s"), (root / "run.sh").symlink_to(root.parent / "s")),
+        lambda root: ((root / "run.sh").unlink(), os.mkfifo(root / "run.sh", 0o755)),
+        lambda root: ((root / "roles").rename(root.parent / "r"), (root / "roles").symlink_to(root.parent / "r")),
+    ],
+    ids=["changed", "longer", "mode", "gone", "added", "folder", "link", "no link", "a link", "fifo", "linked folder"],
+)
+def test_a_changed_package_has_no_copy(package: Package, tmp_path: Path, change: Callable[[Path], object]) -> None:
+    """Any change of the kept package is refused, and no part of a copy stays."""
+    assert package.root is not None
+    change(Path(package.root))
+    with pytest.raises(OrchestratorError) as refusal:
+        copy_content(package, tmp_path / "copy")
+    assert refusal.value.code == "P303"
+    assert not (tmp_path / "copy").exists()
