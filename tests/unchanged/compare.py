@@ -71,7 +71,7 @@ def compare(project: Project) -> Comparison:
         sides = [_run(project, Path(folder).resolve() / name, name) for name in ("hand", "product")]
         made = Comparison(project.name, effects=len(sides[0].left), tests=len(sides[0].results.tests))
         made.tasks = len(sides[0].results.tasks)
-        made.differences = list(_differences(*sides))
+        made.differences = list(_differences(*sides, good=project.good))
         if made.differences:
             made.printed = "\n".join(f"--- {side.root.parent.name}\n{side.results.printed}" for side in sides)
     made.seconds = time.monotonic() - began
@@ -112,9 +112,9 @@ def _places(root: Path, folder: Path, hosts: Mapping[str, loopback.Host]) -> lis
     return found
 
 
-def _differences(hand: Side, product: Side) -> Iterator[Difference]:
-    """Every difference: whether it was good, files and variables, task results, test outcomes, outputs."""
-    if not (hand.results.good and product.results.good):
+def _differences(hand: Side, product: Side, *, good: bool) -> Iterator[Difference]:
+    """Every difference: whether it was as *good* as it has to be, files and variables, tasks, tests, outputs."""
+    if not hand.results.good == product.results.good == good:
         yield Difference("the result", _good(hand.results), _good(product.results))
         return  # everything else follows from that
     yield from _of_mappings(hand.left, product.left, "")

@@ -24,7 +24,8 @@ class Project:
     """One folder of the corpus.
 
     *commands* are the lines of its README that are run by hand, in order. *hosts* are the machines that it needs.
-    *covers* are the mends without which it fails (`known.MENDS`), *shapes* what it is made of.
+    *covers* are the mends without which it fails (`known.MENDS`), *shapes* what it is made of. *good* is whether it
+    succeeds: a project that fails by hand has to fail the same way.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Project:
     hosts: tuple[str, ...]
     covers: tuple[str, ...]
     shapes: tuple[str, ...]
+    good: bool = True
 
     def playbooks(self) -> Iterator["Command"]:
         """The runs of ansible-playbook."""
@@ -94,7 +96,8 @@ def read(folder: Path) -> Project:
         return tuple(word.strip() for word in found[1].split(",")) if found else ()
 
     commands = tuple(line.strip() for line in text.splitlines() if line.startswith("    "))
-    return Project(folder.name, folder, title, commands, words("Hosts"), words("Covers"), words("Shapes"))
+    good = words("Result") != ("failed",)
+    return Project(folder.name, folder, title, commands, words("Hosts"), words("Covers"), words("Shapes"), good)
 
 
 def corpus() -> list[Project]:

@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,14 +35,14 @@ def _documents(project: Project, root: Path) -> Iterator[tuple[str, dict[str, An
     steps: list[dict[str, Any]] = []
     for command in project.playbooks():
         for playbook in command.arguments:
-            step: dict[str, Any] = {"name": f"step-{len(steps) + 1}", "playbook": str(Path(command.folder, playbook))}
+            step: dict[str, Any] = {"name": f"step-{len(steps) + 1}", "playbook": _place(command, playbook)}
             for option, names in (("tags", ("-t", "--tags")), ("skip_tags", ("--skip-tags",))):
                 values = [tag for value in command.values(*names) for tag in value.split(",")]
                 step |= {option: values} if values else {}
             limit = command.values("-l", "--limit")
             steps.append(step | ({"hosts": limit[0]} if limit else {}))
     suites = [
-        {"name": f"suite-{number + 1}", "tests": str(Path(command.folder, command.arguments[0]))}
+        {"name": f"suite-{number + 1}", "tests": _place(command, command.arguments[0])}
         for number, command in enumerate(project.suites())
     ]
     environment: dict[str, Any] = {
@@ -65,7 +66,12 @@ def _inventories(command: Command, root: Path) -> Iterator[str]:
     if not named and config.read(root / command.folder / "ansible.cfg") and config.has_option("defaults", "inventory"):
         named = [part.strip() for part in config.get("defaults", "inventory").split(",")]
     for name in named:
-        yield str(Path(command.folder, name))
+        yield _place(command, name)
+
+
+def _place(command: Command, name: str) -> str:
+    """Where *name* lies in the project: the command names it from its folder."""
+    return os.path.normpath(Path(command.folder, name))
 
 
 def run(project: Project, root: Path, home: Path, backend: Path) -> Results:
@@ -75,7 +81,8 @@ def run(project: Project, root: Path, home: Path, backend: Path) -> Results:
     backend.mkdir(parents=True, exist_ok=True)
     prepare(project, root, env)
     release = next((root / "releases").glob("*/release.yaml")).parent.relative_to(root)
-    for words in (["build", str(release)], ["promote", str(release), "--to", ENVIRONMENT]):
+    package = f"dist/{project.name}-1.0.0.release"
+    for words in (["build", str(release)], ["promote", package, "--to", ENVIRONMENT]):
         done = _orchestrator(words, root, env)
         results.printed += f"$ orchestrator {' '.join(words)}\n{done.stdout}{done.stderr}\n"
         results.good = done.returncode == 0
