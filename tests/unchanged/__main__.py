@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from tests.unchanged.compare import Comparison, Difference, compare
-from tests.unchanged.known import SHORT, by_design
+from tests.unchanged.known import PENDING, SHORT, by_design
 from tests.unchanged.project import Project, corpus
 
 
@@ -31,9 +31,11 @@ def main(argv: list[str]) -> int:
     print(
         f"{len(made)} projects, {sum(item.effects for item in made)} effects and variables, "
         f"{sum(item.tasks for item in made)} task results, {sum(item.tests for item in made)} test outcomes; "
-        f"{sum(len(item.differences) - len(unexpected(item)) for item in made)} differences by design, "
+        f"{sum(len(item.differences) - len(unexpected(item)) for item in made)} differences by design or not mended yet, "
         f"{bad} projects with other differences; {time.monotonic() - began:.0f} s"
     )
+    for row in PENDING:
+        print(f"not yet the same: {', '.join(row.projects)}: {row.row}")
     return 1 if bad else 0
 
 
