@@ -177,7 +177,7 @@ def find(wanted: str, exact: Run | None, beginning: list[Run]) -> Run:
     if exact is not None:
         return exact
     if not beginning:
-        raise OrchestratorError("R101", f"there is no run {wanted!r}")
+        raise OrchestratorError("R101", f"there is no run {wanted!r}", hint="orchestrator history lists the runs")
     if len(beginning) > 1:
         found = [f"{run.id} ({run.kind} of {run.release or run.environment}, {run.state.value})" for run in beginning]
         text = f"{wanted!r} is the beginning of {len(found)} runs: {'; '.join(sorted(found)[:6])}"

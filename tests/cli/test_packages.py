@@ -302,3 +302,13 @@ def test_the_commits_since_production_are_shown(fresh: Path, capsys: pytest.Capt
     subprocess.run(["git", "init", "--quiet"], cwd=fresh, check=True)
     assert main(["-C", str(fresh), "package", "diff", "staging", "1.1.0"]) == 0
     assert "commits: unknown, because the repository does not have the commit " in capsys.readouterr().out
+
+
+def test_a_misspelled_environment_is_found_before_anything_is_built(
+    fresh: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`plan` and `promote` report an unknown environment with the nearest name, and build no package."""
+    for command in ("plan", "promote"):
+        assert main(["-C", str(fresh), command, "shop", "--to", "stagin"]) == 6
+        assert "did you mean 'staging'?" in capsys.readouterr().err
+    assert open_app(fresh).packages.refs() == []

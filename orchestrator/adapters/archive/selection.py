@@ -25,7 +25,8 @@ CI_FILES = {
     ".woodpecker.yml",
     "bitbucket-pipelines.yml",
 }
-DOCUMENTS = re.compile(rb'"apiVersion": ?"orchestrator/v1"')  # plans and reports that a command wrote into the folder
+DOCUMENTS = re.compile(rb'"apiVersion": ?"orchestrator/v1"')  # plans and reports that a command wrote
+DOCUMENT_HEAD = 4096  # bytes, in which a document names its kind
 LARGEST_SETTINGS = 1024 * 1024  # bytes
 SECRETS = ("vault_password_file", "vault_identity_list", "private_key_file")
 LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -69,7 +70,7 @@ class Selection:
         if parts[-1] in SETTINGS:
             return "a settings file of the orchestrator"
         owner = next((self._folders[folder] for folder in _parents(name) if folder in self._folders), None)
-        return owner or self._at_root(parts)
+        return owner or self._at_root(parts) or ("written by the orchestrator" if self._is_document(name) else None)
 
     def _at_root(self, parts: list[str]) -> str | None:
         first, alone = parts[0], len(parts) == 1
@@ -79,7 +80,7 @@ class Selection:
             return "for Git or a CI system"
         if first == "dist" and not alone:
             return "built"
-        if parts[-1].endswith(".release") or (alone and (first.endswith(".backup") or self._is_document(first))):
+        if parts[-1].endswith(".release") or (alone and first.endswith(".backup")):
             return "written by the orchestrator"
         return None
 
@@ -89,7 +90,7 @@ class Selection:
             return False
         try:
             with (self._project / name).open("rb") as file:
-                return DOCUMENTS.search(file.read(LARGEST_SETTINGS)) is not None
+                return DOCUMENTS.search(file.read(DOCUMENT_HEAD)) is not None
         except OSError:
             return False
 

@@ -51,7 +51,7 @@ def command(environment: str, wait: float, as_json: bool) -> int:
         out(f"  {host}: {text}")
     if app.environments[environment][0].ansible.serves is None:
         out("  processes were not checked: set ansible.serves in environment.yaml")
-    if not changed:
+    if not changed and not code:
         out("  no changes since the last observation")
     return int(code)
 

@@ -63,9 +63,12 @@ def command(
     if back is not None:
         plan = _returning(app, back)
     else:
+        waves = app.waves(environment)
+        if waves is None:
+            app.setting.environment(str(environment))
         package = app.package(str(release), warn, building, publish=False)
         note(f"planning {package.ref} → {environment} …")
-        waves, named = app.waves(environment), app.named(package, replace, no_return)
+        named = app.named(package, replace, no_return)
         if waves is not None:
             plan = app.plan_waves(package, waves, check=check, named=named)
         else:

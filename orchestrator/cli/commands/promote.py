@@ -91,6 +91,8 @@ def command(
     wanted = release or (approved.release.digest if approved else None)
     if wanted is None:
         raise click.UsageError("name a RELEASE, or a plan with --plan")
+    if environment is not None and app.waves(environment) is None:
+        app.setting.environment(environment)
     package = app.package(wanted, warn, building)
     if approved is not None and approved.release.digest != package.digest:
         raise OrchestratorError("R124", f"the plan {plan} is for {approved.release} and not for this {package.ref}")
