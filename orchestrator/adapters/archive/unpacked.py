@@ -74,11 +74,6 @@ def verify_package(home: Path, manifest: Manifest) -> None:
         _verify(home / area, [file for file in manifest.files if file.area == area])
 
 
-def verify_tree(root: Path, manifest: Manifest) -> None:
-    """Every file of the area `content` is below *root* as it was sealed, and nothing else is. Raises P303."""
-    _verify(root, [file for file in manifest.files if file.area == "content"])
-
-
 def copy_verified(root: Path, target: Path, manifest: Manifest) -> None:
     """Copy the area `content` from *root* to *target*, which must not exist. Raises P303 and `OSError`.
 
