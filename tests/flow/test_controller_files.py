@@ -10,14 +10,15 @@ from orchestrator.adapters.ansible.shared_files import SharedFiles
 from orchestrator.adapters.artifacts.memory import MemoryObjects
 from orchestrator.adapters.artifacts.verified import VerifiedArtifacts
 from orchestrator.adapters.memory.keys import MemoryKeys
-from orchestrator.adapters.memory.world import MemoryDeployer, World
+from orchestrator.adapters.memory.world import MemoryDeployer, MemoryDurable, World
 from orchestrator.domain.context import Context
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlaySpec
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
-from orchestrator.flow import COURSES
+from orchestrator.flow import COURSES, promotion
 from orchestrator.flow.course import Setting
 from orchestrator.ports import Emit
 from tests.flow.test_as_of import later, restored
@@ -181,3 +182,33 @@ def test_a_machine_without_the_key_changes_nothing(tmp_path: Path) -> None:
     stage.at = "three"
     assert stage.promote("1.1.0", "staging").state is State.FAILED
     assert stage.world.ledger == []
+
+
+class Unreachable(MemoryObjects):
+    """A place for artifacts that can be down."""
+
+    down = False
+
+    def keys(self, prefix: str) -> list[str]:
+        """The names, unless it is down."""
+        if self.down:
+            raise OrchestratorError("S142", "the place does not answer")
+        return super().keys(prefix)
+
+
+def test_a_rollback_does_not_need_the_place_that_machines_share(tmp_path: Path) -> None:
+    """A machine that has the version goes back while the place is down, and shares what it wrote when it is back."""
+    objects = Unreachable()
+    stage = Machines(tmp_path, rules={"staging": {"controller_files": ["credentials/"]}}, objects=objects)
+    stage.promote("1.0.0", "staging")
+    stage.world.faults.add(("verify", "s1", "1.1.0"))
+    course = stage.course(stage.packages.put(release("1.1.0", steps=UNDO)), "staging")
+    course.durable = MemoryDurable({}, lambda name, _when: setattr(objects, "down", objects.down or "verify" in name))
+    assert promotion(course).state is State.ROLLED_BACK
+    assert objects.down
+    assert stage.found("restore.deploy") == ["1.0.0"]
+    names = [key for key in objects.content if key.startswith("names/")]
+    objects.down = False
+    stage.at = "one"
+    stage.promote("1.2.0", "staging")
+    assert len([key for key in objects.content if key.startswith("names/")]) == len(names) + 2

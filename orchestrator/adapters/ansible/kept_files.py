@@ -18,6 +18,7 @@ from typing import Any
 
 from orchestrator.adapters.ansible.shared_files import FOLDER, SharedFiles
 from orchestrator.domain.context import Context
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.step import step_of
 
 INDEX, LOCK = "versions.json", "lock"
@@ -73,8 +74,15 @@ class KeptFiles:
         return any(path == own or path.startswith(f"{own}/") for own in self._declared)
 
     def lay(self, copy: Path, writer: Writer) -> None:
-        """Put the version for *writer* into *copy*; a sealed file is never replaced. Raises what `exchange` does."""
-        self.exchange()
+        """Put the version for *writer* into *copy*; a sealed file is never replaced. Raises what `exchange` does.
+
+        A way back does not wait for what machines share when the version of its release is on this one.
+        """
+        try:
+            self.exchange()
+        except OrchestratorError:
+            if not writer.goes_back or all(version["digest"] != writer.digest for version in self._versions()):
+                raise
         version = self._version(writer)
         for path in _files(version) if version is not None else ():
             name = path.relative_to(version or path).as_posix()
@@ -84,7 +92,7 @@ class KeptFiles:
     def take(self, copy: Path, sealed: Path, writer: Writer) -> None:
         """Keep what *writer* left in *copy*, in a version of its own where it differs from the version before.
 
-        Raises what `exchange` does; the version is kept on this machine by then.
+        Raises what `exchange` does, except on a way back; the version is kept on this machine by then.
         """
         if not self._declared or writer.rehearses:
             return
@@ -92,7 +100,11 @@ class KeptFiles:
         own = {name: copy / name for name in names if self.covers(name) and not os.path.lexists(sealed / name)}
         with self._locked():
             self._add(own, writer)
-        self.exchange()
+        try:
+            self.exchange()
+        except OrchestratorError:
+            if not writer.goes_back:  # the next exchange of this machine shares it
+                raise
 
     def exchange(self) -> None:
         """Fetch the versions of other machines, and share those of this one. Raises D170, D171 and S-codes."""
