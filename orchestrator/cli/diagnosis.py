@@ -385,7 +385,7 @@ def _claims(start: Path, environ: Mapping[str, str]) -> Check:
     waiting = Counter(work.queue for work in works if work.queue and work.root not in claimed)
     says = [f"{work.root} by {work.worker} until {when(work.until)}" for work in works if work.root in claimed]
     says += [f"{number} in the queue {queue}" for queue, number in sorted(waiting.items())]
-    return Check(name="workers", level="ok", says="; ".join(says) or "nobody works, and nothing waits for workers")
+    return Check(name="workers", level="ok", says="; ".join(says) or "no worker is running, and no run waits for one")
 
 
 def _run(words: list[str]) -> str:

@@ -24,7 +24,7 @@ def stop(app: App, wanted: str, wish: Wish, why: str, *, as_json: bool) -> int:
     asked = app.asked(run.root)
     app.wish(run, wish, why)
     if not app.engine.working(run.root):
-        note(f"nobody works on {run.id}: ending it here")
+        note(f"{run.id} has no active worker; ending it now")
         try:
             return do(app, asked, as_json=as_json)
         except OrchestratorError as error:

@@ -84,8 +84,10 @@ def _open_to_all(project: Path) -> dict[str, str]:
 
 
 def _no_vault_file(project: Path) -> dict[str, str]:
-    with (project / "environments/production/environment.yaml").open("a") as file:
-        file.write("\nansible: {vault_ids: [prod@.vault-password]}\n")
+    file = project / "environments/production/environment.yaml"
+    text = file.read_text()
+    assert "\nansible:\n" in text
+    file.write_text(text.replace("\nansible:\n", "\nansible:\n  vault_ids: [prod@.vault-password]\n"))
     return {}
 
 

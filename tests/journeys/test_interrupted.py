@@ -49,7 +49,7 @@ def test_a_killed_promotion_is_resumed(running: Project) -> None:
     assert f"orchestrator resume {run}" in running.run("status").out
     assert run in running.run("promote", "releases/1.1.0", "--to", "production", code=8).err
     doctor = running.run("doctor", "--json").json
-    assert any(check["name"] == "runs" and run in check["says"] for check in doctor["checks"])
+    assert any(check["name"] == "production" and run in check["says"] for check in doctor["checks"])
 
     running.run("resume", run)
     assert set(running.releases("production").values()) == {"1.1.0"}

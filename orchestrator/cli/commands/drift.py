@@ -30,7 +30,7 @@ def command(environment: str, as_json: bool) -> int:
 
     app = open_app(Path.cwd())
     app.setting.environment(environment)
-    note(f"looking at {environment} …")
+    note(f"comparing {environment} with its last verified release …")
     found = app.drift(environment)
     if as_json:
         print_json("Drift", {**found.to_json(), "none": found.none})

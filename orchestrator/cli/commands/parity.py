@@ -33,7 +33,7 @@ def command(left: str, right: str, as_json: bool) -> int:
     app = open_app(Path.cwd())
     for name in (left, right):
         app.setting.environment(name)
-    note(f"looking at {left} and {right} …")
+    note(f"comparing {left} and {right} …")
     found = app.parity(left, right)
     if as_json:
         print_json("Parity", {**found.to_json(), "none": found.none})
