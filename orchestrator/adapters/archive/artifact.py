@@ -7,18 +7,27 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from orchestrator.adapters.archive import links
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Artifact
 
 AS_IT_IS = (".jar", ".pyz", ".war", ".whl")
+COMPRESSIONS: tuple[tuple[bytes, Literal["r:gz", "r:bz2", "r:xz"]], ...] = (
+    (b"\x1f\x8b", "r:gz"),
+    (b"BZh", "r:bz2"),
+    (b"\xfd7zXZ\0", "r:xz"),
+    (b"\x5d\0\0", "r:xz"),
+)
+"""The first bytes of what `tarfile` can read, with its mode."""
+
 Member = tuple[str, str, str]  # its name, its kind (`file`, `folder` or `link`), and where a link leads
 
 
 def is_unpacked(artifact: Artifact, path: Path) -> bool:
     """Whether *artifact*, the file at *path*, is unpacked on hosts. Raises P122 if it cannot be."""
-    is_archive = tarfile.is_tarfile(path) or zipfile.is_zipfile(path)
+    is_archive = _is_tar(path) or zipfile.is_zipfile(path)
     if artifact.unpack is None:
         wanted = is_archive and not artifact.file_name.lower().endswith(AS_IT_IS)
     else:
@@ -28,6 +37,22 @@ def is_unpacked(artifact: Artifact, path: Path) -> bool:
     if wanted:
         _check(artifact, path)
     return wanted
+
+
+def _is_tar(path: Path) -> bool:
+    """Whether *path* is a tar archive, compressed or not."""
+    try:
+        with tarfile.open(path, _mode(path)):
+            return True
+    except (tarfile.TarError, zlib.error, EOFError, OSError):
+        return False
+
+
+def _mode(path: Path) -> Literal["r:", "r:gz", "r:bz2", "r:xz"]:
+    """How `tarfile` opens *path*: to try each compression in turn, as it does by itself, takes minutes for zeros."""
+    with path.open("rb") as file:
+        head = file.read(6)
+    return next((mode for magic, mode in COMPRESSIONS if head.startswith(magic)), "r:")
 
 
 def _refused(artifact: Artifact, why: str) -> OrchestratorError:
@@ -78,8 +103,8 @@ def _take(artifact: Artifact, kinds: dict[str, str], name: str, kind: str) -> No
 
 
 def _members(artifact: Artifact, path: Path) -> Iterator[Member]:
-    if tarfile.is_tarfile(path):
-        with tarfile.open(path) as archive:
+    if _is_tar(path):
+        with tarfile.open(path, _mode(path)) as archive:
             for member in archive:
                 yield member.name, _kind(artifact, member), member.linkname
         return
