@@ -13,6 +13,7 @@ OURS = {".ansible", ".orchestrator-release", ".orchestrator", ".ssh", ".cache"}
 NOT_OF_PLAYS = {".git", "__pycache__", ".pytest_cache"}
 ALWAYS = (
     (re.compile(r"\b20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<TIME>"),
+    (re.compile(r"\b\d+:\d\d:\d\d\.\d{6}\b"), "<DURATION>"),
     (re.compile(r"\bpid[ =:]\d+\b"), "pid <PID>"),
     (re.compile(r"/tmp/ansible[^\s\"']*"), "<TEMPORARY>"),
 )  # fmt: skip
