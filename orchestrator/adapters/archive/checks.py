@@ -20,6 +20,7 @@ from orchestrator.domain.errors import OrchestratorError, Where
 from orchestrator.domain.release import Release, Step
 
 PREFIX = "orchestrator_"
+OF_PROJECT = frozenset({"orchestrator_root"})  # a variable of hosts that the project sets
 """What the names of all variables begin with that playbooks are given."""
 
 PASSWORD = re.compile(
@@ -159,7 +160,7 @@ class StaticChecks:
         except ValueError:
             return
         for name, line in content.lines.items() if isinstance(content, Mapped) else ():
-            if name.startswith(PREFIX):
+            if _reserved(name):
                 yield _clash(name, kind, Where(path.relative_to(self.content).as_posix(), line))
 
     # -- suites
@@ -193,8 +194,13 @@ def _imports(book: Playbook) -> Iterator[OrchestratorError]:
 
 def _clashes(book: Playbook) -> Iterator[OrchestratorError]:
     for item in book.definitions:
-        if item.name.startswith(PREFIX):
+        if _reserved(item.name):
             yield _clash(item.name, item.how, item.where)
+
+
+def _reserved(name: str) -> bool:
+    """Whether the orchestrator alone sets the variable *name*."""
+    return name.startswith(PREFIX) and name not in OF_PROJECT
 
 
 def _clash(name: str, how: str, where: Where | None) -> OrchestratorError:

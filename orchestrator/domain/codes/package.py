@@ -181,7 +181,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "P129",
         "reserved variable name",
-        "Variables with the prefix `orchestrator_` are set by the orchestrator. A variable of the project with such a name would be replaced, or would replace it.",
+        "Variables with the prefix `orchestrator_` are set by the orchestrator, except `orchestrator_root`. Another variable of the project with such a name would be replaced, or would replace it.",
         "Rename the variable.",
         Exit.USAGE,
     ),

@@ -129,14 +129,14 @@ def test_the_line_to_add_for_a_password_is_named(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_ours_is_found_wherever_it_is_given(tmp_path: Path) -> None:
-    """Role defaults, variables of groups and hosts, files, plays, facts and results, and the release's own."""
+    """Role defaults, variables of groups and hosts, files, plays, facts and results, and the release's; the root is the user's."""
     files = play(
         "- set_fact: {orchestrator_a: 1}\n- {ping: , register: orchestrator_b}\n- {debug: {msg: '{{ orchestrator_release }}'}}",
         **{
-            "group_vars/all.yml": "a: 1\norchestrator_c: 1\n",
+            "group_vars/all.yml": "orchestrator_root: /srv/shop\norchestrator_c: 1\n",
             "inventory/host_vars/web1/x.yml": "orchestrator_d: 1\n",
             "roles/r/defaults/main.yml": "orchestrator_e: 1\n",
-            "other.yml": "- hosts: web\n  roles: [r]\n  vars:\n    orchestrator_f: 1\n  vars_files: [v.yml]\n",
+            "other.yml": "- hosts: web\n  roles: [r]\n  vars:\n    orchestrator_f: 1\n    orchestrator_root: /srv\n  vars_files: [v.yml]\n",
             "v.yml": "orchestrator_g: 1\nmy_orchestrator_x: 1\n",
         },
     )
