@@ -39,7 +39,6 @@ class Row:
 
 BY_DESIGN: tuple[Row, ...] = ()
 PENDING: tuple[Row, ...] = ()
-
 """Differences that are not by design and not mended yet. Nothing may be added here; the list has to become empty."""
 
 SHORT = (
