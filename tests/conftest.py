@@ -1,5 +1,6 @@
 """What every test may use."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,11 @@ settings.load_profile("tests")
 def pytest_configure(config: pytest.Config) -> None:
     """Have the cost of each test measured, here and in the processes of xdist."""
     config.pluginmanager.register(Costs(), "costs")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Three processes for two processors: tests of whole releases wait for engines and hosts much of their time."""
+    return max(2, 3 * (os.cpu_count() or 1) // 2)
 
 
 @pytest.fixture(scope="session")
