@@ -213,7 +213,8 @@ class Environment(Model):
 
     *gates* are asked beside those of a release, in every look at a canary and in every watch. *probe* takes the place
     of the release's. *controller_files* are files and folders, relative to the project, that playbooks write on the
-    controller and find again: they are kept for the environment.
+    controller and find again: they are kept for the environment. *preview* says whether `plan` runs the playbooks in
+    Ansible's check mode, on the hosts and with the credentials of this environment.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -240,6 +241,7 @@ class Environment(Model):
     )
     probe: Probe | None = Field(default=None, exclude_if=lambda probe: probe is None)
     controller_files: tuple[RelativePath, ...] = Field(default=(), exclude_if=lambda paths: not paths)
+    preview: Literal["check", "none"] = Field(default="check", exclude_if=lambda how: how == "check")
     approvals: Approvals | None = None
     windows: tuple[dict[str, Any], ...] = ()
 

@@ -291,6 +291,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         configuration=_configuration(setting, wanted, environment),
         notes=(
             *_notes(environment, back, survey),
+            *_not_previewed(environment),
             *_about_losses(wanted, lost),
             *_again(setting, wanted),
             *sides.notes(blue_green, asked_sides),
@@ -612,6 +613,10 @@ def restrict(inventory: Inventory, pattern: str, hosts: tuple[str, ...]) -> tupl
         return ()
 
 
+def _not_previewed(environment: Environment) -> tuple[str, ...]:
+    return ("changes on hosts are not previewed (preview: none)",) if environment.preview == "none" else ()
+
+
 def _notes(environment: Environment, back: WayBack, survey: Survey) -> tuple[str, ...]:
     notes = []
     if back.impossible:
@@ -814,7 +819,8 @@ def _all_checked(
     setting: Setting, wanted: Wanted, steps: tuple[PlannedStep, ...], survey: Survey, job: str, emit: Emit
 ) -> tuple[PlannedStep, ...]:
     """*steps* with what Ansible's check mode says of each, where that is wanted and the hosts are known."""
-    if not wanted.check or survey.inventory is None or survey.full is None:
+    preview = setting.environment(wanted.environment)[0].preview
+    if not wanted.check or preview == "none" or survey.inventory is None or survey.full is None:
         return steps
     return tuple(_checked(setting, wanted, step, survey.full, job, emit) for step in steps)
 

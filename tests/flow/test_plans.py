@@ -254,3 +254,14 @@ def test_a_plan_lists_every_play_and_its_digest_covers_them(stage: Stage) -> Non
     assert [(play.hosts, play.times, play.on) for play in made.steps[0].plays] == [("web", 1, ("s1",))]
     other = made.model_copy(update={"steps": (made.steps[0].model_copy(update={"plays": ()}),)})
     assert (made.digest != other.digest, differences(made, other)) == (True, ["the steps"])
+
+
+def test_a_plan_previews_no_hosts_where_the_environment_turns_that_off(stage: Stage) -> None:
+    """With `preview: none` no playbook runs in check mode, and the plan says so; without it each step is previewed."""
+    stage.promote("1.0.0", "staging")
+    wanted = planning.Wanted(stage.packages.put(release("1.1.0")), "staging", check=True)
+    with_preview = planning.make(stage.setting(), wanted, "p", lambda _entry: None)
+    stage.rules["staging"] = {"preview": "none"}
+    without = planning.make(stage.setting(), wanted, "q", lambda _entry: None)
+    assert [plan.steps[0].preview is not None for plan in (with_preview, without)] == [True, False]
+    assert [any("not previewed" in note for note in plan.notes) for plan in (with_preview, without)] == [False, True]
