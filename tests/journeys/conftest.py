@@ -121,8 +121,8 @@ class Project:
         raise AssertionError(f"{step} never began")
 
     def releases(self, environment: str) -> dict[str, str | None]:
-        """The version that runs on each host, as `status` has it."""
-        hosts = self.status(environment)["hosts"]
+        """The version that runs on each host, as `status` has it; no release was ever put on those that are left out."""
+        hosts = [host for host in self.status(environment)["hosts"] if host["truth"] != "empty"]
         return {host["host"]: (host["release"] or {}).get("version") for host in hosts}
 
     def story(self, environment: str) -> dict[str, Any]:
