@@ -22,3 +22,14 @@ def test_each_setting_is_shown_once_with_its_origin() -> None:
         "host inspections: defaults.vault_password_file = pass (the project's ansible.cfg)",
         "declared variables: TOKEN",
     ]
+
+
+def test_plugins_of_pytest_are_counted() -> None:
+    """The line of versions names Ansible, Python, pytest and testinfra, and counts the other plugins of pytest."""
+    known = {"ansible-core": "2.19.14", "python": "3.11.7", "pytest": "9.0.1", "pytest-testinfra": "10.2.2"}
+    one = Configuration(versions={**known, "anyio": "4.11.0"})
+    two = Configuration(versions={**known, "anyio": "4.11.0", "pytest-xdist": "3.8.0"})
+    named = "ansible-core 2.19.14, python 3.11.7, pytest 9.0.1, pytest-testinfra 10.2.2"
+    assert list(configuration_lines(one)) == [f"{named}, 1 other pytest plugin (listed by --json), 0 settings"]
+    assert list(configuration_lines(two)) == [f"{named}, 2 other pytest plugins (listed by --json), 0 settings"]
+    assert list(configuration_lines(Configuration(versions=known))) == [f"{named}, 0 settings"]

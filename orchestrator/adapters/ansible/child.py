@@ -60,7 +60,7 @@ def main() -> int:
             suppress_env_files=True,
             event_handler=listener.take,
         )
-        if run.rc is not None:  # there is none when a signal has ended ansible-playbook
+        if run.rc is not None:  # None if a signal has ended ansible-playbook
             rc, status = run.rc, run.status
     finally:
         if listener.prompt:
@@ -95,7 +95,7 @@ class _Listener:
     def take(self, event: dict[str, Any]) -> bool:
         """Take one event of the runner, which need not keep it in files."""
         if self._prompts.found:
-            return False  # what comes after it is no work that was waited for
+            return False  # the playbook is being ended: later events are ignored
         if self._prompts.ends(event) and PipedProcess.current is not None:
             PipedProcess.current.kill()
         self._events.put(event)

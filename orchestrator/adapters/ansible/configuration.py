@@ -154,9 +154,9 @@ class Configurations:
 
     Args:
         environ: the environment variables of the controller.
-        home: the user's project; None: there is none, and the sealed file gives all settings.
+        home: the folder of the project; None if only the package is known, whose sealed file gives all settings.
         collections: the folder that holds `ansible_collections/orchestrator`.
-        state: the folder in which Ansible works where there is no project and no `ansible.cfg`.
+        state: the folder in which Ansible works if *home* is None and no `ansible.cfg` lies above an inventory file.
     """
 
     def __init__(self, environ: Mapping[str, str], home: Path | None, collections: Path, state: Path) -> None:
@@ -267,9 +267,10 @@ class Configurations:
         return Effective(folder, settings, chosen.host_key_checking, self, chosen.environment, package, copy)
 
     def _current(self, package: Package, playbook: str) -> Source | None:
-        """The project's current `ansible.cfg` for *playbook*, which may have none; None where there is no project.
+        """The folder of the project whose current `ansible.cfg` counts for *playbook*; None if the sealed file counts.
 
-        A package of format 1 may have its file from another folder: it keeps it where the project has none.
+        The sealed file counts if the folder of the project is not known. It also counts for a package of format 1 if
+        the project's folder has no `ansible.cfg`, because that format may have taken the file from another folder.
         """
         folder = working_folder_of(package, playbook)
         if self._home is None:

@@ -43,7 +43,8 @@ class AnsibleDeployer:
         state: a folder for what is kept between plays.
         collections: the folder that holds `ansible_collections/orchestrator`.
         environ: the user's environment variables.
-        home: the user's project, for files that are never packed (passwords of vaults, keys); None: there is none.
+        home: the folder of the user's project, for files that are never packed (passwords of vaults, keys); None if it
+            is not known.
         apart: tells the connections of this one from those of others that are used, and closed, beside it.
         shared: the controller files that machines share; None: this is the only machine.
     """

@@ -168,7 +168,7 @@ class _Release:
 
 
 class Line:
-    """The way to one host: its agent when there is one, and why there is none.
+    """The connection to one host: through its agent, or the reason why the host has no agent.
 
     Args:
         words: the ssh command without what it runs there; None when only a shell could make sense of it.

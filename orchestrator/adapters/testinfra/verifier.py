@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.adapters.ansible.resolution import Connection, InventoryResolver
+from orchestrator.adapters.ansible.resolution import InventoryResolver
 from orchestrator.adapters.testinfra.reachability import reachable
 from orchestrator.adapters.testinfra.suite_job import Hosts, SuiteJob, narrowed
 from orchestrator.adapters.testinfra.tally import Tally
@@ -53,49 +53,32 @@ class TestinfraVerifier:
         tally = Tally(suite.name, emit, job)
         others = set(inventory.hosts) - set(wanted)
         env = {"ORCHESTRATOR_OTHERS": json.dumps(sorted(others))}
-        run = narrowed(inventory, here), connections, context, job, tally.take, env
-        outcome = self._run(suite, package, *run) if here else None
+        hosts = Hosts(narrowed(inventory, here), connections)
+        outcome = self._run(self._job(suite, package, hosts, context, job), tally.take, env) if here else None
         if outcome and others and not gone and tally.found_nothing(outcome):
-            meant = self._meant(suite, package, inventory, connections, context, f"{job}.elsewhere")
+            meant = self._meant(suite, package, Hosts(inventory, connections), context, f"{job}.elsewhere")
             return tally.elsewhere(outcome, here) if others & meant else tally.result(outcome, here, gone)
         return tally.result(outcome, here, gone)
 
-    def _meant(
-        self,
-        suite: SuiteSpec,
-        package: Package,
-        inventory: Inventory,
-        connections: Mapping[str, Connection],
-        context: Context,
-        job: str,
-    ) -> frozenset[str]:
+    def _meant(self, suite: SuiteSpec, package: Package, hosts: Hosts, context: Context, job: str) -> frozenset[str]:
         """The hosts of the whole environment that the suite has tests for; it is collected and not run."""
-        hosts: list[str] = []
+        meant: list[str] = []
         collecting = suite.model_copy(update={"args": (*suite.args, "--collect-only")})
         env = {"ORCHESTRATOR_COLLECT": "1"}
 
         def take(_number: int, event: dict[str, Any]) -> None:
-            hosts.extend(event.get("hosts", ()))
+            meant.extend(event.get("hosts", ()))
 
-        self._run(collecting, package, inventory, connections, context, job, take, env)
-        return frozenset(hosts)
+        self._run(self._job(collecting, package, hosts, context, job), take, env)
+        return frozenset(meant)
 
-    def _run(
-        self,
-        suite: SuiteSpec,
-        package: Package,
-        inventory: Inventory,
-        connections: Mapping[str, Connection],
-        context: Context,
-        job: str,
-        take: OnEvent,
-        more: Mapping[str, str],
-    ) -> JobOutcome:
-        """Run the suite as a job, or follow the one that runs already; its copy is removed when it has ended."""
-        folder = self._jobs.folder(job)
-        hosts = Hosts(inventory, connections)
-        configurations = self._resolver.configurations
-        made = SuiteJob(folder, job, suite, package, hosts, context, configurations, persistent=self._persistent)
+    def _job(self, suite: SuiteSpec, package: Package, hosts: Hosts, context: Context, job: str) -> SuiteJob:
+        """The suite as a job against *hosts*."""
+        folder, configurations = self._jobs.folder(job), self._resolver.configurations
+        return SuiteJob(folder, job, suite, package, hosts, context, configurations, persistent=self._persistent)
+
+    def _run(self, made: SuiteJob, take: OnEvent, more: Mapping[str, str]) -> JobOutcome:
+        """Run the job, or follow the one that runs already; its copy is removed when it has ended."""
         try:
             outcome = self._jobs.run(made.prepare(more), take)
         finally:
