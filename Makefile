@@ -18,6 +18,7 @@ demo: .venv/.run ## Release a shop on this machine, and see a bad release come b
 test: .venv/.dev ## Run the tests on the real engines, but for the long ones.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
+	@$(BIN)/python tools/bubblewrap.py
 	@$(BIN)/python -m pytest -m "not long" -n $(or $(WORKERS),auto) --dist loadgroup --durations=20 $(ARGS)
 
 long: .venv/.dev ## Run the long ones: journeys through every corner, deaths of engines, campaigns in short.

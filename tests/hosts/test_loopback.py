@@ -15,6 +15,7 @@ import pytest
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.hosts import loopback
 from orchestrator.processes import command_line, runs
+from tools import bubblewrap
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +39,12 @@ def state(
     if request.param == "bubblewrap hidden":
         monkeypatch.setenv("PATH", without_bubblewrap)
     elif not shutil.which("bwrap"):
-        pytest.skip("bubblewrap is not installed")
+        if not bubblewrap.cached().is_file():
+            pytest.skip("bubblewrap is not installed, and tools/bubblewrap.py has not unpacked it")
+        monkeypatch.setenv("PATH", f"{bubblewrap.cached().parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(loopback, "_works", [])
+    if request.param == "bubblewrap visible" and not loopback.isolation():
+        pytest.skip("bubblewrap is not allowed to make namespaces here")
     folder = tmp_path / "state"
     monkeypatch.setenv("ORCHESTRATOR_STATE", str(folder))
     yield folder
