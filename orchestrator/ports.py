@@ -186,7 +186,7 @@ class Provisioner(Protocol):
         """The stack's outputs as they are now."""
 
     def resources(self, spec: StackSpec) -> int:
-        """How many resources the stack has now."""
+        """The number of resources that destroying the stack deletes, as the result of :meth:`destroy` counts them."""
 
     def base(self, spec: StackSpec) -> str:
         """The digest of the stack's state as it is now."""

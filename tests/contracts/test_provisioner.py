@@ -68,5 +68,8 @@ def test_what_is_kept_is_told(make: Callable[[Path, str], Place], keep: str, tmp
     assert bool(preview.refused) == (keep == "protect")
     assert preview.changes_something
     if keep != "protect":
-        assert place.provisioner.destroy(place.full, "end", lambda _entry: None, remove=True).good
+        number = place.provisioner.resources(place.full)
+        done = place.provisioner.destroy(place.full, "end", lambda _entry: None, remove=True)
+        assert done.good
+        assert sum(done.data["counts"].values()) == number
         assert place.provisioner.there(place.full) == ()

@@ -216,9 +216,9 @@ class MemoryProvisioner:
         """Remove every host."""
         if ("destroy", spec.stack, "") in self._world.faults:
             return StepResult(outcome=Outcome.FAILED, message="the provider said no")
-        self._world.up.pop(self._place(spec), None)
+        deleted = len(self._world.up.pop(self._place(spec), []))
         self._world.ledger.append(f"destroy {spec.stack}")
-        return StepResult(outcome=Outcome.SUCCEEDED)
+        return StepResult(outcome=Outcome.SUCCEEDED, data={"counts": {"delete": deleted}})
 
     def there(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
         """Its hosts."""

@@ -206,7 +206,7 @@ class PulumiProvisioner:
         return state.base(self._state(spec))
 
     def resources(self, spec: StackSpec) -> int:
-        """How many resources the stack has now."""
+        """The number of resources of the stack now, the stack itself included, as Pulumi counts them."""
         return state.count(self._export(spec))
 
     # -- the engine ---------------------------------------------------------------------------------------------------

@@ -36,8 +36,13 @@ def base(state: State) -> str:
 
 
 def count(state: State) -> int:
-    """How many resources there are, the stack itself and its providers left out."""
-    return len(resources(state))
+    """The number of resources as Pulumi counts them: with the stack itself, without the providers that it adds."""
+    return sum(not _is_default_provider(resource) for resource in state.get("resources") or [])
+
+
+def _is_default_provider(resource: dict[str, Any]) -> bool:
+    name = str(resource.get("urn", "")).rsplit("::", 1)[-1]
+    return str(resource.get("type", "")).startswith("pulumi:providers:") and name.startswith("default")
 
 
 def kept(state: State) -> dict[str, str]:

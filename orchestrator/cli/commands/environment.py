@@ -154,7 +154,8 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
 
     app, named = _open(environment, acts=True), Named(replace=delete)
     for spec in _stacks(app, environment):
-        note(f"this destroys {counted(app.provisioner.resources(spec), 'resource')} of the stack {spec.stack}")
+        found = counted(app.provisioner.resources(spec), "resource")
+        note(f"this destroys {found} of the stack {spec.stack}, the stack itself included")
         lost = there(app.setting, spec)
         for loss in lost:
             note(f"  ! it would {loss}")

@@ -36,7 +36,7 @@ def test_relative_backend(tmp_path: Path, where: str) -> None:
     preview = made.provisioner.preview(spec, "preview", lambda _: None)
     assert not preview.changes_something
     assert list(preview.inventory.hosts) == ["staging1"]
-    assert made.provisioner.resources(spec) == 1
+    assert made.provisioner.resources(spec) == 2  # the stack itself and its component
     assert made.provisioner.destroy(spec, "destroy", lambda _: None).outcome is Outcome.SUCCEEDED
     assert '"resources"' not in made.by_hand("staging", "stack", "export")
 
