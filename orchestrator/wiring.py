@@ -633,9 +633,33 @@ class App:
             return plan
         start = wanted.removeprefix("sha256:")
         kept = kept_plans.kept(self.setting, start) if start else []
-        if len(kept) != 1:
-            raise OrchestratorError("R121", f"there is no plan {wanted!r} here, or more than one")
+        if len(kept) > 1:
+            raise OrchestratorError("R121", f"{wanted!r} fits several plans: {', '.join(name[:19] for name in kept)}")
+        if not kept:
+            hint = (
+                "write the plan to a file where it was made (orchestrator plan … --out FILE), and name that file here"
+            )
+            raise OrchestratorError("R121", f"there is no plan {wanted!r} on this machine", hint=hint)
         return kept_plans.load_any(self.setting, f"sha256:{kept[0]}")
+
+    def planned_package(self, plan: "Plan | WavePlan") -> Package:
+        """The package that *plan* promotes, shared for other machines. Raises P301 with the command that brings it."""
+        digest = plan.release.digest
+        if any(ref.digest == digest for ref in self.packages.refs()):
+            return self.package(digest)
+        file = f"{digest.removeprefix('sha256:')}.release"
+        if self.shared is None:
+            hint = (
+                f"copy .orchestrator/packages/{file} from the machine that made the plan, and run here: "
+                f"orchestrator package verify {file} --keep"
+            )
+        else:
+            hint = (
+                "run on the machine that made the plan: orchestrator package verify "
+                f".orchestrator/packages/{file} --keep; then repeat this command here"
+            )
+        where = "is not kept on this machine" + (f" or in {self.artifacts.where}" if self.shared is not None else "")
+        raise OrchestratorError("P301", f"the package of the plan, {plan.release} ({digest}), {where}", hint=hint)
 
     def returning(self, environment: str) -> "RollbackPlan | None":
         """The way back of the promotion that is under way in *environment*; None when there is none.

@@ -1,5 +1,10 @@
 """What `promote`, `plan` and `rollback` decide before anything is started."""
 
+import json
+from pathlib import Path
+
+import pytest
+
 from orchestrator.cli.planned import print_plan
 from orchestrator.domain.plan import Plan
 from orchestrator.flow import plan as planning
@@ -67,6 +72,32 @@ def test_the_plan_of_a_rollback_shows_what_is_run(project: MemoryProject) -> Non
     said = _printed(project, _plan(project, "1.0.0", "rollback"))
     assert "deploy: deploy.yml on [p1] then [p2, p3]" in said
     assert f"Execute  orchestrator rollback {PLACE}" in said
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_plan_whose_package_is_elsewhere_names_the_command_that_brings_it(
+    project: MemoryProject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared: bool
+) -> None:
+    """`promote --plan FILE` without the plan's package prints which command to run on which machine, and starts no run."""
+    if shared:
+        (tmp_path / "shared").mkdir()
+        monkeypatch.setenv("ORCHESTRATOR_ARTIFACTS", str(tmp_path / "shared"))
+    plan = _plan(project, "1.0.0")
+    (tmp_path / "plan.json").write_text(json.dumps(project.app().document(plan)))
+    project.packages.remove(plan.release)
+    [error] = project.json("promote", "--plan", "plan.json", code=6)["errors"]
+    file = f"{plan.release.digest.removeprefix('sha256:')}.release"
+    assert error["code"] == "P301"
+    assert f"{plan.release} ({plan.release.digest})" in error["message"]
+    if shared:
+        command = f"orchestrator package verify .orchestrator/packages/{file} --keep"
+        assert error["hint"] == f"run on the machine that made the plan: {command}; then repeat this command here"
+    else:
+        command = f"run here: orchestrator package verify {file} --keep"
+        assert error["hint"] == f"copy .orchestrator/packages/{file} from the machine that made the plan, and {command}"
+    [error] = project.json("promote", "--plan", "abcdef", code=None)["errors"]
+    assert "--out FILE" in error["hint"]
+    assert project.store.runs() == []
 
 
 def test_many_hosts_are_counted(project: MemoryProject) -> None:

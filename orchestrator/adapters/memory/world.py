@@ -524,6 +524,10 @@ class MemoryPackages:
             raise OrchestratorError("P301", f"the package {digest} is not here, or not what it was")
         return self._kept[digest]
 
+    def remove(self, ref: PackageRef) -> None:
+        """Forget a package, as on a machine that never had it."""
+        del self._kept[ref.digest]
+
     def refs(self) -> list[PackageRef]:
         """Every package."""
         return [package.ref for package in self._kept.values()]

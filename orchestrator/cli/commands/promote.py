@@ -78,7 +78,6 @@ def command(
     same name that joins the queue takes its place.
     """
     from orchestrator.cli.recovery import recover
-    from orchestrator.cli.report import building, warn
     from orchestrator.cli.walk import do, leave_behind, leave_to_workers
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
@@ -88,14 +87,9 @@ def command(
     app = open_app(Path.cwd())
     recover(app)
     approved = _approved(app, plan, environment) if plan else None
-    wanted = release or (approved.release.digest if approved else None)
-    if wanted is None:
-        raise click.UsageError("name a RELEASE, or a plan with --plan")
     if environment is not None and app.waves(environment) is None:
         app.setting.environment(environment)
-    package = app.package(wanted, warn, building)
-    if approved is not None and approved.release.digest != package.digest:
-        raise OrchestratorError("R124", f"the plan {plan} is for {approved.release} and not for this {package.ref}")
+    package = _package(app, release, approved)
     if approved is not None and (replace or no_return):
         raise click.UsageError("what is agreed to by name is part of the plan: give it to orchestrator plan")
     named = app.named(package, replace, no_return)
@@ -112,6 +106,22 @@ def command(
     if queue:
         return leave_to_workers(asked, queue, as_json=as_json)
     return leave_behind(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)
+
+
+def _package(app: "App", release: str | None, approved: "Plan | WavePlan | None") -> "Package":
+    """The package of *release*, else that of the *approved* plan. Raises R124 when the plan is for another one."""
+    from orchestrator.cli.report import building, warn
+    from orchestrator.domain.errors import OrchestratorError
+
+    if release is None:
+        if approved is None:
+            raise click.UsageError("name a RELEASE, or a plan with --plan")
+        return app.planned_package(approved)
+    package = app.package(release, warn, building)
+    if approved is not None and approved.release.digest != package.digest:
+        message = f"the plan {approved.digest} is for {approved.release} and not for this {package.ref}"
+        raise OrchestratorError("R124", message)
+    return package
 
 
 def _targets(

@@ -364,7 +364,9 @@ CODES: tuple[ErrorCode, ...] = (
         "P301",
         "the package is not kept here",
         "No package with this digest is in the project's store.",
-        "`orchestrator package verify FILE --keep` puts one there.",
+        "`orchestrator package verify FILE --keep` puts one there. A machine that keeps the package has it in the file "
+        "`.orchestrator/packages/DIGEST.release`. If the project shares artifacts, run the command on that machine; otherwise "
+        "copy the file, and run it here.",
         Exit.NOT_FOUND,
     ),
     ErrorCode(
