@@ -4,6 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := pyproject.toml uv.lock
 
+TESTS = $(BIN)/python -m pytest -n $(or $(WORKERS),auto) --dist loadgroup --no-loadscope-reorder --durations=20
+
+# Tests start our programs thousands of times: our modules are compiled once, whatever the environment asks for.
+unexport PYTHONDONTWRITEBYTECODE
+COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orchestrator
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos rollback-proof workers unchanged checks bench docs clean
 
@@ -19,17 +25,20 @@ test: .venv/.dev ## Run the tests on the real engines, but for the long ones.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python tools/bubblewrap.py
-	@$(BIN)/python -m pytest -m "not long" -n $(or $(WORKERS),auto) --dist loadgroup --durations=20 $(ARGS)
+	@$(COMPILED)
+	@$(TESTS) -m "not long" $(ARGS)
 
 long: .venv/.dev ## Run the long ones: journeys through every corner, deaths of engines, campaigns in short.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
-	@$(BIN)/python -m pytest -m long -n $(or $(WORKERS),auto) --dist loadgroup --durations=20 $(ARGS)
+	@$(COMPILED)
+	@$(TESTS) -m long $(ARGS)
 
 journeys: .venv/.dev ## Run all journeys, and nothing else; STORE=postgres keeps the journals in Postgres.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
-	@STORE=$(or $(STORE),sqlite) $(BIN)/python -m pytest tests/journeys -n $(or $(WORKERS),auto) --dist loadgroup $(ARGS)
+	@$(COMPILED)
+	@STORE=$(or $(STORE),sqlite) $(TESTS) tests/journeys $(ARGS)
 
 crash-sweep: .venv/.dev ## Die at every point of a promotion, simulated and (REAL=points) on the real engines, and recover.
 	@$(BIN)/python -m tests.campaigns.sweep --depth $(or $(DEPTH),2) --stride $(or $(STRIDE),7)

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +17,9 @@ from tests.cost import Costs
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 
+LONGEST = ("journeys", "unchanged", "packaging", "campaigns")
+"""The folders whose tests take longest: they begin first, so that no processor waits for the last of them."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have the cost of each test measured, here and in the processes of xdist."""
@@ -22,8 +27,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Three processes for two processors: tests of whole releases wait for engines and hosts much of their time."""
-    return max(2, 3 * (os.cpu_count() or 1) // 2)
+    """Two processes for each processor: tests of whole releases wait for engines and hosts more than half their time."""
+    return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share what their module sets up in one process, and let what takes longest begin first."""
+    for item in items:
+        if _shares(item) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    here = Path(__file__).parent
+    folders = dict(zip(LONGEST, range(len(LONGEST)), strict=True))
+    items.sort(key=lambda item: folders.get(item.path.relative_to(here).parts[0], len(folders)))
+
+
+def _shares(item: pytest.Item) -> bool:
+    """Whether *item* uses a fixture that is set up once for all tests of a module."""
+    found: Any = getattr(item, "_fixtureinfo", None)  # pytest has no public name for it
+    return found is not None and any(
+        fixtures[-1].scope == "module" for fixtures in found.name2fixturedefs.values() if fixtures
+    )
 
 
 @pytest.fixture(scope="session")

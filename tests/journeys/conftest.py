@@ -171,16 +171,11 @@ class Project:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Call the journeys long, but for those that are marked as `core`.
-
-    And keep the tests that share a running project in one worker: each further one would make the project again.
-    """
+    """Call the journeys long, but for those that are marked as `core`."""
     here = Path(__file__).parent
     for item in (item for item in items if here in item.path.parents):
         if item.get_closest_marker("core") is None:
             item.add_marker(pytest.mark.long)
-        if "running" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

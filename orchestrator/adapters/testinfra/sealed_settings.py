@@ -6,10 +6,9 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 ALWAYS = ("pytest.ini", ".pytest.ini")
 TOML = ("pytest.toml", ".pytest.toml")  # since pytest 9
@@ -85,7 +84,7 @@ def _upwards(folder: Path, content: Path) -> Iterator[Path]:
 
 def _settings_in(folder: Path) -> Path | None:
     """The file in *folder* that pytest takes its settings from, in pytest's own order."""
-    names = (*(TOML if int(pytest.__version__.partition(".")[0]) >= 9 else ()), *ALWAYS)
+    names = (*(TOML if int(metadata.version("pytest").partition(".")[0]) >= 9 else ()), *ALWAYS)
     certain: Path | None = next((folder / name for name in names if (folder / name).is_file()), None)
     if certain is not None:
         return certain
