@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from orchestrator.adapters.ansible.playbook_reader import PlaybookReader
 from orchestrator.adapters.archive.galaxy import Places, held
 from orchestrator.adapters.archive.references import ROLE, Reference, candidates, references
+from orchestrator.adapters.archive.written import Written
 from orchestrator.domain.errors import OrchestratorError, Where
 
 YAML = (".yml", ".yaml")
@@ -35,10 +37,16 @@ class Named:
         self._tree, self._places = tree, places
         self._installed = held(places)["roles"]
         self._warnings: list[OrchestratorError] = []
+        self._written = Written(tree.project, [], PlaybookReader(tree.project))
 
     def take(self, playbooks: list[str]) -> list[OrchestratorError]:
-        """Take what *playbooks* name; a warning (P111) for each path to nothing. Raises P105 and P116."""
+        """Take what *playbooks* name; a warning (P111) for each path to nothing. Raises P105 and P116.
+
+        A file that an earlier task of the same playbook writes on the controller is there when it is read.
+        """
         starts = [self._tree.project / name for name in playbooks]
+        reader = PlaybookReader(self._tree.project, self._places.of("roles"), self._places.of("collections"))
+        self._written = Written(self._tree.project, playbooks, reader)
         waiting, seen = list(playbooks), set[str]()
         while waiting:
             name = waiting.pop()
@@ -61,6 +69,8 @@ class Named:
                     return []
                 self._tree.require(name, f"{reference.path!r}", reference.where)
                 return [name] if path.is_file() and name.endswith(YAML) else []
+        if self._written.before(reference.where, places):
+            return []
         outside = next((path for path in places if path.exists()), None)
         if outside is not None:
             message = f"{reference.path!r} leads out of the project to {outside}"

@@ -129,6 +129,48 @@ def test_a_path_to_nothing_is_a_warning(shop: Any) -> None:
     assert [(error.code, str(error.where)) for error in warned.warnings] == [("P111", "playbooks/deploy.yml:3:22")]
 
 
+WRITERS = [
+    "fetch: {src: /etc/hostname, dest: generated.txt, flat: true}",
+    "fetch: {src: /etc/hostname, dest: '{{ playbook_dir }}/files/'}",
+    "copy: {content: x, dest: '{{ playbook_dir }}/generated.txt'}, delegate_to: localhost",
+    "lineinfile: {path: playbooks/generated.txt, line: x, create: true}, connection: local",
+    "local_action: ansible.builtin.copy content=x dest=generated.txt",
+    "shell: date > generated.txt, delegate_to: 127.0.0.1",
+    "copy: {content: x, dest: '{{ out }}/generated.txt'}, delegate_to: localhost",
+]
+ELSEWHERE = [
+    "fetch: {src: /generated.txt, dest: other.txt, flat: true}",
+    "copy: {content: x, dest: generated.txt}",
+    "copy: {content: x, dest: '{{ out }}'}, delegate_to: localhost",
+    "stat: {path: generated.txt}, delegate_to: localhost",
+]
+
+
+def _warned_with(shop: Any, playbook: str) -> list[str]:
+    shop.files({"playbooks/deploy.yml": playbook})
+    (shop.folder / "a.release").unlink(missing_ok=True)
+    warned = Warned(shop)
+    warned.build()
+    return [error.code for error in warned.warnings]
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_file_that_an_earlier_task_writes_on_the_controller_is_not_missing(shop: Any, writer: str) -> None:
+    """A file is not warned of if an earlier task of the playbook writes it on the controller; a later one is too late."""
+    first = f"- hosts: web\n  tasks:\n  - {{{writer}}}\n"
+    then = "- hosts: all\n  tasks:\n  - copy: {src: generated.txt, dest: /tmp/a}\n"
+    assert _warned_with(shop, first + then) == []
+    assert _warned_with(shop, then + first) == ["P111"]
+    assert _warned_with(shop, f"{then}  - {{{writer}}}\n") == ["P111"]
+
+
+@pytest.mark.parametrize("writer", ELSEWHERE)
+def test_a_file_that_is_written_elsewhere_is_missing(shop: Any, writer: str) -> None:
+    """A file is warned of if the earlier tasks write it on hosts, or write another file, or nothing."""
+    then = "  - copy: {src: generated.txt, dest: /tmp/a}\n"
+    assert _warned_with(shop, f"- hosts: web\n  tasks:\n  - {{{writer}}}\n{then}") == ["P111"]
+
+
 def test_a_link_out_behind_a_path_is_refused(shop: Any) -> None:
     """A reference is no way around the rule for links."""
     (shop.folder / "outside.yml").write_text("[]\n")
