@@ -38,7 +38,8 @@ class Context:
     *fence* is the lease's number, *previous* the release that was there before, *outputs* the stack's outputs.
     *vars* are the environment's own variables (the operator's, not the package's). *sides* is there for playbooks that
     switch from one side to the other, or retire one. *controller_files* are the environment's own.
-    *verified* is the digest of the release that was verified last in the environment, and the run which did that.
+    *verified* is the digest of the release that was verified last in the environment, and the run which did that;
+    *targets* are the digests of all that were verified, to which it can go back. None: they are not known.
     """
 
     run: str
@@ -52,3 +53,4 @@ class Context:
     sides: Switched | None = None
     controller_files: tuple[str, ...] = ()
     verified: tuple[str, str] | None = None
+    targets: frozenset[str] | None = None

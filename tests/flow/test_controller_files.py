@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
+from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer, needed
 from orchestrator.adapters.ansible.shared_files import SharedFiles
 from orchestrator.adapters.artifacts.memory import MemoryObjects
 from orchestrator.adapters.artifacts.verified import VerifiedArtifacts
@@ -159,7 +159,7 @@ def test_machines_share_versions_encrypted(tmp_path: Path) -> None:
     assert stage.found("restore.deploy") == ["1.0.0 1.1.0"]
     assert stage.objects is not None
     shared = b"".join(stage.objects.content.values())
-    assert len([key for key in stage.objects.content if key.startswith("names/controller-files/demo/staging/")]) == 4
+    assert len(shared_names(stage.objects)) == 3  # the first one of 1.1.0 is not needed any more
     assert b"1.0.0" not in shared
     assert b"credentials" not in shared
     modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "three/controller-files").rglob("db")}
@@ -207,8 +207,80 @@ def test_a_rollback_does_not_need_the_place_that_machines_share(tmp_path: Path) 
     assert promotion(course).state is State.ROLLED_BACK
     assert objects.down
     assert stage.found("restore.deploy") == ["1.0.0"]
-    names = [key for key in objects.content if key.startswith("names/")]
+    names = shared_names(objects)
     objects.down = False
     stage.at = "one"
     stage.promote("1.2.0", "staging")
-    assert len([key for key in objects.content if key.startswith("names/")]) == len(names) + 2
+    assert len(shared_names(objects) - names) == 2
+
+
+def shared_names(objects: MemoryObjects) -> set[str]:
+    """The versions that machines share."""
+    return {key.rpartition("/")[2] for key in objects.content if key.startswith("names/controller-files/demo/staging/")}
+
+
+def kept_here(stage: Machines) -> set[str]:
+    """The versions that the machine at hand has."""
+    return {path.name for path in (stage.folder / stage.at / "controller-files/staging").iterdir() if path.is_dir()}
+
+
+@pytest.mark.parametrize(
+    ("versions", "verified", "kept"),
+    [
+        ("", "a", ""),
+        ("a1", "a", "a1"),
+        ("a1 b2", "a", "a1 b2"),  # the newest one
+        ("a1 a2 b3", "b", "a2 b3"),  # the last one of each release that was verified
+        ("a1 x2 b3", "b", "a1 b3"),  # x was never verified, and b wrote after it
+        ("a1 x2 x3 a4", "a", "a4"),
+        ("a1 b2 x3", "a", "a1 b2 x3"),  # nothing of a came after x yet
+        ("a1 x2 y3", "a", "a1 x2 y3"),
+        ("a1 a7 x7 b8", "b", "a7 x7 b8"),  # the run at hand is 7
+        ("a1 a2 b3", "", "a1 a2 b3"),  # nothing was verified
+    ],
+)
+def test_versions_that_no_play_can_get_are_not_needed(versions: str, verified: str, kept: str) -> None:
+    """Each version is its release and its run; a and b were verified, x and y were not."""
+    listed = [{"digest": word[0], "run": word[1], "folder": word} for word in versions.split()]
+    context = Context(
+        run="7", environment="staging", targets=frozenset("ab"), verified=(verified, "1") if verified else None
+    )
+    assert [version["folder"] for version in needed(listed, context)] == kept.split()
+    assert needed(listed, replace(context, targets=None)) == listed
+
+
+def test_versions_are_removed_with_the_last_need_for_them(stage: Machines) -> None:
+    """Releases that were never verified leave nothing behind; each verified release is restored with its own version."""
+    for number, version in enumerate(("1.1.0", "1.2.0", "1.3.0"), start=1):
+        stage.world.faults.add(("verify", "s1", version))
+        assert stage.promote(version, "staging", steps=UNDO).state is State.ROLLED_BACK
+        stage.seen.clear()
+        assert stage.promote(f"2.{number}.0", "staging").state is State.SUCCEEDED
+        assert stage.found("deploy.1") == [" ".join(["1.0.0", *(f"2.{before}.0" for before in range(1, number))])]
+    assert len(kept_here(stage)) == 4
+    assert back(stage).state is State.ROLLED_BACK
+    assert stage.found("restore.deploy") == ["1.0.0 2.1.0 2.2.0"]
+    assert len(kept_here(stage)) == 4
+
+
+def test_a_machine_that_was_away_shares_nothing_that_was_removed(tmp_path: Path) -> None:
+    """What one machine removed is removed on the others before they share, also where they had it before."""
+    objects = MemoryObjects()
+    stage = Machines(tmp_path, rules={"staging": {"controller_files": ["credentials/"]}}, objects=objects)
+    stage.at = "away"
+    stage.promote("1.0.0", "staging")
+    stage.world.faults.add(("verify", "s1", "1.1.0"))
+    assert stage.promote("1.1.0", "staging", steps=UNDO).state is State.ROLLED_BACK
+    before = kept_here(stage)
+    stage.at = "here"
+    stage.promote("1.2.0", "staging")
+    gone = before - shared_names(objects)
+    assert gone
+    assert kept_here(stage) == shared_names(objects)
+    stage.at = "away"
+    stage.promote("1.3.0", "staging")
+    assert kept_here(stage) == shared_names(objects)
+    assert gone & shared_names(objects) == set()
+    stage.seen.clear()
+    assert back(stage).state is State.ROLLED_BACK
+    assert stage.found("restore.deploy") == ["1.0.0 1.2.0"]

@@ -3,6 +3,8 @@
 `lookup('password', ...)` and fetched files then behave over releases as they do by hand. A play gets the newest version
 into its copy. A step of a way back gets the version which the release of its package wrote last. So does a rehearsal,
 which keeps none. Machines that share artifacts share the versions, encrypted.
+
+A version that no play can get any more is removed: see `needed`.
 """
 
 import contextlib
@@ -11,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +69,7 @@ class KeptFiles:
         self._folder = state / FOLDER / context.environment
         self._place = f"{context.project or 'none'}/{context.environment}"
         self._declared = tuple(path.strip("/") for path in context.controller_files)
-        self._shared = shared
+        self._context, self._shared = context, shared
 
     def covers(self, path: str) -> bool:
         """Whether *path* is declared, or lies in a folder that is."""
@@ -107,7 +109,10 @@ class KeptFiles:
                 raise
 
     def exchange(self) -> None:
-        """Fetch the versions of other machines, and share those of this one. Raises D170, D171 and S-codes."""
+        """Fetch the versions of other machines, and share those of this one. Raises D170, D171 and S-codes.
+
+        Versions that no machine needs any more are removed in both places, before anything is shared.
+        """
         if self._shared is None or not self._declared:
             return
         self._shared.ready()
@@ -115,13 +120,19 @@ class KeptFiles:
             versions = {str(version["folder"]): version for version in self._versions()}
             there = self._shared.names(self._place)
             for name in sorted(there - versions.keys()):
-                about, files = self._shared.get(self._place, name)
+                found = self._shared.get(self._place, name)
+                if found is None:
+                    continue  # another machine removed it since
+                about, files = found
                 self._lay_down(name, files)
                 versions[name] = {**about, "folder": name}
                 self._write([versions[each] for each in sorted(versions)])
-            for name in sorted(versions.keys() - there):
+            kept = {str(version["folder"]) for version in self._prune()}
+            for name in sorted(kept - there):
                 about = {key: str(value) for key, value in versions[name].items() if key != "folder"}
                 self._shared.put(self._place, name, about, _by_name(self._folder / name))
+            for name in sorted(there & versions.keys() - kept):
+                self._shared.forget(self._place, name)
 
     def _add(self, own: Mapping[str, Path], writer: Writer) -> None:
         versions = self._versions()
@@ -135,6 +146,19 @@ class KeptFiles:
         self._lay_down(name, {path: source.read_bytes() for path, source in own.items()})
         about = {"job": writer.job, "run": writer.run, "digest": writer.digest}
         self._write([*versions, {**about, "folder": name}])
+        if self._shared is None:  # otherwise the exchange does it, when the versions of other machines are here
+            self._prune()
+
+    def _prune(self) -> list[dict[str, Any]]:
+        """Remove the versions that are not needed; those that are left."""
+        versions = self._versions()
+        kept = needed(versions, self._context)
+        if len(kept) < len(versions):
+            self._write(kept)
+            for version in versions:
+                if version not in kept:
+                    shutil.rmtree(self._folder / str(version["folder"]), ignore_errors=True)
+        return kept
 
     def _version(self, writer: Writer) -> Path | None:
         versions = self._versions()
@@ -177,6 +201,26 @@ class KeptFiles:
         with (self._folder / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def needed(versions: Sequence[dict[str, Any]], context: Context) -> list[dict[str, Any]]:
+    """The *versions* that a play may still get, in order.
+
+    These are the newest one, those of the current run, and the last one of each release: of one that was verified,
+    as long as the environment can go back to it; of another one, until a play of the verified release wrote a later
+    version. All of them, where the releases to which the environment can go back are not known.
+    """
+    if context.targets is None or context.verified is None:
+        return list(versions)
+    last = {str(version["digest"]): number for number, version in enumerate(versions)}
+    settled = last.get(context.verified[0], -1)
+    return [
+        version
+        for number, version in enumerate(versions)
+        if number == len(versions) - 1
+        or version.get("run") == context.run
+        or (last[str(version["digest"])] == number and (version["digest"] in context.targets or number > settled))
+    ]
 
 
 def _files(folder: Path) -> Iterator[Path]:

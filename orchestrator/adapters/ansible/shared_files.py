@@ -38,11 +38,15 @@ class SharedFiles:
             file.flush()
             self.artifacts.name(f"{FOLDER}/{place}/{name}", self.artifacts.put(Path(file.name)))
 
-    def get(self, place: str, name: str) -> tuple[dict[str, str], dict[str, bytes]]:
-        """What one version says of itself, and its files. Raises D170 and D171."""
+    def forget(self, place: str, name: str) -> None:
+        """Remove one version; its encrypted content stays, as the content of every name does."""
+        self.artifacts.forget(f"{FOLDER}/{place}/{name}")
+
+    def get(self, place: str, name: str) -> tuple[dict[str, str], dict[str, bytes]] | None:
+        """What one version says of itself, and its files; None if it is not there. Raises D170 and D171."""
         digest = self.artifacts.named(f"{FOLDER}/{place}/{name}")
         if digest is None:
-            raise OrchestratorError("D171", f"the shared controller files {place}/{name} are missing")
+            return None
         with tempfile.TemporaryDirectory(prefix="orchestrator-shared-") as folder:
             file = Path(folder) / "version"
             self.artifacts.get(digest, file)

@@ -146,7 +146,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "D171",
         "shared controller files changed",
-        "The shared controller files of this environment are missing, were changed, or belong to another version. Nothing was changed.",
+        "The shared controller files of this environment were changed, or belong to another version. Nothing was changed.",
         "Restore them in the place that `artifacts` names, from its own backup or from a machine that has them.",
         Exit.FAILED,
     ),

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
 from orchestrator.adapters.backup import restore as restoring
 from orchestrator.adapters.backup.archive import BackupManifest, write
 from orchestrator.adapters.backup.content import Places
@@ -25,6 +26,7 @@ from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.engine import SCHEMA, engine_url, sqlite_path
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.cli import cli, main
+from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.release import PackageFile
@@ -158,6 +160,28 @@ def test_what_was_there_comes_back(either: Places, tmp_path: Path) -> None:
     assert (kept / ("journal.db" if either.kind == "sqlite" else "database.dump")).is_file()
     assert not (either.state / "restoring").exists()
     assert remembered(either) == ["one"]
+
+
+def test_controller_files_come_back(places: Places, tmp_path: Path) -> None:
+    """After a restore each play finds the version that it found when the backup was taken, as private as it was."""
+    context = Context(run="r1", environment="staging", project="shop", controller_files=("credentials/",))
+    kept, sealed, file = KeptFiles(places.state, context), tmp_path / "sealed", tmp_path / "a.backup"
+    for number in (1, 2):
+        written = tmp_path / str(number) / "credentials/db"
+        written.parent.mkdir(parents=True)
+        written.write_text(f"password {number}")
+        kept.take(tmp_path / str(number), sealed, Writer(f"r1.deploy.{number}", f"sha256:{number}", "r1", "deploy.1"))
+    take(places, file, AT)
+    shutil.rmtree(places.state / "controller-files")
+    restore(places, file, "now")
+    for step, digest, found in (("deploy.1", "new", "password 2"), ("restore.deploy", "sha256:1", "password 1")):
+        kept.lay(tmp_path / step, Writer("r2", digest, "r2", step))
+        assert (tmp_path / step / "credentials/db").read_text() == found
+    modes = {
+        stat.S_IMODE(path.stat().st_mode) for path in (places.state / "controller-files").rglob("*") if path.is_file()
+    }
+    assert modes <= {0o600, 0o644}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (places.state / "controller-files").rglob("db")} == {0o600}
 
 
 def test_only_what_cannot_be_made_again_is_in_it(places: Places, tmp_path: Path) -> None:
