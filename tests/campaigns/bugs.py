@@ -69,8 +69,8 @@ def _same_fence(old: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _fence_of_nobody(old: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, host, play, package, context, step: old(
-        self, host, play, package, dataclasses.replace(context, fence=0), step
+    return lambda self, host, play, package, context, *more: old(
+        self, host, play, package, dataclasses.replace(context, fence=0), *more
     )
 
 

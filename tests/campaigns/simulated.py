@@ -240,11 +240,13 @@ class Hosts(MemoryDeployer):
             data = {"code": "D130", "how": "lost"}
             self._kept.jobs[job] = StepResult(outcome=Outcome.ERRORED, message="died", hosts=hosts, data=data)
 
-    def _one(self, host: str, play: PlaySpec, package: Package, context: Context, step: str) -> HostResult:
+    def _one(
+        self, host: str, play: PlaySpec, package: Package, context: Context, step: str, given: tuple[str, ...]
+    ) -> HostResult:
         """Do it to one host: the world's own ledger knows what it has done before."""
         self._kept.points.reached(f"effect on {host}")
         count = len(self._world.ledger)
-        result = super()._one(host, play, package, context, step)
+        result = super()._one(host, play, package, context, step, given)
         if len(self._world.ledger) > count:
             environment, good = context.environment, result.outcome is Outcome.SUCCEEDED
             self._kept.trace.append(("effect", context.run, step, host, str(context.fence)))
@@ -284,8 +286,8 @@ class Stacks(MemoryProvisioner):
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: SavedPlan | None = None) -> Provisioned:
         """Attach, or begin."""
         if job not in self._kept.jobs:
-            self._kept.begin(job)
             self._may_die(spec, job)
+            self._kept.begin(job)  # last: from here on the engine waits for no process of ours that is paused
             run, _, step = job.rpartition("-production.")
             self._kept.jobs[job] = super().up(spec, job, emit, plan=plan)
             self._kept.trace.append(("effect", f"{run}-production" if run else job, step, spec.stack, ""))

@@ -52,7 +52,8 @@ HEAD = {"apiVersion": "orchestrator/v1"}
 ENVIRONMENTS, HOSTS, CONCURRENCY = 12, 2, 3
 MARK = "ORCHESTRATOR_CAMPAIGN"
 LASTS = 8.0  # seconds that a claim lasts
-START, PATIENCE = 120.0, 3.0  # seconds at first, and for each root, after which it hangs
+START, PATIENCE = 120.0, 3.0  # seconds at first, and for each root, in which workers are killed
+QUIET = 90.0  # seconds without a kill in which no promotion ends, after which those that are left are lost
 
 
 class Ledgers:
@@ -105,9 +106,11 @@ class Hosts(MemoryDeployer):
         with self._ledgers.opened(context.environment):
             return super().require(requirements, inventory, context, job, emit)
 
-    def _one(self, host: str, play: PlaySpec, package: Package, context: Context, step: str) -> HostResult:
+    def _one(
+        self, host: str, play: PlaySpec, package: Package, context: Context, step: str, given: tuple[str, ...]
+    ) -> HostResult:
         before = len(self._world.ledger)
-        result = super()._one(host, play, package, context, step)
+        result = super()._one(host, play, package, context, step, given)
         if len(self._world.ledger) > before and result.outcome is Outcome.SUCCEEDED:
             done = {"host": host, "run": context.run, "step": step, "fence": context.fence, "digest": package.digest}
             self._ledgers.add(context.environment, **done)
@@ -321,14 +324,8 @@ def run(
         asked.append(app.ask("promotion", package, (f"e{number % ENVIRONMENTS}",), queue="campaign").root)
     workers = kind(folder, count, environ, rng, Counter())
     began = time.monotonic()
-    deadline, kill_at = began + START + PATIENCE * roots, began + every
     try:
-        while app.store.works() and time.monotonic() < deadline:
-            workers.see_to_it()
-            if every and time.monotonic() > kill_at:
-                workers.kill_one()
-                kill_at = time.monotonic() + rng.uniform(0.5, 1.5) * every
-            time.sleep(0.2)
+        _work_off(app, workers, every, began + START + PATIENCE * roots)
         took = time.monotonic() - began
     finally:
         leftovers = workers.stop()
@@ -343,6 +340,27 @@ def run(
             print(f"  {log.name}: {log.read_text()[-600:]}")
     app.close()
     return len(lost) + len(twice) + len(wrong)
+
+
+def _work_off(app: Simulated, workers: Workers, every: float, peace: float) -> None:
+    """Keep the workers at work until nothing is left to do, or nothing has ended for `QUIET` seconds.
+
+    Until the time *peace* one is killed *every* so many seconds. After it none is: on a slow machine a promotion may be
+    killed each time before it ends, which loses nothing. What is not ended in peace is lost.
+    """
+    now = time.monotonic()
+    kill_at, left, ended_at = now + every, -1, now
+    while works := app.store.works():
+        now = time.monotonic()
+        if len(works) != left:
+            left, ended_at = len(works), now
+        if now > max(peace, ended_at) + QUIET:
+            return
+        workers.see_to_it()
+        if every and kill_at < now < peace:
+            workers.kill_one()
+            kill_at = now + workers.rng.uniform(0.5, 1.5) * every
+        time.sleep(0.2)
 
 
 def _judged(app: Simulated, asked: list[str], leftovers: list[str]) -> tuple[list[str], list[str], list[str]]:

@@ -280,9 +280,8 @@ class MemoryDeployer:
         del emit
         version = package.ref.version
         step, _ = step_of(job, context.run)
-        hosts = tuple(self._one(host, play, package, context, step) for host in play.limit)
-        given = {(context.environment, host.host): tuple(inventory.hosts) for host in hosts if host.touched}
-        self._world.given |= given
+        given = tuple(inventory.hosts)
+        hosts = tuple(self._one(host, play, package, context, step, given) for host in play.limit)
         outcome = worst(host.outcome for host in hosts)
         bad = [host.host for host in hosts if not host.outcome.good]
         message = f"{version}: {', '.join(bad)} {outcome}" if bad else ""
@@ -290,7 +289,10 @@ class MemoryDeployer:
         data = {"code": "D140"} if refused else {}
         return StepResult(outcome=outcome, message=message, hosts=hosts, data=data)
 
-    def _one(self, host: str, play: PlaySpec, package: Package, context: Context, step: str) -> HostResult:
+    def _one(
+        self, host: str, play: PlaySpec, package: Package, context: Context, step: str, given: tuple[str, ...]
+    ) -> HostResult:
+        """Run it on one host: all that it does there is done before anybody can see it."""
         place = context.environment, host
         said = None if host in self._world.silent else self._world.running.get(place)
         if host in self._world.gone:
@@ -306,6 +308,7 @@ class MemoryDeployer:
             return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, message=why, release=said)
         self._world.ledger.append(f"{play.playbook} {package.ref} {context.environment}/{host}")
         self._world.running[context.environment, host] = package.digest
+        self._world.given[context.environment, host] = given
         if package.ref.version in self._world.leaves:
             self._world.files.setdefault(place, {})[self._world.leaves[package.ref.version]] = package.digest
         if ("deploy", host, package.ref.version) in self._world.faults:
