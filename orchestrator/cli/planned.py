@@ -1,12 +1,13 @@
 """A plan as a person reads it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from orchestrator.cli import output
 from orchestrator.cli.configuration import configuration_lines
-from orchestrator.cli.words import release_of, seconds, short, when
+from orchestrator.cli.words import play_lines, release_of, seconds, short, when
 from orchestrator.domain.gate import Flaky
 from orchestrator.domain.plan import Plan, PlannedGate, PlannedLook, PlannedStep, ResourceChange, StepPreview
+from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.quantities import seconds as seconds_of
 from orchestrator.domain.sides import SIDES
 from orchestrator.domain.text import LISTED, clean_text, counted, few, listed
@@ -85,13 +86,14 @@ def _work(plan: Plan, say: Say, *, err: bool) -> None:
     """What is done, in its order."""
     for undo in plan.undo:
         say(f"Undo     {undo.play.step} of {undo.release}: {undo.play.playbook} on {listed(undo.play.limit)}")
+        _plays(undo.plays, say, err=err)
     for number, step in enumerate(plan.steps, start=1):
         batches = plan.executed(step.batches) if step.batches is not None else None
         if batches == () and step.batches:
             say(f"Step {number:<3} {step.play.step}: not run, its hosts have {plan.release}")
         else:
             _step(number, step.model_copy(update={"batches": batches}), say, err=err)
-    _sides(plan, say)
+    _sides(plan, say, err=err)
     for artifact in plan.artifacts:
         say(f"Artifact {artifact.name}: {'unpacked on hosts' if artifact.unpack else 'one file on hosts'}")
     for suite in plan.verify:
@@ -183,7 +185,7 @@ def _step(number: int, step: PlannedStep, say: Say, *, err: bool) -> None:
     batches = step.batches
     how = batches_of(batches) if batches is not None else step.play.hosts
     say(f"Step {number:<3} {step.play.step}: {step.play.playbook} on {how}")
-    _plays(step, say, err=err)
+    _plays(step.plays, say, err=err)
     if step.order != "inventory":
         say(f"         order: {step.order}" + (f", by {step.seed}" if step.seed else ""))
     if step.canary is not None:
@@ -191,22 +193,14 @@ def _step(number: int, step: PlannedStep, say: Say, *, err: bool) -> None:
         _gates(step.canary.look.gates, say)
     if step.undo:
         say(f"         undo: {step.undo}")
+        _plays(step.undo_plays, say, err=err)
     if step.preview is not None:
         _preview(step.preview, say, err=err)
 
 
-def _plays(step: PlannedStep, say: Say, *, err: bool) -> None:
-    """Every play of the playbook: its hosts, how often it runs, and what batches do to it."""
-    for play in step.plays:
-        on = "hosts known after provisioning" if play.on is None else listed(play.on) or "no host"
-        often = "" if play.times in {None, 0} else f", {counted(play.times or 0, 'time')}"
-        say(clean_text(f"         play {play.name} ({play.where}): {play.hosts} → {on}{often}"))
-        for text in play.effects:
-            say(f"           {output.paint('!', fg='yellow', err=err)} {clean_text(text)}")
-        if play.repeats:
-            say(clean_text(f"           does its work again when the step is repeated: {', '.join(play.repeats)}"))
-        if play.unseen:
-            say(clean_text(f"           known only when it runs: {', '.join(play.unseen)}"))
+def _plays(plays: Iterable[PlannedPlay], say: Say, *, err: bool) -> None:
+    for line in play_lines(plays, err=err):
+        say(f"         {line}")
 
 
 def batches_of(batches: tuple[tuple[str, ...], ...]) -> str:
@@ -220,7 +214,7 @@ def batches_of(batches: tuple[tuple[str, ...], ...]) -> str:
     return f"{counted(sum(map(len, batches)), 'host')}: {', then '.join(sizes)}; first {first}"
 
 
-def _sides(plan: Plan, say: Say) -> None:
+def _sides(plan: Plan, say: Say, *, err: bool) -> None:
     """From which side to which one it is switched, and what becomes of the other."""
     planned = plan.blue_green
     if planned is None:
@@ -232,11 +226,13 @@ def _sides(plan: Plan, say: Say) -> None:
         return
     where = f" on {planned.router}" if planned.router else ""
     say(f"Switch   to {planned.to}{about[planned.to]} by {planned.switch.playbook}{where}; {live}")
+    _plays(planned.switch_plays, say, err=err)
     if planned.look is not None:
         say(f"         before, a look at {planned.to} {_look(planned.look)}")
         _gates(planned.look.gates, say)
     if planned.retire is not None:
         say(f"         in the end, {planned.retire.playbook} on the side that stands by")
+        _plays(planned.retire_plays, say, err=err)
 
 
 def _canary_hosts(step: PlannedStep) -> str:

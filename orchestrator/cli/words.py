@@ -1,15 +1,16 @@
 """Small pieces of text that several commands share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.cli.output import Cell, paint, table
 from orchestrator.domain.facts import RunFacts
 from orchestrator.domain.plan import HostState
+from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.promotion import State
 from orchestrator.domain.step import Outcome
-from orchestrator.domain.text import clean_text, listed
+from orchestrator.domain.text import clean_text, counted, listed
 from orchestrator.domain.waves import WaveStory
 from orchestrator.domain.way_back import Outlook
 
@@ -113,16 +114,39 @@ def truth_of(state: HostState) -> Cell:
     return (state.truth, TRUTHS[state.truth]) if TRUTHS[state.truth] else state.truth
 
 
-def way_back(plan: Mapping[str, Any]) -> list[str]:
-    """The plan of a rollback (its JSON form) in a few lines; none where there is no plan."""
+def play_lines(plays: Iterable[PlannedPlay], *, err: bool = False) -> Iterator[str]:
+    """Every play of a playbook: its hosts, how often it runs, and what batches do to it."""
+    for play in plays:
+        on = "hosts known after provisioning" if play.on is None else listed(play.on) or "no host"
+        often = "" if play.times in {None, 0} else f", {counted(play.times or 0, 'time')}"
+        yield clean_text(f"play {play.name} ({play.where}): {play.hosts} → {on}{often}")
+        for text in play.effects:
+            yield f"  {paint('!', fg='yellow', err=err)} {clean_text(text)}"
+        if play.repeats:
+            yield clean_text(f"  does its work again when the step is repeated: {', '.join(play.repeats)}")
+        if play.unseen:
+            yield clean_text(f"  known only when it runs: {', '.join(play.unseen)}")
+
+
+def way_back(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]:
+    """The plan of a rollback (its JSON form) in a few lines; none if it is empty. With *plays*, each play is listed."""
     if not plan:
         return []
-    lines = [f"switch back to {plan['live']}: {plan['switch']['playbook']}"] if plan.get("switch") else []
-    lines += [
-        f"undo {item['play']['step']}: {item['play']['playbook']} on {listed(item['play']['limit'])}"
-        for item in plan["undo"]
-    ]
-    lines += [f"restore by {play['step']}: {play['playbook']} on {listed(play['limit'])}" for play in plan["restore"]]
+
+    def listing(found: Iterable[Mapping[str, Any]]) -> list[str]:
+        return [f"  {line}" for line in play_lines(map(PlannedPlay.from_json, found))] if plays else []
+
+    lines = []
+    if plan.get("switch"):
+        lines += [f"switch back to {plan['live']}: {plan['switch']['playbook']}"]
+        lines += listing(plan.get("switch_plays", ()))
+    for item in plan["undo"]:
+        play = item["play"]
+        lines += [f"undo {play['step']}: {play['playbook']} on {listed(play['limit'])}"]
+        lines += listing(item.get("plays", ()))
+    for play in plan["restore"]:
+        lines += [f"restore by {play['step']}: {play['playbook']} on {listed(play['limit'])}"]
+        lines += listing(plan.get("restore_plays", {}).get(play["step"], ()))
     if plan["definition"]:
         lines.append(f"the infrastructure as it was then ({short(plan['definition'])}), after the hosts")
     lines.append(f"prove by {', '.join(suite['name'] for suite in plan['verify'])}")

@@ -246,7 +246,8 @@ class PlannedStep(Model):
     *order* is that of the hosts before they were cut into batches; *seed* is what they were shuffled by. With a
     *canary* the first batch are its hosts. With *sides* (blue's and green's host patterns) it goes to the hosts on the
     side *to* alone; *stacked*: each side is a stack of its own. *once* are tags that run in one batch only; *plays* are
-    all plays of the playbook, with what batches do to them.
+    all plays of the playbook, with what batches do to them. *undo_plays* are those of the undo playbook, if it runs on
+    all hosts of the step.
     """
 
     play: PlaySpec
@@ -257,6 +258,7 @@ class PlannedStep(Model):
     once: Once = Field(default=NO_TAGS, exclude_if=lambda once: not once.tags)
     plays: tuple[PlannedPlay, ...] = Field(default=(), exclude_if=lambda plays: not plays)
     undo: str | None = None
+    undo_plays: tuple[PlannedPlay, ...] = Field(default=(), exclude_if=lambda plays: not plays)
     preview: StepPreview | None = None
     strategy: Literal["rolling", "canary", "blue_green"] = "rolling"
     order: Literal["inventory", "reverse", "sorted", "shuffled"] = "inventory"
@@ -295,10 +297,14 @@ class PlannedArtifact(Model):
 
 
 class PlannedUndo(Model):
-    """One undo playbook of a rollback: the play on the hosts where its step was started, out of *release*'s package."""
+    """One undo playbook of a rollback: it runs on the hosts where its step was started, from the package of *release*.
+
+    *plays* are all plays of the playbook.
+    """
 
     release: PackageRef
     play: PlaySpec
+    plays: tuple[PlannedPlay, ...] = Field(default=(), exclude_if=lambda plays: not plays)
 
 
 SILENT = "nothing"
@@ -435,7 +441,8 @@ class PlannedSides(Model):
     is run on *router* (by default on both sides), after a *look* where there is one. *retire* is run on the other side
     in the end. A rollback that finds its release live already has nothing *to* switch to. It leaves the hosts *left*
     alone: those of the side that will stand by, and those where its release is already; when that is a whole side, it
-    switches *first*. *stacked* says that each side is a stack of its own.
+    switches *first*. *stacked* says that each side is a stack of its own. *switch_plays* and *retire_plays* are all
+    plays of the two playbooks.
     """
 
     blue: str
@@ -450,11 +457,18 @@ class PlannedSides(Model):
     left: tuple[str, ...] = ()
     first: bool = False
     stacked: bool = Field(default=False, exclude_if=lambda yes: not yes)
+    switch_plays: tuple[PlannedPlay, ...] = Field(default=(), exclude_if=lambda plays: not plays)
+    retire_plays: tuple[PlannedPlay, ...] = Field(default=(), exclude_if=lambda plays: not plays)
 
     def switched(self, sides: Sides, inventory: Inventory) -> PlaySpec:
         """The switch on its hosts. Raises D101 when *router* means none."""
         hosts = sides.hosts if self.router is None else tuple(inventory.select(self.router))
         return self.switch.model_copy(update={"limit": hosts})
+
+    def retired(self, base: Iterable[HostState], sides: Sides, live: Side) -> tuple[str, ...]:
+        """The hosts of the side other than *live* that *retire* runs on: those that had something before (*base*)."""
+        used = {state.host for state in base if state.truth != "empty"}
+        return tuple(host for host in sides.of(other(live)) if host in used)
 
     def way_back(self, base: Iterable[HostState], sides: Sides, digest: str) -> Side | None:
         """The side to which a failure switches back; None: there is none.

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from orchestrator.domain.model import Digest, Model, digest_of
 from orchestrator.domain.plan import Loss, PlannedUndo, PlaySpec, SuiteSpec
+from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import Side
 
@@ -17,7 +18,8 @@ class RollbackPlan(Model):
     the steps that were started, newest first, where they may have changed something.
     *restore* are the packaged steps of *release*, which comes back, on the hosts that were *touched*. *definition* is
     that of the stack which comes back after them (None: the stack stays); hosts that only come back with it get
-    *restore* as well. *verify* are the suites that prove it. Hosts that are *untouched* are left alone.
+    *restore* as well. *verify* are the suites that prove it. Hosts that are *untouched* are left alone. *switch_plays*
+    are all plays of the switch, *restore_plays* those of each step of *restore*, by its name.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -33,6 +35,8 @@ class RollbackPlan(Model):
     verify: tuple[SuiteSpec, ...] = ()
     touched: tuple[str, ...] = ()
     untouched: tuple[str, ...] = ()
+    switch_plays: tuple[PlannedPlay, ...] = Field(default=(), exclude_if=lambda plays: not plays)
+    restore_plays: dict[str, tuple[PlannedPlay, ...]] = Field(default_factory=dict, exclude_if=lambda plays: not plays)
 
     @property
     def digest(self) -> str:

@@ -39,7 +39,6 @@ from orchestrator.domain.plan import (
     losses,
     play_of,
 )
-from orchestrator.domain.plays import planned_plays
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package, PackageRef, Release, Step
 from orchestrator.domain.sides import BlueGreen, Side
@@ -49,6 +48,7 @@ from orchestrator.flow import conditions, ephemeral, guard, observe, sides
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, kept_of, outputs_of, stack_of
 from orchestrator.flow.evidence import obstacle
 from orchestrator.flow.kept_plans import load, made_by, save, saved_plan, update_plan_file
+from orchestrator.flow.plays import NO_PLAYBOOK, sides_with_plays, undo_with_plays, with_plays
 from orchestrator.flow.request import allow
 from orchestrator.flow.trail import Begun, Then, last_verified, mark_of, present, trail
 from orchestrator.ports import Emit
@@ -246,7 +246,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     if aim is not None and blue_green is not None and blue_green.to != aim:
         survey = replace(survey, stack=None, losses=())  # of the side that stays as it is
     steps = tuple(
-        _batched(setting, _planned_step(step, wanted, own, blue_green), wanted.package, survey.inventory)
+        with_plays(setting, _planned_step(step, wanted, own, blue_green), wanted.package, survey.inventory)
         for step in _steps(release, wanted.action)
     )
     _refuse_empty(setting, wanted, steps, survey)
@@ -269,9 +269,9 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         inventory=survey.inventory,
         inventory_digest=survey.full.digest if survey.full else None,
         requirements=release.requirements,
-        undo=_undo(undone, survey.inventory),
+        undo=_undo(setting, undone, survey.inventory),
         steps=steps,
-        blue_green=blue_green,
+        blue_green=sides_with_plays(setting, blue_green, wanted.package, survey.inventory, survey.base),
         verify=suites_of(release),
         artifacts=_artifacts(release),
         rehearse=rehearse,
@@ -591,17 +591,19 @@ def _back(undone: tuple[Begun, ...]) -> WayBack:
     return WayBack(impossible=gone, reason="this is the way back")
 
 
-def _undo(begun: tuple[Begun, ...], inventory: Inventory | None) -> tuple[PlannedUndo, ...]:
+def _undo(setting: Setting, begun: tuple[Begun, ...], inventory: Inventory | None) -> tuple[PlannedUndo, ...]:
     """The undo playbooks of what was *begun*, on the hosts that are still there."""
     found = []
     for item in begun:
         playbook = item.step.undo
-        if inventory is None or playbook in (None, "nothing", "impossible"):
+        if inventory is None or playbook in NO_PLAYBOOK:
             continue
         wanted = restrict(inventory, item.step.hosts, item.hosts or tuple(inventory.hosts))
         if wanted:
             play = play_of(item.step).model_copy(update={"playbook": playbook, "limit": wanted})
-            found.append(PlannedUndo(release=item.package.ref, play=play))
+            found.append(
+                undo_with_plays(setting, PlannedUndo(release=item.package.ref, play=play), item.package, inventory)
+            )
     return tuple(found)
 
 
@@ -698,14 +700,6 @@ def _planned_step(
         canary = _canary(rollout.canary or Canary(), asked) if rollout.strategy == "canary" else None
         about |= {"max_failures": rollout.max_failures, "strategy": rollout.strategy, "canary": canary}
     return sides.sided(plain.model_copy(update=about), blue_green, of=has_sides)
-
-
-def _batched(setting: Setting, step: PlannedStep, package: Package, inventory: Inventory | None) -> PlannedStep:
-    """*step* with its hosts in batches, where they are known, and with the plays of its playbook."""
-    found = step.cut(inventory) if inventory else None
-    sources = setting.deployer.plays(step.play.playbook, package)
-    plays = planned_plays(sources, found, inventory, step.once)
-    return step.model_copy(update={"batches": found, "plays": plays})
 
 
 def _refuse_empty(setting: Setting, wanted: Wanted, steps: tuple[PlannedStep, ...], survey: Survey) -> None:

@@ -40,7 +40,9 @@ def halt(course: Course) -> None:
     at_hand = course.at_hand if course.switching else None  # how big a package is must not hold up the switch
     course.back = at_hand or course.setting.packages.fetch(plan.back.release.digest)
     gone = way_back.Gone(course.started, course.outline, course.provisioned, course.switching)
-    course.returning = way_back.compute(course.run, plan, course.back.manifest, gone)
+    computed = way_back.compute(course.run, plan, course.back.manifest, gone)
+    own = course.settled_package()
+    course.returning = way_back.with_plays(course.setting, computed, course.outline, own, course.back)
     course.note(Entry(kind="way back", data=course.returning.document(), key="way back"))
 
 

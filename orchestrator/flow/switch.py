@@ -91,8 +91,7 @@ def retire(course: Course) -> StepResult | None:
     planned, package = plan.blue_green, course.settled_package()
     if planned is None or planned.retire is None or sides is None or live is None:
         return None
-    used = {state.host for state in plan.base if state.truth != "empty"}
-    hosts = tuple(host for host in sides.of(other(live)) if host in used)
+    hosts = planned.retired(plan.base, sides, live)
     if not hosts:
         return None
     play = planned.retire.model_copy(update={"limit": hosts})

@@ -3,18 +3,21 @@
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Record, Run
 from orchestrator.domain.plan import Loss, Plan, PlannedUndo, PlaySpec, ResourceChange, losses, play_of
-from orchestrator.domain.release import Manifest, PackageRef
+from orchestrator.domain.plays import PlannedPlay
+from orchestrator.domain.release import Manifest, Package, PackageRef
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.way_back import Outlook, RollbackPlan
 from orchestrator.flow.course import Setting, Started, kept_of, touched
 from orchestrator.flow.kept_plans import load
 from orchestrator.flow.plan import lost, restrict, suites_of
+from orchestrator.flow.plays import readable_plays, undo_with_plays
 from orchestrator.flow.sides import of_plan
 
 TAKEN_BACK = "rehearse.back"
@@ -84,6 +87,25 @@ def compute(run: Run, plan: Plan, back: Manifest, gone: Gone) -> RollbackPlan:
     )
 
 
+def with_plays(
+    setting: Setting, plan: RollbackPlan, outline: Inventory, own: Package | None, back: Package
+) -> RollbackPlan:
+    """*plan* with the plays of its playbooks.
+
+    *own* is the package that is rolled back, which has the undo and switch playbooks; None if it is not here. *back* is
+    the package that is restored.
+    """
+
+    def listed(play: PlaySpec, package: Package) -> tuple[PlannedPlay, ...]:
+        return readable_plays(setting, package, play, outline)
+
+    found: dict[str, Any] = {"restore_plays": {play.step: listed(play, back) for play in plan.restore}}
+    if own is not None:
+        found["undo"] = tuple(undo_with_plays(setting, undo, own, outline) for undo in plan.undo)
+        found["switch_plays"] = listed(plan.switch, own) if plan.switch is not None else ()
+    return plan.model_copy(update=found)
+
+
 def _switch(plan: Plan, gone: Gone) -> tuple[PlaySpec | None, Side | None]:
     """The switch back, and the side that it leads to; none where there is no side to go back to."""
     planned, sides = plan.blue_green, of_plan(plan, gone.outline)
@@ -130,7 +152,10 @@ def under_way(setting: Setting, run: Run) -> RollbackPlan:
     why = closed(plan, gone.started)
     if why is not None or plan.back.release is None:
         raise why or RuntimeError("there is no way back")
-    return compute(run, plan, setting.packages.fetch(plan.back.release.digest).manifest, gone)
+    back, own = setting.packages.fetch(plan.back.release.digest), None
+    with suppress(OrchestratorError):  # without it the plan is the same, but for the plays of undo playbooks
+        own = setting.packages.fetch(plan.release.digest)
+    return with_plays(setting, compute(run, plan, back.manifest, gone), gone.outline, own, back)
 
 
 def foresee(setting: Setting, run: Run, plan: RollbackPlan, job: str) -> Outlook | None:

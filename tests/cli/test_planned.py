@@ -29,7 +29,9 @@ def test_every_play_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         PlannedPlay(name="db", where="site.yml:20", hosts="db", times=0, on=()),
     )  # fmt: skip
     play = PlaySpec(step="deploy", playbook="site.yml", hosts="web")
-    _step(1, PlannedStep(play=play, batches=(("web1",), ("web2",)), plays=plays), output.out, err=False)
+    undo = (PlannedPlay(name="back", where="undo.yml:1", hosts="web", times=1, on=("web1", "web2")),)
+    planned = PlannedStep(play=play, batches=(("web1",), ("web2",)), plays=plays, undo="undo.yml", undo_plays=undo)
+    _step(1, planned, output.out, err=False)
     assert capsys.readouterr().out.splitlines() == [
         "Step 1   deploy: site.yml on [web1] then [web2]",
         "         play drain (site.yml:1): localhost → localhost, 2 times",
@@ -38,4 +40,6 @@ def test_every_play_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         "         play web (site.yml:9): web → hosts known after provisioning",
         "           known only when it runs: role {{ r }} (site.yml:12)",
         "         play db (site.yml:20): db → no host",
+        "         undo: undo.yml",
+        "         play back (undo.yml:1): web → web1, web2, 1 time",
     ]

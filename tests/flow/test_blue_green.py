@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from orchestrator.adapters.memory.world import MemoryDurable
+from orchestrator.cli import words
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Release
 from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow import COURSES, drift, going_back, promotion, trail, way_back
+from orchestrator.flow import plan as planning
 from orchestrator.flow.course import Course
 from orchestrator.flow.kept_plans import load
 from orchestrator.flow.standing import Standing
@@ -536,3 +538,37 @@ def test_a_persons_word_on_which_side_is_live(second: Stage) -> None:
     assert say("production").state is State.SUCCEEDED
     assert (standing(second).live, standing(second).unsure) == ("green", False)
     assert second.failure(say("staging"))["failure"]["code"] == "R214"
+
+
+def test_a_plan_lists_the_plays_that_switch_and_retire(second: Stage) -> None:
+    """A plan lists the plays of the playbooks that switch and retire, with their hosts; where nothing is switched, none."""
+    about = sides(retire="retire.yml", router="p1")
+    made = planning.make(second.setting(), _wanted(second, "1.1.0", "promote", **about), "p", lambda _entry: None)
+    assert made.blue_green is not None
+    assert [(play.where, play.on) for play in made.blue_green.switch_plays] == [("switch.yml:1", ("p1",))]
+    assert [(play.where, play.on) for play in made.blue_green.retire_plays] == [("retire.yml:1", BLUE)]
+    back = planning.make(second.setting(), _wanted(second, "1.0.0", "rollback", **sides()), "q", lambda _entry: None)
+    assert back.blue_green is not None
+    assert (back.blue_green.to, back.blue_green.switch_plays) == (None, ())
+
+
+def test_the_plan_of_a_way_back_lists_its_plays(second: Stage) -> None:
+    """The plan of an automatic rollback lists the plays of the switch back and of the steps that restore."""
+    about = sides()
+    second.promote("1.1.0", "staging", **about)
+    second.world.faults.add(("verify", "p3", "1.1.0"))
+    run = second.promote("1.1.0", "production", **about)
+    (data,) = [record.data for record in second.store.records(run.id) if record.kind == "way back"]
+    plan = RollbackPlan.from_json({key: value for key, value in data.items() if key != "digest"})
+    assert set(plan.restore_plays) == {play.step for play in plan.restore} == {"deploy"}
+    assert {play.on for play in plan.restore_plays["deploy"]} == {plan.restore[0].limit}
+    assert "    play deploy (deploy.yml:1): web → p3" in "\n".join(
+        f"  {line}" for line in words.way_back(data, plays=True)
+    )
+
+
+def _wanted(stage: Stage, version: str, action: str, **about: Any) -> planning.Wanted:
+    package = stage.packages.put(plain.release(version, **about))
+    if action == "promote":
+        stage.promote(version, "staging", **about)
+    return planning.Wanted(package, "production", action)

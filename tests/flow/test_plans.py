@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import PARTS, Plan, PlaySpec, differences, held
+from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.promotion import State
 from orchestrator.flow import kept_plans, promotion
 from orchestrator.flow import plan as planning
@@ -265,3 +266,28 @@ def test_a_plan_previews_no_hosts_where_the_environment_turns_that_off(stage: St
     without = planning.make(stage.setting(), wanted, "q", lambda _entry: None)
     assert [plan.steps[0].preview is not None for plan in (with_preview, without)] == [True, False]
     assert [any("not previewed" in note for note in plan.notes) for plan in (with_preview, without)] == [False, True]
+
+
+def _listed(plays: tuple[PlannedPlay, ...]) -> list[tuple[str, int | None, tuple[str, ...] | None]]:
+    return [(play.where, play.times, play.on) for play in plays]
+
+
+def test_a_plan_lists_the_plays_of_undo_playbooks(stage: Stage) -> None:
+    """A promotion's plan lists the plays of each undo playbook, and a rollback's plan those that it runs; both digests cover them."""
+    steps = [
+        {"name": "one", "playbook": "one.yml", "undo": "undo-one.yml", "rollout": {"batches": [1]}},
+        {"name": "two", "playbook": "two.yml", "undo": "nothing"},
+    ]
+    stage.walk("1.0.0")
+    stage.walk("1.1.0", steps=steps)
+    package = stage.packages.put(release("1.1.0", steps=steps))
+    made = planning.make(stage.setting(), planning.Wanted(package, "production"), "p", lambda _entry: None)
+    hosts = ("p1", "p2", "p3")
+    assert [_listed(step.undo_plays) for step in made.steps] == [[("undo-one.yml:1", 1, hosts)], []]
+    other = made.model_copy(update={"steps": tuple(step.model_copy(update={"undo_plays": ()}) for step in made.steps)})
+    assert differences(made, other) == ["the steps"]
+    wanted = planning.Wanted(stage.packages.put(release("1.0.0")), "production", "rollback")
+    back = planning.make(stage.setting(), wanted, "q", lambda _entry: None)
+    assert [_listed(item.plays) for item in back.undo] == [[("undo-one.yml:1", 1, hosts)]]
+    bare = back.model_copy(update={"undo": tuple(item.model_copy(update={"plays": ()}) for item in back.undo)})
+    assert differences(back, bare) == ["what is undone"]

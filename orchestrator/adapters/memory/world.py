@@ -341,9 +341,11 @@ class MemoryDeployer:
         return StepPreview()
 
     def plays(self, playbook: str, package: Package) -> tuple[PlaySource, ...]:
-        """One play for the hosts of the step that has the playbook."""
-        step = next((step for step in package.manifest.release.steps if step.playbook == playbook), None)
-        return (PlaySource(name=step.name, where=f"{playbook}:1", hosts=step.hosts),) if step is not None else ()
+        """One play: for the hosts of the step that has the playbook, also as its undo; else for all hosts."""
+        steps = package.manifest.release.steps
+        step = next((step for step in steps if playbook in {step.playbook, step.undo}), None)
+        name, hosts = (step.name, step.hosts) if step is not None else (playbook, "all")
+        return (PlaySource(name=name, where=f"{playbook}:1", hosts=hosts),)
 
     def require(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit

@@ -113,7 +113,7 @@ def _print(plan: "Plan | RollbackPlan | WavePlan", seen: "Outlook | None") -> No
         print_waves(plan)
         return
     out(paint(f"If {plan.run} fails now: roll {plan.environment} back to {plan.release}", bold=True))
-    for line in way_back(plan.document()):
+    for line in way_back(plan.document(), plays=True):
         out(f"  {line}")
     for line in outlook(seen):
         out(f"  {line}")
