@@ -4,9 +4,17 @@ from collections.abc import Callable, Iterable, Iterator
 
 from orchestrator.cli import output
 from orchestrator.cli.configuration import configuration_lines
-from orchestrator.cli.words import play_lines, release_of, seconds, short, when
+from orchestrator.cli.words import again_lines, play_lines, release_of, seconds, short, when
 from orchestrator.domain.gate import Flaky
-from orchestrator.domain.plan import Plan, PlannedGate, PlannedLook, PlannedStep, ResourceChange, StepPreview
+from orchestrator.domain.plan import (
+    Plan,
+    PlannedGate,
+    PlannedLook,
+    PlannedStep,
+    ResourceChange,
+    SecondPass,
+    StepPreview,
+)
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.quantities import seconds as seconds_of
 from orchestrator.domain.sides import SIDES
@@ -73,6 +81,8 @@ def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
             say(f"{'' if number else 'Ansible':<9}{line}")
     if plan.action == "promote":
         say(f"Way back {_way_back(plan)}")
+        for line in again_lines(plan.back.again):
+            say(f"         {line}")
     say(f"Digest   {plan.digest}")
     why = refusal(plan)
     if why is not None and not err:
@@ -94,6 +104,7 @@ def _work(plan: Plan, say: Say, *, err: bool) -> None:
         else:
             _step(number, step.model_copy(update={"batches": batches}), say, err=err)
     _sides(plan, say, err=err)
+    _again(plan.again, say)
     for artifact in plan.artifacts:
         say(f"Artifact {artifact.name}: {'unpacked on hosts' if artifact.unpack else 'one file on hosts'}")
     for suite in plan.verify:
@@ -108,6 +119,11 @@ def _work(plan: Plan, say: Say, *, err: bool) -> None:
     if plan.probe is not None:
         asked = [url for url in (plan.probe.url, plan.probe.service) if url is not None]
         say(f"Probe    every {plan.probe.every}: {', '.join(asked)}")
+
+
+def _again(planned: SecondPass | None, say: Say) -> None:
+    for number, line in enumerate(again_lines(planned)):
+        say(f"{'' if number else 'Again':<9}{line}")
 
 
 def _first(plan: Plan) -> Iterator[str]:

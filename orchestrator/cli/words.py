@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.cli.output import Cell, paint, table
 from orchestrator.domain.facts import RunFacts
-from orchestrator.domain.plan import HostState
+from orchestrator.domain.plan import HostState, SecondPass
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.promotion import State
 from orchestrator.domain.step import Outcome
@@ -128,6 +128,16 @@ def play_lines(plays: Iterable[PlannedPlay], *, err: bool = False) -> Iterator[s
             yield clean_text(f"  known only when it runs: {', '.join(play.unseen)}")
 
 
+def again_lines(planned: SecondPass | None) -> Iterator[str]:
+    """What a rollback runs on hosts after the infrastructure was restored, and when."""
+    if planned is None:
+        return
+    yield "after the infrastructure, on hosts that it replaces or brings back; on these, if plays get other variables:"
+    for play in planned.restore:
+        on = listed(play.limit) or f"hosts that are known then ({play.hosts})"
+        yield f"  restore again by {play.step}: {play.playbook} on {on}"
+
+
 def way_back(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]:
     """The plan of a rollback (its JSON form) in a few lines; none if it is empty. With *plays*, each play is listed."""
     if not plan:
@@ -149,6 +159,7 @@ def way_back(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]:
         lines += listing(plan.get("restore_plays", {}).get(play["step"], ()))
     if plan["definition"]:
         lines.append(f"the infrastructure as it was then ({short(plan['definition'])}), after the hosts")
+        lines += again_lines(SecondPass.from_json(plan["again"]) if plan.get("again") else None)
     lines.append(f"prove by {', '.join(suite['name'] for suite in plan['verify'])}")
     if plan["untouched"]:
         lines.append(f"left alone: {listed(plan['untouched'])}")

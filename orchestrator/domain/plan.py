@@ -388,10 +388,22 @@ def after_switch(states: Iterable[HostState], told: Mapping[str, Any], at: str) 
     ]
 
 
+class SecondPass(Model):
+    """What a rollback runs on hosts once more after it has restored the infrastructure, as the steps `restore.again.*`.
+
+    *restore* are the steps that restore the release, in order. The limit of each are the hosts that get it if the
+    restored infrastructure gives plays other variables. A host that the infrastructure replaces or brings back gets
+    each step that is for it, whether it is in the limit or not.
+    """
+
+    restore: tuple[PlaySpec, ...] = ()
+
+
 class WayBack(Model):
     """Where a failure would lead: the last verified release, whether its package is here, and what cannot be undone.
 
     *definition* is that of the environment when the release was verified there: the infrastructure goes back to it.
+    *again* is what runs on hosts after that; None if the infrastructure stays.
     """
 
     release: PackageRef | None = None
@@ -399,6 +411,7 @@ class WayBack(Model):
     available: bool = False
     impossible: tuple[str, ...] = ()
     reason: str = ""
+    again: SecondPass | None = Field(default=None, exclude_if=lambda again: again is None)
 
 
 class Named(Model):
@@ -510,7 +523,8 @@ class Plan(Model):
     and walked forward again, before the release stays. *artifacts* says which of them hosts unpack.
     *blue_green* are the sides of an environment that has two. *crossed* are the steps of newer releases that cannot be
     undone and that the promotion of an older release would leave behind. *all_at_once*: a rollback restores all hosts
-    at the same time, and not in the batches of its steps.
+    at the same time, and not in the batches of its steps. *again* is what a rollback runs on hosts once more after it
+    has restored the stack; None if the stack stays.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -547,6 +561,7 @@ class Plan(Model):
     no_return: bool = False
     crossed: tuple[str, ...] = Field(default=(), exclude_if=lambda steps: not steps)
     all_at_once: bool = Field(default=False, exclude_if=lambda yes: not yes)
+    again: SecondPass | None = Field(default=None, exclude_if=lambda again: again is None)
     conditions: tuple[Condition, ...] = ()
     configuration: Configuration | None = Field(default=None, exclude_if=lambda settings: settings is None)
     notes: tuple[str, ...] = ()
@@ -637,6 +652,7 @@ PARTS = {
     "no_return": "the word on steps that cannot be undone",
     "crossed": "the steps of newer releases that cannot be undone",
     "all_at_once": "whether all hosts are restored at the same time",
+    "again": "the steps after the restored infrastructure",
     "conditions": "what the environment requires",
     "configuration": "the configuration",
     "artifacts": "what hosts unpack",

@@ -30,6 +30,7 @@ from orchestrator.domain.plan import (
     PlannedStep,
     PlannedUndo,
     PlannedWatch,
+    SecondPass,
     StackPreview,
     StackSpec,
     SuiteSpec,
@@ -50,6 +51,7 @@ from orchestrator.flow.evidence import obstacle
 from orchestrator.flow.kept_plans import load, made_by, save, saved_plan, update_plan_file
 from orchestrator.flow.plays import NO_PLAYBOOK, sides_with_plays, undo_with_plays, with_plays
 from orchestrator.flow.request import allow
+from orchestrator.flow.second_pass import restrict, second_pass
 from orchestrator.flow.trail import Begun, Then, last_verified, mark_of, present, trail
 from orchestrator.ports import Emit
 
@@ -254,6 +256,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     lost = survey.losses
     rehearse, unrehearsed = _rehearsed(setting, wanted, back, survey.base)
     asked = conditions.ask(setting, wanted.environment, wanted.package, job, emit) if wanted.action == "promote" else ()
+    back = _with_second_pass(setting, back, survey, steps)
     plan = Plan(
         action="rollback" if wanted.action == "rollback" else "promote",
         at=wanted.then.at if wanted.then else None,
@@ -287,6 +290,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         no_return=wanted.no_return,
         crossed=left_over(setting, wanted.environment, wanted.package) if wanted.action == "promote" else (),
         all_at_once=wanted.all_at_once,
+        again=_second_pass(wanted, survey, blue_green),
         conditions=asked,
         configuration=_configuration(setting, wanted, environment),
         notes=(
@@ -576,6 +580,28 @@ def way_back(setting: Setting, wanted: Wanted) -> WayBack:
     return WayBack(release=last.release, definition=definition, available=True, impossible=impossible)
 
 
+def _with_second_pass(setting: Setting, back: WayBack, survey: Survey, steps: tuple[PlannedStep, ...]) -> WayBack:
+    """*back* with what a failure runs on hosts after the infrastructure went back, if this plan changes its definition.
+
+    The hosts are those that *steps* go to; none are named while they are not known.
+    """
+    stays = survey.stack is None or back.definition in {None, survey.definition}
+    if back.release is None or not back.available or stays:
+        return back
+    manifest = setting.packages.fetch(back.release.digest).manifest
+    hosts = tuple(host for step in steps for batch in step.batches or () for host in batch)
+    return back.model_copy(update={"again": second_pass(manifest, survey.inventory or Inventory(), hosts)})
+
+
+def _second_pass(wanted: Wanted, survey: Survey, sides: PlannedSides | None) -> SecondPass | None:
+    """What a rollback runs on hosts after the infrastructure was restored; None for a promotion, or if it stays."""
+    if wanted.action != "rollback" or survey.stack is None or not survey.stack.changes_something:
+        return None
+    inventory = survey.inventory or Inventory()
+    hosts = tuple(host for host in inventory.hosts if sides is None or host not in sides.left)
+    return second_pass(wanted.package.manifest, inventory, hosts)
+
+
 def left_over(setting: Setting, environment: str, package: Package) -> tuple[str, ...]:
     """The steps that cannot be undone of the releases which took the place of *package*; none where it is not older."""
     older = [mark.release.digest for mark in trail(setting, environment)][1:]
@@ -605,14 +631,6 @@ def _undo(setting: Setting, begun: tuple[Begun, ...], inventory: Inventory | Non
                 undo_with_plays(setting, PlannedUndo(release=item.package.ref, play=play), item.package, inventory)
             )
     return tuple(found)
-
-
-def restrict(inventory: Inventory, pattern: str, hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """The hosts that *pattern* means, as far as they are among *hosts*; none when it means none here."""
-    try:
-        return tuple(host for host in inventory.select(pattern) if host in set(hosts))
-    except OrchestratorError:
-        return ()
 
 
 def _not_previewed(environment: Environment) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ recorded (`flow/way_back.py`) and written down before the first of them.
 from collections.abc import Callable
 
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import Loss, PlaySpec, StackSpec
+from orchestrator.domain.plan import Loss, PlaySpec, SecondPass, StackSpec
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.way_back import RollbackPlan
-from orchestrator.flow import host_states, observe, probe, promote, provision, switch, verify, way_back
+from orchestrator.flow import host_states, observe, probe, promote, provision, second_pass, switch, verify, way_back
 from orchestrator.flow.course import Course, Halt, kept_of
 from orchestrator.flow.kept_plans import made_by, saved_plan
 from orchestrator.flow.plan import lost, suites_of
@@ -108,9 +108,16 @@ def restore(course: Course) -> None:
     sides = course.settled_plan().blue_green
     wanted = tuple(host for host in course.hosts if sides is None or host not in sides.left)
     again = _restore_stack(course, wanted if asked_for else _returning(course).touched)
-    put_back(course, way_back.restoring(_back(course).manifest, course.outline, again), "restore.again")
+    put_back(course, second_pass.on_hosts(_second_pass(course), course.outline, again), "restore.again")
     if asked_for:
         switch.then(course)
+
+
+def _second_pass(course: Course) -> SecondPass:
+    """The second pass as it was planned; computed for a plan that has none, and where hosts come back all the same."""
+    rollback = course.run.kind == "rollback"
+    planned = course.settled_plan().again if rollback else _returning(course).again
+    return planned or second_pass.second_pass(_back(course).manifest, course.outline, ())
 
 
 def _restore_stack(course: Course, restored: tuple[str, ...]) -> tuple[str, ...]:

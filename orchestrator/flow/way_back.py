@@ -16,8 +16,9 @@ from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.way_back import Outlook, RollbackPlan
 from orchestrator.flow.course import Setting, Started, kept_of, touched
 from orchestrator.flow.kept_plans import load
-from orchestrator.flow.plan import lost, restrict, suites_of
+from orchestrator.flow.plan import lost, suites_of
 from orchestrator.flow.plays import readable_plays, undo_with_plays
+from orchestrator.flow.second_pass import restrict, second_pass
 from orchestrator.flow.sides import of_plan
 
 TAKEN_BACK = "rehearse.back"
@@ -81,6 +82,7 @@ def compute(run: Run, plan: Plan, back: Manifest, gone: Gone) -> RollbackPlan:
         undo=tuple(_undos(run.release, gone)),
         restore=restoring(back, gone.outline, gone.touched),
         definition=plan.back.definition if changed else None,
+        again=second_pass(back, gone.outline, gone.touched) if changed else None,
         verify=suites_of(back.release),
         touched=gone.touched,
         untouched=tuple(host for host in gone.outline.hosts if host not in set(gone.touched)),

@@ -11,7 +11,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import PARTS, Plan, PlaySpec, differences, held
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.promotion import State
-from orchestrator.flow import kept_plans, promotion
+from orchestrator.flow import going_back, kept_plans, promotion
 from orchestrator.flow import plan as planning
 from tests.flow.test_promotion import Stage, release
 
@@ -20,6 +20,8 @@ DIGEST = "sha256:" + "1" * 64
 REF = {"name": "shop", "version": "1.0.0", "digest": DIGEST}
 PLAY = {"step": "deploy", "playbook": "deploy.yml", "hosts": "web", "limit": ["w1"], "tags": ["t"], "skip_tags": ["s"],
         "vars": {"a": 1}, "extra_vars": {"b": "c"}, "timeout": 60.0}  # fmt: skip
+PLAYS = [{"name": "p", "where": "deploy.yml:1", "hosts": "web", "times": 1, "on": ["w1"], "effects": ["e"],
+          "repeats": ["r"], "unseen": ["n"]}]  # fmt: skip
 SUITE = {"name": "smoke", "tests": "tests", "limit": ["w1"], "args": ["-q"], "timeout": 60.0}
 INVENTORY = {
     "hosts": {"w1": {}},
@@ -49,7 +51,7 @@ FULL = {
     },
     "inventory": INVENTORY, "inventory_digest": DIGEST,
     "requirements": [{"hosts": "web", "disk_free": "1GiB", "memory": "1GiB", "commands": ["sh"]}],
-    "undo": [{"release": REF, "play": PLAY}],
+    "undo": [{"release": REF, "play": PLAY, "plays": PLAYS}], "again": {"restore": [PLAY]},
     "steps": [{
         "play": PLAY, "batches": [["w1"]], "sizes": [1], "max_failures": 1, "pause": 1.0, "undo": "u.yml",
         "preview": {
@@ -57,8 +59,7 @@ FULL = {
             "unseen": ["w1: away"], "diff": "d",
         },
         "strategy": "canary", "order": "shuffled", "seed": "s", "once": {"first": ["t"], "last": ["u"]},
-        "plays": [{"name": "p", "where": "deploy.yml:1", "hosts": "web", "times": 1, "on": ["w1"], "effects": ["e"],
-                   "repeats": ["r"], "unseen": ["n"]}],
+        "plays": PLAYS, "undo_plays": PLAYS,
         "canary": {"hosts": "10%", "look": {"seconds": 2.0, "every": 1.0, "gates": GATES, "flaky": FLAKY}},
     }],
     "verify": [{**SUITE, "flaky": FLAKY}], "rehearse": True, "artifacts": [{"name": "shop.tar.gz", "unpack": True}],
@@ -66,7 +67,8 @@ FULL = {
     "probe": {"url": "http://a", "service": "http://b", "hosts": "web", "every": "1s", "timeout": "1s"},
     "base": [{"host": "w1", "truth": "seen", "release": REF, "since": "2026-01-01T00:00:00Z", "run": "r1"}],
     "unmet": ["w1: no sh"], "unreachable": ["w1"],
-    "back": {"release": REF, "definition": DIGEST, "available": True, "impossible": ["i"], "reason": "r"},
+    "back": {"release": REF, "definition": DIGEST, "available": True, "impossible": ["i"], "reason": "r",
+             "again": {"restore": [PLAY]}},
     "automatic_rollback": True,
     "ephemeral": {"ttl": "1h", "per": "release", "keep_on_failure": True}, "no_return": True,
     "crossed": ["s"], "all_at_once": True,
@@ -81,6 +83,7 @@ FULL = {
     "blue_green": {
         "blue": "b", "green": "g", "hosts": {"blue": ["h1"], "green": ["h2"]}, "router": "r", "left": ["h1"], "first": True, "stacked": True,
         "switch": {"step": "switch", "playbook": "p.yml", "hosts": "all"}, "retire": {"step": "retire", "playbook": "p.yml", "hosts": "all"},
+        "switch_plays": PLAYS, "retire_plays": PLAYS,
     },
 }  # fmt: skip
 FIXED = {("apiVersion",), ("kind",)}  # these have one value only
@@ -291,3 +294,42 @@ def test_a_plan_lists_the_plays_of_undo_playbooks(stage: Stage) -> None:
     assert [_listed(item.plays) for item in back.undo] == [[("undo-one.yml:1", 1, hosts)]]
     bare = back.model_copy(update={"undo": tuple(item.model_copy(update={"plays": ()}) for item in back.undo)})
     assert differences(back, bare) == ["what is undone"]
+
+
+def test_a_plan_lists_what_runs_after_the_infrastructure_went_back(stage: Stage) -> None:
+    """A plan that changes the stack lists the second pass of a rollback, and the plan of a rollback its own; both run it so."""
+    stage.walk("1.0.0")
+    stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
+    stage.promote("1.1.0", "staging")
+    wanted = planning.Wanted(stage.packages.put(release("1.1.0")), "production")
+    made = planning.make(stage.setting(), wanted, "p", lambda _entry: None)
+    assert made.back.again is not None
+    assert [(play.step, play.playbook, play.limit) for play in made.back.again.restore] == [
+        ("deploy", "deploy.yml", ())
+    ]
+    assert stage.promote("1.1.0", "production").state is State.SUCCEEDED
+
+    package = stage.packages.put(release("1.0.0"))
+    back = planning.make(stage.setting(), planning.Wanted(package, "production", "rollback"), "q", lambda _entry: None)
+    assert back.again is not None
+    assert [play.limit for play in back.again.restore] == [("p1", "p2", "p3", "p4")]
+    assert differences(back, back.model_copy(update={"again": None})) == ["the steps after the restored infrastructure"]
+    run = going_back(stage.course(package, "production", kind="rollback"))
+    assert run.state is State.ROLLED_BACK
+    hosts = {
+        record.step: tuple(record.data["hosts"])
+        for record in stage.store.records(run.id)
+        if record.kind == "step.started" and record.step.startswith("restore.again")
+    }
+    assert hosts == {"restore.again.deploy": ("p1", "p2", "p3")}  # p4 went with the stack
+
+
+def test_a_plan_that_leaves_the_stack_has_no_second_pass(stage: Stage) -> None:
+    """If the infrastructure stays as it is, no plan lists steps after it."""
+    stage.walk("1.0.0")
+    stage.walk("1.1.0")
+    for version, action in (("1.2.0", "promote"), ("1.0.0", "rollback")):
+        stage.promote("1.2.0", "staging") if action == "promote" else None
+        wanted = planning.Wanted(stage.packages.put(release(version)), "production", action)
+        made = planning.make(stage.setting(), wanted, "p", lambda _entry: None)
+        assert (made.again, made.back.again) == (None, None)

@@ -69,8 +69,12 @@ def test_the_way_back_is_what_was_planned(
     assert (plan.definition is not None) is (kind == "new")
     plays = [(item.play.playbook, "1.1.0", host) for item in plan.undo for host in item.play.limit]
     restored = [(play.playbook, "1.0.0", host) for play in plan.restore for host in play.limit]
-    kept = [item for item in restored if item[2] in stage.world.up["production"]]
-    plays += [*restored, *(kept if kind == "new" else [])]
+    assert (plan.again is not None) is (kind == "new")
+    again = plan.again.restore if plan.again is not None else ()
+    kept = [
+        (play.playbook, "1.0.0", host) for play in again for host in play.limit if host in stage.world.up["production"]
+    ]
+    plays += [*restored, *kept]
     lines = [line.split() for line in stage.world.ledger[before:]]
     done = [
         (line[0], line[2], line[3].rpartition("/")[2]) for line in lines if len(line) == 4
