@@ -147,6 +147,7 @@ class Asked:
             wait=self.wait,
             named=Named.from_json(self.about.get("named") or {}),
             again=str(self.about.get("again") or ""),
+            redeploy=bool(found.get("redeploy")),
         )
 
     def alone(self, run: Run) -> "Asked":
@@ -583,10 +584,13 @@ class App:
         if why is not None:
             raise why
 
-    def plan_waves(self, package: Package, waves: Waves, *, check: bool = True, named: Named = NOTHING) -> "WavePlan":
+    def plan_waves(
+        self, package: Package, waves: Waves, *, check: bool = True, named: Named = NOTHING, redeploy: bool = False
+    ) -> "WavePlan":
         """Make and keep the plan of each environment of *waves*, and that over all of them. Changes nothing outside.
 
-        Raises what `flow.waves.admit` and `flow.plan.make` do.
+        Environments that have the release get a plan if it is to *redeploy*. Raises what `flow.waves.admit` and
+        `flow.plan.make` do.
         """
         from concurrent.futures import ThreadPoolExecutor
 
@@ -594,7 +598,7 @@ class App:
         from orchestrator.flow import ephemeral, kept_plans, walk
         from orchestrator.flow import plan as planning
 
-        wanted = walk.admit(self.setting, waves, package)
+        wanted = walk.admit(self.setting, waves, package, redeploy=redeploy)
 
         def planned(name: str) -> PlannedEnvironment:
             if name not in wanted:
@@ -614,6 +618,7 @@ class App:
             release=package.ref,
             walk=waves,
             waves=tuple(tuple(found[name] for name in wave) for wave in waves.environments),
+            redeploy=redeploy,
             created_at=self.setting.clock.now(),
         )
         kept_plans.save(self.setting, made)
@@ -695,22 +700,31 @@ class App:
         return tuple(found)
 
     def walk(
-        self, package: Package, waves: Waves, plan: "WavePlan | None" = None, *, again: bool = False
+        self,
+        package: Package,
+        waves: Waves,
+        plan: "WavePlan | None" = None,
+        *,
+        again: bool = False,
+        redeploy: bool = False,
     ) -> tuple[tuple[str, ...], dict[str, Any]]:
         """The environments that a promotion of *package* in *waves* goes to, and what is kept about it for :meth:`ask`.
 
         Nothing begins that would be refused later: raises what `flow.walk.admit` does, R203 unless it may go there
         *again*, and for a *plan* R220 when it was made for other waves, and why one of its plans may not be executed.
+        Whether it is to *redeploy* follows from the *plan*, if there is one.
         """
         from orchestrator.flow import walk
 
-        targets = walk.admit(self.setting, waves, package)
+        redeploy = plan.redeploy if plan is not None else redeploy
+        targets = walk.admit(self.setting, waves, package, redeploy=redeploy)
         if plan is not None:
             walk.unchanged(self.setting, plan)
             walk.executable(plan)
         if not again:
             walk.refuse_again(self.setting, targets, package.ref)
-        return targets, {"waves": {"walk": waves.to_json(), "plans": plan.plans if plan else {}}}
+        about = {"walk": waves.to_json(), "plans": plan.plans if plan else {}}
+        return targets, {"waves": {**about, **({"redeploy": True} if redeploy else {})}}
 
     def way_back(self, environment: str, version: str | None) -> Package:
         """The package that a rollback goes to: *version*, or as `flow.trail.destination` says. Raises R134."""

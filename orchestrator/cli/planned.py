@@ -45,7 +45,7 @@ def print_waves(plan: WavePlan) -> None:
         output.out(output.paint(f"\nWave {number} of {len(plan.waves)}", bold=True))
         for item in wave:
             if item.plan is None:
-                output.out(f"{item.environment}: {plan.release} is there already, nothing is done")
+                output.out(f"{item.environment}: {plan.release} runs there already, nothing is done without --redeploy")
             else:
                 print_plan(item.plan, alone=False)
     soak = f"{walk.soak} between one wave and the next" if seconds_of(walk.soak) else "none"

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from pydantic import Field
+
 from orchestrator.domain.model import Digest, Model, digest_of
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.release import PackageRef
@@ -20,7 +22,8 @@ class PlannedEnvironment(Model):
 class WavePlan(Model):
     """What promoting one package in waves would do: the plan of each environment, wave by wave.
 
-    *walk* is the list of waves as the project's file had it.
+    *walk* is the list of waves as the project's file had it. With *redeploy* the release also goes to environments that
+    have it.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -29,6 +32,7 @@ class WavePlan(Model):
     release: PackageRef
     walk: Waves
     waves: tuple[tuple[PlannedEnvironment, ...], ...]
+    redeploy: bool = Field(default=False, exclude_if=lambda yes: not yes)
     created_at: str = ""
 
     @property

@@ -40,7 +40,8 @@ class Way:
     """What a walk was asked for: to take *release* through *waves*.
 
     *plans* are the digests of the plans that its environments are held to, *plan* that over all of them; *wait*,
-    *named* and *again* are as of a `Course`, and the same for each environment.
+    *named* and *again* are as of a `Course`, and the same for each environment. With *redeploy* the release also goes
+    to environments that have it.
     """
 
     root: str
@@ -52,6 +53,7 @@ class Way:
     wait: float = 0.0
     named: Named = NOTHING
     again: str = ""
+    redeploy: bool = False
 
     def run(self, at: str) -> Run:
         """The run of the walk itself, which has the name of its root."""
@@ -101,16 +103,17 @@ def there(setting: Setting, waves: Waves, ref: PackageRef) -> tuple[str, ...]:
     return tuple(name for name in waves.names if runs_there(setting, name, ref))
 
 
-def admit(setting: Setting, waves: Waves, package: Package) -> tuple[str, ...]:
+def admit(setting: Setting, waves: Waves, package: Package, *, redeploy: bool = False) -> tuple[str, ...]:
     """The environments that the walk would promote *package* to, in order; refused when it may not go to one of them.
 
-    What is verified on the way, in an earlier wave, counts as verified here. Raises R104, R105, R108, R110 and R111.
+    Environments that have the release are left out unless it is to *redeploy*. What is verified on the way, in an
+    earlier wave, counts as verified here. Raises R104, R105, R108, R110 and R111.
     """
     release = package.manifest.release
     undeclared = [name for name in waves.names if name not in release.environments]
     if undeclared:
         raise OrchestratorError("R104", f"{package.ref} does not declare the environment {undeclared[0]!r}")
-    done = there(setting, waves, package.ref)
+    done = () if redeploy else there(setting, waves, package.ref)
     wanted = tuple(name for name in waves.names if name not in done)
     if not wanted:
         raise OrchestratorError("R108", f"{package.ref} already runs, verified, everywhere in {waves.name}")
@@ -143,7 +146,7 @@ def unchanged(setting: Setting, plan: WavePlan) -> None:
     if now != plan.walk:
         what = f"now {now}, {_rules(now)}; then {plan.walk}, {_rules(plan.walk)}" if now else "there are none any more"
         raise OrchestratorError("R220", f"the waves {plan.walk.name} have changed since the plan was made: {what}")
-    found = set(there(setting, plan.walk, plan.release)) ^ set(plan.there)
+    found = set() if plan.redeploy else set(there(setting, plan.walk, plan.release)) ^ set(plan.there)
     if found:
         message = f"since the plan was made, it has changed where {plan.release} runs: {', '.join(sorted(found))}"
         raise OrchestratorError("R220", message)
@@ -227,7 +230,7 @@ class Walk:
         store, way = self.setting.store, self.way
         store.create(way.run(self.durable.step("walk.requested", self.setting.clock.now)))
         self._move(Event.WALK)
-        done = self.durable.step("walk.there", lambda: list(there(self.setting, way.waves, way.release)))
+        done = self.durable.step("walk.there", self._there)
         data = {"plan": way.plan, "walk": way.waves.to_json(), "there": done}
         self._note(Entry(kind="planned", data=data, key="planned"))
         every = enumerate(way.waves.environments, start=1)
@@ -239,6 +242,10 @@ class Walk:
         if why and way.waves.on_failure == "rollback":
             self._return(waves)
         return self._end(why, at)
+
+    def _there(self) -> list[str]:
+        """The environments in which nothing is done, because they have the release."""
+        return [] if self.way.redeploy else list(there(self.setting, self.way.waves, self.way.release))
 
     def _waves(self, waves: list[tuple[int, list[str]]]) -> tuple[str, int]:
         """Begin one wave after the other; why the rest is held (empty: all were begun, and are good), and where."""

@@ -7,8 +7,10 @@ import pytest
 
 from orchestrator.cli.planned import print_plan
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.flow import plan as planning
-from tests.cli.memory_project import ENVIRONMENT, MemoryProject, project
+from orchestrator.wiring import Asked
+from tests.cli.memory_project import ENVIRONMENT, PROJECT, MemoryProject, project
 
 __all__ = ["project"]
 PLACE = "production"
@@ -34,6 +36,29 @@ def test_redeploy_promotes_it_again(project: MemoryProject) -> None:
     app, package = project.app(), project.packages.fetch(project.store.verified(PLACE)[0].release.digest)
     assert app.targets(package, None, redeploy=True) == ("production", "staging")
     assert app.targets(package, PLACE, redeploy=True) == (PLACE,)
+
+
+def test_redeploy_in_waves(project: MemoryProject) -> None:
+    """With `--redeploy` a walk goes to environments that have the release; a plan that leaves them out is refused with it."""
+    walk = "waves: [{name: both, environments: [[staging], [production]]}]\n"
+    (project.folder / "orchestrator.yaml").write_text(PROJECT + walk)
+    for name in ("staging", PLACE):
+        project.go(name, "1.0.0")
+    app, package = project.app(), project.packages.fetch(project.store.verified(PLACE)[0].release.digest)
+    waves = app.waves("both")
+    assert waves is not None
+    assert "; --redeploy promotes it again" in project.say("promote", "1.0.0", "--to", "both")
+    targets, about = app.walk(package, waves, redeploy=True)
+    assert targets == ("staging", PLACE)
+    way = Asked("abc", "promotion", package.ref, targets, "ann", about=about).way()
+    assert way is not None
+    assert way.redeploy
+    nothing = tuple((PlannedEnvironment(environment=name),) for name in ("staging", PLACE))
+    plan = WavePlan(project="demo", release=package.ref, walk=waves, waves=nothing)
+    (project.folder / "plan.json").write_text(json.dumps(app.document(plan)))
+    [error] = project.json("promote", "--plan", "plan.json", "--redeploy", code=2)["errors"]
+    assert "leaves out environments that have the release" in error["message"]
+    assert error["hint"] == "orchestrator plan shop-1.0.0 --to both --redeploy"
 
 
 def test_the_whole_path_is_checked_first(project: MemoryProject) -> None:

@@ -113,9 +113,9 @@ class Stage:
     def walk(self, version: str) -> Run:
         return self.go(self.way(version))
 
-    def plan(self, version: str) -> WavePlan:
+    def plan(self, version: str, *, redeploy: bool = False) -> WavePlan:
         package, waves = self.package(version), self.waves
-        wanted = admit(self.setting(), waves, package)
+        wanted = admit(self.setting(), waves, package, redeploy=redeploy)
 
         def planned(name: str) -> PlannedEnvironment:
             if name not in wanted:
@@ -129,6 +129,7 @@ class Stage:
             release=package.ref,
             walk=waves,
             waves=tuple(tuple(planned(name) for name in wave) for wave in waves.environments),
+            redeploy=redeploy,
         )
         kept_plans.save(self.setting(), made)
         return made
@@ -262,6 +263,28 @@ def test_where_it_is_already_nothing_is_done(stage: Stage) -> None:
     assert stage.versions() == {"eu-1": "1.1.0", "eu-2": "1.0.0", "us-1": "1.0.0", "asia-1": "1.0.0"}
     assert stage.story(run)["eu-1"] == ("there", "")
     assert "soaking" not in stage.events(run)
+
+
+def test_redeploy_goes_to_every_environment(stage: Stage) -> None:
+    """With `redeploy` a walk promotes the release again where it runs already, in its waves, with and without a plan."""
+    stage.walk("1.0.0")
+    stage.more["environments"] = [["eu-1"]]
+    stage.walk("1.1.0")
+    stage.more["environments"] = WAVES
+    run = stage.go(stage.way("1.1.0", redeploy=True))
+    assert run.state is State.SUCCEEDED
+    assert {stage.store.run(f"{run.id}-{name}").state for name in NAMES} == {State.SUCCEEDED}
+    assert stage.events(run).count("begun") == 3
+    assert admit(stage.setting(), stage.waves, stage.package("1.1.0"), redeploy=True) == NAMES
+
+    plan = stage.plan("1.1.0", redeploy=True)
+    assert sorted(plan.plans) == sorted(NAMES)
+    unchanged(stage.setting(), plan)
+    assert plan.digest != plan.model_copy(update={"redeploy": False}).digest
+    way = stage.way("1.1.0", plan=plan.digest, plans=plan.plans, redeploy=True)
+    run = stage.go(way)
+    assert run.state is State.SUCCEEDED
+    assert {name: stage.store.run(f"{run.id}-{name}").plan for name in NAMES} == plan.plans
 
 
 def test_a_release_that_has_moved_on_is_left_alone(stage: Stage) -> None:

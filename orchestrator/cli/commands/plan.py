@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--rollback", "back", metavar="ENV", help="Show how ENV would go back, instead of a promotion.")
 @click.option("-o", "--out", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write it here, too.")
 @click.option("--check/--no-check", default=True, show_default=True, help="Run Ansible's check mode for each step.")
+@click.option("--redeploy", is_flag=True, help="With waves: plan also environments where the release runs already.")
 @named_options
 @json_option
 def command(
@@ -29,6 +30,7 @@ def command(
     back: str | None,
     target: Path | None,
     check: bool,
+    redeploy: bool,
     replace: tuple[str, ...],
     no_return: tuple[str, ...],
     as_json: bool,
@@ -42,7 +44,8 @@ def command(
     is shown, and only executed when it was made with --replace and --point-of-no-return for each of them.
 
     With --to WAVES: the plan of each environment, wave by wave, in one document with a digest over them all. An
-    environment that comes after one of an earlier wave is planned as if the release had been verified there.
+    environment that comes after one of an earlier wave is planned as if the release had been verified there. An
+    environment where the release runs already has no plan, unless --redeploy is given.
 
     With --rollback ENV: while a promotion is under way there, what its rollback would undo and restore if it failed
     now, computed from what it has started so far; else what `orchestrator rollback ENV` would do. Where the stack would
@@ -70,7 +73,7 @@ def command(
         note(f"planning {package.ref} → {environment} …")
         named = app.named(package, replace, no_return)
         if waves is not None:
-            plan = app.plan_waves(package, waves, check=check, named=named)
+            plan = app.plan_waves(package, waves, check=check, named=named, redeploy=redeploy)
         else:
             plan = app.plan(package, str(environment), check=check, named=named)
     seen = _outlook(app, plan)

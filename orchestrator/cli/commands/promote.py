@@ -65,8 +65,8 @@ def command(
     With --plan nothing else is done than what that plan says; when anything that it stands on has changed, it stops
     before any change and names what (exit 7).
 
-    Where the release runs already, verified, nothing is done (exit 0); --redeploy promotes it there again. The whole
-    path is checked before its first environment is touched.
+    Where the release runs already, verified, nothing is done (exit 0); --redeploy promotes it there again, also in
+    waves. The whole path is checked before its first environment is touched.
 
     A stateful resource that the update would replace or delete, and a step that cannot be undone, stop it before any
     change (exit 3) unless each is named, here by --replace and --point-of-no-return, or in the making of the plan.
@@ -98,7 +98,7 @@ def command(
     except OrchestratorError as error:
         if error.code != "R108":
             raise
-        return _nothing(error, as_json=as_json, waves=app.waves(environment) is not None)
+        return _nothing(error, as_json=as_json)
     about |= {"named": named.to_json()} if replace or no_return else {}
     about |= {"again": message} if again else {}
     digest = approved.digest if approved else None
@@ -128,22 +128,28 @@ def _targets(
     app: "App", package: "Package", to: str | None, approved: "Plan | WavePlan | None", *, again: bool, redeploy: bool
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Where it goes, and what is kept about that."""
+    from orchestrator.cli.report import UsageProblem
+
     if approved is not None and approved.kind == "WavePlan":
+        if redeploy and not approved.redeploy:
+            text = "the plan leaves out environments that have the release, and --redeploy cannot add them"
+            hint = f"orchestrator plan {package.ref.name}-{package.ref.version} --to {approved.walk.name} --redeploy"
+            raise UsageProblem(text, hint)
         return app.walk(package, approved.walk, approved, again=again)
     waves = app.waves(to)
     if waves is not None and approved is None:
-        return app.walk(package, waves, again=again)
+        return app.walk(package, waves, again=again, redeploy=redeploy)
     if approved is not None:
         return app.targets(package, approved.environment, redeploy=True), {}
     return app.targets(package, to, redeploy=redeploy), {}
 
 
-def _nothing(why: "OrchestratorError", *, as_json: bool, waves: bool) -> int:
+def _nothing(why: "OrchestratorError", *, as_json: bool) -> int:
     """Print that the release runs everywhere already: what was requested is true."""
     if as_json:
         print_json("Walk", {"root": None, "exit": 0, "runs": []})
     else:
-        out(why.message + ("" if waves else "; --redeploy promotes it again"))
+        out(f"{why.message}; --redeploy promotes it again")
     return 0
 
 
