@@ -117,7 +117,7 @@ def truth_of(state: HostState) -> Cell:
 def play_lines(plays: Iterable[PlannedPlay], *, err: bool = False) -> Iterator[str]:
     """Every play of a playbook: its hosts, how often it runs, and what batches do to it."""
     for play in plays:
-        on = "hosts known after provisioning" if play.on is None else listed(play.on) or "no host"
+        on = "hosts known when it runs" if play.on is None else listed(play.on) or "no host"
         often = "" if play.times in {None, 0} else f", {counted(play.times or 0, 'time')}"
         yield clean_text(f"play {play.name} ({play.where}): {play.hosts} → {on}{often}")
         for text in play.effects:

@@ -37,7 +37,7 @@ def test_every_play_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         "         play drain (site.yml:1): localhost → localhost, 2 times",
         "           ! runs on the controller once per batch: 2 times",
         "           does its work again when the step is repeated: load (site.yml:3)",
-        "         play web (site.yml:9): web → hosts known after provisioning",
+        "         play web (site.yml:9): web → hosts known when it runs",
         "           known only when it runs: role {{ r }} (site.yml:12)",
         "         play db (site.yml:20): db → no host",
         "         undo: undo.yml",

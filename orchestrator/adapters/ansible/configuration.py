@@ -234,7 +234,8 @@ class Configurations:
         if unused:
             names, verb = ", ".join(unused), "is" if len(unused) == 1 else "are"
             notes.append(
-                f"{names} of the package's ansible.cfg {verb} not used: the operator sets how hosts are reached"
+                f"{names} in the package's ansible.cfg {verb} not used: only this project's own ansible.cfg and"
+                " environment.yaml set how hosts are reached"
             )
         return tuple(notes)
 

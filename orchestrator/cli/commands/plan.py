@@ -93,7 +93,7 @@ def _returning(app: "App", environment: str) -> "Plan | RollbackPlan":
     if found is not None:
         return found
     package = app.way_back(environment, None)
-    note(f"planning to put {environment} back to {package.ref} …")
+    note(f"planning the rollback of {environment} to {package.ref} …")
     return app.plan(package, environment, action="rollback", check=False)
 
 

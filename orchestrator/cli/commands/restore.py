@@ -73,11 +73,11 @@ def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: floa
     app = open_app(Path.cwd())
     recover(app)
     package, then = app.as_of(environment, at)
-    note(f"planning to put {environment} back to {when(then.at)}: {package.ref} …")
+    note(f"planning to restore {environment} as of {when(then.at)}: {package.ref} …")
     plan = app.plan(package, environment, action="rollback", check=False, no_return=no_return, then=then)
     print_plan(plan, err=True)
     app.executable(plan)
-    confirm(f"Put {environment} back to {when(then.at)}?", yes)
+    confirm(f"Restore {environment} as of {when(then.at)}?", yes)
     about = {"at": then.at}
     asked = app.ask("rollback", package, (environment,), plan.digest, wait=wait, queue=queue, about=about)
     return leave_to_workers(asked, queue, as_json=as_json) if queue else do(app, asked, as_json=as_json)
