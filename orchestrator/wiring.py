@@ -694,8 +694,8 @@ class App:
 
         found = request.targets(self.setting, package.manifest.release, package.ref, to, redeploy=redeploy)
         if not found:
-            where = to or "everywhere it may go"
-            raise OrchestratorError("R108", f"nothing to do: {package.ref} already runs, verified, {where}")
+            where = to or "every environment that it declares"
+            raise OrchestratorError("R108", f"nothing to do: {package.ref} already runs in {where}, and is verified")
         request.allow_all(self.setting, found)
         return tuple(found)
 

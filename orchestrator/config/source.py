@@ -146,6 +146,8 @@ def _grammar(source: Source, error: yaml.MarkedYAMLError) -> OrchestratorError:
     hint = "look for a missing space after a colon, a missing quote or bracket, or another indentation than above"
     if "'\\t'" in problem:
         hint = "indent with spaces, not with tabs"
+    if "unknown escape character" in problem:
+        hint = "in double quotes a backslash starts an escape: use single quotes, or two backslashes"
     return OrchestratorError("F105", f"this is not YAML: {problem}", where=where, hint=hint)
 
 

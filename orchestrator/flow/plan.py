@@ -199,7 +199,7 @@ def _left_behind(plan: Plan) -> OrchestratorError | None:
     if not plan.back.impossible or plan.no_return:
         return None
     names = ", ".join(plan.back.impossible)
-    hint = "orchestrator rollback --no-return goes back all the same, and leaves behind what they did"
+    hint = f"orchestrator rollback {plan.environment} --no-return rolls back, and keeps what {names} changed"
     return OrchestratorError("R135", f"{names} cannot be undone", hint=hint)
 
 

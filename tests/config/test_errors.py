@@ -52,6 +52,7 @@ CASES = [
     Case("F104", HEAD + "description: a\ufffeb\n" + REST, "5:15", "\ufffeb", "remove it"),
     Case("F105", HEAD + "description: 'a\n", "5:14", "'", "missing quote"),
     Case("F105", HEAD + "vars:\n\ta: 1\n" + REST, "6:1", "", "indent with spaces"),
+    Case("F105", HEAD + REST.replace("deploy.yml}", r'deploy.yml, hosts: "~web\d+"}'), "7:53", "d", "single quotes"),
     Case("F106", "# nothing\n", "1:1", "#", "init"),
     Case("F107", HEAD + "vars: " + "[" * 70, "5:70", "[", "64 levels"),
     Case("F108", HEAD + REST + "---\n", "10:1", "-", "a file of its own"),

@@ -5,13 +5,13 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.adapters.archive.sealed import Reader
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.release import Manifest, PackageFile
+from orchestrator.domain.release import Area, Manifest, PackageFile
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -70,8 +70,14 @@ def verify_package(home: Path, manifest: Manifest) -> None:
     strange = sorted(set(_children(home, "")) ^ set(areas))
     if strange:
         raise OrchestratorError("P303", f"the folder {strange[0]!r} of the kept package is not as it was sealed")
-    for area in areas:
-        _verify(home / area, [file for file in manifest.files if file.area == area])
+    verify_areas({area: str(home / area) for area in areas}, manifest, content=True)
+
+
+def verify_areas(folders: Mapping[Area, str | None], manifest: Manifest, *, content: bool = False) -> None:
+    """Each area in its folder is as it was sealed; the area `content` only with *content*. Raises P303."""
+    for area, folder in folders.items():
+        if folder is not None and (content or area != "content"):
+            _verify(Path(folder), [file for file in manifest.files if file.area == area])
 
 
 def copy_verified(root: Path, target: Path, manifest: Manifest) -> None:

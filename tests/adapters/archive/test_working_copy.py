@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.archive.unpacked import link_as
+from orchestrator.adapters.archive.unpacked import content_as, link_as
 from orchestrator.adapters.archive.working_copy import copy_content
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.release import Package
+from orchestrator.domain.release import Area, Package, PackageFile
 from tests.flow.test_promotion import release
 from tests.sealed import sealed
 
@@ -71,3 +71,29 @@ def test_a_changed_package_has_no_copy(package: Package, tmp_path: Path, change:
         copy_content(package, tmp_path / "copy")
     assert refusal.value.code == "P303"
     assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("area", ["artifacts", "collection", "requirements"])
+@pytest.mark.parametrize("change", ["changed", "added", "removed"])
+def test_what_lies_beside_the_tree_is_verified_for_each_copy(
+    package: Package, tmp_path: Path, area: Area, change: str
+) -> None:
+    """A change of an artifact, an installed role or our collection between two jobs is refused by the second."""
+    file = tmp_path / area / "roles/base.yml"
+    file.parent.mkdir(parents=True)
+    file.write_text("- ping:\n")
+    with file.open("rb") as data:
+        about = content_as(data, PackageFile(path="roles/base.yml", area=area, size=0, sha256="0" * 64))
+    files = (*package.manifest.files, about)
+    package = package.model_copy(update={"manifest": package.manifest.model_copy(update={"files": files})})
+    copy_content(package, tmp_path / "first")
+    if change == "changed":
+        file.write_text("- fail:\n")
+    elif change == "added":
+        file.with_suffix(".pyc").write_bytes(b"compiled")
+    else:
+        file.unlink()
+    with pytest.raises(OrchestratorError) as refusal:
+        copy_content(package, tmp_path / "second")
+    assert refusal.value.code == "P303"
+    assert not (tmp_path / "second").exists()
