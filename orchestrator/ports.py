@@ -415,6 +415,15 @@ class Keys(Protocol):
     def verify(self, document: Mapping[str, Any]) -> None:
         """Return if a key of this project made the code of *document*. Raises R240, R241 and R242."""
 
+    def keyed(self, digest: str, key: str | None = None) -> str:
+        """*digest* of a value as a keyed digest, made with the key of that identifier (None: the current one).
+
+        Raises R241 if the key is not known here, or has expired.
+        """
+
+    def current(self) -> str:
+        """The identifier of the current key."""
+
     def encrypt(self, data: bytes, about: str) -> bytes:
         """*data* encrypted with a key derived from the current one; *about* is what it belongs to."""
 

@@ -58,12 +58,15 @@ class FileKeys:
         named = authentication.named_key(document)
         if named is None:
             raise OrchestratorError("R240", "the document has no authentication code of this project")
-        key = {key_id(key): key for key in (self._current(), *self._retired().values())}.get(named)
-        if key is None:
-            raise OrchestratorError(
-                "R241", f"the document was made with the key {named}, which this project does not have"
-            )
-        authentication.verify(document, key)
+        authentication.verify(document, self._named(named))
+
+    def keyed(self, digest: str, key: str | None = None) -> str:
+        """*digest* keyed with the key of that identifier (None: the current one). Raises R241, S150 and S151."""
+        return authentication.keyed_digest(digest, self._current() if key is None else self._named(key))
+
+    def current(self) -> str:
+        """The identifier of the current key. Raises S150 and S151."""
+        return key_id(self._current())
 
     def encrypt(self, data: bytes, about: str) -> bytes:
         """*data* encrypted with a key derived from the current one. Raises S150 and S151."""
@@ -97,6 +100,15 @@ class FileKeys:
         key = secrets.token_bytes(KEY_BYTES)
         _replace(self.file, key)
         return KeyRecord(key_id(key))
+
+    def _named(self, name: str) -> bytes:
+        """The key with this identifier: the current one, or a retired one that has not expired. Raises R241."""
+        key = {key_id(key): key for key in (self._current(), *self._retired().values())}.get(name)
+        if key is None:
+            raise OrchestratorError(
+                "R241", f"the document was made with the key {name}, which this project does not have"
+            )
+        return key
 
     def _current(self) -> bytes:
         if not self.file.exists() and self._shared:

@@ -21,6 +21,7 @@ KEY_FILE = "ORCHESTRATOR_PROJECT_KEY_FILE"
 KEY_BYTES = 32
 _DOCUMENT = b"orchestrator/v1 document\0"
 _IDENTIFIER = b"orchestrator/v1 key identifier\0"
+_VALUE = b"orchestrator/v1 value\0"
 
 
 def key_id(key: bytes) -> str:
@@ -33,6 +34,11 @@ def authenticated(document: Mapping[str, Any], key: bytes) -> dict[str, Any]:
     plain = {name: value for name, value in document.items() if name != FIELD}
     about = {"key": key_id(key)}
     return {**plain, FIELD: {**about, "code": _code({**plain, FIELD: about}, key)}}
+
+
+def keyed_digest(digest: str, key: bytes) -> str:
+    """*digest* as a keyed digest: without *key* the value behind it cannot be guessed, however short it is."""
+    return f"hmac-sha256:{hmac.digest(key, _VALUE + digest.encode(), hashlib.sha256).hex()}"
 
 
 def named_key(document: Mapping[str, Any]) -> str | None:

@@ -6,11 +6,15 @@ They belong to the release: they come from the `ansible.cfg` that is sealed in i
 """
 
 import posixpath
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from orchestrator.domain.model import Digest, Model
+from orchestrator.domain.model import DIGEST, Digest, Model
+
+KeyedDigest = Annotated[str, StringConstraints(pattern=r"^hmac-sha256:[0-9a-f]{64}$")]
+"""A digest made with the project key: the value behind it cannot be guessed without the key."""
 
 CONFIG_FILE = "ansible.cfg"
 TRANSPORT = {
@@ -102,7 +106,7 @@ def working_folder(playbook: str, files: Collection[str]) -> str:
 class Setting(Model):
     """One setting that is not left at Ansible's default: `section.key`, its value, and where it comes from.
 
-    The value of a setting that may be a password is replaced by a digest.
+    The value of a setting that may be a password is replaced by a keyed digest in a plan.
     """
 
     name: str
@@ -125,14 +129,36 @@ class Configuration(Model):
         plays: the settings of plays, by their working folder.
         hosts: the settings of host inspections, and of Ansible where it reads inventories.
         environment: the names of the variables that `environment.yaml` passes on and that are set.
-        values: the digest of the values of these variables.
+        values: the keyed digest of the values of these variables.
+        key: the identifier of the project key of keyed digests; None if the configuration has none, or plain ones, as
+            plans of an older version.
     """
 
     versions: dict[str, str] = Field(default_factory=dict)
     plays: tuple[FolderSettings, ...] = ()
     hosts: tuple[Setting, ...] = ()
     environment: tuple[str, ...] = ()
-    values: Digest | None = None
+    values: Digest | KeyedDigest | None = None
+    key: str | None = Field(default=None, exclude_if=lambda key: key is None)
+
+    @property
+    def has_digests(self) -> bool:
+        """Whether it has digests of values that may be secret."""
+        settings = [*self.hosts, *(setting for folder in self.plays for setting in folder.settings)]
+        return self.values is not None or any(DIGEST.match(setting.value) for setting in settings)
+
+    def keyed(self, key: str, digest: Callable[[str], str]) -> "Configuration":
+        """This configuration with the *digest* of each digest of values that may be secret, made with *key*."""
+
+        def each(settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
+            return tuple(
+                item.model_copy(update={"value": digest(item.value)}) if DIGEST.match(item.value) else item
+                for item in settings
+            )
+
+        plays = tuple(item.model_copy(update={"settings": each(item.settings)}) for item in self.plays)
+        values = None if self.values is None else digest(self.values)
+        return self.model_copy(update={"plays": plays, "hosts": each(self.hosts), "values": values, "key": key})
 
 
 def is_about_controller(note: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.domain.configuration import Configuration, is_about_controller
+from orchestrator.domain.configuration import is_about_controller
 from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
@@ -46,6 +46,7 @@ from orchestrator.domain.sides import BlueGreen, Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
 from orchestrator.flow import conditions, ephemeral, guard, observe, sides
+from orchestrator.flow.configuration import configuration_of
 from orchestrator.flow.course import Course, Setting, context_of, inventory_of, kept_of, outputs_of, stack_of
 from orchestrator.flow.evidence import obstacle
 from orchestrator.flow.kept_plans import load, made_by, save, saved_plan, update_plan_file
@@ -292,7 +293,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
         all_at_once=wanted.all_at_once,
         again=_second_pass(wanted, survey, blue_green),
         conditions=asked,
-        configuration=_configuration(setting, wanted, environment),
+        configuration=configuration_of(setting, wanted.package, environment, wanted.approved),
         notes=(
             *_notes(environment, back, survey),
             *_not_previewed(environment),
@@ -315,12 +316,6 @@ def _artifacts(release: Release) -> tuple[PlannedArtifact, ...]:
     """What becomes of the artifacts on hosts; nothing for a package of format 1, where each host decides it."""
     known = [item for item in release.artifacts if item.unpack is not None]
     return tuple(PlannedArtifact(name=item.file_name, unpack=bool(item.unpack)) for item in known)
-
-
-def _configuration(setting: Setting, wanted: Wanted, environment: Environment) -> Configuration | None:
-    """The settings that Ansible runs with. Raises D150."""
-    files = tuple(str(setting.root / path) for path in environment.inventory.files)
-    return setting.deployer.configuration(wanted.package, files, environment.ansible)
 
 
 def _blocked(plan: Plan) -> Plan:

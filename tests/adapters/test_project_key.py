@@ -153,3 +153,18 @@ def test_a_retired_key_decrypts_as_long_as_it_is_not_revoked(keys: FileKeys, clo
     with pytest.raises(OrchestratorError, match="does not have") as refusal:
         keys.decrypt(blob, "shop/staging/1")
     assert refusal.value.code == "D170"
+
+
+def test_a_keyed_digest_needs_its_key(keys: FileKeys, clock: ManualClock) -> None:
+    """The same value has one keyed digest for each key; after a rotation the old one can be made until its plans expire."""
+    digest = f"sha256:{'1' * 64}"
+    old, made = keys.current(), keys.keyed(digest)
+    assert made.startswith("hmac-sha256:")
+    assert made != keys.keyed(f"sha256:{'2' * 64}")
+    keys.rotate()
+    assert keys.keyed(digest) != made
+    assert keys.keyed(digest, old) == made
+    clock.sleep(30 * DAY)
+    with pytest.raises(OrchestratorError) as caught:
+        keys.keyed(digest, old)
+    assert caught.value.code == "R241"

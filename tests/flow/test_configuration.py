@@ -1,15 +1,21 @@
 """The configuration in a plan: it is pinned for the run, and hosts that could not be inspected block."""
 
+import hashlib
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.domain.configuration import Configuration
+from orchestrator.adapters.project_key import FileKeys
+from orchestrator.domain.configuration import Configuration, FolderSettings, Setting
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.promotion import State
 from orchestrator.flow import kept_plans, promotion
 from orchestrator.flow import plan as planning
+from orchestrator.ports import Keys
 from tests.flow.test_promotion import Stage
 
 
@@ -18,12 +24,13 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path)
 
 
-def _approved(stage: Stage) -> Plan:
+def _approved(stage: Stage, keys: Keys | None = None) -> Plan:
     stage.promote("1.0.0", "staging")
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
     stage.world.up["production"] = ["p1", "p2", "p3"]
-    plan = planning.make(stage.setting(), planning.Wanted(package, "production"), "p", lambda _entry: None)
-    kept_plans.save(stage.setting(), plan)
+    setting = replace(stage.setting(), keys=keys or stage.setting().keys)
+    plan = planning.make(setting, planning.Wanted(package, "production"), "p", lambda _entry: None)
+    kept_plans.save(setting, plan)
     return plan
 
 
@@ -41,6 +48,45 @@ def test_another_configuration_than_the_approved_one_is_refused_by_name(stage: S
     ended = _last_step(stage, run)
     assert ended["data"]["code"] == "R120"
     assert ended["message"] == "since the plan was made, this has changed: the configuration"
+
+
+def _short_secrets(pin: str) -> Configuration:
+    """A configuration with digests of *pin*, as the adapter makes them."""
+    digest = f"sha256:{hashlib.sha256(pin.encode()).hexdigest()}"
+    settings = (Setting(name="defaults.become_pass", value=digest, origin="o"),)
+    return Configuration(
+        plays=(FolderSettings(folder=".", settings=settings),), hosts=settings, environment=("PIN",), values=digest
+    )
+
+
+def test_a_short_secret_cannot_be_guessed_from_a_plan(stage: Stage) -> None:
+    """No digest in a plan is one that can be computed from the value without the project key."""
+    stage.world.configuration = _short_secrets("1234")
+    text = json.dumps(_approved(stage).document())
+    assert hashlib.sha256(b"1234").hexdigest() not in text
+    assert text.count("hmac-sha256:") == 3
+
+
+@pytest.mark.parametrize(("pin", "good"), [("1234", True), ("1235", False)])
+@pytest.mark.parametrize("key", ["rotated", "the same", "of an older version"])
+def test_a_kept_plan_is_usable_after_a_rotation(stage: Stage, tmp_path: Path, pin: str, good: bool, key: str) -> None:
+    """A kept plan holds after the key was rotated, and one of an older version holds; another secret is noticed in all."""
+    clock = stage.store.clock
+    keys = FileKeys(tmp_path / "project.key", clock)
+    stage.world.configuration = _short_secrets("1234")
+    approved = _approved(stage, keys)
+    if key == "of an older version":
+        approved = approved.model_copy(update={"configuration": _short_secrets("1234")})
+        kept_plans.save(replace(stage.setting(), keys=keys), approved)
+    if key == "rotated":
+        keys.rotate()
+    stage.world.configuration = _short_secrets(pin)
+    course = stage.course(stage.packages.fetch(approved.release.digest), "production", approved=approved.digest)
+    course.setting = replace(course.setting, keys=keys)
+    run = promotion(course)
+    assert (run.state is State.SUCCEEDED) is good
+    if not good:
+        assert _last_step(stage, run)["message"] == "since the plan was made, this has changed: the configuration"
 
 
 def test_a_variable_of_the_controller_that_is_not_passed_on_changes_no_plan(stage: Stage) -> None:

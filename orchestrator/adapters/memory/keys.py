@@ -29,6 +29,16 @@ class MemoryKeys:
             raise OrchestratorError("R241", f"it was made with the key {named}, which is not known here")
         authentication.verify(document, self._key)
 
+    def keyed(self, digest: str, key: str | None = None) -> str:
+        """*digest* as a keyed digest. Raises R241."""
+        if key not in {None, self.current()}:
+            raise OrchestratorError("R241", f"it was made with the key {key}, which is not known here")
+        return authentication.keyed_digest(digest, self._key)
+
+    def current(self) -> str:
+        """The identifier of the key."""
+        return authentication.key_id(self._key)
+
     def encrypt(self, data: bytes, about: str) -> bytes:
         """*data* encrypted with a key derived from this one."""
         return encryption.encrypt(data, about, self._key)
