@@ -10,6 +10,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+STARTS = 3  # how often a command that only reads is started when a signal ends it each time
 
 
 def marked(mark: str) -> list[int]:
@@ -104,6 +107,15 @@ def _parents() -> dict[int, int]:
             with contextlib.suppress(OSError, IndexError, ValueError), open(path, errors="replace") as file:
                 found[int(name)] = int(file.read().rpartition(")")[2].split()[1])
     return found
+
+
+def asked(argv: Sequence[str], starts: int = STARTS, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a command that only reads; one that a signal has ended gave no answer, and is started again."""
+    for _ in range(starts):
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **options)
+        if done.returncode >= 0:
+            break
+    return done
 
 
 @contextlib.contextmanager

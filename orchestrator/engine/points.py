@@ -1,18 +1,18 @@
 """Named points at which a process can be made to die, so that it can be shown that nothing is lost there.
 
-`ORCHESTRATOR_CRASH` names one: `production.deploy.1:done` is between the end of that step's work and its record. A step
-has the points `before`, `done` and `recorded`. Its job (`job deploy.1:spawned`) has `laid`, `spawned`, `ended` (it has
-an outcome, which nobody has read) and `event 3` (its third event has been handed on). Without the variable they cost
-nothing.
+`ORCHESTRATOR_CRASH` names one, or several with commas between them: `production.deploy.1:done` is between the end of
+that step's work and its record. A step has the points `before`, `done` and `recorded`. Its job (`job deploy.1:spawned`)
+has `laid`, `spawned`, `ended` (it has an outcome, which nobody has read) and `event 3` (its third event has been handed
+on). Without the variable they cost nothing.
 """
 
 import os
 import signal
 
-_WANTED = os.environ.get("ORCHESTRATOR_CRASH", "")
+_WANTED = frozenset(filter(None, os.environ.get("ORCHESTRATOR_CRASH", "").split(",")))
 
 
 def reached(point: str) -> None:
-    """Die here, as by `kill -9`, when this is the point that is wanted."""
-    if _WANTED and point == _WANTED:
+    """Die here, as by `kill -9`, when this is a point that is wanted."""
+    if point in _WANTED:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,6 +1,8 @@
 """What the checker is told of a simulation."""
 
-from orchestrator.domain.journal import Run
+from collections.abc import Iterable
+
+from orchestrator.domain.journal import Record, Run
 from tests.campaigns.simulated import Simulation
 from tests.checker.invariants import Done, Seen, Told, violations
 
@@ -30,7 +32,7 @@ def judged(simulation: Simulation, root: str) -> list[str]:
             verified=_stands(run, verified[0].release.digest if verified else None),
             leases=[lease.holder] if lease else [],
             waiting=[wait.run for wait in kept.store.queue(environment)],
-            batches=_batches(simulation, run),
+            batches=batches_of(run.id, kept.store.records(run.id)),
             routed={router: to for (where, router), to in world.routed.items() if where == environment},
             live=kept.live,
             given={host: world.given[environment, host] for host in hosts if (environment, host) in world.given},
@@ -44,12 +46,13 @@ def _stands(run: Run, verified: str | None) -> str | None:
     return verified if run.state.value in {"succeeded", "rolled back"} else None
 
 
-def _batches(simulation: Simulation, run: Run) -> dict[tuple[str, str], list[set[str]]]:
+def batches_of(run: str, records: Iterable[Record]) -> dict[tuple[str, str], list[set[str]]]:
+    """The hosts of the batches of each step of *run*, by its journal."""
     found: dict[tuple[str, str], dict[int, set[str]]] = {}
     counts: dict[tuple[str, str], int] = {}
-    for record in simulation.kept.store.records(run.id):
+    for record in records:
         if record.kind == "step.started" and record.data.get("verb") == "deploy":
             name, _, number = record.step.partition("~")[0].rpartition(".")
-            found.setdefault((run.id, name), {})[int(number)] = set(record.data["hosts"])
-            counts[run.id, name] = int(record.data["batches"])
+            found.setdefault((run, name), {})[int(number)] = set(record.data["hosts"])
+            counts[run, name] = int(record.data["batches"])
     return {key: [batches.get(number, set()) for number in range(1, counts[key] + 1)] for key, batches in found.items()}

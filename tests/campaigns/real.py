@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,8 @@ from typing import Any
 
 from orchestrator.hosts import loopback
 from orchestrator.processes import marked, sweep
-from tests.checker.invariants import Done, Seen, Told, violations
+from tests.checker.hosts import done, running
+from tests.checker.invariants import Seen, Told, violations
 from tests.journeys.conftest import AGAIN, Project, lay_small_shop
 
 STEP = ("before", "done", "recorded")
@@ -211,20 +212,10 @@ class Attempt:
         if process.returncode != -signal.SIGKILL:
             self.wrong.append(f"it was not killed there: {said[-300:]}")
             return False
-        if point != self._point:
-            self._kill_engine(point.removeprefix("job ").partition(":")[0])
-        return True
-
-    def _kill_engine(self, step: str) -> None:
-        """Kill what carries the mark of the job of *step*, its supervisor with it or not."""
-        found = max((self._project.state / "jobs").glob(f"*.{step}"), key=lambda path: path.stat().st_mtime)
-        deadline = time.monotonic() + 30
-        while not (found / "started").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)  # its supervisor was only just begun
-        spare = [] if self._point.endswith(WHOLE) else [int((found / "started").read_text(encoding="ascii"))]
-        if not set(marked(f"ORCHESTRATOR_JOB={found}")) - set(spare):
+        job, whole = point.removeprefix("job ").partition(":")[0], self._point.endswith(WHOLE)
+        if point != self._point and end_job(self._project, job, whole=whole):
             self.also = ", its engine had ended by itself"
-        sweep(f"ORCHESTRATOR_JOB={found}", spare=spare)
+        return True
 
     def _truth(self) -> None:
         began = time.monotonic()
@@ -251,6 +242,19 @@ class Attempt:
         self.wrong += violations(seen(self._project, status, status["last_run"], hosts))
 
 
+def end_job(project: Project, *steps: str, whole: bool) -> bool:
+    """Kill what carries the mark of the newest job of *steps*, its supervisor with it or not; whether nothing was left."""
+    jobs = [path for step in steps for path in (project.state / "jobs").glob(f"*.{step}")]
+    found = max(jobs, key=lambda path: path.stat().st_mtime)
+    deadline = time.monotonic() + 30
+    while not (found / "started").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)  # its supervisor was only just begun
+    spare = [] if whole else [int((found / "started").read_text(encoding="ascii"))]
+    over = not set(marked(f"ORCHESTRATOR_JOB={found}")) - set(spare)
+    sweep(f"ORCHESTRATOR_JOB={found}", spare=spare)
+    return over
+
+
 def _stack(project: Project) -> dict[str, Any]:
     """The resources of production by the backend's own file, and the variables of its hosts."""
     file = project.state / "pulumi/backend/.pulumi/stacks/production/production.json"
@@ -261,44 +265,18 @@ def _stack(project: Project) -> dict[str, Any]:
 def seen(project: Project, status: dict[str, Any], ended: dict[str, Any], hosts: list[loopback.Host]) -> Seen:
     """What is there now, by the files of the *hosts*, the process table and what the journal tells of the run *ended*."""
     run = str(ended["id"])
-    states = {host.name: _read(host.root, "state.json") for host in hosts}
-    ledgers = [(host.name, line) for host in hosts for line in _effects(_lines(host.root))]
+    roots = {host.name: Path(host.root) for host in hosts}
     jobs = [path for path in (project.state / "jobs").glob(f"{run}.*") if marked(f"ORCHESTRATOR_JOB={path}")]
     return Seen(
-        running={name: (state.get("current") or {}).get("digest") for name, state in states.items()},
+        running={name: running(root) for name, root in roots.items()},
         told={host["host"]: Told(host["truth"], (host["release"] or {}).get("digest")) for host in status["hosts"]},
         approved={f"sha256:{path.stem}" for path in (project.state / "packages").glob("*.release")},
         ended={run: str(ended["state"])},
-        ledgers=[
-            Done(name, line["run"], f"{line['step']}/{line['part']}", int(line["fence"])) for name, line in ledgers
-        ],
+        ledgers=[effect for name, root in roots.items() for effect in done(name, root)],
         verified=status["release"]["digest"],
         leases=[status["lease"]["holder"]] if status["lease"] else [],
         leftovers=[f"processes of {path.name}" for path in jobs],
     )
-
-
-def _read(root: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(Path(root, ".orchestrator", name).read_text(encoding="utf-8"))
-    return found
-
-
-def _effects(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What was begun and came to its end. A *done* that nobody began says that an earlier attempt had done it."""
-    begun = set[tuple[Any, ...]]()
-    for line in lines:
-        attempt = tuple(line[name] for name in ("run", "step", "part", "attempt", "fence"))
-        if line["outcome"] == "began":
-            begun.add(attempt)
-        elif attempt in begun:
-            begun.discard(attempt)
-            if line["outcome"] == "done":
-                yield line
-
-
-def _lines(root: str) -> list[dict[str, Any]]:
-    text = Path(root, ".orchestrator", "ledger.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ I7 no more hosts at once are out than the rollout allows
 I8 a router leads to the side that is told to be live, and nothing is put on that side before it is switched away from
 I9 a host is recorded as changing before a step touches it, and once the run has ended it is not changing any more
 I10 once a run has ended well, each host has what the infrastructure that there is gives it
+I11 once a run has been rolled back, or has changed nothing, each host has the files that it had
 """
 
 from collections.abc import Iterable, Mapping
@@ -49,6 +50,8 @@ class Seen:
     `("effect", run, step, host)`. *before* is what ran on each host when the run began.
     *batches* are, for each step of a rollout, the hosts of its batches in order. *ended* maps runs to how they ended.
     *given* is what each host has of the variables of the infrastructure, *gives* those of the infrastructure as it is.
+    *documents* are what each document says of hosts: they say the same, and what is true. *claimed* are the host, run and
+    step of each line of the hosts' ledgers, where they are known; *had* and *has* the files of each host before and now.
     *routed* are the hosts that each router leads to, where there are sides; *live* those of the side that was live when
     the run began.
     """
@@ -68,6 +71,10 @@ class Seen:
     routed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     given: Mapping[str, object] = field(default_factory=dict)
     gives: object = None
+    documents: Mapping[str, Mapping[str, Told]] = field(default_factory=dict)
+    claimed: set[tuple[str, str, str]] | None = None
+    had: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    has: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     live: Iterable[str] = ()
 
 
@@ -83,6 +90,8 @@ def violations(seen: Seen) -> list[str]:
         *_sides(seen),
         *_changing(seen),
         *_variables(seen),
+        *_documents(seen),
+        *_files(seen),
     ]
 
 
@@ -128,6 +137,9 @@ def _intents(seen: Seen) -> Iterable[str]:
             started.add((run, rest[1].partition("~")[0]))
         if kind == "effect" and (run, rest[0].partition("~")[0]) not in started:
             yield f"I4: {rest[0]} of {run} had an effect before its intent was written"
+        step = rest[0].partition("~")[0]
+        if kind == "effect" and seen.claimed is not None and (rest[1], run, step) not in seen.claimed:
+            yield f"I4: {step} of {run} had an effect on {rest[1]}, whose ledger knows nothing of it"
 
 
 def _ended(seen: Seen) -> Iterable[str]:
@@ -221,3 +233,25 @@ def _variables(seen: Seen) -> Iterable[str]:
     for host, given in seen.given.items():
         if given != seen.gives and host in seen.running:
             yield f"I10: {host} has {given}, and the infrastructure gives {seen.gives}"
+
+
+def _documents(seen: Seen) -> Iterable[str]:
+    """What a document says of a host is what the others say, and what it runs; a document may leave hosts out."""
+    for name, hosts in seen.documents.items():
+        for host, said in hosts.items():
+            known = seen.told.get(host)
+            if known is None or (known.truth, known.digest) != (said.truth, said.digest):
+                yield f"I3: {name} says that {host} is {said.truth}, {said.digest}, and status says {known}"
+
+
+def _files(seen: Seen) -> Iterable[str]:
+    if not seen.ended or not all(state in {"rolled back", "failed"} for state in seen.ended.values()):
+        return
+    for host, had in seen.had.items():
+        has = seen.has.get(host)
+        if has is None:
+            yield f"I11: {host} is gone"
+            continue
+        for name in sorted({*had, *has}):
+            if had.get(name) != has.get(name):
+                yield f"I11: {name} on {host} was {had.get(name)!r}, and is {has.get(name)!r}"

@@ -46,6 +46,9 @@ def test_nothing_is_wrong_when_all_is_well() -> None:
         ("I9", {"order": [STEP, CHANGING[0], ("effect", "r", "deploy.1", "b"), PROOF]}),
         ("I9", {"told": {"a": Told("changing", OLD), "b": Told("seen", NEW)}}),
         ("I10", {"given": {"a": ("a", "b"), "b": ("a", "b", "c")}, "gives": ("a", "b")}),
+        ("I3", {"documents": {"show": {"a": Told("seen", OLD)}}}),
+        ("I4", {"claimed": {("a", "r", "deploy.1")}}),
+        ("I11", {"ended": {"r": "rolled back"}, "had": {"a": {"conf": b"1"}}, "has": {"a": {"conf": b"2"}}}),
         ("I7", {"batches": {("r", "deploy"): [{"a"}, {"b"}]}}),
     ],
 )  # fmt: skip

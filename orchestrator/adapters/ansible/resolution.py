@@ -24,6 +24,7 @@ from orchestrator.domain.inventory import Group, Inventory, variables_of
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.text import clean_text
 from orchestrator.domain.variables import inventory_document
+from orchestrator.processes import STARTS, asked
 
 OPTIONS = (
     "host", "port", "remote_user", "private_key_file", "ssh_common_args", "ssh_extra_args", "host_key_checking",
@@ -104,6 +105,7 @@ class InventoryResolver:
             done = _run(["ansible-inventory", "--list", *sources], effective, env)
         if done.returncode != 0:
             last = clean_text((done.stderr.strip().splitlines() or ["no message"])[-1], 500)
+            last = f"it was ended by signal {-done.returncode}, {STARTS} times" if done.returncode < 0 else last
             where = ", ".join(inventory.files) or "the stack's outputs"
             raise OrchestratorError("D104", f"ansible-inventory cannot read {where}: {last}")
         return dict(json.loads(done.stdout))
@@ -127,17 +129,7 @@ def _laid(
 
 
 def _run(words: list[str], effective: Effective, env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    argv = [program(words[0]), *words[1:]]
-    return subprocess.run(
-        argv,
-        cwd=effective.folder,
-        env=dict(env),
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    return asked([program(words[0]), *words[1:]], cwd=effective.folder, env=dict(env), errors="replace")
 
 
 def _asked(inventory: Inventory, effective: Effective, variables: Mapping[str, Any]) -> dict[str, Connection]:

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -34,6 +33,7 @@ from orchestrator.domain.plan import ResourceChange, StackPreview, StackSpec
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text
 from orchestrator.ports import Artifacts, Emit, Job, JobOutcome, Jobs, Provisioned, SavedPlan, Unshared
+from orchestrator.processes import asked
 
 _PACKAGES = str(Path(__file__).resolve().parents[3])
 _START = (
@@ -449,7 +449,7 @@ class PulumiProvisioner:
         """The stack's state, secrets in clear: held in memory only. Empty when there is no such stack yet."""
         words = ["stack", "export", "--stack", spec.stack, "--show-secrets", "--non-interactive"]
         argv = [str(self._engine.path), *words]
-        done = subprocess.run(argv, cwd=spec.program, env=self._env(spec), capture_output=True, text=True, check=False)
+        done = asked(argv, cwd=spec.program, env=self._env(spec))
         if done.returncode != 0 and "no stack named" not in done.stderr:
             ended = f"it ended with {done.returncode}"
             raise verdict.error("stack export", spec.stack, done.stderr, "its output", ended)

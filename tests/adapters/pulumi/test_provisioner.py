@@ -11,6 +11,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.step import Outcome
 from orchestrator.ports import SavedPlan
 from tests.flow.test_verified_at_use import changes
+from tests.killing import killing
 
 from .conftest import SECRET
 
@@ -48,6 +49,14 @@ def test_events(world):
 def test_users_files(world):
     """Not a byte of the user's files is changed, and none is added."""
     assert world.stage.users_files() == world.before
+
+
+def test_a_state_whose_reader_was_killed_is_read_again(world):
+    """`kill -9` of the engine that prints the state is no answer: it is started again, and the resources are those of the stack."""
+    with killing("pulumi stack export", 1) as killed:
+        found = world.stage.provisioner.there(world.stage.spec())
+    assert len(killed) == 1
+    assert {change.name for change in found} >= {"web1", "web2"}
 
 
 def test_secrets(world):
