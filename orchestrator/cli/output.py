@@ -7,9 +7,9 @@ place. Colours are left out without a terminal, with `NO_COLOR` or `--no-color`,
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
-import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO, TypeVar
@@ -28,6 +28,8 @@ Cell = str | tuple[str, str]
 
 FOR_EVER = "3650d"  # longer than any queue
 SHORTEST = 8  # columns that a cell keeps where a table is too wide
+LABEL = 9  # columns of what a line is about, where several lines are about one thing: `Step 1   `
+_WORD = re.compile(r"\s*\S+")
 
 _ASCII = str.maketrans(
     {
@@ -193,15 +195,46 @@ def screen(stream: TextIO | None = None) -> int | None:
     return shutil.get_terminal_size().columns if terminal(stream or sys.stdout) else None
 
 
-def folded(text: str, indent: int = 0) -> list[str]:
-    """*text* in lines of the screen's width, cut between words; the second and later ones are indented."""
-    wide = screen()
-    if wide is None or width(text) <= wide:
+def folded(text: str, indent: int = 0, stream: TextIO | None = None) -> list[str]:
+    """*text* in lines of the width of *stream*, cut between words; the second and later ones are indented.
+
+    It is one line if *stream* (by default standard output) is not a terminal. A word that is wider than the screen
+    stays whole, so that it can be copied.
+    """
+    wide = screen(stream)
+    if wide is None or width(click.unstyle(text)) <= wide:
         return [text]
-    return textwrap.wrap(
-        text, wide, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False,
-        drop_whitespace=True, replace_whitespace=False,
-    )  # fmt: skip
+    margin = " " * min(indent, wide // 3)
+    lines, line = [], ""
+    for word in _WORD.findall(text):
+        alone = margin + word.lstrip()
+        if line.strip() and width(click.unstyle(line + word)) > wide >= width(click.unstyle(alone)):
+            lines.append(line)
+            line = alone
+        else:
+            line += word
+    return [*lines, line]
+
+
+def out_folded(text: str) -> None:
+    """Write a line of data to standard output, folded to the screen below the column in which its content begins."""
+    for line in folded(text, _hanging(text)):
+        out(line)
+
+
+def note_folded(text: str) -> None:
+    """Write a line of progress to standard error, folded as by :func:`out_folded`."""
+    for line in folded(text, _hanging(text), sys.stderr):
+        note(line)
+
+
+def _hanging(text: str) -> int:
+    """The indent of what follows *text*: below the content after a label of `LABEL` columns, else a little deeper."""
+    plain = click.unstyle(text)
+    spaces = len(plain) - len(plain.lstrip())
+    if not spaces and plain[LABEL - 1 : LABEL] == " ":
+        return LABEL
+    return spaces + 2
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Cell]], columns: int | None = None) -> str:

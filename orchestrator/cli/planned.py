@@ -40,31 +40,33 @@ def print_waves(plan: WavePlan) -> None:
     """Write the plan of each environment to standard output, wave by wave, and what holds them together."""
     walk = plan.walk
     title = f"Plan: promote {plan.release} → {walk.name}, in {counted(len(plan.waves), 'wave')}: {walk}"
-    output.out(output.paint(title, bold=True))
+    output.out_folded(output.paint(title, bold=True))
     for number, wave in enumerate(plan.waves, start=1):
-        output.out(output.paint(f"\nWave {number} of {len(plan.waves)}", bold=True))
+        output.out_folded(output.paint(f"\nWave {number} of {len(plan.waves)}", bold=True))
         for item in wave:
             if item.plan is None:
-                output.out(f"{item.environment}: {plan.release} runs there already, nothing is done without --redeploy")
+                output.out_folded(
+                    f"{item.environment}: {plan.release} runs there already, nothing is done without --redeploy"
+                )
             else:
                 print_plan(item.plan, alone=False)
     soak = f"{walk.soak} between one wave and the next" if seconds_of(walk.soak) else "none"
     stays = "stays" if walk.on_failure == "stop" else "goes back, newest wave first"
-    output.out(f"\nSoak     {soak}")
-    output.out(
+    output.out_folded(f"\nSoak     {soak}")
+    output.out_folded(
         f"Failures {walk.max_failures} may fail; with more, later waves are not begun, what was promoted {stays}"
     )
-    output.out(f"Digest   {plan.digest}")
+    output.out_folded(f"Digest   {plan.digest}")
     blocked = [item.environment for wave in plan.waves for item in wave if item.plan and refusal(item.plan)]
     if blocked:
-        output.out(f"Blocked  {', '.join(blocked)}, for the reasons above")
+        output.out_folded(f"Blocked  {', '.join(blocked)}, for the reasons above")
     else:
-        output.out(f"Execute  orchestrator promote --plan {short(plan.digest)}")
+        output.out_folded(f"Execute  orchestrator promote --plan {short(plan.digest)}")
 
 
 def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
     """Write *plan* to standard output, or to standard error; how to execute it only where it stands *alone*."""
-    say = output.note if err else output.out
+    say = output.note_folded if err else output.out_folded
     verb = "roll back to" if plan.action == "rollback" else "promote"
     say(output.paint(f"Plan: {verb} {plan.release} → {plan.environment}", bold=True, err=err))
     for text in _first(plan):
@@ -284,9 +286,10 @@ def _preview(preview: StepPreview, say: Say, *, err: bool) -> None:
         say(f"         cannot pass before it has really run: {', '.join(preview.failed)}")
     for text in preview.unseen:
         say(f"         check mode could not look: {clean_text(text)}")
+    write = output.note if err else output.out  # a line of a difference is not cut
     for line in preview.diff.splitlines():
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
-        say(output.paint(f"           {line}", fg=colour, err=err))
+        write(output.paint(f"           {line}", fg=colour, err=err))
 
 
 def _way_back(plan: Plan) -> str:

@@ -166,8 +166,8 @@ def way_back(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]:
     return [*lines, f"plan {short(plan['digest'])}"]
 
 
-def waves(story: Sequence[WaveStory]) -> str:
-    """A walk in waves as a table."""
+def waves(story: Sequence[WaveStory], columns: int | None = None) -> str:
+    """A walk in waves as a table of at most so many *columns*."""
     rows: list[list[Cell]] = [
         [
             str(wave.number) if not place else "",
@@ -179,7 +179,7 @@ def waves(story: Sequence[WaveStory]) -> str:
         for wave in story
         for place, found in enumerate(wave.environments)
     ]
-    return table(["wave", "environment", "state", "run", ""], rows)
+    return table(["wave", "environment", "state", "run", ""], rows, columns)
 
 
 def outlook(seen: Outlook | None) -> list[str]:

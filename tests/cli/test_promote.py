@@ -149,3 +149,23 @@ def _printed(project: MemoryProject, plan: Plan) -> str:
     project.capsys.readouterr()
     print_plan(plan)
     return project.capsys.readouterr().out
+
+
+def test_a_plan_and_a_run_fit_a_narrow_screen(project: MemoryProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal of 60 columns `plan` and `show` fold long lines between words, below their content; elsewhere they do not."""
+    note = "the operator has to read this sentence, which is far too long for a narrow terminal of 60 columns"
+    run = project.go(PLACE, "1.0.0")
+    plan = _plan(project, "1.1.0").model_copy(update={"notes": (note,), "created_at": ""})
+    whole = _printed(project, plan)
+    assert f"  ! {note}" in whole.splitlines()
+    shown = project.say("show", run.id)
+    monkeypatch.setattr("orchestrator.cli.output.terminal", lambda _stream=None: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = _printed(project, plan).splitlines()
+    assert [line for line in lines if len(line) > 60 and " " in line.strip()[10:]] == []
+    start = next(number for number, line in enumerate(lines) if line.startswith("  ! the operator"))
+    assert lines[start + 1].startswith("    ")
+    assert " ".join("\n".join(lines).split()) == " ".join(whole.split())
+    narrow = project.say("show", run.id).splitlines()
+    assert max(map(len, narrow)) <= 60
+    assert len(narrow) > len(shown.splitlines())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.output import width
+from orchestrator.cli.output import folded, width
 from orchestrator.cli.view import step_lines
 from orchestrator.domain.step import Outcome
 
@@ -128,3 +128,14 @@ def test_a_step_takes_no_more_than_the_terminals_width(columns: int) -> None:
     assert all(width(line) <= columns for line in bad)
     told = " ".join(" ".join(bad).split()).removeprefix("✘ ").replace("12.3 s", "")
     assert " ".join(told.split()) == text.strip()
+
+
+def test_a_line_is_folded_without_its_colours_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A coloured line is folded where the same line without colours is, and a word that is too long stays whole."""
+    monkeypatch.setattr("orchestrator.cli.output.terminal", lambda _stream=None: True)
+    monkeypatch.setenv("COLUMNS", "20")
+    plain, coloured = "  ! one two three four five", "  \x1b[33m!\x1b[0m one two \x1b[1mthree four five\x1b[0m"
+    assert folded(plain, 4) == ["  ! one two three", "    four five"]
+    assert [re.sub("\x1b\\[[0-9]*m", "", line) for line in folded(coloured, 4)] == folded(plain, 4)
+    digest = "a" * 40
+    assert folded(f"Digest   {digest} x", 9) == [f"Digest   {digest}", "      x"]

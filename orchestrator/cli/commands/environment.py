@@ -11,7 +11,9 @@ from orchestrator.cli.output import (
     delete_option,
     json_option,
     note,
+    note_folded,
     out,
+    out_folded,
     paint,
     print_json,
     replace_option,
@@ -340,7 +342,7 @@ def _print_preview(found: "StackPreview", spec: "StackSpec", *, err: bool = Fals
     from orchestrator.cli.planned import tree
     from orchestrator.domain.plan import losses
 
-    say = note if err else out
+    say = note_folded if err else out_folded
     for loss in losses(found.changes, spec.settings.stateful):
         say(f"! would {loss}")
     if found.refused:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli import completing
-from orchestrator.cli.output import json_option, named_options, note, out, paint, print_json, to_option
+from orchestrator.cli.output import json_option, named_options, note, out_folded, paint, print_json, to_option
 
 if TYPE_CHECKING:
     from orchestrator.domain.plan import Plan
@@ -115,8 +115,8 @@ def _print(plan: "Plan | RollbackPlan | WavePlan", seen: "Outlook | None") -> No
     if plan.kind == "WavePlan":
         print_waves(plan)
         return
-    out(paint(f"If {plan.run} fails now: roll {plan.environment} back to {plan.release}", bold=True))
+    out_folded(paint(f"If {plan.run} fails now: roll {plan.environment} back to {plan.release}", bold=True))
     for line in way_back(plan.document(), plays=True):
-        out(f"  {line}")
+        out_folded(f"  {line}")
     for line in outlook(seen):
-        out(f"  {line}")
+        out_folded(f"  {line}")

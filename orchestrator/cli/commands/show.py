@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli import completing
-from orchestrator.cli.output import folded, json_option, out, paint, print_json, screen, table
+from orchestrator.cli.output import folded, json_option, out, out_folded, paint, print_json, screen, table
 
 if TYPE_CHECKING:
     from orchestrator.domain.facts import Remedy, RunFacts
@@ -61,18 +61,18 @@ def _print(story: "Story", facts: "RunFacts") -> None:
 
     run = story.run
     what = f"{run.release or run.environment} in {run.environment}"
-    out(f"{paint(run.id, bold=True)}  {what if run.kind == 'waves' else f'{run.kind} of {what}'}")
-    out(f"requested by {run.by or 'unknown'}, {when(run.requested_at)}; plan {short(run.plan)}")
+    out_folded(f"{paint(run.id, bold=True)}  {what if run.kind == 'waves' else f'{run.kind} of {what}'}")
+    out_folded(f"requested by {run.by or 'unknown'}, {when(run.requested_at)}; plan {short(run.plan)}")
     for step in story.steps.values():
         sign = mark(step.result.outcome) if step.result else ("…" if facts.activity in {"working", "waiting"} else "?")
         text = f"{step.label}: {step.result.message}" if step.result and step.result.message else step.label
-        out(f"  {sign} {step.name:<28} {text}  {paint(seconds(step.seconds), fg='bright_black')}".rstrip())
+        out_folded(f"  {sign} {step.name:<28} {text}  {paint(seconds(step.seconds), fg='bright_black')}".rstrip())
         for line in detail(step, run.id) if step.result else ():
-            out(f"      {line}")
+            out_folded(f"      {line}")
     if story.walk is not None:
-        out(waves(story.walk.story))
+        out(waves(story.walk.story, columns=screen()))
     for line in way_back(story.way_back):
-        out(f"  ← {line}")
+        out_folded(f"  ← {line}")
     if story.rehearsed:
         _print_rehearsal(story.rehearsed)
     if story.hosts:
@@ -90,7 +90,7 @@ def _end(story: "Story", facts: "RunFacts") -> None:
 
     run = story.run
     if not run.ended:
-        out(run_line(facts))
+        out_folded(run_line(facts))
         return
     recovery = f" ({seconds(story.recovery)} from the failure)" if story.recovery is not None else ""
     how = f"{paint(state_words(run.state), bold=True)} at {when(run.ended_at)}"
@@ -112,15 +112,17 @@ def _print_rehearsal(found: dict[str, Any]) -> None:
     document = Rehearsal.from_json(found["document"])
     legs = ", ".join(f"{leg.name} {seconds(leg.seconds)}" for leg in document.legs)
     verdict = paint("all came back", fg="green") if document.good else paint("not all came back", fg="red")
-    out(f"rehearsed {document.back} → {document.release} and back: {verdict} ({legs})")
-    out(f"  evidence {short(found['evidence'])}")
+    out_folded(f"rehearsed {document.back} → {document.release} and back: {verdict} ({legs})")
+    out_folded(f"  evidence {short(found['evidence'])}")
     if document.infrastructure is not None:
         how = "went back as well" if document.infrastructure.back else "was not walked back"
-        out(f"  the infrastructure {how}" + (f": {document.infrastructure.why}" if document.infrastructure.why else ""))
+        out_folded(
+            f"  the infrastructure {how}" + (f": {document.infrastructure.why}" if document.infrastructure.why else "")
+        )
     for text in document.reasons:
-        out(f"  {paint('✘', fg='red')} {text}")
+        out_folded(f"  {paint('✘', fg='red')} {text}")
     for item in document.again:
-        out(f"  {paint('–', fg='bright_black')} {item} the second time")
+        out_folded(f"  {paint('–', fg='bright_black')} {item} the second time")
 
 
 def _aside(story: "Story") -> None:
@@ -129,12 +131,14 @@ def _aside(story: "Story") -> None:
     from orchestrator.domain.text import counted
 
     for flaky in story.flaky:
-        out(f"{paint('flaky', fg='yellow')}: {flaky['what']}, {counted(flaky['failed'], 'time')}: {flaky['message']}")
+        out_folded(
+            f"{paint('flaky', fg='yellow')}: {flaky['what']}, {counted(flaky['failed'], 'time')}: {flaky['message']}"
+        )
     for alert in story.alerts:
-        out(f"{paint('alert', fg='yellow')}: {alert['text']}")
+        out_folded(f"{paint('alert', fg='yellow')}: {alert['text']}")
     if story.switch_back is not None:
-        out(f"switched back to {story.switched[-1]['live']}, {seconds(story.switch_back)} after the failure")
+        out_folded(f"switched back to {story.switched[-1]['live']}, {seconds(story.switch_back)} after the failure")
     if story.probe is not None:
-        out(f"availability: {story.probe.text}")
+        out_folded(f"availability: {story.probe.text}")
         for host, away in story.probe.away.items():
-            out(f"  {host} was away for {seconds(away)}")
+            out_folded(f"  {host} was away for {seconds(away)}")
