@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from orchestrator.domain.context import Context
 from orchestrator.domain.drift import Drift, Finding
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Verified
 from orchestrator.domain.plan import HostState, ResourceChange, StackSpec, SuiteSpec, play_of
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package, Step, Verification
 from orchestrator.domain.snapshot import Snapshot, left_out, tampered
-from orchestrator.domain.step import Outcome
+from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text, few
 from orchestrator.flow.course import (
     Setting,
@@ -27,6 +27,7 @@ from orchestrator.flow.course import (
     stack_of,
     stacks_of,
 )
+from orchestrator.flow.repeat import read
 from orchestrator.flow.trail import last_verified
 from orchestrator.ports import Emit
 
@@ -88,10 +89,10 @@ def _resources(setting: Setting, mark: Verified, job: str, emit: Emit) -> Found:
             return found
         then = _definition(setting, mark, now, found)
         changes = {change.urn: change for change in _planned(setting, then, now, job, emit)}
-        changes |= {change.urn: change for change in setting.provisioner.drifted(now, f"{job}.refresh", emit)}
+        changes |= {change.urn: change for change in _refreshed(setting, now, f"{job}.refresh", emit)}
         for side, spec in stacks_of(setting, mark.environment).items():
             if spec.stack != now.stack and setting.provisioner.there(spec):  # as it was left, by whatever definition
-                found_there = setting.provisioner.drifted(spec, f"{job}.refresh.{side}", emit)
+                found_there = _refreshed(setting, spec, f"{job}.refresh.{side}", emit)
                 changes |= {change.urn: change for change in found_there}
     except OrchestratorError as error:
         found.unknown.append(f"the stack: {error.message}")
@@ -101,6 +102,10 @@ def _resources(setting: Setting, mark: Verified, job: str, emit: Emit) -> Found:
         what = f"{WORDS.get(change.op, f'would be changed ({change.op})')}{which}"
         found.findings.append(Finding(part="resource", name=f"{change.type} {change.name}", what=what))
     return found
+
+
+def _refreshed(setting: Setting, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
+    return read(lambda job: setting.provisioner.drifted(spec, job, emit), job)
 
 
 def _definition(setting: Setting, mark: Verified, now: StackSpec, found: Found) -> StackSpec | None:
@@ -122,7 +127,7 @@ def _planned(
     """What an update by the definition of the release would change: somebody has updated the stack by another one."""
     if then is None:
         return ()
-    preview = setting.provisioner.preview(then, f"{job}.preview", emit)
+    preview = read(lambda job: setting.provisioner.preview(then, job, emit), f"{job}.preview")
     changes = tuple(change for change in preview.changes if change.op not in UNCHANGED)
     if not changes and preview.changes_something:  # its outputs only, which are no resource
         return (ResourceChange(op="update", type="stack", name=now.stack, urn="stack"),)
@@ -140,7 +145,8 @@ def _hosts(setting: Setting, mark: Verified, job: str, emit: Emit) -> Found:
         inventory = inventory_of(setting, mark.environment, outputs)
         context = context_of(setting, mark.environment, mark.run, outputs)  # templates see the run that put it there
         rule = setting.environment(mark.environment)[0].snapshot
-        seen = setting.deployer.snapshot(rule, inventory, context, f"{job}.snapshot", emit)
+        ask = setting.deployer.snapshot
+        seen = read(lambda job: ask(rule, inventory, context, job, emit), f"{job}.snapshot")
     except OrchestratorError as error:
         return Found(unknown=[f"the hosts: {error.message}"])
     found = _inventory(setting, mark, inventory).and_(_releases(setting, mark, seen)).and_(_files(seen, rule.ignore))
@@ -230,7 +236,8 @@ class _Asking:
                 return found
             job = f"{self.job}.check.{step.name}"
             play = play_of(step, hosts)
-            said = self.setting.deployer.check(play, self.package, self.inventory, self.context, job, self.emit)
+            check = self.setting.deployer.check
+            said = read(lambda job: check(play, self.package, self.inventory, self.context, job, self.emit), job)
         except OrchestratorError as error:
             return Found(unknown=[f"step {step.name}: {error.message}"])
         for host in said.hosts:
@@ -242,6 +249,13 @@ class _Asking:
         found.notes += [f"step {step.name}: check mode cannot see {task!r}" for task in said.opaque]
         return found
 
+    def _answer(self, suite: SuiteSpec, job: str) -> StepResult:
+        """What *suite* says. Raises `JobLost`."""
+        result = self.setting.verifier.verify(suite, self.package, self.inventory, self.context, job, self.emit)
+        if result.data.get("how") == "lost":
+            raise JobLost(str(result.data.get("code", "V105")), result.message)
+        return result
+
     def tests(self, item: Verification) -> Found:
         """What the suite says today."""
         found = Found()
@@ -249,7 +263,7 @@ class _Asking:
         suite = SuiteSpec(name=item.name, tests=item.tests, limit=limit, args=item.args, timeout=seconds(item.timeout))
         job = f"{self.job}.verify.{item.name}"
         try:
-            result = self.setting.verifier.verify(suite, self.package, self.inventory, self.context, job, self.emit)
+            result = read(lambda job: self._answer(suite, job), job)
         except OrchestratorError as error:
             return Found(unknown=[f"suite {item.name}: {error.message}"])
         for test in result.tests:

@@ -6,6 +6,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.parity import KINDS, Definition, Parity, Portrait, compare, portray
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.flow.course import Setting, context_of, inventory_of, outputs_of, stack_of
+from orchestrator.flow.repeat import read
 from orchestrator.flow.trail import last_verified
 from orchestrator.ports import Emit
 
@@ -41,5 +42,6 @@ def _portrait(setting: Setting, name: str, job: str, emit: Emit) -> Portrait:
         unknown.append(f"its hosts: {error.message}")
         return portray(environment, definition, None, Snapshot(), release, unknown)
     context = context_of(setting, name, job, outputs)
-    seen = setting.deployer.snapshot(environment.snapshot, inventory, context, f"{job}.snapshot", emit)
+    ask = setting.deployer.snapshot
+    seen = read(lambda job: ask(environment.snapshot, inventory, context, job, emit), f"{job}.snapshot")
     return portray(environment, definition, inventory, seen, release, unknown)

@@ -1,11 +1,16 @@
 """What has changed in an environment since its last release, on the world in memory; and the gate that asks for it."""
 
+import dataclasses
+import functools
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.adapters.memory.world import MemoryDeployer, MemoryProvisioner, MemoryVerifier
 from orchestrator.domain.drift import Drift
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.promotion import State
 from orchestrator.flow import drift
 from orchestrator.flow.trail import last_verified
@@ -72,6 +77,35 @@ def test_what_could_not_be_asked_is_unknown(stage: Stage) -> None:
     found = look(stage)
     assert (found.none, found.findings) == (False, ())
     assert found.unknown[0] == "p2: unreachable"
+
+
+@pytest.mark.parametrize(("times", "unknown"), [(2, ()), (3, ("the hosts: killed", "the stack: killed"))])
+def test_what_died_while_it_read_is_asked_again(stage: Stage, times: int, unknown: tuple[str, ...]) -> None:
+    """A refresh, a look at the hosts, a check and a suite that die before they can answer are asked again; what dies three times is unknown."""
+    setting, died = stage.setting(), Counter[str]()
+
+    def dying(port: object, *verbs: str) -> Any:
+        """*port*, each of whose *verbs* dies for so many times."""
+
+        def ask(verb: str, *args: Any) -> Any:
+            died[verb] += 1
+            if died[verb] <= times:
+                raise JobLost("E111", "killed")
+            return getattr(type(port), verb)(port, *args)
+
+        for verb in verbs:
+            setattr(port, verb, functools.partial(ask, verb))
+        return port
+
+    asked = dataclasses.replace(
+        setting,
+        provisioner=dying(MemoryProvisioner(stage.world), "drifted"),
+        deployer=dying(MemoryDeployer(stage.world), "snapshot", "check"),
+        verifier=dying(MemoryVerifier(stage.world), "verify"),
+    )
+    found = drift.look(asked, PLACE, "drift-1", lambda _entry: None)
+    assert (found.findings, tuple(sorted(found.unknown))) == ((), unknown)
+    assert died["drifted"] == died["snapshot"] == 3
 
 
 def test_a_run_at_work_is_told(stage: Stage) -> None:
