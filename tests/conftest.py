@@ -1,5 +1,6 @@
 """What every test may use."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     folders = dict(zip(LONGEST, range(len(LONGEST)), strict=True))
     items.sort(key=lambda item: folders.get(item.path.relative_to(here).parts[0], len(folders)))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported and collected out of every later search for garbage."""
+    gc.freeze()
 
 
 def _shares(item: pytest.Item) -> bool:

@@ -18,7 +18,7 @@ from orchestrator.cli.documents import QueueDocument, RunDocument, StatusDocumen
 from orchestrator.domain.journal import Entry, Run, Work
 from orchestrator.domain.release import PackageRef
 from orchestrator.wiring import Again, App, Asked, open_app
-from tests.journeys.conftest import Said
+from tests.inside import Said, reads, say
 
 ROOT = Path(__file__).resolve().parents[2]
 REF = PackageRef(name="shop", version="1.0.0", digest=f"sha256:{'0' * 64}")
@@ -76,10 +76,14 @@ class Yard:
         )
 
     def run(self, *words: str, code: int | None = 0, **env: str) -> Said:
-        process = self.start(*words, **env)
-        out, err = process.communicate(timeout=120)
-        assert code is None or process.returncode == code, err
-        return Said(process.returncode, out, err)
+        if reads(*words):
+            said = say(self.folder, self.environ(**env), *words)
+        else:
+            process = self.start(*words, **env)
+            out, err = process.communicate(timeout=120)
+            said = Said(process.returncode, out, err)
+        assert code is None or said.code == code, said.err
+        return said
 
     def stations(self) -> dict[str, tuple[str, str]]:
         """What `show --json` says of each environment: its state, and why."""
@@ -104,6 +108,7 @@ def until(yard: Yard, process: "subprocess.Popen[str]") -> None:
     while not yard.soaking():
         assert time.monotonic() < end
         assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
 
 
 def test_a_walk_is_told_as_it_goes(yard: Yard) -> None:

@@ -1,9 +1,6 @@
 """What is asked of runs and environments is answered to programs as well as to people."""
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +8,7 @@ import pytest
 
 from orchestrator.cli import main
 from orchestrator.wiring import open_app
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.inside import say
 
 
 @pytest.fixture
@@ -27,15 +23,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 def _said(*words: str, code: int = 0) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator", *words, "--json"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    return json.loads(done.stdout)
+    said = say(Path.cwd(), os.environ, *words, "--json")
+    assert said.code == code, said.err
+    return said.json
 
 
 def test_locks_are_told_to_programs(project: Path) -> None:

@@ -5,7 +5,6 @@ import pytest
 from tests.journeys.conftest import Project
 
 
-@pytest.mark.core
 def test_what_init_writes_can_be_promoted_at_once(project: Project) -> None:
     """The project that `init` writes into an empty folder is valid and reaches production unchanged."""
     said = project.run("init", "--json").json

@@ -24,7 +24,7 @@ def until(project: Project, process: "subprocess.Popen[str]", step: str) -> str:
                 kinds = {(record.kind, record.step) for record in store.records(run.id)}
                 if not run.ended and ("step.started", step) in kinds and ("step.finished", step) not in kinds:
                     return run.id
-            time.sleep(0.02)
+            time.sleep(0.05)
     finally:
         store.close()
     raise AssertionError(f"{step} never began")

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import time
 
 from orchestrator.hosts import loopback
 from orchestrator.processes import command_line, marked
@@ -54,11 +53,7 @@ def test_a_late_failure(running: Project) -> None:
     running.put("1.0.0")
     where = watched(running, "1.1.3", **{"for": "15s", "gates": [HEALTH]})
     process = running.start("promote", where, "--to", "production")
-    end = time.monotonic() + 120
-    while "gate.health.watch.1" not in {item["name"] for item in running.story("production")["steps"]}:
-        assert time.monotonic() < end
-        assert process.poll() is None
-        time.sleep(0.1)
+    running.reaches(process, "production", "gate.health.watch.1")
     stop_service(running, "web2")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 4, f"{out}\n{err}"

@@ -39,6 +39,7 @@ def installed(built: Path, tmp_path: Path) -> Iterator[Project]:
     project.clean()
 
 
+@pytest.mark.long
 def test_the_wheel_is_all_that_is_needed(installed: Project) -> None:
     """From the wheel alone, `init` writes a project that reaches production, and the engine's modules can be built from it."""
     installed.run("init", "--name", "hello")

@@ -43,10 +43,8 @@ PENDING: tuple[Row, ...] = ()
 
 SHORT = (
     "groups-of-groups",
-    "host-patterns",
     "modules-and-actions",
     "settings-in-a-subfolder",
-    "test-packages",
     "two-plays",
     "vault-password-file",
 )

@@ -1,0 +1,54 @@
+"""Commands that only read, in the process of the tests: to start one and import everything once more costs a second."""
+
+import contextlib
+import gc
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cli import main
+
+READING = (("history",), ("matrix",), ("queue",), ("show",), ("status",), ("environment", "inventory"))
+
+
+@dataclass
+class Said:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its standard output as JSON."""
+        return json.loads(self.out)
+
+
+def reads(*words: str) -> bool:
+    """Whether the command of *words* only reads, and ends."""
+    return (words[:1] in READING or words[:2] in READING) and "--watch" not in words
+
+
+def say(folder: Path, environ: Mapping[str, str], *words: str) -> Said:
+    """Run the command of *words* in *folder*, with nothing but *environ* around it."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with (
+        pytest.MonkeyPatch.context() as around,
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        for name in os.environ.keys() - environ.keys():
+            around.delenv(name)
+        for name, value in environ.items():
+            around.setenv(name, value)
+        code = main(words)
+    gc.collect()  # a command leaves its connections to the end of its process
+    return Said(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))  # type: ignore[attr-defined]
