@@ -20,7 +20,10 @@ def guestbook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The example, with 1.0.0 in staging and a guest in its book."""
     project = Project(tmp_path_factory.mktemp("guestbook") / "project")
     shutil.copytree(EXAMPLE, project.root, ignore=shutil.ignore_patterns(".orchestrator", "dist", "__pycache__"))
-    build = [sys.executable, "app/build.py", "1.0.0", "1.1.0", "1.2.0"]
+    shutil.copytree(project.root / "app/1.1.0", project.root / "app/1.1.1")
+    shutil.copytree(project.root / "releases/1.1.0", project.root / "releases/1.1.1")
+    project.replace("releases/1.1.1/release.yaml", "1.1.0", "1.1.1")
+    build = [sys.executable, "app/build.py", "1.0.0", "1.1.0", "1.1.1", "1.2.0"]
     subprocess.run(build, cwd=project.root, check=True, capture_output=True)
     try:
         project.run("promote", "releases/1.0.0", "--to", "staging")
@@ -68,8 +71,8 @@ def test_a_schema_expands_goes_back_and_contracts(guestbook: Project) -> None:
     _sign(guestbook, "Grace.Hopper")  # the old release lives with the wider table
 
     suite.write_text(good)
-    (guestbook.root / "dist/guestbook-1.1.0.release").unlink()
-    guestbook.run("promote", "releases/1.1.0", "--to", "staging")
+    assert "P106" in guestbook.run("promote", "releases/1.1.0", "--to", "staging", code=3).err
+    guestbook.run("promote", "releases/1.1.1", "--to", "staging")
     _sign(guestbook, "Mary.Shelley")
     assert _guests(guestbook) == ["Lovelace, Ada", "Hopper, Grace", "Shelley, Mary"]
 

@@ -219,7 +219,7 @@ def test_nothing_to_roll_back_to(project: Project) -> None:
     assert "nothing to roll back to" in plan.out
     said = project.run("promote", "releases/first", code=5)
     assert "there is no verified release to go back to" in said.err
-    assert "What would help" in said.out
+    assert "promote a corrected release; there is no rollback target" in said.out
     assert project.status("staging")["hosts"][0]["truth"] in {"seen", "assumed"}
     assert project.status("staging")["release"] is None
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,14 @@ from orchestrator.room import NEEDED
 from tests.journeys.conftest import Project, lay_small_shop
 
 SIZE = 64  # MiB: more than the shop's state and what must be free
+
+
+class Apart(Project):
+    """A project whose state folder only its commands see: this process asks them, and opens no store."""
+
+    def status(self, environment: str) -> dict[str, Any]:
+        (found,) = self.run("status", environment, "--json", code=None).json["environments"]
+        return dict(found)
 
 
 class Small:
@@ -81,7 +90,7 @@ def small(tmp_path: Path) -> Iterator[Small]:
     """The small shop with 1.0.0 in staging, whose state is on a small file system."""
     if shutil.which("unshare") is None or shutil.which("nsenter") is None:
         pytest.skip("this system has no namespaces")
-    project = Project(tmp_path / "project")
+    project = Apart(tmp_path / "project")
     project.root.mkdir()
     lay_small_shop(project)
     made = Small(project)

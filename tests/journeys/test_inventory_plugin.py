@@ -15,7 +15,12 @@ def _ansible(project: Project, *words: str) -> "subprocess.CompletedProcess[str]
 
 
 def test_plain_ansible_sees_the_same_hosts(project: Project) -> None:
-    """`ansible-inventory` and `ansible` see the hosts, groups and variables that we see, and reach the hosts with their keys checked."""
+    """`ansible-inventory` and `ansible` see the hosts, groups and variables that we see, and reach the hosts with their keys checked; another environment can have the same hosts."""
+    project.env |= {
+        "PULUMI_BACKEND_URL": f"file://{project.root / 'backend'}",
+        "PULUMI_CONFIG_PASSPHRASE": "of all stacks",
+    }
+    (project.root / "backend").mkdir()
     project.run("init")
     project.replace("environments/staging/Pulumi.yaml", "default: 2", "default: 1")
     said = 'inventory({"greeting": "hello {{ inventory_hostname }}"}, web=web)'
@@ -41,6 +46,12 @@ def test_plain_ansible_sees_the_same_hosts(project: Project) -> None:
         item["name"]: item["hosts"] for item in project.run("environment", "list", "--json").json["environments"]
     }
     assert counted == {"staging": 1, "production": None}
+
+    also = "apiVersion: orchestrator/v1\nkind: Environment\nname: also\nprogram: null\n"
+    project.write(
+        "environments/also/environment.yaml", f"{also}inventory: {{files: [inventories/staging.pulumi.yml]}}\n"
+    )
+    assert "web1" in project.run("environment", "inventory", "also").out
 
     project.write("wrong.pulumi.yml", "plugin: orchestrator.release.pulumi\nenvironment: nowhere\n")
     refused = _ansible(project, "ansible-inventory", "-i", "wrong.pulumi.yml", "--list")

@@ -13,7 +13,7 @@ PRODUCTION = "environments/production/Pulumi.yaml"
 def test_an_environment_as_it_was(running: Project) -> None:
     """One release and one host later, production is put back to a time: what ran then, on the hosts that there were then, and never forward again."""
     running.put("1.0.0")
-    then = datetime.now(UTC).isoformat(timespec="seconds")
+    then = datetime.now(UTC).isoformat(timespec="milliseconds")
     running.replace(PRODUCTION, "default: 2", "default: 3")
     try:
         running.run("promote", "releases/1.1.0")

@@ -30,7 +30,7 @@ SWITCH = """
       ansible.builtin.copy:
         dest: "{{ upstreams }}"
         content: |
-          {% for host in release.sides.live_hosts %}
+          {% for host in orchestrator_release.sides.live_hosts %}
           {{ hostvars[host].ansible_host }}:{{ hostvars[host].app_port }} {{ hostvars[host].of }}
           {% endfor %}
       delegate_to: localhost

@@ -33,6 +33,9 @@ PASSED = (
     "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "KRB5CCNAME", "http_proxy",
     "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "VAULT_ADDR", "VAULT_TOKEN",
 )  # fmt: skip
+ASKED = "ANSIBLE_ORCHESTRATOR_INVENTORY"
+"""Set by our inventory plugin: whose inventory is being read. An inventory that leads back to it is refused by that."""
+
 REPORTED = ("ANSIBLE_", "PYTEST_", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME")
 SSH_ARGS = (
     "-C -o ControlMaster=auto -o ControlPersist=120s -o PreferredAuthentications=publickey -o GSSAPIAuthentication=no"
@@ -225,7 +228,7 @@ class Configurations:
         notes = [
             f"{name} is set here {NOT_PASSED}"
             for name in sorted(self.environ)
-            if name.startswith(REPORTED) and name not in settings.environment
+            if name.startswith(REPORTED) and name not in {ASKED, *settings.environment}
         ]
         notes += [f"{path} exists here {NOT_PASSED}" for path in self._elsewhere()]
         unused: dict[str, None] = {}
@@ -241,7 +244,7 @@ class Configurations:
 
     def passed(self, declared: tuple[str, ...]) -> dict[str, str]:
         """The variables of the controller that an Ansible process gets, and what every process of ours gets."""
-        allowed = {*PASSED, *declared}
+        allowed = {*PASSED, ASKED, *declared}
         env = {name: value for name, value in self.environ.items() if name in allowed}
         env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), self.environ.get("PATH", os.defpath)])
         env.setdefault("LANG", "C.UTF-8")

@@ -102,6 +102,8 @@ class InventoryResolver:
         effective = self.configurations.of_hosts(inventory.files, settings)
         with _laid(inventory, effective, {}) as (sources, env):
             env["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "True"  # else it warns, and leaves those hosts out
+            if any(map(_asks_us, inventory.files)):
+                env |= {name: value for name, value in self.configurations.environ.items() if _is_ours(name)}
             done = _run(["ansible-inventory", "--list", *sources], effective, env)
         if done.returncode != 0:
             last = clean_text((done.stderr.strip().splitlines() or ["no message"])[-1], 500)
@@ -109,6 +111,18 @@ class InventoryResolver:
             where = ", ".join(inventory.files) or "the stack's outputs"
             raise OrchestratorError("D104", f"ansible-inventory cannot read {where}: {last}")
         return dict(json.loads(done.stdout))
+
+
+def _asks_us(source: str) -> bool:
+    """Whether an inventory source has files of our plugin, which runs this command for another environment."""
+    path = Path(source)
+    files = path.iterdir() if path.is_dir() else [path]
+    return any(file.name.endswith((".pulumi.yml", ".pulumi.yaml")) for file in files)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a variable says where this project keeps its state and its stacks: that command needs the same."""
+    return name.startswith(("ORCHESTRATOR_", "PULUMI_")) and "PROJECT_KEY" not in name
 
 
 @contextmanager

@@ -2,13 +2,17 @@
 
 Programs say in many ways what they read (`sys.path`, `require`, `main: ../src`, a path), and all of them name it. So
 an entry beside one of the folders from the project's root down to the program belongs to the definition when its name
-stands as a word in the program's files, or in what belongs to the definition already. The rest is not in the copy
+stands as a word in the program's files, or in what belongs to the definition already. Of Python files only strings
+and imports count: a program reads nothing by the name of a variable or by a comment. The rest is not in the copy
 that the program runs in: what was not found and is read all the same is missing there, and `pulumi.reads` names it.
 """
 
+import ast
 import os
 import re
+import warnings
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from orchestrator.adapters.pulumi.workspace import IGNORED, is_installed
@@ -19,7 +23,9 @@ MAX_BYTES = 100 * 1024 * 1024
 MAX_TEXT = 1024 * 1024  # of a longer file nothing is taken for a name
 LOCKS = {"package-lock.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "uv.lock", "Pipfile.lock", "go.sum"}
 ENVIRONMENT = "environment.yaml"
+PROJECT = "orchestrator.yaml"  # its first part is in each program that imports `orchestrator.hosts`
 _WORD = re.compile(rb"[A-Za-z0-9_-]+")
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 Files = dict[str, Path]  # by their names below the project's root
 
@@ -40,20 +46,73 @@ def surroundings(
     """
     if reads is not None:
         return _limited({name: path for item in reads for name, path in _declared(project, item, state)})
-    waiting = list(_entries(project, place))
-    words, texts = set[bytes](), b""
-    sources, found = [path for path in program if path.name != ENVIRONMENT], Files()
+    waiting, named = list(_entries(project, place)), _Named()
+    sources, found = list(program), Files()
     while sources:
-        more = b"\n".join(map(_text, sources))
-        words.update(_WORD.findall(more))
-        texts, sources = texts + more, []
-        for name in [name for name in waiting if _named(PurePath(name).name, words, texts)]:
+        for path in sources:
+            named.add(path)
+        sources = []
+        for name in [name for name in waiting if named.has(PurePath(name).name)]:
             waiting.remove(name)
             files = dict(_files(project, name, state))
             found.update(files)
             sources += files.values()
         _limited(found)
     return found
+
+
+@dataclass
+class _Named:
+    """What the files that were read so far name: *words* of their *texts*, and the *modules* that they import."""
+
+    texts: bytes = b""
+    words: set[bytes] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
+
+    def add(self, path: Path) -> None:
+        """Read one file. Our own files name nothing that a program reads."""
+        if path.name in LOCKS | {ENVIRONMENT, PROJECT} or path.stat().st_size > MAX_TEXT:
+            return
+        text = path.read_bytes()
+        if path.suffix == ".py":
+            strings, imports = _python(text)
+            text = strings
+            self.modules |= imports
+        self.texts += b"\n" + text
+        self.words.update(_WORD.findall(text))
+
+    def has(self, name: str) -> bool:
+        """Whether the entry *name* is named: without its suffixes as a word or a module, else as it is."""
+        if "." in name and name.encode() in self.texts:
+            return True
+        if name.startswith(".") or name == PROJECT:
+            return False
+        return name.partition(".")[0].encode() in self.words or name.removesuffix(".py") in self.modules
+
+
+def _python(text: bytes) -> tuple[bytes, set[str]]:
+    """The strings of a Python file that are not docstrings, and the modules that it imports.
+
+    A file that is not Python by this interpreter's rules counts as a whole.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of the user's own file, and not ours to print
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return text, set()
+    strings, modules, documented = list[bytes](), set[str](), set[int]()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                modules.update(alias.name.partition(".")[0] for alias in node.names)
+            case ast.ImportFrom():
+                found = [node.module] if node.module else [alias.name for alias in node.names]
+                modules.update(name.partition(".")[0] for name in found)
+            case ast.Constant(value=str() | bytes() as value) if id(node) not in documented:
+                strings.append(value if isinstance(value, bytes) else value.encode(errors="replace"))
+        if isinstance(node, _DOCUMENTED) and node.body and isinstance(node.body[0], ast.Expr):
+            documented.add(id(node.body[0].value))  # a parent is walked before its children
+    return b"\n".join(strings), modules
 
 
 def others(project: Path, place: str, files: Iterable[str]) -> list[str]:
@@ -94,13 +153,6 @@ def _entries(project: Path, place: str, *, every: bool = False) -> Iterator[str]
         at /= part
 
 
-def _named(name: str, words: set[bytes], texts: bytes) -> bool:
-    """Whether *name* stands in the texts: without its suffixes as a word, or a hidden one as it is."""
-    if name.startswith("."):
-        return name.encode() in texts
-    return name.partition(".")[0].encode() in words or ("." in name and name.encode() in texts)
-
-
 def _declared(project: Path, name: str, state: Path) -> Iterator[tuple[str, Path]]:
     if not (project / name).exists():
         raise OrchestratorError("E167", f"`pulumi.reads` names {name}, which the project does not have")
@@ -122,12 +174,6 @@ def _files(project: Path, name: str, state: Path) -> Iterator[tuple[str, Path]]:
             path = Path(at, file)
             if not file.endswith((".pyc", ".pyo")) and path.is_file():
                 yield path.relative_to(project).as_posix(), path
-
-
-def _text(path: Path) -> bytes:
-    if path.name in LOCKS or path.stat().st_size > MAX_TEXT:
-        return b""
-    return path.read_bytes()
 
 
 def _limited(found: Files) -> Files:

@@ -18,6 +18,7 @@ from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import canonical_json, digest_of
 
+ROOT = Path(__file__).resolve().parents[3]
 HEAD = {"apiVersion": "orchestrator/v1", "kind": "Environment"}
 FILES = {
     "orchestrator.yaml": "apiVersion: orchestrator/v1\nkind: Project\nname: shop\n",
@@ -89,6 +90,35 @@ def test_a_definition_has_what_its_program_names(project: Project) -> None:
     own = [name for name in FILES if name.startswith(PROGRAM)]
     found = ["environments/settings.yaml", "lib/data/rows.json", "lib/naming.py", "tables/rows.py"]
     assert project.names() == sorted([*own, *found])
+
+
+def test_comments_variables_and_our_own_file_name_nothing(project: Project) -> None:
+    """Of a Python program only strings and imports name files: no comment, docstring or variable does, and no module stands for `orchestrator.yaml`."""
+    before = project.names()
+    for name in ("web/index.html", "hosts", "count.yaml"):
+        project.write(name, "x\n")
+    project.write("orchestrator.yaml", "description: the playbooks and the README\n")
+    program = FILES[f"{PROGRAM}/__main__.py"]
+    more = '"""Hosts for the web, see README."""\nfrom orchestrator.hosts import LoopbackHost\ncount = 2  # of hosts\nweb = count\n'
+    project.write(f"{PROGRAM}/__main__.py", more + program)
+    assert project.names() == before
+    project.write(
+        f"{PROGRAM}/__main__.py", f"{more}{program}open(f'../../web/{{count}}'); open('../../orchestrator.yaml')\n"
+    )
+    assert project.names() == sorted([*before, "web/index.html", "orchestrator.yaml"])
+    project.write(f"{PROGRAM}/__main__.py", "hosts = (\n")
+    assert "hosts" in project.names()
+
+
+@pytest.mark.parametrize(
+    "example", sorted(path.parent for path in ROOT.glob("examples/*/environments")), ids=lambda path: path.name
+)
+def test_an_example_is_defined_by_its_environments_alone(example: Path, tmp_path: Path) -> None:
+    """A change of the application, a playbook or a release of an example is no change of what provisions its hosts."""
+    for folder in sorted(path.parent for path in example.glob("environments/*/Pulumi.yaml")):
+        program = definition.find(Environment.from_json({**HEAD, "name": folder.name}), folder, example)
+        found = program.everything(None, tmp_path)
+        assert [name for name in found if not name.startswith("environments/")] == []
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if not name.startswith((PROGRAM, "README", "orch"))])
