@@ -71,7 +71,7 @@ class SuiteCollection:
 
     def _suite(self, number: int, suite: Suite) -> OrchestratorError | None:
         folder = self.scratch / str(number)
-        (folder / "home").mkdir(parents=True)
+        folder.mkdir(parents=True)
         (self.content.parent / EMPTY).touch()
         (folder / "hosts.json").write_text(json.dumps(inventory_document(self.inventory, {})))
         (folder / "inventory.list").write_text(json.dumps(listed(self.inventory, {})))
@@ -132,12 +132,10 @@ class SuiteCollection:
 
     def _env(self, folder: Path) -> dict[str, str]:
         """As for a run, without what opens a door: no keys, no home folder, no variables that environments declare."""
-        env = {name: self.environ[name] for name in PASSED if name in self.environ and name not in CREDENTIALS}
-        own = own_packages()
+        env = {name: self.environ[name] for name in PASSED if name in self.environ}
         source = str(folder / "hosts.json")
-        return env | own | ({} if "PYTHONNOUSERSITE" in own else {"PYTHONUSERBASE": str(site.getuserbase())}) | {
+        return without_credentials(env, folder) | own_packages() | {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), self.environ.get("PATH", os.defpath)]),
-            "HOME": str(folder / "home"),
             "PYTHONDONTWRITEBYTECODE": "1",
             "ANSIBLE_CONFIG": str(folder / CONFIG_FILE),
             "ANSIBLE_HOME": str(folder / "home"),
@@ -157,6 +155,15 @@ class SuiteCollection:
             "ORCHESTRATOR_INVENTORY_LIST": str(folder / "inventory.list"),
             "ORCHESTRATOR_CONNECTIONS": str(folder / "connections.json"),
         }  # fmt: skip
+
+
+def without_credentials(env: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """*env* without agents, tokens and the home folder; an empty home folder in *folder* takes its place."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    kept = {name: value for name, value in env.items() if name not in CREDENTIALS}
+    packages = {} if "PYTHONNOUSERSITE" in own_packages() else {"PYTHONUSERBASE": str(site.getuserbase())}
+    return kept | packages | {"HOME": str(home)}
 
 
 def _error(code: str, suite: Suite, why: str, where: Where | None = None) -> OrchestratorError:

@@ -12,7 +12,7 @@ from pathlib import Path
 from orchestrator.adapters.ansible.configuration import Configurations, working_folder_of
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.adapters.archive.checks import Declared, StaticChecks
-from orchestrator.adapters.archive.collected import SuiteCollection
+from orchestrator.adapters.archive.collected import SuiteCollection, without_credentials
 from orchestrator.adapters.archive.placeholder import placeholder
 from orchestrator.adapters.archive.sealed import playbooks
 from orchestrator.domain.configuration import CONFIG_FILE
@@ -115,10 +115,10 @@ class Proof:
             raise OrchestratorError("P113", f"Ansible cannot use the packed playbooks: {with_machine}", hint=hint)
 
     def _environment(self, package: Package, project: Path, scratch: Path) -> dict[str, str]:
-        """As in a run, but without any secret: no password is read or asked for."""
+        """As in a run, but without any secret: no password is read or asked for, and no agent or token is passed."""
         home = Path(self._environ.get("HOME") or Path.home()) / ".ansible"
         effective = Configurations(self._environ, None, self._collections, scratch).of_folder(project, package)
-        env = effective.environment(scratch, scratch, 1)
+        env = without_credentials(effective.environment(scratch, scratch, 1), scratch)
         (scratch / CONFIG_FILE).write_bytes(effective.config)
         for name, folder in MACHINE.items():
             env[name] = os.pathsep.join([env[name], str(home / folder), f"/usr/share/ansible/{folder}"])

@@ -1,5 +1,6 @@
 """What a playbook needs is in the package, wherever the project keeps it, or the build says what is not."""
 
+import json
 import os
 import subprocess
 import sys
@@ -100,6 +101,28 @@ def test_what_ansible_cfg_names_is_packed_where_it_says(shop: Any, beside: bool)
     argv = [sys.executable, "-m", "ansible", "playbook", "--syntax-check", "-i", "localhost,", "playbooks/deploy.yml"]
     done = subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.engines
+def test_the_syntax_check_has_no_credentials(shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plugins of the project that Ansible loads for the syntax check find no agent, no token, and an empty home folder."""
+    seen = tmp_path / "seen.json"
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/id").write_text("private")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("SSH_AUTH_SOCK", "KRB5CCNAME", "VAULT_TOKEN", "VAULT_ADDR"):
+        monkeypatch.setenv(name, "secret")
+    plugin = "import json, os\nfrom ansible.plugins.lookup import LookupBase\nclass LookupModule(LookupBase):\n"
+    plugin += "    def run(self, terms, variables=None, **words):\n"
+    plugin += f"        json.dump(dict(os.environ), open({str(seen)!r}, 'w'))\n        return ['tasks.yml']\n"
+    playbook = "- hosts: all\n  tasks:\n  - import_tasks: \"{{ lookup('spy') }}\"\n"
+    shop.files({"playbooks/deploy.yml": playbook, "playbooks/lookup_plugins/spy.py": plugin})
+    shop.files({"playbooks/tasks.yml": "- debug: {msg: x}\n"})
+    Warned(shop, proof=proof()).build()
+    found = json.loads(seen.read_text())
+    assert not {name for name, value in found.items() if value == "secret"}
+    assert found["HOME"] != str(tmp_path / "home")
+    assert not (Path(found["HOME"]) / "id").exists()
 
 
 def test_relative_paths_are_followed(shop: Any) -> None:
