@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,28 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share what their module sets up in one process, and let what takes longest begin first."""
+    """Keep tests that share what their module sets up in one process, and let what takes longest begin first.
+
+    That is, in the folders whose tests take longest, the largest groups of tests that share something.
+    """
     for item in items:
         if _shares(item) and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{item.path.stem}"))
     here = Path(__file__).parent
     folders = dict(zip(LONGEST, range(len(LONGEST)), strict=True))
-    items.sort(key=lambda item: folders.get(item.path.relative_to(here).parts[0], len(folders)))
+    sizes = Counter(_group(item) for item in items)
+
+    def last(item: pytest.Item) -> tuple[int, int, int]:
+        folder = folders.get(item.path.relative_to(here).parts[0], len(folders))
+        return int(folder == len(folders)), -sizes[_group(item)], folder
+
+    items.sort(key=last)
+
+
+def _group(item: pytest.Item) -> str:
+    """The group of tests that *item* shares something with; its own name where there is none."""
+    marker = item.get_closest_marker("xdist_group")
+    return item.nodeid if marker is None else str(marker.args[0])
 
 
 def pytest_collection_finish() -> None:
