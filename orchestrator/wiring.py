@@ -517,9 +517,10 @@ class App:
         """Make and keep a plan. Changes nothing outside."""
         from orchestrator.flow import ephemeral, kept_plans
         from orchestrator.flow import plan as planning
+        from orchestrator.flow.survey import Wanted
 
         job = f"plan-{secrets.token_hex(4)}"
-        wanted = planning.Wanted(
+        wanted = Wanted(
             package,
             environment,
             action,
@@ -597,6 +598,7 @@ class App:
         from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
         from orchestrator.flow import ephemeral, kept_plans, walk
         from orchestrator.flow import plan as planning
+        from orchestrator.flow.survey import Wanted
 
         wanted = walk.admit(self.setting, waves, package, redeploy=redeploy)
 
@@ -605,7 +607,7 @@ class App:
                 return PlannedEnvironment(environment=name)
             deployer = self.engines.deployer(f"process {os.getpid()}, {name}")
             setting = ephemeral.apart(replace(self._apart(name), deployer=deployer), name, package.ref)
-            asked = planning.Wanted(package, name, check=check, named=named, coming=waves.before(name))
+            asked = Wanted(package, name, check=check, named=named, coming=waves.before(name))
             plan = planning.make(setting, asked, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
             setting.deployer.close()
             return PlannedEnvironment(environment=name, digest=plan.digest, plan=plan)

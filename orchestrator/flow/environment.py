@@ -13,8 +13,8 @@ from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow.course import Course, Halt, Setting, stacks_of
 from orchestrator.flow.kept_plans import made_by
-from orchestrator.flow.plan import lost
 from orchestrator.flow.sides import aim
+from orchestrator.flow.survey import lost
 from orchestrator.ports import Emit, SavedPlan
 
 Find = Callable[[Course, StackSpec, str, Emit], StepResult]

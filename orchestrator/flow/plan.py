@@ -1,87 +1,56 @@
 """Plan: what a promotion would do, made by asking everything that can be asked without changing anything."""
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from orchestrator.domain.configuration import is_about_controller
-from orchestrator.domain.context import Context, Outputs
+from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.filling import fillable
-from orchestrator.domain.gate import Canary, Flaky, Gate, Probe
+from orchestrator.domain.gate import Gate, Probe
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import (
-    NOTHING,
+    Condition,
     HostState,
     Loss,
-    Named,
     Plan,
     PlannedArtifact,
-    PlannedCanary,
     PlannedGate,
-    PlannedLook,
     PlannedSides,
     PlannedStep,
     PlannedUndo,
-    PlannedWatch,
     SecondPass,
-    StackPreview,
-    StackSpec,
-    SuiteSpec,
     WayBack,
     differences,
     held,
-    losses,
     play_of,
 )
-from orchestrator.domain.quantities import seconds
-from orchestrator.domain.release import Package, PackageRef, Release, Step
-from orchestrator.domain.sides import BlueGreen, Side
+from orchestrator.domain.release import Package, Release
+from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
-from orchestrator.flow import conditions, ephemeral, guard, observe, sides
+from orchestrator.flow import conditions, guard, observe, sides
 from orchestrator.flow.configuration import configuration_of
-from orchestrator.flow.course import Course, Setting, context_of, inventory_of, kept_of, outputs_of, stack_of
+from orchestrator.flow.course import Course, Setting, context_of, outputs_of
 from orchestrator.flow.evidence import obstacle
-from orchestrator.flow.kept_plans import load, made_by, save, saved_plan, update_plan_file
+from orchestrator.flow.kept_plans import load, save
+from orchestrator.flow.planned_steps import (
+    all_checked,
+    look_at,
+    own_gates,
+    planned_step,
+    refuse_empty,
+    steps_of,
+    suites_of,
+    watch_of,
+)
 from orchestrator.flow.plays import NO_PLAYBOOK, sides_with_plays, undo_with_plays, with_plays
 from orchestrator.flow.request import allow
 from orchestrator.flow.second_pass import restrict, second_pass
-from orchestrator.flow.trail import Begun, Then, last_verified, mark_of, present, trail
+from orchestrator.flow.survey import Survey, Wanted, make_survey
+from orchestrator.flow.trail import Begun, Then, last_verified, present, trail
 from orchestrator.ports import Emit
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a plan is asked for.
-
-    *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's
-    preview is not asked for again, since its update plan will hold the update to what was approved. *no_return* is a
-    person's word that a rollback may leave behind what cannot be undone, *named* what else was agreed to by name.
-    *then* is the time to which a rollback goes back, and its definition. *rehearse* is whether it is to be rehearsed.
-    *coming* are environments in which the package will have been verified by then: a walk comes to them before.
-    *told* is called with what the hosts said. *all_at_once*: a rollback restores all hosts at the same time.
-    """
-
-    package: Package
-    environment: str
-    action: str = "promote"
-    check: bool = False
-    approved: Plan | None = None
-    fence: int = 0
-    no_return: bool = False
-    all_at_once: bool = False
-    named: Named = NOTHING
-    then: Then | None = None
-    rehearse: bool = False
-    coming: frozenset[str] = frozenset()
-    told: Callable[[StepResult], None] = lambda _seen: None
 
 
 def settle(course: Course) -> None:
@@ -232,84 +201,146 @@ def _unnamed(plan: Plan) -> OrchestratorError | None:
 # -- making --------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Draft:
+    """What a plan is made of, as far as it is found.
+
+    *own* are the gates of the environment, *undone* what a rollback takes back, *asked_sides* what was asked about the
+    sides, *notes* what is to be said about all that.
+    """
+
+    environment: Environment
+    survey: Survey
+    undone: tuple[Begun, ...]
+    back: WayBack
+    own: tuple[PlannedGate, ...]
+    blue_green: PlannedSides | None
+    asked_sides: sides.Asked
+    steps: tuple[PlannedStep, ...] = ()
+    rehearse: bool = False
+    conditions: tuple[Condition, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     """The plan for *wanted*. Changes nothing. Raises R-codes when it may not be, E- and D-codes when it cannot be."""
     environment, _ = setting.environment(wanted.environment)
-    release = wanted.package.manifest.release
     _admit(setting, wanted, environment)
     aim = sides.aim(setting, wanted.environment)
     setting = sides.aimed(setting, wanted.environment, aim)
-    survey = _survey(setting, wanted, job, emit)
+    draft = _drafted(setting, wanted, make_survey(setting, wanted, job, emit), aim)
+    draft = _with_steps(setting, wanted, draft, job, emit)
+    draft = _with_notes(setting, wanted, _with_conditions(setting, wanted, draft, job, emit))
+    plan = _with_survey(_plan(setting, wanted, draft), draft.survey)
+    _askable(setting, wanted, plan)
+    if draft.survey.full is not None:
+        _fillable(setting, wanted, plan, draft.survey.full)
+    return _blocked(plan)
+
+
+def _drafted(setting: Setting, wanted: Wanted, survey: Survey, aim: Side | None) -> _Draft:
+    """What follows from the *survey*: the way back, what is undone, and the sides. Raises R-codes.
+
+    *aim* is the side whose stack was looked at.
+    """
+    environment, _ = setting.environment(wanted.environment)
     observe.refuse_unknown(setting, wanted.environment, survey.unreachable, _restored(wanted, survey))
     undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
     back = _back(undone) if wanted.action == "rollback" else way_back(setting, wanted)
-    own = _own_gates(environment)
+    own = own_gates(environment)
     asked_sides = _asked_sides(wanted, survey, own, aim)
     blue_green = sides.planned(asked_sides)
     if aim is not None and blue_green is not None and blue_green.to != aim:
         survey = replace(survey, stack=None, losses=())  # of the side that stays as it is
+    return _Draft(environment, survey, undone, back, own, blue_green, asked_sides)
+
+
+def _with_steps(setting: Setting, wanted: Wanted, draft: _Draft, job: str, emit: Emit) -> _Draft:
+    """*draft* with its steps, and with what runs on hosts after an infrastructure that goes back."""
+    survey, package = draft.survey, wanted.package
     steps = tuple(
-        with_plays(setting, _planned_step(step, wanted, own, blue_green), wanted.package, survey.inventory)
-        for step in _steps(release, wanted.action)
+        with_plays(setting, planned_step(step, wanted, draft.own, draft.blue_green), package, survey.inventory)
+        for step in steps_of(package.manifest.release, wanted.action)
     )
-    _refuse_empty(setting, wanted, steps, survey)
-    steps = _all_checked(setting, wanted, steps, survey, f"{job}.check", emit)
-    lost = survey.losses
-    rehearse, unrehearsed = _rehearsed(setting, wanted, back, survey.base)
-    asked = conditions.ask(setting, wanted.environment, wanted.package, job, emit) if wanted.action == "promote" else ()
-    back = _with_second_pass(setting, back, survey, steps)
-    plan = Plan(
-        action="rollback" if wanted.action == "rollback" else "promote",
+    refuse_empty(setting, wanted, steps, survey)
+    steps = all_checked(setting, wanted, steps, survey, f"{job}.check", emit)
+    return replace(draft, steps=steps, back=_with_second_pass(setting, draft.back, survey, steps))
+
+
+def _with_conditions(setting: Setting, wanted: Wanted, draft: _Draft, job: str, emit: Emit) -> _Draft:
+    """*draft* with whether it is rehearsed, and with what the environment requires of a promotion."""
+    rehearse, notes = _rehearsed(setting, wanted, draft.back, draft.survey.base)
+    promoting = wanted.action == "promote"
+    asked = conditions.ask(setting, wanted.environment, wanted.package, job, emit) if promoting else ()
+    return replace(draft, rehearse=rehearse, conditions=asked, notes=notes)
+
+
+def _with_notes(setting: Setting, wanted: Wanted, draft: _Draft) -> _Draft:
+    """*draft* with all notes; so far it has those about the rehearsal."""
+    notes = (
+        *_notes(draft.environment, draft.back, draft.survey),
+        *_not_previewed(draft.environment),
+        *_about_losses(wanted, draft.survey.losses),
+        *_again(setting, wanted),
+        *sides.notes(draft.blue_green, draft.asked_sides),
+        *draft.notes,
+        *conditions.notes(draft.conditions),
+        *setting.deployer.unused_settings(wanted.package, draft.environment.ansible),
+    )
+    return replace(draft, notes=notes)
+
+
+def _plan(setting: Setting, wanted: Wanted, draft: _Draft) -> Plan:
+    """The plan of *draft*, without what the survey found of stack and hosts."""
+    environment, release, survey = draft.environment, wanted.package.manifest.release, draft.survey
+    promoting = wanted.action == "promote"
+    return Plan(
+        action="promote" if promoting else "rollback",
         at=wanted.then.at if wanted.then else None,
         project=setting.project.name,
         environment=wanted.environment,
         release=wanted.package.ref,
-        losses=lost,
-        points_of_no_return=back.impossible,
+        points_of_no_return=draft.back.impossible,
         named=wanted.named,
         definition=survey.definition,
         after=environment.after,
-        stack=survey.stack,
-        inventory=survey.inventory,
-        inventory_digest=survey.full.digest if survey.full else None,
         requirements=release.requirements,
-        undo=_undo(setting, undone, survey.inventory),
-        steps=steps,
-        blue_green=sides_with_plays(setting, blue_green, wanted.package, survey.inventory, survey.base),
+        undo=_undo(setting, draft.undone, survey.inventory),
+        steps=draft.steps,
+        blue_green=sides_with_plays(setting, draft.blue_green, wanted.package, survey.inventory, survey.base),
         verify=suites_of(release),
         artifacts=_artifacts(release),
-        rehearse=rehearse,
-        watch=_watch(release, own) if wanted.action == "promote" else None,
+        rehearse=draft.rehearse,
+        watch=watch_of(release, draft.own) if promoting else None,
         probe=environment.probe or release.probe,
-        base=survey.base,
-        unmet=survey.unmet,
-        unreachable=survey.unreachable,
-        uninspected=survey.uninspected,
-        back=back,
+        back=draft.back,
         automatic_rollback=environment.rollback.automatic,
         ephemeral=environment.ephemeral,
         no_return=wanted.no_return,
-        crossed=left_over(setting, wanted.environment, wanted.package) if wanted.action == "promote" else (),
+        crossed=left_over(setting, wanted.environment, wanted.package) if promoting else (),
         all_at_once=wanted.all_at_once,
-        again=_second_pass(wanted, survey, blue_green),
-        conditions=asked,
+        again=_second_pass(wanted, survey, draft.blue_green),
+        conditions=draft.conditions,
         configuration=configuration_of(setting, wanted.package, environment, wanted.approved),
-        notes=(
-            *_notes(environment, back, survey),
-            *_not_previewed(environment),
-            *_about_losses(wanted, lost),
-            *_again(setting, wanted),
-            *sides.notes(blue_green, asked_sides),
-            *unrehearsed,
-            *conditions.notes(asked),
-            *setting.deployer.unused_settings(wanted.package, environment.ansible),
-        ),
+        notes=draft.notes,
         created_at=setting.clock.now(),
     )
-    _askable(setting, wanted, plan)
-    if survey.full is not None:
-        _fillable(setting, wanted, plan, survey.full)
-    return _blocked(plan)
+
+
+def _with_survey(plan: Plan, survey: Survey) -> Plan:
+    """*plan* with what the survey found of stack and hosts."""
+    return plan.model_copy(
+        update={
+            "losses": survey.losses,
+            "stack": survey.stack,
+            "inventory": survey.inventory,
+            "inventory_digest": survey.full.digest if survey.full else None,
+            "base": survey.base,
+            "unmet": survey.unmet,
+            "unreachable": survey.unreachable,
+            "uninspected": survey.uninspected,
+        }
+    )
 
 
 def _artifacts(release: Release) -> tuple[PlannedArtifact, ...]:
@@ -352,208 +383,12 @@ def gate(setting: Setting, package: Package, environment: Environment, coming: f
         )
 
 
-@dataclass(frozen=True)
-class Survey:
-    """What was found when everything was looked at. *inventory* is an outline; *full* has the variables.
-
-    *stays* says that the stack is left as it is: how it was defined with the release to be restored is not kept.
-    """
-
-    definition: str
-    stack: StackPreview | None
-    inventory: Inventory | None
-    full: Inventory | None
-    base: tuple[HostState, ...]
-    unreachable: tuple[str, ...] = ()
-    unmet: tuple[str, ...] = ()
-    stays: bool = False
-    losses: tuple[Loss, ...] = ()
-    uninspected: str = ""
-
-
-def _survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
-    """Look at the stack and at the hosts, side by side: neither needs the other when the hosts exist already."""
-    environment, _ = setting.environment(wanted.environment)
-    spec = _wanted_stack(setting, wanted)
-    outputs = outputs_of(setting, wanted.environment)
-    context = context_of(setting, wanted.environment, job, outputs, wanted.fence)
-    setting.deployer.prepare(context)
-    try:
-        known = inventory_of(setting, wanted.environment, outputs)
-    except OrchestratorError:
-        if spec is None or outputs.plain or outputs.secret:
-            raise
-        known = None  # nothing has been provisioned yet
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        hosts = pool.submit(_look, setting, wanted, known, context, job, emit)
-        preview = _stack(setting, wanted, spec, job, emit)
-        seen = hosts.result()
-    if seen is not None:
-        wanted.told(seen)
-    if environment.ephemeral is not None and spec is not None and preview is not None:
-        ephemeral.refuse_foreign(setting, wanted.environment, spec, preview)
-    settled = known if known is not None and _hosts_stay(wanted, preview, known) else None
-    return Survey(
-        definition=spec.definition if spec else digest_of(environment.to_json()),
-        stack=preview,
-        inventory=settled.outline() if settled else None,
-        full=settled,
-        base=_base(setting, wanted.environment, known, seen),
-        unreachable=_unreachable(seen),
-        unmet=unmet(seen) if settled and seen else (),
-        stays=spec is not None and wanted.action == "rollback" and preview is None,
-        losses=lost(setting, wanted.environment, spec, preview) if spec and preview else (),
-        uninspected=seen.message if seen is not None and failed_as_a_whole(seen) else "",
-    )
-
-
-def _unreachable(seen: StepResult | None) -> tuple[str, ...]:
-    """The hosts that did not answer; none where the inspection failed as a whole, since no host was asked then."""
-    if seen is None or failed_as_a_whole(seen):
-        return ()
-    return tuple(host.host for host in seen.hosts if host.outcome is Outcome.UNKNOWN)
-
-
-def failed_as_a_whole(seen: StepResult) -> bool:
-    """Whether a host inspection failed before any host was asked."""
-    return seen.data.get("code") == "D151"
-
-
-def lost(setting: Setting, environment: str, spec: StackSpec, preview: StackPreview) -> tuple[Loss, ...]:
-    """The stateful resources that *preview* would replace or delete: by the rules of now, and by those of *spec*."""
-    now = setting.environment(environment)[0].pulumi.stateful
-    return losses(preview.changes, dict.fromkeys((*now, *spec.settings.stateful)))
-
-
 def _restored(wanted: Wanted, survey: Survey) -> tuple[str, ...]:
     """The hosts that a rollback puts back; none for a promotion."""
     if wanted.action != "rollback" or survey.inventory is None:
         return ()
-    steps = _steps(wanted.package.manifest.release, wanted.action)
+    steps = steps_of(wanted.package.manifest.release, wanted.action)
     return tuple(host for step in steps for host in survey.inventory.select(step.hosts))
-
-
-def unmet(seen: StepResult) -> tuple[str, ...]:
-    """What hosts that answered have not, in a sentence each."""
-    return tuple(f"{host.host}: {host.message}" for host in seen.hosts if host.outcome is Outcome.FAILED)
-
-
-def _hosts_stay(wanted: Wanted, preview: StackPreview | None, known: Inventory) -> bool:
-    """Whether the hosts to be worked on are known to be those of now; a rollback begins with those that there are."""
-    if wanted.action == "rollback":
-        return True
-    if wanted.approved is not None:
-        return wanted.approved.inventory is not None
-    if preview is None or not preview.changes_something:
-        return True
-    return preview.inventory is not None and preview.inventory.digest == known.digest
-
-
-def _wanted_stack(setting: Setting, wanted: Wanted) -> StackSpec | None:
-    """The stack as it is defined now; for a rollback as it was when the release that is restored was verified.
-
-    Raises E105 when a time is to be restored, and how the stack was defined then is not kept.
-    """
-    spec = stack_of(setting, wanted.environment)
-    if spec is not None and wanted.then is not None and wanted.then.definition:
-        there = wanted.then.definition == spec.definition
-        return spec if there else kept_of(setting, wanted.environment, wanted.then.definition)
-    mark = mark_of(setting, wanted.environment, wanted.package.digest) if wanted.action == "rollback" else None
-    if spec is None or mark is None or mark.definition in {"", spec.definition}:
-        return spec
-    try:
-        return kept_of(setting, wanted.environment, mark.definition)
-    except OrchestratorError as error:
-        if error.code != "E105":
-            raise
-        return spec
-
-
-def _stack(setting: Setting, wanted: Wanted, spec: StackSpec | None, job: str, emit: Emit) -> StackPreview | None:
-    if spec is None or _forgotten(setting, wanted, spec):
-        return None
-    if wanted.approved is not None:
-        return _derived(setting, wanted.approved, spec)
-    made = made_by(setting, job)
-    preview = setting.provisioner.preview(spec, f"{job}.preview", emit, save_plan=made)
-    if preview.update_file is not None:
-        _link(made, update_plan_file(setting, preview.update_file))
-    return preview
-
-
-def _derived(setting: Setting, plan: Plan, spec: StackSpec) -> StackPreview:
-    """What the update would do, derived from Pulumi's saved update plan and never believed from the document.
-
-    Where Pulumi would refuse the update, nothing was saved, and the plan is not executed either (E140). Raises E162,
-    E163, and E164 when the document states other operations than the saved update plan allows.
-    """
-    approved = plan.stack
-    if approved is None:
-        return StackPreview(base=setting.provisioner.base(spec))
-    if approved.refused:
-        return approved.model_copy(update={"base": setting.provisioner.base(spec)})
-    derived = setting.provisioner.planned(spec, saved_plan(setting, approved))
-    same_start = derived.base == approved.base and spec.definition == plan.definition
-    stated = StackPreview.model_fields.keys() - {"base", "versions"}  # these are compared with what is there now
-    names = sorted(name for name in stated if getattr(derived, name) != getattr(approved, name))
-    if same_start and names:
-        message = f"the plan states other {', '.join(names)} than Pulumi's saved update plan; nothing was changed"
-        raise OrchestratorError("E164", message)
-    return derived
-
-
-def _link(made: Path, target: Path) -> None:
-    """Have *made* as *target* too. It stays where it is: a process that takes over asks its finished job once more."""
-    new = target.with_name(f"{target.name}.{os.getpid()}")
-    new.unlink(missing_ok=True)
-    new.hardlink_to(made)
-    new.replace(target)
-    new.unlink(missing_ok=True)  # the rename of a link to the same file changes nothing
-
-
-def _forgotten(setting: Setting, wanted: Wanted, spec: StackSpec) -> bool:
-    """Whether a rollback cannot say how the stack was defined with the release that it restores."""
-    if wanted.action != "rollback" or (wanted.then is not None and wanted.then.definition):
-        return False
-    mark = mark_of(setting, wanted.environment, wanted.package.digest)
-    return mark is None or mark.definition != spec.definition
-
-
-def _look(
-    setting: Setting, wanted: Wanted, known: Inventory | None, context: Context, job: str, emit: Emit
-) -> StepResult | None:
-    """Ask every host whether it is there, has what is required, and what runs on it."""
-    if known is None or not known.hosts:
-        return None
-    requirements = wanted.package.manifest.release.requirements
-    return setting.deployer.require(requirements, known, context, f"{job}.require", emit)
-
-
-def _base(
-    setting: Setting, environment: str, known: Inventory | None, seen: StepResult | None
-) -> tuple[HostState, ...]:
-    """What runs on each host: what it said itself, else what the journal last knew of it."""
-    remembered = {state.host: state.settled for state in setting.store.hosts(environment)}
-    told = {host.host: host for host in seen.hosts} if seen else {}
-    states = []
-    for host in known.hosts if known else ():
-        state = remembered.get(host, HostState(host=host, truth="empty"))
-        result = told.get(host)
-        if result is not None and result.outcome is Outcome.UNKNOWN:
-            state = state.model_copy(update={"truth": "unknown"})
-        elif result is not None and result.release is not None:
-            state = _seen(setting, state, result.release)
-        states.append(state.model_copy(update={"serves": ""}))
-    return tuple(states)
-
-
-def _seen(setting: Setting, state: HostState, digest: str) -> HostState:
-    """*state*, corrected by the digest that the host itself reported."""
-    if state.release is not None and state.release.digest == digest:
-        return state.model_copy(update={"truth": "seen"})
-    unknown = PackageRef(name="unknown", version="0", digest=digest)
-    release = setting.packages.ref(digest) or unknown
-    return HostState(host=state.host, truth="seen", release=release).on_side_of(state)
 
 
 def way_back(setting: Setting, wanted: Wanted) -> WayBack:
@@ -676,75 +511,12 @@ def _about_losses(wanted: Wanted, lost: tuple[Loss, ...]) -> list[str]:
     return notes + ([f"named, and neither replaced nor deleted: {', '.join(strange)}"] if strange else [])
 
 
-# -- the pieces -----------------------------------------------------------------------------------------------------
-
-
-def _steps(release: Release, action: str) -> tuple[Step, ...]:
-    """The release's steps; when it is restored, those which stand for their own undoing."""
-    return release.steps if action == "promote" else tuple(step for step in release.steps if step.undo is None)
-
-
 def _asked_sides(wanted: Wanted, survey: Survey, own: tuple[PlannedGate, ...], aim: Side | None) -> sides.Asked:
     """What a plan asks about the sides of the environment."""
     rule = wanted.package.manifest.release.blue_green
-    look = _look_at(rule.look, rule, own) if rule is not None and rule.look is not None else None
+    look = look_at(rule.look, rule, own) if rule is not None and rule.look is not None else None
     promoting = wanted.action == "promote"
     return sides.Asked(wanted.package, wanted.environment, promoting, survey.inventory, survey.base, look, aim)
-
-
-def _planned_step(
-    step: Step, wanted: Wanted, asked: tuple[PlannedGate, ...], blue_green: PlannedSides | None
-) -> PlannedStep:
-    """*step* as it is promoted, before its hosts are known; a rollback keeps its batches, order and pause."""
-    rollout = step.rollout
-    has_sides = rollout.blue_green is not None
-    plain = PlannedStep(play=play_of(step), undo=step.undo)
-    if wanted.all_at_once:
-        return sides.sided(plain, blue_green, of=has_sides)
-    seed = digest_of([wanted.package.digest, wanted.environment, step.name]).removeprefix("sha256:")[:16]
-    about: dict[str, Any] = {
-        "sizes": rollout.batches,
-        "pause": seconds(rollout.pause),
-        "once": rollout.once,
-        "order": rollout.order,
-        "seed": seed if rollout.order == "shuffled" else "",
-    }
-    if wanted.action == "promote":
-        canary = _canary(rollout.canary or Canary(), asked) if rollout.strategy == "canary" else None
-        about |= {"max_failures": rollout.max_failures, "strategy": rollout.strategy, "canary": canary}
-    return sides.sided(plain.model_copy(update=about), blue_green, of=has_sides)
-
-
-def _refuse_empty(setting: Setting, wanted: Wanted, steps: tuple[PlannedStep, ...], survey: Survey) -> None:
-    """Refuse a promotion with a step for which there is no host, also when Pulumi will only make the hosts.
-
-    Raises D101, D102, R170 and R210.
-    """
-    inventory = survey.inventory
-    if inventory is None and survey.stack is not None and survey.stack.inventory is not None:
-        inventory = setting.deployer.resolve(survey.stack.inventory)
-    if wanted.action != "promote" or inventory is None:
-        return
-    for step in steps:
-        if not step.stacked and not step.cut(inventory):
-            raise OrchestratorError("D102", f"the step {step.play.step} has no host: {step.play.hosts!r} means none")
-
-
-def _canary(canary: Canary, asked: tuple[PlannedGate, ...]) -> PlannedCanary:
-    return PlannedCanary(hosts=canary.hosts, look=_look_at(canary.look, canary, asked))
-
-
-def _look_at(span: str, rule: Canary | BlueGreen, asked: tuple[PlannedGate, ...]) -> PlannedLook:
-    gates = (*_gates(rule.gates), *asked)
-    return PlannedLook(seconds=seconds(span), every=seconds(rule.every), gates=gates, flaky=rule.flaky)
-
-
-def _gates(gates: tuple[Gate, ...]) -> tuple[PlannedGate, ...]:
-    """The gates of a release; a suite gets a name that no suite of `verify` can have."""
-    return tuple(
-        PlannedGate(gate=gate, suite=suite_of(f"gate.{gate.name}", gate.tests, gate.timeout) if gate.tests else None)
-        for gate in gates
-    )
 
 
 def _asked(plan: Plan) -> list[PlannedGate]:
@@ -792,55 +564,6 @@ def _rehearsed(
         raise OrchestratorError("R183", f"{wanted.package.ref} cannot be rehearsed in {environment.name}: {why}")
     again = back.release is not None and back.release.digest == wanted.package.digest
     return False, () if again else (f"not rehearsed: {why}",)
-
-
-def _own_gates(environment: Environment) -> tuple[PlannedGate, ...]:
-    """The gates of the environment itself, which every release has to pass."""
-    return tuple(PlannedGate(gate=gate, own=True) for gate in environment.gates)
-
-
-def suite_of(name: str, tests: str, timeout: str, args: tuple[str, ...] = (), flaky: Flaky | None = None) -> SuiteSpec:
-    """A suite as a value, with its time limit in seconds."""
-    return SuiteSpec(name=name, tests=tests, args=args, timeout=seconds(timeout), flaky=flaky)
-
-
-def suites_of(release: Release) -> tuple[SuiteSpec, ...]:
-    """The release's own suites."""
-    return tuple(suite_of(item.name, item.tests, item.timeout, item.args, item.flaky) for item in release.verify)
-
-
-def _watch(release: Release, asked: tuple[PlannedGate, ...]) -> PlannedWatch | None:
-    watch = release.watch
-    if watch is None:
-        return None
-    return PlannedWatch(
-        seconds=seconds(watch.duration),
-        every=seconds(watch.every),
-        suite=suite_of("watch", watch.tests, "10m", flaky=watch.flaky) if watch.tests is not None else None,
-        gates=(*_gates(watch.gates), *asked),
-        flaky=watch.flaky,
-    )
-
-
-def _all_checked(
-    setting: Setting, wanted: Wanted, steps: tuple[PlannedStep, ...], survey: Survey, job: str, emit: Emit
-) -> tuple[PlannedStep, ...]:
-    """*steps* with what Ansible's check mode says of each, where that is wanted and the hosts are known."""
-    preview = setting.environment(wanted.environment)[0].preview
-    if not wanted.check or preview == "none" or survey.inventory is None or survey.full is None:
-        return steps
-    return tuple(_checked(setting, wanted, step, survey.full, job, emit) for step in steps)
-
-
-def _checked(
-    setting: Setting, wanted: Wanted, step: PlannedStep, inventory: Inventory, job: str, emit: Emit
-) -> PlannedStep:
-    hosts = tuple(host for batch in step.batches or () for host in batch)
-    outputs = outputs_of(setting, wanted.environment)
-    context = context_of(setting, wanted.environment, job, outputs, wanted.fence)
-    play = step.play.model_copy(update={"limit": hosts})
-    preview = setting.deployer.check(play, wanted.package, inventory, context, f"{job}.{step.play.step}", emit)
-    return step.model_copy(update={"preview": preview})
 
 
 def summary(plan: Plan) -> str:

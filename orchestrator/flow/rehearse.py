@@ -20,7 +20,7 @@ from orchestrator.domain.text import counted
 from orchestrator.flow import deploy, host_states, provision, rollback, switch, verify
 from orchestrator.flow.course import Course, Halt, Setting, kept_of
 from orchestrator.flow.evidence import REHEARSED, documents, keep, snapshot
-from orchestrator.flow.plan import suites_of
+from orchestrator.flow.planned_steps import suites_of
 from orchestrator.flow.way_back import AGAIN, TAKEN_BACK, restoring
 from orchestrator.ports import Emit
 

@@ -16,7 +16,8 @@ from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow import host_states, observe, probe, promote, provision, second_pass, switch, verify, way_back
 from orchestrator.flow.course import Course, Halt, kept_of
 from orchestrator.flow.kept_plans import made_by, saved_plan
-from orchestrator.flow.plan import lost, suites_of
+from orchestrator.flow.planned_steps import suites_of
+from orchestrator.flow.survey import lost
 from orchestrator.ports import Emit, SavedPlan
 
 Alone = Callable[[Course, tuple[Loss, ...], str], StepResult]

@@ -16,10 +16,11 @@ from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.way_back import Outlook, RollbackPlan
 from orchestrator.flow.course import Setting, Started, kept_of, touched
 from orchestrator.flow.kept_plans import load
-from orchestrator.flow.plan import lost, suites_of
+from orchestrator.flow.planned_steps import suites_of
 from orchestrator.flow.plays import readable_plays, undo_with_plays
 from orchestrator.flow.second_pass import restrict, second_pass
 from orchestrator.flow.sides import of_plan
+from orchestrator.flow.survey import lost
 
 TAKEN_BACK = "rehearse.back"
 """The step of a rehearsal before which all that was started has been taken back, and proved to be."""

@@ -8,7 +8,7 @@ from orchestrator.adapters.memory.world import MemoryProvisioner
 from orchestrator.domain.environment import StatefulRule
 from orchestrator.domain.plan import Named, ResourceChange, losses
 from orchestrator.domain.promotion import State
-from orchestrator.flow import kept_plans
+from orchestrator.flow import kept_plans, survey
 from orchestrator.flow import plan as planning
 from tests.flow.test_promotion import Stage
 from tests.flow.test_ways_back import back, goal, planned
@@ -156,5 +156,5 @@ def test_the_rules_of_then_count_as_well(stage: Stage) -> None:
     stage.world.stacks["production"] = ["p1", "p2"]
     now = MemoryProvisioner(stage.world).definition(stage.setting().environment("production")[0], stage.folder)
     preview = MemoryProvisioner(stage.world).preview(now, "job", lambda _entry: None)
-    assert planning.lost(stage.setting(), "production", now, preview) == ()
-    assert [loss.name for loss in planning.lost(stage.setting(), "production", old, preview)] == ["p3"]
+    assert survey.lost(stage.setting(), "production", now, preview) == ()
+    assert [loss.name for loss in survey.lost(stage.setting(), "production", old, preview)] == ["p3"]

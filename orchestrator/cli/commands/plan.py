@@ -9,7 +9,7 @@ from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, named_options, note, out_folded, paint, print_json, to_option
 
 if TYPE_CHECKING:
-    from orchestrator.domain.plan import Plan
+    from orchestrator.domain.plan import Named, Plan
     from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.domain.way_back import Outlook, RollbackPlan
     from orchestrator.wiring import App
@@ -52,9 +52,8 @@ def command(
     go back too, Pulumi is asked what that would do now: a rollback leaves a stack alone that would lose something
     stateful.
     """
-    import json
-
-    from orchestrator.cli.report import UsageProblem, building, warn
+    from orchestrator.cli.report import UsageProblem
+    from orchestrator.domain.plan import Named
     from orchestrator.wiring import open_app
 
     if back is not None and (release is not None or environment is not None):
@@ -66,16 +65,32 @@ def command(
     if back is not None:
         plan = _returning(app, back)
     else:
-        waves = app.waves(environment)
-        if waves is None:
-            app.setting.environment(str(environment))
-        package = app.package(str(release), warn, building, publish=False)
-        note(f"planning {package.ref} → {environment} …")
-        named = app.named(package, replace, no_return)
-        if waves is not None:
-            plan = app.plan_waves(package, waves, check=check, named=named, redeploy=redeploy)
-        else:
-            plan = app.plan(package, str(environment), check=check, named=named)
+        named = Named(replace=replace, no_return=no_return)
+        plan = _promotion(app, str(release), str(environment), named, check=check, redeploy=redeploy)
+    _deliver(app, plan, target, as_json=as_json)
+
+
+def _promotion(
+    app: "App", release: str, environment: str, named: "Named", *, check: bool, redeploy: bool
+) -> "Plan | WavePlan":
+    """The plan of a promotion into one environment, or in waves. Nothing is published."""
+    from orchestrator.cli.report import building, warn
+
+    waves = app.waves(environment)
+    if waves is None:
+        app.setting.environment(environment)
+    package = app.package(release, warn, building, publish=False)
+    note(f"planning {package.ref} → {environment} …")
+    known = app.named(package, named.replace, named.no_return)
+    if waves is not None:
+        return app.plan_waves(package, waves, check=check, named=known, redeploy=redeploy)
+    return app.plan(package, environment, check=check, named=known)
+
+
+def _deliver(app: "App", plan: "Plan | RollbackPlan | WavePlan", target: Path | None, *, as_json: bool) -> None:
+    """Write the plan to the file *target*, if there is one, and print it."""
+    import json
+
     seen = _outlook(app, plan)
     document = (
         {**plan.document(), "outlook": seen and seen.to_json()} if plan.kind == "RollbackPlan" else app.document(plan)

@@ -1,5 +1,6 @@
 """`orchestrator promote`: a release into an environment, in waves over several, or along the whole path."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from orchestrator.cli.output import (
 
 if TYPE_CHECKING:
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.domain.plan import Plan
+    from orchestrator.domain.plan import Named, Plan
     from orchestrator.domain.release import Package
     from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.wiring import App
@@ -80,32 +81,49 @@ def command(
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do, leave_behind, leave_to_workers
     from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.domain.plan import Named
     from orchestrator.wiring import open_app
 
     if again is not bool(message):
         raise click.UsageError("--again and -m WHY belong together")
     app = open_app(Path.cwd())
     recover(app)
-    approved = _approved(app, plan, environment) if plan else None
-    if environment is not None and app.waves(environment) is None:
-        app.setting.environment(environment)
-    package = _package(app, release, approved)
-    if approved is not None and (replace or no_return):
-        raise click.UsageError("what is agreed to by name is part of the plan: give it to orchestrator plan")
-    named = app.named(package, replace, no_return)
+    wanted = _Wanted(release, environment, plan, Named(replace=replace, no_return=no_return), redeploy, message)
+    package, approved = _chosen(app, wanted)
     try:
-        targets, about = _targets(app, package, environment, approved, again=again, redeploy=redeploy)
+        targets, about = _targets(app, package, approved, wanted)
     except OrchestratorError as error:
         if error.code != "R108":
             raise
         return _nothing(error, as_json=as_json)
-    about |= {"named": named.to_json()} if replace or no_return else {}
-    about |= {"again": message} if again else {}
     digest = approved.digest if approved else None
     asked = app.ask("promotion", package, targets, digest, wait=wait, queue=queue, about=about)
     if queue:
         return leave_to_workers(asked, queue, as_json=as_json)
     return leave_behind(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the command line says of a promotion. *named* is what it agrees to by name, *again* why it may go again."""
+
+    release: str | None
+    to: str | None
+    plan: str | None
+    named: "Named"
+    redeploy: bool
+    again: str
+
+
+def _chosen(app: "App", wanted: _Wanted) -> "tuple[Package, Plan | WavePlan | None]":
+    """The package that is promoted, and the plan that is executed, if one is named. Raises R103, R124 and others."""
+    approved = _approved(app, wanted.plan, wanted.to) if wanted.plan else None
+    if wanted.to is not None and app.waves(wanted.to) is None:
+        app.setting.environment(wanted.to)
+    package = _package(app, wanted.release, approved)
+    if approved is not None and (wanted.named.replace or wanted.named.no_return):
+        raise click.UsageError("what is agreed to by name is part of the plan: give it to orchestrator plan")
+    return package, approved
 
 
 def _package(app: "App", release: str | None, approved: "Plan | WavePlan | None") -> "Package":
@@ -125,23 +143,33 @@ def _package(app: "App", release: str | None, approved: "Plan | WavePlan | None"
 
 
 def _targets(
-    app: "App", package: "Package", to: str | None, approved: "Plan | WavePlan | None", *, again: bool, redeploy: bool
+    app: "App", package: "Package", approved: "Plan | WavePlan | None", wanted: _Wanted
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Where it goes, and what is kept about that."""
+    named = app.named(package, wanted.named.replace, wanted.named.no_return)
+    targets, about = _places(app, package, approved, wanted)
+    about |= {"named": named.to_json()} if named.replace or named.no_return else {}
+    return targets, about | ({"again": wanted.again} if wanted.again else {})
+
+
+def _places(
+    app: "App", package: "Package", approved: "Plan | WavePlan | None", wanted: _Wanted
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The environments, and of a walk what is kept about its waves."""
     from orchestrator.cli.report import UsageProblem
 
+    again, waves = bool(wanted.again), app.waves(wanted.to)
     if approved is not None and approved.kind == "WavePlan":
-        if redeploy and not approved.redeploy:
+        if wanted.redeploy and not approved.redeploy:
             text = "the plan leaves out environments that have the release, and --redeploy cannot add them"
             hint = f"orchestrator plan {package.ref.name}-{package.ref.version} --to {approved.walk.name} --redeploy"
             raise UsageProblem(text, hint)
         return app.walk(package, approved.walk, approved, again=again)
-    waves = app.waves(to)
     if waves is not None and approved is None:
-        return app.walk(package, waves, again=again, redeploy=redeploy)
+        return app.walk(package, waves, again=again, redeploy=wanted.redeploy)
     if approved is not None:
         return app.targets(package, approved.environment, redeploy=True), {}
-    return app.targets(package, to, redeploy=redeploy), {}
+    return app.targets(package, wanted.to, redeploy=wanted.redeploy), {}
 
 
 def _nothing(why: "OrchestratorError", *, as_json: bool) -> int:

@@ -1,0 +1,243 @@
+"""Survey: what is found when a plan is made: the stack, the hosts, and what runs on them. Nothing is changed."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.domain.context import Context
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.model import digest_of
+from orchestrator.domain.plan import NOTHING, HostState, Loss, Named, Plan, StackPreview, StackSpec, losses
+from orchestrator.domain.release import Package, PackageRef
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.flow import ephemeral
+from orchestrator.flow.course import Setting, context_of, inventory_of, kept_of, outputs_of, stack_of
+from orchestrator.flow.kept_plans import made_by, saved_plan, update_plan_file
+from orchestrator.flow.trail import Then, mark_of
+from orchestrator.ports import Emit
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a plan is asked for.
+
+    *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's
+    preview is not asked for again, since its update plan will hold the update to what was approved. *no_return* is a
+    person's word that a rollback may leave behind what cannot be undone, *named* what else was agreed to by name.
+    *then* is the time to which a rollback goes back, and its definition. *rehearse* is whether it is to be rehearsed.
+    *coming* are environments in which the package will have been verified by then: a walk comes to them before.
+    *told* is called with what the hosts said. *all_at_once*: a rollback restores all hosts at the same time.
+    """
+
+    package: Package
+    environment: str
+    action: str = "promote"
+    check: bool = False
+    approved: Plan | None = None
+    fence: int = 0
+    no_return: bool = False
+    all_at_once: bool = False
+    named: Named = NOTHING
+    then: Then | None = None
+    rehearse: bool = False
+    coming: frozenset[str] = frozenset()
+    told: Callable[[StepResult], None] = lambda _seen: None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found when everything was looked at. *inventory* is an outline; *full* has the variables.
+
+    *stays* says that the stack is left as it is: how it was defined with the release to be restored is not kept.
+    """
+
+    definition: str
+    stack: StackPreview | None
+    inventory: Inventory | None
+    full: Inventory | None
+    base: tuple[HostState, ...]
+    unreachable: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
+    stays: bool = False
+    losses: tuple[Loss, ...] = ()
+    uninspected: str = ""
+
+
+def make_survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
+    """Look at the stack and at the hosts, side by side: neither needs the other when the hosts exist already."""
+    environment, _ = setting.environment(wanted.environment)
+    spec = _wanted_stack(setting, wanted)
+    outputs = outputs_of(setting, wanted.environment)
+    context = context_of(setting, wanted.environment, job, outputs, wanted.fence)
+    setting.deployer.prepare(context)
+    try:
+        known = inventory_of(setting, wanted.environment, outputs)
+    except OrchestratorError:
+        if spec is None or outputs.plain or outputs.secret:
+            raise
+        known = None  # nothing has been provisioned yet
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        hosts = pool.submit(_look, setting, wanted, known, context, job, emit)
+        preview = _stack(setting, wanted, spec, job, emit)
+        seen = hosts.result()
+    if seen is not None:
+        wanted.told(seen)
+    if environment.ephemeral is not None and spec is not None and preview is not None:
+        ephemeral.refuse_foreign(setting, wanted.environment, spec, preview)
+    settled = known if known is not None and _hosts_stay(wanted, preview, known) else None
+    return Survey(
+        definition=spec.definition if spec else digest_of(environment.to_json()),
+        stack=preview,
+        inventory=settled.outline() if settled else None,
+        full=settled,
+        base=_base(setting, wanted.environment, known, seen),
+        unreachable=_unreachable(seen),
+        unmet=unmet(seen) if settled and seen else (),
+        stays=spec is not None and wanted.action == "rollback" and preview is None,
+        losses=lost(setting, wanted.environment, spec, preview) if spec and preview else (),
+        uninspected=seen.message if seen is not None and failed_as_a_whole(seen) else "",
+    )
+
+
+def _unreachable(seen: StepResult | None) -> tuple[str, ...]:
+    """The hosts that did not answer; none where the inspection failed as a whole, since no host was asked then."""
+    if seen is None or failed_as_a_whole(seen):
+        return ()
+    return tuple(host.host for host in seen.hosts if host.outcome is Outcome.UNKNOWN)
+
+
+def failed_as_a_whole(seen: StepResult) -> bool:
+    """Whether a host inspection failed before any host was asked."""
+    return seen.data.get("code") == "D151"
+
+
+def lost(setting: Setting, environment: str, spec: StackSpec, preview: StackPreview) -> tuple[Loss, ...]:
+    """The stateful resources that *preview* would replace or delete: by the rules of now, and by those of *spec*."""
+    now = setting.environment(environment)[0].pulumi.stateful
+    return losses(preview.changes, dict.fromkeys((*now, *spec.settings.stateful)))
+
+
+def unmet(seen: StepResult) -> tuple[str, ...]:
+    """What hosts that answered have not, in a sentence each."""
+    return tuple(f"{host.host}: {host.message}" for host in seen.hosts if host.outcome is Outcome.FAILED)
+
+
+def _hosts_stay(wanted: Wanted, preview: StackPreview | None, known: Inventory) -> bool:
+    """Whether the hosts to be worked on are known to be those of now; a rollback begins with those that there are."""
+    if wanted.action == "rollback":
+        return True
+    if wanted.approved is not None:
+        return wanted.approved.inventory is not None
+    if preview is None or not preview.changes_something:
+        return True
+    return preview.inventory is not None and preview.inventory.digest == known.digest
+
+
+def _wanted_stack(setting: Setting, wanted: Wanted) -> StackSpec | None:
+    """The stack as it is defined now; for a rollback as it was when the release that is restored was verified.
+
+    Raises E105 when a time is to be restored, and how the stack was defined then is not kept.
+    """
+    spec = stack_of(setting, wanted.environment)
+    if spec is not None and wanted.then is not None and wanted.then.definition:
+        there = wanted.then.definition == spec.definition
+        return spec if there else kept_of(setting, wanted.environment, wanted.then.definition)
+    mark = mark_of(setting, wanted.environment, wanted.package.digest) if wanted.action == "rollback" else None
+    if spec is None or mark is None or mark.definition in {"", spec.definition}:
+        return spec
+    try:
+        return kept_of(setting, wanted.environment, mark.definition)
+    except OrchestratorError as error:
+        if error.code != "E105":
+            raise
+        return spec
+
+
+def _stack(setting: Setting, wanted: Wanted, spec: StackSpec | None, job: str, emit: Emit) -> StackPreview | None:
+    if spec is None or _forgotten(setting, wanted, spec):
+        return None
+    if wanted.approved is not None:
+        return _derived(setting, wanted.approved, spec)
+    made = made_by(setting, job)
+    preview = setting.provisioner.preview(spec, f"{job}.preview", emit, save_plan=made)
+    if preview.update_file is not None:
+        _link(made, update_plan_file(setting, preview.update_file))
+    return preview
+
+
+def _derived(setting: Setting, plan: Plan, spec: StackSpec) -> StackPreview:
+    """What the update would do, derived from Pulumi's saved update plan and never believed from the document.
+
+    Where Pulumi would refuse the update, nothing was saved, and the plan is not executed either (E140). Raises E162,
+    E163, and E164 when the document states other operations than the saved update plan allows.
+    """
+    approved = plan.stack
+    if approved is None:
+        return StackPreview(base=setting.provisioner.base(spec))
+    if approved.refused:
+        return approved.model_copy(update={"base": setting.provisioner.base(spec)})
+    derived = setting.provisioner.planned(spec, saved_plan(setting, approved))
+    same_start = derived.base == approved.base and spec.definition == plan.definition
+    stated = StackPreview.model_fields.keys() - {"base", "versions"}  # these are compared with what is there now
+    names = sorted(name for name in stated if getattr(derived, name) != getattr(approved, name))
+    if same_start and names:
+        message = f"the plan states other {', '.join(names)} than Pulumi's saved update plan; nothing was changed"
+        raise OrchestratorError("E164", message)
+    return derived
+
+
+def _link(made: Path, target: Path) -> None:
+    """Have *made* as *target* too. It stays where it is: a process that takes over asks its finished job once more."""
+    new = target.with_name(f"{target.name}.{os.getpid()}")
+    new.unlink(missing_ok=True)
+    new.hardlink_to(made)
+    new.replace(target)
+    new.unlink(missing_ok=True)  # the rename of a link to the same file changes nothing
+
+
+def _forgotten(setting: Setting, wanted: Wanted, spec: StackSpec) -> bool:
+    """Whether a rollback cannot say how the stack was defined with the release that it restores."""
+    if wanted.action != "rollback" or (wanted.then is not None and wanted.then.definition):
+        return False
+    mark = mark_of(setting, wanted.environment, wanted.package.digest)
+    return mark is None or mark.definition != spec.definition
+
+
+def _look(
+    setting: Setting, wanted: Wanted, known: Inventory | None, context: Context, job: str, emit: Emit
+) -> StepResult | None:
+    """Ask every host whether it is there, has what is required, and what runs on it."""
+    if known is None or not known.hosts:
+        return None
+    requirements = wanted.package.manifest.release.requirements
+    return setting.deployer.require(requirements, known, context, f"{job}.require", emit)
+
+
+def _base(
+    setting: Setting, environment: str, known: Inventory | None, seen: StepResult | None
+) -> tuple[HostState, ...]:
+    """What runs on each host: what it said itself, else what the journal last knew of it."""
+    remembered = {state.host: state.settled for state in setting.store.hosts(environment)}
+    told = {host.host: host for host in seen.hosts} if seen else {}
+    states = []
+    for host in known.hosts if known else ():
+        state = remembered.get(host, HostState(host=host, truth="empty"))
+        result = told.get(host)
+        if result is not None and result.outcome is Outcome.UNKNOWN:
+            state = state.model_copy(update={"truth": "unknown"})
+        elif result is not None and result.release is not None:
+            state = _seen(setting, state, result.release)
+        states.append(state.model_copy(update={"serves": ""}))
+    return tuple(states)
+
+
+def _seen(setting: Setting, state: HostState, digest: str) -> HostState:
+    """*state*, corrected by the digest that the host itself reported."""
+    if state.release is not None and state.release.digest == digest:
+        return state.model_copy(update={"truth": "seen"})
+    unknown = PackageRef(name="unknown", version="0", digest=digest)
+    release = setting.packages.ref(digest) or unknown
+    return HostState(host=state.host, truth="seen", release=release).on_side_of(state)
