@@ -51,6 +51,12 @@ def listed(names: Sequence[str], most: int = LISTED) -> str:
     return ", ".join(names) if len(names) <= most else f"{counted(len(names), 'host')} ({few(names, 3)})"
 
 
+def in_number_order(text: str) -> list[tuple[int, str]]:
+    """A key that sorts texts with numbers as people do: `1.9.0` before `1.10.0`."""
+    parts = re.split(r"([0-9]+)", text)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for a *name* that is not *known*: the nearest one, else the first of those that are."""
     names = list(known)

@@ -14,7 +14,7 @@ from orchestrator.domain.promotion import ENDINGS, TABLE, Event, IllegalMove, St
 from orchestrator.domain.quantities import seconds, size_bytes
 from orchestrator.domain.release import PackageRef, Rollout
 from orchestrator.domain.step import HostResult, Outcome, StepResult, step_of, worst
-from orchestrator.domain.text import clean_text, counted
+from orchestrator.domain.text import clean_text, counted, in_number_order
 
 
 @pytest.mark.parametrize(
@@ -232,3 +232,9 @@ def test_whole_sequences_go_without_a_trace() -> None:
     assert clean_text("\x1b[1;31mred\x1b[0m \x1b]0;title\x07end\r\nline\rover") == "red end\nline\nover"
     assert counted(1, "host") == "1 host"
     assert counted(0, "host") == "0 hosts"
+
+
+def test_versions_are_in_the_order_of_their_numbers() -> None:
+    """A version with a larger number comes later, whatever its digits, and a text without numbers is no error."""
+    versions = ["1.10.0", "latest", "1.9.0", "1.9.0-rc.10", "1.9.0-rc.2"]
+    assert sorted(versions, key=in_number_order) == ["1.9.0", "1.9.0-rc.2", "1.9.0-rc.10", "1.10.0", "latest"]

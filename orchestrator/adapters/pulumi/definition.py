@@ -105,7 +105,10 @@ def find(environment: Environment, folder: Path, project: Path) -> Program:
         if any((path / name).is_file() for name in PROJECT_FILES):
             place = path.relative_to(project).as_posix() if path.is_relative_to(project) else path.name
             return Program(path, project, place, environment.stack or environment.name)
-    raise OrchestratorError("E102", f"there is no Pulumi project (Pulumi.yaml) in {folder / wanted}")
+    hint = "name its folder with `program:`" if environment.program else "add the program, or name it with `program:`"
+    if environment.inventory.files:
+        hint = "if the inventory files are all, write `program: null` into environment.yaml"
+    raise OrchestratorError("E102", f"there is no Pulumi project (Pulumi.yaml) in {folder / wanted}", hint=hint)
 
 
 def keep(program: Program, environment: Environment, store: Path) -> tuple[str, Path]:

@@ -49,7 +49,7 @@ def command(environment: str, wait: float, as_json: bool) -> int:
     print_environment(app.facts(environment))
     for host, text in changed.items():
         out(f"  {host}: {text}")
-    if app.environments[environment][0].ansible.serves is None:
+    if after and app.environments[environment][0].ansible.serves is None:
         out("  processes were not checked: set ansible.serves in environment.yaml")
     if not changed and not code:
         out("  no changes since the last observation")

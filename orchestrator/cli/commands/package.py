@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.output import json_option, out, paint, print_json, table
-from orchestrator.domain.text import counted
+from orchestrator.domain.text import counted, in_number_order
 
 if TYPE_CHECKING:
     from orchestrator.adapters.archive.compare import Comparison
@@ -33,7 +33,8 @@ def list_(as_json: bool) -> None:
     from orchestrator.wiring import open_app
 
     packages = open_app(Path.cwd()).packages
-    refs, here = packages.refs(), {ref.digest: str(len(manifest.files)) for ref, manifest in packages.known()}
+    refs = sorted(packages.refs(), key=lambda ref: (ref.name, in_number_order(ref.version), ref.digest))
+    here = {ref.digest: str(len(manifest.files)) for ref, manifest in packages.known()}
     if as_json:
         print_json("PackageList", {"packages": [ref.to_json() for ref in refs]})
     elif refs:

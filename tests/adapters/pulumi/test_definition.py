@@ -327,3 +327,12 @@ def test_an_archive_of_the_first_format_holds_nothing_else(project: Project, tmp
     fetched = code(lambda: definition_archive.fetch(digest, store, place))
     assert fetched == ("E105" if extra else None)
     assert bool(list(store.iterdir())) == (not extra)
+
+
+def test_an_environment_with_an_inventory_alone_is_told_what_to_write(tmp_path: Path) -> None:
+    """Where no Pulumi project is found and inventory files are named, the refusal names `program: null`."""
+    environment = Environment.from_json({**HEAD, "name": "live", "inventory": {"files": ["hosts.ini"]}})
+    with pytest.raises(OrchestratorError) as refusal:
+        definition.find(environment, tmp_path / "environments/live", tmp_path)
+    assert refusal.value.code == "E102"
+    assert "`program: null`" in str(refusal.value.hint)
