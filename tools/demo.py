@@ -78,7 +78,7 @@ class Demo:
             self.problems.append(f"production runs {hosts}, and the last promotion {ended}")
         return [
             f"production:  {hosts}",
-            f"shop 1.2.0:  {ended} in production, by itself",
+            f"shop 1.2.0:  {ended} automatically in production",
             f"recovery:    {last['recovery_seconds']:.1f} s from the failure seen to the old release verified",
         ]
 
@@ -151,7 +151,7 @@ def main() -> int:
         took = time.monotonic() - started
         if not keep:
             demo.clean()
-    print(f"\n{GREEN}✔{PLAIN} told in {took:.0f} s" + ("" if keep else "; everything that was made is gone again"))
+    print(f"\n{GREEN}✔{PLAIN} finished in {took:.0f} s" + ("" if keep else "; all that it made is removed"))
     for fact in facts:
         print(f"  {BOLD}{fact}{PLAIN}")
     tried = f".venv/bin/orchestrator -C {folder}"

@@ -476,7 +476,7 @@ def _notes(environment: Environment, back: WayBack, survey: Survey) -> tuple[str
         kept = ", where it is kept for a look after a failure" if rule.keep_on_failure else ""
         notes.append(f"{environment.name} is made for this promotion and destroyed after it, within {rule.ttl}{kept}")
     elif back.release is None and back.reason != "this is the way back":
-        notes.append("nothing to roll back to: a failure will stop and ask for a person")
+        notes.append("nothing to roll back to: if this run fails, it stops and needs manual intervention")
     elif back.release is not None and not back.available:
         notes.append(f"the way back to {back.release} is closed: {back.reason}")
     if not environment.rollback.automatic and rule is None:

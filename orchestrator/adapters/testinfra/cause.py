@@ -7,6 +7,8 @@ QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 COMMAND = re.compile(
     rf"CommandResult\(command=(?P<command>{QUOTED}), exit_status=(?P<code>\d+), said=(?P<said>{QUOTED})\)"
 )
+OF_TESTINFRA = re.compile(r"(?:[\w.]+: )?(?:Unexpected (?:exit code -?\d+ for|output) )?CommandResult\(")
+"""How a line begins that consists of a command's result: a sentence of testinfra's, or nothing else."""
 BACKEND = re.compile(r"backend=<[^>]*>, ")
 OBJECT = re.compile(r"<(?:[\w.]+\.)?(\w+) object at 0x[0-9a-f]+>")
 COMPARED = re.compile(r"^assert (?:not )?(?P<value>True|False|None)$")
@@ -48,7 +50,7 @@ def _own(lines: list[str]) -> str:
     if not lines:
         return ""
     ran = COMMAND.search(" ".join(lines))
-    if ran is not None and lines[0].startswith("Unexpected exit code"):  # the sentence of testinfra's check_output
+    if ran is not None and OF_TESTINFRA.match(lines[0]):
         return _ended(ran)
     first, last = lines[0].strip(), lines[-1].strip()
     if len(lines) == 1 or TRACEBACK in "\n".join(lines):

@@ -130,8 +130,18 @@ def _failure(report: pytest.TestReport) -> tuple[str, str]:
     message = why if text.strip() == why else f"{why}\n{plain(text)}"
     if crash is None:
         return message[:LIMIT], ""
+    return message[:LIMIT], _place(report.longrepr)
+
+
+def _place(failure: Any) -> str:
+    """The file and line of a *failure*: the last ones in the content; where there are none, those of the exception."""
     root = os.environ.get("ORCHESTRATOR_CONTENT", "").rstrip("/") + "/"
-    return message[:LIMIT], f"{crash.path}:{crash.lineno}".removeprefix(root)
+    entries = getattr(getattr(failure, "reprtraceback", None), "reprentries", None) or ()
+    places = [entry.reprfileloc for entry in entries if getattr(entry, "reprfileloc", None) is not None]
+    found = [f"{os.path.abspath(place.path)}:{place.lineno}" for place in places]  # noqa: PTH100 - links stay
+    crash = f"{failure.reprcrash.path}:{failure.reprcrash.lineno}"
+    own = [place for place in (*found, crash) if place.startswith(root)]
+    return (own or [crash])[-1].removeprefix(root)
 
 
 def _name_and_host(report: pytest.TestReport) -> tuple[str, str]:

@@ -1,5 +1,10 @@
 """The line that says why a test failed, for the ways in which authors write assertions."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from orchestrator.adapters.testinfra.cause import LIMIT, cause, plain, result_text
@@ -56,7 +61,14 @@ FAILURES = {
     "an exception": (LAST, LAST),
     "an exception of the connection": (
         "RuntimeError: " + result_text("uname -s", 255, "", "ssh: connect to host web1 port 22: refused"),
-        "RuntimeError: " + result_text("uname -s", 255, "", "ssh: connect to host web1 port 22: refused"),
+        "`uname -s` ended with 255: ssh: connect to host web1 port 22: refused",
+    ),
+    "host.file(...).content of no file": (
+        "RuntimeError: Unexpected output " + result_text("cat -- /x", 1, "", "cat: /x: No such file or directory"),
+        "`cat -- /x` ended with 1: cat: /x: No such file or directory",
+    ),
+    "assert x, c": (
+        f"AssertionError: {RESULT}\nassert False", f"{RAN}: {LAST}",
     ),
     "a fixture that is missing": (
         ("file /content/tests/test_it.py, line 3\n  def test_it(host, nope):\nE       fixture 'nope' not found\n"
@@ -89,3 +101,31 @@ def test_a_long_result_keeps_its_end_and_is_not_cut_again(quote: str) -> None:
     assert len(shown) <= 240
     assert cause(f"assert 7 == 0\n +  where 7 = {shown}.rc").endswith(f"{quote}refused")
     assert len(cause("z" * 5000)) == LIMIT
+
+
+def test_the_place_of_a_failure_is_in_the_suite(tmp_path: Path) -> None:
+    """A failure inside an installed module is shown at the line of the suite that led there."""
+    content = tmp_path / "content"
+    (content / "tests").mkdir(parents=True)
+    (content / "tests/helpers.py").write_text("import json\n\n\ndef load(text):\n    return json.loads(text)\n")
+    (content / "tests/test_it.py").write_text("import helpers\n\n\ndef test_it():\n    helpers.load('{')\n")
+    tell = "from orchestrator.adapters.testinfra.plugin import _failure\n"
+    tell += "def pytest_runtest_logreport(report):\n    if report.failed:\n        print('at', _failure(report)[1])\n"
+    (content / "conftest.py").write_text(tell)
+    environ = {**os.environ, "ORCHESTRATOR_CONTENT": str(content), "PYTHONPATH": str(Path.cwd())}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-s",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        "/dev/null",
+        "--rootdir",
+        ".",
+        "tests",
+    ]
+    done = subprocess.run(command, cwd=content, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert "at tests/helpers.py:5\n" in done.stdout, done.stdout + done.stderr
