@@ -129,6 +129,10 @@ class Project:
         """See that the shop's *version* was verified in staging, and runs in production, whatever did before."""
         if set(self.releases("staging").values()) != {version}:
             self.run("promote", f"releases/{version}", "--to", "staging", *AGAIN)
+        self.put_in_production(version)
+
+    def put_in_production(self, version: str) -> None:
+        """See that the shop's *version*, which was verified in staging once, runs in production."""
         if set(self.releases("production").values()) != {version}:
             self.run("promote", f"releases/{version}", "--to", "production", *AGAIN)
 

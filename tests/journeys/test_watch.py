@@ -50,7 +50,7 @@ def stop_service(project: Project, name: str) -> None:
 
 def test_a_late_failure(running: Project) -> None:
     """A service that stops while the release is watched takes the release back, and it never counted as verified."""
-    running.put("1.0.0")
+    running.put_in_production("1.0.0")
     where = watched(running, "1.1.3", **{"for": "15s", "gates": [HEALTH]})
     process = running.start("promote", where, "--to", "production")
     running.reaches(process, "production", "gate.health.watch.1")
@@ -64,7 +64,7 @@ def test_a_late_failure(running: Project) -> None:
 
 def test_a_flaky_suite(running: Project) -> None:
     """A suite of the watch that fails once and then passes is called flaky, wherever the run is shown, and stays."""
-    running.put("1.0.0")
+    running.put_in_production("1.0.0")
     running.write("tests/once/test_once.py", ONCE)
     where = watched(running, "1.1.4", tests="tests/once", flaky={"retries": 2, "within": "1s"})
     said = running.run("promote", where, "--to", "production")
@@ -78,7 +78,7 @@ def test_a_flaky_suite(running: Project) -> None:
 
 def test_the_same_suite_without_a_rule(running: Project) -> None:
     """Without a rule the first failure of the watch counts, and takes the release back."""
-    running.put("1.0.0")
+    running.put_in_production("1.0.0")
     running.write("tests/once/test_once.py", ONCE)
     where = watched(running, "1.1.5", tests="tests/once")
     running.run("promote", where, "--to", "production", code=4)
@@ -88,7 +88,7 @@ def test_the_same_suite_without_a_rule(running: Project) -> None:
 
 def test_a_gate_that_cannot_be_asked(running: Project) -> None:
     """A Prometheus that is not there rolls nothing back: the run says so, once, and the release stays; others are asked."""
-    running.put("1.0.0")
+    running.put_in_production("1.0.0")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
