@@ -8,6 +8,8 @@ from typing import Protocol
 from orchestrator.adapters.ansible.playbook_reader import PlaybookReader
 from orchestrator.adapters.archive.galaxy import Places, held
 from orchestrator.adapters.archive.references import ROLE, Reference, candidates, references
+from orchestrator.adapters.archive.templated import left_out
+from orchestrator.adapters.archive.tree import Listing
 from orchestrator.adapters.archive.written import Written
 from orchestrator.domain.errors import OrchestratorError, Where
 
@@ -20,6 +22,7 @@ class Project(Protocol):
 
     project: Path
     taken: set[str]
+    listing: Listing
 
     def require(self, name: str, what: str, where: Where | None = None) -> None:
         """Take the file or folder *name*."""
@@ -54,11 +57,19 @@ class Named:
                 continue
             seen.add(name)
             for reference in references(self._tree.project / name, name):
-                if reference.folder == ROLE:
-                    waiting += self._role(reference, self._tree.project / name, starts)
-                else:
-                    waiting += self._file(reference, list(candidates(reference, self._tree.project / name, starts)))
+                waiting += self._found(reference, self._tree.project / name, starts)
         return self._warnings
+
+    def _found(self, reference: Reference, file: Path, starts: list[Path]) -> list[str]:
+        """Take what *reference*, named in *file*, stands for; the files of it that may name others."""
+        tree = self._tree
+        if not reference.literal:
+            warning = left_out(reference, file, starts, tree.project, tree.taken, tree.listing.names)
+            self._warnings += [warning] if warning is not None else []
+            return []
+        if reference.folder == ROLE:
+            return self._role(reference, file, starts)
+        return self._file(reference, list(candidates(reference, file, starts)))
 
     def _file(self, reference: Reference, places: list[Path]) -> list[str]:
         """Take the first of *places* that exists; the YAML files in it. Raises P105 and P116."""

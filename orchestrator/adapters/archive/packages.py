@@ -72,7 +72,7 @@ class SealedPackages:
 
         Raises P101 to P121; P106 when *target* is another package, unless *replace* is set. *admit* may refuse what
         would be built, before anything is written, and decides instead of that. The same package is left as it is, with
-        what was attached to it. *warn* is given what may be missing (P111, P115, P120, P121).
+        what was attached to it. *warn* is given what may be missing (P111, P115, P120, P121, P124).
         """
         gathered = self._gather(project, source, release)
         manifest = _describe(gathered)

@@ -1,6 +1,6 @@
-"""What playbooks and tasks name by a literal relative path: files that Ansible reads on this machine.
+"""What playbooks and tasks name by a relative path: files that Ansible reads on this machine. Roles are named as well.
 
-A path with a template in it is known only when the playbook runs, and is not followed. Roles are named as well.
+A path with a template in it is known only when the playbook runs, and is not followed: see `templated`.
 """
 
 import os
@@ -26,6 +26,7 @@ ROLE = "role"
 ROLE_ACTIONS = {"include_role", "import_role"}
 IN_COLLECTION = re.compile(r"^\w+\.\w+\.\w+(?<!\.yml)(?<!\.yaml)$")  # a playbook of a collection
 SOURCE = re.compile(r"(?:^|\s)(?:src|file)=(\"[^\"]*\"|'[^']*'|\S+)")
+TEMPLATE = re.compile(r"\{[{%#]")
 LARGEST = 1024 * 1024  # bytes: a playbook stays far below
 LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -34,16 +35,17 @@ LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class Reference:
     """A path as it is written, the folder that Ansible looks into as well (`files` for a `copy`), and its place.
 
-    For the name of a role the folder is `role`.
+    For the name of a role the folder is `role`. *literal* is whether the path is known before anything runs.
     """
 
     path: str
     folder: str
     where: Where
+    literal: bool = True
 
 
 def references(file: Path, shown: str) -> Iterator[Reference]:
-    """Every literal relative path in the YAML *file*, which is called *shown*. A file that is no YAML has none."""
+    """Every relative path in the YAML *file*, which is called *shown*. A file that is no YAML has none."""
     try:
         text = file.read_text("utf-8") if file.stat().st_size <= LARGEST else ""
         root = yaml.compose(text, Loader=LOADER)
@@ -61,10 +63,10 @@ def references(file: Path, shown: str) -> Iterator[Reference]:
         elif isinstance(node, yaml.MappingNode):
             waiting += [value for _, value in node.value]
             for path, folder, at in _named(node):
-                if _literal(path):
+                if _relative(path):
                     line = at.start_mark.line
                     where = Where(shown, line + 1, at.start_mark.column + 1, lines[line] if line < len(lines) else "")
-                    yield Reference(path, folder, where)
+                    yield Reference(path, folder, where, literal=TEMPLATE.search(path) is None)
 
 
 def _named(node: yaml.MappingNode) -> Iterator[tuple[str, str, yaml.Node]]:
@@ -126,9 +128,9 @@ def _roles(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
             yield named
 
 
-def _literal(path: str) -> bool:
-    """Whether *path* is relative, and known before anything runs."""
-    unknown = not path or "\0" in path or re.search(r"\{[{%#]", path) or IN_COLLECTION.match(path)
+def _relative(path: str) -> bool:
+    """Whether *path* is the relative path of a file."""
+    unknown = not path or "\0" in path or IN_COLLECTION.match(path)
     return not unknown and not path.startswith(("/", "~"))
 
 

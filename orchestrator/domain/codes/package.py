@@ -158,6 +158,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
+        "P124",
+        "templated path to a folder that is not packed",
+        "A path with a template begins with a folder, or ends with the name of a file, of which the package contains nothing. The task that names it can fail.",
+        "Name the folder in `include` of `release.yaml` if the release needs it.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
         "P126",
         "templated import_playbook",
         "`import_playbook` names a file by a template. The plan could not list the plays, and the build could not check them.",

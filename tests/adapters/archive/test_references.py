@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.archive.gather import gather
 from orchestrator.adapters.archive.packages import SealedPackages
 from orchestrator.adapters.archive.proof import Proof
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.packing import Packing
 from orchestrator.wiring import collections_folder
 
 CONFIGURED = {
@@ -142,6 +144,49 @@ def test_a_path_out_of_the_project_is_refused(shop: Any) -> None:
         shop.build()
     assert caught.value.code == "P105"
     assert str(caught.value.where) == "playbooks/deploy.yml:3:22"
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("../docs/{{ name }}.conf", "docs"),  # left out by default
+        ("../docs/{{ name }}/x.conf", "docs"),
+        ("{{ playbook_dir }}/../docs/{{ name }}", "docs"),
+        ("{{ playbook_dir }}/../docs/app.conf", "docs"),
+        ("{{ where }}/app.conf", "docs"),
+        ("{{ where }}docs/app.conf", "docs"),
+        ("../left/{{ name }}", "left"),  # left out by a pattern
+        ("{{ where }}/left/deep/{{ name }}", None),
+        ("../ignored/{{ name }}", "ignored"),  # left out by Git
+        ("../docs/", None),
+        ("files/{{ name }}.conf", None),
+        ("{{ where }}/kept.conf", None),  # one that is packed fits
+        ("{{ inventory_dir }}/app.conf", None),
+        ("{{ name }}", None),
+        ("{{ name }}.conf", None),
+        ("none/{{ name }}", None),
+        ("{% if a %}../docs/x{% endif %}", None),
+        ("/docs/{{ name }}", None),
+        ("{{ unclosed", None),
+    ],
+)
+def test_a_templated_path_into_a_folder_that_is_left_out_is_a_warning(shop: Any, path: str, folder: str | None) -> None:
+    """The build names the folder of which nothing is packed, where the known part of the path lies in it."""
+    playbook = f"- hosts: all\n  tasks:\n    - copy: {{dest: /tmp/x, src: '{path}'}}\n"
+    files = (
+        "docs/app.conf",
+        "docs/kept.conf",
+        "playbooks/files/kept.conf",
+        "left/deep/x",
+        "ignored/x",
+        ".orchestratorignore",
+    )
+    shop.files({**dict.fromkeys(files, "x"), ".orchestratorignore": "ignored/", "playbooks/deploy.yml": playbook})
+    packing = Packing(exclude=("left/",))
+    warned = gather(shop.project, shop.source, shop.release(), packing=packing).warnings
+    assert [(error.code, error.message.partition(" can lead to ")[2].partition("/,")[0]) for error in warned] == (
+        [("P124", folder)] if folder else []
+    )
 
 
 def test_a_path_to_nothing_is_a_warning(shop: Any) -> None:
