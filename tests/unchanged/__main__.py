@@ -1,29 +1,39 @@
 """`make unchanged`: every project of the corpus by hand and through the product, and what differs."""
 
 import argparse
-import subprocess
 import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+from tests.unchanged import undo
 from tests.unchanged.compare import Comparison, Difference, compare
 from tests.unchanged.known import PENDING, SHORT, by_design
+from tests.unchanged.processes import in_a_process
 from tests.unchanged.project import Project, corpus
+from tests.unchanged.undoings import coverage
 
 
 def main(argv: list[str]) -> int:
     """Compare what is asked for; 0 when nothing differs but what is documented."""
     parser = argparse.ArgumentParser(prog="make unchanged", description=__doc__)
-    parser.add_argument("names", nargs="*", help="projects (default: all)")
+    parser.add_argument("names", nargs="*", help="projects, or parts of the names of mends (default: all)")
     parser.add_argument("--jobs", type=int, default=3, help="projects at once (default: 3)")
     parser.add_argument("--short", action="store_true", help="the short form")
+    parser.add_argument("--undo", action="store_true", help="undo each mend, and see that a project is not the same")
+    parser.add_argument("--table", action="store_true", help="print which projects cover which line, for the docs")
+    parser.add_argument("--product", default=sys.executable, help=argparse.SUPPRESS)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-v", "--verbose", action="store_true", help="what both ways printed, where they differ")
     words = parser.parse_args(argv)
+    if words.table:
+        print("\n".join(coverage()))
+        return 0
+    if words.undo:
+        return undo.main(words.names, words.jobs)
     projects = chosen(words.names or (SHORT if words.short else ()))
     if words.one:
-        print(compare(projects[0]).to_json())
+        print(compare(projects[0], words.product).to_json())
         return 0
     began = time.monotonic()
     made = list(run(projects, words.jobs, verbose=words.verbose))
@@ -53,7 +63,7 @@ def unexpected(made: Comparison) -> list[Difference]:
 def run(projects: list[Project], jobs: int, *, verbose: bool = False) -> Iterable[Comparison]:
     """Compare *projects*, several at once, each in a process of its own; print a line for each."""
     with ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(_in_a_process, project): project for project in projects}
+        waiting = {pool.submit(in_a_process, project): project for project in projects}
         for done in as_completed(waiting):
             made = done.result()
             bad = unexpected(made)
@@ -68,16 +78,6 @@ def run(projects: list[Project], jobs: int, *, verbose: bool = False) -> Iterabl
             if bad and verbose:
                 print(made.printed, flush=True)
             yield made
-
-
-def _in_a_process(project: Project) -> Comparison:
-    """Compare one project in a process of its own: the state folder of its hosts is set in the environment."""
-    words = [sys.executable, "-m", "tests.unchanged", "--one", project.name]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode == 0 and done.stdout.strip():
-        return Comparison.from_json(done.stdout.strip().splitlines()[-1])
-    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    return Comparison(project.name, differences=[Difference("the comparison", "", last)], printed=done.stderr)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def _shell(line: str, root: Path, env: dict[str, str]) -> "subprocess.CompletedP
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=1200,
         check=False,
     )
 

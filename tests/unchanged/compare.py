@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -64,34 +65,45 @@ class Side:
     left: dict[str, str]
 
 
-def compare(project: Project) -> Comparison:
-    """Run *project* both ways, each on hosts of its own, and compare."""
+def compare(project: Project, product: str = sys.executable) -> Comparison:
+    """Run *project* both ways, each on hosts of its own, and compare. *product* is the interpreter of the product.
+
+    With another product than ours it is not run by hand where that product does not end as the project says.
+    """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="unchanged-") as folder:
-        sides = [_run(project, Path(folder).resolve() / name, name) for name in ("hand", "product")]
-        made = Comparison(project.name, effects=len(sides[0].left), tests=len(sides[0].results.tests))
-        made.tasks = len(sides[0].results.tasks)
-        made.differences = list(_differences(*sides, good=project.good))
-        if made.differences:
-            made.printed = "\n".join(f"--- {side.root.parent.name}\n{side.results.printed}" for side in sides)
+        place = Path(folder).resolve()
+        theirs = _run(project, place / "product", product)
+        if product != sys.executable and theirs.results.good is not project.good:
+            word = "succeeded" if project.good else "failed"
+            made = Comparison(project.name, differences=[Difference("the result", word, _good(theirs.results))])
+        else:
+            hand = _run(project, place / "hand", None)
+            made = Comparison(project.name, effects=len(hand.left), tests=len(hand.results.tests))
+            made.tasks = len(hand.results.tasks)
+            made.differences = list(_differences(hand, theirs, good=project.good))
+            if made.differences:
+                made.printed = f"--- hand\n{hand.results.printed}\n--- product\n{theirs.results.printed}"
     made.seconds = time.monotonic() - began
     return made
 
 
-def _run(project: Project, folder: Path, name: str) -> Side:
-    """Run *project* one way in *folder*; its hosts are gone afterwards, and what they held is remembered."""
+def _run(project: Project, folder: Path, product: str | None) -> Side:
+    """Run *project* one way in *folder*, by hand or with the interpreter of a *product*; its hosts are gone afterwards, and what they held is remembered."""
     state, root = folder / "state", folder / "project"
     state.mkdir(parents=True)
     with state_in(state):
         try:
             hosts = {host: loopback.start("unchanged", host) for host in project.hosts}
             lay_down(project, root, hosts)
-            if name == "product":
+            if product is not None:
                 through.add_files(project, root)
             if (root / ".gitignore").exists():
                 commit(root)
-            way = by_hand if name == "hand" else through
-            results = way.run(project, root, folder / "home", folder / "backend")
+            if product is not None:
+                results = through.run(project, root, folder / "home", folder / "backend", product)
+            else:
+                results = by_hand.run(project, root, folder / "home", folder / "backend")
             places = _places(root, folder, hosts)
             left = effects.of_hosts(hosts, places) | effects.of_controller(results.written, places)
             return Side(root, hosts, places, results, left)

@@ -28,6 +28,22 @@ MENDS = {
 """Undoing one of these makes each project fail whose README covers it."""
 
 
+SHAPES = {
+    "several plays": r"(?m)^(- |  )hosts: [\s\S]*^(- |  )hosts: ",
+    "roles": r"(?m)^\S*/tasks/main\.yml$",
+    "vault": r"\$ANSIBLE_VAULT",
+    "group variables": r"(?m)^(\S*/)?group_vars/",
+    "host variables": r"(?m)^(\S*/)?host_vars/",
+    "imported playbooks": r"import_playbook: ",
+    "delegation": r"delegate_to: |local_action",
+    "handlers": r"notify: ",
+    "custom plugins": r"(?m)^(\S*/)?(\w+_plugins|plugins|library|module_utils|inventory)/\S*\.py$",
+    "a Pulumi program with a component": r"ComponentResource",
+    "parent conftest": r"(?m)^(\S*)conftest\.py$[\s\S]*^\1\S+/(test_\w+|conftest)\.py$|^\S+/conftest\.py$",
+}
+"""The shapes of projects, each with what it is known by, in the paths of a project's files and in their texts."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One difference by design: the row of the table, and the differences that it explains."""

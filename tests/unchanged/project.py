@@ -45,6 +45,11 @@ class Project:
         """The runs of pytest."""
         yield from (command for command in map(Command.of, self.commands) if command.program == "pytest")
 
+    def variables(self) -> dict[str, str]:
+        """The variables that its runs of ansible-playbook are given; the environment of the product declares them."""
+        lines = [line for line in self.commands if Command.of(line).program == "ansible-playbook"]
+        return dict(found for line in lines for found in re.findall(r"(?<!\S)([A-Z_]+)=(\S+)", line))
+
     @property
     def has_program(self) -> bool:
         """Whether a Pulumi program belongs to it."""

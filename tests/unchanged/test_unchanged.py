@@ -7,8 +7,9 @@ import pytest
 
 from tests.unchanged import effects
 from tests.unchanged.__main__ import run, unexpected
-from tests.unchanged.known import BY_DESIGN, MENDS, SHORT
-from tests.unchanged.project import PROJECTS, Command, corpus
+from tests.unchanged.known import BY_DESIGN, MENDS, SHAPES, SHORT
+from tests.unchanged.project import PROJECTS, Command, Project, corpus
+from tests.unchanged.undoings import coverage
 
 DOCUMENT = PROJECTS.parents[2] / "docs" / "unchanged.md"
 
@@ -21,6 +22,20 @@ def test_the_corpus_is_large_and_covers_every_mend() -> None:
     assert [project.name for project in projects if len(project.shapes) < 2 or not project.commands] == []
 
 
+@pytest.mark.parametrize("project", corpus(), ids=lambda project: project.name)
+def test_a_project_has_the_shapes_that_its_readme_names(project: Project) -> None:
+    """Each shape is one of those that are known, and is in the project's files."""
+    paths = [path for path in sorted(project.folder.rglob("*")) if path.is_file() and path.name != "README.md"]
+    names = "\n".join(path.relative_to(project.folder).as_posix() for path in paths)
+    everything = "\n".join([names, *(path.read_text("utf-8", "replace") for path in paths)])
+    assert [shape for shape in project.shapes if not re.search(SHAPES[shape], everything)] == []
+
+
+def test_what_each_project_covers_is_documented() -> None:
+    """The documented table has each line, with the projects whose README names it."""
+    assert "\n".join(coverage()) in DOCUMENT.read_text("utf-8")
+
+
 def test_every_file_of_the_corpus_is_in_a_project() -> None:
     """A folder without a README would be left out without a word."""
     assert [folder.name for folder in PROJECTS.iterdir() if not (folder / "README.md").is_file()] == []
@@ -28,7 +43,8 @@ def test_every_file_of_the_corpus_is_in_a_project() -> None:
 
 def test_the_table_of_differences_is_documented() -> None:
     """Each difference by design is a row of the documented table, which has at most ten, and no other row is there."""
-    rows = re.findall(r"^\| (?!difference|---)([^|]+?) \|", DOCUMENT.read_text("utf-8"), re.MULTILINE)
+    section = DOCUMENT.read_text("utf-8").partition("## Differences by design")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (?!difference|---)([^|]+?) \|", section, re.MULTILINE)
     assert rows == list(dict.fromkeys(row.row for row in BY_DESIGN))
     assert len(rows) <= 10
 

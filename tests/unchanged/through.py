@@ -16,7 +16,6 @@ from tests.unchanged import effects
 from tests.unchanged.by_hand import Results, environ, prepare, with_plain_pulumi
 from tests.unchanged.project import Command, Project
 
-RUN = [sys.executable, "-m", "orchestrator"]
 ENVIRONMENT = "staging"
 
 
@@ -74,16 +73,17 @@ def _place(command: Command, name: str) -> str:
     return os.path.normpath(Path(command.folder, name))
 
 
-def run(project: Project, root: Path, home: Path, backend: Path) -> Results:
-    """Build and promote."""
+def run(project: Project, root: Path, home: Path, backend: Path, python: str) -> Results:
+    """Build and promote, with the product that the interpreter *python* has."""
     results, env = Results(), environ(home)
     env |= {"NO_COLOR": "1", "ORCHESTRATOR_RECOVERY": "manual", "PULUMI_BACKEND_URL": f"file://{backend}"}
+    env |= project.variables()
     backend.mkdir(parents=True, exist_ok=True)
     prepare(project, root, env)
     release = next((root / "releases").glob("*/release.yaml")).parent.relative_to(root)
     package = f"dist/{project.name}-1.0.0.release"
     for words in (["build", str(release)], ["promote", package, "--to", ENVIRONMENT]):
-        done = _orchestrator(words, root, env)
+        done = _orchestrator(words, root, env, python)
         results.printed += f"$ orchestrator {' '.join(words)}\n{done.stdout}{done.stderr}\n"
         results.good = done.returncode == 0
         if not results.good:
@@ -95,9 +95,11 @@ def run(project: Project, root: Path, home: Path, backend: Path) -> Results:
     return results
 
 
-def _orchestrator(words: list[str], root: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+def _orchestrator(
+    words: list[str], root: Path, env: dict[str, str], python: str = sys.executable
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [*RUN, *words], cwd=root, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=400,
+        [python, "-m", "orchestrator", *words], cwd=root, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1200,
         check=False,
     )  # fmt: skip
 

@@ -2,8 +2,8 @@ import pytest
 
 MARKS = {
     "web1": ["expression", "both"],
-    "web2": ["expression", "slice", "without"],
-    "web3": ["expression", "slice", "last", "without"],
+    "web2": ["expression", "slice", "without", "limited"],
+    "web3": ["expression", "slice", "last", "without", "limited"],
     "db1": ["both"],
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 import json
+import os
 import pathlib
 
 import yaml
@@ -9,7 +10,7 @@ hosts = yaml.safe_load((HERE / "data" / "hosts.yml").read_text())
 print(
     json.dumps(
         {
-            "web": {"hosts": ["web1"], "vars": {"tier": "front"}},
+            "web": {"hosts": ["web1"], "vars": {"tier": os.environ["TIER"]}},
             "db": {"hosts": ["db1"], "vars": {"tier": "back"}},
             "_meta": {"hostvars": hosts},
         }
