@@ -62,7 +62,7 @@ rollback-proof: .venv/.dev ## Force rollbacks at random points, and compare ever
 workers: .venv/.dev ## Promotions over 1, 2 and 4 workers on Postgres, killed at random: N=1000 COUNTS=1,2,4 SEED=1.
 	@$(BIN)/python -m tests.campaigns.workers --roots $(or $(N),1000) --workers $(or $(COUNTS),1,2,4) $(if $(SEED),--seed $(SEED))
 
-unchanged: .venv/.dev ## Run a corpus of projects by hand and through the product, and compare: ARGS="NAME …" JOBS=3 (ARGS=-v prints more).
+unchanged: .venv/.dev ## Run a corpus of projects by hand and through the product, and compare: ARGS="NAME …" JOBS=3 (ARGS=-v prints more, ARGS=--undo undoes each mend).
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.unchanged --jobs $(or $(JOBS),3) $(ARGS)

@@ -19,6 +19,7 @@ ALWAYS = (
 )  # fmt: skip
 LOG_LINE = re.compile(r"[\d-]+ [\d:,]+ p=\d+ u=\S+ n=\S+ ")
 VARIABLES = "variables.json"
+PAYLOAD = "__payload__"
 OUR_VARIABLES = re.compile(r"^orchestrator_|^ansible_|^(hostvars|omit|vars|environment)$")
 
 
@@ -80,6 +81,8 @@ def _facts(text: str) -> str:
         return text
     if not isinstance(values, dict):
         return text
+    if set(values) == {PAYLOAD}:  # a fact cache of newer versions of Ansible: a document in a document
+        return _facts(str(values[PAYLOAD]))
     return json.dumps({name: value for name, value in values.items() if not OUR_VARIABLES.match(name)}, sort_keys=True)
 
 

@@ -1,5 +1,6 @@
 """The corpus is what it says, and a few of its projects do the same by hand and through the product."""
 
+import json
 import re
 from pathlib import Path
 
@@ -63,12 +64,14 @@ def test_a_file_on_the_controller_is_compared_without_what_always_differs(tmp_pa
     for name, text in (
         ("run.log", "".join(f"{start}{line}\n" for line in lines)),
         ("facts/web1", '{"ansible_date_time": "now", "own": 1}'),
+        ("facts/web2", json.dumps({"__payload__": '{"ansible_date_time": "now", "own": 2}'})),
         (".git/config", ""),
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert effects.of_controller(effects.files_of(tmp_path), [(str(tmp_path), "<PROJECT>")]) == {
         "controller:facts/web1": '{"own": 1}',
+        "controller:facts/web2": '{"own": 2}',
         "controller:run.log": "INFO| PLAY [Own] *\nINFO| a: done\nINFO| b: <PROJECT>",
     }
 
