@@ -10,7 +10,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.cli import output
 from orchestrator.cli.words import mark, seconds, state_words, way_back, when
@@ -30,19 +30,6 @@ QUIET = {"lease", "hosts", "close", "current"}  # steps that are only worth a li
 TURNS, PLAIN_TURNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 COLUMNS = 80  # what lines are laid out for where there is no terminal
 TIME = 8  # columns for the seconds at the end of a line
-
-
-class View(Protocol):
-    """What a follower of runs tells records to."""
-
-    def begin(self, story: Story) -> None:
-        """A run has been found."""
-
-    def take(self, story: Story, record: Record) -> None:
-        """A record has been added to *story*."""
-
-    def draw(self, stories: list[Story]) -> None:
-        """Time has passed."""
 
 
 class Lines:

@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.domain.downtime import Measured
 from orchestrator.domain.journal import FORWARD, Record, Run, after_entry
 from orchestrator.domain.plan import HostState
-from orchestrator.domain.promotion import Event, State
+from orchestrator.domain.promotion import State
 from orchestrator.domain.step import HostResult, StepResult, TestResult
 from orchestrator.domain.text import first_line, last_line
 from orchestrator.domain.waves import Progress
@@ -261,11 +261,6 @@ class Story:
             "failed_at": self.failed_at,
             "recovery_seconds": self.recovery,
         }
-
-
-def rolling_back(record: Record) -> bool:
-    """Whether *record* says that the run has begun to go back."""
-    return record.kind == "state" and record.data.get("event") == Event.UNDO.value
 
 
 def seconds_between(start: str, end: str) -> float:

@@ -221,11 +221,6 @@ def _changed(folder: Path, name: str) -> OrchestratorError:
     return OrchestratorError("E166", f"the kept definition was changed: {folder / name}", hint=f"remove {folder}")
 
 
-def kept_program(store: Path, digest: str) -> Path:
-    """The program's folder in the kept definition *digest*. Raises E105 and E166."""
-    return store / digest.removeprefix("sha256:") / TREE / verified(store, digest).place
-
-
 def kept_environment(store: Path, digest: str) -> Environment:
     """The environment's file as it was in the kept definition *digest*. Raises E105 and E166."""
     return Environment.from_json(verified(store, digest).environment)

@@ -458,10 +458,6 @@ class PulumiProvisioner:
         return dict(found)
 
 
-def _digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
 def _key(spec: StackSpec) -> tuple[str, str, str]:
     """What tells one stack from another: two programs may each have one called `main`."""
     return spec.environment, spec.definition, spec.stack

@@ -151,7 +151,7 @@ def test_a_definition_comes_back_as_it_was(tmp_path: Path, place: VerifiedArtifa
     definition_archive.share(digest, store, place)
     other = tmp_path / "other"
     definition_archive.fetch(digest, other, place)
-    kept = definition.kept_program(other, digest)
+    kept = other / digest.removeprefix("sha256:") / definition.TREE / definition.verified(other, digest).place
     assert (kept / "lib" / "hook.sh").stat().st_mode & 0o111
     assert (kept / "Pulumi.yaml").read_text() == "name: shop\nruntime: yaml\n"
     assert definition.kept_environment(other, digest).name == "staging"
@@ -162,7 +162,7 @@ def test_a_definition_that_nobody_shares(tmp_path: Path, place: VerifiedArtifact
     """Where a definition is not shared, it is not kept here: the infrastructure stays, and that is told."""
     definition_archive.fetch("sha256:" + "a" * 64, tmp_path, place)
     with pytest.raises(OrchestratorError) as error:
-        definition.kept_program(tmp_path, "sha256:" + "a" * 64)
+        definition.verified(tmp_path, "sha256:" + "a" * 64)
     assert error.value.code == "E105"
     assert list(tmp_path.iterdir()) == []
 

@@ -210,7 +210,8 @@ KEPT: dict[str, Callable[[Project], str]] = {"now": lambda project: project.keep
 def test_a_kept_definition_is_used_while_it_is_what_it_was(project: Project, how: str) -> None:
     """A kept definition of this and of the first format is found with its program and its environment."""
     digest = KEPT[how](project)
-    assert definition.kept_program(project.store, digest) == project.folder(digest) / "tree" / PROGRAM
+    place = definition.verified(project.store, digest).place
+    assert (project.folder(digest) / definition.TREE / place / "__main__.py").is_file()
     assert definition.kept_environment(project.store, digest).name == "staging"
     assert code(lambda: definition.verified(project.store, "sha256:" + "0" * 64)) == "E105"
 
