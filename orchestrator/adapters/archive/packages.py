@@ -15,7 +15,7 @@ from orchestrator.adapters.archive.galaxy import Places, install
 from orchestrator.adapters.archive.gather import Gathered, Item, gather
 from orchestrator.adapters.archive.names import on_disk
 from orchestrator.adapters.archive.sealed import CHUNK, OWN_COLLECTION, Reader, check_manifest, write
-from orchestrator.adapters.archive.unpacked import FOLDER, content_as, link_as, unpack, verify_package
+from orchestrator.adapters.archive.unpacked import FOLDER, content_as, link_as, naming_remedy, unpack, verify_package
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import DIGEST, digest_of
 from orchestrator.domain.packing import Packing
@@ -158,7 +158,8 @@ class SealedPackages:
         if not _is_unpacked(home):
             with self._alone():
                 self._unpack(kept)
-        verify_package(home, reader.manifest)
+        with naming_remedy(home):
+            verify_package(home, reader.manifest)
         root = str(home / "content")
         return Package(manifest=reader.manifest, digest=digest, path=str(kept), root=root, home=str(home))
 

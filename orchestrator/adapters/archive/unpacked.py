@@ -19,6 +19,17 @@ CHUNK = 1 << 20  # bytes that are read at a time
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
+@contextlib.contextmanager
+def naming_remedy(home: str | Path) -> Iterator[None]:
+    """Give each P303 about the unpacked package in *home* the hint how the files become those of the sealed one."""
+    try:
+        yield
+    except OrchestratorError as error:
+        if error.code == "P303":
+            error.hint = f"find out which process wrote there, then remove {home}: it is unpacked again when needed"
+        raise
+
+
 def unpack(source: BinaryIO, target: Path) -> Manifest:
     """Write the files of a sealed file: the area `content` to *target*, which must not exist, the others beside it.
 

@@ -8,7 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
-from orchestrator.adapters.archive.unpacked import copy_verified, verify_areas
+from orchestrator.adapters.archive.unpacked import copy_verified, naming_remedy, verify_areas
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Package
 
@@ -24,8 +24,9 @@ def copy_content(package: Package, target: Path) -> Path:
     if os.path.lexists(target):
         shutil.rmtree(target)
     try:
-        copy_verified(Path(package.root), target, package.manifest)
-        verify_areas({area: package.folder(area) for area in package.manifest.areas()}, package.manifest)
+        with naming_remedy(package.home or Path(package.root).parent):
+            copy_verified(Path(package.root), target, package.manifest)
+            verify_areas({area: package.folder(area) for area in package.manifest.areas()}, package.manifest)
     except OSError as error:
         shutil.rmtree(target, ignore_errors=True)
         raise OrchestratorError("P112", f"cannot copy the content of {package.ref}: {error.strerror}") from error

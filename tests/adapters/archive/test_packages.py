@@ -200,6 +200,18 @@ def test_a_kept_file_that_was_touched_is_refused(shop: Any, tampering: str) -> N
         refused("P303", work, match="playbooks")
 
 
+def test_the_refusal_of_a_touched_file_says_how_to_restore_it(shop: Any) -> None:
+    """The hint names the folder to remove; after that the package is unpacked again, as it was sealed."""
+    kept = shop.kept()
+    home = Path(kept.root).parent
+    (Path(kept.root) / "playbooks/deploy.yml").write_text("- hosts: none\n")
+    with pytest.raises(OrchestratorError) as refusal:
+        shop.packages.fetch(kept.digest)
+    assert f"remove {home}:" in str(refusal.value.hint)
+    shutil.rmtree(home)
+    assert shop.packages.fetch(kept.digest).digest == kept.digest
+
+
 def test_a_kept_folder_that_is_a_link_is_refused(shop: Any) -> None:
     """The whole unpacked folder cannot be exchanged for another place either."""
     root = Path(shop.kept().root)
