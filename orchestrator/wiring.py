@@ -261,7 +261,11 @@ class App:
         collections = collections_folder()
         proof = Proof(collections, self.environ, self._declared)
         local = SealedPackages(
-            self.state / "packages", collections=collections, proof=proof, packing=self.project.package
+            self.state / "packages",
+            collections=collections,
+            proof=proof,
+            packing=self.project.package,
+            declared=self._declared,
         )
         if self.shared is None:
             return local

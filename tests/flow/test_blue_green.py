@@ -552,16 +552,18 @@ def test_a_plan_lists_the_plays_that_switch_and_retire(second: Stage) -> None:
     assert (back.blue_green.to, back.blue_green.switch_plays) == (None, ())
 
 
-def test_the_plan_of_a_way_back_lists_its_plays(second: Stage) -> None:
-    """The plan of an automatic rollback lists the plays of the switch back and of the steps that restore."""
-    about = sides()
+@pytest.mark.parametrize("switched", [True, False])
+def test_the_plan_of_a_way_back_lists_its_plays(second: Stage, switched: bool) -> None:
+    """The plan of an automatic rollback lists the plays of the switch back, if it switches, and of the steps that restore."""
+    about = {**sides(router="p1"), **watch(gates=[GATE])}
     second.promote("1.1.0", "staging", **about)
-    second.world.faults.add(("verify", "p3", "1.1.0"))
+    second.world.faults.add(("gate", "errors", "1.1.0") if switched else ("verify", "p3", "1.1.0"))
     run = second.promote("1.1.0", "production", **about)
     (data,) = [record.data for record in second.store.records(run.id) if record.kind == "way back"]
     plan = RollbackPlan.from_json({key: value for key, value in data.items() if key != "digest"})
     assert set(plan.restore_plays) == {play.step for play in plan.restore} == {"deploy"}
     assert {play.on for play in plan.restore_plays["deploy"]} == {plan.restore[0].limit}
+    assert [(play.where, play.on) for play in plan.switch_plays] == ([("switch.yml:1", ("p1",))] if switched else [])
     assert "    play deploy (deploy.yml:1): web → p3" in "\n".join(
         f"  {line}" for line in words.way_back(data, plays=True)
     )

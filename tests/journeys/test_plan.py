@@ -97,6 +97,7 @@ def test_infrastructure_goes_back_by_hand(running: Project) -> None:
         assert running.releases("production") == dict.fromkeys(("web1", "web2", "web3"), "1.1.0")
         said = running.run("rollback", "production", "--yes")
         assert "1 delete" in said.err
+        assert "restore again by deploy: playbooks/deploy.yml on web1, web2, web3" in said.err
         assert running.releases("production") == dict.fromkeys(("web1", "web2"), "1.0.0")
         again = {step["name"]: step["about"]["hosts"] for step in running.story("production")["steps"]
                  if step["name"].startswith("restore.again")}  # fmt: skip

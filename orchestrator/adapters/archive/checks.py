@@ -127,7 +127,7 @@ class StaticChecks:
                 path = PurePosixPath(playbook).parent / written
                 if not written or written.startswith(("/", "~")) or templated(written):
                     continue
-                lacking = [item for item in self.declared if not _covers(item.controller_files, path)]
+                lacking = [item for item in self.declared if not covers(item.controller_files, path)]
                 if lacking:
                     keep = f"{path.parent}/" if str(path.parent) != "." else str(path)
                     hint = f"add to {' and '.join(item.file for item in lacking)}: controller_files: [{keep}]"
@@ -266,9 +266,14 @@ def _selected(task: Task, step: Step) -> bool:
     return "never" not in task.tags or bool(task.tags & set(wanted))
 
 
-def _covers(declared: tuple[str, ...], path: PurePosixPath) -> bool:
+def covers(declared: tuple[str, ...], path: PurePosixPath) -> bool:
     """Whether *path* is one of the *declared* files, or lies in one of the folders."""
     return any(path == place or place in path.parents for place in map(PurePosixPath, declared))
+
+
+def kept_by_all(declared: tuple[Declared, ...], path: str) -> bool:
+    """Whether all environments keep *path* as a controller file, so that later playbooks find it."""
+    return bool(declared) and all(covers(item.controller_files, PurePosixPath(path)) for item in declared)
 
 
 def declared_by(name: str, file: str, environment: Environment) -> Declared:

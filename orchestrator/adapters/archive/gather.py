@@ -81,12 +81,14 @@ def gather(
     install: Install = lambda _places: None,
     collections: Path | None = None,
     packing: Packing | None = None,
+    kept: Callable[[str], bool] = lambda _path: False,
 ) -> Gathered:
     """Everything that *release*, read from the file *source*, needs. Raises P101 to P110, P116 to P119, and P203.
 
     *install* is given the folders that Ansible's content is taken from, and returns one more, or None: where roles
     and collections that are only required there have been installed. *collections* is the folder that holds our own
     collection, which is taken when a playbook or task names it. *packing* are the settings of the project.
+    *kept* says whether a path is a controller file that runs keep, so that a playbook may find it.
     """
     project, beside = Path(os.path.realpath(project)), Path(os.path.realpath(source.parent))
     if not beside.is_relative_to(project):
@@ -102,7 +104,7 @@ def gather(
     if folder is not None:
         raise OrchestratorError("P102", f"the playbook {folder!r} is not a file")
     gathered = Gathered(final, tree.listing.revision)
-    gathered.warnings += Named(tree, tree.places(final)).take(playbooks(final))
+    gathered.warnings += Named(tree, tree.places(final), kept).take(playbooks(final))
     for name in sorted(tree.taken):
         gathered.add("content", name, project / name)
     gathered.named = tree.named

@@ -1,7 +1,7 @@
 """The files of a project that the playbooks of a release name by a literal path: they have to be in its package."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -34,9 +34,11 @@ class Named:
     Args:
         tree: the files of the project.
         places: where roles are found.
+        kept: whether a path in the tree is a controller file that runs keep.
     """
 
-    def __init__(self, tree: Project, places: Places) -> None:
+    def __init__(self, tree: Project, places: Places, kept: Callable[[str], bool] = lambda _path: False) -> None:
+        self._kept = kept
         self._tree, self._places = tree, places
         self._installed = held(places)["roles"]
         self._warnings: list[OrchestratorError] = []
@@ -45,7 +47,8 @@ class Named:
     def take(self, playbooks: list[str]) -> list[OrchestratorError]:
         """Take what *playbooks* name; a warning (P111) for each path to nothing. Raises P105 and P116.
 
-        A file that an earlier task of the same playbook writes on the controller is there when it is read.
+        A file that an earlier task of the same playbook writes on the controller is there when it is read. A controller
+        file that runs keep may be.
         """
         starts = [self._tree.project / name for name in playbooks]
         reader = PlaybookReader(self._tree.project, self._places.of("roles"), self._places.of("collections"))
@@ -80,7 +83,7 @@ class Named:
                     return []
                 self._tree.require(name, f"{reference.path!r}", reference.where)
                 return [name] if path.is_file() and name.endswith(YAML) else []
-        if self._written.before(reference.where, places):
+        if self._written.before(reference.where, places) or any(map(self._is_kept, places)):
             return []
         outside = next((path for path in places if path.exists()), None)
         if outside is not None:
@@ -91,6 +94,10 @@ class Named:
         hint = "correct the path, or write the file"
         self._warnings.append(OrchestratorError("P111", message, where=reference.where, hint=hint))
         return []
+
+    def _is_kept(self, path: Path) -> bool:
+        inside = path.is_relative_to(self._tree.project)
+        return inside and self._kept(path.relative_to(self._tree.project).as_posix())
 
     def _role(self, reference: Reference, file: Path, starts: list[Path]) -> list[str]:
         """Take the role that is named in *file*; the files of it that may name others. Raises P116.

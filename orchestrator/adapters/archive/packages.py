@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from orchestrator.adapters.archive.checks import Declared, kept_by_all
 from orchestrator.adapters.archive.galaxy import Places, install
 from orchestrator.adapters.archive.gather import Gathered, Item, gather
 from orchestrator.adapters.archive.names import on_disk
@@ -41,6 +42,7 @@ class SealedPackages:
         collections: the folder that holds our own collection, for packages whose playbooks use it.
         proof: tells what is wrong with an unpacked package, before it gets its name.
         packing: what belongs into the packages of the project.
+        declared: what the environments of a release declare, by their names.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class SealedPackages:
         collections: Path | None = None,
         proof: Proof = lambda _package: (),
         packing: Packing | None = None,
+        declared: Callable[[tuple[str, ...]], tuple[Declared, ...]] = lambda _names: (),
     ) -> None:
         self._folder = folder
         self._cache = cache or folder / "galaxy"
         self._collections = collections
         self._proof = proof
         self._packing = packing or Packing()
+        self._declared = declared
 
     def build(
         self,
@@ -202,7 +206,11 @@ class SealedPackages:
         def installed(places: Places) -> Path | None:
             return install(places, self._cache)
 
-        return gather(project, source, release, installed, self._collections, self._packing)
+        def kept(path: str) -> bool:
+            return kept_by_all(declared, path)
+
+        declared = self._declared(release.environments)
+        return gather(project, source, release, installed, self._collections, self._packing, kept)
 
     def _differs(self, path: Path, digest: str) -> bool:
         """Whether *path* is anything else than the whole package *digest*."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.archive.checks import Declared
 from orchestrator.adapters.archive.gather import gather
 from orchestrator.adapters.archive.packages import SealedPackages
 from orchestrator.adapters.archive.proof import Proof
@@ -237,6 +238,19 @@ def test_a_file_that_is_written_elsewhere_is_missing(shop: Any, writer: str) -> 
     """A file is warned of if the earlier tasks write it on hosts, or write another file, or nothing."""
     then = "  - copy: {src: generated.txt, dest: /tmp/a}\n"
     assert _warned_with(shop, f"- hosts: web\n  tasks:\n  - {{{writer}}}\n{then}") == ["P111"]
+
+
+@pytest.mark.parametrize(("second", "codes"), [(("fetched/",), []), ((), ["P111"])])
+def test_a_controller_file_that_every_environment_keeps_is_not_missing(
+    shop: Any, second: tuple[str, ...], codes: list[str]
+) -> None:
+    """A file is not warned of if every environment of the release declares it as a controller file."""
+    kept = (Declared("a", "a.yaml", controller_files=("fetched/",)), Declared("b", "b.yaml", controller_files=second))
+    shop.files({"playbooks/deploy.yml": "- hosts: all\n  tasks:\n  - copy: {src: ../fetched/x, dest: /tmp/a}\n"})
+    found: list[OrchestratorError] = []
+    packages = SealedPackages(shop.folder / "kept", declared=lambda _names: kept)
+    packages.build(shop.project, shop.source, shop.release(), shop.folder / "b.release", warn=found.append)
+    assert [error.code for error in found] == codes
 
 
 def test_a_link_out_behind_a_path_is_refused(shop: Any) -> None:
