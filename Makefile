@@ -40,9 +40,10 @@ journeys: .venv/.dev ## Run all journeys, and nothing else; STORE=postgres keeps
 	@$(COMPILED)
 	@STORE=$(or $(STORE),sqlite) $(TESTS) tests/journeys $(ARGS)
 
-crash-sweep: .venv/.dev ## Die at every point of a promotion, simulated and (REAL=points) on the real engines, and recover.
+crash-sweep: .venv/.dev ## Die at every point of a promotion, simulated and (REAL=points, SHIFTS=0,1) on the real engines, and recover.
 	@$(BIN)/python -m tests.campaigns.sweep --depth $(or $(DEPTH),2) --stride $(or $(STRIDE),7)
 	@$(BIN)/python -m tests.campaigns.real --points $(or $(REAL),1000)
+	@$(BIN)/python -m tests.campaigns.chains$(if $(SHIFTS), --shifts $(SHIFTS))
 
 sim: .venv/.dev ## Promotions by chance in a world of faults: N=200000 SEED=1 (RATE=10000 runs a minute at least).
 	@$(BIN)/python -m tests.campaigns.sim --runs $(or $(N),200000) $(if $(SEED),--seed $(SEED)) --rate $(or $(RATE),0)
@@ -60,7 +61,7 @@ rollback-proof: .venv/.dev ## Force rollbacks at random points, and compare ever
 	@$(BIN)/python -m tests.campaigns.rollback --runs $(or $(N),200) $(if $(SEED),--seed $(SEED)) $(if $(LANES),--lanes $(LANES)) $(if $(ATTEMPT),--attempt $(ATTEMPT))
 
 workers: .venv/.dev ## Promotions over 1, 2 and 4 workers on Postgres, killed at random: N=1000 COUNTS=1,2,4 SEED=1.
-	@$(BIN)/python -m tests.campaigns.workers --roots $(or $(N),1000) --workers $(or $(COUNTS),1,2,4) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.campaigns.workers --roots $(or $(N),1000)$(if $(COUNTS), --workers $(COUNTS)) $(if $(SEED),--seed $(SEED))
 
 unchanged: .venv/.dev ## Run a corpus of projects by hand and through the product, and compare: ARGS="NAME …" JOBS=3 (ARGS=-v prints more, ARGS=--undo undoes each mend).
 	@$(BIN)/orchestrator engine install --yes >/dev/null

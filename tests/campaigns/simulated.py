@@ -599,6 +599,7 @@ SCENARIOS = (
     Scenario("steps with an undo", ({"undo": "undo.yml"}, {}), faults=(("verify", "p3", "1.1.0"),), ends="rolled back"),
     Scenario("it fails while it is watched", watch=True, faults=(("watch", "p2", "1.1.0"),), ends="rolled back"),
     Scenario("it is watched", watch=True, ends="succeeded"),
+    Scenario("a host refuses the release", faults=(("refuse", "p2", "1.1.0"),), ends="rolled back"),
     Scenario("a host is gone", gone=("p3",), ends="failed"),
     Scenario("a host's answer is lost", mute=("p2",), ends="rolled back"),
     Scenario("a host goes away", leaves=(("deploy.2", "p3"),), ends="needs a person"),

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +109,22 @@ def test_many_promotions_over_workers_that_are_killed() -> None:
     """Promotions over two workers on Postgres, one of which is killed at random, are all done, and nothing twice."""
     with serving() as server:
         assert workers.campaign(server, 12, 2, 8.0, random.Random(5)) == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "wanted"),
+    [
+        ("workers", [], "tests.campaigns.workers --roots 1000 "),
+        ("workers", ["COUNTS=1,2"], "tests.campaigns.workers --roots 1000 --workers 1,2 "),
+        ("crash-sweep", [], "tests.campaigns.chains "),
+        ("crash-sweep", ["SHIFTS=0,3"], "tests.campaigns.chains --shifts 0,3 "),
+    ],
+)
+def test_make_hands_on_what_it_is_given(target: str, given: list[str], wanted: str) -> None:
+    """A list with commas reaches the campaign whole, and without one the campaign has its own default."""
+    root = Path(__file__).parents[2]
+    said = subprocess.run(["make", "-n", target, *given], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert any(f"-m {wanted}" in f"{' '.join(line.split())} " for line in said.splitlines())
 
 
 def test_every_row_of_the_table_is_injected() -> None:

@@ -155,8 +155,8 @@ def _proofs(seen: Seen) -> Iterable[str]:
     """A run that ended well has proved the environment after its last effect; a refused one has changed nothing."""
     last: dict[str, str] = {}
     for kind, run, *rest in seen.order:
-        if kind == "effect" and rest[0] != "retire":  # of what stands by
-            last[run] = f"{rest[0]} had an effect"
+        if kind == "effect":
+            last |= {run: f"{rest[0]} had an effect"} if rest[0] != "retire" else {}  # of what stands by
         elif _is_proof(*rest):
             last[run] = "proved"
         elif rest[0] == "verified" and last.get(run, "proved") != "proved":
@@ -171,7 +171,7 @@ def _proofs(seen: Seen) -> Iterable[str]:
 
 def _is_proof(kind: str, step: str, outcome: str) -> bool:
     """Whether a record of the journal says that the whole environment was looked at, and was good."""
-    whole = step.endswith((".environment", ".restored")) or ".watch." in step
+    whole = step.partition("~")[0].endswith((".environment", ".restored")) or ".watch." in step
     return kind == "step.finished" and step.startswith("verify.") and outcome == "succeeded" and whole
 
 
@@ -180,8 +180,8 @@ def _rollouts(seen: Seen) -> Iterable[str]:
     proved: set[tuple[str, str]] = set()
     for kind, run, *rest in seen.order:
         if kind == "journal" and rest[0] == "step.finished" and rest[1].startswith("verify."):
-            if rest[2] == "succeeded":  # verify.<suite>.<step>.<batch>
-                proved.add((run, ".".join(rest[1].partition("~")[0].split(".")[-2:])))
+            if rest[2] == "succeeded":
+                proved.add((run, _proved_by(rest[1])))
         elif kind == "effect":
             step, host = rest[0].partition("~")[0], rest[1]
             name, _, number = step.rpartition(".")
@@ -192,6 +192,12 @@ def _rollouts(seen: Seen) -> Iterable[str]:
                 yield f"I7: {step} of {run} touched {host}, which is not in its batch"
             if int(number) > 1 and (run, f"{name}.{int(number) - 1}") not in proved:
                 yield f"I7: {step} of {run} began before batch {int(number) - 1} was proved"
+
+
+def _proved_by(suite: str) -> str:
+    """The batch that a step `verify.<suite>.<step>.<batch>` proves; it may be repeated: `verify.<suite>.again.1.…`."""
+    parts = suite.partition("~")[0].split(".")[2:]
+    return ".".join(parts[2:] if parts[:1] == ["again"] and parts[1].isdigit() else parts)
 
 
 def _sides(seen: Seen) -> Iterable[str]:

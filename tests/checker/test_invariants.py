@@ -18,7 +18,8 @@ GOOD = Seen(
     approved={NEW, OLD},
     ended={"r": "succeeded"},
     ledgers=[Done("a", "r", "deploy.1", 1), Done("b", "r", "deploy.1", 1)],
-    order=[STEP, *CHANGING, ("effect", "r", "deploy.1", "a"), ("effect", "r", "deploy.1", "b"), PROOF],
+    order=[STEP, *CHANGING, ("effect", "r", "deploy.1", "a"), ("effect", "r", "deploy.1", "b"), PROOF,
+           ("journal", "r", "step.started", "retire", ""), ("effect", "r", "retire", "b")],
     verified=NEW,
     before={"a": OLD, "b": OLD},
 )  # fmt: skip
@@ -27,6 +28,12 @@ GOOD = Seen(
 def test_nothing_is_wrong_when_all_is_well() -> None:
     """What is as it should be has no violation."""
     assert violations(GOOD) == []
+
+
+def test_a_repeated_proof_is_one() -> None:
+    """A suite whose first attempt was killed proves the environment in its second."""
+    order = [*GOOD.order, ("effect", "r", "deploy.1", "a"), (*PROOF[:3], f"{PROOF[3]}~2", PROOF[4])]
+    assert violations(replace(GOOD, order=order)) == []
 
 
 @pytest.mark.parametrize(

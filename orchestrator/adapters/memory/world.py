@@ -42,9 +42,9 @@ class World:
     """What is there.
 
     *stacks* are the hosts that each environment's stack wants, *up* those that it has. *running* maps environment and
-    host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `verify`, `gate`, `need`), a host (or
-    stack, or gate), a version; a look or gate that *passing* has as well fails for so many times. *deaf* are gates that
-    cannot be asked, *probes* the keys under which somebody looks at the service.
+    host to a package digest. *faults* are triples of a verb (`up`, `deploy`, `refuse`, `verify`, `gate`, `need`), a
+    host (or stack, or gate), a version; a look or gate that *passing* has as well fails for so many times. *deaf* are
+    gates that cannot be asked, *probes* the keys under which somebody looks at the service.
     *gone* are hosts that cannot be reached; *silent* names hosts that do not say what runs on them; *serves* is what
     the services of others tell of their version. *killed* says how often an update to a definition dies before it
     begins. *wanted* says of hosts what their program has said against their end: `protect` or `retainOnDelete`.
@@ -297,8 +297,7 @@ class MemoryDeployer:
         said = None if host in self._world.silent else self._world.running.get(place)
         if host in self._world.gone:
             return HostResult(host=host, outcome=Outcome.UNKNOWN, touched=False, message="unreachable")
-        if context.fence and context.fence < (seen := self._world.fences.get(place, 0)):
-            why = f"refused: fence {context.fence} is older than {seen}, which this host has seen"
+        if why := self._refusal(host, package, context):
             return HostResult(host=host, outcome=Outcome.FAILED, touched=False, message=why)
         self._world.fences[place] = max(context.fence, self._world.fences.get(place, 0))
         if context.sides is not None:
@@ -316,6 +315,13 @@ class MemoryDeployer:
         self._world.done.add((context.run, step, *place))
         said = None if host in self._world.silent else package.digest
         return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, changed=1, release=said)
+
+    def _refusal(self, host: str, package: Package, context: Context) -> str:
+        """Why the host refuses to be touched; empty when it does not."""
+        seen = self._world.fences.get((context.environment, host), 0)
+        if context.fence and context.fence < seen:
+            return f"refused: fence {context.fence} is older than {seen}, which this host has seen"
+        return "there is no room" if ("refuse", host, package.ref.version) in self._world.faults else ""
 
     def _on_a_side(self, host: str, play: PlaySpec, package: Package, context: Context, step: str) -> HostResult:
         """A router leads to the live side from now on, or a host of the other side is retired."""

@@ -5,6 +5,7 @@ from tests.campaigns.chaos import (
     clocks,
     contention,
     hosts,
+    kinds,
     limits,
     processes,
     stacks,
@@ -13,5 +14,5 @@ from tests.campaigns.chaos import (
 )
 from tests.campaigns.chaos.table import ROWS
 
-ROOMS = (processes, stores, limits, clocks, hosts, stacks, ansible, ways_back, contention)
+ROOMS = (processes, kinds, stores, limits, clocks, hosts, stacks, ansible, ways_back, contention)
 __all__ = ["ROOMS", "ROWS"]
