@@ -44,7 +44,15 @@ UNDOINGS = (
         f"{ANSIBLE}/play.py",
         "        if request.package is None:\n            return None\n        new =",
         "        return None\n        new =",
-        ("fact-cache", "log-and-fetch"),
+        ("log-and-fetch",),
+    ),
+    Undoing(
+        "ansible-runner replaces the fact cache of the project by its own",
+        "B1",
+        f"{ANSIBLE}/child.py",
+        '            fact_cache_type="none",',
+        "           ",
+        ("fact-cache",),
     ),
     Undoing(
         "declared controller files are not kept",

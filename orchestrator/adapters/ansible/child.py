@@ -58,6 +58,7 @@ def main() -> int:
             ident="run",
             quiet=True,
             suppress_env_files=True,
+            fact_cache_type="none",  # else a cache of the runner's takes the place of the project's
             event_handler=listener.take,
         )
         if run.rc is not None:  # None if a signal has ended ansible-playbook
