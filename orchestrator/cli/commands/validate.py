@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.output import json_option, note, out, paint, print_json
+from orchestrator.cli.output import folded, json_option, note, out, paint, print_json
 
 
 @click.command("validate")
@@ -37,5 +37,6 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
         note(f"{len(errors)} error{'s' * (len(errors) > 1)} in {counted(len(checked), 'file')}")
         return int(errors[0].exit)
     said = f"{counted(len(checked), 'file')} {'is' if len(checked) == 1 else 'are'} valid"
-    out(f"{paint('✔', fg='green')} {said}: {', '.join(checked)}")
+    for line in folded(f"{paint('✔', fg='green')} {said}: {', '.join(checked)}", indent=2):
+        out(line)
     return int(Exit.OK)
