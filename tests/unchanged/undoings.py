@@ -106,8 +106,8 @@ UNDOINGS = (
         "Ansible is not given the variables that the environment declares",
         "B3",
         f"{ANSIBLE}/configuration.py",
-        "allowed = {*PASSED, *declared}",
-        "allowed = {*PASSED}",
+        "allowed = {*PASSED, ASKED, *declared}",
+        "allowed = {*PASSED, ASKED}",
         ("inventory-script",),
     ),
     Undoing(
