@@ -46,7 +46,7 @@ def changed(running: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     before = program.read_text()
     program.write_text(before + NOTE.replace("PATH", repr(str(motto))))
     try:
-        running.put("1.0.0")
+        running.put_in_production("1.0.0")
         running.run("promote", "releases/1.0.0", "--to", "production")
         yield motto
     finally:
@@ -100,7 +100,7 @@ def test_a_file_and_a_resource_edited_by_hand_are_named(running: Project, change
 def test_what_cannot_be_asked_is_unknown(running: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that does not answer is named as unknown, and the resource that is not there any more is named too: nobody says that nothing has changed."""
     monkeypatch.setenv("ORCHESTRATOR_STATE", str(running.state))
-    running.put("1.0.0")
+    running.put_in_production("1.0.0")
     host = next(host for host in loopback.recorded(running.state) if host.name == "web2")
     stack = Path(host.folder).parent.name
     loopback.end(host)

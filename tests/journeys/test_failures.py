@@ -281,7 +281,7 @@ class Listener:
 
 def test_the_way_back_is_a_plan(running: Project, release: Callable[..., str]) -> None:
     """While a promotion is under way `plan --rollback` shows what its rollback would do, by digest; the rollback does exactly that, and `show` keeps it; before and after, it shows what `rollback` would do."""
-    running.put("1.0.0")
+    running.put_in_production("1.0.0")
     running.put("1.1.0")
     new = release("1.7.0")
     before = running.run("plan", "--rollback", "production", "--json").json

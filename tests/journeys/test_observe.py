@@ -58,7 +58,7 @@ def test_a_host_that_is_gone_is_unknown(running: Project, monkeypatch: pytest.Mo
 
 def test_a_service_that_is_another_one_is_named(running: Project) -> None:
     """Where `environment.yaml` says how, each host's running service is asked for its version: one that is not the release's is shown beside it, and is no host that runs the release."""
-    running.put("1.0.0")
+    running.put_in_production("1.0.0")
     file = running.root / "environments/production/environment.yaml"
     before = file.read_text()
     try:
@@ -78,7 +78,7 @@ def test_a_service_that_is_another_one_is_named(running: Project) -> None:
 
 def test_a_hand_on_the_host_is_seen_and_undone(running: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """A `current` link moved by hand is what `observe` tells, and a release whose file was edited on a host never becomes current again as it is: the next promotion puts both right."""
-    running.put("1.0.0")
+    running.put_in_production("1.0.0")
     running.put("1.1.0")
     monkeypatch.setenv("ORCHESTRATOR_STATE", str(running.state))
     stack, name = _last_host(running)

@@ -40,7 +40,7 @@ def test_the_approved_plan_is_the_one_that_runs(running: Project) -> None:
 
 def test_a_plan_that_no_longer_holds_stops_before_any_effect(running: Project) -> None:
     """When infrastructure, hosts or what runs on them has changed since, it stops (exit 7), names what changed, and does nothing."""
-    running.put("1.0.0")
+    running.put_in_production("1.0.0")
     running.put("1.1.0")
     running.run("promote", "releases/1.2.0", "--to", "staging")
     file = running.root / "approved.json"
@@ -71,7 +71,7 @@ def test_a_plan_that_no_longer_holds_stops_before_any_effect(running: Project) -
 def test_rollback_by_hand(running: Project) -> None:
     """`rollback` shows its plan, asks, and puts an environment back to the version that is named, proved by its own tests."""
     running.put("1.1.0")
-    running.put("1.0.0")
+    running.put_in_production("1.0.0")
     refused = running.run("rollback", "production", "--to", "9.9.9", "--yes", code=6)
     assert "version 9.9.9 was never verified in production" in refused.err
     unasked = running.run("rollback", "production", "--to", "1.1.0", code=2)
@@ -85,7 +85,7 @@ def test_rollback_by_hand(running: Project) -> None:
 
 def test_infrastructure_goes_back_by_hand(running: Project) -> None:
     """A rollback shows and does what takes the stack back to its definition with that release, gives it again to a host that was made anew by that, and tells nothing more of a host that went with it."""
-    running.put("1.0.0")
+    running.put_in_production("1.0.0")
     if set(running.releases("staging").values()) != {"1.1.0"}:
         running.run("promote", "releases/1.1.0", "--to", "staging")
     running.replace("environments/production/Pulumi.yaml", "default: 2", "default: 3")
