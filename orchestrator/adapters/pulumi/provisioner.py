@@ -388,7 +388,8 @@ class PulumiProvisioner:
             return StepResult(outcome=Outcome.SUCCEEDED, message=message, log=log, seconds=outcome.seconds, data=done)
         error = self._error(verb, spec, outcome, result)
         data = {"counts": counts, "untouched": not result.get("effects"), **error.to_json()}
-        data |= {"how": "lost"} if isinstance(error, JobLost) and not result.get("effects") else {}
+        again = verb == "destroy" or not result.get("effects")  # what is left of a destruction is wanted all the same
+        data |= {"how": "lost"} if isinstance(error, JobLost) and again else {}
         data |= {name: result[name] for name in ("unfinished", "uncertain", "urns") if result.get(name)}
         return StepResult(
             outcome=Outcome.ERRORED if error.code in verdict.MACHINERY else Outcome.FAILED,

@@ -253,7 +253,7 @@ def test_a_create_whose_provider_died_is_asked_about(slow: Slow) -> None:
 
 
 def test_hosts_are_neither_lost_nor_made_twice(slow: Slow) -> None:
-    """Where a create finds what is there, updates and destructions that were killed in the middle are finished by the next, also by one that is held to its plan, and the hosts that run are those of the state."""
+    """Where a create finds what is there, updates and destructions that were killed in the middle are finished by the next, also by one that is held to its plan, a destruction is begun again without being asked, and the hosts that run are those of the state."""
     slow.policy = "clear"
     slow.settings["hosts"] = "true"
     for moment, part in (("before create two", "supervisor"), ("after create three", "engine")):
@@ -263,7 +263,8 @@ def test_hosts_are_neither_lost_nor_made_twice(slow: Slow) -> None:
     assert slow.made() == slow.known() == ["one", "three", "two"]
     running = {host.name: loopback._server(host) for host in loopback.recorded(slow.state)}
     assert all(len(servers) == 1 for servers in running.values())
-    assert code(slow.interrupt("before delete two", "engine", "destroy")) == (Outcome.ERRORED, "E111", False)
+    found = slow.interrupt("before delete two", "engine", "destroy")
+    assert (*code(found), found.data["how"]) == (Outcome.ERRORED, "E111", False, "lost")
     assert slow.destroy().good
     assert slow.made() == slow.known() == []
     assert slow.locks() == []
