@@ -4,7 +4,7 @@ from orchestrator.domain.errors import Exit, OrchestratorError, lookup
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import ephemeral, observe, probe, switch
+from orchestrator.flow import ephemeral, host_states, observe, probe, switch
 from orchestrator.flow.course import Course, Halt
 from orchestrator.flow.sides import RETIRE
 from orchestrator.ports import Emit
@@ -104,6 +104,7 @@ def _end(course: Course, message: str, code: Exit, halted: Halt | None = None) -
         "exit": int(code),
         "failure": _failure(failure) if failure else None,
     }
+    host_states.record_end(course)
     course.note(Entry(kind="ended", data=data, key="ended"))
     course.setting.store.dequeue(course.run.environment, course.run.id)
     course.setting.store.release(course.run.environment, course.run.id)

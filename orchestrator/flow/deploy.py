@@ -22,15 +22,18 @@ def roll_out(course: Course, prefix: str = "") -> None:
     course.move(Event.DEPLOY)
     probe.begin(course)
     steps = course.settled_plan().steps
-    for step, groups in zip(steps, course.batches, strict=True):
+    for number, (step, groups) in enumerate(zip(steps, course.batches, strict=True), start=1):
         left = tuple(tuple(host for host in hosts if host not in course.left_out) for hosts in groups)
         if step.canary is not None and any(left) and not left[0]:
             message = f"every canary of the step {step.play.step} failed in a step before it"
             raise Halt(step.play.step, StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R171"}))
-        _roll_out_step(course, step, tuple(hosts for hosts in left if hosts), prefix, last=step is steps[-1])
+        later = course.batches[number:]
+        _roll_out_step(course, step, tuple(hosts for hosts in left if hosts), prefix, later)
 
 
-def _roll_out_step(course: Course, step: PlannedStep, groups: Batches, prefix: str, *, last: bool) -> None:
+def _roll_out_step(course: Course, step: PlannedStep, groups: Batches, prefix: str, later: tuple[Batches, ...]) -> None:
+    """Run one step; *later* are the batches of each step after it."""
+    last, changed_again = not later, frozenset(host for batches in later for hosts in batches for host in hosts)
     good: set[str] = set()
     failed = 0
     if not groups:
@@ -39,6 +42,7 @@ def _roll_out_step(course: Course, step: PlannedStep, groups: Batches, prefix: s
     for number, hosts in enumerate(groups, start=1):
         name = f"{prefix}{step.play.step}.{number}"
         result = _batch(course, step, name, number, len(groups), hosts)
+        host_states.record_result(course, result, course.settled_package().ref, name, hosts, changed_again)
         bad = [host for host in result.hosts if not host.outcome.good]
         failed += len(bad)
         good |= set(hosts) - {host.host for host in bad}
@@ -69,7 +73,7 @@ def _leave_out(course: Course, step: PlannedStep, bad: list[HostResult]) -> None
 
 
 def _batch(course: Course, step: PlannedStep, name: str, number: int, count: int, hosts: tuple[str, ...]) -> StepResult:
-    """Deploy one batch, and write down what is now known of its hosts."""
+    """Deploy one batch."""
     if course.state is State.VERIFYING:
         course.move(Event.DEPLOY)
     before, course.effects = course.effects, True
@@ -91,7 +95,6 @@ def _batch(course: Course, step: PlannedStep, name: str, number: int, count: int
     if not result.good and not started.touched():
         course.effects = before
     course.started.append(started)
-    host_states.record_result(course, result, package.ref, name, hosts)
     return result
 
 

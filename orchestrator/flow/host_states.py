@@ -3,7 +3,7 @@
 A host inspection writes no release: only a step that may change a host decides which release runs on it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.release import PackageRef
@@ -19,11 +19,17 @@ def begin_change(course: Course, step: str, hosts: tuple[str, ...]) -> None:
 
 
 def record_result(
-    course: Course, result: StepResult, release: PackageRef | None, step: str, hosts: tuple[str, ...]
+    course: Course,
+    result: StepResult,
+    release: PackageRef | None,
+    step: str,
+    hosts: tuple[str, ...],
+    changed_again: Container[str] = (),
 ) -> None:
     """Record what *step* left on *hosts*: *release*, or None for a step that takes something back.
 
-    A host that the step did not touch has what it had before.
+    A host that the step did not touch has what it had before. One that a later step of the same release is to change
+    too (*changed_again*) stays *changing*: it has the release only when all steps have run.
     """
     known, reported = _recorded(course), {host.host: host for host in result.hosts}
     releases = _releases(course, release)
@@ -32,10 +38,13 @@ def record_result(
     for host in hosts:
         if host in may_be_changed:
             answer = reported.get(host, HostResult(host=host, outcome=Outcome.UNKNOWN, touched=True))
-            states.append(_after_change(answer, release, releases, course.run.id))
+            after = _after_change(answer, release, releases, course.run.id)
+            if host not in changed_again or after.digest is None or after.release != release:
+                states.append(after)
         elif host in reported and reported[host].outcome is Outcome.UNKNOWN:
             states.append(_out_of_reach(course, known, host))
-    untouched = tuple(host for host in hosts if host not in {state.host for state in states})
+    told = may_be_changed | {state.host for state in states}
+    untouched = tuple(host for host in hosts if host not in told)
     course.tell_hosts([*states, *as_before(course, step, untouched)], step)
 
 
@@ -57,8 +66,16 @@ def record_inspection(course: Course, result: StepResult, step: str) -> None:
 def record_restored(course: Course, release: PackageRef, hosts: Iterable[str], step: str) -> None:
     """Record that undo playbooks alone have brought *hosts* back to *release*: its suites have passed there since."""
     known, run = _recorded(course), course.run.id
-    undone = [host for host in hosts if host in known and known[host].truth == "unknown" and known[host].run == run]
+    undone = [
+        host for host in hosts if host in known and known[host].settled.truth == "unknown" and known[host].run == run
+    ]
     course.tell_hosts([HostState(host=host, truth="assumed", release=release, run=run) for host in undone], step)
+
+
+def record_end(course: Course) -> None:
+    """Record the hosts that this run was changing as *unknown*: it ends, and did not run all of its steps there."""
+    left = [state for state in _recorded(course).values() if state.truth == "changing" and state.run == course.run.id]
+    course.tell_hosts([state.settled for state in left], "end")
 
 
 def _changing(step: str) -> str:

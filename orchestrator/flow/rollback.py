@@ -229,9 +229,10 @@ def _stack_before(course: Course) -> str | None:
 def put_back(course: Course, plays: tuple[PlaySpec, ...], prefix: str, verb: str = "restore") -> None:
     """Run the last verified release's own steps, as they were planned."""
     back = _back(course)
-    for play in plays:
+    for number, play in enumerate(plays, start=1):
+        later = frozenset(host for other in plays[number:] for host in other.limit)
         name = f"{prefix}.{play.step}"
-        _play(course, play, back, name, f"restore {back.ref}", verb=verb, release=back.ref)
+        _play(course, play, back, name, f"restore {back.ref}", verb=verb, release=back.ref, later=later)
 
 
 def _in_batches(course: Course) -> None:
@@ -243,12 +244,14 @@ def _in_batches(course: Course) -> None:
     plan, back = course.settled_plan(), _back(course)
     stays = _stack_before(course) is None
     planned = [(step, plan.executed(groups)) for step, groups in zip(plan.steps, course.batches, strict=False)]
-    for step, groups in planned:
+    for position, (step, groups) in enumerate(planned, start=1):
+        later = frozenset(host for _, others in planned[position:] for hosts in others for host in hosts)
         for number, hosts in enumerate(groups, start=1):
             name = f"restore.{step.play.step}" + (f".{number}" if len(groups) > 1 else "")
             skipped = (*step.play.skip_tags, *step.once.skipped(number, len(groups)))
             play = step.play.model_copy(update={"limit": hosts, "skip_tags": skipped})
-            _play(course, play, back, name, _batch_label(back, number, len(groups)), verb="restore", release=back.ref)
+            label = _batch_label(back, number, len(groups))
+            _play(course, play, back, name, label, verb="restore", release=back.ref, later=later)
             if number < len(groups):
                 if stays:
                     verify.prove(course, plan.verify, back, name, hosts)
@@ -298,8 +301,12 @@ def _play(
     *,
     verb: str,
     release: PackageRef | None = None,
+    later: frozenset[str] = frozenset(),
 ) -> None:
-    """Run one play of the way back, which leaves *release* (None: it undoes a step); halt unless it is good."""
+    """Run one play of the way back, which leaves *release* (None: it undoes a step); halt unless it is good.
+
+    *later* are the hosts on which another play for the same release follows.
+    """
 
     def work(job: str, emit: Emit) -> StepResult:
         inventory, context = course.inventory(), course.context(back=True)
@@ -308,6 +315,6 @@ def _play(
 
     about = {"verb": verb, "playbook": play.playbook, "hosts": list(play.limit), "release": package.ref.to_json()}
     result = course.step(name, label, work, **about)
-    host_states.record_result(course, result, release, name, play.limit)
+    host_states.record_result(course, result, release, name, play.limit, later)
     if not result.good:
         raise Halt(name, result)

@@ -184,3 +184,37 @@ def test_what_a_changing_host_was_stays_known_over_attempts() -> None:
     once = seen.changed_by("r2")
     assert once.changed_by("r2").before == seen
     assert HostState.from_json(once.to_json()) == once
+
+
+TWO = [
+    {"name": "database", "playbook": "database.yml", "hosts": "web", "rollout": {"batches": [1, "100%"]}},
+    {"name": "deploy", "playbook": "deploy.yml", "hosts": "web[0:1]"},
+]
+
+
+def test_a_host_has_a_release_when_all_of_its_steps_have_run(stage: Stage) -> None:
+    """Between two steps a host that the second one changes as well is *changing*, and one whose steps have all run has the release."""
+    stage.walk("1.0.0", steps=TWO)
+    stage.promote("1.1.0", "staging", steps=TWO)
+    watched = Watched(stage)
+    course = stage.course(stage.packages.put(release("1.1.0", steps=TWO)), "production")
+    object.__setattr__(course.setting, "deployer", watched)
+    assert promotion(course).state is State.SUCCEEDED
+    _, second, _, *then = (seen for _, seen in watched.seen)
+    assert second == {"p1": ("changing", "1.0.0"), "p2": ("changing", "1.0.0"), "p3": ("changing", "1.0.0")}
+    assert then == [{"p1": ("changing", "1.0.0"), "p2": ("changing", "1.0.0"), "p3": ("seen", "1.1.0")}] * 2
+    assert set(known(stage).values()) == {("seen", "1.1.0")}
+
+
+@pytest.mark.parametrize("automatic", [True, False])
+def test_a_run_that_ends_between_two_steps_leaves_no_host_with_the_release(stage: Stage, automatic: bool) -> None:
+    """A host that got the first step and not the second is *unknown* when the run ends, and what it was once it has been rolled back."""
+    stage.world.silent = {"p1", "p2", "p3"}
+    stage.walk("1.0.0", steps=TWO)
+    stage.automatic = automatic
+    stage.promote("1.1.0", "staging", steps=TWO)
+    stage.world.faults.add(("verify", "p1", "1.1.0"))
+    course = stage.course(stage.packages.put(release("1.1.0", steps=TWO)), "production")
+    assert promotion(course).state is (State.ROLLED_BACK if automatic else State.NEEDS_PERSON)
+    truth = "assumed" if automatic else "unknown"
+    assert {host: known(stage)[host][0] for host in ("p1", "p2")} == {"p1": truth, "p2": "assumed"}
