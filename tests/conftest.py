@@ -33,8 +33,8 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * (os.cpu_count() or 1)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Keep tests that share what their module sets up in one process, and let what takes longest begin first.
 
     That is, in the folders whose tests take longest, the largest groups of tests that share something.
@@ -51,6 +51,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return int(folder == len(folders)), -sizes[_group(item)], folder
 
     items.sort(key=last)
+    yield
+    for item in items:
+        _name_with_group(item)
+
+
+def _name_with_group(item: Any) -> None:
+    """Let pytest report the name that xdist gave to *item*: it ends with the group, which decides the process.
+
+    pytest-xdist 3.8 writes it to an attribute that pytest has not read since 9.2, so that groups had no effect.
+    """
+    named = getattr(item, "_nodeid", item.nodeid)
+    if named != item.nodeid:
+        item._id = type(item._id).parse(named)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Report a test by its own name, which also selects it again: the group behind it is for xdist alone."""
+    if "PYTEST_XDIST_WORKER" not in os.environ and report.nodeid.rfind("@") > report.nodeid.rfind("]"):
+        report.nodeid = report.nodeid.rpartition("@")[0]
 
 
 def _group(item: pytest.Item) -> str:
