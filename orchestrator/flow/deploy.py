@@ -27,7 +27,7 @@ def roll_out(course: Course, prefix: str = "") -> None:
         if step.canary is not None and any(left) and not left[0]:
             message = f"every canary of the step {step.play.step} failed in a step before it"
             raise Halt(step.play.step, StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R171"}))
-        later = course.batches[number:]
+        later = tuple(course.batches[number:])
         _roll_out_step(course, step, tuple(hosts for hosts in left if hosts), prefix, later)
 
 
