@@ -68,7 +68,7 @@ class Project:
             env=self.environ(),
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=600,
             check=False,
         )
         return Said(done.returncode, done.stdout, done.stderr)
@@ -102,7 +102,7 @@ class Project:
     def reaches(self, process: "subprocess.Popen[str]", environment: str, step: str) -> str:
         """Wait until the run in the environment that *process* does has begun *step*; the run's id."""
         store = open_app(self.root, self.environ()).store
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 400
         try:
             while time.monotonic() < deadline:
                 assert process.poll() is None, process.communicate()
