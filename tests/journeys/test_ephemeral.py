@@ -48,7 +48,8 @@ def test_it_is_gone_after_its_promotion(shop: Project) -> None:
     names = [step["name"] for step in shop.story("staging")["steps"]]
     assert names.index("claim") < names.index("provision") < names.index("verify.smoke.environment")
     assert names[-1] == "dispose"
-    assert "already runs in every environment that it declares, and is verified" in shop.run("promote", "releases/1.0.0").out
+    said = shop.run("promote", "releases/1.0.0").out
+    assert "already runs in every environment that it declares, and is verified" in said
 
 
 def test_it_is_gone_after_a_kill(shop: Project) -> None:
