@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.hosts import loopback
 from tests.journeys.conftest import ROOT, Project
+from tests.journeys.releases import lay_release
 
 LEAVING = """
     - name: Put something beside the release
@@ -55,11 +56,10 @@ def test_what_the_way_back_leaves_behind_is_caught(running: Project, monkeypatch
     file.write_text(f"{text}require: {{rehearsal: true}}\n")
     playbook = (running.root / "playbooks/deploy.yml").read_text()
     running.write("playbooks/leaving.yml", playbook.rstrip("\n") + LEAVING)
-    release = (running.root / "releases/1.1.0/release.yaml").read_text()
-    running.write("releases/leaving/release.yaml", release.replace("playbooks/deploy.yml", "playbooks/leaving.yml"))
-    running.run("build", "releases/leaving", "--out", "dist/leaving.release")
+    steps = [{"name": "deploy", "playbook": "playbooks/leaving.yml", "hosts": "web"}]
+    leaving = lay_release(running, "1.0.5", steps=steps)
     try:
-        said = running.run("rehearse", "dist/leaving.release", "--in", "staging", code=4)
+        said = running.run("rehearse", leaving, "--in", "staging", code=4)
         assert "file left-behind added" in said.err
         story = rehearsed(running)
         assert story["rehearsed"]["good"] is False
