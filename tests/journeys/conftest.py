@@ -128,13 +128,19 @@ class Project:
     def put(self, version: str) -> None:
         """See that the shop's *version* was verified in staging, and runs in production, whatever did before."""
         if set(self.releases("staging").values()) != {version}:
-            self.run("promote", f"releases/{version}", "--to", "staging", *AGAIN)
+            self.run("promote", self._release(version), "--to", "staging", *AGAIN)
         self.put_in_production(version)
 
     def put_in_production(self, version: str) -> None:
         """See that the shop's *version*, which was verified in staging once, runs in production."""
         if set(self.releases("production").values()) != {version}:
-            self.run("promote", f"releases/{version}", "--to", "production", *AGAIN)
+            self.run("promote", self._release(version), "--to", "production", *AGAIN)
+
+    def _release(self, version: str) -> str:
+        """The kept package of *version*, where there is one: tests leave files in the project, which packages have."""
+        with self.opened() as app:
+            kept = any(ref.version == version for ref in app.packages.refs())
+        return f"shop-{version}" if kept else f"releases/{version}"
 
     def variables(self, environment: str) -> dict[str, dict[str, Any]]:
         """The hosts' variables."""
