@@ -17,11 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
+from orchestrator.adapters.ansible.configuration import Configurations
 from orchestrator.adapters.ansible.deployer import AnsibleDeployer
-from orchestrator.adapters.ansible.settings import environment as ansible_environment
 from orchestrator.adapters.archive.packages import SealedPackages
 from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
 from orchestrator.config import load_release
+from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.inventory import Group, Inventory
@@ -107,8 +108,9 @@ class Stage:
 
     def by_hand(self, control: Path) -> dict[str, str]:
         """Ansible's environment by hand, tuned as ours is."""
-        settings = AnsibleSettings()
-        return ansible_environment(self.folder, None, COLLECTIONS, control, len(self.hosts), settings, self.environ)
+        effective = Configurations(self.environ, None, COLLECTIONS, self.folder).of_hosts((), AnsibleSettings())
+        (self.folder / CONFIG_FILE).write_bytes(effective.config)
+        return effective.environment(self.folder, control, len(self.hosts))
 
     def fresh(self) -> None:
         """Hosts without any release, and no connection left open."""

@@ -1,6 +1,8 @@
 """How the parts are joined: what a project is given is used everywhere."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import orchestrator
@@ -19,3 +21,10 @@ def test_engines_are_made_in_one_place() -> None:
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ADAPTERS
     ]
     assert sorted(made) == sorted((name, "adapters/live.py") for name in ADAPTERS)
+
+
+def test_the_bench_starts() -> None:
+    """The measurements still find what they measure."""
+    words = [sys.executable, "-m", "bench", "--help"]
+    done = subprocess.run(words, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
