@@ -2,7 +2,7 @@
 
 `ORCHESTRATOR_CRASH` names one, or several with commas between them: `production.deploy.1:done` is between the end of
 that step's work and its record. A step has the points `before`, `done` and `recorded`. Its job (`job deploy.1:spawned`)
-has `laid`, `spawned`, `ended` (it has an outcome, which nobody has read) and `event 3` (its third event has been handed
+has `laid`, `spawned`, `ended` (it has an outcome, not read yet) and `event 3` (its third event has been handed
 on). Without the variable they cost nothing.
 """
 

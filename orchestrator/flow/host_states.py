@@ -39,7 +39,7 @@ def record_result(
         if host in may_be_changed:
             answer = reported.get(host, HostResult(host=host, outcome=Outcome.UNKNOWN, touched=True))
             after = _after_change(answer, release, releases, course.run.id)
-            if host not in changed_again or after.digest is None or after.release != release:
+            if host not in changed_again or after.release != release:
                 states.append(after)
         elif host in reported and reported[host].outcome is Outcome.UNKNOWN:
             states.append(_out_of_reach(course, known, host))

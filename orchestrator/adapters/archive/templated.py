@@ -49,7 +49,7 @@ def _end(path: str) -> str:
 
 
 def _folder_of(end: str, taken: Collection[str], names: Iterable[str]) -> str | None:
-    """The folder of a file that has this *end* and is not packed; None if there is none, or another one is packed."""
+    """The folder of a file that has this *end* and is not packed; None if no file has it or one is packed."""
 
     def fits(name: str) -> bool:
         return f"/{name}".endswith(f"/{end}")

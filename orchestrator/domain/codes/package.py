@@ -69,7 +69,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "P111",
         "a file that a playbook names is nowhere",
-        "A playbook or task names a file by a relative path, and there is none where Ansible would look for it. No earlier task of the playbook writes it on the controller either. It will be missing when the release runs, unless that task never does.",
+        "A playbook or task names a file by a relative path, and the file does not exist where Ansible would look for it. No earlier task of the playbook writes it on the controller either. It will be missing when the release runs, unless that task never does.",
         "Correct the path, or write the file.",
         Exit.USAGE,
     ),

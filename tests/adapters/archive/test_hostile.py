@@ -310,6 +310,19 @@ CORPUS: dict[str, tuple[str, Callable[[], bytes]]] = {
 }  # fmt: skip
 
 
+def refused_with_nothing_written(case: tuple[str, Callable[[], bytes]], folder: Path) -> None:
+    """See that the archive of *case* is refused by its code, and that nothing in *folder* appears or changes."""
+    code, make = case
+    path = folder / "evil.release"
+    path.write_bytes(data := make())
+    with pytest.raises(OrchestratorError) as caught:
+        SealedPackages(folder / "kept").keep(path)
+    assert caught.value.code == code, str(caught.value)
+    assert str(caught.value).isprintable()
+    assert list(folder.rglob("*")) == [path]
+    assert path.read_bytes() == data
+
+
 def test_the_corpus_is_built_from_what_would_be_accepted(tmp_path: Path) -> None:
     """The good archive, from which every hostile one is made by one change, is taken."""
     (tmp_path / "good.release").write_bytes(archive())
@@ -319,15 +332,7 @@ def test_the_corpus_is_built_from_what_would_be_accepted(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", CORPUS)
 def test_hostile_archives_are_refused_with_nothing_written(name: str, tmp_path: Path) -> None:
     """Each is refused by its own code, without control characters in the message; nothing appears or changes."""
-    code, make = CORPUS[name]
-    path = tmp_path / "evil.release"
-    path.write_bytes(data := make())
-    with pytest.raises(OrchestratorError) as caught:
-        SealedPackages(tmp_path / "kept").keep(path)
-    assert caught.value.code == code, str(caught.value)
-    assert str(caught.value).isprintable()
-    assert list(tmp_path.rglob("*")) == [path]
-    assert path.read_bytes() == data
+    refused_with_nothing_written(CORPUS[name], tmp_path)
 
 
 @pytest.mark.parametrize("name", ["more values than memory", "a negative size of the manifest", "a huge manifest"])

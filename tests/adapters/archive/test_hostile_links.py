@@ -12,7 +12,7 @@ import pytest
 from orchestrator.adapters.archive.packages import SealedPackages
 from orchestrator.adapters.archive.sealed import BLOCK, Member, header
 from orchestrator.domain.errors import OrchestratorError
-from tests.adapters.archive.test_hostile import END, FILES, RELEASE, file
+from tests.adapters.archive.test_hostile import END, FILES, RELEASE, file, refused_with_nothing_written
 
 ARTIFACT = {"name": "shop", "path": "dist/shop.bin"}
 
@@ -196,15 +196,7 @@ def test_links_inside_and_later_entries_are_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", CORPUS)
 def test_hostile_archives_of_format_two_are_refused_with_nothing_written(name: str, tmp_path: Path) -> None:
     """Each is refused by its own code, without control characters in the message; nothing appears or changes."""
-    code, make = CORPUS[name]
-    path = tmp_path / "evil.release"
-    path.write_bytes(data := make())
-    with pytest.raises(OrchestratorError) as caught:
-        SealedPackages(tmp_path / "kept").keep(path)
-    assert caught.value.code == code, str(caught.value)
-    assert str(caught.value).isprintable()
-    assert list(tmp_path.rglob("*")) == [path]
-    assert path.read_bytes() == data
+    refused_with_nothing_written(CORPUS[name], tmp_path)
 
 
 def test_a_target_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
