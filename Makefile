@@ -68,12 +68,13 @@ unchanged: .venv/.dev ## Run a corpus of projects by hand and through the produc
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.unchanged --jobs $(or $(JOBS),3) $(ARGS)
 
-checks: .venv/.dev ## Lint, types, imports, generated pages.
+checks: .venv/.dev ## Lint, types, imports, language, generated pages.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python tools/docs/generate.py --check
+	@$(BIN)/python tools/language.py
 
 docs: .venv/.dev ## Write the generated pages again.
 	@$(BIN)/python tools/docs/generate.py
