@@ -146,7 +146,8 @@ def count_words(text: str) -> int:
 
 def changelog_entries(text: str) -> Iterator[Block]:
     """Each entry of a changelog as one block."""
-    depth, parts, line = 0, [], 0
+    depth, line = 0, 0
+    parts: list[str] = []
     for token in MarkdownIt("commonmark").parse(text):
         if token.type == "list_item_open":
             depth += 1
