@@ -31,7 +31,7 @@ TITLE_WORDS = range(2, 7)
 TITLE_PRONOUNS = re.compile(r"\b(it|its|that|this|they|them|so|what|who|whose)\b", re.IGNORECASE)
 
 CODE = "\N{WHITE SQUARE}"  # stands for a piece of code in a text: one word, with nothing to check in it
-ABBREVIATIONS = {"e.g.", "i.e.", "etc.", "vs.", "cf.", "approx.", "no.", "nos.", "fig.", "incl."}
+ABBREVIATIONS = {"e.g.", "i.e.", "etc.", "vs.", "cf.", "approx.", "fig.", "incl."}
 END = re.compile(r"""(?<=\S)[.!?…]["'”’)\]]*(?=\s|$)""")
 WORD = re.compile(rf"[{CODE}]|[^\W_]")
 BACKTICKS = re.compile(r"(`+)(?:(?!\1).)+?\1", re.DOTALL)
@@ -130,10 +130,11 @@ def sentences(text: str) -> list[str]:
     """The sentences of a block. A full stop within a word or after an abbreviation does not end one."""
     found, start = [], 0
     for end in END.finditer(text):
-        last = text[start : end.end()].rsplit(maxsplit=1)[-1].strip("\"'(“‘[").lower()
-        if last in ABBREVIATIONS or re.fullmatch(r"\d+\.", last):
+        sentence = text[start : end.end()].strip()
+        last = sentence.rsplit(maxsplit=1)[-1].strip("\"'(“‘[").lower()
+        if last in ABBREVIATIONS or re.fullmatch(r"\d+\.", sentence):
             continue
-        found.append(text[start : end.end()].strip())
+        found.append(sentence)
         start = end.end()
     rest = text[start:].strip()
     return [*found, rest] if rest else found
@@ -339,9 +340,7 @@ def main(arguments: list[str]) -> int:
     for exception in unused:
         print(f"language: no finding needs the exception {exception.text!r} of {exception.source}: remove it")
     if lower and "--update" not in arguments:
-        print(
-            f"language: fewer findings in {', '.join(lower)}: `{sys.executable} tools/language.py --update` keeps them"
-        )
+        print(f"language: fewer findings in {', '.join(lower)}: `tools/language.py --update` writes that down")
     print(f"language: {len(left)} findings in {len(counts)} files that are not yet rewritten")
     return 1 if higher or unused else 0
 

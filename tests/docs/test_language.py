@@ -41,6 +41,8 @@ def _phrases(text: str) -> list[str]:
         ("After 1, 2, 4 … 60 seconds it ends.", ["After 1, 2, 4 … 60 seconds it ends."]),
         ("Wait… Go.", ["Wait…", "Go."]),
         ("Edit .gitignore and run.", ["Edit .gitignore and run."]),
+        ("It ends with 130. No effect.", ["It ends with 130.", "No effect."]),
+        ("1. Stop it. 2. Start it.", ["1. Stop it.", "2. Start it."]),
         ("no full stop", ["no full stop"]),
         ("", []),
     ],
