@@ -128,6 +128,24 @@ CALL = re.compile(r"(?:\$ )?(?:\S+/)?orchestrator ")
 INLINE = re.compile(r"`((?:\S+/)?orchestrator [^`\n]+)`")
 
 
+def _anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", FENCES.sub("", page.read_text()), re.MULTILINE)
+    plain = (re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", heading).lower() for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
+
+
+def test_links_to_headings_lead_to_a_heading() -> None:
+    """Every anchor of a relative link is that of a heading of the page."""
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}#{anchor}"
+        for page in PAGES
+        for target, anchor in re.findall(r"\]\(([^)#\s:]*\.md|)#([^)\s]+)\)", page.read_text())
+        if anchor not in _anchors(page.parent / target if target else page)
+    ]
+    assert not broken
+
+
 def _commands(lines: str) -> Iterator[list[str]]:
     """The words of every call of ours among the *lines* of a shell."""
     for line in lines.splitlines():
