@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, ClassVar, TypeVar
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import UNWRITTEN, Work
@@ -156,10 +156,13 @@ class Engine:
             JSON data.
     """
 
+    _launched: ClassVar["Engine | None"] = None  # DBOS has one database, executor and version for a whole process
+
     def __init__(self, place: Place, store: Store, jobs: Jobs, walk: Walk) -> None:
         self._place, self._store, self._jobs, self._walk = place, store, jobs, walk
         self._lock: IO[str] | None = None
         self._dbos: Any = None
+        self.ended = False
         self._holder: Holder | None = None
         self._root = ""
         self._worker = ""
@@ -168,12 +171,15 @@ class Engine:
     def begin(self, root: str, arguments: dict[str, Any]) -> Callable[[], dict[str, Any]]:
         """Start the walk *root*, or go on with it, in threads of this process. Returns a way to wait for its answer.
 
-        Raises S120 when another process is, or may be, working on it.
+        Raises S120 when another process is, or may be, working on it, and RuntimeError when this process is working on
+        another walk.
         """
+        self._only_engine()
         holder = self._claim(root)
         self._make_private()
         from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID
 
+        Engine._launched, self._dbos, self.ended = self, DBOS, False
         DBOS(
             config={
                 "name": "orchestrator",
@@ -211,12 +217,12 @@ class Engine:
         steps.part = part
         with guarded(), SetWorkflowID(root):
             DBOS.launch()
-            self._dbos = DBOS
             handle = DBOS.start_workflow(workflow, arguments)
 
         def wait() -> dict[str, Any]:
             with guarded():
                 answer: dict[str, Any] = handle.get_result()
+            self.ended = True
             holder.end(done=True)
             self._store.leave(root, holder.worker, done=True)
             return answer
@@ -270,12 +276,32 @@ class Engine:
     def close(self) -> None:
         """Let go of the database and of the root."""
         self.let_go()
-        if self._dbos is not None:
-            self._dbos.destroy()
-            self._dbos = None
+        self._shut_down()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def _only_engine(self) -> None:
+        """Close the engine whose walk has ended in this process; raise RuntimeError while it has not ended.
+
+        DBOS ignores the configuration of a second engine: its steps would be recorded in the database of the first
+        one, under its executor, and the next process would execute them again.
+        """
+        if (other := Engine._launched) is None:
+            return
+        if not other.ended:
+            raise RuntimeError("this process is working on another walk already")
+        if other is self:
+            self._shut_down()  # what is reserved stays
+        else:
+            other.close()
+
+    def _shut_down(self) -> None:
+        if self._dbos is not None:
+            self._dbos.destroy()
+            self._dbos = None
+        if Engine._launched is self:
+            Engine._launched = None
 
     def _claim(self, root: str) -> Holder:
         if self._root != root:
@@ -289,7 +315,8 @@ class Engine:
         """Make the file of an SQLite database before DBOS does, which would let others read it."""
         if self._place.url.startswith("sqlite:///"):
             path = self._place.url.removeprefix("sqlite:///")
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            with contextlib.suppress(FileExistsError):  # to close an existing one would end SQLite's locks on it
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
     def _take(self, root: str) -> None:
         self._place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

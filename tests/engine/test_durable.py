@@ -1,7 +1,9 @@
 """Walks that survive the process that does them."""
 
+import contextlib
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,6 +18,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run, Work
 from orchestrator.engine.durable import Engine, Place, Walk
 from orchestrator.engine.jobs import LocalJobs
+from orchestrator.ports import Durable
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -132,6 +135,54 @@ def test_a_walk_that_has_ended_gives_its_answer_again(tmp_path: Path) -> None:
             engine.close()
     assert calls == [1]
     assert threading.active_count() < 20
+
+
+def test_every_walk_of_a_process_is_recorded_in_its_own_database(tmp_path: Path) -> None:
+    """A walk that begins after another one in the same process records its steps in its own database, and does none twice."""
+    calls: list[str] = []
+
+    def walk(durable: Durable, _tenure: object, data: dict[str, str]) -> dict[str, str]:
+        return {"answer": durable.step("one", lambda: calls.append(data["x"]) or data["x"])}  # type: ignore[func-returns-value]
+
+    engines = []
+    for folder, root in (("a", "root1"), ("a", "root2"), ("b", "root2"), ("a", "root1"), ("b", "root2")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        engines.append(engine_in(tmp_path / folder, walk))
+        x = f"{folder}/{root}"
+        assert engines[-1].begin(root, {"x": x})() == {"answer": x}
+        assert _executors(tmp_path / folder)[root] == root
+    for engine in engines:
+        engine.close()
+    assert calls == ["a/root1", "a/root2", "b/root2"]
+
+
+def test_a_process_works_on_one_walk(tmp_path: Path) -> None:
+    """A process that is working on a walk cannot begin another one, and can once the first has ended."""
+    going, calls = threading.Event(), []
+
+    def walk(durable: Durable, _tenure: object, data: dict[str, int]) -> dict[str, int]:
+        return {"answer": durable.step("one", lambda: (calls.append(data["x"]), going.wait(30), data["x"])[-1])}  # type: ignore[func-returns-value]
+
+    first, second = engine_in(tmp_path, walk), engine_in(tmp_path, walk)
+    try:
+        wait = first.begin("root1", {"x": 1})
+        with pytest.raises(RuntimeError, match="another walk"):
+            second.begin("root2", {"x": 2})
+        assert not second.working("root2")
+        going.set()
+        assert wait() == {"answer": 1}
+        assert second.begin("root2", {"x": 2})() == {"answer": 2}
+    finally:
+        going.set()
+        first.close()
+        second.close()
+    assert calls == [1, 2]
+
+
+def _executors(folder: Path) -> dict[str, str]:
+    """The executor under which each walk in *folder* is recorded: the one that recovers it."""
+    with contextlib.closing(sqlite3.connect(folder / "engine.db")) as database:
+        return dict(database.execute("SELECT workflow_uuid, executor_id FROM workflow_status"))
 
 
 def test_what_is_kept_is_for_its_owner(tmp_path: Path) -> None:
