@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from orchestrator.cli import output
 from orchestrator.cli.configuration import configuration_lines
-from orchestrator.cli.words import again_lines, play_lines, release_of, seconds, short, when
+from orchestrator.cli.words import again_lines, play_lines, release_of, seconds, short, skipped_lines, when
 from orchestrator.domain.gate import Flaky
 from orchestrator.domain.plan import (
     Plan,
@@ -12,7 +12,6 @@ from orchestrator.domain.plan import (
     PlannedLook,
     PlannedStep,
     ResourceChange,
-    SecondPass,
     StepPreview,
 )
 from orchestrator.domain.plays import PlannedPlay
@@ -83,7 +82,7 @@ def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
             say(f"{'' if number else 'Ansible':<9}{line}")
     if plan.action == "promote":
         say(f"Way back {_way_back(plan)}")
-        for line in again_lines(plan.back.again):
+        for line in _left_by_way_back(plan):
             say(f"         {line}")
     say(f"Digest   {plan.digest}")
     why = refusal(plan)
@@ -106,7 +105,8 @@ def _work(plan: Plan, say: Say, *, err: bool) -> None:
         else:
             _step(number, step.model_copy(update={"batches": batches}), say, err=err)
     _sides(plan, say, err=err)
-    _again(plan.again, say)
+    _titled("Again", again_lines(plan.again), say)
+    _titled("Skipped", skipped_lines(plan.skipped, plan.release), say)
     for artifact in plan.artifacts:
         say(f"Artifact {artifact.name}: {'unpacked on hosts' if artifact.unpack else 'one file on hosts'}")
     for suite in plan.verify:
@@ -123,9 +123,9 @@ def _work(plan: Plan, say: Say, *, err: bool) -> None:
         say(f"Probe    every {plan.probe.every}: {', '.join(asked)}")
 
 
-def _again(planned: SecondPass | None, say: Say) -> None:
-    for number, line in enumerate(again_lines(planned)):
-        say(f"{'' if number else 'Again':<9}{line}")
+def _titled(title: str, lines: Iterable[str], say: Say) -> None:
+    for number, line in enumerate(lines):
+        say(f"{'' if number else title:<9}{line}")
 
 
 def _first(plan: Plan) -> Iterator[str]:
@@ -290,6 +290,12 @@ def _preview(preview: StepPreview, say: Say, *, err: bool) -> None:
     for line in preview.diff.splitlines():
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         write(output.paint(f"           {line}", fg=colour, err=err))
+
+
+def _left_by_way_back(plan: Plan) -> Iterator[str]:
+    yield from again_lines(plan.back.again)
+    if plan.back.release is not None:
+        yield from skipped_lines(plan.back.skipped, plan.back.release)
 
 
 def _way_back(plan: Plan) -> str:

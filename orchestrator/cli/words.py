@@ -6,9 +6,10 @@ from typing import Any
 
 from orchestrator.cli.output import Cell, paint, table
 from orchestrator.domain.facts import RunFacts
-from orchestrator.domain.plan import HostState, SecondPass
+from orchestrator.domain.plan import HostState, SecondPass, SkippedStep
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.promotion import State
+from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import Outcome
 from orchestrator.domain.text import clean_text, counted, listed
 from orchestrator.domain.waves import WaveStory
@@ -138,6 +139,13 @@ def again_lines(planned: SecondPass | None) -> Iterator[str]:
         yield f"  restore again by {play.step}: {play.playbook} on {on}"
 
 
+def skipped_lines(skipped: Iterable[SkippedStep], restored: PackageRef) -> Iterator[str]:
+    """The steps that a rollback to *restored* leaves out, each with the declaration that says so."""
+    for item in skipped:
+        what = "not run again" if item.release == restored else "not undone"
+        yield clean_text(f"{item.step} of {item.release}: {what} (undo: {item.undo})")
+
+
 def way_back(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]:
     """The plan of a rollback (its JSON form) in a few lines; none if it is empty. With *plays*, each play is listed."""
     if not plan:
@@ -160,6 +168,8 @@ def way_back(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]:
     if plan["definition"]:
         lines.append(f"the infrastructure as it was then ({short(plan['definition'])}), after the hosts")
         lines += again_lines(SecondPass.from_json(plan["again"]) if plan.get("again") else None)
+    skipped = map(SkippedStep.from_json, plan.get("skipped", ()))
+    lines += skipped_lines(skipped, PackageRef.from_json(plan["release"]))
     lines.append(f"prove by {', '.join(suite['name'] for suite in plan['verify'])}")
     if plan["untouched"]:
         lines.append(f"left alone: {listed(plan['untouched'])}")

@@ -107,8 +107,9 @@ def is_settled(run: Run) -> bool:
 def unsettled(runs: Iterable[Run]) -> list[Run]:
     """Which of *runs* (newest first) need manual intervention, and were not settled by a later run.
 
-    A later run that brought a verified release, or destroyed the environment, settles all; one that only operated the
-    stack settles the earlier ones of its kind.
+    A later run that brought a verified release, or destroyed the environment, settles all. So does a later promotion or
+    rollback that needs intervention itself: what it left is what has to be acted on. A run that only operated the stack
+    settles the earlier ones of its kind.
     """
     found: list[Run] = []
     operated: set[Kind] = set()
@@ -117,7 +118,9 @@ def unsettled(runs: Iterable[Run]) -> list[Run]:
             break
         if run.state is State.NEEDS_PERSON and run.kind not in operated:
             found.append(run)
-        if run.state in GOOD and run.kind in STACK_ONLY:
+        if run.state is State.NEEDS_PERSON and run.kind in RELEASING:
+            break
+        if run.state in {*GOOD, State.NEEDS_PERSON} and run.kind in STACK_ONLY:
             operated.add(run.kind)
     return found
 

@@ -399,11 +399,23 @@ class SecondPass(Model):
     restore: tuple[PlaySpec, ...] = ()
 
 
+class SkippedStep(Model):
+    """A step of *release* that a rollback does not run, because it declares *undo*.
+
+    A step of the restored release is not run again; a step of a release that is rolled back is not undone.
+    """
+
+    release: PackageRef
+    step: str
+    undo: str
+
+
 class WayBack(Model):
     """Where a failure would lead: the last verified release, whether its package is here, and what cannot be undone.
 
     *definition* is that of the environment when the release was verified there: the infrastructure goes back to it.
-    *again* is what runs on hosts after that; None if the infrastructure stays.
+    *again* is what runs on hosts after that; None if the infrastructure stays. *skipped* are the steps that are neither
+    undone nor run again.
     """
 
     release: PackageRef | None = None
@@ -412,6 +424,7 @@ class WayBack(Model):
     impossible: tuple[str, ...] = ()
     reason: str = ""
     again: SecondPass | None = Field(default=None, exclude_if=lambda again: again is None)
+    skipped: tuple[SkippedStep, ...] = Field(default=(), exclude_if=lambda steps: not steps)
 
 
 class Named(Model):
@@ -524,7 +537,8 @@ class Plan(Model):
     *blue_green* are the sides of an environment that has two. *crossed* are the steps of newer releases that cannot be
     undone and that the promotion of an older release would leave behind. *all_at_once*: a rollback restores all hosts
     at the same time, and not in the batches of its steps. *again* is what a rollback runs on hosts once more after it
-    has restored the stack; None if the stack stays.
+    has restored the stack; None if the stack stays. *skipped* are the steps that a rollback neither undoes nor runs
+    again.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -562,6 +576,7 @@ class Plan(Model):
     crossed: tuple[str, ...] = Field(default=(), exclude_if=lambda steps: not steps)
     all_at_once: bool = Field(default=False, exclude_if=lambda yes: not yes)
     again: SecondPass | None = Field(default=None, exclude_if=lambda again: again is None)
+    skipped: tuple[SkippedStep, ...] = Field(default=(), exclude_if=lambda steps: not steps)
     conditions: tuple[Condition, ...] = ()
     configuration: Configuration | None = Field(default=None, exclude_if=lambda settings: settings is None)
     notes: tuple[str, ...] = ()
@@ -653,6 +668,7 @@ PARTS = {
     "crossed": "the steps of newer releases that cannot be undone",
     "all_at_once": "whether all hosts are restored at the same time",
     "again": "the steps after the restored infrastructure",
+    "skipped": "the steps that are left out",
     "conditions": "what the environment requires",
     "configuration": "the configuration",
     "artifacts": "what hosts unpack",

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.domain.model import Digest, Model, digest_of
-from orchestrator.domain.plan import Loss, PlannedUndo, PlaySpec, SecondPass, SuiteSpec
+from orchestrator.domain.plan import Loss, PlannedUndo, PlaySpec, SecondPass, SkippedStep, SuiteSpec
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import Side
@@ -18,8 +18,9 @@ class RollbackPlan(Model):
     the steps that were started, newest first, where they may have changed something.
     *restore* are the packaged steps of *release*, which comes back, on the hosts that were *touched*. *definition* is
     that of the stack which comes back after them (None: the stack stays). *again* are the steps that hosts get after
-    that. *verify* are the suites that prove it. Hosts that are *untouched* are left alone. *switch_plays*
-    are all plays of the switch, *restore_plays* those of each step of *restore*, by its name.
+    that. *skipped* are the steps that are neither undone nor run again. *verify* are the suites that prove it. Hosts
+    that are *untouched* are left alone. *switch_plays* are all plays of the switch, *restore_plays* those of each step
+    of *restore*, by its name.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
@@ -33,6 +34,7 @@ class RollbackPlan(Model):
     restore: tuple[PlaySpec, ...] = ()
     definition: Digest | None = None
     again: SecondPass | None = Field(default=None, exclude_if=lambda again: again is None)
+    skipped: tuple[SkippedStep, ...] = Field(default=(), exclude_if=lambda steps: not steps)
     verify: tuple[SuiteSpec, ...] = ()
     touched: tuple[str, ...] = ()
     untouched: tuple[str, ...] = ()

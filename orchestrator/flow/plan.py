@@ -21,6 +21,7 @@ from orchestrator.domain.plan import (
     PlannedStep,
     PlannedUndo,
     SecondPass,
+    SkippedStep,
     WayBack,
     differences,
     held,
@@ -48,6 +49,7 @@ from orchestrator.flow.planned_steps import (
 from orchestrator.flow.plays import NO_PLAYBOOK, sides_with_plays, undo_with_plays, with_plays
 from orchestrator.flow.request import allow
 from orchestrator.flow.second_pass import restrict, second_pass
+from orchestrator.flow.skipped_steps import not_run_again, not_undone
 from orchestrator.flow.survey import Survey, Wanted, make_survey
 from orchestrator.flow.trail import Begun, Then, last_verified, present, trail
 from orchestrator.ports import Emit
@@ -320,6 +322,7 @@ def _plan(setting: Setting, wanted: Wanted, draft: _Draft) -> Plan:
         crossed=left_over(setting, wanted.environment, wanted.package) if promoting else (),
         all_at_once=wanted.all_at_once,
         again=_second_pass(wanted, survey, draft.blue_green),
+        skipped=() if promoting else _skipped(wanted.package, draft.undone),
         conditions=draft.conditions,
         configuration=configuration_of(setting, wanted.package, environment, wanted.approved),
         notes=draft.notes,
@@ -403,11 +406,25 @@ def way_back(setting: Setting, wanted: Wanted) -> WayBack:
     if last is None:
         return WayBack(impossible=impossible, reason="no release has been verified here yet")
     try:
-        setting.packages.fetch(last.release.digest)
+        back = setting.packages.fetch(last.release.digest)
     except OrchestratorError as error:
         return WayBack(release=last.release, impossible=impossible, reason=error.message)
-    definition = last.definition or None
-    return WayBack(release=last.release, definition=definition, available=True, impossible=impossible)
+    return WayBack(
+        release=last.release,
+        definition=last.definition or None,
+        available=True,
+        impossible=impossible,
+        skipped=(
+            *not_undone(wanted.package.ref, ((step.name, step.undo) for step in reversed(release.steps))),
+            *not_run_again(last.release, back.manifest.release.steps),
+        ),
+    )
+
+
+def _skipped(package: Package, undone: tuple[Begun, ...]) -> tuple[SkippedStep, ...]:
+    """The steps that a rollback to *package* neither undoes nor runs again, of all that is *undone*."""
+    left = [kept for item in undone for kept in not_undone(item.package.ref, [(item.step.name, item.step.undo)])]
+    return tuple(dict.fromkeys((*left, *not_run_again(package.ref, package.manifest.release.steps))))
 
 
 def _with_second_pass(setting: Setting, back: WayBack, survey: Survey, steps: tuple[PlannedStep, ...]) -> WayBack:

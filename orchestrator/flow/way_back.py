@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Record, Run
-from orchestrator.domain.plan import Loss, Plan, PlannedUndo, PlaySpec, ResourceChange, losses, play_of
+from orchestrator.domain.plan import Loss, Plan, PlannedUndo, PlaySpec, ResourceChange, SkippedStep, losses, play_of
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.release import Manifest, Package, PackageRef
 from orchestrator.domain.sides import Side
@@ -20,6 +20,7 @@ from orchestrator.flow.planned_steps import suites_of
 from orchestrator.flow.plays import readable_plays, undo_with_plays
 from orchestrator.flow.second_pass import restrict, second_pass
 from orchestrator.flow.sides import of_plan
+from orchestrator.flow.skipped_steps import not_run_again, not_undone
 from orchestrator.flow.survey import lost
 
 TAKEN_BACK = "rehearse.back"
@@ -84,6 +85,7 @@ def compute(run: Run, plan: Plan, back: Manifest, gone: Gone) -> RollbackPlan:
         restore=restoring(back, gone.outline, gone.touched),
         definition=plan.back.definition if changed else None,
         again=second_pass(back, gone.outline, gone.touched) if changed else None,
+        skipped=_skipped(run.release, plan.back.release, back, gone),
         verify=suites_of(back.release),
         touched=gone.touched,
         untouched=tuple(host for host in gone.outline.hosts if host not in set(gone.touched)),
@@ -123,6 +125,12 @@ def _undos(release: PackageRef, gone: Gone) -> Iterable[PlannedUndo]:
         if item.step.undo not in (None, "nothing", "impossible") and gone.hosts(item):
             play = item.step.play.model_copy(update={"playbook": item.step.undo, "limit": gone.hosts(item)})
             yield PlannedUndo(release=release, play=play)
+
+
+def _skipped(own: PackageRef, release: PackageRef, back: Manifest, gone: Gone) -> tuple[SkippedStep, ...]:
+    started = [(item.step.play.step, item.step.undo) for item in reversed(gone.started) if gone.hosts(item)]
+    again = not_run_again(release, back.release.steps, gone.outline, gone.touched)
+    return (*not_undone(own, started), *again)
 
 
 def restoring(back: Manifest, outline: Inventory, hosts: tuple[str, ...]) -> tuple[PlaySpec, ...]:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import pytest
 
 from orchestrator.cli.documents import MODELS
+from orchestrator.domain.facts import unsettled
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import SILENT
+from orchestrator.domain.promotion import State
 from tests.cli.memory_project import MemoryProject, project
 
 __all__ = ["project"]
@@ -41,10 +43,10 @@ def _rolled_back(project: MemoryProject) -> Run:
     return project.go(PLACE, "1.1.0")
 
 
-def _stuck(project: MemoryProject) -> Run:
-    project.world.faults.add(("deploy", "p2", "1.1.0"))
+def _stuck(project: MemoryProject, version: str = "1.1.0") -> Run:
+    project.world.faults.add(("deploy", "p2", version))
     project.automatic = False
-    return project.go(PLACE, "1.1.0")
+    return project.go(PLACE, version)
 
 
 def _interrupted(project: MemoryProject) -> Run:
@@ -322,6 +324,23 @@ def test_a_later_success_settles_an_intervention(project: MemoryProject) -> None
     assert project.json("status", PLACE)["environments"][0]["problems"]
     project.go(PLACE, "1.2.0")
     assert project.json("status", PLACE)["environments"][0]["problems"] == []
+
+
+def test_a_later_run_takes_the_place_of_an_intervention(project: MemoryProject) -> None:
+    """Of several runs in a row that need intervention only the last one is a problem, each stack operation by its kind."""
+    project.go(PLACE, "1.0.0")
+    stuck = [_stuck(project), _stuck(project, "1.2.0")]
+    problems = project.json("status", PLACE)["environments"][0]["problems"]
+    assert [problem["run"] for problem in problems if problem["kind"] == "intervention"] == [stuck[1].id]
+    settled = Run(id="a", root="a", kind="promotion", environment=PLACE, state=State.SUCCEEDED, ended_at="x")
+    runs = [
+        settled.model_copy(update={"id": name, "kind": kind, "state": State.NEEDS_PERSON if bad else State.SUCCEEDED})
+        for name, kind, bad in (
+            ("1", "provision", True), ("2", "provision", True), ("3", "resolve", True), ("4", "promotion", True),
+            ("5", "provision", True), ("6", "promotion", True), ("7", "promotion", False), ("8", "promotion", True),
+        )
+    ]  # fmt: skip
+    assert [run.id for run in unsettled(runs)] == ["1", "3", "4"]
 
 
 def test_an_ambiguous_beginning_lists_the_candidates(project: MemoryProject) -> None:

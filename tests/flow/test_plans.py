@@ -52,6 +52,7 @@ FULL = {
     "inventory": INVENTORY, "inventory_digest": DIGEST,
     "requirements": [{"hosts": "web", "disk_free": "1GiB", "memory": "1GiB", "commands": ["sh"]}],
     "undo": [{"release": REF, "play": PLAY, "plays": PLAYS}], "again": {"restore": [PLAY]},
+    "skipped": [{"release": REF, "step": "seed", "undo": "nothing"}],
     "steps": [{
         "play": PLAY, "batches": [["w1"]], "sizes": [1], "max_failures": 1, "pause": 1.0, "undo": "u.yml",
         "preview": {

@@ -8,14 +8,18 @@ from hypothesis import strategies as st
 
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.adapters.memory.world import MemoryDurable
+from orchestrator.cli import words
 from orchestrator.cli.words import outlook
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
-from orchestrator.domain.plan import Loss
+from orchestrator.domain.plan import Loss, Named, SkippedStep, differences
 from orchestrator.domain.promotion import State
 from orchestrator.domain.way_back import Outlook, RollbackPlan
 from orchestrator.flow import promotion, way_back
 from orchestrator.flow.course import Course
+from orchestrator.flow.kept_plans import load
+from orchestrator.flow.plan import make
+from orchestrator.flow.survey import Wanted
 from tests.flow.test_promotion import Stage, release
 
 STEPS = [
@@ -85,6 +89,34 @@ def test_the_way_back_is_what_was_planned(
     setting = stage.setting()
     object.__setattr__(setting, "store", _until(stage, run, "way back"))
     assert way_back.under_way(setting, setting.store.run(run.id)) == plan
+
+
+def test_steps_that_are_left_out_are_named(tmp_path: Path) -> None:
+    """The plan of a promotion, that of its rollback and that of a rollback by hand name each step that is neither undone nor run again, with its declaration."""
+    stage, seed = Stage(tmp_path), {**STEPS[1], "name": "seed", "undo": "impossible"}
+    stage.walk("1.0.0", steps=[*STEPS, seed], named=Named(no_return=("seed",)))
+    at_once = [{**step, "rollout": {}} for step in STEPS]
+    stage.promote("1.1.0", "staging", steps=at_once)
+    stage.world.faults.add(("verify", "p3", "1.1.0"))
+    run = stage.promote("1.1.0", "production", steps=at_once)
+    skipped = [
+        ("two", "1.1.0", "nothing"),
+        ("one", "1.0.0", "undo-one.yml"), ("two", "1.0.0", "nothing"), ("seed", "1.0.0", "impossible"),
+    ]  # fmt: skip
+    assert run.plan is not None
+    planned, back = load(stage.setting(), run.plan), _recorded(stage, run)
+    assert [_skipped(item) for item in (planned.back.skipped, back.skipped)] == [skipped, skipped]
+    lines = words.way_back(back.document())
+    assert "seed of shop 1.0.0: not run again (undo: impossible)" in lines
+    assert "two of shop 1.1.0: not undone (undo: nothing)" in lines
+    wanted = Wanted(stage.packages.fetch(planned.back.release.digest), "staging", "rollback")  # type: ignore[union-attr]
+    by_hand = make(stage.setting(), wanted, "p", lambda _entry: None)
+    assert _skipped(by_hand.skipped) == skipped
+    assert differences(by_hand, by_hand.model_copy(update={"skipped": ()})) == ["the steps that are left out"]
+
+
+def _skipped(steps: tuple[SkippedStep, ...]) -> list[tuple[str, str, str]]:
+    return [(item.step, item.release.version, item.undo) for item in steps]
 
 
 def test_what_has_no_plan_has_no_way_back(tmp_path: Path) -> None:
