@@ -2,21 +2,44 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from orchestrator.domain.model import Model
+from orchestrator.domain.model import Model, RelativePath
 from orchestrator.domain.quantities import Size
 
 Pattern = Annotated[str, StringConstraints(pattern=r"^[^\u0000-\u001f]+$", max_length=1024)]
 
 
-class ReleasePacking(Model):
-    """What is left out of the packages of a release. *exclude* are patterns as in `.gitignore`."""
+def _narrow(path: str) -> str:
+    if all(part in {"", "."} for part in path.split("/")):
+        raise ValueError("is the whole project; name the file or folder that has the key material")
+    return path
+
+
+class KeyMaterial(Model):
+    """Key material that a package may have, and why.
+
+    *path* is a file or folder of the project, an archive, or a file in an archive (`dist/shop.tar.gz!etc/key.pem`).
+    Installed requirements begin with `requirements/`.
+    """
+
+    path: Annotated[RelativePath, AfterValidator(_narrow)]
+    reason: Annotated[str, StringConstraints(pattern=r"^[^\u0000-\u001f]*\S[^\u0000-\u001f]*$", max_length=500)]
+
+
+class Excluding(Model):
+    """What is left out of packages. *exclude* are patterns as in `.gitignore`."""
 
     exclude: tuple[Pattern, ...] = ()
 
 
-class Packing(ReleasePacking):
+class ReleasePacking(Excluding):
+    """What is left out of the packages of a release, and which key material they may have all the same."""
+
+    key_material: tuple[KeyMaterial, ...] = Field(default=(), exclude_if=lambda named: not named)
+
+
+class Packing(Excluding):
     """What is left out of all packages of a project, and how large the tree in a package may be.
 
     *max_files* and *max_size* do not count artifacts, installed requirements and our collection.

@@ -13,6 +13,7 @@ from pathlib import Path
 from orchestrator.adapters.archive import links
 from orchestrator.adapters.archive.artifact import is_unpacked
 from orchestrator.adapters.archive.galaxy import Places, held
+from orchestrator.adapters.archive.key_scan import Scan
 from orchestrator.adapters.archive.named import Named
 from orchestrator.adapters.archive.names import check_name, on_disk
 from orchestrator.adapters.archive.resolved import resolved
@@ -83,7 +84,7 @@ def gather(
     packing: Packing | None = None,
     kept: Callable[[str], bool] = lambda _path: False,
 ) -> Gathered:
-    """Everything that *release*, read from the file *source*, needs. Raises P101 to P110, P116 to P119, and P203.
+    """Everything that *release*, read from the file *source*, needs. Raises P101 to P110, P116 to P119, P203 and P220.
 
     *install* is given the folders that Ansible's content is taken from, and returns one more, or None: where roles
     and collections that are only required there have been installed. *collections* is the folder that holds our own
@@ -114,6 +115,7 @@ def gather(
     if collections is not None:
         _our_collection(gathered, Path(os.path.realpath(collections)))
     _check_links(gathered)
+    _check_keys(gathered)
     return gathered
 
 
@@ -181,7 +183,7 @@ class Tree:
         if any(self._selection.excluded(other) for other in inner):
             why, hint = "package.exclude leaves it out", "change the pattern in package.exclude"
         elif inner:
-            why, hint = "an ansible.cfg names it as a password or key", "keep secrets out of what is packed"
+            why, hint = "a transport setting names it as a password or key", "keep secrets out of what is packed"
         else:
             why = "Git ignores it, or .orchestratorignore names it"
             hint = f"add it to Git (git add -f {name}), or name it in `include` of release.yaml"
@@ -302,6 +304,18 @@ def _check_pointer(path: Path) -> None:
         raise OrchestratorError("P109", f"cannot read {path}: {error.strerror}") from error
     hint = "run git lfs pull"
     raise OrchestratorError("P118", f"{path} is a pointer of Git LFS, and not the file itself", hint=hint)
+
+
+def _check_keys(gathered: Gathered) -> None:
+    """Refuse key material that the release does not name (P220); what else there is to know are warnings."""
+    scan = Scan(gathered.release.package.key_material)
+    artifacts = {artifact.file_name: artifact.path for artifact in gathered.release.artifacts}
+    for _, item in sorted(gathered.items.items()):
+        if item.area != "collection" and not item.source.is_symlink():
+            name = {"artifacts": artifacts.get(item.path, item.path), "content": item.path}.get(item.area, item.name)
+            scan.file(name, item.source)
+    scan.refuse()
+    gathered.warnings += scan.warnings()
 
 
 def _check_links(gathered: Gathered) -> None:

@@ -11,6 +11,7 @@ import yaml
 from pathspec import GitIgnoreSpec
 
 from orchestrator.adapters.archive.tree import IGNORE
+from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Release
 
@@ -28,7 +29,13 @@ CI_FILES = {
 DOCUMENTS = re.compile(rb'"apiVersion": ?"orchestrator/v1"')  # plans and reports that a command wrote
 DOCUMENT_HEAD = 4096  # bytes, in which a document names its kind
 LARGEST_SETTINGS = 1024 * 1024  # bytes
-SECRETS = ("vault_password_file", "vault_identity_list", "private_key_file")
+SECRETS = (
+    "vault_password_file",
+    "vault_identity_list",
+    "private_key_file",
+    "connection_password_file",
+    "become_password_file",
+)
 LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -164,7 +171,7 @@ def _settings(file: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-# -- ansible.cfg ---------------------------------------------------------------------------------------------------
+# -- files with passwords --------------------------------------------------------------------------------------------
 
 
 def defaults(file: Path) -> Mapping[str, str | None]:
@@ -178,16 +185,33 @@ def defaults(file: Path) -> Mapping[str, str | None]:
 
 
 def secrets(project: Path, names: frozenset[str]) -> set[str]:
-    """The real paths of files with passwords and keys that an `ansible.cfg` names: they never go into a package."""
-    found = set()
+    """The real paths of files with passwords and keys that transport settings name: they never go into a package.
+
+    Transport settings are those of every `ansible.cfg`, and those of every `environment.yaml`, whose paths are relative
+    to the project.
+    """
+    found: set[Path] = set()
+    configs = {project / name for name in names if name.rpartition("/")[2] == CONFIG_FILE}
     for name in names:
-        if name.rpartition("/")[2] == "ansible.cfg":
-            file = project / name
-            options = defaults(file)
-            values = [value for key in SECRETS for value in (options.get(key) or "").split(",")]
-            named = [value.rsplit("@", 1)[-1].strip() for value in values]
-            found |= {os.path.realpath(file.parent / Path(value).expanduser()) for value in named if value}
-    return {path for path in found if not os.access(path, os.X_OK)}  # a script that asks for a password holds none
+        if name.rpartition("/")[2] == ENVIRONMENT:
+            settings = _settings(project / name).get("ansible")
+            settings = settings if isinstance(settings, dict) else {}
+            configs |= {project / str(settings["config"])} if settings.get("config") else set()
+            own = settings.get("transport")
+            found |= _named_by(own if isinstance(own, dict) else {}, project)
+            ids = settings.get("vault_ids")
+            found |= _named_by({SECRETS[0]: ",".join(map(str, ids)) if isinstance(ids, list) else ""}, project)
+    for file in configs:
+        found |= _named_by(defaults(file), file.parent)
+    real = {os.path.realpath(path) for path in found}
+    return {path for path in real if not os.access(path, os.X_OK)}  # a script that asks for a password holds none
+
+
+def _named_by(options: Mapping[str, Any], folder: Path) -> set[Path]:
+    """The files with passwords and keys that *options* name, relative to *folder*."""
+    values = [value for key in SECRETS for value in str(options.get(key) or "").split(",")]
+    named = [value.rsplit("@", 1)[-1].strip() for value in values]
+    return {folder / Path(value).expanduser() for value in named if value}
 
 
 def too_large(counted: Mapping[str, int], max_files: int, max_size: int, shown_size: str) -> OrchestratorError | None:

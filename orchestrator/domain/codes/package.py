@@ -368,6 +368,32 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
+        "P220",
+        "key material in the package",
+        "A file that would be packed has a private key, a token or a password, by its form or by its name. Every machine that "
+        "gets the package could read it. The file, the line and the kind are in the message; the value is not.",
+        "Keep the file out of the project, let Git ignore it, or encrypt it with `ansible-vault encrypt`. A file that Ansible "
+        "needs to reach hosts is named in `ansible.transport` of `environment.yaml`: it is then read from the project, and never "
+        "packed. If the package must have it, such as a key for tests, name it in `package.key_material` of `release.yaml` "
+        "with a reason.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "P221",
+        "unneeded key material exception",
+        "`package.key_material` of `release.yaml` names a file or folder in which no key material was found. This is a warning.",
+        "Remove the entry, so that a key that gets there later is found.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "P222",
+        "archive not searched completely",
+        "An archive is larger than what is searched for key material, is damaged, or has archives too deep in one another. "
+        "This is a warning: what lies beyond was not searched.",
+        "Verify that the archive has no keys, or divide it.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
         "P301",
         "the package is not kept here",
         "No package with this digest is in the project's store.",
