@@ -42,6 +42,7 @@ from orchestrator.ports import (
 if TYPE_CHECKING:
     from orchestrator.adapters.archive.checks import Declared
     from orchestrator.adapters.project_key import FileKeys
+    from orchestrator.adapters.withheld import WithheldSecrets
     from orchestrator.domain.facts import EnvironmentFacts, RunFacts
     from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.domain.way_back import Outlook, RollbackPlan
@@ -294,6 +295,13 @@ class App:
         file = Path(os.path.normpath(self.root / named)) if named else self.state / "project.key"
         return FileKeys(file, SystemClock(), shared=bool(named))
 
+    @property
+    def withheld(self) -> "WithheldSecrets":
+        """The secrets that a restored backup did not have."""
+        from orchestrator.adapters.withheld import WithheldSecrets
+
+        return WithheldSecrets(self.state, self.environ)
+
     @cached_property
     def engines(self) -> Engines:
         """Where every adapter of an engine comes from: those given to this project, else the real ones."""
@@ -518,11 +526,12 @@ class App:
         named: Named = NOTHING,
         then: "Then | None" = None,
     ) -> Plan:
-        """Make and keep a plan. Changes nothing outside."""
+        """Make and keep a plan. Changes nothing outside. Raises S193."""
         from orchestrator.flow import ephemeral, kept_plans
         from orchestrator.flow import plan as planning
         from orchestrator.flow.survey import Wanted
 
+        self.withheld.require()
         job = f"plan-{secrets.token_hex(4)}"
         wanted = Wanted(
             package,
@@ -595,7 +604,7 @@ class App:
         """Make and keep the plan of each environment of *waves*, and that over all of them. Changes nothing outside.
 
         Environments that have the release get a plan if it is to *redeploy*. Raises what `flow.waves.admit` and
-        `flow.plan.make` do.
+        `flow.plan.make` do, and S193.
         """
         from concurrent.futures import ThreadPoolExecutor
 
@@ -604,6 +613,7 @@ class App:
         from orchestrator.flow import plan as planning
         from orchestrator.flow.survey import Wanted
 
+        self.withheld.require()
         wanted = walk.admit(self.setting, waves, package, redeploy=redeploy)
 
         def planned(name: str) -> PlannedEnvironment:
@@ -830,9 +840,10 @@ class App:
         return Asked.from_json(self.store.work(root).asked)
 
     def begin(self, asked: Asked) -> Callable[[], dict[str, Any]]:
-        """Start it, or go on with it. Returns a way to wait for its answer. Raises S115 and S120."""
+        """Start it, or go on with it. Returns a way to wait for its answer. Raises S115, S120 and S193."""
         from orchestrator.flow import COURSES
 
+        self.withheld.require()
         if asked.waves is None and asked.kind not in COURSES:
             raise OrchestratorError("S115", f"{asked.root} is a {asked.kind}, which this program does not know")
         return self.engine.begin(asked.root, asked.to_json())

@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters import encryption
+from orchestrator.adapters import encryption, withheld
 from orchestrator.domain import authentication
 from orchestrator.domain.authentication import KEY_BYTES, key_id
 from orchestrator.domain.errors import OrchestratorError
@@ -99,7 +99,14 @@ class FileKeys:
         _replace(self._old, json.dumps({at: key.hex() for at, key in old.items()}, indent=1).encode())
         key = secrets.token_bytes(KEY_BYTES)
         _replace(self.file, key)
+        withheld.forget(self.file.parent, withheld.PROJECT_KEY)
         return KeyRecord(key_id(key))
+
+    def _refuse_another(self) -> None:
+        """Raise S193 if a restore waits for the key that was here: a new one would take its place silently."""
+        missing = [item.id for item in withheld.listed(self.file.parent) if item.name == withheld.PROJECT_KEY]
+        if missing:
+            raise OrchestratorError("S193", f"the restored state lacks {self.file} ({missing[0]})")
 
     def _named(self, name: str) -> bytes:
         """The key with this identifier: the current one, or a retired one that has not expired. Raises R241."""
@@ -114,6 +121,7 @@ class FileKeys:
         if not self.file.exists() and self._shared:
             raise OrchestratorError("S150", f"the project key {self.file} does not exist")
         if not self.file.exists():
+            self._refuse_another()
             _make(self.file)
         key = _private(self.file)
         if len(key) != KEY_BYTES:

@@ -6,16 +6,18 @@ import pytest
 
 from orchestrator.hosts import loopback
 from tests.journeys.conftest import AGAIN, Project
+from tests.passphrase import passphrase
 
 
 @pytest.mark.timeout(900)
 def test_a_restored_backup_is_older_than_the_hosts(running: Project) -> None:
     """After an older backup was restored, `observe` and `promote` notice by the hosts' fences that the journal is behind, take the hosts' word, and the promotion ends right."""
     running.put("1.0.0")
-    running.run("backup", "older.backup")
+    secret = passphrase(running.root.parent)
+    running.run("backup", "older.backup", *secret)
     running.run("promote", "releases/1.1.0", *AGAIN)
     newer = {host["release"]["digest"] for host in running.status("production")["hosts"]}
-    running.run("restore", "older.backup", "--yes")
+    running.run("restore", "older.backup", "--yes", *secret)
     assert set(running.releases("production").values()) == {"1.0.0"}
 
     said = running.run("observe", "staging")

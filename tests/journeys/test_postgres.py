@@ -9,6 +9,7 @@ import pytest
 
 from tests.journeys.conftest import Project, lay_small_shop
 from tests.journeys.test_interrupted import until
+from tests.passphrase import passphrase
 from tests.postgres import Server, serving
 
 
@@ -31,7 +32,8 @@ def test_the_server_crashes_and_the_promotion_is_killed(
     try:
         lay_small_shop(project)
         project.run("promote", "releases/1.0.0")
-        project.run("backup", "first.backup")
+        secret = passphrase(tmp_path)
+        project.run("backup", "first.backup", *secret)
         project.run("promote", "releases/1.1.0", "--to", "staging")
 
         process = project.start("promote", "releases/1.1.0", "--to", "production")
@@ -53,7 +55,7 @@ def test_the_server_crashes_and_the_promotion_is_killed(
             f"{run}.deploy.2",
         }
 
-        project.run("restore", "first.backup", "--yes")
+        project.run("restore", "first.backup", "--yes", *secret)
         assert set(project.releases("production").values()) == {"1.0.0"}
         assert run not in project.run("history", "--json").out
     finally:

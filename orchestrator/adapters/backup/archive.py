@@ -8,13 +8,15 @@ Regular files only, canonical names, no links, nothing compressed, nothing behin
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from orchestrator.adapters.archive import packages
 from orchestrator.adapters.archive.names import check_name, check_together
 from orchestrator.adapters.archive.sealed import END, MANIFEST, Member, Reader, put_all
+from orchestrator.adapters.backup.authentication import BackupAuthentication, authenticate, fits
+from orchestrator.adapters.withheld import Withheld
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, canonical_json
 from orchestrator.domain.release import PackageFile
@@ -25,7 +27,10 @@ MAX_FILES = 1_000_000
 
 
 class BackupManifest(Model):
-    """What a backup is. *schema_version* is the journal's, *made_at* UTC, ISO 8601; *logs*: are jobs' logs in it?"""
+    """What a backup is. *schema_version* is the journal's, *made_at* UTC, ISO 8601; *logs*: are jobs' logs in it?
+
+    *withheld* are the secrets of the state that are not in it. *authentication* is None in backups of earlier versions.
+    """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
     kind: Literal["Backup"] = "Backup"
@@ -36,6 +41,19 @@ class BackupManifest(Model):
     schema_version: str
     logs: bool
     files: tuple[PackageFile, ...]
+    withheld: tuple[Withheld, ...] = Field(default=(), exclude_if=lambda items: not items)
+    authentication: BackupAuthentication | None = Field(default=None, exclude_if=lambda about: about is None)
+
+    def authenticated(self, passphrase: bytes) -> Self:
+        """This manifest with an authentication code made with *passphrase*."""
+        return self.model_copy(update={"authentication": authenticate(self.to_json(), passphrase)})
+
+    def verify(self, passphrase: bytes) -> None:
+        """Return if the code was made with *passphrase*. Raises S191."""
+        if self.authentication is None:
+            raise OrchestratorError("S191", "the backup has no authentication code")
+        if not fits(self.to_json(), self.authentication, passphrase):
+            raise OrchestratorError("S191", "the backup was changed, or was made with another passphrase")
 
 
 class BackupReader(Reader):

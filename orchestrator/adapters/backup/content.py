@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.adapters.database.engine import engine_url, sqlite_path
+from orchestrator.adapters.withheld import MARKER, PASSPHRASE, PROJECT_KEY
 
 JOURNAL, ENGINE, DUMP = "journal.db", "engine.db", "database.dump"
 LOGS = ("output.log", "events.jsonl", "outcome.json")  # of a job; its other files may hold secrets
 HALF = (".copying-", ".passphrase.")  # written now, under a name for the moment
 KEPT_FOLDERS = ("packages", "plans", "evidence", "snapshots", "controller-files", "pulumi")
-KEYS = ("project.key", "project.key.retired")  # with them the plans of the backup count after a restore
+RETIRED = "project.key.retired"
+KEYS = (PROJECT_KEY, RETIRED)  # with them the plans of the backup count after a restore
+WITHHELD = {PROJECT_KEY, RETIRED, PASSPHRASE}  # unless secrets are asked for
 BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite keeps beside a database belongs to it
 
 
@@ -44,14 +47,18 @@ class Places:
         """Everything that a restore replaces, by its name in a backup; the journal is the last."""
         databases = dict(reversed(self.databases.items()))
         beside = {f"{name}{end}": Path(f"{path}{end}") for name, path in databases.items() for end in BESIDE[1:]}
-        return {**{name: self.state / name for name in (*KEPT_FOLDERS, *KEYS)}, **beside, **databases}
+        return {**{name: self.state / name for name in (*KEPT_FOLDERS, *KEYS, MARKER)}, **beside, **databases}
 
 
-def files(places: Places, *, logs: bool) -> Iterator[tuple[str, Path]]:
-    """The files beside the databases: packages, plans, evidence, controller files, Pulumi's state, keys, *logs*.
+def files(places: Places, *, logs: bool, secrets: bool) -> Iterator[tuple[str, Path]]:
+    """The files beside the databases: packages, plans, evidence, controller files, Pulumi's state, *logs*, *secrets*.
 
     Unpacked packages, copies of programs, and locks are made again.
     """
+    yield from (item for item in _files(places, logs=logs) if secrets or item[0] not in WITHHELD)
+
+
+def _files(places: Places, *, logs: bool) -> Iterator[tuple[str, Path]]:
     yield from _packages(places.state / "packages")
     for name in ("plans", "evidence", "snapshots", "controller-files"):
         yield from _below(places.state, name)

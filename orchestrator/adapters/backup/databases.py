@@ -9,6 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from orchestrator.adapters.database.schema_list import unlisted_statements
 from orchestrator.adapters.database.tables import metadata
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
@@ -43,8 +44,7 @@ def load(url: str, source: Path, work: Path) -> None:
 
     *work* is a folder for what is needed meanwhile. Raises S133; nothing is changed then.
     """
-    script, clear = work / "database.sql", work / "clear.sql"
-    _run("", "pg_restore", "--no-owner", "--no-privileges", f"--file={script}", str(source))
+    script, clear = _script(source, work), work / "clear.sql"
     tables = ", ".join(sorted([*metadata.tables, "alembic_version"]))
     lines = [
         f"SET lock_timeout = '{WAIT:.0f}s';",
@@ -59,6 +59,23 @@ def load(url: str, source: Path, work: Path) -> None:
     finally:
         script.unlink()
         clear.unlink()
+
+
+def strange(source: Path, work: Path) -> list[str]:
+    """The statements in the dump *source* that are not on the list of this program. Raises S133."""
+    script = _script(source, work)
+    try:
+        with script.open(encoding="utf-8", errors="surrogateescape") as lines:
+            return unlisted_statements(lines)
+    finally:
+        script.unlink()
+
+
+def _script(source: Path, work: Path) -> Path:
+    """The dump *source* as a script for `psql`, in the folder *work*."""
+    script = work / "database.sql"
+    _run("", "pg_restore", "--no-owner", "--no-privileges", f"--file={script}", str(source))
+    return script
 
 
 def _run(url: str, program: str, *words: str) -> None:

@@ -13,23 +13,38 @@ import fcntl
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import sqlalchemy as sa
+from alembic.util import CommandError
+
+from orchestrator.adapters import withheld
 from orchestrator.adapters.backup import databases
 from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, opened, told
-from orchestrator.adapters.backup.content import DUMP, ENGINE, JOURNAL, Places
+from orchestrator.adapters.backup.content import DUMP, ENGINE, JOURNAL, RETIRED, Places
+from orchestrator.adapters.database import schema_list
 from orchestrator.adapters.database.engine import integrity, known_schemas, schema_version, sqlite_url
+from orchestrator.adapters.withheld import PROJECT_KEY
+from orchestrator.domain.authentication import key_id
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.text import clean_text
 
 
-def inspect(places: Places, file: Path) -> BackupManifest:
+def inspect(places: Places, file: Path, passphrase: bytes | None) -> BackupManifest:
     """What *file* says that it is, when it can be restored here. Its files are not read yet.
 
-    Raises S130 when it is no backup of this project, S131 when it is damaged, and S115 when it is of a newer program.
+    *passphrase* is None for a backup that has no authentication code, if the operator accepts that. Raises S130 when it
+    is no backup of this project, S131 when it is damaged, S115 when it is of a newer program, S190 and S191 when it
+    was not made with *passphrase*.
     """
     with opened(file) as source:
         manifest = BackupReader(source).description
+    if passphrase is not None:
+        manifest.verify(passphrase)
+    elif manifest.authentication is not None:
+        raise OrchestratorError("S190", "the backup has an authentication code, and its passphrase is not given")
     if manifest.project != places.project:
         raise OrchestratorError("S130", f"it is a backup of {manifest.project!r}, and this is {places.project!r}")
     if manifest.store != places.kind:
@@ -41,13 +56,14 @@ def inspect(places: Places, file: Path) -> BackupManifest:
     return manifest
 
 
-def restore(places: Places, file: Path, stamp: str) -> Path:
+def restore(places: Places, file: Path, stamp: str, passphrase: bytes | None) -> Path:
     """Put the backup *file* in the place of the project's state. Returns where the old state is kept.
 
-    *stamp* is a time that can stand in a file's name. Raises as :func:`inspect`, and S133 and S134; the state is
-    as it was then.
+    *stamp* is a time that can stand in a file's name. Secrets that the backup does not have stay in their places where
+    they are the ones that it was made with. Raises as :func:`inspect`, and S133, S134 and S192; the state is as it was
+    then.
     """
-    manifest = inspect(places, file)
+    manifest = inspect(places, file, passphrase)
     kept = places.state / f"state-before-restore-{stamp}"
     with _told():
         undo(places)
@@ -55,8 +71,9 @@ def restore(places: Places, file: Path, stamp: str) -> Path:
         new = places.restoring / "new"
         new.mkdir(parents=True, mode=0o700)
         try:
-            _unpack(file, new)
+            _unpack(file, new, manifest)
             _check(new, manifest)
+            _keep_secrets(places.state, new, manifest)
         except BaseException:
             shutil.rmtree(places.restoring, ignore_errors=True)
             raise
@@ -105,10 +122,33 @@ def worked_on(state: Path) -> list[str]:
     return found
 
 
-def _unpack(file: Path, new: Path) -> None:
+def _keep_secrets(state: Path, new: Path, manifest: BackupManifest) -> None:
+    """Take secrets that the backup does not have from *state*, and record which of them have to be given."""
+    for item in manifest.withheld:
+        source = state / item.name
+        if source.is_file() and not source.is_symlink() and key_id(source.read_bytes()) == item.id:
+            _copy_private(source, new / item.name)
+            if item.name == PROJECT_KEY and (state / RETIRED).is_file():
+                _copy_private(state / RETIRED, new / RETIRED)
+    withheld.record(new, tuple(item for item in manifest.withheld if not (new / item.name).exists()))
+
+
+def _copy_private(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "wb") as out:
+        out.write(source.read_bytes())
+        out.flush()
+        os.fsync(handle)
+
+
+def _unpack(file: Path, new: Path, manifest: BackupManifest) -> None:
     """Write each file below *new*, which is ours alone, and flush it; its digest is checked as it is read."""
     with opened(file) as source, told():
-        for about, data in BackupReader(source).content():
+        reader = BackupReader(source)
+        if reader.description != manifest:
+            raise OrchestratorError("S131", "the backup is damaged: the file was replaced while it was read")
+        for about, data in reader.content():
             path = new / about.path
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -122,16 +162,34 @@ def _unpack(file: Path, new: Path) -> None:
 
 
 def _check(new: Path, manifest: BackupManifest) -> None:
-    """Whether the databases are whole, and what the manifest says."""
+    """Whether the databases are whole, have no object that is not on the list, and are what the manifest says."""
     wanted = JOURNAL if manifest.store == "sqlite" else DUMP
     if not (new / wanted).is_file():
         raise OrchestratorError("S131", f"the backup is damaged: there is no {wanted} in it")
+    _check_objects(new)
     for name in (JOURNAL, ENGINE):
         wrong = integrity(sqlite_url(new / name)) if (new / name).exists() else []
         if wrong:
             raise OrchestratorError("S131", f"the backup is damaged: {name}: {wrong[0]}")
     if manifest.store == "sqlite" and schema_version(sqlite_url(new / JOURNAL)) != manifest.schema_version:
         raise OrchestratorError("S131", "the backup is damaged: its journal is not of the schema that it says")
+
+
+def _check_objects(new: Path) -> None:
+    """Raise S192 if a database has an object that no migration of this program makes, such as a trigger."""
+    strange = []
+    for name in (JOURNAL, ENGINE):
+        if (new / name).exists():
+            try:
+                strange += [f"{name}: {item}" for item in schema_list.unlisted(new / name, engine=name == ENGINE)]
+            except (sqlite3.Error, sa.exc.SQLAlchemyError, CommandError) as error:
+                text = clean_text(str(error), 200)
+                raise OrchestratorError("S131", f"the backup is damaged: {name}: {text}") from error
+    if (new / DUMP).exists():
+        strange += [f"{DUMP}: {item}" for item in databases.strange(new / DUMP, new)]
+    if strange:
+        shown = clean_text("; ".join(strange[:5]), 600)
+        raise OrchestratorError("S192", f"the backup has database objects that are not on the list: {shown}")
 
 
 def _exchange(places: Places, new: Path) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator import __version__
+from orchestrator.adapters import withheld
 from orchestrator.adapters.backup import databases
 from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, opened, write
 from orchestrator.adapters.backup.content import DUMP, JOURNAL, Places, files
@@ -25,15 +26,18 @@ from orchestrator.domain.release import PackageFile
 STAGING = "backing-up-"
 
 
-def take(places: Places, target: Path, at: str, *, logs: bool = False) -> BackupManifest:
+def take(
+    places: Places, target: Path, at: str, passphrase: bytes, *, logs: bool = False, secrets: bool = False
+) -> BackupManifest:
     """Write a backup into the new file *target*, mode 0600, and read it again. *at* is the time, UTC, ISO 8601.
 
-    Raises S112, S114, S133 and S134; no file is left then.
+    It has an authentication code made with *passphrase*. The stack passphrase and the project key are in it only with
+    *secrets*. Raises S112, S114, S133, S134 and S193; no file is left then.
     """
     if target.exists():
         raise OrchestratorError("S134", f"{target} is there already")
     with _writing(target), _staging(places.state) as staging:
-        found = {**_databases(places, staging), **_files(places, staging, logs=logs)}
+        found = {**_databases(places, staging), **_files(places, staging, logs=logs, secrets=secrets)}
         schema = schema_version(sqlite_url(staging / JOURNAL) if JOURNAL in found else places.store)
         if schema is None:
             raise OrchestratorError("S134", "the store is empty: there is nothing to keep yet")
@@ -45,7 +49,8 @@ def take(places: Places, target: Path, at: str, *, logs: bool = False) -> Backup
             schema_version=schema,
             logs=logs,
             files=tuple(_describe(name, found[name]) for name in sorted(found)),
-        )
+            withheld=tuple(item for item in withheld.found(places.state) if item.name not in found),
+        ).authenticated(passphrase)
         _seal(target, manifest, found)
     return manifest
 
@@ -66,10 +71,10 @@ def _databases(places: Places, staging: Path) -> dict[str, Path]:
     return found
 
 
-def _files(places: Places, staging: Path, *, logs: bool) -> dict[str, Path]:
+def _files(places: Places, staging: Path, *, logs: bool, secrets: bool) -> dict[str, Path]:
     """The other files: packages where they are, since they never change, and copies of those that may."""
     found = {}
-    for name, path in files(places, logs=logs):
+    for name, path in files(places, logs=logs, secrets=secrets):
         if name.startswith("packages/"):
             found[name] = path
             continue

@@ -179,7 +179,7 @@ def _migrate(engine: sa.Engine) -> None:
         return
     from alembic import command
 
-    config = _alembic()
+    config = alembic_config()
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7259301)"))
@@ -194,7 +194,7 @@ def known_schemas() -> set[str]:
     """Every schema that this program can bring forward to its own."""
     from alembic.script import ScriptDirectory
 
-    return {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}
+    return {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
 
 
 def schema_version(url: str) -> str | None:
@@ -207,7 +207,8 @@ def schema_version(url: str) -> str | None:
         engine.dispose()
 
 
-def _alembic() -> "Config":
+def alembic_config() -> "Config":
+    """The configuration of Alembic for the migrations of this program."""
     from alembic.config import Config
 
     config = Config()

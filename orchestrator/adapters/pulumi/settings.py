@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlparse
 
 import yaml
 
+from orchestrator.adapters import withheld
 from orchestrator.adapters.pulumi.definition import PROJECT_FILES
 from orchestrator.adapters.pulumi.engine import Engine
 from orchestrator.adapters.pulumi.runtimes import virtual_environment
@@ -197,6 +198,8 @@ def _embedded(state: Path, environ: Mapping[str, str]) -> dict[str, str]:
     backend.mkdir(parents=True, exist_ok=True, mode=0o700)
     env = {"PULUMI_BACKEND_URL": f"file://{backend}"}
     if not PASSPHRASES & set(environ):
+        if not passphrase.exists() and any(item.name == withheld.PASSPHRASE for item in withheld.listed(state.parent)):
+            raise OrchestratorError("S193", f"the restored state lacks {passphrase}, the passphrase of its stacks")
         _write_once(passphrase, secrets.token_urlsafe(32))
         env["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase)
     return env

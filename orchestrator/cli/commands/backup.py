@@ -5,26 +5,32 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.output import json_option, note, out, print_json
+from orchestrator.cli.passphrase import passphrase_option, required
 from orchestrator.domain.text import counted
 
 
 @click.command("backup")
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@passphrase_option
+@click.option("--with-secrets", is_flag=True, help="Include the project key and the passphrase of the stacks.")
 @click.option("--logs", is_flag=True, help="Take along what the engines of all runs said.")
 @json_option
-def command(file: Path | None, logs: bool, as_json: bool) -> None:
-    """Write the project's state into FILE (by default PROJECT-TIME.backup), also while runs are going on.
+def command(file: Path | None, passphrase_file: Path | None, with_secrets: bool, logs: bool, as_json: bool) -> None:
+    """Write the project's state into FILE (default: PROJECT-TIME.backup), also while runs are active.
 
-    In it are the journal, the engine's database, kept packages and plans, and Pulumi's state with its passphrase:
-    keep it as secret as the state itself. It is read again before the command ends. Of a Postgres store the program
-    pg_dump makes the copy.
+    The backup contains the journal, the engine's database, kept packages and plans, and Pulumi's state. It is
+    authenticated with the passphrase: a restore refuses a file that was changed. It is not encrypted. The project key
+    and the passphrase of the stacks are included with --with-secrets only; without them a restore needs these files
+    separately. The file is read again before the command ends. pg_dump copies a Postgres store.
     """
     from datetime import UTC, datetime
 
+    from orchestrator.adapters.backup.authentication import read_passphrase
     from orchestrator.adapters.backup.content import Places
     from orchestrator.adapters.backup.take import take
     from orchestrator.wiring import open_app
 
+    passphrase = read_passphrase(required(passphrase_file))
     app = open_app(Path.cwd())
     try:
         app.store.runs(limit=1)  # the store is there, and of this program's schema
@@ -33,12 +39,16 @@ def command(file: Path | None, logs: bool, as_json: bool) -> None:
     now = datetime.now(UTC)
     target = file or Path(f"{app.project.name}-{now:%Y%m%dT%H%M%SZ}.backup")
     at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    manifest = take(Places(app.project.name, app.state, app.store_url), target, at, logs=logs)
+    places = Places(app.project.name, app.state, app.store_url)
+    manifest = take(places, target, at, passphrase, logs=logs, secrets=with_secrets)
     size = target.stat().st_size
     if as_json:
         data = {"file": str(target), "bytes": size, "files": len(manifest.files), "made_at": manifest.made_at}
-        print_json("Backup", {**data, "schema_version": manifest.schema_version, "store": manifest.store, "logs": logs})
+        data |= {"schema_version": manifest.schema_version, "store": manifest.store, "logs": logs}
+        print_json("Backup", {**data, "withheld": [item.name for item in manifest.withheld]})
         return
     out(str(target))
     files = counted(len(manifest.files), "file")
     note(f"{files}, {size / 2**20:.1f} MiB, schema {manifest.schema_version}, read again: whole")
+    for item in manifest.withheld:
+        note(f"not in the backup: {app.state / item.name}. Keep a copy elsewhere, or use --with-secrets")

@@ -16,6 +16,7 @@ from orchestrator.cli.output import (
     wait_option,
     yes_option,
 )
+from orchestrator.cli.passphrase import passphrase_option, required
 from orchestrator.cli.report import UsageProblem
 from orchestrator.domain.text import counted
 
@@ -28,12 +29,23 @@ if TYPE_CHECKING:
 @click.option("--at", metavar="TIME|RUN", help="Put the environment ENV back to what it was then.")
 @click.option("--no-return", is_flag=True, help="With --at: go back although steps of releases since cannot be undone.")
 @click.option("--undo", is_flag=True, help="Put back what a restore that was interrupted had put aside.")
+@passphrase_option
+@click.option("--unauthenticated", is_flag=True, help="Restore a backup of an earlier version, without a passphrase.")
 @yes_option
 @wait_option
 @queue_option
 @json_option
 def command(
-    what: str | None, at: str | None, no_return: bool, undo: bool, yes: bool, wait: float, queue: str, as_json: bool
+    what: str | None,
+    at: str | None,
+    no_return: bool,
+    undo: bool,
+    passphrase_file: Path | None,
+    unauthenticated: bool,
+    yes: bool,
+    wait: float,
+    queue: str,
+    as_json: bool,
 ) -> int:
     """Put back what was: the project's state from the backup FILE, or, with --at, the environment ENV as it was then.
 
@@ -43,9 +55,10 @@ def command(
     done is undone, newest first, and the tests of the restored release prove it. Never forward: what has been gone back
     from since is promoted, if at all.
 
-    Of a FILE, all is put in the place of the project's state, or nothing. Refused while somebody works on a run. The
-    state that was there is kept beside it, in the folder whose name is printed. Hosts are not touched: what runs there
-    may be newer than what the restored journal knows.
+    Of a FILE, all is put in the place of the project's state, or nothing. The file must be authenticated by the
+    passphrase with which it was made. Refused while somebody works on a run. The state that was there is kept beside
+    it, in the folder whose name is printed. Secrets that the backup does not contain are listed; nothing is planned
+    until they are given. Hosts are not touched: what runs there may be newer than what the restored journal knows.
     """
     if at is not None:
         if what is None or undo:
@@ -57,8 +70,20 @@ def command(
     if file is not None and not file.is_file():
         hint = "of an environment, say which time: orchestrator restore ENV --at TIME"
         raise UsageProblem(f"there is no backup {what!r}", hint)
-    _replace(file, undo=undo, yes=yes, as_json=as_json)
+    _replace(file, _secret(file, passphrase_file, unauthenticated), undo=undo, yes=yes, as_json=as_json)
     return 0
+
+
+def _secret(file: Path | None, passphrase_file: Path | None, unauthenticated: bool) -> bytes | None:
+    """The passphrase; None if the backup need not be authenticated. Raises S190."""
+    from orchestrator.adapters.backup.authentication import read_passphrase
+
+    if file is None:
+        return None
+    if unauthenticated:
+        note("the backup is not authenticated: anyone who could write the file decided its content")
+        return None
+    return read_passphrase(required(passphrase_file))
 
 
 def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: float, queue: str, as_json: bool) -> int:
@@ -83,7 +108,7 @@ def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: floa
     return leave_to_workers(asked, queue, as_json=as_json) if queue else do(app, asked, as_json=as_json)
 
 
-def _replace(file: Path | None, *, undo: bool, yes: bool, as_json: bool) -> None:
+def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bool, as_json: bool) -> None:
     """A backup in the place of the project's state."""
     import os
     from datetime import UTC, datetime
@@ -106,18 +131,21 @@ def _replace(file: Path | None, *, undo: bool, yes: bool, as_json: bool) -> None
         else:
             out("the state is as it was before the restore" if done else "no restore was interrupted here")
         return
-    manifest = restore.inspect(places, file)
+    manifest = restore.inspect(places, file, passphrase)
     unfinished = _unfinished(app)
     if unfinished:
         note(f"not ended, and unknown afterwards unless the backup has them: {', '.join(unfinished)}")
     confirm(f"Replace the state of {app.project.name} by that of {manifest.made_at}?", yes)
-    kept = restore.restore(places, file, f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
+    kept = restore.restore(places, file, f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}", passphrase)
+    missing = app.withheld.missing()
     if as_json:
         data = {"file": str(file), "made_at": manifest.made_at, "files": len(manifest.files), "kept": str(kept)}
-        print_json("Restore", data)
+        print_json("Restore", {**data, "missing": [item.to_json() for item in missing]})
         return
     out(f"restored: the state of {when(manifest.made_at)}, {counted(len(manifest.files), 'file')}")
     out(f"what was there is kept in {kept}")
+    for item in missing:
+        note(f"missing: {app.state / item.name} ({item.id}). Nothing is planned until it is there again (S193)")
 
 
 def _refuse_while_working(app: "App") -> None:

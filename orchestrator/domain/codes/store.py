@@ -172,4 +172,40 @@ CODES: tuple[ErrorCode, ...] = (
         "Something that was put into the artifact store is not there any more.",
         "Take it from a machine that still keeps it: `orchestrator package verify FILE --keep` puts a package there again.",
     ),
+    ErrorCode(
+        "S190",
+        "backup passphrase not usable",
+        "A backup is authenticated with a key that is derived from a passphrase. The file with the passphrase is not named, cannot "
+        "be read, can be read by other users, or does not have one line of 12 bytes or more.",
+        "Give `--passphrase-file FILE` or set `ORCHESTRATOR_PASSPHRASE_FILE`. `umask 077; openssl rand -base64 24 > FILE` makes one. "
+        "Keep a copy where the backups are not.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "S191",
+        "backup not authenticated",
+        "The authentication code of the backup does not fit: the file was changed, or it was made with another passphrase. A "
+        "backup of an earlier version has no code. Nothing was changed.",
+        "Use the passphrase with which the backup was made, or another copy of the file. For a backup of an earlier version whose "
+        "origin you know, use `--unauthenticated`.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "S192",
+        "database object not on the list",
+        "A database in the backup has a table, index, trigger, view or function that no migration of this program makes, or one "
+        "with another definition. It would act when the database is used. Nothing was changed.",
+        "Take a backup that `orchestrator backup` has written. Remove objects of your own from the database before a backup.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "S193",
+        "secrets of the restored state are missing",
+        "The restored backup was made without `--with-secrets`. The project key or the passphrase of the stacks is missing, or is "
+        "another one. Nothing is planned or executed until they are given: a new one could not read what was restored.",
+        "Copy the file to the place that the message names, with the mode 0600. If the project key is lost, `orchestrator keys "
+        "rotate` makes a new one; earlier plans are then refused, and controller files that are encrypted with it cannot be read. "
+        "Without the passphrase of the stacks their secrets cannot be read.",
+        Exit.NOT_ALLOWED,
+    ),
 )

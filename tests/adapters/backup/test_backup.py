@@ -14,7 +14,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
+from dbos._migration import ensure_dbos_schema, run_dbos_migrations, sqlite_migrations
 
 from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
 from orchestrator.adapters.backup import restore as restoring
@@ -30,6 +32,7 @@ from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.release import PackageFile
+from tests.passphrase import passphrase
 from tests.postgres import Server
 
 AT = "2026-01-01T00:00:00.000Z"
@@ -49,6 +52,14 @@ FILES = {
 }
 LEFT_OUT = {"packages/aa/content/file", "pulumi/backend/.pulumi/locks/organization/x.json"}
 LEFT_OUT |= {"pulumi/work/production/Pulumi.yaml", "hosts/staging/web1/host.json"}
+
+
+SECRET = b"correct horse battery staple"
+
+
+def backup(places: Places, file: Path, *, logs: bool = False) -> BackupManifest:
+    """A backup with all secrets."""
+    return take(places, file, AT, SECRET, logs=logs, secrets=True)
 
 
 def run(name: str) -> Run:
@@ -85,22 +96,34 @@ def remember(places: Places, what: str) -> None:
     """Write something into the database of durable execution."""
     if places.kind == "sqlite":
         with contextlib.closing(sqlite3.connect(sqlite_path(engine_url(places.store)))) as database, database:
-            database.execute("CREATE TABLE IF NOT EXISTS steps (name TEXT)")
-            database.execute("INSERT INTO steps VALUES (?)", (what,))
-    else:
-        with psycopg.connect(places.store) as connection:
-            connection.execute("CREATE SCHEMA IF NOT EXISTS dbos")
-            connection.execute("CREATE TABLE IF NOT EXISTS dbos.steps (name TEXT)")
-            connection.execute("INSERT INTO dbos.steps VALUES (%s)", (what,))
+            _lay_engine(database)
+            database.execute("INSERT INTO workflow_status (workflow_uuid) VALUES (?)", (what,))
+        return
+    engine = sa.create_engine(places.store.replace("postgresql://", "postgresql+psycopg://"))
+    ensure_dbos_schema(engine, "dbos")
+    run_dbos_migrations(engine, "dbos", use_listen_notify=True)
+    with engine.begin() as connection:
+        connection.execute(sa.text("INSERT INTO dbos.workflow_status (workflow_uuid) VALUES (:what)"), {"what": what})
+    engine.dispose()
+
+
+def _lay_engine(database: sqlite3.Connection) -> None:
+    """Make the schema of durable execution, as its own program does."""
+    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'dbos_migrations'").fetchone() is None:
+        database.execute("CREATE TABLE dbos_migrations (version INTEGER NOT NULL PRIMARY KEY)")
+        for migration in sqlite_migrations:
+            for statement in filter(str.strip, migration.split(";")):
+                database.execute(statement)
+        database.execute("INSERT INTO dbos_migrations VALUES (?)", (len(sqlite_migrations),))
 
 
 def remembered(places: Places) -> list[str]:
     """What is in the database of durable execution."""
     if places.kind == "sqlite":
         with contextlib.closing(sqlite3.connect(sqlite_path(engine_url(places.store)))) as database:
-            return [row[0] for row in database.execute("SELECT name FROM steps")]
+            return [row[0] for row in database.execute("SELECT workflow_uuid FROM workflow_status")]
     with psycopg.connect(places.store) as connection:
-        return [row[0] for row in connection.execute("SELECT name FROM dbos.steps").fetchall()]
+        return [row[0] for row in connection.execute("SELECT workflow_uuid FROM dbos.workflow_status").fetchall()]
 
 
 def content(state: Path) -> dict[str, bytes]:
@@ -140,7 +163,7 @@ def test_what_was_there_comes_back(either: Places, tmp_path: Path) -> None:
     remember(either, "one")
     before = content(either.state)
     file = tmp_path / "a.backup"
-    manifest = take(either, file, AT)
+    manifest = backup(either, file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert (manifest.made_at, manifest.schema_version, manifest.store) == (AT, SCHEMA, either.kind)
 
@@ -149,7 +172,7 @@ def test_what_was_there_comes_back(either: Places, tmp_path: Path) -> None:
     shutil.rmtree(either.state / "plans")
     (either.state / "pulumi/passphrase").write_bytes(b"another")
     (either.state / "packages/new.release").write_bytes(b"newer")
-    kept = restore(either, file, "now")
+    kept = restore(either, file, "now", SECRET)
 
     assert runs(either) == ["r1-staging"]
     missing = {"packages/aa/content/file"} | {name for name in LEFT_OUT if name.startswith("pulumi/")}
@@ -171,9 +194,9 @@ def test_controller_files_come_back(places: Places, tmp_path: Path) -> None:
         written.parent.mkdir(parents=True)
         written.write_text(f"password {number}")
         kept.take(tmp_path / str(number), sealed, Writer(f"r1.deploy.{number}", f"sha256:{number}", "r1", "deploy.1"))
-    take(places, file, AT)
+    backup(places, file)
     shutil.rmtree(places.state / "controller-files")
-    restore(places, file, "now")
+    restore(places, file, "now", SECRET)
     for step, digest, found in (("deploy.1", "new", "password 2"), ("restore.deploy", "sha256:1", "password 1")):
         kept.lay(tmp_path / step, Writer("r2", digest, "r2", step))
         assert (tmp_path / step / "credentials/db").read_text() == found
@@ -186,9 +209,9 @@ def test_controller_files_come_back(places: Places, tmp_path: Path) -> None:
 
 def test_only_what_cannot_be_made_again_is_in_it(places: Places, tmp_path: Path) -> None:
     """Unpacked packages, locks, copies of programs and hosts are left out, and so is what jobs said unless it is asked for."""
-    names = {file.path for file in take(places, tmp_path / "a.backup", AT).files}
+    names = {file.path for file in backup(places, tmp_path / "a.backup").files}
     assert names == {"journal.db"} | {name for name in FILES if name not in LEFT_OUT and not name.startswith("jobs/")}
-    names = {file.path for file in take(places, tmp_path / "b.backup", AT, logs=True).files}
+    names = {file.path for file in backup(places, tmp_path / "b.backup", logs=True).files}
     assert {name for name in names if name.startswith("jobs/")} == {"jobs/r1.deploy/output.log"}
 
 
@@ -205,13 +228,13 @@ def test_a_backup_is_taken_while_others_write(places: Places, tmp_path: Path) ->
     thread.start()
     try:
         for number in range(3):
-            take(places, tmp_path / f"{number}.backup", AT)
+            backup(places, tmp_path / f"{number}.backup")
     finally:
         stop.set()
         thread.join()
     assert len(store.records("r1-staging")) == 5 * written[0] + 1
     store.close()
-    restore(places, tmp_path / "2.backup", "now")
+    restore(places, tmp_path / "2.backup", "now", SECRET)
     again = DatabaseStore(places.store, SystemClock())
     found = again.records("r1-staging")
     again.close()
@@ -223,27 +246,27 @@ def test_nothing_is_overwritten(places: Places, tmp_path: Path) -> None:
     """A file that is there already is left as it is, and a backup that cannot be written leaves nothing behind."""
     file = tmp_path / "a.backup"
     file.write_text("mine")
-    _refused("S134", lambda: take(places, file, AT))
+    _refused("S134", lambda: backup(places, file))
     assert file.read_text() == "mine"
-    _refused("S134", lambda: take(places, tmp_path / "none/a.backup", AT))
+    _refused("S134", lambda: backup(places, tmp_path / "none/a.backup"))
     assert [path.name for path in places.state.iterdir() if path.name.startswith("backing-up-")] == []
 
 
 def test_every_changed_byte_is_noticed(places: Places, tmp_path: Path) -> None:
     """A backup with a byte changed, cut off or added anywhere is refused, and the state stays as it was."""
     file, damaged = tmp_path / "a.backup", tmp_path / "b.backup"
-    take(places, file, AT)
+    backup(places, file)
     data, before = file.read_bytes(), content(places.state)
     step = max(1, len(data) // 60)
     for at in [*range(0, len(data), step), len(data) - 1]:
         damaged.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         with pytest.raises(OrchestratorError) as caught:
-            restore(places, damaged, "now")
+            restore(places, damaged, "now", SECRET)
         assert caught.value.code in {"S130", "S131"}
     for changed in (b"", data[: len(data) // 2], data[:-1], data + b"\0", data + b"more"):
         damaged.write_bytes(changed)
         with pytest.raises(OrchestratorError) as caught:
-            restore(places, damaged, "now")
+            restore(places, damaged, "now", SECRET)
         assert caught.value.code in {"S130", "S131"}
     assert content(places.state) == before
     assert runs(places) == ["r1-staging"]
@@ -261,34 +284,34 @@ def test_names_that_lead_elsewhere(places: Places, tmp_path: Path, name: str) ->
     with pytest.MonkeyPatch.context() as patched, file.open("wb") as out:
         patched.setattr("orchestrator.adapters.backup.archive.check_name", lambda wanted: wanted)
         write(out, manifest, lambda _: io.BytesIO(data))
-    _refused("S131", lambda: restore(places, file, "now"))
+    _refused("S131", lambda: restore(places, file, "now", SECRET))
     assert not (tmp_path / "outside").exists()
 
 
 def test_what_is_not_ours(places: Places, tmp_path: Path) -> None:
     """Another project's backup, one of another kind of store, a newer one and something else are refused by name."""
     file = tmp_path / "a.backup"
-    take(places, file, AT)
+    backup(places, file)
     other = Places("blog", places.state, places.store)
-    assert "'shop'" in _refused("S130", lambda: inspect(other, file)).message
-    _refused("S130", lambda: inspect(Places("shop", places.state, "postgresql://x/y"), file))
+    assert "'shop'" in _refused("S130", lambda: inspect(other, file, SECRET)).message
+    _refused("S130", lambda: inspect(Places("shop", places.state, "postgresql://x/y"), file, SECRET))
     with sqlite3.connect(places.state / "state.db") as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()
-    take(places, tmp_path / "new.backup", AT)
-    assert "9999" in _refused("S115", lambda: inspect(places, tmp_path / "new.backup")).message
+    backup(places, tmp_path / "new.backup")
+    assert "9999" in _refused("S115", lambda: inspect(places, tmp_path / "new.backup", SECRET)).message
     (tmp_path / "text").write_text("not a backup" * 100)
-    _refused("S130", lambda: inspect(places, tmp_path / "text"))
-    _refused("S130", lambda: inspect(places, tmp_path))
+    _refused("S130", lambda: inspect(places, tmp_path / "text", SECRET))
+    _refused("S130", lambda: inspect(places, tmp_path, SECRET))
     os.mkfifo(tmp_path / "pipe")
-    _refused("S130", lambda: inspect(places, tmp_path / "pipe"))
+    _refused("S130", lambda: inspect(places, tmp_path / "pipe", SECRET))
 
 
 @pytest.mark.parametrize("at", range(10))
 def test_a_restore_is_all_or_nothing(places: Places, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """When its process dies at any move of a file, the restore is undone as a whole, or begun again to its end."""
     file = tmp_path / "a.backup"
-    take(places, file, AT)
+    backup(places, file)
     add(places, "r2")
     (places.state / "pulumi/passphrase").write_bytes(b"another")
     shutil.rmtree(places.state / "plans")
@@ -309,7 +332,7 @@ def test_a_restore_is_all_or_nothing(places: Places, tmp_path: Path, at: int, mo
     monkeypatch.setattr(restoring, "_put_back", lambda _: None)  # the dead do nothing
     died = False
     try:
-        restore(places, file, "now")
+        restore(places, file, "now", SECRET)
     except Died:
         died = True
     monkeypatch.setattr(Path, "rename", real)
@@ -318,7 +341,7 @@ def test_a_restore_is_all_or_nothing(places: Places, tmp_path: Path, at: int, mo
         assert undo(places)
         assert content(places.state) == before
         assert runs(places) == ["r2-staging", "r1-staging"]
-    restore(places, file, "again")
+    restore(places, file, "again", SECRET)
     assert runs(places) == ["r1-staging"]
     assert (places.state / "pulumi/passphrase").read_bytes() == b"secret"
     assert not undo(places)
@@ -327,7 +350,7 @@ def test_a_restore_is_all_or_nothing(places: Places, tmp_path: Path, at: int, mo
 def test_a_move_that_fails_is_undone_at_once(places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a file cannot be moved, everything is back in its place when the error is told."""
     file = tmp_path / "a.backup"
-    take(places, file, AT)
+    backup(places, file)
     add(places, "r2")
     before, real = content(places.state), restoring._flush
 
@@ -337,7 +360,7 @@ def test_a_move_that_fails_is_undone_at_once(places: Places, tmp_path: Path, mon
         real(*paths)
 
     monkeypatch.setattr(restoring, "_flush", fail)
-    _refused("S134", lambda: restore(places, file, "now"))
+    _refused("S134", lambda: restore(places, file, "now", SECRET))
     assert content(places.state) == before
     assert runs(places) == ["r2-staging", "r1-staging"]
     assert not (places.state / "restoring").exists()
@@ -347,13 +370,13 @@ def test_postgres_needs_its_own_programs(postgres: Server, tmp_path: Path, monke
     """Without pg_dump the backup of a Postgres store is refused by name, and no password is ever on a command line."""
     places = lay(tmp_path / "state", postgres.fresh())
     monkeypatch.setenv("PATH", str(tmp_path))
-    error = _refused("S133", lambda: take(places, tmp_path / "a.backup", AT))
+    error = _refused("S133", lambda: backup(places, tmp_path / "a.backup"))
     assert "pg_dump" in error.message
     assert not (tmp_path / "a.backup").exists()
     (tmp_path / "pg_dump").write_text('#!/bin/sh\necho "$PGPASSWORD $*" >&2\nexit 1\n')
     (tmp_path / "pg_dump").chmod(0o755)
     secret = Places("shop", places.state, "postgresql://ann:s3cret%21@db.test:5433/shop?sslmode=require")
-    said = _refused("S133", lambda: take(secret, tmp_path / "a.backup", AT)).message
+    said = _refused("S133", lambda: backup(secret, tmp_path / "a.backup")).message
     assert "s3cret! --dbname=postgresql://ann@db.test:5433/shop?sslmode=require --format=custom" in said
 
 
@@ -362,7 +385,8 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     (tmp_path / "orchestrator.yaml").write_text("apiVersion: orchestrator/v1\nkind: Project\nname: shop\n")
     monkeypatch.chdir(tmp_path)
     places = lay(tmp_path / ".orchestrator")
-    assert main(["backup", "a.backup"]) == 0
+    monkeypatch.setenv("ORCHESTRATOR_PASSPHRASE_FILE", passphrase(tmp_path)[1])
+    assert main(["backup", "a.backup", "--with-secrets"]) == 0
     assert capsys.readouterr().out.strip() == "a.backup"
     add(places, "r2")
     assert main(["restore", "a.backup"]) == 2

@@ -26,6 +26,7 @@ from tests.campaigns.chaos.parts import EDGE, apart, ended, postgres, small, unt
 from tests.campaigns.chaos.processes import FAST, recovered
 from tests.campaigns.chaos.proxy import UP, Proxy
 from tests.campaigns.chaos.table import NotHere, Scene, needs, row
+from tests.passphrase import passphrase
 from tests.postgres import serving
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -166,7 +167,8 @@ def _damage(file: Path, rng: random.Random) -> str:
 def damaged(scene: Scene) -> str:
     """Write over parts of it: no promotion begins, and a backup puts it right."""
     project = apart(scene)
-    project.run("backup", "good.backup")
+    secret = passphrase(scene.folder)
+    project.run("backup", "good.backup", *secret)
     good, version = project.put(), project.make()
     kind = _damage(project.state / "state.db", scene.rng)
     said = project.promote(version, code=None)
@@ -174,7 +176,7 @@ def damaged(scene: Scene) -> str:
     found = re.findall(r"\bS1\d\d\b", said.err)
     assert found, f"{kind}: {said.code}: {said.err[-800:]}"
     assert [project.marks(number).count(version) for number in (0, 1)] == [0, 0]
-    project.run("restore", "good.backup", "--yes")
+    project.run("restore", "good.backup", "--yes", *secret)
     assert set(project.releases(EDGE).values()) == {good}
     project.promote(version)
     project.judge(project.last(), "succeeded")
@@ -186,9 +188,10 @@ def older(scene: Scene) -> str:
     """Restore a backup from before the last promotion: the hosts' fences tell, and it is put right before anything is done."""
     project = small(scene)
     file = f"{scene.folder}/older.backup"
-    project.run("backup", file)
+    secret = passphrase(scene.folder)
+    project.run("backup", file, *secret)
     project.promote(project.make())
-    project.run("restore", file, "--yes")
+    project.run("restore", file, "--yes", *secret)
     version = project.make()
     said = project.promote(version)
     assert "the store was older than the hosts" in said.err, said.err[-800:]

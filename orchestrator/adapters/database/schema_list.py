@@ -1,0 +1,184 @@
+"""The list of objects that a database of ours may have: those that the migrations of this program make, and no other.
+
+A trigger, view or function that came with a backup would run when the database is used. So a restore compares every
+object with the list first.
+"""
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from orchestrator.adapters.database.engine import alembic_config
+from orchestrator.adapters.database.tables import metadata
+
+Objects = set[tuple[str, str, str]]
+"""The kind, name and definition of objects of SQLite."""
+
+ALEMBIC, ENGINE_VERSION = "alembic_version", "dbos_migrations"
+
+
+# -- SQLite ------------------------------------------------------------------------------------------------------------
+
+
+def unlisted(path: Path, *, engine: bool = False) -> list[str]:
+    """The objects of the SQLite file *path* that are not on the list; *engine*: of the engine's database.
+
+    Raises `sqlite3.Error` if the file cannot be read.
+    """
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        database.execute("PRAGMA trusted_schema = OFF")
+        objects = _objects(database)
+        tables = {name for kind, name, _ in objects if kind == "table"}
+        known = _of_engine(_number(database, tables)) if engine else _of_journal(_version(database, tables))
+    return sorted(f"{kind} {name}" for kind, name, _ in objects - known)
+
+
+def _objects(database: sqlite3.Connection) -> Objects:
+    rows = database.execute("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+    return {(str(kind), str(name), _plain(str(sql or ""))) for kind, name, sql in rows}
+
+
+def _plain(sql: str) -> str:
+    """A definition without what differs from version to version of the programs that write it."""
+    return re.sub(r"\s+", " ", re.sub(r"([(),])", r" \1 ", sql.replace('"', ""))).strip().lower()
+
+
+def _version(database: sqlite3.Connection, tables: set[str]) -> str | None:
+    row = database.execute(f"SELECT version_num FROM {ALEMBIC}").fetchone() if ALEMBIC in tables else None  # noqa: S608
+    return str(row[0]) if row else None
+
+
+def _number(database: sqlite3.Connection, tables: set[str]) -> int:
+    asked = f"SELECT version FROM {ENGINE_VERSION}"  # noqa: S608
+    row = database.execute(asked).fetchone() if ENGINE_VERSION in tables else None
+    return row[0] if row and isinstance(row[0], int) else 0
+
+
+def _of_journal(version: str | None) -> Objects:
+    """The objects of a journal of that schema, made by our own migrations."""
+    from alembic import command
+
+    engine, config = sa.create_engine("sqlite://"), alembic_config()
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, version or "head")
+            raw = connection.connection.driver_connection
+            return _objects(raw) if isinstance(raw, sqlite3.Connection) else set()
+    finally:
+        engine.dispose()
+
+
+def _of_engine(number: int) -> Objects:
+    """The objects of the engine's database after so many of its migrations."""
+    from dbos._migration import sqlite_migrations
+
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.execute(f"CREATE TABLE {ENGINE_VERSION} (version INTEGER NOT NULL PRIMARY KEY)")
+        for migration in sqlite_migrations[:number]:
+            for statement in filter(str.strip, migration.split(";")):
+                database.execute(statement)
+        return _objects(database)
+
+
+# -- Postgres ----------------------------------------------------------------------------------------------------------
+
+NAME = r"\"?[A-Za-z_]\w*\"?"
+FULL = rf"(?:public|dbos|\"dbos\")\.(?P<name>{NAME})"
+HARMLESS = (
+    r"SET [a-z_]+ = [^;]*",
+    r"SELECT pg_catalog\.set_config\('search_path', '', false\)",
+    r"SELECT pg_catalog\.setval\('[\w.\"]+', \d+, (?:true|false)\)",
+    r"CREATE SCHEMA (?:public|dbos)",
+    r"COMMENT ON SCHEMA public IS '[^']*'",
+    rf"(?:CREATE|ALTER) SEQUENCE {FULL}[^;]*",
+)
+ON_TABLE = (
+    rf"CREATE TABLE {FULL} \(.*\)",
+    rf"ALTER TABLE (?:ONLY )?{FULL} (?:ADD CONSTRAINT|ALTER COLUMN|CLUSTER ON|REPLICA IDENTITY) .*",
+    rf"CREATE (?:UNIQUE )?INDEX {NAME} ON (?:ONLY )?{FULL} .*",
+    rf"COPY {FULL} \([^()]*\) FROM stdin",
+)
+FUNCTION = re.compile(
+    rf"CREATE FUNCTION {FULL}\(.*?\) RETURNS \S.*? AS (?P<tag>\$\w*\$)(?P<body>.*?)(?P=tag)\s*", re.DOTALL
+)
+TRIGGER = re.compile(rf"CREATE TRIGGER (?P<trigger>{NAME}) .* ON {FULL} .*EXECUTE FUNCTION (?:public|dbos)\.\w+\(\)")
+BODY = re.compile(r"(?P<tag>\$\w*\$)(?P<body>.*?)(?P=tag)", re.DOTALL)
+TRIGGERS = re.compile(r"CREATE TRIGGER (\w+)")
+TABLES = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?\S*?\.?\"?(\w+)\"?\s*\(", re.IGNORECASE)
+RESTRICT = re.compile(r"\\(?:un)?restrict \w+")  # of newer programs: while it holds, psql runs no command of its own
+FORBIDDEN = re.compile(r"\b(?:pg_read_|pg_ls_|lo_import|lo_export|dblink|pg_execute|PROGRAM)\w*", re.IGNORECASE)
+
+
+def unlisted_statements(lines: Iterable[str]) -> list[str]:
+    """The statements of a script of `pg_restore` that are not on the list; each by its first words."""
+    listed = _Listed()
+    return sorted({text[:100] for text in _statements(lines) if not listed.has(text)})
+
+
+class _Listed:
+    """What the migrations of this program make in Postgres."""
+
+    def __init__(self) -> None:
+        from dbos._migration import get_dbos_migrations
+
+        sources = [text for notify in (True, False) for text in get_dbos_migrations("dbos", notify)]
+        sources += [path.read_text("utf-8") for path in sorted(_migrations().glob("*.py"))]
+        text = "\n".join(sources)
+        self.tables = {*metadata.tables, ALEMBIC, ENGINE_VERSION, *TABLES.findall(text)}
+        self.triggers = {*TRIGGERS.findall(text), *(f"{table}_notify" for table in metadata.tables)}
+        self.bodies = {_squeezed(match["body"]) for match in BODY.finditer(text)}
+
+    def has(self, text: str) -> bool:
+        """Whether a statement is on the list."""
+        if match := FUNCTION.fullmatch(text):
+            return _squeezed(match["body"]) in self.bodies
+        if FORBIDDEN.search(text):
+            return False
+        flat = re.sub(r"\s+", " ", text).strip()
+        if match := TRIGGER.fullmatch(flat):
+            return match["trigger"].strip('"') in self.triggers
+        if any(re.fullmatch(pattern, flat) for pattern in HARMLESS):
+            return True
+        found = next(filter(None, (re.fullmatch(pattern, flat) for pattern in ON_TABLE)), None)
+        return found is not None and found["name"].strip('"') in self.tables
+
+
+def _migrations() -> Path:
+    return Path(__file__).parent / "migrations" / "versions"
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _statements(lines: Iterable[str]) -> Iterator[str]:
+    """The statements of a script, without comments, and without the rows that follow a `COPY`."""
+    waiting, inside = "", False
+    for line in lines:
+        if inside:
+            inside = line.rstrip("\r\n") != "\\."
+            continue
+        if not waiting and (not line.strip() or line.startswith("--") or RESTRICT.fullmatch(line.strip())):
+            continue
+        waiting += line
+        if line.startswith("\\"):  # a command of psql
+            yield waiting.strip()
+            waiting = ""
+        elif line.rstrip().endswith(";") and _is_whole(waiting):
+            text = waiting.strip().removesuffix(";").strip()
+            yield text
+            waiting, inside = "", bool(re.match(r"COPY .* FROM stdin$", text))
+    if waiting.strip():
+        yield waiting.strip()
+
+
+def _is_whole(text: str) -> bool:
+    """Whether no quoted text is open at the end of *text*."""
+    tags = re.findall(r"\$\w*\$", text)
+    plain = BODY.sub("", text)
+    return all(tags.count(tag) % 2 == 0 for tag in set(tags)) and plain.count("'") % 2 == 0
