@@ -267,6 +267,7 @@ class App:
             proof=proof,
             packing=self.project.package,
             declared=self._declared,
+            environ=self.environ,
         )
         if self.shared is None:
             return local

@@ -39,11 +39,19 @@ class ReleasePacking(Excluding):
     key_material: tuple[KeyMaterial, ...] = Field(default=(), exclude_if=lambda named: not named)
 
 
+class GalaxyRule(Model):
+    """How `ansible-galaxy` is run. *environment* names variables of the controller that it is given as well."""
+
+    environment: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)], ...] = ()
+
+
 class Packing(Excluding):
     """What is left out of all packages of a project, and how large the tree in a package may be.
 
-    *max_files* and *max_size* do not count artifacts, installed requirements and our collection.
+    *max_files* and *max_size* do not count artifacts, installed requirements and our collection. *galaxy* is about
+    the requirements that are installed.
     """
 
     max_files: int = Field(default=5000, ge=1, le=40_000)
     max_size: Size = "100MiB"
+    galaxy: GalaxyRule = Field(default_factory=GalaxyRule, exclude_if=lambda rule: rule == GalaxyRule())

@@ -2,10 +2,10 @@
 
 import contextlib
 import hashlib
+import json
+import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
 
+from orchestrator.adapters.archive import galaxy_lock
+from orchestrator.adapters.archive.galaxy_lock import RequirementsLock
+from orchestrator.adapters.archive.galaxy_process import GalaxyProcess
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
 
@@ -21,8 +26,8 @@ PLACES = {"": ("collections", "roles"), "collections": ("collections",), "roles"
 FILES = ("requirements.yml", "requirements.yaml")
 COLLECTION = re.compile(r"^([a-z_][a-z0-9_]*)\.([a-z_][a-z0-9_]*)$")
 ARCHIVE = re.compile(r"(\.git|\.tar\.gz|\.tgz)$")
-TIMEOUT = 900.0  # seconds, for one requirements file
-SHOWN = 1500  # characters of what ansible-galaxy said
+SHOWN = 1500  # characters of what is wrong with a file
+SOURCES = "sources.json"  # beside what was installed: where each role and collection came from
 
 
 @dataclass(frozen=True)
@@ -63,30 +68,168 @@ def held(places: Places) -> dict[str, set[Path]]:
     return found
 
 
-def install(places: Places, cache: Path) -> Path | None:
-    """A folder with the `roles/` and `collections/` that *places* require and do not hold; None when none is missing.
+@dataclass
+class Installer:
+    """Installs what a project requires and does not hold, and compares it with `requirements.lock`.
 
-    It is made once for each content of the requirements files and of the local files that they name. Raises P107
-    when `ansible-galaxy` fails, P110 when a requirements file cannot be read.
+    Args:
+        project: the folder of the project, which has the lock.
+        cache: where installed content is kept, by what was asked for.
+        process: how `ansible-galaxy` is run.
     """
-    missing = [wanted for base in places.bases for wanted in _requirements(base) if not _held(wanted, places)]
-    if not missing:
-        return None
-    final = cache / _fingerprint(missing)
-    if final.is_dir():
+
+    project: Path
+    cache: Path
+    process: GalaxyProcess = field(default_factory=GalaxyProcess)
+    warnings: list[OrchestratorError] = field(default_factory=list)
+
+    def __call__(self, places: Places) -> Path | None:
+        """A folder with the `roles/` and `collections/` that *places* require and do not hold; None if none is missing.
+
+        It is made once for each content of the requirements files and of the local files that they name. Raises P107
+        when `ansible-galaxy` fails, P110 when a requirements file cannot be read, P223 when the result is not what
+        the lock says, and P224 when the lock cannot be read.
+        """
+        missing = [wanted for base in places.bases for wanted in _requirements(base) if not _held(wanted, places)]
+        if not missing:
+            return None
+        lock = galaxy_lock.read(self._lock_file)
+        final = self.cache / _fingerprint(missing)
+        if not final.is_dir() or (lock is not None and lock.differences(self._described(final, missing))):
+            self._fill(final, missing, lock)
+        self._record(lock, self._described(final, missing))
         return final
-    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = Path(tempfile.mkdtemp(prefix=".installing-", dir=cache))
-    try:
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.project / galaxy_lock.FILE
+
+    def _fill(self, final: Path, missing: list[Wanted], lock: RequirementsLock | None) -> None:
+        """Install into *final*; what is there is replaced. Raises P223 if the result is not what *lock* says."""
+        self.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = Path(tempfile.mkdtemp(prefix=".installing-", dir=self.cache))
+        try:
+            made, scratch = temporary / "made", temporary / "scratch"
+            made.mkdir()
+            for number, wanted in enumerate(missing):
+                file = _pinned(wanted, lock, temporary / f"requirements-{number}.yml")
+                self.process.install(wanted.kind, file, wanted.file, made / wanted.kind, scratch)
+            (temporary / SOURCES).write_text(json.dumps(_sources(made, missing)), "utf-8")
+            for info in made.glob("collections/ansible_collections/*.info"):
+                shutil.rmtree(info)  # where each collection came from: differs from server to server
+            self._compare(lock, self._described(made, missing, temporary / SOURCES))
+            if final.exists():
+                final.rename(temporary / "old")
+            (temporary / SOURCES).replace(self.cache / f"{final.name}.{SOURCES}")
+            with contextlib.suppress(OSError):  # another process was faster: its folder is as good
+                made.rename(final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _described(self, folder: Path, missing: list[Wanted], sources: Path | None = None) -> RequirementsLock:
+        """What was installed in *folder*, as a lock."""
+        sources = sources or self.cache / f"{folder.name}.{SOURCES}"
+        known: dict[str, str] = {}
+        with contextlib.suppress(OSError, ValueError):
+            known = {str(name): str(source) for name, source in json.loads(sources.read_text("utf-8")).items()}
+        asked: dict[str, list[Any]] = {}
         for wanted in missing:
-            _galaxy(wanted, temporary / wanted.kind)
-        for info in temporary.glob("collections/ansible_collections/*.info"):
-            shutil.rmtree(info)  # where each collection came from: differs from server to server
-        with contextlib.suppress(OSError):  # another process was faster: its folder is as good
-            temporary.rename(final)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return final
+            asked.setdefault(os.path.relpath(wanted.file, self.project), []).append([wanted.kind, wanted.entries])
+        digests = {name: galaxy_lock.entries_digest(tuple(entries)) for name, entries in asked.items()}
+        return galaxy_lock.installed(folder, digests, known)
+
+    def _compare(self, lock: RequirementsLock | None, new: RequirementsLock) -> None:
+        differences = lock.differences(new) if lock is not None else []
+        if differences:
+            text = f"installed requirements are not what {galaxy_lock.FILE} says: {'; '.join(differences[:5])}"
+            raise OrchestratorError("P223", text)
+
+    def _record(self, lock: RequirementsLock | None, new: RequirementsLock) -> None:
+        """Write what is new into the lock."""
+        merged = lock.merged(new) if lock is not None else RequirementsLock(requirements={}).merged(new)
+        if merged == lock:
+            return
+        what = "written" if lock is None else "extended"
+        try:
+            galaxy_lock.write(self._lock_file, merged)
+            text, hint = f"{galaxy_lock.FILE} was {what}: later builds compare with it", "commit it"
+        except OSError as error:
+            text = (
+                f"{galaxy_lock.FILE} cannot be written ({error.strerror}): a later build does not compare with this one"
+            )
+            hint = "let the folder of the project be written to"
+        self.warnings.append(OrchestratorError("P225", text, hint=hint))
+
+
+def _sources(made: Path, missing: list[Wanted]) -> dict[str, str]:
+    """Where each role and collection in *made* came from: its server, or what the requirements file says."""
+    found = {}
+    for wanted in missing:
+        for entry in wanted.entries:
+            data = entry if isinstance(entry, dict) else {"name": entry}
+            place = _place(wanted.kind, entry)
+            if place is not None:
+                name = ".".join(place.split("/")[-2:]) if wanted.kind == "collections" else place
+                found[f"{wanted.kind} {name}"] = str(data.get("source") or data.get("src") or data.get("name") or "")
+    others = [str(data.get("source") or data.get("name")) for data in _unplaced(missing)]
+    for path in made.glob("collections/ansible_collections/*/*"):
+        found.setdefault(f"collections {path.parent.name}.{path.name}", _other_source(path, others))
+    for info in made.glob("collections/ansible_collections/*.info/GALAXY.yml"):
+        data = yaml.safe_load(info.read_text("utf-8"))
+        found[f"collections {data['namespace']}.{data['name']}"] = str(data["server"])
+    return found
+
+
+def _unplaced(missing: list[Wanted]) -> Iterator[dict[str, Any]]:
+    """The entries for collections that name an archive or a repository, and not the collection."""
+    for wanted in missing:
+        for entry in wanted.entries:
+            if wanted.kind == "collections" and _place(wanted.kind, entry) is None:
+                yield entry if isinstance(entry, dict) else {"name": entry}
+
+
+def _other_source(path: Path, others: list[str]) -> str:
+    """The archive or repository that a collection came from: the one with its usual name, or the only one."""
+    start = f"{path.parent.name}-{path.name}-"
+    named = [other for other in others if other.rsplit("/", 1)[-1].startswith(start)]
+    return next(iter(named or (others if len(others) == 1 else [])), galaxy_lock.UNKNOWN)
+
+
+def _pinned(wanted: Wanted, lock: RequirementsLock | None, target: Path) -> Path:
+    """The requirements file, or a copy that asks a server for the versions that the *lock* has."""
+    if lock is None or wanted.kind != "collections":
+        return wanted.file
+    known, entries, names = lock.of("collections"), [], []
+    for entry in wanted.entries:
+        data = dict(entry) if isinstance(entry, dict) else {"name": str(entry).partition(":")[0]}
+        locked = known.get(str(data.get("name")))
+        from_server = data.get("type", "galaxy") == "galaxy" and COLLECTION.match(str(data.get("name")))
+        names.append(str(data.get("name")))
+        same = locked is not None and _asks_for(entry, locked.version)
+        entries.append({**data, "version": locked.version} if locked and from_server and same else entry)
+    needed = [item for item in lock.needed(names) if item.name not in names and item.source.startswith("http")]
+    entries += [{"name": item.name, "version": item.version} for item in needed]
+    if entries == list(wanted.entries):
+        return wanted.file
+    target.write_text(yaml.safe_dump({"collections": entries}), "utf-8")
+    return target
+
+
+def _asks_for(entry: Any, version: str) -> bool:
+    """Whether *entry* leaves it to the server to choose a version, or asks for a range that has *version*."""
+    asked = entry.get("version") if isinstance(entry, dict) else str(entry).partition(":")[2]
+    words = [word.strip() for word in str(asked or "*").split(",")]
+    try:
+        return bool(version) and all(
+            word == "*" or Version(version) in SpecifierSet(_pep440(word), prereleases=True) for word in words
+        )
+    except (InvalidSpecifier, InvalidVersion):
+        return False
+
+
+def _pep440(word: str) -> str:
+    """A condition of Ansible as one of Python's: a bare version is exact."""
+    return word if re.match(r"[<>=!]=|[<>]", word) else f"=={word.lstrip('=')}"
 
 
 def _requirements(base: Path) -> Iterator[Wanted]:
@@ -131,23 +274,9 @@ def _place(kind: str, entry: Any) -> str | None:
     return f"ansible_collections/{found[1]}/{found[2]}" if found else None
 
 
-def _galaxy(wanted: Wanted, target: Path) -> None:
-    command = [sys.executable, "-P", "-m", "ansible", "galaxy", wanted.kind.removesuffix("s"), "install"]
-    command += ["-r", str(wanted.file), "-p", str(target)]
-    try:
-        done = subprocess.run(
-            command, cwd=wanted.file.parent, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT
-        )
-    except subprocess.TimeoutExpired as error:
-        raise OrchestratorError("P107", f"ansible-galaxy took more than {TIMEOUT:.0f} s for {wanted.file}") from error
-    if done.returncode:
-        said = clean_text((done.stderr or done.stdout).decode("utf-8", "replace").strip())[-SHOWN:]
-        raise OrchestratorError("P107", f"the {wanted.kind} of {wanted.file} could not be installed:\n{said}")
-
-
 def _fingerprint(missing: list[Wanted]) -> str:
     """A name for what will be installed: the requirements files, and the local files and folders that they name."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(b"2\0")  # the second form of what is kept there
     for wanted in missing:
         digest.update(wanted.kind.encode() + b"\0" + wanted.file.read_bytes() + b"\0")
         for source in _local(wanted):

@@ -7,12 +7,13 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.adapters.archive.checks import Declared, kept_by_all
-from orchestrator.adapters.archive.galaxy import Places, install
+from orchestrator.adapters.archive.galaxy import Installer
+from orchestrator.adapters.archive.galaxy_process import GalaxyProcess
 from orchestrator.adapters.archive.gather import Gathered, Item, gather
 from orchestrator.adapters.archive.names import on_disk
 from orchestrator.adapters.archive.sealed import CHUNK, OWN_COLLECTION, Reader, check_manifest, write
@@ -43,6 +44,7 @@ class SealedPackages:
         proof: tells what is wrong with an unpacked package, before it gets its name.
         packing: what belongs into the packages of the project.
         declared: what the environments of a release declare, by their names.
+        environ: the environment variables of the controller; `ansible-galaxy` is given those on a list.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class SealedPackages:
         proof: Proof = lambda _package: (),
         packing: Packing | None = None,
         declared: Callable[[tuple[str, ...]], tuple[Declared, ...]] = lambda _names: (),
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._folder = folder
         self._cache = cache or folder / "galaxy"
@@ -60,6 +63,7 @@ class SealedPackages:
         self._proof = proof
         self._packing = packing or Packing()
         self._declared = declared
+        self._environ = environ
 
     def build(
         self,
@@ -203,14 +207,15 @@ class SealedPackages:
         return found[0] if found is not None else None
 
     def _gather(self, project: Path, source: Path, release: Release) -> Gathered:
-        def installed(places: Places) -> Path | None:
-            return install(places, self._cache)
-
         def kept(path: str) -> bool:
             return kept_by_all(declared, path)
 
         declared = self._declared(release.environments)
-        return gather(project, source, release, installed, self._collections, self._packing, kept)
+        process = GalaxyProcess(self._environ, self._packing.galaxy.environment, project)
+        install = Installer(project, self._cache, process)
+        gathered = gather(project, source, release, install, self._collections, self._packing, kept)
+        gathered.warnings += install.warnings
+        return gathered
 
     def _differs(self, path: Path, digest: str) -> bool:
         """Whether *path* is anything else than the whole package *digest*."""

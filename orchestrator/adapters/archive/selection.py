@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pathspec import GitIgnoreSpec
 
+from orchestrator.adapters.archive import galaxy_lock
 from orchestrator.adapters.archive.tree import IGNORE
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.errors import OrchestratorError
@@ -75,6 +76,8 @@ class Selection:
             return self._files[name]
         parts = name.split("/")
         if parts[-1] in SETTINGS:
+            return "a settings file of the orchestrator"
+        if parts[-1] == galaxy_lock.FILE and galaxy_lock.is_lock(self._project / name):
             return "a settings file of the orchestrator"
         owner = next((self._folders[folder] for folder in _parents(name) if folder in self._folders), None)
         return owner or self._at_root(parts) or ("written by the orchestrator" if self._is_document(name) else None)

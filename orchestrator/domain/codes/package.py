@@ -394,6 +394,29 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "P223",
+        "requirements differ from the lock",
+        "`ansible-galaxy` has installed a role or collection that is not the one in `requirements.lock`: another version, another "
+        "source, or other files under the same version. Nothing was built.",
+        "Find out why the server has something else. If it is wanted, remove the entry from `requirements.lock` and build again; the "
+        "build writes it anew.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "P224",
+        "requirements lock not readable",
+        "`requirements.lock` in the folder of the project is not a file that `orchestrator build` has written, or it is damaged.",
+        "Restore it from Git, or rename the file of another tool that has this name.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "P225",
+        "requirements lock changed",
+        "The build has installed roles or collections that `requirements.lock` did not have, and has added them. This is a warning.",
+        "Commit `requirements.lock`, so that every machine compares with it.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
         "P301",
         "the package is not kept here",
         "No package with this digest is in the project's store.",

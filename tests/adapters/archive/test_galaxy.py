@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.archive.galaxy import Places, install
+from orchestrator.adapters.archive.galaxy import Installer, Places
 from orchestrator.domain.errors import OrchestratorError
 
 GALAXY = "namespace: demo\nname: tools\nversion: 1.0.0\nreadme: README.md\nauthors: [a]\n"
@@ -39,7 +39,7 @@ def requirements(archives: Path) -> str:
 
 @pytest.mark.engines
 def test_what_is_required_is_installed_into_the_package(shop: Any, archives: Path) -> None:
-    """Collections and roles of `requirements.yml` are packed; the project's folders are not written to."""
+    """Collections and roles of `requirements.yml` are packed; the project gets a lock and nothing else."""
     shop.files({"requirements.yml": requirements(archives)})
     before = sorted(shop.project.rglob("*"))
     first = shop.build()
@@ -47,8 +47,8 @@ def test_what_is_required_is_installed_into_the_package(shop: Any, archives: Pat
     assert "collections/ansible_collections/demo/tools/roles/hello/tasks/main.yml" in names
     assert {"roles/motd/tasks/main.yml", "roles/web/tasks/main.yml"} < names
     assert not [name for name in names if "install_info" in name or ".info/" in name]
-    assert sorted(shop.project.rglob("*")) == before
-    assert len(list((shop.folder / "cache").iterdir())) == 1
+    assert sorted(shop.project.rglob("*")) == sorted([*before, shop.project / "requirements.lock"])
+    assert len([path for path in (shop.folder / "cache").iterdir() if path.is_dir()]) == 1
 
 
 @pytest.mark.engines
@@ -85,7 +85,7 @@ def test_a_failure_says_what_ansible_galaxy_said(shop: Any) -> None:
 def test_what_is_there_is_not_installed_again(shop: Any, file: str, text: str) -> None:
     """A project that brings its collections and roles is packed without a network."""
     shop.files({file: text, "collections/ansible_collections/demo/tools/galaxy.yml": GALAXY})
-    assert install(Places([shop.project]), shop.folder / "cache") is None
+    assert Installer(shop.project, shop.folder / "cache")(Places([shop.project])) is None
 
 
 @pytest.mark.parametrize("text", ["collections: {", "collections: demo.tools\n", "just text\n", "roles: {a: b}\n"])
@@ -93,5 +93,5 @@ def test_an_unreadable_file_is_named(shop: Any, text: str) -> None:
     """A requirements file that is none is refused by name."""
     shop.files({"requirements.yml": text})
     with pytest.raises(OrchestratorError, match=r"requirements\.yml") as caught:
-        install(Places([shop.project]), shop.folder / "cache")
+        Installer(shop.project, shop.folder / "cache")(Places([shop.project]))
     assert caught.value.code == "P110"

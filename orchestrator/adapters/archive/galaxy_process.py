@@ -1,0 +1,71 @@
+"""`ansible-galaxy` as a process: with the variables on a list, a home folder of its own, and one `ansible.cfg`."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.adapters.ansible.configuration import PASSED
+from orchestrator.domain.configuration import CONFIG_FILE
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.text import clean_text
+
+CREDENTIALS = {"HOME", "KRB5CCNAME", "SSH_AUTH_SOCK", "VAULT_ADDR", "VAULT_TOKEN"}
+TIMEOUT = 900.0  # seconds, for one requirements file
+SHOWN = 1500  # characters of the output
+
+
+@dataclass(frozen=True)
+class GalaxyProcess:
+    """How `ansible-galaxy` is run.
+
+    Args:
+        environ: the environment variables of the controller.
+        declared: names of variables that it is given as well, such as the token of a server.
+        project: the folder of the project, whose `ansible.cfg` counts where the requirements file has none beside it.
+    """
+
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    declared: tuple[str, ...] = ()
+    project: Path | None = None
+
+    def install(self, kind: str, file: Path, named: Path, target: Path, scratch: Path) -> None:
+        """Install the roles or collections of the requirements *file* into *target*.
+
+        It is run in the folder of *named*, the requirements file of the project. Raises P107.
+        """
+        folder = named.parent
+        command = [sys.executable, "-P", "-m", "ansible", "galaxy", kind.removesuffix("s"), "install"]
+        command += ["-r", str(file), "-p", str(target)]
+        env = self.environment(folder, scratch)
+        try:
+            done = subprocess.run(
+                command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT
+            )
+        except subprocess.TimeoutExpired as error:
+            raise OrchestratorError("P107", f"ansible-galaxy took more than {TIMEOUT:.0f} s for {named}") from error
+        if done.returncode:
+            said = clean_text((done.stderr or done.stdout).decode("utf-8", "replace").strip())[-SHOWN:]
+            raise OrchestratorError("P107", f"the {kind} of {named} could not be installed:\n{said}")
+
+    def environment(self, folder: Path, scratch: Path) -> dict[str, str]:
+        """Every variable of the process. It writes below *scratch* only."""
+        allowed = {*(name for name in PASSED if name not in CREDENTIALS), *self.declared}
+        (scratch / "home").mkdir(parents=True, exist_ok=True)
+        (scratch / CONFIG_FILE).touch()
+        bases = [folder, *([self.project] if self.project is not None else []), scratch]
+        own = {
+            "HOME": str(scratch / "home"),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), self.environ.get("PATH", os.defpath)]),
+            "ANSIBLE_CONFIG": str(next(base / CONFIG_FILE for base in bases if (base / CONFIG_FILE).is_file())),
+            "ANSIBLE_HOME": str(scratch / "home"),
+            "ANSIBLE_LOCAL_TEMP": str(scratch / "tmp"),
+            "ANSIBLE_GALAXY_CACHE_DIR": str(scratch / "galaxy_cache"),
+            "ANSIBLE_NOCOLOR": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        given = {name: value for name, value in self.environ.items() if name in allowed}
+        return {"LANG": "C.UTF-8", **own, **given, "ANSIBLE_CONFIG": own["ANSIBLE_CONFIG"], "PATH": own["PATH"]}
