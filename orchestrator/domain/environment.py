@@ -43,12 +43,14 @@ class InventorySource(Model):
     """Where an environment's hosts come from; by default the Pulumi output `ansible_inventory` or `inventory`.
 
     *output* names another output; *groups* maps outputs to groups; *files* are the user's own inventories
-    (files, folders, scripts or plugin files, relative to the project). They may be combined.
+    (files, folders, scripts or plugin files, relative to the project). They may be combined. *templates* is whether
+    Ansible evaluates templates in variables that come from outputs; by default they are text.
     """
 
     output: str | None = None
     groups: dict[str, InventoryGroup] = Field(default_factory=dict)
     files: tuple[RelativePath, ...] = ()
+    templates: bool = Field(default=False, exclude_if=lambda evaluated: not evaluated)
 
 
 class AnsibleSettings(Model):

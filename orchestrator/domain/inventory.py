@@ -26,14 +26,16 @@ class Inventory(Model):
 
     *said* is the digest of all that Ansible reads from the *files* and from the group and host variables beside them:
     these stay where they are, since some are secret, and a change of any of them is still a change of this inventory.
-    The variables come from the operator's own program and files and may hold templates; nothing that comes
-    from a release package is ever put here. The listing and the overlay stay in this process.
+    The variables come from the outputs of the operator's own program, and with them from a cloud: unless *templates* is
+    set, a template in them is text. Nothing that comes from a release package is ever put here. The listing and the
+    overlay stay in this process.
     """
 
     hosts: dict[str, dict[str, Any]] = Field(default_factory=dict)
     groups: dict[str, Group] = Field(default_factory=dict)
     files: tuple[str, ...] = ()
     said: str | None = None
+    templates: bool = Field(default=False, exclude_if=lambda evaluated: not evaluated)
     _listing: dict[str, Any] | None = PrivateAttr(default=None)
     _overlay: "Inventory | None" = PrivateAttr(default=None)
 

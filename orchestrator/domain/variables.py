@@ -1,11 +1,12 @@
-"""Inventory and variables as playbooks and tests see them: what comes from a package is text and never a template.
+"""Inventory and variables as playbooks and tests see them: what comes from a package or a cloud is never a template.
 
 Ansible executes templates that it finds in variables and inventories. A value tagged `!unsafe` is left alone. So every
-string of a release is tagged, nested ones too; the operator's own variables are not.
+string of a release is tagged, nested ones too. Of the variables that come from outputs those are tagged that look like
+templates, unless the environment has them evaluated. The operator's own variables are not tagged.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +24,10 @@ OLD_NAMES = {RELEASE: "release", OUTPUTS: "pulumi_outputs", SECRETS: "pulumi_sec
 """The names that packages of format 1 know, beside the present ones."""
 
 
+TEMPLATE = re.compile(r"\{[{%#]")
+IN_JSON = "__ansible_unsafe"
+
+
 class Unsafe(str):
     """A text that Ansible must not take for a template."""
 
@@ -35,10 +40,39 @@ def unsafe(value: Any) -> Any:
         return Unsafe(value)
     if isinstance(value, Mapping):
         for key in value:
-            if not isinstance(key, str) or re.search(r"\{[{%#]", key):
+            if not isinstance(key, str) or TEMPLATE.search(key):
                 raise OrchestratorError("D110", f"the key {key!r} could be taken for a template")
         return {key: unsafe(item) for key, item in value.items()}
     return [unsafe(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def text_only(value: Any) -> Any:
+    """*value* with every text in it marked that Ansible could take for a template. Raises D110 for such a key."""
+    if isinstance(value, str):
+        return Unsafe(value) if TEMPLATE.search(value) else value
+    if isinstance(value, Mapping):
+        for key in value:
+            if isinstance(key, str) and TEMPLATE.search(key):
+                raise OrchestratorError("D110", f"the key {key!r} could be taken for a template")
+        return {key: text_only(item) for key, item in value.items()}
+    return [text_only(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def json_document(value: Any) -> Any:
+    """*value* as Ansible reads it from JSON: there a marked text is an object with one key.
+
+    Only a text that Ansible could take for a template is written so; other programs read such files, too.
+    """
+    if isinstance(value, Unsafe):
+        return {IN_JSON: str(value)} if TEMPLATE.search(value) else str(value)
+    if isinstance(value, Mapping):
+        return {key: json_document(item) for key, item in value.items()}
+    return [json_document(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def plain_text(value: dict[str, Any]) -> Any:
+    """The text that an object of Ansible's JSON stands for; any other object as it is."""
+    return value[IN_JSON] if set(value) == {IN_JSON} else value
 
 
 def checked(names: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,17 +134,18 @@ def inventory_document(inventory: Inventory, variables: Mapping[str, Any]) -> di
     What the user's own files define is left out: Ansible reads it there, and tells the file's folder as that of a host.
     """
     inventory = inventory.overlay
+    text: Callable[[Any], Any] = (lambda value: value) if inventory.templates else text_only
     groups: dict[str, Any] = {}
     for name, group in inventory.groups.items():
         if name not in {"all", "ungrouped"}:
             groups[name] = {
                 "hosts": dict.fromkeys(group.hosts),
                 "children": dict.fromkeys(group.children),
-                "vars": dict(group.vars),
+                "vars": text(dict(group.vars)),
             }
-    special = inventory.groups["all"].vars if "all" in inventory.groups else {}
+    special = text(dict(inventory.groups["all"].vars)) if "all" in inventory.groups else {}
     everything = {
-        "hosts": {host: dict(values) for host, values in inventory.hosts.items()},
+        "hosts": {host: text(dict(values)) for host, values in inventory.hosts.items()},
         "children": groups,
         "vars": {**variables, **special},
     }

@@ -1,5 +1,6 @@
 """Release data as variables: text that is never a template, and names that it may not have."""
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,16 @@ from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.release import Manifest, Package, Release
-from orchestrator.domain.variables import RELEASE, Unsafe, checked, inventory_document, lowest, unsafe
+from orchestrator.domain.variables import (
+    RELEASE,
+    Unsafe,
+    checked,
+    inventory_document,
+    json_document,
+    lowest,
+    plain_text,
+    unsafe,
+)
 
 VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
@@ -77,8 +87,49 @@ def test_old_names_are_only_for_old_packages() -> None:
 
 def test_the_operators_variables_win() -> None:
     """In the inventory's document the environment's own variables of `all` override what a release brings."""
-    inventory = Inventory(hosts={"a": {"own": "{{ x }}"}}, groups={"all": Group(vars={"word": "operator"})})
+    inventory = Inventory(hosts={"a": {"own": "x"}}, groups={"all": Group(vars={"word": "operator"})})
     document = inventory_document(inventory, {"word": Unsafe("release"), "other": Unsafe("{{ y }}")})
     assert document["all"]["vars"] == {"word": "operator", "other": "{{ y }}"}
     assert isinstance(document["all"]["vars"]["other"], Unsafe)
     assert not isinstance(document["all"]["hosts"]["a"]["own"], Unsafe)
+
+
+CLOUD = {
+    "name": "web-1",
+    "tag": "{{ lookup('pipe', 'id') }}",
+    "deep": [{"more": "{% if x %}", "n": 3}],
+    "note": "{# x #}",
+}
+
+
+def test_a_template_in_an_output_is_text() -> None:
+    """Tags and names of a cloud are data: in variables of hosts, of groups and of all, and nested in them."""
+    groups = {"all": Group(vars=CLOUD), "web": Group(hosts=("a",), vars=CLOUD)}
+    document = inventory_document(Inventory(hosts={"a": CLOUD}, groups=groups), {})["all"]
+    for found in (document["hosts"]["a"], document["vars"], document["children"]["web"]["vars"]):
+        assert found == CLOUD
+        assert [isinstance(text, Unsafe) for text in _texts(found)] == [False, True, True, True]
+
+
+def test_an_environment_may_have_templates_evaluated() -> None:
+    """Its operator decides it, for outputs of a program that writes templates on purpose."""
+    document = inventory_document(Inventory(hosts={"a": CLOUD}, templates=True), {})["all"]
+    assert not any(isinstance(text, Unsafe) for text in _texts(document["hosts"]["a"]))
+    assert Inventory().digest == Inventory(templates=False).digest != Inventory(templates=True).digest
+
+
+def test_a_key_of_an_output_is_not_a_template() -> None:
+    """A key cannot be marked as text, so one that looks like a template is refused by name."""
+    with pytest.raises(OrchestratorError) as caught:
+        inventory_document(Inventory(hosts={"a": {"tags": {"{{ x }}": "1"}}}), {})
+    assert caught.value.code == "D110"
+
+
+def test_marked_texts_survive_json() -> None:
+    """As Ansible writes and reads them; a text that cannot be a template stays a text for every other program."""
+    document = inventory_document(Inventory(hosts={"a": CLOUD}), {"word": Unsafe("release"), "evil": Unsafe("{{ y }}")})
+    written = json.dumps(json_document(document))
+    assert '"word": "release"' in written
+    assert '"evil": {"__ansible_unsafe": "{{ y }}"}' in written
+    assert '"tag": {"__ansible_unsafe": ' in written
+    assert json.loads(written, object_hook=plain_text) == document

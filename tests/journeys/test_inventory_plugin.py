@@ -15,7 +15,7 @@ def _ansible(project: Project, *words: str) -> "subprocess.CompletedProcess[str]
 
 
 def test_plain_ansible_sees_the_same_hosts(project: Project) -> None:
-    """`ansible-inventory` and `ansible` see the hosts, groups and variables that we see, and reach the hosts with their keys checked; another environment can have the same hosts."""
+    """`ansible-inventory` and `ansible` see the hosts, groups and variables that we see, and reach the hosts with their keys checked; templates in outputs are text until the environment says otherwise; another environment can have the same hosts."""
     project.env |= {
         "PULUMI_BACKEND_URL": f"file://{project.root / 'backend'}",
         "PULUMI_CONFIG_PASSPHRASE": "of all stacks",
@@ -39,6 +39,9 @@ def test_plain_ansible_sees_the_same_hosts(project: Project) -> None:
     assert listed["web"]["hosts"] == ["web1"]
 
     words = ("ansible", "web", "-i", "inventories/staging.pulumi.yml", "-m", "shell", "-a", "echo {{ greeting }}")
+    assert "hello {{ inventory_hostname }}" in _ansible(project, *words).stdout.replace("\\", "")
+    file = project.root / "environments/staging/environment.yaml"
+    file.write_text(f"{file.read_text()}inventory: {{templates: true}}\n")
     reached = _ansible(project, *words)
     assert "hello web1" in reached.stdout, reached.stdout + reached.stderr
 

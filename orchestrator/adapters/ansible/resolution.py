@@ -23,7 +23,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory, variables_of
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.text import clean_text
-from orchestrator.domain.variables import inventory_document
+from orchestrator.domain.variables import inventory_document, plain_text
 from orchestrator.processes import STARTS, asked
 
 OPTIONS = (
@@ -110,7 +110,7 @@ class InventoryResolver:
             last = f"it was ended by signal {-done.returncode}, {STARTS} times" if done.returncode < 0 else last
             where = ", ".join(inventory.files) or "the stack's outputs"
             raise OrchestratorError("D104", f"ansible-inventory cannot read {where}: {last}")
-        return dict(json.loads(done.stdout))
+        return dict(json.loads(done.stdout, object_hook=plain_text))
 
 
 def _asks_us(source: str) -> bool:
@@ -212,4 +212,5 @@ def _listed(document: dict[str, Any], known: Inventory) -> Inventory:
     if not hosts:
         raise OrchestratorError("E120", f"there is no host in {', '.join(known.files)}")
     said = digest_of(document)
-    return Inventory(hosts=hosts, groups=kept, files=known.files, said=said).listed(document, known)
+    found = Inventory(hosts=hosts, groups=kept, files=known.files, said=said, templates=known.templates)
+    return found.listed(document, known)

@@ -56,7 +56,7 @@ def _inventory(environment: Environment, outputs: Outputs, project: Path) -> Inv
             "E120",
             f"{environment.name} has no inventory: no output {' or '.join(OUTPUTS)} (its outputs: {known})",
         )
-    return found.model_copy(update={"files": files})
+    return found.model_copy(update={"files": files, "templates": source.templates})
 
 
 def _existing(project: Path, relative: str) -> Path:

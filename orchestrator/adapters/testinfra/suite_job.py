@@ -20,7 +20,7 @@ from orchestrator.domain.context import Context
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.plan import SuiteSpec
 from orchestrator.domain.release import Package
-from orchestrator.domain.variables import inventory_document, lowest
+from orchestrator.domain.variables import inventory_document, json_document, lowest
 from orchestrator.ports import Job
 
 NEVER = ("PYTEST_", "PYTHON")  # they decide which code and which tests run
@@ -102,7 +102,7 @@ class SuiteJob:
         """The files of the job; an empty settings file keeps pytest from a search above the content."""
         variables = lowest(self._package, None, self._context)
         return {
-            "inventory/hosts.json": json.dumps(inventory_document(self._inventory, variables)).encode(),
+            "inventory/hosts.json": json.dumps(json_document(inventory_document(self._inventory, variables))).encode(),
             "inventory.list": json.dumps(listed(self._inventory, variables)).encode(),
             "connections.json": json.dumps(self._connections()).encode(),
             CONFIG_FILE: self._effective.config,

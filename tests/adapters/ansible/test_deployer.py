@@ -164,6 +164,21 @@ def test_release_data_arrives_as_text(told: Told) -> None:
     assert not list(told.folder.glob("ran*"))
 
 
+def test_a_template_in_an_output_is_text(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> None:
+    """A variable of a host that comes from a cloud arrives as written, unless the environment has templates evaluated."""
+    task = 'ansible.builtin.copy: {content: "{{ cloud }}", dest: "{{ host_root }}/cloud"}'
+    files = {**FILES, "plays/cloud.yml": f"- hosts: web\n  gather_facts: false\n  tasks:\n    - {task}\n"}
+    word = _template(tmp_path / "ran", 1) + "{{ inventory_hostname }}"
+    with staged(servers[1][:1], tmp_path / "project", files, {}, include=("plays",)) as stage:
+        (name,) = stage.inventory.hosts
+        hosts = {name: {**stage.inventory.hosts[name], "cloud": word}}
+        for number, (evaluated, expected) in enumerate([(False, word), (True, name)], 1):
+            stage.inventory = stage.inventory.model_copy(update={"hosts": hosts, "templates": evaluated})
+            assert stage.deploy("cloud.yml", f"r{number}", number).good
+            assert (Path(stage.hosts[0].root) / "cloud").read_text() == expected
+            assert (tmp_path / "ran1").exists() is evaluated
+
+
 def test_secrets_stay_secret(told: Told) -> None:
     """A secret output reaches the task that uses it, and no command line, event, result or file left behind."""
     assert told.secret == SECRET

@@ -12,6 +12,7 @@ import sys
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.utils.unsafe_proxy import wrap_var
 
 DOCUMENTATION = r"""
 name: pulumi
@@ -61,7 +62,7 @@ class InventoryModule(BaseInventoryPlugin):
     """Reads `*.pulumi.yml`."""
 
     NAME = "orchestrator.release.pulumi"
-    trusted_by_default = True  # the variables come from the operator's own program, and may be templates
+    trusted_by_default = False  # outputs carry data of a cloud: a template in them is text, unless the environment says
 
     def verify_file(self, path):
         """Whether the file is one of ours, by its name."""
@@ -72,6 +73,7 @@ class InventoryModule(BaseInventoryPlugin):
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
         found = self._ask(os.path.dirname(os.path.abspath(path)))
+        self.trusted_by_default = self._evaluated = bool(found.get("templates"))
         for host, variables in found["hosts"].items():
             inventory.add_host(host)
             self._set(host, variables)
@@ -84,7 +86,7 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _set(self, name, variables):
         for key, value in variables.items():
-            self.inventory.set_variable(name, key, value)
+            self.inventory.set_variable(name, key, value if self._evaluated else wrap_var(value))
 
     def _ask(self, folder):
         """What the command says of the environment."""
