@@ -1,7 +1,8 @@
 """The Pulumi engine: found where the user has one, or installed into the user's cache.
 
-No package index ships it. The official installer is asked first; where it cannot be reached, the engine is built from
-its pinned Go modules. The language host for Python programs, and the two scripts that it runs, stand beside it.
+No package index ships it. It is built from its Go modules, which Go compares with the digests in our `go.sum`. The
+vendor's own archive is used only with a SHA-256 that the operator gives. The language host for Python programs, and the
+two scripts that it runs, are beside it.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.adapters.pulumi.engine_archive import VendorArchive, unpack
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.processes import telling
 
@@ -29,8 +31,6 @@ HOST = f"{SDK}/python/cmd/pulumi-language-python"
 FURTHER_HOSTS = {"yaml": "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml"}  # built on demand, by runtime
 SCRIPTS = ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python")
 OLDEST_GO = (1, 25, 11)
-INSTALLER = "https://get.pulumi.com"
-
 Echo = Callable[[str], None]
 
 
@@ -98,8 +98,10 @@ def _numbers(version: str) -> tuple[int, ...]:
 # -- installing ---------------------------------------------------------------------------------------------------
 
 
-def install(environ: Mapping[str, str], echo: Echo, way: str = "any", *, force: bool = False) -> Engine:
-    """Put an engine into the cache, by Pulumi's installer or from source (`installer`, `source` or `any`).
+def install(
+    environ: Mapping[str, str], echo: Echo, archive: VendorArchive | None = None, *, force: bool = False
+) -> Engine:
+    """Put an engine into the cache: built from source, or from the vendor's *archive*.
 
     One that is there stays when it can be used, unless *force* is given. The caller has asked the user. Safe to run
     twice at once: one waits for the other. Raises E103.
@@ -111,7 +113,10 @@ def install(environ: Mapping[str, str], echo: Echo, way: str = "any", *, force: 
             with tempfile.TemporaryDirectory(prefix=".installing-", dir=target.parent) as folder:
                 made, old = Path(folder) / "new", Path(folder) / "old"
                 made.mkdir(mode=0o755)
-                _fill(made, environ, echo, way)
+                if archive is not None:
+                    unpack(archive, VERSION, made, echo)
+                else:
+                    _from_source(made, environ, echo)
                 if target.exists():
                     target.rename(old)
                 made.rename(target)
@@ -138,31 +143,6 @@ def install_host(environ: Mapping[str, str], echo: Echo, runtime: str) -> Path:
 def _usable(path: Path) -> bool:
     version = _version(path)
     return version is not None and _numbers(version) >= OLDEST
-
-
-def _fill(target: Path, environ: Mapping[str, str], echo: Echo, way: str) -> None:
-    if way in {"any", "installer"}:
-        try:
-            _official(target, echo)
-            return
-        except (OSError, subprocess.SubprocessError, RuntimeError) as error:
-            last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-            if way == "installer":
-                raise OrchestratorError("E103", f"Pulumi's installer failed: {last}") from error
-            echo(f"Pulumi's installer cannot be used here ({last}); building from source instead")
-    _from_source(target, environ, echo)
-
-
-def _official(target: Path, echo: Echo) -> None:
-    """Pulumi's own installer, through its Automation API."""
-    echo(f"installing the Pulumi engine with Pulumi's installer ({INSTALLER})")
-    from pulumi.automation import PulumiCommand
-    from semver import VersionInfo
-
-    with tempfile.TemporaryDirectory() as root, telling(echo, "the engine"):
-        PulumiCommand.install(root=root, version=VersionInfo.parse(VERSION.removeprefix("v")))
-        for program in (Path(root) / "bin").iterdir():
-            shutil.copy2(program, target / program.name)
 
 
 def _from_source(target: Path, environ: Mapping[str, str], echo: Echo) -> None:
@@ -193,7 +173,9 @@ def _go_program(environ: Mapping[str, str]) -> str:
 
 
 def _go_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    return {**environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath", "GOWORK": "off"}
+    """The variables of a build: each module must have its digest in `go.sum`, and no other compiler is fetched."""
+    settings = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    return {**environ, **settings}
 
 
 def _go(go: str, folder: Path, env: Mapping[str, str], words: list[str]) -> str:

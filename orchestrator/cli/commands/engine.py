@@ -1,8 +1,15 @@
 """`orchestrator engine`: find or install the Pulumi engine."""
 
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from orchestrator.cli.output import confirm, json_option, note, out, print_json, yes_option
+
+if TYPE_CHECKING:
+    from orchestrator.adapters.pulumi.engine_archive import VendorArchive
 
 
 @click.group("engine")
@@ -33,10 +40,16 @@ def status(as_json: bool) -> None:
 @click.option(
     "--from",
     "way",
-    type=click.Choice(["any", "installer", "source"]),
-    default="any",
+    type=click.Choice(["source", "installer"]),
+    default="source",
     show_default=True,
-    help="Pulumi's own installer, or a build from its pinned Go modules; by default the first that works.",
+    help="Build from pinned Go modules, or use the vendor's archive, which needs --sha256.",
+)
+@click.option("--sha256", metavar="HEX", help="The SHA-256 that the vendor's archive must have.")
+@click.option(
+    "--archive",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The vendor's archive as a local file (default: download it).",
 )
 @click.option("--force", is_flag=True, help="Install one again even when a usable one is there.")
 @click.option(
@@ -46,13 +59,26 @@ def status(as_json: bool) -> None:
 )
 @yes_option
 @json_option
-def install(way: str, force: bool, runtime: str | None, yes: bool, as_json: bool) -> None:
-    """Put an engine into our cache, unless a usable one is there. Nothing outside the cache is changed."""
+def install(
+    way: str,
+    sha256: str | None,
+    archive: Path | None,
+    force: bool,
+    runtime: str | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Install an engine into the cache, unless a usable one exists. Nothing outside the cache is changed.
+
+    The engine is built from its Go modules, which are compared with the digests in go.sum. The vendor's archive is
+    used only with --from installer and --sha256; no script of the vendor is run.
+    """
     import os
 
     from orchestrator.adapters.pulumi import engine
     from orchestrator.domain.errors import OrchestratorError
 
+    vendor = _vendor(way, sha256, archive)
     found = None
     if not force:
         try:
@@ -61,7 +87,7 @@ def install(way: str, force: bool, runtime: str | None, yes: bool, as_json: bool
             found = None
     if found is None:
         confirm(f"Install Pulumi {engine.VERSION} into {engine.cache(os.environ)}?", yes)
-        found = engine.install(os.environ, note, way, force=force)
+        found = engine.install(os.environ, note, vendor, force=force)
     if runtime is not None:
         confirm(f"Build the language host for {runtime} programs into {engine.cache(os.environ)}?", yes)
         note(f"{engine.install_host(os.environ, note, runtime)} is installed")
@@ -69,3 +95,18 @@ def install(way: str, force: bool, runtime: str | None, yes: bool, as_json: bool
         print_json("Engine", {"path": str(found.path), "version": found.version, "source": found.source})
     else:
         out(f"Pulumi {found.version} at {found.path}")
+
+
+def _vendor(way: str, sha256: str | None, archive: Path | None) -> "VendorArchive | None":
+    """The vendor's archive that the options mean; None: the engine is built from source."""
+    from orchestrator.adapters.pulumi.engine_archive import VendorArchive
+
+    if way == "source":
+        if sha256 is not None or archive is not None:
+            raise click.UsageError("--sha256 and --archive are for --from installer")
+        return None
+    if sha256 is None:
+        raise click.UsageError("--from installer needs --sha256 HEX: the digest that the vendor publishes")
+    if not re.fullmatch(r"[0-9A-Fa-f]{64}", sha256):
+        raise click.UsageError("--sha256 must have 64 hexadecimal digits")
+    return VendorArchive(sha256, archive)

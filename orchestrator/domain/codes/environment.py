@@ -20,7 +20,8 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "E103",
         "the engine could not be installed",
-        "Neither Pulumi's installer nor a build from source worked.",
+        "The build from source failed, or the vendor's archive cannot be used: it does not have the SHA-256 that was given, "
+        "cannot be fetched, or has no engine.",
         "The message says why. Install Pulumi by hand, and put it on PATH or name it with `ORCHESTRATOR_PULUMI`.",
         Exit.FAILED,
     ),

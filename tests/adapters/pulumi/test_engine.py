@@ -1,11 +1,21 @@
 """Which engine is taken, and how a broken one is replaced: with small programs that tell a version."""
 
+import contextlib
+import functools
+import hashlib
+import io
 import os
+import shutil
+import tarfile
+import threading
+import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.pulumi import engine
+from orchestrator.adapters.pulumi import engine, engine_archive
+from orchestrator.cli import main
 from orchestrator.domain.errors import OrchestratorError
 
 GO = """#!/bin/sh
@@ -77,7 +87,7 @@ def test_a_broken_engine_in_the_cache_is_replaced(environ: dict[str, str], tmp_p
     if broken is not None:
         _program(engine.cache(environ) / "pulumi", broken)
     said: list[str] = []
-    found = engine.install(environ, said.append, "source")
+    found = engine.install(environ, said.append)
     assert (found.version, found.path) == ("v3.259.0", engine.cache(environ) / "pulumi")
     assert {path.name for path in engine.cache(environ).parent.iterdir()} == {".lock", engine.VERSION}
     assert any(line.startswith("the build: took") for line in said)
@@ -87,7 +97,7 @@ def test_a_good_engine_in_the_cache_stays(environ: dict[str, str], tmp_path: Pat
     """A cached engine that can be used is not built again, unless that is forced."""
     _program(tmp_path / "bin/go", GO)
     for force, builds in ((False, 2), (False, 2), (True, 4)):
-        engine.install(environ, lambda _: None, "source", force=force)
+        engine.install(environ, lambda _: None, force=force)
         assert len((tmp_path / "builds").read_text().split()) == builds
 
 
@@ -96,6 +106,119 @@ def test_a_build_that_fails_leaves_the_old_one(environ: dict[str, str], tmp_path
     _program(tmp_path / "bin/go", '#!/bin/sh\n[ "$1" = env ] && echo go1.99.0 && exit 0\necho no network >&2; exit 1\n')
     old = _telling(engine.cache(environ) / "pulumi", "v3.259.0")
     with pytest.raises(OrchestratorError) as caught:
-        engine.install(environ, lambda _: None, "source", force=True)
+        engine.install(environ, lambda _: None, force=True)
     assert (caught.value.code, "no network" in caught.value.message) == ("E103", True)
     assert engine.find(environ).path == old
+
+
+# -- digests of what is fetched
+
+
+def archive(folder: Path, files: dict[str, bytes], name: str = "") -> tuple[Path, str]:
+    """An archive as the vendor makes them, and its SHA-256."""
+    path = folder / (name or f"pulumi-{engine.VERSION}-{engine_archive.machine()}.tar.gz")
+    with tarfile.open(path, "w:gz") as made:
+        for member, data in files.items():
+            info = tarfile.TarInfo(member)
+            info.size, info.mode = len(data), 0o755
+            made.addfile(info, io.BytesIO(data))
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+PROGRAM = f"#!/bin/sh\necho {engine.VERSION}\n".encode()
+VENDOR = {
+    "pulumi/pulumi": PROGRAM,
+    "pulumi/pulumi-language-python": PROGRAM,
+    "other/x": b"",
+    "pulumi/deep/x": b"",
+    "x": b"",
+}
+
+
+def test_the_vendor_s_archive_needs_its_digest(environ: dict[str, str], tmp_path: Path) -> None:
+    """With the digest that is given its programs are installed, and nothing else of it; with another one nothing is."""
+    file, digest = archive(tmp_path, VENDOR)
+    with pytest.raises(OrchestratorError) as caught:
+        engine.install(environ, lambda _: None, engine_archive.VendorArchive("0" * 64, file))
+    assert (caught.value.code, digest in caught.value.message) == ("E103", True)
+    assert not engine.cache(environ).exists()
+    found = engine.install(environ, lambda _: None, engine_archive.VendorArchive(digest.upper(), file))
+    assert found.path == engine.cache(environ) / "pulumi"
+    assert {path.name for path in engine.cache(environ).iterdir()} == {"pulumi", "pulumi-language-python"}
+
+
+def test_the_vendor_s_archive_is_downloaded_and_compared(tmp_path: Path) -> None:
+    """From the address of this version and machine; an answer that is no archive, or none at all, is E103."""
+    (tmp_path / "site").mkdir()
+    file, digest = archive(tmp_path / "site", VENDOR)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            base = f"http://127.0.0.1:{http.server_address[1]}"
+            for sha256, good in ((digest, True), ("0" * 64, False)):
+                target = tmp_path / sha256
+                target.mkdir()
+                with contextlib.nullcontext() if good else pytest.raises(OrchestratorError):
+                    engine_archive.unpack(
+                        engine_archive.VendorArchive(sha256), engine.VERSION, target, lambda _: None, base
+                    )
+                assert (target / "pulumi").exists() is good
+            file.write_bytes(b"not an archive")
+            for sha256 in (hashlib.sha256(b"not an archive").hexdigest(), digest):
+                with pytest.raises(OrchestratorError) as caught:
+                    engine_archive.unpack(engine_archive.VendorArchive(sha256), "v0", tmp_path, lambda _: None, base)
+                assert caught.value.code == "E103"
+        finally:
+            http.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("files", [{}, {"pulumi": PROGRAM}, {"../pulumi": PROGRAM}, {"pulumi/other": PROGRAM}])
+def test_an_archive_without_an_engine_is_refused(
+    environ: dict[str, str], tmp_path: Path, files: dict[str, bytes]
+) -> None:
+    """Names that lead elsewhere are not unpacked."""
+    file, digest = archive(tmp_path, files, "x.tar.gz")
+    with pytest.raises(OrchestratorError) as caught:
+        engine.install(environ, lambda _: None, engine_archive.VendorArchive(digest, file))
+    assert caught.value.code == "E103"
+    assert not engine.cache(environ).exists()
+
+
+@pytest.mark.parametrize("words", [
+    ["--from", "installer"], ["--from", "installer", "--sha256", "abc"], ["--sha256", "0" * 64], ["--archive", "/dev/null"],
+    ["--from", "any"],
+])  # fmt: skip
+def test_the_vendor_s_archive_is_never_the_default(words: list[str]) -> None:
+    """It is used with `--from installer --sha256 HEX`, and not otherwise."""
+    assert main(["engine", "install", "--yes", *words]) == 2
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go")
+def test_a_module_with_another_digest_is_not_built(tmp_path: Path) -> None:
+    """Go compares each module with `go.sum`, whatever the variables of the machine say."""
+    proxy, source = tmp_path / "proxy/example.org/m/@v", tmp_path / "source"
+    proxy.mkdir(parents=True)
+    source.mkdir()
+    (proxy / "list").write_text("v1.0.0\n")
+    (proxy / "v1.0.0.info").write_text('{"Version": "v1.0.0"}')
+    (proxy / "v1.0.0.mod").write_text("module example.org/m\n")
+    with zipfile.ZipFile(proxy / "v1.0.0.zip", "w") as module:
+        module.writestr("example.org/m@v1.0.0/m.go", "package m\n")
+        module.writestr("example.org/m@v1.0.0/go.mod", "module example.org/m\n")
+    (source / "go.mod").write_text("module x\n\ngo 1.21\n\nrequire example.org/m v1.0.0\n")
+    (source / "m.go").write_text('package x\n\nimport _ "example.org/m"\n')
+    lax = {
+        **os.environ, "GOPROXY": f"file://{tmp_path}/proxy", "GONOSUMDB": "*", "GONOSUMCHECK": "1", "GOFLAGS": "-mod=mod",
+        "GOMODCACHE": str(tmp_path / "cache"), "GOSUMDB": "off",
+    }  # fmt: skip
+    env = engine._go_environment({**lax, "GOFLAGS": "-mod=mod -modcacherw"})
+    env["GOFLAGS"] += " -modcacherw"
+    with pytest.raises(OrchestratorError, match=r"missing go\.sum entry|go mod download failed|go list failed"):
+        engine._go("go", source, env, ["list", "-deps", "."])
+    (source / "go.sum").write_text(f"example.org/m v1.0.0 h1:{'A' * 43}=\nexample.org/m v1.0.0/go.mod h1:{'A' * 43}=\n")
+    with pytest.raises(OrchestratorError) as caught:
+        engine._go("go", source, env, ["mod", "download", "-json", "example.org/m@v1.0.0"])
+    assert caught.value.code == "E103"
