@@ -231,6 +231,9 @@ def _stacks(start: Path, environ: Mapping[str, str]) -> Check:
     from orchestrator.wiring import open_app
 
     app = open_app(start, environ)
+    if missing := [str(app.state / item.name) for item in app.withheld.missing()]:
+        says = f"the restored state lacks {' and '.join(missing)}"
+        return Check(name="stack secrets", level="problem", says=says, remedy="orchestrator explain S193")
     for name, (environment, folder) in app.environments.items():
         if environment.program is not None:
             found = lacking(app.provisioner.definition(environment, folder), environ)

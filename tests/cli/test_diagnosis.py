@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters import withheld
 from orchestrator.cli import main
 from orchestrator.cli.diagnosis import Check, examine, examine_project
 
@@ -45,6 +46,15 @@ def test_a_state_folder_that_cannot_be_made(project: Path, monkeypatch: pytest.M
     monkeypatch.chdir(project)
     monkeypatch.setenv("ORCHESTRATOR_STATE", "/dev/null/x")
     assert main(["status"]) == 1
+
+
+def test_secrets_that_a_restore_waits_for(project: Path) -> None:
+    """A state that was restored without its secrets is a problem until they are in place."""
+    (project / ".orchestrator").mkdir(mode=0o700, exist_ok=True)
+    withheld.record(project / ".orchestrator", (withheld.Withheld(name="project.key", id="0" * 16),))
+    level, says, remedy = _bad(examine_project(project, _environ(project)))["stack secrets"]
+    assert (level, remedy) == ("problem", "orchestrator explain S193")
+    assert str(project / ".orchestrator/project.key") in says
 
 
 def test_an_engine_that_is_named_and_not_there(project: Path) -> None:

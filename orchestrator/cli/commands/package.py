@@ -66,6 +66,8 @@ def show(package: str, as_json: bool) -> None:
         out(f"  step {step.name}: {step.playbook} on {step.hosts}, undo: {step.undo or 'by the last verified release'}")
     for suite in release.verify:
         out(f"  verify {suite.name}: {suite.tests}")
+    for named in release.package.key_material:
+        out(paint(f"  key material: {named.path} ({named.reason})", fg="yellow"))
     for area in manifest.areas():
         files = [file for file in manifest.files if file.area == area]
         out(f"\n{paint(area, bold=True)}: {len(files)} files, {sum(file.size for file in files)} bytes")

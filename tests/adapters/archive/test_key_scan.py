@@ -1,6 +1,7 @@
 """No private key, token or password file goes into a package, unless the release names it with a reason."""
 
 import io
+import json
 import site
 import sysconfig
 import tarfile
@@ -15,10 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from orchestrator.adapters.archive import key_scan
 from orchestrator.adapters.archive.key_scan import Scan
+from orchestrator.adapters.archive.packages import SealedPackages
 from orchestrator.adapters.archive.selection import secrets
 from orchestrator.adapters.archive.tree import listed
+from orchestrator.cli import main
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.packing import KeyMaterial
+from orchestrator.domain.release import Release
 
 CORPUS = Path(__file__).parents[2] / "unchanged/projects"
 SHARE = 0.01
@@ -87,6 +91,30 @@ def test_key_material_ends_the_build(shop: Any, key: str) -> None:
     assert 'key_material: [{path: "roles/web/files/server.key"' in text
     assert "hunter2" not in text
     assert key.splitlines()[1] not in text
+
+
+def test_the_command_names_each_finding(
+    tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`build` ends with 3 and prints file and line; `package show` prints what was allowed, and why."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "orchestrator.yaml").write_text("apiVersion: orchestrator/v1\nkind: Project\nname: shop\n")
+    about = {"steps": [{"name": "deploy", "playbook": "site.yml"}], "verify": [{"name": "smoke", "tests": "tests"}]}
+    about |= {"apiVersion": "orchestrator/v1", "kind": "Release", "name": "shop", "version": "1.0.0"}
+    text = json.dumps({**about, "environments": ["staging"]})
+    for name, content in {"release.yaml": text, "site.yml": "[]\n", "tests/test_x.py": "", "own.key": key}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert main(["build", "release.yaml"]) == 3
+    assert "error[P220]: own.key has a private key (PEM)\n  --> own.key:1\n" in capsys.readouterr().err
+    sealed = SealedPackages(tmp_path / "kept").build(
+        tmp_path,
+        tmp_path / "release.yaml",
+        Release.from_json({**json.loads(text), **allowing("own.key")}),
+        tmp_path / "a.release",
+    )
+    assert main(["package", "show", sealed.path]) == 0
+    assert "key material: own.key (a key for tests)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("path", ["roles/web/files/server.key", "roles/web/files", "roles/web/files/"])
