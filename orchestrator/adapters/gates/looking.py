@@ -8,6 +8,7 @@ Standard library only: it has to begin at once.
 
 import contextlib
 import fcntl
+import importlib.util
 import json
 import os
 import socket
@@ -16,13 +17,28 @@ import sys
 import threading
 import time
 import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 BEAT = 0.5  # seconds between signs of life
 PATIENCE = 300.0  # seconds without anybody who waits for it
 WORKERS = 64  # threads at most: with more targets each looks after several
 STATUS = len("HTTP/1.1 200")
 LARGEST = 32 << 20  # bytes of what is written down: a service that turns all the time fills no disk
+
+
+def _addresses() -> ModuleType:
+    """The module beside this file. This file is run by its path, where no package can be imported."""
+    spec = importlib.util.spec_from_file_location("addresses", Path(__file__).with_name("addresses.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CONNECTED: Callable[[str, int, float], socket.socket] = _addresses().connected
 
 
 class Writer:
@@ -76,7 +92,7 @@ class Target:
         return False
 
     def _connected(self, timeout: float) -> socket.socket:
-        link = socket.create_connection((self.host, self.port), timeout)
+        link = CONNECTED(self.host, self.port, timeout)
         return self._tls.wrap_socket(link, server_hostname=self.host) if self._tls is not None else link
 
 

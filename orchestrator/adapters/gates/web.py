@@ -5,11 +5,15 @@ import socket
 import ssl
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.adapters.gates.addresses import AddressRefusedError, check_literal, connected
+
+LONGEST = 60.0  # seconds for a connection, where no other limit is given
 LARGEST = 1 << 20  # bytes of an answer that are read
 REACHED = (ConnectionRefusedError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
@@ -28,10 +32,11 @@ class Answer:
 
 
 def fetch(url: str, timeout: float, authorization: str = "", ca: Path | None = None) -> Answer:
-    """Ask for *url*, for *timeout* seconds at the longest. Only http and https are spoken, also after a redirection.
+    """Request *url*, for *timeout* seconds at most. Only http and https are spoken, also after a redirect.
 
-    *authorization* is shown to who is asked, and to nobody that it leads to. The certificates in *ca* say who may vouch
-    for a server, instead of those of this machine.
+    Addresses that no gate connects to are refused, also after a redirect (see `addresses.py`). *authorization* is shown
+    to the server that is requested, and to none that it leads to. The certificates in *ca* say who may vouch for a
+    server, instead of those of this machine.
     """
     end = time.monotonic() + timeout
     request = urllib.request.Request(url, headers={"User-Agent": "orchestrator"})  # noqa: S310 - the opener sees to it
@@ -69,6 +74,8 @@ def _trouble(error: Exception, timeout: float, *, connected: bool) -> Answer:
         return Answer(trouble=f"{what} within {timeout:g} s", there=connected)
     if isinstance(error, socket.gaierror):
         return Answer(trouble="its name is not known here", there=False)
+    if isinstance(error, AddressRefusedError):
+        return Answer(trouble=str(error), there=False)
     there = connected or isinstance(error, REACHED) or type(error).__name__.startswith("SSL")
     return Answer(trouble=_why(error), there=there)
 
@@ -79,15 +86,60 @@ def _why(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
+class _Http(http.client.HTTPConnection):
+    """A connection to an address that was checked."""
+
+    def connect(self) -> None:
+        self.sock = connected(self.host, self.port, _limit(self.timeout))
+        if self._tunnel_host:  # type: ignore[attr-defined]
+            self._tunnel()  # type: ignore[attr-defined]
+
+
+class _Https(http.client.HTTPSConnection):
+    """The same with TLS; the certificate is for the host's name."""
+
+    def __init__(self, host: str, *, context: ssl.SSLContext, **more: Any) -> None:
+        super().__init__(host, context=context, **more)
+        self._trust = context
+
+    def connect(self) -> None:
+        plain = connected(self.host, self.port, _limit(self.timeout))
+        self.sock = plain
+        if self._tunnel_host:  # type: ignore[attr-defined]
+            self._tunnel()  # type: ignore[attr-defined]
+        self.sock = self._trust.wrap_socket(plain, server_hostname=self._tunnel_host or self.host)  # type: ignore[attr-defined]
+
+
+def _limit(timeout: Any) -> float:
+    return float(timeout) if isinstance(timeout, int | float) else LONGEST
+
+
+class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens http and https, for each request and each redirect anew."""
+
+    def __init__(self, ca: Path | None) -> None:
+        urllib.request.HTTPHandler.__init__(self)
+        self._ca = ca
+
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        check_literal(urllib.parse.urlsplit(request.full_url).hostname or "")
+        return self.do_open(_Http, request)
+
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        check_literal(urllib.parse.urlsplit(request.full_url).hostname or "")
+        trust = ssl.create_default_context(cafile=str(self._ca) if self._ca is not None else None)
+        return self.do_open(_Https, request, context=trust)  # type: ignore[arg-type]
+
+    https_request = urllib.request.HTTPHandler.do_request_
+
+
 def _opener(ca: Path | None) -> urllib.request.OpenerDirector:
     """What opens http and https, by the proxies of the environment, and nothing else: no files, no ftp."""
     director = urllib.request.OpenerDirector()
-    trust = ssl.create_default_context(cafile=str(ca)) if ca is not None else None
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=trust),
+        _Handler(ca),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPRedirectHandler(),
         urllib.request.HTTPErrorProcessor(),
