@@ -40,6 +40,7 @@ class Context:
     switch from one side to the other, or retire one. *controller_files* are the environment's own.
     *verified* is the digest of the release that was verified last in the environment, and the run which did that;
     *targets* are the digests of all that were verified, to which it can go back. None: they are not known.
+    *credentials* are variables of the controller with the servers to which gates of the release may show them.
     """
 
     run: str
@@ -54,3 +55,4 @@ class Context:
     controller_files: tuple[str, ...] = ()
     verified: tuple[str, str] | None = None
     targets: frozenset[str] | None = None
+    credentials: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

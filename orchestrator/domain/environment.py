@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from orchestrator.domain.configuration import TRANSPORT
-from orchestrator.domain.gate import Gate, Probe, distinct
+from orchestrator.domain.gate import EnvironmentName, Gate, Origin, Probe, distinct
 from orchestrator.domain.model import Model, Name, RelativePath
 from orchestrator.domain.packing import Packing
 from orchestrator.domain.quantities import Duration
@@ -216,7 +216,8 @@ class Environment(Model):
     *gates* are asked beside those of a release, in every look at a canary and in every watch. *probe* takes the place
     of the release's. *controller_files* are files and folders, relative to the project, that playbooks write on the
     controller and find again: they are kept for the environment. *preview* says whether `plan` runs the playbooks in
-    Ansible's check mode, on the hosts and with the credentials of this environment.
+    Ansible's check mode, on the hosts and with the credentials of this environment. *credentials* names variables of
+    the controller with the servers to which the gates of releases may show them.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -244,6 +245,9 @@ class Environment(Model):
     probe: Probe | None = Field(default=None, exclude_if=lambda probe: probe is None)
     controller_files: tuple[RelativePath, ...] = Field(default=(), exclude_if=lambda paths: not paths)
     preview: Literal["check", "none"] = Field(default="check", exclude_if=lambda how: how == "check")
+    credentials: dict[EnvironmentName, Annotated[tuple[Origin, ...], Field(min_length=1)]] = Field(
+        default_factory=dict, exclude_if=lambda named: not named
+    )
     approvals: Approvals | None = None
     windows: tuple[dict[str, Any], ...] = ()
 

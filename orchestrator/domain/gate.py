@@ -1,6 +1,7 @@
 """What must hold while a release goes out and afterwards: gates, canaries, the rule for what is flaky, the probe."""
 
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, FiniteFloat, StringConstraints, WithJsonSchema, model_validator
 
@@ -39,6 +40,9 @@ USER = r"^[^:\u0000-\u001f\u007f]{1,200}$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,199}$"
 
 EnvironmentName = Annotated[str, StringConstraints(pattern=VARIABLE)]
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s?#@{}]+$", max_length=300)]
+"""A server: scheme, host and port, without a path."""
+
 """The name of a variable in the environment of the orchestrator."""
 
 
@@ -122,6 +126,16 @@ class Gate(Model):
             text = " and ".join(f"{word} {value:g}" for word, value in bounds.items() if value is not None)
             return f"{self.prometheus.query} is {text}, says {self.prometheus.server}"
         return self.tests if self.tests is not None else f"{' '.join(self.command or ())} ends with 0"
+
+
+def origin(url: str) -> str:
+    """The server of *url*: scheme, host and port, alike however a URL is written; empty if it has none."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme.lower()]
+    except (KeyError, ValueError):
+        return ""
+    return f"{parts.scheme.lower()}://{(parts.hostname or '').rstrip('.')}:{port}"
 
 
 KINDS = ("tests", "http", "prometheus", "command")

@@ -552,4 +552,5 @@ def context_of(
         controller_files=environment.controller_files,
         verified=(marks[0].release.digest, marks[0].run) if marks else None,
         targets=frozenset(mark.release.digest for mark in marks),
+        credentials=environment.credentials,
     )

@@ -21,7 +21,7 @@ from orchestrator.adapters.gates.web import Answer, fetch
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.filling import filled, known, url_filled
-from orchestrator.domain.gate import HttpGate, PrometheusGate
+from orchestrator.domain.gate import HttpGate, PrometheusGate, origin
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlannedGate
 from orchestrator.domain.quantities import seconds
@@ -40,11 +40,22 @@ SHOWN = 300  # characters of an answer, or of what a command printed, that are t
 
 @dataclass(frozen=True)
 class Shown:
-    """What a query shows of itself: a bearer token, or the password of *user*; and whom it trusts."""
+    """What a query shows of itself: a bearer token, or the password of *user*; and whom it trusts.
+
+    *servers* are those to which it may be shown; None: any.
+    """
 
     secret: str = field(default="", repr=False)
     user: str | None = None
     ca: Path | None = None
+    servers: frozenset[str] | None = None
+
+    def check(self, url: str) -> None:
+        """Raise E160 if the secret may not be shown to the server of *url*."""
+        if self.secret and self.servers is not None and origin(url) not in self.servers - {""}:
+            message = f"a gate of a release may not show its secret to {origin(url)}"
+            hint = "name the server under credentials in environment.yaml, or put the gate there"
+            raise OrchestratorError("E160", message, hint=hint)
 
     @property
     def authorization(self) -> str:
@@ -103,7 +114,9 @@ class LiveGates:
 
     def check(self, gate: PlannedGate, package: Package, context: Context) -> None:
         """Return when the secret and the certificates that a query needs are here. Raises E160 and E161."""
-        self._shown(gate, package, context)
+        shown, query = self._shown(gate, package, context), gate.gate.prometheus
+        if query is not None and "{{" not in query.server:  # what a template gives is checked before each query
+            shown.check(query.server)
 
     def _shown(self, gate: PlannedGate, package: Package, context: Context) -> Shown:
         """What a query shows of itself, and whom it trusts. Raises E160 and E161."""
@@ -118,13 +131,15 @@ class LiveGates:
             except OSError as error:  # an SSLError is one
                 why = error.strerror or "it has no certificates"
                 raise OrchestratorError("E161", f"gate {gate.gate.name}: {asked.ca}: {why}") from error
-        return Shown(secret=secret, user=asked.user, ca=trusted)
+        named = context.credentials.get(asked.secret_from or "", ())
+        servers = None if gate.own else frozenset(map(origin, named))
+        return Shown(secret=secret, user=asked.user, ca=trusted, servers=servers)
 
     def _secret(self, gate: PlannedGate, name: str, context: Context) -> str:
-        """What the variable *name* holds; a release may name only what the environment lets it see."""
-        if not gate.own and name not in context.settings.environment:
-            message = f"gate {gate.gate.name}: a release may not see {name} in {context.environment}"
-            hint = "name it under ansible.environment in environment.yaml, or let the gate stand there"
+        """What the variable *name* holds; a release may name only what the environment has credentials for."""
+        if not gate.own and name not in context.credentials:
+            message = f"gate {gate.gate.name}: a release may not use {name} in {context.environment}"
+            hint = "name it with its servers under credentials in environment.yaml, or put the gate there"
             raise OrchestratorError("E160", message, hint=hint)
         secret = self._environ.get(name, "").strip()
         if not secret or not (secret.isascii() and secret.isprintable()):
@@ -230,6 +245,7 @@ def _judged(gate: HttpGate, answer: Answer, contains: str) -> tuple[Outcome, str
 def _prometheus(gate: PrometheusGate, variables: Mapping[str, Any], shown_as: Shown = NOBODY) -> StepResult:
     """Ask for the value now. A server that does not answer, or has no value, says nothing of the release."""
     server = url_filled(gate.server, variables).rstrip("/")
+    shown_as.check(server)
     query = urllib.parse.urlencode({"query": filled(gate.query, variables)})
     url = f"{server}/api/v1/query?{query}"
     answer = fetch(url, seconds(gate.timeout), shown_as.authorization, shown_as.ca)

@@ -186,10 +186,10 @@ CODES: tuple[ErrorCode, ...] = (
         "E160",
         "a gate's secret is not here",
         "A gate names the environment variable that holds its token or password (`token_from`, `password_from`). It is not set "
-        "where the orchestrator runs, or is no plain text; or the gate is a release's, and the environment's file does not let "
-        "releases see it. Asked when the plan is made, before anything is changed.",
-        "Set the variable for whoever plans and promotes, workers among them. A gate of a release may name what stands under "
-        "`ansible.environment` in `environment.yaml`; a gate in `environment.yaml` may name any.",
+        "where the orchestrator runs, or is not plain text; or the gate is a release's, and `credentials` of `environment.yaml` does not "
+        "name the variable with this server. Checked when the plan is made, before anything is changed.",
+        "Set the variable for each process that plans and promotes, workers among them. A gate of a release may show a variable to the "
+        "servers that `credentials` in `environment.yaml` names for it; a gate in `environment.yaml` may name any.",
         Exit.FAILED,
     ),
     ErrorCode(

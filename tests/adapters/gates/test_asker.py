@@ -1,6 +1,7 @@
 """Requests, queries and commands as gates: what counts as an answer, and what does not."""
 
 import base64
+import contextlib
 import datetime as dt
 import ipaddress
 import json
@@ -16,9 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from orchestrator.adapters.gates.asker import LiveGates
 from orchestrator.domain.context import Context
-from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.gate import Gate
+from orchestrator.domain.gate import Gate, origin
 from orchestrator.domain.plan import PlannedGate
 from orchestrator.domain.step import Outcome
 from orchestrator.engine.jobs import LocalJobs
@@ -188,7 +188,13 @@ def test_a_command_is_run_once(gates: LiveGates, tmp_path: Path) -> None:
 
 
 TOKEN = "s3cret-token"
-LET_IN = {"settings": AnsibleSettings(environment=("TOKEN", "BROKEN"))}
+
+
+def let_in(*servers: Server) -> dict[str, object]:
+    """What an environment says that lets releases show their secrets to these servers."""
+    return {"credentials": dict.fromkeys(("TOKEN", "BROKEN"), tuple(server.url for server in servers))}
+
+
 PROMETHEUS = "/api/v1/query"
 
 
@@ -209,17 +215,20 @@ def knowing(tmp_path: Path) -> LiveGates:
 def test_who_asks_shows_a_secret(knowing: LiveGates, server: Server, words: dict[str, str], header: str) -> None:
     """A token or a password is taken from the orchestrator's environment, shown to the server, and told nowhere, also when the server repeats it."""
     server.answers[PROMETHEUS] = prometheus("0")
-    good = ask(knowing, query(server.url, below=1, **words), **LET_IN)
+    good = ask(knowing, query(server.url, below=1, **words), **let_in(server))
     assert (good.outcome, server.shown) == (Outcome.SUCCEEDED, [header])
     said = "x" * 290 + f" {header} {TOKEN}"
     server.answers[PROMETHEUS] = (401, json.dumps({"status": "error", "error": said}))
-    bad = ask(knowing, query(server.url, below=1, **words), **LET_IN)
+    bad = ask(knowing, query(server.url, below=1, **words), **let_in(server))
     assert bad.outcome is Outcome.UNKNOWN
     told = json.dumps(bad.to_json())
     for secret in (TOKEN[:5], header.rpartition(" ")[2]) if header else ():
         assert secret not in told
     server.answers[PROMETHEUS] = (401, "Unauthorized")
-    assert "answers 401: it does not let us in" in ask(knowing, query(server.url, below=1, **words), **LET_IN).message
+    assert (
+        "answers 401: it does not let us in"
+        in ask(knowing, query(server.url, below=1, **words), **let_in(server)).message
+    )
 
 
 def test_a_secret_is_shown_to_nobody_else(knowing: LiveGates, server: Server) -> None:
@@ -227,7 +236,7 @@ def test_a_secret_is_shown_to_nobody_else(knowing: LiveGates, server: Server) ->
     with serving() as other:
         other.answers["/"] = prometheus("0")
         server.answers[PROMETHEUS] = (302, f"{other.url}/")
-        assert ask(knowing, query(server.url, below=1, token_from="TOKEN"), **LET_IN).good
+        assert ask(knowing, query(server.url, below=1, token_from="TOKEN"), **let_in(server)).good
         assert (server.shown, other.shown) == ([f"Bearer {TOKEN}"], [""])
 
 
@@ -236,23 +245,52 @@ def test_a_secret_is_shown_to_nobody_else(knowing: LiveGates, server: Server) ->
     [
         ("MISSING", True, "is not set"),
         ("BROKEN", False, "not plain text"),
-        ("OTHER", False, "a release may not see OTHER"),
+        ("OTHER", False, "a release may not use OTHER"),
     ],
 )
 def test_a_secret_that_is_not_here(knowing: LiveGates, server: Server, name: str, own: bool, why: str) -> None:
     """A secret that is not set, is no text for a header, or that the environment does not let a release see, is refused when the plan is made (E160), and leaves the gate unknown."""
     gate = query(server.url, below=1, token_from=name)
     package = MemoryPackages().put(release("1.0.0"))
-    context = Context(run="run", environment="staging", **LET_IN)
+    context = Context(run="run", environment="staging", **let_in(server))
     with pytest.raises(OrchestratorError) as caught:
         knowing.check(PlannedGate(gate=gate, own=own), package, context)
     assert caught.value.code == "E160"
     assert why in caught.value.message
     if not own:
-        result = ask(knowing, gate, **LET_IN)
+        result = ask(knowing, gate, **let_in(server))
         assert (result.outcome, result.data["code"]) == (Outcome.UNKNOWN, "E160")
     assert server.asked == []
     knowing.check(PlannedGate(gate=query(server.url, below=1, token_from="OTHER"), own=True), package, context)
+
+
+@pytest.mark.parametrize("template", [False, True])
+def test_a_secret_is_shown_to_servers_of_the_environment_only(
+    knowing: LiveGates, server: Server, template: bool
+) -> None:
+    """A release that names another server, also by a variable, is refused, and nothing is sent there."""
+    with serving() as other:
+        url = "http://127.0.0.1:{{ port }}" if template else other.url
+        gate = query(url, below=1, token_from="TOKEN")
+        more = {**let_in(server), "vars": {"port": str(other.port)}}
+        result = ask(knowing, gate, **more)
+        assert (result.outcome, result.data["code"]) == (Outcome.UNKNOWN, "E160")
+        assert other.asked == []
+        package, context = MemoryPackages().put(release("1.0.0")), Context(run="run", environment="staging", **more)
+        with pytest.raises(OrchestratorError) if not template else contextlib.nullcontext():
+            knowing.check(PlannedGate(gate=gate), package, context)
+        knowing.check(PlannedGate(gate=gate, own=True), package, context)
+
+
+@pytest.mark.parametrize(("one", "other", "same"), [
+    ("https://p.example", "https://P.example:443/api", True), ("http://p.example", "http://p.example:80", True),
+    ("https://p.example", "http://p.example", False), ("https://p.example", "https://p.example:8443", False),
+    ("https://p.example", "https://p.example.evil", False), ("https://p.example", "https://p.example@evil/", False),
+    ("https://p.example", "https://p.example:x", False), ("https://p.example", "https://p.example./", True),
+])  # fmt: skip
+def test_two_urls_have_one_server(one: str, other: str, same: bool) -> None:
+    """The same scheme, host and port, however they are written."""
+    assert (origin(one) == origin(other)) is same
 
 
 def certified(folder: Path) -> ssl.SSLContext:
