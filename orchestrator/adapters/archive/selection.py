@@ -14,6 +14,7 @@ from orchestrator.adapters.archive import galaxy_lock
 from orchestrator.adapters.archive.tree import IGNORE
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.key_material import key_material
 from orchestrator.domain.release import Release
 
 RELEASE, ENVIRONMENT, PROJECT = "release.yaml", "environment.yaml", "orchestrator.yaml"
@@ -207,7 +208,18 @@ def secrets(project: Path, names: frozenset[str]) -> set[str]:
     for file in configs:
         found |= _named_by(defaults(file), file.parent)
     real = {os.path.realpath(path) for path in found}
-    return {path for path in real if not os.access(path, os.X_OK)}  # a script that asks for a password holds none
+    return {path for path in real if not _is_program(path)}
+
+
+def _is_program(path: str) -> bool:
+    """Whether *path* is a script that asks for a password: it holds none. A key may have the mode of a program, too."""
+    if not os.access(path, os.X_OK):
+        return False
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a real path
+            return not key_material(path, file.read(LARGEST_SETTINGS), executable=True)
+    except OSError:
+        return False
 
 
 def _named_by(options: Mapping[str, Any], folder: Path) -> set[Path]:

@@ -153,6 +153,7 @@ def test_an_exception_has_a_narrow_path_and_a_reason(shop: Any, changes: dict[st
 def test_what_a_transport_setting_names_is_left_out(shop: Any, key: str, setting: str) -> None:
     """Runs read such files in the project: they are not packed, and the build succeeds."""
     shop.files({"ansible.cfg": setting, "keys/deploy": key, ".vault_pass": "hunter2\n"})
+    (shop.project / "keys/deploy").chmod(0o700)
     assert not {"keys/deploy", ".vault_pass"} & set(shop.names())
 
 
