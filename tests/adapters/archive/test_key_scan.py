@@ -247,6 +247,7 @@ def test_the_corpus_of_unchanged_projects_has_no_finding(project: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_few_files_of_installed_packages_are_taken_for_key_material(capsys: pytest.CaptureFixture[str]) -> None:
     """At most 1 % of the text files of the installed Python packages have a finding; the figure is printed."""
     folders = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
