@@ -23,7 +23,7 @@ from alembic.util import CommandError
 from orchestrator.adapters import withheld
 from orchestrator.adapters.backup import databases
 from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, opened, told
-from orchestrator.adapters.backup.content import DUMP, ENGINE, JOURNAL, RETIRED, Places
+from orchestrator.adapters.backup.content import BESIDE, DUMP, ENGINE, JOURNAL, RETIRED, Places
 from orchestrator.adapters.database import schema_list
 from orchestrator.adapters.database.engine import integrity, known_schemas, schema_version, sqlite_url
 from orchestrator.adapters.withheld import PROJECT_KEY
@@ -164,6 +164,9 @@ def _unpack(file: Path, new: Path, manifest: BackupManifest) -> None:
 def _check(new: Path, manifest: BackupManifest) -> None:
     """Whether the databases are whole, have no object that is not on the list, and are what the manifest says."""
     wanted = JOURNAL if manifest.store == "sqlite" else DUMP
+    beside = {f"{name}{end}" for name in (JOURNAL, ENGINE) for end in BESIDE[1:]}
+    if beside & {file.path for file in manifest.files}:
+        raise OrchestratorError("S131", "the backup is damaged: a database in it has unfinished changes")
     if not (new / wanted).is_file():
         raise OrchestratorError("S131", f"the backup is damaged: there is no {wanted} in it")
     _check_objects(new)

@@ -26,6 +26,7 @@ from orchestrator.cli import main
 from orchestrator.domain.authentication import key_id
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
+from orchestrator.domain.release import PackageFile
 from orchestrator.wiring import App, Asked
 from tests.passphrase import passphrase
 
@@ -226,6 +227,35 @@ def test_a_name_that_was_taken_for_another_object_is_refused(places: Places, tmp
     refused("S192", lambda: restore(places, tmp_path / "b.backup", "now", SECRET))
 
 
+@pytest.mark.parametrize("kind", ["trigger", "index"])
+def test_the_beginning_of_a_name_excuses_nothing(places: Places, tmp_path: Path, kind: str) -> None:
+    """A file can have a trigger that is named as SQLite names its own objects; it is refused all the same."""
+    made = {
+        "trigger": "CREATE TRIGGER evil AFTER INSERT ON runs BEGIN DELETE FROM leases; END",
+        "index": "CREATE INDEX evil ON runs (environment)",
+    }[kind]
+    rename = "UPDATE sqlite_master SET name = 'sqlite_autoindex_evil_1', sql = replace(sql, 'evil', 'sqlite_autoindex_evil_1')"
+    change = sql(made, "PRAGMA writable_schema = ON", f"{rename} WHERE name = 'evil'")
+    take(places, tmp_path / "a.backup", AT, SECRET)
+    remade(tmp_path / "a.backup", tmp_path / "b.backup", change, tmp_path / "x", SECRET)
+    assert "sqlite_autoindex_evil_1" in refused("S192", lambda: restore(places, tmp_path / "b.backup", "now", SECRET))
+
+
+@pytest.mark.parametrize("name", ["journal.db-wal", "journal.db-shm", "journal.db-journal", "engine.db-wal"])
+def test_a_database_in_a_backup_has_no_unfinished_changes(places: Places, tmp_path: Path, name: str) -> None:
+    """What SQLite keeps beside a database would change it when it is opened; `backup` never writes such a file."""
+    take(places, tmp_path / "a.backup", AT, SECRET)
+    with opened(tmp_path / "a.backup") as file:
+        reader = BackupReader(file)
+        data = {about.path: b"".join(pieces) for about, pieces in reader.content()} | {name: b"x"}
+    more = PackageFile(path=name, size=1, sha256=hashlib.sha256(b"x").hexdigest(), executable=False)
+    files = tuple(sorted((*reader.description.files, more), key=lambda about: about.path))
+    manifest = reader.description.model_copy(update={"files": files}).authenticated(SECRET)
+    with (tmp_path / "b.backup").open("wb") as out:
+        write(out, manifest, lambda path: io.BytesIO(data[path]))
+    assert "unfinished" in refused("S131", lambda: restore(places, tmp_path / "b.backup", "now", SECRET))
+
+
 SCRIPT = r"""--
 -- PostgreSQL database dump
 --
@@ -251,6 +281,8 @@ COPY public.runs (id, by) FROM stdin;
 ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_pkey PRIMARY KEY (id);
 CREATE INDEX workflow_status_created_at_index ON dbos.workflow_status USING btree (created_at);
+ALTER TABLE ONLY dbos.workflow_status ADD CONSTRAINT x FOREIGN KEY (a) REFERENCES dbos.workflow_status(workflow_uuid) ON UPDATE CASCADE;
+CREATE INDEX y ON dbos.workflow_status USING btree (status) WHERE (status = ANY (ARRAY['A (b'::text]));
 CREATE TRIGGER works_notify AFTER INSERT OR DELETE OR UPDATE ON public.works FOR EACH STATEMENT EXECUTE FUNCTION public.orchestrator_notify();
 \unrestrict abcDEF123
 """
@@ -271,6 +303,11 @@ EVIL = [
     "COPY public.runs (id) FROM '/etc/passwd';",
     "DO $$ BEGIN PERFORM 1; END $$;",
     "CREATE TABLE public.runs (id text DEFAULT pg_read_file('/etc/passwd'));",
+    "CREATE TABLE public.runs (id text DEFAULT query_to_xml('DROP TABLE leases', true, false, ''));",
+    "ALTER TABLE ONLY public.runs ADD CONSTRAINT x CHECK ((query_to_xml('DELETE FROM leases', true, false, '') IS NOT NULL));",
+    "CREATE INDEX x ON public.runs USING btree (public.evil(id));",
+    "CREATE INDEX x ON public.runs USING btree (id) WHERE (\"query_to_xml\"('x', true, false, '') IS NOT NULL);",
+    "ALTER TABLE public.runs ALTER COLUMN id SET DEFAULT pg_catalog.lo_import ('/etc/passwd');",
     "SELECT pg_catalog.set_config('session_preload_libraries', 'x', false);",
     "DELETE FROM public.leases;",
     "\\! id",
