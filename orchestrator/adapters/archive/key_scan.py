@@ -37,6 +37,12 @@ COMPRESSED: tuple[tuple[bytes, Callable[[BinaryIO], io.BufferedIOBase]], ...] = 
     (b"\xfd7zXZ\0", lzma.LZMAFile),
 )
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+AR = b"!<arch>\n"
+UNSEARCHED = {
+    b"\x28\xb5\x2f\xfd": "zstd", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\xed\xab\xee\xdb": "rpm",
+    b"\x04\x22\x4d\x18": "lz4", b"hsqs": "squashfs",
+}  # fmt: skip
+"""Compressed files that only other programs read."""
 PROGRAM = (b"#!", b"MZ")  # before a zip archive that runs by itself
 BLOCK = 512  # bytes of a header in a tar archive
 DAMAGED = (
@@ -70,6 +76,7 @@ class Scan:
                 if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
                     return
                 head = file.read(BLOCK)
+                self._note_unsearched(name, head)
                 if _is_archive(head, file) and self._archive(name, head, file):
                     return
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -93,6 +100,7 @@ class Scan:
         for member, data, executable in _members_of(head, file, limits):
             inner = f"{name}{MEMBER}{member}" if member else name
             head = data[:BLOCK]
+            self._note_unsearched(inner, head)
             if _is_archive(head, io.BytesIO(data)):
                 if depth >= DEEPEST:
                     limits.reached = f"more than {DEEPEST} archives lie in one another"
@@ -101,6 +109,11 @@ class Scan:
                     self._members(inner, head, io.BytesIO(data), limits, depth + 1)
                     continue
             self._note(inner, key_material(member or name, data, executable=executable))
+
+    def _note_unsearched(self, name: str, head: bytes) -> None:
+        kind = next((kind for magic, kind in UNSEARCHED.items() if head.startswith(magic)), None)
+        if kind is not None:
+            self.beyond.setdefault(name, f"files of the kind {kind} are not read")
 
     def _note(self, name: str, findings: list[Finding]) -> None:
         for finding in findings:
@@ -173,7 +186,7 @@ def _is_archive(head: bytes, file: BinaryIO) -> bool:
     """Whether *file*, which begins with *head*, is an archive or a compressed file."""
     if head.startswith(PROGRAM):
         return zipfile.is_zipfile(file)
-    return head.startswith((*ZIP, *(magic for magic, _ in COMPRESSED))) or _is_tar(head)
+    return head.startswith((AR, *ZIP, *(magic for magic, _ in COMPRESSED))) or _is_tar(head)
 
 
 def _is_tar(head: bytes) -> bool:
@@ -192,6 +205,8 @@ def _members_of(head: bytes, file: BinaryIO, limits: _Limits) -> Iterator[tuple[
     opener = next((opener for magic, opener in COMPRESSED if head.startswith(magic)), None)
     if head.startswith((*ZIP, *PROGRAM)):
         yield from _in_zip(file, limits)
+    elif head.startswith(AR):
+        yield from _in_ar(file, limits)
     elif opener is not None:
         stream = io.BufferedReader(cast(io.RawIOBase, opener(file)), 64 * 1024)
         if _is_tar(stream.peek(BLOCK)[:BLOCK]):
@@ -213,6 +228,32 @@ def _in_zip(file: BinaryIO, limits: _Limits) -> Iterator[tuple[str, bytes, bool]
             if data is None:
                 return
             yield info.filename, data, bool(mode & 0o111)
+
+
+def _in_ar(file: BinaryIO, limits: _Limits) -> Iterator[tuple[str, bytes, bool]]:
+    """The members of an `ar` archive, such as a Debian package."""
+    file.seek(len(AR))
+    while len(header := file.read(60)) == 60 and header.endswith(b"`\n"):
+        size = int(header[48:58])
+        end = file.tell() + size + size % 2
+        data = limits.read(cast("IO[bytes]", _Part(file, size)))
+        if data is None:
+            return
+        yield header[:16].decode("utf-8", "replace").rstrip(" /"), data, False
+        file.seek(end)
+
+
+class _Part(io.RawIOBase):
+    """The next *size* bytes of a file."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._left = file, size
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to *size* bytes."""
+        data = self._file.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(data)
+        return data
 
 
 def _in_tar(stream: IO[bytes], limits: _Limits) -> Iterator[tuple[str, bytes, bool]]:

@@ -65,7 +65,7 @@ def strange(source: Path, work: Path) -> list[str]:
     """The statements in the dump *source* that are not on the list of this program. Raises S133."""
     script = _script(source, work)
     try:
-        with script.open(encoding="utf-8", errors="surrogateescape") as lines:
+        with script.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
             return unlisted_statements(lines)
     finally:
         script.unlink()

@@ -104,7 +104,10 @@ def _of_engine(number: int) -> Objects:
 NAME = r"\"?[A-Za-z_]\w*\"?"
 FULL = rf"(?:public|dbos|\"dbos\")\.(?P<name>{NAME})"
 HARMLESS = (
-    r"SET [a-z_]+ = [^;]*",
+    r"SET (?:statement_timeout|lock_timeout|idle_in_transaction_session_timeout|transaction_timeout) = 0",
+    r"SET (?:check_function_bodies = false|xmloption = content|client_min_messages = warning|row_security = off)",
+    r"SET (?:client_encoding = 'UTF8'|standard_conforming_strings = on)",
+    r"SET (?:default_tablespace = ''|default_table_access_method = heap)",
     r"SELECT pg_catalog\.set_config\('search_path', '', false\)",
     r"SELECT pg_catalog\.setval\('[\w.\"]+', \d+, (?:true|false)\)",
     r"CREATE SCHEMA (?:public|dbos)",
@@ -125,9 +128,11 @@ BODY = re.compile(r"(?P<tag>\$\w*\$)(?P<body>.*?)(?P=tag)", re.DOTALL)
 TRIGGERS = re.compile(r"CREATE TRIGGER (\w+)")
 TABLES = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?\S*?\.?\"?(\w+)\"?\s*\(", re.IGNORECASE)
 RESTRICT = re.compile(r"\\(?:un)?restrict \w+")  # of newer programs: while it holds, psql runs no command of its own
-FORBIDDEN = re.compile(r"\bPROGRAM\b", re.IGNORECASE)
-QUOTED = re.compile(r"'(?:[^']|'')*'")
-CALL = re.compile(rf"((?:{NAME}\.)?{NAME})\s*\(")
+QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+FORBIDDEN = re.compile(r"[;$\\]|--|/\*|[eE&]''|\bPROGRAM\b", re.IGNORECASE)
+"""What would let a definition be read in another way than here: comments, and other ways to quote."""
+
+CALL = re.compile(r"((?:\w+\s*\.\s*)*\w+)\s*\(")
 CALLED = {"now", "gen_random_uuid", "extract", "date_part", "coalesce", "nextval"}
 WORDS = {
     "and", "any", "as", "array", "btree", "check", "default", "gin", "hash", "identity", "in", "include", "key", "not",
@@ -158,10 +163,11 @@ class _Listed:
     def has(self, text: str) -> bool:
         """Whether a statement is on the list."""
         if match := FUNCTION.fullmatch(text):
-            return _squeezed(match["body"]) in self.bodies
-        if FORBIDDEN.search(text):
+            head = _plainly(text[: match.start("tag")])
+            return _squeezed(match["body"]) in self.bodies and not FORBIDDEN.search(head)
+        flat = _squeezed(text)
+        if FORBIDDEN.search(_plainly(flat)):
             return False
-        flat = re.sub(r"\s+", " ", text).strip()
         if match := TRIGGER.fullmatch(flat):
             return match["trigger"].strip('"') in self.triggers
         if any(re.fullmatch(pattern, flat) for pattern in HARMLESS):
@@ -171,13 +177,24 @@ class _Listed:
 
     def _calls_nothing(self, flat: str) -> bool:
         """Whether a definition calls no function but those on the list: they run with each row, and when it is made."""
-        names = {name.replace('"', "").rpartition(".")[::2] for name in CALL.findall(QUOTED.sub("''", flat))}
+        names = {name.rpartition(".")[::2] for name in CALL.findall(_plainly(flat))}
         known = CALLED | WORDS
         return all(
             (schema in {"", "pg_catalog"} and name.lower() in known)
             or (schema in {"public", "dbos"} and name in self.tables)
             for schema, name in names
         )
+
+
+def _plainly(text: str) -> str:
+    """*text* without the content of its strings, and without the quotes of its names; a strange name becomes `$`."""
+
+    def plain(match: re.Match[str]) -> str:
+        if match[0].startswith("'"):
+            return "''"
+        return match[0][1:-1] if re.fullmatch(NAME, match[0]) else "$"
+
+    return QUOTED.sub(plain, text)
 
 
 def _migrations() -> Path:

@@ -388,7 +388,8 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "P222",
         "archive not searched completely",
-        "An archive is larger than what is searched for key material, is damaged, or has archives too deep in one another. "
+        "An archive is larger than what is searched for key material, is damaged, is of a kind that is not read (such as 7z), or "
+        "has archives too deep in one another. "
         "This is a warning: what lies beyond was not searched.",
         "Verify that the archive has no keys, or divide it.",
         Exit.USAGE,

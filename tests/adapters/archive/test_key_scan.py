@@ -76,6 +76,17 @@ def zipped(files: dict[str, str | bytes]) -> bytes:
     return out.getvalue()
 
 
+def deb(files: dict[str, str | bytes]) -> bytes:
+    """A package of Debian: an `ar` archive with archives."""
+    members = {"debian-binary": b"2.0\n", "control.tar.xz": tar({"control": "x"}, "w:xz"), "data.tar.gz": tar(files)}
+    parts = [b"!<arch>\n"]
+    for name, data in members.items():
+        parts.append(
+            f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
+        )
+    return b"".join(parts)
+
+
 def test_key_material_ends_the_build(shop: Any, key: str) -> None:
     """Each finding has its file, its line, its kind and a remedy. Nothing is written, and no message has the value."""
     shop.files({"roles/web/files/server.key": "# ours\n" + key, ".env": "A=1\nDB_PASSWORD=hunter2\n"})
@@ -182,7 +193,18 @@ ARCHIVES = {
     "pyz": lambda files: b"#!/usr/bin/env python3\n" + zipped(files),
     "war": lambda files: zipped({"WEB-INF/lib/in.jar": zipped(files)}),
     "tgz": lambda files: tar({"inner.tar.gz": tar(files)}),
+    "deb": deb,
 }
+
+
+@pytest.mark.parametrize("magic", list(key_scan.UNSEARCHED), ids=key_scan.UNSEARCHED.values())
+def test_an_archive_of_a_kind_that_is_not_read_is_a_warning(shop: Any, magic: bytes) -> None:
+    """In the tree and in another archive: it is reported that it was not searched."""
+    (shop.project / "files").mkdir()
+    (shop.project / "files/own.bin").write_bytes(magic + b"x" * 600)
+    (shop.project / "files/all.tar").write_bytes(tar({"in.bin": magic + b"x" * 600}, "w:"))
+    names = sorted(warning.message.split(" ")[0] for warning in warned(shop) if warning.code == "P222")
+    assert names == ["files/all.tar!in.bin", "files/own.bin"]
 
 
 @pytest.mark.parametrize("ending", ARCHIVES)
