@@ -20,7 +20,7 @@ from orchestrator import API_VERSION
 from orchestrator.cli import completing
 from orchestrator.cli.durations import DURATION
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.text import clean_text
+from orchestrator.domain.text import clean_text, coloured
 
 F = TypeVar("F", bound=Callable[..., Any])
 Cell = str | tuple[str, str]
@@ -128,13 +128,21 @@ def write(text: str, stream: TextIO) -> None:
 def print_json(kind: str, data: dict[str, Any]) -> None:
     """Write *data* to standard output as one JSON document with `apiVersion` and `kind`."""
     document = {"apiVersion": API_VERSION, "kind": kind, **data}
-    write(json.dumps(document, indent=2, ensure_ascii=not unicode(sys.stdout)), sys.stdout)
+    write(_json(document, indent=2), sys.stdout)
 
 
 def print_json_line(kind: str, data: dict[str, Any]) -> None:
     """Write *data* as one line of JSON with `apiVersion` and `kind`: for what goes on for long."""
     document = {"apiVersion": API_VERSION, "kind": kind, **data}
-    write(json.dumps(document, separators=(",", ":"), ensure_ascii=not unicode(sys.stdout)), sys.stdout)
+    write(_json(document, separators=(",", ":")), sys.stdout)
+
+
+def _json(document: dict[str, Any], **form: Any) -> str:
+    """*document* as JSON in which characters that are not shown, or act on a terminal, are escaped."""
+    text = json.dumps(document, ensure_ascii=not unicode(sys.stdout), **form)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(char if char == "\n" or char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def out(text: str = "") -> None:
@@ -169,9 +177,10 @@ def paint(text: str, *, fg: str | None = None, bold: bool = False, err: bool = F
 
 
 def writable(text: str, stream: TextIO) -> str:
-    """*text* in characters that *stream* can write."""
+    """*text* in characters that *stream* can write, and with nothing that a terminal obeys but colours."""
+    text = coloured(text)
     if unicode(stream):
-        return text.encode("utf-8", "replace").decode()
+        return text
     encoding = getattr(stream, "encoding", None) or "ascii"
     return text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
 

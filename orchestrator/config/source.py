@@ -168,6 +168,8 @@ def _accepted(source: Source, text: str) -> Iterator[yaml.Event]:
             hint = f"at most {MAX_DEPTH} levels and {MAX_NODES} values"
             source.problems.append(OrchestratorError("F107", message, where=place, hint=hint))
             raise OrchestratorErrors(source.problems)
+        if len(source.problems) >= MAX_PROBLEMS:
+            raise OrchestratorErrors(source.problems)
         if documents > 1:
             hint = "put it into a file of its own"
             source.problems.append(OrchestratorError("F108", "a second document begins here", where=place, hint=hint))

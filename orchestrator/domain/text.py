@@ -1,23 +1,51 @@
-"""Text from outside is data: what a terminal would obey is taken out before it is shown or kept."""
+"""Text from outside is data: before it is shown or kept, all but a closed list of characters is taken out of it."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that Unicode calls printable, and that show nothing."""
+
+_COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
 LISTED = 12  # host names that are listed one by one
 
 
 def clean_text(text: str, limit: int | None = None) -> str:
-    """*text* without escape sequences, control characters (but newline and tab) and changes of direction.
+    """*text* without escape sequences, and with no other characters than newline, tab, space and those that are seen.
 
-    Longer text than *limit* characters is cut, and says so.
+    Control characters, changes of direction, marks of width zero and private characters are none of these. Other blanks
+    become spaces. Longer text than *limit* characters is cut, and says so.
     """
-    cleaned = _CONTROL.sub("", _ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
+    cleaned = _seen(_ESCAPES.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
     if limit is not None and len(cleaned) > limit:
         return f"{cleaned[:limit]}… ({len(cleaned) - limit} characters more)"
     return cleaned
+
+
+def _seen(text: str) -> str:
+    if text.replace("\n", "").replace("\t", "").isprintable() and not _UNSEEN.search(text):
+        return text
+    return "".join(char if char in "\n\t" else _shown(char) for char in text)
+
+
+def _shown(char: str) -> str:
+    """*char* as it is shown: itself, a space for another blank, `?` for half of a pair, nothing for the rest."""
+    if char.isprintable():
+        return "" if _UNSEEN.match(char) else char
+    kind = unicodedata.category(char)
+    return " " if kind.startswith("Z") else "?" if kind == "Cs" else ""
+
+
+def coloured(text: str) -> str:
+    """*text* as a line of ours: cleaned, except for colours."""
+    if text.replace("\n", "").isprintable() and not _UNSEEN.search(text):
+        return text
+    return "".join(part if _COLOURS.fullmatch(part) else clean_text(part) for part in _COLOURS.split(text))
 
 
 def counted(number: int, noun: str) -> str:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from orchestrator.domain.variables import plain_text
 from tests.journeys.conftest import ROOT, Project
 
 
@@ -30,7 +31,7 @@ def test_plain_ansible_sees_the_same_hosts(project: Project) -> None:
 
     done = _ansible(project, "ansible-inventory", "-i", "inventories/staging.pulumi.yml", "--list")
     assert done.returncode == 0, done.stderr
-    listed = json.loads(done.stdout)
+    listed = json.loads(done.stdout, object_hook=plain_text)
     ours = project.variables("staging")
     assert {host: listed["_meta"]["hostvars"][host].items() >= about.items() for host, about in ours.items()} == {
         "web1": True

@@ -134,7 +134,7 @@ def records_itself(playbook: Path) -> bool:
     """
     try:
         plays = yaml.safe_load(playbook.read_bytes())
-    except (OSError, UnicodeError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return False
     return isinstance(plays, list) and bool(plays) and all(_is_own_play(play) for play in plays)
 

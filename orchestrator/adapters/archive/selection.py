@@ -12,6 +12,7 @@ from pathspec import GitIgnoreSpec
 
 from orchestrator.adapters.archive import galaxy_lock
 from orchestrator.adapters.archive.tree import IGNORE
+from orchestrator.domain.bounded import bounded
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.key_material import key_material
@@ -169,8 +170,8 @@ def _settings(file: Path) -> dict[str, Any]:
     """What a settings file says; nothing if it cannot be read, which other commands report."""
     try:
         text = file.read_text("utf-8") if file.stat().st_size <= LARGEST_SETTINGS else ""
-        data = yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe loader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        data = bounded(yaml.load(text, Loader=LOADER))  # noqa: S506 - a safe loader
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
 

@@ -5,6 +5,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from orchestrator.adapters.archive.packages import ENDING, Admit, SealedPackages
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release
@@ -90,8 +92,9 @@ class SharedPackages:
         found = []
         for name in self._artifacts.names(f"{FOLDER}/"):
             parts = name.split("/")
-            if len(parts) == 4 and len(parts[3]) == 64:
-                found.append(PackageRef(name=parts[1], version=parts[2], digest=f"sha256:{parts[3]}"))
+            if len(parts) == 4:
+                with contextlib.suppress(ValidationError):  # anyone who writes to the store can make any name
+                    found.append(PackageRef(name=parts[1], version=parts[2], digest=f"sha256:{parts[3]}"))
         return found
 
     def _bring(self, ref: PackageRef) -> Package:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,15 @@ import sys
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.unsafe_proxy import wrap_var
+
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # before ansible-core 2.19 every text is trusted that is not marked
+
+    def trust_as_template(value):
+        """The text itself."""
+        return value
+
 
 DOCUMENTATION = r"""
 name: pulumi
@@ -55,6 +65,7 @@ plugin: orchestrator.release.pulumi
 environment: production
 """
 
+TEMPLATE = re.compile(r"\{[{%#]")
 ASKED = "ANSIBLE_ORCHESTRATOR_INVENTORY"  # with this prefix it reaches an Ansible that the command starts in its turn
 
 
@@ -86,7 +97,7 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _set(self, name, variables):
         for key, value in variables.items():
-            self.inventory.set_variable(name, key, value if self._evaluated else wrap_var(value))
+            self.inventory.set_variable(name, key, value if self._evaluated else _as_text(value))
 
     def _ask(self, folder):
         """What the command says of the environment."""
@@ -118,3 +129,14 @@ def _said(done):
         return "; ".join(f"{error['message']} ({error['code']})" for error in json.loads(done.stdout)["errors"])
     except (ValueError, KeyError, TypeError):
         return (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+
+
+def _as_text(value):
+    """The value with every text in it marked that could be a template. Other texts stay plain, for those who list them."""
+    if isinstance(value, dict):
+        return {key: _as_text(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    if isinstance(value, str):
+        return wrap_var(value) if TEMPLATE.search(value) else trust_as_template(value)
+    return value
