@@ -104,7 +104,7 @@ class FileKeys:
 
     def _refuse_another(self) -> None:
         """Raise S193 if a restore waits for the key that was here: a new one would take its place silently."""
-        missing = [item.id for item in withheld.listed(self.file.parent) if item.name == withheld.PROJECT_KEY]
+        missing = [item.id for item in withheld.awaited(self.file.parent) if item.name == withheld.PROJECT_KEY]
         if missing:
             raise OrchestratorError("S193", f"the restored state lacks {self.file} ({missing[0]})")
 

@@ -54,7 +54,7 @@ class WithheldSecrets:
 
     def missing(self) -> list[Withheld]:
         """Those that were not given yet. Raises S193 if the list cannot be read."""
-        return [item for item in listed(self.state) if not self._given(item)]
+        return [item for item in awaited(self.state) if not self._given(item)]
 
     def require(self) -> None:
         """Raise S193 while a secret is missing. The list is removed when all were given."""
@@ -91,10 +91,10 @@ def found(state: Path) -> list[Withheld]:
         if (state / name).is_file() and not (state / name).is_symlink()
     ]
     names = {item.name for item in own}
-    return own + [item for item in listed(state) if item.name not in names]
+    return own + [item for item in awaited(state) if item.name not in names]
 
 
-def listed(state: Path) -> list[Withheld]:
+def awaited(state: Path) -> list[Withheld]:
     """The secrets that a restore has recorded as withheld. Raises S193."""
     try:
         data = json.loads((state / MARKER).read_text("utf-8"))
@@ -105,7 +105,7 @@ def listed(state: Path) -> list[Withheld]:
         raise OrchestratorError("S193", f"{state / MARKER} cannot be read") from error
 
 
-def record(folder: Path, items: tuple[Withheld, ...]) -> None:
+def write_awaited(folder: Path, items: tuple[Withheld, ...]) -> None:
     """Write the list into *folder*; no file if there is nothing to wait for."""
     if items:
         temporary = folder / f".{MARKER}.{secrets.token_hex(8)}"
@@ -116,6 +116,6 @@ def record(folder: Path, items: tuple[Withheld, ...]) -> None:
 
 def forget(state: Path, name: str) -> None:
     """Do not wait for the secret *name* any more: a new one has taken its place."""
-    left = tuple(item for item in listed(state) if item.name != name)
+    left = tuple(item for item in awaited(state) if item.name != name)
     (state / MARKER).unlink(missing_ok=True)
-    record(state, left)
+    write_awaited(state, left)

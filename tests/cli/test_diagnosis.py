@@ -51,7 +51,7 @@ def test_a_state_folder_that_cannot_be_made(project: Path, monkeypatch: pytest.M
 def test_secrets_that_a_restore_waits_for(project: Path) -> None:
     """A state that was restored without its secrets is a problem until they are in place."""
     (project / ".orchestrator").mkdir(mode=0o700, exist_ok=True)
-    withheld.record(project / ".orchestrator", (withheld.Withheld(name="project.key", id="0" * 16),))
+    withheld.write_awaited(project / ".orchestrator", (withheld.Withheld(name="project.key", id="0" * 16),))
     level, says, remedy = _bad(examine_project(project, _environ(project)))["stack secrets"]
     assert (level, remedy) == ("problem", "orchestrator explain S193")
     assert str(project / ".orchestrator/project.key") in says

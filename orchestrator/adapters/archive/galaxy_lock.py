@@ -148,7 +148,7 @@ def installed(folder: Path, requirements: dict[str, str], sources: Mapping[str, 
         found = []
         for name, path in sorted(_places(folder, kind), key=lambda item: item[0]):
             version, dependencies = _about(path, kind)
-            source = without_credentials(sources.get(f"{kind} {name}", UNKNOWN))
+            source = plain_source(sources.get(f"{kind} {name}", UNKNOWN))
             digest = _files_digest(path, kind)
             needs = tuple(dependencies)
             found.append(LockedContent(name=name, version=version, source=source, sha256=digest, dependencies=needs))
@@ -157,7 +157,7 @@ def installed(folder: Path, requirements: dict[str, str], sources: Mapping[str, 
     return RequirementsLock(requirements=requirements, collections=items("collections"), roles=items("roles"))
 
 
-def without_credentials(source: str) -> str:
+def plain_source(source: str) -> str:
     """The address of a source without the user and password in it."""
     return clean_text(CREDENTIALS.sub("", source), 2000)
 

@@ -130,7 +130,7 @@ def _keep_secrets(state: Path, new: Path, manifest: BackupManifest) -> None:
             _copy_private(source, new / item.name)
             if item.name == PROJECT_KEY and (state / RETIRED).is_file():
                 _copy_private(state / RETIRED, new / RETIRED)
-    withheld.record(new, tuple(item for item in manifest.withheld if not (new / item.name).exists()))
+    withheld.write_awaited(new, tuple(item for item in manifest.withheld if not (new / item.name).exists()))
 
 
 def _copy_private(source: Path, target: Path) -> None:

@@ -28,12 +28,12 @@ class AddressRefusedError(OSError):
         super().__init__(f"{host} leads to {address}, to which no gate or probe connects")
 
 
-def objection(address: str) -> bool:
+def is_refused(address: str) -> bool:
     """Whether *address* is one that no gate and no probe connects to."""
     found: Address = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None) or _nat64(found)
-        if inner is not None and objection(str(inner)):
+        if inner is not None and is_refused(str(inner)):
             return True
     return found.is_link_local or found.is_multicast or found.is_unspecified or str(found) in METADATA
 
@@ -47,7 +47,7 @@ def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 def check_literal(host: str) -> None:
     """Raise `AddressRefusedError` if *host* is such an address itself, in any of its forms."""
     with contextlib.suppress(ValueError):
-        if objection(host.strip("[]")):
+        if is_refused(host.strip("[]")):
             raise AddressRefusedError(host, host)
 
 
@@ -58,7 +58,7 @@ def connected(host: str, port: int, timeout: float) -> socket.socket:
     """
     found = [item[4] for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for address in found:
-        if objection(str(address[0])):
+        if is_refused(str(address[0])):
             raise AddressRefusedError(host, str(address[0]))
     end, last = time.monotonic() + timeout, OSError(f"{host} has no address")
     for address in found:

@@ -198,7 +198,7 @@ def _embedded(state: Path, environ: Mapping[str, str]) -> dict[str, str]:
     backend.mkdir(parents=True, exist_ok=True, mode=0o700)
     env = {"PULUMI_BACKEND_URL": f"file://{backend}"}
     if not PASSPHRASES & set(environ):
-        if not passphrase.exists() and any(item.name == withheld.PASSPHRASE for item in withheld.listed(state.parent)):
+        if not passphrase.exists() and any(item.name == withheld.PASSPHRASE for item in withheld.awaited(state.parent)):
             raise OrchestratorError("S193", f"the restored state lacks {passphrase}, the passphrase of its stacks")
         _write_once(passphrase, secrets.token_urlsafe(32))
         env["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase)

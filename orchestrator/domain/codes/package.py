@@ -388,8 +388,8 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "P222",
         "archive not searched completely",
-        "An archive is larger than what is searched for key material, is damaged, is of a kind that is not read (such as 7z), or "
-        "has archives too deep in one another. "
+        "An archive is too large to be searched for key material, is damaged, has too many levels, or is of a kind that is not "
+        "read, such as 7z. "
         "This is a warning: what lies beyond was not searched.",
         "Verify that the archive has no keys, or divide it.",
         Exit.USAGE,
@@ -399,8 +399,8 @@ CODES: tuple[ErrorCode, ...] = (
         "requirements differ from the lock",
         "`ansible-galaxy` has installed a role or collection that is not the one in `requirements.lock`: another version, another "
         "source, or other files under the same version. Nothing was built.",
-        "Find out why the server has something else. If it is wanted, remove the entry from `requirements.lock` and build again; the "
-        "build writes it anew.",
+        "Find out why the server has something else. If the change is right, remove the entry from `requirements.lock` and build: the "
+        "build writes it.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(

@@ -200,7 +200,7 @@ CODES: tuple[ErrorCode, ...] = (
     ),
     ErrorCode(
         "S193",
-        "secrets of the restored state are missing",
+        "secrets of restored state missing",
         "The restored backup was made without `--with-secrets`. The project key or the passphrase of the stacks is missing, or is "
         "another one. Nothing is planned or executed until they are given: a new one could not read what was restored.",
         "Copy the file to the place that the message names, with the mode 0600. If the project key is lost, `orchestrator keys "

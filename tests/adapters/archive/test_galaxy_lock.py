@@ -254,7 +254,7 @@ def test_a_lock_that_cannot_be_written_is_a_warning(site: Site, monkeypatch: pyt
 def test_no_password_gets_into_the_lock() -> None:
     """The address of a repository may have a user and a password; the lock has the address only."""
     for source in ("https://me:secret@example.org/x.git", "git+https://token@example.org/x.git"):
-        assert galaxy_lock.without_credentials(source).endswith("https://example.org/x.git")
+        assert galaxy_lock.plain_source(source).endswith("https://example.org/x.git")
 
 
 def test_the_lock_is_not_part_of_a_package(shop: Any) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.adapters.gates import addresses, looking
-from orchestrator.adapters.gates.addresses import AddressRefusedError, connected, objection
+from orchestrator.adapters.gates.addresses import AddressRefusedError, connected, is_refused
 from orchestrator.adapters.gates.looking import Target
 from orchestrator.adapters.gates.web import fetch
 from tests.web import serving
@@ -39,13 +39,13 @@ ALLOWED = [
 @pytest.mark.parametrize("address", REFUSED)
 def test_an_address_of_metadata_is_refused(address: str) -> None:
     """In each of its forms: link-local, mapped into IPv6, and the places where clouds serve metadata."""
-    assert objection(address)
+    assert is_refused(address)
 
 
 @pytest.mark.parametrize("address", ALLOWED)
 def test_an_address_of_a_service_is_allowed(address: str) -> None:
     """Loopback and private addresses are where services are."""
-    assert not objection(address)
+    assert not is_refused(address)
 
 
 @given(st.ip_addresses(v=4, network="169.254.0.0/16"))
@@ -53,7 +53,7 @@ def test_no_form_of_a_link_local_address_gets_through(address: ipaddress.IPv4Add
     """As IPv4, mapped into IPv6, by 6to4 and by NAT64."""
     number = int(address)
     forms = [number | 0xFFFF << 32, 0x2002 << 112 | number << 80, int(ipaddress.IPv6Address("64:ff9b::")) | number]
-    assert all(objection(form) for form in [str(address), *(str(ipaddress.IPv6Address(form)) for form in forms)])
+    assert all(is_refused(form) for form in [str(address), *(str(ipaddress.IPv6Address(form)) for form in forms)])
 
 
 @pytest.mark.parametrize(
