@@ -250,7 +250,7 @@ def promotion(_counts: list[int], _repeats: int) -> list[Row]:
         recovery = json.loads(run("show", last, "--json"))["recovery_seconds"]
         return [
             ("a promotion with nothing to do: wall time less the engines' own", sorted(own)[1], None, 1.0),
-            ("a rollback, from the failure seen to 1 host back and 4 verified", recovery, None, 10.0),
+            ("a rollback, from the failure to 1 host restored and 4 verified", recovery, None, 10.0),
         ]
     finally:
         for name in ("production", "staging"):

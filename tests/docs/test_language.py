@@ -116,6 +116,16 @@ def test_long_sentences_and_chains_are_found() -> None:
     assert problems == ["a sentence of 31 words (at most 30)", "a chain (at most one semicolon or colon in a sentence)"]
 
 
+def test_a_cell_of_a_table_may_be_a_list() -> None:
+    """Semicolons in a table cell are not a chain, and its sentences have the same length as others."""
+    page = "| a |\n| --- |\n| Octopus: task; AWX: job; Kargo: run |\n| " + "word " * 31 + "|\n\nOne; two; three.\n"
+    found = [f for block in language.markdown_blocks(page) for f in language.check_sentences("page", block, RULES)]
+    assert [(finding.line, finding.problem.split(" (")[0]) for finding in found] == [
+        (4, "a sentence of 31 words"),
+        (6, "a chain"),
+    ]
+
+
 def test_an_entry_of_the_changelog_is_short() -> None:
     """An entry has at most 2 sentences and 40 words in all, its inner items included."""
     page = "# Changelog\n\n- " + "word " * 41 + "\n- One. Two. Three.\n- One.\n  - Two.\n"
