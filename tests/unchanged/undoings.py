@@ -162,8 +162,11 @@ UNDOINGS = (
         "a play that stopped early is good when no host failed in it",
         "B7",
         f"{ANSIBLE}/verdict.py",
-        'if end.count("failures", host) or host in end.refused:\n        return Outcome.FAILED\n    if end.closing',
-        "if host in end.refused:\n        return Outcome.FAILED\n    if False and end.closing",
+        "    hosts = {host: _host(end, host) for host in end.limit}\n"
+        "    outside = _outside(end)\n    code = _code(end, hosts, outside)\n",
+        "    dark = [host for host in end.limit if end.count('dark', host)]\n"
+        "    hosts = {host: Outcome.UNKNOWN if host in dark else Outcome.SUCCEEDED for host in end.limit}\n"
+        "    outside, code = {}, ''\n",
         ("stops-on-errors",),
     ),
     Undoing(
