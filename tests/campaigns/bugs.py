@@ -216,7 +216,9 @@ def _as_if_nothing_changed(old: Callable[..., Any]) -> Callable[..., Any]:
 
 def _inspection_records(_old: Callable[..., Any]) -> Callable[..., Any]:
     def record(course: Course, result: StepResult, step: str) -> None:
-        host_states.record_result(course, result, course.settled_plan().release, step, result.touched())
+        release, run = course.settled_plan().release, course.run.id
+        hosts = [host.host for host in result.hosts]
+        course.tell_hosts([HostState(host=host, truth="seen", release=release, run=run) for host in hosts], step)
 
     return record
 

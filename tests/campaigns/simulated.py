@@ -588,6 +588,12 @@ SCENARIOS = (
     ),
     Scenario("two hosts more", grown=2, ends="succeeded"),
     Scenario("two hosts more, and one of them fails", grown=2, faults=(("deploy", "p4", "1.1.0"),), ends="rolled back"),
+    Scenario(
+        "two hosts more, and the first host does not serve",
+        grown=2,
+        faults=(("verify", "p1", "1.1.0"),),
+        ends="rolled back",
+    ),
     Scenario("engines die, and two hosts more", grown=2, jobs="die", ends="succeeded"),
     Scenario(
         "engines die, two hosts more, and one of them fails",

@@ -7,11 +7,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 
 from tests.campaigns.judge import judged
-from tests.campaigns.simulated import SCENARIOS, Scenario, ending, forget, prepared
+from tests.campaigns.simulated import SCENARIOS, Scenario, Simulation, ending, forget, prepared
 
 STRIDE = 7  # of the points of a recovery, every so many is a second crash; which of them turns with the first crash
 CHUNK = 5  # first crashes that one process takes at a time
@@ -79,6 +80,7 @@ def _chunk(chunk: tuple[int, int, int, int, int]) -> tuple[int, list[str]]:
 def attempt(scenario: Scenario, folder: Path, at: tuple[int, ...]) -> tuple[list[str], int]:
     """One run that dies at the points *at*. Returns what is wrong with its end, and how many points it reached."""
     simulation = prepared(scenario, folder)
+    before = _recorded(simulation)
     try:
         root = simulation.play(at)
     except AssertionError as error:
@@ -87,7 +89,27 @@ def attempt(scenario: Scenario, folder: Path, at: tuple[int, ...]) -> tuple[list
     wrong = judged(simulation, root)
     if end != scenario.ends and not (at and end in _also(scenario)):
         wrong.append(f"it ended as {end}, and should have {scenario.ends}")
+    if not at:
+        wrong += _other_records(scenario, simulation, before)
     return wrong, reached
+
+
+def _recorded(simulation: Simulation) -> dict[str, tuple[str, str | None]]:
+    """What is recorded of each host: how it is known, and which release."""
+    return {state.host: (state.truth, state.digest) for state in simulation.kept.store.hosts("production")}
+
+
+def _other_records(
+    scenario: Scenario, simulation: Simulation, before: dict[str, tuple[str, str | None]]
+) -> Iterable[str]:
+    """Records of hosts that an undisturbed run had no effect on, and of which it yet records something else."""
+    after, left = _recorded(simulation), {host for _, host in scenario.leaves}
+    changed = {effect.host for effect in simulation.kept.effects} | left
+    for host in sorted(before.keys() - changed):
+        if after.get(host) != before[host]:
+            yield f"I3: {host} was not touched and is recorded as {after.get(host)}, before as {before[host]}"
+    for host in sorted({host for host, (truth, _) in after.items() if truth == "unknown"} ^ left):
+        yield f"I3: {host} is {'' if host in left else 'not '}gone and is recorded as {after[host][0]}"
 
 
 def _also(scenario: Scenario) -> set[str]:

@@ -171,7 +171,7 @@ def _proofs(seen: Seen) -> Iterable[str]:
 
 def _is_proof(kind: str, step: str, outcome: str) -> bool:
     """Whether a record of the journal says that the whole environment was looked at, and was good."""
-    whole = step.partition("~")[0].endswith((".environment", ".restored")) or ".watch." in step
+    whole = step.partition("~")[0].endswith((".environment", ".restored", ".rehearse.again")) or ".watch." in step
     return kind == "step.finished" and step.startswith("verify.") and outcome == "succeeded" and whole
 
 

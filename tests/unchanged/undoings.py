@@ -261,8 +261,8 @@ UNDOINGS = (
         "addresses that are templates are taken as they are written",
         "B15",
         f"{ANSIBLE}/resolution.py",
-        'or any("{" in str(value) for value in own.values())',
-        "",
+        'if not set(own) <= set(PLAIN) or any("{" in str(value) for value in own.values()):',
+        "if False:",
         ("addresses-by-template",),
     ),
     Undoing(
