@@ -831,10 +831,10 @@ class App:
         """Return when *environment* can be taken now. Raises S101 with who holds it, or waits for it."""
         held = self.store.lease(environment)
         if held is not None:
-            raise busy(held)
+            raise busy(held, self.setting.clock.now())
         for waiting in self.store.queue(environment):
             if waiting.superseded_by is None:
-                raise queued(waiting)
+                raise queued(waiting, self.setting.clock.now())
 
     def asked(self, root: str) -> Asked:
         """What was asked for under *root*. Raises R101."""
@@ -876,7 +876,7 @@ class App:
         until = later(self.setting.clock.now(), duration) if duration else None
         held = self.store.lease(environment)
         if held is not None:
-            raise busy(held)
+            raise busy(held, self.setting.clock.now())
         return self.store.acquire(environment, f"{LOCK}{secrets.token_hex(3)}", self.person, why, until=until)
 
     def unlock(self, environment: str) -> Lease | None:
@@ -884,7 +884,7 @@ class App:
         self.setting.environment(environment)
         held = self.store.lease(environment)
         if held is not None and not held.locked:
-            raise busy(held)
+            raise busy(held, self.setting.clock.now())
         if held is not None:
             self.store.release(environment, held.holder)
         return held

@@ -94,7 +94,7 @@ def host_lines(hosts: Sequence[HostState], *, every: bool = False) -> list[str]:
     rows = [
         [
             state.host,
-            release_of(state),
+            release_of(state, digest=False),
             short(state.digest),
             truth_of(state),
             *([side_of(state)] if sided else []),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BESIDE = 3  # of each run, where several go on side by side
 SHOWN = 8  # hosts and resources of a step that are drawn at once
 QUIET = {"lease", "hosts", "close", "current"}  # steps that are only worth a line when they fail
+OWN = {"F", "P", "R", "S"}  # what the codes of files, packages, runs and the store begin with
 TURNS, PLAIN_TURNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 COLUMNS = 80  # what lines are laid out for where there is no terminal
 TIME = 8  # columns for the seconds at the end of a line
@@ -262,7 +263,13 @@ def detail(step: StepStory, run: str = "") -> list[str]:
         lines = [_bad_host(host) for host in bad[:SHOWN]]
     code = result.data.get("code")
     more = [f"orchestrator explain {code}"] if code else []
-    return lines[: SHOWN * 2] + ([log_command(step, run)] if run else []) + more
+    log = [log_command(step, run)] if run and not _refused(step, code) else []
+    return lines[: SHOWN * 2] + log + more
+
+
+def _refused(step: StepStory, code: str | None) -> bool:
+    """Whether the orchestrator refused the step itself: its message has all of it, and no engine printed more."""
+    return bool(code) and str(code)[0] in OWN and not (step.bad_hosts() or step.bad_tests())
 
 
 def _bad_host(host: HostResult) -> str:

@@ -11,7 +11,7 @@ from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import Outcome
-from orchestrator.domain.text import clean_text, counted, listed
+from orchestrator.domain.text import age, clean_text, counted, listed
 from orchestrator.domain.waves import WaveStory
 from orchestrator.domain.way_back import Outlook
 
@@ -84,20 +84,15 @@ def clock(at: str, now: datetime | None = None) -> str:
     return moment.strftime("%m-%d %H:%M" if moment.year == today.year else "%Y-%m-%d %H:%M")
 
 
-def age(value: float) -> str:
-    """`3 s`, `20 m`, `5 h`, `12 d`: how long, in one unit."""
-    for limit, unit, size in ((60.0, "s", 1.0), (3600.0, "m", 60.0), (2 * 86400.0, "h", 3600.0)):
-        if value < limit:
-            return f"{int(value / size)} {unit}"
-    return f"{int(value / 86400)} d"
+def release_of(state: HostState, *, digest: bool = True) -> str:
+    """The version that runs on a host, or why none is named; and that of its service, where it is another one.
 
-
-def release_of(state: HostState) -> str:
-    """The version that runs on a host, or why none is named; and that of its service, where it is another one."""
+    A release that is not known here is named by its *digest*, unless that is shown beside it.
+    """
     if state.release is None:
         return "nothing" if state.truth in {"empty", "gone", "assumed"} else "?"
     if state.release.name == "unknown":
-        return f"unknown {short(state.release.digest)}"
+        return f"unknown {short(state.release.digest)}" if digest else "unknown"
     return f"{state.release.version} (serves {state.serves})" if state.differs else state.release.version
 
 

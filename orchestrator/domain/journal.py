@@ -185,26 +185,26 @@ def find(wanted: str, exact: Run | None, beginning: list[Run]) -> Run:
     return beginning[0]
 
 
-def busy(lease: Lease) -> OrchestratorError:
-    """The error for an environment that somebody else holds."""
+def busy(lease: Lease, now: str) -> OrchestratorError:
+    """The error for an environment that another run or a lock holds; *now* gives the age of the lease."""
     by = lease.by or "unknown"
     if lease.locked:
         end = f", until {moment(lease.until)}" if lease.until else ""
-        text = f"{lease.environment} is locked by {by}: {lease.reason} (since {moment(lease.since)}{end})"
+        text = f"{lease.environment} is locked by {by}: {lease.reason} (since {moment(lease.since, now)}{end})"
         return OrchestratorError(
             "S101", text, hint=f"orchestrator lock status; orchestrator unlock {lease.environment}"
         )
     return OrchestratorError(
         "S101",
-        f"{lease.environment} is held by {lease.holder} ({lease.reason}, by {by}, since {moment(lease.since)})",
+        f"{lease.environment} is held by {lease.holder} ({lease.reason}, by {by}, since {moment(lease.since, now)})",
         hint=f"wait for it with --wait; orchestrator watch {lease.holder} follows it, and if it was interrupted "
         f"orchestrator resume {lease.holder} finishes it",
     )
 
 
-def queued(ahead: Waiting) -> OrchestratorError:
-    """The error for an environment that is free, and that another run has been waiting for longer."""
-    waits = f"by {ahead.by or 'unknown'}, waiting since {moment(ahead.since)}"
+def queued(ahead: Waiting, now: str) -> OrchestratorError:
+    """The error for an environment that is free, and that another run has been waiting for longer, by *now*."""
+    waits = f"by {ahead.by or 'unknown'}, waiting since {moment(ahead.since, now)}"
     text = f"{ahead.environment} is promised to {ahead.run} ({waits})"
     return OrchestratorError("S101", text, hint="wait behind it with --wait; orchestrator queue shows who waits")
 

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
@@ -98,6 +99,22 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def moment(at: str) -> str:
-    """A time of the journal in messages that are recorded: UTC, to the minute."""
-    return f"{at[:16].replace('T', ' ')} UTC" if at else "an unknown time"
+def moment(at: str, now: str = "") -> str:
+    """A time of the journal in messages that are recorded: UTC, to the minute; with its age, where *now* is given."""
+    if not at:
+        return "an unknown time"
+    passed = (datetime.fromisoformat(now) - datetime.fromisoformat(at)).total_seconds() if now else -1
+    return f"{at[:16].replace('T', ' ')} UTC" + (f", {age(passed)} ago" if passed >= 0 else "")
+
+
+def undated(text: str) -> str:
+    """*text* without the ages of :func:`moment`, which change while nothing else does."""
+    return re.sub(r", \d+ [smhd] ago", "", text)
+
+
+def age(value: float) -> str:
+    """`3 s`, `20 m`, `5 h`, `12 d`: how long, in one unit."""
+    for limit, unit, size in ((60.0, "s", 1.0), (3600.0, "m", 60.0), (2 * 86400.0, "h", 3600.0)):
+        if value < limit:
+            return f"{int(value / size)} {unit}"
+    return f"{int(value / 86400)} d"

@@ -171,7 +171,8 @@ def _service(name: str, hosts: list[HostState]) -> Problem:
     text = f"the service on {few(silent)} does not respond" if silent else ""
     other = [f"{state.host} (serves {state.serves})" for state in hosts if state.serves != SILENT]
     texts = [*([text] if text else []), *([f"another version runs on {few(other)}"] if other else [])]
-    release = f"{first.release.name}-{first.release.version}" if first.release else "RELEASE"
+    known = first.release if first.release and first.release.name != "unknown" else None
+    release = f"{known.name}-{known.version}" if known else "RELEASE"
     found = (
         Remedy(command=f"orchestrator observe {name}", effect="query the services again"),
         Remedy(command=f"orchestrator promote {release} --to {name} --redeploy", effect="deploy the release again"),

@@ -8,6 +8,7 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import PackageRef, Release
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.text import undated
 from orchestrator.flow.course import STOPPING, Course, Setting, stack_of
 from orchestrator.flow.trail import everywhere, unsettled
 from orchestrator.ports import Emit
@@ -48,9 +49,9 @@ def _wait(course: Course, emit: Emit) -> StepResult:
             if error.code != "S101":
                 raise
             why = error.message
-        if why != said:
+        if undated(why) != said:
             emit(Entry(kind="notice", data={"level": "info", "text": f"waiting: {why}"}))
-            said = why
+            said = undated(why)
         _go_on_waiting(course, late=clock.monotonic() >= deadline)
         clock.sleep(POLL)
 

@@ -151,16 +151,23 @@ def test_no_inventory_and_no_file(tmp_path: Path) -> None:
         assert caught.value.code == code
 
 
+REASON = "broken.yml; YAML parsing failed: While parsing a flow"
+HOST = "Invalid host pattern 'web1:' supplied"
+
+
 @pytest.mark.engines
 def test_files_that_ansible_cannot_read(tmp_path: Path) -> None:
-    """One broken file among the user's inventories is an error, and so are files without any host."""
+    """One broken file among the user's inventories is an error that names its reason, and so are files without any host."""
     deployer = AnsibleDeployer(LocalJobs(tmp_path / "jobs"), tmp_path, ROOT / "orchestrator/ansible", os.environ)
     good, broken, empty = (tmp_path / name for name in ("good.ini", "broken.yml", "empty.yml"))
     good.write_text("[web]\nh1\n")
     broken.write_text("all: [\n")
     empty.write_text("")
+    (plain := tmp_path / "plain").write_text("[web]\nweb1:\n")
     assert list(deployer.resolve(Inventory(files=(str(good),))).hosts) == ["h1"]
-    for files, code in (((good, broken), "D104"), ((empty,), "E120")):
+    for files, code, why in (((good, broken), "D104", REASON), ((plain,), "D104", HOST), ((empty,), "E120", "")):
         with pytest.raises(OrchestratorError) as caught:
             deployer.resolve(Inventory(files=tuple(map(str, files))))
         assert caught.value.code == code
+        assert "[ERROR]" not in caught.value.message
+        assert why in caught.value.message

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import pytest
 
 from orchestrator.cli.documents import MODELS
+from orchestrator.cli.view import detail
 from orchestrator.domain.facts import unsettled
 from orchestrator.domain.journal import Entry, Run
-from orchestrator.domain.plan import SILENT
+from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.promotion import State
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.story import Story
 from tests.cli.memory_project import MemoryProject, project
 
 __all__ = ["project"]
@@ -341,6 +344,32 @@ def test_a_later_run_takes_the_place_of_an_intervention(project: MemoryProject) 
         )
     ]  # fmt: skip
     assert [run.id for run in unsettled(runs)] == ["1", "3", "4"]
+
+
+def test_a_release_that_is_not_known_is_named_by_its_digest_once(project: MemoryProject) -> None:
+    """A host with a release of which there is no package is shown with its digest, once in a line."""
+    run, digest = project.go(PLACE, "1.0.0"), f"sha256:{'ab' * 32}"
+    unknown = PackageRef(name="unknown", version="0", digest=digest)
+    state = HostState(host="p1", truth="seen", release=unknown)
+    project.store.append(run.id, [Entry(kind="host", host="p1", data=state.to_json())])
+    for words in (("status", PLACE), ("show", run.id)):
+        [line] = [line for line in project.say(*words).splitlines() if "abababababab" in line]
+        assert line.count("abababababab") == 1
+        assert "unknown" in line
+
+
+def test_a_refusal_has_no_line_for_a_log(project: MemoryProject) -> None:
+    """A step that the orchestrator refused itself has no command for its log; one that failed on a host has."""
+    refused, failed = _refused(project), _stuck(project)
+    lines = [_details(project, run) for run in (refused, failed)]
+    assert ["log: orchestrator logs" in text for text in lines] == [False, True]
+    assert "orchestrator explain S101" in lines[0]
+
+
+def _details(project: MemoryProject, run: Run) -> str:
+    story = Story.of(run, project.store.records(run.id))
+    bad = [step for step in story.steps.values() if step.result is not None and not step.result.good]
+    return "\n".join(line for step in bad for line in detail(step, run.id))
 
 
 def test_an_ambiguous_beginning_lists_the_candidates(project: MemoryProject) -> None:

@@ -1,12 +1,14 @@
 """What `promote`, `plan` and `rollback` decide before anything is started."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from orchestrator.cli.planned import print_plan
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.text import undated
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.flow import plan as planning
 from orchestrator.wiring import Asked
@@ -77,6 +79,8 @@ def test_a_busy_environment_is_named_by_a_rollback(project: MemoryProject) -> No
     errors = project.json("rollback", PLACE, "-y", code=8)["errors"]
     assert errors[0]["code"] == "S101"
     assert run.id in errors[0]["message"]
+    assert re.search(r"since \d{4}-\d\d-\d\d \d\d:\d\d UTC, \d+ [smhd] ago\)$", errors[0]["message"])
+    assert undated(errors[0]["message"]).endswith(" UTC)")
 
 
 def test_a_plan_that_cannot_be_executed_has_no_line_to_execute_it(project: MemoryProject) -> None:

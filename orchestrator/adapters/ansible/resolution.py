@@ -5,6 +5,7 @@ then the stack's outputs are the answer.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -29,6 +30,7 @@ from orchestrator.processes import STARTS, asked
 OPTIONS = (
     "host", "port", "remote_user", "private_key_file", "ssh_common_args", "ssh_extra_args", "host_key_checking",
 )  # fmt: skip
+UNPARSED = re.compile(r"\[WARNING\]: Failed to parse inventory with '([\w.]+)' plugin: (.*)")
 SSH = ("ssh", "smart", "ansible.builtin.ssh")
 PLAIN = (
     "ansible_host", "ansible_port", "ansible_user", "ansible_connection", "ansible_private_key_file",
@@ -106,11 +108,26 @@ class InventoryResolver:
                 env |= {name: value for name, value in self.configurations.environ.items() if _is_ours(name)}
             done = _run(["ansible-inventory", "--list", *sources], effective, env)
         if done.returncode != 0:
-            last = clean_text((done.stderr.strip().splitlines() or ["no message"])[-1], 500)
+            last = clean_text(_cause(done.stderr), 500)
             last = f"it was ended by signal {-done.returncode}, {STARTS} times" if done.returncode < 0 else last
             where = ", ".join(inventory.files) or "the stack's outputs"
             raise OrchestratorError("D104", f"ansible-inventory cannot read {where}: {last}")
         return dict(json.loads(done.stdout, object_hook=plain_text))
+
+
+def _cause(printed: str) -> str:
+    """Why `ansible-inventory` failed, in one line of its own: what a plugin says of the source that none could parse.
+
+    Every plugin that took the source says it, from the strictest to the one for plain text. What the last one says
+    counts, unless a script failed, or the source is YAML by its name.
+    """
+    lines = printed.strip().splitlines()
+    errors = [line.removeprefix("[ERROR]:").strip() for line in lines if line.startswith("[ERROR]:")]
+    last = errors[-1] if errors else (lines or ["no message"])[-1]
+    found = [match.groups() for match in map(UNPARSED.match, lines) if match]
+    strict = [why for plugin, why in found if plugin.endswith("script") or last.endswith((".yml", ".yaml", ".json"))]
+    reasons = strict[:1] or [why for _, why in found[-1:]]
+    return "; ".join([last, *reasons])
 
 
 def _asks_us(source: str) -> bool:

@@ -130,14 +130,14 @@ class DatabaseStore:
                 _refuse_deposed(db, holder, worker)
             held = _lease(db, environment, now)
             if held is not None and held.holder != holder:
-                raise busy(held)
+                raise busy(held, now)
             mine = waits.delete().where(waits.c.environment == environment, waits.c.run == holder)
             if held is not None and held.worker == worker and held.fence >= fence - 1:
                 db.execute(mine)  # its process died before it had written down that it holds, and waited again
                 return held
             ahead = next((wait for wait in _queue(db, environment) if wait.superseded_by is None), None)
             if held is None and ahead is not None and ahead.run != holder:
-                raise queued(ahead)
+                raise queued(ahead, now)
             lease = Lease(
                 environment=environment,
                 holder=holder,

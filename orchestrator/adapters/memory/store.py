@@ -147,13 +147,13 @@ class MemoryStore:
             raise replaced(holder, worker)
         held, now = self.lease(environment), self.clock.now()
         if held is not None and held.holder != holder:
-            raise busy(held)
+            raise busy(held, now)
         if held is not None and held.worker == worker and held.fence >= self._fences.get(environment, 0):
             self.dequeue(environment, holder)
             return held
         ahead = next((wait for wait in self.queue(environment) if wait.superseded_by is None), None)
         if held is None and ahead is not None and ahead.run != holder:
-            raise queued(ahead)
+            raise queued(ahead, now)
         self._fences[environment] = self._fences.get(environment, 0) + 1
         self.dequeue(environment, holder)
         self._leases[environment] = Lease(

@@ -76,7 +76,10 @@ def _print(story: "Story", facts: "RunFacts") -> None:
     if story.rehearsed:
         _print_rehearsal(story.rehearsed)
     if story.hosts:
-        rows = [[state.host, release_of(state), short(state.digest), truth_of(state)] for state in story.hosts.values()]
+        rows = [
+            [state.host, release_of(state, digest=False), short(state.digest), truth_of(state)]
+            for state in story.hosts.values()
+        ]
         out(table(["host", "release", "digest", "truth"], rows, columns=screen()))
     _aside(story)
     _end(story, facts)
