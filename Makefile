@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos rollback-proof workers unchanged checks bench docs clean
+.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers unchanged checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,9 @@ chaos: .venv/.dev ## Faults in real processes, networks, disks and databases: N=
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.campaigns.chaos --runs $(or $(N),0) $(if $(SEED),--seed $(SEED)) $(if $(ROWS),--rows $(ROWS))
+
+hostile: .venv/.dev ## Hostile packages, backups, answers and code, generated: N=100 cases of each line, SEED=1 LINES=S8,S17 (WITHOUT=all removes defences).
+	@$(BIN)/python -m tests.campaigns.hostile --cases $(or $(N),0) --seed $(or $(SEED),1)$(if $(LINES), --lines $(LINES))$(if $(WITHOUT), --without '$(WITHOUT)')
 
 rollback-proof: .venv/.dev ## Force rollbacks at random points, and compare every host with what it was: N=200 SEED=1 (ATTEMPT=1:17).
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
