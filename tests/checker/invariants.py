@@ -245,8 +245,8 @@ def _documents(seen: Seen) -> Iterable[str]:
     """What a document says of a host is what the others say, and what it runs; a document may leave hosts out."""
     for name, hosts in seen.documents.items():
         for host, said in hosts.items():
-            known = seen.told.get(host)
-            if known is None or (known.truth, known.digest) != (said.truth, said.digest):
+            known = seen.told.get(host, Told("empty", None))  # hosts that were destroyed are listed no longer
+            if (known.truth, known.digest) != (said.truth, said.digest):
                 yield f"I3: {name} says that {host} is {said.truth}, {said.digest}, and status says {known}"
 
 
