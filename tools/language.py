@@ -28,7 +28,7 @@ MAX_WORDS = 30
 MAX_ENTRY_WORDS = 40
 MAX_ENTRY_SENTENCES = 2
 TITLE_WORDS = range(2, 7)
-TITLE_PRONOUNS = re.compile(r"\b(it|its|that|this|they|them|so|what|who|whose)\b", re.IGNORECASE)
+TITLE_PRONOUNS = re.compile(r"\b(it|that|they|them|so|what|who|whose)\b", re.IGNORECASE)
 
 CODE = "\N{WHITE SQUARE}"  # stands for a piece of code in a text: one word, with nothing to check in it
 ABBREVIATIONS = {"e.g.", "i.e.", "etc.", "vs.", "cf.", "approx.", "fig.", "incl."}

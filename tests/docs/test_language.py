@@ -139,7 +139,7 @@ def test_an_entry_of_the_changelog_is_short() -> None:
     ("title", "number"),
     [
         ("host requirements not met", 0),
-        ("cannot resolve this resource", 1),
+        ("cannot resolve this resource", 0),
         ("unreachable", 1),
         ("it cannot be rehearsed", 1),
         ("an environment that is not in the project", 2),

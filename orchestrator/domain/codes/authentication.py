@@ -21,8 +21,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "E164",
         "plan and update plan differ",
-        "The operations, losses or hosts that the plan states are not those that Pulumi's saved update plan allows. They are "
-        "derived again from that file before anything is changed, and the document is never believed.",
+        "The plan states other operations, losses or hosts than Pulumi's saved update plan allows. They are derived again from that file before any change, and the document is never trusted.",
         "Make a new plan with `orchestrator plan`.",
         Exit.NOT_ALLOWED,
     ),
@@ -31,17 +30,14 @@ CODES: tuple[ErrorCode, ...] = (
         "definition too large",
         "The definition of an environment has the program's folder and what the program reads of the project: everything "
         "beside it that its text names. That is more than 5,000 files or 100 MiB.",
-        "Name what the program reads in `environment.yaml`, and only that counts: `pulumi: {reads: [lib/, config.yaml]}`. The "
-        "paths count from the project's root.",
+        "Name the files that the program reads in `environment.yaml`: `pulumi: {reads: [lib/, config.yaml]}`. Only these then count. The paths are relative to the project's root.",
         Exit.USAGE,
     ),
     ErrorCode(
         "E166",
         "kept definition was changed",
-        "Kept definitions are compared file by file with their digest before each use. A file was changed, added or removed "
-        "since the definition was kept, so it is not used.",
-        "Find out who can write to the state folder and remove the folder that is named. The definition is kept again when the "
-        "environment is planned, and fetched again where it is shared; an older one is in your backups.",
+        "Kept definitions are compared file by file with their digest before each use. A file was changed, added or removed since the definition was kept. The definition is not used.",
+        "Find out who can write to the state folder, and remove the named folder. The definition is kept again when the environment is planned. A shared definition is fetched again, and an older one is in your backups.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
@@ -54,10 +50,8 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "E168",
         "language host not installed",
-        "Pulumi runs a program through a language host for its runtime (`runtime:` in `Pulumi.yaml`), and that host was not "
-        "found beside the engine, on `PATH` or in Pulumi's home. The engine that this program builds has that for Python; `orchestrator engine install "
-        "--runtime yaml` adds that for YAML.",
-        "Install it as the message says, or use an engine of your own that has it: `ORCHESTRATOR_PULUMI`.",
+        "Pulumi runs a program through a language host for its runtime (`runtime:` in `Pulumi.yaml`). The host was not found beside the engine, on `PATH` or in Pulumi's home. The engine that this program builds has the host for Python. `orchestrator engine install --runtime yaml` adds the host for YAML.",
+        "Install the host as the message describes, or use your own engine that has it: `ORCHESTRATOR_PULUMI`.",
         Exit.FAILED,
     ),
     ErrorCode(
@@ -70,16 +64,14 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "R240",
         "plan not authenticated",
-        "A plan counts only when this project made it. The document has no authentication code: it was written by an older "
-        "version, or by something else.",
+        "A plan only counts if this project made it. The document has no authentication code: it was written by an older version, or by another program.",
         "Make a new plan with `orchestrator plan RELEASE --to ENV --out FILE`.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
         "R241",
         "unknown project key",
-        "The plan was made with a key that this project does not have: on a machine with another key, in another project, or "
-        "with a key that was revoked or that expired after `orchestrator keys rotate`.",
+        "The plan was made with a key that this project does not have. It comes from a machine with another key, from another project, or from the time before `orchestrator keys rotate`. A rotated key expires, or was revoked.",
         "Make a new plan here. Machines that share plans need the same key file: `ORCHESTRATOR_PROJECT_KEY_FILE`.",
         Exit.NOT_ALLOWED,
     ),
@@ -101,6 +93,6 @@ CODES: tuple[ErrorCode, ...] = (
         "S151",
         "project key readable by others",
         "Other users of the machine can read or write the file with the project key, so a plan could be forged.",
-        "`chmod 600 FILE`. If somebody else may have read it: `orchestrator keys rotate --revoke`.",
+        "`chmod 600 FILE`. If another user may have read it: `orchestrator keys rotate --revoke`.",
     ),
 )
