@@ -123,9 +123,9 @@ def inline_text(token: Token) -> str:
 
 
 def plain_blocks(text: str) -> Iterator[Block]:
-    """The paragraphs of a help text or a text of the error catalogue."""
+    """The paragraphs of a help text or a text of the error catalogue, without those that click prints as they are."""
     for paragraph in re.split(r"\n\s*\n", text):
-        if words := " ".join(paragraph.replace("\b", "").split()):
+        if (words := " ".join(paragraph.split())) and not words.startswith("\b"):
             yield Block(BACKTICKS.sub(CODE, words))
 
 
@@ -232,6 +232,8 @@ def help_findings(rules: Rules) -> Iterator[Finding]:
     """The findings in the `--help` texts of all commands."""
     from orchestrator.cli import COMMANDS
 
+    for text in (text for section, names in COMMANDS.items() for text in (section, *names.values())):
+        yield from check_sentences("orchestrator/cli/__init__.py", Block(text), rules)
     for name in (name for names in COMMANDS.values() for name in names):
         source = f"orchestrator/cli/commands/{name}.py"
         for text in help_texts(import_module(f"orchestrator.cli.commands.{name}").command):

@@ -46,12 +46,12 @@ def json_option(function: F) -> F:
 
 def yes_option(function: F) -> F:
     """The option `--yes`, which arrives as *yes*."""
-    return click.option("-y", "--yes", is_flag=True, help="Do not ask.")(function)
+    return click.option("-y", "--yes", is_flag=True, help="Do not prompt for confirmation.")(function)
 
 
 def wait_option(function: F) -> F:
     """The option `--wait`, which arrives as *wait*: seconds to wait for a busy environment, 0 for not at all."""
-    help_ = "Wait for a busy environment, for as long as it takes or a TIME (30s, 5m, 4h)."
+    help_ = "Wait for a busy environment, without a limit or at most TIME (30s, 5m, 4h)."
     option = click.option(
         "--wait", type=DURATION, is_flag=False, flag_value=FOR_EVER, default="0s", metavar="[TIME]", help=help_
     )
@@ -60,13 +60,13 @@ def wait_option(function: F) -> F:
 
 def queue_option(function: F) -> F:
     """The option `--queue`, which arrives as *queue*: the workers that are to do it, empty for this process."""
-    help_ = "Leave it to the workers of this queue, and return at once. A busy environment is waited for."
+    help_ = "Queue the request for the workers of this queue, and return at once."
     return click.option("--queue", default="", metavar="NAME", help=help_)(function)
 
 
 def detach_option(function: F) -> F:
     """The option `--detach`, which arrives as *detach*."""
-    return click.option("--detach", is_flag=True, help="Do it in the background, and do not watch.")(function)
+    return click.option("--detach", is_flag=True, help="Run in the background, and return at once.")(function)
 
 
 def named_options(function: F) -> F:
@@ -78,13 +78,13 @@ def named_options(function: F) -> F:
 
 def replace_option(function: F) -> F:
     """The option `--replace`, which arrives as *replace*."""
-    lost = "Agree to lose this stateful resource (its name or URN) to the update. May be repeated."
+    lost = "Agree that the update replaces or deletes this stateful resource (name or URN). May be repeated."
     return click.option("--replace", multiple=True, metavar="NAME", help=lost)(function)
 
 
 def delete_option(function: F) -> F:
     """The option `--delete`, which arrives as *delete*."""
-    lost = "Agree to lose this stateful resource (its name or URN). May be repeated."
+    lost = "Agree to delete this stateful resource (name or URN). May be repeated."
     return click.option("--delete", multiple=True, metavar="NAME", help=lost)(function)
 
 

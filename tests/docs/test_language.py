@@ -83,9 +83,9 @@ def test_words_are_counted(text: str, number: int) -> None:
 
 
 def test_a_help_text_is_read_as_paragraphs() -> None:
-    """Line breaks within a paragraph are spaces, and code in backticks is one word."""
+    """Line breaks within a paragraph are spaces, code in backticks is one word, and examples are left out."""
     blocks = language.plain_blocks("Roll back ENV\nto `the last. one`.\n\n\b\nExamples.")
-    assert [block.text for block in blocks] == [f"Roll back ENV to {CODE}.", "Examples."]
+    assert [block.text for block in blocks] == [f"Roll back ENV to {CODE}."]
 
 
 @pytest.mark.parametrize(

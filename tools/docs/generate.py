@@ -86,8 +86,13 @@ def _command(command: click.Command, path: str) -> Iterator[str]:
 
 
 def _text(text: str) -> list[str]:
-    """A command's help, its paragraphs as they are."""
-    return [line.strip() for line in text.strip().splitlines()]
+    """A command's help, its paragraphs as they are; what click does not fold is a code block."""
+    lines, indent = [], ""
+    for line in text.strip().splitlines():
+        indent = "    " if line.strip(" ") == "\b" else indent if line.strip() else ""
+        if line.strip(" ") != "\b":
+            lines.append(f"{indent}{line.strip()}".rstrip())
+    return lines
 
 
 def errors() -> str:

@@ -10,14 +10,14 @@ from orchestrator.cli.output import confirm, json_option, yes_option
 
 @click.command("abort")
 @click.argument("run", shell_complete=completing.runs)
-@click.option("-m", "--message", default="", metavar="WHY", help="Why, for the journal.")
+@click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the journal.")
 @yes_option
 @json_option
 def command(run: str, message: str, yes: bool, as_json: bool) -> int:
-    """Stop the engines of RUN at once, with everything that they have started here, and roll back what was changed.
+    """Stop the engines of RUN at once, with all their processes on this machine, and roll back its changes.
 
-    Hosts may be cut off in the middle of a task; the rollback puts them in order. A rollback that is aborted ends with
-    *needs a person*. The command ends as the run does.
+    Hosts may be interrupted in the middle of a task; the rollback restores them. A rollback that is aborted ends with
+    `needs a person`. The exit code is that of the run.
     """
     from orchestrator.cli.wishes import going, stop
     from orchestrator.wiring import open_app

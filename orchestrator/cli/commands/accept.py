@@ -16,21 +16,20 @@ from orchestrator.cli.output import json_option
     "wanted",
     metavar="VERSION|DIGEST|none",
     shell_complete=completing.releases,
-    help="What runs there, or none.",
+    help="The release that the host runs, or none.",
 )
-@click.option("--live", type=click.Choice(["blue", "green"]), help="Which side is live, instead of a host.")
-@click.option("-m", "--message", required=True, metavar="WHY", help="Why you know; it is kept with your name.")
+@click.option("--live", type=click.Choice(["blue", "green"]), help="Declare the live side, instead of a host.")
+@click.option("-m", "--message", required=True, metavar="WHY", help="The reason, kept with your name.")
 @json_option
 def command(
     environment: str, host: str | None, wanted: str | None, live: str | None, message: str, as_json: bool
 ) -> int:
-    """Decide by name what runs on HOST of ENVIRONMENT, of which nobody can say it (its truth is *unknown*).
+    """Record which release runs on HOST of ENVIRONMENT if it cannot be determined (its state is *unknown*).
 
-    The journal keeps who decided it and why, and the host is *assumed* from then on, until it says something itself.
-    What a host has said itself is not overruled.
+    The journal keeps the user and the reason. The host is *assumed* from then on, until it reports a release itself.
+    A release that the host has reported is not overruled.
 
-    With --live it is the word on which of two sides the service leads to: after a switch that nobody saw end well, or
-    when somebody has switched by hand.
+    With --live, declares the live side: after a switch that did not complete, or after a manual switch.
     """
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do

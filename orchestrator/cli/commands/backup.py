@@ -13,7 +13,7 @@ from orchestrator.domain.text import counted
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @passphrase_option
 @click.option("--with-secrets", is_flag=True, help="Include the project key and the passphrase of the stacks.")
-@click.option("--logs", is_flag=True, help="Take along what the engines of all runs said.")
+@click.option("--logs", is_flag=True, help="Include the output of the engines of all runs.")
 @json_option
 def command(file: Path | None, passphrase_file: Path | None, with_secrets: bool, logs: bool, as_json: bool) -> None:
     """Write the project's state into FILE (default: PROJECT-TIME.backup), also while runs are active.

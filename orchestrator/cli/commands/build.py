@@ -22,9 +22,9 @@ from orchestrator.domain.text import counted
 def command(release: str, target: Path | None, as_json: bool) -> None:
     """Seal RELEASE into one package file.
 
-    RELEASE is a release.yaml, the folder that holds one, or a name below the project's releases folder. The same
-    content gives the same bytes, and so the same digest, each time. Ansible proves that the playbooks find all they
-    name in the package alone. The package is kept too: promote takes it by NAME-VERSION.
+    RELEASE is a release.yaml, the folder that contains one, or a name below the project's releases folder. The same
+    content always gives the same bytes, and so the same digest. Ansible verifies that the playbooks find all named
+    files in the package alone. The package is kept as well: `promote` takes it by NAME-VERSION.
     """
     from orchestrator.cli.report import warn
     from orchestrator.config import find_release

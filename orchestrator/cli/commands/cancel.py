@@ -10,15 +10,16 @@ from orchestrator.cli.output import json_option
 
 @click.command("cancel")
 @click.argument("run", shell_complete=completing.runs)
-@click.option("-m", "--message", default="", metavar="WHY", help="Why, for the journal.")
+@click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the journal.")
 @json_option
 def command(run: str, message: str, as_json: bool) -> int:
-    """Let the step of RUN that goes on end, begin no other, and roll back what was changed.
+    """Complete the current step of RUN, start no other, and roll back its changes.
 
-    Before the first change it simply ends. A rollback that has begun goes on. The command ends as the run does.
+    Before the first change the run ends without a rollback. A rollback that has started continues. The exit code is
+    that of the run.
 
-    Of a walk in waves, the walk's own name stands for all of it: its runs are cancelled, and no further wave begins.
-    One run of it that is cancelled counts as a failure of its environment.
+    For a promotion in waves, the id of the root cancels all its runs, and no further wave starts. A single cancelled
+    run counts as a failure of its environment.
     """
     from orchestrator.cli.wishes import stop
     from orchestrator.wiring import open_app

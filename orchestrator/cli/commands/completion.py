@@ -10,10 +10,11 @@ from orchestrator.cli.output import out
 def command(shell: str) -> None:
     """Print the script that completes commands in your SHELL.
 
+    \b
     bash:  orchestrator completion bash > ~/.local/share/bash-completion/completions/orchestrator
     zsh:   orchestrator completion zsh > "${fpath[1]}/_orchestrator"
     fish:  orchestrator completion fish > ~/.config/fish/completions/orchestrator.fish
-    """
+    """  # noqa: D301 click prints what follows \b as it is
     from click.shell_completion import get_completion_class
 
     from orchestrator.cli import cli

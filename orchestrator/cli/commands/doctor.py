@@ -14,7 +14,7 @@ SIGNS = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "problem": ("✘", 
 def command(as_json: bool) -> int:
     """Check this machine, and the project around the current folder. Changes nothing.
 
-    Ends with 1 when something would keep a promotion from working; warnings do not count.
+    Ends with 1 if a problem would prevent a promotion; warnings do not count.
     """
     import os
 

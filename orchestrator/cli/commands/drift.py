@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 @click.argument("environment", shell_complete=completing.environments)
 @json_option
 def command(environment: str, as_json: bool) -> int:
-    """Say whether ENVIRONMENT is as its last release left it, and name each thing that is not.
+    """Compare ENVIRONMENT with the state that its last release left, and name each difference.
 
-    Pulumi is asked which resources are other than its state, and than the definition of that release, says; every host,
-    which release is current there, and whether its files are as they were put there; Ansible's check mode, what the
-    release's own steps would change; and the release's suites are run. Nothing is changed.
+    Pulumi compares the resources with its state and with the definition of that release. Each host is checked for its
+    current release and the files of that release. Ansible's check mode predicts what the release's own steps would
+    change. The release's suites are run. Nothing is changed.
 
-    Ends with 0 when nothing has changed, and with 1 when something has, or when something could not be asked: that is
-    named as unknown. `require: {no_drift: true}` in `environment.yaml` makes a promotion wait for it.
+    Ends with 0 if there are no differences, and with 1 if there are, or if a check was not possible. Such a check is
+    listed as *unknown*. `require: {no_drift: true}` in `environment.yaml` refuses promotions while there are any.
     """
     from orchestrator.domain.errors import Exit
     from orchestrator.wiring import open_app

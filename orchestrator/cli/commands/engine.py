@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def command() -> None:
     """Find or install the Pulumi engine.
 
-    Taken in this order: the one that ORCHESTRATOR_PULUMI names, one on PATH or in Pulumi's home (3.226.1 or newer),
-    the one in our cache.
+    Used in this order: the engine that ORCHESTRATOR_PULUMI names, one on PATH or in Pulumi's home (3.226.1 or newer),
+    the one in the cache.
     """
 
 
@@ -51,7 +51,7 @@ def status(as_json: bool) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The vendor's archive as a local file (default: download it).",
 )
-@click.option("--force", is_flag=True, help="Install one again even when a usable one is there.")
+@click.option("--force", is_flag=True, help="Install an engine even if a usable one exists.")
 @click.option(
     "--runtime",
     type=click.Choice(["yaml"]),

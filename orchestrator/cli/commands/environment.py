@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 @click.group("environment")
 def command() -> None:
-    """List, show, preview, update, settle, destroy and reap environments.
+    """List, show, preview, update, resolve, destroy and reap environments.
 
-    An environment is a folder with an environment.yaml and, mostly, a Pulumi program. The program's own files are
-    never written to.
+    An environment is a folder with an environment.yaml and, usually, a Pulumi program. The program's own files are
+    never changed.
     """
 
 
@@ -43,7 +43,8 @@ def command() -> None:
 def list_(as_json: bool) -> None:
     """List the environments in the order of the path.
 
-    With --json each stack is asked for its hosts; their number is null where it has none yet or cannot be asked.
+    With --json, queries each stack for the number of its hosts. The number is null if the stack has no hosts yet or
+    cannot be queried.
     """
     from orchestrator.wiring import open_app
 
@@ -71,7 +72,7 @@ def list_(as_json: bool) -> None:
 @click.argument("environment", shell_complete=completing.environments)
 @json_option
 def show(environment: str, as_json: bool) -> None:
-    """Show one environment: its file, its stack, and who holds it."""
+    """Show one environment: its file, its stack, and its holder."""
     from orchestrator.flow.course import stack_of
 
     app = _open(environment)
@@ -102,7 +103,7 @@ def show(environment: str, as_json: bool) -> None:
 @click.argument("environment", shell_complete=completing.environments)
 @json_option
 def preview(environment: str, as_json: bool) -> None:
-    """Show what bringing ENVIRONMENT up to date would change, as a tree with counts. Changes nothing."""
+    """Show what an update of ENVIRONMENT would change, as a tree with counts. Changes nothing."""
     app = _open(environment)
     spec = _stack(app, environment)
     found = _preview(app, spec)
@@ -119,9 +120,9 @@ def preview(environment: str, as_json: bool) -> None:
 @wait_option
 @json_option
 def up(environment: str, replace: tuple[str, ...], yes: bool, wait: float, as_json: bool) -> int:
-    """Bring the infrastructure of ENVIRONMENT up to date with its program, without any release.
+    """Update the infrastructure of ENVIRONMENT to its program, without any release.
 
-    What is stateful is only replaced or deleted when it is named with --replace; else nothing is changed.
+    Refused before any change if a stateful resource would be replaced or deleted and is not named with --replace.
     """
     from orchestrator.cli.walk import do
     from orchestrator.domain.plan import Named, losses
@@ -148,7 +149,7 @@ def up(environment: str, replace: tuple[str, ...], yes: bool, wait: float, as_js
 def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, as_json: bool) -> int:
     """Destroy every resource of ENVIRONMENT. Its history and packages stay.
 
-    Where something in it is stateful, it is only done when each of these is named with --delete.
+    Refused if a stateful resource is not named with --delete.
     """
     from orchestrator.cli.walk import do
     from orchestrator.domain.plan import Named
@@ -171,18 +172,20 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
 
 @command.command("resolve")
 @click.argument("environment", shell_complete=completing.environments)
-@click.option("--created", multiple=True, metavar="URN=ID", help="This was made, and has this id at its provider.")
-@click.option("--absent", multiple=True, metavar="URN", help="This was not made.")
-@click.option("--all-absent", is_flag=True, help="Nothing else of what is pending was made.")
-@click.option("-m", "--message", default="", help="Why, for the journal.")
+@click.option(
+    "--created", multiple=True, metavar="URN=ID", help="The resource was created, and has this id at its provider."
+)
+@click.option("--absent", multiple=True, metavar="URN", help="The resource was not created.")
+@click.option("--all-absent", is_flag=True, help="No other pending resource was created.")
+@click.option("-m", "--message", default="", help="The reason, for the journal.")
 @json_option
 def resolve(
     environment: str, created: tuple[str, ...], absent: tuple[str, ...], all_absent: bool, message: str, as_json: bool
 ) -> int:
-    """Say whether resources of ENVIRONMENT were made whose create was interrupted.
+    """Resolve resources of ENVIRONMENT whose create was interrupted.
 
-    Each pending create must be decided. What was made is adopted into the stack's state under its id; what was not is
-    forgotten, and made by the next update. Changes nothing but the state.
+    Each pending create must be resolved. A created resource is adopted into the stack's state under its id. An absent
+    one is removed from the list, and created by the next update. Changes only the state.
     """
     from orchestrator.cli.walk import do
 
@@ -201,11 +204,11 @@ def resolve(
 @click.argument("environment", required=False, shell_complete=completing.environments)
 @json_option
 def reap(environment: str | None, as_json: bool) -> int:
-    """Destroy what promotions made for themselves only and could not destroy.
+    """Destroy the stacks of ephemeral environments that their promotions could not destroy.
 
-    Without ENVIRONMENT, what is past its `ttl`, in all of them. With it, all that is left there, also what is kept for
-    a look. What a process is working on is left to it, and no stack is destroyed that no promotion has made.
-    `orchestrator worker` does the same by itself.
+    Without ENVIRONMENT, destroys stacks past their `ttl`, in all environments. With it, destroys all that are left in
+    that environment, including those kept for inspection. Stacks of running processes, and stacks that no promotion
+    has created, are not destroyed. `orchestrator worker` does the same automatically.
     """
     import os
 
@@ -234,7 +237,7 @@ def reap(environment: str | None, as_json: bool) -> int:
 
 @command.command("outputs")
 @click.argument("environment", shell_complete=completing.environments)
-@click.option("--show-secrets", is_flag=True, help="Show secret outputs in clear.")
+@click.option("--show-secrets", is_flag=True, help="Print secret outputs unmasked.")
 @json_option
 def outputs(environment: str, show_secrets: bool, as_json: bool) -> None:
     """Print the outputs of the stack of ENVIRONMENT; secret ones are masked."""
@@ -256,7 +259,7 @@ def outputs(environment: str, show_secrets: bool, as_json: bool) -> None:
 
 @command.command("inventory")
 @click.argument("environment", shell_complete=completing.environments)
-@click.option("--show-variables", is_flag=True, help="Show the hosts' variables, which may hold secrets.")
+@click.option("--show-variables", is_flag=True, help="Print the hosts' variables, which may contain secrets.")
 @json_option
 def inventory(environment: str, show_variables: bool, as_json: bool) -> None:
     """Print the hosts and groups of ENVIRONMENT, as playbooks and suites will see them."""

@@ -10,7 +10,7 @@ from orchestrator.cli.output import json_option, out, paint, print_json
 @click.argument("code", required=False, shell_complete=completing.codes)
 @json_option
 def command(code: str | None, as_json: bool) -> None:
-    """Explain the error CODE; without one, list them all."""
+    """Explain the error CODE (default: list all codes)."""
     from orchestrator.domain.errors import OrchestratorError, catalogue
 
     known = catalogue()

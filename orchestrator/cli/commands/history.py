@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @click.command("history")
 @click.argument("environment", required=False, shell_complete=places)
-@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many runs.")
+@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of runs.")
 @json_option
 def command(environment: str | None, limit: int, as_json: bool) -> None:
-    """List the runs there were, newest first; with ENVIRONMENT those of one environment, or of a list of waves."""
+    """List the runs, newest first; with ENVIRONMENT those of one environment, or of a list of waves."""
     from orchestrator.cli.recovery import remind
     from orchestrator.wiring import open_app
 

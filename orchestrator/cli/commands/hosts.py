@@ -7,7 +7,7 @@ from orchestrator.cli.output import Cell, confirm, json_option, note, out, print
 
 @click.group("hosts")
 def command() -> None:
-    """Find or install what loopback hosts need, and list those there are.
+    """Find or install the SSH server of loopback hosts, and list the hosts.
 
     A loopback host is an unprivileged SSH server on this machine, made by a Pulumi program through
     `orchestrator.hosts`.
@@ -17,7 +17,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List the loopback hosts of this project, and whether they are really there."""
+    """List the loopback hosts of this project, and whether each is running."""
     from pathlib import Path
 
     from orchestrator.hosts import loopback
@@ -60,9 +60,9 @@ def status(as_json: bool) -> None:
 @command.command("install")
 @yes_option
 def install(yes: bool) -> None:
-    """Get an SSH server, unless there is one: the distribution's package, or without root its files into our cache.
+    """Install an SSH server, unless one exists: the distribution's package, or without root its files in the cache.
 
-    The files in our cache have a client as well, which plays and suites use where there is no ssh on PATH.
+    The files in the cache include a client, which plays and suites use if PATH has no ssh.
     The system's own SSH service is neither started nor enabled.
     """
     import os

@@ -10,13 +10,13 @@ from orchestrator.domain.text import counted
 
 @click.command("init")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
-@click.option("--name", metavar="NAME", help="The project's name; by default made of the folder's.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be written.")
+@click.option("--name", metavar="NAME", help="The project's name (default: from the folder's name).")
+@click.option("--dry-run", is_flag=True, help="List the files without writing them.")
 @json_option
 def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> None:
-    """Write a working project into FOLDER, or into a folder with Pulumi.yaml, playbooks and tests what is missing.
+    """Write a working project into FOLDER, or complete a folder with Pulumi.yaml, playbooks and tests.
 
-    No file that is there is touched, and either all that is missing is written or nothing. In an empty folder you get
+    Existing files are not changed, and either all missing files are written or none. In an empty folder this writes
     two environments on loopback hosts, a playbook, a suite and a first release, which can be promoted at once.
     """
     from orchestrator.config.scaffold import missing, project_name, slug, survey, write

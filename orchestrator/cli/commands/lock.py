@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @click.command("lock")
 @click.argument("environment", metavar="ENV|status", shell_complete=completing.environments)
-@click.option("-m", "--message", default="", metavar="WHY", help="Why; asked for when ENV is locked.")
-@click.option("--for", "duration", type=DURATION, metavar="TIME", help="Until then it opens by itself: 30m, 4h, 2d.")
+@click.option("-m", "--message", default="", metavar="WHY", help="The reason, shown to other users (required).")
+@click.option("--for", "duration", type=DURATION, metavar="TIME", help="Let the lock expire after TIME (30m, 4h, 2d).")
 @json_option
 def command(environment: str, message: str, duration: float | None, as_json: bool) -> None:
-    """Keep every run out of ENV until `orchestrator unlock ENV`, or for a TIME; `lock status` shows who holds what.
+    """Lock ENV until `orchestrator unlock ENV`, or for a TIME; `lock status` lists the locks and holders.
 
-    A run that holds the environment now is not disturbed: it is busy then, and nothing is locked.
+    A lock does not interrupt a run that holds the environment: the environment is then busy, and nothing is locked.
     """
     from orchestrator.cli.words import when
     from orchestrator.wiring import open_app

@@ -20,12 +20,15 @@ COLOURS = {"ok": "green", "succeeded": "green", "failed": "red", "errored": "mag
 @click.command("logs")
 @click.argument("run", shell_complete=completing.runs)
 @click.option(
-    "--step", metavar="NAME", shell_complete=completing.steps, help="Only this step (its name, or its beginning)."
+    "--step",
+    metavar="NAME",
+    shell_complete=completing.steps,
+    help="Only this step (its name, or the first characters of it).",
 )
 @click.option("--host", metavar="HOST", help="Only this host.")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
-@click.option("--output", is_flag=True, help="Print instead what the engines themselves have printed.")
-@click.option("--files", is_flag=True, help="List instead the files that playbooks wrote on this machine.")
+@click.option("-f", "--follow", is_flag=True, help="Continue until the run ends.")
+@click.option("--output", is_flag=True, help="Print the output of the engines instead.")
+@click.option("--files", is_flag=True, help="List the files that playbooks wrote on this machine instead.")
 @click.option(
     "--save", type=click.Path(file_okay=False, path_type=Path), help="With --files, copy these files into this folder."
 )
@@ -40,15 +43,15 @@ def command(
     save: Path | None,
     as_json: bool,
 ) -> None:
-    """Print what the steps of RUN said: each task on each host, each test, each resource, each message.
+    """Print the log of RUN: each task on each host, each test, each resource, each message.
 
-    With --output, what Pulumi, Ansible and pytest wrote to their own standard output and error, job by job; where the
-    project shares artifacts, also of jobs that other machines ran.
+    With --output, prints the standard output and error of Pulumi, Ansible and pytest, job by job. If the project shares
+    artifacts, this includes jobs that ran on other machines.
 
-    With --files, the files that playbooks wrote on the controller beside their sources: logs, fact caches, fetched and
-    generated files. Later runs do not see them.
+    With --files, lists the files that playbooks wrote on the controller beside their sources: logs, fact caches,
+    fetched and generated files. Later runs do not see them.
 
-    What comes from hosts is cleaned of everything that a terminal would obey. With --json each record is one line.
+    Terminal control characters are removed from the output of hosts. With --json each record is one line.
     """
     import time
 

@@ -26,9 +26,9 @@ COLOURS = {
 @click.command("matrix")
 @json_option
 def command(as_json: bool) -> None:
-    """Show which release is where: one row for each release, one column for each environment of the path.
+    """Show the releases of all environments: one row for each release, one column for each environment of the path.
 
-    Problems come first. A release counts in an environment where it had an effect.
+    Problems come first. A release is listed in an environment if it had an effect in it.
     """
     from orchestrator.cli.recovery import remind
     from orchestrator.cli.situation import problem_lines

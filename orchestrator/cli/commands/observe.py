@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 @wait_option
 @json_option
 def command(environment: str, wait: float, as_json: bool) -> int:
-    """Ask every host of ENVIRONMENT which release runs on it, and write down what it says.
+    """Inspect which release every host of ENVIRONMENT runs, and record the result.
 
-    A host that does not answer is unknown from then on, and shown so; the command ends with 1 when there is one. Where
-    `ansible: {serves: ...}` of the environment says how, its service is asked for its version as well.
-    Nothing is changed on the hosts. When they have seen newer work than the journal knows (a backup was restored),
-    their word is taken.
+    A host that does not respond is *unknown* from then on; the command then ends with 1. If the environment declares
+    `ansible: {serves: ...}`, the version of the running service is queried as well.
+    Nothing is changed on the hosts. If their ledgers are newer than the journal, for example after a restore, their
+    reports are recorded.
     """
     from orchestrator.cli.attend import attend, exit_of
     from orchestrator.cli.commands.status import environment_status, print_environment

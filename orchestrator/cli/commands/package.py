@@ -21,8 +21,8 @@ SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yel
 def command() -> None:
     """Show, verify and compare packages.
 
-    A PACKAGE is a sealed file, or a package that this project keeps: NAME-VERSION, its version, or the beginning of
-    its digest. The name of an environment stands for the release that was verified last in it.
+    A PACKAGE is a sealed file, or a package that this project keeps: NAME-VERSION, its version, or the first characters
+    of its digest. The name of an environment selects the release that was verified last in it.
     """
 
 
@@ -49,7 +49,7 @@ def list_(as_json: bool) -> None:
 @click.argument("package")
 @json_option
 def show(package: str, as_json: bool) -> None:
-    """Show what is in PACKAGE: its release, its Git revision, and every file with its digest, by area."""
+    """Show the content of PACKAGE: its release, its Git revision, and every file with its digest, by area."""
     read = _read(package)
     manifest = read.manifest
     if as_json:
@@ -81,7 +81,7 @@ def _row(file: "PackageFile") -> list[str]:
 
 @command.command("verify")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--keep", is_flag=True, help="Put it into this project's store as well.")
+@click.option("--keep", is_flag=True, help="Keep the package in this project's store as well.")
 @json_option
 def verify(file: Path, keep: bool, as_json: bool) -> None:
     """Read the sealed FILE strictly: every name, every size, every digest. Nothing is written without --keep."""
@@ -105,8 +105,8 @@ def verify(file: Path, keep: bool, as_json: bool) -> None:
 def remove(package: str, as_json: bool) -> None:
     """Remove PACKAGE from this project's store, and its file in dist/.
 
-    Only a package that no environment has seen can be removed: no run that had an effect, no host and no request in a
-    queue has to do with it. Where several machines share packages, it is removed for all of them.
+    Only a package that no environment has seen can be removed: no run with it had an effect, and neither a host nor a
+    request in a queue uses it. If several machines share packages, it is removed for all of them.
     """
     from orchestrator.wiring import open_app
 
@@ -122,7 +122,7 @@ def remove(package: str, as_json: bool) -> None:
 @click.argument("after")
 @json_option
 def diff(before: str, after: str, as_json: bool) -> None:
-    """Show what differs between the packages BEFORE and AFTER: fields of the release, files by area, and Git commits.
+    """Show the differences between packages BEFORE and AFTER: fields of the release, files by area, and Git commits.
 
     Each may be the name of an environment instead, for the release that was verified last in it:
     `package diff production shop-1.4.0`. Commits are shown if both packages recorded a revision and the project's

@@ -17,15 +17,14 @@ if TYPE_CHECKING:
 @click.argument("right", metavar="PRODUCTION", shell_complete=completing.environments)
 @json_option
 def command(left: str, right: str, as_json: bool) -> int:
-    """Say how STAGING and PRODUCTION differ, and name each thing.
+    """Compare STAGING and PRODUCTION, and name each difference.
 
-    Compared are the files of their Pulumi programs and the keys of their configuration; groups, hosts by number and
-    names of variables; facts and packages of their hosts; and the releases that were verified there last. What is meant
-    to differ stands in `parity: {with: ..., allow: [...]}` of either `environment.yaml`, as KIND:NAME or a whole KIND.
-    Nothing is changed.
+    Compares the files of their Pulumi programs, configuration keys, groups, numbers of hosts, names of variables, facts
+    and packages of hosts, and the last verified releases. Nothing is changed. Allow intended differences with
+    `parity: {with: ..., allow: [...]}` in either `environment.yaml`, as KIND:NAME or a whole KIND.
 
-    Ends with 0 when nothing differs that may not, and with 1 when something does, or when something could not be asked:
-    that is named as unknown. `require: {parity: true}` makes a promotion wait for it.
+    Ends with 0 if there are no differences but allowed ones, and with 1 otherwise, or if a check was not possible. Such
+    a check is listed as *unknown*. `require: {parity: true}` refuses promotions while there are any.
     """
     from orchestrator.domain.errors import Exit
     from orchestrator.wiring import open_app

@@ -10,13 +10,13 @@ from orchestrator.cli.output import json_option, note, out, print_json
 
 @click.command("pause")
 @click.argument("run", shell_complete=completing.runs)
-@click.option("-m", "--message", default="", metavar="WHY", help="Why, for the journal.")
+@click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the journal.")
 @json_option
 def command(run: str, message: str, as_json: bool) -> None:
-    """Let the step of RUN that goes on end, and begin no other until `orchestrator resume RUN`.
+    """Complete the current step of RUN, and start no other until `orchestrator resume RUN`.
 
-    The environment stays held. A run that is paused is not taken up by itself. Of a walk in waves, the walk's own name
-    stands for all of it; one of its runs can stand still alone.
+    The environment stays held. A paused run is not resumed automatically. For a promotion in waves, the id of the root
+    pauses all its runs; one of its runs can be paused alone.
     """
     import time
 

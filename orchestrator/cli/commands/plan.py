@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 @click.command("plan")
 @click.argument("release", required=False, shell_complete=completing.releases)
 @to_option("The environment, or the list of waves.")
-@click.option("--rollback", "back", metavar="ENV", help="Show how ENV would go back, instead of a promotion.")
-@click.option("-o", "--out", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write it here, too.")
+@click.option("--rollback", "back", metavar="ENV", help="Show the rollback of ENV instead of a promotion.")
+@click.option(
+    "-o",
+    "--out",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the plan into this file as well.",
+)
 @click.option("--check/--no-check", default=True, show_default=True, help="Run Ansible's check mode for each step.")
-@click.option("--redeploy", is_flag=True, help="With waves: plan also environments where the release runs already.")
+@click.option("--redeploy", is_flag=True, help="With waves: plan also environments that already run the release.")
 @named_options
 @json_option
 def command(
@@ -35,22 +41,22 @@ def command(
     no_return: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Show what promoting RELEASE into an environment would do, without doing any of it.
+    """Show what promoting RELEASE into an environment would do, without any change.
 
-    One document: Pulumi's planned changes, steps with their hosts and batches, what Ansible's check mode says and what
-    it cannot see, the tests, what runs on the hosts now, and the way back. `promote --plan` executes exactly it.
+    The plan is one document. It contains Pulumi's planned changes, steps with their hosts and batches, the predictions
+    of Ansible's check mode, the tests, the current releases of the hosts, and the rollback target.
+    `promote --plan` executes exactly this plan.
 
-    First it says which stateful resources would be replaced or deleted, and which steps cannot be undone. Such a plan
-    is shown, and only executed when it was made with --replace and --point-of-no-return for each of them.
+    The first lines list stateful resources that would be replaced or deleted, and steps that cannot be undone. Such a
+    plan is only executed if it was made with --replace and --point-of-no-return for each of them.
 
-    With --to WAVES: the plan of each environment, wave by wave, in one document with a digest over them all. An
-    environment that comes after one of an earlier wave is planned as if the release had been verified there. An
-    environment where the release runs already has no plan, unless --redeploy is given.
+    With --to WAVES, shows the plan of each environment, wave by wave, in one document with one digest. Each wave is
+    planned as if the release had been verified in the waves before. An environment that already runs the release has
+    no plan, unless --redeploy is given.
 
-    With --rollback ENV: while a promotion is under way there, what its rollback would undo and restore if it failed
-    now, computed from what it has started so far; else what `orchestrator rollback ENV` would do. Where the stack would
-    go back too, Pulumi is asked what that would do now: a rollback leaves a stack alone that would lose something
-    stateful.
+    With --rollback ENV, shows the rollback instead. During a promotion this is the rollback of the steps that it has
+    started so far, otherwise that of `orchestrator rollback ENV`. If the stack would be rolled back too, Pulumi
+    previews the changes. A rollback that would lose a stateful resource leaves the stack as it is.
     """
     from orchestrator.cli.report import UsageProblem
     from orchestrator.domain.plan import Named

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 @to_option("Promote into this environment only, or in these waves.")
 @click.option("--plan", "plan", metavar="FILE|DIGEST", help="Execute exactly this plan.")
 @named_options
-@click.option("--redeploy", is_flag=True, help="Promote it also where it runs already, verified.")
-@click.option("--again", is_flag=True, help="Promote it although it was rolled back there before. Wants -m.")
-@click.option("-m", "--message", default="", help="Why it may go there again, for the journal.")
+@click.option("--redeploy", is_flag=True, help="Promote also to environments that already run the release, verified.")
+@click.option("--again", is_flag=True, help="Promote a release that was rolled back in the environment (requires -m).")
+@click.option("-m", "--message", default="", help="The reason for --again, for the journal.")
 @wait_option
 @detach_option
 @queue_option
@@ -52,31 +52,31 @@ def command(
     queue: str,
     as_json: bool,
 ) -> int:
-    """Take RELEASE along its path, or into one environment.
+    """Promote RELEASE along its path, or into one environment.
 
     RELEASE is a sealed file, a kept package (NAME-VERSION, version, digest), or a release folder, which is built first.
-    Each environment is provisioned, deployed to and proved. When anything fails after the first change, it is rolled
-    back by itself to the last verified release (exit 4); where that is not possible, it stops and says what is true
-    and what would help (exit 5).
+    Each environment is provisioned, deployed to and verified. A failure after the first change is rolled back
+    automatically to the last verified release (exit 4). If this is not possible, the run stops, and prints the state
+    of each host and the next commands (exit 5).
 
-    With --to WAVES, a list of waves in orchestrator.yaml, it goes to several environments: those of one wave side by
-    side, the next wave once they are all good and its soak is over. When more of them fail than the list allows, later
-    waves are not begun, and where it says so, what the walk has promoted goes back as well.
+    With --to WAVES, a list of waves in orchestrator.yaml, promotes to several environments. Environments of one wave
+    run side by side. The next wave starts when all of them have succeeded and the soak is over. If more environments
+    fail than the list allows, later waves are not started. With `on_failure: rollback` earlier ones are rolled back.
 
-    With --plan nothing else is done than what that plan says; when anything that it stands on has changed, it stops
-    before any change and names what (exit 7).
+    With --plan, executes exactly that plan. If anything that it depends on has changed, stops before any change and
+    lists the differences (exit 7).
 
-    Where the release runs already, verified, nothing is done (exit 0); --redeploy promotes it there again, also in
+    Does nothing if the environment already runs the release, verified (exit 0); --redeploy promotes it again, also in
     waves. The whole path is checked before its first environment is touched.
 
-    A stateful resource that the update would replace or delete, and a step that cannot be undone, stop it before any
-    change (exit 3) unless each is named, here by --replace and --point-of-no-return, or in the making of the plan.
+    Refused before any change (exit 3) if the update would replace or delete a stateful resource, or if a step cannot
+    be undone. Name each with --replace and --point-of-no-return, for the promotion or when the plan is made.
 
-    A release that was rolled back in an environment does not go there again (exit 3) unless --again says so, with the
-    reason. A newer one may.
+    Refused (exit 3) if the release was rolled back in the environment, unless --again is given with a reason. A newer
+    release is not refused.
 
-    A busy environment ends it (exit 8) unless it is to --wait; then it stands in the queue, and a newer release of the
-    same name that joins the queue takes its place.
+    Fails if the environment is busy (exit 8), unless --wait is given, which queues the run. A newer release of the
+    same name that joins the queue replaces it.
     """
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do, leave_behind, leave_to_workers

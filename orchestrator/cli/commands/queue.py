@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @environment_argument(required=False)
 @json_option
 def command(environment: str | None, as_json: bool) -> None:
-    """Show who waits for which environment, in order, who holds it, and which walks come to it with a later wave."""
+    """Show the holder of each environment, the runs that wait for it, and promotions whose later waves include it."""
     from orchestrator.cli.recovery import remind
     from orchestrator.cli.words import when
     from orchestrator.wiring import open_app

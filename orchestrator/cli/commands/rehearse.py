@@ -16,14 +16,14 @@ from orchestrator.cli.output import detach_option, json_option, queue_option, wa
 @queue_option
 @json_option
 def command(release: str, environment: str, wait: float, detach: bool, queue: str, as_json: bool) -> int:
-    """Take RELEASE into an environment, back to the release that is there now, and forward again.
+    """Promote RELEASE, roll it back, and promote it again, to show that the rollback works.
 
-    It is a promotion that does not stay before the way back was walked: by the packages' own steps, with the tests of
-    the release that is there at each stop. What is on the hosts is looked at before and after. When a file, package,
-    service, port or fact did not come back, the release has failed and is rolled back (exit 4).
+    The rollback uses the packages' own steps. At each stop the tests of the current release run. The hosts are
+    inspected before and after. If a file, package, service, port or fact was not restored, the rehearsal has failed
+    and the release is rolled back (exit 4).
 
-    When everything did, it stays, and there is evidence for this pair of packages, with the time of each leg:
-    `orchestrator show RUN` has it, and environments with `require: {rehearsal: true}` want it.
+    Otherwise the release stays, and there is evidence for this pair of packages, with the time of each leg.
+    `orchestrator show RUN` prints it, and environments with `require: {rehearsal: true}` require it.
     """
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.report import building, warn

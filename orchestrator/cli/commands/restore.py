@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 @click.command("restore")
 @click.argument("what", required=False, metavar="FILE|ENV")
-@click.option("--at", metavar="TIME|RUN", help="Put the environment ENV back to what it was then.")
-@click.option("--no-return", is_flag=True, help="With --at: go back although steps of releases since cannot be undone.")
-@click.option("--undo", is_flag=True, help="Put back what a restore that was interrupted had put aside.")
+@click.option("--at", metavar="TIME|RUN", help="Restore the environment ENV to this time.")
+@click.option("--no-return", is_flag=True, help="With --at: restore although steps of later releases cannot be undone.")
+@click.option("--undo", is_flag=True, help="Restore the state that an interrupted restore has replaced.")
 @passphrase_option
 @click.option("--unauthenticated", is_flag=True, help="Restore a backup of an earlier version, without a passphrase.")
 @yes_option
@@ -47,18 +47,18 @@ def command(
     queue: str,
     as_json: bool,
 ) -> int:
-    """Put back what was: the project's state from the backup FILE, or, with --at, the environment ENV as it was then.
+    """Restore the project's state from the backup FILE, or, with --at, the environment ENV to an earlier point in time.
 
-    With --at, a time (2026-11-20T10:00, of this machine's clock unless it says another offset) or a run, whose end is
-    meant: the release that was verified last by then goes back on every host, and the infrastructure to the definition
-    that was applied last by then. The plan of that is shown first, and executed as a rollback: what releases since have
-    done is undone, newest first, and the tests of the restored release prove it. Never forward: what has been gone back
-    from since is promoted, if at all.
+    --at takes a time (2026-11-20T10:00, in this machine's time zone unless an offset is given), or a run, for the time
+    of its end. Every host is restored to the release that was verified last by that time, and the infrastructure to the
+    definition that was applied last by that time. The plan is shown first, and executed like a rollback. Later releases
+    are undone, newest first, and the tests of the restored release verify the environment. A release that was rolled
+    back since that time is not restored.
 
-    Of a FILE, all is put in the place of the project's state, or nothing. The file must be authenticated by the
-    passphrase with which it was made. Refused while somebody works on a run. The state that was there is kept beside
-    it, in the folder whose name is printed. Secrets that the backup does not contain are listed; nothing is planned
-    until they are given. Hosts are not touched: what runs there may be newer than what the restored journal knows.
+    A FILE replaces the project's state as a whole, or not at all. The file must be authenticated by the passphrase with
+    which it was made. Refused while a process works on a run. The previous state is kept in a folder whose name is
+    printed. Secrets that the backup does not contain are listed; nothing is planned until they are given. Hosts are not
+    touched: they may run newer releases than the restored journal has.
     """
     if at is not None:
         if what is None or undo:

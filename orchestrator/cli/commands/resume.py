@@ -17,13 +17,15 @@ PATIENCE = 30.0  # seconds that a process in the background waits for the one th
 
 @click.command("resume")
 @click.argument("run", shell_complete=completing.runs)
-@click.option("--background", is_flag=True, help="Wait until whoever does it now lets go, and do not watch.")
+@click.option(
+    "--background", is_flag=True, help="Wait until the current process releases the run, and do not follow it."
+)
 @json_option
 def command(run: str, background: bool, as_json: bool) -> int:
-    """Go on with RUN from where its process was stopped or died, or where somebody paused it.
+    """Resume RUN from its last recorded step, after its process died or an operator paused it.
 
-    What was done is not done again; an engine that is still at work is followed to its end. When another process goes
-    on with it already, it is followed.
+    Completed work is not repeated, and an engine that is still working is followed to its end. If another process
+    already works on the run, it is followed.
     """
     from orchestrator.cli.attend import follow, walk_of
     from orchestrator.cli.walk import do, tell

@@ -14,14 +14,15 @@ from orchestrator.cli.output import json_option
     "--step",
     metavar="NAME",
     shell_complete=completing.steps,
-    help="Begin with this step; by default with the last one that was not good.",
+    help="Start with this step (default: the last one that did not succeed).",
 )
 @json_option
 def command(run: str, step: str | None, as_json: bool) -> int:
-    """Go on with RUN, which needs a person, once what stood in its way is put right.
+    """Retry the failed step of RUN, which needs manual intervention, and continue.
 
-    A new run takes what came before the step as it was, does the step again, and everything after it. In a run that
-    was rolling back, that is the rest of the rollback; with --step an earlier step, it is the promotion from there.
+    A new run keeps the results before the step, repeats the step, and runs everything after it. For a run that was
+    rolling back, this is the rest of the rollback. With --step an earlier step is repeated, and the promotion continues
+    from it.
     """
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do

@@ -13,7 +13,7 @@ from orchestrator.cli.output import confirm, json_option, note, outlast_readers,
 @click.option(
     "--to", "version", metavar="VERSION", help="Version to roll back to (default: the last verified release)."
 )
-@click.option("--no-return", is_flag=True, help="Go back although steps of the present release cannot be undone.")
+@click.option("--no-return", is_flag=True, help="Roll back although steps of the current release cannot be undone.")
 @click.option(
     "--all-at-once", is_flag=True, help="Restore all hosts at the same time (default: in the steps' batches)."
 )
@@ -31,18 +31,18 @@ def command(
     queue: str,
     as_json: bool,
 ) -> int:
-    """Put ENVIRONMENT back to a release that was verified there.
+    """Roll ENVIRONMENT back to a release that was verified in it.
 
-    By default that is the last verified one, as long as any host runs something else, nobody knows what it runs, or
-    the last run needs a person; when every host runs it, the one that it took the place of. So a second rollback goes
-    further back, and never forward again to what has been gone back from.
+    By default this is the last verified release, if any host runs another one, the release of a host is unknown, or
+    the last run needs manual intervention. If every host runs the last verified release, it is the one that this
+    release replaced. A second rollback restores an older release; it never restores one that was rolled back.
 
-    Its plan is shown first. Steps of the present release with an undo of their own are undone, newest first; then the
-    packaged steps of the older release restore the hosts, in their batches, each of which is verified before the next
-    one unless the infrastructure changes; then the infrastructure goes back to the definition that was verified with
-    it; and its own tests prove it.
+    Shows its plan first. Steps of the current release with an undo of their own are undone, newest first. Then the
+    packaged steps of the older release restore the hosts, in batches. Each batch is verified before the next one,
+    unless the infrastructure changes. Then the infrastructure is restored to the definition that was verified with the
+    older release, and the tests of that release verify the environment.
 
-    Steps of the present release that cannot be undone are named beforehand, and refused without --no-return.
+    Steps of the current release that cannot be undone are listed beforehand, and refused without --no-return.
     """
     from orchestrator.cli.planned import print_plan
     from orchestrator.cli.recovery import recover

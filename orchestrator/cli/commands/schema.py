@@ -11,9 +11,9 @@ SAID = ("status", "matrix", "run", "plan", "rollback-plan", "wave-plan")
 @click.command("schema")
 @click.argument("kind", type=click.Choice([*FILES, *SAID]))
 def command(kind: str) -> None:
-    """Print the JSON Schema of a file (release, environment, project), or of what a command says with --json.
+    """Print the JSON Schema of a file (release, environment, project), or of the --json output of a command.
 
-    Files that `orchestrator init` writes name their schema in their first line, where editors look for it.
+    Files that `orchestrator init` writes name their schema in their first line, for editors.
     """
     import json
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @click.argument("run", shell_complete=completing.runs)
 @json_option
 def command(run: str, as_json: bool) -> None:
-    """Show RUN from its request to its end: each step, each host, each test, and what is true afterwards.
+    """Show RUN from its request to its end: each step, each host, each test, and the resulting state.
 
-    Of a walk in waves: each wave, and each environment with the run that says more.
+    For a promotion in waves, shows each wave, and each environment with its run.
     """
     from orchestrator.cli.recovery import remind
     from orchestrator.domain.story import Story

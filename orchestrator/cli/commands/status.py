@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 @click.command("status")
 @environment_argument(required=False)
 @click.option("-v", "--hosts", "every", is_flag=True, help="List every host, also of a large environment.")
-@click.option("--watch", "watching", is_flag=True, help="Show it again every 2 seconds, until Ctrl-C.")
+@click.option("--watch", "watching", is_flag=True, help="Repeat the status every 2 seconds, until Ctrl-C.")
 @json_option
 def command(environment: str | None, every: bool, watching: bool, as_json: bool) -> None:
-    """Show problems first, then what runs where: for each host its release, since when, and by which run.
+    """Show problems first, then for each host its release, since when, and by which run.
 
-    Shows who holds each environment, runs that wait, are paused or interrupted, and which commands help. A wave
-    rollout that is running, or did not succeed, is shown with the state of each environment.
+    Shows who holds each environment, runs that wait, are paused or interrupted, and which commands help. A promotion in
+    waves that is running, or did not succeed, is shown with the state of each environment.
     """
     from orchestrator.cli.recovery import remind
     from orchestrator.wiring import open_app

@@ -12,9 +12,10 @@ from orchestrator.cli.output import json_option, out, print_json
 @click.argument("environment", shell_complete=completing.environments)
 @json_option
 def command(environment: str, as_json: bool) -> None:
-    """Open ENVIRONMENT, which somebody has locked.
+    """Remove the lock of ENVIRONMENT.
 
-    What a run holds is not taken away from it: `orchestrator abort RUN` ends the run, `resume RUN` finishes it.
+    This does not affect a run that holds the environment: `orchestrator abort RUN` stops the run, `resume RUN`
+    completes it.
     """
     from orchestrator.wiring import open_app
 

@@ -11,9 +11,9 @@ from orchestrator.cli.output import folded, json_option, note, out, paint, print
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @json_option
 def command(paths: tuple[Path, ...], as_json: bool) -> int:
-    """Check files: each PATH, or without any the whole project around the current folder.
+    """Check each PATH (default: the whole project around the current folder).
 
-    All errors are shown at once, each with its code, line and column. Nothing is run.
+    All errors are printed at once, each with its code, line and column. Nothing is run.
     """
     from orchestrator.cli.checks import check_paths, check_project
     from orchestrator.cli.report import diagnostic, warn

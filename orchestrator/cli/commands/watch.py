@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("run", shell_complete=completing.runs)
 @json_option
 def command(run: str, as_json: bool) -> int:
-    """Follow RUN to its end, also when another process does it, and end as it ends.
+    """Follow RUN to its end, also if another process runs it, and return its exit code.
 
     With --json each record of the journal is one line.
     """

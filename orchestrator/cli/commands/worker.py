@@ -12,24 +12,28 @@ if TYPE_CHECKING:
 
 
 @click.command("worker")
-@click.option("--queue", default="default", show_default=True, metavar="NAME", help="What is taken.")
+@click.option("--queue", default="default", show_default=True, metavar="NAME", help="The queue to work on.")
 @click.option(
-    "--concurrency", type=click.IntRange(1), default=4, show_default=True, metavar="N", help="How many at once."
+    "--concurrency",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Maximum number of runs at the same time.",
 )
-@click.option("--once", is_flag=True, help="End when there is nothing that can be taken now.")
+@click.option("--once", is_flag=True, help="End when no run can be taken.")
 @json_option
 def command(queue: str, concurrency: int, once: bool, as_json: bool) -> int:
-    """Take what `promote` and `rollback` with --queue have left to workers, oldest first, until it is stopped.
+    """Run the requests that `promote` and `rollback` have queued with --queue, oldest first, until stopped.
 
-    Each promotion is done by a process of its own. One whose environment is busy is not taken, so that it keeps nobody
-    else waiting. What a worker that died has left is taken over: at once on the same machine, and on another one when
-    its claim has run out (30 seconds).
+    Each promotion has a process of its own. A run whose environment is busy is not taken, so that it blocks no other
+    run. Runs of a worker that died are taken over: at once on the same machine, and on another one when the claim has
+    expired (30 seconds).
 
-    Twice a minute it looks for what promotions made for themselves only (ephemeral environments) and is past its time,
-    and has it destroyed.
+    Twice a minute the worker checks for ephemeral environments that are past their time, and destroys them.
 
-    SIGTERM and SIGINT end it: nothing new is taken, what goes on stops before its next step, and waits for the next
-    worker. Events are written to standard error; --json writes them to standard output, a line each.
+    SIGTERM and SIGINT stop the worker. It takes no new runs, its runs stop before their next step, and the next worker
+    resumes them. Events are written to standard error; --json writes them to standard output, a line each.
     """
     from orchestrator.cli.attend import serve
     from orchestrator.cli.output import note, print_json_line
