@@ -34,6 +34,7 @@ CODE = "\N{WHITE SQUARE}"  # stands for a piece of code in a text: one word, wit
 ABBREVIATIONS = {"e.g.", "i.e.", "etc.", "vs.", "cf.", "approx.", "fig.", "incl."}
 END = re.compile(r"""(?<=\S)[.!?…]["'”’)\]]*(?=\s|$)""")
 WORD = re.compile(rf"[{CODE}]|[^\W_]")
+LISTED_CODE = re.compile(rf"{CODE}(?:(?:,| and| or|, and|, or) {CODE})+")
 BACKTICKS = re.compile(r"(`+)(?:(?!\1).)+?\1", re.DOTALL)
 
 
@@ -144,8 +145,8 @@ def sentences(text: str) -> list[str]:
 
 
 def count_words(text: str) -> int:
-    """The number of words in *text*; a piece of code is one, and a dash or an arrow is none."""
-    return sum(1 for word in text.split() if WORD.search(word))
+    """The number of words in *text*; a piece of code, or a list of them, is one, and a dash or an arrow is none."""
+    return sum(1 for word in LISTED_CODE.sub(CODE, text).split() if WORD.search(word))
 
 
 def changelog_entries(text: str) -> Iterator[Block]:
@@ -171,10 +172,11 @@ def changelog_entries(text: str) -> Iterator[Block]:
 def check_sentences(source: str, block: Block, rules: Rules) -> Iterator[Finding]:
     """The sentences of *block* that are too long, chains of clauses, or contain a forbidden phrase."""
     for sentence in sentences(block.text):
-        words = count_words(sentence)
+        # A table cell may be a list, whose items are divided by semicolons.
+        words = max(map(count_words, sentence.split("; ") if block.is_cell else [sentence]))
         if words > MAX_WORDS:
             yield Finding(source, block.line, f"a sentence of {words} words (at most {MAX_WORDS})", sentence)
-        if len(re.findall(r"[;:](?=\s)", sentence)) > 1 and not block.is_cell:  # a cell may be a list
+        if len(re.findall(r"[;:](?=\s)", sentence)) > 1 and not block.is_cell:
             yield Finding(source, block.line, "a chain (at most one semicolon or colon in a sentence)", sentence)
         yield from check_phrases(source, Block(sentence, block.line), rules)
 

@@ -76,9 +76,12 @@ def test_a_block_has_the_line_it_starts_on() -> None:
     assert [block.line for block in language.markdown_blocks("# A\n\ntext\n\n- item\n")] == [1, 3, 5]
 
 
-@pytest.mark.parametrize(("text", "number"), [("one two-three", 2), ("a → b — c", 3), (f"Run {CODE} (twice).", 3)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("one two-three", 2), ("a → b — c", 3), (f"Run {CODE} (twice).", 3), (f"Set {CODE}, {CODE} and {CODE}.", 2)],
+)
 def test_words_are_counted(text: str, number: int) -> None:
-    """Code counts as one word, dashes and arrows as none."""
+    """Code, or a list of it, counts as one word, dashes and arrows as none."""
     assert language.count_words(text) == number
 
 
@@ -117,12 +120,13 @@ def test_long_sentences_and_chains_are_found() -> None:
 
 
 def test_a_cell_of_a_table_may_be_a_list() -> None:
-    """Semicolons in a table cell are not a chain, and its sentences have the same length as others."""
-    page = "| a |\n| --- |\n| Octopus: task; AWX: job; Kargo: run |\n| " + "word " * 31 + "|\n\nOne; two; three.\n"
+    """Semicolons in a table cell divide items, each of which is as short as a sentence."""
+    cells = ["Octopus: task; AWX: job; Kargo: run", "word " * 20 + "; " + "word " * 20, "word " * 31]
+    page = "| a |\n| --- |\n" + "".join(f"| {cell} |\n" for cell in cells) + "\nOne; two; three.\n"
     found = [f for block in language.markdown_blocks(page) for f in language.check_sentences("page", block, RULES)]
     assert [(finding.line, finding.problem.split(" (")[0]) for finding in found] == [
-        (4, "a sentence of 31 words"),
-        (6, "a chain"),
+        (5, "a sentence of 31 words"),
+        (7, "a chain"),
     ]
 
 
