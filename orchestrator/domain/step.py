@@ -46,6 +46,7 @@ class HostResult(Model):
     *release* is the package digest that the host itself reported as current after the step, when it did;
     None means that nobody asked it (the truth is then *assumed*, not *seen*). *fence* is the newest one that the host
     says it has seen; None when it was not asked. *serves* is the version that its service tells, where it was asked.
+    *invalid* is why its answer is not believed, in one line: what runs there is then unknown.
     """
 
     host: str
@@ -58,6 +59,7 @@ class HostResult(Model):
     release: str | None = None
     fence: int | None = None
     serves: str = ""
+    invalid: str = Field(default="", exclude_if=lambda reason: not reason)
 
 
 class TestResult(Model):

@@ -106,6 +106,8 @@ def _after_change(
     host: HostResult, release: PackageRef | None, releases: Mapping[str | None, PackageRef], run: str
 ) -> HostState:
     """What is known of a host after a step: the word of the host comes first, also when it went back."""
+    if host.invalid:
+        return HostState(host=host.host, truth="unknown", run=run)
     if host.release in releases:
         return HostState(host=host.host, truth="seen", release=releases[host.release], run=run)
     if host.outcome is Outcome.SUCCEEDED and host.release is None and release is not None:

@@ -38,7 +38,8 @@ def look(course: Course) -> None:
                 text = f"{state.host}: {state.release} is current there, and its service {reported}"
                 emit(Entry(kind="notice", host=state.host, data={"level": "warning", "text": text}))
         if unknown:
-            message = f"nobody can say what runs on {', '.join(unknown)}"
+            reasons = [f"{host.host}: {host.invalid}" for host in seen.hosts if host.invalid]
+            message = "; ".join([f"nobody can say what runs on {', '.join(unknown)}", *reasons])
             data["code"] = "R161"  # type: ignore[assignment]
             return StepResult(outcome=Outcome.UNKNOWN, message=message, hosts=seen.hosts, log=seen.log, data=data)
         return StepResult(outcome=Outcome.SUCCEEDED, hosts=seen.hosts, log=seen.log, data=data)
@@ -163,7 +164,7 @@ def states_of(setting: Setting, environment: str, told: Iterable[HostResult]) ->
 
 def _state(setting: Setting, before: HostState, told: HostResult) -> HostState:
     """*before*, corrected by what the host said: one that answered and named no release is left as it was known."""
-    if told.outcome not in ANSWERED:
+    if told.outcome not in ANSWERED or told.invalid:
         return before.model_copy(update={"truth": "unknown"})
     if told.release is None:
         return before.model_copy(update={"truth": "unknown"}) if before.truth == "seen" else before

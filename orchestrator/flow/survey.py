@@ -226,7 +226,7 @@ def _base(
     for host in known.hosts if known else ():
         state = remembered.get(host, HostState(host=host, truth="empty"))
         result = told.get(host)
-        if result is not None and result.outcome is Outcome.UNKNOWN:
+        if result is not None and (result.outcome is Outcome.UNKNOWN or result.invalid):
             state = state.model_copy(update={"truth": "unknown"})
         elif result is not None and result.release is not None:
             state = _seen(setting, state, result.release)

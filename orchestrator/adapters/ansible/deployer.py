@@ -11,7 +11,7 @@ from orchestrator.adapters.ansible.configuration import Configurations
 from orchestrator.adapters.ansible.control import ControlSockets
 from orchestrator.adapters.ansible.controller_files import uses_passwords
 from orchestrator.adapters.ansible.document import dump
-from orchestrator.adapters.ansible.ledger import Claim, Told
+from orchestrator.adapters.ansible.ledger import Claim, has_done
 from orchestrator.adapters.ansible.play import QUESTION, PlayRequest, PlayRunner, content_of, result_code
 from orchestrator.adapters.ansible.playbook_reader import reader
 from orchestrator.adapters.ansible.playbook_traits import sources
@@ -22,12 +22,13 @@ from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings, SnapshotRule
 from orchestrator.domain.errors import JobLost, OrchestratorError
+from orchestrator.domain.host_answer import ANSWER, read_answer
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import PendingHandler, PlaySpec, StepPreview
 from orchestrator.domain.plays import PlaySource
 from orchestrator.domain.release import Package, Requirement
-from orchestrator.domain.snapshot import Snapshot
+from orchestrator.domain.snapshot import HostSnapshot, Snapshot
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.ports import DEFAULTS, Emit, JobOutcome, Jobs
 
@@ -123,12 +124,14 @@ class AnsibleDeployer:
         tally, outcome = self._ask(question, tuple(inventory.hosts), inventory, context, job)
         if outcome.how != "exited" or not tally.stats:
             return inspection.failed(_reported(tally.result(outcome, result_code(outcome), str(outcome.folder))))
-        hosts = tuple(inspection.answer_of(host, tally, wanted) for host in inventory.hosts)
+        answers = {host: inspection.answer_of(host, tally, wanted) for host in inventory.hosts}
+        hosts = tuple(result for result, _ in answers.values())
         for host in hosts:
-            if not host.outcome.good:
-                emit(Entry(kind="notice", host=host.host, data={"level": "error", "text": host.message}))
-        ledgers = {host: Told.by(inspection.answer_lines(tally, host)).lines for host in inventory.hosts}
-        return inspection.summary(hosts, outcome, ledgers)
+            if not host.outcome.good or host.invalid:
+                text = f"{host.host}: {host.invalid}" if host.outcome.good else host.message
+                level = "warning" if host.outcome.good else "error"
+                emit(Entry(kind="notice", host=host.host, data={"level": level, "text": text}))
+        return inspection.summary(hosts, outcome, {host: answer.ledger for host, (_, answer) in answers.items()})
 
     def snapshot(self, rule: SnapshotRule, inventory: Inventory, context: Context, job: str, emit: Emit) -> Snapshot:
         """Ask every host, in one round trip each, what is on it."""
@@ -140,10 +143,10 @@ class AnsibleDeployer:
         found, unknown = {}, {}
         for host in hosts:
             seen = look.read(tally.answers.get(host, ""), rule)
-            if seen is not None:
+            if isinstance(seen, HostSnapshot):
                 found[host] = seen
             elif tally.host(host).outcome.good:
-                unknown[host] = "its answer ends early"
+                unknown[host] = seen
             else:
                 unknown[host] = first_line(tally.host(host).message or result.message)
         return Snapshot(hosts=found, unknown=unknown)
@@ -180,7 +183,7 @@ class AnsibleDeployer:
         context: Context,
         job: str,
         timeout: float = 300.0,
-        limit: int = inspection.ANSWER,
+        limit: int = ANSWER + 1,
     ) -> tuple[Tally, JobOutcome]:
         """Put one question to each of *hosts*; answers are cut after *limit* characters."""
         tally = Tally("require", hosts, lambda _entry: None, job, closing=False, timeout=timeout)
@@ -195,14 +198,15 @@ class AnsibleDeployer:
         tally, _ = self._ask(question, play.limit, inventory, claim.context, f"{job}.ask")
         done = {}
         for host in play.limit:
-            lines = inspection.answer_lines(tally, host)
-            if Told.by(lines).has_done(claim, host):
+            answer = read_answer(tally.answers.get(host, ""))
+            if has_done(answer.ledger, claim, host):
                 done[host] = HostResult(
                     host=host,
                     outcome=Outcome.SUCCEEDED,
                     touched=True,
                     message=DONE,
-                    release=inspection.release_in(lines),
+                    release=answer.release,
+                    invalid=answer.invalid,
                 )
         return done
 

@@ -10,6 +10,10 @@ from orchestrator.adapters.ansible.prompts import asked
 from orchestrator.adapters.ansible.reason import reason
 
 LIMIT = 4000
+SHORT = 200  # characters of a digest that a host reports
+COMPARED = 200_000  # characters of each side of a difference
+HEADER = 1000  # characters of a line of it
+ROWS = 2000  # lines of it: a host chooses them, and comparing more takes too long
 OWN_LIMIT = 65536  # characters of what our own tasks print
 TEMPORARY = re.compile(r"\S*/ansible-(?:local|tmp)-[^/\s]+/(?:\.?tmp[^/\s]*/?)?([^/\s]*)")
 CHANGED = re.compile(r"^(?:\x1b\[[\d;]*m)*changed: \[", re.MULTILINE)
@@ -38,7 +42,7 @@ class Translator:
         if kind not in OUTCOMES:
             line = _of_the_play(kind, data, event)
             return {**line, "text": self._relative(line["text"])} if line is not None and "text" in line else line
-        told = _task(OUTCOMES[kind], data, self._spec, str(event.get("stdout", "")))
+        told = _task_or_invalid(OUTCOMES[kind], data, self._spec, str(event.get("stdout", "")))
         for name in ("where", "message"):
             told[name] = self._relative(told[name])
         if told.get("check"):
@@ -80,6 +84,15 @@ def _play(data: Mapping[str, Any]) -> str:
     return str(data.get("play_uuid", "")).partition("_")[0]
 
 
+def _task_or_invalid(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], said: str) -> dict[str, Any]:
+    """The line of a task. A result that no module would return is left out: it is the word of a host."""
+    try:
+        return _task(outcome, data, spec, said)
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError):
+        bad = {**data, "res": {"msg": "the result of the task is not valid (D184)"}}
+        return _task(outcome, bad, {**spec, "check": False}, "")
+
+
 def _task(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], said: str) -> dict[str, Any]:
     result = data.get("res") or {}
     hidden = bool(result.get("_ansible_no_log"))
@@ -97,7 +110,7 @@ def _task(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], said: 
         "message": "" if hidden else _message(outcome, result),
     }
     if isinstance(result.get("orchestrator_release"), dict):
-        told["release"] = result["orchestrator_release"]
+        told["release"] = {"digest": _short(result["orchestrator_release"].get("digest"))}
     if spec["check"] and not hidden:
         opaque = _opaque(outcome, told["action"], result, said)
         told["check"] = {"diff": _diff(result.get("diff")), "opaque": opaque}
@@ -106,6 +119,11 @@ def _task(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], said: 
     if spec["stdout"] or "own" in told:
         told["stdout"] = str(result.get("stdout", ""))[: spec["stdout"] or OWN_LIMIT]
     return told
+
+
+def _short(value: object) -> object:
+    """*value*, if it is a text that may be a digest; else what it is instead."""
+    return value if value is None or (isinstance(value, str) and len(value) <= SHORT) else f"a {type(value).__name__}"
 
 
 def _changed(result: Mapping[str, Any], said: str) -> bool:
@@ -139,7 +157,7 @@ def _diff(diff: Any) -> str:
         if not isinstance(part, dict):
             continue
         if part.get("prepared"):
-            text += _named(part["prepared"])
+            text += "".join(f"{_named(line.rstrip())}\n" for line in _lines(part["prepared"]))
         elif "before" in part or "after" in part:
             import difflib
 
@@ -151,12 +169,12 @@ def _diff(diff: Any) -> str:
 
 def _named(header: Any) -> str:
     """The name of one side of a difference; a temporary file is named after what it holds, the same each time."""
-    return TEMPORARY.sub(lambda found: found[1] or "content", str(header or ""))
+    return TEMPORARY.sub(lambda found: found[1] or "content", str(header or "")[:HEADER])
 
 
 def _lines(value: Any) -> list[str]:
     text = value if isinstance(value, str) else json.dumps(value, indent=1, sort_keys=True, default=str)
-    return [f"{line}\n" for line in text.splitlines()]
+    return [f"{line}\n" for line in text[:COMPARED].splitlines()[:ROWS]]
 
 
 def _where(path: str, project: str) -> str:

@@ -1,16 +1,14 @@
 """One question to every host: what it has, which release it runs, and what its ledger says."""
 
-import contextlib
-import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.ansible.ledger import Claim, Told
+from orchestrator.adapters.ansible.ledger import Claim
 from orchestrator.adapters.ansible.snapshot import ROOT
 from orchestrator.adapters.ansible.tally import Tally, message_of
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.host_answer import ANSWER, HostAnswer, LedgerLine, read_answer
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import SILENT
 from orchestrator.domain.quantities import size_bytes
@@ -18,7 +16,6 @@ from orchestrator.domain.release import Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
 from orchestrator.ports import JobOutcome
 
-ANSWER = 65536  # characters of what a host says of itself
 COMMAND = re.compile(r"^[A-Za-z0-9_.+/-]{1,200}$")
 
 _SCRIPT = """\
@@ -59,82 +56,46 @@ def requirements_by_host(requirements: tuple[Requirement, ...], inventory: Inven
     return wanted
 
 
-def answer_of(host: str, tally: Tally, wanted: dict[str, list[Requirement]]) -> HostResult:
-    """What one host said: whether it has what it needs, and which release is current there."""
-    result = tally.host(host)
+def answer_of(host: str, tally: Tally, wanted: dict[str, list[Requirement]]) -> tuple[HostResult, HostAnswer]:
+    """What one host has of what it needs, and which release is current there; and its whole answer."""
+    result, answer = tally.host(host), read_answer(tally.answers.get(host, ""), ANSWER)
     if not result.outcome.good:
-        return result.model_copy(update={"touched": False})
-    said = answer_lines(tally, host)
-    missing = [text for requirement in wanted.get(host, []) for text in _missing(requirement, said)]
-    outcome = Outcome.FAILED if missing else Outcome.SUCCEEDED
-    release = release_in(said)
-    message, fence = "; ".join(missing), Told.by(said).fence
-    asked = said.get("serves")
-    serves = next(iter(asked[0].split()), SILENT) if asked else ""
+        return result.model_copy(update={"touched": False}), HostAnswer()
+    missing = [text for requirement in wanted.get(host, []) for text in _missing(requirement, answer)]
     return HostResult(
-        host=host, outcome=outcome, touched=False, message=message, release=release, fence=fence, serves=serves
-    )
+        host=host,
+        outcome=Outcome.FAILED if missing else Outcome.SUCCEEDED,
+        touched=False,
+        message="; ".join(missing),
+        release=answer.release,
+        fence=answer.fence,
+        serves="" if answer.served is None else answer.served or SILENT,
+        invalid=answer.invalid,
+    ), answer
 
 
-def answer_lines(tally: Tally, host: str) -> dict[str, list[str]]:
-    """The lines of a host's answer that begin with `@`, by their first word."""
-    said: dict[str, list[str]] = {}
-    for line in tally.answers.get(host, "").splitlines():
-        if line.startswith("@"):
-            key, _, value = line[1:].strip().partition(" ")
-            said.setdefault(key, []).append(value)
-    return said
-
-
-def release_in(lines: Mapping[str, list[str]]) -> str | None:
-    """The digest of the release that is current on a host, by the lines of its answer."""
-    return _current(*((lines.get(name) or [""])[0] for name in ("release", "link", "linked")))
-
-
-def _missing(requirement: Requirement, said: dict[str, list[str]]) -> list[str]:
+def _missing(requirement: Requirement, answer: HostAnswer) -> list[str]:
     """What *requirement* wants and the host has not."""
-    missing = [f"no {command}" for command in requirement.commands if command not in said.get("command", [])]
-    for name, size, word in (("disk", requirement.disk_free, "disk space"), ("memory", requirement.memory, "memory")):
+    missing = [f"no {command}" for command in requirement.commands if command not in answer.commands]
+    sizes = (("disk space", answer.disk, requirement.disk_free), ("memory", answer.memory, requirement.memory))
+    for word, reported, size in sizes:
         if size is None:
             continue
-        told = (said.get(name) or [""])[0]
-        if not told.isdigit():
+        if reported is None:
             missing.append(f"cannot tell its {word}")
-        elif int(told) * 1024 < size_bytes(size):
-            missing.append(f"{int(told) // 1024} MiB of {word}, wants {size}")
+        elif reported * 1024 < size_bytes(size):
+            missing.append(f"{reported // 1024} MiB of {word}, wants {size}")
     return missing
 
 
-def _current(state: str, link: str, linked: str) -> str | None:
-    """The digest of the release that `current` points to; None when nobody can say which one that is.
-
-    Args:
-        state: what the collection wrote down when it moved the link, as JSON; empty where it never did.
-        link: where the link points now, which counts: somebody may have moved it by hand.
-        linked: what the folder there says of itself, as JSON.
-    """
-    known = _fields(_fields(state).get("current"))
-    if known and Path(link).name == known.get("folder"):
-        return str(known.get("digest") or "") or None
-    return str(_fields(linked).get("digest") or "") or None
-
-
-def _fields(said: Any) -> dict[str, Any]:
-    """A JSON object, or its text, as a dictionary; empty when it is none."""
-    with contextlib.suppress(ValueError):
-        value = json.loads(said) if isinstance(said, str) else said
-        return value if isinstance(value, dict) else {}
-    return {}
-
-
 def summary(
-    hosts: tuple[HostResult, ...], outcome: JobOutcome, ledgers: Mapping[str, tuple[dict[str, Any], ...]]
+    hosts: tuple[HostResult, ...], outcome: JobOutcome, ledgers: Mapping[str, tuple[LedgerLine, ...]]
 ) -> StepResult:
     """The result of an inspection: the worst of its *hosts*, and what their *ledgers* say of the run."""
     ended = worst(host.outcome for host in hosts)
     data: dict[str, Any] = {} if ended.good else {"code": "D106" if ended is Outcome.FAILED else "D107"}
     if any(ledgers.values()):
-        data["ledger"] = {host: list(lines) for host, lines in ledgers.items() if lines}
+        data["ledger"] = {host: [line.to_json() for line in lines] for host, lines in ledgers.items() if lines}
     log = str(outcome.folder)
     return StepResult(
         outcome=ended, message=message_of(hosts), hosts=hosts, log=log, seconds=outcome.seconds, data=data

@@ -3,9 +3,9 @@
 The work is done on the host by `ledger.sh`, through `raw`: nothing but a shell is needed there.
 """
 
-import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import yaml
 
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.domain.context import Context
+from orchestrator.domain.host_answer import LedgerLine
 from orchestrator.domain.plan import PlaySpec
 from orchestrator.domain.step import step_of
 from orchestrator.domain.variables import Unsafe
@@ -155,29 +156,7 @@ def _is_own_task(task: Any) -> bool:
     return all(isinstance(given, dict) and not {"root", "release"} & set(given) for given in options)
 
 
-@dataclass(frozen=True)
-class Told:
-    """What a host said of its ledger: the newest fence, and the lines that belong to the run that asked."""
-
-    fence: int | None = None
-    lines: tuple[dict[str, Any], ...] = field(default=())
-
-    @staticmethod
-    def by(said: dict[str, list[str]]) -> "Told":
-        """What stands in the lines `@fence` and `@ledger` of a host's answer; what cannot be read is left out."""
-        fence = (said.get("fence") or [""])[0]
-        lines = []
-        for text in said.get("ledger", []):
-            try:
-                line = json.loads(text)
-            except ValueError:
-                continue
-            if isinstance(line, dict):
-                lines.append(line)
-        return Told(int(fence) if fence.isdecimal() else 0 if "fence" in said else None, tuple(lines))
-
-    def has_done(self, claim: Claim, host: str) -> bool:
-        """Whether *host* has come through the whole playbook of this step of this run before."""
-        names = {"run": clean(claim.context.run), "step": clean(claim.step), "host": clean(host), "part": ""}
-        wanted = {**names, "outcome": "done"}
-        return any(all(line.get(name) == value for name, value in wanted.items()) for line in self.lines)
+def has_done(lines: Iterable[LedgerLine], claim: Claim, host: str) -> bool:
+    """Whether *host*, whose ledger has *lines*, has come through the whole playbook of this step of this run before."""
+    wanted = (clean(claim.context.run), clean(claim.step), clean(host), "", "done")
+    return any((line.run, line.step, line.host, line.part, line.outcome) == wanted for line in lines)

@@ -8,17 +8,25 @@ Hosts that share a machine (loopback hosts) carry a mark in the environment of a
 of marked processes are the host's own, and the machine's packages, services, users, groups and mounts are not.
 """
 
-import json
+import ipaddress
+import re
 import shlex
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 from orchestrator.domain.environment import SnapshotRule
+from orchestrator.domain.host_answer import Fault, answer_lines, current_release, read_object, shown
 from orchestrator.domain.names import HOST_MARK
 from orchestrator.domain.snapshot import FileState, HostSnapshot, ignored
 from orchestrator.domain.text import clean_text
 
 LIMIT = 64 << 20  # bytes of one host's answer
+LINE = 4 << 20  # characters of one line of it: what the collection wrote down of every file of a release is one line
+MOST = 1_000_000  # lines of one answer
+SENTENCES = 100  # sentences about what could not be asked
+LONGEST = 200  # characters of the owner of a file
+MODE = re.compile(r"[0-7]{1,6}")
+SOCKET = re.compile(r"([0-9A-Fa-f]{8}|[0-9A-Fa-f]{32}):([0-9A-Fa-f]{4})")
 TIMEOUT = 900.0
 SHARED = ("shared", ".ansible", ".orchestrator", ".orchestrator-release")
 """Below the release root: what outlives releases, and what Ansible and we keep for ourselves."""
@@ -137,27 +145,29 @@ def _prune(pattern: str) -> tuple[str, ...]:
     return ("-o", "-path", pattern if pattern.startswith("/") else f"./{pattern.removeprefix('./')}")
 
 
-def read(answer: str, rule: SnapshotRule) -> HostSnapshot | None:
-    """What a host's *answer* to the script says; None when it ends early."""
-    said: dict[str, list[str]] = {}
-    for line in answer.splitlines():
-        if line.startswith("@"):
-            word, _, rest = line[1:].partition(" ")
-            said.setdefault(word, []).append(rest.rstrip("\r"))
+def read(answer: str, rule: SnapshotRule) -> HostSnapshot | str:
+    """What a host's *answer* to the script says; else why it says nothing: it ends early, or is not valid."""
+    said = answer_lines(answer, LINE, MOST)
     if "end" not in said:
-        return None
+        return "its answer ends early"
     link = _first(said, "link")
     current = link.rsplit("/", 1)[-1] if link.startswith("releases/") else ""
+    release = current_release(_first(said, "state"), link if current else "", _first(said, "linked"))
+    if isinstance(release, Fault):
+        return str(release)
+    invalid = list[str]()
     return HostSnapshot(
         current=current,
-        release=_digest(said, current),
-        files=_files(said, rule.ignore),
-        installed={name: str(was) for name, was in sorted(_object(_first(said, "installed")).items())},
+        release=release,
+        files=_files(said, rule.ignore, invalid),
+        installed={name: str(was) for name, was in sorted(read_object(_first(said, "installed"), LINE).items())},
         packages=_packages(said.get("p", ())),
         services=_services(said.get("s", ())),
-        ports=_ports(said.get("n", ()), set(said.get("i", ())) if "mine" in said else None),
+        ports=_ports(said.get("n", ()), set(said.get("i", ())) if "mine" in said else None, invalid),
         facts=_pairs(said.get("fact", ())),
-        unknown=tuple(clean_text(text, 500) for text in dict.fromkeys(said.get("no", ()))),
+        unknown=tuple(
+            clean_text(text, 500) for text in dict.fromkeys([*said.get("no", ())[:SENTENCES], *invalid[:SENTENCES]])
+        ),
     )
 
 
@@ -165,23 +175,8 @@ def _first(said: dict[str, list[str]], word: str) -> str:
     return (said.get(word) or [""])[0]
 
 
-def _object(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _digest(said: dict[str, list[str]], current: str) -> str | None:
-    """The digest of the package that `current` leads to: where the link points counts, and not what was noted."""
-    known = _object(_first(said, "state")).get("current")
-    if isinstance(known, dict) and current and known.get("folder") == current:
-        return str(known.get("digest") or "") or None
-    return str(_object(_first(said, "linked")).get("digest") or "") or None
-
-
-def _files(said: dict[str, list[str]], ignore: Iterable[str]) -> dict[str, FileState]:
+def _files(said: dict[str, list[str]], ignore: Iterable[str], invalid: list[str]) -> dict[str, FileState]:
+    """The files by name. What is *invalid* is added to that list, in a sentence."""
     digests = dict(_summed(line) for line in said.get("d", ()) if len(line) > 66)
     links = {name: where for line in said.get("l", ()) for name, _, where in [line.rpartition("|")]}
     patterns, found = tuple(ignore), {}
@@ -190,10 +185,13 @@ def _files(said: dict[str, list[str]], ignore: Iterable[str]) -> dict[str, FileS
         name = _plain(parts[-1])
         if len(parts) < 4 or name in {"", "."} or ignored(patterns, "file", name):
             continue
+        if not MODE.fullmatch(parts[1]):
+            invalid.append(f"its list of files is not valid: {shown(line)} (D185)")
+            continue
         words = parts[0].lower()
         kind: _Type = next((type_ for beginning, type_ in _TYPES if words.startswith(beginning)), "other")
         content = digests.get(parts[3], "") if kind == "file" else links.get(parts[3], "") if kind == "link" else ""
-        found[name] = FileState(type=kind, mode=parts[1].zfill(4), owner=parts[2], content=content)
+        found[name] = FileState(type=kind, mode=parts[1].zfill(4), owner=parts[2][:LONGEST], content=content)
     return dict(sorted(found.items()))
 
 
@@ -226,21 +224,25 @@ def _services(lines: Iterable[str]) -> dict[str, str]:
     return {name: ", ".join(sorted(set(states))) for name, states in sorted(found.items())}
 
 
-def _ports(lines: Iterable[str], mine: set[str] | None) -> dict[str, str]:
-    """Listening sockets by `tcp/ADDRESS:PORT`; of those that are *mine* by their numbers, where that matters."""
+def _ports(lines: Iterable[str], mine: set[str] | None, invalid: list[str]) -> dict[str, str]:
+    """Listening sockets by `tcp/ADDRESS:PORT`; of those that are *mine* by their numbers, where that matters.
+
+    What is *invalid* is added to that list, in a sentence each.
+    """
     found = {}
     for line in lines:
         parts = line.split()
         if len(parts) == 4 and _LISTENS.get(parts[0]) == parts[2] and (mine is None or parts[3] in mine):
-            address, _, port = parts[1].partition(":")
-            found[f"{parts[0].rstrip('6')}/{_address(address)}:{int(port, 16)}"] = "listening"
+            socket = SOCKET.fullmatch(parts[1])
+            if socket is None:
+                invalid.append(f"its list of ports is not valid: {shown(parts[1])} (D185)")
+                continue
+            found[f"{parts[0].rstrip('6')}/{_address(socket[1])}:{int(socket[2], 16)}"] = "listening"
     return dict(sorted(found.items()))
 
 
 def _address(text: str) -> str:
     """An address as the kernel writes it: 32 bits at a time, in the order of the machine (little-endian ones only)."""
-    import ipaddress
-
     packed = b"".join(bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
     address = ipaddress.ip_address(packed)
     return f"[{address}]" if address.version == 6 else str(address)

@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.adapters.ansible.handlers import PendingHandlers
 from orchestrator.adapters.ansible.ledger import CLAIM, CLOSING, OWN, REFUSED
 from orchestrator.adapters.ansible.verdict import PlayEnd, Verdict, decide
+from orchestrator.domain.host_answer import Fault, read_reported
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostPreview, StepPreview
 from orchestrator.domain.step import HostResult, Outcome, StepResult
@@ -44,6 +45,7 @@ class Tally:
     heard: set[str] = field(default_factory=set)
     failures: dict[str, dict[str, Any]] = field(default_factory=dict)
     releases: dict[str, str] = field(default_factory=dict)
+    invalid: dict[str, str] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
     checked: list[dict[str, Any]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -103,13 +105,22 @@ class Tally:
         if outcome not in {"unreachable", "skipped"}:
             self.heard.add(host)
             self.answers[host] = str(event.pop("stdout", ""))
-        if isinstance(event.get("release"), dict):
-            self.releases[host] = str(event["release"].get("digest") or "")
+        if "release" in event:
+            self._reported(host, read_reported(event["release"]))
         if "check" in event:
             self.checked.append(event)
         shown = ("task", "action", "outcome", "message", "where", "seconds")
         data = {name: event[name] for name in shown}
         self.emit(Entry(kind="task", step=self.step, host=host, data=data, key=f"{self.job}:{number}"))
+
+    def _reported(self, host: str, release: str | Fault | None) -> None:
+        """Note the release that a task of the collection reports of *host*; only its last word counts."""
+        self.releases.pop(host, None)
+        self.invalid.pop(host, None)
+        if isinstance(release, Fault):
+            self.invalid[host] = str(release)
+        else:
+            self.releases[host] = release or ""
 
     def _saw(self, host: str, outcome: str, event: dict[str, Any]) -> None:
         """Note the play that works on *host*, what it changed, and a handler that ran there."""
@@ -162,6 +173,7 @@ class Tally:
             task=str(failure.get("task", "")) if not outcome.good else "",
             where=str(failure.get("where", "")) if not outcome.good else "",
             release=self.releases.get(host),
+            invalid=self.invalid.get(host, ""),
         )
 
     def _end(self, how: str, code: int | None) -> PlayEnd:
