@@ -537,8 +537,14 @@ class Store(Protocol):
     def lease(self, environment: str) -> Lease | None:
         """Who holds the environment."""
 
+    def newest_fence(self, environment: str) -> int:
+        """The newest fencing token that was given out for the environment; 0 if none was."""
+
     def raise_fence(self, environment: str, fence: int) -> None:
-        """See that every later lease has a higher fence than *fence*, which a host has seen."""
+        """See that every later lease has a higher fence than *fence*, which a host has seen.
+
+        None is raised above `fencing.HIGHEST`: the tokens that follow must have as many digits as hosts read.
+        """
 
     def enqueue(self, environment: str, run: Run, *, supersede: bool) -> Waiting:
         """Wait for the environment behind those who wait already; the same run keeps its place.

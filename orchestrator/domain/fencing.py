@@ -6,9 +6,9 @@ WIDTH = 15
 """Decimal digits of a fencing token. Every host reads so many, and none reads more."""
 LARGEST = 10**WIDTH - 1
 HIGHEST = 900_000_000_000_000
-"""The highest token that is taken over from a host. Above it are enough for all runs that may ever follow."""
+"""The highest token that is taken over from a host. The tokens above it are enough for all later runs."""
 STEP = 1000
-"""How far a host's token may be ahead of ours and raise it without the confirmation of an operator."""
+"""How far ahead of ours a host's token may be, and still raise ours without the confirmation of an operator."""
 _TOKEN = re.compile(r"[0-9]{1,15}")
 
 
@@ -18,5 +18,5 @@ def read_token(text: str) -> int | None:
 
 
 def is_ahead(token: int, ours: int, confirmed: int = 0) -> bool:
-    """Whether a host's *token* is further ahead of *ours* than allowed, and is not *confirmed* by an operator."""
-    return token > ours + STEP and not (token <= confirmed and token <= HIGHEST)
+    """Whether a host's *token* is further ahead of *ours* than allowed, and not *confirmed* by an operator."""
+    return token > max(ours + STEP, confirmed) or token > max(ours, HIGHEST)

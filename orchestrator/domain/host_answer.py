@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from orchestrator.domain.fencing import read_token
 from orchestrator.domain.model import DIGEST, Digest, Model
@@ -40,15 +40,17 @@ class Fault(Model):
 class LedgerLine(Model):
     """One line of a host's ledger, for an ordinary playbook or for one piece of work of the collection."""
 
-    run: str = Field(pattern=r"^[A-Za-z0-9_.-]{0,255}\Z")
-    step: str = Field(pattern=r"^[A-Za-z0-9_.-]{0,255}\Z")
-    host: str = Field(pattern=r"^[A-Za-z0-9_.-]{0,255}\Z")
-    part: str = Field("", pattern=r"^[A-Za-z0-9_.-]{0,255}\Z")
+    model_config = ConfigDict(extra="ignore")
+
+    run: str = Field(pattern=r"^[A-Za-z0-9_.-]{0,255}$")
+    step: str = Field(pattern=r"^[A-Za-z0-9_.-]{0,255}$")
+    host: str = Field(pattern=r"^[A-Za-z0-9_.-]{0,255}$")
+    part: str = Field("", pattern=r"^[A-Za-z0-9_.-]{0,255}$")
     attempt: int = Field(1, ge=0, le=10**6)
     fence: int = Field(0, ge=0, lt=10**15)
-    digest: str = Field("", pattern=r"^[a-z0-9:_-]{0,100}\Z")
+    digest: str = Field("", pattern=r"^[a-z0-9:_-]{0,100}$")
     outcome: Literal["began", "done", "failed"]
-    at: str = Field("", pattern=r"^[0-9TZ:+.-]{0,40}\Z")
+    at: str = Field("", pattern=r"^[0-9TZ:+.-]{0,40}$")
 
 
 class HostAnswer(Model):

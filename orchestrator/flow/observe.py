@@ -12,6 +12,7 @@ from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import SIDES, Side
 from orchestrator.domain.step import HostResult, Outcome, StepResult
+from orchestrator.flow import tokens
 from orchestrator.flow.course import Course, Halt, Setting, context_of
 from orchestrator.flow.standing import Standing
 from orchestrator.ports import Emit
@@ -39,6 +40,8 @@ def look(course: Course) -> None:
                 emit(Entry(kind="notice", host=state.host, data={"level": "warning", "text": text}))
         if unknown:
             reasons = [f"{host.host}: {host.invalid}" for host in seen.hosts if host.invalid]
+            if any(tokens.TOO_FAR in reason for reason in reasons):
+                reasons.append(tokens.remedy(course.run.environment, seen))
             message = "; ".join([f"nobody can say what runs on {', '.join(unknown)}", *reasons])
             data["code"] = "R161"  # type: ignore[assignment]
             return StepResult(outcome=Outcome.UNKNOWN, message=message, hosts=seen.hosts, log=seen.log, data=data)
@@ -82,7 +85,8 @@ def reconcile(course: Course, seen: StepResult) -> None:
     Nothing of this run has carried its fence to a host yet, so whoever did got it from the store before it was put
     back. What they say is written down before the fence is raised: a process that dies in between does it once more.
     """
-    newest = max((host.fence or 0 for host in seen.hosts), default=0)
+    ahead = tokens.too_far(seen)
+    newest = max((host.fence or 0 for host in seen.hosts if host.host not in ahead), default=0)
     if newest < course.fence:
         return
     states = states_of(course.setting, course.run.environment, seen.hosts)
@@ -177,7 +181,16 @@ def _state(setting: Setting, before: HostState, told: HostResult) -> HostState:
 def _ask(course: Course, job: str, emit: Emit) -> StepResult:
     """One round trip to every host; nothing is required of them."""
     context = context_of(course.setting, course.run.environment, course.run.id, course.outputs(), course.fence)
-    return course.setting.deployer.require((), course.inventory(), context, job, emit)
+    seen = course.setting.deployer.require((), course.inventory(), context, job, emit)
+    return tokens.bounded(course.setting, course.run.environment, seen, emit, course.fence, _confirmed(course))
+
+
+def _confirmed(course: Course) -> int:
+    """The highest fencing token that the operator of this observation takes over from hosts."""
+    if course.run.kind != "observe":
+        return 0
+    asked = course.setting.store.records(course.run.id, limit=1)[0].data.get("about") or {}
+    return int(asked.get("token") or 0)
 
 
 def _write(course: Course, result: StepResult, why: str) -> None:

@@ -31,7 +31,7 @@ from orchestrator.domain.release import Package, Release
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
-from orchestrator.flow import conditions, guard, observe, sides
+from orchestrator.flow import conditions, guard, observe, sides, tokens
 from orchestrator.flow.configuration import configuration_of
 from orchestrator.flow.course import Course, Setting, context_of, outputs_of
 from orchestrator.flow.evidence import obstacle
@@ -235,9 +235,17 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     draft = _with_notes(setting, wanted, _with_conditions(setting, wanted, draft, job, emit))
     plan = _with_survey(_plan(setting, wanted, draft), draft.survey)
     _askable(setting, wanted, plan)
+    _refuse_behind(plan, draft.survey)
     if draft.survey.full is not None:
         _fillable(setting, wanted, plan, draft.survey.full)
     return _blocked(plan)
+
+
+def _refuse_behind(plan: Plan, survey: Survey) -> None:
+    """Refuse a plan that is blocked by hosts whose fencing tokens are too far ahead of ours. Raises D183."""
+    for host in plan.blocking:
+        if (result := survey.refusing.get(host)) is not None:
+            raise tokens.refusal(plan.environment, result)
 
 
 def _drafted(setting: Setting, wanted: Wanted, survey: Survey, aim: Side | None) -> _Draft:
@@ -246,7 +254,8 @@ def _drafted(setting: Setting, wanted: Wanted, survey: Survey, aim: Side | None)
     *aim* is the side whose stack was looked at.
     """
     environment, _ = setting.environment(wanted.environment)
-    observe.refuse_unknown(setting, wanted.environment, survey.unreachable, _restored(wanted, survey))
+    silent = [host for host in survey.unreachable if host not in survey.refusing]
+    observe.refuse_unknown(setting, wanted.environment, silent, _restored(wanted, survey))
     undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
     back = _back(undone) if wanted.action == "rollback" else way_back(setting, wanted)
     own = own_gates(environment)

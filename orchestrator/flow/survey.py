@@ -1,9 +1,9 @@
 """Survey: what is found when a plan is made: the stack, the hosts, and what runs on them. Nothing is changed."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.domain.context import Context
@@ -12,8 +12,8 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import NOTHING, HostState, Loss, Named, Plan, StackPreview, StackSpec, losses
 from orchestrator.domain.release import Package, PackageRef
-from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import ephemeral
+from orchestrator.domain.step import HostResult, Outcome, StepResult
+from orchestrator.flow import ephemeral, tokens
 from orchestrator.flow.course import Setting, context_of, inventory_of, kept_of, outputs_of, stack_of
 from orchestrator.flow.kept_plans import made_by, saved_plan, update_plan_file
 from orchestrator.flow.trail import Then, mark_of
@@ -51,7 +51,8 @@ class Wanted:
 class Survey:
     """What was found when everything was looked at. *inventory* is an outline; *full* has the variables.
 
-    *stays* says that the stack is left as it is: how it was defined with the release to be restored is not kept.
+    *refusing* are hosts that would refuse our fencing token. *stays* says that the stack is left as it is: how it was
+    defined with the release to be restored is not kept.
     """
 
     definition: str
@@ -64,6 +65,7 @@ class Survey:
     stays: bool = False
     losses: tuple[Loss, ...] = ()
     uninspected: str = ""
+    refusing: Mapping[str, HostResult] = field(default_factory=dict)
 
 
 def make_survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
@@ -87,6 +89,7 @@ def make_survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Surve
         wanted.told(seen)
     if environment.ephemeral is not None and spec is not None and preview is not None:
         ephemeral.refuse_foreign(setting, wanted.environment, spec, preview)
+    refusing = tokens.too_far(seen) if wanted.action == "promote" else {}  # a rollback goes on without them
     settled = known if known is not None and _hosts_stay(wanted, preview, known) else None
     return Survey(
         definition=spec.definition if spec else digest_of(environment.to_json()),
@@ -94,19 +97,20 @@ def make_survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Surve
         inventory=settled.outline() if settled else None,
         full=settled,
         base=_base(setting, wanted.environment, known, seen),
-        unreachable=_unreachable(seen),
+        unreachable=_unreachable(seen, refusing),
         unmet=unmet(seen) if settled and seen else (),
         stays=spec is not None and wanted.action == "rollback" and preview is None,
         losses=lost(setting, wanted.environment, spec, preview) if spec and preview else (),
         uninspected=seen.message if seen is not None and failed_as_a_whole(seen) else "",
+        refusing={host.host: host for host in seen.hosts if host.host in refusing} if seen is not None else {},
     )
 
 
-def _unreachable(seen: StepResult | None) -> tuple[str, ...]:
-    """The hosts that did not answer; none where the inspection failed as a whole, since no host was asked then."""
+def _unreachable(seen: StepResult | None, refusing: Container[str]) -> tuple[str, ...]:
+    """The hosts that did not answer, or are *refusing* our token; none where the inspection failed as a whole."""
     if seen is None or failed_as_a_whole(seen):
         return ()
-    return tuple(host.host for host in seen.hosts if host.outcome is Outcome.UNKNOWN)
+    return tuple(host.host for host in seen.hosts if host.outcome is Outcome.UNKNOWN or host.host in refusing)
 
 
 def failed_as_a_whole(seen: StepResult) -> bool:
@@ -213,7 +217,8 @@ def _look(
     if known is None or not known.hosts:
         return None
     requirements = wanted.package.manifest.release.requirements
-    return setting.deployer.require(requirements, known, context, f"{job}.require", emit)
+    seen = setting.deployer.require(requirements, known, context, f"{job}.require", emit)
+    return tokens.bounded(setting, wanted.environment, seen, emit, wanted.fence)
 
 
 def _base(

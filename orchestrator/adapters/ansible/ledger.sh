@@ -8,9 +8,16 @@ if test -n "$root" && test -d "$root"; then
   if test -d "$own"; then test ! -w "$own" || place=$own; elif test -w "$root"; then place=$own; fi
 fi
 newest=0
+newer() { # whether $1 is a higher number than $2; both have 15 digits at most, and some shells count to 2^31 only
+  a=000000000000000$1 b=000000000000000$2
+  a=${a#"${a%???????????????}"} b=${b#"${b%???????????????}"}
+  c=1${a%???????} d=1${b%???????}
+  if test "$c" -eq "$d"; then c=1${a#????????} d=1${b#????????}; fi
+  test "$c" -gt "$d"
+}
 consider() {
   case $1 in '' | *[!0-9]* | ????????????????*) return 1 ;; esac
-  if test "$1" -gt "$newest"; then newest=$1; fi
+  if newer "$1" "$newest"; then newest=$1; fi
 }
 see() { # only where the file of the fence is no number, the other files are searched: most hosts start no program for this
   test -d "$1" || return 0
@@ -58,7 +65,8 @@ if command -v flock >/dev/null 2>&1; then
   for left in "$place"/.new-*; do test ! -e "$left" || rm -f "$left"; done
 fi
 see_all
-if test "$fence" -gt 0 && test "$fence" -lt "$newest"; then
+case $fence in ????????????????*) echo "refused: fence $fence has more than 15 digits"; exit 75 ;; esac
+if newer "$fence" 0 && newer "$newest" "$fence"; then
   echo "refused: fence $fence is older than $newest, which this host has seen"
   exit 75
 fi

@@ -11,6 +11,7 @@ from orchestrator.adapters.database.engine import guarded, once, open_database, 
 from orchestrator.adapters.database.tables import fences, hosts, leases, records, runs, verified, waits, works
 from orchestrator.adapters.database.takeable import Pulse, candidates
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import (
     Entry,
     Lease,
@@ -169,8 +170,16 @@ class DatabaseStore:
             return _lease(db, environment, self._clock.now())
 
     @persistent
+    def newest_fence(self, environment: str) -> int:
+        """The newest fence that was given out."""
+        with guarded(), self._engine.connect().execution_options(reading=True) as db:
+            query = sa.select(fences.c.fence).where(fences.c.environment == environment)
+            return int(db.execute(query).scalar() or 0)
+
+    @persistent
     def raise_fence(self, environment: str, fence: int) -> None:
         """See that every later fence is higher."""
+        fence = min(fence, HIGHEST)
         with guarded(), self._engine.begin() as db:
             _next_fence(db, environment)
             lower = (fences.c.environment == environment) & (fences.c.fence < fence)

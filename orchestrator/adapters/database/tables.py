@@ -54,7 +54,7 @@ fences = sa.Table(
     "fences",
     metadata,
     sa.Column("environment", sa.Text, primary_key=True),
-    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("fence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
 )
 
 works = sa.Table(

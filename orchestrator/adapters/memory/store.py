@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import (
     Entry,
     Lease,
@@ -181,9 +182,13 @@ class MemoryStore:
             return None
         return held
 
+    def newest_fence(self, environment: str) -> int:
+        """The newest fence that was given out."""
+        return self._fences.get(environment, 0)
+
     def raise_fence(self, environment: str, fence: int) -> None:
         """See that every later fence is higher."""
-        self._fences[environment] = max(self._fences.get(environment, 0), fence)
+        self._fences[environment] = max(self._fences.get(environment, 0), min(fence, HIGHEST))
 
     def enqueue(self, environment: str, run: Run, *, supersede: bool) -> Waiting:
         """Wait for the environment."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.output import environment_argument, json_option, out, print_json, wait_option
+from orchestrator.domain.fencing import HIGHEST
 
 if TYPE_CHECKING:
     from orchestrator.domain.plan import HostState
@@ -13,15 +14,23 @@ if TYPE_CHECKING:
 
 @click.command("observe")
 @environment_argument()
+@click.option(
+    "--accept-token",
+    "token",
+    type=click.IntRange(1, HIGHEST),
+    metavar="N",
+    help="Take over fencing tokens of hosts up to N, after an older store was restored.",
+)
 @wait_option
 @json_option
-def command(environment: str, wait: float, as_json: bool) -> int:
+def command(environment: str, token: int | None, wait: float, as_json: bool) -> int:
     """Inspect which release every host of ENVIRONMENT runs, and record the result.
 
     A host that does not respond is *unknown* from then on; the command then ends with 1. If the environment declares
     `ansible: {serves: ...}`, the version of the running service is queried as well.
     Nothing is changed on the hosts. If their ledgers are newer than the journal, for example after a restore, their
-    reports are recorded.
+    reports are recorded. A host that is more than 1000 fencing tokens ahead is *unknown* unless --accept-token
+    confirms it.
     """
     from orchestrator.cli.attend import attend, exit_of
     from orchestrator.cli.commands.status import environment_status, print_environment
@@ -33,7 +42,7 @@ def command(environment: str, wait: float, as_json: bool) -> int:
     recover(app)
     app.setting.environment(environment)
     before = {state.host: state for state in app.store.hosts(environment)}
-    asked = app.ask("observe", None, (environment,), wait=wait)
+    asked = app.ask("observe", None, (environment,), wait=wait, about={"token": token} if token else None)
     code = exit_of(attend(app, asked, app.begin(asked)))
     after = app.store.hosts(environment)
     changed = {}

@@ -29,7 +29,8 @@ DONE = ".orchestrator-release.json"
 FILES = ".orchestrator-files.json"  # what each file of a release was when it was put there
 KEPT = 500  # lines of the ledger
 MOST_SAID = 1 << 20  # bytes of an answer
-FENCE = re.compile(r'"fence": (\d{1,15})(?!\d)')
+FENCE = re.compile(r'"fence": ([0-9]{1,15})(?![0-9])')
+WIDTH = 15  # digits of a fencing token, on every host and in every store
 
 
 class Failed(Exception):
@@ -37,11 +38,13 @@ class Failed(Exception):
 
 
 def read_json(path):
+    """The JSON object in a file; None where there is none, or something else."""
     try:
         with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError):
+            found = json.load(file)
+    except (OSError, ValueError, RecursionError):
         return None
+    return found if isinstance(found, dict) else None
 
 
 def write_file(path, data, mode=0o644):
@@ -173,6 +176,9 @@ class Host:
     def look_again(self):
         """Read the state. Where `current` points is what runs: we may have died before it moved, or a hand has moved it."""
         self.state = read_json(self.path(STATE)) or {}
+        for name in ("current", "previous"):
+            if not isinstance(self.state.get(name), dict):
+                self.state.pop(name, None)
         known, link = self.state.get("current"), self.path("current")
         folder = os.path.basename(os.readlink(link)) if os.path.islink(link) else None
         if known and known.get("folder") != folder:
@@ -474,6 +480,8 @@ class Host:
     def guard(self):
         """Refuse whoever comes with an older fence than the host has seen: somebody else has taken over since."""
         fence, seen = self.request["fence"], self.ledger.seen()
+        if not 0 <= fence < 10**WIDTH:
+            raise Failed(f"refused: the fence {fence} has more than {WIDTH} digits")
         if fence and fence < seen:
             raise Failed(f"refused: fence {fence} is older than {seen}, which this host has seen")
         if fence and not self.check:

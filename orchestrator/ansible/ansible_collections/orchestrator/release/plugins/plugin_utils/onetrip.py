@@ -16,6 +16,7 @@ from ansible.plugins.loader import lookup_loader
 
 SMALL = 256 * 1024  # an artifact up to this size is sent along unasked: a second round trip would cost more
 LIKELY = 8 * 1024 * 1024  # up to this size also where the host can hardly have it: a release on its way forward
+MOST_SAID = 16 * 1024 * 1024  # characters of an answer: differences of configuration files are in it
 MARK = "\n@orchestrator@"
 BOOTSTRAP = (
     "import sys;s=sys.stdin.buffer;c=s.read(int(s.readline()));"
@@ -40,6 +41,51 @@ def part_of(what):
     artifact = what["artifact"] and what["artifact"]["sha256"]
     text = json.dumps({**what, "artifact": artifact}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def checked_answer(text):
+    """What the script on a host answered, in *text*: only what it is known to say, each of its kind. Raises ValueError.
+
+    The host is not trusted: what it says becomes the result of a task, where other keys would mean something to Ansible.
+    """
+    if len(text) > MOST_SAID:
+        raise ValueError(f"it is longer than {MOST_SAID} characters")
+    answer = json.loads(text)
+    if not isinstance(answer, dict):
+        raise ValueError("it is not an object")
+    for key, value in answer.items():
+        if key not in SAID:
+            raise ValueError(f"it has the unknown key {key[:60]!r}")
+        if not SAID[key](value):
+            raise ValueError(f"its {key} is not what it should be")
+    return answer
+
+
+def _is_flag(value):
+    return isinstance(value, bool)
+
+
+def _is_text(value):
+    return isinstance(value, str)
+
+
+def _is_texts(value):
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_release(value):
+    """A release as the state of a host has it: its digest, name, version, folder, run, fence and time, and no more levels."""
+    return isinstance(value, dict) and all(item is None or isinstance(item, (str, int)) for item in value.values())
+
+
+def _is_diff(value):
+    return isinstance(value, list) and all(isinstance(part, dict) and all(map(_is_text, part.values())) for part in value)
+
+
+SAID = {
+    "changed": _is_flag, "failed": _is_flag, "need": _is_flag, "msg": _is_text, "did": _is_texts, "installed": _is_texts,
+    "diff": _is_diff, "orchestrator_release": _is_release, "previous": _is_release,
+}  # fmt: skip
 
 
 def unasked(request):
@@ -158,4 +204,7 @@ class OneTrip(ActionBase):
         if not mark:
             said = (done.get("stderr") or done["stdout"] or "nothing").strip()
             raise AnsibleActionFail(f"the host answered with {done['rc']}: {said[-2000:]}")
-        return json.loads(answer)
+        try:
+            return checked_answer(answer)
+        except (ValueError, RecursionError) as error:
+            raise AnsibleActionFail(f"the answer of the host is not valid (D184): {error}") from None
