@@ -123,6 +123,8 @@ def read_object(text: str, limit: int = LINE) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(text, parse_constant=_no_constant)
+        if "\\u" in text or not text.isascii():
+            json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair cannot be written anywhere
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -158,8 +158,9 @@ class Course:
 
     *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment; *named*
     what was agreed to by name, where no plan was approved; *again* why a release may come that was rolled back before;
-    *left_out* are the hosts whose failure was tolerated, with how it went there. *made* is what was written down of the
-    stack that is made for this run only, *probed* since when a probe looks; empty when none does. *sides* are those of
+    *left_out* are the hosts whose failure was tolerated, with how it went there; *refusing* those that refused our
+    token on the way back, which goes on without them. *made* is what was written down of the stack that is made for
+    this run only, *probed* since when a probe looks; empty when none does. *sides* are those of
     the plan with their hosts, *live* the one that is live now, *switching* says that a switch was begun, and was not
     taken back. *at_hand* is the package of the way back as it was verified when the run began. *variables* is the
     digest of the hosts and outputs that plays were given last; None when some of them are secret.
@@ -186,6 +187,7 @@ class Course:
     batches: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
     started: list[Started] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    refusing: dict[str, "Halt"] = field(default_factory=dict)
     effects: bool = False
     provisioned: bool = False
     made: dict[str, Any] | None = None

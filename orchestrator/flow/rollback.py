@@ -13,7 +13,18 @@ from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.way_back import RollbackPlan
-from orchestrator.flow import host_states, observe, probe, promote, provision, second_pass, switch, verify, way_back
+from orchestrator.flow import (
+    host_states,
+    observe,
+    probe,
+    promote,
+    provision,
+    refusals,
+    second_pass,
+    switch,
+    verify,
+    way_back,
+)
 from orchestrator.flow.course import Course, Halt, kept_of
 from orchestrator.flow.kept_plans import made_by, saved_plan
 from orchestrator.flow.planned_steps import suites_of
@@ -112,6 +123,7 @@ def restore(course: Course) -> None:
     put_back(course, second_pass.on_hosts(_second_pass(course), course.outline, again), "restore.again")
     if asked_for:
         switch.then(course)
+    stop_if_refused(course)
 
 
 def _second_pass(course: Course) -> SecondPass:
@@ -307,14 +319,34 @@ def _play(
 
     *later* are the hosts on which another play for the same release follows.
     """
+    limit = tuple(host for host in play.limit if host not in course.refusing)
+    if not limit:
+        return
+    play = play.model_copy(update={"limit": limit})
 
     def work(job: str, emit: Emit) -> StepResult:
         inventory, context = course.inventory(), course.context(back=True)
         host_states.begin_change(course, name, play.limit)
-        return course.setting.deployer.deploy(play, package, inventory, context, job, emit)
+        result = course.setting.deployer.deploy(play, package, inventory, context, job, emit)
+        others = refusals.others(result)
+        if not others or not course.going_back:
+            return result
+        course.enter()  # raises S103 if another process has taken over, and the hosts are right
+        left, key = play.model_copy(update={"limit": others}), refusals.key(job)
+        return refusals.merged(result, course.setting.deployer.deploy(left, package, inventory, context, key, emit))
 
     about = {"verb": verb, "playbook": play.playbook, "hosts": list(play.limit), "release": package.ref.to_json()}
     result = course.step(name, label, work, **about)
     host_states.record_result(course, result, release, name, play.limit, later)
-    if not result.good:
-        raise Halt(name, result)
+    if result.good:
+        return
+    halt = Halt(name, result)
+    if not course.going_back or not refusals.only(result):
+        raise halt
+    course.refusing.update(dict.fromkeys(result.data["refused"], halt))
+
+
+def stop_if_refused(course: Course) -> None:
+    """Halt the way back at its end if hosts have refused our token: it went on without them."""
+    for halt in course.refusing.values():
+        raise halt

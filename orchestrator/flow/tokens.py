@@ -44,8 +44,8 @@ def remedy(environment: str, seen: StepResult) -> str:
 
 def refusal(environment: str, host: HostResult) -> OrchestratorError:
     """Why *host* keeps a promotion from being executed: it would refuse our token."""
-    hint = remedy(environment, StepResult(outcome=host.outcome, hosts=(host,)))
-    return OrchestratorError(TOO_FAR, f"{host.host}: {host.invalid}; nothing was changed", hint=hint)
+    way_out = remedy(environment, StepResult(outcome=host.outcome, hosts=(host,)))
+    return OrchestratorError(TOO_FAR, f"{host.host}: {host.invalid}; nothing was changed; {way_out}")
 
 
 def _bounded(host: HostResult, ours: int, confirmed: int) -> HostResult:

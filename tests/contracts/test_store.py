@@ -10,6 +10,7 @@ from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import Entry, Run, Verified, Work
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
@@ -251,6 +252,24 @@ def test_a_raised_fence_is_passed_by_its_holder(store: Store) -> None:
     assert second.fence == first.fence + 41
     assert store.acquire("production", "a", "ann", "why", worker="").fence == second.fence
     assert store.lease("production") == second
+
+
+@pytest.mark.parametrize("seen", [2**31 - 1, 2**31, 10**14, HIGHEST - 2])
+def test_a_fencing_token_has_one_width(store: Store, seen: int) -> None:
+    """A store counts on from every token that hosts read, also beyond 2^31."""
+    store.acquire("production", "a", "ann", "why")
+    store.raise_fence("production", seen)
+    assert store.newest_fence("production") == seen
+    assert store.acquire("production", "a", "ann", "why").fence == seen + 1
+    assert store.newest_fence("production") == seen + 1
+
+
+@pytest.mark.parametrize("seen", [HIGHEST + 1, 10**15 - 1, 10**15, 2**63 - 1, 2**63])
+def test_no_token_is_taken_over_that_hosts_could_not_follow(store: Store, seen: int) -> None:
+    """A token with which the next ones would have more digits than hosts read raises ours to the highest one, and no further."""
+    store.raise_fence("production", seen)
+    assert store.acquire("production", "a", "ann", "why").fence == HIGHEST + 1
+    assert store.newest_fence("staging") == 0
 
 
 def test_many_takers_one_holder(opened: Open) -> None:

@@ -212,8 +212,9 @@ class Tally:
     ) -> tuple[str, dict[str, Any]]:
         """The message of a play's result, and its data."""
         data: dict[str, Any] = {"code": verdict.code} if verdict.code else {}
-        if not data and any(map(_refuses, self.failures.values())):
-            data["code"] = "D140"
+        refused = sorted({*self.refused, *(host for host, failure in self.failures.items() if _refuses(failure))})
+        if refused and data.get("code", "D140") == "D140":
+            data |= {"code": "D140", "refused": refused}
         how = outcome.how if outcome.how != "exited" else "lost"  # a signal ended ansible-playbook: our child lived on
         text = next(iter(self.errors), "") or _tail(outcome.folder) if verdict.code == "D120" else ""
         late = f"ran longer than {self.timeout:g} s and was stopped ({self.setting or 'a fixed limit'})"

@@ -18,6 +18,7 @@ from orchestrator.domain.downtime import Measured
 from orchestrator.domain.environment import AnsibleSettings, Environment, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Probe
+from orchestrator.domain.host_answer import Fault, read_answer, read_reported
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.parity import Definition
@@ -55,6 +56,7 @@ class World:
     they lead to since sides were last switched; a fault of the verb `switch` names a side, one of `retire` a host.
     *sided* are stacks that are sides: each has hosts of its own. *replaced* are hosts that each update makes anew, with
     nothing on them. *given* is what the last play on each host was given as variables: the hosts of the stack.
+    *answers* are what hosts answer to an inspection instead, as text, and *reports* what they report after a play.
     *uninspected* is why a host inspection fails as a whole. *configuration*
     are the settings of the plays, *unused_settings* those that they are not given.
     """
@@ -69,6 +71,8 @@ class World:
     gone: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     serves: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    reports: dict[str, object] = field(default_factory=dict)
     killed: dict[str, int] = field(default_factory=dict)
     wanted: dict[str, str] = field(default_factory=dict)
     ledger: list[str] = field(default_factory=list)
@@ -264,6 +268,15 @@ def _verified(plan: SavedPlan) -> bytes:
     return plan.file.read_bytes()
 
 
+def _refused(host: str, context: Context, seen: int) -> HostResult:
+    message = f"refused: fence {context.fence} is older than {seen}, which this host has seen"
+    return HostResult(host=host, outcome=Outcome.FAILED, touched=False, message=message)
+
+
+def _skipped(host: str) -> HostResult:
+    return HostResult(host=host, outcome=Outcome.SKIPPED, touched=False)
+
+
 class MemoryDeployer:
     """The `Deployer` port on a `World`: a play puts its package's digest on the hosts of its limit.
 
@@ -281,13 +294,19 @@ class MemoryDeployer:
         version = package.ref.version
         step, _ = step_of(job, context.run)
         given = tuple(inventory.hosts)
+        refused = {host: seen for host in play.limit if (seen := self._refuses(host, context))}
+        if refused:  # a claim that one host refuses stops all before anything is done
+            hosts = tuple(
+                _refused(host, context, refused[host]) if host in refused else _skipped(host) for host in play.limit
+            )
+            message = next(host.message for host in hosts if host.message)
+            data = {"code": "D140", "refused": sorted(refused)}
+            return StepResult(outcome=Outcome.FAILED, message=message, hosts=hosts, data=data)
         hosts = tuple(self._one(host, play, package, context, step, given) for host in play.limit)
         outcome = worst(host.outcome for host in hosts)
         bad = [host.host for host in hosts if not host.outcome.good]
         message = f"{version}: {', '.join(bad)} {outcome}" if bad else ""
-        refused = any(host.message.startswith("refused") for host in hosts)
-        data = {"code": "D140"} if refused else {}
-        return StepResult(outcome=outcome, message=message, hosts=hosts, data=data)
+        return StepResult(outcome=outcome, message=message, hosts=hosts)
 
     def _one(
         self, host: str, play: PlaySpec, package: Package, context: Context, step: str, given: tuple[str, ...]
@@ -297,7 +316,7 @@ class MemoryDeployer:
         said = None if host in self._world.silent else self._world.running.get(place)
         if host in self._world.gone:
             return HostResult(host=host, outcome=Outcome.UNKNOWN, touched=False, message="unreachable")
-        if why := self._refusal(host, package, context):
+        if why := self._refusal(host, package):
             return HostResult(host=host, outcome=Outcome.FAILED, touched=False, message=why)
         self._world.fences[place] = max(context.fence, self._world.fences.get(place, 0))
         if context.sides is not None:
@@ -313,14 +332,20 @@ class MemoryDeployer:
         if ("deploy", host, package.ref.version) in self._world.faults:
             return HostResult(host=host, outcome=Outcome.FAILED, touched=True, message="the task failed", task="deploy")
         self._world.done.add((context.run, step, *place))
-        said = None if host in self._world.silent else package.digest
-        return HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, changed=1, release=said)
+        reported = read_reported({"digest": None if host in self._world.silent else package.digest})
+        if host in self._world.reports:
+            reported = read_reported(self._world.reports[host])
+        done = HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True, changed=1)
+        about = {"invalid": str(reported)} if isinstance(reported, Fault) else {"release": reported}
+        return done.model_copy(update=about)
 
-    def _refusal(self, host: str, package: Package, context: Context) -> str:
-        """Why the host refuses to be touched; empty when it does not."""
+    def _refuses(self, host: str, context: Context) -> int:
+        """The newer token that the host has seen, for which it refuses that of *context*; 0 if it does not refuse."""
         seen = self._world.fences.get((context.environment, host), 0)
-        if context.fence and context.fence < seen:
-            return f"refused: fence {context.fence} is older than {seen}, which this host has seen"
+        return seen if host not in self._world.gone and 0 < context.fence < seen else 0
+
+    def _refusal(self, host: str, package: Package) -> str:
+        """Why the host does not do it; empty when it does."""
         return "there is no room" if ("refuse", host, package.ref.version) in self._world.faults else ""
 
     def _on_a_side(self, host: str, play: PlaySpec, package: Package, context: Context, step: str) -> HostResult:
@@ -358,17 +383,7 @@ class MemoryDeployer:
     ) -> StepResult:
         """Who is there, and what runs there."""
         del requirements, job, emit
-        hosts = tuple(
-            HostResult(
-                host=host,
-                outcome=Outcome.UNKNOWN if host in self._world.gone else Outcome.SUCCEEDED,
-                touched=False,
-                release=None if host in self._world.gone else self._world.running.get((context.environment, host)),
-                fence=None if host in self._world.gone else self._world.fences.get((context.environment, host), 0),
-                serves="" if host in self._world.gone else self._world.serves.get(host, ""),
-            )
-            for host in inventory.hosts
-        )
+        hosts = tuple(self._answer(context.environment, host) for host in inventory.hosts)
         if self._world.uninspected:
             hosts = tuple(host.model_copy(update={"outcome": Outcome.UNKNOWN, "release": None}) for host in hosts)
             data = {"code": "D151"}
@@ -376,6 +391,24 @@ class MemoryDeployer:
         missing = [host.host for host in hosts if not host.outcome.good]
         message = f"cannot be reached: {', '.join(missing)}" if missing else ""
         return StepResult(outcome=worst(host.outcome for host in hosts), message=message, hosts=hosts)
+
+    def _answer(self, environment: str, host: str) -> HostResult:
+        """What one host reports; one with an answer of its own is read as the real ones are."""
+        if host in self._world.gone:
+            return HostResult(host=host, outcome=Outcome.UNKNOWN, touched=False)
+        running = self._world.running.get((environment, host))
+        state = json.dumps({"digest": running}) if running else ""
+        given = f"@linked {state}\n@fence {self._world.fences.get((environment, host), 0)}"
+        answer = read_answer(self._world.answers.get(host, given))
+        return HostResult(
+            host=host,
+            outcome=Outcome.SUCCEEDED,
+            touched=False,
+            release=answer.release,
+            fence=answer.fence,
+            serves=self._world.serves.get(host, ""),
+            invalid=answer.invalid,
+        )
 
     def snapshot(self, rule: SnapshotRule, inventory: Inventory, context: Context, job: str, emit: Emit) -> Snapshot:
         """The release on each host as one file, and what lies beside it."""

@@ -32,7 +32,7 @@ def test_an_older_fence_is_refused() -> None:
     result = deploy(world, "r1", 1, version="0.9.0")
     assert [(host.outcome.value, host.touched) for host in result.hosts] == [("failed", False)] * 2
     assert "fence 1 is older than 2" in result.message + result.hosts[0].message
-    assert result.data == {"code": "D140"}
+    assert result.data == {"code": "D140", "refused": ["a", "b"]}
     assert world.running == running
     asked = MemoryDeployer(world).require(
         (), Inventory(hosts={"a": {}, "c": {}}), Context(run="r3", environment="test"), "r3.plan", lambda _entry: None
