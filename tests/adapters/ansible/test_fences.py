@@ -33,7 +33,7 @@ def test_an_older_fence_stops_before_anything_of_the_users(stage: Stage) -> None
     assert stage.deploy("site.yml", "r5", 5, limit=("web2",)).good
     result = stage.deploy("site.yml", "r4", 4)
     assert outcomes(result) == ["skipped", "failed"]
-    assert result.data == {"code": "D140"}
+    assert result.data == {"code": "D140", "refused": ["web2"]}
     assert "refused: fence 4 is older than 5" in result.message
     assert result.touched() == ()
     assert stage.marks() == [0, 1]
@@ -46,10 +46,26 @@ def test_the_collection_refuses_by_itself(stage: Stage, ledger: bool) -> None:
     assert stage.deploy("deploy.yml", "r5", 5, **settings).good
     result = stage.deploy("deploy.yml", "r4", 4, **settings)
     assert outcomes(result) == ["failed", "failed"]
-    assert result.data == {"code": "D140"}
+    assert result.data == {"code": "D140", "refused": ["web1", "web2"]}
     assert "fence 4 is older than 5" in result.message
     assert "" not in {line["part"] for line in stage.lines(0)}
     assert stage.marks() == [1, 1]
+
+
+def test_tokens_have_one_width_on_a_host(stage: Stage) -> None:
+    """What a shell has written a module compares as a number, and the other way round: beyond 2^31, and with 15 digits."""
+    width = 10**15
+    for playbook, run, token, good in (
+        ("site.yml", "r1", 2**31 + 1, True),
+        ("deploy.yml", "r2", 2**31, False),
+        ("deploy.yml", "r3", width - 1, True),
+        ("site.yml", "r4", width - 2, False),
+        ("site.yml", "r5", width, False),
+        ("deploy.yml", "r6", width, False),
+    ):
+        result = stage.deploy(playbook, run, token, limit=("web1",))
+        assert (result.good, result.data.get("code", "")) == (good, "" if good else "D140"), (playbook, token)
+    assert (Path(stage.hosts[0].root) / ".orchestrator/fence").read_text() == f"{width - 1}\n"
 
 
 OWN = "- hosts: web\n  gather_facts: false\n  tasks:\n    - orchestrator.release.deploy: {keep: 5}\n      when: true\n"

@@ -254,6 +254,42 @@ def test_shell_and_python_read_each_other(host: Host, sh: Callable[..., tuple[in
     ]
 
 
+@pytest.mark.parametrize("token", [9, 10, 9_999_999, 2**31 - 1, 2**31, 2**31 + 1, 10**14, 10**15 - 2])
+def test_tokens_are_compared_as_numbers_of_one_width(
+    host: Host, sh: Callable[..., tuple[int, str]], token: int
+) -> None:
+    """Shell and Python compare tokens by their value, on both sides of 2^31 and up to 15 digits."""
+    assert sh("claim", token)[0] == 0
+    assert sh("look", 0)[1].splitlines()[0] == f"@fence {token}"
+    assert sh("claim", token - 1)[0] == 75
+    assert host.ask(host.request(fence=token - 1))["failed"]
+    assert host.ask(host.request(fence=token + 1))["changed"]
+    assert sh("claim", token)[0] == 75
+    assert sh("claim", token + 1)[0] == 0
+
+
+def test_a_token_of_sixteen_digits_is_refused(host: Host, sh: Callable[..., tuple[int, str]]) -> None:
+    """A host refuses a token that it could not read again, and ignores one that stands in its ledger."""
+    code, said = sh("claim", 10**15)
+    assert (code, said.startswith("refused: fence")) == (75, True)
+    assert host.ask(host.request(fence=10**15))["msg"].startswith("refused: fence")
+    assert sh("claim", 5)[0] == 0
+    host.file("fence").write_text("9" * 16)
+    assert sh("look", 0)[1].splitlines()[0] == "@fence 5"
+
+
+@pytest.mark.parametrize(
+    "state", ["[]", "5", '{"current": [1]}', '{"current": "x", "previous": 7}', "[" * 100_000, "\0"]
+)
+def test_a_state_of_another_shape_is_none(host: Host, state: str) -> None:
+    """A state file that is no state is read as none, and the release is put there."""
+    host.file("").mkdir()
+    host.file("state.json").write_text(state)
+    answer = host.ask(host.request())
+    assert answer["changed"]
+    assert answer["orchestrator_release"]["version"] == "1.0.0"
+
+
 def test_a_host_without_a_root_remembers_at_home(host: Host, sh: Callable[..., tuple[int, str]]) -> None:
     """Without a release root, and where it cannot be written, the ledger is below the home, and both fences count."""
     assert sh("claim", 5, root=False)[0] == 0

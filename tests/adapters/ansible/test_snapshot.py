@@ -1,5 +1,6 @@
 """What the snapshot's script tells of a real machine, and of a host that shares its machine with others."""
 
+import json
 import os
 import shutil
 import socket
@@ -10,6 +11,7 @@ import pytest
 
 from orchestrator.adapters.ansible.snapshot import read, script
 from orchestrator.domain.environment import SnapshotRule
+from orchestrator.domain.model import digest_of
 from orchestrator.domain.names import HOST_MARK
 from orchestrator.domain.snapshot import HostSnapshot
 from tests.adapters.ansible.conftest import Stage
@@ -36,7 +38,7 @@ def ask(root: Path, rule: SnapshotRule | None = None, shell: str = "sh", **env: 
     done = subprocess.run([shell, "-c", text], env=clean, capture_output=True, text=True, check=True, timeout=120)
     assert done.stderr == ""
     found = read(done.stdout, rule)
-    assert found is not None
+    assert isinstance(found, HostSnapshot)
     return found
 
 
@@ -46,7 +48,8 @@ def root(tmp_path: Path) -> Path:
     for name in ("releases/new/app", "releases/old", "shared/data", ".orchestrator", ".ansible", "etc/__pycache__"):
         (tmp_path / name).mkdir(parents=True)
     for release in ("new", "old"):
-        (tmp_path / "releases" / release / ".orchestrator-release.json").write_text(f'{{"digest": "sha256:{release}"}}')
+        about = json.dumps({"digest": digest_of(release)})
+        (tmp_path / "releases" / release / ".orchestrator-release.json").write_text(about)
     (tmp_path / "releases/new/app/run me").write_text("echo")
     (tmp_path / "releases/new/app/run me").chmod(0o755)
     (tmp_path / "releases/new/app/data").symlink_to("../../../shared/data")
@@ -71,7 +74,7 @@ def test_files_are_told(root: Path, shell: str) -> None:
         pytest.skip(f"there is no {shell}")
     found = ask(root, shell=shell)
     assert found.current == "new"
-    assert found.release == "sha256:new"
+    assert found.release == digest_of("new")
     assert set(found.files) == {
         "current", "etc", "etc/told", "etc/back\\slash", "etc/ü|pipe", "releases", "releases/new", "releases/new/app",
         "releases/new/.orchestrator-release.json", "releases/new/app/run me", "releases/new/app/data",
@@ -144,7 +147,7 @@ def test_the_service_of_the_collection(stage: Stage) -> None:
 
 def test_an_answer_that_ends_early() -> None:
     """What a host has not told to its end is taken for no answer."""
-    assert read("@link releases/new\n@f regular file|644|a:b|./x\n", SnapshotRule()) is None
+    assert read("@link releases/new\n@f regular file|644|a:b|./x\n", SnapshotRule()) == "its answer ends early"
 
 
 def test_many_files_are_told_whole(stage: Stage) -> None:

@@ -481,7 +481,7 @@ class Host:
         """Refuse whoever comes with an older fence than the host has seen: somebody else has taken over since."""
         fence, seen = self.request["fence"], self.ledger.seen()
         if not 0 <= fence < 10**WIDTH:
-            raise Failed(f"refused: the fence {fence} has more than {WIDTH} digits")
+            raise Failed(f"refused: fence {fence} has more than {WIDTH} digits")
         if fence and fence < seen:
             raise Failed(f"refused: fence {fence} is older than {seen}, which this host has seen")
         if fence and not self.check:
