@@ -365,6 +365,9 @@ class Packages(Protocol):
     def refs(self) -> list[PackageRef]:
         """Every package that is kept, here or where it is shared. Raises S-codes when that cannot be asked."""
 
+    def strange_names(self) -> list[str]:
+        """Names where packages are shared that are not those of a package. Raises S-codes like :meth:`refs`."""
+
     def ref(self, digest: str) -> PackageRef | None:
         """What the package with this digest is called; None when nobody can say so now."""
 

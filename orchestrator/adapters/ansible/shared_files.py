@@ -1,6 +1,7 @@
 """Versions of controller files for other machines: encrypted, in the place that the machines share."""
 
 import json
+import re
 import tempfile
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.ports import Artifacts, Keys
 
 FOLDER = "controller-files"
+VERSION = re.compile(r"[0-9]{6}-[0-9a-f]{12}")
+"""The name of a version; anything else in the place is not ours."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class SharedFiles:
     def names(self, place: str) -> set[str]:
         """The versions of *place*, which is a project and an environment."""
         above = f"{FOLDER}/{place}/"
-        return {name.removeprefix(above) for name in self.artifacts.names(above)}
+        names = (name.removeprefix(above) for name in self.artifacts.names(above))
+        return {name for name in names if VERSION.fullmatch(name)}
 
     def put(self, place: str, name: str, about: Mapping[str, str], files: Mapping[str, Path]) -> None:
         """Share one version; nothing else than encrypted data is written anywhere."""

@@ -199,9 +199,13 @@ class SealedPackages:
         """Every package that is kept."""
         return [ref for ref, _ in self.known()]
 
+    def strange_names(self) -> list[str]:
+        """None: what lies in the folder and is no package is not listed."""
+        return []
+
     def ref(self, digest: str) -> PackageRef | None:
         """What the kept package with this digest is called."""
-        if not DIGEST.match(digest):  # hosts tell it, and a file's name is made of it
+        if not DIGEST.fullmatch(digest):  # hosts tell it, and a file's name is made of it
             return None
         found = _named(self._folder / f"{_hex(digest)}{ENDING}")
         return found[0] if found is not None else None

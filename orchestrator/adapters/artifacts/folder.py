@@ -13,6 +13,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.room import full
 
 CHUNK = 1 << 20
+DEEPEST = 16  # folders in each other, which is more than any key has
 WRITING = ".writing-"
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -104,8 +105,10 @@ class FolderObjects:
         return OrchestratorError("S142", f"{self.where} gives an error: {why}")
 
 
-def _walk(folder: Path, above: str) -> Iterator[str]:
-    """The keys of all files below *folder*, but for those that are being written."""
+def _walk(folder: Path, above: str, depth: int = 0) -> Iterator[str]:
+    """The keys of all files below *folder*, without those that are being written or lie too deep."""
+    if depth > DEEPEST:
+        return
     try:
         entries = list(os.scandir(folder))
     except (FileNotFoundError, NotADirectoryError):
@@ -113,7 +116,7 @@ def _walk(folder: Path, above: str) -> Iterator[str]:
     for entry in entries:
         key = f"{above}/{entry.name}" if above else entry.name
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(folder / entry.name, key)
+            yield from _walk(folder / entry.name, key, depth + 1)
         elif not entry.name.startswith(WRITING):
             yield key
 

@@ -5,8 +5,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from orchestrator.adapters.archive.packages import ENDING, Admit, SealedPackages
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release
@@ -88,14 +86,15 @@ class SharedPackages:
                 found = next((ref for ref in self._shared() if ref.digest == digest), None)
         return found
 
+    def strange_names(self) -> list[str]:
+        """The names among the shared packages that are not those of a package; every listing leaves them out."""
+        return [name for name, ref in self._listed() if ref is None]
+
     def _shared(self) -> list[PackageRef]:
-        found = []
-        for name in self._artifacts.names(f"{FOLDER}/"):
-            parts = name.split("/")
-            if len(parts) == 4:
-                with contextlib.suppress(ValidationError):  # anyone who writes to the store can make any name
-                    found.append(PackageRef(name=parts[1], version=parts[2], digest=f"sha256:{parts[3]}"))
-        return found
+        return [ref for _, ref in self._listed() if ref is not None]
+
+    def _listed(self) -> list[tuple[str, PackageRef | None]]:
+        return [(name, _ref(name)) for name in self._artifacts.names(f"{FOLDER}/")]
 
     def _bring(self, ref: PackageRef) -> Package:
         """Fetch the sealed file, verify it as any file from elsewhere, and keep it here."""
@@ -108,6 +107,16 @@ class SharedPackages:
             if self._local.read(file).digest != ref.digest:
                 raise OrchestratorError("P302", f"{_name(ref)} in {self._artifacts.where} is another package")
             return self._local.keep(file)
+
+
+def _ref(name: str) -> PackageRef | None:
+    """The package that *name* is about; None if no package has such a name."""
+    _, *parts = name.split("/")
+    try:
+        shop, version, digest = parts
+        return PackageRef(name=shop, version=version, digest=f"sha256:{digest}")
+    except ValueError:  # too few parts, or one of another form
+        return None
 
 
 def _name(ref: PackageRef) -> str:

@@ -10,13 +10,16 @@ import os
 import re
 import secrets
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from orchestrator.adapters.artifacts.objects import Objects
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import DIGEST
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
+LONGEST = 100  # bytes of the content of a name that are read
 PROBE = b"orchestrator\n"
 
 
@@ -65,11 +68,11 @@ class VerifiedArtifacts:
 
     def named(self, name: str) -> str | None:
         """The digest that *name* leads to."""
-        found = io.BytesIO()
+        found = _Short()
         if not NAME.fullmatch(name) or not self._objects.read(f"names/{name}", found):
             return None
-        digest = found.getvalue().decode("ascii", "replace")
-        if not DIGEST.match(digest):
+        digest = found.getvalue().decode("ascii", "replace").rstrip("\n")
+        if not DIGEST.fullmatch(digest):
             raise OrchestratorError("S145", f"names/{name} in {self.where} leads to no digest")
         return digest
 
@@ -91,6 +94,20 @@ class VerifiedArtifacts:
             self._objects.write(_key(_digest(probe)[0]), probe)
             self.get(_digest(probe)[0], probe)
             self._objects.keys(_key(_digest(probe)[0]))
+
+
+class _Short(io.BytesIO):
+    """The content of a name: what is longer than a digest is cut."""
+
+    def write(self, data: Any, /) -> int:
+        """Keep the beginning."""
+        super().write(bytes(data)[: max(0, LONGEST - self.tell())])
+        return len(data)
+
+    def writelines(self, lines: Iterable[Any], /) -> None:
+        """Keep the beginning."""
+        for data in lines:
+            self.write(data)
 
 
 def _key(digest: str) -> str:

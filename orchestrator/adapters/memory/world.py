@@ -576,6 +576,10 @@ class MemoryPackages:
         """Every package."""
         return [package.ref for package in self._kept.values()]
 
+    def strange_names(self) -> list[str]:
+        """None: there is no shared store."""
+        return []
+
     def ref(self, digest: str) -> PackageRef | None:
         """The package's name and version."""
         return self._kept[digest].ref if digest in self._kept else None

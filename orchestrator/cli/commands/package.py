@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.output import json_option, out, paint, print_json, table
+from orchestrator.cli.output import json_option, note, out, paint, print_json, table
 from orchestrator.domain.text import counted, in_number_order
 
 if TYPE_CHECKING:
@@ -36,13 +36,17 @@ def list_(as_json: bool) -> None:
     refs = sorted(packages.refs(), key=lambda ref: (ref.name, in_number_order(ref.version), ref.digest))
     here = {ref.digest: str(len(manifest.files)) for ref, manifest in packages.known()}
     if as_json:
-        print_json("PackageList", {"packages": [ref.to_json() for ref in refs]})
+        strange = packages.strange_names()
+        print_json("PackageList", {"packages": [ref.to_json() for ref in refs], "strange_names": strange})
     elif refs:
         plain = {ref.digest: ref.digest.removeprefix("sha256:") for ref in refs}
         rows = [[ref.name, ref.version, plain[ref.digest][:12], here.get(ref.digest, "–")] for ref in refs]
         out(table(["name", "version", "digest", "files"], rows))
     else:
         out("no package is kept here yet; orchestrator build makes one")
+    if not as_json:
+        for name in packages.strange_names():
+            note(f"warning: {name} in the artifact store is not the name of a package, and is left out")
 
 
 @command.command("show")

@@ -1,6 +1,7 @@
 """What one machine keeps another one has: packages, definitions, plans and output, through one place in memory."""
 
 import json
+import os
 import shutil
 import tarfile
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters.archive.packages import SealedPackages
+from orchestrator.adapters.artifacts.folder import FolderObjects
 from orchestrator.adapters.artifacts.logs import SharedLogs
 from orchestrator.adapters.artifacts.memory import MemoryObjects
 from orchestrator.adapters.artifacts.packages import SharedPackages
@@ -71,6 +73,53 @@ def test_a_package_is_fetched_where_it_is_needed(tmp_path: Path, place: Verified
     got = other.fetch(kept.digest)
     assert (got.digest, Path(got.root, "playbooks/deploy.yml").read_text()) == (kept.digest, "- hosts: all\n")
     assert SealedPackages(tmp_path / "b" / "packages").fetch(kept.digest).digest == kept.digest
+
+
+STRANGE = (
+    f"shop/1.0.0/{'a' * 63}", f"shop/1.0.0/{'A' * 64}", f"SHOP/1.0.0/{'a' * 64}", f"shop/latest!/{'a' * 64}", f"shop/1.0.0/{'g' * 64}",
+    f"{'a' * 64}/1.0.0/{'a' * 64}", f"shop/1.0.0/{'a' * 64}/more", "shop/1.0.0", "shop",
+    f"shop/1/{'a' * 64}", f"shop/{'1' * 300}/{'a' * 64}", f"_shop/1.0.0/{'a' * 64}", f"shop/1.0.0/sha256:{'a' * 64}",
+    f"shop/../{'a' * 64}", f"shop//{'a' * 64}", f"shop/1.0.0/{'a' * 64}\n", f"sh\u200bop/1.0.0/{'a' * 64}",
+    "/".join("d" * 40),
+)  # fmt: skip
+
+
+def test_strange_names_break_no_listing(tmp_path: Path, place: VerifiedArtifacts, objects: MemoryObjects) -> None:
+    """A name that no package has is left out and named, and every other package is listed, found and fetched."""
+    kept = machine(tmp_path / "a", place).keep(sealed(tmp_path))
+    for name in STRANGE:
+        objects.content[f"names/packages/{name}"] = b"sha256:nonsense"
+    other = machine(tmp_path / "b", place)
+    assert other.refs() == [kept.ref]
+    assert other.ref(kept.digest) == kept.ref
+    assert other.fetch(kept.digest).digest == kept.digest
+    named = {f"packages/{name}" for name in STRANGE}
+    assert set(other.strange_names()) <= named
+    assert f"packages/shop/1.0.0/{'A' * 64}" in other.strange_names()
+
+
+def test_strange_files_in_a_shared_folder_break_no_listing(tmp_path: Path) -> None:
+    """In a shared folder, names that are no text, links that lead to themselves and very deep folders are left out."""
+    (tmp_path / "shared").mkdir()
+    shared = VerifiedArtifacts(FolderObjects(tmp_path / "shared"))
+    kept = machine(tmp_path / "a", shared).keep(sealed(tmp_path))
+    above = tmp_path / "shared/names/packages"
+    (above / "loop").symlink_to(above)
+    Path(os.fsdecode(os.fsencode(above) + b"/\xff\xfe")).write_text("x")
+    deep = above
+    for _ in range(60):
+        deep = deep / ("d" * 30)
+        deep.mkdir()
+    assert machine(tmp_path / "b", shared).refs() == [kept.ref]
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 5_000_000, b"sha256:", b"sha256:" + b"a" * 64 + b"\0", b"\xff" * 71])
+def test_the_content_of_a_name_is_bounded(place: VerifiedArtifacts, objects: MemoryObjects, content: bytes) -> None:
+    """A name whose content is no digest is an error that names it, however long it is."""
+    objects.content["names/plans/x"] = content
+    with pytest.raises(OrchestratorError, match="names/plans/x") as error:
+        place.named("plans/x")
+    assert error.value.code == "S145"
 
 
 def test_a_package_that_is_nowhere(tmp_path: Path, place: VerifiedArtifacts) -> None:
