@@ -10,6 +10,7 @@ from jinja2 import StrictUndefined, TemplateError, Undefined, UndefinedError
 from jinja2.nativetypes import NativeEnvironment
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from orchestrator.adapters import safe_yaml
 from orchestrator.domain.bounded import bounded
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment, InventoryGroup
@@ -73,7 +74,7 @@ def from_output(value: Any, name: str) -> Inventory:
     Raises E122 and E123.
     """
     try:
-        return _read(bounded(yaml.safe_load(value)) if isinstance(value, str) else value, name)
+        return _read(safe_yaml.load(value) if isinstance(value, str) else bounded(value), name)
     except yaml.YAMLError as error:
         raise OrchestratorError("E122", f"the output {name!r} is neither JSON nor YAML") from error
     except (ValueError, RecursionError) as error:  # a date that is none, keys that are no names, a shape without end

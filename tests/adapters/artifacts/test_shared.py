@@ -78,7 +78,7 @@ def test_a_package_is_fetched_where_it_is_needed(tmp_path: Path, place: Verified
 STRANGE = (
     f"shop/1.0.0/{'a' * 63}", f"shop/1.0.0/{'A' * 64}", f"SHOP/1.0.0/{'a' * 64}", f"shop/latest!/{'a' * 64}", f"shop/1.0.0/{'g' * 64}",
     f"{'a' * 64}/1.0.0/{'a' * 64}", f"shop/1.0.0/{'a' * 64}/more", "shop/1.0.0", "shop",
-    f"shop/1/{'a' * 64}", f"shop/{'1' * 300}/{'a' * 64}", f"_shop/1.0.0/{'a' * 64}", f"shop/1.0.0/sha256:{'a' * 64}",
+    f"shop/{'1' * 300}/{'a' * 64}", f"_shop/1.0.0/{'a' * 64}", f"shop/1.0.0/sha256:{'a' * 64}",
     f"shop/../{'a' * 64}", f"shop//{'a' * 64}", f"shop/1.0.0/{'a' * 64}\n", f"sh\u200bop/1.0.0/{'a' * 64}",
     "/".join("d" * 40),
 )  # fmt: skip

@@ -1,0 +1,38 @@
+"""YAML of others, within bounds that hold before a value is made: aliases and merges stand for what they repeat."""
+
+from typing import Any
+
+import yaml
+
+from orchestrator.domain.bounded import MOST_VALUES, bounded
+
+LONGEST = 1 << 20  # characters
+DEEPEST = 64  # levels
+
+
+def load(text: str) -> Any:
+    """The value that *text* stands for. Raises `ValueError` beyond the bounds, and `yaml.YAMLError`."""
+    if len(text) > LONGEST:
+        raise ValueError(f"it is longer than {LONGEST} characters")
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _count(node, {}, 0) > MOST_VALUES:
+            raise ValueError(f"its aliases stand for more than {MOST_VALUES} values")
+        return bounded(loader.construct_document(node))
+    finally:
+        loader.dispose()
+
+
+def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
+    """How many values *node* stands for. A node is counted once, and *known* then; a part of itself has no end."""
+    if depth > DEEPEST:
+        raise ValueError(f"it has more than {DEEPEST} levels")
+    if id(node) not in known:
+        known[id(node)] = MOST_VALUES + 1
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        nodes = [part for pair in parts for part in (pair if isinstance(pair, tuple) else (pair,))]
+        known[id(node)] = 1 + sum(_count(part, known, depth + 1) for part in nodes)
+    return known[id(node)]
