@@ -10,6 +10,7 @@ from orchestrator.adapters.ansible.prompts import asked
 from orchestrator.adapters.ansible.reason import reason
 
 LIMIT = 4000
+INVALID = "D184"
 SHORT = 200  # characters of a digest that a host reports
 COMPARED = 200_000  # characters of each side of a difference
 HEADER = 1000  # characters of a line of it
@@ -89,7 +90,7 @@ def _task_or_invalid(outcome: str, data: Mapping[str, Any], spec: Mapping[str, A
     try:
         return _task(outcome, data, spec, said)
     except (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError):
-        bad = {**data, "res": {"msg": "the result of the task is not valid (D184)"}}
+        bad = {**data, "res": {"msg": f"the result of the task is not valid ({INVALID})"}}
         return _task(outcome, bad, {**spec, "check": False}, "")
 
 

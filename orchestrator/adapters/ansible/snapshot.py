@@ -20,6 +20,7 @@ from orchestrator.domain.names import HOST_MARK
 from orchestrator.domain.snapshot import FileState, HostSnapshot, ignored
 from orchestrator.domain.text import clean_text
 
+INVALID = "D185"
 LIMIT = 64 << 20  # bytes of one host's answer
 LINE = 4 << 20  # characters of one line of it: what the collection wrote down of every file of a release is one line
 MOST = 1_000_000  # lines of one answer
@@ -186,7 +187,7 @@ def _files(said: dict[str, list[str]], ignore: Iterable[str], invalid: list[str]
         if len(parts) < 4 or name in {"", "."} or ignored(patterns, "file", name):
             continue
         if not MODE.fullmatch(parts[1]):
-            invalid.append(f"its list of files is not valid: {shown(line)} (D185)")
+            invalid.append(f"its list of files is not valid: {shown(line)} ({INVALID})")
             continue
         words = parts[0].lower()
         kind: _Type = next((type_ for beginning, type_ in _TYPES if words.startswith(beginning)), "other")
@@ -235,7 +236,7 @@ def _ports(lines: Iterable[str], mine: set[str] | None, invalid: list[str]) -> d
         if len(parts) == 4 and _LISTENS.get(parts[0]) == parts[2] and (mine is None or parts[3] in mine):
             socket = SOCKET.fullmatch(parts[1])
             if socket is None:
-                invalid.append(f"its list of ports is not valid: {shown(parts[1])} (D185)")
+                invalid.append(f"its list of ports is not valid: {shown(parts[1])} ({INVALID})")
                 continue
             found[f"{parts[0].rstrip('6')}/{_address(socket[1])}:{int(socket[2], 16)}"] = "listening"
     return dict(sorted(found.items()))

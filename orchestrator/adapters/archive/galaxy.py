@@ -16,10 +16,10 @@ import yaml
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from orchestrator.adapters import safe_yaml
 from orchestrator.adapters.archive import galaxy_lock
 from orchestrator.adapters.archive.galaxy_lock import RequirementsLock
 from orchestrator.adapters.archive.galaxy_process import GalaxyProcess
-from orchestrator.domain.bounded import bounded
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
 
@@ -248,7 +248,7 @@ def _requirements(base: Path) -> Iterator[Wanted]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        data = bounded(yaml.safe_load(file.read_text("utf-8")))
+        data = safe_yaml.load(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = clean_text(str(error), SHOWN)
         raise OrchestratorError("P110", f"the requirements file {file} cannot be read: {reason}") from error
