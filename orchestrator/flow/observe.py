@@ -182,7 +182,7 @@ def _ask(course: Course, job: str, emit: Emit) -> StepResult:
     """One round trip to every host; nothing is required of them."""
     context = context_of(course.setting, course.run.environment, course.run.id, course.outputs(), course.fence)
     seen = course.setting.deployer.require((), course.inventory(), context, job, emit)
-    return tokens.bounded(course.setting, course.run.environment, seen, emit, course.fence, _confirmed(course))
+    return tokens.limit_tokens(course.setting, course.run.environment, seen, emit, course.fence, _confirmed(course))
 
 
 def _confirmed(course: Course) -> int:

@@ -7,7 +7,7 @@ the store says so too (S103). Where the store knows of no newer token, that host
 from orchestrator.domain.step import Outcome, StepResult, worst
 
 
-def others(result: StepResult) -> tuple[str, ...]:
+def blocked_hosts(result: StepResult) -> tuple[str, ...]:
     """The hosts on which nothing was done because other hosts refused."""
     if not result.data.get("refused"):
         return ()

@@ -328,7 +328,7 @@ def _play(
         inventory, context = course.inventory(), course.context(back=True)
         host_states.begin_change(course, name, play.limit)
         result = course.setting.deployer.deploy(play, package, inventory, context, job, emit)
-        others = refusals.others(result)
+        others = refusals.blocked_hosts(result)
         if not others or not course.going_back:
             return result
         course.enter()  # raises S103 if another process has taken over, and the hosts are right

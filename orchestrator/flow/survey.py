@@ -218,7 +218,7 @@ def _look(
         return None
     requirements = wanted.package.manifest.release.requirements
     seen = setting.deployer.require(requirements, known, context, f"{job}.require", emit)
-    return tokens.bounded(setting, wanted.environment, seen, emit, wanted.fence)
+    return tokens.limit_tokens(setting, wanted.environment, seen, emit, wanted.fence)
 
 
 def _base(

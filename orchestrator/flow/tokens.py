@@ -11,7 +11,7 @@ from orchestrator.ports import Emit
 TOO_FAR = "D183"
 
 
-def bounded(
+def limit_tokens(
     setting: Setting, environment: str, seen: StepResult, emit: Emit, ours: int = 0, confirmed: int = 0
 ) -> StepResult:
     """*seen*, where a host whose fencing token is too far ahead of *ours* is not believed, and raises nothing.
