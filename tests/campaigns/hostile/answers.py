@@ -212,18 +212,23 @@ def _of_task(text: str) -> list[str]:
         parsed: Any = json.loads(text.partition(" ")[2].partition("\n")[0])
     except (ValueError, RecursionError):
         parsed = text
+    results = (
+        parsed,
+        {"orchestrator_release": parsed, "msg": parsed, "diff": parsed, "stdout": parsed, "rc": parsed},
+        {"orchestrator_release": {"digest": parsed}, "diff": [{"before": parsed, "after": text}], "results": parsed},
+        {"diff": {"prepared": parsed, "before_header": parsed}, "changed": parsed},
+    )
+    return [wrong for result in results for wrong in of_task(result, Path("/nowhere"), text[:200])]
+
+
+def of_task(result: Any, folder: Path, said: str = "") -> list[str]:
+    """What is wrong with what comes of the *result* of a task of the collection."""
     spec = {"project": "/content", "own": "/job/around.yml", "check": True, "stdout": ANSWER}
     tally = Tally("deploy", ("web1",), lambda _entry: None, "job")
-    results = (parsed, {"orchestrator_release": parsed, "msg": parsed, "diff": parsed, "stdout": parsed, "rc": parsed},
-               {"orchestrator_release": {"digest": parsed}, "diff": [{"before": parsed, "after": text}], "results": parsed},
-               {"diff": {"prepared": parsed, "before_header": parsed}, "changed": parsed})  # fmt: skip
-    for number, result in enumerate(results):
+    for number, kind in enumerate(("runner_on_ok", "runner_on_failed")):
         data = {"host": "web1", "task": "Deploy", "task_action": "orchestrator.release.deploy", "res": result}
-        for kind in ("runner_on_ok", "runner_on_failed"):
-            line = Translator(spec, Path("/nowhere")).translate(
-                {"event": kind, "event_data": data, "stdout": text[:200]}
-            )
-            tally.take(number, json.loads(json.dumps(line)))
+        line = Translator(spec, folder).translate({"event": kind, "event_data": data, "stdout": said})
+        tally.take(number, json.loads(json.dumps(line)))
     ended = tally.host("web1")
     good = not ended.release or DIGEST.fullmatch(ended.release)
     return [] if good and "\n" not in ended.invalid else [f"a result that is none: {ended}"]

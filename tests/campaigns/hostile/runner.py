@@ -198,8 +198,10 @@ def _running(before: set[int]) -> set[int]:
 def _remove(folder: Path) -> None:
     for base, folders, _ in os.walk(folder):
         for name in folders:
+            path = Path(base) / name
             with contextlib.suppress(OSError):
-                (Path(base) / name).chmod(0o700, follow_symlinks=False)
+                if not path.is_symlink():
+                    path.chmod(0o700)
     shutil.rmtree(folder, ignore_errors=True)
 
 
