@@ -56,8 +56,9 @@ chaos: .venv/.dev ## Faults in real processes, networks, disks and databases: N=
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.campaigns.chaos --runs $(or $(N),0) $(if $(SEED),--seed $(SEED)) $(if $(ROWS),--rows $(ROWS))
 
-hostile: .venv/.dev ## Hostile packages, backups, answers and code, generated: N=100 cases of each line, SEED=1 LINES=S8,S17 (WITHOUT=all removes defences).
-	@$(BIN)/python -m tests.campaigns.hostile --cases $(or $(N),0) --seed $(or $(SEED),1)$(if $(LINES), --lines $(LINES))$(if $(WITHOUT), --without '$(WITHOUT)')
+hostile: .venv/.dev ## Hostile packages, backups, answers and code, generated: N=100000 answers, CASES=100 of each line, SEED=1 LINES=S8,S17 (WITHOUT=all removes defences).
+	@$(BIN)/python -m tests.campaigns.hostile --cases $(or $(CASES),0) --seed $(or $(SEED),1)$(if $(LINES), --lines $(LINES))$(if $(WITHOUT), --without '$(WITHOUT)')
+	@$(if $(LINES)$(WITHOUT),,$(BIN)/python -m tests.campaigns.hostile.answers --count $(or $(N),100000) --seed $(or $(SEED),1))
 
 rollback-proof: .venv/.dev ## Force rollbacks at random points, and compare every host with what it was: N=200 SEED=1 (ATTEMPT=1:17).
 	@$(BIN)/orchestrator hosts install --yes >/dev/null

@@ -8,6 +8,7 @@ Whether a suite's host can be reached is the same question as whether its connec
 
 import base64
 import os
+import re
 import select
 import shlex
 import struct
@@ -28,6 +29,9 @@ from testinfra.backend.ssh import SshBackend
 from orchestrator.adapters.testinfra.agent import HELLO
 from orchestrator.adapters.testinfra.cause import result_text
 
+OUTPUT = 1 << 30  # bytes of the output of one command
+GREETING = 1 << 20  # bytes that a login may print before the agent answers
+STATUS = re.compile(rb"-?[0-9]{1,10}")
 PATIENCE = 10.0  # seconds beyond ssh's own ConnectTimeout
 SIDE_BY_SIDE = 32
 PYTHONS = "python3 /usr/libexec/platform-python /usr/local/bin/python3"
@@ -86,11 +90,15 @@ class Agent:
         with self._busy_until_done():
             self._send(struct.pack(">I", len(command)) + command)
             parts: dict[bytes, list[bytes]] = {b"o": [], b"e": []}
+            left = OUTPUT
             while True:
                 kind, length = struct.unpack(">cI", self._take(5))
+                left -= length
+                if kind not in {b"o", b"e", b"x"} or left < 0:
+                    raise EOFError  # the host does not speak as the agent does: its connection is of no more use
                 data = self._take(length)
                 if kind == b"x":
-                    return int(data), b"".join(parts[b"o"]), b"".join(parts[b"e"])
+                    return _status(data), b"".join(parts[b"o"]), b"".join(parts[b"e"])
                 parts[kind].append(data)
 
     def said(self) -> bytes:
@@ -132,6 +140,8 @@ class Agent:
                     raise Unreachable(said[-1] if said else "ssh failed without a word")
                 raise Unable(f"exit status {code}")
             self._buffer += chunk
+            if len(self._buffer) > GREETING and HELLO not in self._buffer:
+                raise Unable("it prints without an end")
         self._buffer = self._buffer.partition(HELLO)[2]
 
     def _send(self, data: bytes) -> None:
@@ -152,6 +162,13 @@ class Agent:
             parts.append(chunk)
             missing -= len(chunk)
         return b"".join(parts)
+
+
+def _status(data: bytes) -> int:
+    """The exit status of a command. Raises `EOFError` if *data* is none."""
+    if not STATUS.fullmatch(data):
+        raise EOFError
+    return int(data)
 
 
 class _Release:

@@ -343,3 +343,43 @@ def test_the_modules_work_under_plain_ansible(stage: Stage) -> None:
     again = play()
     assert [one["changed"] for one in again[:7]] == [False, False, False, False, True, False, False]
     assert (root / "restarts").read_text() == "x\nx\n"
+
+
+ANSWERS = """
+import json, sys
+sys.path[:0] = [sys.argv[1]]
+from ansible_collections.orchestrator.release.plugins.plugin_utils.onetrip import checked_answer
+for text in json.load(sys.stdin):
+    try:
+        print(json.dumps(checked_answer(text)))
+    except (ValueError, RecursionError) as error:
+        print("refused:", str(error)[:80].replace(chr(10), " "))
+"""
+WHOLE = {"changed": True, "did": ["install x"], "diff": [{"before": "", "after": "x"}], "installed": ["x"], "previous": {},
+         "orchestrator_release": {"digest": "sha256:x", "version": "1", "fence": 3, "run": None}}  # fmt: skip
+
+
+def test_what_a_host_answers_to_a_module_is_checked() -> None:
+    """A module takes the known parts of an answer, each of its kind; anything else, such as facts, is refused."""
+    good = [WHOLE, {"need": True}, {**WHOLE, "failed": True, "msg": "no"}]
+    bad = [
+        "", "[]", "5", "null", "nonsense", "[" * 100_000, json.dumps(WHOLE)[:-1], '{"changed": NaN, "did": 1}',
+        *(json.dumps({**WHOLE, **more}) for more in (
+            {"ansible_facts": {"ansible_connection": "local"}}, {"invocation": {}}, {"_ansible_no_log": False}, {"changed": "yes"},
+            {"did": "x"}, {"did": [1]}, {"msg": {}}, {"installed": {"a": 1}}, {"orchestrator_release": []},
+            {"orchestrator_release": {"digest": {"a": 1}}}, {"previous": {"a": [1]}}, {"diff": {}}, {"diff": [{"before": 1}]},
+            {"exception": "x"}, {"results": []}, {"warnings": []}, {"need": 1},
+        )),
+    ]  # fmt: skip
+    texts = [*map(json.dumps, good), *bad]
+    done = subprocess.run(
+        [sys.executable, "-c", ANSWERS, str(COLLECTIONS)],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answers = done.stdout.splitlines()
+    assert [json.loads(text) for text in answers[: len(good)]] == good
+    assert [text for text in answers[len(good) :] if not text.startswith("refused:")] == []
+    assert len(answers) == len(texts)
