@@ -1,4 +1,4 @@
-# Everything that is needed is set up by the target that needs it; a second run starts at once.
+# Each target sets up what it needs; a second run starts at once.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,42 +16,42 @@ COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orc
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: .venv/.run ## Release a shop on this machine, and see a bad release come back (KEEP=1 leaves it up).
+demo: .venv/.run ## Promote a shop on this machine, and roll back a bad release (KEEP=1 keeps the hosts).
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
 
-test: .venv/.dev ## Run the tests on the real engines, but for the long ones.
+test: .venv/.dev ## Run the tests on the real engines, except the long ones.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python tools/bubblewrap.py
 	@$(COMPILED)
 	@$(TESTS) -m "not long" $(ARGS)
 
-long: .venv/.dev ## Run the long ones: journeys through every corner, deaths of engines, campaigns in short.
+long: .venv/.dev ## Run the long tests: all journeys, crashes of engines, short campaigns.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(COMPILED)
 	@$(TESTS) -m long $(ARGS)
 
-journeys: .venv/.dev ## Run all journeys, and nothing else; STORE=postgres keeps the journals in Postgres.
+journeys: .venv/.dev ## Run all journeys only; STORE=postgres keeps the journals in Postgres.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(COMPILED)
 	@STORE=$(or $(STORE),sqlite) $(TESTS) tests/journeys $(ARGS)
 
-crash-sweep: .venv/.dev ## Die at every point of a promotion, simulated and (REAL=points, SHIFTS=0,1) on the real engines, and recover.
+crash-sweep: .venv/.dev ## Kill at every point of a promotion, simulated and (REAL=points, SHIFTS=0,1) on the real engines, and recover.
 	@$(BIN)/python -m tests.campaigns.sweep --depth $(or $(DEPTH),2) --stride $(or $(STRIDE),7)
 	@$(BIN)/python -m tests.campaigns.real --points $(or $(REAL),1000)
 	@$(BIN)/python -m tests.campaigns.chains$(if $(SHIFTS), --shifts $(SHIFTS))
 
-sim: .venv/.dev ## Promotions by chance in a world of faults: N=200000 SEED=1 (RATE=10000 runs a minute at least).
+sim: .venv/.dev ## Random promotions in a simulated world of faults: N=200000 SEED=1 (RATE=10000 runs a minute at least).
 	@$(BIN)/python -m tests.campaigns.sim --runs $(or $(N),200000) $(if $(SEED),--seed $(SEED)) --rate $(or $(RATE),0)
 
-planted-bugs: .venv/.dev ## Plant bugs in the engine, and see that the campaigns find every one.
+planted-bugs: .venv/.dev ## Plant bugs in the engine, and check that the campaigns find every one.
 	@$(BIN)/python -m tests.campaigns.bugs
 
-chaos: .venv/.dev ## Faults in real processes, networks, disks and databases: N=100 SEED=1 ROWS=14,20-26.
+chaos: .venv/.dev ## Inject faults into real processes, networks, disks and databases: N=100 SEED=1 ROWS=14,20-26.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.campaigns.chaos --runs $(or $(N),0) $(if $(SEED),--seed $(SEED)) $(if $(ROWS),--rows $(ROWS))
@@ -60,11 +60,11 @@ hostile: .venv/.dev ## Hostile packages, backups, answers and code, generated: N
 	@$(BIN)/python -m tests.campaigns.hostile --cases $(or $(CASES),0) --seed $(or $(SEED),1)$(if $(LINES), --lines $(LINES))$(if $(WITHOUT), --without '$(WITHOUT)')
 	@$(if $(LINES)$(WITHOUT),,$(BIN)/python -m tests.campaigns.hostile.answers --count $(or $(N),100000) --seed $(or $(SEED),1))
 
-rollback-proof: .venv/.dev ## Force rollbacks at random points, and compare every host with what it was: N=200 SEED=1 (ATTEMPT=1:17).
+rollback-proof: .venv/.dev ## Force rollbacks at random points, and compare every host with its earlier state: N=200 SEED=1 (ATTEMPT=1:17).
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.campaigns.rollback --runs $(or $(N),200) $(if $(SEED),--seed $(SEED)) $(if $(LANES),--lanes $(LANES)) $(if $(ATTEMPT),--attempt $(ATTEMPT))
 
-workers: .venv/.dev ## Promotions over 1, 2 and 4 workers on Postgres, killed at random: N=1000 COUNTS=1,2,4 SEED=1.
+workers: .venv/.dev ## Run promotions over 1, 2 and 4 workers on Postgres, killed at random: N=1000 COUNTS=1,2,4 SEED=1.
 	@$(BIN)/python -m tests.campaigns.workers --roots $(or $(N),1000)$(if $(COUNTS), --workers $(COUNTS)) $(if $(SEED),--seed $(SEED))
 
 unchanged: .venv/.dev ## Run a corpus of projects by hand and through the product, and compare: ARGS="NAME …" JOBS=3 (ARGS=-v prints more, ARGS=--undo undoes each mend).
@@ -72,7 +72,7 @@ unchanged: .venv/.dev ## Run a corpus of projects by hand and through the produc
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.unchanged --jobs $(or $(JOBS),3) $(ARGS)
 
-checks: .venv/.dev ## Lint, types, imports, language, generated pages.
+checks: .venv/.dev ## Check lint, types, imports, language and generated pages.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -80,15 +80,15 @@ checks: .venv/.dev ## Lint, types, imports, language, generated pages.
 	@$(BIN)/python tools/docs/generate.py --check
 	@$(BIN)/python tools/language.py
 
-docs: .venv/.dev ## Write the generated pages again.
+docs: .venv/.dev ## Write the generated pages.
 	@$(BIN)/python tools/docs/generate.py
 
-bench: .venv/.dev ## Measure ourselves against the same work by hand.
+bench: .venv/.dev ## Compare times with the same work by hand.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m bench $(ARGS)
 
-clean: ## Remove what was built; the caches in the home folder stay.
+clean: ## Remove build results; the caches in the home folder stay.
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 .venv/.run: $(SOURCES)

@@ -1,4 +1,4 @@
-"""Check the language of what people read: pages, changelog, `--help` texts, error catalogue, names of public functions.
+"""Check the language of what people read: pages, changelog, `--help`, errors, `ansible-doc`, names of public functions.
 
 The phrases, the exceptions and the files that are not yet rewritten are in `language.yaml`. `--list [SOURCE...]` prints
 every finding, with those that the backlog allows; `--update` writes lower numbers into the backlog.
@@ -35,6 +35,7 @@ ABBREVIATIONS = {"e.g.", "i.e.", "etc.", "vs.", "cf.", "approx.", "fig.", "incl.
 END = re.compile(r"""(?<=\S)[.!?…]["'”’)\]]*(?=\s|$)""")
 WORD = re.compile(rf"[{CODE}]|[^\W_]")
 LISTED_CODE = re.compile(rf"{CODE}(?:(?:,| and| or|, and|, or) {CODE})+")
+MARKUP = re.compile(r"\b[CVO]\([^)]*\)")
 BACKTICKS = re.compile(r"(`+)(?:(?!\1).)+?\1", re.DOTALL)
 
 
@@ -268,6 +269,33 @@ def catalogue_findings(rules: Rules) -> Iterator[Finding]:
             yield from (Finding(source, 0, one.problem, label + one.text) for one in found)
 
 
+def plugin_findings(rules: Rules) -> Iterator[Finding]:
+    """The findings in the documentation of the collection's plugins, as `ansible-doc` prints it."""
+    for path in sorted((ROOT / "orchestrator/ansible/ansible_collections").rglob("plugins/*/[a-z]*.py")):
+        for text in plugin_texts(path.read_text(encoding="utf-8")):
+            for block in plain_blocks(MARKUP.sub(CODE, text)):
+                yield from check_sentences(path.relative_to(ROOT).as_posix(), block, rules)
+
+
+def plugin_texts(source: str) -> Iterator[str]:
+    """Every description in the documentation of a plugin."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in {"DOCUMENTATION", "RETURN"}:
+            yield from descriptions(yaml.safe_load(ast.literal_eval(node.value)))
+
+
+def descriptions(value: object, *, described: bool = False) -> Iterator[str]:
+    """Every text below a key `description` or `short_description`."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from descriptions(inner, described=key in {"description", "short_description"})
+    elif isinstance(value, list):
+        for inner in value:
+            yield from descriptions(inner, described=described)
+    elif isinstance(value, str) and described:
+        yield value
+
+
 def public_functions(package: Path) -> dict[str, set[str]]:
     """The names of the public functions of modules in *package*, each with the modules that define one."""
     found: defaultdict[str, set[str]] = defaultdict(set)
@@ -331,7 +359,8 @@ def update_backlog(counts: Counter[str], path: Path = RULES) -> None:
 def main(arguments: list[str]) -> int:
     """Check everything and print what is wrong. The exit code is 1 if anything is."""
     rules = read_rules()
-    every = [*page_findings(rules), *help_findings(rules), *catalogue_findings(rules), *name_findings()]
+    texts = [*page_findings(rules), *help_findings(rules), *catalogue_findings(rules), *plugin_findings(rules)]
+    every = [*texts, *name_findings()]
     left, unused = apply_exceptions(every, rules)
     counts = Counter(finding.source for finding in left)
     higher, lower = compare(counts, rules.backlog)

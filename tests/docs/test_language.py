@@ -85,6 +85,13 @@ def test_words_are_counted(text: str, number: int) -> None:
     assert language.count_words(text) == number
 
 
+def test_the_documentation_of_a_plugin_is_read() -> None:
+    """Every description of a plugin is read, at any depth, and nothing else of its file."""
+    source = 'A = 1\nDOCUMENTATION = r"""\nmodule: x\nshort_description: One\ndescription: [Two, Three]\n'
+    source += 'options: {root: {description: Four, type: path}}\n"""\nRETURN = "did: {description: Five, type: list}"\n'
+    assert list(language.plugin_texts(source)) == ["One", "Two", "Three", "Four", "Five"]
+
+
 def test_a_help_text_is_read_as_paragraphs() -> None:
     """Line breaks within a paragraph are spaces, code in backticks is one word, and examples are left out."""
     blocks = language.plain_blocks("Roll back ENV\nto `the last. one`.\n\n\b\nExamples.")

@@ -30,16 +30,16 @@ plugin_type: inventory
 short_description: The hosts of an environment, as its Pulumi stack has them
 version_added: 0.1.0
 description:
-  - Gives C(ansible-playbook) and C(ansible-inventory) the hosts, groups and variables that releases are deployed to,
-    those for checking host keys among them.
-  - Asks the command C(orchestrator), which reads the stack's outputs. Nothing is changed.
+  - Gives C(ansible-playbook) and C(ansible-inventory) the hosts, groups and variables of an environment, including
+    those for checking host keys.
+  - Runs the command C(orchestrator), which reads the stack's outputs. Nothing is changed.
   - The file's name ends in C(.pulumi.yml) or C(.pulumi.yaml).
-  - Of hosts in the files under C(inventory.files) of the environment, only the names and groups are given. Give those
+  - Of hosts in the files under C(inventory.files) of the environment, only the names and groups are given. Pass those
     files to Ansible as well. They must not name this file.
 author: The Orchestrator authors
 options:
   plugin:
-    description: Marks the file as one for this plugin.
+    description: Identifies a file for this plugin.
     required: true
     choices: [orchestrator.release.pulumi]
   environment:
@@ -47,13 +47,13 @@ options:
     required: true
     type: str
   project:
-    description: The project's folder, relative to this file. By default the nearest above it with an C(orchestrator.yaml).
+    description: The project's folder, relative to this file. The default is the nearest folder above it with an C(orchestrator.yaml).
     default: .
     type: str
   orchestrator:
     description:
       - The command, by its name on PATH or by its path, which is relative to this file.
-      - By default C(orchestrator) on PATH, else the one beside the Python that runs Ansible.
+      - The default is C(orchestrator) on PATH, otherwise the one beside the Python that runs Ansible.
     type: str
     env:
       - name: ORCHESTRATOR_COMMAND

@@ -5,14 +5,14 @@
 DOCUMENTATION = r"""
 ---
 module: deploy
-short_description: Put a release on a host in one round trip
+short_description: Deploy a release to a host in one round trip
 version_added: 0.1.0
 description:
-  - Installs the artifact with its digest checked on the host, renders configuration, switches C(current) atomically, restarts, probes, and prunes old releases. A release that does not answer is switched back.
+  - Installs the artifact with its digest checked on the host, renders configuration, switches C(current) atomically, restarts, probes, and prunes old releases. A release that does not respond is switched back.
 options:
   root:
     description:
-      - "Folder that holds the releases. Defaults to the host's variable C(orchestrator_root), else to the older C(release_root) or C(host_root)."
+      - "Folder that contains the releases. Defaults to the host's variable C(orchestrator_root), otherwise to the older C(release_root) or C(host_root)."
     type: path
   release:
     description:
@@ -42,11 +42,11 @@ options:
     type: dict
   probe:
     description:
-      - "What must answer: C(url), C(status) (200), C(contains), C(timeout) in seconds (30), C(interval) (0.05)."
+      - "The expected response: C(url), C(status) (200), C(contains), C(timeout) in seconds (30), C(interval) (0.05)."
     type: dict
   on_failure:
     description:
-      - "What to do when the probe fails after a switch: go back to the release before, or leave it."
+      - "The action if the probe fails after a switch: switch back to the previous release, or leave it."
     type: str
     default: revert
     choices: [revert, leave]
@@ -58,7 +58,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would change, and changes nothing.
+    description: Reports what would change, and changes nothing.
   diff_mode:
     support: full
     description: Shows the difference of configuration files.
@@ -77,12 +77,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 orchestrator_release:
-  description: What the host says runs on it now.
+  description: The release that the host reports as current.
   returned: always
   type: dict
   sample: {digest: "sha256:…", name: shop, version: 1.0.0, since: "2026-01-01T00:00:00Z", run: 7f3a}
 previous:
-  description: What ran there before.
+  description: The release that was current before.
   returned: always
   type: dict
 installed:

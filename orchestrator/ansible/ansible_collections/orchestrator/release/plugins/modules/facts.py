@@ -5,14 +5,14 @@
 DOCUMENTATION = r"""
 ---
 module: facts
-short_description: Tell which release a host runs
+short_description: Report which release a host runs
 version_added: 0.1.0
 description:
-  - Reads what the host says of itself. Changes nothing.
+  - Reads the host's own record. Changes nothing.
 options:
   root:
     description:
-      - "Folder that holds the releases. Defaults to the host's variable C(orchestrator_root), else to the older C(release_root) or C(host_root)."
+      - "Folder that contains the releases. Defaults to the host's variable C(orchestrator_root), otherwise to the older C(release_root) or C(host_root)."
     type: path
   release:
     description:
@@ -21,7 +21,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would change, and changes nothing.
+    description: Reports what would change, and changes nothing.
   diff_mode:
     support: full
     description: Shows the difference of configuration files.
@@ -29,19 +29,19 @@ author: The Orchestrator authors
 """
 
 EXAMPLES = r"""
-- name: What runs here?
+- name: Read the current release
   orchestrator.release.facts:
-  register: there
+  register: facts
 """
 
 RETURN = r"""
 orchestrator_release:
-  description: What the host says runs on it now.
+  description: The release that the host reports as current.
   returned: always
   type: dict
   sample: {digest: "sha256:…", name: shop, version: 1.0.0, since: "2026-01-01T00:00:00Z", run: 7f3a}
 previous:
-  description: What ran there before.
+  description: The release that was current before.
   returned: always
   type: dict
 installed:

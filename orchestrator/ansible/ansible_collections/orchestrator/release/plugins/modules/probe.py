@@ -5,14 +5,14 @@
 DOCUMENTATION = r"""
 ---
 module: probe
-short_description: Wait until a service answers as expected
+short_description: Wait until a service responds as expected
 version_added: 0.1.0
 description:
-  - Asks a URL on the host itself until it answers as expected.
+  - Requests a URL on the host itself until it gets the expected response.
 options:
   root:
     description:
-      - "Folder that holds the releases. Defaults to the host's variable C(orchestrator_root), else to the older C(release_root) or C(host_root)."
+      - "Folder that contains the releases. Defaults to the host's variable C(orchestrator_root), otherwise to the older C(release_root) or C(host_root)."
     type: path
   release:
     description:
@@ -20,12 +20,12 @@ options:
     type: dict
   probe:
     description:
-      - "What must answer: C(url), C(status) (200), C(contains), C(timeout) in seconds (30), C(interval) (0.05)."
+      - "The expected response: C(url), C(status) (200), C(contains), C(timeout) in seconds (30), C(interval) (0.05)."
     type: dict
 attributes:
   check_mode:
     support: full
-    description: Tells what would change, and changes nothing.
+    description: Reports what would change, and changes nothing.
   diff_mode:
     support: full
     description: Shows the difference of configuration files.
@@ -40,12 +40,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 orchestrator_release:
-  description: What the host says runs on it now.
+  description: The release that the host reports as current.
   returned: always
   type: dict
   sample: {digest: "sha256:…", name: shop, version: 1.0.0, since: "2026-01-01T00:00:00Z", run: 7f3a}
 previous:
-  description: What ran there before.
+  description: The release that was current before.
   returned: always
   type: dict
 installed:

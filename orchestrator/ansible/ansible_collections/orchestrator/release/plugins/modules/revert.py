@@ -5,15 +5,15 @@
 DOCUMENTATION = r"""
 ---
 module: revert
-short_description: Switch back to the release before
+short_description: Switch back to the previous release
 version_added: 0.1.0
 description:
-  - Lets C(current) point to the previous release again, and restarts when told how.
-  - With a C(release), only a host where that one is current is switched back. So it can be repeated.
+  - Points C(current) to the previous release again, and restarts the service if C(restart) or C(service) is given.
+  - With a C(release), only hosts with this current release are switched back. The module is therefore idempotent.
 options:
   root:
     description:
-      - "Folder that holds the releases. Defaults to the host's variable C(orchestrator_root), else to the older C(release_root) or C(host_root)."
+      - "Folder that contains the releases. Defaults to the host's variable C(orchestrator_root), otherwise to the older C(release_root) or C(host_root)."
     type: path
   release:
     description:
@@ -30,7 +30,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would change, and changes nothing.
+    description: Reports what would change, and changes nothing.
   diff_mode:
     support: full
     description: Shows the difference of configuration files.
@@ -38,19 +38,19 @@ author: The Orchestrator authors
 """
 
 EXAMPLES = r"""
-- name: Go back
+- name: Switch back
   orchestrator.release.revert:
     service: {command: [python3, server.py]}
 """
 
 RETURN = r"""
 orchestrator_release:
-  description: What the host says runs on it now.
+  description: The release that the host reports as current.
   returned: always
   type: dict
   sample: {digest: "sha256:…", name: shop, version: 1.0.0, since: "2026-01-01T00:00:00Z", run: 7f3a}
 previous:
-  description: What ran there before.
+  description: The release that was current before.
   returned: always
   type: dict
 installed:

@@ -8,11 +8,11 @@ module: switch
 short_description: Switch to a release
 version_added: 0.1.0
 description:
-  - Lets C(current) point to the installed release, by one rename.
+  - Points C(current) to the installed release, by one rename.
 options:
   root:
     description:
-      - "Folder that holds the releases. Defaults to the host's variable C(orchestrator_root), else to the older C(release_root) or C(host_root)."
+      - "Folder that contains the releases. Defaults to the host's variable C(orchestrator_root), otherwise to the older C(release_root) or C(host_root)."
     type: path
   release:
     description:
@@ -21,7 +21,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Tells what would change, and changes nothing.
+    description: Reports what would change, and changes nothing.
   diff_mode:
     support: full
     description: Shows the difference of configuration files.
@@ -35,12 +35,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 orchestrator_release:
-  description: What the host says runs on it now.
+  description: The release that the host reports as current.
   returned: always
   type: dict
   sample: {digest: "sha256:…", name: shop, version: 1.0.0, since: "2026-01-01T00:00:00Z", run: 7f3a}
 previous:
-  description: What ran there before.
+  description: The release that was current before.
   returned: always
   type: dict
 installed:
