@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -19,6 +20,11 @@ from orchestrator.config import load_environment, load_project, load_release
 from orchestrator.config.schema import MODELS
 from orchestrator.domain.configuration import CODE, TRANSPORT, TRANSPORT_SECTIONS
 from orchestrator.domain.errors import Exit, catalogue
+from orchestrator.domain.facts import Activity
+from orchestrator.domain.journal import Kind
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.promotion import State
+from orchestrator.domain.step import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -72,6 +78,31 @@ def test_examples_of_files_are_valid(kind: str, tmp_path: Path) -> None:
 def test_every_setting_in_the_two_lists_is_documented(name: str) -> None:
     """The page about the configuration names each transport setting, each code setting, and each section."""
     assert f"`{name}`" in (DOCS / "reference/configuration.md").read_text()
+
+
+def _named(command: click.Command) -> Iterator[str]:
+    """The names of a command's subcommands and long options."""
+    yield from (word for option in command.params for word in (*option.opts, *option.secondary_opts) if "--" in word)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            found = command.get_command(click.Context(command), name)
+            assert found is not None
+            yield name
+            yield from _named(found)
+
+
+def test_every_term_of_the_command_line_is_in_the_glossary() -> None:
+    """Each command, option, state, outcome, activity and kind of run is a term of the glossary."""
+    states = [
+        *State,
+        *Outcome,
+        *get_args(Activity),
+        *get_args(Kind),
+        *get_args(HostState.model_fields["truth"].annotation),
+    ]
+    terms = {*_named(cli), *map(str, states)}
+    text = (DOCS / "glossary.md").read_text()
+    assert {term for term in terms if f"`{term}`" not in text} == set()
 
 
 def test_every_code_that_is_raised_is_in_the_catalogue() -> None:
