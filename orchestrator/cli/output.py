@@ -20,7 +20,7 @@ from orchestrator import API_VERSION
 from orchestrator.cli import completing
 from orchestrator.cli.durations import DURATION
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.text import clean_text, coloured
+from orchestrator.domain.text import clean_text, coloured, is_seen
 
 F = TypeVar("F", bound=Callable[..., Any])
 Cell = str | tuple[str, str]
@@ -140,9 +140,9 @@ def print_json_line(kind: str, data: dict[str, Any]) -> None:
 def _json(document: dict[str, Any], **form: Any) -> str:
     """*document* as JSON in which characters that are not shown, or act on a terminal, are escaped."""
     text = json.dumps(document, ensure_ascii=not unicode(sys.stdout), **form)
-    if text.replace("\n", "").isprintable():
+    if is_seen(text.replace("\n", "")):
         return text
-    return "".join(char if char == "\n" or char.isprintable() else json.dumps(char)[1:-1] for char in text)
+    return "".join(char if char == "\n" or is_seen(char) else json.dumps(char)[1:-1] for char in text)
 
 
 def out(text: str = "") -> None:

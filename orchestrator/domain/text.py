@@ -12,7 +12,9 @@ _UNSEEN = re.compile(
 )
 """Letters and marks that Unicode calls printable, and that show nothing."""
 
-_COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
+_COLOURS = re.compile(r"(\x1b\[(?:[01]|3[0-7]|9[0-7])m)")
+"""The colours of lines of ours. Others, such as hidden text, are taken out."""
+
 LISTED = 12  # host names that are listed one by one
 
 
@@ -28,23 +30,28 @@ def clean_text(text: str, limit: int | None = None) -> str:
     return cleaned
 
 
+def is_seen(text: str) -> bool:
+    """Whether each character of *text* is a space or one that is seen."""
+    return text.isprintable() and not _UNSEEN.search(text)
+
+
 def _seen(text: str) -> str:
-    if text.replace("\n", "").replace("\t", "").isprintable() and not _UNSEEN.search(text):
+    if is_seen(text.replace("\n", "").replace("\t", "")):
         return text
     return "".join(char if char in "\n\t" else _shown(char) for char in text)
 
 
 def _shown(char: str) -> str:
     """*char* as it is shown: itself, a space for another blank, `?` for half of a pair, nothing for the rest."""
-    if char.isprintable():
-        return "" if _UNSEEN.match(char) else char
+    if is_seen(char):
+        return char
     kind = unicodedata.category(char)
     return " " if kind.startswith("Z") else "?" if kind == "Cs" else ""
 
 
 def coloured(text: str) -> str:
     """*text* as a line of ours: cleaned, except for colours."""
-    if text.replace("\n", "").isprintable() and not _UNSEEN.search(text):
+    if is_seen(text.replace("\n", "")):
         return text
     return "".join(part if _COLOURS.fullmatch(part) else clean_text(part) for part in _COLOURS.split(text))
 
