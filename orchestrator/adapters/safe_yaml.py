@@ -8,6 +8,8 @@ from orchestrator.domain.bounded import MOST_VALUES, bounded
 
 LONGEST = 1 << 20  # characters
 DEEPEST = 64  # levels
+LONGEST_NUMBER = 1000  # characters; in base sixty a short number has many digits
+INTEGER = "tag:yaml.org,2002:int"
 
 
 def load(text: str) -> Any:
@@ -30,6 +32,8 @@ def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
     """How many values *node* stands for. A node is counted once, and *known* then; a part of itself has no end."""
     if depth > DEEPEST:
         raise ValueError(f"it has more than {DEEPEST} levels")
+    if isinstance(node, yaml.ScalarNode) and node.tag == INTEGER and len(node.value) > LONGEST_NUMBER:
+        raise ValueError(f"a number has more than {LONGEST_NUMBER} characters")
     if id(node) not in known:
         known[id(node)] = MOST_VALUES + 1
         parts = node.value if isinstance(node, yaml.CollectionNode) else []

@@ -45,6 +45,9 @@ LIMITS = {
 }
 
 
+MOST = 200  # problems of one file that are explained
+
+
 def build(source: Source, model: type[M], checks: Checks = lambda _source: ()) -> M:
     """The value of *model* that *source* describes. Raises `OrchestratorErrors` with everything that is wrong.
 
@@ -61,7 +64,7 @@ def build(source: Source, model: type[M], checks: Checks = lambda _source: ()) -
         try:
             made = model.model_validate_json(json.dumps(source.data))
         except ValidationError as error:
-            problems = [item for item in error.errors(include_url=False) if not _echo(item)]
+            problems = [item for item in error.errors(include_url=False) if not _echo(item)][:MOST]
             errors += _once(
                 [_explain(source, model, problem) for problem in problems if not _about_nothing(source, problem["loc"])]
             )

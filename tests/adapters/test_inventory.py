@@ -127,6 +127,8 @@ def test_shapes_that_ansible_knows() -> None:
         ({"_meta": {"hostvars": [1]}}, "E122", "_meta.hostvars"),
         ({"web": {"hosts": {"a": [1]}}}, "E122", "what is given for a"),
         ("web: {hosts: {a: {1: 2}}}", "E122", "cannot be read"),
+        ("web: {vars: {a: .nan}}", "E122", "cannot be read"),
+        (f"web: {{vars: {{a: {':'.join(['59'] * 5000)}}}}}", "E122", "cannot be read"),
         ("&a {web: {children: {web: *a}}}", "E122", "cannot be read"),
         ("web: &a {children: {web: *a}}", "E122", "cannot be read"),
         ({"web": {"hosts": ["../x"]}}, "E123", "'../x'"),

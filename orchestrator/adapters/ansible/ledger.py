@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from orchestrator.adapters import safe_yaml
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.domain.context import Context
 from orchestrator.domain.host_answer import LedgerLine
@@ -134,7 +135,7 @@ def records_itself(playbook: Path) -> bool:
     release or a root of the playbook's own.
     """
     try:
-        plays = yaml.safe_load(playbook.read_bytes())
+        plays = safe_yaml.load(playbook.read_text("utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return False
     return isinstance(plays, list) and bool(plays) and all(_is_own_play(play) for play in plays)

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import StringConstraints, ValidationError
 
+from orchestrator.adapters import safe_yaml
 from orchestrator.adapters.archive.tree import below
-from orchestrator.domain.bounded import bounded
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Digest, Model, canonical_json
 from orchestrator.domain.text import clean_text
@@ -107,7 +107,7 @@ def read(file: Path) -> RequirementsLock | None:
     except OSError as error:
         raise OrchestratorError("P224", f"cannot read {file}: {error.strerror}") from error
     try:
-        content = bounded(yaml.safe_load(data)) if len(data) <= LARGEST else None
+        content = safe_yaml.load(data.decode("utf-8")) if len(data) <= LARGEST else None
         return RequirementsLock.from_json(content)
     except (yaml.YAMLError, ValidationError, ValueError, TypeError, RecursionError) as error:
         why = clean_text(str(error).splitlines()[0], 200)

@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from pathspec import GitIgnoreSpec
 
+from orchestrator.adapters import safe_yaml
 from orchestrator.adapters.archive import galaxy_lock
 from orchestrator.adapters.archive.tree import IGNORE
-from orchestrator.domain.bounded import bounded
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.key_material import key_material
@@ -170,7 +170,7 @@ def _settings(file: Path) -> dict[str, Any]:
     """What a settings file says; nothing if it cannot be read, which other commands report."""
     try:
         text = file.read_text("utf-8") if file.stat().st_size <= LARGEST_SETTINGS else ""
-        data = bounded(yaml.load(text, Loader=LOADER))  # noqa: S506 - a safe loader
+        data = safe_yaml.load(text)
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}

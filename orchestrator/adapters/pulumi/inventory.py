@@ -16,6 +16,7 @@ from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment, InventoryGroup
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
+from orchestrator.domain.model import canonical_json
 from orchestrator.domain.names import GROUP, HOST
 
 OUTPUTS = ("ansible_inventory", "inventory")
@@ -92,7 +93,9 @@ def _read(value: Any, name: str) -> Inventory:
     for group, body in value.items():
         if group != "_meta":
             reader.group(str(group), body)
-    return Inventory(hosts=reader.hosts, groups=reader.groups)
+    found = Inventory(hosts=reader.hosts, groups=reader.groups)
+    canonical_json(found.to_json())  # a number that JSON does not have, such as .nan, has no digest
+    return found
 
 
 class _Reader:
