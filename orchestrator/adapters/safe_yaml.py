@@ -6,7 +6,6 @@ import yaml
 
 from orchestrator.domain.bounded import MOST_VALUES, bounded
 
-LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LONGEST = 1 << 20  # characters
 DEEPEST = 64  # levels
 LONGEST_NUMBER = 1000  # characters; in base sixty a short number has many digits
@@ -17,7 +16,7 @@ def load(text: str) -> Any:
     """The value that *text* stands for. Raises `ValueError` beyond the bounds, and `yaml.YAMLError`."""
     if len(text) > LONGEST:
         raise ValueError(f"it is longer than {LONGEST} characters")
-    loader = LOADER(text)
+    loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
         if node is None:
