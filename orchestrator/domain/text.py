@@ -38,7 +38,18 @@ def is_seen(text: str) -> bool:
 def _seen(text: str) -> str:
     if is_seen(text.replace("\n", "").replace("\t", "")):
         return text
-    return "".join(char if char in "\n\t" else _shown(char) for char in text)
+    return text.translate(_TABLE)
+
+
+class _Table(dict[int, str]):
+    """What each character is shown as, by its number; each is looked up once: an answer of a host may be long."""
+
+    def __missing__(self, number: int) -> str:
+        self[number] = _shown(chr(number))
+        return self[number]
+
+
+_TABLE = _Table({ord(char): char for char in "\n\t"})
 
 
 def _shown(char: str) -> str:

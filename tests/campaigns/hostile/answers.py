@@ -154,12 +154,10 @@ def fuzz(count: int, seed: int) -> Figures:
         stage = Stage(Path(folder))
         stage.walk("1.0.0")
         for number, text in zip(range(count), answers(random), strict=False):
-            begin = time.process_time()
             wrong = judged(text, figures)
             if number % 1000 == 0:
                 wrong += in_a_run(stage, text)
                 figures.runs += 1
-            figures.slowest = max(figures.slowest, time.process_time() - begin)
             figures.answers += 1
             if wrong:
                 figures.found.append(f"answer {number} of seed {seed}: {'; '.join(wrong)}: {text[:200]!r}")
@@ -179,8 +177,11 @@ def judged(text: str, figures: Figures | None = None) -> list[str]:
         wrong += _of_task(text)
     except Exception as error:  # noqa: BLE001 - any exception is a finding
         wrong.append(f"an exception: {type(error).__name__}: {error}")
-    if time.process_time() - begin > SLOW:
-        wrong.append(f"it took {time.process_time() - begin:.1f} s")
+    took = time.process_time() - begin
+    if figures is not None:
+        figures.slowest = max(figures.slowest, took)
+    if took > SLOW:
+        wrong.append(f"it took {took:.1f} s")
     return wrong
 
 
