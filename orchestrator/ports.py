@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Protocol
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.downtime import Measured
-from orchestrator.domain.environment import AnsibleSettings, Environment, SnapshotRule
+from orchestrator.domain.environment import AnsibleSettings, Environment, PulumiSettings, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
@@ -112,11 +112,13 @@ class SavedPlan:
     """An update plan in *file*, to which an update is constrained while it is what its digests say.
 
     *update_plan* is the digest of its content, *update_file* that of its bytes; None where that was not recorded.
+    *settings* are those of Pulumi that it was made with; None: those of now count.
     """
 
     file: Path
     update_plan: str | None = None
     update_file: str | None = None
+    settings: Mapping[str, str] | None = None
 
     @property
     def name(self) -> str:
@@ -158,6 +160,9 @@ class Provisioner(Protocol):
 
         Raises E162 when the file is not there or cannot be read, and E163 when it is not what its digests say.
         """
+
+    def unused_settings(self, settings: PulumiSettings) -> tuple[str, ...]:
+        """What the controller sets and the engine is not given, in a sentence each."""
 
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
         """The resources that are really other than the stack's state has them, with the properties that differ.

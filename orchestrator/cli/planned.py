@@ -153,6 +153,8 @@ def _infrastructure(plan: Plan, say: Say, *, err: bool) -> None:
         say(f"Stack    that of the {plan.blue_green.to} side; the other one stays as it is")
     counts = {op: count for op, count in sorted(plan.stack.counts.items()) if count}
     say(f"Stack    {', '.join(f'{count} {op}' for op, count in counts.items()) or 'no resources'}")
+    for name, value in plan.stack.settings.items():
+        say(clean_text(f"         with {name}={value}"))
     for line in tree(plan.stack.changes, err=err):
         say(f"         {line}")
 

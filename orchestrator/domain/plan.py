@@ -109,7 +109,8 @@ class StackPreview(Model):
     the plan's digest, since the file is encrypted anew each time. *inventory* is what the hosts will be, or None where
     that is only known after the update. *counts* maps Pulumi's words (`create`, `same`, …) to numbers. *refused* is why
     Pulumi would not do it: a resource is protected; then *changes* are as far as it came. *versions* are those of the
-    engine (`pulumi`) and of the providers, as far as they are known.
+    engine (`pulumi`) and of the providers, as far as they are known. *settings* are the `PULUMI_*` variables of the
+    controller that decide which code or which resources are involved; of one that may be secret the digest.
     """
 
     base: Digest
@@ -120,6 +121,7 @@ class StackPreview(Model):
     inventory: Inventory | None = None
     refused: str = ""
     versions: dict[str, str] = Field(default_factory=dict, exclude_if=lambda versions: not versions)
+    settings: dict[str, str] = Field(default_factory=dict, exclude_if=lambda settings: not settings)
 
     @property
     def changes_something(self) -> bool:
@@ -697,13 +699,16 @@ def differences(approved: Plan, now: Plan) -> list[str]:
     """The names of the parts in which *now* is no longer what was *approved*. Empty when the plan still holds."""
     before, after = approved.document(), now.document()
     found = dict.fromkeys(name for field, name in PARTS.items() if before.get(field) != after.get(field))
-    if "the stack's state" in found and _without_versions(approved) == _without_versions(now):
-        return [VERSIONS if name == "the stack's state" else name for name in found]
+    for part, what in (("versions", VERSIONS), ("settings", SETTINGS)):
+        if STACK in found and _stack_without(approved, part) == _stack_without(now, part):
+            return [what if name == STACK else name for name in found]
     return list(found)
 
 
+STACK = "the stack's state"
 VERSIONS = "the versions of Pulumi and its providers"
+SETTINGS = "the settings of Pulumi"
 
 
-def _without_versions(plan: Plan) -> StackPreview | None:
-    return plan.stack and plan.stack.model_copy(update={"versions": {}})
+def _stack_without(plan: Plan, part: str) -> StackPreview | None:
+    return plan.stack and plan.stack.model_copy(update={part: {}})

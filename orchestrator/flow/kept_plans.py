@@ -39,7 +39,7 @@ def saved_plan(setting: Setting, stack: StackPreview) -> SavedPlan:
     digest = stack.update_file or stack.update_plan  # an older version kept it under the digest of its content
     if stack.update_plan is None or digest is None:
         raise OrchestratorError("E162", "the plan changes the stack and has no saved update plan of Pulumi")
-    return SavedPlan(update_plan_file(setting, digest), stack.update_plan, stack.update_file)
+    return SavedPlan(update_plan_file(setting, digest), stack.update_plan, stack.update_file, stack.settings)
 
 
 def made_by(setting: Setting, job: str) -> Path:

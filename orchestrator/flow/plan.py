@@ -297,6 +297,7 @@ def _with_notes(setting: Setting, wanted: Wanted, draft: _Draft) -> _Draft:
         *draft.notes,
         *conditions.notes(draft.conditions),
         *setting.deployer.unused_settings(wanted.package, draft.environment.ansible),
+        *(setting.provisioner.unused_settings(draft.environment.pulumi) if draft.survey.stack is not None else ()),
     )
     return replace(draft, notes=notes)
 

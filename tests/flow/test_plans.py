@@ -181,6 +181,17 @@ def test_another_engine_is_named() -> None:
         assert differences(approved, held(approved, now)) == ["the versions of Pulumi and its providers"]
 
 
+def test_other_settings_of_the_engine_are_named() -> None:
+    """A plan that was made with other settings of Pulumi does not hold, and says which part it is."""
+    plans = [
+        Plan.from_json({**FULL, "stack": {**FULL["stack"], "settings": settings}})
+        for settings in ({"PULUMI_EXPERIMENTAL": "true"}, {"PULUMI_EXPERIMENTAL": "false"}, {})
+    ]
+    for now in plans[1:]:
+        assert now.digest != plans[0].digest
+        assert differences(plans[0], held(plans[0], now)) == ["the settings of Pulumi"]
+
+
 def changed_stack(**versions: str) -> dict[str, Any]:
     return {**FULL, "stack": {**FULL["stack"], "versions": versions}}
 

@@ -15,7 +15,7 @@ from typing import Any
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.downtime import Measured
-from orchestrator.domain.environment import AnsibleSettings, Environment, SnapshotRule
+from orchestrator.domain.environment import AnsibleSettings, Environment, PulumiSettings, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Probe
 from orchestrator.domain.host_answer import Fault, read_answer, read_reported
@@ -181,6 +181,11 @@ class MemoryProvisioner:
     def _change(self, op: str, host: str) -> ResourceChange:
         kept = self._world.wanted.get(host, "")
         return ResourceChange(op=op, type="memory:host", name=host, urn=f"urn:memory::{host}", kept=kept)
+
+    def unused_settings(self, settings: PulumiSettings) -> tuple[str, ...]:
+        """What the world sets and does not pass on."""
+        del settings
+        return ()
 
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
         """The hosts that were edited by hand."""

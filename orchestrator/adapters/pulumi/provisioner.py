@@ -12,7 +12,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.pulumi import definition, definition_archive, settings, stack, state, update_plan, verdict
+from orchestrator.adapters.pulumi import (
+    definition,
+    definition_archive,
+    settings,
+    stack,
+    state,
+    update_plan,
+    variables,
+    verdict,
+)
 from orchestrator.adapters.pulumi.child import UPDATE_PLAN
 from orchestrator.adapters.pulumi.engine import Engine
 from orchestrator.adapters.pulumi.events import HARMLESS, HIDDEN, STACK
@@ -23,7 +32,7 @@ from orchestrator.adapters.pulumi.surroundings import line_to_add, others
 from orchestrator.adapters.pulumi.trace import Trace
 from orchestrator.adapters.pulumi.workspace import in_use
 from orchestrator.domain.context import Outputs
-from orchestrator.domain.environment import Environment
+from orchestrator.domain.environment import Environment, PulumiSettings
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
@@ -158,7 +167,12 @@ class PulumiProvisioner:
             counts=update_plan.counts(data, before),
             inventory=self._planned(spec, update_plan.outputs(data)),
             versions={"pulumi": self._engine.version, **update_plan.providers(data)},
+            settings=variables.decides(self._environ, spec.settings.environment),
         )
+
+    def unused_settings(self, settings: PulumiSettings) -> tuple[str, ...]:
+        """What the controller sets and Pulumi is not given, in a sentence each."""
+        return variables.unused(self._environ, settings.environment)
 
     def drifted(self, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
         """The resources that are other than the state has them, by a refresh that writes nothing."""
@@ -171,7 +185,7 @@ class PulumiProvisioner:
     def up(self, spec: StackSpec, job: str, emit: Emit, *, plan: SavedPlan | None = None) -> Provisioned:
         """Update the stack, constrained to *plan*: a verified copy of it in the job's own folder."""
         try:
-            data = update_plan.read(plan) if plan is not None else None
+            data = self._held(spec, plan) if plan is not None else None
         except OrchestratorError as error:
             told = {**error.to_json(), "untouched": True}
             refused = StepResult(outcome=Outcome.FAILED, message=f"{error.message}; nothing was changed", data=told)
@@ -179,6 +193,14 @@ class PulumiProvisioner:
         words = ["up", "--yes", "--skip-preview", *_words(spec)]
         outcome, result = self._operate(spec, words, job, emit, held=data)
         return Provisioned(self._judge("up", spec, outcome, result), self.base(spec))
+
+    def _held(self, spec: StackSpec, plan: SavedPlan) -> bytes:
+        """The content of *plan*. Raises E162, E163, and R120 where Pulumi would run with other settings than it has."""
+        now = variables.decides(self._environ, spec.settings.environment)
+        if plan.settings is not None and plan.settings != now:
+            names = sorted({name for name, _ in plan.settings.items() ^ now.items()})
+            raise OrchestratorError("R120", f"the plan was made with other settings of Pulumi: {', '.join(names)}")
+        return update_plan.read(plan)
 
     def there(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
         """What destroying the stack would delete, as the backend has it now."""

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlparse
 import yaml
 
 from orchestrator.adapters import withheld
+from orchestrator.adapters.pulumi import variables
 from orchestrator.adapters.pulumi.definition import PROJECT_FILES
 from orchestrator.adapters.pulumi.engine import Engine
 from orchestrator.adapters.pulumi.runtimes import virtual_environment
@@ -24,7 +25,7 @@ PASSED = {
     "VAULT_TOKEN", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE",
     "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "ORCHESTRATOR_SSHD", "XDG_CACHE_HOME",
 }  # fmt: skip
-PASSED_PREFIXES = ("PULUMI_", "AWS_", "AZURE_", "ARM_", "GOOGLE_", "GCLOUD_", "GCP_", "CLOUDSDK_", "DIGITALOCEAN_")
+PASSED_PREFIXES = ("AWS_", "AZURE_", "ARM_", "GOOGLE_", "GCLOUD_", "GCP_", "CLOUDSDK_", "DIGITALOCEAN_")
 CLOUD = "https://api.pulumi.com"  # where an access token leads, when nothing else is said
 PASSPHRASES = {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"}
 
@@ -169,8 +170,10 @@ def environment(spec: StackSpec, engine: Engine, environ: Mapping[str, str], sta
     A Python program runs with the interpreter of the virtual environment that its `runtime.options` name; otherwise
     with ours, which is first on PATH, unless `PULUMI_PYTHON_CMD` names another. Raises E169.
     """
-    allowed = PASSED | set(spec.settings.environment)
+    declared = spec.settings.environment
+    allowed = PASSED | {name for name in declared if not name.startswith(variables.PREFIX)}
     env = {name: value for name, value in environ.items() if name in allowed or name.startswith(PASSED_PREFIXES)}
+    env |= variables.passed(environ, declared)
     path = [str(Path(sys.executable).parent), str(engine.path.parent), environ.get("PATH", os.defpath)]
     virtual = virtual_environment(project_file(Path(spec.program)), own)
     if virtual is not None:

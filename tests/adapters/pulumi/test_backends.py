@@ -1,5 +1,6 @@
 """Where stacks are kept, and which of them is meant: as it is by hand, and one not taken for another."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from orchestrator.adapters.pulumi import settings
 from orchestrator.domain.environment import PulumiSettings
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.model import digest_of
 from orchestrator.domain.step import Outcome
+from orchestrator.ports import SavedPlan
 
 from .conftest import Infrastructure
 
@@ -69,3 +72,25 @@ def test_what_a_backend_means(tmp_path: Path, url: str, meant: str) -> None:
     env = settings.environment(made.environment("staging", url), made.engine, made.environ, tmp_path / "state", own)
     assert env["PULUMI_BACKEND_URL"] == meant.format(own=own)
     assert env["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(own.parent / "phrase")
+
+
+def test_variables_that_decide_what_pulumi_does_are_part_of_the_plan(tmp_path: Path) -> None:
+    """Settings of Pulumi are passed on, shown and held; an option of the command line that is set by a variable is not passed on, although it counts by hand."""
+    nothing = {"PULUMI_OPTION_TARGET": "urn:pulumi:main::infrastructure-staging::a:b:C::none"}
+    made = Infrastructure(tmp_path, PULUMI_DISABLE_VALIDATION="true", PULUMI_OWN="1", PULUMI_OTHER="2", **nothing)
+    spec = made.environment("staging", "file://.", pulumi=PulumiSettings(environment=("PULUMI_OWN", *nothing)))
+    with pytest.raises(subprocess.CalledProcessError):
+        made.by_hand("staging", "stack", "init")
+        made.by_hand("staging", "preview")
+    preview = made.provisioner.preview(spec, "preview", lambda _: None, save_plan=tmp_path / "plan")
+    assert preview.counts == {"create": 2}
+    assert preview.settings == {"PULUMI_DISABLE_VALIDATION": "true", "PULUMI_OWN": digest_of("1")}
+    unused = made.provisioner.unused_settings(spec.settings)
+    assert [note.split()[0] for note in unused] == ["PULUMI_OPTION_TARGET", "PULUMI_OTHER"]
+    saved = SavedPlan(tmp_path / "plan", preview.update_plan, preview.update_file, preview.settings)
+    made.environ["PULUMI_OWN"] = "2"
+    refused = made.provisioner.up(spec, "refused", lambda _: None, plan=saved).result
+    assert (refused.outcome, refused.data["code"], refused.data["untouched"]) == (Outcome.FAILED, "R120", True)
+    assert "PULUMI_OWN" in refused.message
+    made.environ["PULUMI_OWN"] = "1"
+    assert made.provisioner.up(spec, "up", lambda _: None, plan=saved).result.outcome is Outcome.SUCCEEDED
