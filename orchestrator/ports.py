@@ -407,6 +407,9 @@ class Artifacts(Protocol):
     def forget(self, name: str) -> None:
         """Remove *name*. Its content stays; nothing happens if there is no such name."""
 
+    def remove(self, digest: str) -> None:
+        """Remove the content with this digest, to which no other name leads; nothing happens if there is none."""
+
     def names(self, prefix: str) -> list[str]:
         """Every name that begins with *prefix*, sorted."""
 
@@ -464,6 +467,9 @@ class Unshared:
 
     def forget(self, name: str) -> None:
         """Nothing has a name."""
+
+    def remove(self, digest: str) -> None:
+        """There is nothing."""
 
     def names(self, prefix: str) -> list[str]:
         """Nothing has a name."""

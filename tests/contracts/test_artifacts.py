@@ -85,6 +85,17 @@ def test_what_is_missing_is_told(place: VerifiedArtifacts, tmp_path: Path) -> No
     assert not (tmp_path / "back").exists()
 
 
+def test_removed_content_is_gone(objects: Objects, place: VerifiedArtifacts, file, tmp_path: Path) -> None:
+    """Content that is removed is gone, other content stays, and a second removal changes nothing."""
+    place.put(file(SMALL))
+    other = place.put(file(SMALL.upper()))
+    for _ in range(2):
+        place.remove(DIGEST)
+    refused("S146", lambda: place.get(DIGEST, tmp_path / "back"))
+    place.get(other, tmp_path / "back")
+    assert len(objects.keys("blobs/")) == 1
+
+
 def test_damage_is_noticed(objects: Objects, place: VerifiedArtifacts, file, tmp_path: Path) -> None:
     """Content that was changed is an error whoever reads it, no file comes of it, and content of a wrong size is written anew."""
     place.put(file(SMALL))

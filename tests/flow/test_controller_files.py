@@ -214,6 +214,39 @@ def test_a_rollback_does_not_need_the_place_that_machines_share(tmp_path: Path) 
     assert len(shared_names(objects) - names) == 2
 
 
+class Interrupted(MemoryObjects):
+    """A place for artifacts that fails at a removal: at the one before which *passing* others have passed."""
+
+    passing = -1
+
+    def remove(self, key: str) -> None:
+        """Remove the object, or fail before."""
+        self.passing -= 1
+        if self.passing == -1:
+            raise OrchestratorError("S142", "the place does not answer")
+        super().remove(key)
+
+
+@pytest.mark.parametrize("passing", [-1, 0, 1, 2])
+def test_the_content_of_removed_versions_is_removed(tmp_path: Path, passing: int) -> None:
+    """The place that machines share has no encrypted content of a version that was removed, also if a removal was interrupted at any point."""
+    objects = Interrupted()
+    stage = Machines(tmp_path, rules={"staging": {"controller_files": ["credentials/"]}}, objects=objects)
+    stage.promote("1.0.0", "staging")
+    stage.world.faults.add(("verify", "s1", "1.1.0"))
+    stage.promote("1.1.0", "staging", steps=UNDO)
+    before, objects.passing = set(objects.content), passing
+    assert stage.promote("1.2.0", "staging").state is (State.SUCCEEDED if passing < 0 else State.FAILED)
+    assert (passing < 0) is (not [key for key in objects.content if "controller-files-removed" in key])
+    objects.passing = -1
+    assert stage.promote("1.3.0", "staging").state is State.SUCCEEDED
+    assert [key for key in before - set(objects.content) if key.startswith("blobs/")]
+    names = [key for key in objects.content if key.startswith("names/")]
+    assert {key.split("/")[1] for key in names} == {"controller-files"}
+    led = {objects.content[key].decode().strip().removeprefix("sha256:") for key in names}
+    assert {key.removeprefix("blobs/sha256/").replace("/", "") for key in objects.content if key not in names} == led
+
+
 def shared_names(objects: MemoryObjects) -> set[str]:
     """The versions that machines share."""
     return {key.rpartition("/")[2] for key in objects.content if key.startswith("names/controller-files/demo/staging/")}

@@ -117,6 +117,7 @@ class KeptFiles:
             return
         self._shared.ready()
         with self._locked():
+            self._shared.clean(self._place)
             versions = {str(version["folder"]): version for version in self._versions()}
             there = self._shared.names(self._place)
             for name in sorted(there - versions.keys()):

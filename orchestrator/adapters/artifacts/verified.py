@@ -81,6 +81,11 @@ class VerifiedArtifacts:
         if NAME.fullmatch(name):
             self._objects.remove(f"names/{name}")
 
+    def remove(self, digest: str) -> None:
+        """Remove the content with this digest."""
+        if DIGEST.fullmatch(digest):
+            self._objects.remove(_key(digest))
+
     def names(self, prefix: str) -> list[str]:
         """Every name that begins with *prefix*."""
         found = (key.removeprefix("names/") for key in self._objects.keys(f"names/{prefix}"))

@@ -1,8 +1,8 @@
 """Which `PULUMI_*` variables of the controller reach the engine.
 
 Credentials, places and what only changes how fast the engine works are passed on. Settings that decide which code or
-which resources are involved are passed on as well, and the digest of the plan covers their values. So it covers those of
-variables that `pulumi.environment` declares. Everything else is not passed on, and reported: above all
+which resources are involved are passed on as well, and the digest of the plan covers their values. It also covers those
+of variables that `pulumi.environment` declares. Everything else is not passed on, and reported: above all
 `PULUMI_OPTION_*`, by which the environment sets any option of the command line (`PULUMI_OPTION_TARGET`).
 """
 
