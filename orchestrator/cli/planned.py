@@ -111,8 +111,7 @@ def _work(plan: Plan, say: Say, *, err: bool) -> None:
         say(f"Artifact {artifact.name}: {'unpacked on hosts' if artifact.unpack else 'one file on hosts'}")
     for suite in plan.verify:
         say(f"Verify   {suite.name}: {suite.tests} (at most {seconds(suite.timeout)}){_repeated(suite.flaky)}")
-    if plan.rehearse:
-        say(f"Rehearse back to {plan.back.release} and forward again, before it stays")
+    _titled("Rehearse", _rehearsal(plan), say)
     if plan.watch is not None:
         say(f"Watch    {_look(plan.watch.look)}")
         if plan.watch.suite is not None:
@@ -121,6 +120,17 @@ def _work(plan: Plan, say: Say, *, err: bool) -> None:
     if plan.probe is not None:
         asked = [url for url in (plan.probe.url, plan.probe.service) if url is not None]
         say(f"Probe    every {plan.probe.every}: {', '.join(asked)}")
+
+
+def _rehearsal(plan: Plan) -> Iterator[str]:
+    """What a rehearsal runs beside the steps: the way back, and the restored release on hosts that stand by."""
+    back = plan.back.release
+    if not plan.rehearse or back is None:
+        return
+    yield f"back to {back} and forward again, before it stays; the way back is the one below"
+    aside = [state.host for state in plan.base if state.aside(back.digest)]
+    if aside:
+        yield f"first {back} on {listed(aside)}, which stand by with another release"
 
 
 def _titled(title: str, lines: Iterable[str], say: Say) -> None:

@@ -17,11 +17,11 @@ from orchestrator.domain.snapshot import Difference
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.story import seconds_between
 from orchestrator.domain.text import counted
-from orchestrator.flow import deploy, host_states, provision, rollback, switch, verify
+from orchestrator.flow import deploy, host_states, provision, rollback, second_pass, switch, verify
 from orchestrator.flow.course import Course, Halt, Setting, kept_of
 from orchestrator.flow.evidence import REHEARSED, documents, keep, snapshot
 from orchestrator.flow.planned_steps import suites_of
-from orchestrator.flow.way_back import AGAIN, TAKEN_BACK, restoring
+from orchestrator.flow.way_back import AGAIN, TAKEN_BACK
 from orchestrator.ports import Emit
 
 STACK_BACK = "rehearse.stack.back"
@@ -102,7 +102,9 @@ def _stack_back(course: Course, back: Package) -> bool:
         changed = set(worked) if provision.settle_restored(course, "rehearse.hosts.back") else set()
         fresh = rollback.made_anew(course, "rehearse.look.back")
         new = tuple(host for host in course.hosts if host not in before or host in fresh or host in changed)
-        rollback.put_back(course, restoring(back.manifest, course.outline, new), "rehearse.new", verb="rehearse")
+        planned = plan.back.again or second_pass.second_pass(back.manifest, course.outline, ())
+        plays = second_pass.on_hosts(planned, course.outline, new)
+        rollback.put_back(course, plays, "rehearse.new", verb="rehearse")
     return walked
 
 

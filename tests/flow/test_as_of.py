@@ -12,6 +12,7 @@ from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
 from orchestrator.flow import destruction, going_back, kept_plans, provisioning, trail
 from orchestrator.flow import plan as planning
+from orchestrator.flow.survey import Wanted
 from tests.flow.test_promotion import Stage
 from tests.flow.test_ways_back import UNDO, back
 
@@ -34,7 +35,7 @@ def planned(stage: Stage, when: str, environment: str = "production") -> Plan:
     setting = stage.setting()
     then = trail.as_of(setting, environment, when)
     package = stage.packages.fetch(then.release.digest)
-    wanted = planning.Wanted(package, environment, "rollback", then=then)
+    wanted = Wanted(package, environment, "rollback", then=then)
     plan = planning.make(setting, wanted, "p", lambda _entry: None)
     kept_plans.save(setting, plan)
     return plan

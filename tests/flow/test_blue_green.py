@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.adapters.memory.world import MemoryDurable
 from orchestrator.cli import words
+from orchestrator.cli.planned import print_plan
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Release
@@ -17,6 +18,7 @@ from orchestrator.flow import plan as planning
 from orchestrator.flow.course import Course
 from orchestrator.flow.kept_plans import load
 from orchestrator.flow.standing import Standing
+from orchestrator.flow.survey import Wanted
 from tests.flow import test_promotion as plain
 from tests.flow.test_strategies import GATE, Crash, Stage, deployed, watch
 
@@ -302,7 +304,7 @@ def test_from_a_rolling_release_to_sides(stage: Stage) -> None:
     assert runs(stage) == dict.fromkeys((*BLUE, *GREEN), "1.0.0")
 
 
-def test_a_rehearsal_with_sides(second: Stage) -> None:
+def test_a_rehearsal_with_sides(second: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """A rehearsal puts the old release on the idle side first, and then goes there, back and there again, with a switch each time."""
     second.promote("1.1.0", "staging", **sides())
     course = second.course(second.packages.put(plain.release("1.1.0", **sides())), "production", kind="rehearsal")
@@ -313,6 +315,10 @@ def test_a_rehearsal_with_sides(second: Stage) -> None:
     order = ["rehearse.level.deploy", "switch", "rehearse.back.switch.back", "rehearse.back.deploy",
              "rehearse.again.switch", "rehearse.judge"]  # fmt: skip
     assert [step for step in steps if step in order] == order
+    assert run.plan is not None
+    plan = load(second.setting(), run.plan)
+    print_plan(plan)
+    assert "first shop 1.0.0 on p3, p4, which stand by with another release" in capsys.readouterr().out
     assert runs(second) == {"p1": "1.0.0", "p2": "1.0.0", "p3": "1.1.0", "p4": "1.1.0"}
 
 
@@ -569,8 +575,8 @@ def test_the_plan_of_a_way_back_lists_its_plays(second: Stage, switched: bool) -
     )
 
 
-def _wanted(stage: Stage, version: str, action: str, **about: Any) -> planning.Wanted:
+def _wanted(stage: Stage, version: str, action: str, **about: Any) -> Wanted:
     package = stage.packages.put(plain.release(version, **about))
     if action == "promote":
         stage.promote(version, "staging", **about)
-    return planning.Wanted(package, "production", action)
+    return Wanted(package, "production", action)

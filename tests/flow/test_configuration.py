@@ -15,6 +15,7 @@ from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
 from orchestrator.flow import kept_plans, promotion
 from orchestrator.flow import plan as planning
+from orchestrator.flow.survey import Wanted
 from orchestrator.ports import Keys
 from tests.flow.test_promotion import Stage
 
@@ -29,7 +30,7 @@ def _approved(stage: Stage, keys: Keys | None = None) -> Plan:
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
     stage.world.up["production"] = ["p1", "p2", "p3"]
     setting = replace(stage.setting(), keys=keys or stage.setting().keys)
-    plan = planning.make(setting, planning.Wanted(package, "production"), "p", lambda _entry: None)
+    plan = planning.make(setting, Wanted(package, "production"), "p", lambda _entry: None)
     kept_plans.save(setting, plan)
     return plan
 
@@ -109,7 +110,7 @@ def test_hosts_that_could_not_be_inspected_block_with_the_reason(stage: Stage) -
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
     stage.world.uninspected = "no vault secrets found"
     stage.world.ledger.clear()
-    plan = planning.make(stage.setting(), planning.Wanted(package, "production"), "p", lambda _entry: None)
+    plan = planning.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
     assert "cannot be executed: the hosts are unknown: no vault secrets found" in plan.notes
     assert {state.truth for state in plan.base} == {"unknown"}
     course = stage.course(package, "production")

@@ -12,6 +12,7 @@ from orchestrator.flow import destruction, ephemeral, promotion, provisioning, r
 from orchestrator.flow import plan as planning
 from orchestrator.flow.course import Course
 from orchestrator.flow.facts import facts_of
+from orchestrator.flow.survey import Wanted
 from tests.flow.test_promotion import Crash, Stage, release
 
 
@@ -173,7 +174,7 @@ def test_each_release_has_a_stack_of_its_own(stage: Stage) -> None:
 def test_the_plan_says_so(stage: Stage) -> None:
     """A plan says that the environment is made for it, for how long at the longest, and covers that by its digest."""
     package = stage.packages.put(release("1.0.0"))
-    plan = planning.make(stage.setting(), planning.Wanted(package, "staging"), "p", lambda _entry: None)
+    plan = planning.make(stage.setting(), Wanted(package, "staging"), "p", lambda _entry: None)
     assert plan.ephemeral is not None
     assert "staging is made for this promotion and destroyed after it, within 1h" in plan.notes
     assert not any("nothing to roll back to" in note for note in plan.notes)
@@ -186,7 +187,7 @@ def test_nothing_is_rolled_back_there(stage: Stage) -> None:
     run = stage.promote("1.0.0", "staging")
     package = stage.packages.fetch(run.release.digest)
     with pytest.raises(OrchestratorError) as error:
-        planning.make(stage.setting(), planning.Wanted(package, "staging", "rollback"), "p", lambda _entry: None)
+        planning.make(stage.setting(), Wanted(package, "staging", "rollback"), "p", lambda _entry: None)
     assert error.value.code == "R134"
 
 

@@ -23,6 +23,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release
 from orchestrator.flow import going_back, promotion
 from orchestrator.flow.course import Course, Setting
+from orchestrator.flow.survey import Wanted
 
 HEAD = {"apiVersion": "orchestrator/v1"}
 
@@ -296,7 +297,7 @@ def test_an_approved_plan_that_no_longer_holds_stops_before_any_effect(stage: St
     stage.walk("1.0.0")
     package = stage.packages.put(release("1.1.0"))
     stage.promote("1.1.0", "staging")
-    approved = planning.make(stage.setting(), planning.Wanted(package, "production"), "p", lambda _entry: None)
+    approved = planning.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
     kept_plans.save(stage.setting(), approved)
     stage.world.running["production", "p2"] = "sha256:" + "0" * 64
     before = list(stage.world.ledger)
@@ -314,7 +315,7 @@ def test_an_approved_plan_that_holds_is_the_one_that_runs(stage: Stage) -> None:
     stage.walk("1.0.0")
     package = stage.packages.put(release("1.1.0"))
     stage.promote("1.1.0", "staging")
-    approved = planning.make(stage.setting(), planning.Wanted(package, "production"), "p", lambda _entry: None)
+    approved = planning.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
     kept_plans.save(stage.setting(), approved)
     run = promotion(stage.course(package, "production", approved=approved.digest))
     assert (run.state, run.plan) == (State.SUCCEEDED, approved.digest)

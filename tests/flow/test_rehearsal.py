@@ -12,6 +12,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.rehearsal import Rehearsal, Walked
 from orchestrator.flow import COURSES, way_back
 from orchestrator.flow.course import Course
+from orchestrator.flow.kept_plans import load
 from tests.flow.test_promotion import Stage, release
 
 SUITES = ["verify.smoke.rehearse.before", "verify.smoke.environment", "verify.smoke.rehearse.back",
@@ -254,6 +255,11 @@ def test_the_infrastructure_is_walked_as_well(stage: Stage) -> None:
     assert lines == ["up staging", "1.1.0 s1", "1.1.0 s3", "1.0.0 s1", "1.0.0 s3", "up staging", "1.0.0 s1",
                      "1.0.0 s2", "up staging", "1.1.0 s1", "1.1.0 s3"]  # fmt: skip
     assert stage.world.up["staging"] == ["s1", "s3"]
+    assert run.plan is not None
+    planned = load(stage.setting(), run.plan).back.again
+    assert planned is not None
+    listed = [f"rehearse.new.{play.step}" for play in planned.restore]
+    assert [step for step in stacks(stage, run) if step.startswith("rehearse.new")] == listed
     found = evidence(stage, run)
     assert found is not None
     assert (found.good, found.infrastructure) == (True, Walked(back=True))

@@ -10,6 +10,7 @@ from orchestrator.domain.plan import Named, ResourceChange, losses
 from orchestrator.domain.promotion import State
 from orchestrator.flow import kept_plans, survey
 from orchestrator.flow import plan as planning
+from orchestrator.flow.survey import Wanted
 from tests.flow.test_promotion import Stage
 from tests.flow.test_ways_back import back, goal, planned
 
@@ -89,7 +90,7 @@ def test_the_name_is_part_of_the_plan(stage: Stage) -> None:
     package = stage.packages.refs()[-1]
     made = {}
     for named in (Named(), NAMED):
-        wanted = planning.Wanted(stage.packages.fetch(package.digest), "production", named=named)
+        wanted = Wanted(stage.packages.fetch(package.digest), "production", named=named)
         made[named] = planning.make(stage.setting(), wanted, "p", lambda _entry: None)
         kept_plans.save(stage.setting(), made[named])
         assert [loss.name for loss in made[named].losses] == ["p3"]

@@ -19,6 +19,7 @@ from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
 from orchestrator.flow import kept_plans, promotion
 from orchestrator.flow import plan as planning
+from orchestrator.flow.survey import Wanted
 from tests.flow.test_promotion import HEAD, Stage, release
 
 
@@ -35,7 +36,7 @@ def stage(tmp_path: Path) -> Stage:
 
 def planned(stage: Stage, named: Named = Named()) -> tuple[Package, Path]:  # noqa: B008 - frozen
     package = stage.packages.put(release("1.1.0"))
-    wanted = planning.Wanted(package, "production", named=named)
+    wanted = Wanted(package, "production", named=named)
     made = planning.make(stage.setting(), wanted, f"p{stage.count}", lambda _entry: None)
     return package, kept_plans.save(stage.setting(), made)
 

@@ -29,6 +29,7 @@ from orchestrator.domain.waves import Waves
 from orchestrator.flow import kept_plans
 from orchestrator.flow import plan as planning
 from orchestrator.flow.course import Setting, Unchallenged
+from orchestrator.flow.survey import Wanted
 from orchestrator.flow.walk import Part, Walk, Way, admit, executable, one, refuse_again, unchanged
 
 HEAD = {"apiVersion": "orchestrator/v1"}
@@ -120,7 +121,7 @@ class Stage:
         def planned(name: str) -> PlannedEnvironment:
             if name not in wanted:
                 return PlannedEnvironment(environment=name)
-            asked = planning.Wanted(package, name, coming=waves.before(name))
+            asked = Wanted(package, name, coming=waves.before(name))
             plan = planning.make(self.setting(), asked, "plan", lambda _entry: None)
             return PlannedEnvironment(environment=name, digest=plan.digest, plan=plan)
 

@@ -10,6 +10,7 @@ from orchestrator.domain.plan import Named, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.flow import going_back, kept_plans, trail
 from orchestrator.flow import plan as planning
+from orchestrator.flow.survey import Wanted
 from tests.flow.test_promotion import Stage
 
 UNDO = [
@@ -33,7 +34,7 @@ def goal(stage: Stage, environment: str = "staging") -> str:
 def planned(stage: Stage, environment: str = "staging", **more: object) -> Plan:
     setting = stage.setting()
     package = stage.packages.fetch(trail.destination(setting, environment).digest)
-    wanted = planning.Wanted(package, environment, "rollback", **more)  # type: ignore[arg-type]
+    wanted = Wanted(package, environment, "rollback", **more)  # type: ignore[arg-type]
     plan = planning.make(setting, wanted, "p", lambda _entry: None)
     kept_plans.save(setting, plan)
     return plan
@@ -330,7 +331,7 @@ def test_an_older_release_is_not_promoted_over_a_point_of_no_return(stage: Stage
     old = stage.packages.fetch(trail.trail(stage.setting(), "staging")[1].release.digest)
 
     def made(*named: str) -> Plan:
-        wanted = planning.Wanted(old, "staging", named=Named(no_return=named))
+        wanted = Wanted(old, "staging", named=Named(no_return=named))
         return planning.make(stage.setting(), wanted, "p", lambda _entry: None)
 
     why = planning.refusal(made())
