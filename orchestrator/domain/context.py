@@ -39,7 +39,8 @@ class Context:
     *vars* are the environment's own variables (the operator's, not the package's). *sides* is there for playbooks that
     switch from one side to the other, or retire one. *controller_files* are the environment's own.
     *verified* is the digest of the release that was verified last in the environment, and the run which did that;
-    *targets* are the digests of all that were verified, to which it can go back. None: they are not known.
+    *targets* are the digests of all that were verified, to which it can go back. None: they are not known. *older* are
+    those which the current one took the place of.
     *credentials* are variables of the controller with the servers to which gates of the release may show them.
     """
 
@@ -55,4 +56,5 @@ class Context:
     controller_files: tuple[str, ...] = ()
     verified: tuple[str, str] | None = None
     targets: frozenset[str] | None = None
+    older: frozenset[str] = frozenset()
     credentials: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

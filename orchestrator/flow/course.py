@@ -23,6 +23,7 @@ from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.sides import SIDES, Side, Sides, joined, other
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.text import nearest
+from orchestrator.domain.trail import verified_trail
 from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow.standing import Standing
 from orchestrator.ports import (
@@ -537,13 +538,14 @@ def inventory_of(setting: Setting, name: str, outputs: Outputs) -> Inventory:
 
 
 def context_of(
-    setting: Setting, name: str, run: str, outputs: Outputs, fence: int = 0, previous: PackageRef | None = None
+    setting: Setting, name: str, run_id: str, outputs: Outputs, fence: int = 0, previous: PackageRef | None = None
 ) -> Context:
-    """What playbooks and suites may know of *run* in the environment *name*."""
+    """What playbooks and suites may know of the run *run_id* in the environment *name*."""
     environment, _ = setting.environment(name)
     marks = setting.store.verified(name) if environment.controller_files else []
+    runs = {run.id: run for run in setting.store.runs(name)} if marks else {}
     return Context(
-        run=run,
+        run=run_id,
         environment=name,
         project=setting.project.name,
         fence=fence,
@@ -554,5 +556,6 @@ def context_of(
         controller_files=environment.controller_files,
         verified=(marks[0].release.digest, marks[0].run) if marks else None,
         targets=frozenset(mark.release.digest for mark in marks),
+        older=frozenset(mark.release.digest for mark in verified_trail(marks, runs)[1:]),
         credentials=environment.credentials,
     )

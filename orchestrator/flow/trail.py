@@ -11,6 +11,7 @@ from orchestrator.domain.plan import HostState, PlannedStep, play_of
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Step
 from orchestrator.domain.step import StepResult
+from orchestrator.domain.trail import verified_trail
 from orchestrator.flow.course import Setting, Started
 
 STEPS = {"deploy", "restore"}  # the verbs of what puts a release on hosts
@@ -27,24 +28,9 @@ def mark_of(setting: Setting, environment: str, digest: str) -> Verified | None:
 
 
 def trail(setting: Setting, environment: str) -> tuple[Verified, ...]:
-    """The releases that a rollback of *environment* goes through, the present one first, each once.
-
-    A promotion puts its release first. Going back, by itself or by hand, takes away what came after the release that
-    is restored: so a rollback leads to what the present release took the place of, and never forward again to what
-    has been gone back from.
-    """
+    """The releases that a rollback of *environment* goes through, the current one first, each once."""
     runs = {run.id: run for run in setting.store.runs(environment)}
-    found: list[Verified] = []
-    for mark in reversed(setting.store.verified(environment)):
-        run, digest = runs.get(mark.run), mark.release.digest
-        promoted = run is not None and run.kind in FORWARD and run.release == mark.release
-        places = [number for number, other in enumerate(found) if other.release.digest == digest]
-        if places and promoted:
-            del found[places[0]]
-        elif places:
-            del found[places[0] :]
-        found.append(mark)
-    return tuple(reversed(found))
+    return verified_trail(setting.store.verified(environment), runs)
 
 
 def destination(setting: Setting, environment: str, version: str | None = None) -> PackageRef:

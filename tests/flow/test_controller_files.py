@@ -99,6 +99,17 @@ def test_each_release_finds_what_the_one_before_wrote(stage: Machines) -> None:
     assert stage.found("deploy.1") == ["1.0.0 1.1.0"]
 
 
+def test_an_older_release_finds_the_version_that_it_wrote(stage: Machines) -> None:
+    """The promotion of an older release finds the version of its release, as a rollback to it does; that of a newer one the newest."""
+    for version in ("1.1.0", "1.2.0"):
+        stage.promote(version, "staging")
+    stage.seen.clear()
+    assert stage.promote("1.0.0", "staging").state is State.SUCCEEDED
+    assert stage.found("deploy.1") == ["1.0.0"]
+    stage.promote("1.3.0", "staging")
+    assert stage.found("deploy.1") == ["1.0.0"]
+
+
 def test_an_automatic_rollback_restores_the_version_of_its_release(stage: Machines) -> None:
     """Undo playbooks find the version of the release that they undo; the next release that of the restored one."""
     stage.world.faults.add(("verify", "s1", "1.1.0"))

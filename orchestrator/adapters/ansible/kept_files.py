@@ -1,8 +1,9 @@
 """The controller files that an environment declares: kept over releases, each version with the run that wrote it.
 
 `lookup('password', ...)` and fetched files then behave over releases as they do by hand. A play gets the newest version
-into its copy. A step of a way back gets the version which the release of its package wrote last. So does a rehearsal,
-which keeps none. Machines that share artifacts share the versions, encrypted.
+into its copy. A step of a way back gets the version which the release of its package wrote last, and so does the
+promotion of an older release, as by the rules of a rollback. A rehearsal gets it as well, and keeps none. Machines that
+share artifacts share the versions, encrypted.
 
 A version that no play can get any more is removed: see `needed`.
 """
@@ -31,7 +32,8 @@ BACK = ("restore.", "undo.", "rehearse.")  # steps that get the version of their
 class Writer:
     """The play that uses the files: its *job* in the *run*, the *step*, and the *digest* of its package.
 
-    *verified* is the release that was verified last in the environment, and the run which did that.
+    *verified* is the release that was verified last in the environment, and the run which did that. *older* says that
+    this one took the place of the package's release before.
     """
 
     job: str
@@ -39,11 +41,13 @@ class Writer:
     run: str = ""
     step: str = ""
     verified: tuple[str, str] | None = None
+    older: bool = False
 
     @staticmethod
     def of(job: str, context: Context, digest: str) -> "Writer":
         """The play that the job *job* runs, with the package *digest*."""
-        return Writer(job, digest, context.run, step_of(job, context.run)[0], context.verified)
+        step, older = step_of(job, context.run)[0], digest in context.older
+        return Writer(job, digest, context.run, step, context.verified, older)
 
     @property
     def goes_back(self) -> bool:
@@ -165,7 +169,7 @@ class KeptFiles:
         versions = self._versions()
         if not versions:
             return None
-        digest, newest = writer.digest if writer.goes_back else "", versions[-1]
+        digest, newest = writer.digest if writer.goes_back or writer.older else "", versions[-1]
         if not digest and writer.verified is not None:
             release, run = writer.verified
             if newest.get("run") == run:  # that run may have gone back to the release, with nothing to write
