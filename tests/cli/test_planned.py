@@ -3,9 +3,10 @@
 import pytest
 
 from orchestrator.cli import output
-from orchestrator.cli.planned import _step, tree
-from orchestrator.domain.plan import PlannedStep, PlaySpec, ResourceChange
+from orchestrator.cli.planned import _step, print_plan, tree
+from orchestrator.domain.plan import Plan, PlannedStep, PlaySpec, ResourceChange
 from orchestrator.domain.plays import PlannedPlay
+from tests.flow.test_plans import FULL
 
 
 def _change(op: str, name: str, parent: str = "", *properties: str) -> ResourceChange:
@@ -43,3 +44,18 @@ def test_every_play_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         "         undo: undo.yml",
         "         play back (undo.yml:1): web → web1, web2, 1 time",
     ]
+
+
+def test_what_hosts_and_pulumi_are_given_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A plan prints which artifacts hosts unpack, which settings Pulumi has, and which steps a rollback leaves out."""
+    artifacts = [{"name": "shop.tar.gz", "unpack": True}, {"name": "app.pyz", "unpack": False}]
+    stack = {**FULL["stack"], "settings": {"PULUMI_EXPERIMENTAL": "true"}}
+    for action, skipped in (("rollback", "Skipped  "), ("promote", " " * 9)):
+        back = {**FULL["back"], "skipped": FULL["skipped"]}
+        print_plan(Plan.from_json({**FULL, "action": action, "artifacts": artifacts, "stack": stack, "back": back}))
+        lines = capsys.readouterr().out.splitlines()
+        assert "Artifact shop.tar.gz: unpacked on hosts" in lines
+        assert "Artifact app.pyz: one file on hosts" in lines
+        assert "         with PULUMI_EXPERIMENTAL=true" in lines
+        release = f"{FULL['release']['name']} {FULL['release']['version']}"
+        assert f"{skipped}seed of {release}: not run again (undo: nothing)" in lines

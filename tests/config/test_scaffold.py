@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from orchestrator.cli import main
 from orchestrator.config.scaffold import write
@@ -121,6 +122,14 @@ def test_what_fails_in_the_middle_leaves_nothing(root: Path) -> None:
         write(root, [("a/b/one", b"1"), ("a/" + "x" * 300, b"2")])
     assert caught.value.code == "F139"
     assert list(root.iterdir()) == []
+
+
+def test_the_running_service_can_be_checked_from_the_start(root: Path) -> None:
+    """Environments that `init` writes for its own release say how the version of the running service is queried."""
+    assert main(["init"]) == 0
+    for name in ("staging", "production"):
+        text = (root / f"environments/{name}/environment.yaml").read_text()
+        assert yaml.safe_load(text)["ansible"]["serves"].startswith("{{ ansible_python_interpreter")
 
 
 @pytest.mark.parametrize("name", ["Shop", "a b", "shop\n", ""])

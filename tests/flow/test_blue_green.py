@@ -181,7 +181,7 @@ def test_a_switch_that_fails_both_ways(second: Stage) -> None:
     assert (standing(second).live, standing(second).unsure, routed(second)) == ("blue", False, {BLUE})
 
 
-def test_a_person_goes_back(second: Stage) -> None:
+def test_a_person_goes_back(second: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """A rollback that a person asks for switches to the side that has the release still, and deploys nothing; and there and back again."""
     second.walk("1.1.0", **sides())
     second.world.ledger.clear()
@@ -192,6 +192,8 @@ def test_a_person_goes_back(second: Stage) -> None:
     assert (standing(second).live, routed(second)) == ("blue", {BLUE})
     plan = load(second.setting(), str(second.store.run(run.id).plan))
     assert "blue has it already: it is switched to first" in plan.notes
+    print_plan(plan)
+    assert "Step 1   deploy: not run, its hosts have shop 1.0.0" in capsys.readouterr().out
 
 
 def test_a_person_goes_back_to_what_is_nowhere(second: Stage) -> None:
