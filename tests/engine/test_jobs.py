@@ -111,6 +111,22 @@ def test_its_environment_is_what_it_was_given(jobs: LocalJobs, tmp_path: Path) -
         del os.environ["A_SECRET_OF_OURS"]
 
 
+def test_a_job_has_no_input_and_no_terminal(jobs: LocalJobs, tmp_path: Path) -> None:
+    """Standard input ends at once, and no terminal can be opened: what asks for input gets none, and does not wait."""
+    code = """
+import os, sys
+try:
+    os.open("/dev/tty", os.O_RDWR)
+    print("a terminal")
+except OSError:
+    print("no terminal")
+print(repr(sys.stdin.read()), os.isatty(0))
+"""
+    outcome = jobs.run(job(tmp_path, code=code, timeout=20), lambda _line, _event: None)
+    assert (outcome.how, outcome.code) == ("exited", 0)
+    assert (outcome.folder / "output.log").read_text() == "no terminal\n'' False\n"
+
+
 def test_no_job_learns_where_the_project_key_is(jobs: LocalJobs, tmp_path: Path) -> None:
     """A job never receives the name of the file with the project key, whoever has asked for it."""
     asked = job(tmp_path, code="import os; open('seen', 'w').write(repr(sorted(os.environ)))")

@@ -136,6 +136,28 @@ def test_a_rollback_that_only_undoes_leaves_the_version_of_its_release(stage: Ma
         assert (target / "credentials/db").read_text() == found
 
 
+def test_a_declared_file_never_replaces_a_sealed_one(tmp_path: Path) -> None:
+    """A file of the package counts in each run, also where one of its name was kept, and is not kept itself."""
+    context = Context(run="r1", environment="staging", project="demo", controller_files=("credentials/",))
+    kept, sealed = KeptFiles(tmp_path / "kept", context), tmp_path / "sealed"
+    for number, names in enumerate((("own", "made"), ("made",))):
+        copy = tmp_path / f"copy{number}"
+        for folder in (sealed, copy):
+            (folder / "credentials").mkdir(parents=True, exist_ok=True)
+        (sealed / "credentials/own").write_text("sealed")
+        (copy / "credentials/own").write_text("changed by the play")
+        for name in names:
+            (copy / "credentials" / name).write_text("kept")
+        kept.take(copy, sealed, Writer.of(f"r1.deploy.{number}", context, "sha256:a"))
+    later_on = replace(context, run="r2")
+    target = tmp_path / "next"
+    (target / "credentials").mkdir(parents=True)
+    (target / "credentials/made").write_text("sealed in the next release")
+    kept.lay(target, Writer.of("r2.deploy.1", later_on, "sha256:b"))
+    assert (target / "credentials/made").read_text() == "sealed in the next release"
+    assert not (target / "credentials/own").exists()
+
+
 def test_an_environment_of_a_time_gets_the_version_of_its_release(stage: Machines) -> None:
     """A release that is restored as of a time finds the version that it wrote."""
     then = later(stage)

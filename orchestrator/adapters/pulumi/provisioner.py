@@ -404,7 +404,7 @@ class PulumiProvisioner:
     def _judge(self, verb: str, spec: StackSpec, outcome: JobOutcome, result: dict[str, Any]) -> StepResult:
         """An operation's result as a step's: the engine's word, not only its exit code."""
         log, counts = self._log(outcome), _counts(result)
-        if outcome.how == "exited" and result.get("code") == 0 and not result.get("corrupt"):
+        if verdict.is_good(outcome.how, outcome.code, result):
             message = ", ".join(f"{count} {op}" for op, count in sorted(counts.items())) or "nothing to do"
             done = {"counts": counts}
             return StepResult(outcome=Outcome.SUCCEEDED, message=message, log=log, seconds=outcome.seconds, data=done)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from orchestrator.adapters.pulumi.workspace import INSTALLED
 from orchestrator.domain.errors import JobLost, OrchestratorError
@@ -30,6 +31,21 @@ RESOLVE = (
     "look whether each is there, and say so: orchestrator environment resolve {environment} "
     "--created URN=ID | --absent URN | --all-absent"
 )
+
+
+def is_good(how: str, code: int | None, result: Mapping[str, Any]) -> bool:
+    """Whether an operation was completed: only when everything says so.
+
+    The job has ended by itself, with success; Pulumi has ended with success, and has told of no damaged state and of no
+    resource that was begun and not finished, or of which it cannot say whether it was made.
+
+    Args:
+        how: how the job's process ended.
+        code: its exit status.
+        result: what it told of Pulumi: the exit status, and what its events say.
+    """
+    left = any(result.get(name) for name in ("refused", "corrupt", "unfinished", "uncertain"))
+    return how == "exited" and code == 0 and result.get("code") == 0 and not left
 
 
 def died(verb: str, stack: str, how: str, counts: Mapping[str, int], unfinished: list[str]) -> OrchestratorError:

@@ -83,7 +83,7 @@ def test_variables_that_decide_what_pulumi_does_are_part_of_the_plan(tmp_path: P
         made.by_hand("staging", "stack", "init")
         made.by_hand("staging", "preview")
     preview = made.provisioner.preview(spec, "preview", lambda _: None, save_plan=tmp_path / "plan")
-    assert preview.counts == {"create": 2}
+    assert preview.counts["create"] == 2
     assert preview.settings == {"PULUMI_DISABLE_VALIDATION": "true", "PULUMI_OWN": digest_of("1")}
     unused = made.provisioner.unused_settings(spec.settings)
     assert [note.split()[0] for note in unused] == ["PULUMI_OPTION_TARGET", "PULUMI_OTHER"]
