@@ -270,6 +270,7 @@ def test_a_play_that_hangs_is_ended_with_all_it_started(stage: Stage) -> None:
     result = stage.deploy("slow.yml", "r1", 1, timeout=15.0, limit=("web1",), settings={"ledger": False})
     assert time.monotonic() - began < 60
     assert (result.outcome, result.data) == ("errored", {"code": "D130", "how": "timeout"})
+    assert result.message.startswith("ansible ran longer than 15 s and was stopped (timeout of the step ")
     assert outcomes(result) == ["unknown"]
     assert result.touched() == ("web1",)
     assert not marked(f"ORCHESTRATOR_JOB={stage.jobs.folder('r1.deploy.1')}")
