@@ -236,6 +236,9 @@ class Deployer(Protocol):
     def resolve(self, inventory: Inventory, settings: AnsibleSettings = DEFAULTS) -> Inventory:
         """The inventory with the user's own *files* read into it by Ansible."""
 
+    def is_outdated(self, inventory: Inventory) -> bool:
+        """Whether the user's own *files*, or the variables beside them, have changed since they were read here."""
+
     def configuration(
         self, package: Package, files: tuple[str, ...], settings: AnsibleSettings
     ) -> Configuration | None:

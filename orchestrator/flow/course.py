@@ -236,13 +236,24 @@ class Course:
     def inventory(self) -> Inventory:
         """The environment's hosts with their variables; never recorded either.
 
-        Raises R123 when they are no longer those that this run settled on.
+        Raises R123 when they are no longer those that this run settled on. The operator's own files are compared each
+        time: a play reads them as they are then. A way back takes them as they are.
         """
         if self._inventory is None:
             self._inventory = inventory_of(self.setting, self.run.environment, self.outputs())
+        elif not self.going_back and self.setting.deployer.is_outdated(self._inventory):
+            self._read_again(self._inventory)
         if self.inventory_digest is not None and self._inventory.digest != self.inventory_digest:
             raise OrchestratorError("R123", f"the hosts of {self.run.environment} have changed during the run")
         return self._inventory
+
+    def _read_again(self, before: Inventory) -> None:
+        """Read the operator's own files again. Raises R123 if they give other hosts or variables than *before*."""
+        now = inventory_of(self.setting, self.run.environment, self.outputs())
+        if self.inventory_digest is not None and now.digest != before.digest:
+            text = f"the inventory files of {self.run.environment} were changed during the run"
+            raise OrchestratorError("R123", text)
+        self._inventory = now
 
     @property
     def hosts(self) -> tuple[str, ...]:

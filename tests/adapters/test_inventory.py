@@ -200,6 +200,25 @@ def test_no_inventory_and_no_file(tmp_path: Path) -> None:
         assert caught.value.code == code
 
 
+@pytest.mark.engines
+def test_files_that_were_changed_since_they_were_read_are_noticed(tmp_path: Path) -> None:
+    """An inventory is outdated when its file or a file of variables beside it was changed; its digest says whether that matters."""
+    deployer = AnsibleDeployer(LocalJobs(tmp_path / "jobs"), tmp_path, ROOT / "orchestrator/ansible", os.environ)
+    (folder := tmp_path / "own" / "group_vars").mkdir(parents=True)
+    hosts, variables = folder.parent / "hosts.ini", folder / "web.yml"
+    hosts.write_text("[web]\nh1\n")
+    variables.write_text("size: 1\n")
+    read = deployer.resolve(Inventory(files=(str(hosts),)))
+    assert not deployer.is_outdated(read)
+    hosts.write_text("# a comment\n[web]\nh1\n")
+    assert deployer.is_outdated(read)
+    again = deployer.resolve(Inventory(files=(str(hosts),)))
+    assert (again.digest == read.digest, deployer.is_outdated(again)) == (True, False)
+    variables.write_text("size: 2\n")
+    assert deployer.is_outdated(again)
+    assert deployer.resolve(Inventory(files=(str(hosts),))).digest != read.digest
+
+
 REASON = "broken.yml; YAML parsing failed: While parsing a flow"
 HOST = "Invalid host pattern 'web1:' supplied"
 

@@ -8,18 +8,23 @@ from typing import Any
 import pytest
 
 from orchestrator.adapters.memory.keys import MemoryKeys
+from orchestrator.adapters.memory.world import MemoryDeployer
 from orchestrator.domain.authentication import FIELD
+from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Run
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import Named, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package
+from orchestrator.domain.step import StepResult
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
 from orchestrator.flow import kept_plans, promotion
 from orchestrator.flow import plan as planning
 from orchestrator.flow.survey import Wanted
+from orchestrator.ports import DEFAULTS
 from tests.flow.test_promotion import HEAD, Stage, release
 
 
@@ -260,3 +265,35 @@ def test_the_digest_of_a_plan_is_that_of_what_it_does(stage: Stage) -> None:
     plain["stack"] = {name: value for name, value in plain["stack"].items() if name != "update_file"}
     assert digest_of(plain) == document["digest"]
     assert HEAD["apiVersion"] == document["apiVersion"]
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_an_inventory_that_is_changed_during_a_run_is_refused_before_the_next_step(tmp_path: Path, other: bool) -> None:
+    """Inventory files that give other variables after the first batch stop the run before the second one, and what was touched goes back; a changed comment does not matter."""
+    stage = Stage(tmp_path)
+    stage.walk("1.0.0")
+    stage.promote("1.1.0", "staging")
+
+    class Edited(MemoryDeployer):
+        edited = read = False
+
+        def deploy(self, *args: Any) -> StepResult:
+            self.edited = True
+            return super().deploy(*args)
+
+        def is_outdated(self, _inventory: Inventory) -> bool:
+            return self.edited and not self.read
+
+        def resolve(self, inventory: Inventory, _settings: AnsibleSettings = DEFAULTS) -> Inventory:
+            self.read = self.edited
+            changed = {host: {**known, "size": 2} for host, known in inventory.hosts.items()}
+            return inventory.model_copy(update={"hosts": changed}) if self.edited and other else inventory
+
+    course = stage.course(stage.packages.put(release("1.1.0")), "production")
+    object.__setattr__(course.setting, "deployer", Edited(stage.world))
+    run = promotion(course)
+    assert run.state is (State.ROLLED_BACK if other else State.SUCCEEDED)
+    if other:
+        assert stage.failure(run)["failure"]["code"] == "R123"  # type: ignore[index]
+        deployed = [line.split()[-1] for line in stage.world.ledger if "1.1.0" in line and "production" in line]
+        assert {place.rpartition("/")[2] for place in deployed} == {"p1"}

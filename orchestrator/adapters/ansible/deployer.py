@@ -155,6 +155,10 @@ class AnsibleDeployer:
         """The inventory with the user's *files* read into it by `ansible-inventory`."""
         return self.resolver.hosts(inventory, settings)
 
+    def is_outdated(self, inventory: Inventory) -> bool:
+        """Whether the user's own *files* have changed since they were read."""
+        return self.resolver.is_outdated(inventory)
+
     def configuration(self, package: Package, files: tuple[str, ...], settings: AnsibleSettings) -> Configuration:
         """What a plan records of the settings of plays and host inspections. Raises D150."""
         return self.configurations.document(package, files, settings)

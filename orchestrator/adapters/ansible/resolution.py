@@ -4,6 +4,7 @@ Where several sources could say something else, Ansible is asked. Where there is
 then the stack's outputs are the answer.
 """
 
+import hashlib
 import json
 import re
 import shutil
@@ -70,6 +71,7 @@ class InventoryResolver:
     def __init__(self, configurations: Configurations) -> None:
         self.configurations = configurations
         self._listings: dict[str, dict[str, Any]] = {}
+        self._read: dict[tuple[str, ...], str] = {}
         self._connections: dict[str, dict[str, Connection]] = {}
 
     def hosts(self, inventory: Inventory, settings: AnsibleSettings) -> Inventory:
@@ -80,11 +82,16 @@ class InventoryResolver:
         if inventory.listing is not None or not (inventory.files or _has_group_variables(inventory)):
             return inventory
         if inventory.files:
+            self._read[inventory.files] = _content(inventory.files)
             return _listed(self._list(inventory, settings), inventory)
         key = digest_of([inventory.to_json(), settings.to_json()])
         if key not in self._listings:
             self._listings[key] = self._list(inventory, settings)
         return inventory.listed(self._listings[key])
+
+    def is_outdated(self, inventory: Inventory) -> bool:
+        """Whether the user's *files*, or the variables beside them, are other than when they were read."""
+        return bool(inventory.files) and _content(inventory.files) != self._read.get(inventory.files)
 
     def connections(self, inventory: Inventory, context: Context) -> dict[str, Connection]:
         """How each host is reached. A host of which Ansible cannot say it is missing."""
@@ -113,6 +120,18 @@ class InventoryResolver:
             where = ", ".join(inventory.files) or "the stack's outputs"
             raise OrchestratorError("D104", f"ansible-inventory cannot read {where}: {last}")
         return dict(json.loads(done.stdout, object_hook=plain_text))
+
+
+def _content(sources: tuple[str, ...]) -> str:
+    """The digest of what inventory sources contain, with the variables of groups and hosts beside them."""
+    found: dict[str, str] = {}
+    for source in map(Path, sources):
+        folder = source if source.is_dir() else source.parent
+        for place in (source, folder / "group_vars", folder / "host_vars"):
+            for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
+                if file.is_file():
+                    found[str(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return digest_of(found)
 
 
 def _cause(printed: str) -> str:

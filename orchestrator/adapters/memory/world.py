@@ -439,6 +439,11 @@ class MemoryDeployer:
         del settings
         return inventory
 
+    def is_outdated(self, inventory: Inventory) -> bool:
+        """There are no files in memory."""
+        del inventory
+        return False
+
     def configuration(
         self, package: Package, files: tuple[str, ...], settings: AnsibleSettings
     ) -> Configuration | None:
