@@ -269,7 +269,7 @@ def _prometheus(gate: PrometheusGate, variables: Mapping[str, Any], shown_as: Sh
 
 def _values(answer: Answer) -> Iterator[float]:
     """The numbers in Prometheus's answer; none where it is no answer to such a question."""
-    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, IndexError):
+    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
         data = json.loads(answer.text)
         if answer.status != 200 or data["status"] != "success":
             return
@@ -280,7 +280,7 @@ def _values(answer: Answer) -> Iterator[float]:
 
 def _error(answer: Answer) -> str:
     """What Prometheus says against the question, or what else it answered with."""
-    with contextlib.suppress(ValueError, TypeError, KeyError):
+    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
         data = json.loads(answer.text)
         if data["status"] == "success":
             kind = data["data"]["resultType"]
