@@ -56,9 +56,11 @@ chaos: .venv/.dev ## Inject faults into real processes, networks, disks and data
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.campaigns.chaos --runs $(or $(N),0) $(if $(SEED),--seed $(SEED)) $(if $(ROWS),--rows $(ROWS))
 
+# A terminal's own LINES, which is its height, chooses no lines of attack.
+CHOSEN = $(if $(filter command,$(origin LINES)),$(LINES))
 hostile: .venv/.dev ## Hostile packages, backups, answers and code, generated: N=100000 answers, CASES=100 of each line, SEED=1 LINES=S8,S17 (WITHOUT=all removes defences).
-	@$(BIN)/python -m tests.campaigns.hostile --cases $(or $(CASES),0) --seed $(or $(SEED),1)$(if $(LINES), --lines $(LINES))$(if $(WITHOUT), --without '$(WITHOUT)')
-	@$(if $(LINES)$(WITHOUT),,$(BIN)/python -m tests.campaigns.hostile.answers --count $(or $(N),100000) --seed $(or $(SEED),1))
+	@$(BIN)/python -m tests.campaigns.hostile --cases $(or $(CASES),0) --seed $(or $(SEED),1)$(if $(CHOSEN), --lines $(CHOSEN))$(if $(WITHOUT), --without '$(WITHOUT)')
+	@$(if $(CHOSEN)$(WITHOUT),,$(BIN)/python -m tests.campaigns.hostile.answers --count $(or $(N),100000) --seed $(or $(SEED),1))
 
 rollback-proof: .venv/.dev ## Force rollbacks at random points, and compare every host with its earlier state: N=200 SEED=1 (ATTEMPT=1:17).
 	@$(BIN)/orchestrator hosts install --yes >/dev/null

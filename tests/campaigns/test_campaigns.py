@@ -116,6 +116,8 @@ def test_many_promotions_over_workers_that_are_killed() -> None:
     [
         ("workers", [], "tests.campaigns.workers --roots 1000 "),
         ("workers", ["COUNTS=1,2"], "tests.campaigns.workers --roots 1000 --workers 1,2 "),
+        ("hostile", [], "tests.campaigns.hostile.answers --count 100000 --seed 1 "),
+        ("hostile", ["N=1000000", "SEED=3"], "tests.campaigns.hostile.answers --count 1000000 --seed 3 "),
         ("crash-sweep", [], "tests.campaigns.chains "),
         ("crash-sweep", ["SHIFTS=0,3"], "tests.campaigns.chains --shifts 0,3 "),
     ],

@@ -28,6 +28,7 @@ from orchestrator.adapters.database.engine import (
 )
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import Entry, Run
 from tests.postgres import Server, serving
 
@@ -71,6 +72,34 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "S115"
     assert "9999" in caught.value.message
     assert SCHEMA in caught.value.message
+
+
+TOO_LONG = {"production": 10**15, "staging": 12, "qa": 999_999_999_999_999}
+
+
+def test_tokens_that_no_host_reads_are_lowered_once(tmp_path: Path) -> None:
+    """A store of the previous schema keeps its tokens, except those with more digits than hosts read: the next one is read again."""
+    url = f"sqlite:///{tmp_path}/state.db"
+    open_database(url).dispose()
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        db.executemany("INSERT INTO fences VALUES (?, ?)", TOO_LONG.items())
+        db.execute("UPDATE alembic_version SET version_num = '0003'")
+    store = DatabaseStore(url, SystemClock())
+    assert {name: store.newest_fence(name) for name in TOO_LONG} == {**TOO_LONG, "production": HIGHEST}
+
+
+def test_tokens_are_wide_enough_on_postgres_after_an_upgrade(postgres: Server) -> None:
+    """A Postgres store of the previous schema keeps its tokens, and counts on beyond 2^31."""
+    url = postgres.fresh()
+    open_database(url).dispose()
+    with psycopg.connect(url) as db:
+        db.execute("ALTER TABLE fences ALTER COLUMN fence TYPE integer")
+        db.execute("INSERT INTO fences VALUES ('staging', 2147483647)")
+        db.execute("UPDATE alembic_version SET version_num = '0003'")
+    store = DatabaseStore(url, SystemClock())
+    assert store.newest_fence("staging") == 2**31 - 1
+    assert store.acquire("staging", "r1", "ann", "why").fence == 2**31
+    store.close()
 
 
 def test_a_newer_schema_is_refused_on_postgres_too(postgres: Server) -> None:

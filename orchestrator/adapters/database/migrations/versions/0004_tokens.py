@@ -11,10 +11,12 @@ revision = "0004"
 down_revision = "0003"
 
 HIGHEST = 900_000_000_000_000
+LARGEST = 10**15 - 1
 
 
 def upgrade() -> None:
     """Widen the column where it is too narrow (SQLite has one width), and lower what no host reads."""
     if op.get_bind().dialect.name == "postgresql":
         op.alter_column("fences", "fence", type_=sa.BigInteger(), existing_type=sa.Integer(), existing_nullable=False)
-    op.execute(sa.text("UPDATE fences SET fence = :highest WHERE fence > :highest").bindparams(highest=HIGHEST))
+    lowered = sa.text("UPDATE fences SET fence = :highest WHERE fence > :largest")
+    op.execute(lowered.bindparams(sa.bindparam("highest", HIGHEST), sa.bindparam("largest", LARGEST)))
