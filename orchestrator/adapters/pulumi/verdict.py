@@ -36,13 +36,13 @@ RESOLVE = (
 def is_good(how: str, code: int | None, result: Mapping[str, Any]) -> bool:
     """Whether an operation was completed: only when everything says so.
 
-    The job has ended by itself, with success; Pulumi has ended with success, and has told of no damaged state and of no
-    resource that was begun and not finished, or of which it cannot say whether it was made.
+    The job and Pulumi have exited with success. Pulumi has not reported a damaged state, a resource that was started and
+    not completed, or a create whose result is unknown.
 
     Args:
         how: how the job's process ended.
         code: its exit status.
-        result: what it told of Pulumi: the exit status, and what its events say.
+        result: what the job recorded of Pulumi: its exit status, and what its events say.
     """
     left = any(result.get(name) for name in ("refused", "corrupt", "unfinished", "uncertain"))
     return how == "exited" and code == 0 and result.get("code") == 0 and not left
