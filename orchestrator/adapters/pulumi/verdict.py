@@ -36,8 +36,8 @@ RESOLVE = (
 def is_good(how: str, code: int | None, result: Mapping[str, Any]) -> bool:
     """Whether an operation was completed: only when everything says so.
 
-    The job and Pulumi have exited with success. Pulumi has not reported a damaged state, a resource that was started and
-    not completed, or a create whose result is unknown.
+    The job and Pulumi have exited with success. Pulumi has not reported a damaged state, a resource that was started
+    and not completed, or a create whose result is unknown.
 
     Args:
         how: how the job's process ended.
