@@ -12,6 +12,26 @@ LONGEST_NUMBER = 1000  # characters; in base sixty a short number has many digit
 INTEGER = "tag:yaml.org,2002:int"
 
 
+FAST: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+HARMLESS = 10_000  # levels that the fast reader survives: each level needs a character of `OPENING`
+OPENING = "[{-?:"
+
+
+def composed(text: str) -> yaml.Node | None:
+    """The node of *text* by the fast reader, which a text of too many levels would end with the whole process.
+
+    Raises `ValueError` for such a text, and `yaml.YAMLError`.
+    """
+    if sum(map(text.count, OPENING)) > HARMLESS:
+        depth = 0
+        for event in yaml.parse(text, Loader=FAST):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > HARMLESS:
+                raise ValueError(f"it has more than {HARMLESS} levels")
+    found: yaml.Node | None = yaml.compose(text, Loader=FAST)
+    return found
+
+
 def load(text: str) -> Any:
     """The value that *text* stands for. Raises `ValueError` beyond the bounds, and `yaml.YAMLError`."""
     if len(text) > LONGEST:

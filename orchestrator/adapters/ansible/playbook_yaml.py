@@ -6,9 +6,10 @@ from typing import Any
 
 import yaml
 
+from orchestrator.adapters import safe_yaml
+
 LARGEST = 1024 * 1024  # bytes: a playbook stays far below
 DEEPEST = 60
-_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _YAML = "tag:yaml.org,2002:"
 _TRUE = {"yes", "true", "on"}
 
@@ -52,7 +53,7 @@ def load(path: Path) -> Any:
         text = path.read_text("utf-8")
         if text.startswith("$ANSIBLE_VAULT;"):
             raise ValueError("it is encrypted by a vault")
-        return _value(yaml.compose(text, Loader=_LOADER), {}, 0)
+        return _value(safe_yaml.composed(text), {}, 0)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise ValueError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
 

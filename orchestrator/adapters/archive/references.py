@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from orchestrator.adapters import safe_yaml
 from orchestrator.domain.errors import Where
 
 PREFIX = re.compile(r"^ansible\.(builtin|legacy)\.")
@@ -28,7 +29,6 @@ IN_COLLECTION = re.compile(r"^\w+\.\w+\.\w+(?<!\.yml)(?<!\.yaml)$")  # a playboo
 SOURCE = re.compile(r"(?:^|\s)(?:src|file)=(\"[^\"]*\"|'[^']*'|\S+)")
 TEMPLATE = re.compile(r"\{[{%#]")
 LARGEST = 1024 * 1024  # bytes: a playbook stays far below
-LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def references(file: Path, shown: str) -> Iterator[Reference]:
     """Every relative path in the YAML *file*, which is called *shown*. A file that is no YAML has none."""
     try:
         text = file.read_text("utf-8") if file.stat().st_size <= LARGEST else ""
-        root = yaml.compose(text, Loader=LOADER)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        root = safe_yaml.composed(text)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return  # Ansible itself will say what is wrong with it
     lines = text.splitlines()
     waiting, seen = [root], set[int]()

@@ -39,7 +39,6 @@ SECRETS = (
     "connection_password_file",
     "become_password_file",
 )
-LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Selection:

@@ -61,6 +61,9 @@ def _documents(chance: random.Random) -> dict[str, str]:
         "one key many times": "a: 1\n" * 20_000,
         "deep lists": "a: " + "[" * 20_000 + "]" * 20_000 + "\n",
         "deep lists that are not closed": "a: " + "[" * 20_000 + "\n",
+        "very deep lists": "a: " + "[" * 400_000 + "]" * 400_000 + "\n",
+        "very deep mappings": "a: " + "{a: " * 200_000 + "\n",
+        "very deep dashes": "- " * 400_000 + "a\n",
         "deep mappings": "a: " + "{b: " * 5_000 + "1" + "}" * 5_000 + "\n",
         "deep blocks": "".join(f"{' ' * n}a:\n" for n in range(1_000)),
         "deep dashes": "- " * 10_000 + "a\n",
@@ -211,6 +214,7 @@ def _unbounded(text: str) -> Any:
 
 
 DEFENCES: dict[str, Defence] = {
+    "levels": lambda: replaced(safe_yaml, "DEEPEST", 1_000_000),
     "loader": lambda: replaced(safe_yaml, "load", _unbounded),
     "depth of files": lambda: replaced(source, "MAX_DEPTH", 1_000_000),
     "explained problems": lambda: replaced(diagnose, "MOST", 1_000_000),
