@@ -5,6 +5,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -48,7 +49,7 @@ class FolderObjects:
         with self._told():
             self._folder.stat()
             try:
-                file = (self._folder / key).open("rb")
+                file = _opened(self._folder / key)
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return False
             with file:
@@ -103,6 +104,15 @@ class FolderObjects:
         if not self._folder.is_dir():
             return OrchestratorError("S143", f"there is no folder {self.where}")
         return OrchestratorError("S142", f"{self.where} gives an error: {why}")
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The regular file *path*. Others who write to the folder can put a pipe there, which would be waited for."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return os.fdopen(handle, "rb")
 
 
 def _walk(folder: Path, above: str, depth: int = 0) -> Iterator[str]:
