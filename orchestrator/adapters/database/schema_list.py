@@ -33,14 +33,16 @@ OF_SQLITE = {
 def unlisted(path: Path, *, engine: bool = False) -> list[str]:
     """The objects of the SQLite file *path* that are not on the list; *engine*: of the engine's database.
 
-    Raises `sqlite3.Error` if the file cannot be read.
+    If there are none, the objects that a journal lacks. Raises `sqlite3.Error` if the file cannot be read.
     """
     with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
         database.execute("PRAGMA trusted_schema = OFF")
         objects = _objects(database)
         tables = {name for kind, name, _ in objects if kind == "table"}
         known = _of_engine(_number(database, tables)) if engine else _of_journal(_version(database, tables))
-    return sorted(f"{kind} {name}" for kind, name, _ in objects - known)
+    lacking = set() if engine else known - objects
+    strange = [f"{kind} {name}" for kind, name, _ in objects - known]
+    return sorted(strange) or sorted(f"no {kind} {name}" for kind, name, _ in lacking)
 
 
 def _objects(database: sqlite3.Connection) -> Objects:
@@ -62,8 +64,10 @@ def _plain(sql: str) -> str:
 
 
 def _version(database: sqlite3.Connection, tables: set[str]) -> str | None:
-    row = database.execute(f"SELECT version_num FROM {ALEMBIC}").fetchone() if ALEMBIC in tables else None  # noqa: S608
-    return str(row[0]) if row else None
+    rows = database.execute(f"SELECT version_num FROM {ALEMBIC}").fetchall() if ALEMBIC in tables else []  # noqa: S608
+    if len(rows) > 1:
+        raise sqlite3.DatabaseError("the database has more than one schema version")
+    return str(rows[0][0]) if rows else None
 
 
 def _number(database: sqlite3.Connection, tables: set[str]) -> int:
