@@ -1,6 +1,7 @@
 """From a source file to a model: every error at once, each with its place and a hint."""
 
 import difflib
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -195,9 +196,14 @@ def _suggestion(name: str, model: type[BaseModel], location: tuple[Any, ...]) ->
     return f"known keys: {', '.join(known)}" if known else "remove it"
 
 
+@functools.cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema(by_alias=True)
+
+
 def _fields(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     """The keys that the model at *location* knows, by its JSON Schema."""
-    schema = model.model_json_schema(by_alias=True)
+    schema = _schema(model)
     node: Any = schema
     for part in location:
         node = _resolve(schema, node)
