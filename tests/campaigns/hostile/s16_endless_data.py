@@ -214,7 +214,6 @@ def _unbounded(text: str) -> Any:
 
 
 DEFENCES: dict[str, Defence] = {
-    "levels": lambda: replaced(safe_yaml, "DEEPEST", 1_000_000),
     "loader": lambda: replaced(safe_yaml, "load", _unbounded),
     "depth of files": lambda: replaced(source, "MAX_DEPTH", 1_000_000),
     "explained problems": lambda: replaced(diagnose, "MOST", 1_000_000),
