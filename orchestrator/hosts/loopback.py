@@ -22,6 +22,7 @@ import json
 import os
 import pwd
 import re
+import secrets
 import shlex
 import shutil
 import socket
@@ -51,7 +52,10 @@ _ADOPTING = [sys.executable, "-I", "-S", "-c", _ADOPT] if sys.platform.startswit
 
 @dataclass(frozen=True)
 class Host:
-    """A loopback host. *folder* is its own; *app_port* is free on its address for what is deployed there."""
+    """A loopback host. *folder* is its own; *app_port* is free on its address for what is deployed there.
+
+    *word* is in its name in folders that other users of this machine share: they cannot guess it.
+    """
 
     name: str
     address: str
@@ -60,6 +64,7 @@ class Host:
     user: str
     folder: str
     isolated: bool
+    word: str = ""
 
     @property
     def root(self) -> str:
@@ -90,7 +95,8 @@ class Host:
 
     def _scratch(self) -> str:
         """Where Ansible may put its files: it cannot copy to a folder with a blank in its path."""
-        return f"/tmp/.ansible-{self.user}" if _blank(self.root) else f"{self.root}/.ansible/tmp"  # noqa: S108
+        shared = "-".join(filter(None, ["/tmp/.ansible", self.user, self.word]))  # noqa: S108
+        return shared if _blank(self.root) else f"{self.root}/.ansible/tmp"
 
 
 def _blank(path: object) -> bool:
@@ -154,7 +160,8 @@ def _started(folder: Path, server: sshd.Sshd, known: Host | None, address: str |
     ssh_port = port or (SSH_PORT if where != "127.0.0.1" else _free_port(where))
     app_port = APP_PORT if where != "127.0.0.1" else (known.app_port if known else _free_port(where))
     user = pwd.getpwuid(os.geteuid()).pw_name
-    host = Host(folder.name, where, ssh_port, app_port, user, str(folder), _bubblewrap_works())
+    word = known.word if known is not None else secrets.token_hex(8)
+    host = Host(folder.name, where, ssh_port, app_port, user, str(folder), _bubblewrap_works(), word)
     _configure(host, server)
     _launch(host, server)
     (folder / "host.json").write_text(json.dumps(asdict(host)))

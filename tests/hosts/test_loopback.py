@@ -175,3 +175,11 @@ def test_what_no_host_may_be(state: Path, name: str, asked: dict[str, str], code
         loopback.start("s", name, **asked)  # type: ignore[arg-type]
     assert caught.value.code == code
     assert not state.exists()
+
+
+def test_nobody_else_can_know_the_folder_for_files_of_ansible() -> None:
+    """A host whose own folder Ansible cannot use has one in the shared temporary folder, under a word of its own."""
+    host = loopback.Host("web1", "127.0.0.1", 1, 2, "me", "/a folder/web1", isolated=False, word="0123")
+    assert host.variables()["ansible_remote_tmp"] == "/tmp/.ansible-me-0123"
+    plain = loopback.Host("web1", "127.0.0.1", 1, 2, "me", "/folder/web1", isolated=False, word="0123")
+    assert plain.variables()["ansible_remote_tmp"] == "/folder/web1/root/.ansible/tmp"

@@ -3,12 +3,14 @@
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
 import time
 import zlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
@@ -24,18 +26,20 @@ class ControlSockets:
         state: the deployer's folder.
         apart: tells these connections from those of another deployer with the same folder.
         environ: the user's environment variables.
-
-    Attributes:
-        path: the folder, whether it exists or not.
     """
 
     def __init__(self, state: Path, apart: str, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        base = Path(environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-        number = zlib.crc32(f"{state}{apart}".encode())
-        # Short, since the paths of sockets may not exceed about 100 characters.
-        self.path = base / f"orc-{os.geteuid()}-{number:08x}"
+        self._state, self._apart, self._environ = state, apart, environ
         self._lock: int | None = None
+
+    @cached_property
+    def path(self) -> Path:
+        """The folder, whether it exists or not.
+
+        Its path is short, since the paths of sockets may not exceed about 100 characters.
+        """
+        base = Path(self._environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+        return base / f"orc-{os.geteuid()}-{_word(self._state, self._apart)}"
 
     def folder(self) -> Path:
         """The folder, made when it does not exist, and held until :meth:`close`.
@@ -52,7 +56,7 @@ class ControlSockets:
 
     def close(self) -> None:
         """Close the connections that were kept open for speed, and remove their folder."""
-        if self.path.is_dir():
+        if _file(self._state, self._apart).exists() and self.path.is_dir():
             self._check()
             _close(self.path, self._environ)
         self._let_go()
@@ -80,6 +84,28 @@ class ControlSockets:
         about = self.path.lstat()
         if about.st_uid != os.geteuid() or about.st_mode & 0o077 or self.path.is_symlink():
             raise OrchestratorError("D105", f"{self.path} belongs to somebody else")
+
+
+def _word(state: Path, apart: str) -> str:
+    """A word that another user of the machine cannot guess, the same for each process with this state folder.
+
+    The folder is in one that all users share: who knew its name could make it before.
+    """
+    file = _file(state, apart)
+    with contextlib.suppress(OSError):
+        return file.read_text(encoding="ascii")
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, name = tempfile.mkstemp(dir=file.parent)
+    with os.fdopen(handle, "w") as new:
+        new.write(secrets.token_hex(6))
+    with contextlib.suppress(FileExistsError):
+        os.link(name, file)  # another process may have been faster: its word counts
+    Path(name).unlink()
+    return file.read_text(encoding="ascii")
+
+
+def _file(state: Path, apart: str) -> Path:
+    return state / "connections" / f"{zlib.crc32(apart.encode()):08x}"
 
 
 def _close(folder: Path, environ: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.ansible.control import ControlSockets
 from orchestrator.adapters.ansible.deployer import AnsibleDeployer
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.errors import OrchestratorError
@@ -325,7 +327,18 @@ def test_what_the_killed_left_is_taken_away(tmp_path: Path) -> None:
     environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
     deployer = AnsibleDeployer(LocalJobs(tmp_path), tmp_path / "state", COLLECTIONS, environ, tmp_path)
     mine = deployer.control.folder()
-    assert sorted(tmp_path.iterdir()) == sorted([mine, new, used, others])
+    assert sorted(tmp_path.glob("orc-*")) == sorted([mine, new, used, others])
+
+
+def test_nobody_else_can_know_the_folder_of_connections(tmp_path: Path) -> None:
+    """The folder has a name that does not follow from what others know, and that the next process finds again."""
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    one, other = (ControlSockets(tmp_path / name, "staging", environ) for name in ("one", "other"))
+    assert one.path == ControlSockets(tmp_path / "one", "staging", environ).path
+    assert ControlSockets(tmp_path / "one", "production", environ).path not in {one.path, other.path}
+    shutil.rmtree(tmp_path / "one")
+    assert ControlSockets(tmp_path / "one", "staging", environ).path != one.path
+    assert (tmp_path / "one/connections").stat().st_mode & 0o077 == 0
 
 
 def test_connections_of_a_process_that_was_killed_are_closed_by_the_next_one(stage: Stage, tmp_path: Path) -> None:
