@@ -805,7 +805,7 @@ class App:
         newest = self.store.runs(run.environment, limit=1)[0]
         if run.state is not State.NEEDS_PERSON or newest.id != run.id or not bad:
             why = f"{newest.id} came after it" if newest.id != run.id else f"it ended as: {run.state}"
-            raise OrchestratorError("R151", f"{run.id} cannot be gone on with: {why}")
+            raise OrchestratorError("R151", f"{run.id} cannot be retried: {why}")
         chosen = step or bad[-1]
         if chosen not in {record.step for record in finished}:
             names = [record.step for record in finished]

@@ -1,4 +1,4 @@
-"""Check the language of what people read: pages, changelog, `--help`, errors, `ansible-doc`, names of public functions.
+"""Check the language of what users read: pages, changelog, `--help`, errors, `ansible-doc`, names of public functions.
 
 The phrases, the exceptions and the files that are not yet rewritten are in `language.yaml`. `--list [SOURCE...]` prints
 every finding, with those that the backlog allows; `--update` writes lower numbers into the backlog.
@@ -16,8 +16,19 @@ from typing import Any
 
 import click
 import yaml
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from language_texts import (
+    BACKTICKS,
+    CODE,
+    MARKUP,
+    Block,
+    changelog_entries,
+    count_words,
+    markdown_blocks,
+    messages,
+    plain_blocks,
+    plugin_texts,
+    sentences,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES = Path(__file__).with_suffix(".yaml")
@@ -29,14 +40,6 @@ MAX_ENTRY_WORDS = 40
 MAX_ENTRY_SENTENCES = 2
 TITLE_WORDS = range(2, 7)
 TITLE_PRONOUNS = re.compile(r"\b(it|that|they|them|so|what|who|whose)\b", re.IGNORECASE)
-
-CODE = "\N{WHITE SQUARE}"  # stands for a piece of code in a text: one word, with nothing to check in it
-ABBREVIATIONS = {"e.g.", "i.e.", "etc.", "vs.", "cf.", "approx.", "fig.", "incl."}
-END = re.compile(r"""(?<=\S)[.!?…]["'”’)\]]*(?=\s|$)""")
-WORD = re.compile(rf"[{CODE}]|[^\W_]")
-LISTED_CODE = re.compile(rf"{CODE}(?:(?:,| and| or|, and|, or) {CODE})+")
-MARKUP = re.compile(r"\b[CVO]\([^)]*\)")
-BACKTICKS = re.compile(r"(`+)(?:(?!\1).)+?\1", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,6 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Block:
-    """A paragraph, heading, list item, table cell or help text: *text* with each piece of code as one character."""
-
-    text: str
-    line: int = 0
-    is_cell: bool = False
-
-
-@dataclass(frozen=True)
 class Finding:
     """A *text* in a *source* that does not follow the rules, and the *problem*."""
 
@@ -97,74 +91,6 @@ def read_rules(path: Path = RULES) -> Rules:
         tuple(ListedException(**entry) for entry in data["exceptions"]),
         dict(data["backlog"]),
     )
-
-
-# -- Texts
-
-
-def markdown_blocks(text: str) -> Iterator[Block]:
-    """The blocks of a Markdown *text*, without code blocks and comments."""
-    outer = ""
-    for token in MarkdownIt("commonmark").enable("table").parse(text):
-        if token.type == "inline":
-            yield Block(inline_text(token), (token.map or [-1])[0] + 1, is_cell=outer in {"th_open", "td_open"})
-        outer = token.type
-
-
-def inline_text(token: Token) -> str:
-    """The text of an inline *token*: links by their text, code as one character."""
-    parts = []
-    for child in token.children or []:
-        if child.type == "code_inline":
-            parts.append(CODE)
-        elif child.type in {"softbreak", "hardbreak"}:
-            parts.append(" ")
-        elif child.type in {"text", "image"}:
-            parts.append(child.content)
-    return "".join(parts)
-
-
-def plain_blocks(text: str) -> Iterator[Block]:
-    """The paragraphs of a help text or a text of the error catalogue, without those that click prints as they are."""
-    for paragraph in re.split(r"\n\s*\n", text):
-        if (words := " ".join(paragraph.split())) and not words.startswith("\b"):
-            yield Block(BACKTICKS.sub(CODE, words))
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a block. A full stop within a word or after an abbreviation does not end one."""
-    found, start = [], 0
-    for end in END.finditer(text):
-        sentence = text[start : end.end()].strip()
-        last = sentence.rsplit(maxsplit=1)[-1].strip("\"'(“‘[").lower()
-        if last in ABBREVIATIONS or re.fullmatch(r"\d+\.", sentence):
-            continue
-        found.append(sentence)
-        start = end.end()
-    rest = text[start:].strip()
-    return [*found, rest] if rest else found
-
-
-def count_words(text: str) -> int:
-    """The number of words in *text*; a piece of code, or a list of them, is one, and a dash or an arrow is none."""
-    return sum(1 for word in LISTED_CODE.sub(CODE, text).split() if WORD.search(word))
-
-
-def changelog_entries(text: str) -> Iterator[Block]:
-    """Each entry of a changelog as one block."""
-    depth, line = 0, 0
-    parts: list[str] = []
-    for token in MarkdownIt("commonmark").parse(text):
-        if token.type == "list_item_open":
-            depth += 1
-            if depth == 1:
-                parts, line = [], (token.map or [-1])[0] + 1
-        elif token.type == "list_item_close":
-            depth -= 1
-            if depth == 0:
-                yield Block(" ".join(parts), line)
-        elif token.type == "inline" and depth:
-            parts.append(inline_text(token))
 
 
 # -- Checks
@@ -269,31 +195,21 @@ def catalogue_findings(rules: Rules) -> Iterator[Finding]:
             yield from (Finding(source, 0, one.problem, label + one.text) for one in found)
 
 
+def message_findings(rules: Rules, package: Path = ROOT / "orchestrator") -> Iterator[Finding]:
+    """The findings in the messages and hints of errors, where they are raised."""
+    for path in sorted(package.rglob("*.py")):
+        source = f"orchestrator/{path.relative_to(package).as_posix()}"
+        for line, text in messages(path.read_text(encoding="utf-8")):
+            for sentence in (sentence for block in plain_blocks(text) for sentence in sentences(block.text)):
+                yield from check_phrases(source, Block(sentence, line), rules)
+
+
 def plugin_findings(rules: Rules) -> Iterator[Finding]:
     """The findings in the documentation of the collection's plugins, as `ansible-doc` prints it."""
     for path in sorted((ROOT / "orchestrator/ansible/ansible_collections").rglob("plugins/*/[a-z]*.py")):
         for text in plugin_texts(path.read_text(encoding="utf-8")):
             for block in plain_blocks(MARKUP.sub(CODE, text)):
                 yield from check_sentences(path.relative_to(ROOT).as_posix(), block, rules)
-
-
-def plugin_texts(source: str) -> Iterator[str]:
-    """Every description in the documentation of a plugin."""
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in {"DOCUMENTATION", "RETURN"}:
-            yield from descriptions(yaml.safe_load(ast.literal_eval(node.value)))
-
-
-def descriptions(value: object, *, described: bool = False) -> Iterator[str]:
-    """Every text below a key `description` or `short_description`."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from descriptions(inner, described=key in {"description", "short_description"})
-    elif isinstance(value, list):
-        for inner in value:
-            yield from descriptions(inner, described=described)
-    elif isinstance(value, str) and described:
-        yield value
 
 
 def public_functions(package: Path) -> dict[str, set[str]]:
@@ -359,8 +275,8 @@ def update_backlog(counts: Counter[str], path: Path = RULES) -> None:
 def main(arguments: list[str]) -> int:
     """Check everything and print what is wrong. The exit code is 1 if anything is."""
     rules = read_rules()
-    texts = [*page_findings(rules), *help_findings(rules), *catalogue_findings(rules), *plugin_findings(rules)]
-    every = [*texts, *name_findings()]
+    checks = (page_findings, help_findings, catalogue_findings, message_findings, plugin_findings)
+    every = [*(finding for check in checks for finding in check(rules)), *name_findings()]
     left, unused = apply_exceptions(every, rules)
     counts = Counter(finding.source for finding in left)
     higher, lower = compare(counts, rules.backlog)

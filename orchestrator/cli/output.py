@@ -293,5 +293,5 @@ def confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise OrchestratorError("M102", f"{question} There is no terminal to ask at", hint="add --yes")
+        raise OrchestratorError("M102", f"{question} There is no terminal for a prompt", hint="add --yes")
     click.confirm(writable(question, sys.stderr), abort=True, err=True)

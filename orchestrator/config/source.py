@@ -172,7 +172,7 @@ def _accepted(source: Source, text: str) -> Iterator[yaml.Event]:
             raise OrchestratorErrors(source.problems)
         if documents > 1:
             hint = "put it into a file of its own"
-            source.problems.append(OrchestratorError("F108", "a second document begins here", where=place, hint=hint))
+            source.problems.append(OrchestratorError("F108", "a second document starts here", where=place, hint=hint))
             return
         yield _plain(source, event, place) if isinstance(event, yaml.NodeEvent) else event
 

@@ -46,7 +46,7 @@ def url_filled(text: str, variables: Mapping[str, Any]) -> str:
     """*text* filled, as a URL. Raises V142 when it is none then; the value itself may be secret, and is not told."""
     url = filled(text, variables)
     if not WEB.match(url):
-        raise OrchestratorError("V142", f"{text!r} is no http or https URL once it is filled")
+        raise OrchestratorError("V142", f"{text!r} is not an http or https URL after its variables are filled in")
     return url
 
 

@@ -97,7 +97,7 @@ class LocalJobs:
             events.drain()
             self._sleep(POLL)
         if process.returncode == supervisor.LATE:
-            raise OrchestratorError("S103", f"{job.key} was not begun: this process was paused for too long")
+            raise OrchestratorError("S103", f"{job.key} was not started: this process was suspended for too long")
         while process.returncode == supervisor.BUSY and _running(folder):  # attached to a job started earlier
             events.drain()
             self._sleep(POLL)

@@ -63,7 +63,7 @@ def refusal(plan: Plan, condition: Condition) -> OrchestratorError:
         return OrchestratorError("R182", message)
     if condition.name == "rehearsal":
         hint = "orchestrator rehearse RELEASE --in ENV, in an environment that runs the release which is here now"
-        return OrchestratorError("R186", f"{plan.environment} wants a rehearsal: {reasons}", hint=hint)
+        return OrchestratorError("R186", f"{plan.environment} requires a rehearsal: {reasons}", hint=hint)
     message = f"{plan.environment} is not as its last release left it: {reasons}"
     return OrchestratorError("R181", message, hint=f"orchestrator drift {plan.environment}")
 

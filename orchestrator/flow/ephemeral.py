@@ -55,7 +55,7 @@ def refuse_foreign(setting: Setting, environment: str, spec: StackSpec, preview:
     if mine is None:
         raise OrchestratorError("E141", f"the stack {spec.stack} of {environment} has resources that no promotion made")
     message = f"what {mine.run.id} made in {environment} is still there, until {mine.until}"
-    raise OrchestratorError("R209", message, hint=f"orchestrator environment reap {environment} destroys it now")
+    raise OrchestratorError("R209", message, hint=f"orchestrator environment reap {environment} destroys it at once")
 
 
 def claim(course: Course, spec: StackSpec) -> None:

@@ -111,9 +111,9 @@ def refuse_unknown(setting: Setting, environment: str, silent: Iterable[str], re
     if unknown:
         raise OrchestratorError(
             "R160",
-            f"nobody knows what runs on {', '.join(unknown)} in {environment}",
-            hint=f"orchestrator observe {environment} asks again; orchestrator accept {environment} {unknown[0]} "
-            "--release VERSION -m WHY decides it by name",
+            f"the release of {', '.join(unknown)} in {environment} is unknown",
+            hint=f"orchestrator observe {environment} inspects it; orchestrator accept {environment} {unknown[0]} "
+            "--release VERSION -m WHY declares its release",
         )
 
 

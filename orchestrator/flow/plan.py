@@ -155,7 +155,7 @@ def refusal(plan: Plan) -> OrchestratorError | None:
     if plan.unmet:
         return OrchestratorError("D106", "; ".join(plan.unmet))
     if plan.blocking:
-        return OrchestratorError("D107", f"cannot be reached now: {', '.join(plan.blocking)}; nothing was changed")
+        return OrchestratorError("D107", f"cannot be reached: {', '.join(plan.blocking)}; nothing was changed")
     closed = plan.back.release is not None and not plan.back.available
     if plan.action == "promote" and plan.automatic_rollback and closed:
         message = f"the way back to {plan.back.release} is closed: {plan.back.reason}; nothing was changed"
@@ -379,9 +379,7 @@ def _admit(setting: Setting, wanted: Wanted, environment: Environment) -> None:
     if wanted.action == "promote":
         gate(setting, wanted.package, environment, wanted.coming)
     elif environment.ephemeral is not None:
-        raise OrchestratorError(
-            "R134", f"{environment.name} is made for each promotion: there is nothing to go back to"
-        )
+        raise OrchestratorError("R134", f"{environment.name} is made for each promotion: there is no rollback target")
 
 
 def gate(setting: Setting, package: Package, environment: Environment, coming: frozenset[str] = frozenset()) -> None:
@@ -516,7 +514,7 @@ def _notes(environment: Environment, back: WayBack, survey: Survey) -> tuple[str
     if survey.uninspected:
         notes.append(f"cannot be executed: the hosts are unknown: {survey.uninspected}")
     if survey.unreachable:
-        notes.append(f"cannot be reached now: {', '.join(survey.unreachable)}")
+        notes.append(f"cannot be reached: {', '.join(survey.unreachable)}")
     return tuple(notes)
 
 

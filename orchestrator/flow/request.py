@@ -77,7 +77,7 @@ def allow(environment: Environment) -> None:
     Raises R110 (approvals) and R111 (windows).
     """
     if environment.approvals is not None:
-        raise OrchestratorError("R110", f"{environment.name} asks for approvals, which this version cannot collect")
+        raise OrchestratorError("R110", f"{environment.name} requires approvals, which this version cannot collect")
     if environment.windows:
         raise OrchestratorError("R111", f"{environment.name} declares windows, which this version cannot keep")
 

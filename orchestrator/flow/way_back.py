@@ -63,7 +63,7 @@ def closed(plan: Plan, started: Iterable[Started]) -> OrchestratorError | None:
     if gone:
         return OrchestratorError("R131", f"{', '.join(gone)} cannot be undone")
     if plan.back.release is None:
-        return OrchestratorError("R132", "there is no verified release to go back to")
+        return OrchestratorError("R132", "there is no verified release to roll back to")
     if not plan.back.available:
         return OrchestratorError("R133", f"the package of {plan.back.release} is not here: {plan.back.reason}")
     return None

@@ -122,8 +122,8 @@ def check(name: str, address: str | None = None, port: int | None = None) -> Non
         if address is None or ipaddress.IPv4Address(address) in LOOPBACK:
             if port is None or 0 < port < 2**16:
                 return
-            raise OrchestratorError("E205", f"{name}: {port} is no port")
-    raise OrchestratorError("E205", f"{name}: {address!r} is no address of 127.0.0.0/8")
+            raise OrchestratorError("E205", f"{name}: {port} is not a port")
+    raise OrchestratorError("E205", f"{name}: {address!r} is not an address of 127.0.0.0/8")
 
 
 def start(stack: str, name: str, *, address: str | None = None, port: int | None = None) -> Host:

@@ -92,7 +92,7 @@ def test_a_plan_that_cannot_be_executed_has_no_line_to_execute_it(project: Memor
     project.world.gone.add("p2")
     bad = _printed(project, _plan(project, "1.2.0"))
     assert "Execute" not in bad
-    assert "Blocked  cannot be reached now: p2" in bad
+    assert "Blocked  cannot be reached: p2" in bad
 
 
 def test_the_plan_of_a_rollback_shows_what_is_run(project: MemoryProject) -> None:

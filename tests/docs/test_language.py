@@ -16,6 +16,7 @@ def _load() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(ROOT / "tools"))
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
@@ -90,6 +91,12 @@ def test_the_documentation_of_a_plugin_is_read() -> None:
     source = 'A = 1\nDOCUMENTATION = r"""\nmodule: x\nshort_description: One\ndescription: [Two, Three]\n'
     source += 'options: {root: {description: Four, type: path}}\n"""\nRETURN = "did: {description: Five, type: list}"\n'
     assert list(language.plugin_texts(source)) == ["One", "Two", "Three", "Four", "Five"]
+
+
+def test_messages_and_hints_of_errors_are_read() -> None:
+    """The message and the hint of a raised error are read with a mark for each value; other texts are not."""
+    source = 'raise OrchestratorError("R101", f"{run} is lost", hint="look" if a else f"see {b}")\nprint("told")\n'
+    assert list(language.messages(source)) == [(1, f"{CODE} is lost"), (1, "look"), (1, f"see {CODE}")]
 
 
 def test_a_help_text_is_read_as_paragraphs() -> None:

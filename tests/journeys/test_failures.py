@@ -200,7 +200,7 @@ def test_unreachable_host(
             loopback.stop(host)
         running.write("playbooks/deploy.yml", plain)
         shutil.rmtree(running.root / "environments/edge")
-    assert "cannot be reached now: ghost" in refused.err + refused.out
+    assert "cannot be reached: ghost" in refused.err + refused.out
     assert process.returncode == 5, err
     assert known == {"edge1": ("seen", "1.1.6"), "edge2": ("unknown", "1.1.6")}
     assert "1.1.6 (unknown) on edge2" in out
@@ -218,7 +218,7 @@ def test_nothing_to_roll_back_to(project: Project) -> None:
     plan = project.run("plan", "releases/first", "--to", "staging")
     assert "nothing to roll back to" in plan.out
     said = project.run("promote", "releases/first", code=5)
-    assert "there is no verified release to go back to" in said.err
+    assert "there is no verified release to roll back to" in said.err
     assert "promote a corrected release; there is no rollback target" in said.out
     assert project.status("staging")["hosts"][0]["truth"] in {"seen", "assumed"}
     assert project.status("staging")["release"] is None

@@ -83,7 +83,7 @@ class ControlSockets:
     def _check(self) -> None:
         about = self.path.lstat()
         if about.st_uid != os.geteuid() or about.st_mode & 0o077 or self.path.is_symlink():
-            raise OrchestratorError("D105", f"{self.path} belongs to somebody else")
+            raise OrchestratorError("D105", f"{self.path} belongs to another user")
 
 
 def _word(state: Path, apart: str) -> str:

@@ -147,7 +147,7 @@ class Tree:
             if not path.exists():
                 continue
             if name == "." or is_cache(name):
-                raise OrchestratorError("P105", f"{relative!r} cannot be packed: it is no part of a release")
+                raise OrchestratorError("P105", f"{relative!r} cannot be packed: it is not a file of a release")
             real = Path(os.path.realpath(path))
             if not real.is_relative_to(self.project) or not NEVER.isdisjoint(real.relative_to(self.project).parts):
                 text = f"{path} leads to {real}, which is outside of the project or is never packed"

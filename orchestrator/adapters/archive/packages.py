@@ -90,7 +90,7 @@ class SealedPackages:
             admit(manifest, frozenset(gathered.named))
         differs = not target.exists() or self._differs(target, manifest.digest)
         if differs and target.exists() and not replace and admit is None:
-            raise OrchestratorError("P106", f"{target.name} exists and is not what would be built now")
+            raise OrchestratorError("P106", f"{target.name} exists with another content")
         if differs:
             with _Replacing(target) as out:
                 write(out, manifest, lambda file: gathered.items[file.name].source.open("rb"), gathered.revision)

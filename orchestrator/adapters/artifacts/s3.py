@@ -124,18 +124,18 @@ class BucketObjects:
         except library.ClientError as error:
             raise self._refusal(_code(error)) from None
         except unknown as error:
-            raise OrchestratorError("S144", f"{self.where} cannot be asked: {type(error).__name__}") from None
+            raise OrchestratorError("S144", f"cannot access {self.where}: {type(error).__name__}") from None
         except library.BotoCoreError as error:
             raise OrchestratorError("S142", f"{self.where} does not answer: {type(error).__name__}") from None
         except ValueError:
-            raise OrchestratorError("S142", f"AWS_ENDPOINT_URL leads nowhere: {self.where} cannot be asked") from None
+            raise OrchestratorError("S142", f"AWS_ENDPOINT_URL is not valid: cannot reach {self.where}") from None
 
     def _refusal(self, code: str) -> OrchestratorError:
         if code in MISSING:
             return OrchestratorError("S143", f"there is no bucket {self._bucket}")
         if code in REFUSED:
             return OrchestratorError("S144", f"{self.where} refuses: {code}")
-        return OrchestratorError("S142", f"{self.where} does not do what it is asked for: {code}")
+        return OrchestratorError("S142", f"{self.where} refused the request: {code}")
 
 
 def _code(error: Any) -> str:

@@ -51,7 +51,7 @@ class VerifiedArtifacts:
                 if not self._objects.read(_key(digest), file):
                     raise OrchestratorError("S146", f"{_key(digest)} is not in {self.where}")
             if _digest(temporary)[0] != digest:
-                raise OrchestratorError("S145", f"{_key(digest)} in {self.where} is not what its digest says")
+                raise OrchestratorError("S145", f"{_key(digest)} in {self.where} does not match its digest")
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)

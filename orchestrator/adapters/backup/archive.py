@@ -79,7 +79,7 @@ class BackupReader(Reader):
                 raise OrchestratorError("S131", f"the backup is damaged: {file.path!r} is not where it should be")
             yield file, self._data(expected, file.sha256)
         if self._next() is not None:
-            raise OrchestratorError("S131", "the backup is damaged: it holds more than its manifest says")
+            raise OrchestratorError("S131", "the backup is damaged: it contains more than its manifest")
 
     def check(self) -> None:
         """Read everything, for its digests alone."""

@@ -175,7 +175,7 @@ def _check(new: Path, manifest: BackupManifest) -> None:
         if wrong:
             raise OrchestratorError("S131", f"the backup is damaged: {name}: {wrong[0]}")
     if manifest.store == "sqlite" and schema_version(sqlite_url(new / JOURNAL)) != manifest.schema_version:
-        raise OrchestratorError("S131", "the backup is damaged: its journal is not of the schema that it says")
+        raise OrchestratorError("S131", "the backup is damaged: its journal has another schema than its manifest")
 
 
 def _check_objects(new: Path) -> None:

@@ -95,7 +95,7 @@ def _sqlite(url: str) -> sa.Engine:
 def _postgres(url: str) -> sa.Engine:
     scheme, _, rest = url.partition("://")
     if scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
-        raise OrchestratorError("S110", f"the store {scheme}:// is none that is known")
+        raise OrchestratorError("S110", f"unknown store {scheme}://")
     try:
         return sa.create_engine(
             f"postgresql+psycopg://{rest}",

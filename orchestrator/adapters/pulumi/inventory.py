@@ -65,7 +65,7 @@ def _inventory(environment: Environment, outputs: Outputs, project: Path) -> Inv
 def _existing(project: Path, relative: str) -> Path:
     path = project / relative
     if not path.exists():
-        raise OrchestratorError("E121", f"the inventory file {relative!r} is not there")
+        raise OrchestratorError("E121", f"the inventory file {relative!r} does not exist")
     return path
 
 

@@ -97,7 +97,7 @@ def _mapping(name: str, text: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise OrchestratorError("E106", f"{name} is not YAML: {(str(error).splitlines() or ['?'])[0]}") from error
     if not isinstance(content, dict) or not isinstance(content.get("config") or {}, dict):
-        raise OrchestratorError("E106", f"{name} is no mapping with a mapping under `config`")
+        raise OrchestratorError("E106", f"{name} is not a mapping with a mapping under `config`")
     return content
 
 

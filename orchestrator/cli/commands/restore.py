@@ -158,11 +158,11 @@ def _refuse_while_working(app: "App") -> None:
         open_runs = [] if working else [run for run in app.store.runs() if not run.ended]
         working += [run.id for run in open_runs if app.engine.working(run.root)]
     except OrchestratorError as error:
-        note(f"the present store cannot be asked: {error.message}")
+        note(f"cannot read the current store: {error.message}")
     finally:
         _close(app)
     if working:
-        raise OrchestratorError("S132", f"somebody is working on {', '.join(working)}")
+        raise OrchestratorError("S132", f"a process works on {', '.join(working)}")
 
 
 def _unfinished(app: "App") -> list[str]:

@@ -1,0 +1,129 @@
+"""The texts that the language check reads: blocks and sentences of pages, messages in code, documents of plugins."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import yaml
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+CODE = "\N{WHITE SQUARE}"  # stands for a piece of code in a text: one word, with nothing to check in it
+ABBREVIATIONS = {"e.g.", "i.e.", "etc.", "vs.", "cf.", "approx.", "fig.", "incl."}
+END = re.compile(r"""(?<=\S)[.!?…]["'”’)\]]*(?=\s|$)""")
+WORD = re.compile(rf"[{CODE}]|[^\W_]")
+LISTED_CODE = re.compile(rf"{CODE}(?:(?:,| and| or|, and|, or) {CODE})+")
+MARKUP = re.compile(r"\b[CVO]\([^)]*\)")
+BACKTICKS = re.compile(r"(`+)(?:(?!\1).)+?\1", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A paragraph, heading, list item, table cell or help text: *text* with each piece of code as one character."""
+
+    text: str
+    line: int = 0
+    is_cell: bool = False
+
+
+def markdown_blocks(text: str) -> Iterator[Block]:
+    """The blocks of a Markdown *text*, without code blocks and comments."""
+    outer = ""
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        if token.type == "inline":
+            yield Block(inline_text(token), (token.map or [-1])[0] + 1, is_cell=outer in {"th_open", "td_open"})
+        outer = token.type
+
+
+def inline_text(token: Token) -> str:
+    """The text of an inline *token*: links by their text, code as one character."""
+    parts = []
+    for child in token.children or []:
+        if child.type == "code_inline":
+            parts.append(CODE)
+        elif child.type in {"softbreak", "hardbreak"}:
+            parts.append(" ")
+        elif child.type in {"text", "image"}:
+            parts.append(child.content)
+    return "".join(parts)
+
+
+def plain_blocks(text: str) -> Iterator[Block]:
+    """The paragraphs of a help text or a text of the error catalogue, without those that click prints as they are."""
+    for paragraph in re.split(r"\n\s*\n", text):
+        if (words := " ".join(paragraph.split())) and not words.startswith("\b"):
+            yield Block(BACKTICKS.sub(CODE, words))
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a block. A full stop within a word or after an abbreviation does not end one."""
+    found, start = [], 0
+    for end in END.finditer(text):
+        sentence = text[start : end.end()].strip()
+        last = sentence.rsplit(maxsplit=1)[-1].strip("\"'(“‘[").lower()
+        if last in ABBREVIATIONS or re.fullmatch(r"\d+\.", sentence):
+            continue
+        found.append(sentence)
+        start = end.end()
+    rest = text[start:].strip()
+    return [*found, rest] if rest else found
+
+
+def count_words(text: str) -> int:
+    """The number of words in *text*; a piece of code, or a list of them, is one, and a dash or an arrow is none."""
+    return sum(1 for word in LISTED_CODE.sub(CODE, text).split() if WORD.search(word))
+
+
+def changelog_entries(text: str) -> Iterator[Block]:
+    """Each entry of a changelog as one block."""
+    depth, line = 0, 0
+    parts: list[str] = []
+    for token in MarkdownIt("commonmark").parse(text):
+        if token.type == "list_item_open":
+            depth += 1
+            if depth == 1:
+                parts, line = [], (token.map or [-1])[0] + 1
+        elif token.type == "list_item_close":
+            depth -= 1
+            if depth == 0:
+                yield Block(" ".join(parts), line)
+        elif token.type == "inline" and depth:
+            parts.append(inline_text(token))
+
+
+def messages(source: str) -> Iterator[tuple[int, str]]:
+    """Each message and hint of an error in a module, with its line; a value in it is one character."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("OrchestratorError"):
+            for part in [*node.args[1:2], *(word.value for word in node.keywords if word.arg == "hint")]:
+                yield from ((part.lineno, text) for text in literals(part))
+
+
+def literals(part: ast.expr) -> Iterator[str]:
+    """The texts of an expression: a literal, an f-string, or one of several by a condition."""
+    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+        yield part.value
+    elif isinstance(part, ast.JoinedStr):
+        yield "".join(str(value.value) if isinstance(value, ast.Constant) else CODE for value in part.values)
+    elif isinstance(part, ast.IfExp):
+        yield from (*literals(part.body), *literals(part.orelse))
+
+
+def plugin_texts(source: str) -> Iterator[str]:
+    """Every description in the documentation of a plugin."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in {"DOCUMENTATION", "RETURN"}:
+            yield from descriptions(yaml.safe_load(ast.literal_eval(node.value)))
+
+
+def descriptions(value: object, *, described: bool = False) -> Iterator[str]:
+    """Every text below a key `description` or `short_description`."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from descriptions(inner, described=key in {"description", "short_description"})
+    elif isinstance(value, list):
+        for inner in value:
+            yield from descriptions(inner, described=described)
+    elif isinstance(value, str) and described:
+        yield value
