@@ -79,7 +79,7 @@ class Site:
         self.tools({"roles/t/tasks/main.yml": TASK})
         text = "collections: [demo.tools]\nroles: [{name: own.role}]\n"
         (self.project / "requirements.yml").write_text(text)
-        self.install()
+        self.files = _files(self.install())
 
     def tools(self, files: dict[str, str], version: str = "1.0.0", needs: dict[str, str] | None = None) -> None:
         self.server.publish("demo.tools", version, files, {"demo.base": "*"} if needs is None else needs)
@@ -263,13 +263,20 @@ def _compared(site: Site, before: Mapping[str, Any]) -> Outcome:
         if error.code not in {"P223", "P224", "P107"}:
             raise
         return HELD
-    lock = RequirementsLock.from_json(before)
-    found = galaxy_lock.installed(folder, {}, {})
-    names = {kind: {item.name: item.sha256 for item in getattr(found, kind)} for kind in ("collections", "roles")}
-    known = {kind: {item.name: item.sha256 for item in getattr(lock, kind)} for kind in ("collections", "roles")}
-    same = all(known[kind].get(name) == digest for kind, items in names.items() for name, digest in items.items())
-    sources = {item.source for item in lock.collections} == {item["source"] for item in site.lock["collections"]}
-    return HELD if same and sources else Outcome(accepted=f"installed: {names}"[:300])
+    sources = {item["source"] for item in before["collections"]} == {
+        item["source"] for item in site.lock["collections"]
+    }
+    changed = sorted(str(name) for name, _ in _files(folder) ^ site.files)
+    return HELD if not changed and sources else Outcome(accepted=f"installed: {changed or 'from elsewhere'}"[:300])
+
+
+def _files(folder: Path) -> set[tuple[str, bytes]]:
+    """The installed files, as far as Ansible does not generate them; the product's own digests do not matter here."""
+    return {
+        (str(path.relative_to(folder)), str(path.readlink()).encode() if path.is_symlink() else path.read_bytes())
+        for path in folder.rglob("*")
+        if (path.is_symlink() or path.is_file()) and path.name not in {"MANIFEST.json", "FILES.json"}
+    }
 
 
 def _server(change: Callable[[Site], object], other: bool, yard: Yard) -> Outcome:
