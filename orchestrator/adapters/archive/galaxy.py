@@ -96,7 +96,8 @@ class Installer:
             return None
         lock = galaxy_lock.read(self._lock_file)
         final = self.cache / _fingerprint(missing)
-        if not final.is_dir() or (lock is not None and lock.differences(self._described(final, missing))):
+        usable = _complete(final, missing, lock)
+        if not usable or (lock is not None and lock.differences(self._described(final, missing))):
             self._fill(final, missing, lock)
         self._record(lock, self._described(final, missing))
         return final
@@ -160,6 +161,15 @@ class Installer:
             )
             hint = "let the folder of the project be written to"
         self.warnings.append(OrchestratorError("P225", text, hint=hint))
+
+
+def _complete(folder: Path, missing: list[Wanted], lock: RequirementsLock | None) -> bool:
+    """Whether *folder* has everything that is *missing*, as far as it has plain names, and what that needs by the lock."""
+    places = [(wanted.kind, _place(wanted.kind, entry)) for wanted in missing for entry in wanted.entries]
+    names = [".".join(place.split("/")[-2:]) for kind, place in places if kind == "collections" and place]
+    needed = lock.needed(names) if lock is not None else []
+    places += [("collections", f"ansible_collections/{item.name.replace('.', '/')}") for item in needed]
+    return folder.is_dir() and all((folder / kind / place).is_dir() for kind, place in places if place)
 
 
 def _sources(made: Path, missing: list[Wanted]) -> dict[str, str]:
