@@ -164,7 +164,7 @@ class Installer:
 
 
 def _complete(folder: Path, missing: list[Wanted], lock: RequirementsLock | None) -> bool:
-    """Whether *folder* has everything that is *missing*, as far as it has plain names, and what that needs by the lock."""
+    """Whether *folder* has all that is *missing*, as far as it has plain names, and what that needs by the lock."""
     places = [(wanted.kind, _place(wanted.kind, entry)) for wanted in missing for entry in wanted.entries]
     names = [".".join(place.split("/")[-2:]) for kind, place in places if kind == "collections" and place]
     needed = lock.needed(names) if lock is not None else []

@@ -82,7 +82,7 @@ def _unpacked(source: IO[bytes], target: Path) -> None:
     with tarfile.open(fileobj=source, mode="r:gz") as archive:
         for member in archive:
             path = PurePosixPath(member.name)
-            if not member.isreg() or path.parts[:-1] != (FOLDER,) or member.size > LARGEST:
+            if not member.isreg() or path.parts[:-1] != (FOLDER,) or path.name == ".." or member.size > LARGEST:
                 continue
             data = archive.extractfile(member)
             if data is not None:
