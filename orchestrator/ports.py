@@ -77,8 +77,8 @@ class JobOutcome:
 class Jobs(Protocol):
     """Runs child processes that outlive us and are found again.
 
-    The child appends one JSON object a line to `events.jsonl` in its folder and leaves its answer in files
-    there; its standard output and error go to `output.log`.
+    The child writes one JSON object a line to where `processes.events_of` says, and leaves its answer in files in its
+    folder; its standard output and error go to `output.log`. Known secrets are masked before anything is on disk.
     """
 
     def run(self, job: Job, on_event: Callable[[int, dict[str, Any]], None] | None = None) -> JobOutcome:
@@ -93,6 +93,9 @@ class Jobs(Protocol):
 
     def stop(self, key: str) -> None:
         """Stop the job's whole process tree and wait until nothing of it is left. Safe when it has ended."""
+
+    def mask(self, key: str) -> None:
+        """Mask the files of the ended job *key* by the secrets that are known now, also those that it made."""
 
     def hold(self, until: Callable[[], float], bound: Path | None = None) -> None:
         """Begin no job after the time that *until* gives (seconds since 1970): this process may be replaced then.

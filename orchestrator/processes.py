@@ -12,7 +12,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+EVENTS, EVENTS_PIPE = "events.jsonl", "events.pipe"
+"""The file with the events of a job, and the named pipe that leads to it through the filter of secrets."""
 STARTS = 3  # how often a command that only reads is started when a signal ends it each time
+
+
+def events_of(folder: str) -> str:
+    """Where a job whose folder is *folder* reports its events: the pipe of its supervisor, else the file itself."""
+    pipe = os.path.join(folder, EVENTS_PIPE)
+    return pipe if os.path.exists(pipe) else os.path.join(folder, EVENTS)
 
 
 def marked(mark: str) -> list[int]:

@@ -19,20 +19,30 @@ from typing import Any
 from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.engine import supervisor
+from orchestrator.engine.job_output import TEXTS, mask_files
 from orchestrator.engine.points import reached
 from orchestrator.ports import Job, JobOutcome
-from orchestrator.processes import sweep
+from orchestrator.processes import EVENTS, EVENTS_PIPE, sweep
+from orchestrator.secret_values import SecretValues
 
 OnEvent = Callable[[int, dict[str, Any]], None]
 POLL = 0.02
+OUTPUT, WRITTEN = "output.log", "files"
+"""What a job has printed, and the folder of what it wrote on the controller."""
 CHUNK = 1 << 20  # bytes of events that are read at once: a job that has ended may have told any number
 
 
 class LocalJobs:
-    """Jobs as processes of this machine, in folders below *root* (created 0700)."""
+    """Jobs as processes of this machine, in folders below *root* (created 0700).
 
-    def __init__(self, root: Path, sleep: Callable[[float], None] = time.sleep) -> None:
+    What a job prints and reports is masked by the *secrets* that are known when it starts.
+    """
+
+    def __init__(
+        self, root: Path, sleep: Callable[[float], None] = time.sleep, secrets: SecretValues | None = None
+    ) -> None:
         self._root = root
+        self._secrets = secrets or SecretValues()
         self._sleep = sleep
         self._active: dict[str, None] = {}
         self._until: Callable[[], float] = lambda: math.inf
@@ -53,7 +63,7 @@ class LocalJobs:
     def run(self, job: Job, on_event: OnEvent | None = None) -> JobOutcome:
         """Start *job*, or attach to it, and follow it to its end."""
         folder, step = self.folder(job.key), job.key.partition(".")[2]
-        events = _Events(folder / "events.jsonl", on_event, step)
+        events = _Events(folder / EVENTS, on_event, step)
         if not (folder / "outcome.json").exists():
             self._active[job.key] = None
             try:
@@ -71,6 +81,13 @@ class LocalJobs:
         folder = self.folder(key)
         if folder.exists():
             self._end(folder, "stopped")
+
+    def mask(self, key: str) -> None:
+        """Mask the files of the ended job *key* by the secrets that are known now."""
+        folder = self.folder(key)
+        written = [path for path in (folder / WRITTEN).rglob("*") if path.is_file() and not path.is_symlink()]
+        names = (OUTPUT, EVENTS, *TEXTS, *(path.relative_to(folder).as_posix() for path in written))
+        mask_files(str(folder), self._secrets.redactor, names)
 
     def _prepare(self, folder: Path, job: Job) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -112,18 +129,25 @@ class LocalJobs:
         supervisor.write_once(str(folder / "outcome.json"), outcome)
         if not sweep(f"{supervisor.MARK}={folder}"):
             raise TimeoutError(f"processes of {folder} cannot be killed")
+        (folder / EVENTS_PIPE).unlink(missing_ok=True)
+        self.mask(folder.name)
 
     def _spawn(self, folder: Path, job: Job) -> "subprocess.Popen[bytes]":
         bound = {supervisor.BOUND: str(self._bound)} if self._bound is not None else {}
         env = {name: value for name, value in job.env.items() if name != KEY_FILE}
-        return subprocess.Popen(
+        own = {supervisor.MARK: str(folder), supervisor.BEFORE: str(self._until()), supervisor.SECRETS: "stdin"}
+        process = subprocess.Popen(
             [*supervisor.COMMAND, str(folder)],
-            env={**env, **bound, supervisor.MARK: str(folder), supervisor.BEFORE: str(self._until())},
-            stdin=subprocess.DEVNULL,
+            env={**env, **bound, **own},
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # broken if another supervisor runs the job
+            pipe.write(self._secrets.redactor.to_payload() + supervisor.END)
+        return process
 
 
 class _Events:

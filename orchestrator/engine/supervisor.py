@@ -6,27 +6,32 @@ milliseconds. It outlives the orchestrator that started it. Files in the folder:
     lock           held (flock) as long as the job runs; a second supervisor leaves at once with status 75
     job.json       {"argv": […], "cwd": "…", "timeout": seconds or null}
     started        there as soon as a supervisor holds the lock: such a job is never started again
-    output.log     the job's standard output and error; what is too much of it is cut out of its middle
-    events.jsonl   what the job reports, a JSON object a line
+    output.log     the job's standard output and error, masked; what is too much of it is cut out of its middle
+    events.pipe    the named pipe to which the job reports a JSON object a line, as long as it runs
+    events.jsonl   what it reported, masked
     outcome.json   {"how": "exited" | "timeout" | "stopped" | "lost", "code": …, "seconds": …, "cut": …}: written once
 """
 
 import fcntl
-import io
 import json
 import os
 import subprocess
 import sys
-import threading
 import time
 
+from orchestrator.domain.redaction import Redactor
+from orchestrator.engine.job_output import LARGEST, Events, Output, mask_files
 from orchestrator.processes import sweep
+
+__all__ = ["LARGEST"]
 
 BUSY, LATE = 75, 76
 BEFORE = "ORCHESTRATOR_BEFORE"
 BOUND = "ORCHESTRATOR_BOUND"
-LARGEST, HEAD, TAIL = 32 << 20, 4 << 20, 8 << 20  # bytes of output: before it is cut, and what stays of it then
-WATCH = 0.1  # seconds between looks at how much was printed
+SECRETS = "ORCHESTRATOR_SECRETS"
+"""Set to `stdin` when the secrets of the run come over standard input, which no other process can read."""
+END = b"\n"
+"""What follows the secrets."""
 LOOK = 1.0  # seconds between looks whether the claim lasts
 MARK = "ORCHESTRATOR_JOB"
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -54,63 +59,33 @@ def write_once(path: str, data: bytes) -> bool:
         os.unlink(temporary)
 
 
-class _Output:
-    """The file that a job prints to, kept below a size while it prints.
-
-    The job writes into the file itself, so that nothing stands between the two that could end before it. It appends, so
-    that the file can be shortened beneath it. What is printed in the very moment of cutting may be lost with the rest.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.file = open(path, "a+b")  # noqa: SIM115 - closed by :meth:`end`
-        self.cut = 0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        """The job prints no more."""
-        self._ended.set()
-        self._thread.join()
-        self._shorten()
-        self.file.close()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(WATCH):
-            self._shorten()
-
-    def _shorten(self) -> None:
-        handle = self.file.fileno()
-        size = os.fstat(handle).st_size
-        if size <= LARGEST:
-            return
-        try:
-            tail = os.pread(handle, TAIL, size - TAIL)
-            self.cut += size - HEAD - len(tail)
-            os.ftruncate(handle, HEAD)
-            os.write(handle, f"\n[… {self.cut} bytes were left out here …]\n".encode() + tail)
-        except OSError:
-            return  # the disk is full, or broken: the job goes on
-
-
-def _run(folder: str, job: dict[str, object]) -> tuple[str, "int | None", int]:
-    output = _Output(os.path.join(folder, "output.log"))
+def _run(folder: str, job: dict[str, object], payload: bytes) -> tuple[str, "int | None", int]:
+    """Run the job with its output and events masked by the secrets in *payload*; how it ended, and what was cut."""
+    redactor = Redactor.from_payload(payload)
+    output, events = Output(os.path.join(folder, "output.log"), redactor), Events(folder, redactor)
     try:
-        how, code = _see_through(folder, job, output.file)
+        child = _start(job, output.handle)
+        how, code = _see_through(folder, job, child) if child is not None else ("exited", 127)
     finally:
         output.end()
+        events.end()
+        mask_files(folder, redactor)
     return how, code, output.cut
 
 
-def _see_through(folder: str, job: dict[str, object], log: io.BufferedRandom) -> tuple[str, "int | None"]:
+def _start(job: dict[str, object], log: int) -> "subprocess.Popen[bytes] | None":
     argv = [str(word) for word in job["argv"]]  # type: ignore[attr-defined]
+    env = {name: value for name, value in os.environ.items() if name != SECRETS}
     try:
-        child = subprocess.Popen(
-            argv, cwd=str(job["cwd"]), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        return subprocess.Popen(
+            argv, cwd=str(job["cwd"]), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     except OSError as error:
-        log.write(f"cannot start {argv[0]}: {error}\n".encode())
-        return "exited", 127
+        os.write(log, f"cannot start {argv[0]}: {error}\n".encode())
+        return None
+
+
+def _see_through(folder: str, job: dict[str, object], child: "subprocess.Popen[bytes]") -> tuple[str, "int | None"]:
     timeout = job.get("timeout")
     how, code = _wait(child, time.monotonic() + timeout if isinstance(timeout, (int, float)) else None)
     if how != "exited":
@@ -150,9 +125,13 @@ def _claimed(bound: str, before: float) -> float:
 def main(folder: str) -> int:
     """Run the job in *folder*; 0 when it has an outcome afterwards, 75 when another supervisor runs it.
 
-    76: it is too late to begin. Whoever started us was paused meanwhile, and another process may act in its place: a
-    pause of that process does not stop this one, so its word is still worth something here.
+    76: it is too late to begin, or the secrets of the run are not known. Whoever started us was paused or killed,
+    and another process may act in its place. A pause of that process does not stop this one, so its word is still worth
+    something here.
     """
+    payload = sys.stdin.buffer.read() if os.environ.get(SECRETS) == "stdin" else END
+    if not payload.endswith(END):  # its sender died meanwhile, and nothing may be printed in clear
+        return LATE
     with open(os.path.join(folder, "lock"), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -168,7 +147,7 @@ def main(folder: str) -> int:
         with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
             job = json.load(file)
         started = time.monotonic()
-        how, code, cut = _run(folder, job)
+        how, code, cut = _run(folder, job, payload)
         data = {"how": how, "code": code, "seconds": round(time.monotonic() - started, 3), "cut": cut}
         write_once(outcome, json.dumps(data).encode())
     return 0

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine import supervisor
+from orchestrator.domain.secret import Secret
+from orchestrator.engine import job_output, supervisor
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.ports import Job
 from orchestrator.processes import marked
+from orchestrator.secret_values import SecretValues
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNTING = """
@@ -249,3 +251,130 @@ def test_a_program_that_is_not_there(jobs: LocalJobs, tmp_path: Path) -> None:
     outcome = jobs.run(wanted)
     assert outcome.code != 0
     assert json.loads((outcome.folder / "outcome.json").read_text())["how"] == outcome.how
+
+
+LEAKING = """
+import json, os, sys
+from orchestrator.processes import events_of
+folder, value = os.environ["ORCHESTRATOR_JOB"], open("value").read()
+print("it is", value, flush=True)
+os.write(1, value[:9].encode()); os.write(2, value[9:].encode())
+with open(events_of(folder), "a") as events:
+    events.write(json.dumps({"text": value, "size": 5}) + "\\n")
+    events.write(json.dumps({"text": "plain"}) + "\\n")
+    events.write("torn " + value)
+open(folder + "/result.json", "w").write(json.dumps({"error": value, "code": 0}))
+open(folder + "/stderr.log", "w").write(value.encode().hex())
+"""
+
+
+def leaking(tmp_path: Path, value: str) -> Job:
+    (tmp_path / "value").write_text(value)
+    described = job(tmp_path, code=LEAKING)
+    return replace(described, env={**described.env, "PYTHONPATH": str(ROOT)})
+
+
+def test_what_a_job_writes_is_masked(tmp_path: Path) -> None:
+    """No file of a job has a secret of the run: neither its output, nor its events, nor its answer."""
+    value, secrets = 'a "secret"\nof two lines', SecretValues()
+    secrets.learn("here", [Secret("password", value.encode())])
+    seen: list[dict[str, object]] = []
+    jobs = LocalJobs(tmp_path / "jobs", secrets=secrets)
+    outcome = jobs.run(leaking(tmp_path, value), lambda _line, event: seen.append(event))
+    assert outcome.code == 0
+    assert seen == [{"text": "[secret]", "size": 5}, {"text": "plain"}]
+    assert (outcome.folder / "output.log").read_text() == "it is [secret]\n[secret]"
+    assert (outcome.folder / "events.jsonl").read_text().endswith('{"text": "plain"}\ntorn [secret]\n[secret]')
+    assert json.loads((outcome.folder / "result.json").read_text()) == {"error": "[secret]", "code": 0}
+    assert (outcome.folder / "stderr.log").read_text() == "[secret]"
+    found = [file.read_bytes() for file in outcome.folder.rglob("*") if file.is_file()]
+    assert not [text for text in found if b"two lines" in text or value.encode().hex().encode() in text]
+    assert not (outcome.folder / "events.pipe").exists()
+
+
+def test_a_secret_that_a_job_made_is_masked_afterwards(tmp_path: Path) -> None:
+    """A value that is known only after its job is masked in the files of the job from then on."""
+    value, secrets = "made-by-the-job", SecretValues()
+    jobs = LocalJobs(tmp_path / "jobs", secrets=secrets)
+    outcome = jobs.run(leaking(tmp_path, value))
+    assert value in (outcome.folder / "output.log").read_text()
+    secrets.learn("outputs", [Secret("password", value.encode())])
+    jobs.mask("one")
+    assert not [file for file in outcome.folder.iterdir() if file.is_file() and value.encode() in file.read_bytes()]
+    assert json.loads((outcome.folder / "result.json").read_text())["code"] == 0
+
+
+def test_what_a_job_leaves_in_place_of_its_files(tmp_path: Path) -> None:
+    """A link, a pipe or a folder in place of a file of the job is neither read nor written, and holds nobody up."""
+    secrets = SecretValues()
+    secrets.learn("here", [Secret("password", b"not-for-the-job")])
+    (tmp_path / "other").write_text("it is not-for-the-job")
+    code = f"""
+import os
+folder = os.environ["ORCHESTRATOR_JOB"]
+os.symlink({str(tmp_path / "other")!r}, folder + "/result.json")
+os.mkfifo(folder + "/stderr.log")
+os.mkdir(folder + "/engine-events.json")
+"""
+    jobs = LocalJobs(tmp_path / "jobs", secrets=secrets)
+    outcome = jobs.run(job(tmp_path, code=code))
+    jobs.mask("one")
+    assert outcome.code == 0
+    assert (tmp_path / "other").read_text() == "it is not-for-the-job"
+    assert (outcome.folder / "result.json").is_symlink()
+
+
+def test_large_files_are_masked_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is larger than what is held in memory is masked like any other."""
+    secrets = SecretValues()
+    secrets.learn("here", [Secret("password", b"in-a-large-file")])
+    folder = tmp_path / "one"
+    (folder / "files").mkdir(parents=True)
+    monkeypatch.setattr(job_output, "WHOLE", 1000)
+    filler = b"plain text\n" * 20_000
+    (folder / "files" / "log").write_bytes(filler * 2 + b"it is in-a-large-file\n" + filler)
+    (folder / "events.jsonl").write_bytes(b'{"text": "in-a-large-file"}\n' * 1000)
+    LocalJobs(tmp_path, secrets=secrets).mask("one")
+    assert (folder / "files" / "log").read_bytes() == filler * 2 + b"it is [secret]\n" + filler
+    assert (folder / "events.jsonl").read_bytes() == b'{"text":"[secret]"}\n' * 1000
+
+
+def test_secrets_are_in_no_process(tmp_path: Path) -> None:
+    """The supervisor gets the secrets over a pipe: neither its words nor its environment have them."""
+    secrets = SecretValues()
+    secrets.learn("here", [Secret("password", b"not-in-a-process")])
+    code = """
+import os
+parent = os.getppid()
+for name in ("cmdline", "environ"):
+    for process in (parent, os.getpid()):
+        data = open(f"/proc/{process}/{name}", "rb").read()
+        print(name, b"not-in-a-" + b"process" in data)
+"""
+    outcome = LocalJobs(tmp_path / "jobs", secrets=secrets).run(job(tmp_path, code=code))
+    assert (outcome.folder / "output.log").read_text().split() == ["cmdline", "False"] * 2 + ["environ", "False"] * 2
+
+
+def test_a_process_that_outlives_its_job_does_not_hold_it(tmp_path: Path) -> None:
+    """A job ends with its own process, also when another one has its output open."""
+    code = "import subprocess; subprocess.Popen(['sleep', '20']); print('done')"
+    before = time.monotonic()
+    outcome = LocalJobs(tmp_path / "jobs").run(job(tmp_path, code=code))
+    assert time.monotonic() - before < 10
+    assert (outcome.folder / "output.log").read_text() == "done\n"
+    for process in marked(f"{supervisor.MARK}={outcome.folder}"):
+        os.kill(process, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("told", [b"", b'[[["key", "c2Vj'])
+def test_a_job_whose_secrets_are_not_known_is_not_started(tmp_path: Path, told: bytes) -> None:
+    """A supervisor that was not given all secrets, since its parent died, leaves the job to the next one."""
+    folder = tmp_path / "jobs" / "one"
+    folder.mkdir(parents=True)
+    described = job(tmp_path, "1", "0")
+    (folder / "job.json").write_text(json.dumps({"argv": described.argv, "cwd": str(tmp_path), "timeout": None}))
+    env = {**described.env, supervisor.SECRETS: "stdin"}
+    done = subprocess.run([*supervisor.COMMAND, str(folder)], env=env, input=told, check=False)
+    assert done.returncode == supervisor.LATE
+    assert not (tmp_path / "ran").exists()
+    assert LocalJobs(tmp_path / "jobs").run(described).code == 0

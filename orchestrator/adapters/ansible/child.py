@@ -1,7 +1,7 @@
 """One run of one playbook: the child part of the Ansible adapter.
 
 In its folder (`ORCHESTRATOR_JOB`) it finds `spec.json`, runs ansible-runner with it, writes what happened to each
-host and task into `events.jsonl`, and leaves `result.json`. The event handler only puts events into a queue: a slow
+host and task into its events, and leaves `result.json`. The event handler only puts events into a queue: a slow
 handler makes the runner give up.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 from orchestrator.adapters.ansible.events import Translator
 from orchestrator.adapters.ansible.pipe import PipedProcess
 from orchestrator.adapters.ansible.prompts import Prompts, lay_askpass
-from orchestrator.processes import sweep
+from orchestrator.processes import events_of, sweep
 
 AT_ITS_END = (0, 2, 4)  # all hosts done, some failed, some unreachable: nothing goes on behind it
 SETTINGS = {"suppress_ansible_output": False, "suppress_output_file": True}
@@ -41,7 +41,7 @@ def main() -> int:
     # As words of the call they would be dropped, together with the files for the environment.
     (private / "env" / "settings").write_text(json.dumps(SETTINGS), encoding="utf-8")
     rc, status = -signal.SIGKILL, "lost"  # unless it tells how it has ended
-    writer = threading.Thread(target=_write, args=(folder / "events.jsonl", events, spec))
+    writer = threading.Thread(target=_write, args=(folder, events, spec))
     writer.start()  # last: where the disk is full, what comes before it fails, and nobody would tell it to end
     try:
         run = ansible_runner.run(
@@ -103,10 +103,10 @@ class _Listener:
         return False
 
 
-def _write(path: Path, events: "queue.SimpleQueue[dict[str, Any] | None]", spec: dict[str, Any]) -> None:
+def _write(folder: Path, events: "queue.SimpleQueue[dict[str, Any] | None]", spec: dict[str, Any]) -> None:
     """Write events as they come, until None comes."""
-    translator = Translator(spec, path.parent)
-    with path.open("a", encoding="utf-8") as out:
+    translator = Translator(spec, folder)
+    with Path(events_of(str(folder))).open("a", encoding="utf-8") as out:
         while (event := events.get()) is not None:
             told = translator.translate(event)
             if told is not None:

@@ -1,6 +1,6 @@
 """The child part of the probe: asks every target again and again, and writes down when one goes and comes.
 
-In its folder it finds `targets.json` and appends to `events.jsonl`: a line when a target turns, and a sign of life
+In its folder it finds `targets.json`; to its events it appends a line when a target turns, and a sign of life
 twice a second, so that whoever reads it knows until when it was looked. It ends when the file `stop` is there, or when
 nobody has held the lock of the file `alive` for a while: then whoever wanted to know has died, and nobody came after.
 Standard library only: it has to begin at once.
@@ -47,14 +47,16 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", encoding="utf-8")
         self._lock = threading.Lock()
-        self._asked = 0
+        self._asked = self._size = 0
 
     def say(self, kind: str, at: float, **more: object) -> None:
         """Write one sight."""
         with self._lock:
             asked, self._asked = self._asked, 0
-            if self._file.tell() < LARGEST:
-                self._file.write(json.dumps({"kind": kind, "at": round(at, 3), "asked": asked, **more}) + "\n")
+            if self._size < LARGEST:
+                line = json.dumps({"kind": kind, "at": round(at, 3), "asked": asked, **more}) + "\n"
+                self._size += len(line)
+                self._file.write(line)
                 self._file.flush()
 
     def count(self) -> None:
@@ -116,7 +118,7 @@ def main(folder: Path) -> int:
     spec = json.loads((folder / "targets.json").read_text(encoding="utf-8"))
     (folder / "targets.json").unlink()  # it holds what variables hold
     targets = [Target(name, url) for name, url in spec["targets"].items()]
-    writer, ended = Writer(folder / "events.jsonl"), threading.Event()
+    writer, ended = Writer(_events_of(folder)), threading.Event()
     writer.say("begin", time.time())
     count = max(1, min(WORKERS, len(targets)))
     for number in range(count):
@@ -126,6 +128,12 @@ def main(folder: Path) -> int:
     ended.set()
     writer.say("end", time.time())
     return 0
+
+
+def _events_of(folder: Path) -> Path:
+    """As `processes.events_of`, which a program of one file cannot import."""
+    pipe = folder / "events.pipe"
+    return pipe if pipe.exists() else folder / "events.jsonl"
 
 
 def _until_enough(folder: Path, writer: Writer) -> None:

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import IO, Any, Self
 
+from orchestrator.processes import events_of
+
 SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's mark of a secret value in its JSON
 HIDDEN = "[secret]"
 STACK = "pulumi:pulumi:Stack"
@@ -23,10 +25,10 @@ LONGEST = 8000
 
 
 class Log:
-    """Writes `events.jsonl` in *folder*, and keeps what the result will say."""
+    """Reports the events of the job in *folder*, and keeps what the result will say."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "events.jsonl"
+        self._path = Path(events_of(str(folder)))
         self._out: IO[str] | None = None
         self.error = ""
         self._facts: dict[str, Any] = {}

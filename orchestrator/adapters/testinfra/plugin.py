@@ -1,6 +1,6 @@
 """Our pytest plugin: tells each result as it comes, and keeps one connection open to each host.
 
-It runs inside the user's own pytest. Results go as JSON lines to `events.jsonl` in `ORCHESTRATOR_JOB`. With
+It runs inside the user's own pytest. Results go as JSON lines to the events of the job in `ORCHESTRATOR_JOB`. With
 `ORCHESTRATOR_AGENT=1` testinfra's SSH commands go through one long-lived shell per host in place of a new SSH process
 for each, with the same results; whatever that shell cannot do goes the ordinary way. The last line says how pytest's
 session has ended: without it, pytest has not come to its end, whatever its exit status is.
@@ -18,6 +18,7 @@ import pytest
 
 from orchestrator.adapters.testinfra import isolation
 from orchestrator.adapters.testinfra.cause import cause, plain
+from orchestrator.processes import events_of
 
 if TYPE_CHECKING:
     from orchestrator.adapters.testinfra.connections import Connections
@@ -199,7 +200,7 @@ def _refuse(why: str) -> int:
     """Report that the suite is refused, and return the exit status for it."""
     job = os.environ.get("ORCHESTRATOR_JOB")
     if job:
-        Reporter(Path(job) / "events.jsonl").write({"kind": "refused", "message": why})
+        Reporter(Path(events_of(job))).write({"kind": "refused", "message": why})
     return int(pytest.ExitCode.USAGE_ERROR)
 
 
@@ -207,7 +208,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Begin to report, and to keep connections."""
     job = os.environ.get("ORCHESTRATOR_JOB")
     if job:
-        config.pluginmanager.register(Reporter(Path(job) / "events.jsonl"), "orchestrator-reporter")
+        config.pluginmanager.register(Reporter(Path(events_of(job))), "orchestrator-reporter")
     if os.environ.get("ORCHESTRATOR_INVENTORY"):
         from orchestrator.adapters.testinfra import connections, known
 
