@@ -21,6 +21,7 @@ from orchestrator.domain.parity import Parity
 from orchestrator.domain.plan import NOTHING, Named, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Release
+from orchestrator.domain.secret import secret_variables, secrets_in_urls
 from orchestrator.domain.text import nearest
 from orchestrator.domain.waves import Waves
 from orchestrator.ports import (
@@ -38,6 +39,7 @@ from orchestrator.ports import (
     Unshared,
     Verifier,
 )
+from orchestrator.secret_values import SURROUNDINGS, SecretValues, use
 
 if TYPE_CHECKING:
     from orchestrator.adapters.archive.checks import Declared
@@ -196,6 +198,12 @@ class App:
         self.project = files.load_project(root)
         self.state = files.state_folder(root, self.environ)
         self.resuming: set[str] = set()  # roots that this process has started a process for
+        self.secrets = SecretValues()
+        self.secrets.learn(SURROUNDINGS, secret_variables(self.environ))
+        self.secrets.learn(SURROUNDINGS, secrets_in_urls((self.store_url, self.shared)))
+        person = self.environ.get("ORCHESTRATOR_USER") or self.environ.get("USER") or ""
+        self.secrets.learn_names((self.project.name, person))
+        use(self.secrets)
 
     # -- the parts -----------------------------------------------------------------------------------------------------
 
@@ -209,14 +217,16 @@ class App:
         """Child processes."""
         from orchestrator.engine.jobs import LocalJobs
 
-        return LocalJobs(self.state / "jobs")
+        return LocalJobs(self.state / "jobs", secrets=self.secrets)
 
     @cached_property
     def store(self) -> Store:
         """The journal."""
         from orchestrator.adapters.clock import SystemClock
+        from orchestrator.adapters.database.masking import mask_databases
         from orchestrator.adapters.database.store import DatabaseStore
 
+        mask_databases()
         return DatabaseStore(self.store_url, SystemClock())
 
     @property
@@ -311,7 +321,7 @@ class App:
         from orchestrator.adapters.live import LiveEngines
 
         own = collections_folder()
-        return LiveEngines(self.jobs, self.state, self.root, own, self.environ, self.artifacts, self.keys)
+        return LiveEngines(self.jobs, self.state, self.root, own, self.environ, self.artifacts, self.keys, self.secrets)
 
     @cached_property
     def provisioner(self) -> Provisioner:
@@ -333,7 +343,7 @@ class App:
         """Requests, queries and commands."""
         from orchestrator.adapters.gates.asker import LiveGates
 
-        return LiveGates(self.jobs, self.root, self.environ)
+        return LiveGates(self.jobs, self.root, self.environ, self.secrets)
 
     @cached_property
     def prober(self) -> "Any":
@@ -366,10 +376,19 @@ class App:
             logs=self.logs,
             gates=self.gates,
             prober=self.prober,
+            secrets=self.secrets,
+            environ=self.environ,
         )
 
     def _connected(self, environment: str) -> "Setting":
-        """The setting of what acts in one *environment*: whoever takes over closes its connections as well."""
+        """The setting of what acts in one *environment*: whoever takes over closes its connections as well.
+
+        The secrets that it declares are known from here on, also where a run is resumed.
+        """
+        from orchestrator.flow.course import learn_declared
+
+        if environment in self.environments:
+            learn_declared(self.setting, self.environments[environment][0])
         return replace(self.setting, deployer=self.engines.deployer(environment))
 
     def _apart(self, environment: str) -> "Setting":
@@ -384,7 +403,7 @@ class App:
 
         bound = not self.store_url.startswith("sqlite")  # a file is on one machine, where nobody need wait for a claim
         place = Place(engine_url(self.store_url), self.state / "executors", self.claim_lasts, bound=bound)
-        return Engine(place, self.store, self.jobs, self._walk)
+        return Engine(place, self.store, self.jobs, self._walk, self.secrets)
 
     @property
     def person(self) -> str:
@@ -964,6 +983,8 @@ class App:
         from orchestrator.flow.ephemeral import apart
 
         asked = Asked.from_json(data)
+        if asked.release is not None:
+            self.secrets.learn_names((asked.release.name, asked.release.version))
         if asked.waves is not None:
             return self._in_waves(asked, durable, tenure, data.get("part"))
         ended: list[str] = []

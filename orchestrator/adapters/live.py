@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.ports import Artifacts, Deployer, Jobs, Keys, Provisioner, Unshared, Verifier
+from orchestrator.secret_values import SecretValues
 
 if TYPE_CHECKING:
     from orchestrator.adapters.ansible.deployer import AnsibleDeployer
@@ -24,6 +25,7 @@ class LiveEngines:
         environ: the environment variables to act under.
         artifacts: what several machines share.
         keys: encrypt what is shared.
+        secrets: gets the secrets that the adapters read.
     """
 
     jobs: Jobs
@@ -33,6 +35,7 @@ class LiveEngines:
     environ: Mapping[str, str]
     artifacts: Artifacts
     keys: Keys
+    secrets: SecretValues
 
     def provisioner(self) -> Provisioner:
         """Pulumi."""
@@ -40,7 +43,9 @@ class LiveEngines:
         from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
 
         found = cache(lambda: engine.find(self.environ))
-        return PulumiProvisioner(self.jobs, self.state / "pulumi", self.root, found, self.environ, self.artifacts)
+        return PulumiProvisioner(
+            self.jobs, self.state / "pulumi", self.root, found, self.environ, self.artifacts, self.secrets
+        )
 
     def deployer(self, own: str) -> Deployer:
         """Ansible, with connections that belong to *own*."""
@@ -51,11 +56,14 @@ class LiveEngines:
         from orchestrator.adapters.ansible.shared_files import SharedFiles
 
         shared = None if isinstance(self.artifacts, Unshared) else SharedFiles(self.artifacts, self.keys)
-        return AnsibleDeployer(self.jobs, self.state, self.collections, self.environ, self.root, own, shared)
+        return AnsibleDeployer(
+            self.jobs, self.state, self.collections, self.environ, self.root, own, shared, self.secrets
+        )
 
     def verifier(self) -> Verifier:
         """Testinfra."""
         from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
 
         persistent = self.environ.get("ORCHESTRATOR_PERSISTENT", "1") != "0"
-        return TestinfraVerifier(self.jobs, self.environ, self._ansible("suites").resolver, persistent=persistent)
+        ansible = self._ansible("suites")
+        return TestinfraVerifier(self.jobs, self.environ, ansible.resolver, persistent=persistent, known=ansible.known)

@@ -21,6 +21,7 @@ from orchestrator.cli import completing
 from orchestrator.cli.durations import DURATION
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text, coloured, is_seen
+from orchestrator.secret_values import known
 
 F = TypeVar("F", bound=Callable[..., Any])
 Cell = str | tuple[str, str]
@@ -116,24 +117,41 @@ def silence(stream: TextIO) -> None:
 
 
 def write(text: str, stream: TextIO) -> None:
-    """Write a line to *stream*. Raises `OSError` when nobody reads, unless :func:`outlast_readers` was called."""
+    """Write a line to *stream*, with known secrets masked.
+
+    Raises `OSError` when nobody reads, unless :func:`outlast_readers` was called.
+    """
     try:
-        click.echo(text, file=stream)
+        click.echo(masked(text), file=stream)
     except OSError:
         silence(stream)
         if not _lasting:
             raise
 
 
+_reveal = False
+
+
+def reveal(*, clear: bool = True) -> None:
+    """Let this command print secrets in clear: only where an operator has asked for it by an option."""
+    global _reveal  # noqa: PLW0603 - there is one process, and one command
+    _reveal = clear
+
+
+def masked(text: str) -> str:
+    """*text* with known secrets masked, unless :func:`reveal` was called."""
+    return text if _reveal else known().text(text)
+
+
 def print_json(kind: str, data: dict[str, Any]) -> None:
     """Write *data* to standard output as one JSON document with `apiVersion` and `kind`."""
-    document = {"apiVersion": API_VERSION, "kind": kind, **data}
+    document = {"apiVersion": API_VERSION, "kind": kind, **_masked_data(data)}
     write(_json(document, indent=2), sys.stdout)
 
 
 def print_json_line(kind: str, data: dict[str, Any]) -> None:
     """Write *data* as one line of JSON with `apiVersion` and `kind`: for what goes on for long."""
-    document = {"apiVersion": API_VERSION, "kind": kind, **data}
+    document = {"apiVersion": API_VERSION, "kind": kind, **_masked_data(data)}
     write(_json(document, separators=(",", ":")), sys.stdout)
 
 
@@ -143,6 +161,11 @@ def _json(document: dict[str, Any], **form: Any) -> str:
     if is_seen(text.replace("\n", "")):
         return text
     return "".join(char if char == "\n" or is_seen(char) else json.dumps(char)[1:-1] for char in text)
+
+
+def _masked_data(data: dict[str, Any]) -> dict[str, Any]:
+    """*data* with known secrets masked, so that it stays JSON."""
+    return data if _reveal else dict(known().data(data))
 
 
 def out(text: str = "") -> None:
@@ -177,8 +200,8 @@ def paint(text: str, *, fg: str | None = None, bold: bool = False, err: bool = F
 
 
 def writable(text: str, stream: TextIO) -> str:
-    """*text* in characters that *stream* can write, and with nothing that a terminal obeys but colours."""
-    text = coloured(text)
+    """*text* in characters that *stream* can write, masked, and with nothing that a terminal obeys but colours."""
+    text = coloured(masked(text))
     if unicode(stream):
         return text
     encoding = getattr(stream, "encoding", None) or "ascii"

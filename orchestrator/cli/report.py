@@ -24,6 +24,7 @@ from orchestrator.cli import output
 from orchestrator.domain.errors import Exit, OrchestratorError, OrchestratorErrors, Where
 from orchestrator.domain.text import clean_text
 from orchestrator.room import spent, told
+from orchestrator.secret_values import known
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE: what a shell sees of any program whose reader has gone
 WINDOW = 100  # columns of a long line that are shown
@@ -54,6 +55,7 @@ class UsageProblem(click.UsageError):
 def guarded(run: Callable[[], Any], words: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to end
     """Call *run* and return the exit status. *words* are the command line, in which `--json` is looked for."""
     as_json = "--json" in words
+    output.reveal(clear=False)  # of a command before this one in the same process
     try:
         answer = run()
         sys.stdout.flush()
@@ -116,7 +118,7 @@ def _crash(error: Exception, as_json: bool) -> int:
     folder = next((path for path in _crash_folders() if path.is_dir() and os.access(path, os.W_OK)), None)
     descriptor, name = tempfile.mkstemp(prefix="crash-", suffix=".log", dir=folder)
     with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123 - it is open
-        file.write("".join(traceback.format_exception(error)))
+        file.write(known().text("".join(traceback.format_exception(error))))
     kind = type(error).__name__
     hint = f"the details are in {name}"
     return show(

@@ -37,7 +37,8 @@ class Context:
 
     *fence* is the lease's number, *previous* the release that was there before, *outputs* the stack's outputs.
     *vars* are the environment's own variables (the operator's, not the package's). *sides* is there for playbooks that
-    switch from one side to the other, or retire one. *controller_files* are the environment's own.
+    switch from one side to the other, or retire one. *controller_files* are the environment's own; *secret_files* are
+    those of them whose content is secret.
     *verified* is the digest of the release that was verified last in the environment, and the run which did that;
     *targets* are the digests of all that were verified, to which it can go back. None: they are not known. *older* are
     those which the current one took the place of.
@@ -54,6 +55,7 @@ class Context:
     settings: AnsibleSettings = field(default_factory=AnsibleSettings)
     sides: Switched | None = None
     controller_files: tuple[str, ...] = ()
+    secret_files: tuple[str, ...] = ()
     verified: tuple[str, str] | None = None
     targets: frozenset[str] | None = None
     older: frozenset[str] = frozenset()

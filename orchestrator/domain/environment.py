@@ -28,6 +28,10 @@ TransportName = Annotated[
 """The name of a transport setting of Ansible."""
 
 
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
+"""The name of a variable of a process's environment."""
+
+
 class InventoryGroup(Model):
     """A group mapped from Pulumi outputs.
 
@@ -204,6 +208,13 @@ class Approvals(Model):
     expire: Duration = "8h"
 
 
+class ControllerFile(Model):
+    """A file or folder that playbooks write on the controller; *secret* says that its content is masked."""
+
+    path: RelativePath
+    secret: bool = False
+
+
 def _without_suites(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
     if any(gate.tests is not None for gate in gates):
         raise ValueError("has a suite: suites come with a release, in its package")
@@ -215,7 +226,8 @@ class Environment(Model):
 
     *gates* are asked beside those of a release, in every look at a canary and in every watch. *probe* takes the place
     of the release's. *controller_files* are files and folders, relative to the project, that playbooks write on the
-    controller and find again: they are kept for the environment. *preview* says whether `plan` runs the playbooks in
+    controller and find again: they are kept for the environment. *secrets* names variables of the controller whose
+    values are masked in everything that is written or shown. *preview* says whether `plan` runs the playbooks in
     Ansible's check mode, on the hosts and with the credentials of this environment. *credentials* names variables of
     the controller with the servers to which the gates of releases may show them.
     """
@@ -243,7 +255,8 @@ class Environment(Model):
         default=(), exclude_if=lambda gates: not gates
     )
     probe: Probe | None = Field(default=None, exclude_if=lambda probe: probe is None)
-    controller_files: tuple[RelativePath, ...] = Field(default=(), exclude_if=lambda paths: not paths)
+    controller_files: tuple[RelativePath | ControllerFile, ...] = Field(default=(), exclude_if=lambda paths: not paths)
+    secrets: tuple[VariableName, ...] = Field(default=(), exclude_if=lambda names: not names)
     preview: Literal["check", "none"] = Field(default="check", exclude_if=lambda how: how == "check")
     credentials: dict[EnvironmentName, Annotated[tuple[Origin, ...], Field(min_length=1)]] = Field(
         default_factory=dict, exclude_if=lambda named: not named
@@ -258,6 +271,16 @@ class Environment(Model):
         if self.sides is not None and (self.program is None or self.ephemeral is not None):
             raise ValueError("has sides: these are stacks of a Pulumi program, and are not made for one promotion only")
         return self
+
+    @property
+    def kept_paths(self) -> tuple[str, ...]:
+        """The paths of the controller files."""
+        return tuple(item if isinstance(item, str) else item.path for item in self.controller_files)
+
+    @property
+    def secret_paths(self) -> tuple[str, ...]:
+        """The paths of the controller files whose content is secret."""
+        return tuple(item.path for item in self.controller_files if isinstance(item, ControllerFile) and item.secret)
 
 
 class Project(Model):

@@ -26,6 +26,7 @@ from orchestrator.engine.points import reached
 from orchestrator.engine.tenure import TTL, Brake, Holder, name
 from orchestrator.ports import Jobs, Parallel, Store, Tenure
 from orchestrator.room import full, lacking, spent, told
+from orchestrator.secret_values import SecretValues
 
 Walk = Callable[[Parallel, Tenure, dict[str, Any]], dict[str, Any]]
 
@@ -41,8 +42,9 @@ class Steps:
     Nothing is begun without room in *folder*. *part* begins a part of the walk, and returns a way to wait for it.
     """
 
-    def __init__(self, dbos: Any, brake: Brake, folder: Path) -> None:
+    def __init__(self, dbos: Any, brake: Brake, folder: Path, secrets: SecretValues | None = None) -> None:
         self._dbos, self._brake, self._folder = dbos, brake, folder
+        self._secrets = secrets or SecretValues()
         self.part: Callable[[str, Any], Callable[[], Any]] = _no_part
 
     def step(self, name: str, work: Callable[[], Any]) -> Any:
@@ -56,7 +58,7 @@ class Steps:
             reached(f"{name}:before")
             answer = written_or_still(self._brake, self._folder, work)
             reached(f"{name}:done")
-            return answer
+            return self._secrets.data(answer)  # a replay gets the recorded answer, which is masked
 
         answer = self._recorded(name, held)
         reached(f"{name}:recorded")
@@ -154,12 +156,14 @@ class Engine:
         jobs: what an abort stops.
         walk: the flow, as a function of the `Durable` and `Tenure` ports and its arguments (JSON data), which returns
             JSON data.
+        secrets: are masked in what is recorded of a step.
     """
 
     _launched: ClassVar["Engine | None"] = None  # DBOS has one database, executor and version for a whole process
 
-    def __init__(self, place: Place, store: Store, jobs: Jobs, walk: Walk) -> None:
+    def __init__(self, place: Place, store: Store, jobs: Jobs, walk: Walk, secrets: SecretValues | None = None) -> None:
         self._place, self._store, self._jobs, self._walk = place, store, jobs, walk
+        self._secrets = secrets or SecretValues()
         self._lock: IO[str] | None = None
         self._dbos: Any = None
         self.ended = False
@@ -192,7 +196,7 @@ class Engine:
                 "sys_db_pool_size": CONNECTIONS,
             }
         )
-        steps, walk = Steps(DBOS, self.brake, self._place.folder.parent), self._walk
+        steps, walk = Steps(DBOS, self.brake, self._place.folder.parent, self._secrets), self._walk
 
         @DBOS.workflow(name="walk", max_recovery_attempts=None)  # the default gives up after 100 restarts
         def workflow(data: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from orchestrator.domain.journal import Waiting, Work
 from orchestrator.domain.waves import BACK
 from orchestrator.engine.durable import Engine
 from orchestrator.ports import Store
+from orchestrator.secret_values import known
 
 TIDY = 30.0  # seconds between looks for what is past its time
 LOOK = 0.5  # seconds between looks whether there is news in the store
@@ -360,8 +361,8 @@ def _child(log: Path, work: Callable[[], int]) -> NoReturn:
         code = work()
     except OrchestratorError as error:
         code = int(error.exit)
-        os.write(2, f"{error.code}: {error.message}\n".encode())
+        os.write(2, known().text(f"{error.code}: {error.message}\n").encode())
     except BaseException:  # noqa: BLE001 - nothing of the parent may run on in here
-        os.write(2, traceback.format_exc().encode())
+        os.write(2, known().text(traceback.format_exc()).encode())
     finally:
         os._exit(code)

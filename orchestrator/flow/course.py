@@ -4,6 +4,7 @@ The code of the flow is replayed after a crash, so it decides only on what `Dura
 entries carry keys: what is written again on a replay is written once.
 """
 
+import os
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import NOTHING, HostState, Named, Plan, PlannedStep, StackSpec
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package, PackageRef
+from orchestrator.domain.secret import Secret
 from orchestrator.domain.sides import SIDES, Side, Sides, joined, other
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.text import nearest
@@ -48,6 +50,7 @@ from orchestrator.ports import (
     Verifier,
 )
 from orchestrator.room import spent
+from orchestrator.secret_values import SecretValues
 
 UNRECORDED = "unrecorded"  # of variables in a run that was started before they were recorded
 STOPPED = "R150"  # the code of what a person has stopped
@@ -59,7 +62,8 @@ class Setting:
     """What is the same for every run of a project: the ports, and the files that describe it.
 
     *environments* maps names to what their files say and the folders that hold them, in the order of the path;
-    *state* is the project's own folder for everything that is kept. *stacks* are the names of stacks by their
+    *state* is the project's own folder for everything that is kept. *secrets* are those that this process knows, from
+    *environ*, its environment variables, and from what the adapters read. *stacks* are the names of stacks by their
     environments, where these are not all: those made for one release, and that of the side which a run is about.
     """
 
@@ -80,6 +84,8 @@ class Setting:
     stacks: Mapping[str, str] = field(default_factory=dict)
     gates: Gates = field(default_factory=Unasked)
     prober: Prober = field(default_factory=Unmeasured)
+    secrets: SecretValues = field(default_factory=SecretValues)
+    environ: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, name: str) -> tuple[Environment, Path]:
         """An environment and its folder. Raises R103 when the project has none of that name."""
@@ -528,6 +534,7 @@ def _named(spec: StackSpec, own: str) -> StackSpec:
 
 def outputs_of(setting: Setting, name: str) -> Outputs:
     """The outputs of the stack of the environment *name* as they are now; none where it has no program."""
+    learn_declared(setting, setting.environment(name)[0])
     spec = stack_of(setting, name)
     return setting.provisioner.outputs(spec) if spec else Outputs({})
 
@@ -538,6 +545,7 @@ def inventory_of(setting: Setting, name: str, outputs: Outputs) -> Inventory:
     Where each side is a stack, those of both, in groups called `blue` and `green`. Raises E-codes.
     """
     environment, _ = setting.environment(name)
+    learn_declared(setting, environment)
     own, found = setting.provisioner, dict[Side, Inventory]()
     mine = stack_of(setting, name) if environment.sides is not None else None
     for side, spec in stacks_of(setting, name).items():
@@ -545,7 +553,18 @@ def inventory_of(setting: Setting, name: str, outputs: Outputs) -> Inventory:
         if told.plain or told.secret:
             found[side] = own.inventory(environment, told)
     known = joined(found) if found else own.inventory(environment, outputs)
-    return setting.deployer.resolve(known, environment.ansible)
+    resolved = setting.deployer.resolve(known, environment.ansible)
+    setting.secrets.learn_names((*resolved.hosts, *resolved.groups))
+    return resolved
+
+
+def learn_declared(setting: Setting, environment: Environment) -> None:
+    """Learn the secrets that *environment* declares, and which names are ordinary there."""
+    setting.secrets.learn_names((setting.project.name, *setting.environments))
+    declared = [
+        Secret(name, os.fsencode(setting.environ[name])) for name in environment.secrets if name in setting.environ
+    ]
+    setting.secrets.learn(f"secrets of {environment.name}", declared)
 
 
 def context_of(
@@ -564,7 +583,8 @@ def context_of(
         outputs=outputs,
         vars=environment.vars,
         settings=environment.ansible,
-        controller_files=environment.controller_files,
+        controller_files=environment.kept_paths,
+        secret_files=environment.secret_paths,
         verified=(marks[0].release.digest, marks[0].run) if marks else None,
         targets=frozenset(mark.release.digest for mark in marks),
         older=frozenset(mark.release.digest for mark in verified_trail(marks, runs)[1:]),

@@ -58,9 +58,7 @@ def keep(setting: Setting, what: str, digest: str, data: object) -> None:
     """Keep a document under its digest in the folder *what*, here and where it is shared. Raises S-codes."""
     file = _file(setting, what, digest)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = file.with_name(f".{file.name}.new")
-    temporary.write_text(json.dumps(data, sort_keys=True), encoding="utf-8")
-    temporary.replace(file)
+    setting.secrets.write(file, json.dumps(data, sort_keys=True))
     name = f"{what}/{digest.removeprefix('sha256:')}"
     if setting.artifacts.named(name) is None:
         setting.artifacts.name(name, setting.artifacts.put(file))

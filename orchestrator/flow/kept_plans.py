@@ -6,7 +6,6 @@ not required there (a worker may have another key); a code that is there must fi
 """
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -64,13 +63,12 @@ def save(setting: Setting, plan: AnyPlan) -> Path:
         for item in plan.planned:
             if item.plan is not None:
                 save(setting, item.plan)
+    learn_names(setting, plan)
     kept_document = document(setting, plan)
     digest = str(kept_document["digest"])
     file = folder(setting, digest) / "plan.json"
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(kept_document), encoding="utf-8")
-    temporary.replace(file)
+    setting.secrets.write(file, json.dumps(kept_document))
     try:
         for name, path in _files(setting, plan, digest):
             if path.is_file() and setting.artifacts.named(name) is None:
@@ -79,6 +77,16 @@ def save(setting: Setting, plan: AnyPlan) -> Path:
         if isinstance(plan, WavePlan) or plan.action != "rollback":
             raise
     return file
+
+
+def learn_names(setting: Setting, plan: AnyPlan) -> None:
+    """Treat what *plan* is about as ordinary: values that are its names are not masked wherever they occur."""
+    plans = [item.plan for item in plan.planned if item.plan is not None] if isinstance(plan, WavePlan) else [plan]
+    for one in plans:
+        steps = {name for step in one.steps for name in (step.play.step, step.play.playbook)}
+        suites = {name for suite in one.verify for name in (suite.name, suite.tests)}
+        hosts = one.inventory.hosts if one.inventory is not None else ()
+        setting.secrets.learn_names((one.release.name, one.release.version, *steps, *suites, *hosts))
 
 
 def kept(setting: Setting, start: str) -> list[str]:
@@ -113,6 +121,7 @@ def load_any(setting: Setting, digest: str, *, recorded: bool = False) -> AnyPla
     if found != digest:
         raise OrchestratorError("R122", f"the plan {digest} has been changed since it was made")
     _authenticate(setting, file, data, recorded=recorded)
+    learn_names(setting, plan)
     for name, path in _files(setting, plan, digest):
         _fetch(setting, name, path)
     return plan

@@ -36,6 +36,7 @@ from orchestrator.flow.configuration import configuration_of
 from orchestrator.flow.course import Course, Setting, context_of, outputs_of
 from orchestrator.flow.evidence import obstacle
 from orchestrator.flow.kept_plans import load, save
+from orchestrator.flow.plan_masking import masked_plan, ordinary_secrets
 from orchestrator.flow.planned_steps import (
     all_checked,
     look_at,
@@ -238,7 +239,7 @@ def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
     _refuse_behind(plan, draft.survey)
     if draft.survey.full is not None:
         _fillable(setting, wanted, plan, draft.survey.full)
-    return _blocked(plan)
+    return masked_plan(setting, _blocked(plan))
 
 
 def _refuse_behind(plan: Plan, survey: Survey) -> None:
@@ -298,6 +299,7 @@ def _with_notes(setting: Setting, wanted: Wanted, draft: _Draft) -> _Draft:
         *conditions.notes(draft.conditions),
         *setting.deployer.unused_settings(wanted.package, draft.environment.ansible),
         *(setting.provisioner.unused_settings(draft.environment.pulumi) if draft.survey.stack is not None else ()),
+        *ordinary_secrets(setting),
     )
     return replace(draft, notes=notes)
 

@@ -11,6 +11,7 @@ from orchestrator.adapters.ansible.configuration import Configurations
 from orchestrator.adapters.ansible.control import ControlSockets
 from orchestrator.adapters.ansible.controller_files import uses_passwords
 from orchestrator.adapters.ansible.document import dump
+from orchestrator.adapters.ansible.known_secrets import KnownSecrets
 from orchestrator.adapters.ansible.ledger import Claim, has_done
 from orchestrator.adapters.ansible.play import QUESTION, PlayRequest, PlayRunner, content_of, result_code
 from orchestrator.adapters.ansible.playbook_reader import reader
@@ -31,6 +32,7 @@ from orchestrator.domain.release import Package, Requirement
 from orchestrator.domain.snapshot import HostSnapshot, Snapshot
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.ports import DEFAULTS, Emit, JobOutcome, Jobs
+from orchestrator.secret_values import SecretValues
 
 NAMED = 200  # written files that one record names
 DONE = "done before, says its ledger"
@@ -48,6 +50,7 @@ class AnsibleDeployer:
             is not known.
         apart: tells the connections of this one from those of others that are used, and closed, beside it.
         shared: the controller files that machines share; None: this is the only machine.
+        secrets: gets the secrets of vaults and controller files.
     """
 
     def __init__(
@@ -59,11 +62,13 @@ class AnsibleDeployer:
         home: Path | None = None,
         apart: str = "",
         shared: SharedFiles | None = None,
+        secrets: SecretValues | None = None,
     ) -> None:
         self.control = ControlSockets(state, apart, environ)
         self.configurations = Configurations(environ, home, collections, state)
         self.resolver = InventoryResolver(self.configurations)
-        self._plays = PlayRunner(jobs, self.configurations, self.control, state, shared)
+        self.known = KnownSecrets(self.configurations, secrets or SecretValues())
+        self._plays = PlayRunner(jobs, self.configurations, self.control, state, shared, self.known)
 
     def deploy(
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
@@ -153,7 +158,10 @@ class AnsibleDeployer:
 
     def resolve(self, inventory: Inventory, settings: AnsibleSettings = DEFAULTS) -> Inventory:
         """The inventory with the user's *files* read into it by `ansible-inventory`."""
-        return self.resolver.hosts(inventory, settings)
+        self.known.of_inventory(inventory.files, settings)
+        found = self.resolver.hosts(inventory, settings)
+        self.known.of_hosts(found)
+        return found
 
     def is_outdated(self, inventory: Inventory) -> bool:
         """Whether the user's own *files* have changed since they were read."""

@@ -17,6 +17,7 @@ from orchestrator.adapters.ansible.controller_files import CONTENT, collect, lay
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.adapters.ansible.handlers import notify_again
 from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
+from orchestrator.adapters.ansible.known_secrets import KnownSecrets
 from orchestrator.adapters.ansible.ledger import AROUND, Claim, records_itself, tags_of
 from orchestrator.adapters.ansible.prompts import askpass
 from orchestrator.adapters.ansible.shared_files import SharedFiles
@@ -40,6 +41,7 @@ from orchestrator.domain.variables import (
     with_old_names,
 )
 from orchestrator.ports import Job, JobOutcome, Jobs
+from orchestrator.secret_values import SecretValues
 
 QUESTION = "look.yml"
 LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})  # the names of the controller itself, as Ansible has them
@@ -77,9 +79,11 @@ class PlayRunner:
         control: ControlSockets,
         state: Path,
         shared: SharedFiles | None = None,
+        known: KnownSecrets | None = None,
     ) -> None:
         self._jobs, self._configurations, self._control = jobs, configurations, control
         self._state, self._shared = state, shared
+        self._known = known or KnownSecrets(configurations, SecretValues())
 
     def run(self, request: PlayRequest, tally: Tally) -> JobOutcome:
         """Lay down inventory and variables, run the play as a job, and take away what is secret."""
@@ -87,6 +91,8 @@ class PlayRunner:
         checked({**request.play.vars, **request.play.extra_vars})  # before anything is laid down
         copy = self._copy(request, folder)
         effective = self._configuration(request, copy)
+        self._known.of_play(request.package, request.inventory.files, effective)
+        self._known.of_context(request.context, copy)
         content = content_of(request.package, copy) if request.package is not None else folder
         if request.play.pending and not (folder / "job.json").exists():
             notify_again(request.play, content, tags_of(request.play))
@@ -117,13 +123,18 @@ class PlayRunner:
         """The files that the play of *request* wrote on the controller; see `controller_files.collect`."""
         if request.package is None:
             return []
-        return collect(request.package, self._jobs.folder(request.job), self.kept(request.context))
+        files = collect(request.package, self._jobs.folder(request.job), self.kept(request.context))
+        if files:
+            self._jobs.mask(request.job)
+        return files
 
     def keep(self, request: PlayRequest) -> OrchestratorError | None:
         """Keep the controller files of the environment as the play left them; the reason why that is not possible."""
         package, copy = request.package, self._jobs.folder(request.job) / CONTENT
         if package is None or package.root is None or not copy.is_dir():
             return None
+        if self._known.of_context(request.context, copy):  # by passwords that the play has generated as well
+            self._jobs.mask(request.job)
         try:
             self.kept(request.context).take(copy, Path(package.root), _writer(request, package))
         except OrchestratorError as error:

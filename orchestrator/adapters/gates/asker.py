@@ -26,9 +26,11 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlannedGate
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package
+from orchestrator.domain.secret import Secret
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
 from orchestrator.domain.text import clean_text
 from orchestrator.ports import Emit, Job, Jobs
+from orchestrator.secret_values import SecretValues
 
 PASSED = (
     "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "http_proxy", "https_proxy",
@@ -85,8 +87,9 @@ class LiveGates:
         environ: the user's environment variables.
     """
 
-    def __init__(self, jobs: Jobs, root: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, jobs: Jobs, root: Path, environ: Mapping[str, str], secrets: SecretValues | None = None) -> None:
         self._jobs, self._root, self._environ = jobs, root, environ
+        self._secrets = secrets or SecretValues()
 
     def ask(
         self,
@@ -145,6 +148,7 @@ class LiveGates:
         if not secret or not (secret.isascii() and secret.isprintable()):
             what = "cannot be shown to a server: it is not plain text" if secret else "is not set"
             raise OrchestratorError("E160", f"gate {gate.gate.name}: {name} {what}")
+        self._secrets.learn("gates", [Secret(name, secret.encode())])
         return secret
 
     def _command(

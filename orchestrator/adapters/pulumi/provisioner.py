@@ -9,10 +9,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.pulumi import (
+    config_secrets,
     definition,
     definition_archive,
     settings,
@@ -39,10 +41,12 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.parity import Definition
 from orchestrator.domain.plan import ResourceChange, StackPreview, StackSpec
+from orchestrator.domain.secret import Secret
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text
 from orchestrator.ports import Artifacts, Emit, Job, JobOutcome, Jobs, Provisioned, SavedPlan, Unshared
 from orchestrator.processes import asked
+from orchestrator.secret_values import SecretValues
 
 _PACKAGES = str(Path(__file__).resolve().parents[3])
 _START = (
@@ -75,9 +79,12 @@ class PulumiProvisioner:
         engine: Callable[[], Engine],
         environ: Mapping[str, str],
         artifacts: Artifacts | None = None,
+        secrets: SecretValues | None = None,
     ) -> None:
         self._jobs, self._folder, self._project, self._environ = jobs, folder, project.resolve(), environ
         self._find, self._artifacts = engine, artifacts or Unshared()
+        self._secrets = secrets or SecretValues()
+        self._learnt: set[tuple[str, str, str]] = set()
         self._found: Engine | None = None
         self._read: dict[tuple[str, str, str], tuple[float, stack.State]] = {}
 
@@ -192,7 +199,9 @@ class PulumiProvisioner:
             return Provisioned(refused, self.base(spec))
         words = ["up", "--yes", "--skip-preview", *_words(spec)]
         outcome, result = self._operate(spec, words, job, emit, held=data)
-        return Provisioned(self._judge("up", spec, outcome, result), self.base(spec))
+        base = self.base(spec)
+        self._jobs.mask(job)  # by the secrets that the update has made as well
+        return Provisioned(self._judge("up", spec, outcome, result), base)
 
     def _held(self, spec: StackSpec, plan: SavedPlan) -> bytes:
         """The content of *plan*. Raises E162, E163, and R120 where Pulumi would run with other settings than it has."""
@@ -272,6 +281,7 @@ class PulumiProvisioner:
         missing = missing_host(settings.project_file(Path(spec.program)), self._engine, self._environ)
         if missing is not None:
             raise missing
+        self._learn(spec)
         if words[0] != "preview":
             self._read.clear()  # another definition, or another environment, may mean the same stack
         outcome = self._jobs.run(
@@ -292,6 +302,29 @@ class PulumiProvisioner:
             return outcome, result
         self._quiet(spec, job)
         return outcome, {**result, **self._known(spec, outcome)}
+
+    def _learn(self, spec: StackSpec) -> None:
+        """Learn the secrets of the stack's state and configuration, once in this process."""
+        if _key(spec) in self._learnt:
+            return
+        project, env = settings.project_file(Path(spec.program)), self._env(spec)
+        file = Path(spec.program) / settings.config_file(spec, project, users=True)
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        words = ["config", "--show-secrets", "--json", "--stack", spec.stack, "--config-file", str(file)]
+
+        def ask() -> str:
+            done = asked([str(self._engine.path), *words, "--non-interactive"], cwd=spec.program, env=env)
+            return done.stdout if done.returncode == 0 else ""
+
+        with ThreadPoolExecutor(1) as beside:  # to derive a key of the passphrase takes as long as to read the state
+            decrypting = beside.submit(config_secrets.secrets_in, text, env, ask)
+            with contextlib.suppress(OrchestratorError):  # the operation reports it
+                self._state(spec)
+                self._learnt.add(_key(spec))
+            found = decrypting.result()
+        passphrase = config_secrets.passphrase_of(env)
+        found += [Secret("passphrase", passphrase.encode())] if passphrase else []
+        self._secrets.learn(f"configuration of {spec.stack}", found)
 
     def _quiet(self, spec: StackSpec, job: str) -> None:
         """End what a killed operation has left running.
@@ -477,6 +510,7 @@ class PulumiProvisioner:
             ended = f"it ended with {done.returncode}"
             raise verdict.error("stack export", spec.stack, done.stderr, "its output", ended)
         found = json.loads(done.stdout).get("deployment") or {} if done.returncode == 0 else {}
+        self._secrets.learn(f"stack {spec.stack}", state.secrets(found))
         self._read[_key(spec)] = (time.monotonic(), found)
         return dict(found)
 

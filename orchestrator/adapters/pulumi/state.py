@@ -4,12 +4,14 @@ Held in memory only: an export shows secrets in clear.
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.adapters.pulumi.events import SECRET, STACK, hide
 from orchestrator.adapters.pulumi.stack import VOLATILE, State
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.model import digest_of
+from orchestrator.domain.secret import Secret, secrets_of
 
 
 def outputs(state: State) -> Outputs:
@@ -19,6 +21,23 @@ def outputs(state: State) -> Outputs:
     for name, value in _outputs(state).items():
         (hidden if _is_secret(value) else plain)[name] = _revealed(value)
     return Outputs(plain, hidden)
+
+
+def secrets(state: State) -> list[Secret]:
+    """Every value of the state that is marked as secret, by the name of its property."""
+    return [secret for resource in state.get("resources") or [] for secret in _secrets(resource, "")]
+
+
+def _secrets(value: Any, name: str) -> Iterator[Secret]:
+    if isinstance(value, dict) and SECRET in value:
+        if "plaintext" in value:
+            yield from secrets_of(name, _revealed(value))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _secrets(item, str(key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets(item, name)
 
 
 def hidden(state: State) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class SuiteJob:
         self._folder, self._key, self._suite, self._package = folder, key, suite, package
         self._inventory, self._ways, self._context, self._persistent = *hosts, context, persistent
         files = self._inventory.files
-        self._effective = configurations.of_suite(package, suite.tests, files, context.settings, folder / CONTENT)
+        self.effective = configurations.of_suite(package, suite.tests, files, context.settings, folder / CONTENT)
         self._control = ControlSockets(folder, "", configurations.environ)
         self._files = self._job_files()
 
@@ -105,7 +105,7 @@ class SuiteJob:
             "inventory/hosts.json": json.dumps(json_document(inventory_document(self._inventory, variables))).encode(),
             "inventory.list": json.dumps(listed(self._inventory, variables)).encode(),
             "connections.json": json.dumps(self._connections()).encode(),
-            CONFIG_FILE: self._effective.config,
+            CONFIG_FILE: self.effective.config,
             "outputs.json": json.dumps(dict(self._context.outputs.plain)).encode(),
             EMPTY: b"",
         }
@@ -126,7 +126,7 @@ class SuiteJob:
     def _env(self, content: Path) -> dict[str, str]:
         """The environment of pytest's process: what is on the list, what the environment declares, and ours."""
         package, context = self._package, self._context
-        env = self._effective.environment(self._folder, self._control.folder(), len(self._inventory.hosts))
+        env = self.effective.environment(self._folder, self._control.folder(), len(self._inventory.hosts))
         env = {name: value for name, value in env.items() if not name.startswith(NEVER)}
         env |= {
             "PYTHONDONTWRITEBYTECODE": "1",  # the copy has no compiled files, and gets none

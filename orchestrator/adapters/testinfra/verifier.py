@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from orchestrator.adapters.ansible.known_secrets import KnownSecrets
 from orchestrator.adapters.ansible.resolution import InventoryResolver
 from orchestrator.adapters.testinfra.reachability import reachable
 from orchestrator.adapters.testinfra.suite_job import Hosts, SuiteJob, narrowed
@@ -14,6 +15,7 @@ from orchestrator.domain.plan import SuiteSpec
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
 from orchestrator.ports import Emit, JobOutcome, Jobs
+from orchestrator.secret_values import SecretValues
 
 OnEvent = Callable[[int, dict[str, Any]], None]
 
@@ -29,14 +31,22 @@ class TestinfraVerifier:
         environ: the user's environment variables.
         resolver: knows the variables of hosts and how they are reached, as Ansible does.
         persistent: keep one connection open to each host; the results are the same without.
+        known: learns the secrets that a suite may repeat, also in a process that resumes a run after its plays.
     """
 
     __test__ = False  # not a pytest class
 
     def __init__(
-        self, jobs: Jobs, environ: Mapping[str, str], resolver: InventoryResolver, *, persistent: bool = True
+        self,
+        jobs: Jobs,
+        environ: Mapping[str, str],
+        resolver: InventoryResolver,
+        *,
+        persistent: bool = True,
+        known: KnownSecrets | None = None,
     ) -> None:
         self._jobs, self._environ, self._resolver, self._persistent = jobs, environ, resolver, persistent
+        self._known = known or KnownSecrets(resolver.configurations, SecretValues())
 
     def verify(
         self, suite: SuiteSpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
@@ -75,7 +85,10 @@ class TestinfraVerifier:
     def _job(self, suite: SuiteSpec, package: Package, hosts: Hosts, context: Context, job: str) -> SuiteJob:
         """The suite as a job against *hosts*."""
         folder, configurations = self._jobs.folder(job), self._resolver.configurations
-        return SuiteJob(folder, job, suite, package, hosts, context, configurations, persistent=self._persistent)
+        made = SuiteJob(folder, job, suite, package, hosts, context, configurations, persistent=self._persistent)
+        self._known.of_play(package, hosts.inventory.files, made.effective)
+        self._known.of_context(context, None)
+        return made
 
     def _run(self, made: SuiteJob, take: OnEvent, more: Mapping[str, str]) -> JobOutcome:
         """Run the job, or follow the one that runs already; its copy is removed when it has ended."""

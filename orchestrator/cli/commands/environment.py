@@ -17,6 +17,7 @@ from orchestrator.cli.output import (
     paint,
     print_json,
     replace_option,
+    reveal,
     table,
     wait_option,
     yes_option,
@@ -246,6 +247,8 @@ def outputs(environment: str, show_secrets: bool, as_json: bool) -> None:
     from orchestrator.flow.course import outputs_of
 
     app = _open(environment)
+    if show_secrets:
+        reveal()
     found = outputs_of(app.setting, environment)
     data: dict[str, Any] = {**found.plain, **found.secret} if show_secrets else found.masked()
     if as_json:
@@ -266,6 +269,8 @@ def inventory(environment: str, show_variables: bool, as_json: bool) -> None:
     from orchestrator.flow.course import inventory_of, outputs_of
 
     app = _open(environment)
+    if show_variables:
+        reveal()
     found = inventory_of(app.setting, environment, outputs_of(app.setting, environment))
     shown = found if show_variables else found.outline()
     if as_json:

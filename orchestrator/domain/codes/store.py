@@ -166,6 +166,22 @@ CODES: tuple[ErrorCode, ...] = (
         "Copy it from a machine that still keeps it: `orchestrator package verify FILE --keep` stores a package again.",
     ),
     ErrorCode(
+        "S180",
+        "secret too short or common",
+        "A secret has fewer than 6 bytes, or is a common word, a number below 10,000, or the name of a host or an environment. "
+        "It cannot be masked wherever it occurs, so it is masked only where its key is beside it.",
+        "Choose a longer value for the key that the plan names.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
+        "S181",
+        "secret used as a name",
+        "A secret has the value of something that a plan needs to name, such as a path or a resource. The plan would be unreadable "
+        "if it were masked, so no plan was made.",
+        "Choose another value for the secret, or another name.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
         "S190",
         "backup passphrase not usable",
         "A backup is authenticated with a key that is derived from a passphrase. The file with the passphrase is not named, cannot "
