@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers unchanged checks bench docs clean
+.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers unchanged leak-scan checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +73,11 @@ unchanged: .venv/.dev ## Run a corpus of projects by hand and through the produc
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.unchanged --jobs $(or $(JOBS),3) $(ARGS)
+
+leak-scan: .venv/.dev ## Search all that runs leave for planted secrets: 8 kinds in 5 encodings; success, failure, crash.
+	@$(BIN)/orchestrator engine install --yes >/dev/null
+	@$(BIN)/orchestrator hosts install --yes >/dev/null
+	@$(BIN)/python -m tests.leak_scan
 
 checks: .venv/.dev ## Check lint, types, imports, language and generated pages.
 	@$(BIN)/ruff check .

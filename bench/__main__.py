@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from bench.redaction import redaction
 from bench.stage import BIN, ROOT, Stage, good, paired, ssh, stage
 from orchestrator.domain.release import Package
 from orchestrator.hosts import loopback
@@ -411,6 +412,7 @@ MEASURES: dict[str, Callable[[list[int], int], list[Row]]] = {
     "rollback": rollback,
     "smoke": smoke,
     "promotion": promotion,
+    "redaction": redaction,
     "strategies": strategies,
 }
 
