@@ -36,7 +36,7 @@ class SecretValues:
                 self._redactor = None
 
     def learn_names(self, names: Iterable[str]) -> None:
-        """Treat values that are one of *names* (hosts, groups, environments, releases) as ordinary."""
+        """Treat values that are one of *names* (hosts, groups, environments, releases, steps) as ordinary."""
         found = frozenset(names)
         with self._lock:
             if not found <= self._names:
@@ -58,10 +58,10 @@ class SecretValues:
         from orchestrator.domain.own_words import own_words  # imports every model
 
         ordered = sorted(secrets, key=lambda secret: (secret.key, secret.value))
-        return Redactor(ordered, own_words() | self._names)
+        return Redactor(ordered, self._names, words=own_words())
 
     def ordinary(self) -> list[tuple[str, str]]:
-        """The source and the key of each reported secret that is masked behind its key only, sorted."""
+        """The source and the key of each reported secret that is not masked wherever it occurs, sorted."""
         weak = set(self.redactor.weak)
         with self._lock:
             reported = [(source, found) for source, found in self._sources.items() if source != SURROUNDINGS]

@@ -53,11 +53,13 @@ def test_ordinary_secrets_are_named() -> None:
 
 
 def test_words_of_the_journal_are_ordinary() -> None:
-    """A secret that is one of the words that records are read by, or a part of one, is masked after its key only."""
+    """A plan can warn of each secret that is one of the words that records are read by."""
     words = {*map(str, (*Outcome, *State)), "step.finished", "rollback", "deploy", "inventory_digest"}
     values = SecretValues()
     values.learn("here", [Secret("name", word.encode()) for word in words])
     assert {secret.value.decode() for secret in values.redactor.weak} == words
+    assert values.data(sorted(words)) == sorted(words)
+    assert values.text("go to rollback now") == "go to [secret] now"
     time = "2026-11-28T22:51:00+00:00"
     values.learn("here", [Secret("day", b"2026-11-28"), Secret("part", b"abcdef")])
     digest = f"sha256:{'abcdef' * 10}abcd"

@@ -1,6 +1,6 @@
-"""The words that records and documents are read by: no value that is one of them is masked wherever it occurs.
+"""The words that records and documents are read by: a field of a record that is one of them is never masked.
 
-A secret `deploy` that was masked everywhere would make the journal unreadable, which names a step so.
+A secret `succeeded` that was masked in every field would make the journal unreadable: an outcome has that name.
 """
 
 from collections.abc import Iterator
@@ -26,6 +26,7 @@ RECORD_WORDS = """
     variables verified verify version waiting walking warning watched waves wished worker workflow yielded
     step.started step.finished way-back as-the-walk import reconciled states judge switched:accept switched:destroy
     collected corrupt exited expected ignored nobody notices pytest python refreshed reruns resources commits machine
+    create delete refresh refreshed replace replaced request
     minimum pattern column engine_seconds recovery_seconds switch_back_seconds failed_at finished_at started_at alerts
     ENQUEUED PENDING SUCCESS CANCELLED MAX_RECOVERY_ATTEMPTS_EXCEEDED portable_json positionalArgs namedArgs
 """

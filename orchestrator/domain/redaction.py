@@ -8,7 +8,19 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 
-from orchestrator.domain.encoded_text import ESCAPE, SPAN, Finder, Needle, View, begun_at, literals, needles, viewed
+from orchestrator.domain.encoded_text import (
+    ESCAPE,
+    SPAN,
+    Finder,
+    Needle,
+    View,
+    begun_at,
+    literals,
+    needles,
+    parts,
+    viewed,
+)
+from orchestrator.domain.kept_words import KeptWords
 from orchestrator.domain.secret import MASK, SHORTEST, Secret, is_ordinary
 
 TYPE_CHECKING = False  # as `typing` has it, which takes milliseconds to import
@@ -29,6 +41,7 @@ _MORE = re.compile(r"…( \(\d+ characters more\))?\Z")
 """How a text ends that was cut."""
 _FORMAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?|sha256:[0-9a-f]{64}")
 """Times and digests in records, which never hold a value."""
+_NUMBER = re.compile(rb"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _END = rb")(?![A-Za-z0-9_])"
 _BETWEEN = rb"[\"'\\ \t]{0,8}[:=][\"'\\ \t]{0,8}"
 
@@ -36,17 +49,26 @@ _BETWEEN = rb"[\"'\\ \t]{0,8}[:=][\"'\\ \t]{0,8}"
 class Redactor:
     """Masks *secrets*. Those that are ordinary, and *weak* ones, only after their keys.
 
-    A value is ordinary by :func:`is_ordinary`, to which *names* go.
+    A value is ordinary by :func:`is_ordinary`, to which *names* go. One that is a part of a name, or one of the *words*
+    of records, is masked but for the places that :class:`KeptWords` keeps.
     """
 
     def __init__(
-        self, secrets: Iterable[Secret] = (), names: Collection[str] = (), weak: Iterable[Secret] = ()
+        self,
+        secrets: Iterable[Secret] = (),
+        names: Collection[str] = (),
+        weak: Iterable[Secret] = (),
+        words: Collection[str] = (),
     ) -> None:
         distinct = dict.fromkeys(secret for secret in secrets if secret.value.strip())
         plain = {secret: is_ordinary(secret.value, names) for secret in distinct}
         self.strong = tuple(secret for secret in distinct if not plain[secret])
-        self.weak = tuple(dict.fromkeys((*(secret for secret in distinct if plain[secret]), *weak)))
+        own = [secret for secret in self.strong if secret.value.decode("utf-8", "replace").strip() in words]
+        self.weak = tuple(dict.fromkeys((*(secret for secret in distinct if plain[secret]), *own, *weak)))
         values = {secret.value for secret in self.strong}
+        self._kept = KeptWords({part for value in values for part in parts(value)}, names, words)
+        self._numbers = {value.strip() for value in values if _NUMBER.fullmatch(value.strip())}
+        self._fields = frozenset(words) if self._numbers else frozenset()  # that have numbers of ours
         self._literals = Finder(text for value in values for text in literals(value))
         self._needles: dict[bytes, list[Needle]] = {}
         for needle in {(found.text, found.gaps): found for value in values for found in needles(value)}.values():
@@ -64,14 +86,19 @@ class Redactor:
         """Whether nothing is masked."""
         return not self.strong and not self.weak
 
-    def occurrences(self, data: bytes) -> list[tuple[int, int]]:
-        """Where *data* has something to be masked, sorted. Occurrences may overlap."""
+    def occurrences(self, data: bytes, kept: Collection[tuple[int, int]] = ()) -> list[tuple[int, int]]:
+        """Where *data* has something to be masked, sorted. Occurrences may overlap.
+
+        Within one of the places *kept* a value is masked behind its key only.
+        """
         found = [(at, at + len(needle)) for at, needle in self._literals.all(data)]
         if self._viewed.any(viewed(data)):
             view = View(data)
             for at, text in self._viewed.all(view.text):
                 spans = (view.span(at, needle) for needle in self._needles[text])
                 found += [span for span in spans if span is not None]
+        if kept:
+            found = [span for span in found if not any(at <= span[0] and span[1] <= end for at, end in kept)]
         found += [match.span(match.lastindex or 0) for match in self.keyed(data)]
         return sorted(found)
 
@@ -111,12 +138,13 @@ class Redactor:
         stream = self.stream()
         return stream.feed(data, whole=True)
 
-    def text(self, text: str) -> str:
-        """*text* with each secret masked."""
+    def text(self, text: str, *, field: bool = False) -> str:
+        """*text* with each secret masked; *field*: it is the whole of a field of a record."""
         if self.is_empty:
             return text
         data = text.encode("utf-8", "surrogatepass")
-        masked = self.mask(data)
+        kept = self._kept.spans(data, field=field)
+        masked = _replaced(data, self.occurrences(data, kept)) if kept else self.mask(data)
         return text if masked == data else masked.decode("utf-8", "replace")
 
     def json(self, text: str) -> str:
@@ -146,7 +174,7 @@ class Redactor:
         """*value*, which stands under *key*; only texts that were cut are searched unless it is *whole*."""
         if isinstance(value, dict):
             return {
-                self.text(name) if whole and isinstance(name, str) else name: self._data(item, str(name), whole=whole)
+                self._name(name) if whole else name: self._data(item, str(name), whole=whole)
                 for name, item in value.items()
             }
         if isinstance(value, (list, tuple)):
@@ -154,16 +182,22 @@ class Redactor:
             return self._list(items) if whole else items
         if isinstance(value, str):
             return self._leaf(value, key, whole=whole)
-        if value is not None and (key, json.dumps(value, default=str).encode()) in self._pairs:
-            return MASK
-        return value
+        return MASK if value is not None and self._is_secret(value, key) else value
+
+    def _name(self, name: "Any") -> "Any":
+        return self.text(name, field=True) if isinstance(name, str) else name
+
+    def _is_secret(self, value: "Any", key: str) -> bool:
+        """Whether *value*, which is no text, is a secret: by its key, or a number in a field that is none of ours."""
+        text = json.dumps(value, default=str).encode()
+        return (key, text) in self._pairs or (text in self._numbers and key not in self._fields)
 
     def _leaf(self, text: str, key: str, *, whole: bool) -> str:
         if _FORMAL.fullmatch(text):
             return text
         if (key, text.strip().encode("utf-8", "surrogatepass")) in self._weak:
             return MASK
-        return self._without_parts(self.text(text) if whole else text)
+        return self._without_parts(self.text(text, field=True) if whole else text)
 
     def _cut(self, flat: str) -> bool:
         """Whether any text in a document may have been cut, so that it may end or begin with a part of a value."""
@@ -185,22 +219,20 @@ class Redactor:
         if len(items) < 2 or not all(isinstance(item, str) for item in items):
             return items
         joined = "\n".join(items)
-        masked = self.text(joined)
-        return items if masked == joined else masked.split("\n")
+        lines = self.text(joined).split("\n")
+        return items if len(lines) == len(items) else lines
 
-    def to_payload(self) -> bytes:
+    def to_payload(self) -> str:
         """The secrets as another process of this run gets them, through a pipe and never through a file."""
-        parts = (self.strong, self.weak)
-        return json.dumps(
-            [[[one.key, base64.b64encode(one.value).decode()] for one in part] for part in parts]
-        ).encode()
+        parts = ([[one.key, base64.b64encode(one.value).decode()] for one in part] for part in (self.strong, self.weak))
+        return json.dumps([*parts, self._kept.names, sorted(self._fields or self._kept.words)])
 
     @classmethod
-    def from_payload(cls, payload: bytes) -> "Redactor":
-        """The reverse of :meth:`to_payload`; nothing is masked if *payload* is empty."""
-        parts = json.loads(payload) if payload else ((), ())
-        strong, weak = ([Secret(key, base64.b64decode(value)) for key, value in part] for part in parts)
-        return cls(strong, weak=weak)
+    def from_payload(cls, payload: str) -> "Redactor":
+        """The reverse of :meth:`to_payload`."""
+        *secrets, names, words = json.loads(payload)
+        strong, weak = ([Secret(key, base64.b64decode(value)) for key, value in part] for part in secrets)
+        return cls(strong, names, weak, words)
 
     def stream(self) -> "Stream":
         """A masking of text that comes in pieces."""
@@ -226,16 +258,11 @@ class Stream:
         """What comes out of the rest up to *end*, before which every occurrence that begins there is known."""
         if end <= 0:
             return b""
-        out, at = [], self._covered
-        for start, stop in self._redactor.occurrences(self._rest):
-            if start >= end:
-                break
-            if start >= at:
-                out += [self._rest[at:start], _MASK]
-            at = max(at, stop)
-        out.append(self._rest[at:end])
-        self._covered, self._rest = max(0, at - end), self._rest[end:]
-        return b"".join(out)
+        found = [span for span in self._redactor.occurrences(self._rest) if span[0] < end]
+        out = _replaced(self._rest[:end], found, self._covered)
+        covered = max((stop for _, stop in found), default=0)
+        self._covered, self._rest = max(0, max(covered, self._covered) - end), self._rest[end:]
+        return out
 
     def _unbegun(self) -> int:
         """Up to where no occurrence has begun that is not whole yet."""
@@ -277,6 +304,16 @@ class Stream:
             if found.end() > end:
                 return min(end, found.start())
         return end
+
+
+def _replaced(data: bytes, found: Iterable[tuple[int, int]], at: int = 0) -> bytes:
+    """*data* from *at* on, with a mask for each of the places *found*, which are sorted; what overlaps gets one."""
+    out = []
+    for start, stop in found:
+        if start >= at:
+            out += [data[at:start], _MASK]
+        at = max(at, stop)
+    return b"".join([*out, data[at:]])
 
 
 def _masked_end(data: bytes, value: bytes) -> bytes:

@@ -5,7 +5,7 @@ Standard library only, as all that the supervisor of jobs uses.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 TYPE_CHECKING = False  # as `typing` has it, which takes milliseconds to import
 if TYPE_CHECKING:
@@ -41,15 +41,13 @@ class Secret:
         return f"Secret({self.key!r})"
 
 
-def is_ordinary(value: bytes, names: Iterable[str] = ()) -> bool:
-    """Whether *value* is too short or too common to be masked everywhere, or a part of one of *names*."""
+def is_ordinary(value: bytes, names: Collection[str] = ()) -> bool:
+    """Whether *value* is too short or too common to be masked everywhere, or one of *names*."""
     text = value.decode("utf-8", "replace").strip()
     if len(text.encode()) < SHORTEST or text.lower() in ORDINARY or text in MASK:
         return True
     with_number = re.fullmatch(r"[+-]?0*(\d+)(\.0*)?", text)
-    if with_number is not None and int(with_number[1]) < SMALL:
-        return True
-    return any(text in name for name in names)
+    return (with_number is not None and len(with_number[1]) < len(str(SMALL))) or text in names
 
 
 def secrets_of(key: str, value: "Any") -> Iterator[Secret]:

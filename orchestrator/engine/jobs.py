@@ -135,18 +135,17 @@ class LocalJobs:
     def _spawn(self, folder: Path, job: Job) -> "subprocess.Popen[bytes]":
         bound = {supervisor.BOUND: str(self._bound)} if self._bound is not None else {}
         env = {name: value for name, value in job.env.items() if name != KEY_FILE}
-        own = {supervisor.MARK: str(folder), supervisor.BEFORE: str(self._until()), supervisor.SECRETS: "stdin"}
         process = subprocess.Popen(
             [*supervisor.COMMAND, str(folder)],
-            env={**env, **bound, **own},
+            env={**env, **bound, supervisor.MARK: str(folder), supervisor.BEFORE: str(self._until())},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # broken if another supervisor runs the job
-            pipe.write(self._secrets.redactor.to_payload() + supervisor.END)
+        given = supervisor.Given(self._secrets.redactor)
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # type: ignore[union-attr]
+            pipe.write(given.line())  # the pipe is broken if the supervisor was killed
         return process
 
 

@@ -1,7 +1,8 @@
 """The parent of one job: runs it at most once, and writes how it ended, once.
 
 Started by :data:`COMMAND` without `site`, so that it needs nothing but the standard library and starts in
-milliseconds. It outlives the orchestrator that started it. Files in the folder:
+milliseconds. It outlives the orchestrator that started it, and gets the secrets of the run over its standard input,
+which no other process can read. Files in the folder:
 
     lock           held (flock) as long as the job runs; a second supervisor leaves at once with status 75
     job.json       {"argv": […], "cwd": "…", "timeout": seconds or null}
@@ -28,10 +29,8 @@ __all__ = ["LARGEST"]
 BUSY, LATE = 75, 76
 BEFORE = "ORCHESTRATOR_BEFORE"
 BOUND = "ORCHESTRATOR_BOUND"
-SECRETS = "ORCHESTRATOR_SECRETS"
-"""Set to `stdin` when the secrets of the run come over standard input, which no other process can read."""
 END = b"\n"
-"""What follows the secrets."""
+"""What follows the line that the supervisor is given: a line without it has lost its end."""
 LOOK = 1.0  # seconds between looks whether the claim lasts
 MARK = "ORCHESTRATOR_JOB"
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -59,33 +58,43 @@ def write_once(path: str, data: bytes) -> bool:
         os.unlink(temporary)
 
 
-def _run(folder: str, job: dict[str, object], payload: bytes) -> tuple[str, "int | None", int]:
-    """Run the job with its output and events masked by the secrets in *payload*; how it ended, and what was cut."""
-    redactor = Redactor.from_payload(payload)
-    output, events = Output(os.path.join(folder, "output.log"), redactor), Events(folder, redactor)
+class Given:
+    """What the supervisor is given: what masks the *known* secrets."""
+
+    def __init__(self, known: Redactor) -> None:
+        self.known = known
+
+    def line(self) -> bytes:
+        """The line for the standard input of the supervisor."""
+        return json.dumps({"known": self.known.to_payload()}).encode() + END
+
+    @classmethod
+    def of(cls, line: bytes) -> "Given":
+        """The reverse of :meth:`line`."""
+        return cls(Redactor.from_payload(json.loads(line)["known"]))
+
+
+def _run(folder: str, job: dict[str, object], given: Given) -> tuple[str, "int | None", int]:
+    """Run the job with its output and events masked by the secrets that are known; how it ended, and what was cut."""
+    output, events = Output(os.path.join(folder, "output.log"), given.known), Events(folder, given.known)
     try:
-        child = _start(job, output.handle)
-        how, code = _see_through(folder, job, child) if child is not None else ("exited", 127)
+        how, code = _see_through(folder, job, output.handle)
     finally:
         output.end()
         events.end()
-        mask_files(folder, redactor)
+        mask_files(folder, given.known)
     return how, code, output.cut
 
 
-def _start(job: dict[str, object], log: int) -> "subprocess.Popen[bytes] | None":
+def _see_through(folder: str, job: dict[str, object], log: int) -> tuple[str, "int | None"]:
     argv = [str(word) for word in job["argv"]]  # type: ignore[attr-defined]
-    env = {name: value for name, value in os.environ.items() if name != SECRETS}
     try:
-        return subprocess.Popen(
-            argv, cwd=str(job["cwd"]), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        child = subprocess.Popen(
+            argv, cwd=str(job["cwd"]), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     except OSError as error:
         os.write(log, f"cannot start {argv[0]}: {error}\n".encode())
-        return None
-
-
-def _see_through(folder: str, job: dict[str, object], child: "subprocess.Popen[bytes]") -> tuple[str, "int | None"]:
+        return "exited", 127
     timeout = job.get("timeout")
     how, code = _wait(child, time.monotonic() + timeout if isinstance(timeout, (int, float)) else None)
     if how != "exited":
@@ -125,29 +134,32 @@ def _claimed(bound: str, before: float) -> float:
 def main(folder: str) -> int:
     """Run the job in *folder*; 0 when it has an outcome afterwards, 75 when another supervisor runs it.
 
-    76: it is too late to begin, or the secrets of the run are not known. Whoever started us was paused or killed,
-    and another process may act in its place. A pause of that process does not stop this one, so its word is still worth
-    something here.
+    76: it is too late to begin, or not all was given. Whoever started us was paused or killed, and another process may
+    act in its place. A pause of that process does not stop this one, so its word is still worth something here.
     """
-    payload = sys.stdin.buffer.read() if os.environ.get(SECRETS) == "stdin" else END
-    if not payload.endswith(END):  # its sender died meanwhile, and nothing may be printed in clear
+    line = sys.stdin.buffer.readline()  # before the lock: a process that is paused holds up no other one
+    if not line.endswith(END):
         return LATE
     with open(os.path.join(folder, "lock"), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return BUSY
-        outcome = os.path.join(folder, "outcome.json")
-        if os.path.exists(outcome):
+        if any(os.path.exists(os.path.join(folder, name)) for name in ("outcome.json", "started")):
             return 0
-        if not os.path.exists(os.path.join(folder, "started")) and time.time() > float(os.environ.get(BEFORE, "inf")):
+        if time.time() > float(os.environ.get(BEFORE, "inf")):
             return LATE
-        if not write_once(os.path.join(folder, "started"), str(os.getpid()).encode()):
-            return 0
         with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
             job = json.load(file)
-        started = time.monotonic()
-        how, code, cut = _run(folder, job, payload)
-        data = {"how": how, "code": code, "seconds": round(time.monotonic() - started, 3), "cut": cut}
-        write_once(outcome, json.dumps(data).encode())
+        given = Given.of(line)
+        if write_once(os.path.join(folder, "started"), str(os.getpid()).encode()):
+            _finish(folder, job, given)
     return 0
+
+
+def _finish(folder: str, job: dict[str, object], given: Given) -> None:
+    """Run the job to its end, and write how it ended."""
+    started = time.monotonic()
+    how, code, cut = _run(folder, job, given)
+    data = {"how": how, "code": code, "seconds": round(time.monotonic() - started, 3), "cut": cut}
+    write_once(os.path.join(folder, "outcome.json"), json.dumps(data).encode())

@@ -23,6 +23,6 @@ def masked_plan(setting: Setting, plan: Plan) -> Plan:
 def ordinary_secrets(setting: Setting) -> list[str]:
     """A note of each secret whose value is too short or too common to be masked wherever it occurs."""
     return [
-        f"the value of {key} ({source}) is short or common: it is masked only where its key is beside it ({TOO_COMMON})"
+        f"the value of {key} ({source}) is short or common: it is masked where its key is beside it ({TOO_COMMON})"
         for source, key in setting.secrets.ordinary()
     ]

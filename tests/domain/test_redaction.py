@@ -197,6 +197,42 @@ def test_ordinary_values(value: str) -> None:
     assert found.text(f"password: {value}7") == f"password: {value}7"
 
 
+def test_names_that_have_a_value_as_a_part() -> None:
+    """A name of the project is kept as a whole, in text and in data, and the value is masked everywhere else."""
+    found = redactor("orders", "internal", names=("orders-db-1", "db.internal.example"))
+    assert not found.weak
+    assert found.text("orders on orders-db-1, orders-db-12") == f"{MASK} on orders-db-1, {MASK}-db-12"
+    data = {"orders-db-1": {"at": "db.internal.example:22", "text": "internal", "key": "r1.orders-db-1.orders"}}
+    masked = {"orders-db-1": {"at": "db.internal.example:22", "text": MASK, "key": f"r1.orders-db-1.{MASK}"}}
+    assert found.data(data) == masked
+    assert Redactor.from_payload(found.to_payload()).data(data) == masked
+    assert found.mask(b"on orders-db-1") == b"on [secret]-db-1"
+
+
+def test_words_of_records() -> None:
+    """A word of records is kept in a field that only names something, and masked in text and behind the key."""
+    found = Redactor([Secret("password", b"verify"), Secret("other", b"succeed")], words={"verify", "succeeded"})
+    data = {"verify": "succeeded", "step": "r1.verify.1", "password": "verify", "text": "to verify", "at": "x?a=verify"}
+    masked = {**data, "password": MASK, "text": f"to {MASK}", "at": f"x?a={MASK}"}
+    assert found.data(data) == masked
+    assert Redactor.from_payload(found.to_payload()).data(data) == masked
+    assert found.text("password=verify") == f"password={MASK}"
+    assert found.data("password:verify") == f"password:{MASK}"
+    assert found.mask(b"verify, succeeded") == b"[secret], [secret]ed"
+
+
+def test_numbers_of_records() -> None:
+    """A secret number is masked in each field of a document but those that are ours."""
+    found = Redactor([Secret("pin", b"482913")], words={"size"})
+    assert found.data({"size": 482913, "code": 482913, "n": 4829130}) == {"size": 482913, "code": MASK, "n": 4829130}
+    assert Redactor.from_payload(found.to_payload()).data({"size": 482913}) == {"size": 482913}
+
+
+def test_a_number_of_many_digits() -> None:
+    """A secret of more digits than a number can have is masked like any other."""
+    assert redactor("7" * 6000).text("7" * 6000) == MASK
+
+
 def test_numbers_and_lists_in_data() -> None:
     """In JSON data texts, names, numbers and the lines of a list are masked, and it stays JSON."""
     found = Redactor([Secret("pin", b"123456789012"), Secret("port", b"8080"), Secret("key", VALUE.encode())])

@@ -366,15 +366,14 @@ def test_a_process_that_outlives_its_job_does_not_hold_it(tmp_path: Path) -> Non
         os.kill(process, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("told", [b"", b'[[["key", "c2Vj'])
+@pytest.mark.parametrize("told", [b"", b'{"known": "[[[\\"key\\", \\"c2Vj'])
 def test_a_job_whose_secrets_are_not_known_is_not_started(tmp_path: Path, told: bytes) -> None:
     """A supervisor that was not given all secrets, since its parent died, leaves the job to the next one."""
     folder = tmp_path / "jobs" / "one"
     folder.mkdir(parents=True)
     described = job(tmp_path, "1", "0")
     (folder / "job.json").write_text(json.dumps({"argv": described.argv, "cwd": str(tmp_path), "timeout": None}))
-    env = {**described.env, supervisor.SECRETS: "stdin"}
-    done = subprocess.run([*supervisor.COMMAND, str(folder)], env=env, input=told, check=False)
+    done = subprocess.run([*supervisor.COMMAND, str(folder)], env=described.env, input=told, check=False)
     assert done.returncode == supervisor.LATE
     assert not (tmp_path / "ran").exists()
     assert LocalJobs(tmp_path / "jobs").run(described).code == 0

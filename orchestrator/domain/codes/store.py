@@ -168,8 +168,9 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "S180",
         "secret too short or common",
-        "A secret has fewer than 6 bytes, or is a common word, a number below 10,000, or the name of a host or an environment. "
-        "It cannot be masked wherever it occurs, so it is masked only where its key is beside it.",
+        "A secret has fewer than 6 bytes, or is a common word, a number below 10,000, or a name of the project such as that of a "
+        "host. It is masked only where its key is beside it. A secret that is a word of our records, such as `deploy`, is masked in "
+        "text, but not where a field of a record is that word.",
         "Choose a longer value for the key that the plan names.",
         Exit.FAILED,
     ),
