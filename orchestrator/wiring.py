@@ -200,7 +200,7 @@ class App:
         self.resuming: set[str] = set()  # roots that this process has started a process for
         self.secrets = SecretValues()
         self.secrets.learn(SURROUNDINGS, secret_variables(self.environ))
-        self.secrets.learn(SURROUNDINGS, secrets_in_urls((self.store_url, self.shared)))
+        self.secrets.learn(SURROUNDINGS, secrets_in_urls((self.store_url, self.shared, *self.environ.values())))
         person = self.environ.get("ORCHESTRATOR_USER") or self.environ.get("USER") or ""
         self.secrets.learn_names((self.project.name, person))
         use(self.secrets)

@@ -107,7 +107,18 @@ def test_every_statement_of_the_process_is_masked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["DB_PASSWORD", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "VAULT_TOKEN", "ADMIN_PASS", "api_key"]
+    "name",
+    [
+        "DB_PASSWORD",
+        "GITHUB_TOKEN",
+        "AWS_SECRET_ACCESS_KEY",
+        "VAULT_TOKEN",
+        "ADMIN_PASS",
+        "api_key",
+        "MYSQL_PWD",
+        "SSHPASS",
+        "DD_APP_KEY",
+    ],
 )
 def test_variables_that_are_secret_by_their_names(name: str) -> None:
     """A variable whose name says that it holds a secret is one, declared or not."""
@@ -115,7 +126,8 @@ def test_variables_that_are_secret_by_their_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["PATH", "PULUMI_CONFIG_PASSPHRASE_FILE", "AWS_ACCESS_KEY_ID", "SSH_ASKPASS", "TOKEN_URL", "KEYBOARD"]
+    "name",
+    ["PATH", "PULUMI_CONFIG_PASSPHRASE_FILE", "AWS_ACCESS_KEY_ID", "SSH_ASKPASS", "TOKEN_URL", "KEYBOARD", "OLDPWD"],
 )
 def test_variables_that_are_not(name: str) -> None:
     """A variable that names a file, an account or an address is none."""

@@ -78,6 +78,8 @@ CODE = (
 """The code settings that change which code or tasks run, by their keys. What is in neither list is one of them too."""
 
 NOT_PASSED = "and is not passed on"
+ORDINARY = "(S180)"
+"""How a note ends about secrets that are not masked wherever they occur."""
 
 
 def is_transport(section: str, key: str) -> bool:
@@ -161,6 +163,6 @@ class Configuration(Model):
         return self.model_copy(update={"plays": plays, "hosts": each(self.hosts), "values": values, "key": key})
 
 
-def is_about_controller(note: str) -> bool:
-    """Whether a plan's *note* is about what the controller has and Ansible does not get: it decides nothing."""
-    return note.endswith(NOT_PASSED)
+def decides_nothing(note: str) -> bool:
+    """Whether a plan's *note* is about what the controller has and Ansible does not get, or about what is masked."""
+    return note.endswith((NOT_PASSED, ORDINARY))

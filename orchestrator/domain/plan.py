@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from orchestrator.domain.configuration import Configuration, is_about_controller
+from orchestrator.domain.configuration import Configuration, decides_nothing
 from orchestrator.domain.environment import Ephemeral, PulumiSettings, StatefulRule
 from orchestrator.domain.gate import Flaky, Gate, Probe
 from orchestrator.domain.inventory import Inventory, batches, canaries, ordered
@@ -683,10 +683,10 @@ def held(approved: Plan, now: Plan) -> Plan:
     """*now*, with what is not asked for a second time taken from *approved*: check mode.
 
     What Pulumi would do is not taken from there: *now* has it from Pulumi's own saved update plan. What is set on a
-    controller and not passed on decides nothing: notes about it may differ.
+    controller and not passed on decides nothing, and neither does what is masked: notes about it may differ.
     """
-    notes = [note for note in now.notes if not is_about_controller(note)]
-    notes += [note for note in approved.notes if is_about_controller(note)]
+    notes = [note for note in now.notes if not decides_nothing(note)]
+    notes += [note for note in approved.notes if decides_nothing(note)]
     previews = [step.preview for step in approved.steps]
     previews += [None] * (len(now.steps) - len(previews))
     steps = tuple(

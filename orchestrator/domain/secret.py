@@ -17,7 +17,10 @@ SHORTEST = 6
 ORDINARY = frozenset({"true", "false", "yes", "no", "root", "admin"})
 SMALL = 10_000
 """Numbers below this one are ordinary."""
-VARIABLE = re.compile(r"TOKEN|PASSW|PASSPHRASE|SECRET|CREDENTIAL|_PASS$|API_?KEY|ACCESS_KEY$|PRIVATE_KEY$")
+VARIABLE = re.compile(
+    r"TOKEN|PASSW|PASSPHRASE|SECRET|CREDENTIAL|_PASS$|_PWD$|^SSHPASS$|API_?KEY"
+    r"|_(ACCESS|PRIVATE|APP|AUTH|SIGNING|ENCRYPTION|MASTER|STORAGE|ACCOUNT)_?KEY$"
+)
 """Variables of the environment whose values are secret, by their names."""
 NO_VALUE = re.compile(r"_FILE$|_PATH$|_ID$|_URL$|_URI$|_HELPER$|ASKPASS")
 """Variables that only name a file or an account."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from orchestrator.domain.configuration import is_about_controller
+from orchestrator.domain.configuration import decides_nothing
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
@@ -36,7 +36,7 @@ from orchestrator.flow.configuration import configuration_of
 from orchestrator.flow.course import Course, Setting, context_of, outputs_of
 from orchestrator.flow.evidence import obstacle
 from orchestrator.flow.kept_plans import load, save
-from orchestrator.flow.plan_masking import masked_plan, ordinary_secrets
+from orchestrator.flow.plan_masking import masked_plan
 from orchestrator.flow.planned_steps import (
     all_checked,
     look_at,
@@ -111,7 +111,7 @@ def _warn_of_controller(approved: Plan | None, now: Plan, emit: Emit) -> None:
     """Report what is set on this controller and not passed on, where the *approved* plan does not report it."""
     known = approved.notes if approved is not None else now.notes
     for note in now.notes:
-        if is_about_controller(note) and note not in known:
+        if decides_nothing(note) and note not in known:
             emit(Entry(kind="notice", data={"level": "warning", "text": note}))
 
 
@@ -299,7 +299,6 @@ def _with_notes(setting: Setting, wanted: Wanted, draft: _Draft) -> _Draft:
         *conditions.notes(draft.conditions),
         *setting.deployer.unused_settings(wanted.package, draft.environment.ansible),
         *(setting.provisioner.unused_settings(draft.environment.pulumi) if draft.survey.stack is not None else ()),
-        *ordinary_secrets(setting),
     )
     return replace(draft, notes=notes)
 

@@ -168,7 +168,12 @@ class AnsibleDeployer:
         return self.resolver.is_outdated(inventory)
 
     def configuration(self, package: Package, files: tuple[str, ...], settings: AnsibleSettings) -> Configuration:
-        """What a plan records of the settings of plays and host inspections. Raises D150."""
+        """What a plan records of the settings of plays and host inspections. Raises D150.
+
+        From then on the values that vaults of *package* encrypt are known, whether its plays are previewed or not.
+        """
+        for playbook in package.manifest.release.playbooks():
+            self.known.of_play(package, files, self.configurations.of_play(package, playbook, settings))
         return self.configurations.document(package, files, settings)
 
     def unused_settings(self, package: Package, settings: AnsibleSettings) -> tuple[str, ...]:
