@@ -41,7 +41,7 @@ class Needle:
         self.text, self.gaps = text, gaps
 
 
-def parts(value: bytes) -> Iterator[bytes]:
+def texts_of(value: bytes) -> Iterator[bytes]:
     """The texts that stand for a value: itself, without the blanks around it, and each line that is long enough."""
     yield value
     yield value.strip()
@@ -82,7 +82,7 @@ def _encoded(value: bytes) -> Iterator[bytes]:
 def literals(value: bytes) -> set[bytes]:
     """*value* in each encoding that is masked, as it stands in text."""
     found = set()
-    for part in parts(value):
+    for part in texts_of(value):
         found |= {part, *_encoded(part)}
         with contextlib.suppress(UnicodeDecodeError):
             found |= {text.encode() for text in _escaped(part.decode())}
@@ -91,7 +91,7 @@ def literals(value: bytes) -> set[bytes]:
 
 def needles(value: bytes) -> Iterator[Needle]:
     """What is searched in the decoded view for *value*."""
-    for part in parts(value):
+    for part in texts_of(value):
         view = View(part)
         gaps = {at for at in range(len(view.text) - 1) if _is_gap(view.between(at))}
         yield Needle(view.text, frozenset(gaps))

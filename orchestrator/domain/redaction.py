@@ -17,7 +17,7 @@ from orchestrator.domain.encoded_text import (
     begun_at,
     literals,
     needles,
-    parts,
+    texts_of,
     viewed,
 )
 from orchestrator.domain.kept_words import KeptWords
@@ -66,7 +66,7 @@ class Redactor:
         own = [secret for secret in self.strong if secret.value.decode("utf-8", "replace").strip() in words]
         self.weak = tuple(dict.fromkeys((*(secret for secret in distinct if plain[secret]), *own, *weak)))
         values = {secret.value for secret in self.strong}
-        self._kept = KeptWords({part for value in values for part in parts(value)}, names, words)
+        self._kept = KeptWords({part for value in values for part in texts_of(value)}, names, words)
         self._numbers = {value.strip() for value in values if _NUMBER.fullmatch(value.strip())}
         self._fields = frozenset(words) if self._numbers else frozenset()  # that have numbers of ours
         self._literals = Finder(text for value in values for text in literals(value))

@@ -89,7 +89,7 @@ class VaultedValues:
             key = (str(file), about.st_mtime_ns, about.st_size)
             if key not in self._files:
                 data = file.read_bytes() if about.st_size <= LARGEST else b""
-                self._files[key] = tuple(secrets_in(data, passwords)) if MARK in data else ()
+                self._files[key] = tuple(vaulted_secrets(data, passwords)) if MARK in data else ()
         except OSError:
             return ()
         return self._files[key]
@@ -105,7 +105,7 @@ def files_below(places: Iterable[Path]) -> Iterator[Path]:
             yield from (path for path in sorted(place.rglob("*")) if path.is_file())
 
 
-def secrets_in(data: bytes, passwords: list[tuple[str, bytes]]) -> Iterator[Secret]:
+def vaulted_secrets(data: bytes, passwords: list[tuple[str, bytes]]) -> Iterator[Secret]:
     """The encrypted values in *data*: of a whole file, or each behind `!vault`."""
     for found in _ENVELOPE.finditer(data):
         name, label = (found[1] or b"").decode(), (found[2] or b"").decode()

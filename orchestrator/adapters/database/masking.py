@@ -20,18 +20,18 @@ def mask_databases() -> None:
     def _before(
         _connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
     ) -> tuple[str, Any]:
-        return statement, parameters if known().redactor.is_empty else masked(parameters)
+        return statement, parameters if known().redactor.is_empty else mask_parameters(parameters)
 
 
-def masked(parameters: Any) -> Any:
+def mask_parameters(parameters: Any) -> Any:
     """The *parameters* of a statement, or of several, with each known secret masked."""
     if isinstance(parameters, str):
         return known().json(parameters) if parameters[:1] in {"{", "["} else known().data(parameters)
     if isinstance(parameters, bytes):
         return known().redactor.mask(parameters)
     if isinstance(parameters, Mapping):
-        return {name: masked(value) for name, value in parameters.items()}
+        return {name: mask_parameters(value) for name, value in parameters.items()}
     if isinstance(parameters, (list, tuple)):
-        items = [masked(item) for item in parameters]
+        items = [mask_parameters(item) for item in parameters]
         return items if isinstance(parameters, list) else tuple(items)
     return parameters

@@ -25,7 +25,7 @@ ROUNDS, KEY = 1_000_000, 32
 VERSION = "v1"
 
 
-def secrets_in(text: str, env: Mapping[str, str], ask: Callable[[], str]) -> list[Secret]:
+def configured_secrets(text: str, env: Mapping[str, str], ask: Callable[[], str]) -> list[Secret]:
     """The secrets in the stack's configuration *text*; what cannot be decrypted is left out.
 
     *env* is the engine's environment. *ask* returns what `pulumi config --show-secrets --json` prints, or nothing.

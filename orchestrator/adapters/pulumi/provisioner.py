@@ -317,7 +317,7 @@ class PulumiProvisioner:
             return done.stdout if done.returncode == 0 else ""
 
         with ThreadPoolExecutor(1) as beside:  # to derive a key of the passphrase takes as long as to read the state
-            decrypting = beside.submit(config_secrets.secrets_in, text, env, ask)
+            decrypting = beside.submit(config_secrets.configured_secrets, text, env, ask)
             with contextlib.suppress(OrchestratorError):  # the operation reports it
                 self._state(spec)
                 self._learnt.add(_key(spec))
@@ -510,7 +510,7 @@ class PulumiProvisioner:
             ended = f"it ended with {done.returncode}"
             raise verdict.error("stack export", spec.stack, done.stderr, "its output", ended)
         found = json.loads(done.stdout).get("deployment") or {} if done.returncode == 0 else {}
-        self._secrets.learn(f"stack {spec.stack}", state.secrets(found))
+        self._secrets.learn(f"stack {spec.stack}", state.marked_secrets(found))
         self._read[_key(spec)] = (time.monotonic(), found)
         return dict(found)
 

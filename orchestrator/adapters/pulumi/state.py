@@ -23,7 +23,7 @@ def outputs(state: State) -> Outputs:
     return Outputs(plain, hidden)
 
 
-def secrets(state: State) -> list[Secret]:
+def marked_secrets(state: State) -> list[Secret]:
     """Every value of the state that is marked as secret, by the name of its property."""
     return [secret for resource in state.get("resources") or [] for secret in _secrets(resource, "")]
 

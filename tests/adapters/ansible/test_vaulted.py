@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from orchestrator.adapters.ansible.vaulted import VaultedValues, files_below, named_passwords, secrets_in
+from orchestrator.adapters.ansible.vaulted import VaultedValues, files_below, named_passwords, vaulted_secrets
 from orchestrator.domain.secret import Secret
 
 PROJECTS = Path(__file__).resolve().parents[2] / "unchanged/projects"
@@ -44,9 +44,9 @@ def test_values_of_several_identities(tmp_path: Path) -> None:
 def test_what_is_no_vault(tmp_path: Path) -> None:
     """Damaged text, another password, a password that is asked for and a file that is gone are no secrets and no errors."""
     sealed = (PROJECTS / "vault-password-file/group_vars/web/vault.yml").read_bytes()
-    assert list(secrets_in(sealed, [("", b"another")])) == []
-    assert list(secrets_in(sealed.replace(b"6", b"7"), [("", b"another")])) == []
-    assert list(secrets_in(b"$ANSIBLE_VAULT;1.1;AES256\n61\n", [("", b"another")])) == []
+    assert list(vaulted_secrets(sealed, [("", b"another")])) == []
+    assert list(vaulted_secrets(sealed.replace(b"6", b"7"), [("", b"another")])) == []
+    assert list(vaulted_secrets(b"$ANSIBLE_VAULT;1.1;AES256\n61\n", [("", b"another")])) == []
     assert named_passwords(None, "dev@prompt, ") == []
     gone = named_passwords(str(tmp_path / "gone"), None)
     assert VaultedValues().secrets([tmp_path / "nothing"], gone, ENV) == []

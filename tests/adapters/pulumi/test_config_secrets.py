@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from orchestrator.adapters.pulumi import state
-from orchestrator.adapters.pulumi.config_secrets import ROUNDS, secrets_in
+from orchestrator.adapters.pulumi.config_secrets import ROUNDS, configured_secrets
 from orchestrator.adapters.pulumi.events import SECRET
 
 PHRASE, SALT = "a phrase", b"8 bytes!"
@@ -31,7 +31,7 @@ def config(**more: str) -> str:
 
 
 def learnt(text: str, env: dict[str, str], shown: str = "") -> dict[str, bytes]:
-    return {secret.key: secret.value for secret in secrets_in(text, env, lambda: shown)}
+    return {secret.key: secret.value for secret in configured_secrets(text, env, lambda: shown)}
 
 
 def test_values_of_a_passphrase() -> None:
@@ -66,8 +66,8 @@ def test_configuration_without_secrets_asks_nobody() -> None:
     def fail() -> str:
         raise AssertionError("asked")
 
-    assert secrets_in(config(), {"PULUMI_CONFIG_PASSPHRASE": PHRASE}, fail) == []
-    assert secrets_in("a: [", {}, fail) == []
+    assert configured_secrets(config(), {"PULUMI_CONFIG_PASSPHRASE": PHRASE}, fail) == []
+    assert configured_secrets("a: [", {}, fail) == []
 
 
 def test_secrets_of_the_state() -> None:
@@ -77,5 +77,5 @@ def test_secrets_of_the_state() -> None:
         {"urn": "a", "outputs": {"password": {SECRET: "1b47", "plaintext": '"of-the-output"'}, "size": 3}},
         {"urn": "b", "inputs": deep, "outputs": {"unknown": {SECRET: "1b47"}}},
     ]
-    found = {(secret.key, secret.value) for secret in state.secrets({"resources": resources})}
+    found = {(secret.key, secret.value) for secret in state.marked_secrets({"resources": resources})}
     assert found == {("password", b"of-the-output"), ("key", b"deep-in-a-resource"), ("port", b"5432")}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters.pulumi import engine
-from orchestrator.adapters.pulumi.config_secrets import secrets_in
+from orchestrator.adapters.pulumi.config_secrets import configured_secrets
 from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.secret_values import SecretValues
@@ -80,7 +80,7 @@ def test_configuration_as_the_engine_encrypts_it(tmp_path: Path) -> None:
     def fail() -> str:
         raise AssertionError("asked")
 
-    found = secrets_in((tmp_path / "Pulumi.staging.yaml").read_text(), env, fail)
+    found = configured_secrets((tmp_path / "Pulumi.staging.yaml").read_text(), env, fail)
     assert {(secret.key, secret.value) for secret in found} == {
         ("token", b"of the shop"),
         ("password", b"of the database"),

@@ -149,7 +149,7 @@ def _written(value: str, encoding: str) -> str:
 
 def _of_state(inner: Callable[[str], object], _folder: Path, value: str) -> list[Secret]:
     marked = {SECRET: "1b47061264138c4ac30d75fd1eb44270", "plaintext": json.dumps(inner(value))}
-    return state.secrets({"resources": [{"urn": "stack", "outputs": {"token": marked}}]})
+    return state.marked_secrets({"resources": [{"urn": "stack", "outputs": {"token": marked}}]})
 
 
 @cache
@@ -166,7 +166,7 @@ def _sealed(text: str) -> str:
 def _of_configuration(_folder: Path, value: str) -> list[Secret]:
     salt = f"v1:{base64.b64encode(SALT).decode()}:{_sealed('pulumi')}"
     text = f"encryptionsalt: {salt}\nconfig:\n  shop:key:\n    secure: {_sealed(value)}\n"
-    return config_secrets.secrets_in(text, {"PULUMI_CONFIG_PASSPHRASE": PHRASE}, str)
+    return config_secrets.configured_secrets(text, {"PULUMI_CONFIG_PASSPHRASE": PHRASE}, str)
 
 
 def _vaulted(text: str) -> str:
@@ -222,7 +222,7 @@ DEFENCES: dict[str, Defence] = {
         replaced, Redactor, "to_payload", lambda _self: json.dumps([[], [], [], []])
     ),
     "the filter of what a killed job leaves": partial(replaced, LocalJobs, "mask", lambda _self, _key: None),
-    "the filter of databases": partial(replaced, masking, "masked", lambda parameters: parameters),
+    "the filter of databases": partial(replaced, masking, "mask_parameters", lambda parameters: parameters),
     "the filter of documents": partial(
         replaced, SecretValues, "write", lambda _self, path, text: path.write_text(text)
     ),
@@ -230,8 +230,8 @@ DEFENCES: dict[str, Defence] = {
     "the filter of JSON": partial(replaced, output, "_masked_data", lambda data: data),
     "the encodings": partial(replaced, encoded_text, "_encoded", lambda _value: iter(())),
     "the decoded view": partial(replaced, redaction, "needles", lambda _value: iter(())),
-    "the secrets of the state": partial(replaced, state, "secrets", _nothing),
-    "the secrets of the configuration": partial(replaced, config_secrets, "secrets_in", _nothing),
+    "the secrets of the state": partial(replaced, state, "marked_secrets", _nothing),
+    "the secrets of the configuration": partial(replaced, config_secrets, "configured_secrets", _nothing),
     "the secrets of vaults": partial(replaced, vaulted.VaultedValues, "secrets", _nothing),
     "the declared variables": partial(replaced, secret, "secret_variables", _nothing),
     "the secret controller files": partial(replaced, known_secrets, "_content", _nothing),
