@@ -78,7 +78,8 @@ CODE = (
 """The code settings that change which code or tasks run, by their keys. What is in neither list is one of them too."""
 
 NOT_PASSED = "and is not passed on"
-ORDINARY = "(S180)"
+TOO_COMMON = "S180"
+ORDINARY = f"({TOO_COMMON})"
 """How a note ends about secrets that are not masked wherever they occur."""
 
 
