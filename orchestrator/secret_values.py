@@ -8,11 +8,15 @@ import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.domain.redaction import Redactor
 from orchestrator.domain.secret import Secret
 
+if TYPE_CHECKING:
+    from orchestrator.domain.model import Model  # takes a while to import: the command line does not need it
+
+M = TypeVar("M", bound="Model")
 SURROUNDINGS = "environment variables"
 """The source of variables that are secret by their names. They are not chosen for a run, so no plan warns of them."""
 
@@ -71,6 +75,12 @@ class SecretValues:
         """*text* with every known secret masked."""
         return self.redactor.text(text)
 
+    def document(self, document: M) -> M:
+        """*document* with every known secret masked. Raises `ValueError` if it cannot be masked."""
+        data = document.to_json()
+        masked = self.data(data)
+        return document if masked is data else type(document).from_json(masked)
+
     def json(self, text: str) -> str:
         """The JSON *text* with every known secret masked; it stays JSON."""
         return self.redactor.json(text)
@@ -79,16 +89,20 @@ class SecretValues:
         """The JSON *value* with every known secret masked."""
         return self.redactor.data(value)
 
-    def write(self, path: Path, text: str) -> None:
-        """Write *text*, masked, to *path*: as a whole, readable by its owner only."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        handle = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(self.json(text) if path.suffix == ".json" else self.text(text))
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+
+def write_whole(path: Path, text: str) -> None:
+    """Write *text* to *path*: as a whole, readable by its owner only.
+
+    It was masked before: a document has a digest, which a filter at this place would contradict.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 class _Process:

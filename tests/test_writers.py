@@ -11,13 +11,12 @@ TEXTS = {"write_text", "write_bytes", "mkstemp", "NamedTemporaryFile", "Temporar
 NEW = {"O_WRONLY", "O_RDWR", "O_CREAT"}
 
 FILTER = {
-    "secret_values.py": "the filter itself, for documents: plans and evidence",
+    "secret_values.py": "the filter itself; writes plans and evidence, which were masked before their digests were made",
     "engine/job_output.py": "the filter itself, for what jobs print, report and leave",
     "adapters/database/masking.py": "the filter itself, for every statement to a database",
     "cli/output.py": "the filter itself, for the terminal and for JSON",
     "cli/view.py": "prints what `output.writable` gives",
     "cli/report.py": "masks the traceback of a crash",
-    "cli/commands/plan.py": "masks the document of `--out`",
     "engine/worker.py": "masks the last words of a worker's process",
 }
 JOB = {
@@ -56,6 +55,7 @@ CONTENT = {
     "adapters/backup/take.py": "copies what is on disk, which was masked when it was written",
     "adapters/pulumi/definition.py": "keeps definitions by their digest",
     "adapters/pulumi/definition_archive.py": "shares definitions by their digest",
+    "cli/commands/plan.py": "writes a plan, which was masked before its digest was made",
     "cli/commands/logs.py": "copies files that were masked when their job ended",
     "config/scaffold.py": "writes the files of a new project",
 }

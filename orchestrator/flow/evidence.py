@@ -10,6 +10,7 @@ from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.flow.course import Setting
+from orchestrator.secret_values import write_whole
 
 REHEARSED = "rehearsed"
 """The kind, and the key, of the journal's entry with the evidence of a rehearsal."""
@@ -55,10 +56,10 @@ def documents(setting: Setting, run: str) -> list[Rehearsal]:
 
 
 def keep(setting: Setting, what: str, digest: str, data: object) -> None:
-    """Keep a document under its digest in the folder *what*, here and where it is shared. Raises S-codes."""
+    """Keep a masked document under its digest in the folder *what*, here and where it is shared. Raises S-codes."""
     file = _file(setting, what, digest)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    setting.secrets.write(file, json.dumps(data, sort_keys=True))
+    write_whole(file, json.dumps(data, sort_keys=True))
     name = f"{what}/{digest.removeprefix('sha256:')}"
     if setting.artifacts.named(name) is None:
         setting.artifacts.name(name, setting.artifacts.put(file))

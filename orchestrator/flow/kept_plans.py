@@ -17,6 +17,7 @@ from orchestrator.domain.plan import Plan, StackPreview
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.flow.course import Setting
 from orchestrator.ports import SavedPlan
+from orchestrator.secret_values import write_whole
 
 SHARED, UPDATES = "plans/", "updates/"  # names of shared plans, and of Pulumi's: digests in hexadecimal digits
 
@@ -68,7 +69,7 @@ def save(setting: Setting, plan: AnyPlan) -> Path:
     digest = str(kept_document["digest"])
     file = folder(setting, digest) / "plan.json"
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    setting.secrets.write(file, json.dumps(kept_document))
+    write_whole(file, json.dumps(kept_document))
     try:
         for name, path in _files(setting, plan, digest):
             if path.is_file() and setting.artifacts.named(name) is None:

@@ -1,23 +1,44 @@
 """What a plan says of secrets: it has none in clear, and names those that cannot be masked everywhere."""
 
+from typing import Any
+
 from orchestrator.domain.configuration import ORDINARY
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import Plan
 from orchestrator.flow.course import Setting
 from orchestrator.flow.kept_plans import learn_names
 
+SHOWN = ("notes", "conditions", "configuration", "unmet", "uninspected")
+"""Parts of a plan that are for readers, or that are only compared."""
+
 
 def masked_plan(setting: Setting, plan: Plan) -> Plan:
-    """*plan* with each known secret masked, before it gets its digest, and with warnings. Raises S181."""
+    """*plan* with known secrets masked where it only shows them, before it gets its digest. Adds warnings. Raises S181.
+
+    What is executed stays as it is: a play must not get a mask as its variable. It comes from files with it in clear.
+    """
     learn_names(setting, plan)
     plan = plan.model_copy(update={"notes": (*plan.notes, *_about_ordinary(setting))})
     data = plan.to_json()
     masked = setting.secrets.data(data)
     try:
-        return plan if masked is data else Plan.from_json(masked)
+        return plan if masked is data else Plan.from_json(_only_shown(data, masked))
     except ValueError as error:
-        message = "a secret has the value of a name or a path that the plan needs, so the plan cannot be shown"
+        message = "a secret has the value of something that the plan records of its configuration"
         raise OrchestratorError("S181", message) from error
+
+
+def _only_shown(plain: dict[str, Any], masked: dict[str, Any]) -> dict[str, Any]:
+    """The document *plain* with the parts of *masked* that nothing acts on."""
+    made = {**plain, **{name: masked[name] for name in SHOWN if name in masked}}
+    made["steps"] = [
+        {**step, **({"preview": other["preview"]} if "preview" in step else {})}
+        for step, other in zip(plain["steps"], masked["steps"], strict=True)
+    ]
+    made["back"] = {**plain["back"], "reason": masked["back"].get("reason", "")}
+    if plain.get("stack") is not None:
+        made["stack"] = {**plain["stack"], "refused": masked["stack"].get("refused", "")}
+    return made
 
 
 def _about_ordinary(setting: Setting) -> list[str]:

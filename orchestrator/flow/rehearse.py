@@ -161,6 +161,7 @@ def _look(course: Course, stop: str) -> None:
     def work(job: str, emit: Emit) -> StepResult:
         rule = course.environment.snapshot
         seen = course.setting.deployer.snapshot(rule, course.inventory(), course.context(), job, emit)
+        seen = course.setting.secrets.document(seen)
         files = sum(len(host.files) for host in seen.hosts.values())
         keep(course.setting, "snapshots", seen.digest, seen.to_json())
         message = f"{counted(files, 'file')} on {counted(len(seen.hosts), 'host')}"
@@ -173,7 +174,7 @@ def _judge(course: Course) -> None:
     """Compare, write the evidence down, and halt unless everything came back."""
 
     def work(_job: str, _emit: Emit) -> StepResult:
-        found = _evidence(course)
+        found = course.setting.secrets.document(_evidence(course))
         keep(course.setting, "evidence", found.digest, found.to_json())
         data = {"evidence": found.digest, "good": found.good, "document": found.to_json()}
         if found.good:
@@ -198,7 +199,8 @@ def _evidence(course: Course) -> Rehearsal:
     plan, run, rule = course.settled_plan(), course.run, course.environment.snapshot
     records = course.setting.store.records(run.id)
     digests = _digests(records)
-    seen = {stop: snapshot(course.setting, digests[stop]) for stop in STOPS}
+    known = course.setting.secrets  # perhaps more than when the first one was taken
+    seen = {stop: known.document(snapshot(course.setting, digests[stop])) for stop in STOPS}
     hosts = [host for host in _hosts(course) if host not in course.left_out]
     silent = tuple(f"{host}: it was left out ({how})" for host, how in course.left_out.items())
     if plan.back.release is None:

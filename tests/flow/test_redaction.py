@@ -12,7 +12,9 @@ from orchestrator.domain.own_words import own_words
 from orchestrator.domain.plan import differences, held
 from orchestrator.domain.redaction import Redactor
 from orchestrator.domain.secret import SHORTEST, Secret
+from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import Outcome
+from orchestrator.flow import evidence, kept_plans
 from orchestrator.flow import plan as planning
 from orchestrator.flow.plan import Wanted
 from orchestrator.secret_values import SecretValues
@@ -69,6 +71,30 @@ def test_a_plan_is_masked_before_its_digest(stage: Stage) -> None:
     made = planning.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
     assert "[secret] is set here" in made.notes
     assert CANARY not in str(made.document())
+
+
+def test_what_a_plan_executes_is_not_masked(stage: Stage) -> None:
+    """A play gets its variables as the release has them, also where one has the value of a secret, and the plan is kept under its digest."""
+    setting = stage.setting()
+    setting.secrets.learn("vaults", [Secret("database", b"orders-of-the-shop")])
+    steps = [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "vars": {"name": "orders-of-the-shop"}}]
+    package = stage.packages.put(release("1.0.0", steps=steps))
+    made = planning.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
+    assert made.steps[0].play.vars == {"name": "orders-of-the-shop"}
+    kept_plans.save(setting, made)
+    setting.secrets.learn("later", [Secret("other", made.steps[0].play.playbook.encode())])
+    kept_plans.save(setting, made)
+    assert kept_plans.load(setting, made.digest) == made
+
+
+def test_evidence_is_masked_before_its_digest(stage: Stage) -> None:
+    """A snapshot that names a secret is kept masked, and is found by its digest."""
+    setting = stage.setting()
+    setting.secrets.learn("vaults", [Secret("password", CANARY.encode())])
+    seen = setting.secrets.document(Snapshot(hosts={}, unknown={"s1": f"it is {CANARY}"}))
+    evidence.keep(setting, "snapshots", seen.digest, seen.to_json())
+    assert evidence.snapshot(setting, seen.digest).unknown == {"s1": "it is [secret]"}
+    assert not [path for path in setting.state.rglob("*.json") if CANARY in path.read_text()]
 
 
 def test_a_plan_names_ordinary_secrets(stage: Stage) -> None:

@@ -102,7 +102,7 @@ def _deliver(app: "App", plan: "Plan | RollbackPlan | WavePlan", target: Path | 
         {**plan.document(), "outlook": seen and seen.to_json()} if plan.kind == "RollbackPlan" else app.document(plan)
     )
     if target is not None:
-        target.write_text(app.secrets.json(json.dumps(document, indent=1)) + "\n", encoding="utf-8")
+        target.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")  # masked before its digest
     if as_json:
         print_json(plan.kind, {key: value for key, value in document.items() if key not in {"apiVersion", "kind"}})
     else:

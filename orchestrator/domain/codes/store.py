@@ -177,9 +177,9 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "S181",
         "secret used as a name",
-        "A secret has the value of something that a plan needs to name, such as a path or a resource. The plan would be unreadable "
-        "if it were masked, so no plan was made.",
-        "Choose another value for the secret, or another name.",
+        "A secret has the value of something that a plan records of its configuration, such as the name of a setting. The plan could "
+        "not be read if it were masked, so no plan was made.",
+        "Choose another value for the secret.",
         Exit.FAILED,
     ),
     ErrorCode(

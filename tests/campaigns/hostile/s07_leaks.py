@@ -33,9 +33,10 @@ from orchestrator.domain import encoded_text, redaction, secret
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.redaction import Redactor
 from orchestrator.domain.secret import Secret
+from orchestrator.domain.snapshot import Snapshot
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.ports import Job
-from orchestrator.secret_values import SecretValues, known, use
+from orchestrator.secret_values import SecretValues, known, use, write_whole
 from tests.campaigns.hostile.case import HELD, Case, Defence, Outcome, Yard, replaced
 from tests.leak_scan.canaries import ENCODINGS, KINDS, SPECIAL, Canary
 from tests.leak_scan.scan import Scan
@@ -110,8 +111,8 @@ def _left(secrets: SecretValues, text: str, ending: str, pieces: list[int], yard
     store.create(Run(id="r1", root="r1", kind="promotion", environment="staging", by=text))
     store.append("r1", [Entry(kind="notice", data={"text": text, "seen": seen, text: text})])
     store.close()
-    secrets.write(records / "plan.json", json.dumps({"notes": [text], text: 1}))
-    secrets.write(records / "evidence.txt", text)
+    found = secrets.document(Snapshot(unknown={"web1": text, text: text}))
+    write_whole(records / "evidence.json", json.dumps(found.to_json()))
     yield from ((str(path.relative_to(records)), path.read_bytes()) for path in records.rglob("*") if path.is_file())
     yield "terminal", output.writable(text, sys.stdout).encode()
     yield "JSON", json.dumps(output._masked_data({"text": text, text: text})).encode()
@@ -223,9 +224,7 @@ DEFENCES: dict[str, Defence] = {
     ),
     "the filter of what a killed job leaves": partial(replaced, LocalJobs, "mask", lambda _self, _key: None),
     "the filter of databases": partial(replaced, masking, "mask_parameters", lambda parameters: parameters),
-    "the filter of documents": partial(
-        replaced, SecretValues, "write", lambda _self, path, text: path.write_text(text)
-    ),
+    "the filter of documents": partial(replaced, SecretValues, "document", lambda _self, document: document),
     "the filter of the terminal": partial(replaced, output, "masked", lambda text: text),
     "the filter of JSON": partial(replaced, output, "_masked_data", lambda data: data),
     "the encodings": partial(replaced, encoded_text, "_encoded", lambda _value: iter(())),
