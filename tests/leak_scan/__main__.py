@@ -18,6 +18,7 @@ from tests.journeys.conftest import Project
 from tests.leak_scan import project as files
 from tests.leak_scan.canaries import ENCODINGS, KINDS, Canary, made
 from tests.leak_scan.scan import Hit, Processes, Scan
+from tests.passphrase import passphrase
 
 SOURCES = ("controller-files", "hosts")
 """Below the state folder: secret controller files themselves, and the file systems of hosts, to which plays write."""
@@ -104,7 +105,7 @@ class Campaign:
             self.run(*named)
             self.run(*named, "--json")
         backup = self.project.root / f"{moment}.backup"
-        self.run("backup", str(backup), "--logs", code=0)
+        self.run("backup", str(backup), "--logs", *passphrase(self.project.root.parent), code=0)
         scan = Scan(list(self.canaries.values()))
         found = [*scan.tree(self.project.state, *SOURCES), *scan.tree(self.temporary)]
         for path in (backup, *self.project.root.glob("plan.json"), *(self.project.root / "dist").glob("*")):
