@@ -1,5 +1,6 @@
 """Runs that write secrets down leave none."""
 
+import tempfile
 from pathlib import Path
 
 from tests.journeys.conftest import Project
@@ -7,16 +8,15 @@ from tests.leak_scan.__main__ import Campaign
 from tests.leak_scan.scan import Processes
 
 
-def test_a_failing_run_leaves_no_secret(project: Project, tmp_path: Path) -> None:
+def test_a_failing_run_leaves_no_secret(project: Project) -> None:
     """A release that prints every secret of its environment in every encoding, and fails, leaves none of them in any file, on the terminal or in the words of a process; it is rolled back as any other."""
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    project.env["TMPDIR"] = str(temporary)
-    campaign = Campaign(project, temporary)
-    campaign.prepare()
-    with Processes() as processes:
-        campaign.generate()
-        campaign.fail()
-        campaign.search("failure", processes)
+    with tempfile.TemporaryDirectory(prefix="leak-") as temporary:  # a short name: sockets of connections are below it
+        project.env["TMPDIR"] = temporary
+        campaign = Campaign(project, Path(temporary))
+        campaign.prepare()
+        with Processes() as processes:
+            campaign.generate()
+            campaign.fail()
+            campaign.search("failure", processes)
     assert campaign.hits == set()
     assert project.releases("staging") == {"web1": "0.9.0"}
