@@ -60,6 +60,7 @@ CONTENT = {
     "config/scaffold.py": "writes the files of a new project",
 }
 OWN = {
+    "adapters/ansible/control.py": "writes a random word for the name of a folder",
     "adapters/database/engine.py": "makes an empty file",
     "adapters/gates/prober.py": "takes a lock",
     "adapters/memory/world.py": "is for tests",
