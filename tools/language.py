@@ -1,10 +1,11 @@
-"""Check the language of what users read: pages, changelog, `--help`, errors, `ansible-doc`, names of public functions.
+"""Check the language of what users read: pages, changelog, `--help`, errors, `ansible-doc`, schemas, names.
 
 The phrases, the exceptions and the files that are not yet rewritten are in `language.yaml`. `--list [SOURCE...]` prints
 every finding, with those that the backlog allows; `--update` writes lower numbers into the backlog.
 """
 
 import ast
+import json
 import re
 import sys
 from collections import Counter, defaultdict
@@ -23,6 +24,7 @@ from language_texts import (
     Block,
     changelog_entries,
     count_words,
+    descriptions,
     markdown_blocks,
     messages,
     plain_blocks,
@@ -38,6 +40,7 @@ GENERATED_PART = re.compile(r"<!-- diagram: made by.*?<!-- end of the diagram --
 MAX_WORDS = 30
 MAX_ENTRY_WORDS = 40
 MAX_ENTRY_SENTENCES = 2
+CHAIN = re.compile(r"(?<!\(default)[;:](?=\s)")
 TITLE_WORDS = range(2, 7)
 TITLE_PRONOUNS = re.compile(r"\b(it|that|they|them|so|what|who|whose)\b", re.IGNORECASE)
 
@@ -103,7 +106,7 @@ def check_sentences(source: str, block: Block, rules: Rules) -> Iterator[Finding
         words = max(map(count_words, sentence.split("; ") if block.is_cell else [sentence]))
         if words > MAX_WORDS:
             yield Finding(source, block.line, f"a sentence of {words} words (at most {MAX_WORDS})", sentence)
-        if len(re.findall(r"[;:](?=\s)", sentence)) > 1 and not block.is_cell:
+        if len(CHAIN.findall(sentence)) > 1 and not block.is_cell:
             yield Finding(source, block.line, "a chain (at most one semicolon or colon in a sentence)", sentence)
         yield from check_phrases(source, Block(sentence, block.line), rules)
 
@@ -204,6 +207,16 @@ def message_findings(rules: Rules, package: Path = ROOT / "orchestrator") -> Ite
                 yield from check_phrases(source, Block(sentence, line), rules)
 
 
+def schema_findings(rules: Rules) -> Iterator[Finding]:
+    """The findings in the descriptions of the schemas, each once."""
+    known: set[str] = set()
+    for path in sorted((ROOT / "docs" / "schemas").glob("*.json")):
+        for text in descriptions(json.loads(path.read_text(encoding="utf-8"))):
+            for block in plain_blocks(text) if text not in known else ():
+                yield from check_sentences(path.relative_to(ROOT).as_posix(), block, rules)
+            known.add(text)
+
+
 def plugin_findings(rules: Rules) -> Iterator[Finding]:
     """The findings in the documentation of the collection's plugins, as `ansible-doc` prints it."""
     for path in sorted((ROOT / "orchestrator/ansible/ansible_collections").rglob("plugins/*/[a-z]*.py")):
@@ -275,7 +288,7 @@ def update_backlog(counts: Counter[str], path: Path = RULES) -> None:
 def main(arguments: list[str]) -> int:
     """Check everything and print what is wrong. The exit code is 1 if anything is."""
     rules = read_rules()
-    checks = (page_findings, help_findings, catalogue_findings, message_findings, plugin_findings)
+    checks = (page_findings, help_findings, catalogue_findings, message_findings, plugin_findings, schema_findings)
     every = [*(finding for check in checks for finding in check(rules)), *name_findings()]
     left, unused = apply_exceptions(every, rules)
     counts = Counter(finding.source for finding in left)

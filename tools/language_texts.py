@@ -14,6 +14,7 @@ ABBREVIATIONS = {"e.g.", "i.e.", "etc.", "vs.", "cf.", "approx.", "fig.", "incl.
 END = re.compile(r"""(?<=\S)[.!?…]["'”’)\]]*(?=\s|$)""")
 WORD = re.compile(rf"[{CODE}]|[^\W_]")
 LISTED_CODE = re.compile(rf"{CODE}(?:(?:,| and| or|, and|, or) {CODE})+")
+FIELD = re.compile(r"\*[\w.]+\*")  # *name*, as docstrings and descriptions write fields and states
 MARKUP = re.compile(r"\b[CVO]\([^)]*\)")
 BACKTICKS = re.compile(r"(`+)(?:(?!\1).)+?\1", re.DOTALL)
 
@@ -53,7 +54,7 @@ def plain_blocks(text: str) -> Iterator[Block]:
     """The paragraphs of a help text or a text of the error catalogue, without those that click prints as they are."""
     for paragraph in re.split(r"\n\s*\n", text):
         if (words := " ".join(paragraph.split())) and not words.startswith("\b"):
-            yield Block(BACKTICKS.sub(CODE, words))
+            yield Block(FIELD.sub(CODE, BACKTICKS.sub(CODE, words)))
 
 
 def sentences(text: str) -> list[str]:

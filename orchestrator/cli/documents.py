@@ -47,7 +47,7 @@ class StatusDocument(Document):
 
 
 class Coming(Model):
-    """A walk that comes to an environment with one of its later waves: it stands in no queue before."""
+    """A promotion in waves with an environment in a later wave: it joins the queue when that wave starts."""
 
     run: str
     wave: int
@@ -80,9 +80,9 @@ class LockDocument(Document):
 
 
 class Place(Model):
-    """What a release is in one environment. *hosts* are those it runs on, *of* is how many the environment has.
+    """The state of a release in one environment. *hosts* are those that run it, *of* is how many the environment has.
 
-    *standing by*: it runs on hosts of the side that is not live, and on no others. *problem* is the run of the release
+    With `standing by` it only runs on hosts of the standby side. *problem* is the run of the release
     that needs manual intervention. A run that changed nothing, such as a refused one, does not count.
     """
 
@@ -159,14 +159,14 @@ class FlakyDocument(Model):
 
 
 class AlertDocument(Model):
-    """What a person should know and the run did not stop for."""
+    """A notice for the operator that did not stop the run."""
 
     at: str
     text: str
 
 
 class SwitchDocument(Model):
-    """That a *step* has let the service lead to a side, which is *live* from then on; *unsure*: nobody knows."""
+    """A switch by a *step*: the side that is *live* from then on. With *unsure* the live side is unknown."""
 
     at: str
     step: str
@@ -178,11 +178,10 @@ class SwitchDocument(Model):
 class RunDocument(Document):
     """`orchestrator show RUN --json`.
 
-    *recovery_seconds* are from the failure to the restored release's last proof; *way_back* is the plan that the
-    rollback executed, as in `plan --rollback --json`; *rehearsed* the evidence of a rehearsal;
-    *probe* how long the service was away, where that was measured. *switched* are the switches between sides, and
-    *switch_back_seconds* from the failure to the end of the one that led back. *waves* is how far a walk in waves has
-    come.
+    *recovery_seconds* is the time from the failure to the last test of the restored release. *way_back* is the plan
+    that the rollback executed, as in `plan --rollback --json`. *rehearsed* is the evidence of a rehearsal, and
+    *probe* the measured downtime of the service. *switched* are the switches between sides, and *switch_back_seconds*
+    is the time from the failure to the end of the switch back. *waves* is the progress of a promotion in waves.
     """
 
     kind: Literal["Run"]
@@ -209,9 +208,9 @@ class RunDocument(Document):
 
 
 class DriftDocument(Document):
-    """`orchestrator drift ENV --json`. *none* says that all was asked, and nothing has changed *since* the *release*.
+    """`orchestrator drift ENV --json`. *none*: all checks were possible, and found no change *since* the *release*.
 
-    *run* is the one that verified it there.
+    *run* is the run that verified the release.
     """
 
     kind: Literal["Drift"]
@@ -226,9 +225,9 @@ class DriftDocument(Document):
 
 
 class ParityDocument(Document):
-    """`orchestrator parity LEFT RIGHT --json`. *none* says that all was asked, and nothing differs that may not.
+    """`orchestrator parity LEFT RIGHT --json`. *none*: all checks were possible, and found allowed differences only.
 
-    *unused* are what the allow-lists name and what no difference fits.
+    *unused* are entries of the allow-lists that match no difference.
     """
 
     kind: Literal["Parity"]
@@ -242,10 +241,10 @@ class ParityDocument(Document):
 
 
 class WayBackDocument(RollbackPlan):
-    """`orchestrator plan --rollback ENV --json` while a promotion is under way there.
+    """`orchestrator plan --rollback ENV --json` during a promotion.
 
-    *outlook* is what it would do to the stack, as far as that can be known now; null when the stack stays anyway, or
-    goes back already. The digest does not cover it.
+    *outlook* is the forecast of its changes of the stack; null if the stack stays anyway, or is being rolled back
+    already. The digest does not cover it.
     """
 
     outlook: Outlook | None = None

@@ -133,8 +133,8 @@ class Configuration(Model):
         hosts: the settings of host inspections, and of Ansible where it reads inventories.
         environment: the names of the variables that `environment.yaml` passes on and that are set.
         values: the keyed digest of the values of these variables.
-        key: the identifier of the project key of keyed digests; None if the configuration has none, or plain ones, as
-            plans of an older version.
+        key: the identifier of the project key of keyed digests. None if the configuration has none, or plain ones, as
+            in plans of an older version.
     """
 
     versions: dict[str, str] = Field(default_factory=dict)

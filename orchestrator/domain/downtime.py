@@ -26,7 +26,7 @@ class Sight(Model):
 
 
 class Gap(Model):
-    """A time during which nobody measured, in seconds since 1970."""
+    """A time without measurements, in seconds since 1970."""
 
     since: float
     until: float
@@ -38,12 +38,13 @@ class Gap(Model):
 
 
 class Measured(Model):
-    """What a probe saw. Times in seconds; they are right to within *every*.
+    """The measurements of a probe. Times are in seconds, and right to within *every*.
 
-    *downtime* is how long the service was away in all, *longest* how long at once: by its own URL, else while no host
-    answered at all. *most_away* is the largest number of hosts that were away at once, of so many *hosts* that ever
-    answered; *away* says for how long each of them was. What has not answered yet is not there yet, and counts as
-    nothing. *measured* is for how long it was looked, *gaps* are when it was not, *asked* is the number of requests.
+    *downtime* is the total downtime of the service, *longest* the longest interruption. They are measured by its own
+    URL, otherwise as the time without a response of any host. *most_away* is the largest number of hosts that were
+    unavailable at once, of all *hosts* that ever responded. *away* is the downtime of each. A host that has not
+    responded yet does not count. *measured* is the time of measurement, *gaps* are the times without one, and *asked*
+    is the number of requests.
     """
 
     downtime: float = 0.0

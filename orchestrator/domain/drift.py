@@ -11,7 +11,7 @@ Part = Literal["resource", "host", "release", "file", "task", "test"]
 
 
 class Finding(Model):
-    """One thing that is not as the last release left it: *what* is said of the *name*, on *host* where it has one."""
+    """One difference from the state that the last release left: *what* differs of the *name*, and on which *host*."""
 
     part: Part
     name: str

@@ -44,9 +44,9 @@ class InventoryGroup(Model):
 
 
 class InventorySource(Model):
-    """Where an environment's hosts come from; by default the Pulumi output `ansible_inventory` or `inventory`.
+    """The source of an environment's hosts (default: the Pulumi output `ansible_inventory` or `inventory`).
 
-    *output* names another output; *groups* maps outputs to groups; *files* are the user's own inventories
+    *output* names another output. *groups* maps outputs to groups. *files* are the user's own inventories
     (files, folders, scripts or plugin files, relative to the project). They may be combined. *templates* is whether
     Ansible evaluates templates in variables that come from outputs; by default they are text.
     """
@@ -60,12 +60,12 @@ class InventorySource(Model):
 class AnsibleSettings(Model):
     """How Ansible is run in an environment.
 
-    *transport* are transport settings by the names that `ansible.cfg` has for them; they come before that of the
+    *transport* are transport settings by their names in `ansible.cfg`; they come before those of the
     project. *config* is the `ansible.cfg` that counts for the hosts of the environment, relative to the project.
-    *environment* names variables of the controller that Ansible and suites are given.
-    *ledger* is whether hosts keep a fence and a ledger of the steps that ordinary playbooks do there. *serves* is a
-    command for a host's shell, a template with the host's variables, whose first word is the version of the service
-    that runs there. *unresponsive* is how long a host may send nothing over its connection before it is given up.
+    *environment* names variables of the controller for Ansible and suites.
+    *ledger* is whether hosts record a fence and the steps of ordinary playbooks. *serves* is a command for a host's
+    shell, with the host's variables as templates. Its first word of output is the version of the running service.
+    *unresponsive* is how long a host may send nothing over its connection before the connection is given up.
     """
 
     forks: int | None = Field(default=None, ge=1, le=1000)
@@ -83,9 +83,9 @@ class AnsibleSettings(Model):
 
 
 class StatefulRule(Model):
-    """Resources that hold what cannot be made again: those whose *type* and *name* fit, as patterns with `*` and `?`.
+    """Resources with data that cannot be created again, by patterns (`*`, `?`) of their *type* and *name*.
 
-    A component that fits stands for everything in it.
+    A matching component includes all its children.
     """
 
     type: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
@@ -108,10 +108,10 @@ class StatefulRule(Model):
 class PulumiSettings(Model):
     """How Pulumi is run in an environment. *config* overrides `Pulumi.<stack>.yaml` without writing to it.
 
-    *pending_creates* says what becomes of resources whose create was interrupted: `ask` a person whether they are
-    there, or `clear` them and create again, where a create finds what is there already. *stateful* says which resources
-    no rollback replaces or deletes, and a promotion only when they are named. *reads* are the files and
-    folders outside the program's own folder that the program reads; by default those that its text names.
+    *pending_creates* decides about resources whose create was interrupted. `ask` stops until an operator has resolved
+    them; `clear` creates them again, for providers whose create finds existing resources. *stateful* defines which
+    resources no rollback replaces or deletes, and a promotion only if they are named. *reads* are the files and
+    folders outside the program's own folder that the program reads (default: those that its text names).
     """
 
     config: dict[str, str] = Field(default_factory=dict)
@@ -124,16 +124,16 @@ class PulumiSettings(Model):
 
 
 class RollbackRule(Model):
-    """Whether a failed promotion is rolled back by itself."""
+    """Whether a failed promotion is rolled back automatically."""
 
     automatic: bool = True
 
 
 class Ephemeral(Model):
-    """An environment that is made for each promotion and destroyed after it.
+    """An environment that is created for each promotion and destroyed after it.
 
-    *ttl* is how long it may be there at the longest, whatever becomes of its run. *per* `release` gives each release a
-    stack of its own. *keep_on_failure* keeps what a failed promotion made until then, for a look.
+    *ttl* is the maximum lifetime of its stack, whatever happens to its run. *per* `release` gives each release a
+    stack of its own. *keep_on_failure* keeps the stack of a failed promotion until then, for inspection.
     """
 
     ttl: Duration = "4h"
@@ -165,11 +165,10 @@ class QueueRule(Model):
 
 
 class Requirements(Model):
-    """What must hold before a release is promoted here.
+    """The conditions for a promotion into the environment.
 
-    *no_drift*: nothing has changed since the last release. *parity*: nothing differs from the environment that `parity`
-    names (by default the one before) but what is allowed to. *rehearsal*: there is good evidence that the way back was
-    walked.
+    *no_drift*: no changes since the last release. *parity*: no differences but allowed ones from the environment that
+    `parity` names (default: the previous one). *rehearsal*: good evidence that the rollback was rehearsed.
     """
 
     no_drift: bool = False
@@ -187,10 +186,10 @@ class ParityRule(Model):
 
 
 class SnapshotRule(Model):
-    """What is looked at on hosts besides the release root, and what is left out where two moments are compared.
+    """The content of snapshots of hosts besides the release root, and what comparisons exclude.
 
-    *files* are further files and folders, by their whole paths. *ignore* are patterns of files (`*.log`, `etc/cache`),
-    or of something else by its kind (`port:udp/*`, `package:linux-*`, `service:cron*`, `fact:user:*`). *sysctl* are
+    *files* are further files and folders, by absolute path. *ignore* are patterns of files (`*.log`, `etc/cache`),
+    or of another kind (`port:udp/*`, `package:linux-*`, `service:cron*`, `fact:user:*`). *sysctl* are
     kernel settings, by name.
     """
 
@@ -200,7 +199,7 @@ class SnapshotRule(Model):
 
 
 class Approvals(Model):
-    """Who must say yes before a promotion. Read and checked; a promotion that would need it is refused for now."""
+    """The required approvals of a promotion. Validated; promotions that need them are refused in this version."""
 
     count: int = Field(ge=1)
     roles: tuple[str, ...] = ()
@@ -224,10 +223,10 @@ def _without_suites(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
 class Environment(Model):
     """`environment.yaml`. *program* is the Pulumi project's folder, relative to this file's folder.
 
-    *gates* are asked beside those of a release, in every look at a canary and in every watch. *probe* takes the place
-    of the release's. *controller_files* are files and folders, relative to the project, that playbooks write on the
-    controller and find again: they are kept for the environment. *secrets* names variables of the controller whose
-    values are masked in everything that is written or shown. *preview* says whether `plan` runs the playbooks in
+    *gates* are checked in addition to those of a release, whenever a canary is observed and in every watch. *probe*
+    replaces the release's. *controller_files* are files and folders, relative to the project, that playbooks write on
+    the controller and find again: they are kept for the environment. *secrets* names variables of the controller whose
+    values are masked in everything that is written or shown. *preview* is whether `plan` runs the playbooks in
     Ansible's check mode, on the hosts and with the credentials of this environment. *credentials* names variables of
     the controller with the servers to which the gates of releases may show them.
     """
@@ -286,9 +285,9 @@ class Environment(Model):
 class Project(Model):
     """`orchestrator.yaml`. *store* is a database URL; `sqlite:///` paths are relative to the project.
 
-    *artifacts* is what several machines share instead of a state folder: a folder, or `s3://bucket/prefix`.
-    *recovery* says whether a command that acts resumes interrupted runs in the background. *waves* are the
-    ways over several environments that have a name. *package* says what belongs into packages.
+    *artifacts* is the store that several machines share: a folder, or `s3://bucket/prefix`.
+    *recovery* is whether a command that acts resumes interrupted runs in the background. *waves* are named lists of
+    waves over several environments. *package* defines what packages contain.
     """
 
     apiVersion: Literal["orchestrator/v1"]

@@ -52,11 +52,11 @@ def _unless_none() -> Any:
 
 
 class PrometheusGate(Model):
-    """A PromQL *query* to the *server*; every value that it gives must be *below* the one and *above* the other.
+    """A PromQL *query* to the *server*; every value of its result must be *below* the one and *above* the other.
 
-    Who asks shows a bearer token, which is in the orchestrator's environment variable *token_from*, or the name *user*
-    with the password that is in *password_from*. *ca* is a file with the certificates of who may vouch for the server:
-    of the project, for a gate of an environment; of the package, for one of a release.
+    *token_from* is the orchestrator's environment variable with a bearer token. *user* and *password_from* are for
+    basic authentication. *ca* is a file with the trusted certificates for the server. For a gate of an environment it
+    is a file of the project, for a gate of a release a file of the package.
     """
 
     server: TemplatedUrl
@@ -90,10 +90,10 @@ class PrometheusGate(Model):
 
 
 class Gate(Model):
-    """One thing that must hold: a suite (*tests*), a request (*http*), a query (*prometheus*), or a *command*.
+    """One condition: a suite (*tests*), a request (*http*), a query (*prometheus*), or a *command*.
 
-    It is about the hosts of *hosts* among those that are looked at. *command* is the words of a program that is run
-    where the orchestrator runs, without a shell, for *timeout* at the longest, as a suite is; 0 means good.
+    *hosts* selects among the observed hosts. *command* is the words of a program that is run on the controller,
+    without a shell, for at most *timeout*, like a suite; 0 means success.
     """
 
     name: Name
@@ -182,7 +182,7 @@ CanaryHosts = Annotated[
 
 
 class Canary(Model):
-    """The hosts of a step that go first, and the look at them: for *look*, every *every*, all *gates* are asked."""
+    """The hosts of a step that get the release first, and their observation: for *look*, every *every*, all *gates*."""
 
     hosts: CanaryHosts = 1
     look: Span = "5m"
@@ -192,10 +192,10 @@ class Canary(Model):
 
 
 class Probe(Model):
-    """What is asked all the time while a release goes out, so that it is known how long the service was away.
+    """The requests that measure the downtime of a service during a rollout.
 
-    *url* is asked of each host of *hosts*; *service* is one URL of the whole service. Every *every* each of them must
-    answer with a status below 400 within *timeout*.
+    *url* is requested for each host of *hosts*; *service* is one URL of the whole service. Every *every* each of them
+    must respond with a status below 400 within *timeout*.
     """
 
     url: TemplatedUrl | None = None

@@ -24,11 +24,11 @@ class Group(Model):
 class Inventory(Model):
     """Hosts with their variables, and groups. *files* are the user's own sources, absolute paths, merged by Ansible.
 
-    *said* is the digest of all that Ansible reads from the *files* and from the group and host variables beside them:
-    these stay where they are, since some are secret, and a change of any of them is still a change of this inventory.
-    The variables come from the outputs of the operator's own program, and with them from a cloud: unless *templates* is
-    set, a template in them is text. Nothing that comes from a release package is ever put here. The listing and the
-    overlay stay in this process.
+    *said* is the digest of everything that Ansible reads from the *files* and from the group and host variables
+    beside them. These stay in place, because some are secret, and each change of them is a change of this inventory.
+    The variables come from the outputs of the operator's own program, and therefore from a cloud. Unless *templates*
+    is set, a template in them is text. Content of a release package is never part of it. The listing and the overlay
+    stay in this process.
     """
 
     hosts: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -46,11 +46,11 @@ class Record(Entry):
 
 
 class Run(Model):
-    """One run as the journal's table of contents has it.
+    """One run in the journal's table of runs.
 
-    *root* is what was asked for in one go: a promotion along the path is several runs with one root, and the
-    engine's executor has its name. A walk in waves has a run of its own as well, called like its root, whose
-    *environment* is the name of the list of waves. *wish* is what a person asked of it last: to pause, cancel or abort.
+    *root* is the id of the request: a promotion along the path is several runs with one root, and the
+    engine's executor has its name. A promotion in waves has a run of its own as well, called like its root, whose
+    *environment* is the name of the list of waves. *wish* is the last control request: pause, cancel or abort.
     """
 
     id: str
@@ -85,11 +85,11 @@ class Verified(Model):
 
 
 class Lease(Model):
-    """Who may act on an environment now. *fence* rises with every new holder and is carried by every effect.
+    """The holder of an environment. *fence* increases with every new holder and is carried by every effect.
 
-    *holder* is a run, or `lock:…` where a person keeps everybody out. *worker* is the process that acts for the run:
-    when another one takes the run over, the holder stays and the fence rises. *until* is when a person's lock is over;
-    a run's lease has none: it ends with the run, which somebody always can resume.
+    *holder* is a run, or `lock:…` for the lock of an operator. *worker* is the process that acts for the run. When
+    another process takes the run over, the holder stays and the fence increases. *until* is the end of a lock. The
+    lease of a run has no such time: it ends with the run, which can always be resumed.
     """
 
     environment: str
@@ -135,7 +135,7 @@ class Work(Model):
 
 
 class Waiting(Model):
-    """One place in an environment's queue. *number* rises; *state* says whether it still waits."""
+    """One place in an environment's queue. *number* increases; *state* is whether it still waits."""
 
     environment: str
     run: str

@@ -20,7 +20,7 @@ class KeyMaterial(Model):
     """Key material that a package may have, and why.
 
     *path* is a file or folder of the project, an archive, or a file in an archive (`dist/shop.tar.gz!etc/key.pem`).
-    Installed requirements begin with `requirements/`.
+    Installed requirements start with `requirements/`.
     """
 
     path: Annotated[RelativePath, AfterValidator(_narrow)]

@@ -42,7 +42,7 @@ class Portrait(Model):
 
 
 class Disparity(Model):
-    """One thing that is not the same in both environments; None where it is not there."""
+    """One difference between both environments; a value is null if the environment does not have it."""
 
     kind: str
     name: str

@@ -37,9 +37,9 @@ class StackSpec(Model):
 
 
 class ResourceChange(Model):
-    """What Pulumi would do with one resource. *op* is Pulumi's word; *properties* are the ones that differ.
+    """The planned operation of Pulumi on one resource (*op*); *properties* are the ones that differ.
 
-    *kept* is what the program itself has said against its end, as the stack's state has it now: `protect` or
+    *kept* is the protection that the program itself has set, by the current state of the stack: `protect` or
     `retainOnDelete`.
     """
 
@@ -53,7 +53,7 @@ class ResourceChange(Model):
 
 
 class Loss(Model):
-    """A stateful resource that would be replaced or deleted. *why* says what makes it one."""
+    """A stateful resource that would be replaced or deleted. *why* is the rule that makes it stateful."""
 
     op: Literal["replace", "delete"]
     type: str
@@ -102,14 +102,14 @@ def _kept(change: ResourceChange, known: dict[str, ResourceChange], rules: tuple
 
 
 class StackPreview(Model):
-    """What Pulumi says it would do.
+    """The changes that Pulumi previews.
 
-    *base* is the digest of the stack's state that this was computed from; *update_plan* that of the content of Pulumi's
-    saved update plan, to which the update is constrained; *update_file* that of the file's bytes, which is not part of
-    the plan's digest, since the file is encrypted anew each time. *inventory* is what the hosts will be, or None where
-    that is only known after the update. *counts* maps Pulumi's words (`create`, `same`, …) to numbers. *refused* is why
-    Pulumi would not do it: a resource is protected; then *changes* are as far as it came. *versions* are those of the
-    engine (`pulumi`) and of the providers, as far as they are known. *settings* are the `PULUMI_*` variables of the
+    *base* is the digest of the stack's state at the preview, and *update_plan* that of the content of Pulumi's
+    saved update plan, to which the update is constrained. *update_file* is the digest of the file's bytes. It is not
+    part of the plan's digest, because the file is encrypted anew each time. *inventory* is that after the update, or
+    null if it cannot be known before. *counts* maps Pulumi's words (`create`, `same`, …) to numbers. *refused* is the
+    reason if Pulumi refuses the update because a resource is protected; *changes* are then incomplete. *versions* are
+    those of the engine (`pulumi`) and of the providers, if known. *settings* are the `PULUMI_*` variables of the
     controller that decide which code or which resources are involved; of one that may be secret the digest.
     """
 
@@ -171,7 +171,7 @@ def play_of(step: Step, hosts: tuple[str, ...] = ()) -> PlaySpec:
 
 
 class SuiteSpec(Model):
-    """One run of one testinfra suite. *limit* are the hosts it looks at (empty: all). *timeout* is in seconds.
+    """One run of one testinfra suite. *limit* are the hosts that it verifies (empty: all). *timeout* is in seconds.
 
     *flaky* is the rule by which a failure is repeated before it counts.
     """
@@ -185,7 +185,7 @@ class SuiteSpec(Model):
 
 
 class HostPreview(Model):
-    """What check mode said of one host: how many tasks would change something, and their names."""
+    """The prediction of check mode for one host: how many tasks would change something, and their names."""
 
     host: str
     changes: int
@@ -193,11 +193,11 @@ class HostPreview(Model):
 
 
 class StepPreview(Model):
-    """What Ansible's check mode said of one step: per host what would change, and by name what it could not see.
+    """The predictions of Ansible's check mode for one step: the changes of each host, and what it cannot predict.
 
-    *opaque* are the tasks that do nothing in check mode; *failed* are those that check mode cannot pass
-    before the step has really run; *unseen* says, in a sentence each, which hosts or which whole playbook check mode
-    could not look at; *diff* is the text that `--diff` printed, control characters removed.
+    *opaque* are the tasks that do nothing in check mode. *failed* are those that fail in check mode before the step
+    has really run. *unseen* names, in a sentence each, the hosts or the playbook that check mode did not reach. *diff*
+    is the text that `--diff` printed, control characters removed.
     """
 
     hosts: tuple[HostPreview, ...] = ()
@@ -209,7 +209,7 @@ class StepPreview(Model):
 
 
 class PlannedGate(Model):
-    """One gate as it is asked: a *suite* is told as such. *own* says that it is of the environment and no release's."""
+    """One gate of the plan, with its *suite* if it has one. *own*: declared by the environment, not by the release."""
 
     gate: Gate
     suite: SuiteSpec | None = None
@@ -222,7 +222,7 @@ class PlannedGate(Model):
 
 
 class PlannedLook(Model):
-    """A look again and again for some *seconds*, *every* so many: all *gates* are asked each time."""
+    """An observation for a number of *seconds*: every *every* seconds all *gates* are checked."""
 
     seconds: float
     every: float
@@ -236,20 +236,20 @@ class PlannedLook(Model):
 
 
 class PlannedCanary(Model):
-    """The hosts of a step that go first, as its author named them, and the look at them before the others follow."""
+    """The canary of a step: its hosts, and their observation before the others follow."""
 
     hosts: int | str
     look: PlannedLook
 
 
 class PlannedStep(Model):
-    """One step of the plan: the play, its batches of hosts (None: known after provisioning), and its way back.
+    """One step of the plan: the play, its batches of hosts (null until provisioning), and its undo.
 
-    *order* is that of the hosts before they were cut into batches; *seed* is what they were shuffled by. With a
-    *canary* the first batch are its hosts. With *sides* (blue's and green's host patterns) it goes to the hosts on the
-    side *to* alone; *stacked*: each side is a stack of its own. *once* are tags that run in one batch only; *plays* are
-    all plays of the playbook, with what batches do to them. *undo_plays* are those of the undo playbook, if it runs on
-    all hosts of the step.
+    *order* is that of the hosts before they were divided, *seed* that of a shuffle. With a *canary* the first batch
+    are its hosts. With *sides* (the host patterns of blue and green) the step only runs on hosts of the side *to*.
+    *stacked*: each side is a stack of its own. *once* are tags that run in one batch only. *plays* are all plays of
+    the playbook, with the effects of batches. *undo_plays* are those of the undo playbook, if it runs on all hosts of
+    the step.
     """
 
     play: PlaySpec
@@ -314,14 +314,14 @@ SILENT = "nothing"
 
 
 class HostState(Model):
-    """What is known of one host: the package on it, since when, by which run, and whether the host said so itself.
+    """The state of one host: its package, since when, by which run, and whether the host itself reported it.
 
-    *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook ended well there, or a person said so),
-    `changing` (a step may be changing it now), `unknown` (nobody could look), `empty` (no release was ever put there)
-    or `gone` (the environment has no such host any more; nothing is told of it from then on). *before* is what was
-    known of a changing host before the step started. *serves* is the version that its service told when the host was
-    last observed; empty when nobody asked. *side* is the one that it was on when sides were last switched here; then it
-    *stands by* or is live, unless that switch is *unsure*: it was begun, and nobody saw it end well.
+    *truth* is `seen` (the host reported it), `assumed` (an ordinary playbook succeeded on it, or an operator declared
+    it) or `changing` (a step may be changing it). It is `unknown` if the host could not be inspected, `empty` if no
+    release was ever deployed to it, and `gone` if the environment no longer has this host. *before* is the state of a
+    changing host before the step started. *serves* is the version that its service reported at the last observation;
+    empty without a query. *side* is its side at the last switch of the environment. It is now the live or the standby
+    side, or *unsure* if that switch was started and its end is unknown.
     """
 
     host: str
@@ -391,10 +391,10 @@ def after_switch(states: Iterable[HostState], told: Mapping[str, Any], at: str) 
 
 
 class SecondPass(Model):
-    """What a rollback runs on hosts once more after it has restored the infrastructure, as the steps `restore.again.*`.
+    """The steps that a rollback runs on hosts again after it has restored the infrastructure (`restore.again.*`).
 
     *restore* are the steps that restore the release, in order. The limit of each are the hosts that get it if the
-    restored infrastructure gives plays other variables. A host that the infrastructure replaces or brings back gets
+    restored infrastructure gives plays other variables. A host that the infrastructure replaces or creates again gets
     each step that is for it, whether it is in the limit or not.
     """
 
@@ -413,10 +413,10 @@ class SkippedStep(Model):
 
 
 class WayBack(Model):
-    """Where a failure would lead: the last verified release, whether its package is here, and what cannot be undone.
+    """The rollback target: the last verified release, whether its package is available, and irreversible steps.
 
-    *definition* is that of the environment when the release was verified there: the infrastructure goes back to it.
-    *again* is what runs on hosts after that; None if the infrastructure stays. *skipped* are the steps that are neither
+    *definition* is that of the environment when the release was verified: the infrastructure is restored to it.
+    *again* is the second pass after that; null if the infrastructure stays. *skipped* are the steps that are neither
     undone nor run again.
     """
 
@@ -430,10 +430,10 @@ class WayBack(Model):
 
 
 class Named(Model):
-    """What a person has agreed to by its name.
+    """The losses and irreversible steps that were agreed to by name.
 
     *replace* are stateful resources (names or URNs) that may be replaced or deleted, *no_return* steps that cannot be
-    undone and may be taken.
+    undone and may be run.
     """
 
     replace: tuple[str, ...] = ()
@@ -463,14 +463,13 @@ class PlannedWatch(Model):
 
 
 class PlannedSides(Model):
-    """Two sides: which one is *live* (None: nobody has ever switched here), and which one is switched *to*.
+    """Two sides: the *live* one (null before the first switch), and the target of the switch (*to*).
 
-    *blue* and *green* are their host patterns, *hosts* who they are, where that is known. *switch* is the playbook that
-    is run on *router* (by default on both sides), after a *look* where there is one. *retire* is run on the other side
-    in the end. A rollback that finds its release live already has nothing *to* switch to. It leaves the hosts *left*
-    alone: those of the side that will stand by, and those where its release is already; when that is a whole side, it
-    switches *first*. *stacked* says that each side is a stack of its own. *switch_plays* and *retire_plays* are all
-    plays of the two playbooks.
+    *blue* and *green* are their host patterns, *hosts* their hosts, if known. *switch* is the playbook that is run on
+    *router* (default: both sides), after the observation in *look*, if there is one. *retire* is run on the other side
+    at the end. A rollback whose release is already live has no target (*to*). It does not change the hosts *left*:
+    those of the standby side, and those that already have its release. If that is a whole side, it switches *first*.
+    *stacked*: each side is a stack of its own. *switch_plays* and *retire_plays* are all plays of the two playbooks.
     """
 
     blue: str
@@ -522,24 +521,24 @@ class Condition(Model):
 
 
 class Plan(Model):
-    """The document that is shown, saved, approved and executed. *notes* are warnings for whoever reads it.
+    """The document that is shown, saved, approved and executed. *notes* are warnings for the approver.
 
-    *inventory* is an outline, without the hosts' variables, which may hold secrets; *inventory_digest* covers
-    them. Both are None when the hosts are only known after provisioning. *unmet* says, host by host, what the release
-    requires and the host has not, and *unreachable* names the hosts that did not answer: a plan with the one, or with
-    more of the other than its steps tolerate, is shown and not executed. So is one with *uninspected*: why the host
-    inspection failed as a whole. *undo* are the undo playbooks of a rollback,
-    in their order; *no_return* is the explicit word that steps which cannot be undone are no reason to stay.
-    *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the steps that cannot be
-    undone: a promotion is only executed when *named* has all of them. *at* is the time (ISO 8601) to which a rollback
-    goes back, where one was asked for. *ephemeral* says that the environment is made for this promotion only.
-    *conditions* are what the environment's file requires, as it was found. *configuration* are the settings that
-    Ansible runs with, each with its origin. *rehearse* says that the way back is walked,
-    and walked forward again, before the release stays. *artifacts* says which of them hosts unpack.
-    *blue_green* are the sides of an environment that has two. *crossed* are the steps of newer releases that cannot be
-    undone and that the promotion of an older release would leave behind. *all_at_once*: a rollback restores all hosts
-    at the same time, and not in the batches of its steps. *again* is what a rollback runs on hosts once more after it
-    has restored the stack; None if the stack stays. *skipped* are the steps that a rollback neither undoes nor runs
+    *inventory* is an outline, without the hosts' variables, which may contain secrets; *inventory_digest* covers
+    them. Both are null if the hosts are only known after provisioning. *unmet* lists, for each host, requirements of
+    the release that it does not meet. *unreachable* names the hosts that did not respond. *uninspected* is the reason
+    if the host inspection failed as a whole. A plan with unmet requirements, with more unreachable hosts than its
+    steps tolerate, or without an inspection is shown and not executed. *undo* are the undo playbooks of a rollback,
+    in their order. *no_return* is the agreement to leave effects of irreversible steps.
+    *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the irreversible steps:
+    a promotion is only executed if *named* has all of them. *at* is the time (ISO 8601) that a rollback restores, if
+    one was requested. *ephemeral*: the environment is created for this promotion only.
+    *conditions* are the requirements of the environment's file, with their results. *configuration* are the settings
+    of Ansible, each with its origin. *rehearse*: the release is rolled back and promoted again before it stays.
+    *artifacts* are which of them hosts unpack.
+    *blue_green* are the sides of an environment that has two. *crossed* are irreversible steps of newer releases whose
+    effects the promotion of an older release would leave. *all_at_once*: a rollback restores all hosts
+    at the same time, and not in the batches of its steps. *again* is what a rollback runs on hosts again after it
+    has restored the stack; null if the stack stays. *skipped* are the steps that a rollback neither undoes nor runs
     again.
     """
 

@@ -41,9 +41,9 @@ class PlaySource(Model):
 class PlannedPlay(Model):
     """One play in the plan.
 
-    *times* is how often it runs, and *on* its hosts (both None until the hosts are known). *effects* are what batches
-    do to it, *repeats* the tasks that do their work again when a step is repeated, by their own word, and *unseen*
-    what only the run will show.
+    *times* is how often it runs, and *on* its hosts (both null until the hosts are known). *effects* are the effects
+    of batches on it. *repeats* are the tasks that repeat their work when a step is repeated, and *unseen* are the
+    parts that are only known at run time.
     """
 
     name: str

@@ -25,7 +25,7 @@ class Timed(Model):
 
 
 class Leg(Model):
-    """One leg: `there` (N → N+1), `back`, `again`; with its tests. *seconds* are those of the journal."""
+    """One leg, `there` (N → N+1), `back` or `again`, with its tests. *seconds* are those of the journal."""
 
     name: Literal["there", "back", "again"]
     seconds: float
@@ -40,13 +40,12 @@ class Walked(Model):
 
 
 class Rehearsal(Model):
-    """The evidence of one rehearsal of *release*, and of the way *back* from it, in *environment* by *run*.
+    """The evidence of one rehearsal of *release*, and of its rollback to *back*, in *environment* by *run*.
 
-    *left* did not come back with N: it was there before in another way, or not at all. *again* differs between the
-    first and the second time that N+1 was there: it is told, and does not speak against the release. *carried* was left
-    by an earlier rehearsal, and still lies there. *unknown* could not be asked. *infrastructure* says whether the stack
-    went back as well; None where the release came without a change of it. *snapshots* are the digests of what was on
-    the hosts before, there, back and again.
+    *left* was not restored with N. *again* differs between the first and the second promotion of N+1: it is listed,
+    and does not count against the release. *carried* was left by an earlier rehearsal, and still exists. *unknown*
+    could not be inspected. *infrastructure* is whether the stack was rolled back as well; null if the release does not
+    change it. *snapshots* are the digests of the snapshots of hosts before, and after each leg.
     """
 
     apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"

@@ -68,7 +68,7 @@ class Artifact(Model):
 
 
 class Requirement(Model):
-    """What every host of *hosts* must have before anything changes there."""
+    """The requirements for every host of *hosts*, checked before any change."""
 
     hosts: HostPattern = "all"
     disk_free: Size | None = None
@@ -77,14 +77,14 @@ class Requirement(Model):
 
 
 class Rollout(Model):
-    """How a step goes out over its hosts.
+    """How a step reaches its hosts.
 
-    *strategy* is `rolling` (batch by batch), `canary` (some hosts first, then a look for a time, then the rest batch
-    by batch) or `blue_green` (the side that is not live, batch by batch, then a switch to it). *batches* are sizes,
-    like Ansible's `serial`: counts, or shares of all hosts that the step goes to; the last repeats until no host is
-    left. *order* is that of the hosts before they are cut: that of the inventory, the other way round,
-    by name, or shuffled in a way that the plan holds. More than *max_failures* failed or unreachable hosts in the whole
-    step stop it. *once* names tags of plays and tasks that run in the first batch only, or in the last.
+    *strategy* is `rolling` (batch by batch), `canary` (some hosts first, which are observed, then the rest) or
+    `blue_green` (the standby side, then a switch to it). *batches* are sizes, like Ansible's
+    `serial`: counts, or shares of all hosts of the step. The last one repeats until no host is left. *order* is that
+    of the hosts before they are divided: of the inventory, reversed, by name, or shuffled by a seed in the plan. More
+    than *max_failures* failed or unreachable hosts in the whole step stop it. *once* names tags of plays and tasks
+    that run in the first batch only, or in the last.
     """
 
     strategy: Literal["rolling", "canary", "blue_green"] = Field(
@@ -119,10 +119,10 @@ class Rollout(Model):
 
 
 class Step(Model):
-    """One deployment step: a playbook on some hosts, and its way back.
+    """One deployment step: a playbook on some hosts, and its undo.
 
     *undo* is a playbook of this release, `nothing` (there is nothing to undo), `impossible` (a point of no
-    return), or absent: the last verified release's own steps put it back.
+    return), or absent: the last verified release's own steps restore the hosts.
     """
 
     name: Name
@@ -158,7 +158,7 @@ class Verification(Model):
 
 
 class Watch(Model):
-    """How long, and how often, the suite is run and the gates are asked again after the promotion.
+    """How long, and how often, the suite runs and the gates are checked after the promotion.
 
     *flaky* is the rule by which a failure of any of them is repeated before it counts.
     """
@@ -183,9 +183,9 @@ class Watch(Model):
 
 
 class Release(Model):
-    """`release.yaml`: what is released, where to, by which steps, and how it is proved.
+    """`release.yaml`: the content, environments, steps and tests of a release.
 
-    *rehearse* lets the way back be walked in the first environment that it goes to, before it stays there.
+    *rehearse*: the release is rehearsed in its first environment before it stays.
     """
 
     apiVersion: Literal["orchestrator/v1"]

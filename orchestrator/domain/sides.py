@@ -21,12 +21,13 @@ def other(side: Side) -> Side:
 
 
 class BlueGreen(Model):
-    """The two sides of a step, and how one is switched to.
+    """The two sides of a step, and the switch between them.
 
-    *blue* and *green* are host patterns: together they mean all hosts of the step, and share none. *switch* is the
-    playbook that lets the service lead to one of them; it runs on the hosts of *router*, by default on those of both
-    sides. With *look*, the side that is about to be live is looked at for so long before, *every* so often all *gates*
-    are asked. *retire* is a playbook for the side that stands by, at the end of the run; without it that side is kept.
+    *blue* and *green* are host patterns: together they select all hosts of the step, and share none. *switch* is the
+    playbook that switches the traffic to one of them; it runs on the hosts of *router* (default: those of both
+    sides). With *look*, the side that is about to be live is observed for this time before the switch: every *every*
+    all *gates* are checked. *retire* is a playbook for the standby side, at the end of the run; without it that side
+    is kept.
     """
 
     blue: HostPattern

@@ -87,7 +87,7 @@ class Snapshot(Model):
 
 
 class Difference(Model):
-    """One thing that is not the same on a host. *before* and *after* are None where it is not there."""
+    """One difference on a host. *before* and *after* are null if it does not exist."""
 
     host: str
     kind: str

@@ -40,13 +40,13 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 class HostResult(Model):
-    """What one step did on one host.
+    """The result of one step on one host.
 
-    *touched* is True when anything may have been changed there, also when it failed or cannot be seen.
-    *release* is the package digest that the host itself reported as current after the step, when it did;
-    None means that nobody asked it (the truth is then *assumed*, not *seen*). *fence* is the newest one that the host
-    says it has seen; None when it was not asked. *serves* is the version that its service tells, where it was asked.
-    *invalid* is why its answer is not believed, in one line: what runs there is then unknown.
+    *touched* is true if the step may have changed the host, also if it failed or the effect is unknown.
+    *release* is the package digest that the host itself reported as current after the step. It is null without an
+    inspection (the truth is then *assumed*, not *seen*). *fence* is the newest one that the host reports; null without
+    an inspection. *serves* is the version that its service reports, if it was queried.
+    *invalid* is why its report is not accepted, in one line: its release is then unknown.
     """
 
     host: str

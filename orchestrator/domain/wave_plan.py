@@ -12,7 +12,7 @@ from orchestrator.domain.waves import Waves
 
 
 class PlannedEnvironment(Model):
-    """What is done in one environment: the *plan* with this *digest*; neither where the release is there already."""
+    """The *plan* for one environment, with its *digest*; both are null if the environment already has the release."""
 
     environment: str
     digest: Digest | None = None

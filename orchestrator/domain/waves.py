@@ -22,9 +22,9 @@ BAD = frozenset({State.FAILED, State.ROLLED_BACK})
 class Waves(Model):
     """A list of waves in `orchestrator.yaml`: `promote RELEASE --to name`.
 
-    *environments* are the waves, each with the environments that go side by side. *soak* is the time between the end of
-    one wave and the next. *on_failure* says what becomes of what the walk has promoted so far when it is held. So many
-    environments as *max_failures* says may fail, and have gone back, before it is.
+    *environments* are the waves, each with the environments that run side by side. *soak* is the time between the end
+    of one wave and the next. *on_failure* is what happens to promoted environments when a later wave is held. Up to
+    *max_failures* environments may fail before later waves are held.
     """
 
     name: Name
@@ -96,10 +96,11 @@ def outcome(waves: Waves, ended: Mapping[str, State], returned: Mapping[str, boo
 
 
 class Station(Model):
-    """One environment of a walk. *run* is its promotion, *back* the run in which it went back; *why* it was not begun.
+    """One environment of a promotion in waves. *run* is its promotion, *back* the run that rolled it back.
 
-    *state* is `waiting`, `going` (its run says where), `there` (it had the release before), `not begun`, or how its run
-    ended; `going back` and `gone back` once it is put back, `stays` where it could not be, and *why*.
+    *state* is `waiting`, `going`, `there` (it already had the release), `not begun`, or the end of its run. It is
+    `going back` and `gone back` during and after its rollback, and `stays` if that was not possible. *why* is the
+    reason.
     """
 
     environment: str

@@ -52,12 +52,13 @@ class RollbackPlan(Model):
 
 
 class Outlook(Model):
-    """What going back would do to the stack, as far as that can be known beforehand. No part of the plan's digest.
+    """The forecast of a rollback's changes of the stack. It is not part of the plan's digest.
 
-    *how* is `preview` when Pulumi was asked just now; *counts* are then its words and numbers. It is `plan` when it
-    could not be asked, and *why*: then the promotion's own plan, the other way round, is all that is known. With
-    *losses* (stateful resources that would be replaced or deleted), or where Pulumi would refuse it (*refused*), the
-    rollback leaves the stack as it is, and a person is asked. It looks again before it touches the stack.
+    *how* is `preview` if Pulumi was just queried; *counts* are then its words and numbers. It is `plan` if Pulumi could
+    not be queried, with the reason in *why*: the forecast is then the reverse of the promotion's own plan. With
+    *losses* (stateful resources that would be replaced or deleted), or if Pulumi would refuse (*refused*), the
+    rollback leaves the stack as it is, and the run needs manual intervention. The rollback previews again before it
+    changes the stack.
     """
 
     how: Literal["preview", "plan"]
