@@ -208,7 +208,7 @@ class Approvals(Model):
 
 
 class ControllerFile(Model):
-    """A file or folder that playbooks write on the controller; *secret* says that its content is masked."""
+    """A file or folder that playbooks write on the controller; *secret* is whether its content is masked."""
 
     path: RelativePath
     secret: bool = False
