@@ -191,7 +191,8 @@ def made_anew(course: Course, name: str) -> tuple[str, ...]:
         states = course.setting.store.hosts(course.run.environment)
         had = {state.host for state in states if state.truth == "seen" and state.digest == back}
         seen = course.setting.deployer.require((), course.inventory(), course.context(back=True), job, emit)
-        fresh = [host.host for host in seen.hosts if host.host in had and host.outcome.good and host.release != back]
+        told = [host for host in seen.hosts if host.host in had and host.outcome.good and not host.invalid]
+        fresh = [host.host for host in told if host.release != back]
         message = f"made anew: {', '.join(fresh)}" if fresh else "none was made anew"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data={"fresh": fresh})
 
