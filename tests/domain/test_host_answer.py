@@ -81,9 +81,9 @@ def test_no_report_raises(report: object) -> None:
     assert found is None or isinstance(found, str) or "\n" not in str(found)
 
 
-@pytest.mark.parametrize("seed", [1, Random().randrange(10**6)])
-def test_generated_answers(seed: int) -> None:
-    """The short form of the campaign finds nothing, with the seed of each day and one more; 100,000 run with `make hostile`."""
-    figures = fuzz(300, seed)
-    assert figures.found == []
-    assert figures.invalid > 20
+def test_generated_answers() -> None:
+    """The short form of the campaign finds nothing, with a seed that stays and one that does not; `make hostile` is the long one."""
+    for seed in (1, Random().randrange(10**6)):
+        figures = fuzz(300, seed)
+        assert figures.found == [], seed
+        assert figures.invalid > 20
