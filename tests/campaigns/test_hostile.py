@@ -9,7 +9,7 @@ from tests.campaigns.hostile.__main__ import FEWEST
 from tests.campaigns.hostile.runner import lines, run, structures
 
 LINES = lines()
-SLOW = {"S16", "S22"}  # a limit of time is waited for; Ansible runs over all cases at once
+SLOW = {"S22"}  # Ansible runs over all of its cases at once
 NAMES = [pytest.param(name, marks=pytest.mark.long) if name in SLOW else name for name in LINES]
 FEW = 12  # cases of each line
 
