@@ -634,7 +634,7 @@ class App:
         from orchestrator.flow.survey import Wanted
 
         self.withheld.require()
-        wanted = walk.admit(self.setting, waves, package, redeploy=redeploy)
+        wanted = walk.admitted_environments(self.setting, waves, package, redeploy=redeploy)
 
         def planned(name: str) -> PlannedEnvironment:
             if name not in wanted:
@@ -746,14 +746,15 @@ class App:
     ) -> tuple[tuple[str, ...], dict[str, Any]]:
         """The environments that a promotion of *package* in *waves* goes to, and what is kept about it for :meth:`ask`.
 
-        Nothing begins that would be refused later: raises what `flow.walk.admit` does, R203 unless it may go there
-        *again*, and for a *plan* R220 when it was made for other waves, and why one of its plans may not be executed.
+        Nothing starts that would be refused later. Raises the errors of `flow.walk.admitted_environments`, R203 unless
+        the release may be promoted *again*, and for a *plan* R220 if it was made for other waves, or the reason why one
+        of its plans may not be executed.
         Whether it is to *redeploy* follows from the *plan*, if there is one.
         """
         from orchestrator.flow import walk
 
         redeploy = plan.redeploy if plan is not None else redeploy
-        targets = walk.admit(self.setting, waves, package, redeploy=redeploy)
+        targets = walk.admitted_environments(self.setting, waves, package, redeploy=redeploy)
         if plan is not None:
             walk.unchanged(self.setting, plan)
             walk.executable(plan)

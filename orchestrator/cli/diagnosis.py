@@ -227,7 +227,7 @@ def _vaults(start: Path) -> Check:
 
 def _stacks(start: Path, environ: Mapping[str, str]) -> Check:
     """What Pulumi must be given for each environment's stack."""
-    from orchestrator.adapters.pulumi.settings import lacking
+    from orchestrator.adapters.pulumi.settings import missing_credential
     from orchestrator.wiring import open_app
 
     app = open_app(start, environ)
@@ -236,7 +236,7 @@ def _stacks(start: Path, environ: Mapping[str, str]) -> Check:
         return Check(name="stack secrets", level="problem", says=says, remedy="orchestrator explain S193")
     for name, (environment, folder) in app.environments.items():
         if environment.program is not None:
-            found = lacking(app.provisioner.definition(environment, folder), environ)
+            found = missing_credential(app.provisioner.definition(environment, folder), environ)
             if found is not None:
                 says, remedy = found
                 return Check(name="stack secrets", level="problem", says=f"{name}: {says}", remedy=remedy)

@@ -77,7 +77,7 @@ def _stacks(course: Course, only: Side | None = None) -> dict[str, StackSpec]:
     return wanted or {"provision": spec}
 
 
-def there(setting: Setting, spec: StackSpec) -> tuple[Loss, ...]:
+def stateful_resources(setting: Setting, spec: StackSpec) -> tuple[Loss, ...]:
     """What destroying the stack would lose: what is stateful in it, by the rules of now and by those of *spec*."""
     return _kept(setting, spec, setting.provisioner.there(spec))
 
@@ -115,7 +115,7 @@ def _looked(course: Course, spec: StackSpec, name: str, find: Find) -> SavedPlan
 def _would_lose(course: Course, spec: StackSpec, job: str, emit: Emit) -> StepResult:
     """By a preview, where something stateful is there at all."""
     setting = course.setting
-    if not there(setting, spec):
+    if not stateful_resources(setting, spec):
         return StepResult(outcome=Outcome.SUCCEEDED, message="nothing stateful is there")
     saved = made_by(course.setting, job)
     preview = setting.provisioner.preview(spec, f"{job}.preview", emit, save_plan=saved)
@@ -127,7 +127,7 @@ def _would_lose(course: Course, spec: StackSpec, job: str, emit: Emit) -> StepRe
 
 
 def _would_delete(course: Course, spec: StackSpec, _job: str, _emit: Emit) -> StepResult:
-    return _agreed(course, "R231", there(course.setting, spec), {})
+    return _agreed(course, "R231", stateful_resources(course.setting, spec), {})
 
 
 def _agreed(course: Course, code: str, found: tuple[Loss, ...], data: Mapping[str, str | None]) -> StepResult:

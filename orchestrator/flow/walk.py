@@ -98,12 +98,14 @@ def find(setting: Setting, name: str | None) -> Waves | None:
     return next((waves for waves in setting.project.waves if waves.name == name), None)
 
 
-def there(setting: Setting, waves: Waves, ref: PackageRef) -> tuple[str, ...]:
+def already_deployed(setting: Setting, waves: Waves, ref: PackageRef) -> tuple[str, ...]:
     """The environments of *waves* that have the release already: nothing is done there."""
     return tuple(name for name in waves.names if runs_there(setting, name, ref))
 
 
-def admit(setting: Setting, waves: Waves, package: Package, *, redeploy: bool = False) -> tuple[str, ...]:
+def admitted_environments(
+    setting: Setting, waves: Waves, package: Package, *, redeploy: bool = False
+) -> tuple[str, ...]:
     """The environments that the walk would promote *package* to, in order; refused when it may not go to one of them.
 
     Environments that have the release are left out unless it is to *redeploy*. What is verified on the way, in an
@@ -113,7 +115,7 @@ def admit(setting: Setting, waves: Waves, package: Package, *, redeploy: bool = 
     undeclared = [name for name in waves.names if name not in release.environments]
     if undeclared:
         raise OrchestratorError("R104", f"{package.ref} does not declare the environment {undeclared[0]!r}")
-    done = () if redeploy else there(setting, waves, package.ref)
+    done = () if redeploy else already_deployed(setting, waves, package.ref)
     wanted = tuple(name for name in waves.names if name not in done)
     if not wanted:
         raise OrchestratorError("R108", f"{package.ref} already runs, verified, everywhere in {waves.name}")
@@ -146,7 +148,7 @@ def unchanged(setting: Setting, plan: WavePlan) -> None:
     if now != plan.walk:
         what = f"now {now}, {_rules(now)}; then {plan.walk}, {_rules(plan.walk)}" if now else "there are none any more"
         raise OrchestratorError("R220", f"the waves {plan.walk.name} have changed since the plan was made: {what}")
-    found = set() if plan.redeploy else set(there(setting, plan.walk, plan.release)) ^ set(plan.there)
+    found = set() if plan.redeploy else set(already_deployed(setting, plan.walk, plan.release)) ^ set(plan.there)
     if found:
         message = f"since the plan was made, it has changed where {plan.release} runs: {', '.join(sorted(found))}"
         raise OrchestratorError("R220", message)
@@ -245,7 +247,7 @@ class Walk:
 
     def _there(self) -> list[str]:
         """The environments in which nothing is done, because they have the release."""
-        return [] if self.way.redeploy else list(there(self.setting, self.way.waves, self.way.release))
+        return [] if self.way.redeploy else list(already_deployed(self.setting, self.way.waves, self.way.release))
 
     def _waves(self, waves: list[tuple[int, list[str]]]) -> tuple[str, int]:
         """Begin one wave after the other; why the rest is held (empty: all were begun, and are good), and where."""

@@ -30,7 +30,7 @@ from orchestrator.flow import kept_plans
 from orchestrator.flow import plan as planning
 from orchestrator.flow.course import Setting, Unchallenged
 from orchestrator.flow.survey import Wanted
-from orchestrator.flow.walk import Part, Walk, Way, admit, executable, one, refuse_again, unchanged
+from orchestrator.flow.walk import Part, Walk, Way, admitted_environments, executable, one, refuse_again, unchanged
 
 HEAD = {"apiVersion": "orchestrator/v1"}
 NAMES = ("eu-1", "eu-2", "us-1", "asia-1")
@@ -116,7 +116,7 @@ class Stage:
 
     def plan(self, version: str, *, redeploy: bool = False) -> WavePlan:
         package, waves = self.package(version), self.waves
-        wanted = admit(self.setting(), waves, package, redeploy=redeploy)
+        wanted = admitted_environments(self.setting(), waves, package, redeploy=redeploy)
 
         def planned(name: str) -> PlannedEnvironment:
             if name not in wanted:
@@ -276,7 +276,7 @@ def test_redeploy_goes_to_every_environment(stage: Stage) -> None:
     assert run.state is State.SUCCEEDED
     assert {stage.store.run(f"{run.id}-{name}").state for name in NAMES} == {State.SUCCEEDED}
     assert stage.events(run).count("begun") == 3
-    assert admit(stage.setting(), stage.waves, stage.package("1.1.0"), redeploy=True) == NAMES
+    assert admitted_environments(stage.setting(), stage.waves, stage.package("1.1.0"), redeploy=True) == NAMES
 
     plan = stage.plan("1.1.0", redeploy=True)
     assert sorted(plan.plans) == sorted(NAMES)
@@ -453,18 +453,18 @@ def test_who_may_not_go_everywhere_goes_nowhere(stage: Stage) -> None:
     """Before anything begins each environment is looked at: declared, free of rules, and with what comes before it verified."""
     stage.rules["asia-1"] = {"after": "us-1"}
     package = stage.package("1.0.0")
-    assert admit(stage.setting(), stage.waves, package) == NAMES
+    assert admitted_environments(stage.setting(), stage.waves, package) == NAMES
     stage.more = {"environments": [["eu-1"], ["asia-1"]]}
     with pytest.raises(OrchestratorError) as caught:
-        admit(stage.setting(), stage.waves, package)
+        admitted_environments(stage.setting(), stage.waves, package)
     assert (caught.value.code, "us-1" in caught.value.message) == ("R105", True)
     with pytest.raises(OrchestratorError) as caught:
-        admit(stage.setting(), stage.waves, stage.package("1.0.1", environments=["eu-1"]))
+        admitted_environments(stage.setting(), stage.waves, stage.package("1.0.1", environments=["eu-1"]))
     assert caught.value.code == "R104"
     stage.more, stage.rules = {}, {}
     stage.walk("1.0.0")
     with pytest.raises(OrchestratorError) as caught:
-        admit(stage.setting(), stage.waves, package)
+        admitted_environments(stage.setting(), stage.waves, package)
     assert caught.value.code == "R108"
 
 
@@ -474,7 +474,7 @@ def test_what_was_gone_back_from_is_refused_before_anything_begins(stage: Stage)
     stage.fail("us-1")
     stage.walk("1.1.0")
     package = stage.package("1.1.0")
-    wanted = admit(stage.setting(), stage.waves, package)
+    wanted = admitted_environments(stage.setting(), stage.waves, package)
     assert wanted == ("us-1", "asia-1")
     with pytest.raises(OrchestratorError) as caught:
         refuse_again(stage.setting(), wanted, package.ref)

@@ -18,7 +18,7 @@ from orchestrator.adapters.ansible.playbook_reader import reader
 from orchestrator.adapters.ansible.playbook_traits import sources
 from orchestrator.adapters.ansible.resolution import InventoryResolver
 from orchestrator.adapters.ansible.shared_files import SharedFiles
-from orchestrator.adapters.ansible.tally import Tally, first_line
+from orchestrator.adapters.ansible.tally import Tally, message_line
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings, SnapshotRule
@@ -153,7 +153,7 @@ class AnsibleDeployer:
             elif tally.host(host).outcome.good:
                 unknown[host] = seen
             else:
-                unknown[host] = first_line(tally.host(host).message or result.message)
+                unknown[host] = message_line(tally.host(host).message or result.message)
         return Snapshot(hosts=found, unknown=unknown)
 
     def resolve(self, inventory: Inventory, settings: AnsibleSettings = DEFAULTS) -> Inventory:

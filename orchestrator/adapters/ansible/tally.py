@@ -163,7 +163,7 @@ class Tally:
         failure = self.failures.get(host, {})
         message = str(failure.get("message", ""))
         if outcome is Outcome.UNKNOWN and not self.stats.get("dark", {}).get(host) and self.stats:
-            message = f"the playbook did not come to its end here{f': {first_line(message)}' if message else ''}"
+            message = f"the playbook did not come to its end here{f': {message_line(message)}' if message else ''}"
         return HostResult(
             host=host,
             outcome=outcome,
@@ -220,7 +220,7 @@ class Tally:
         late = f"ran longer than {self.timeout:g} s and was stopped ({self.setting or 'a fixed limit'})"
         messages = {
             "D130": f"ansible {late if how == 'timeout' else ENDED[how]}",
-            "D120": f"ansible could not run the playbook: {first_line(text) if text.strip() else code}",
+            "D120": f"ansible could not run the playbook: {message_line(text) if text.strip() else code}",
             "D160": f"the playbook asks for input, which a run cannot give: {self.prompt}",
             "D161": _outside(verdict.outside, self.failures),
             "D162": f"ansible-playbook ended with code {code}, although no host failed",
@@ -260,7 +260,7 @@ def _outside(hosts: tuple[str, ...], failures: Mapping[str, dict[str, Any]]) -> 
     if not hosts:
         return ""
     failure = failures.get(hosts[0], {})
-    text = first_line(str(failure.get("message", "")))
+    text = message_line(str(failure.get("message", "")))
     task = f"{failure['task']}: " if failure.get("task") else ""
     return f"{hosts[0]}, which is not a host of this batch: {task}{text}"
 
@@ -277,7 +277,7 @@ def _unseen(result: StepResult, failed: set[str]) -> tuple[str, ...]:
         return (f"{result.message} {more}".strip(),)
     found = [f"{host.host}: the playbook leaves it out" for host in result.hosts if host.outcome is Outcome.SKIPPED]
     found += [
-        f"{host.host}: {first_line(host.message)}"
+        f"{host.host}: {message_line(host.message)}"
         for host in result.hosts
         if host.outcome is Outcome.UNKNOWN or (host.outcome is Outcome.FAILED and host.task not in failed)
     ]
@@ -290,12 +290,12 @@ def message_of(hosts: tuple[HostResult, ...]) -> str:
     if not bad:
         return counted(len(hosts), "host")
     first = bad[0]
-    text = first_line(first.message)
+    text = message_line(first.message)
     why = f"{first.host}: {first.task}: {text}" if first.task else f"{first.host}: {text}"
     return why if len(bad) == 1 else f"{why} (and {counted(len(bad) - 1, 'more host')})"
 
 
-def first_line(message: str) -> str:
+def message_line(message: str) -> str:
     """The first line of *message*, or a text that says that it is empty."""
     return message.strip().splitlines()[0] if message.strip() else "no message"
 

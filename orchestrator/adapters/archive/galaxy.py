@@ -58,7 +58,7 @@ class Places:
         return list(dict.fromkeys([*(base / kind for base in self.bases), *further]))
 
 
-def held(places: Places) -> dict[str, set[Path]]:
+def requirement_folders(places: Places) -> dict[str, set[Path]]:
     """The folders of roles and of collections in which something lies that a requirements file names."""
     found: dict[str, set[Path]] = {"roles": set(), "collections": set()}
     for wanted in (wanted for base in places.bases for wanted in _requirements(base)):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestrator.adapters.archive import links
 from orchestrator.adapters.archive.artifact import is_unpacked
-from orchestrator.adapters.archive.galaxy import Places, held
+from orchestrator.adapters.archive.galaxy import Places, requirement_folders
 from orchestrator.adapters.archive.key_scan import Scan
 from orchestrator.adapters.archive.named import Named
 from orchestrator.adapters.archive.names import check_name, on_disk
@@ -259,7 +259,7 @@ def _artifacts(gathered: Gathered, tree: Tree) -> tuple[Artifact, ...]:
 def _requirements(gathered: Gathered, tree: Tree, install: Install) -> None:
     """Roles and collections that a requirements file names, and that are not in the tree."""
     places = tree.places(gathered.release)
-    for kind, folders in held(places).items():
+    for kind, folders in requirement_folders(places).items():
         for folder in sorted(folders):
             _from_project(gathered, tree, kind, folder)
     installed = install(places)

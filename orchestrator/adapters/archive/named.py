@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.adapters.ansible.playbook_reader import PlaybookReader
-from orchestrator.adapters.archive.galaxy import Places, held
+from orchestrator.adapters.archive.galaxy import Places, requirement_folders
 from orchestrator.adapters.archive.references import ROLE, Reference, candidates, references
-from orchestrator.adapters.archive.templated import left_out
+from orchestrator.adapters.archive.templated import unpacked_folder
 from orchestrator.adapters.archive.tree import Listing
 from orchestrator.adapters.archive.written import Written
 from orchestrator.domain.errors import OrchestratorError, Where
@@ -40,7 +40,7 @@ class Named:
     def __init__(self, tree: Project, places: Places, kept: Callable[[str], bool] = lambda _path: False) -> None:
         self._kept = kept
         self._tree, self._places = tree, places
-        self._installed = held(places)["roles"]
+        self._installed = requirement_folders(places)["roles"]
         self._warnings: list[OrchestratorError] = []
         self._written = Written(tree.project, [], PlaybookReader(tree.project))
 
@@ -67,7 +67,7 @@ class Named:
         """Take what *reference*, named in *file*, stands for; the files of it that may name others."""
         tree = self._tree
         if not reference.literal:
-            warning = left_out(reference, file, starts, tree.project, tree.taken, tree.listing.names)
+            warning = unpacked_folder(reference, file, starts, tree.project, tree.taken, tree.listing.names)
             self._warnings += [warning] if warning is not None else []
             return []
         if reference.folder == ROLE:

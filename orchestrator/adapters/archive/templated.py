@@ -13,7 +13,7 @@ BESIDE = re.compile(r"^\{\{\s*(playbook_dir|role_path)\s*\}\}/+")  # where Ansib
 OF_INVENTORY = re.compile(r"\binventory_(dir|file)\b")  # files beside an inventory stay there
 
 
-def left_out(
+def unpacked_folder(
     reference: Reference, file: Path, playbooks: list[Path], project: Path, taken: Collection[str], names: Iterable[str]
 ) -> OrchestratorError | None:
     """A warning (P124) if the known part of *reference*, named in *file*, lies in a folder that is not packed.

@@ -33,13 +33,13 @@ def copy(source: Path, target: Path) -> None:
     target.chmod(0o600)
 
 
-def dump(url: str, target: Path) -> None:
+def dump_database(url: str, target: Path) -> None:
     """Write the whole Postgres database as it is at one moment into *target*. Raises S133."""
     _run(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={target}")
     target.chmod(0o600)
 
 
-def load(url: str, source: Path, work: Path) -> None:
+def load_database(url: str, source: Path, work: Path) -> None:
     """Put the database that was dumped into *source* in the place of what is there, in one transaction.
 
     *work* is a folder for what is needed meanwhile. Raises S133; nothing is changed then.

@@ -94,7 +94,7 @@ def undo(places: Places) -> bool:
         return False
     with _told():
         if (old / DUMP).exists():  # nobody knows whether the other one was loaded
-            databases.load(places.store, old / DUMP, places.restoring)
+            databases.load_database(places.store, old / DUMP, places.restoring)
         _put_back(places)
     return True
 
@@ -110,7 +110,7 @@ def _put_back(places: Places) -> None:
     shutil.rmtree(places.restoring)
 
 
-def worked_on(state: Path) -> list[str]:
+def running_roots(state: Path) -> list[str]:
     """What some process of this machine is working on now, by the locks, whatever a damaged store says."""
     found = []
     for path in sorted((state / "executors").glob("*.lock")):
@@ -207,7 +207,7 @@ def _exchange(places: Places, new: Path) -> None:
     _flush(places.restoring)
     try:
         if places.kind != "sqlite":
-            databases.dump(places.store, places.restoring / DUMP)
+            databases.dump_database(places.store, places.restoring / DUMP)
             (places.restoring / DUMP).rename(old / DUMP)
         for name, path in parts.items():
             if os.path.lexists(path):
@@ -216,7 +216,7 @@ def _exchange(places: Places, new: Path) -> None:
                 (new / name).rename(path)
         _flush(places.state, *{path.parent for path in parts.values() if path.parent.is_dir()})
         if places.kind != "sqlite":
-            databases.load(places.store, new / DUMP, places.restoring)
+            databases.load_database(places.store, new / DUMP, places.restoring)
     except BaseException:
         _put_back(places)
         raise

@@ -58,7 +58,7 @@ def take(
 def _databases(places: Places, staging: Path) -> dict[str, Path]:
     """Copies of the databases, each checked."""
     if places.kind != "sqlite":
-        databases.dump(places.store, staging / DUMP)
+        databases.dump_database(places.store, staging / DUMP)
         return {DUMP: staging / DUMP}
     found = {}
     for name, path in places.databases.items():

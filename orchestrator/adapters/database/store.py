@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from orchestrator.adapters.database.engine import guarded, once, open_database, persistent
 from orchestrator.adapters.database.tables import fences, hosts, leases, records, runs, verified, waits, works
-from orchestrator.adapters.database.takeable import Pulse, candidates
+from orchestrator.adapters.database.takeable import Pulse, takeable_requests
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import (
@@ -259,7 +259,7 @@ class DatabaseStore:
 
     def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[Work]:
         """What is not done and waits for nobody, in one statement."""
-        return _readable(self._rows(candidates(self._engine.dialect.name, queue, self._clock.now())), unread)
+        return _readable(self._rows(takeable_requests(self._engine.dialect.name, queue, self._clock.now())), unread)
 
     def news(self) -> bool:
         """Whether anything may have been written since this was asked last."""

@@ -10,7 +10,7 @@ from orchestrator.adapters.database.tables import leases, runs, waits, works
 CHANNEL = "orchestrator"
 
 
-def candidates(dialect: str, queue: str, now: str) -> "sa.Select[Any]":
+def takeable_requests(dialect: str, queue: str, now: str) -> "sa.Select[Any]":
     """The requests of *queue* that are not done and do not wait for an environment that another run has, oldest first.
 
     A run waits when another one holds its environment, or stands before it in the queue. One that was superseded or is

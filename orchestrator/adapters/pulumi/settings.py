@@ -116,7 +116,7 @@ def _absolute(url: str, own: Path) -> str:
     return f"file://{os.path.normpath(own / path)}{mark}{query}"
 
 
-def lacking(spec: StackSpec, environ: Mapping[str, str]) -> tuple[str, str] | None:
+def missing_credential(spec: StackSpec, environ: Mapping[str, str]) -> tuple[str, str] | None:
     """What the stack's secrets or its backend want and have not been given, and what would help; None: nothing.
 
     Only what would be wrong for certain is told. Raises E102.

@@ -37,7 +37,7 @@ def receive(count: int) -> bytes:
     return data
 
 
-def environment(ctype: str) -> "dict[str, str]":
+def session_environment(ctype: str) -> "dict[str, str]":
     """The session's own variables, without what a first shell and this interpreter have added to them."""
     env = {name: value for name, value in os.environ.items() if name not in {"SHLVL", "_", "OLDPWD", "LC_CTYPE"}}
     if ctype:
@@ -79,7 +79,7 @@ def serve(command: bytes, shell: str, env: "dict[str, str]") -> None:
 def main() -> None:
     """Serve until the other end goes away."""
     shell = pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
-    env = environment(sys.argv[1])
+    env = session_environment(sys.argv[1])
     os.write(1, HELLO)
     while True:
         (length,) = struct.unpack(">I", receive(4))

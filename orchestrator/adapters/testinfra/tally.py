@@ -58,7 +58,7 @@ class Tally:
     def _take_broken(self, number: int, event: dict[str, Any]) -> None:
         """Take a file that could not be collected."""
         text = clean_text(event["message"], 4000)
-        self.broken.append(f"{event['name']}: {last_line(text)}")
+        self.broken.append(f"{event['name']}: {_last_line(text)}")
         data = {"level": "error", "text": text}
         self._emit(Entry(kind="notice", step=self._suite, data=data, key=f"{self._job}:{number}"))
 
@@ -117,7 +117,7 @@ class Tally:
         return (*seen, *lost)
 
 
-def last_line(text: str) -> str:
+def _last_line(text: str) -> str:
     """The last line of *text* that has words."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no message")
 
@@ -126,5 +126,5 @@ def _output(folder: Path) -> str:
     """The last line that pytest printed."""
     with contextlib.suppress(OSError):
         text = (folder / "output.log").read_text(encoding="utf-8", errors="replace")
-        return last_line(clean_text(text, None))[:500]
+        return _last_line(clean_text(text, None))[:500]
     return "no output"

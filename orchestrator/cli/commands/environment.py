@@ -154,13 +154,13 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
     """
     from orchestrator.cli.walk import do
     from orchestrator.domain.plan import Named
-    from orchestrator.flow.environment import refusal, there
+    from orchestrator.flow.environment import refusal, stateful_resources
 
     app, named = _open(environment, acts=True), Named(replace=delete)
     for spec in _stacks(app, environment):
         found = counted(app.provisioner.resources(spec), "resource")
         note(f"this destroys {found} of the stack {spec.stack}, the stack itself included")
-        lost = there(app.setting, spec)
+        lost = stateful_resources(app.setting, spec)
         for loss in lost:
             note(f"  ! it would {loss}")
         why = refusal("R231", lost, named)

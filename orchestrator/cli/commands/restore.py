@@ -150,10 +150,10 @@ def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bo
 
 def _refuse_while_working(app: "App") -> None:
     """Raises S132 when any process works on a run, as far as the locks and the store can tell."""
-    from orchestrator.adapters.backup.restore import worked_on
+    from orchestrator.adapters.backup.restore import running_roots
     from orchestrator.domain.errors import OrchestratorError
 
-    working = worked_on(app.state)
+    working = running_roots(app.state)
     try:
         open_runs = [] if working else [run for run in app.store.runs() if not run.ended]
         working += [run.id for run in open_runs if app.engine.working(run.root)]
