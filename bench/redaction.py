@@ -15,6 +15,7 @@ from statistics import median
 from bench.stage import BIN, ROOT
 from orchestrator.domain.redaction import Redactor
 from orchestrator.domain.secret import Secret
+from orchestrator.engine import supervisor
 
 Row = tuple[str, float, float | None, float]
 COUNT = 20
@@ -26,7 +27,7 @@ PAIRS = 4  # for each repeat that is asked for
 
 def redaction(_counts: list[int], repeats: int) -> list[Row]:
     """What the filter of secrets takes of a promotion, and what it takes by itself."""
-    return [*_promotions(repeats * PAIRS), _filter(repeats)]
+    return [_filter(repeats), _job(repeats), *_promotions(repeats * PAIRS)]
 
 
 def _promotions(pairs: int) -> list[Row]:
@@ -68,6 +69,25 @@ def _used() -> float:
     """Processor seconds of all processes that this one and its children have waited for."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def _job(repeats: int) -> Row:
+    """What a job that does nothing takes more of the processor if secrets are known, in turns with one without any."""
+    lines = {
+        True: supervisor.Given(Redactor(Secret("key", value.encode()) for value in VALUES)).line(),
+        False: supervisor.Given(Redactor()).line(),
+    }
+    spent: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(repeats * 10):
+        for known, line in lines.items():
+            with tempfile.TemporaryDirectory() as folder:
+                job = {"argv": ["/bin/true"], "cwd": "/", "timeout": None}
+                Path(folder, "job.json").write_text(json.dumps(job), encoding="utf-8")
+                before = _used()
+                subprocess.run([*supervisor.COMMAND, folder], input=line, check=True)
+                spent[known].append(_used() - before)
+    more = median(spent[True]) - median(spent[False])
+    return (f"a job whose supervisor knows {COUNT} secrets: processor time more than without", more, None, 0.02)
 
 
 def _filter(repeats: int) -> Row:
