@@ -34,20 +34,20 @@ class Demo:
 
     def tell(self) -> None:
         """All of it, in order."""
-        self.say("A small web shop is to run on two staging and four production hosts.")
+        self.say("A small web shop for two staging and four production hosts.")
         self.show(f"cd {shlex.quote(str(self.folder))}")
         self.show(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
         self.run("python app/build.py 1.0.0 1.1.0 1.2.0")
         self.run("orchestrator validate")
-        self.say("Release 1.0.0: built into a sealed package, through staging into production.")
+        self.say("Release 1.0.0: build a sealed package, and promote it through staging to production.")
         self.release("1.0.0", 0)
-        self.say("Release 1.1.0 the same way.")
+        self.say("Release 1.1.0: the same.")
         self.release("1.1.0", 0)
-        self.say("A customer orders something: this must outlive whatever happens next.")
+        self.say("A customer places an order. The order must survive every later step.")
         self.order()
-        self.say("Release 1.2.0 has gift cards. It passes in staging, and will break on the oldest production host.")
+        self.say("Release 1.2.0 adds gift cards. It passes in staging, and fails on the oldest production host.")
         self.release("1.2.0", 4)
-        self.say("What is true now, host by host:")
+        self.say("The state of each host:")
         self.run("orchestrator status production")
         self.run("orchestrator matrix")
         self.check()
@@ -65,7 +65,7 @@ class Demo:
         """See with our own eyes that the old release serves, with its data."""
         for line in self.ask(f"python app/customer.py look {' '.join(self.urls())}"):
             if "version 1.1.0," not in line or "kettle" not in line:
-                self.problems.append(f"not what was to be served: {line}")
+                self.problems.append(f"unexpected response: {line}")
 
     def facts(self) -> list[str]:
         """The story's end, from the journal and not from what we hope."""
@@ -79,7 +79,7 @@ class Demo:
         return [
             f"production:  {hosts}",
             f"shop 1.2.0:  {ended} automatically in production",
-            f"recovery:    {last['recovery_seconds']:.1f} s from the failure seen to the old release verified",
+            f"recovery:    {last['recovery_seconds']:.1f} s from the failure to the verified old release",
         ]
 
     def urls(self) -> list[str]:
@@ -151,7 +151,7 @@ def main() -> int:
         took = time.monotonic() - started
         if not keep:
             demo.clean()
-    print(f"\n{GREEN}✔{PLAIN} finished in {took:.0f} s" + ("" if keep else "; all that it made is removed"))
+    print(f"\n{GREEN}✔{PLAIN} finished in {took:.0f} s" + ("" if keep else "; everything that it made is removed"))
     for fact in facts:
         print(f"  {BOLD}{fact}{PLAIN}")
     tried = f".venv/bin/orchestrator -C {folder}"
