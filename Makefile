@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers unchanged leak-scan checks bench docs clean
+.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers unchanged leak-scan isolation checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,14 @@ leak-scan: .venv/.dev ## Search all that runs leave for planted secrets: 8 kinds
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.leak_scan
 
+isolation: .venv/.dev ## Run all journeys with isolation and without it; ARGS selects others.
+	@$(BIN)/orchestrator engine install --yes >/dev/null
+	@$(BIN)/orchestrator hosts install --yes >/dev/null
+	@$(BIN)/python tools/bubblewrap.py
+	@$(COMPILED)
+	@ORCHESTRATOR_JOB_ISOLATION=required $(TESTS) $(or $(ARGS),tests/journeys tests/adapters tests/isolation)
+	@ORCHESTRATOR_JOB_ISOLATION=off $(TESTS) $(or $(ARGS),tests/journeys tests/adapters)
+
 checks: .venv/.dev ## Check lint, types, imports, language and generated pages.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -94,6 +102,7 @@ bench: .venv/.dev ## Compare times with the same work by hand.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench.isolation
 
 clean: ## Remove build results; the caches in the home folder stay.
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -32,12 +32,17 @@ from orchestrator.domain.plays import PlaySource
 from orchestrator.domain.release import Package, PackageRef, Release, Requirement
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.view import View
 
 Emit = Callable[[Entry], None]
 DEFAULTS = AnsibleSettings()
 
 
 # -- child processes -----------------------------------------------------------------------------------------------
+
+
+SECRETS_FOLDER = "secrets"
+"""The folder of the secret files of a job, in the folder of the job."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,12 @@ class Job:
         env: the whole environment of the process; nothing is inherited.
         cwd: where it starts.
         files: files to be put into its folder (mode 0600) before it starts, by relative name.
+        secrets: files to be found in `secrets/` of its folder, by name. They end with the job: they are only in memory
+            where the job is isolated, and are removed when it has ended where it is not.
         timeout: seconds after which the whole process tree is stopped; None for no limit.
+        view: what it finds of the controller besides its own folder; None: it runs our own code only.
+        outlived: whether processes that it starts may outlive it: loopback hosts. Those of an isolated job do not.
+        server: a command outside of the view that serves an isolated job at a socket; empty for none.
     """
 
     key: str
@@ -59,6 +69,10 @@ class Job:
     cwd: Path
     files: Mapping[str, bytes] = field(default_factory=dict)
     timeout: float | None = None
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    outlived: bool = False
+    server: tuple[str, ...] = ()
+    view: View | None = field(kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from typing import Any
 
 EVENTS, EVENTS_PIPE = "events.jsonl", "events.pipe"
 """The file with the events of a job, and the named pipe that leads to it through the filter of secrets."""
+SERVED, LISTENING = "ORCHESTRATOR_SERVED", "ORCHESTRATOR_LISTENING"
+"""The variables that name the socket of an isolated job, and the number of that socket to what serves it."""
 STARTS = 3  # how often a command that only reads is started when a signal ends it each time
 
 

@@ -44,7 +44,9 @@ from orchestrator.secret_values import SURROUNDINGS, SecretValues, use
 if TYPE_CHECKING:
     from orchestrator.adapters.archive.checks import Declared
     from orchestrator.adapters.project_key import FileKeys
+    from orchestrator.adapters.views import Views
     from orchestrator.adapters.withheld import WithheldSecrets
+    from orchestrator.domain.environment import Environment
     from orchestrator.domain.facts import EnvironmentFacts, RunFacts
     from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.domain.way_back import Outlook, RollbackPlan
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from orchestrator.flow.ephemeral import Leftover
     from orchestrator.flow.trail import Then
     from orchestrator.flow.walk import Way
+    from orchestrator.isolation.isolator import Isolator
 
 Warn = Callable[[OrchestratorError], object]
 DETACHED = "detached"  # the key of the record that a run was detached
@@ -217,7 +220,27 @@ class App:
         """Child processes."""
         from orchestrator.engine.jobs import LocalJobs
 
-        return LocalJobs(self.state / "jobs", secrets=self.secrets)
+        return LocalJobs(self.state / "jobs", isolator=self.isolator, secrets=self.secrets)
+
+    def isolator(self) -> "Isolator":
+        """What isolates processes, as the project's file says. Raises I101 and I102."""
+        from orchestrator.isolation.find import find
+
+        return find(self.project.isolation, self.environ)
+
+    @cached_property
+    def views(self) -> "Views":
+        """What processes find of this machine."""
+        from orchestrator.adapters.views import Views
+
+        return Views(self.root, self.state, self.environ, self.isolator, self._known_environments)
+
+    def _known_environments(self) -> "Mapping[str, Environment]":
+        """The environments of this project by name; none if their files cannot be read."""
+        try:
+            return {name: environment for name, (environment, _) in self.environments.items()}
+        except (OrchestratorError, OrchestratorErrors):  # commands that need the files report what is wrong
+            return {}
 
     @cached_property
     def store(self) -> Store:
@@ -270,7 +293,7 @@ class App:
         from orchestrator.adapters.archive.proof import Proof
 
         collections = collections_folder()
-        proof = Proof(collections, self.environ, self._declared)
+        proof = Proof(collections, self.environ, self._declared, self.views)
         local = SealedPackages(
             self.state / "packages",
             collections=collections,
@@ -278,6 +301,7 @@ class App:
             packing=self.project.package,
             declared=self._declared,
             environ=self.environ,
+            views=self.views,
         )
         if self.shared is None:
             return local
@@ -321,7 +345,8 @@ class App:
         from orchestrator.adapters.live import LiveEngines
 
         own = collections_folder()
-        return LiveEngines(self.jobs, self.state, self.root, own, self.environ, self.artifacts, self.keys, self.secrets)
+        known = (self.artifacts, self.keys, self.secrets, self.views)
+        return LiveEngines(self.jobs, self.state, self.root, own, self.environ, *known)
 
     @cached_property
     def provisioner(self) -> Provisioner:
@@ -343,7 +368,7 @@ class App:
         """Requests, queries and commands."""
         from orchestrator.adapters.gates.asker import LiveGates
 
-        return LiveGates(self.jobs, self.root, self.environ, self.secrets)
+        return LiveGates(self.jobs, self.root, self.environ, self.secrets, self.views)
 
     @cached_property
     def prober(self) -> "Any":

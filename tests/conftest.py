@@ -92,6 +92,12 @@ def _shares(item: pytest.Item) -> bool:
     )
 
 
+@pytest.fixture
+def not_isolated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are not isolated in this test: it is about what is left for that case."""
+    monkeypatch.setenv("ORCHESTRATOR_JOB_ISOLATION", "off")
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[databases.Server]:
     """A Postgres server that lives as long as the tests of this process; each test takes a database of its own."""

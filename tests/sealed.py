@@ -3,12 +3,13 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Literal
 
 from orchestrator.domain.release import Manifest, Package, PackageFile, Release
 
 
-def sealed(content: Path, release: Release) -> Package:
-    """A package of *release* whose unpacked content is *content* as it is now."""
+def sealed(content: Path, release: Release, version: Literal[1, 2] = 1) -> Package:
+    """A package of *release* in the format *version* whose unpacked content is *content* as it is now."""
     files = tuple(
         PackageFile(
             path=str(path.relative_to(content)),
@@ -19,5 +20,5 @@ def sealed(content: Path, release: Release) -> Package:
         for path in sorted(content.rglob("*"))
         if path.is_file()
     )
-    manifest = Manifest(apiVersion="orchestrator/v1", kind="Package", release=release, files=files)
+    manifest = Manifest(apiVersion="orchestrator/v1", kind="Package", format=version, release=release, files=files)
     return Package(manifest=manifest, digest=manifest.digest, path="", root=str(content))

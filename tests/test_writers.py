@@ -31,6 +31,8 @@ JOB = {
     "engine/supervisor.py": "writes how a job ended, in words of ours; a failure to start goes through the filter",
 }
 INPUT = {
+    "isolation/namespaces.py": "lays the mounts of a process, and its secret files in memory",
+    "isolation/start.py": "gives secret files to a process in memory",
     "engine/jobs.py": "lays what a job is given; secret files are removed with the job",
     "adapters/ansible/handlers.py": "changes a playbook in the copy of a job",
     "adapters/ansible/prompts.py": "lays a program without data",
@@ -61,6 +63,7 @@ CONTENT = {
 }
 OWN = {
     "adapters/ansible/control.py": "writes a random word for the name of a folder",
+    "engine/serving.py": "wakes a thread",
     "adapters/database/engine.py": "makes an empty file",
     "adapters/gates/prober.py": "takes a lock",
     "adapters/memory/world.py": "is for tests",

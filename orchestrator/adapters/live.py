@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.adapters.views import Views
 from orchestrator.ports import Artifacts, Deployer, Jobs, Keys, Provisioner, Unshared, Verifier
 from orchestrator.secret_values import SecretValues
 
@@ -26,6 +27,7 @@ class LiveEngines:
         artifacts: what several machines share.
         keys: encrypt what is shared.
         secrets: gets the secrets that the adapters read.
+        views: what their processes find of this machine.
     """
 
     jobs: Jobs
@@ -36,6 +38,7 @@ class LiveEngines:
     artifacts: Artifacts
     keys: Keys
     secrets: SecretValues
+    views: Views
 
     def provisioner(self) -> Provisioner:
         """Pulumi."""
@@ -44,7 +47,7 @@ class LiveEngines:
 
         found = cache(lambda: engine.find(self.environ))
         return PulumiProvisioner(
-            self.jobs, self.state / "pulumi", self.root, found, self.environ, self.artifacts, self.secrets
+            self.jobs, self.state / "pulumi", self.root, found, self.environ, self.artifacts, self.secrets, self.views
         )
 
     def deployer(self, own: str) -> Deployer:
@@ -56,9 +59,8 @@ class LiveEngines:
         from orchestrator.adapters.ansible.shared_files import SharedFiles
 
         shared = None if isinstance(self.artifacts, Unshared) else SharedFiles(self.artifacts, self.keys)
-        return AnsibleDeployer(
-            self.jobs, self.state, self.collections, self.environ, self.root, own, shared, self.secrets
-        )
+        places = (self.state, self.collections, self.environ, self.root)
+        return AnsibleDeployer(self.jobs, *places, own, shared, self.secrets, self.views)
 
     def verifier(self) -> Verifier:
         """Testinfra."""

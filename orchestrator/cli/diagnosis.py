@@ -44,6 +44,7 @@ def examine(start: Path, environ: Mapping[str, str]) -> list[Check]:
         _ssh(environ),
         _locale(environ),
         _sockets(),
+        _isolation(start, environ),
     ]
     return machine + examine_project(start, environ)
 
@@ -130,6 +131,27 @@ def _sockets() -> Check:
         remedy = "set TMPDIR to a short path, such as /tmp"
         return Check(name="temporary folder", level="warning", says=f"{folder} is too long for sockets", remedy=remedy)
     return Check(name="temporary folder", level="ok", says=folder)
+
+
+def _isolation(start: Path, environ: Mapping[str, str]) -> Check:
+    """What isolates processes that run code of a package, as the project wants it."""
+    from orchestrator.config import find_project, load_project
+    from orchestrator.isolation.find import find
+
+    setting = "auto"
+    with contextlib.suppress(OrchestratorError, OrchestratorErrors):  # the files have a check of their own
+        setting = load_project(find_project(start)).isolation
+    try:
+        found = find(setting, environ)
+    except OrchestratorError as error:
+        remedy = "install bubblewrap, or allow user namespaces"
+        return Check(name="isolation", level="problem", says=error.message, remedy=remedy)
+    if found.isolates:
+        says = f"by {found.kind}: code of a package finds its copy and what its environment declares"
+        return Check(name="isolation", level="ok", says=says)
+    says = f"processes are not isolated ({found.reason}): code of a package can do what you can do"
+    remedy = "install bubblewrap, or allow user namespaces" if setting != "off" else "remove isolation: off"
+    return Check(name="isolation", level="warning", says=says, remedy=remedy)
 
 
 # -- the project ---------------------------------------------------------------------------------------------------

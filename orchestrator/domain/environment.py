@@ -1,5 +1,6 @@
 """A place that releases go to (`environment.yaml`), and the project around it (`orchestrator.yaml`)."""
 
+import re
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
@@ -7,12 +8,13 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJ
 
 from orchestrator.domain.configuration import TRANSPORT
 from orchestrator.domain.gate import EnvironmentName, Gate, Origin, Probe, distinct
-from orchestrator.domain.model import Model, Name, RelativePath
+from orchestrator.domain.model import Model, Name, RelativePath, text_schema
 from orchestrator.domain.packing import Packing
 from orchestrator.domain.quantities import Duration
 from orchestrator.domain.sides import Side
 from orchestrator.domain.waves import Waves
 
+DECLARED = r"^(?!/+$)(?!(?:[\s\S]*/)?\.\.(?:/|$))[^\u0000-\u001f]+$"
 ALLOWED = r"^(file|config|variable|group|hosts|fact|package|release)(:[^\u0000-\u001f]+)?$"
 
 
@@ -30,6 +32,21 @@ TransportName = Annotated[
 
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 """The name of a variable of a process's environment."""
+
+
+def _declared(path: str) -> str:
+    if not re.match(DECLARED, path):
+        raise ValueError("must be a path without '..', and not the root of the machine")
+    return path
+
+
+DeclaredPath = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1024),
+    AfterValidator(_declared),
+    WithJsonSchema(text_schema(DECLARED, minLength=1, maxLength=1024)),
+]
+"""A path of the controller: absolute, below the home folder, or relative to the project."""
 
 
 class InventoryGroup(Model):
@@ -80,6 +97,24 @@ class AnsibleSettings(Model):
     serves: Annotated[str, StringConstraints(pattern=r"^[^\r\n]+$", max_length=2000)] | None = None
     transport: dict[TransportName, str | int | bool] = Field(default_factory=dict, exclude_if=lambda own: not own)
     config: RelativePath | None = Field(default=None, exclude_if=lambda path: path is None)
+
+
+class IsolationRule(Model):
+    """What isolated processes of an environment have besides what they are given.
+
+    *read* are files, folders and sockets of the controller: absolute, below the home folder (`~/`), or relative to the
+    project. *write* are those that they may change as well. *environment* names variables of the controller.
+    """
+
+    read: tuple[DeclaredPath, ...] = ()
+    write: tuple[DeclaredPath, ...] = Field(default=(), exclude_if=lambda paths: not paths)
+    environment: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)], ...] = ()
+
+
+class EnvironmentSettings(AnsibleSettings):
+    """The settings of Ansible in an environment, with what its isolated processes may have besides."""
+
+    isolation: IsolationRule = Field(default_factory=IsolationRule)
 
 
 class StatefulRule(Model):
@@ -228,7 +263,8 @@ class Environment(Model):
     the controller and find again: they are kept for the environment. *secrets* names variables of the controller whose
     values are masked in everything that is written or shown. *preview* is whether `plan` runs the playbooks in
     Ansible's check mode, on the hosts and with the credentials of this environment. *credentials* names variables of
-    the controller with the servers to which the gates of releases may show them.
+    the controller with the servers to which the gates of releases may show them. *isolation* is what isolated
+    processes have besides what they are given.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -260,8 +296,15 @@ class Environment(Model):
     credentials: dict[EnvironmentName, Annotated[tuple[Origin, ...], Field(min_length=1)]] = Field(
         default_factory=dict, exclude_if=lambda named: not named
     )
+    isolation: IsolationRule = Field(default_factory=IsolationRule, exclude_if=lambda rule: rule == IsolationRule())
     approvals: Approvals | None = None
     windows: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def settings(self) -> EnvironmentSettings:
+        """The settings of processes: the declared variables of the isolation are variables of Ansible as well."""
+        names = tuple(dict.fromkeys([*self.ansible.environment, *self.isolation.environment]))
+        return EnvironmentSettings(**{**dict(self.ansible), "environment": names, "isolation": self.isolation})
 
     @model_validator(mode="after")
     def _can_be_made(self) -> Self:
@@ -287,7 +330,8 @@ class Project(Model):
 
     *artifacts* is the store that several machines share: a folder, or `s3://bucket/prefix`.
     *recovery* is whether a command that acts resumes interrupted runs in the background. *waves* are named lists of
-    waves over several environments. *package* defines what packages contain.
+    waves over several environments. *package* defines what packages contain. *isolation* says whether
+    processes that run code of a package are isolated: `required` refuses a machine that cannot do that.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -301,4 +345,5 @@ class Project(Model):
     recovery: Literal["automatic", "manual"] = "automatic"
     waves: tuple[Waves, ...] = Field(default=(), exclude_if=lambda waves: not waves)
     package: Packing = Field(default_factory=Packing, exclude_if=lambda rule: rule == Packing())
+    isolation: Literal["required", "auto", "off"] = Field(default="auto", exclude_if=lambda how: how == "auto")
     people: tuple[dict[str, Any], ...] = ()

@@ -19,6 +19,7 @@ FAMILIES = (
     "promotion",
     "authentication",
     "store",
+    "isolation",
     "machine",
 )
 

@@ -10,19 +10,23 @@ import fcntl
 import json
 import math
 import os
+import stat
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.engine import supervisor
 from orchestrator.engine.job_output import TEXTS, mask_files
 from orchestrator.engine.points import reached
+from orchestrator.isolation.find import find
+from orchestrator.isolation.isolator import NONE, Isolator
+from orchestrator.isolation.mounts import mounts
 from orchestrator.ports import Job, JobOutcome
-from orchestrator.processes import EVENTS, EVENTS_PIPE, sweep
+from orchestrator.processes import EVENTS, EVENTS_PIPE, command_line, sweep
 from orchestrator.secret_values import SecretValues
 
 OnEvent = Callable[[int, dict[str, Any]], None]
@@ -35,15 +39,21 @@ CHUNK = 1 << 20  # bytes of events that are read at once: a job that has ended m
 class LocalJobs:
     """Jobs as processes of this machine, in folders below *root* (created 0700).
 
-    What a job prints and reports is masked by the *secrets* that are known when it starts.
+    Each is isolated as *isolator* says, unless it runs our own code only. What a job prints and reports is masked by
+    the *secrets* that are known when it starts.
     """
 
     def __init__(
-        self, root: Path, sleep: Callable[[float], None] = time.sleep, secrets: SecretValues | None = None
+        self,
+        root: Path,
+        sleep: Callable[[float], None] = time.sleep,
+        isolator: Callable[[], Isolator] = lambda: find("auto", os.environ),
+        secrets: SecretValues | None = None,
     ) -> None:
         self._root = root
         self._secrets = secrets or SecretValues()
         self._sleep = sleep
+        self._isolator = isolator
         self._active: dict[str, None] = {}
         self._until: Callable[[], float] = lambda: math.inf
         self._bound: Path | None = None
@@ -64,7 +74,7 @@ class LocalJobs:
         """Start *job*, or attach to it, and follow it to its end."""
         folder, step = self.folder(job.key), job.key.partition(".")[2]
         events = _Events(folder / EVENTS, on_event, step)
-        if not (folder / "outcome.json").exists():
+        if not (folder / "outcome.json").exists() or _running(folder):  # while it runs it may have written one itself
             self._active[job.key] = None
             try:
                 self._prepare(folder, job)
@@ -97,13 +107,28 @@ class LocalJobs:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _write_private(target, data)
-        description = {"argv": list(job.argv), "cwd": str(job.cwd), "timeout": job.timeout}
+        description = {
+            "argv": list(job.argv),
+            "cwd": str(job.cwd),
+            "timeout": job.timeout,
+            "outlived": job.outlived,
+            "secrets": sorted(job.secrets),
+            **self._isolation(folder, job),
+        }
         whole = folder / f"job.json.{os.getpid()}"
         try:
             _write_private(whole, json.dumps(description).encode())
             whole.replace(folder / "job.json")
         finally:
             whole.unlink(missing_ok=True)
+
+    def _isolation(self, folder: Path, job: Job) -> dict[str, Any]:
+        """How *job* is isolated, and the mounts that it gets: its own folder is one of them."""
+        isolator = self._isolator() if job.view is not None else NONE
+        if job.view is None or not isolator.isolates:
+            return {"isolator": isolator.to_json(), "mounts": []}
+        made = [list(mount) for mount in mounts(job.view.more(write=(str(folder),)))]
+        return {"isolator": isolator.to_json(), "mounts": made, "server": list(job.server)}
 
     def _follow(self, folder: Path, job: Job, events: "_Events") -> None:
         step = job.key.partition(".")[2]
@@ -127,7 +152,10 @@ class LocalJobs:
     def _end(self, folder: Path, how: str) -> None:
         outcome = json.dumps({"how": how, "code": None, "seconds": 0}).encode()
         supervisor.write_once(str(folder / "outcome.json"), outcome)
-        if not sweep(f"{supervisor.MARK}={folder}"):
+        ended = sweep(f"{supervisor.MARK}={folder}", roots=lambda: _supervisors(folder))
+        supervisor.remove_secrets(str(folder))
+        supervisor.clear_leavings(str(folder))
+        if not ended:
             raise TimeoutError(f"processes of {folder} cannot be killed")
         (folder / EVENTS_PIPE).unlink(missing_ok=True)
         self.mask(folder.name)
@@ -143,7 +171,7 @@ class LocalJobs:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        given = supervisor.Given(self._secrets.redactor)
+        given = supervisor.Given(self._secrets.redactor, job.secrets)
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # type: ignore[union-attr]
             pipe.write(given.line())  # the pipe is broken if the supervisor was killed
         return process
@@ -159,9 +187,10 @@ class _Events:
 
     def drain(self) -> None:
         """Hand on what has been written since."""
-        if self._on_event is None or not self._path.exists():
+        file = _regular(self._path) if self._on_event is not None else None
+        if file is None or self._on_event is None:
             return
-        with self._path.open("rb") as file:
+        with file:
             file.seek(self._offset)
             while data := file.read(CHUNK):
                 self._offset += len(data)
@@ -178,10 +207,31 @@ class _Events:
         reached(f"job {self._step}:event {self._line}")
 
 
+def _regular(path: Path) -> BinaryIO | None:
+    """The open file at *path*; None if there is none, or a link or device that the job has put there."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return None
+    return os.fdopen(handle, "rb")
+
+
 def _write_private(path: Path, data: bytes) -> None:
     handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
+
+
+def _supervisors(folder: Path) -> list[int]:
+    """The supervisor of the job in *folder*, of which its processes descend; none if those may outlive it."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        if not json.loads((folder / "job.json").read_text())["outlived"]:
+            process = int((folder / "started").read_text())
+            return [process] if command_line(process).endswith(f" {folder}") else []
+    return []
 
 
 def _running(folder: Path) -> bool:

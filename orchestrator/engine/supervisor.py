@@ -1,28 +1,39 @@
 """The parent of one job: runs it at most once, and writes how it ended, once.
 
 Started by :data:`COMMAND` without `site`, so that it needs nothing but the standard library and starts in
-milliseconds. It outlives the orchestrator that started it, and gets the secrets of the run over its standard input,
-which no other process can read. Files in the folder:
+milliseconds. It outlives the orchestrator that started it. It gets the secrets of the run and the secret files of the
+job over its standard input, which no other process can read. It adopts every process that the job leaves behind, so
+that none of them outlives the job. Files in the folder:
 
     lock           held (flock) as long as the job runs; a second supervisor leaves at once with status 75
-    job.json       {"argv": […], "cwd": "…", "timeout": seconds or null}
+    job.json       {"argv": […], "cwd": "…", "timeout": seconds or null, "isolator": {…}, "mounts": […], "secrets": […]}
     started        there as soon as a supervisor holds the lock: such a job is never started again
     output.log     the job's standard output and error, masked; what is too much of it is cut out of its middle
     events.pipe    the named pipe to which the job reports a JSON object a line, as long as it runs
     events.jsonl   what it reported, masked
+    secrets/       the secret files of a job that is not isolated, as long as it runs; otherwise they are in memory only
+    served.sock    the socket of an isolated job that something outside of its view serves, as long as it runs
     outcome.json   {"how": "exited" | "timeout" | "stopped" | "lost", "code": …, "seconds": …, "cut": …}: written once
 """
 
+import binascii
+import contextlib
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from orchestrator.domain.redaction import Redactor
 from orchestrator.engine.job_output import LARGEST, Events, Output, mask_files
-from orchestrator.processes import sweep
+from orchestrator.isolation.isolator import NONE, Isolator
+from orchestrator.isolation.mount import READ, Mount
+from orchestrator.isolation.start import start_in_view
+from orchestrator.processes import EVENTS, family, sweep
 
 __all__ = ["LARGEST"]
 
@@ -33,6 +44,7 @@ END = b"\n"
 """What follows the line that the supervisor is given: a line without it has lost its end."""
 LOOK = 1.0  # seconds between looks whether the claim lasts
 MARK = "ORCHESTRATOR_JOB"
+SECRETS = "secrets"  # the folder of the secret files, in that of the job
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _START = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
@@ -59,39 +71,83 @@ def write_once(path: str, data: bytes) -> bool:
 
 
 class Given:
-    """What the supervisor is given: what masks the *known* secrets."""
+    """What the supervisor is given: what masks the *known* secrets, and the secret *files* of the job by name."""
 
-    def __init__(self, known: Redactor) -> None:
-        self.known = known
+    def __init__(self, known: Redactor, files: "Mapping[str, bytes] | None" = None) -> None:
+        self.known, self.files = known, dict(files or {})
 
     def line(self) -> bytes:
         """The line for the standard input of the supervisor."""
-        return json.dumps({"known": self.known.to_payload()}).encode() + END
+        files = {name: binascii.b2a_base64(data, newline=False).decode() for name, data in self.files.items()}
+        return json.dumps({"known": self.known.to_payload(), "files": files}).encode() + END
 
     @classmethod
     def of(cls, line: bytes) -> "Given":
         """The reverse of :meth:`line`."""
-        return cls(Redactor.from_payload(json.loads(line)["known"]))
+        found = json.loads(line)
+        files = {name: binascii.a2b_base64(text) for name, text in found.get("files", {}).items()}
+        return cls(Redactor.from_payload(found["known"]), files)
 
 
-def _run(folder: str, job: dict[str, object], given: Given) -> tuple[str, "int | None", int]:
+def _run(folder: str, job: dict[str, Any], given: "Given") -> tuple[str, "int | None", int]:
     """Run the job with its output and events masked by the secrets that are known; how it ended, and what was cut."""
+    place, serving = os.path.join(folder, SECRETS), _serving(folder, job)
     output, events = Output(os.path.join(folder, "output.log"), given.known), Events(folder, given.known)
     try:
-        how, code = _see_through(folder, job, output.handle)
+        if not _isolator(job).isolates:
+            _lay(place, given.files)
+        secrets = {os.path.join(place, name): data for name, data in given.files.items()}
+        how, code = _see_through(folder, job, secrets, output.handle)
     finally:
+        if serving is not None:
+            serving.end()
+        remove_secrets(folder)
         output.end()
         events.end()
         mask_files(folder, given.known)
     return how, code, output.cut
 
 
-def _see_through(folder: str, job: dict[str, object], log: int) -> tuple[str, "int | None"]:
-    argv = [str(word) for word in job["argv"]]  # type: ignore[attr-defined]
+def _isolator(job: dict[str, Any]) -> Isolator:
+    """What isolates the job; nothing isolates one that an older version has prepared."""
+    return Isolator(**job["isolator"]) if "isolator" in job else NONE
+
+
+def _serving(folder: str, job: dict[str, Any]) -> Any:
+    """The socket of the job, if something serves it."""
+    if not job.get("server"):
+        return None
+    from orchestrator.engine.serving import Serving  # most jobs have none, and each of them would wait for it
+
+    return Serving(folder, [str(word) for word in job["server"]])
+
+
+def _lay(place: str, secrets: dict[str, bytes]) -> None:
+    if secrets:
+        os.makedirs(place, 0o700, exist_ok=True)
+    for name, data in secrets.items():
+        handle = os.open(os.path.join(place, name), os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+
+
+def remove_secrets(folder: str) -> None:
+    """Remove the secret files of the job in *folder*."""
+    place = os.path.join(folder, SECRETS)
+    with contextlib.suppress(OSError):
+        for name in os.listdir(place):
+            os.unlink(os.path.join(place, name))
+        os.rmdir(place)
+
+
+def _see_through(folder: str, job: dict[str, Any], secrets: dict[str, bytes], log: int) -> tuple[str, "int | None"]:
+    argv, isolator = [str(word) for word in job["argv"]], _isolator(job)
+    made, kept = _mounts(folder, job), secrets if isolator.isolates else {}
     try:
-        child = subprocess.Popen(
-            argv, cwd=str(job["cwd"]), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+        child = start_in_view(
+            isolator, made, argv, cwd=str(job["cwd"]), secrets=kept,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
     except OSError as error:
         os.write(log, f"cannot start {argv[0]}: {error}\n".encode())
         return "exited", 127
@@ -100,7 +156,66 @@ def _see_through(folder: str, job: dict[str, object], log: int) -> tuple[str, "i
     if how != "exited":
         sweep(f"{MARK}={folder}")
         child.wait()
-    return how, code
+    if not job.get("outlived"):
+        _end_adopted()
+    return how, code if code is None else isolator.code(code)
+
+
+def _mounts(folder: str, job: dict[str, Any]) -> list[Mount]:
+    """The mounts of the job; it cannot change what describes it, nor write past the filter of secrets."""
+    ours = [os.path.join(folder, name) for name in ("job.json", "started", "output.log", EVENTS)]
+    made = [Mount(*row) for row in job.get("mounts", ())]
+    return [*made, *(Mount(READ, path, path) for path in ours)] if made else []
+
+
+def clear_leavings(folder: str) -> None:
+    """Take away what an ended job may have left in its *folder* for those who read there: links, devices, an outcome.
+
+    Only an outcome that says that the job did not end by itself can be somebody else's.
+    """
+    for entry in list(os.scandir(folder)):
+        if not entry.is_file(follow_symlinks=False) and not entry.is_dir(follow_symlinks=False):
+            os.unlink(entry.path)
+    outcome = os.path.join(folder, "outcome.json")
+    try:
+        with open(outcome, encoding="utf-8") as file:
+            how = json.load(file)["how"]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        how = None
+    if how not in {"stopped", "lost"}:
+        os.unlink(outcome)
+
+
+def _adopt(isolator: Isolator) -> None:
+    """Become the parent of every process of the job whose own parent ends, where the system can do that.
+
+    Namespaces have ended with all their processes when their command has; bubblewrap does not wait for that.
+    """
+    if sys.platform.startswith("linux") and isolator.kind != "namespaces":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def _end_adopted() -> None:
+    """End every process that the job has left behind, and wait until it has ended."""
+    while _has_children():
+        for process in family([os.getpid()])[1:]:
+            with contextlib.suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.002)
+
+
+def _has_children() -> bool:
+    """Whether a process of the job is left, after those that have ended are reaped."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _wait(child: "subprocess.Popen[bytes]", end: "float | None") -> tuple[str, "int | None"]:
@@ -152,14 +267,18 @@ def main(folder: str) -> int:
         with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
             job = json.load(file)
         given = Given.of(line)
+        if not set(job.get("secrets") or ()) <= set(given.files):
+            return LATE
         if write_once(os.path.join(folder, "started"), str(os.getpid()).encode()):
+            _adopt(_isolator(job))
             _finish(folder, job, given)
     return 0
 
 
-def _finish(folder: str, job: dict[str, object], given: Given) -> None:
+def _finish(folder: str, job: dict[str, Any], given: Given) -> None:
     """Run the job to its end, and write how it ended."""
     started = time.monotonic()
     how, code, cut = _run(folder, job, given)
+    clear_leavings(folder)
     data = {"how": how, "code": code, "seconds": round(time.monotonic() - started, 3), "cut": cut}
     write_once(os.path.join(folder, "outcome.json"), json.dumps(data).encode())

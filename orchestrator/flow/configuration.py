@@ -16,7 +16,7 @@ def configuration_of(
     plan of an older version has plain digests, and is compared with plain ones. Raises D150, R241, S150 and S151.
     """
     files = tuple(str(setting.root / path) for path in environment.inventory.files)
-    found = setting.deployer.configuration(package, files, environment.ansible)
+    found = setting.deployer.configuration(package, files, environment.settings)
     if found is None or not found.has_digests:
         return found
     before = approved.configuration if approved is not None else None

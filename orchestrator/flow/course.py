@@ -553,7 +553,7 @@ def inventory_of(setting: Setting, name: str, outputs: Outputs) -> Inventory:
         if told.plain or told.secret:
             found[side] = own.inventory(environment, told)
     known = joined(found) if found else own.inventory(environment, outputs)
-    resolved = setting.deployer.resolve(known, environment.ansible)
+    resolved = setting.deployer.resolve(known, environment.settings)
     setting.secrets.learn_names((*resolved.hosts, *resolved.groups))
     return resolved
 
@@ -582,7 +582,7 @@ def context_of(
         previous=previous,
         outputs=outputs,
         vars=environment.vars,
-        settings=environment.ansible,
+        settings=environment.settings,
         controller_files=environment.kept_paths,
         secret_files=environment.secret_paths,
         verified=(marks[0].release.digest, marks[0].run) if marks else None,

@@ -297,7 +297,7 @@ def _with_notes(setting: Setting, wanted: Wanted, draft: _Draft) -> _Draft:
         *sides.notes(draft.blue_green, draft.asked_sides),
         *draft.notes,
         *conditions.notes(draft.conditions),
-        *setting.deployer.unused_settings(wanted.package, draft.environment.ansible),
+        *setting.deployer.unused_settings(wanted.package, draft.environment.settings),
         *(setting.provisioner.unused_settings(draft.environment.pulumi) if draft.survey.stack is not None else ()),
     )
     return replace(draft, notes=notes)

@@ -11,6 +11,8 @@ host. The server itself writes the title of its process over its environment: it
 believed only when that process names this host's configuration, and its sessions are its descendants. So is what they
 leave behind, whatever its environment: on Linux the server adopts it.
 
+An isolated process asks a broker outside of its view (`asking`) in place of starting a server, which would end with it.
+
 With bubblewrap a host sees the system read-only, its own folder, its own processes, and nothing of the other hosts.
 """
 
@@ -35,7 +37,7 @@ from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.names import HOST, HOST_MARK
-from orchestrator.hosts import sshd
+from orchestrator.hosts import asking, sshd
 from orchestrator.processes import command_line, family, marked, sweep
 
 MARK = HOST_MARK
@@ -132,6 +134,8 @@ def start(stack: str, name: str, *, address: str | None = None, port: int | None
     Of a new host that does not start nothing is left.
     """
     check(name, address, port)
+    if asking.has_broker():
+        return Host(**asking.ask_broker("start", stack, name, address=address, port=port))
     server = sshd.find(os.environ)
     hosts = state_folder() / "hosts"
     folder = hosts / stack / name
@@ -170,6 +174,9 @@ def _started(folder: Path, server: sshd.Sshd, known: Host | None, address: str |
 
 def find(stack: str, name: str) -> Host | None:
     """The host as it was recorded; None when there is none."""
+    if asking.has_broker():
+        answer = asking.ask_broker("find", stack, name)
+        return Host(**answer) if answer is not None else None
     file = state_folder() / "hosts" / stack / name / "host.json"
     return Host(**json.loads(file.read_text())) if file.is_file() else None
 
@@ -181,6 +188,8 @@ def recorded(state: Path) -> list[Host]:
 
 def alive(host: Host) -> bool:
     """Whether the host is really there: its server runs, and answers as SSH."""
+    if asking.has_broker():
+        return bool(asking.ask_broker("alive", Path(host.folder).parent.name, host.name))
     return bool(_server(host)) and _answers(host)
 
 
@@ -207,6 +216,9 @@ def _server(host: Host) -> list[int]:
 
 def stop(host: Host) -> None:
     """End all that runs on the host, and remove its folder: nothing of it is left. Raises `TimeoutError`."""
+    if asking.has_broker():
+        asking.ask_broker("stop", Path(host.folder).parent.name, host.name)
+        return
     end(host)
     _remove(Path(host.folder))
 

@@ -133,3 +133,20 @@ def test_what_is_wrong_is_named_with_a_remedy(
     assert found[0] == level
     assert says in found[1]
     assert remedy in found[2]
+
+
+def test_isolation_is_reported(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What isolates processes is named. Without isolation there is a warning, and a problem where it is required."""
+    from orchestrator.cli.diagnosis import _isolation
+    from orchestrator.isolation.isolator import Isolator
+
+    environ, file = {"PATH": "/usr/bin"}, project / "orchestrator.yaml"
+    monkeypatch.setattr("orchestrator.isolation.find.available", lambda _path: Isolator("namespaces"))
+    assert (_isolation(project, environ).level, "by namespaces" in _isolation(project, environ).says) == ("ok", True)
+    off = _isolation(project, {**environ, "ORCHESTRATOR_JOB_ISOLATION": "off"})
+    assert (off.level, "can do what you can do" in off.says) == ("warning", True)
+    monkeypatch.setattr("orchestrator.isolation.find.available", lambda _path: Isolator("none", reason="no namespaces"))
+    assert _isolation(project, environ).level == "warning"
+    file.write_text(file.read_text() + "isolation: required\n")
+    required = _isolation(project, environ)
+    assert (required.level, "no namespaces" in required.says, bool(required.remedy)) == ("problem", True, True)

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.adapters.gates.asker import LiveGates
 from orchestrator.adapters.memory.world import MemoryGates, World
+from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import catalogue
 from orchestrator.domain.gate import Gate
@@ -17,6 +18,7 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlannedGate
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.engine.jobs import LocalJobs
+from orchestrator.isolation.isolator import NONE
 from orchestrator.ports import Gates
 from tests.flow.test_promotion import release
 from tests.sealed import sealed
@@ -65,7 +67,9 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, server: Server) -> Case
             lambda: world.deaf.add("gate"),
         )
     if request.param == "command":
-        script = tmp_path / "script"
+        script, root = tmp_path / "script", tmp_path / ".orchestrator"
+        views = Views(tmp_path, root, {}, lambda: NONE)  # the script is not in the package
+        live = LiveGates(LocalJobs(tmp_path / "jobs", isolator=lambda: NONE), tmp_path, {}, views)
 
         def write(text: str) -> None:
             script.write_text(text)

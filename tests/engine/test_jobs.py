@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.domain.secret import Secret
+from orchestrator.domain.view import View
 from orchestrator.engine import job_output, supervisor
 from orchestrator.engine.jobs import LocalJobs
+from orchestrator.isolation.find import find
 from orchestrator.ports import Job
 from orchestrator.processes import marked
 from orchestrator.secret_values import SecretValues
@@ -28,7 +30,7 @@ folder = os.environ["ORCHESTRATOR_JOB"]
 with open("ran", "a") as ran:
     ran.write("x")
 for number in range(int(sys.argv[1])):
-    with open(f"{folder}/events.jsonl", "a") as events:
+    with open(f"{folder}/events.pipe", "a") as events:
         events.write(json.dumps({"number": number}) + "\\n")
     time.sleep(float(sys.argv[2]))
 print("done")
@@ -43,7 +45,8 @@ def jobs(tmp_path: Path) -> LocalJobs:
 
 def job(tmp_path: Path, *words: str, key: str = "one", timeout: float | None = None, code: str = COUNTING) -> Job:
     env = {"PATH": os.environ["PATH"], "SEEN": "1"}
-    return Job(key=key, argv=(sys.executable, "-c", code, *words), env=env, cwd=tmp_path, timeout=timeout)
+    view = View(write=(str(tmp_path),))
+    return Job(key=key, argv=(sys.executable, "-c", code, *words), env=env, cwd=tmp_path, timeout=timeout, view=view)
 
 
 def ran(tmp_path: Path) -> int:
@@ -163,10 +166,12 @@ import os, sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from orchestrator.engine.jobs import LocalJobs
+from orchestrator.domain.view import View
 from orchestrator.ports import Job
 jobs = LocalJobs(Path({folder!r}) / "jobs")
 env = {{"PATH": os.environ["PATH"]}}
-jobs.run(Job(key="one", argv=(sys.executable, "-c", {code!r}, "20", "0.1"), env=env, cwd=Path({folder!r})))
+words = (sys.executable, "-c", {code!r}, "20", "0.1")
+jobs.run(Job(key="one", argv=words, env=env, cwd=Path({folder!r}), view=View(write=({folder!r},))))
 """
 
 
@@ -237,7 +242,7 @@ def test_a_torn_line_is_no_event(jobs: LocalJobs, tmp_path: Path) -> None:
     """A line that a crash cut off is passed over, and those after it keep their numbers."""
     code = """
         import os
-        with open(os.environ["ORCHESTRATOR_JOB"] + "/events.jsonl", "w") as events:
+        with open(os.environ["ORCHESTRATOR_JOB"] + "/events.pipe", "w") as events:
             events.write('{"number": 0}\\n{"numb\\n[1]\\n{"number": 3}\\n{"number": ')
     """
     seen: list[tuple[int, int]] = []
@@ -247,7 +252,7 @@ def test_a_torn_line_is_no_event(jobs: LocalJobs, tmp_path: Path) -> None:
 
 def test_a_program_that_is_not_there(jobs: LocalJobs, tmp_path: Path) -> None:
     """A command that cannot be started is an outcome like any other."""
-    wanted = Job(key="one", argv=("/nowhere/at-all",), env={}, cwd=tmp_path)
+    wanted = Job(key="one", argv=("/nowhere/at-all",), env={}, cwd=tmp_path, view=View(read=(str(tmp_path),)))
     outcome = jobs.run(wanted)
     assert outcome.code != 0
     assert json.loads((outcome.folder / "outcome.json").read_text())["how"] == outcome.how
@@ -321,7 +326,7 @@ os.mkdir(folder + "/engine-events.json")
     jobs.mask("one")
     assert outcome.code == 0
     assert (tmp_path / "other").read_text() == "it is not-for-the-job"
-    assert (outcome.folder / "result.json").is_symlink()
+    assert not (outcome.folder / "result.json").is_symlink()
 
 
 def test_large_files_are_masked_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,19 +356,36 @@ for name in ("cmdline", "environ"):
         data = open(f"/proc/{process}/{name}", "rb").read()
         print(name, b"not-in-a-" + b"process" in data)
 """
-    outcome = LocalJobs(tmp_path / "jobs", secrets=secrets).run(job(tmp_path, code=code))
+    wanted = replace(job(tmp_path, code=code), view=None)  # its parent is the supervisor
+    outcome = LocalJobs(tmp_path / "jobs", secrets=secrets).run(wanted)
     assert (outcome.folder / "output.log").read_text().split() == ["cmdline", "False"] * 2 + ["environ", "False"] * 2
 
 
-def test_a_process_that_outlives_its_job_does_not_hold_it(tmp_path: Path) -> None:
-    """A job ends with its own process, also when another one has its output open."""
+def test_a_process_that_its_job_leaves_does_not_hold_it(tmp_path: Path) -> None:
+    """A job ends with its own process, also when another one has its output open, and that one ends with it."""
     code = "import subprocess; subprocess.Popen(['sleep', '20']); print('done')"
     before = time.monotonic()
     outcome = LocalJobs(tmp_path / "jobs").run(job(tmp_path, code=code))
     assert time.monotonic() - before < 10
     assert (outcome.folder / "output.log").read_text() == "done\n"
-    for process in marked(f"{supervisor.MARK}={outcome.folder}"):
-        os.kill(process, signal.SIGKILL)
+    assert marked(f"{supervisor.MARK}={outcome.folder}") == []
+
+
+def test_an_isolated_job_cannot_write_past_the_filter(tmp_path: Path) -> None:
+    """The files with the output and the events of an isolated job are written by its supervisor only."""
+    code = """
+import os
+folder = os.environ["ORCHESTRATOR_JOB"]
+for name in ("output.log", "events.jsonl"):
+    try:
+        open(folder + "/" + name, "a")
+    except OSError:
+        print("kept", name)
+"""
+    if not find("auto", os.environ).isolates:
+        pytest.skip("processes are not isolated here")
+    outcome = LocalJobs(tmp_path / "jobs").run(job(tmp_path, code=code))
+    assert (outcome.folder / "output.log").read_text() == "kept output.log\nkept events.jsonl\n"
 
 
 @pytest.mark.parametrize("told", [b"", b'{"known": "[[[\\"key\\", \\"c2Vj'])

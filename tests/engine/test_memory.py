@@ -23,7 +23,7 @@ FIRST, LAST = 10_000, 30_000
 BOUND = 16 << 20  # bytes by which it may grow between the two: less than half of what the events between them have
 TELLING = """
 import json, os
-with open(os.environ["ORCHESTRATOR_JOB"] + "/events.jsonl", "a") as events:
+with open(os.environ["ORCHESTRATOR_JOB"] + "/events.pipe", "a") as events:
     for number in range({last} + 1):
         events.write(json.dumps({{"task": f"task {{number}}", "message": "x" * 2000}}) + "\\n")
 """
@@ -51,7 +51,7 @@ def follow(folder: Path) -> dict[int, int]:
                 seen[line] = memory()
 
         argv = (sys.executable, "-c", TELLING.format(last=LAST))
-        jobs.run(Job(key=job, argv=argv, env={"PATH": os.environ["PATH"]}, cwd=folder), on_event)
+        jobs.run(Job(key=job, argv=argv, env={"PATH": os.environ["PATH"]}, cwd=folder, view=None), on_event)
         return StepResult(outcome=Outcome.SUCCEEDED)
 
     assert course.step("deploy", "deploy", work).good

@@ -340,4 +340,4 @@ engine.begin("a", {{}})()
 def job_in(jobs: LocalJobs, folder: Path) -> str:
     """A job that goes on for long."""
     words = ("sh", "-c", f"echo $$ > {folder}/jobs/a.one/pid; exec sleep 60")
-    return jobs.run(Job(key="a.one", argv=words, cwd=folder, env=dict(os.environ), files={})).how
+    return jobs.run(Job(key="a.one", argv=words, cwd=folder, env=dict(os.environ), files={}, view=None)).how

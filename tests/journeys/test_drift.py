@@ -43,14 +43,17 @@ def changed(running: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("ORCHESTRATOR_STATE", str(running.state))
     motto = tmp_path / "motto"
     program = running.root / "environments/production/__main__.py"
-    before = program.read_text()
+    before, described = program.read_text(), program.with_name("environment.yaml")
+    rule = described.read_text()
     program.write_text(before + NOTE.replace("PATH", repr(str(motto))))
+    described.write_text(f"{rule}isolation: {{write: [{json.dumps(str(tmp_path))}]}}\n")
     try:
         running.put_in_production("1.0.0")
         running.run("promote", "releases/1.0.0", "--to", "production")
         yield motto
     finally:
         program.write_text(before)
+        described.write_text(rule)
         running.run("promote", "releases/1.0.0", "--to", "production")
 
 

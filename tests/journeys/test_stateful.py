@@ -22,9 +22,7 @@ from orchestrator.hosts import LoopbackHost, inventory
 
 class Databases(ResourceProvider):
     def create(self, props):
-        folder = os.path.join(os.environ["ORCHESTRATOR_STATE"], "databases")
-        os.makedirs(folder, exist_ok=True)
-        path = os.path.join(folder, f"{props['size']}-{secrets.token_hex(4)}")
+        path = os.path.join(os.environ["PULUMI_DATABASES"], f"{props['size']}-{secrets.token_hex(4)}")
         with open(path, "w") as file:
             file.write("every order there ever was")
         return CreateResult(path, props)
@@ -57,14 +55,17 @@ PRODUCTION = "environments/production"
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, store: Callable[[], dict[str, str]]) -> Iterator[Project]:
     """The shop with a database in production that holds state; 1.0.0 everywhere, and 1.2.0, which breaks on web1, verified in staging."""
-    made = Project(tmp_path_factory.mktemp("stateful") / "project", env=store())
+    top = tmp_path_factory.mktemp("stateful")
+    made = Project(top / "project", env={**store(), "PULUMI_DATABASES": str(top / "databases")})
     made.root.mkdir()
+    (top / "databases").mkdir()
     try:
         lay_shop(made)
         made.replace("environments/staging/Pulumi.yaml", "default: 2", "default: 1")
         made.replace(f"{PRODUCTION}/Pulumi.yaml", "default: 4", "default: 2")
         made.write(f"{PRODUCTION}/__main__.py", PROGRAM)
         rule = "pulumi:\n  stateful: [{name: orders-db}]"
+        rule = f"isolation: {{write: [{top / 'databases'}]}}\n{rule}"
         made.replace(f"{PRODUCTION}/environment.yaml", "pulumi:", rule)
         made.run("promote", "releases/1.0.0")
         made.run("promote", "releases/1.2.0", "--to", "staging")
@@ -74,7 +75,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, store: Callable[[], dict[str,
 
 
 def databases(shop: Project) -> list[str]:
-    return sorted(path.name for path in (shop.state / "databases").iterdir())
+    return sorted(path.name for path in (shop.root.parent / "databases").iterdir())
 
 
 def names(shop: Project) -> list[str]:

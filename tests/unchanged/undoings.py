@@ -106,8 +106,8 @@ UNDOINGS = (
         "Ansible is not given the variables that the environment declares",
         "B3",
         f"{ANSIBLE}/configuration.py",
-        "allowed = {*PASSED, ASKED, *declared}",
-        "allowed = {*PASSED, ASKED}",
+        "allowed = self.views.passed({*PASSED, ASKED}, declared)",
+        "allowed = self.views.passed({*PASSED, ASKED}, ())",
         ("inventory-script",),
     ),
     Undoing(
@@ -293,8 +293,8 @@ UNDOINGS = (
         "the inventory of a play lies in the folder of its job",
         "B18",
         f"{ANSIBLE}/play.py",
-        '"inventory": [str(folder / "inventory/overlay.yml"), *inventory.files],',
-        '"inventory": [str(folder / "inventory/overlay.yml"), *(shutil.copy(each, folder) for each in inventory.files)],',
+        "*self._sources(inventory, folder)],",
+        "*(shutil.copy(each, folder) for each in self._sources(inventory, folder))],",
         ("inventory-places",),
     ),
 )

@@ -30,6 +30,7 @@ FAMILIES = {
     "V": "verifying: testinfra",
     "R": "plans, promotions and rollbacks",
     "S": "the store",
+    "I": "isolation of processes",
     "M": "the machine and the command line",
 }
 BEGIN, END = "<!-- diagram: made by `make docs` -->", "<!-- end of the diagram -->"

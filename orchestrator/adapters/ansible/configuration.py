@@ -6,7 +6,7 @@ roles, collections or plugins of the machine. Plays, host inspections, inventori
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import metadata, util
@@ -17,6 +17,7 @@ import yaml
 
 from orchestrator.adapters.ansible.settings import CURRENT, SEALED, EffectiveSettings, Source, Types
 from orchestrator.adapters.testinfra import installed
+from orchestrator.adapters.views import CONTROL, Views
 from orchestrator.domain.configuration import (
     CONFIG_FILE,
     NOT_PASSED,
@@ -28,6 +29,7 @@ from orchestrator.domain.configuration import (
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.release import Package
+from orchestrator.domain.view import View
 
 PASSED = (
     "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "KRB5CCNAME", "http_proxy",
@@ -56,6 +58,12 @@ HOST_KEYS = (("ssh_connection", "host_key_checking"), ("defaults", "host_key_che
 ROLES = (("defaults", "roles_path"),)
 COLLECTIONS = (("defaults", "collections_path"), ("defaults", "collections_paths"))
 CALLBACKS = (("defaults", "callback_plugins"),)
+CODE = (
+    "collections", "roles", "group_vars", "host_vars", "inventory_plugins", "vars_plugins", "filter_plugins",
+    "lookup_plugins", "plugins", "library", "module_utils",
+)  # fmt: skip
+"""What Ansible finds in the project beside its `ansible.cfg`, where it reads inventories and inspects hosts."""
+
 MACHINE = ("/usr/share/ansible/plugins", "/usr/share/ansible/roles", "/usr/share/ansible/collections")
 OF_USER = ("roles", "collections/ansible_collections", "plugins")
 
@@ -69,7 +77,8 @@ class Effective:
         settings: the settings of `ansible.cfg`.
         host_key_checking: whether the keys of hosts are checked where no setting says it.
         package: the package whose roles and collections beside its tree are found as well.
-        copy: the copy of the package's content in which Ansible works; None: the content itself.
+        copy: the copy of the package's content in which Ansible works, as Ansible finds it; None: the content itself.
+        laid: that copy, as this process finds it.
     """
 
     folder: Path
@@ -79,6 +88,29 @@ class Effective:
     _declared: tuple[str, ...]
     package: Package | None = None
     copy: Path | None = None
+    laid: Path | None = None
+
+    def view(self, settings: AnsibleSettings, read: Iterable[str], write: Iterable[str] = ()) -> View:
+        """What an Ansible process finds of the controller besides its own folders, *read* and *write*. Raises I103."""
+        package, placed = self.package, self.laid is not None and self.copy != self.laid
+        areas = [package.folder(area) for area in package.manifest.areas()] if package is not None else []
+        project = [str(self.folder / name) for name in CODE] if self.laid is None else []
+        named = self.settings.get(("ssh_connection", "control_path_dir"))
+        control = [str(Path(named).expanduser())] if named else []
+        return self._owner.views.of(
+            settings,
+            keys=[str(path) for path in self.settings.named_files() if str(path) not in control],
+            read=[*filter(None, areas), str(self._owner.collections), *project, *read],
+            write=[*([str(self.laid)] if self.laid is not None and not placed else []), *write],
+            copy=self.laid if placed else None,
+            empty=[CONTROL, *control, *([str(self.folder)] if self.laid is None else [])],
+        )
+
+    def _exists(self, path: Path) -> bool:
+        """Whether there is the folder that Ansible finds at *path*."""
+        if self.copy is not None and self.laid is not None and path.is_relative_to(self.copy):
+            path = self.laid / path.relative_to(self.copy)
+        return path.is_dir()
 
     @property
     def leaves_reaching_to_variables(self) -> bool:
@@ -122,7 +154,7 @@ class Effective:
         """Where roles, collections and callbacks are found: in the package, and beside us; never elsewhere."""
         found = self._with_packed(COLLECTIONS, "collections")
         packed = self.folder / "collections"  # with our own collection, as the release was verified with it
-        more = [str(packed)] if packed.is_dir() else []
+        more = [str(packed)] if self._exists(packed) else []
         places = dict.fromkeys([*found, *more, str(self._owner.collections)])
         return {
             "ANSIBLE_ROLES_PATH": os.pathsep.join(self._with_packed(ROLES, "roles") or [str(self.folder / "roles")]),
@@ -149,7 +181,7 @@ class Effective:
         value = self.settings.get(*options)
         if value is not None:
             return [str(Path(part).expanduser()) for part in value.split(os.pathsep) if part]
-        return [str(self.folder / name)] if (self.folder / name).is_dir() else []
+        return [str(self.folder / name)] if self._exists(self.folder / name) else []
 
 
 class Configurations:
@@ -160,18 +192,28 @@ class Configurations:
         home: the folder of the project; None if only the package is known, whose sealed file gives all settings.
         collections: the folder that holds `ansible_collections/orchestrator`.
         state: the folder in which Ansible works if *home* is None and no `ansible.cfg` lies above an inventory file.
+        views: what processes find of this machine; by default nothing but what they are given.
     """
 
-    def __init__(self, environ: Mapping[str, str], home: Path | None, collections: Path, state: Path) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        home: Path | None,
+        collections: Path,
+        state: Path,
+        views: Views | None = None,
+    ) -> None:
         self.environ, self._home, self.collections, self._state = environ, home, collections, state
+        self.views = views or Views(home, state, environ)
 
     def of_play(
-        self, package: Package, playbook: str, settings: AnsibleSettings, root: Path | None = None
+        self, package: Package, playbook: str, settings: AnsibleSettings, copy: Path | None = None
     ) -> Effective:
         """The configuration of *playbook*: code settings from the package, transport settings from the operator.
 
-        *root* is the copy of the package's content in which it runs; by default that content itself. Raises D150.
+        *copy* is the copy of the package's content in which it runs; by default that content itself. Raises D150.
         """
+        root = self.seen(package, copy)
         sealed, effective = _sealed(package, playbook, root), EffectiveSettings(self._types)
         effective.take(sealed, transport=False)
         current = self._current(package, playbook)
@@ -179,18 +221,26 @@ class Configurations:
         effective.own(settings, self._home)
         if current is not None:
             effective.leave_out(sealed)
-        return self._effective(sealed.base or sealed.folder, effective, settings, package, root)
+        return self._effective(sealed.base or sealed.folder, effective, settings, package, root, copy)
+
+    def seen(self, package: Package, copy: Path | None) -> Path | None:
+        """Where Ansible finds the *copy* of the content of *package*: isolated, at the path of the project.
+
+        A package of format 1 has another tree than the project, and is found where it is.
+        """
+        return copy if copy is None or package.manifest.format == 1 else self.views.seen(copy)
 
     def of_suite(
-        self, package: Package, tests: str, files: tuple[str, ...], settings: AnsibleSettings, root: Path
+        self, package: Package, tests: str, files: tuple[str, ...], settings: AnsibleSettings, copy: Path
     ) -> Effective:
-        """The configuration of Ansible where the suite *tests* starts it, in the copy *root*. Raises D150."""
+        """The configuration of Ansible where the suite *tests* starts it, in the *copy*. Raises D150."""
+        root = self.seen(package, copy)
         sealed, effective = _sealed(package, f"{tests}/", root), EffectiveSettings(self._types)
         effective.take(sealed, transport=False)
         here = self._home is not None
         effective.take(Source(self._hosts_folder(files, settings), CURRENT) if here else sealed, transport=True)
         effective.own(settings, self._home)
-        return self._effective(sealed.base or sealed.folder, effective, settings, package, root)
+        return self._effective(sealed.base or sealed.folder, effective, settings, package, root, copy)
 
     def of_hosts(self, files: tuple[str, ...], settings: AnsibleSettings) -> Effective:
         """The configuration of host inspections, and of Ansible where it reads the inventory *files*. Raises D150."""
@@ -231,6 +281,7 @@ class Configurations:
             if name.startswith(REPORTED) and name not in {ASKED, *settings.environment}
         ]
         notes += [f"{path} exists here {NOT_PASSED}" for path in self._elsewhere()]
+        notes += self.views.notes(settings)
         unused: dict[str, None] = {}
         for playbook in package.manifest.release.playbooks():
             unused |= dict.fromkeys(self.of_play(package, playbook, settings).settings.unused)
@@ -244,7 +295,7 @@ class Configurations:
 
     def passed(self, declared: tuple[str, ...]) -> dict[str, str]:
         """The variables of the controller that an Ansible process gets, and what every process of ours gets."""
-        allowed = {*PASSED, ASKED, *declared}
+        allowed = self.views.passed({*PASSED, ASKED}, declared)
         env = {name: value for name, value in self.environ.items() if name in allowed}
         env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), self.environ.get("PATH", os.defpath)])
         env.setdefault("LANG", "C.UTF-8")
@@ -267,8 +318,9 @@ class Configurations:
         chosen: AnsibleSettings,
         package: Package | None = None,
         copy: Path | None = None,
+        laid: Path | None = None,
     ) -> Effective:
-        return Effective(folder, settings, chosen.host_key_checking, self, chosen.environment, package, copy)
+        return Effective(folder, settings, chosen.host_key_checking, self, chosen.environment, package, copy, laid)
 
     def _current(self, package: Package, playbook: str) -> Source | None:
         """The folder of the project whose current `ansible.cfg` counts for *playbook*; None if the sealed file counts.

@@ -46,8 +46,10 @@ def collect(package: Package, folder: Path, kept: KeptFiles) -> list[dict[str, A
     if listing.exists():
         shutil.rmtree(copy, ignore_errors=True)
         return list(json.loads(listing.read_text(encoding="utf-8")))
-    if package.root is None or not copy.is_dir():
+    if package.root is None or not copy.is_dir() or copy.is_symlink():
         return []
+    _remove(folder / KEPT)  # the play may have put something there
+    _remove(listing.with_name(f"{LISTING}.new"))
     found = _written(Path(package.root), copy, folder / "job.json")
     written = sorted((item for item in found if not kept.covers(item["path"])), key=lambda item: str(item["path"]))
     for item in written:
@@ -63,6 +65,14 @@ def collect(package: Package, folder: Path, kept: KeptFiles) -> list[dict[str, A
     new.replace(listing)
     shutil.rmtree(copy, ignore_errors=True)
     return written
+
+
+def _remove(path: Path) -> None:
+    """Remove *path*, whatever it is; what a link leads to stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _written(kept: Path, copy: Path, started: Path) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,7 @@ from orchestrator.adapters.ansible.playbook_traits import sources
 from orchestrator.adapters.ansible.resolution import InventoryResolver
 from orchestrator.adapters.ansible.shared_files import SharedFiles
 from orchestrator.adapters.ansible.tally import Tally, message_line
+from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings, SnapshotRule
@@ -51,6 +52,7 @@ class AnsibleDeployer:
         apart: tells the connections of this one from those of others that are used, and closed, beside it.
         shared: the controller files that machines share; None: this is the only machine.
         secrets: gets the secrets of vaults and controller files.
+        views: what processes find of this machine; by default nothing but what they are given.
     """
 
     def __init__(
@@ -63,9 +65,10 @@ class AnsibleDeployer:
         apart: str = "",
         shared: SharedFiles | None = None,
         secrets: SecretValues | None = None,
+        views: Views | None = None,
     ) -> None:
         self.control = ControlSockets(state, apart, environ)
-        self.configurations = Configurations(environ, home, collections, state)
+        self.configurations = Configurations(environ, home, collections, state, views)
         self.resolver = InventoryResolver(self.configurations)
         self.known = KnownSecrets(self.configurations, secrets or SecretValues())
         self._plays = PlayRunner(jobs, self.configurations, self.control, state, shared, self.known)
@@ -91,7 +94,8 @@ class AnsibleDeployer:
         tally.handlers.read()  # as long as the copy exists
         unkept = self._plays.keep(request)
         files = self._record_files(request, emit)
-        result = _with_handlers(tally.result(outcome, result_code(outcome), str(outcome.folder)), rest)
+        result = self._plays.explained(request, tally.result(outcome, result_code(outcome), str(outcome.folder)))
+        result = _with_handlers(result, rest)
         result = _shared_only(_without_lost_passwords(result, files, package), unkept)
         hosts = {**done, **{host.host: host for host in result.hosts}}
         return result.model_copy(update={"hosts": tuple(hosts[host] for host in play.limit)})
@@ -130,7 +134,7 @@ class AnsibleDeployer:
         if outcome.how != "exited" or not tally.stats:
             return inspection.failed(_reported(tally.result(outcome, result_code(outcome), str(outcome.folder))))
         answers = {host: inspection.answer_of(host, tally, wanted) for host in inventory.hosts}
-        hosts = tuple(result for result, _ in answers.values())
+        hosts = tuple(self._plays.advised(result, inventory, context) for result, _ in answers.values())
         for host in hosts:
             if not host.outcome.good or host.invalid:
                 text = f"{host.host}: {host.invalid}" if host.outcome.good else host.message

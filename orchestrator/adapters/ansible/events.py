@@ -103,7 +103,7 @@ def _task(outcome: str, data: Mapping[str, Any], spec: Mapping[str, Any], said: 
         "host": data.get("host", ""),
         "task": str(data.get("task", ""))[:500],
         "action": data.get("resolved_action") or data.get("task_action", ""),
-        "at": str(data.get("task_path", "")),
+        "at": _copied(str(data.get("task_path", "")), spec),
         "where": _where(str(data.get("task_path", "")), spec["project"]),
         "outcome": "changed" if outcome == "ok" and _changed(result, said) else outcome,
         "seconds": data.get("duration") or 0,
@@ -176,6 +176,12 @@ def _named(header: Any) -> str:
 def _lines(value: Any) -> list[str]:
     text = value if isinstance(value, str) else json.dumps(value, indent=1, sort_keys=True, default=str)
     return [f"{line}\n" for line in text[:COMPARED].splitlines()[:ROWS]]
+
+
+def _copied(path: str, spec: Mapping[str, Any]) -> str:
+    """*path* of a task as the parent finds it: an isolated play has its copy at another path."""
+    content, copy = str(spec.get("content") or ""), spec.get("copy")
+    return f"{copy}{path[len(content) :]}" if copy and content and path.startswith(f"{content}/") else path
 
 
 def _where(path: str, project: str) -> str:

@@ -1,5 +1,6 @@
 """Laying down and starting one play: its inventory, its variables, and the words of Ansible's command line."""
 
+import contextlib
 import json
 import math
 import os
@@ -20,8 +21,10 @@ from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
 from orchestrator.adapters.ansible.known_secrets import KnownSecrets
 from orchestrator.adapters.ansible.ledger import AROUND, Claim, records_itself, tags_of
 from orchestrator.adapters.ansible.prompts import askpass
+from orchestrator.adapters.ansible.resolution import asks_us, static_document
 from orchestrator.adapters.ansible.shared_files import SharedFiles
 from orchestrator.adapters.ansible.tally import Tally
+from orchestrator.adapters.views import CONTROL, explained
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings
@@ -30,6 +33,7 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlaySpec
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package
+from orchestrator.domain.step import HostResult, StepResult
 from orchestrator.domain.variables import (
     RELEASE,
     SECRETS,
@@ -40,10 +44,13 @@ from orchestrator.domain.variables import (
     unsafe,
     with_old_names,
 )
-from orchestrator.ports import Job, JobOutcome, Jobs
+from orchestrator.domain.view import View
+from orchestrator.isolation.mounts import clear
+from orchestrator.ports import SECRETS_FOLDER, Job, JobOutcome, Jobs
 from orchestrator.secret_values import SecretValues
 
 QUESTION = "look.yml"
+OVERLAY, RESOLVED = "overlay.yml", "resolved.yml"
 LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})  # the names of the controller itself, as Ansible has them
 CONNECTS = 10  # seconds in which a connection is made, as Ansible has it
 UNANSWERED = 3  # questions of ssh to a host's server that stay without an answer before the connection is given up
@@ -96,24 +103,61 @@ class PlayRunner:
         content = content_of(request.package, copy) if request.package is not None else folder
         if request.play.pending and not (folder / "job.json").exists():
             notify_again(request.play, content, tags_of(request.play))
-        files = _files(request, content) | {CONFIG_FILE: effective.config}
-        spec = self._spec(request, effective.folder, folder)
+        found = content_of(request.package, effective.copy) if request.package is not None else folder
+        files = _files(request, content, found) | {CONFIG_FILE: effective.config}
+        spec = self._spec(request, effective, folder, found)
         files["spec.json"] = json.dumps(spec).encode()
         started = Job(
             key=request.job,
             argv=(sys.executable, "-P", "-m", "orchestrator.adapters.ansible.child"),
-            env=self._play_env(request, effective, content, folder),
+            env=self._play_env(request, effective, content, found, folder),
             cwd=effective.folder,
             files=files,
+            secrets=_secret_files(request, found),
             timeout=request.play.timeout,
+            view=self._view(request, effective),
         )
         try:
             return self._jobs.run(started, tally.take)
         finally:
-            for name in ("secret.yml", "extra.yml", "inventory/overlay.yml"):
-                (folder / name).unlink(missing_ok=True)
+            if copy is not None and request.package is not None:
+                _clear(folder, copy, request.package)
             for name in TEMPORARY:
                 shutil.rmtree(folder / name, ignore_errors=True)
+
+    def advised(self, host: HostResult, inventory: Inventory, context: Context) -> HostResult:
+        """The inspected *host*, with the line to add if it accepted no key that an isolated process has."""
+        views, settings = self._configurations.views, context.settings
+        if host.outcome.good or not views.isolates:
+            return host
+        view = self._configurations.of_hosts(inventory.files, settings).view(settings, views.inventory(inventory))
+        found = views.refused(host.message, view, settings, f"the environment.yaml of {context.environment}")
+        return host.model_copy(update={"message": f"{host.message}; {found}"}) if found else host
+
+    def explained(self, request: PlayRequest, result: StepResult) -> StepResult:
+        """The *result* of a play, with the line to add if isolation refused what it needed."""
+        folder, settings = self._jobs.folder(request.job), request.context.settings
+        views, where = self._configurations.views, f"the environment.yaml of {request.context.environment}"
+
+        def advice(text: str) -> str:
+            view = self._view(request, self._configuration(request, folder / CONTENT))
+            return views.refused(text, view, settings, where)
+
+        return explained(result, folder, advice) if views.isolates else result
+
+    def _sources(self, inventory: Inventory, folder: Path) -> list[str]:
+        """The inventory files of the user. An isolated play gets what was resolved of those that start us."""
+        if not self._configurations.views.isolates or not any(map(asks_us, inventory.files)):
+            return list(inventory.files)
+        return [*(file for file in inventory.files if not asks_us(file)), str(folder / SECRETS_FOLDER / RESOLVED)]
+
+    def _view(self, request: PlayRequest, effective: Effective) -> View:
+        """What the play finds of the controller besides its copy: what reaches the hosts of its environment."""
+        return effective.view(request.context.settings, self._configurations.views.inventory(request.inventory))
+
+    def _control_folder(self) -> Path:
+        """The folder of control sockets: an isolated play has its own, and its connections end with it."""
+        return Path(CONTROL) if self._configurations.views.isolates else self._control.folder()
 
     def discard(self, request: PlayRequest) -> None:
         """Remove the copy of a play that was not started."""
@@ -161,33 +205,37 @@ class PlayRunner:
             return self._configurations.of_hosts(request.inventory.files, settings)
         return self._configurations.of_play(request.package, request.play.playbook, settings, copy)
 
-    def _play_env(self, request: PlayRequest, effective: Effective, content: Path, folder: Path) -> dict[str, str]:
-        """The environment of a play: with our own playbook around it, and results of the size that is asked for."""
+    def _play_env(
+        self, request: PlayRequest, effective: Effective, content: Path, found: Path, folder: Path
+    ) -> dict[str, str]:
+        """The environment of a play: with our own playbook around it, and results of the size that is asked for.
+
+        *found* is the *content* as the play finds it.
+        """
         play = request.play
-        env = effective.environment(folder, self._control.folder(), len(play.limit))
+        env = effective.environment(folder, self._control_folder(), len(play.limit))
         env |= _connection(effective, request.context.settings) | askpass(folder)
         packages = str(Path(__file__).resolve().parents[3])
         if _is_checkout(packages):
             env["PYTHONPATH"] = packages
         if request.stdout:  # ansible-runner drops results that are longer, and has every line of them twice
             env["MAX_EVENT_RES"] = str(4 * request.stdout)
-        beside = (content / play.playbook).parent / "collections"
-        if (
-            request.package is not None and beside.is_dir()
-        ):  # found beside the playbook that is started, and that one is ours
-            env["ANSIBLE_COLLECTIONS_PATH"] = f"{beside}{os.pathsep}{env['ANSIBLE_COLLECTIONS_PATH']}"
+        beside = Path(play.playbook).parent / "collections"
+        # Collections are found beside the playbook that is started, and that one is ours.
+        if request.package is not None and (content / beside).is_dir():
+            env["ANSIBLE_COLLECTIONS_PATH"] = f"{found / beside}{os.pathsep}{env['ANSIBLE_COLLECTIONS_PATH']}"
         return env
 
-    def _spec(self, request: PlayRequest, project: Path, folder: Path) -> dict[str, Any]:
-        """What the child is told of the play."""
+    def _spec(self, request: PlayRequest, effective: Effective, folder: Path, found: Path) -> dict[str, Any]:
+        """What the child is told of the play, whose content it finds at *found*."""
         play, settings, inventory = request.play, request.context.settings, request.inventory
         words = ["--check", "--diff"] if request.check else []
-        words += [word for name in _highest(request) for word in ("-e", f"@{folder / name}")]
+        words += [word for name in _highest(request) for word in ("-e", f"@{folder / SECRETS_FOLDER / name}")]
         return {
-            "project": str(project),
+            "project": str(effective.folder),
             "playbook": str(folder / (AROUND if request.package is not None else QUESTION)),
             "own": os.path.realpath(folder / AROUND),
-            "inventory": [str(folder / "inventory/overlay.yml"), *inventory.files],
+            "inventory": [str(folder / SECRETS_FOLDER / OVERLAY), *self._sources(inventory, folder)],
             "limit": _limit(folder / "limit", request),
             "tags": ",".join(play.tags),
             "skip_tags": ",".join(play.skip_tags),
@@ -195,8 +243,15 @@ class PlayRunner:
             "cmdline": shlex.join(words),
             "check": request.check,
             "stdout": request.stdout,
-            "content": str(folder / CONTENT),
+            "content": str(found if request.package is None else effective.copy),
+            "copy": str(folder / CONTENT),
         }
+
+
+def _clear(folder: Path, copy: Path, package: Package) -> None:
+    """Remove what the mounts of an isolated play left in its *copy*: it is not a file that the play wrote."""
+    with contextlib.suppress(OSError, ValueError):
+        clear(str(copy), json.loads((folder / "job.json").read_text()).get("mounts", ()), str(package.root))
 
 
 def _writer(request: PlayRequest, package: Package) -> Writer:
@@ -232,22 +287,26 @@ def _claim(request: PlayRequest) -> Claim:
     return Claim.of(request.job, request.context, request.package.digest)
 
 
-def _files(request: PlayRequest, content: Path) -> dict[str, bytes]:
-    """What lies in the job's folder when it starts, but for the child's own order."""
+def _files(request: PlayRequest, content: Path, found: Path) -> dict[str, bytes]:
+    """What lies in the job's folder when it starts, but for the child's own order and what is secret."""
     play, claim = request.play, _claim(request)
-    variables = lowest(request.package, play, request.context)
-    if request.package is not None:
-        variables[RELEASE] |= {**claim.variables(), "package_dir": Unsafe(content)}
-        variables = with_old_names(variables, request.package)
-    files = {
-        "inventory/overlay.yml": dump(inventory_document(request.inventory, variables)),
-        "limit": "\n".join(_patterns(request)).encode() + b"\n",
-        **_highest(request),
-    }
+    files = {"limit": "\n".join(_patterns(request)).encode() + b"\n"}
     if request.question:
         files[QUESTION] = request.question
     if request.package is not None:
-        files[AROUND] = claim.around(content / play.playbook, play, claims=_claims(request, content))
+        files[AROUND] = claim.around(found / play.playbook, play, claims=_claims(request, content))
+    return files
+
+
+def _secret_files(request: PlayRequest, found: Path) -> dict[str, bytes]:
+    """The files that end with the play: variables, which may be secret."""
+    variables = lowest(request.package, request.play, request.context)
+    if request.package is not None:
+        variables[RELEASE] |= {**_claim(request).variables(), "package_dir": Unsafe(found)}
+        variables = with_old_names(variables, request.package)
+    files = {OVERLAY: dump(inventory_document(request.inventory, variables)), **_highest(request)}
+    if any(map(asks_us, request.inventory.files)):
+        files[RESOLVED] = dump(static_document(request.inventory))
     return files
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from orchestrator.adapters.ansible.configuration import Configurations, Effective, program
 from orchestrator.adapters.ansible.document import dump
+from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings
@@ -26,6 +27,7 @@ from orchestrator.domain.inventory import Group, Inventory, variables_of
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.text import clean_text
 from orchestrator.domain.variables import inventory_document, plain_text
+from orchestrator.domain.view import View
 from orchestrator.processes import STARTS, asked
 
 OPTIONS = (
@@ -103,22 +105,25 @@ class InventoryResolver:
                 return {host: connection for host, connection in found.items() if connection is not None}
         key = digest_of([inventory.digest, inventory.files, effective.settings.text, settings.to_json(), dict(lowest)])
         if key not in self._connections:
-            self._connections[key] = _asked(inventory, effective, lowest)
+            reader = _Reader(self.configurations.views, inventory, effective, settings)
+            self._connections[key] = _asked(reader, lowest)
         return self._connections[key]
 
     def _list(self, inventory: Inventory, settings: AnsibleSettings) -> dict[str, Any]:
         """What `ansible-inventory --list` prints."""
         effective = self.configurations.of_hosts(inventory.files, settings)
-        with _laid(inventory, effective, {}) as (sources, env):
+        reader = _Reader(self.configurations.views, inventory, effective, settings)
+        with _laid(inventory, effective, {}) as (folder, sources, env):
             env["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "True"  # else it warns, and leaves those hosts out
-            if any(map(_asks_us, inventory.files)):
+            if any(map(asks_us, inventory.files)):
                 env |= {name: value for name, value in self.configurations.environ.items() if _is_ours(name)}
-            done = _run(["ansible-inventory", "--list", *sources], effective, env)
+            done = reader.run(["ansible-inventory", "--list", *sources], folder, env)
         if done.returncode != 0:
             last = clean_text(_cause(done.stderr), 500)
             last = f"it was ended by signal {-done.returncode}, {STARTS} times" if done.returncode < 0 else last
             where = ", ".join(inventory.files) or "the stack's outputs"
-            raise OrchestratorError("D104", f"ansible-inventory cannot read {where}: {last}")
+            message = f"ansible-inventory cannot read {where}: {last}"
+            raise OrchestratorError("D104", message, hint=reader.refused(done.stderr) or None)
         return dict(json.loads(done.stdout, object_hook=plain_text))
 
 
@@ -149,11 +154,25 @@ def _cause(printed: str) -> str:
     return "; ".join([last, *reasons])
 
 
-def _asks_us(source: str) -> bool:
-    """Whether an inventory source has files of our plugin, which runs this command for another environment."""
+def asks_us(source: str) -> bool:
+    """Whether an inventory source has files of our plugin, which runs this command for another environment.
+
+    An isolated play cannot do that: it gets what was resolved, by :func:`static_document`.
+    """
     path = Path(source)
     files = path.iterdir() if path.is_dir() else [path]
     return any(file.name.endswith((".pulumi.yml", ".pulumi.yaml")) for file in files)
+
+
+def static_document(inventory: Inventory) -> dict[str, Any]:
+    """What Ansible has resolved of *inventory*, as an inventory of its own."""
+    listing = inventory.listing or {}
+    groups = {name: body for name, body in listing.items() if name not in {"_meta", "all"}}
+    children: dict[str, Any] = {
+        name: {key: {item: {} for item in body.get(key, ())} for key in ("hosts", "children")}
+        for name, body in groups.items()
+    }
+    return {"all": {"hosts": dict(listing.get("_meta", {}).get("hostvars", {})), "children": children}}
 
 
 def _is_ours(name: str) -> bool:
@@ -164,8 +183,8 @@ def _is_ours(name: str) -> bool:
 @contextmanager
 def _laid(
     inventory: Inventory, effective: Effective, variables: Mapping[str, Any]
-) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """The inventory and the configuration in a folder: the words that name the sources, and the environment."""
+) -> Iterator[tuple[Path, list[str], dict[str, str]]]:
+    """The inventory and the configuration in a folder: with the words that name the sources, and the environment."""
     folder = Path(tempfile.mkdtemp(prefix="orchestrator-"))
     try:
         overlay = folder / "overlay.yml"
@@ -173,26 +192,55 @@ def _laid(
         overlay.write_bytes(dump(inventory_document(inventory, variables)))
         (folder / CONFIG_FILE).write_bytes(effective.config)
         sources = [word for file in (str(overlay), *inventory.files) for word in ("-i", file)]
-        yield sources, effective.environment(folder, folder, len(inventory.hosts))
+        yield folder, sources, effective.environment(folder, folder, len(inventory.hosts))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(words: list[str], effective: Effective, env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    return asked([program(words[0]), *words[1:]], cwd=effective.folder, env=dict(env), errors="replace")
+@dataclass(frozen=True)
+class _Reader:
+    """Runs Ansible's programs that read *inventory*; scripts and plugins of it run in the view of its environment."""
+
+    views: Views
+    inventory: Inventory
+    effective: Effective
+    settings: AnsibleSettings
+
+    def run(self, words: list[str], folder: Path, env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+        """Run the program *words* with what was laid in *folder*. Raises I101."""
+        argv, cwd = [program(words[0]), *words[1:]], self.effective.folder
+        asking = [name for name in self.inventory.files if asks_us(name)]
+        if asking and self.views.isolator().required:
+            raise OrchestratorError("I101", f"{asking[0]} starts this command, which cannot be isolated")
+        if asking:  # it starts us for another environment, which needs the project
+            return asked(argv, cwd=cwd, env=dict(env), errors="replace")
+        done = self.views.answer(argv, self.view(str(folder)), cwd=cwd, env=env)
+        out, errors = (data.decode("utf-8", "replace") for data in (done.stdout, done.stderr))
+        return subprocess.CompletedProcess(done.args, done.returncode, out, errors)
+
+    def view(self, *folders: str) -> View:
+        """What the program finds, with *folders* of its own."""
+        return self.effective.view(self.settings, self.views.inventory(self.inventory), folders)
+
+    def refused(self, text: str) -> str:
+        """What to do if isolation refused what *text* names."""
+        return self.views.refused(text, self.view(), self.settings)
 
 
-def _asked(inventory: Inventory, effective: Effective, variables: Mapping[str, Any]) -> dict[str, Connection]:
+def _asked(reader: _Reader, variables: Mapping[str, Any]) -> dict[str, Connection]:
     """How Ansible says that each host is reached. No host is contacted."""
+    inventory = reader.inventory
     options = ", ".join(f"'{name}': {_lookup(name)}" for name in OPTIONS)
     kind = "ansible_connection | default(lookup('ansible.builtin.config', 'DEFAULT_TRANSPORT'))"
     message = json.dumps({"msg": "{{ {'kind': %s} | combine({%s}) }}" % (kind, options)})  # noqa: UP031
     found = {}
-    with _laid(inventory, effective, variables) as (sources, env), tempfile.TemporaryDirectory() as tree:
-        _run(["ansible", "all", *sources, "-m", "ansible.builtin.debug", "-a", message, "--tree", tree], effective, env)
+    with _laid(inventory, reader.effective, variables) as (folder, sources, env):
+        tree = folder / "tree"
+        words = ["ansible", "all", *sources, "-m", "ansible.builtin.debug", "-a", message, "--tree", str(tree)]
+        reader.run(words, folder, env)
         for host in inventory.hosts:
             try:
-                told = json.loads((Path(tree) / host).read_text(encoding="utf-8"))["msg"]
+                told = json.loads((tree / host).read_text(encoding="utf-8"))["msg"]
                 found[host] = _connection(told)
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue

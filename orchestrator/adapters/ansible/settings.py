@@ -5,6 +5,7 @@ lists. Relative paths keep the meaning that they have by hand: they are relative
 """
 
 import configparser
+import contextlib
 import hashlib
 import io
 import os
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.adapters.views import named_paths
 from orchestrator.domain.configuration import CONFIG_FILE, TRANSPORT, TRANSPORT_SECTIONS, Setting, is_transport
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
@@ -96,6 +98,17 @@ class EffectiveSettings:
             if self._parser.has_option(section, key):
                 return self._parser.get(section, key)
         return None
+
+    def named_files(self) -> Iterator[Path]:
+        """The files and folders that settings of the operator name; a setting of a package names none."""
+        for section, key in self._origins:
+            if self._origins[section, key] != SEALED:
+                for word in named_paths(self._parser.get(section, key)):
+                    path = Path(word.rpartition("@")[2])
+                    with contextlib.suppress(RuntimeError):  # the home folder of an unknown user
+                        path = path.expanduser()
+                    if path.is_absolute() and len(path.parts) > 2 and path.exists():
+                        yield path
 
     def about_reaching(self) -> bool:
         """Whether a setting says how hosts are reached, apart from privileges and vaults."""

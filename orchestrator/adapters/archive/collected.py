@@ -15,6 +15,7 @@ from typing import Any
 from orchestrator.adapters.ansible.configuration import PASSED
 from orchestrator.adapters.testinfra.sealed_settings import suite_root
 from orchestrator.adapters.testinfra.suite_job import EMPTY, PLUGIN, listed, own_packages
+from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.errors import OrchestratorError, Where
 from orchestrator.domain.inventory import Inventory
@@ -51,6 +52,7 @@ class SuiteCollection:
         scratch: an empty folder for what pytest writes.
         environ: the environment variables of the controller.
         declared: the variables that environments of the release give to suites.
+        views: what pytest finds of this machine; by default nothing but the content.
     """
 
     content: Path
@@ -59,6 +61,7 @@ class SuiteCollection:
     scratch: Path
     environ: Mapping[str, str]
     declared: Collection[str] = ()
+    views: Views | None = None
 
     def problems(self) -> Iterator[OrchestratorError]:
         """What is wrong with each suite: P132 and P133, and P134 where only the run will show it."""
@@ -79,9 +82,10 @@ class SuiteCollection:
         (folder / "connections.json").write_text("{}")
         (folder / CONFIG_FILE).touch()
         try:
-            done = subprocess.run(
-                self._command(suite, folder), cwd=self.content, env=self._env(folder), stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT, check=False,
+            views = self.views or Views(None, self.scratch, self.environ)
+            done = views.run(
+                self._command(suite, folder), views.of(write=[self.content.parent, folder]), cwd=self.content,
+                env=self._env(folder), stderr=subprocess.STDOUT, timeout=TIMEOUT,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return _error("P132", suite, f"pytest took more than {TIMEOUT:.0f} s")

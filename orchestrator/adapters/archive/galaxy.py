@@ -19,7 +19,7 @@ from packaging.version import InvalidVersion, Version
 from orchestrator.adapters import safe_yaml
 from orchestrator.adapters.archive import galaxy_lock
 from orchestrator.adapters.archive.galaxy_lock import RequirementsLock
-from orchestrator.adapters.archive.galaxy_process import GalaxyProcess
+from orchestrator.adapters.archive.galaxy_process import GalaxyProcess, local_sources
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
 
@@ -290,18 +290,9 @@ def _fingerprint(missing: list[Wanted]) -> str:
     digest = hashlib.sha256(b"2\0")  # the second form of what is kept there
     for wanted in missing:
         digest.update(wanted.kind.encode() + b"\0" + wanted.file.read_bytes() + b"\0")
-        for source in _local(wanted):
+        for source in local_sources(wanted.file, wanted.entries):
             files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
             for file in files:
                 digest.update(str(file.relative_to(source)).encode(errors="surrogateescape") + b"\0")
                 digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:32]
-
-
-def _local(wanted: Wanted) -> Iterator[Path]:
-    for entry in wanted.entries:
-        data = entry if isinstance(entry, dict) else {"name": entry}
-        for key in ("name", "source", "src"):
-            path = Path(str(data.get(key) or "").removeprefix("git+").removeprefix("file://"))
-            if path.parts and (wanted.file.parent / path).exists():
-                yield wanted.file.parent / path

@@ -3,12 +3,17 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from orchestrator.adapters.ansible.configuration import PASSED
+from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import CONFIG_FILE
+from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
 
@@ -25,11 +30,13 @@ class GalaxyProcess:
         environ: the environment variables of the controller.
         declared: names of variables that it is given as well, such as the token of a server.
         project: the folder of the project, whose `ansible.cfg` counts where the requirements file has none beside it.
+        views: what it finds of this machine; by default nothing but what it is given.
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     declared: tuple[str, ...] = ()
     project: Path | None = None
+    views: Views | None = None
 
     def install(self, kind: str, file: Path, named: Path, target: Path, scratch: Path) -> None:
         """Install the roles or collections of the requirements *file* into *target*.
@@ -40,10 +47,12 @@ class GalaxyProcess:
         command = [sys.executable, "-P", "-m", "ansible", "galaxy", kind.removesuffix("s"), "install"]
         command += ["-r", str(file), "-p", str(target)]
         env = self.environment(folder, scratch)
+        views = self.views or Views(None, scratch, self.environ)
+        read: list[str | Path] = [file, named, env["ANSIBLE_CONFIG"], *local_sources(named, _entries(named, kind))]
+        settings = AnsibleSettings(environment=self.declared)
+        view = views.of(settings, read=read, write=[target.parent, scratch], empty=[str(folder)])
         try:
-            done = subprocess.run(
-                command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT
-            )
+            done = views.run(command, view, cwd=folder, env=env, timeout=TIMEOUT)
         except subprocess.TimeoutExpired as error:
             raise OrchestratorError("P107", f"ansible-galaxy took more than {TIMEOUT:.0f} s for {named}") from error
         if done.returncode:
@@ -69,3 +78,19 @@ class GalaxyProcess:
         }
         given = {name: value for name, value in self.environ.items() if name in allowed}
         return {"LANG": "C.UTF-8", **own, **given, "ANSIBLE_CONFIG": own["ANSIBLE_CONFIG"], "PATH": own["PATH"]}
+
+
+def local_sources(file: Path, entries: Iterable[Any]) -> Iterator[Path]:
+    """The files and folders of this machine that the *entries* of the requirements *file* name."""
+    for entry in entries:
+        data = entry if isinstance(entry, dict) else {"name": entry}
+        for key in ("name", "source", "src"):
+            path = Path(str(data.get(key) or "").removeprefix("git+").removeprefix("file://"))
+            if path.parts and (file.parent / path).exists():
+                yield file.parent / path
+
+
+def _entries(file: Path, kind: str) -> list[Any]:
+    """The entries of one *kind* in a requirements file that was read before."""
+    data = yaml.safe_load(file.read_text("utf-8"))
+    return list(data if isinstance(data, list) else data.get(kind) or [])

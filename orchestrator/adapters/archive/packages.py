@@ -18,6 +18,7 @@ from orchestrator.adapters.archive.gather import Gathered, Item, gather
 from orchestrator.adapters.archive.names import on_disk
 from orchestrator.adapters.archive.sealed import CHUNK, OWN_COLLECTION, Reader, check_manifest, write
 from orchestrator.adapters.archive.unpacked import FOLDER, content_as, link_as, naming_remedy, unpack, verify_package
+from orchestrator.adapters.views import Views
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import DIGEST, digest_of
 from orchestrator.domain.packing import Packing
@@ -45,6 +46,7 @@ class SealedPackages:
         packing: what belongs into the packages of the project.
         declared: what the environments of a release declare, by their names.
         environ: the environment variables of the controller; `ansible-galaxy` is given those on a list.
+        views: what `ansible-galaxy` finds of this machine; by default nothing but what it is given.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class SealedPackages:
         packing: Packing | None = None,
         declared: Callable[[tuple[str, ...]], tuple[Declared, ...]] = lambda _names: (),
         environ: Mapping[str, str] = os.environ,
+        views: Views | None = None,
     ) -> None:
-        self._folder = folder
+        self._folder, self._views = folder, views
         self._cache = cache or folder / "galaxy"
         self._collections = collections
         self._proof = proof
@@ -215,7 +218,7 @@ class SealedPackages:
             return kept_by_all(declared, path)
 
         declared = self._declared(release.environments)
-        process = GalaxyProcess(self._environ, self._packing.galaxy.environment, project)
+        process = GalaxyProcess(self._environ, self._packing.galaxy.environment, project, self._views)
         install = Installer(project, self._cache, process)
         gathered = gather(project, source, release, install, self._collections, self._packing, kept)
         gathered.warnings += install.warnings

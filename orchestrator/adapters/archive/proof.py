@@ -15,6 +15,7 @@ from orchestrator.adapters.archive.checks import Declared, StaticChecks
 from orchestrator.adapters.archive.collected import SuiteCollection, without_credentials
 from orchestrator.adapters.archive.placeholder import placeholder
 from orchestrator.adapters.archive.sealed import playbooks
+from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.inventory import Inventory
@@ -38,6 +39,7 @@ class Proof:
         collections: the folder that holds `ansible_collections/orchestrator`.
         environ: the environment variables to act under.
         declared: what the environments of a release declare, by their names.
+        views: what Ansible and pytest find of this machine; by default nothing but the package.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class Proof:
         collections: Path,
         environ: Mapping[str, str],
         declared: Callable[[tuple[str, ...]], tuple[Declared, ...]] = lambda _names: (),
+        views: Views | None = None,
     ) -> None:
         self._collections, self._environ, self._declared = collections, environ, declared
+        self._views = views or Views(None, Path("/nowhere"), environ)
 
     def __call__(self, package: Package) -> Iterator[OrchestratorError]:
         """What the operator should know about an unpacked *package*, as warnings (P115, P134).
@@ -63,7 +67,7 @@ class Proof:
         _refuse(StaticChecks(content, release, self._search_paths(package, scratch), declared).errors())
         hosts = placeholder(content, release)
         names = {name for item in declared for name in item.environment}
-        suites = SuiteCollection(content, release, hosts, scratch / "suites", self._environ, names)
+        suites = SuiteCollection(content, release, hosts, scratch / "suites", self._environ, names, self._views)
         with ThreadPoolExecutor(max_workers=1) as pool:
             collecting = pool.submit(lambda: list(suites.problems()))
             yield from self._syntax(package, hosts, scratch)
@@ -71,9 +75,13 @@ class Proof:
         _refuse([problem for problem in problems if problem.code != "P134"])
         yield from problems
 
+    def _configurations(self, scratch: Path) -> Configurations:
+        """The configuration of Ansible, for a package alone."""
+        return Configurations(self._environ, None, self._collections, scratch, self._views)
+
     def _search_paths(self, package: Package, scratch: Path) -> Callable[[str], Mapping[str, str]]:
         """The folders of roles and collections that a playbook has."""
-        configurations, content = Configurations(self._environ, None, self._collections, scratch), str(package.root)
+        configurations, content = self._configurations(scratch), str(package.root)
 
         def paths(playbook: str) -> Mapping[str, str]:
             return configurations.of_folder(
@@ -98,10 +106,10 @@ class Proof:
         """What there is to know about the playbooks that run in one *folder*."""
         project = Path(str(package.root)) / folder
         env = self._environment(package, project, scratch)
-        alone = _said(package, project, names, _only(package, project, env), scratch)
+        alone = self._said(package, project, names, _only(package, project, env), scratch)
         if alone is None:
             return
-        with_machine = _said(package, project, names, env, scratch)
+        with_machine = self._said(package, project, names, env, scratch)
         if with_machine is None:
             message = "the playbooks need roles or collections of this machine, which no run is given"
             hint = "put them into the project, or name them in its requirements.yml"
@@ -117,7 +125,7 @@ class Proof:
     def _environment(self, package: Package, project: Path, scratch: Path) -> dict[str, str]:
         """As in a run, but without any secret: no password is read or asked for, and no agent or token is passed."""
         home = Path(self._environ.get("HOME") or Path.home()) / ".ansible"
-        effective = Configurations(self._environ, None, self._collections, scratch).of_folder(project, package)
+        effective = self._configurations(scratch).of_folder(project, package)
         env = without_credentials(effective.environment(scratch, scratch, 1), scratch)
         (scratch / CONFIG_FILE).write_bytes(effective.config)
         for name, folder in MACHINE.items():
@@ -129,6 +137,29 @@ class Proof:
             "ANSIBLE_VAULT_PASSWORD_FILE": password,
             "ANSIBLE_VAULT_IDENTITY_LIST": f"build@{password}",
         }
+
+    def _said(
+        self, package: Package, project: Path, names: list[str], env: Mapping[str, str], scratch: Path
+    ) -> str | None:
+        """What Ansible finds wrong with the playbooks *names*; None when it finds nothing."""
+        names = [os.path.relpath(Path(str(package.root)) / name, project) for name in names]
+        command = [sys.executable, "-P", "-m", "ansible", "playbook", "--syntax-check", "-i", str(scratch / HOSTS)]
+        view = self._views.of(read=self._read(package, env), write=[scratch])
+        try:
+            done = self._views.run([*command, *names], view, cwd=project, env=env, timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            return f"what is undefined: Ansible took more than {TIMEOUT:.0f} s"
+        if done.returncode == 0:
+            return None
+        text = clean_text((done.stderr or done.stdout).decode("utf-8", "replace"))
+        lines = [line for line in text.replace(f"{package.root}/", "").splitlines() if not line.startswith("[WARNING]")]
+        return "\n".join([*lines, self._views.refused(text, view)]).strip()[:SHOWN]
+
+    def _read(self, package: Package, env: Mapping[str, str]) -> Iterator[str]:
+        """What Ansible may read: the package, our collection, and the roles and collections that *env* leads to."""
+        yield from (str(package.root), str(package.home or package.root), str(self._collections))
+        for name in MACHINE:
+            yield from (path for path in env[name].split(os.pathsep) if path)
 
 
 def _only(package: Package, project: Path, env: Mapping[str, str]) -> dict[str, str]:
@@ -146,20 +177,3 @@ def _refuse(errors: list[OrchestratorError]) -> None:
         raise OrchestratorErrors(errors)
     if errors:
         raise errors[0]
-
-
-def _said(package: Package, project: Path, names: list[str], env: Mapping[str, str], scratch: Path) -> str | None:
-    """What Ansible finds wrong with the playbooks *names*; None when it finds nothing."""
-    names = [os.path.relpath(Path(str(package.root)) / name, project) for name in names]
-    command = [sys.executable, "-P", "-m", "ansible", "playbook", "--syntax-check", "-i", str(scratch / HOSTS), *names]
-    try:
-        done = subprocess.run(
-            command, cwd=project, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT
-        )
-    except subprocess.TimeoutExpired:
-        return f"what is undefined: Ansible took more than {TIMEOUT:.0f} s"
-    if done.returncode == 0:
-        return None
-    text = clean_text((done.stderr or done.stdout).decode("utf-8", "replace"))
-    lines = [line for line in text.replace(f"{package.root}/", "").splitlines() if not line.startswith("[WARNING]")]
-    return "\n".join(lines).strip()[:SHOWN]

@@ -18,6 +18,7 @@ from typing import Any
 
 from orchestrator.adapters.archive.working_copy import copy_content
 from orchestrator.adapters.gates.web import Answer, fetch
+from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.filling import filled, known, url_filled
@@ -29,6 +30,7 @@ from orchestrator.domain.release import Package
 from orchestrator.domain.secret import Secret
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
 from orchestrator.domain.text import clean_text
+from orchestrator.domain.view import View
 from orchestrator.ports import Emit, Job, Jobs
 from orchestrator.secret_values import SecretValues
 
@@ -85,11 +87,20 @@ class LiveGates:
         jobs: runs commands.
         root: the project, in which the commands of environments are run.
         environ: the user's environment variables.
+        views: what commands find of this machine; by default nothing but what they are given.
     """
 
-    def __init__(self, jobs: Jobs, root: Path, environ: Mapping[str, str], secrets: SecretValues | None = None) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        root: Path,
+        environ: Mapping[str, str],
+        secrets: SecretValues | None = None,
+        views: Views | None = None,
+    ) -> None:
         self._jobs, self._root, self._environ = jobs, root, environ
         self._secrets = secrets or SecretValues()
+        self._views = views or Views(root, root / ".orchestrator", environ)
 
     def ask(
         self,
@@ -151,6 +162,18 @@ class LiveGates:
         self._secrets.learn("gates", [Secret(name, secret.encode())])
         return secret
 
+    def _seen(self, package: Package, copy: Path) -> Path:
+        """Where a command of *package* finds the *copy* of its content."""
+        return copy if _of_format_1(package) else self._views.seen(copy)
+
+    def _view(self, gate: PlannedGate, package: Package, copy: Path, context: Context) -> View:
+        """What the command finds: that of an environment the project, that of a release its copy. Raises I103."""
+        if gate.own:
+            return self._views.of(context.settings, read=[self._root])
+        if _of_format_1(package):
+            return self._views.of(context.settings, write=[copy])
+        return self._views.of(context.settings, copy=copy)
+
     def _command(
         self, gate: PlannedGate, hosts: tuple[str, ...], package: Package, context: Context, job: str
     ) -> StepResult:
@@ -159,12 +182,14 @@ class LiveGates:
         if not gate.own and not (folder / "job.json").exists():  # else it was started before
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             copy_content(package, copy)
+        view = self._view(gate, package, copy, context)
         wanted = Job(
             key=job,
             argv=tuple(gate.gate.command or ()),
             env=self._env(hosts, package, context),
-            cwd=self._root if gate.own else copy,
+            cwd=self._root if gate.own else self._seen(package, copy),
             timeout=seconds(gate.gate.timeout),
+            view=view,
         )
         done = self._jobs.run(wanted)
         shutil.rmtree(copy, ignore_errors=True)
@@ -173,7 +198,9 @@ class LiveGates:
         if done.how == "exited" and done.code == 0:
             return StepResult(outcome=Outcome.SUCCEEDED, message=said, **about)
         if done.how == "exited" and (done.code or 0) > 0 and done.code not in UNSAID:
-            text = f"ended with {done.code}" + (f": {said}" if said else "")
+            where = f"the environment.yaml of {context.environment}"
+            advice = self._views.refused(_printed(done.folder), view, context.settings, where)
+            text = "; ".join(filter(None, (f"ended with {done.code}" + (f": {said}" if said else ""), advice)))
             return StepResult(outcome=Outcome.FAILED, message=text, data={"code": "V140"}, **about)
         text = {"timeout": f"did not end within {gate.gate.timeout}", "exited": f"ended with {done.code}"}.get(
             done.how, "was stopped"
@@ -182,7 +209,7 @@ class LiveGates:
         return StepResult(outcome=Outcome.UNKNOWN, message=text + (f": {said}" if said else ""), data=data, **about)
 
     def _env(self, hosts: tuple[str, ...], package: Package, context: Context) -> dict[str, str]:
-        allowed = {*PASSED, *context.settings.environment}
+        allowed = self._views.passed(PASSED, context.settings.environment)
         return {name: value for name, value in self._environ.items() if name in allowed} | {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), self._environ.get("PATH", os.defpath)]),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -195,11 +222,20 @@ class LiveGates:
         }
 
 
+def _of_format_1(package: Package) -> bool:
+    """Whether the tree of *package* differs from that of the project."""
+    return package.manifest.format == 1
+
+
 def _last(folder: Path) -> str:
     """The last line that a command has printed."""
+    return next((line.strip() for line in reversed(_printed(folder).splitlines()) if line.strip()), "")[:SHOWN]
+
+
+def _printed(folder: Path) -> str:
+    """The end of what a command has printed."""
     with contextlib.suppress(OSError):
-        text = clean_text((folder / "output.log").read_text(encoding="utf-8", errors="replace")[-4000:])
-        return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")[:SHOWN]
+        return clean_text((folder / "output.log").read_text(encoding="utf-8", errors="replace")[-4000:])
     return ""
 
 

@@ -104,7 +104,7 @@ class LiveProber:
             if ended.is_set():
                 return
             with contextlib.suppress(OSError, OrchestratorError), self._awaited(key):
-                words = Job(key=key, argv=COMMAND, env={}, cwd=Path("/"), files={"targets.json": spec})
+                words = Job(key=key, argv=COMMAND, env={}, cwd=Path("/"), files={"targets.json": spec}, view=None)
                 fresh = not (self._jobs.folder(key) / "outcome.json").exists()
                 self._jobs.run(words)
                 if fresh and ended.wait(AGAIN):

@@ -49,7 +49,7 @@ class Operation:
 
     def __init__(self, folder: Path, work: Path, spec: dict[str, Any], log: Log) -> None:
         self._folder, self._work, self._spec, self._log = folder, work, spec, log
-        self._stack, self._trace = Stack(spec, work), Trace(Path(spec["trace"]))
+        self._stack, self._trace = Stack(spec, work), Trace(Path(spec["trace"]), spec.get("ended", ()), alone=True)
 
     def run(self) -> dict[str, Any]:
         """Run it to its end; what the result says."""

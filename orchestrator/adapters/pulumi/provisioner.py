@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from orchestrator.adapters.pulumi import (
     definition,
     definition_archive,
     settings,
+    sight,
     stack,
     state,
     update_plan,
@@ -32,7 +34,8 @@ from orchestrator.adapters.pulumi.recovery import PATIENCE
 from orchestrator.adapters.pulumi.runtimes import missing_host
 from orchestrator.adapters.pulumi.surroundings import line_to_add, others
 from orchestrator.adapters.pulumi.trace import Trace
-from orchestrator.adapters.pulumi.workspace import in_use
+from orchestrator.adapters.pulumi.workspace import in_use, keep_salt
+from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment, PulumiSettings
 from orchestrator.domain.errors import JobLost, OrchestratorError
@@ -45,7 +48,7 @@ from orchestrator.domain.secret import Secret
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text
 from orchestrator.ports import Artifacts, Emit, Job, JobOutcome, Jobs, Provisioned, SavedPlan, Unshared
-from orchestrator.processes import asked
+from orchestrator.processes import asked, sweep
 from orchestrator.secret_values import SecretValues
 
 _PACKAGES = str(Path(__file__).resolve().parents[3])
@@ -55,6 +58,8 @@ _START = (
 )
 COMMAND = (sys.executable, "-I", "-S", "-c", _START, _PACKAGES)  # no `site`: the child starts in milliseconds
 SOURCES = str(Path(__file__).resolve().parent / "python_path")
+SALT, SAVED_PLAN = "salt", "saved-plan.json"
+"""What an operation leaves in its folder: lines about encryption, and the plan of a preview."""
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # stands for what Pulumi will only know after the update
 FRESH = 10.0  # seconds for which a state that was read counts as the one a preview began from
 
@@ -69,6 +74,7 @@ class PulumiProvisioner:
         engine: finds the engine, asked once, when it is first needed; raises E101 when there is none.
         environ: the user's environment variables.
         artifacts: where definitions are shared.
+        views: what operations find of this machine; without it they are not isolated.
     """
 
     def __init__(
@@ -80,10 +86,11 @@ class PulumiProvisioner:
         environ: Mapping[str, str],
         artifacts: Artifacts | None = None,
         secrets: SecretValues | None = None,
+        views: Views | None = None,
     ) -> None:
         self._jobs, self._folder, self._project, self._environ = jobs, folder, project.resolve(), environ
         self._find, self._artifacts = engine, artifacts or Unshared()
-        self._secrets = secrets or SecretValues()
+        self._secrets, self._views = secrets or SecretValues(), views
         self._learnt: set[tuple[str, str, str]] = set()
         self._found: Engine | None = None
         self._read: dict[tuple[str, str, str], tuple[float, stack.State]] = {}
@@ -143,8 +150,11 @@ class PulumiProvisioner:
         before = self._state(spec)
         self._warn(spec, before, job, emit)
         self._share(spec, job, emit)
-        words = ["preview", *_words(spec), *(["--save-plan", str(save_plan)] if save_plan else [])]
+        saved = self._jobs.folder(job) / SAVED_PLAN
+        words = ["preview", *_words(spec), *(["--save-plan", str(saved)] if save_plan else [])]
         outcome, result = self._operate(spec, words, job, emit)
+        if save_plan is not None and saved.is_file():
+            shutil.move(saved, save_plan)
         changes = _changes(result, before)
         if outcome.code != 0:
             error = self._error("preview", spec, outcome, result)
@@ -153,8 +163,8 @@ class PulumiProvisioner:
             counts = dict(Counter(change.op for change in changes))
             return StackPreview(base=state.base(before), changes=changes, counts=counts, refused=error.message)
         if save_plan is not None:
-            saved = update_plan.saved(save_plan)
-            return self._derived(spec, before, saved, update_plan.read(saved))
+            plan = update_plan.saved(save_plan)
+            return self._derived(spec, before, plan, update_plan.read(plan))
         counts = _counts(result)
         if result["outputs"] is not None and result["outputs"] != state.hidden(before):
             counts["output"] = 1  # Pulumi counts no change of outputs, and an update is needed for it all the same
@@ -259,6 +269,52 @@ class PulumiProvisioner:
         where = {"ORCHESTRATOR_COPY": str(self._work(spec)), "ORCHESTRATOR_ORIGINAL": str(self._project)}
         return {**env, **where, "PYTHONPATH": python}
 
+    def _isolation(self, spec: StackSpec, verb: str) -> dict[str, Any]:
+        """What the operation *verb* finds of the controller, its variables, and who makes hosts for it."""
+        env, seen = self._program_env(spec), self._seen(spec)
+        if self._views is None or seen is None:
+            return {"env": env, "view": None}
+        return {
+            "env": sight.program_environment(self._views, seen, self._environ),
+            "view": sight.view(self._views, seen, self._settled(spec, verb).jobs),
+            "server": sight.broker_command(seen.name, spec.stack, verb),
+        }
+
+    def _seen(self, spec: StackSpec) -> sight.Operation | None:
+        """An operation on the stack, as far as it decides what is shown to it; None: it is not isolated."""
+        if self._views is None or not self._views.isolates:
+            return None
+        manifest = definition.verified(self._folder / "definitions", spec.definition)
+        return sight.Operation(
+            env=self._program_env(spec),
+            engine=self._engine.path,
+            project=self._project,
+            place=self._place(spec),
+            name=str(settings.project_file(Path(spec.program)).get("name")),
+            kept=self._tree(spec),
+            work=self._work(spec),
+            trace=self._trace(spec),
+            settings=Environment.from_json(manifest.environment).settings,
+            declared=spec.settings.environment,
+            whole=manifest.format == 1,
+        )
+
+    def _settled(self, spec: StackSpec, verb: str) -> Trace:
+        """The trace of the stack, after what a dead operation has left outside of a namespace has ended.
+
+        An isolated operation does not see these processes, and only one that has the copy to itself recovers.
+        """
+        trace = Trace(self._trace(spec))
+        if verb == "preview" or not trace.left or in_use(self._work(spec)):
+            return trace
+        deadline = time.monotonic() + PATIENCE
+        while trace.living() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if not trace.living():
+            for job in trace.jobs:
+                sweep(f"ORCHESTRATOR_JOB={job}")  # providers whose engine is gone could still make something
+        return trace
+
     def _work(self, spec: StackSpec) -> Path:
         """The folder in which the copy is laid."""
         return self._folder / "work" / spec.environment
@@ -288,12 +344,14 @@ class PulumiProvisioner:
             Job(
                 key=job,
                 argv=COMMAND,
-                env=self._program_env(spec),
                 cwd=self._folder,
-                files={**self._files(spec, words, decided, held), **plan},
+                files={**self._files(spec, words, decided, held, job), **plan},
+                outlived=True,
+                **self._isolation(spec, words[0]),
             ),
             lambda number, event: emit(_entry(event, f"{job}:{number}")),
         )
+        keep_salt(outcome.folder / SALT, self._salt(spec))
         try:
             result = json.loads((outcome.folder / "result.json").read_text(encoding="utf-8"))
         except FileNotFoundError:  # it was killed
@@ -401,17 +459,27 @@ class PulumiProvisioner:
             emit(Entry(kind="notice", step="provision", data=data, key=f"{job}:unshared"))
 
     def _trace(self, spec: StackSpec) -> Path:
-        return self._folder / "traces" / f"{spec.environment}.{spec.stack.replace('/', '.')}"
+        """The trace of the stack, in a folder of its environment; one that an older version left is moved there."""
+        name = spec.stack.replace("/", ".")
+        old, path = self._folder / "traces" / f"{spec.environment}.{name}", self._folder / "traces" / spec.environment
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(FileNotFoundError):
+            old.rename(path / name)
+        return path / name
+
+    def _salt(self, spec: StackSpec) -> Path:
+        """Where the lines about encryption are kept that the engine added to the stack's configuration."""
+        salt = self._folder / "salts" / f"{spec.environment}.{spec.stack.replace('/', '.')}"
+        salt.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return salt
 
     def _files(
-        self, spec: StackSpec, words: list[str], decided: dict[str, Any], held: bytes | None
+        self, spec: StackSpec, words: list[str], decided: dict[str, Any], held: bytes | None, job: str
     ) -> dict[str, bytes]:
         """What the child finds in its folder."""
         manifest = definition.verified(self._folder / "definitions", spec.definition)
         project, place = settings.project_file(Path(spec.program)), self._place(spec)
-        salt = self._folder / "salts" / f"{spec.environment}.{spec.stack.replace('/', '.')}"
-        salt.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        env = self._env(spec)
+        salt, env = self._salt(spec), self._env(spec)
         data = {
             **self._whose(spec, env),
             "verb": words[0],
@@ -420,6 +488,7 @@ class PulumiProvisioner:
             "held": update_plan.file_digest(held) if held is not None else "",
             "pending_creates": spec.settings.pending_creates,
             "trace": str(self._trace(spec)),
+            "ended": Trace(self._trace(spec)).ended(),
             "kept": str(self._tree(spec)),
             "place": place,
             "files": [(file.path, file.sha256, file.executable) for file in manifest.files],
@@ -427,7 +496,7 @@ class PulumiProvisioner:
             "project": str(self._project),
             "work": str(self._work(spec)),
             "config_file": settings.config_file(spec, project),
-            "salt": str(salt),
+            "salt": str(self._jobs.folder(job) / SALT),
         }
         return {
             "spec.json": json.dumps(data).encode(),
@@ -468,6 +537,16 @@ class PulumiProvisioner:
         if error.code == "E110":
             files = [file.path for file in definition.verified(self._folder / "definitions", spec.definition).files]
             error.hint = line_to_add(self._project, self._place(spec), files, error.message) or error.hint
+            return self._explained(spec, error)
+        return error
+
+    def _explained(self, spec: StackSpec, error: OrchestratorError) -> OrchestratorError:
+        """The *error*, with the line to add if isolation refused what the program needed."""
+        seen = self._seen(spec)
+        if self._views is not None and seen is not None:
+            where = f"{spec.environment}/environment.yaml"
+            found = self._views.refused(error.message, sight.view(self._views, seen, []), seen.settings, where)
+            error.hint = found or error.hint
         return error
 
     def _log(self, outcome: JobOutcome) -> str:

@@ -3,9 +3,14 @@
 A later operation that finds one knows that the former died, which processes were its engines, and so whether a lock on
 the stack was theirs. Lines of JSON, appended; a line that was torn by a crash is none:
 
-    {"verb": "up", "job": …, "at": 1767225600.1, "host": …, "user": …, "machine": …, "boot": …, "namespace": …}
+    {"verb": "up", "job": …, "at": 1767225600.1, "host": …, "user": …, "machine": …, "boot": …, "namespace": …,
+     "inside": …}
     {"pid": 4711, "birth": "4711 (sh) S …"}     an engine of it, written by that very process before it becomes one
     {"uncertain": ["urn:pulumi:…"]}             it has ended, and nobody knows whether these were made
+
+An isolated operation has a process namespace of its own (`inside`), whose numbers mean nothing elsewhere. Processes
+outside see into it, by the namespace, the number in it and the birth of a process. The next isolated operation does
+not: it is given which engines were seen to have ended. While it has the copy alone, every other isolated one has ended.
 
 Standard library only: this is part of the child process.
 """
@@ -18,6 +23,7 @@ import re
 import socket
 import subprocess
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -25,6 +31,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.processes import runs
+
+NAMESPACE = "ORCHESTRATOR_NAMESPACE"
+"""The variable by which an isolated job knows the process namespace of the orchestrator."""
 
 # The process that will be the engine writes its number and its birth before it becomes the engine: there is no moment
 # at which an engine runs that no trace names.
@@ -67,10 +76,14 @@ def moment(text: str) -> float:
 
 
 class Trace:
-    """The trace of the stack's operations in the file *path*, which is there only while one goes on or has died."""
+    """The trace of the stack's operations in the file *path*, which is there only while one goes on or has died.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    *ended* are the engines that a process outside of this namespace saw to have ended, as :meth:`ended` gives them.
+    With *alone* this process holds the lock of the copy, which isolated operations hold until their namespace ends.
+    """
+
+    def __init__(self, path: Path, ended: Collection[str] = (), *, alone: bool = False) -> None:
+        self._path, self._ended, self._alone = path, frozenset(ended), alone
 
     @property
     def left(self) -> bool:
@@ -120,7 +133,13 @@ class Trace:
 
     def living(self, job: str | None = None) -> list[int]:
         """The engines that run on: of all operations, or of the one in the folder *job*."""
-        return [engine["pid"] for engine in self._engines() if job in (None, engine["job"]) and _alive(engine)]
+        found = (engine for engine in self._engines() if job in (None, engine["job"]))
+        return [number for number in map(self._number, found) if number is not None]
+
+    def ended(self) -> list[str]:
+        """The engines that do not run any more, as seen from here."""
+        engines = (engine for engine in self._engines() if engine["pid"] is not None)
+        return [_name(engine) for engine in engines if self._number(engine) is None]
 
     def proves_dead(self, holder: Holder) -> bool:
         """Whether the lock's holder was an engine of ours on this machine, and is no more.
@@ -130,8 +149,29 @@ class Trace:
         """
         here = _place()
         return (holder.host, holder.user) == (here["host"], here["user"]) and any(
-            engine["pid"] in (holder.pid, None) and _dead(engine, holder) for engine in self._engines()
+            engine["pid"] in (holder.pid, None) and self._dead(engine, holder) for engine in self._engines()
         )
+
+    def _dead(self, engine: dict[str, Any], holder: Holder) -> bool:
+        here = _place()
+        if engine["host"] != here["host"]:
+            return False
+        if engine["boot"] != here["boot"]:  # the machine was started again since, if it is the same machine
+            return bool(here["machine"]) and engine["machine"] == here["machine"] and engine["at"] - 1 <= holder.at
+        same = engine["namespace"] == here["namespace"] and engine["pid"] == holder.pid
+        return same and self._number(engine) is None
+
+    def _number(self, engine: dict[str, Any]) -> int | None:
+        """The process of the engine as it is known here, if it runs and is not another process with its number."""
+        here, inside = _place(), engine.get("inside", "")
+        same = all(engine[name] == here[name] for name in ("host", "boot", "namespace"))
+        if not same or engine["pid"] is None:
+            return None
+        if inside == here["inside"]:
+            return engine["pid"] if runs(engine["pid"]) and _same(engine) else None
+        if here["inside"]:  # the processes of another namespace are not seen from here
+            return None if (inside and self._alone) or _name(engine) in self._ended else engine["pid"]
+        return _within(inside, engine)
 
     def _engines(self) -> list[dict[str, Any]]:
         """Every engine with the operation that it belongs to; one without a number where none was written."""
@@ -155,26 +195,29 @@ class Trace:
         return lines
 
 
-def _alive(engine: dict[str, Any]) -> bool:
-    """Whether the engine runs here, and is not another process with its number."""
-    here = _place()
-    same = all(engine[name] == here[name] for name in ("host", "boot", "namespace"))
-    return same and engine["pid"] is not None and runs(engine["pid"]) and _same(engine)
+def _name(engine: dict[str, Any]) -> str:
+    return f"{engine.get('inside') or engine['namespace']} {engine['pid']} {_known(engine['birth'])}"
+
+
+def _within(inside: str, engine: dict[str, Any]) -> int | None:
+    """The process outside of the namespace *inside* that is the engine in it; None if it does not run."""
+    for process in Path("/proc").iterdir():
+        name = process.name
+        if not name.isdigit():
+            continue
+        with contextlib.suppress(OSError, IndexError):
+            if str((process / "ns/pid").readlink()) != inside or not runs(int(name)):
+                continue
+            status = (process / "status").read_text(encoding="ascii", errors="replace")
+            numbers = next((line.split() for line in status.splitlines() if line.startswith("NSpid:")), [""])
+            if numbers[-1] == str(engine["pid"]) and _birth(int(name)) == _known(engine["birth"]):
+                return int(name)
+    return None
 
 
 def _same(engine: dict[str, Any]) -> bool:
     now, then = _birth(engine["pid"]), _known(engine["birth"])
     return not now or not then or now == then  # what cannot be told apart counts as the same
-
-
-def _dead(engine: dict[str, Any], holder: Holder) -> bool:
-    here = _place()
-    if engine["host"] != here["host"]:
-        return False
-    if engine["boot"] != here["boot"]:  # the machine was started again since, if it is the same machine
-        return bool(here["machine"]) and engine["machine"] == here["machine"] and engine["at"] - 1 <= holder.at
-    same = engine["namespace"] == here["namespace"] and engine["pid"] == holder.pid
-    return same and not _alive(engine)
 
 
 def _birth(pid: int) -> str:
@@ -195,10 +238,12 @@ def _known(birth: str) -> str:
 @cache
 def _place() -> dict[str, str]:
     """Where this process runs: a number of a process means something only there."""
-    place = {"host": socket.gethostname(), "user": getpass.getuser(), "machine": "", "boot": "", "namespace": ""}
+    names = ("machine", "boot", "namespace", "inside")
+    place = {"host": socket.gethostname(), "user": getpass.getuser(), **dict.fromkeys(names, "")}
     with contextlib.suppress(OSError):
         place["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        place["namespace"] = str(Path("/proc/self/ns/pid").readlink())
+        own, outer = str(Path("/proc/self/ns/pid").readlink()), os.environ.get(NAMESPACE, "")
+        place["namespace"], place["inside"] = (outer, own) if outer and outer != own else (own, "")
         place["machine"] = Path("/etc/machine-id").read_text(encoding="ascii").strip()
     if not place["boot"]:  # macOS
         with contextlib.suppress(OSError):

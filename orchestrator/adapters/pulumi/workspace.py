@@ -18,13 +18,14 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import IO, Any
 
 INSTALLED = {".venv", "venv", "node_modules"}
 PASSED_OVER = {".git", "__pycache__", ".pulumi", ".orchestrator", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 IGNORED = INSTALLED | PASSED_OVER
+MOST = 1 << 16  # bytes of lines about encryption
 NOWHERE = "not-in-the-definition"  # what links to files outside the definition lead to
 SECRETS_LINE = re.compile(r"^(encryptionsalt|encryptedkey|secretsprovider):", re.MULTILINE)
 
@@ -103,34 +104,55 @@ class Workspace:
         copy.chmod(0o755 if executable else 0o644)
 
     def _surround(self) -> None:
-        """Link installed packages beside the program, level by level from the project's root down to the program."""
+        """Link what a definition of the first format does not have: everything beside the program."""
         at, original = self._root, self._project
         for part in (*PurePath(self._place).parts, ""):
-            for path in original.iterdir() if original.is_dir() else ():
-                if is_installed(path) or (self._others is None and path.name not in PASSED_OVER):
+            for path in original.iterdir() if original.is_dir() and self._others is None else ():
+                if path.name not in PASSED_OVER:
                     _link(path, at / path.name)
             at, original = at / part, original / part
 
     def _bring_installed(self) -> None:
-        """Link the folders of installed packages, wherever in the program they are."""
-        original = self._project / self._place
-        for at, folders, names in os.walk(original):
-            for name in (*folders, *names):
-                if is_installed(Path(at, name)):
-                    _link(Path(at, name), self._program / Path(at).relative_to(original) / name)
-            folders[:] = [name for name in folders if name not in IGNORED and not is_installed(Path(at, name))]
+        """Link the folders of installed packages."""
+        for path in installed_folders(self._project, self._place):
+            _link(path, self._root / path.relative_to(self._project))
 
     def _keep_salt(self) -> None:
-        """Keep the lines about encryption that the engine added to the copy: the next copy begins with them."""
+        """Leave the lines about encryption that the engine added to the copy: the next copy begins with them."""
         added: list[str] = []
         with contextlib.suppress(OSError):
             if not SECRETS_LINE.search(self._configuration.read_text(encoding="utf-8")):
                 lines = self._config_file.read_text(encoding="utf-8").splitlines(keepends=True)
                 added = [line for line in lines if SECRETS_LINE.match(line)]
         if added:
-            temporary = self._salt.with_name(f".{self._salt.name}.{os.getpid()}")
-            temporary.write_text("".join(added), encoding="utf-8")
-            temporary.replace(self._salt)
+            _replace(self._salt, "".join(added))
+
+
+def keep_salt(left: Path, salt: Path) -> None:
+    """Keep the lines about encryption that an operation has *left*, and no other ones, as *salt*."""
+    with contextlib.suppress(OSError, UnicodeError):
+        if left.is_symlink() or left.stat().st_size > MOST:
+            return
+        lines = left.read_text(encoding="utf-8").splitlines(keepends=True)
+        _replace(salt, "".join(line for line in lines if SECRETS_LINE.match(line)))
+        left.unlink()
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def installed_folders(project: Path, place: str) -> Iterator[Path]:
+    """The folders of installed packages: beside the program at *place*, up to the root *project*, and below it."""
+    original = project
+    for part in PurePath(place).parts:
+        yield from (path for path in (original.iterdir() if original.is_dir() else ()) if is_installed(path))
+        original /= part
+    for at, folders, names in os.walk(original):
+        yield from (Path(at, name) for name in (*folders, *names) if is_installed(Path(at, name)))
+        folders[:] = [name for name in folders if name not in IGNORED and not is_installed(Path(at, name))]
 
 
 def is_installed(path: Path) -> bool:

@@ -20,23 +20,24 @@ RUN_NOTHING = {
 }
 
 
-def refused(config: pytest.Config, content: Path, *, collect: bool) -> str:
+def refused(config: pytest.Config, content: Path, job: Path, *, collect: bool) -> str:
     """The reason for which pytest must not begin with *config*; empty when it may.
 
     Args:
         config: pytest's configuration, complete.
         content: the content of the package.
+        job: the folder of the job; its own settings file and cache are there, or beside the content.
         collect: tests are only to be collected.
     """
     allowed = {"collectonly"} if collect else set()
     idle = [word for name, word in RUN_NOTHING.items() if name not in allowed and config.getoption(name, None)]
     if idle:
         return f"pytest runs no test with {', '.join(idle)} (in args or in addopts)"
-    job = content.parent
+    beside = (job, content.parent)
     outside = [
         f"{what} {path}"
         for what, path in _paths(config)
-        if not (_within(path, content) or _within(path, job, direct=True))
+        if not (_within(path, content) or any(_within(path, folder, direct=True) for folder in beside))
     ]
     return f"pytest would use what lies outside the package: {', '.join(outside)}" if outside else ""
 

@@ -187,12 +187,9 @@ def _host_of(param: Any) -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Refuse options with which pytest runs no test, and settings that lead out of the package."""
-    content = os.environ.get("ORCHESTRATOR_CONTENT")
-    why = (
-        isolation.refused(config, Path(content), collect=bool(os.environ.get("ORCHESTRATOR_COLLECT")))
-        if content
-        else ""
-    )
+    content, collect = os.environ.get("ORCHESTRATOR_CONTENT"), bool(os.environ.get("ORCHESTRATOR_COLLECT"))
+    job = Path(os.environ.get("ORCHESTRATOR_JOB") or content or ".")
+    why = isolation.refused(config, Path(content), job, collect=collect) if content else ""
     return _refuse(why) if why else None
 
 

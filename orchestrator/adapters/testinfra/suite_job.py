@@ -15,13 +15,16 @@ from orchestrator.adapters.ansible.play import TEMPORARY
 from orchestrator.adapters.ansible.resolution import Connection
 from orchestrator.adapters.archive.working_copy import copy_content
 from orchestrator.adapters.testinfra.sealed_settings import suite_root
+from orchestrator.adapters.views import CONTROL, explained
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.context import Context
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.plan import SuiteSpec
 from orchestrator.domain.release import Package
+from orchestrator.domain.step import StepResult
 from orchestrator.domain.variables import inventory_document, json_document, lowest
-from orchestrator.ports import Job
+from orchestrator.domain.view import View
+from orchestrator.ports import SECRETS_FOLDER, Job
 
 NEVER = ("PYTEST_", "PYTHON")  # they decide which code and which tests run
 PLUGIN = "orchestrator.adapters.testinfra.plugin"
@@ -60,10 +63,11 @@ class SuiteJob:
     ) -> None:
         self._folder, self._key, self._suite, self._package = folder, key, suite, package
         self._inventory, self._ways, self._context, self._persistent = *hosts, context, persistent
-        files = self._inventory.files
+        files, self._views = self._inventory.files, configurations.views
         self.effective = configurations.of_suite(package, suite.tests, files, context.settings, folder / CONTENT)
+        self._found = self.effective.copy or folder / CONTENT
         self._control = ControlSockets(folder, "", configurations.environ)
-        self._files = self._job_files()
+        self._secrets = self._secret_files()
 
     def prepare(self, more: Mapping[str, str]) -> Job:
         """Lay down the copy in which the suite runs, unless the job was started before. *more*: further variables."""
@@ -75,16 +79,24 @@ class SuiteJob:
         return Job(
             key=self._key,
             argv=self._command(content),
-            env={**self._env(content), **more},
-            cwd=content,
-            files=self._files,
+            env={**self._env(), **more},
+            cwd=self._found,
+            files={CONFIG_FILE: self.effective.config, EMPTY: b""},
+            secrets=self._secrets,
             timeout=self._suite.timeout,
+            view=self._view(),
         )
 
-    def clean(self) -> None:
-        """Remove the files of the job that hold variables."""
-        for name in self._files:
-            (self._folder / name).unlink(missing_ok=True)
+    def _view(self) -> View:
+        """What the suite finds of the controller besides its copy: what reaches the hosts of its environment."""
+        return self.effective.view(self._context.settings, self._views.inventory(self._inventory))
+
+    def explained(self, result: StepResult) -> StepResult:
+        """The *result* of the suite, with the line to add if isolation refused what it needed."""
+        settings, where = self._context.settings, f"the environment.yaml of {self._context.environment}"
+        if not self._views.isolates:
+            return result
+        return explained(result, self._folder, lambda text: self._views.refused(text, self._view(), settings, where))
 
     def discard(self) -> None:
         """Remove the copy, the cache, temporary files and connections of a job that has ended."""
@@ -98,16 +110,19 @@ class SuiteJob:
         folder = self._folder / "inventory"
         return folder if self._inventory.files else folder / "hosts.json"
 
-    def _job_files(self) -> dict[str, bytes]:
-        """The files of the job; an empty settings file keeps pytest from a search above the content."""
+    @property
+    def _secret(self) -> Path:
+        """The folder of the files that end with the job."""
+        return self._folder / SECRETS_FOLDER
+
+    def _secret_files(self) -> dict[str, bytes]:
+        """The files of the job that hold variables and ways to hosts."""
         variables = lowest(self._package, None, self._context)
         return {
-            "inventory/hosts.json": json.dumps(json_document(inventory_document(self._inventory, variables))).encode(),
+            "hosts.json": json.dumps(json_document(inventory_document(self._inventory, variables))).encode(),
             "inventory.list": json.dumps(listed(self._inventory, variables)).encode(),
             "connections.json": json.dumps(self._connections()).encode(),
-            CONFIG_FILE: self.effective.config,
             "outputs.json": json.dumps(dict(self._context.outputs.plain)).encode(),
-            EMPTY: b"",
         }
 
     def _connections(self) -> dict[str, dict[str, Any]]:
@@ -118,32 +133,34 @@ class SuiteJob:
     def _command(self, content: Path) -> tuple[str, ...]:
         """Pytest's command line."""
         root = suite_root(content, self._suite.tests)
-        settings = root.words(content, self._folder / EMPTY, self._folder / CACHE, self._suite.args)
+        words = root.words(content, self._folder / EMPTY, self._folder / CACHE, self._suite.args)
+        settings = tuple(word.replace(str(content), str(self._found)) for word in words)
         source = f"--ansible-inventory={self._source}"
         pytest = (sys.executable, "-P", "-m", "pytest", "-p", PLUGIN, "-q", *settings)
         return (*pytest, self._suite.tests, "--connection=ansible", source, *self._suite.args)
 
-    def _env(self, content: Path) -> dict[str, str]:
+    def _env(self) -> dict[str, str]:
         """The environment of pytest's process: what is on the list, what the environment declares, and ours."""
         package, context = self._package, self._context
-        env = self.effective.environment(self._folder, self._control.folder(), len(self._inventory.hosts))
+        control = Path(CONTROL) if self._views.isolates else self._control.folder()
+        env = self.effective.environment(self._folder, control, len(self._inventory.hosts))
         env = {name: value for name, value in env.items() if not name.startswith(NEVER)}
         env |= {
             "PYTHONDONTWRITEBYTECODE": "1",  # the copy has no compiled files, and gets none
             "PYTHONUNBUFFERED": "1",
             "ANSIBLE_INVENTORY": str(self._source),
             "MOLECULE_INVENTORY_FILE": str(self._source),
-            "ORCHESTRATOR_CONTENT": str(content),
+            "ORCHESTRATOR_CONTENT": str(self._found),
             "ORCHESTRATOR_RELEASE": package.ref.name,
             "ORCHESTRATOR_VERSION": package.ref.version,
             "ORCHESTRATOR_DIGEST": package.digest,
             "ORCHESTRATOR_ENVIRONMENT": context.environment,
             "ORCHESTRATOR_RUN_ID": context.run,
-            "ORCHESTRATOR_OUTPUTS_FILE": str(self._folder / "outputs.json"),
+            "ORCHESTRATOR_OUTPUTS_FILE": str(self._secret / "outputs.json"),
             "ORCHESTRATOR_AGENT": "1" if self._persistent else "0",
             "ORCHESTRATOR_INVENTORY": str(self._source),
-            "ORCHESTRATOR_INVENTORY_LIST": str(self._folder / "inventory.list"),
-            "ORCHESTRATOR_CONNECTIONS": str(self._folder / "connections.json"),
+            "ORCHESTRATOR_INVENTORY_LIST": str(self._secret / "inventory.list"),
+            "ORCHESTRATOR_CONNECTIONS": str(self._secret / "connections.json"),
         }
         return env | own_packages()
 
@@ -211,10 +228,12 @@ def connection_variables(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _link_files(folder: Path, inventory: Inventory) -> None:
-    """Let the inventory folder lead to the user's own inventory files, and to the variables beside them."""
+    """Let the inventory folder lead to our file, to the user's inventory files, and to the variables beside them."""
     target = folder / "inventory"
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(FileExistsError):
+        (target / "hosts.json").symlink_to(folder / SECRETS_FOLDER / "hosts.json")
     for number, file in enumerate(inventory.files):
-        target.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = Path(file)
         sources = [path] if path.is_file() else sorted(path.iterdir())
         beside = [path.parent / name for name in ("group_vars", "host_vars")] if path.is_file() else []

@@ -64,11 +64,13 @@ class TestinfraVerifier:
         others = set(inventory.hosts) - set(wanted)
         env = {"ORCHESTRATOR_OTHERS": json.dumps(sorted(others))}
         hosts = Hosts(narrowed(inventory, here), connections)
-        outcome = self._run(self._job(suite, package, hosts, context, job), tally.take, env) if here else None
+        made = self._job(suite, package, hosts, context, job) if here else None
+        outcome = self._run(made, tally.take, env) if made is not None else None
         if outcome and others and not gone and tally.found_nothing(outcome):
             meant = self._meant(suite, package, Hosts(inventory, connections), context, f"{job}.elsewhere")
             return tally.elsewhere(outcome, here) if others & meant else tally.result(outcome, here, gone)
-        return tally.result(outcome, here, gone)
+        result = tally.result(outcome, here, gone)
+        return result if made is None else made.explained(result)
 
     def _meant(self, suite: SuiteSpec, package: Package, hosts: Hosts, context: Context, job: str) -> frozenset[str]:
         """The hosts of the whole environment that the suite has tests for; it is collected and not run."""
@@ -92,9 +94,6 @@ class TestinfraVerifier:
 
     def _run(self, made: SuiteJob, take: OnEvent, more: Mapping[str, str]) -> JobOutcome:
         """Run the job, or follow the one that runs already; its copy is removed when it has ended."""
-        try:
-            outcome = self._jobs.run(made.prepare(more), take)
-        finally:
-            made.clean()
+        outcome = self._jobs.run(made.prepare(more), take)
         made.discard()
         return outcome

@@ -217,11 +217,9 @@ def _verified_in(app: "App", wanted: str) -> str | None:
 
 
 def _sealed(file: Path) -> "Package":
-    from tempfile import gettempdir
-
     from orchestrator.adapters.archive.packages import SealedPackages
 
-    return SealedPackages(Path(gettempdir()) / "orchestrator-unused").read(file)
+    return SealedPackages(file.parent / "unused").read(file)
 
 
 def _read(wanted: str) -> "Package":

@@ -341,6 +341,7 @@ def test_nobody_else_can_know_the_folder_of_connections(tmp_path: Path) -> None:
     assert (tmp_path / "one/connections").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.usefixtures("not_isolated")
 def test_connections_of_a_process_that_was_killed_are_closed_by_the_next_one(stage: Stage, tmp_path: Path) -> None:
     """A process that is killed leaves masters of ssh behind; the next play of another one ends them."""
     child = os.fork()
@@ -367,6 +368,7 @@ def test_connections_of_a_process_that_was_killed_are_closed_by_the_next_one(sta
         other.close()
 
 
+@pytest.mark.usefixtures("not_isolated")
 def test_who_ends_first_cuts_nobody_off(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> None:
     """Connections are closed by whom they belong to: a play of another environment goes on over its own."""
     files = {**FILES, "plays/while.yml": FILES["plays/slow.yml"].replace("sleep 300", "sleep 3")}

@@ -30,3 +30,18 @@ def test_a_task_that_keeps_its_result_back_is_changed_when_ansible_says_so(
     line = Translator(SPEC, tmp_path).translate({"event": "runner_on_ok", "event_data": data, "stdout": stdout})
     assert line is not None
     assert line["outcome"] == outcome
+
+
+def test_a_task_of_an_isolated_play_is_found_in_its_copy(tmp_path: Path) -> None:
+    """An isolated play has its copy at the path of the project: what is shown has no such path, what is read is the copy's."""
+    spec = {**SPEC, "project": "/shop/ansible", "content": "/shop", "copy": "/jobs/one/content"}
+    data = {
+        "host": "web1",
+        "task": "one",
+        "task_path": "/shop/ansible/site.yml:7",
+        "res": {"msg": "no /shop/ansible/x"},
+    }
+    line = Translator(spec, tmp_path).translate({"event": "runner_on_failed", "event_data": data, "stdout": ""})
+    assert line is not None
+    assert (line["at"], line["where"]) == ("/jobs/one/content/ansible/site.yml:7", "site.yml:7")
+    assert line["message"] == "no ansible/x"

@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestrator.adapters.archive.collected import SuiteCollection
 from orchestrator.adapters.archive.placeholder import placeholder
+from orchestrator.isolation.find import available
 from tests.adapters.archive.conftest import release
 
 TEST = "def test_it(host):\n    assert host.file('/x').exists\n"
@@ -91,3 +94,18 @@ def test_what_only_a_run_has_is_a_warning(tmp_path: Path) -> None:
     (found,) = problems(tmp_path / "other", {"tests/test_one.py": declared + TEST}, ("TOKEN",))
     assert found.startswith("P134 tests/test_one.py:2")
     assert problems(tmp_path / "third", {"tests/test_one.py": declared + TEST})[0].startswith("P132")
+
+
+def test_a_suite_reads_no_secret_while_it_is_collected(tmp_path: Path) -> None:
+    """The code of a suite that is collected finds the package alone: no key, no home folder, and nothing to write to."""
+    if not available(os.environ["PATH"]).isolates:
+        pytest.skip("processes are not isolated here")
+    secret = tmp_path.parent / f"{tmp_path.name}-secret"
+    secret.write_text("x")
+    home = Path.home() / ".ssh"
+    conftest = (
+        f"import os\nassert not os.path.exists({str(secret)!r})\nassert not os.path.exists({str(home)!r})\n"
+        f"open({str(tmp_path.parent / 'written')!r}, 'w')\n"
+    )
+    assert problems(tmp_path, {"tests/conftest.py": conftest, "tests/test_one.py": TEST}) == []
+    assert not (tmp_path.parent / "written").exists()

@@ -16,14 +16,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from orchestrator.adapters.gates.asker import LiveGates
+from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Gate, origin
+from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlannedGate
 from orchestrator.domain.step import Outcome
 from orchestrator.engine.jobs import LocalJobs
+from orchestrator.isolation.isolator import Kind
 from tests.contracts.test_gates import ask, prometheus
 from tests.flow.test_promotion import MemoryPackages, release
+from tests.isolators import working
+from tests.sealed import sealed
 from tests.web import Server, serving
 
 
@@ -150,23 +155,41 @@ def test_a_query_names_the_hosts(gates: LiveGates, server: Server) -> None:
     assert "%22a%7Cb%22" in server.asked[0]
 
 
-def test_a_command_knows_the_run_and_no_more(gates: LiveGates, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["bubblewrap", "namespaces", "none"])
+def test_a_command_knows_the_run_and_no_more(tmp_path: Path, kind: Kind) -> None:
     """A command gets the run's variables, not the rest of the environment, and runs in a copy of the package's content."""
-    content = tmp_path / "package" / "content"
+    content, project, isolator = tmp_path / "package" / "content", tmp_path / "project", working(kind)
     content.mkdir(parents=True)
-    (content / "script.sh").write_text(
-        f"env >{tmp_path}/env; pwd >{tmp_path}/where; echo changed >script.sh; touch more\n"
-    )
-    gate = Gate(name="gate", command=("sh", "script.sh"))
-    assert ask(gates, gate, root=content).good
-    env = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines() if "=" in line)
+    project.mkdir()
+    (content / "script.sh").write_text("env; pwd; echo changed >script.sh; touch more\n")
+    environ = {"HOME": "/nowhere", "SECRET": "x"}
+    jobs = LocalJobs(tmp_path / "jobs", isolator=lambda: isolator)
+    gates = LiveGates(jobs, project, environ, Views(project, tmp_path / "jobs", environ, lambda: isolator))
+    gate = PlannedGate(gate=Gate(name="gate", command=("sh", "script.sh")))
+    package, context = sealed(content, release("1.0.0"), 2), Context(run="run", environment="staging")
+    inventory = Inventory(hosts={"a": {}, "b": {}})
+    assert gates.ask(gate, ("a", "b"), package, inventory, context, "run.gate", lambda _entry: None).good
+    lines = (tmp_path / "jobs/run.gate/output.log").read_text().splitlines()
+    env = dict(line.split("=", 1) for line in lines if "=" in line)
     assert (env["ORCHESTRATOR_VERSION"], json.loads(env["ORCHESTRATOR_HOSTS"])) == ("1.0.0", ["a", "b"])
     assert "SECRET" not in env
-    where = Path((tmp_path / "where").read_text().strip())
-    assert where == tmp_path / "jobs" / "run.gate" / "content"
-    assert not where.exists()
+    copy = tmp_path / "jobs" / "run.gate" / "content"
+    assert Path(lines[-1]) == (project if isolator.isolates else copy)
+    assert not copy.exists()
+    assert list(project.iterdir()) == []
     assert [path.name for path in content.iterdir()] == ["script.sh"]
-    assert "env >" in (content / "script.sh").read_text()
+    assert "env;" in (content / "script.sh").read_text()
+
+
+def test_a_refused_access_is_named_in_the_failure(gates: LiveGates, tmp_path: Path) -> None:
+    """A command that needs a file which isolation does not show fails with the line that makes it visible."""
+    if not gates._views.isolates:
+        pytest.skip("processes are not isolated here")
+    secret = tmp_path / "elsewhere"
+    secret.write_text("x")
+    result = ask(gates, Gate(name="gate", command=("cat", str(secret))))
+    assert result.outcome is Outcome.FAILED
+    assert f"add isolation: {{read: [{secret}]}} to the environment.yaml of staging (I110)" in result.message
 
 
 @pytest.mark.parametrize(
@@ -181,10 +204,10 @@ def test_commands_that_say_nothing(gates: LiveGates, tmp_path: Path, command: tu
 
 def test_a_command_is_run_once(gates: LiveGates, tmp_path: Path) -> None:
     """The same step asked again, by whoever took over, runs no command a second time."""
-    gate = Gate(name="gate", command=("sh", "-c", f"echo ran >>{tmp_path}/ran"))
+    gate = Gate(name="gate", command=("echo", "ran"))
     assert ask(gates, gate).good
     assert ask(gates, gate).good
-    assert (tmp_path / "ran").read_text() == "ran\n"
+    assert (tmp_path / "jobs/run.gate/output.log").read_text() == "ran\n"
 
 
 TOKEN = "s3cret-token"

@@ -14,6 +14,7 @@ import pytest
 
 from orchestrator.adapters.pulumi import engine, update_plan
 from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
+from orchestrator.adapters.views import Views
 from orchestrator.domain.environment import Environment, PulumiSettings
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import StackSpec
@@ -161,10 +162,15 @@ class Infrastructure:
         }
         self.engine = engine.find(dict(os.environ))
         state = self.root / ".orchestrator"
-        self.provisioner = PulumiProvisioner(
-            LocalJobs(state / "jobs"), state / "pulumi", self.root, lambda: self.engine, self.environ
-        )
+        self.rebuild(None)
         (state / "pulumi").mkdir(parents=True)
+
+    def rebuild(self, views: Views | None) -> None:
+        """Begin anew with the variables of now, isolated as *views* say."""
+        state = self.root / ".orchestrator"
+        self.provisioner = PulumiProvisioner(
+            LocalJobs(state / "jobs"), state / "pulumi", self.root, lambda: self.engine, self.environ, views=views
+        )
 
     def environment(self, name: str, backend: str = "", program: str = PLAIN, **fields: Any) -> StackSpec:
         """Write the program of the environment *name*, in which HOST stands for the name of its first host."""

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from getpass import getuser
 from pathlib import Path
@@ -12,6 +13,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters.pulumi.trace import Holder, Trace, holders
+from orchestrator.domain.view import View
+from orchestrator.isolation.isolator import Isolator, Kind
+from orchestrator.isolation.mounts import mounts
+from orchestrator.isolation.run import run_in_view
+from orchestrator.isolation.start import start_in_view
+from tests.isolators import working
 
 
 @pytest.fixture
@@ -117,3 +124,66 @@ def test_words_of_the_engine():
     assert (first.pid, first.user, first.host, first.at) == (12, "me", "here", 1795558088.0)
     assert first.where == "file:///a%20b/.pulumi/locks/organization/shop/staging/1.json"
     assert first.at - second.at == 3600
+
+
+ISOLATED = """
+import json, os, subprocess, sys
+from pathlib import Path
+from orchestrator.adapters.pulumi.trace import Trace
+trace = Trace(Path(sys.argv[1]))
+trace.begin("up", "job-inside")
+subprocess.run(trace.traced([sys.executable, "-I", "-S", "-c", "import time; time.sleep(float(%r))" % sys.argv[2]]))
+"""
+
+NEXT = """
+import json, sys
+from pathlib import Path
+from orchestrator.adapters.pulumi.trace import Holder, Trace
+trace = Trace(Path(sys.argv[1]), json.loads(sys.argv[2]), alone=json.loads(sys.argv[4]))
+print(json.dumps([trace.living(), trace.proves_dead(Holder(*json.loads(sys.argv[3])))]))
+"""
+
+
+@pytest.mark.parametrize("kind", ["bubblewrap", "namespaces"])
+def test_an_engine_in_a_namespace_of_its_own(tmp_path: Path, kind: Kind) -> None:
+    """An isolated engine is seen to run and to have ended from outside; the next isolated operation is told so."""
+    isolator, file = working(kind), tmp_path / "traces" / "one"
+    file.parent.mkdir()
+    view, env = View(write=(str(file.parent),)), {"ORCHESTRATOR_NAMESPACE": str(Path("/proc/self/ns/pid").readlink())}
+    command, cwd = [sys.executable, "-P", "-c", ISOLATED, str(file), "60"], str(tmp_path)
+    made = mounts(view.more(write=(str(tmp_path),)))
+    process = start_in_view(isolator, made, command, cwd=cwd, env=env, start_new_session=True)
+    trace = Trace(file)
+    try:
+        deadline = time.monotonic() + 20
+        while not trace.living() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        (number,) = trace.living("job-inside")
+        assert b"time.sleep" in Path(f"/proc/{number}/cmdline").read_bytes()
+        engine = next(line for line in map(json.loads, filter(None, file.read_text().splitlines())) if "pid" in line)
+        holder = Holder(engine["pid"], getuser(), socket.gethostname(), time.time(), "")
+        assert (trace.proves_dead(holder), trace.ended()) == (False, [])
+        assert follower(isolator, tmp_path, file, [], holder) == [[engine["pid"]], False]
+    finally:
+        process.kill()
+        process.wait()
+    deadline = time.monotonic() + 10
+    while trace.living() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert trace.living() == []
+    assert trace.proves_dead(holder)
+    assert follower(isolator, tmp_path, file, [], holder) == [[engine["pid"]], False]  # it cannot know
+    assert follower(isolator, tmp_path, file, trace.ended(), holder) == [[], True]
+    assert follower(isolator, tmp_path, file, [], holder, alone=True) == [[], True]  # nobody else has the copy
+
+
+def follower(
+    isolator: Isolator, folder: Path, file: Path, ended: list[str], holder: Holder, *, alone: bool = False
+) -> list[object]:
+    """What the next isolated operation knows: which engines live, and whether the holder of a lock is dead."""
+    env = {"ORCHESTRATOR_NAMESPACE": str(Path("/proc/self/ns/pid").readlink())}
+    words = [sys.executable, "-P", "-c", NEXT, str(file)]
+    words += [json.dumps(ended), json.dumps(dataclasses.astuple(holder)), json.dumps(alone)]
+    done = run_in_view(isolator, View(write=(str(folder),)), words, cwd=str(folder), env=env)
+    assert done.returncode == 0, done.stderr.decode()
+    return list(json.loads(done.stdout))

@@ -1,0 +1,363 @@
+"""What processes find of the controller: the views of one project's plays, suites, gates and commands that read.
+
+A view names what belongs to one environment. It shows nothing of the state folder, of the keys of other environments,
+or of the home folder, unless the environment declares it.
+"""
+
+import contextlib
+import os
+import pwd
+import re
+import shlex
+import site
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.domain.authentication import KEY_FILE
+from orchestrator.domain.environment import AnsibleSettings, Environment, EnvironmentSettings, IsolationRule
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.step import StepResult
+from orchestrator.domain.view import View
+from orchestrator.isolation import system
+from orchestrator.isolation.find import find
+from orchestrator.isolation.isolator import Isolator
+from orchestrator.isolation.mounts import visible
+from orchestrator.isolation.run import run_in_view
+
+KNOWN_HOSTS = (".ssh/known_hosts", ".ssh/known_hosts2")
+BESIDE = ("group_vars", "host_vars")
+ASKED_FOR = {
+    "SSH_AUTH_SOCK", "KRB5CCNAME", "VAULT_ADDR", "VAULT_TOKEN", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY",
+    "HTTPS_PROXY", "NO_PROXY",
+}  # fmt: skip
+"""The variables that isolated processes get only where the environment declares them."""
+
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+REFUSED = "I110"
+"""The code of an access that isolation refused."""
+
+CONTROL = "/tmp/ssh"  # noqa: S108 - the folder of control sockets in the process's own temporary folder
+FILE_SETTINGS = (
+    "private_key_file", "vault_password_file", "vault_identity_list", "vault_identity", "become_password_file",
+    "connection_password_file",
+)  # fmt: skip
+_PATH = re.compile(r"(?<![\w./~-])(~?/[^\s\"'`,;:=<>|(){}\[\]]+)")
+_QUOTED = re.compile(r"[Nn]o such file or directory: ['\"]([^'\"]+)['\"]")
+_MISSING = re.compile(
+    r"no such file|not found|(cannot|could not) find|does not exist|permission denied|unable to", re.IGNORECASE
+)
+_NO_KEY = re.compile(r"Permission denied \([^)]*publickey")
+_INVENTORY_DIR = re.compile(r"\{\{\s*inventory_dir\s*\}\}")
+_KEY_NAME = re.compile(r"\.(pem|key|p12|pfx|vault)$|^id_[a-z0-9]+$|pass|secret|^\.", re.IGNORECASE)
+_FILE_WORDS = ("-F", "-i", "-E", "-S", "-I")  # options of ssh with the path of a file
+_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "config")
+PRINTED = 20_000  # characters of a job's output in which refused paths are found
+STARTS = 3  # how often a command that only reads is started when a signal ends it each time
+
+
+class Views:
+    """The views of one project.
+
+    Args:
+        root: the folder of the project; None if only packages are known.
+        state: its state folder, which no process finds.
+        environ: the environment variables of the controller.
+        isolator: what isolates processes; by default as `isolation: auto` says.
+        environments: the environments of the project, for the keys of the other ones.
+    """
+
+    def __init__(
+        self,
+        root: Path | None,
+        state: Path,
+        environ: Mapping[str, str],
+        isolator: Callable[[], Isolator] | None = None,
+        environments: Callable[[], Mapping[str, Environment]] = dict,
+    ) -> None:
+        self.root, self._state, self._environ = root, state, environ
+        self.isolator = isolator or (lambda: find("auto", environ))
+        self._environments = environments
+
+    @property
+    def isolates(self) -> bool:
+        """Whether processes are isolated here."""
+        return self.isolator().isolates
+
+    def of(
+        self,
+        settings: AnsibleSettings | None = None,
+        *,
+        read: Iterable[str | Path] = (),
+        write: Iterable[str | Path] = (),
+        keys: Iterable[str | Path] = (),
+        copy: Path | None = None,
+        empty: Iterable[str] = (),
+    ) -> View:
+        """The view of a process of the environment with these *settings*; without them, of no environment.
+
+        Args:
+            settings: what the environment declares.
+            read: what the process may read.
+            write: what it may write as well.
+            keys: files that the operator's settings of this environment name, also if another environment names them.
+            copy: the copy of a package that it finds at the path of the project.
+            empty: folders of its own.
+
+        Raises I103.
+        """
+        own, known, declared, changed = [*map(str, keys)], list[str](), list[str](), list[str]()
+        if settings is not None:
+            own += self._keys_of(settings)
+            known = [f"{home}/{name}" for home in self._homes() for name in KNOWN_HOSTS]
+        hidden = self._hidden(own)
+        if settings is not None:
+            declared = list(self._declared(settings, hidden))
+            changed = list(self._named("write", _rule(settings).write, hidden))
+        placed = ((str(copy), str(self.root)),) if copy is not None and self.root is not None else ()
+        return View(
+            read=(*self._code(), *known, *declared, *own, *map(str, read)),
+            write=(*changed, *map(str, write)),
+            placed=placed,
+            empty=(*self._homes(), *([str(self.root)] if self.root is not None else []), *empty),
+            hidden=hidden,
+        )
+
+    def of_program(
+        self,
+        settings: EnvironmentSettings,
+        *,
+        read: Iterable[str | Path],
+        write: Iterable[str | Path],
+        named: Iterable[str | Path],
+        passphrase: str,
+        empty: Iterable[str],
+    ) -> View:
+        """The view of a Pulumi program of the environment with these *settings*: not the keys of its hosts.
+
+        *named* are files that variables name, and *passphrase* is a file that no other process finds. Raises I103.
+        """
+        own = os.path.normpath(passphrase) if passphrase else ""
+        hidden = tuple(path for path in self._hidden([]) if path != own)
+        shown = [str(path) for path in named if not any(system.within(str(path), closed) for closed in hidden)]
+        return View(
+            read=(*self._code(), *self._declared(settings, hidden), *map(str, read), *shown, *filter(None, [own])),
+            write=(*self._named("write", settings.isolation.write, hidden), *map(str, write)),
+            empty=(*self._homes(), *([str(self.root)] if self.root is not None else []), *empty),
+            hidden=hidden,
+        )
+
+    def notes(self, settings: AnsibleSettings) -> list[str]:
+        """What a plan says of isolation, in a sentence each."""
+        found = self.isolator()
+        if not found.isolates:
+            return [f"processes are not isolated here ({found.reason}): code of a package can act as the operator"]
+        asked = sorted(name for name in ASKED_FOR if self._environ.get(name) and name not in settings.environment)
+        line = "isolation: {environment: [NAME]} in environment.yaml"
+        return [f"{name} is set here, and isolated processes do not get it without {line}" for name in asked]
+
+    def seen(self, copy: Path) -> Path:
+        """The path at which an isolated process finds the *copy* of a package."""
+        return self.root if self.isolates and self.root is not None else copy
+
+    def passed(self, names: Iterable[str], declared: Iterable[str]) -> set[str]:
+        """Those of the variables *names* that a process gets, and those that its environment has *declared*."""
+        left_out = ASKED_FOR if self.isolates else set[str]()
+        return (set(names) - left_out) | set(declared)
+
+    def run(
+        self, argv: Sequence[str], view: View, *, cwd: str | Path, env: Mapping[str, str], **options: Any
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Run a command that only reads, in *view*, to its end. Raises `subprocess.TimeoutExpired`."""
+        return run_in_view(self.isolator(), view, argv, cwd=str(cwd), env=dict(env), **options)
+
+    def answer(
+        self, argv: Sequence[str], view: View, *, cwd: str | Path, env: Mapping[str, str]
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """As :meth:`run`; a command that a signal has ended gave no answer, and is started again."""
+        for _ in range(STARTS):
+            done = self.run(argv, view, cwd=cwd, env=env)
+            if done.returncode >= 0:
+                break
+        return done
+
+    def inventory(self, inventory: Inventory) -> list[str]:
+        """What a process needs to read the files of *inventory*, and the keys that its variables name."""
+        found: list[str] = []
+        for name in inventory.files:
+            path = Path(name)
+            found += [str(path), *(str(path.parent / beside) for beside in BESIDE)]
+            if path.is_file() and os.access(path, os.X_OK):
+                found += _beside(path.parent) if self._holds_more(path.parent) else [str(path.parent)]
+        state, hosts = str(self._state), str(self._state / "hosts")  # the keys of loopback hosts are in the second
+        named = _named_files(inventory, self.root)
+        return [*found, *(path for path in named if not system.within(path, state) or system.within(path, hosts))]
+
+    def refused(self, text: str, view: View, settings: AnsibleSettings | None = None, where: str = "") -> str:
+        """What to do about the first path in *text* that the machine has and *view* does not; empty if there is none.
+
+        *where* is the file of the environment.
+        """
+        if not self.isolates or not _MISSING.search(text):
+            return ""
+        place = where or "environment.yaml"
+        for path in self._paths(text):
+            if not visible(path, view):
+                return self._advice(path, view, settings, place)
+        return self._without_keys(view, settings, place) if _NO_KEY.search(text) else ""
+
+    def _without_keys(self, view: View, settings: AnsibleSettings | None, where: str) -> str:
+        """What to do about a host that accepted no key, if keys are here that *view* does not have."""
+        if self._environ.get("SSH_AUTH_SOCK") and "SSH_AUTH_SOCK" not in (settings.environment if settings else ()):
+            line = "isolation: {environment: [SSH_AUTH_SOCK]}"
+            return f"isolated processes do not get the agent of SSH_AUTH_SOCK: add {line} to {where} ({REFUSED})"
+        keys = next((f"{home}/.ssh" for home in self._homes() if Path(home, ".ssh").is_dir()), None)
+        if keys is None or any(Path(keys, name).exists() and visible(f"{keys}/{name}", view) for name in _KEYS):
+            return ""
+        return self._advice(keys, view, settings, where)
+
+    def _advice(self, path: str, view: View, settings: AnsibleSettings | None, where: str) -> str:
+        if any(system.within(path, hidden) for hidden in view.hidden):
+            whose = "the orchestrator or to another environment"
+            return f"{path} belongs to {whose}; no isolated process finds it ({REFUSED})"
+        shown = next((f"~{path[len(home) :]}" for home in self._homes() if system.within(path, home)), path)
+        names = [*_rule(settings).read, shown]
+        line = f"isolation: {{read: [{', '.join(names)}]}}"
+        return f"{path} exists and is not visible to isolated processes: add {line} to {where} ({REFUSED})"
+
+    def _paths(self, text: str) -> Iterator[str]:
+        """The paths in *text* that this machine has."""
+        for name in dict.fromkeys([*_PATH.findall(text), *_QUOTED.findall(text)]):
+            path = self._expanded(name.rstrip(".'\")"))
+            if path != "/" and os.path.lexists(path):
+                yield path
+
+    def _code(self) -> Iterator[str]:
+        """Code that is found as by hand: modules that Python imports, and programs on PATH outside the home folder."""
+        user = site.getusersitepackages() if site.ENABLE_USER_SITE else ""
+        package = str(Path(__file__).resolve().parents[2])
+        for path in dict.fromkeys([user, *sys.path]):
+            if path and path != package and Path(path).is_absolute() and not self._holds_more(Path(path)):
+                yield path
+        for path in self._environ.get("PATH", os.defpath).split(os.pathsep):
+            below = any(system.within(path, home) for home in self._homes())
+            if Path(path).is_absolute() and not below and not self._holds_more(Path(path)):
+                yield path
+        for name in CERTIFICATES:
+            path = self._environ.get(name, "")
+            if Path(path).is_absolute() and not self._holds_more(Path(path)):
+                yield path
+        cache = self._environ.get("XDG_CACHE_HOME") or f"{self._environ.get('HOME', '')}/.cache"
+        yield f"{cache}/orchestrator/sshd"  # the client of ssh, where the machine has none
+
+    def _holds_more(self, folder: Path) -> bool:
+        """Whether *folder* is, or has in it, the project, the state folder or a home folder."""
+        places = [*self._homes(), str(self._state), *([str(self.root)] if self.root is not None else [])]
+        return any(system.within(place, os.path.normpath(folder)) for place in places)
+
+    def _homes(self) -> list[str]:
+        """The home folder of the user: by the variable, and by the list of users, as ssh takes it."""
+        homes = [self._environ.get("HOME", ""), pwd.getpwuid(os.geteuid()).pw_dir]
+        return [path for path in dict.fromkeys(map(os.path.normpath, filter(None, homes))) if path not in {"/", "."}]
+
+    def _expanded(self, path: str) -> str:
+        home = self._environ.get("HOME") or str(Path.home())
+        whole = home + path[1:] if path == "~" or path.startswith("~/") else path
+        return os.path.normpath((self.root or Path("/")) / whole)
+
+    def _hidden(self, own: list[str]) -> tuple[str, ...]:
+        """What no process finds: the state folder, the project key, and what only other environments name."""
+        found = [str(self._state), *([str(self.root / ".orchestrator")] if self.root is not None else [])]
+        named = (self._environ.get(name) for name in (KEY_FILE, "PULUMI_CONFIG_PASSPHRASE_FILE"))
+        found += [self._expanded(path) for path in named if path]
+        return tuple(dict.fromkeys([*found, *(path for path in self._others_keys() if path not in own)]))
+
+    def _others_keys(self) -> list[str]:
+        """The files with keys and passwords that the settings of any environment name."""
+        return [path for item in self._environments().values() for path in self._keys_of(item.ansible)]
+
+    def _keys_of(self, settings: AnsibleSettings) -> Iterator[str]:
+        """The files with keys and passwords that *settings* name."""
+        named = [str(settings.transport.get(name) or "") for name in FILE_SETTINGS]
+        for part in (part.strip() for text in (*settings.vault_ids, *named) for part in text.split(",")):
+            if part:
+                yield self._expanded(part.rpartition("@")[2])
+
+    def _named(self, key: str, names: Iterable[str], hidden: tuple[str, ...]) -> Iterator[str]:
+        """The paths *names* that an environment declares under *key*. Raises I103."""
+        for name in names:
+            path = self._expanded(name)
+            for place in (path, os.path.realpath(path)):
+                if any(system.within(place, closed) for closed in hidden):
+                    raise OrchestratorError("I103", f"isolation.{key} names {name}, which is never shown to a process")
+            yield path
+
+    def _declared(self, settings: AnsibleSettings, hidden: tuple[str, ...]) -> Iterator[str]:
+        """What the environment declares, and the sockets and files that its declared variables name. Raises I103."""
+        yield from self._named("read", _rule(settings).read, hidden)
+        for name in settings.environment:
+            value = self._environ.get(name, "").removeprefix("FILE:")  # as Kerberos has it
+            usable = Path(value).is_absolute() and Path(value).exists()
+            if usable and not any(system.within(os.path.normpath(value), closed) for closed in hidden):
+                yield value
+
+
+def _rule(settings: AnsibleSettings | None) -> IsolationRule:
+    return settings.isolation if isinstance(settings, EnvironmentSettings) else IsolationRule()
+
+
+def explained(result: StepResult, folder: Path, advice: Callable[[str], str]) -> StepResult:
+    """The *result* of the job in *folder*; one that is not good gets what *advice* says of its messages and output."""
+    if result.outcome.good:
+        return result
+    with contextlib.suppress(OSError):
+        printed = (folder / "output.log").read_text(encoding="utf-8", errors="replace")[-PRINTED:]
+        found = advice("\n".join([result.message, *(host.message for host in result.hosts), printed]))
+        if found:
+            return result.model_copy(update={"message": f"{result.message}; {found}" if result.message else found})
+    return result
+
+
+def named_paths(value: str) -> Iterator[str]:
+    """Whatever in the *value* of a setting may be the path of a file: all of it, its parts, and arguments of ssh."""
+    yield value.strip()
+    yield from (part.strip() for part in re.split("[,:]", value))
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        words = value.split()
+    for word in words:
+        yield from (word, word.rpartition("=")[2].strip("\"'"), word[2:] if word[:2] in _FILE_WORDS else "")
+
+
+def _beside(folder: Path) -> list[str]:
+    """What a program in *folder* may read there: data, and packages of Python; no keys, and no other folders."""
+    return [
+        str(path)
+        for path in folder.iterdir()
+        if (path.is_file() and not _KEY_NAME.search(path.name)) or (path.is_dir() and any(path.glob("*.py")))
+    ]
+
+
+def _named_files(inventory: Inventory, root: Path | None) -> list[str]:
+    """The files that variables about connections name: keys, lists of known hosts, configurations of ssh.
+
+    A relative path counts from the folder of the project, *root*.
+    """
+    listed = (inventory.listing or {}).get("_meta", {}).get("hostvars", {}).values()
+    groups = [group.vars for group in inventory.groups.values()]
+    folder = Path(inventory.files[0]).parent if inventory.files else root or Path("/")
+    values = {
+        _INVENTORY_DIR.sub(lambda _: str(folder), value)
+        for variables in (*inventory.hosts.values(), *groups, *listed)
+        for name, value in variables.items()
+        if name.startswith("ansible_") and isinstance(value, str) and ("/" in value or name.endswith("_file"))
+    }
+    found = set()
+    for path in {path for value in values for path in named_paths(value)}:
+        if path and (not path.startswith("~") or path.startswith("~/")):
+            found.add((root or Path("/")) / Path(path).expanduser())
+    return sorted(os.path.normpath(path) for path in found if path.is_file())

@@ -1,0 +1,34 @@
+"""What isolates processes on this machine."""
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["bubblewrap", "namespaces", "none"]
+SIGNALLED = range(129, 160)  # the exit codes by which a shell, and an isolator, say that a signal ended the command
+
+
+class Isolator(NamedTuple):
+    """How processes are isolated: by *bubblewrap* (the program at *path*), by user *namespaces*, or not.
+
+    *reason* says why this one applies. *required* says that nothing may run without one.
+    """
+
+    kind: Kind
+    path: str = ""
+    reason: str = ""
+    required: bool = False
+
+    @property
+    def isolates(self) -> bool:
+        """Whether it isolates at all."""
+        return self.kind != "none"
+
+    def to_json(self) -> dict[str, str]:
+        """As `job.json` has it."""
+        return {"kind": self.kind, "path": self.path}
+
+    def code(self, code: int) -> int:
+        """The exit code of a command from the *code* of what isolates it: below 0 if a signal ended the command."""
+        return 128 - code if self.isolates and code in SIGNALLED else code
+
+
+NONE = Isolator("none", reason="isolation is off")

@@ -1,0 +1,14 @@
+"""One mount of a view. Small: the supervisor of every job imports it."""
+
+from typing import NamedTuple
+
+READ, WRITE, MEMORY, LINK, NOTHING = "read", "write", "memory", "link", "nothing"
+"""Read-only from *source*, writable from it, an empty folder in memory, a symbolic link to it, a closed file."""
+
+
+class Mount(NamedTuple):
+    """One mount: its *kind*, where it is made, and where its content comes from."""
+
+    kind: str
+    target: str
+    source: str = ""

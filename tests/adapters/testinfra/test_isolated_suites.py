@@ -1,0 +1,51 @@
+"""What a suite can reach of the controller."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.isolation.find import available
+from tests.adapters.testinfra.conftest import Room, told
+
+pytestmark = pytest.mark.engines
+
+PEEK = """
+import os, subprocess, pytest
+
+@pytest.mark.parametrize("path", {paths})
+def test_hidden(host, path):
+    with pytest.raises(OSError):
+        open(path)
+
+def test_inside(host):
+    assert os.getcwd() == {where!r}
+    assert host.check_output("echo there") == "there"
+    open("written", "w")
+    subprocess.Popen(["sleep", "86397.25"], env={{}}, start_new_session=True)
+"""
+
+
+@pytest.fixture
+def isolated(room: Room) -> Room:
+    """An environment whose suites are isolated."""
+    if not available(os.environ["PATH"]).isolates:
+        pytest.skip("processes are not isolated here")
+    return room
+
+
+def test_a_suite_reads_nothing_of_the_controller(isolated: Room, tmp_path: Path) -> None:
+    """A suite finds its hosts and its copy; it finds no file of the state folder or of the machine, and leaves no process."""
+    paths = [str(tmp_path / name) for name in ("jobs/other/output.log", "secret", "state/passphrase")]
+    for path in map(Path, paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    where = str(isolated.jobs.folder("r1.verify.1") / "content")  # the format of the package has no path of a project
+    result = isolated.verify({"test_peek.py": PEEK.format(paths=paths, where=where)}, "web1")
+    assert set(told(result).values()) == {"passed"}, result.tests
+    sleeping = [
+        entry.name
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and b"86397.25" in (entry / "cmdline").read_bytes()
+    ]
+    assert sleeping == []
