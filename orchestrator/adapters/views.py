@@ -240,7 +240,9 @@ class Views:
         user = site.getusersitepackages() if site.ENABLE_USER_SITE else ""
         package = str(Path(__file__).resolve().parents[2])
         for path in dict.fromkeys([user, *sys.path]):
-            if path and path != package and Path(path).is_absolute() and not self._holds_more(Path(path)):
+            # Python adds the folder in which the orchestrator was started.
+            own = self.root is not None and system.within(os.path.normpath(path), str(self.root))
+            if path and path != package and Path(path).is_absolute() and not own and not self._holds_more(Path(path)):
                 yield path
         for path in self._environ.get("PATH", os.defpath).split(os.pathsep):
             below = any(system.within(path, home) for home in self._homes())
