@@ -150,6 +150,7 @@ class LocalJobs:
             self._end(folder, "lost")
 
     def _end(self, folder: Path, how: str) -> None:
+        supervisor.remove_secrets(str(folder))  # first: where this process is killed too, nobody comes here again
         outcome = json.dumps({"how": how, "code": None, "seconds": 0}).encode()
         supervisor.write_once(str(folder / "outcome.json"), outcome)
         ended = sweep(f"{supervisor.MARK}={folder}", roots=lambda: _supervisors(folder))
