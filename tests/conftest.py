@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from orchestrator.isolation.find import available
 from tests import postgres as databases
 from tests import s3 as buckets
 from tests import web
@@ -90,6 +91,14 @@ def _shares(item: pytest.Item) -> bool:
     return found is not None and any(
         fixtures[-1].scope == "module" for fixtures in found.name2fixturedefs.values() if fixtures
     )
+
+
+@pytest.fixture
+def isolation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are isolated in this test, as in a project with `isolation: auto`."""
+    if not available(os.environ["PATH"]).isolates:
+        pytest.skip("processes are not isolated here")
+    monkeypatch.setenv("ORCHESTRATOR_JOB_ISOLATION", "auto")
 
 
 @pytest.fixture

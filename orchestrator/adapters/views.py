@@ -23,8 +23,8 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.step import StepResult
 from orchestrator.domain.view import View
 from orchestrator.isolation import system
-from orchestrator.isolation.find import find
-from orchestrator.isolation.isolator import Isolator
+from orchestrator.isolation.find import UNSET, find
+from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.isolation.mounts import visible
 from orchestrator.isolation.run import run_in_view
 
@@ -66,7 +66,7 @@ class Views:
         root: the folder of the project; None if only packages are known.
         state: its state folder, which no process finds.
         environ: the environment variables of the controller.
-        isolator: what isolates processes; by default as `isolation: auto` says.
+        isolator: what isolates processes; by default as a project without the setting `isolation` has it.
         environments: the environments of the project, for the keys of the other ones.
     """
 
@@ -79,7 +79,7 @@ class Views:
         environments: Callable[[], Mapping[str, Environment]] = dict,
     ) -> None:
         self.root, self._state, self._environ = root, state, environ
-        self.isolator = isolator or (lambda: find("auto", environ))
+        self.isolator = isolator or (lambda: find(UNSET, environ))
         self._environments = environments
 
     @property
@@ -153,6 +153,8 @@ class Views:
     def notes(self, settings: AnsibleSettings) -> list[str]:
         """What a plan says of isolation, in a sentence each."""
         found = self.isolator()
+        if found == NONE:  # nobody wants it: `doctor` reports it
+            return []
         if not found.isolates:
             return [f"processes are not isolated here ({found.reason}): code of a package can act as the operator"]
         asked = sorted(name for name in ASKED_FOR if self._environ.get(name) and name not in settings.environment)

@@ -136,9 +136,10 @@ def _sockets() -> Check:
 def _isolation(start: Path, environ: Mapping[str, str]) -> Check:
     """What isolates processes that run code of a package, as the project wants it."""
     from orchestrator.config import find_project, load_project
-    from orchestrator.isolation.find import find
+    from orchestrator.isolation.find import UNSET, find
+    from orchestrator.isolation.isolator import NONE
 
-    setting = "auto"
+    setting = UNSET
     with contextlib.suppress(OrchestratorError, OrchestratorErrors):  # the files have a check of their own
         setting = load_project(find_project(start)).isolation
     try:
@@ -149,8 +150,11 @@ def _isolation(start: Path, environ: Mapping[str, str]) -> Check:
     if found.isolates:
         says = f"by {found.kind}: code of a package finds its copy and what its environment declares"
         return Check(name="isolation", level="ok", says=says)
+    if found == NONE:
+        says = "off: code of a package can do what you can do; isolation: auto in orchestrator.yaml isolates it"
+        return Check(name="isolation", level="ok", says=says)
     says = f"processes are not isolated ({found.reason}): code of a package can do what you can do"
-    remedy = "install bubblewrap, or allow user namespaces" if setting != "off" else "remove isolation: off"
+    remedy = "install bubblewrap, or allow user namespaces"
     return Check(name="isolation", level="warning", says=says, remedy=remedy)
 
 

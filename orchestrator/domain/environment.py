@@ -331,7 +331,8 @@ class Project(Model):
     *artifacts* is the store that several machines share: a folder, or `s3://bucket/prefix`.
     *recovery* is whether a command that acts resumes interrupted runs in the background. *waves* are named lists of
     waves over several environments. *package* defines what packages contain. *isolation* says whether
-    processes that run code of a package are isolated: `required` refuses a machine that cannot do that.
+    processes that run code of a package are isolated: `auto` where that is possible; `required` refuses a machine that
+    cannot do it.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -345,5 +346,5 @@ class Project(Model):
     recovery: Literal["automatic", "manual"] = "automatic"
     waves: tuple[Waves, ...] = Field(default=(), exclude_if=lambda waves: not waves)
     package: Packing = Field(default_factory=Packing, exclude_if=lambda rule: rule == Packing())
-    isolation: Literal["required", "auto", "off"] = Field(default="auto", exclude_if=lambda how: how == "auto")
+    isolation: Literal["required", "auto", "off"] = Field(default="off", exclude_if=lambda how: how == "off")
     people: tuple[dict[str, Any], ...] = ()

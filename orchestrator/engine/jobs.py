@@ -22,7 +22,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.engine import supervisor
 from orchestrator.engine.job_output import TEXTS, mask_files
 from orchestrator.engine.points import reached
-from orchestrator.isolation.find import find
+from orchestrator.isolation.find import UNSET, find
 from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.isolation.mounts import mounts
 from orchestrator.ports import Job, JobOutcome
@@ -47,7 +47,7 @@ class LocalJobs:
         self,
         root: Path,
         sleep: Callable[[float], None] = time.sleep,
-        isolator: Callable[[], Isolator] = lambda: find("auto", os.environ),
+        isolator: Callable[[], Isolator] = lambda: find(UNSET, os.environ),
         secrets: SecretValues | None = None,
     ) -> None:
         self._root = root

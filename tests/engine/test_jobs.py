@@ -18,7 +18,6 @@ from orchestrator.domain.secret import Secret
 from orchestrator.domain.view import View
 from orchestrator.engine import job_output, supervisor
 from orchestrator.engine.jobs import LocalJobs
-from orchestrator.isolation.find import find
 from orchestrator.ports import Job
 from orchestrator.processes import marked
 from orchestrator.secret_values import SecretValues
@@ -371,6 +370,7 @@ def test_a_process_that_its_job_leaves_does_not_hold_it(tmp_path: Path) -> None:
     assert marked(f"{supervisor.MARK}={outcome.folder}") == []
 
 
+@pytest.mark.usefixtures("isolation")
 def test_an_isolated_job_cannot_write_past_the_filter(tmp_path: Path) -> None:
     """The files with the output and the events of an isolated job are written by its supervisor only."""
     code = """
@@ -382,8 +382,6 @@ for name in ("output.log", "events.jsonl"):
     except OSError:
         print("kept", name)
 """
-    if not find("auto", os.environ).isolates:
-        pytest.skip("processes are not isolated here")
     outcome = LocalJobs(tmp_path / "jobs").run(job(tmp_path, code=code))
     assert (outcome.folder / "output.log").read_text() == "kept output.log\nkept events.jsonl\n"
 

@@ -1,7 +1,6 @@
 """What the code of a package can reach of the controller while its plays run."""
 
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from orchestrator.domain.environment import IsolationRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.hosts import loopback
-from orchestrator.isolation.find import available
 from tests.adapters.ansible.conftest import Stage, staged
 
 pytestmark = pytest.mark.engines
@@ -91,10 +89,8 @@ FILES = {
 
 
 @pytest.fixture
-def isolated(servers: tuple[Path, list[loopback.Host]], tmp_path: Path) -> Iterator[Stage]:
+def isolated(servers: tuple[Path, list[loopback.Host]], tmp_path: Path, isolation: None) -> Iterator[Stage]:
     """A project whose plays are isolated, with secrets in its state folder, beside its keys, and in a home folder."""
-    if not available(os.environ["PATH"]).isolates:
-        pytest.skip("processes are not isolated here")
     for name in ("shop/state/passphrase", "shop/keys/production.pem", "home/.netrc", "home/.ssh/id_ed25519", "needed"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(SECRET)

@@ -9,7 +9,6 @@ import pytest
 
 from orchestrator.adapters.archive.collected import SuiteCollection
 from orchestrator.adapters.archive.placeholder import placeholder
-from orchestrator.isolation.find import available
 from tests.adapters.archive.conftest import release
 
 TEST = "def test_it(host):\n    assert host.file('/x').exists\n"
@@ -96,10 +95,9 @@ def test_what_only_a_run_has_is_a_warning(tmp_path: Path) -> None:
     assert problems(tmp_path / "third", {"tests/test_one.py": declared + TEST})[0].startswith("P132")
 
 
+@pytest.mark.usefixtures("isolation")
 def test_a_suite_reads_no_secret_while_it_is_collected(tmp_path: Path) -> None:
     """The code of a suite that is collected finds the package alone: no key, no home folder, and nothing to write to."""
-    if not available(os.environ["PATH"]).isolates:
-        pytest.skip("processes are not isolated here")
     secret = tmp_path.parent / f"{tmp_path.name}-secret"
     secret.write_text("x")
     home = Path.home() / ".ssh"

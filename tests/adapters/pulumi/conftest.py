@@ -168,9 +168,9 @@ class Infrastructure:
     def rebuild(self, views: Views | None) -> None:
         """Begin anew with the variables of now, isolated as *views* say."""
         state = self.root / ".orchestrator"
-        self.provisioner = PulumiProvisioner(
-            LocalJobs(state / "jobs"), state / "pulumi", self.root, lambda: self.engine, self.environ, views=views
-        )
+        jobs = LocalJobs(state / "jobs", isolator=(views or Views(self.root, state, {})).isolator)
+        places = (state / "pulumi", self.root)
+        self.provisioner = PulumiProvisioner(jobs, *places, lambda: self.engine, self.environ, views=views)
 
     def environment(self, name: str, backend: str = "", program: str = PLAIN, **fields: Any) -> StackSpec:
         """Write the program of the environment *name*, in which HOST stands for the name of its first host."""

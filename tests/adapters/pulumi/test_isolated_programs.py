@@ -73,7 +73,7 @@ class Isolated(Infrastructure):
             path.write_text(SECRET)
         (top / ".aws").mkdir()
         (top / ".aws/credentials").write_text("declared")
-        views = Views(self.root, self.state, self.environ)
+        views = Views(self.root, self.state, self.environ, lambda: available(os.environ["PATH"]))
         self.rebuild(views)
 
     def spec(self, **more: object) -> StackSpec:
