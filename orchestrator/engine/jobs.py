@@ -83,6 +83,11 @@ class LocalJobs:
             finally:
                 self._active.pop(job.key, None)
             reached(f"job {step}:ended")
+        elif _outcome(folder).how in {
+            "stopped",
+            "lost",
+        }:  # whoever wrote that may have been killed before all was ended
+            self._end(folder, _outcome(folder).how)
         events.drain()
         return _outcome(folder)
 

@@ -132,9 +132,8 @@ def _send(number: int) -> None:
 def _recovered(folder: Path, isolator: Isolator) -> None:
     """What the next command does: it waits for the job, or settles it. A job that goes on is stopped."""
     jobs = LocalJobs(folder / "jobs", isolator=lambda: isolator)
-    if _until((folder / "jobs/one/outcome.json").exists, 0.5):
-        return
-    jobs.stop("one")
+    if not _until((folder / "jobs/one/outcome.json").exists, 0.5):
+        jobs.stop("one")
     jobs.run(Job(key="one", argv=("true",), env={}, cwd=folder, view=View()))
 
 
