@@ -330,9 +330,8 @@ class Project(Model):
 
     *artifacts* is the store that several machines share: a folder, or `s3://bucket/prefix`.
     *recovery* is whether a command that acts resumes interrupted runs in the background. *waves* are named lists of
-    waves over several environments. *package* defines what packages contain. *isolation* says whether
-    processes that run code of a package are isolated: `auto` where that is possible; `required` refuses a machine that
-    cannot do it.
+    waves over several environments. *package* defines what packages contain. *isolation* is whether
+    processes that run code of a package are isolated: with `auto` where the machine can do it, with `required` always.
     """
 
     apiVersion: Literal["orchestrator/v1"]
