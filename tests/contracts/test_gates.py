@@ -69,7 +69,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, server: Server) -> Case
     if request.param == "command":
         script, root = tmp_path / "script", tmp_path / ".orchestrator"
         views = Views(tmp_path, root, {}, lambda: NONE)  # the script is not in the package
-        live = LiveGates(LocalJobs(tmp_path / "jobs", isolator=lambda: NONE), tmp_path, {}, views)
+        live = LiveGates(LocalJobs(tmp_path / "jobs", isolator=lambda: NONE), tmp_path, {}, views=views)
 
         def write(text: str) -> None:
             script.write_text(text)

@@ -164,7 +164,8 @@ def test_a_command_knows_the_run_and_no_more(tmp_path: Path, kind: Kind) -> None
     (content / "script.sh").write_text("env; pwd; echo changed >script.sh; touch more\n")
     environ = {"HOME": "/nowhere", "SECRET": "x"}
     jobs = LocalJobs(tmp_path / "jobs", isolator=lambda: isolator)
-    gates = LiveGates(jobs, project, environ, Views(project, tmp_path / "jobs", environ, lambda: isolator))
+    views = Views(project, tmp_path / "jobs", environ, lambda: isolator)
+    gates = LiveGates(jobs, project, environ, views=views)
     gate = PlannedGate(gate=Gate(name="gate", command=("sh", "script.sh")))
     package, context = sealed(content, release("1.0.0"), 2), Context(run="run", environment="staging")
     inventory = Inventory(hosts={"a": {}, "b": {}})

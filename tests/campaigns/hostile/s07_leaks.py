@@ -100,7 +100,7 @@ def _left(secrets: SecretValues, text: str, ending: str, pieces: list[int], yard
     (work / "text").write_text(text)
     (work / "pieces").write_text(json.dumps(pieces))
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    job = Job("r1.deploy", (sys.executable, "-c", CODE + ENDINGS[ending]), env=env, cwd=work)
+    job = Job("r1.deploy", (sys.executable, "-c", CODE + ENDINGS[ending]), env=env, cwd=work, view=None)
     seen: list[Mapping[str, object]] = []
     outcome = LocalJobs(records / "jobs", secrets=secrets).run(job, lambda _line, event: seen.append(event))
     assert (outcome.how, outcome.code == 0) == (
