@@ -91,8 +91,8 @@ def _named(command: click.Command) -> Iterator[str]:
             yield from _named(found)
 
 
-def test_every_term_of_the_command_line_is_in_the_glossary() -> None:
-    """Each command, option, state, outcome, activity and kind of run is a term of the glossary."""
+def test_every_term_of_users_is_in_the_glossary() -> None:
+    """Each command, option, state, outcome, activity, kind of run and field of a file is a term of the glossary."""
     states = [
         *State,
         *Outcome,
@@ -100,7 +100,8 @@ def test_every_term_of_the_command_line_is_in_the_glossary() -> None:
         *get_args(Kind),
         *get_args(HostState.model_fields["truth"].annotation),
     ]
-    terms = {*_named(cli), *map(str, states)}
+    fields = (field for model in MODELS.values() for field in _fields(model))
+    terms = {*_named(cli), *map(str, states), *fields}
     text = (DOCS / "glossary.md").read_text()
     assert {term for term in terms if f"`{term}`" not in text} == set()
 
