@@ -12,7 +12,8 @@ STREAMS = ("stderr", "module_stderr", "exception", "stdout", "module_stdout")
 
 def reason(result: Mapping[str, Any]) -> str:
     """The reason of a failed task's *result* in its first line, and all that the task said after it."""
-    for item in result.get("results") or []:
+    items = result.get("results")
+    for item in items if isinstance(items, list) else ():
         if isinstance(item, dict) and (item.get("failed") or item.get("unreachable")):
             return reason(item)
     message = str(result.get("msg") or "").strip()

@@ -30,6 +30,7 @@ from orchestrator.domain.text import clean_text
 from tests.flow.test_observe import PLACE, do
 from tests.flow.test_promotion import Stage
 
+LONGEST = 4_000_000  # characters of one answer
 SLOW = 2.0  # seconds of processor time for one answer
 DIGEST_A = "sha256:" + "a" * 64
 LEDGER = {
@@ -100,7 +101,7 @@ def answers(random: Random) -> Iterator[str]:
     """Answers without an end; which ones follows from *random* alone."""
     while True:
         valid = random.choice((VALID, SNAPSHOT))
-        yield changed(valid, random) if random.random() < 0.5 else built(random)
+        yield (changed(valid, random) if random.random() < 0.5 else built(random))[:LONGEST]
 
 
 def changed(text: str, random: Random) -> str:
