@@ -13,15 +13,17 @@ import stat
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from tests.campaigns.chaos.table import Shared
 from tests.campaigns.hostile.case import HELD, LIMIT, Case, Defence, Line, Outcome, Yard
 
+T = TypeVar("T")
 MODULE = re.compile(r"s[0-9]{2}_\w+")
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans of an attempt become children of this process
 OUTSIDE = ("id_ed25519", "state/journal.db", "home/.ssh/config", "project.key")
@@ -61,6 +63,28 @@ class LateError(Exception):
     """An attempt took too long."""
 
 
+@dataclass
+class Patient(Shared):
+    """What cases share. Its making does not count for the limit of the case that needs it first, and fails once."""
+
+    failed: dict[str, Exception] = field(default_factory=dict)
+
+    def part(self, name: str, make: Callable[[Path, ExitStack], T]) -> T:
+        """As `Shared.part`."""
+        if name in self.failed:
+            raise self.failed[name]
+        if name in self.parts:
+            return super().part(name, make)
+        _limit(0)
+        try:
+            return super().part(name, make)
+        except Exception as error:
+            self.failed[name] = error
+            raise
+        finally:
+            _limit(LIMIT)
+
+
 def lines() -> dict[str, Line]:
     """The lines, by their number."""
     folder = Path(__file__).parent
@@ -86,7 +110,7 @@ def run(line: Line, shared: Shared, seed: int, most: int = 0, *, enough: int = 0
     """Run the cases of *line*; *most*: so many at most, spread over all of them. *enough* findings end it."""
     cases = structures(line, seed)
     step = max(1, len(cases) // most) if most else 1
-    figures, began = Figures(line.LINE), time.monotonic()
+    figures, began, shared = Figures(line.LINE), time.monotonic(), Patient(shared.folder, shared.parts)
     _adopt_orphans()
     for case in cases[::step][: most or None]:
         _attempt(case, shared, figures)
@@ -205,6 +229,13 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def _limit(seconds: float) -> None:
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    faulthandler.cancel_dump_traceback_later()
+    if seconds:
+        faulthandler.dump_traceback_later(4 * seconds, exit=True)
+
+
 @contextlib.contextmanager
 def _limited() -> Iterator[None]:
     """Raise `LateError` after `LIMIT` seconds; what does not notice that ends the whole process a little later."""
@@ -213,11 +244,9 @@ def _limited() -> Iterator[None]:
         raise LateError(f"it takes more than {LIMIT:.0f} s")
 
     old = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT)
-    faulthandler.dump_traceback_later(4 * LIMIT, exit=True)
+    _limit(LIMIT)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        faulthandler.cancel_dump_traceback_later()
+        _limit(0)
         signal.signal(signal.SIGALRM, old)

@@ -54,6 +54,7 @@ SHAPES: dict[str, Shape] = {
     "deep inside": lambda text: [{"a": [{"b": (text,)}]}],
     "as a marked object": lambda text: {"__ansible_unsafe": text, "x": 1},
 }
+PLAYED = ("as a text", "deep inside", "as a marked object")
 PLACES = ("a host", "a group", "all groups", "a release")
 
 
@@ -67,7 +68,7 @@ Combination = tuple[str, str, str]
 
 
 def _combinations() -> list[Combination]:
-    return [(template, shape, place) for template in TEMPLATES for shape in SHAPES for place in PLACES]
+    return [(template, shape, place) for template in TEMPLATES for shape in PLAYED for place in PLACES]
 
 
 def _make(folder: Path, _end: ExitStack) -> set[Combination]:
