@@ -119,8 +119,9 @@ class Campaign:
 
 
 def _by_hand(hit: Hit) -> bool:
-    """Whether a hit is in what the owner of the project has written in clear: the program of the stack."""
-    return hit.where.rpartition("/")[2].rpartition(":")[2] == "values.json"
+    """Whether a hit is in what a backup has to restore: the program of the stack, and secret controller files."""
+    name = hit.where.rpartition(":")[2]
+    return name.rpartition("/")[2] == "values.json" or name.startswith("content/controller-files/")
 
 
 def main() -> int:

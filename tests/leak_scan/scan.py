@@ -16,6 +16,7 @@ from typing import Self
 from tests.leak_scan.canaries import Canary
 
 DEPTH = 4  # archives within archives
+ARCHIVES = (".backup", ".release")
 ZLIB = (b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 
 
@@ -39,13 +40,17 @@ class Scan:
     def data(self, where: str, data: bytes, depth: int = DEPTH) -> Iterator[Hit]:
         """The canaries in *data*, and in what is packed in it."""
         self.size += len(data)
+        members = list(_unpacked(data)) if depth else []
+        if members and where.endswith(ARCHIVES):  # its members have names, by which some are left out
+            for name, inner in members:
+                yield from self.data(f"{where}:{name}", inner, depth - 1)
+            return
         joined = data.translate(None, b"\r\n")  # so that wrapped lines hide nothing
         for canary in self.canaries:
             for encoding in sorted({encoding for encoding, text in canary.forms() if text in data or text in joined}):
                 yield Hit(canary.kind, encoding, where)
-        if depth:
-            for name, inner in _unpacked(data):
-                yield from self.data(f"{where}:{name}", inner, depth - 1)
+        for name, inner in members:
+            yield from self.data(f"{where}:{name}", inner, depth - 1)
 
     def tree(self, folder: Path, *leaving: str) -> Iterator[Hit]:
         """The canaries in the names and the content of all files below *folder*, but for the folders *leaving*."""
