@@ -321,6 +321,8 @@ class MemoryDeployer:
         said = None if host in self._world.silent else self._world.running.get(place)
         if host in self._world.gone:
             return HostResult(host=host, outcome=Outcome.UNKNOWN, touched=False, message="unreachable")
+        if seen := self._refuses(host, context):  # the process may have been paused since all hosts were asked
+            return _refused(host, context, seen)
         if why := self._refusal(host, package):
             return HostResult(host=host, outcome=Outcome.FAILED, touched=False, message=why)
         self._world.fences[place] = max(context.fence, self._world.fences.get(place, 0))
