@@ -1,5 +1,6 @@
 """Fences and ledgers over real SSH: around ordinary playbooks, and in the collection."""
 
+import json
 import os
 import signal
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 from orchestrator.adapters.ansible.ledger import records_itself
 from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.journal import Entry
 from orchestrator.hosts import loopback
 from orchestrator.processes import command_line, family, marked
 from tests.adapters.ansible.conftest import FILES, Stage, named, outcomes, staged
@@ -66,6 +68,24 @@ def test_tokens_have_one_width_on_a_host(stage: Stage) -> None:
         result = stage.deploy(playbook, run, token, limit=("web1",))
         assert (result.good, result.data.get("code", "")) == (good, "" if good else "D140"), (playbook, token)
     assert (Path(stage.hosts[0].root) / ".orchestrator/fence").read_text() == f"{width - 1}\n"
+
+
+def test_an_invalid_state_makes_its_host_unknown(stage: Stage) -> None:
+    """A host whose state names no digest, and whose fence has too many digits, is not believed; the other one is."""
+    assert stage.deploy("deploy.yml", "r1", 1).good
+    own = Path(stage.hosts[0].root) / ".orchestrator"
+    state = json.loads((own / "state.json").read_text())
+    state["current"]["digest"] = "sha256:x"
+    (own / "state.json").write_text(json.dumps(state))
+    (own / "fence").write_text("9" * 16 + "\n")
+    seen: list[Entry] = []
+    asked = stage.deployer.require((), stage.inventory, stage.context("r2", 2), "r2.require", seen.append)
+    bad, good = named(asked)["web1"], named(asked)["web2"]
+    assert (bad.outcome.value, bad.release, bad.fence) == ("succeeded", None, 1)
+    assert bad.invalid == "its release is not a digest: 'sha256:x' (D181)"
+    assert (good.invalid, good.release) == ("", stage.package.digest)
+    assert [entry.data["text"] for entry in seen] == [f"web1: {bad.invalid}"]
+    assert stage.deploy("deploy.yml", "r3", 3).good
 
 
 OWN = "- hosts: web\n  gather_facts: false\n  tasks:\n    - orchestrator.release.deploy: {keep: 5}\n      when: true\n"
