@@ -1,6 +1,10 @@
 """What the code of a package can reach of the controller while its plays run."""
 
+import contextlib
+import hashlib
 import json
+import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +21,9 @@ from tests.adapters.ansible.conftest import Stage, staged
 
 pytestmark = pytest.mark.engines
 SECRET = "the key of production"
+SECRETS = ("shop/state/passphrase", "shop/keys/production.pem", "home/.netrc", "home/.ssh/id_ed25519")
+WORD = "hush-hush-hush"
+PRINT = hashlib.sha1(WORD.encode()).hexdigest()
 NAP = "86398.75"  # seconds: a number by which a process of these tests is known
 
 PEEK = """
@@ -47,13 +54,14 @@ class FilterModule:
 """
 
 DAEMONS = f"""
-- hosts: localhost
-  connection: local
+- hosts: web[0]
   gather_facts: false
   tasks:
     - ansible.builtin.shell: |
         env -i setsid sh -c 'sleep {NAP} & sleep {NAP} &' >/dev/null 2>&1 &
-        sleep 0.2
+        sleep 0.5
+        grep -qzx '{NAP[:-1]}[{NAP[-1]}]' /proc/[0-9]*/cmdline
+      delegate_to: localhost
 """
 
 PEEKING = """
@@ -75,7 +83,7 @@ FILES = {
     "plays/daemons.yml": DAEMONS,
     "plays/slow.yml": (
         "- hosts: web[0]\n  gather_facts: false\n  tasks:\n"
-        "    - ansible.builtin.assert: {that: [\"orchestrator_secrets.password == 'hush-hush-hush'\"], quiet: true}\n"
+        f"    - ansible.builtin.assert: {{that: [\"orchestrator_secrets.password | hash == '{PRINT}'\"], quiet: true}}\n"
         "      no_log: true\n    - ansible.builtin.raw: sleep 3\n"
     ),
     "plays/needs.yml": (
@@ -91,22 +99,30 @@ FILES = {
 @pytest.fixture
 def isolated(servers: tuple[Path, list[loopback.Host]], tmp_path: Path, isolation: None) -> Iterator[Stage]:
     """A project whose plays are isolated, with secrets in its state folder, beside its keys, and in a home folder."""
-    for name in ("shop/state/passphrase", "shop/keys/production.pem", "home/.netrc", "home/.ssh/id_ed25519", "needed"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(SECRET)
     environ = {"HOME": str(tmp_path / "home"), "SSH_AUTH_SOCK": str(tmp_path / "home/agent")}
     with staged(servers[1], tmp_path / "shop", FILES, environ) as made:
+        for name in (*SECRETS, "needed"):  # after the build: they are files of the controller, and not of the package
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(SECRET)
         yield made
 
 
 def secrets(stage: Stage) -> list[str]:
-    names = ("shop/state/passphrase", "shop/keys/production.pem", "home/.netrc", "home/.ssh/id_ed25519")
-    return [str(stage.folder.parent / name) for name in names]
+    return [str(stage.folder.parent / name) for name in SECRETS]
 
 
 def report(stage: Stage, job: str) -> dict[str, str]:
     """What the filter of the package reported, in the file that its play wrote."""
     return dict(json.loads((stage.jobs.folder(job) / "files/plays/report.json").read_text()))
+
+
+def holding(folder: Path, word: str) -> Iterator[Path]:
+    """The files below *folder* that have *word* in them; those that end meanwhile do not count."""
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            with contextlib.suppress(OSError):
+                if path.is_file() and word.encode() in path.read_bytes():
+                    yield path
 
 
 def napping() -> list[str]:
@@ -156,23 +172,19 @@ def test_no_process_of_a_play_is_left(isolated: Stage) -> None:
 
 def test_secret_outputs_are_never_on_the_disk(isolated: Stage) -> None:
     """While a play uses a secret output, no file of the project, the state folder or the temporary folder has it."""
-    word, found = b"hush-hush-hush", list[str]()
-    done = threading.Event()
+    found, done = list[str](), threading.Event()
 
     def look() -> None:
         while not done.is_set():
-            for path in isolated.folder.rglob("*"):
-                try:
-                    if path.is_file() and word in path.read_bytes() and path.name not in {"slow.yml", "shop.release"}:
-                        found.append(str(path))
-                except OSError:
-                    continue
+            found.extend(map(str, holding(isolated.folder, WORD)))
+            for folder in Path(tempfile.gettempdir()).glob("orchestrator-*"):
+                found.extend(map(str, holding(folder, WORD)))
             time.sleep(0.05)
 
     watcher = threading.Thread(target=look)
     watcher.start()
     try:
-        result = isolated.deploy("slow.yml", "r1", 1, outputs=Outputs({}, {"password": word.decode()}))
+        result = isolated.deploy("slow.yml", "r1", 1, outputs=Outputs({}, {"password": WORD}))
     finally:
         done.set()
         watcher.join()
@@ -220,7 +232,7 @@ def test_a_script_that_needs_more_is_told_so(isolated: Stage) -> None:
     """A script of an inventory that fails because of isolation names the line to add."""
     needed, script = isolated.folder.parent / "needed", isolated.folder / "inventories/hosts.py"
     script.parent.mkdir()
-    script.write_text(f"#!/usr/bin/env python3\nprint(open('{needed}').read())\n")
+    script.write_text(f"#!/usr/bin/env python3\nimport sys\n\nsys.stdout.write(open('{needed}').read())\n")
     script.chmod(0o755)
     with pytest.raises(OrchestratorError) as refused:
         isolated.deployer.resolve(Inventory(files=(str(script),)))
