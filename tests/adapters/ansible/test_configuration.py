@@ -334,7 +334,7 @@ def test_a_host_is_reached_where_ansible_reaches_it(stage: Stage) -> None:
     }
     context = replace(stage.context("r1", 1), vars={"ansible_port": 2200})
     resolver = stage.deployer.resolver
-    found = resolver.connections(Inventory(hosts=hosts), context)
+    found = resolver.connections(Inventory(hosts=hosts, templates=True), context)
     assert {host: (way.kind, way.host, way.port, way.proxied) for host, way in found.items()} == {
         "plain": ("ssh", "127.0.0.9", 22, True),
         "older": ("ssh", "127.0.0.8", 2022, True),
