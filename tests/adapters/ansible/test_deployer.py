@@ -6,10 +6,12 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.step import StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.hosts import loopback
-from orchestrator.processes import _parents, command_line, marked
+from orchestrator.processes import _parents, command_line, family, marked, runs
 from tests.adapters.ansible.conftest import COLLECTIONS, FILES, Stage, named, outcomes, staged
 
 SECRET = "hush-4711-hush"
@@ -341,31 +343,56 @@ def test_nobody_else_can_know_the_folder_of_connections(tmp_path: Path) -> None:
     assert (tmp_path / "one/connections").stat().st_mode & 0o077 == 0
 
 
+def eventually(what: Callable[[], bool], patience: float = 30.0) -> bool:
+    """Whether *what* becomes true in *patience* seconds."""
+    deadline = time.monotonic() + patience
+    while not what() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return what()
+
+
 @pytest.mark.usefixtures("not_isolated")
 def test_connections_of_a_process_that_was_killed_are_closed_by_the_next_one(stage: Stage, tmp_path: Path) -> None:
-    """A process that is killed leaves masters of ssh behind; the next play of another one ends them."""
-    child = os.fork()
-    if not child:
-        with contextlib.suppress(BaseException):
-            stage.deploy("site.yml", "r1", 1, settings={"ledger": False})
-        os._exit(0)
-    os.waitpid(child, 0)
+    """A process that is killed with its job leaves masters of ssh behind; the next play of another one ends them."""
+    with tempfile.TemporaryDirectory() as folder:  # a short path, and no other process looks there
+        environ = {**os.environ, "XDG_RUNTIME_DIR": folder}
+        stage.deployer, other = (
+            AnsibleDeployer(stage.jobs, tmp_path / own, COLLECTIONS, environ, tmp_path, own) for own in ("own", "other")
+        )
+        left = stage.deployer.control.path
+
+        def masters() -> list[int]:
+            return [one for one in _parents() if command_line(one).startswith(f"ssh: {left}/")]
+
+        child = os.fork()
+        if not child:
+            with contextlib.suppress(BaseException):
+                stage.deploy("slow.yml", "r1", 1, settings={"ledger": False})
+            os._exit(0)
+        try:
+            assert eventually(lambda: len(masters()) == 2)
+        finally:
+            killed = [one for one in family([child]) if one not in masters()]
+            for number, process in product((signal.SIGSTOP, signal.SIGKILL), killed):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, number)
+            os.waitpid(child, 0)
+        assert len(masters()) == 2
+        assert eventually(lambda: not any(map(runs, killed)))
+        other.control.folder()
+        try:
+            assert not left.exists()
+            assert eventually(lambda: not masters())
+        finally:
+            other.close()
+
+
+@pytest.mark.usefixtures("not_isolated")
+def test_connections_end_with_their_play(stage: Stage) -> None:
+    """A play leaves no master of ssh behind when it has ended: it is a process of the job as well."""
     left = stage.deployer.control.path
-
-    def masters() -> list[int]:
-        return [one for one in _parents() if command_line(one).startswith(f"ssh: {left}/")]
-
-    assert len(masters()) == 2
-    other = AnsibleDeployer(stage.jobs, tmp_path / "other", COLLECTIONS, dict(os.environ), tmp_path, "other")
-    other.control.folder()
-    try:
-        assert not left.exists()
-        deadline = time.monotonic() + 10
-        while masters() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not masters()
-    finally:
-        other.close()
+    assert stage.deploy("site.yml", "r1", 1, settings={"ledger": False}).good
+    assert [one for one in _parents() if command_line(one).startswith(f"ssh: {left}/")] == []
 
 
 @pytest.mark.usefixtures("not_isolated")
