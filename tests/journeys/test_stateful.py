@@ -22,7 +22,7 @@ from orchestrator.hosts import LoopbackHost, inventory
 
 class Databases(ResourceProvider):
     def create(self, props):
-        path = os.path.join(os.environ["PULUMI_DATABASES"], f"{props['size']}-{secrets.token_hex(4)}")
+        path = os.path.join(os.environ["ORDERS_DATABASES"], f"{props['size']}-{secrets.token_hex(4)}")
         with open(path, "w") as file:
             file.write("every order there ever was")
         return CreateResult(path, props)
@@ -56,7 +56,7 @@ PRODUCTION = "environments/production"
 def shop(tmp_path_factory: pytest.TempPathFactory, store: Callable[[], dict[str, str]]) -> Iterator[Project]:
     """The shop with a database in production that holds state; 1.0.0 everywhere, and 1.2.0, which breaks on web1, verified in staging."""
     top = tmp_path_factory.mktemp("stateful")
-    made = Project(top / "project", env={**store(), "PULUMI_DATABASES": str(top / "databases")})
+    made = Project(top / "project", env={**store(), "ORDERS_DATABASES": str(top / "databases")})
     made.root.mkdir()
     (top / "databases").mkdir()
     try:
@@ -64,7 +64,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, store: Callable[[], dict[str,
         made.replace("environments/staging/Pulumi.yaml", "default: 2", "default: 1")
         made.replace(f"{PRODUCTION}/Pulumi.yaml", "default: 4", "default: 2")
         made.write(f"{PRODUCTION}/__main__.py", PROGRAM)
-        rule = "pulumi:\n  stateful: [{name: orders-db}]"
+        rule = "pulumi:\n  environment: [ORDERS_DATABASES]\n  stateful: [{name: orders-db}]"
         rule = f"isolation: {{write: [{top / 'databases'}]}}\n{rule}"
         made.replace(f"{PRODUCTION}/environment.yaml", "pulumi:", rule)
         made.run("promote", "releases/1.0.0")
