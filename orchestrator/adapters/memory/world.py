@@ -319,12 +319,8 @@ class MemoryDeployer:
         """Run it on one host: all that it does there is done before anybody can see it."""
         place = context.environment, host
         said = None if host in self._world.silent else self._world.running.get(place)
-        if host in self._world.gone:
-            return HostResult(host=host, outcome=Outcome.UNKNOWN, touched=False, message="unreachable")
-        if seen := self._refuses(host, context):  # the process may have been paused since all hosts were asked
-            return _refused(host, context, seen)
-        if why := self._refusal(host, package):
-            return HostResult(host=host, outcome=Outcome.FAILED, touched=False, message=why)
+        if (untouched := self._untouched(host, package, context)) is not None:
+            return untouched
         self._world.fences[place] = max(context.fence, self._world.fences.get(place, 0))
         if context.sides is not None:
             return self._on_a_side(host, play, package, context, step)
@@ -351,9 +347,15 @@ class MemoryDeployer:
         seen = self._world.fences.get((context.environment, host), 0)
         return seen if host not in self._world.gone and 0 < context.fence < seen else 0
 
-    def _refusal(self, host: str, package: Package) -> str:
-        """Why the host does not do it; empty when it does."""
-        return "there is no room" if ("refuse", host, package.ref.version) in self._world.faults else ""
+    def _untouched(self, host: str, package: Package, context: Context) -> HostResult | None:
+        """The result of a host that cannot be reached or refuses; None if the play runs there."""
+        if host in self._world.gone:
+            return HostResult(host=host, outcome=Outcome.UNKNOWN, touched=False, message="unreachable")
+        if seen := self._refuses(host, context):  # the process may have been paused since all hosts were queried
+            return _refused(host, context, seen)
+        if ("refuse", host, package.ref.version) in self._world.faults:
+            return HostResult(host=host, outcome=Outcome.FAILED, touched=False, message="there is no room")
+        return None
 
     def _on_a_side(self, host: str, play: PlaySpec, package: Package, context: Context, step: str) -> HostResult:
         """A router leads to the live side from now on, or a host of the other side is retired."""
