@@ -57,6 +57,11 @@ class _Pipe:
         """Whether the job has ended."""
         return self._ended.is_set()
 
+    def is_closed(self, seconds: float | None) -> bool:
+        """Whether every process has closed its end of the pipe, after at most *seconds*; None sets no limit."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
     def _read(self) -> None:
         quiet = True
         while True:
@@ -94,12 +99,22 @@ class Output:
         reading, self.handle = os.pipe()
         self._pipe = _Pipe(reading, self._take, lambda: self._write(self._stream.pause()))
 
+    def is_closed(self, seconds: float | None) -> bool:
+        """Whether no process of the job can print any more, after at most *seconds*; *handle* is closed then."""
+        self._close()
+        return self._pipe.is_closed(seconds)
+
     def end(self) -> None:
         """The job prints no more."""
-        os.close(self.handle)
+        self._close()
         self._pipe.end()
         self._write(self._stream.end())
         os.close(self._file)
+
+    def _close(self) -> None:
+        if self.handle >= 0:
+            os.close(self.handle)
+            self.handle = -1
 
     def _take(self, data: bytes) -> None:
         self._write(self._stream.feed(data))

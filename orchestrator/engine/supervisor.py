@@ -25,7 +25,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from orchestrator.domain.redaction import Redactor
@@ -97,7 +98,7 @@ def _run(folder: str, job: dict[str, Any], given: "Given") -> tuple[str, "int | 
         if not _isolator(job).isolates:
             _lay(place, given.files)
         secrets = {os.path.join(place, name): data for name, data in given.files.items()}
-        how, code = _see_through(folder, job, secrets, output.handle)
+        how, code = _see_through(folder, job, secrets, output)
     finally:
         if serving is not None:
             serving.end()
@@ -140,19 +141,26 @@ def remove_secrets(folder: str) -> None:
         os.rmdir(place)
 
 
-def _see_through(folder: str, job: dict[str, Any], secrets: dict[str, bytes], log: int) -> tuple[str, "int | None"]:
+def _see_through(
+    folder: str, job: dict[str, Any], secrets: dict[str, bytes], output: Output
+) -> tuple[str, "int | None"]:
     argv, isolator = [str(word) for word in job["argv"]], _isolator(job)
     made, kept = _mounts(folder, job), secrets if isolator.isolates else {}
     try:
         child = start_in_view(
             isolator, made, argv, cwd=str(job["cwd"]), secrets=kept,
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=output.handle, stderr=output.handle, start_new_session=True,
         )  # fmt: skip
     except OSError as error:
-        os.write(log, f"cannot start {argv[0]}: {error}\n".encode())
+        os.write(output.handle, f"cannot start {argv[0]}: {error}\n".encode())
         return "exited", 127
     timeout = job.get("timeout")
-    how, code = _wait(child, time.monotonic() + timeout if isinstance(timeout, (int, float)) else None)
+    end = time.monotonic() + timeout if isinstance(timeout, (int, float)) else None
+    how, code = _wait(child.wait, end)
+    if code is not None and code < 0 and job.get("outlived"):
+        # Something killed the command alone. What it has started, such as an engine in the middle of an update, would
+        # die of an output that nobody reads, before it has recorded its effects.
+        how, code = _wait(partial(_closed, output, code), end)
     if how != "exited":
         sweep(f"{MARK}={folder}")
         child.wait()
@@ -218,8 +226,17 @@ def _has_children() -> bool:
     return True
 
 
-def _wait(child: "subprocess.Popen[bytes]", end: "float | None") -> tuple[str, "int | None"]:
-    """How *child* ended, or why it must be ended: its time is over, or the claim under which it acts.
+def _closed(output: Output, code: int, seconds: "float | None") -> int:
+    """The exit *code*, when no process can print to *output* any more. Raises TimeoutExpired after *seconds*."""
+    if not output.is_closed(seconds):
+        raise subprocess.TimeoutExpired("output", seconds or 0.0)
+    return code
+
+
+def _wait(waiting: "Callable[[float | None], int]", end: "float | None") -> tuple[str, "int | None"]:
+    """How a job ended, or why it must be ended: its time is over, or the claim under which it acts.
+
+    *waiting* returns its exit code, or raises TimeoutExpired after so many seconds.
 
     Another machine may act in our place once a claim has run out, and cannot see this process: it must not go on.
     """
@@ -228,7 +245,7 @@ def _wait(child: "subprocess.Popen[bytes]", end: "float | None") -> tuple[str, "
     while True:
         left = None if end is None else max(0.0, end - time.monotonic())
         try:
-            return "exited", child.wait(min(LOOK, LOOK if left is None else left) if bound else left)
+            return "exited", waiting(min(LOOK, LOOK if left is None else left) if bound else left)
         except subprocess.TimeoutExpired:
             if end is not None and time.monotonic() >= end:
                 return "timeout", None
