@@ -75,7 +75,6 @@ def test_requirements(running: Project, release: Callable[..., str]) -> None:
     assert running.releases("staging") == {"web1": "1.0.0"}
 
 
-@pytest.mark.core
 def test_tampered_package(running: Project, release: Callable[..., str]) -> None:
     """A package whose content was changed after staging is refused before any effect in production."""
     name = release("1.1.2")

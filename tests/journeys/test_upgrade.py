@@ -33,7 +33,6 @@ def hello(tmp_path: Path) -> Project:
     return project
 
 
-@pytest.mark.core
 def test_an_upgraded_project_goes_forward_and_back(hello: Project) -> None:
     """A verified release of format 1 is the rollback target of one of format 2, with its own layout and variables."""
     motd = hello.root / "host/motd"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unchanged import effects
 from tests.unchanged.__main__ import run, unexpected
-from tests.unchanged.known import BY_DESIGN, MENDS, SHAPES, SHORT
+from tests.unchanged.known import BY_DESIGN, LONGER, MENDS, SHAPES, SHORT
 from tests.unchanged.project import PROJECTS, Command, Project, corpus
 from tests.unchanged.undoings import coverage
 
@@ -77,7 +77,7 @@ def test_a_file_on_the_controller_is_compared_without_what_always_differs(tmp_pa
 
 
 @pytest.mark.engines
-@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize("name", [*SHORT, *(pytest.param(name, marks=pytest.mark.long) for name in LONGER)])
 def test_a_project_runs_unchanged(name: str) -> None:
     """Files, modes, variables, task results and test outcomes are the same by hand and through the product."""
     (made,) = run([project for project in corpus() if project.name == name], 1)
