@@ -1,0 +1,212 @@
+"""The one function that decides whether an actor may do something, with the reason and who else could."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Any
+
+from orchestrator.domain.access.actions import OWN, SYSTEM, Action
+from orchestrator.domain.access.directory import Directory
+from orchestrator.domain.access.principals import Actor, ActorKind, Binding, Method
+from orchestrator.domain.moments import Now, minute_text, moment_text
+from orchestrator.domain.text import few
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an action is done to: an *environment* of a *project*, or the whole project (None).
+
+    *owner* is the user to whom the object belongs, for actions that every user has for their own.
+    """
+
+    project: str
+    environment: str | None = None
+    owner: str | None = None
+
+    def __str__(self) -> str:
+        return self.environment or f"the project {self.project}"
+
+
+class Basis(StrEnum):
+    """The rule that decided."""
+
+    BINDING = "binding"
+    NO_BINDINGS_YET = "no bindings yet"
+    OWN = "own"
+    SYSTEM = "system"
+    UNKNOWN_ACTOR = "unknown actor"
+    DISABLED = "disabled"
+    OUT_OF_SCOPE = "outside of the token's scopes"
+    MACHINE = "service accounts do not approve"
+    MISSING = "no binding"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether *actor* may do *action* to *target*, by which rule (*basis*), in one sentence (*reason*).
+
+    *binding* is the one that allows it and *until* its end. *could* are the users who may do it now, by name.
+    *near* are the actor's bindings that do not suffice, each with what it lacks.
+    """
+
+    allowed: bool
+    actor: str
+    action: Action
+    target: str
+    basis: Basis
+    reason: str
+    binding: Binding | None = None
+    until: datetime | None = None
+    could: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as data for documents."""
+        return {
+            "allowed": self.allowed,
+            "actor": self.actor,
+            "action": self.action.value,
+            "target": self.target,
+            "rule": self.basis.value,
+            "reason": self.reason,
+            "binding": str(self.binding) if self.binding else None,
+            "until": moment_text(self.until) if self.until else None,
+            "could": list(self.could),
+            "near": list(self.near),
+        }
+
+
+def authorize(actor: Actor, action: Action, target: Target, directory: Directory, now: Now) -> Verdict:
+    """Whether *actor* may do *action* to *target* *now*.
+
+    Without any binding in the project, the local user has every right. A token never has more rights than its owner.
+    """
+    basis, binding = _decide(actor, action, target, directory, now)
+    allowed = basis in {Basis.BINDING, Basis.NO_BINDINGS_YET, Basis.OWN, Basis.SYSTEM}
+    return Verdict(
+        allowed=allowed,
+        actor=str(actor),
+        action=action,
+        target=str(target),
+        basis=basis,
+        reason=_reason(actor, action, target, basis, binding),
+        binding=binding,
+        until=binding.until if binding else None,
+        could=() if allowed else holders(action, target, directory, now),
+        near=() if allowed else tuple(_near(actor, action, target, directory, now)),
+    )
+
+
+def _decide(
+    actor: Actor, action: Action, target: Target, directory: Directory, now: Now
+) -> tuple[Basis, Binding | None]:
+    if actor.kind is ActorKind.SYSTEM:
+        return (Basis.SYSTEM if actor.method is Method.SYSTEM and action in SYSTEM else Basis.MISSING), None
+    if not directory.access.bindings and actor.method is Method.LOCAL and actor.kind is ActorKind.USER:
+        user = directory.users.get(actor.name)
+        return (Basis.DISABLED if user and not user.is_active else Basis.NO_BINDINGS_YET), None
+    account = (directory.users if actor.kind is ActorKind.USER else directory.service_accounts).get(actor.name)
+    if account is None:
+        return Basis.UNKNOWN_ACTOR, None
+    if not account.is_active:
+        return Basis.DISABLED, None
+    if not _in_scope(actor, action, target):
+        return Basis.OUT_OF_SCOPE, None
+    if action is Action.APPROVE and actor.kind is ActorKind.SERVICE_ACCOUNT:
+        if not directory.service_accounts[actor.name].may_approve:
+            return Basis.MACHINE, None
+    if action in OWN and actor.kind is ActorKind.USER and target.owner == actor.name:
+        return Basis.OWN, None
+    binding = granting(actor.kind, actor.name, action, target, directory, now)
+    return (Basis.BINDING, binding) if binding else (Basis.MISSING, None)
+
+
+def _in_scope(actor: Actor, action: Action, target: Target) -> bool:
+    return actor.scopes is None or any(
+        action in scope.actions and _covers(scope.environment, target.environment) for scope in actor.scopes
+    )
+
+
+def _covers(pattern: str, environment: str | None) -> bool:
+    """Whether *pattern* covers *environment*; only `*` covers a whole project."""
+    return pattern == "*" if environment is None else fnmatchcase(environment, pattern)
+
+
+def granting(
+    kind: ActorKind, name: str, action: Action, target: Target, directory: Directory, now: Now
+) -> Binding | None:
+    """The binding that gives an actor the right, the one that lasts longest; None if no binding does.
+
+    It does not take into account whether the actor is active.
+    """
+    found = [b for b in directory.bindings_of(kind.value, name) if not _lacks(b, action, target, directory, now)]
+    return max(found, key=lambda b: (b.until is None, b.until.timestamp() if b.until else 0.0, b.key), default=None)
+
+
+def _lacks(binding: Binding, action: Action, target: Target, directory: Directory, now: Now) -> str:
+    """What *binding* lacks to allow the action; empty if it allows it."""
+    if action not in directory.roles.get(binding.role, frozenset()):
+        return f"the role {binding.role} does not contain {action.value}"
+    if binding.project not in {"*", target.project}:
+        return f"it is for the project {binding.project}"
+    if not _covers(binding.environment, target.environment):
+        return f"it is for {binding.environment}, not for {target}"
+    if binding.until is not None and binding.is_over(now):
+        return f"it ended at {minute_text(binding.until)}"
+    return ""
+
+
+def _near(actor: Actor, action: Action, target: Target, directory: Directory, now: Now) -> Iterator[str]:
+    for binding in directory.bindings_of(actor.kind.value, actor.name):
+        if missing := _lacks(binding, action, target, directory, now):
+            yield f"{binding}: {missing}"
+
+
+def holders(action: Action, target: Target, directory: Directory, now: Now) -> tuple[str, ...]:
+    """The active users who may do *action* to *target*, by a binding, sorted by name."""
+    return tuple(
+        name
+        for name in sorted(directory.users)
+        if directory.users[name].is_active and granting(ActorKind.USER, name, action, target, directory, now)
+    )
+
+
+def role_held(user: str, roles: tuple[str, ...], target: Target, directory: Directory, now: Now) -> str | None:
+    """The first of *roles* that *user* has in *target* with the right to approve; any such role if *roles* is empty."""
+    found = [
+        binding.role
+        for binding in directory.bindings_of("user", user)
+        if not _lacks(binding, Action.APPROVE, target, directory, now) and (not roles or binding.role in roles)
+    ]
+    return min(found, key=lambda role: (roles.index(role) if roles else 0, role), default=None)
+
+
+def _reason(actor: Actor, action: Action, target: Target, basis: Basis, binding: Binding | None) -> str:
+    what = f"{action.value} in {target}"
+    match basis:
+        case Basis.BINDING:
+            return f"{actor} may {what}: {binding}"
+        case Basis.NO_BINDINGS_YET:
+            return f"{actor} may {what}: without bindings the local user has every right"
+        case Basis.OWN:
+            return f"{actor} may {what} for their own"
+        case Basis.SYSTEM:
+            return f"the system may {what}"
+        case Basis.UNKNOWN_ACTOR:
+            return f"{actor} is not a known {actor.kind.value.replace('-', ' ')}"
+        case Basis.DISABLED:
+            return f"{actor} is disabled"
+        case Basis.OUT_OF_SCOPE:
+            return f"the token of {actor} has no scope for {what}"
+        case Basis.MACHINE:
+            return f"{actor} is a service account, and service accounts do not approve"
+        case Basis.MISSING:
+            return f"{actor} has no role with {what}"
+
+
+def refusal(verdict: Verdict) -> str:
+    """The reason of a refusal, with who could do it."""
+    could = f"; these users may: {few(verdict.could)}" if verdict.could else "; no user may"
+    return f"{verdict.reason}{could}"

@@ -1,0 +1,96 @@
+"""All that access is decided by, as one value: users, groups, service accounts, absences, roles and bindings."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from orchestrator.domain.access.actions import BUILT_IN, Action
+from orchestrator.domain.access.principals import (
+    Absence,
+    Binding,
+    Group,
+    Role,
+    ServiceAccount,
+    User,
+)
+from orchestrator.domain.model import Model
+from orchestrator.domain.moments import Now
+
+
+class Access(Model):
+    """The users and rights of a project, as recorded."""
+
+    users: tuple[User, ...] = ()
+    groups: tuple[Group, ...] = ()
+    service_accounts: tuple[ServiceAccount, ...] = ()
+    roles: tuple[Role, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+    absences: tuple[Absence, ...] = ()
+
+
+@dataclass(frozen=True)
+class Directory:
+    """An `Access` with its names resolved."""
+
+    access: Access
+
+    @cached_property
+    def users(self) -> dict[str, User]:
+        """The users by name."""
+        return {user.name: user for user in self.access.users}
+
+    @cached_property
+    def service_accounts(self) -> dict[str, ServiceAccount]:
+        """The service accounts by name."""
+        return {account.name: account for account in self.access.service_accounts}
+
+    @cached_property
+    def roles(self) -> dict[str, frozenset[Action]]:
+        """The actions of every role, built in or own, by name."""
+        return {**{role.name: frozenset(role.actions) for role in self.access.roles}, **BUILT_IN}
+
+    @cached_property
+    def groups_of(self) -> dict[str, tuple[str, ...]]:
+        """The names of the groups that each user is a member of, by user."""
+        found: dict[str, list[str]] = {}
+        for group in self.access.groups:
+            for member in group.members:
+                found.setdefault(member, []).append(group.name)
+        return {user: tuple(sorted(names)) for user, names in found.items()}
+
+    def user_of(self, local: str) -> User | None:
+        """The user with this name on the machine: by `local`, otherwise by name."""
+        by_local = next((user for user in self.access.users if user.local == local), None)
+        named = self.users.get(local)
+        return by_local or (named if named is not None and named.local is None else None)
+
+    def principals_of(self, kind: str, name: str) -> tuple[str, ...]:
+        """What bindings may name the actor by: itself, and its groups if it is a user."""
+        groups = self.groups_of.get(name, ()) if kind == "user" else ()
+        return (f"{kind}:{name}", *(f"group:{group}" for group in groups))
+
+    def bindings_of(self, kind: str, name: str) -> tuple[Binding, ...]:
+        """Every binding of the actor, directly or by a group, whether or not it has ended."""
+        principals = self.principals_of(kind, name)
+        return tuple(binding for binding in self.access.bindings if binding.to in principals)
+
+    def deputised_by(self, deputy: str, now: Now) -> tuple[str, ...]:
+        """The active users that are absent now and have *deputy* as their deputy."""
+        return tuple(
+            sorted(
+                {
+                    absence.user
+                    for absence in self.access.absences
+                    if absence.deputy == deputy and absence.lasts(now) and self.is_active_user(absence.user)
+                }
+            )
+        )
+
+    def is_active_user(self, name: str) -> bool:
+        """Whether there is a user of this *name* who has not been disabled."""
+        user = self.users.get(name)
+        return user is not None and user.is_active
+
+    def active(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of *names* that are active users, sorted."""
+        return tuple(sorted(name for name in set(names) if self.is_active_user(name)))

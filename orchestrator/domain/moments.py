@@ -1,0 +1,107 @@
+"""Moments in UTC, and a current time that may be uncertain because a clock has jumped."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, PlainSerializer
+
+from orchestrator.domain.quantities import seconds
+
+TOLERANCE_S = 5.0
+"""How far a clock may differ from the time that has passed before it has jumped: 5 s."""
+
+
+def utc(moment: datetime) -> datetime:
+    """*moment* in UTC, to the millisecond. Raises `ValueError` for a time without an offset."""
+    if moment.tzinfo is None:
+        raise ValueError("must have an offset, such as 2026-11-29T18:00:00Z")
+    whole = moment.astimezone(UTC)
+    return whole.replace(microsecond=whole.microsecond // 1000 * 1000)
+
+
+def moment_text(moment: datetime) -> str:
+    """*moment* as recorded: UTC, ISO 8601 with milliseconds. The order of texts is the order of times."""
+    return utc(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_moment(text: str) -> datetime:
+    """The moment that *text* (ISO 8601 with an offset) names. Raises `ValueError` otherwise."""
+    return utc(datetime.fromisoformat(text))
+
+
+def minute_text(moment: datetime) -> str:
+    """*moment* in messages: UTC, to the minute."""
+    return f"{utc(moment):%Y-%m-%d %H:%M} UTC"
+
+
+def span(duration: str) -> timedelta:
+    """The *duration* (`8h`, `90d`) as a time difference. Raises `ValueError` for another text."""
+    return timedelta(seconds=seconds(duration))
+
+
+Moment = Annotated[datetime, AfterValidator(utc), PlainSerializer(moment_text, return_type=str, when_used="json")]
+"""A moment in UTC, written as ISO 8601 with milliseconds."""
+
+
+@dataclass(frozen=True)
+class Now:
+    """The current time as an interval: the true time is between *earliest* and *latest*, both included.
+
+    The two are equal while the clock is trusted. What expires has expired at *latest*; what opens is open at both.
+    """
+
+    earliest: datetime
+    latest: datetime
+
+    def __post_init__(self) -> None:
+        if self.latest < self.earliest:
+            raise ValueError("the latest time is before the earliest")
+
+    @classmethod
+    def at(cls, moment: datetime | str) -> Self:
+        """A time that is certain."""
+        certain = parse_moment(moment) if isinstance(moment, str) else utc(moment)
+        return cls(certain, certain)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the clock is trusted."""
+        return self.earliest == self.latest
+
+    def has_reached(self, moment: datetime) -> bool:
+        """Whether *moment* has certainly come: what starts then has started."""
+        return self.earliest >= moment
+
+    def may_have_reached(self, moment: datetime) -> bool:
+        """Whether *moment* may have come: what ends then counts as ended."""
+        return self.latest >= moment
+
+    def within(self, start: datetime | None, end: datetime | None) -> bool:
+        """Whether the time is certainly in the half-open interval from *start* to *end*; None has no limit."""
+        return (start is None or self.has_reached(start)) and (end is None or not self.may_have_reached(end))
+
+
+@dataclass(frozen=True)
+class ClockReading:
+    """What a process has read at the same moment: the *wall* clock, and a clock that only counts (*monotonic_s*)."""
+
+    wall: datetime
+    monotonic_s: float
+
+
+def current_time(reading: ClockReading, before: ClockReading | None = None, recorded: datetime | None = None) -> Now:
+    """The current time by *reading*.
+
+    *before* is an earlier reading of the same process: a wall clock that has moved by more or less than the time that
+    has passed has jumped, and the result contains both times. *recorded* is the newest time in the store: a wall clock
+    that is behind it was set back, and the result reaches up to it.
+    """
+    possible = [utc(reading.wall)]
+    if before is not None:
+        expected = before.wall + timedelta(seconds=reading.monotonic_s - before.monotonic_s)
+        if abs((reading.wall - expected).total_seconds()) > TOLERANCE_S:
+            possible.append(utc(expected))
+    if recorded is not None and recorded > reading.wall + timedelta(seconds=TOLERANCE_S):
+        possible.append(utc(recorded))
+    return Now(min(possible), max(possible))

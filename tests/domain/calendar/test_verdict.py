@@ -1,0 +1,212 @@
+"""When an environment is open, with values and against an hour-by-hour implementation."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.domain.calendar.fit import Basis, Boundary, Fit, at_boundary, estimate, fit
+from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.domain.calendar.verdict import (
+    Booking,
+    Calendar,
+    CalendarQuestion,
+    Cause,
+    Closed,
+    LineStop,
+    Open,
+    calendar_verdict,
+)
+from orchestrator.domain.moments import Now, parse_moment
+from orchestrator.domain.risk.kinds import ChangeKind
+
+START = datetime(2026, 11, 27, tzinfo=UTC)
+
+
+def rule(kind: str, start: int, end: int, **fields: Any) -> CalendarRule:
+    begin, finish = (START.replace(tzinfo=None) + timedelta(hours=hours) for hours in (start, end))
+    return CalendarRule.from_json({
+        "id": f"{kind}-{start}", "kind": kind, "title": "year end", "zone": "UTC",
+        "start": begin.isoformat(), "end": finish.isoformat(), **fields,
+    })  # fmt: skip
+
+
+def at(hour: float) -> Now:
+    return Now.at(START + timedelta(hours=hour))
+
+
+def ask(calendar: Calendar, now: Now, **fields: Any) -> Open | Closed:
+    return calendar_verdict(calendar, CalendarQuestion("prod", **fields), now)
+
+
+def test_an_environment_without_windows_is_open() -> None:
+    """Nothing closes it, and no close is known."""
+    assert ask(Calendar(), at(0)) == Open()
+
+
+def test_windows_are_half_open() -> None:
+    """The first moment of a window is open; its last moment is closed."""
+    calendar = Calendar(rules=(rule("window", 10, 12),))
+    before, first, end = ask(calendar, at(9)), ask(calendar, at(10)), ask(calendar, at(12))
+    assert isinstance(before, Closed)
+    assert before.next_open == START + timedelta(hours=10)
+    assert before.reason == "outside of its windows until 2026-11-27 10:00 UTC"
+    assert isinstance(first, Open)
+    assert first.next_close == START + timedelta(hours=12)
+    assert isinstance(end, Closed)
+    assert end.next_open is None
+    assert end.reason == "outside of its windows with no known end"
+
+
+def test_a_freeze_takes_precedence_over_a_window() -> None:
+    """Where both apply the environment is closed; it opens when the freeze ends inside the window."""
+    calendar = Calendar(rules=(rule("window", 10, 20), rule("hard-freeze", 12, 14, owner="ann")))
+    assert ask(calendar, at(11)).to_json()["next_close"] == "2026-11-27T12:00:00.000Z"
+    frozen = ask(calendar, at(13))
+    assert isinstance(frozen, Closed)
+    assert frozen.held_by == ("ann",)
+    assert frozen.next_open == START + timedelta(hours=14)
+    assert frozen.reason == "hard freeze 'year end' by ann until 2026-11-27 14:00 UTC"
+
+
+def test_emergency_changes_pass_soft_freezes_and_no_hard_ones() -> None:
+    """A soft freeze lets the kinds through that it names."""
+    soft = Calendar(rules=(rule("soft-freeze", 0, 5), rule("holiday", 0, 5)))
+    assert not ask(soft, at(1)).is_open
+    assert ask(soft, at(1), change=ChangeKind.EMERGENCY).is_open
+    hard = Calendar(rules=(rule("hard-freeze", 0, 5),))
+    assert not ask(hard, at(1), change=ChangeKind.EMERGENCY).is_open
+    assert not ask(
+        Calendar(rules=(rule("soft-freeze", 0, 5, allows=["standard"]),)), at(1), change=ChangeKind.EMERGENCY
+    ).is_open
+
+
+def test_a_rollback_is_always_open() -> None:
+    """No window, freeze, line stop or booking holds a rollback."""
+    stop = LineStop(id="s", environment="*", stopped_at=START, stopped_by="bob", reason="incident")
+    booking = Booking(id="b", environment="prod", start=START, end=START + timedelta(hours=9), holder="eve")
+    everything = Calendar(
+        rules=(rule("window", 100, 101), rule("hard-freeze", 0, 50)), line_stops=(stop,), bookings=(booking,)
+    )
+    assert ask(everything, at(1), action="rollback") == Open()
+    closed = ask(everything, at(1))
+    assert isinstance(closed, Closed)
+    assert [each.cause for each in closed.closings] == [
+        Cause.LINE_STOPPED,
+        Cause.HARD_FREEZE,
+        Cause.BOOKED,
+        Cause.OUTSIDE_WINDOWS,
+    ]
+    assert closed.held_by == ("bob", "eve")
+    assert closed.until is None
+    assert closed.next_open is None
+    overridden = ask(everything, at(1), overridden=frozenset({"s", "b", "windows", "hard-freeze-0"}))
+    assert overridden.is_open
+
+
+def test_a_stopped_line_opens_when_it_is_resumed_or_over() -> None:
+    """A stop with an end ends then, or when it is resumed before."""
+    stop = LineStop(
+        id="s",
+        environment="prod",
+        stopped_at=START,
+        stopped_by="bob",
+        reason="incident",
+        until=START + timedelta(hours=4),
+    )
+    assert ask(Calendar(line_stops=(stop,)), at(3)).to_json()["next_open"] == "2026-11-27T04:00:00.000Z"
+    assert ask(Calendar(line_stops=(stop,)), at(4)).is_open
+    resumed = stop.model_copy(update={"resumed_at": START + timedelta(hours=1), "resumed_by": "bob"})
+    assert ask(Calendar(line_stops=(resumed,)), at(2)).is_open
+    assert calendar_verdict(Calendar(line_stops=(stop,)), CalendarQuestion("staging"), at(1)).is_open
+
+
+def test_a_booking_closes_for_others_only() -> None:
+    """The holder and its members use the environment."""
+    booking = Booking(
+        id="b", environment="prod", start=START, end=START + timedelta(hours=9), holder="web", members=("ann",)
+    )
+    calendar = Calendar(bookings=(booking,))
+    assert ask(calendar, at(1), actor="ann").is_open
+    assert not ask(calendar, at(1), actor="bob").is_open
+
+
+def test_a_window_never_opens_earlier_by_a_clock_that_jumps() -> None:
+    """With an uncertain clock the environment is open only if it is open at every possible moment."""
+    calendar = Calendar(rules=(rule("window", 10, 12),))
+    early, late = START + timedelta(hours=9), START + timedelta(hours=11)
+    assert not ask(calendar, Now(early, late)).is_open
+    assert not ask(calendar, Now(late, START + timedelta(hours=12))).is_open
+    assert ask(calendar, Now(late, late + timedelta(minutes=1))).is_open
+
+
+RULES = st.lists(
+    st.tuples(
+        st.sampled_from(["window", "hard-freeze", "soft-freeze"]), st.integers(0, 40), st.integers(1, 12), st.booleans()
+    ),
+    max_size=5,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(RULES, st.integers(0, 47), st.sampled_from(ChangeKind))
+def test_verdicts_are_as_an_hour_by_hour_count(
+    drawn: list[tuple[str, int, int, bool]], now: int, change: ChangeKind
+) -> None:
+    """Each hour is open or closed by itself; the next change is the first hour that differs."""
+    rules = tuple(
+        rule(kind, start, start + length, id=str(number), environments=["prod" if mine else "other"])
+        for number, (kind, start, length, mine) in enumerate(drawn)
+    )
+    windows = [(s, s + n) for kind, s, n, mine in drawn if mine and kind == "window"]
+    freezes = [
+        (s, s + n)
+        for kind, s, n, mine in drawn
+        if mine and (kind == "hard-freeze" or (kind == "soft-freeze" and change is not ChangeKind.EMERGENCY))
+    ]
+
+    def is_open(hour: int) -> bool:
+        allowed = not windows or any(s <= hour < e for s, e in windows)
+        return allowed and not any(s <= hour < e for s, e in freezes)
+
+    verdict = ask(Calendar(rules=rules), at(now), change=change)
+    assert verdict.is_open is is_open(now)
+    differs = next((hour for hour in range(now, 100) if is_open(hour) is not is_open(now)), None)
+    expected = None if differs is None else START + timedelta(hours=differs)
+    assert (verdict.next_close if isinstance(verdict, Open) else verdict.next_open) == expected
+
+
+def test_an_estimate_counts_what_was_measured() -> None:
+    """p90 of the last 20 with 5 runs or more, twice the median with fewer, hosts and steps with none."""
+    many = estimate([600.0 + 60 * n for n in range(10)] + [9e9] * 0, steps=3, hosts=2)
+    assert (many.basis, many.expected_s, many.counts_s) == (Basis.MEASURED, 870.0, 1080.0)
+    assert estimate([60.0] * 20 + [9e9] * 20, steps=1, hosts=1).counts_s == 60.0
+    few = estimate([100.0, 300.0], steps=3, hosts=2)
+    assert (few.basis, few.expected_s, few.counts_s) == (Basis.FEW_RUNS, 200.0, 400.0)
+    assert estimate([], steps=3, hosts=2, batches=2).basis is Basis.NO_RUNS
+
+
+def test_a_promotion_that_does_not_fit_is_reported_before_it_starts() -> None:
+    """It ends by the close, or is refused; without a measured run that is a warning."""
+    calendar = Calendar(rules=(rule("hard-freeze", 18, 30),))
+    measured = estimate([840.0] * 4 + [1320.0] * 6, steps=1, hosts=1)
+    assert measured.counts_s == 1320.0
+    verdict = ask(calendar, at(17))
+    assert fit(verdict, measured, at(17)).fit is Fit.FITS
+    late = at(17.7)
+    found = fit(ask(calendar, late), measured, late)
+    assert found.fit is Fit.DOES_NOT_FIT
+    assert found.latest_start == parse_moment("2026-11-27T17:38:00Z")
+    assert "would run into 2026-11-27 18:00 UTC (hard freeze 'year end' until" in str(found)
+    assert fit(ask(calendar, late), estimate([], steps=60, hosts=1), late).fit is Fit.MAY_NOT_FIT
+
+
+@pytest.mark.parametrize(
+    ("hour", "effect", "expected"), [(1, False, "hold"), (1, True, "continue"), (9, False, "continue")]
+)
+def test_a_freeze_holds_a_run_before_its_first_effect_only(hour: int, effect: bool, expected: str) -> None:
+    """After an effect the run finishes or rolls back, and never stops part-way."""
+    verdict = ask(Calendar(rules=(rule("hard-freeze", 0, 5),)), at(hour))
+    assert at_boundary(verdict, has_effect=effect) is Boundary(expected)
