@@ -107,20 +107,27 @@ def _decide(
     if not directory.access.bindings and actor.method is Method.LOCAL and actor.kind is ActorKind.USER:
         user = directory.users.get(actor.name)
         return (Basis.DISABLED if user and not user.is_active else Basis.NO_BINDINGS_YET), None
-    account = (directory.users if actor.kind is ActorKind.USER else directory.service_accounts).get(actor.name)
-    if account is None:
-        return Basis.UNKNOWN_ACTOR, None
-    if not account.is_active:
-        return Basis.DISABLED, None
-    if not _in_scope(actor, action, target):
-        return Basis.OUT_OF_SCOPE, None
-    if action is Action.APPROVE and actor.kind is ActorKind.SERVICE_ACCOUNT:
-        if not directory.service_accounts[actor.name].may_approve:
-            return Basis.MACHINE, None
+    if obstacle := _obstacle(actor, action, target, directory):
+        return obstacle, None
     if action in OWN and actor.kind is ActorKind.USER and target.owner == actor.name:
         return Basis.OWN, None
     binding = granting(actor.kind, actor.name, action, target, directory, now)
     return (Basis.BINDING, binding) if binding else (Basis.MISSING, None)
+
+
+def _obstacle(actor: Actor, action: Action, target: Target, directory: Directory) -> Basis | None:
+    """What prevents the actor from using any binding; None if nothing does."""
+    machine = directory.service_accounts.get(actor.name) if actor.kind is ActorKind.SERVICE_ACCOUNT else None
+    account = directory.users.get(actor.name) if actor.kind is ActorKind.USER else machine
+    if account is None:
+        return Basis.UNKNOWN_ACTOR
+    if not account.is_active:
+        return Basis.DISABLED
+    if not _in_scope(actor, action, target):
+        return Basis.OUT_OF_SCOPE
+    if action is Action.APPROVE and machine is not None and not machine.may_approve:
+        return Basis.MACHINE
+    return None
 
 
 def _in_scope(actor: Actor, action: Action, target: Target) -> bool:
@@ -185,25 +192,18 @@ def role_held(user: str, roles: tuple[str, ...], target: Target, directory: Dire
 
 def _reason(actor: Actor, action: Action, target: Target, basis: Basis, binding: Binding | None) -> str:
     what = f"{action.value} in {target}"
-    match basis:
-        case Basis.BINDING:
-            return f"{actor} may {what}: {binding}"
-        case Basis.NO_BINDINGS_YET:
-            return f"{actor} may {what}: without bindings the local user has every right"
-        case Basis.OWN:
-            return f"{actor} may {what} for their own"
-        case Basis.SYSTEM:
-            return f"the system may {what}"
-        case Basis.UNKNOWN_ACTOR:
-            return f"{actor} is not a known {actor.kind.value.replace('-', ' ')}"
-        case Basis.DISABLED:
-            return f"{actor} is disabled"
-        case Basis.OUT_OF_SCOPE:
-            return f"the token of {actor} has no scope for {what}"
-        case Basis.MACHINE:
-            return f"{actor} is a service account, and service accounts do not approve"
-        case Basis.MISSING:
-            return f"{actor} has no role with {what}"
+    reasons = {
+        Basis.BINDING: f"{actor} may {what}: {binding}",
+        Basis.NO_BINDINGS_YET: f"{actor} may {what}: without bindings the local user has every right",
+        Basis.OWN: f"{actor} may {what} for their own",
+        Basis.SYSTEM: f"the system may {what}",
+        Basis.UNKNOWN_ACTOR: f"{actor} is not a known {actor.kind.value.replace('-', ' ')}",
+        Basis.DISABLED: f"{actor} is disabled",
+        Basis.OUT_OF_SCOPE: f"the token of {actor} has no scope for {what}",
+        Basis.MACHINE: f"{actor} is a service account, and service accounts do not approve",
+        Basis.MISSING: f"{actor} has no role with {what}",
+    }
+    return reasons[basis]
 
 
 def refusal(verdict: Verdict) -> str:

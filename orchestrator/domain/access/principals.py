@@ -42,7 +42,7 @@ class Method(StrEnum):
 
     LOCAL = "local"
     """By the operating system: the user of the process on this machine."""
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - a word, not a secret
     OIDC = "oidc"
     """By a token of a CI job, exchanged for a short token."""
     SYSTEM = "system"
@@ -76,7 +76,7 @@ class Group(Model):
 
 
 class Trust(Model):
-    """The OIDC tokens that a service account is authenticated by: *issuer*, *audience*, and exact values of *claims*."""
+    """The OIDC tokens that a service account accepts: *issuer*, *audience*, and exact values of *claims*."""
 
     issuer: Annotated[str, StringConstraints(pattern=r"^https://[^\s#?]+$", max_length=500)]
     audience: Annotated[str, StringConstraints(min_length=1, max_length=200)]

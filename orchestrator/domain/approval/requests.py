@@ -1,0 +1,152 @@
+"""Run requests: what was requested, the current state by the clock, and what the clock does next."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from orchestrator.domain.approval.policy import Requirement
+from orchestrator.domain.approval.request_state import (
+    REQUEST_ENDINGS,
+    REQUEST_TABLE,
+    RequestEvent,
+    RequestState,
+    request_move,
+)
+from orchestrator.domain.approval.votes import ApprovalVerdict
+from orchestrator.domain.model import Digest, Model, Name
+from orchestrator.domain.moments import Moment, Now
+from orchestrator.domain.risk.kinds import ChangeKind
+
+LIFETIME = timedelta(days=90)
+"""How long a request waits at most."""
+REMINDERS = (0.5, 0.9)
+"""At which parts of a request's lifetime its missing approvers are reminded."""
+
+NotEmpty = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class RunRequest(Model):
+    """A request for a promotion of *package* into *environment* by one plan.
+
+    *start* is the earliest start; with *next_window* the request starts when the environment opens next. An emergency
+    has a *reason* and the link of an *incident*. *overrides* are the calendar entries that were passed.
+    """
+
+    id: str
+    project: str
+    environment: Name
+    package: Digest
+    plan: Digest
+    rendered: Digest
+    requirement: Requirement
+    requester: str
+    requested_at: Moment
+    builder: str = ""
+    verifier: str = ""
+    kind: ChangeKind = ChangeKind.NORMAL
+    reason: str = ""
+    incident: str = ""
+    start: Moment | None = None
+    next_window: bool = False
+    overrides: tuple[str, ...] = ()
+    state: RequestState = RequestState.WAITING
+    round: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _is_explained(self) -> Self:
+        if self.kind is ChangeKind.EMERGENCY and not (self.reason.strip() and self.incident.strip()):
+            raise ValueError("is an emergency, which needs a reason and the link of an incident")
+        return self
+
+    @property
+    def expires_at(self) -> datetime:
+        """When the request expires if it has not started."""
+        return self.requested_at + LIFETIME
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can happen to the request any more."""
+        return self.state in REQUEST_ENDINGS
+
+    def after(self, event: RequestEvent) -> Self:
+        """The request after *event*. Raises `IllegalRequestMove`."""
+        return self.model_copy(update={"state": request_move(self.state, event)})
+
+    def replanned(self, plan: str, rendered: str, requirement: Requirement) -> Self:
+        """The request with a new plan: it waits for new votes, in the next round."""
+        fields = {"plan": plan, "rendered": rendered, "requirement": requirement, "round": self.round + 1}
+        return self.after(RequestEvent.REPLAN).model_copy(update=fields)
+
+
+def current_state(request: RunRequest, approval: ApprovalVerdict, now: Now) -> RequestState:
+    """The state of *request* as it is now, by the votes and the clock, whether or not a scheduler has run."""
+    for event in due_moves(request, approval, now):
+        return request_move(request.state, event)
+    return request.state
+
+
+def due_moves(request: RunRequest, approval: ApprovalVerdict, now: Now) -> Iterator[RequestEvent]:
+    """The moves that votes and the clock require of *request*, the one to make first."""
+    moves = REQUEST_TABLE[request.state]
+    if RequestEvent.EXPIRE in moves and now.may_have_reached(request.expires_at):
+        yield RequestEvent.EXPIRE
+    if RequestEvent.REJECT in moves and approval.rejected_by:
+        yield RequestEvent.REJECT
+    if RequestEvent.LAPSE in moves and not approval.satisfied:
+        yield RequestEvent.LAPSE
+    if RequestEvent.APPROVE in moves and approval.satisfied:
+        yield RequestEvent.APPROVE
+
+
+class TimerKind(StrEnum):
+    """What the clock does to a request."""
+
+    REMIND = "remind"
+    VOTE_EXPIRES = "vote expires"
+    EARLIEST_START = "earliest start"
+    REQUEST_EXPIRES = "request expires"
+
+
+@dataclass(frozen=True, order=True)
+class Timer:
+    """Something that happens at a moment. *number* tells reminders apart: 1 is the first."""
+
+    at: datetime
+    kind: TimerKind
+    number: int = 0
+
+
+def timers(request: RunRequest, approval: ApprovalVerdict) -> tuple[Timer, ...]:
+    """Everything that the clock does to *request*, in order. A request that has started or ended has none."""
+    if request.state not in {RequestState.WAITING, RequestState.READY, RequestState.HELD}:
+        return ()
+    found = [Timer(request.expires_at, TimerKind.REQUEST_EXPIRES)]
+    if request.state is RequestState.WAITING:
+        found += [
+            Timer(request.requested_at + LIFETIME * part, TimerKind.REMIND, number)
+            for number, part in enumerate(REMINDERS, 1)
+        ]
+    if approval.expires is not None:
+        found.append(Timer(approval.expires, TimerKind.VOTE_EXPIRES))
+    if request.start is not None:
+        found.append(Timer(request.start, TimerKind.EARLIEST_START))
+    return tuple(sorted(found))
+
+
+def due(found: tuple[Timer, ...], since: datetime, now: Now) -> tuple[Timer, ...]:
+    """The timers after *since* up to now. An expiry is due at the latest possible time, any other at the earliest."""
+    expiring = {TimerKind.VOTE_EXPIRES, TimerKind.REQUEST_EXPIRES}
+    return tuple(
+        timer
+        for timer in found
+        if timer.at > since and (now.may_have_reached if timer.kind in expiring else now.has_reached)(timer.at)
+    )
+
+
+def next_timer(found: tuple[Timer, ...], now: Now) -> Timer | None:
+    """The first timer after now; None if there is not any."""
+    return next((timer for timer in found if timer.at > now.latest), None)
