@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.approval.policy import Requirement
 from orchestrator.domain.approval.request_state import (
     REQUEST_ENDINGS,
@@ -43,7 +44,7 @@ class RunRequest(Model):
     plan: Digest
     rendered: Digest
     requirement: Requirement
-    requester: str
+    requested_by: Actor
     requested_at: Moment
     builder: str = ""
     verifier: str = ""
@@ -61,6 +62,11 @@ class RunRequest(Model):
         if self.kind is ChangeKind.EMERGENCY and not (self.reason.strip() and self.incident.strip()):
             raise ValueError("is an emergency, which needs a reason and the link of an incident")
         return self
+
+    @property
+    def requester(self) -> str:
+        """The user who requested it, as votes name users; a service account with its kind."""
+        return str(self.requested_by)
 
     @property
     def expires_at(self) -> datetime:

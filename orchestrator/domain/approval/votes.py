@@ -10,6 +10,7 @@ from pydantic import StringConstraints
 
 from orchestrator.domain.access.authorize import Target, role_held
 from orchestrator.domain.access.directory import Directory
+from orchestrator.domain.approval.matching import Ballot, matched
 from orchestrator.domain.approval.policy import Quorum, Requirement
 from orchestrator.domain.model import Digest, Model
 from orchestrator.domain.moments import Moment, Now, moment_text, span
@@ -244,46 +245,54 @@ class _Count:
 
     def quorum(self, quorum: Quorum, approving: Sequence[Vote], void: dict[str, Void]) -> QuorumVerdict:
         """How far *quorum* is reached by *approving*. The reason of each vote that it does not count goes to *void*."""
-        rights = {vote.by: self.right(vote, quorum) for vote in approving}
-        used: set[str] = set()
-        teams: set[str] = set()
-        names: list[str] = []
-        for vote in sorted(approving, key=lambda vote: (rights[vote.by] != vote.by, vote.at, vote.by)):
-            right, team = rights[vote.by], self._team(vote.by)
-            reason = right if isinstance(right, Void) else self._taken(quorum, right, team, used, teams)
-            if reason is not None:
-                void.setdefault(vote.by, reason)
-                continue
-            used.add(str(right))
-            teams.add(team)
-            names.append(vote.by)
-        could = self.candidates(quorum, used, teams, {vote.by for vote in approving})
-        return QuorumVerdict(quorum, tuple(sorted(names)), could)
+        ballots: list[Ballot] = []
+        for vote in sorted(approving, key=lambda vote: (vote.at, vote.by)):
+            right = self.right(vote, quorum)
+            if isinstance(right, Void):
+                void.setdefault(vote.by, right)
+            elif quorum.distinct_teams and not self._team(vote.by):
+                void.setdefault(vote.by, Void.NO_TEAM)
+            else:
+                ballots.append(self._ballot(vote.by, right, quorum))
+        ballots.sort(key=lambda ballot: ballot.right != ballot.voter)
+        counting = matched(ballots)
+        rights = {ballot.right for ballot in counting}
+        for ballot in ballots:
+            if ballot not in counting:
+                void.setdefault(ballot.voter, Void.RIGHT_USED if ballot.right in rights else Void.SAME_TEAM)
+        could = self._candidates(quorum, ballots, len(counting), {vote.by for vote in approving})
+        return QuorumVerdict(quorum, tuple(sorted(ballot.voter for ballot in counting)), could)
 
     def _team(self, user: str) -> str:
         return self.directory.users[user].team or ""
 
-    @staticmethod
-    def _taken(quorum: Quorum, right: str, team: str, used: set[str], teams: set[str]) -> Void | None:
-        if right in used:
-            return Void.RIGHT_USED
-        if not quorum.distinct_teams:
-            return None
-        return Void.NO_TEAM if not team else Void.SAME_TEAM if team in teams else None
+    def _ballot(self, voter: str, right: str, quorum: Quorum) -> Ballot:
+        return Ballot(voter, right, self._team(voter) if quorum.distinct_teams else voter)
 
-    def candidates(self, quorum: Quorum, used: set[str], teams: set[str], voted: set[str]) -> tuple[str, ...]:
+    def _candidates(self, quorum: Quorum, ballots: list[Ballot], counting: int, voted: set[str]) -> tuple[str, ...]:
         """The users who could give one more approval, sorted."""
+        return tuple(
+            name
+            for name in self.directory.active(self.directory.users)
+            if name not in voted
+            and self.excluded(name) is None
+            and (self._team(name) or not quorum.distinct_teams)
+            and any(
+                len(matched([*ballots, self._ballot(name, right, quorum)])) > counting
+                for right in self._rights(name, quorum)
+            )
+        )
+
+    def _rights(self, name: str, quorum: Quorum) -> tuple[str, ...]:
+        """The users whose right *name* could vote with: their own, otherwise those of absent users."""
         target, now = self.subject.target, self.now
-        found = []
-        for name in self.directory.active(self.directory.users):
-            if name in voted or self.excluded(name) is not None:
-                continue
-            if quorum.distinct_teams and (not self._team(name) or self._team(name) in teams):
-                continue
-            rights = [name, *(a for a in self.directory.deputised_by(name, now) if self.excluded(a) is None)]
-            if any(r not in used and role_held(r, quorum.roles, target, self.directory, now) for r in rights):
-                found.append(name)
-        return tuple(found)
+        if role_held(name, quorum.roles, target, self.directory, now):
+            return (name,)
+        return tuple(
+            absent
+            for absent in self.directory.deputised_by(name, now)
+            if self.excluded(absent) is None and role_held(absent, quorum.roles, target, self.directory, now)
+        )
 
 
 def voting_right(

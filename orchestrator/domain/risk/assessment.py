@@ -73,7 +73,7 @@ FACTORS: tuple[Factor, ...] = (
         5,
         "5 if more than one host is changed in one batch",
         lambda facts: 5 if facts.hosts > 1 and facts.batches <= 1 else 0,
-        lambda facts: counted(facts.batches, "batch").replace("batchs", "batches"),
+        lambda facts: "1 batch" if facts.batches == 1 else f"{facts.batches} batches",
     ),
     Factor(
         "replaced resources",

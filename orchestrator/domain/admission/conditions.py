@@ -1,0 +1,134 @@
+"""The conditions of a promotion: each with its state, the reason, who can change it, and when it will be over."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from orchestrator.domain.moments import moment_text
+
+
+class ConditionKind(StrEnum):
+    """Every condition, in the order in which they are shown."""
+
+    RIGHT = "right"
+    PATH = "path"
+    """The release was verified in the previous environment, long enough ago."""
+    ROLLED_BACK = "rolled-back"
+    SUPERSEDED = "superseded"
+    REHEARSAL = "rehearsal"
+    PLAN = "plan"
+    APPROVAL = "approval"
+    SEPARATION = "separation"
+    REVIEW = "review"
+    """No review of an emergency is overdue."""
+    START_TIME = "start-time"
+    CALENDAR = "calendar"
+    FIT = "fit"
+    LEASE = "lease"
+
+
+class ConditionState(StrEnum):
+    """Whether a condition holds."""
+
+    MET = "met"
+    WARNING = "warning"
+    """It holds, with something to know."""
+    WAITING = "waiting"
+    """It does not hold, and can hold later for the same request."""
+    REFUSED = "refused"
+    """It does not hold, and time or votes alone do not change that."""
+
+
+CODES: dict[ConditionKind, str] = {
+    ConditionKind.RIGHT: "A101",
+    ConditionKind.PATH: "A220",
+    ConditionKind.ROLLED_BACK: "A221",
+    ConditionKind.SUPERSEDED: "A222",
+    ConditionKind.REHEARSAL: "A223",
+    ConditionKind.PLAN: "A224",
+    ConditionKind.APPROVAL: "A201",
+    ConditionKind.SEPARATION: "A202",
+    ConditionKind.REVIEW: "A203",
+    ConditionKind.START_TIME: "A225",
+    ConditionKind.CALENDAR: "A301",
+    ConditionKind.FIT: "A302",
+    ConditionKind.LEASE: "A226",
+}
+"""The error code of a refusal, by condition."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition with its *state*. *reason* is one phrase.
+
+    *who* are the users who can change it. *until* is when it will be over, None if that is not known or does not apply.
+    *command* is what changes it.
+    """
+
+    kind: ConditionKind
+    state: ConditionState
+    reason: str
+    who: tuple[str, ...] = ()
+    until: datetime | None = None
+    command: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the condition does not prevent a start."""
+        return self.state in {ConditionState.MET, ConditionState.WARNING}
+
+    @property
+    def code(self) -> str:
+        """The error code of a refusal by this condition."""
+        return CODES[self.kind]
+
+    def to_json(self) -> dict[str, Any]:
+        """The condition as data for documents."""
+        return {
+            "condition": self.kind.value,
+            "state": self.state.value,
+            "reason": self.reason,
+            "who": list(self.who),
+            "until": moment_text(self.until) if self.until else None,
+            "command": self.command or None,
+            "code": None if self.is_met else self.code,
+        }
+
+
+@dataclass(frozen=True)
+class Admission:
+    """All *conditions* of a promotion, in the order in which they are shown."""
+
+    conditions: tuple[Condition, ...]
+
+    @property
+    def may_start(self) -> bool:
+        """Whether every condition is met."""
+        return all(condition.is_met for condition in self.conditions)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether a condition does not hold that waiting does not change."""
+        return any(condition.state is ConditionState.REFUSED for condition in self.conditions)
+
+    @property
+    def missing(self) -> tuple[Condition, ...]:
+        """The conditions that are not met, the refused ones first."""
+        found = [condition for condition in self.conditions if not condition.is_met]
+        return tuple(sorted(found, key=lambda condition: condition.state is not ConditionState.REFUSED))
+
+    @property
+    def until(self) -> datetime | None:
+        """The moment before which it cannot start; None if a missing condition has no known end."""
+        ends = [condition.until for condition in self.missing]
+        return None if not ends or None in ends else max(end for end in ends if end is not None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The admission as data for documents."""
+        return {
+            "may_start": self.may_start,
+            "refused": self.is_refused,
+            "until": moment_text(self.until) if self.until else None,
+            "conditions": [condition.to_json() for condition in self.conditions],
+        }

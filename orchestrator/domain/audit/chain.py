@@ -1,0 +1,184 @@
+"""The chain: each entry has the code of the entry before, and a code of its own made with the project key.
+
+    leaf = SHA-256 of the entry's content          code = HMAC-SHA256(key, code before + leaf)
+
+The leaf does not depend on the key or on other entries. A Merkle log with signed checkpoints can be built over the
+leaves later. Who has the key and can replace both the database and the head can rewrite the stream; the head beside
+the database and the one in each export show everything else.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from orchestrator.domain.access.principals import Actor, ActorKind, Method
+from orchestrator.domain.authentication import key_id
+from orchestrator.domain.model import Digest, Model, canonical_json, digest_of
+from orchestrator.domain.moments import Moment
+
+FIRST = "0" * 64
+"""The code before the first entry of a stream."""
+_CHAIN = b"orchestrator/v1 audit\0"
+_SEALS = frozenset({"previous", "leaf", "code"})
+
+Code = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Outcome = Literal["done", "denied", "failed"]
+
+
+class AuditRecord(Model):
+    """What happened, before it has a place in the stream.
+
+    *object* is what was acted on (`run:R-214`), *environment* where. *before* and *after* are the digests of the
+    object. *detail* holds no secret values.
+    """
+
+    project: str
+    at: Moment
+    actor: str
+    actor_kind: ActorKind
+    method: Method
+    credential: str | None = None
+    action: str
+    object: str
+    environment: str | None = None
+    outcome: Outcome = "done"
+    before: Digest | None = None
+    after: Digest | None = None
+    reason: str = ""
+    detail: dict[str, Any] = Field(default_factory=dict)
+
+
+def record_by(actor: Actor, **fields: Any) -> AuditRecord:
+    """A record of what *actor* did, with how they were authenticated; *fields* are the other fields of the record."""
+    return AuditRecord(
+        actor=actor.name, actor_kind=actor.kind, method=actor.method, credential=actor.credential, **fields
+    )
+
+
+class AuditEntry(AuditRecord):
+    """A record at its place: *index* counts from 1 without gaps; *key* identifies the key that made *code*."""
+
+    index: int = Field(ge=1)
+    key: str
+    previous: Code
+    leaf: Digest
+    code: Code
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the leaf is the digest of: every field except the leaf and the codes."""
+        return {name: value for name, value in self.to_json().items() if name not in _SEALS}
+
+
+class AuditHead(Model):
+    """The newest place of a stream, as written beside the database and into every export."""
+
+    project: str
+    index: int = Field(ge=0)
+    code: Code
+
+
+def empty_head(project: str) -> AuditHead:
+    """The head of a stream without entries."""
+    return AuditHead(project=project, index=0, code=FIRST)
+
+
+def head_of(entry: AuditEntry) -> AuditHead:
+    """The head of a stream that ends with *entry*."""
+    return AuditHead(project=entry.project, index=entry.index, code=entry.code)
+
+
+def appended(head: AuditHead, record: AuditRecord, key: bytes) -> AuditEntry:
+    """The entry that *record* becomes after *head*."""
+    if record.project != head.project:
+        raise ValueError("a record belongs to the stream of its project")
+    content = {**record.to_json(), "index": head.index + 1, "key": key_id(key)}
+    leaf = digest_of(content)
+    seals = {"previous": head.code, "leaf": leaf, "code": _code(key, head.code, leaf)}
+    return AuditEntry.from_json({**content, **seals})
+
+
+def _code(key: bytes, previous: str, leaf: str) -> str:
+    return hmac.digest(key, _CHAIN + canonical_json([previous, leaf]), hashlib.sha256).hex()
+
+
+class Fault(StrEnum):
+    """What is wrong at a place of a stream."""
+
+    EDITED = "edited"
+    REMOVED = "removed"
+    REORDERED = "reordered"
+    REPEATED = "repeated"
+    TRUNCATED = "truncated"
+    REWRITTEN = "rewritten without the key"
+    REPLACED = "not the entry that was recorded"
+    UNKNOWN_KEY = "made with an unknown key"
+    OTHER_PROJECT = "of another project"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The first wrong or missing *index* of a stream, and the *fault*."""
+
+    index: int
+    fault: Fault
+
+    def __str__(self) -> str:
+        return f"entry {self.index}: {self.fault}"
+
+
+def verify_chain(
+    entries: Sequence[AuditEntry],
+    keys: Iterable[bytes],
+    *,
+    head: AuditHead | None = None,
+    start: AuditHead | None = None,
+) -> Finding | None:
+    """The first fault of *entries* in their order; None if there is not any.
+
+    *keys* are the current key and the former ones. *head* is an older or equal place of the same stream that was kept
+    elsewhere: without it, missing entries at the end cannot be found. *start* is the place before the first of
+    *entries*; by default the start of the stream.
+    """
+    ring = {key_id(key): key for key in keys}
+    indexes = {entry.index for entry in entries}
+    before = start or (empty_head(entries[0].project) if entries else None)
+    for entry in entries:
+        if before is None:
+            break
+        fault = _misplaced(entry, before, indexes) or _wrong(entry, before, ring)
+        if fault is not None:
+            return fault
+        if head is not None and head.index == entry.index and head.code != entry.code:
+            return Finding(entry.index, Fault.REPLACED)
+        before = head_of(entry)
+    last = before.index if before else 0
+    return Finding(last + 1, Fault.TRUNCATED) if head is not None and head.index > last else None
+
+
+def _misplaced(entry: AuditEntry, before: AuditHead, indexes: set[int]) -> Finding | None:
+    expected = before.index + 1
+    if entry.index == expected:
+        return None
+    if entry.index < expected:
+        return Finding(entry.index, Fault.REPEATED)
+    return Finding(expected, Fault.REORDERED if expected in indexes else Fault.REMOVED)
+
+
+def _wrong(entry: AuditEntry, before: AuditHead, ring: Mapping[str, bytes]) -> Finding | None:
+    """The fault of an *entry* that has the index after *before*."""
+    if entry.leaf != digest_of(entry.content):
+        return Finding(entry.index, Fault.EDITED)
+    if entry.project != before.project:
+        return Finding(entry.index, Fault.OTHER_PROJECT)
+    key = ring.get(entry.key)
+    if key is None:
+        return Finding(entry.index, Fault.UNKNOWN_KEY)
+    if not hmac.compare_digest(entry.code, _code(key, entry.previous, entry.leaf)):
+        return Finding(entry.index, Fault.REWRITTEN)
+    return None if entry.previous == before.code else Finding(entry.index, Fault.REPLACED)
