@@ -11,6 +11,7 @@ from functools import cache
 from importlib import import_module
 
 FAMILIES = (
+    "access",
     "files",
     "package",
     "environment",

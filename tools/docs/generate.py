@@ -3,14 +3,17 @@
 docs/reference/commands.md   every command, argument and option
 docs/reference/errors.md     every error code
 docs/life-of-a-promotion.md  the diagram, between two marks
+docs/life-of-a-run-request.md  the diagram of a run request, and the tables of roles and risk
 docs/schemas/*.json          the files' and documents' schemas
 """
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,11 +21,15 @@ from orchestrator.cli import COMMANDS
 from orchestrator.cli.documents import MODELS as DOCUMENTS
 from orchestrator.cli.documents import document_schema
 from orchestrator.config.schema import MODELS, schema
+from orchestrator.domain.access.actions import BUILT_IN, Action
+from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestState
 from orchestrator.domain.errors import Exit, catalogue
-from orchestrator.domain.promotion import ENDINGS, TABLE, State
+from orchestrator.domain.promotion import TABLE, State
+from orchestrator.domain.risk.assessment import FACTORS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FAMILIES = {
+    "A": "access, approvals, calendar and audit",
     "F": "files that users write",
     "P": "packages",
     "E": "environments: Pulumi and hosts",
@@ -40,9 +47,9 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Every page that is made, with its text."""
     yield DOCS / "reference" / "commands.md", commands()
     yield DOCS / "reference" / "errors.md", errors()
-    life = DOCS / "life-of-a-promotion.md"
-    before, _, rest = life.read_text(encoding="utf-8").partition(BEGIN)
-    yield life, f"{before}{BEGIN}\n\n{diagram()}\n{END}{rest.partition(END)[2]}"
+    yield _between_marks("life-of-a-promotion.md", diagram(TABLE, State.REQUESTED))
+    tables = "\n".join([diagram(REQUEST_TABLE, RequestState.WAITING), roles(), "", risk_table(), ""])
+    yield _between_marks("life-of-a-run-request.md", tables)
     for kind in MODELS:
         yield DOCS / "schemas" / f"{kind}.json", json.dumps(schema(kind), indent=2) + "\n"
     for kind in DOCUMENTS:
@@ -113,21 +120,43 @@ def _words(code: Exit) -> str:
     return code.name.lower().replace("_", " ")
 
 
-def diagram() -> str:
-    """The states as a Mermaid diagram, and the same as a table."""
-    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {_id(State.REQUESTED)}"]
-    lines += [f'    state "{state.value}" as {_id(state)}' for state in State if " " in state.value]
-    for state, moves in TABLE.items():
+def _between_marks(name: str, made: str) -> tuple[Path, str]:
+    """The page called *name* with *made* between its two marks."""
+    page = DOCS / name
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    return page, f"{before}{BEGIN}\n\n{made}\n{END}{rest.partition(END)[2]}"
+
+
+def diagram(table: Mapping[Any, Mapping[Any, Any]], first: StrEnum) -> str:
+    """The states of *table* as a Mermaid diagram, and the same as a table."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {_id(first)}"]
+    lines += [f'    state "{state.value}" as {_id(state)}' for state in type(first) if " " in state.value]
+    for state, moves in table.items():
         lines += [f"    {_id(state)} --> {_id(after)}: {event.value}" for event, after in moves.items()]
-    lines += [f"    {_id(state)} --> [*]" for state in State if state in ENDINGS]
+    lines += [f"    {_id(state)} --> [*]" for state in type(first) if not table[state]]
     lines += ["```", "", "| state | event | next state |", "| --- | --- | --- |"]
-    for state, moves in TABLE.items():
+    for state, moves in table.items():
         lines += [f"| {state.value} | {event.value} | {after.value} |" for event, after in moves.items()]
     return "\n".join([*lines, ""])
 
 
-def _id(state: State) -> str:
+def _id(state: StrEnum) -> str:
     return state.value.replace(" ", "_")
+
+
+def roles() -> str:
+    """The built-in roles and their actions as a table."""
+    lines = [f"| action | {' | '.join(BUILT_IN)} |", f"| --- |{' --- |' * len(BUILT_IN)}"]
+    for action in Action:
+        cells = ["yes" if action in actions else "" for actions in BUILT_IN.values()]
+        lines.append(f"| `{action.value}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def risk_table() -> str:
+    """The factors of the risk as a table."""
+    rows = [f"| {factor.name} | {factor.most} | {factor.rule} |" for factor in FACTORS]
+    return "\n".join(["| factor | at most | points |", "| --- | --- | --- |", *rows])
 
 
 def main() -> int:

@@ -94,7 +94,7 @@ def authorize(actor: Actor, action: Action, target: Target, directory: Directory
         reason=_reason(actor, action, target, basis, binding),
         binding=binding,
         until=binding.until if binding else None,
-        could=() if allowed else holders(action, target, directory, now),
+        could=() if allowed else users_with_right(action, target, directory, now),
         near=() if allowed else tuple(_near(actor, action, target, directory, now)),
     )
 
@@ -171,7 +171,7 @@ def _near(actor: Actor, action: Action, target: Target, directory: Directory, no
             yield f"{binding}: {missing}"
 
 
-def holders(action: Action, target: Target, directory: Directory, now: Now) -> tuple[str, ...]:
+def users_with_right(action: Action, target: Target, directory: Directory, now: Now) -> tuple[str, ...]:
     """The active users who may do *action* to *target*, by a binding, sorted by name."""
     return tuple(
         name
@@ -206,7 +206,7 @@ def _reason(actor: Actor, action: Action, target: Target, basis: Basis, binding:
     return reasons[basis]
 
 
-def refusal(verdict: Verdict) -> str:
+def refusal_text(verdict: Verdict) -> str:
     """The reason of a refusal, with who could do it."""
     could = f"; these users may: {few(verdict.could)}" if verdict.could else "; no user may"
     return f"{verdict.reason}{could}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.access.authorize import Target, authorize, holders
+from orchestrator.domain.access.authorize import Target, authorize, users_with_right
 from orchestrator.domain.access.directory import Directory
 from orchestrator.domain.access.principals import Actor, ActorKind
 from orchestrator.domain.admission.conditions import Admission, Condition, ConditionKind, ConditionState
@@ -159,7 +159,7 @@ def _reviewed(request: RunRequest, facts: AdmissionFacts, now: Now) -> Condition
     late = overdue(facts.reviews, request.environment, now)
     if not late or request.kind is ChangeKind.EMERGENCY:
         return Condition(_K.REVIEW, _S.WARNING if late else _S.MET, overdue_text(late) or "no review is overdue")
-    who = holders(Action.APPROVE, Target(request.project, request.environment), facts.directory, now)
+    who = users_with_right(Action.APPROVE, Target(request.project, request.environment), facts.directory, now)
     return Condition(_K.REVIEW, _S.WAITING, overdue_text(late), who, command=f"orchestrator approve {late[0].run}")
 
 
@@ -173,7 +173,7 @@ def _start_time(request: RunRequest, now: Now) -> Condition:
 def _calendar(request: RunRequest, facts: AdmissionFacts, verdict: CalendarVerdict, now: Now) -> Condition:
     if isinstance(verdict, Closed):
         target = Target(request.project, request.environment)
-        who = verdict.held_by or holders(Action.OVERRIDE_CALENDAR, target, facts.directory, now)
+        who = verdict.held_by or users_with_right(Action.OVERRIDE_CALENDAR, target, facts.directory, now)
         return Condition(_K.CALENDAR, _S.WAITING, verdict.reason, who, verdict.next_open)
     reason = "open" + (f" until {minute_text(verdict.next_close)}" if verdict.next_close else "")
     if request.overrides:

@@ -12,6 +12,7 @@ from orchestrator.domain.access.authorize import Target, role_held
 from orchestrator.domain.access.directory import Directory
 from orchestrator.domain.approval.matching import Ballot, matched
 from orchestrator.domain.approval.policy import Quorum, Requirement
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Digest, Model
 from orchestrator.domain.moments import Moment, Now, moment_text, span
 from orchestrator.domain.text import counted, few
@@ -317,6 +318,38 @@ def voting_right(
             if role := role_held(holder, quorum.roles, subject.target, directory, now):
                 return role, None if holder == user else holder
     return refused
+
+
+def new_vote(
+    user: str,
+    decision: Decision,
+    comment: str,
+    requirement: Requirement,
+    subject: Subject,
+    directory: Directory,
+    now: Now,
+) -> Vote:
+    """The vote of *user* on the plan of *subject*, with the right that it uses. Raises A204.
+
+    Those who may not approve because they requested, built or verified may reject with a role of their own.
+    """
+    right = voting_right(user, requirement, subject, directory, now)
+    if isinstance(right, Void):
+        own = role_held(user, (), subject.target, directory, now) if decision is Decision.REJECT else None
+        if own is None or not directory.is_active_user(user):
+            raise OrchestratorError("A204", f"the vote of {user} would not count: {right.value}")
+        right = (own, None)
+    role, absent = right
+    return Vote(
+        plan=subject.plan,
+        rendered=subject.rendered,
+        by=user,
+        decision=decision,
+        role=role,
+        deputy_for=absent,
+        comment=comment,
+        at=now.earliest,
+    )
 
 
 def separation(requirement: Requirement, subject: Subject, approvers: Iterable[str]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from pydantic import Field, StringConstraints
 
 from orchestrator.domain.access.principals import Actor, ActorKind, Method
 from orchestrator.domain.authentication import key_id
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Digest, Model, canonical_json, digest_of
 from orchestrator.domain.moments import Moment
 
@@ -159,6 +160,19 @@ def verify_chain(
         before = head_of(entry)
     last = before.index if before else 0
     return Finding(last + 1, Fault.TRUNCATED) if head is not None and head.index > last else None
+
+
+def check_chain(
+    entries: Sequence[AuditEntry],
+    keys: Iterable[bytes],
+    *,
+    head: AuditHead | None = None,
+    start: AuditHead | None = None,
+) -> None:
+    """Return if `verify_chain` finds no fault. Raises A401 with the first one."""
+    found = verify_chain(entries, keys, head=head, start=start)
+    if found is not None:
+        raise OrchestratorError("A401", f"the audit stream was changed: {found}")
 
 
 def _misplaced(entry: AuditEntry, before: AuditHead, indexes: set[int]) -> Finding | None:

@@ -46,7 +46,7 @@ def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
     return tuple(result)
 
 
-def gaps(busy: Iterable[Interval], within: Interval) -> Iterator[Interval]:
+def free_intervals(busy: Iterable[Interval], within: Interval) -> Iterator[Interval]:
     """The moments of *within* that are in none of *busy*, as the fewest intervals, in order."""
     start = within.start
     for each in merged(busy):
@@ -62,7 +62,7 @@ def gaps(busy: Iterable[Interval], within: Interval) -> Iterator[Interval]:
 def subtracted(intervals: Iterable[Interval], busy: Iterable[Interval]) -> tuple[Interval, ...]:
     """The moments of *intervals* that are in none of *busy*."""
     taken = merged(busy)
-    return tuple(free for each in merged(intervals) for free in gaps(taken, each))
+    return tuple(free for each in merged(intervals) for free in free_intervals(taken, each))
 
 
 def next_free_slot(open_times: Iterable[Interval], busy: Iterable[Interval], length: timedelta) -> Interval | None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints
 
-from orchestrator.domain.calendar.intervals import Interval, gaps, merged
+from orchestrator.domain.calendar.intervals import Interval, free_intervals, merged
 from orchestrator.domain.calendar.rules import CalendarRule, RuleKind, expand
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import Moment, Now, minute_text, moment_text
@@ -232,7 +232,7 @@ def closings(calendar: Calendar, question: CalendarQuestion, horizon: Interval) 
 
 def open_times(calendar: Calendar, question: CalendarQuestion, horizon: Interval) -> tuple[Interval, ...]:
     """The moments of *horizon* at which the environment is open, as the fewest intervals."""
-    return tuple(gaps((closing.interval for closing in closings(calendar, question, horizon)), horizon))
+    return tuple(free_intervals((closing.interval for closing in closings(calendar, question, horizon)), horizon))
 
 
 def _stops(stops: Iterable[LineStop], environment: str, horizon: Interval) -> Iterator[Closing]:
@@ -269,6 +269,6 @@ def _outside_windows(rules: Iterable[CalendarRule], environment: str, horizon: I
     roles = {rule.override_role for rule in windows}
     role = roles.pop() if len(roles) == 1 else None
     open_in = (each.interval for each in expand(windows, environment, horizon))
-    for gap in gaps(open_in, horizon):
+    for gap in free_intervals(open_in, horizon):
         known = gap.end if gap.end < horizon.end else None
         yield Closing(Cause.OUTSIDE_WINDOWS, "windows", gap, "", "", known, role)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from orchestrator.domain.access.access_file import AccessFile, difference, problems
 from orchestrator.domain.access.actions import BUILT_IN, OWN, READING, Action
 from orchestrator.domain.access.administrators import administrators, check_administrator
-from orchestrator.domain.access.authorize import Basis, Target, Verdict, authorize, refusal
+from orchestrator.domain.access.authorize import Basis, Target, Verdict, authorize, refusal_text
 from orchestrator.domain.access.directory import Access, Directory, with_local_rights
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor, ActorKind, Method, Trust
 from orchestrator.domain.errors import OrchestratorError
@@ -64,7 +64,7 @@ def test_a_refusal_names_what_is_missing_and_who_could() -> None:
         "user:bob has operator in */*: the role operator does not contain promote",
         "user:bob has release-manager in other/*: it is for the project other",
     )
-    assert refusal(verdict) == "bob has no role with promote in production; these users may: ann"
+    assert refusal_text(verdict) == "bob has no role with promote in production; these users may: ann"
 
 
 def test_the_right_to_promote_is_separate_for_each_environment() -> None:

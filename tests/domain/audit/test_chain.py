@@ -101,7 +101,9 @@ def test_a_repeated_entry_is_named(place: int, copied: int) -> None:
     again = [*WHOLE[: place + 1], WHOLE[copied], *WHOLE[place + 1 :]]
     found = verify(again)
     assert found is not None
-    assert found == (Finding(copied + 1, Fault.REPEATED) if copied <= place + 1 else Finding(place + 2, Fault.REORDERED))
+    assert found == (
+        Finding(copied + 1, Fault.REPEATED) if copied <= place + 1 else Finding(place + 2, Fault.REORDERED)
+    )
 
 
 @settings(max_examples=40, deadline=None)

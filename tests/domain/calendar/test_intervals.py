@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.calendar.intervals import (
     Interval,
-    gaps,
+    free_intervals,
     interval,
     is_apart,
     merged,
@@ -65,7 +65,7 @@ def test_merged_intervals_have_the_same_moments_and_are_apart(intervals: list[In
 @given(INTERVALS, INTERVALS)
 def test_gaps_are_the_moments_between(intervals: list[Interval], busy: list[Interval]) -> None:
     """Gaps and subtraction give exactly the moments that are not busy."""
-    assert minutes(gaps(busy, WHOLE)) == set(range(60)) - minutes(busy)
+    assert minutes(free_intervals(busy, WHOLE)) == set(range(60)) - minutes(busy)
     assert minutes(subtracted(intervals, busy)) == minutes(intervals) - minutes(busy)
 
 
