@@ -10,7 +10,7 @@ from typing import Annotated
 from dateutil.rrule import rrule, rrulestr
 from pydantic import AfterValidator
 
-from orchestrator.domain.calendar.zones import wall_clock
+from orchestrator.domain.calendar.zones import to_utc, wall_clock
 from orchestrator.domain.text import nearest
 
 PARTS = frozenset({
@@ -152,3 +152,12 @@ def check_first(rule: str, first: datetime, zone: str) -> None:
     following = next(starts(rule, first, zone, first + _SEARCH), None)
     hint = f"its next start is {following:%Y-%m-%dT%H:%M}" if following else "it has no start in the year after that"
     raise ValueError(f"starts at {first:%Y-%m-%dT%H:%M}, a time that its rule does not give; {hint}")
+
+
+def rule_in_utc(rule: str, zone: str) -> str:
+    """*rule* with its UNTIL in UTC, as RFC 5545 requires it in calendar files for times with a zone."""
+    parts = rule_parts(rule)
+    if "UNTIL" in parts and not parts["UNTIL"].endswith("Z"):
+        last = _until(parts["UNTIL"], zone).replace(microsecond=0)
+        parts["UNTIL"] = f"{to_utc(last, zone, second=True):%Y%m%dT%H%M%SZ}"
+    return ";".join(f"{name}={value}" for name, value in parts.items())
