@@ -55,6 +55,19 @@ class _Event:
         """The text of a property; empty if it is absent."""
         return str(self.component.get(name, "")).strip()
 
+    def moment(self, name: str) -> date:
+        """The date or time of a property."""
+        value: Any = self.component[name]
+        found = getattr(value, "dt", None)
+        if not isinstance(found, date):
+            raise self.fail(name, f"{name} is not one date or time")
+        return found
+
+    def params(self, name: str) -> Any:
+        """The parameters of a property."""
+        value: Any = self.component[name]
+        return getattr(value, "params", {})
+
     def many(self, name: str) -> list[Any]:
         """Every value of a property."""
         found = self.component.get(name)
@@ -157,27 +170,29 @@ def _times(event: _Event, default: str) -> tuple[datetime, datetime, str]:
     """The start and the end of an event as wall-clock times in its zone, and the zone."""
     if "DTSTART" not in event.component:
         raise event.fail("DTSTART", "the event has no DTSTART")
-    begin = event.component["DTSTART"]
+    begin = event.moment("DTSTART")
     zone = _zone(event, "DTSTART", default)
-    start = _wall(begin.dt, zone)
+    start = _wall(begin, zone)
     if "DTEND" in event.component:
-        end = _wall(event.component["DTEND"].dt, _zone(event, "DTEND", default), into=zone)
-    elif "DURATION" in event.component:
-        end = start + event.component["DURATION"].dt
-    elif not isinstance(begin.dt, datetime):
-        end = start + timedelta(days=1)
-    else:
+        return start, _wall(event.moment("DTEND"), _zone(event, "DTEND", default), into=zone), zone
+    if "DURATION" in event.component:
+        length = getattr(event.component["DURATION"], "dt", None)
+        if not isinstance(length, timedelta):
+            raise event.fail("DURATION", "DURATION is not a duration")
+        return start, start + length, zone
+    if isinstance(begin, datetime):
         raise event.fail("DTSTART", "the event has neither DTEND nor DURATION")
-    return start, end, zone
+    return start, start + timedelta(days=1), zone
 
 
 def _zone(event: _Event, name: str, default: str) -> str:
     """The zone of a property, by the name that the time zone database has for it."""
-    value = event.component[name]
-    value = value[0] if isinstance(value, list) else value
-    given = str(value.params.get("TZID", "")).strip('"')
+    return _named_zone(event, event.params(name), name, event.moment(name), default)
+
+
+def _named_zone(event: _Event, params: Any, name: str, moment: date, default: str) -> str:
+    given = str(params.get("TZID", "")).strip('"')
     if not given:
-        moment = getattr(value, "dt", None)
         return "UTC" if isinstance(moment, datetime) and moment.tzinfo is not None else default
     zone = given if given in zone_names() else WINDOWS_TO_OLSON.get(given, "")
     if zone not in zone_names():
@@ -199,19 +214,9 @@ def _dates(event: _Event, name: str, zone: str, start: datetime) -> Iterator[dat
     """The starts that EXDATE or RDATE name, as wall-clock times in *zone*. A date means the start on that day."""
     for value in event.many(name):
         for each in value.dts:
-            if isinstance(each.dt, tuple):
+            if not isinstance(each.dt, date):
                 raise event.fail(name, f"{name} with periods is not supported")
-            yield _on_day(each.dt, _listed_zone(event, value, name, each.dt, zone), zone, start)
-
-
-def _listed_zone(event: _Event, value: Any, name: str, moment: date, zone: str) -> str:
-    given = str(value.params.get("TZID", "")).strip('"')
-    if given:
-        known = given if given in zone_names() else WINDOWS_TO_OLSON.get(given, "")
-        if not known:
-            raise event.fail(name, f"unknown time zone {given}")
-        return known
-    return "UTC" if isinstance(moment, datetime) and moment.tzinfo is not None else zone
+            yield _on_day(each.dt, _named_zone(event, value.params, name, each.dt, zone), zone, start)
 
 
 def _on_day(moment: date, written: str, zone: str, start: datetime) -> datetime:
@@ -222,10 +227,9 @@ def _on_day(moment: date, written: str, zone: str, start: datetime) -> datetime:
 
 def _original(event: _Event, zone: str, start: datetime) -> datetime:
     """The start in the series of an event with a RECURRENCE-ID."""
-    value = event.component["RECURRENCE-ID"]
-    if value.params.get("RANGE"):
+    if event.params("RECURRENCE-ID").get("RANGE"):
         raise event.fail("RECURRENCE-ID", "RANGE=THISANDFUTURE is not supported")
-    return _on_day(value.dt, _listed_zone(event, value, "RECURRENCE-ID", value.dt, zone), zone, start)
+    return _on_day(event.moment("RECURRENCE-ID"), _zone(event, "RECURRENCE-ID", zone), zone, start)
 
 
 def _moved(event: _Event, zone: str, start: datetime) -> dict[str, str]:

@@ -135,7 +135,7 @@ def difference(current: Access, file: AccessFile, *, prune: bool, at: str) -> Ac
     Users and service accounts are disabled at the moment *at* (ISO 8601) and not removed. A file never enables a user
     that is disabled in the record: `orchestrator people edit --enable` does.
     """
-    before = {
+    before: dict[str, tuple[Entry, ...]] = {
         "people": current.users,
         "groups": current.groups,
         "service_accounts": current.service_accounts,
@@ -160,10 +160,11 @@ def difference(current: Access, file: AccessFile, *, prune: bool, at: str) -> Ac
 
 def _keep_disabled(entry: Entry, old: Entry | None) -> Entry:
     """*entry*, disabled if the record has it disabled and the file does not mention that."""
-    machine_or_user = isinstance(entry, User | ServiceAccount) and isinstance(old, User | ServiceAccount)
-    if machine_or_user and entry.disabled_at is None and old.disabled_at is not None:
-        return entry.model_copy(update={"disabled_at": old.disabled_at})
-    return entry
+    if not isinstance(entry, User | ServiceAccount) or not isinstance(old, User | ServiceAccount):
+        return entry
+    if entry.disabled_at is not None or old.disabled_at is None:
+        return entry
+    return entry.model_copy(update={"disabled_at": old.disabled_at})
 
 
 def _changes(section: str, old: Mapping[str, Entry], new: Mapping[str, Entry]) -> Iterator[AccessChange]:

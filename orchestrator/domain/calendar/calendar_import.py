@@ -32,7 +32,7 @@ def import_difference(existing: Iterable[CalendarRule], incoming: Iterable[Calen
     known = {rule.uid: rule for rule in existing if rule.uid is not None}
     added, changed, skipped = [], [], []
     for rule in incoming:
-        old = known.get(rule.uid)
+        old = known.get(rule.uid or "")
         if old is None:
             added.append(rule)
         elif old == rule:

@@ -106,6 +106,14 @@ def test_times_of_every_form_are_read(lines: list[str], expected: str) -> None:
         (["DTSTART:20261225T180000Z", "DURATION:PT2H", "X-ORCHESTRATOR-KIND:maybe"], 9, "Input should be"),
         (["DTSTART:yesterday", "DURATION:PT2H"], 7, "DTSTART"),
         (["DURATION:PT2H"], 4, "no DTSTART"),
+        (["DTSTART:20261225T180000Z", "DURATION:PT2H", "DTSTART:20261226T180000Z"], 7, "DTSTART"),
+        (["DTSTART:20261225T180000Z", "DURATION:-PT2H"], 7, "not after its start"),
+        (
+            ["DTSTART:20261225T180000Z", "DURATION:PT2H", "RDATE;VALUE=PERIOD:20270101T000000Z/PT1H"],
+            9,
+            "RDATE with periods",
+        ),
+        (["DTSTART:20261225T180000Z", "DURATION:PT2H", "SEQUENCE:many"], 9, "SEQUENCE"),
     ],
 )
 def test_one_invalid_event_refuses_the_whole_file_with_its_line(lines: list[str], line: int, message: str) -> None:
