@@ -261,8 +261,8 @@ class _Count:
         for ballot in ballots:
             if ballot not in counting:
                 void.setdefault(ballot.voter, Void.RIGHT_USED if ballot.right in rights else Void.SAME_TEAM)
-        could = self._candidates(quorum, ballots, len(counting), {vote.by for vote in approving})
-        return QuorumVerdict(quorum, tuple(sorted(ballot.voter for ballot in counting)), could)
+        names = tuple(sorted(ballot.voter for ballot in counting))
+        return QuorumVerdict(quorum, names, self._candidates(quorum, ballots, names))
 
     def _team(self, user: str) -> str:
         return self.directory.users[user].team or ""
@@ -270,18 +270,22 @@ class _Count:
     def _ballot(self, voter: str, right: str, quorum: Quorum) -> Ballot:
         return Ballot(voter, right, self._team(voter) if quorum.distinct_teams else voter)
 
-    def _candidates(self, quorum: Quorum, ballots: list[Ballot], counting: int, voted: set[str]) -> tuple[str, ...]:
-        """The users who could give one more approval, sorted."""
+    def _candidates(self, quorum: Quorum, ballots: list[Ballot], counted: tuple[str, ...]) -> tuple[str, ...]:
+        """The users whose (new) vote would be one more approval, sorted."""
         return tuple(
             name
             for name in self.directory.active(self.directory.users)
-            if name not in voted
+            if name not in counted
             and self.excluded(name) is None
             and (self._team(name) or not quorum.distinct_teams)
-            and any(
-                len(matched([*ballots, self._ballot(name, right, quorum)])) > counting
-                for right in self._rights(name, quorum)
-            )
+            and self._adds(name, quorum, ballots, len(counted))
+        )
+
+    def _adds(self, name: str, quorum: Quorum, ballots: list[Ballot], counting: int) -> bool:
+        others = [ballot for ballot in ballots if ballot.voter != name]
+        return any(
+            len(matched([*others, self._ballot(name, right, quorum)])) > counting
+            for right in self._rights(name, quorum)
         )
 
     def _rights(self, name: str, quorum: Quorum) -> tuple[str, ...]:

@@ -12,7 +12,18 @@ from pydantic import ValidationError
 from orchestrator.domain.access.authorize import Target
 from orchestrator.domain.access.directory import Access, Directory
 from orchestrator.domain.approval.policy import Approvals, PolicyRule, Quorum, Requirement, combined, requirement
-from orchestrator.domain.approval.votes import ApprovalVerdict, Subject, Void, Vote, satisfied, separation, voting_right
+from orchestrator.domain.approval.votes import (
+    ApprovalVerdict,
+    Decision,
+    Subject,
+    Void,
+    Vote,
+    new_vote,
+    satisfied,
+    separation,
+    voting_right,
+)
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.moments import Now, moment_text, parse_moment
 from orchestrator.domain.risk.kinds import ChangeKind, Level
 
@@ -192,7 +203,7 @@ def test_a_quorum_is_as_a_naive_search_over_all_sets_of_votes(
     assert verdict.satisfied is (possible and not rejected)
     if not verdict.satisfied and not verdict.rejected_by:
         required = need(needed, distinct_teams=teams, not_requester=requester, not_builder=builder)
-        for name in set(VOTERS) - set(rights):
+        for name in set(VOTERS) - set(verdict.counted):
             more = [count([*votes, vote(name, 59, deputy_for=absent)], required) for absent in (None, "eve", "ann")]
             assert (name in verdict.could) is any(len(each.counted) > len(verdict.counted) for each in more)
 
@@ -291,3 +302,17 @@ def test_an_empty_answer_is_never_a_yes(decision: object) -> None:
     """Only the two words are decisions."""
     with pytest.raises(ValidationError):
         Vote.from_json({**vote("cid").to_json(), "decision": decision})
+
+
+def test_a_vote_is_recorded_with_its_right_or_refused() -> None:
+    """A vote that would not count is not recorded; those who may not approve may reject."""
+    directory = Directory(Access.from_json(ACCESS))
+    made = new_vote("gus", Decision.APPROVE, "seen", need(), SUBJECT, directory, NOW)
+    assert (made.role, made.deputy_for, made.at) == ("approver", "eve", NOW.earliest)
+    assert satisfied(need(1), [made], SUBJECT, directory, NOW).satisfied
+    with pytest.raises(OrchestratorError, match=r"A204.*the user requested the promotion"):
+        new_vote("ann", Decision.APPROVE, "", need(), SUBJECT, directory, NOW)
+    rejection = new_vote("ann", Decision.REJECT, "not yet", need(), SUBJECT, directory, NOW)
+    assert satisfied(need(1), [rejection], SUBJECT, directory, NOW).rejected_by == ("ann",)
+    with pytest.raises(OrchestratorError, match="A204"):
+        new_vote("zoe", Decision.REJECT, "", need(), SUBJECT, directory, NOW)

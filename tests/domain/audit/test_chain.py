@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,11 +13,13 @@ from orchestrator.domain.audit.chain import (
     Fault,
     Finding,
     appended,
+    check_chain,
     empty_head,
     head_of,
     verify_chain,
 )
 from orchestrator.domain.audit.export import AuditFilter, csv_text, describe, drawn, population
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.moments import parse_moment
 
@@ -170,3 +173,10 @@ def test_csv_has_no_formulas() -> None:
     assert lines[0].startswith("index,at,actor,")
     assert ",'=reason 0," in lines[1]
     assert lines[2:] == [""]
+
+
+def test_a_broken_stream_is_an_error_with_the_index() -> None:
+    """The error names the entry and the fault."""
+    check_chain(WHOLE, [KEY], head=HEAD)
+    with pytest.raises(OrchestratorError, match=r"A401.*entry 3: removed"):
+        check_chain([*WHOLE[:2], *WHOLE[3:]], [KEY], head=HEAD)
