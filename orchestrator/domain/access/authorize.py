@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Any
 
 from orchestrator.domain.access.actions import OWN, SYSTEM, Action
 from orchestrator.domain.access.directory import Directory
-from orchestrator.domain.access.principals import Actor, ActorKind, Binding, Method
+from orchestrator.domain.access.principals import Actor, ActorKind, Binding, Method, covers
 from orchestrator.domain.moments import Now, minute_text, moment_text
 from orchestrator.domain.text import few
 
@@ -132,13 +131,8 @@ def _obstacle(actor: Actor, action: Action, target: Target, directory: Directory
 
 def _in_scope(actor: Actor, action: Action, target: Target) -> bool:
     return actor.scopes is None or any(
-        action in scope.actions and _covers(scope.environment, target.environment) for scope in actor.scopes
+        action in scope.actions and scope.covers(target.environment) for scope in actor.scopes
     )
-
-
-def _covers(pattern: str, environment: str | None) -> bool:
-    """Whether *pattern* covers *environment*; only `*` covers a whole project."""
-    return pattern == "*" if environment is None else fnmatchcase(environment, pattern)
 
 
 def granting(
@@ -158,7 +152,7 @@ def _lacks(binding: Binding, action: Action, target: Target, directory: Director
         return f"the role {binding.role} does not contain {action.value}"
     if binding.project not in {"*", target.project}:
         return f"it is for the project {binding.project}"
-    if not _covers(binding.environment, target.environment):
+    if not covers(binding.environment, target.environment):
         return f"it is for {binding.environment}, not for {target}"
     if binding.until is not None and binding.is_over(now):
         return f"it ended at {minute_text(binding.until)}"

@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
@@ -172,6 +173,15 @@ class Scope(Model):
 
     actions: Annotated[tuple[Action, ...], Field(min_length=1)]
     environment: Annotated[str, StringConstraints(pattern=ENVIRONMENT_PATTERN)] = "*"
+
+    def covers(self, environment: str | None) -> bool:
+        """Whether the token may be used in *environment*; None is the whole project, which only `*` covers."""
+        return covers(self.environment, environment)
+
+
+def covers(pattern: str, environment: str | None) -> bool:
+    """Whether *pattern* covers *environment*; only `*` covers a whole project (None)."""
+    return pattern == "*" if environment is None else fnmatchcase(environment, pattern)
 
 
 class Actor(Model):

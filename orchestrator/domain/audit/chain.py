@@ -72,8 +72,13 @@ class AuditEntry(AuditRecord):
 
     @property
     def content(self) -> dict[str, Any]:
-        """What the leaf is the digest of: every field except the leaf and the codes."""
-        return {name: value for name, value in self.to_json().items() if name not in _SEALS}
+        """What the leaf is the digest of: every field that has a value, except the leaf and the codes."""
+        return _content({name: value for name, value in self.to_json().items() if name not in _SEALS})
+
+
+def _content(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """*fields* without those that are None: a field that a later version adds does not change older leaves."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 class AuditHead(Model):
@@ -98,7 +103,7 @@ def appended(head: AuditHead, record: AuditRecord, key: bytes) -> AuditEntry:
     """The entry that *record* becomes after *head*."""
     if record.project != head.project:
         raise ValueError("a record belongs to the stream of its project")
-    content = {**record.to_json(), "index": head.index + 1, "key": key_id(key)}
+    content = _content({**record.to_json(), "index": head.index + 1, "key": key_id(key)})
     leaf = digest_of(content)
     seals = {"previous": head.code, "leaf": leaf, "code": _code(key, head.code, leaf)}
     return AuditEntry.from_json({**content, **seals})

@@ -32,6 +32,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "A106",
+        "absence not possible",
+        "An absence names an unknown or disabled user, or is at the time of another absence of the same user. A user has one deputy at a time.",
+        "Correct the names or the times. `orchestrator people show NAME` lists the absences of a user.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
         "A201",
         "approvals missing",
         "The plan does not have the approvals that the environment or the policy requires, or an approver rejected it. The message names what is missing and who can give it.",

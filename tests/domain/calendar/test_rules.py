@@ -144,6 +144,27 @@ def test_weekly_series_are_as_a_naive_count_of_days(
     assert [found.interval for found in occurrences(each, YEAR)] == [e for e in expected if e.start < YEAR.end]
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(-3, 5).filter(bool), st.integers(0, 6), st.integers(1, 3), st.integers(1, 5))
+def test_monthly_series_are_as_a_naive_count_of_days(nth: int, weekday: int, interval: int, number: int) -> None:
+    """The third Saturday, the last Friday: months without such a day are skipped."""
+    expected: list[date] = []
+    for month in range(24):
+        day = date(2025 + month // 12, month % 12 + 1, 1)
+        days = [d for n in range(31) if (d := day + timedelta(days=n)).month == day.month and d.weekday() == weekday]
+        if abs(nth) <= len(days):
+            chosen = days[nth - 1 if nth > 0 else nth]
+            if (
+                not expected
+                or ((chosen.year - expected[0].year) * 12 + chosen.month - expected[0].month) % interval == 0
+            ):
+                expected.append(chosen)
+    text = f"FREQ=MONTHLY;BYDAY={nth}{DAYS[weekday]};INTERVAL={interval};COUNT={number}"
+    each = rule(start=f"{expected[0]}T08:00:00", end=f"{expected[0]}T09:00:00", zone="UTC", rule=text)
+    found = occurrences(each, Interval(datetime(2025, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)))
+    assert [f.interval.start.date() for f in found] == expected[:number]
+
+
 def test_rules_apply_by_pattern_in_a_stable_order() -> None:
     """The order of occurrences does not depend on the order of the rules."""
     one = rule(id="b", environments=["prod-*"])
