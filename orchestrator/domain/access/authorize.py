@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.domain.access.actions import OWN, SYSTEM, Action
 from orchestrator.domain.access.directory import Directory
-from orchestrator.domain.access.principals import Actor, ActorKind, Binding, Method, covers
+from orchestrator.domain.access.principals import Actor, ActorKind, Binding, Method
 from orchestrator.domain.moments import Now, minute_text, moment_text
 from orchestrator.domain.text import few
 
@@ -152,7 +152,7 @@ def _lacks(binding: Binding, action: Action, target: Target, directory: Director
         return f"the role {binding.role} does not contain {action.value}"
     if binding.project not in {"*", target.project}:
         return f"it is for the project {binding.project}"
-    if not covers(binding.environment, target.environment):
+    if not binding.applies_to(target.environment):
         return f"it is for {binding.environment}, not for {target}"
     if binding.until is not None and binding.is_over(now):
         return f"it ended at {minute_text(binding.until)}"

@@ -163,6 +163,10 @@ class Binding(Model):
     def __str__(self) -> str:
         return self.key
 
+    def applies_to(self, environment: str | None) -> bool:
+        """Whether the binding is for *environment*; None is the whole project."""
+        return covers(self.environment, environment)
+
     def is_over(self, now: Now) -> bool:
         """Whether the binding may have ended."""
         return self.until is not None and now.may_have_reached(self.until)

@@ -1,13 +1,21 @@
 """Whether a promotion fits into the time that is left: an estimate from measured runs against the next close."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
 from statistics import median
 
-from orchestrator.domain.calendar.verdict import CalendarVerdict, Closed
+from orchestrator.domain.calendar.intervals import Interval, next_free_slot
+from orchestrator.domain.calendar.verdict import (
+    HORIZON,
+    Calendar,
+    CalendarQuestion,
+    CalendarVerdict,
+    Closed,
+    open_times,
+)
 from orchestrator.domain.moments import Now, minute_text
 from orchestrator.domain.text import age, counted
 
@@ -98,6 +106,17 @@ def fit(verdict: CalendarVerdict, measured: Estimate, now: Now) -> FitVerdict:
         return FitVerdict(Fit.FITS, measured, verdict.next_close, reason, latest)
     found = Fit.MAY_NOT_FIT if measured.basis is Basis.NO_RUNS else Fit.DOES_NOT_FIT
     return FitVerdict(found, measured, verdict.next_close, reason, latest)
+
+
+def next_slot(
+    calendar: Calendar, question: CalendarQuestion, length: timedelta, now: Now, busy: Iterable[Interval] = ()
+) -> Interval | None:
+    """The first time of *length* at which the environment is open and not in *busy* (expected ends of leases).
+
+    It is the start for `--at next-window`. None if there is not any within the horizon.
+    """
+    horizon = Interval(now.latest, now.latest + HORIZON)
+    return next_free_slot(open_times(calendar, question, horizon), busy, length)
 
 
 class Boundary(StrEnum):

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.domain.calendar.fit import Basis, Boundary, Fit, at_boundary, estimate, fit
+from orchestrator.domain.calendar.entries import CalendarEntry
+from orchestrator.domain.calendar.fit import Basis, Boundary, Fit, at_boundary, estimate, fit, next_slot
+from orchestrator.domain.calendar.intervals import Interval
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.verdict import (
     Booking,
@@ -210,3 +212,27 @@ def test_a_freeze_holds_a_run_before_its_first_effect_only(hour: int, effect: bo
     """After an effect the run finishes or rolls back, and never stops part-way."""
     verdict = ask(Calendar(rules=(rule("hard-freeze", 0, 5),)), at(hour))
     assert at_boundary(verdict, has_effect=effect) is Boundary(expected)
+
+
+def test_the_next_slot_is_open_free_and_long_enough() -> None:
+    """Windows that are too short, a freeze inside of one, and the expected end of a lease are taken into account."""
+    calendar = Calendar(rules=(rule("window", 2, 3), rule("window", 5, 12), rule("hard-freeze", 6, 7)))
+    question, two = CalendarQuestion("prod"), timedelta(hours=2)
+    lease = Interval(START, START + timedelta(hours=8))
+    assert next_slot(calendar, question, two, at(0)) == Interval(START + timedelta(hours=7), START + timedelta(hours=9))
+    assert next_slot(calendar, question, two, at(0), [lease]) == Interval(lease.end, lease.end + two)
+    assert next_slot(calendar, question, timedelta(hours=6), at(0)) is None
+
+
+def test_windows_as_code_become_rules_of_their_environment() -> None:
+    """An entry of a file is checked as a rule, and is identified by its place."""
+    fields = {"title": "evenings", "start": "2026-11-02T18:00:00", "end": "2026-11-02T22:00:00", "zone": "Europe/Zurich",
+              "rule": "FREQ=DAILY", "except": ["2026-12-24T18:00:00"]}  # fmt: skip
+    entry = CalendarEntry.from_json(fields)
+    made = entry.to_rule("prod", 3)
+    assert (made.id, made.environments, made.source, len(made.except_)) == ("file:prod:3", ("prod",), "file", 1)
+    assert CalendarEntry.from_json(entry.to_json()) == entry
+    with pytest.raises(ValueError, match="does not give"):
+        CalendarEntry.from_json({**fields, "rule": "FREQ=WEEKLY;BYDAY=SU"})
+    with pytest.raises(ValueError, match="environments"):
+        CalendarEntry.from_json({**fields, "environments": ["other"]})
