@@ -165,7 +165,7 @@ class Binding(Model):
 
     def applies_to(self, environment: str | None) -> bool:
         """Whether the binding is for *environment*; None is the whole project."""
-        return covers(self.environment, environment)
+        return pattern_covers(self.environment, environment)
 
     def is_over(self, now: Now) -> bool:
         """Whether the binding may have ended."""
@@ -180,10 +180,10 @@ class Scope(Model):
 
     def covers(self, environment: str | None) -> bool:
         """Whether the token may be used in *environment*; None is the whole project, which only `*` covers."""
-        return covers(self.environment, environment)
+        return pattern_covers(self.environment, environment)
 
 
-def covers(pattern: str, environment: str | None) -> bool:
+def pattern_covers(pattern: str, environment: str | None) -> bool:
     """Whether *pattern* covers *environment*; only `*` covers a whole project (None)."""
     return pattern == "*" if environment is None else fnmatchcase(environment, pattern)
 
