@@ -116,7 +116,7 @@ def _events(text: str, options: ReadOptions) -> Iterator[_Event]:
     places = _places(lines)
     components = calendar.walk("VEVENT")
     if len(components) != len(places):
-        raise OrchestratorError("A303", "the events of the file cannot be told apart", where=Where(options.file, 1))
+        raise OrchestratorError("A303", "the events of the file are not separate lines", where=Where(options.file, 1))
     if len(components) > MAX_EVENTS:
         raise OrchestratorError("A303", f"{options.file} has more than {MAX_EVENTS} events")
     for component, (first, last) in zip(components, places, strict=True):

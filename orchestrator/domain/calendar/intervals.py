@@ -35,7 +35,7 @@ def interval(start: datetime, end: datetime) -> Interval | None:
     return Interval(start, end) if start < end else None
 
 
-def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
+def merged_intervals(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
     """The same moments as the fewest intervals, in order. Intervals that touch become one. O(k log k)."""
     result: list[Interval] = []
     for each in sorted(intervals):
@@ -49,7 +49,7 @@ def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
 def free_intervals(busy: Iterable[Interval], within: Interval) -> Iterator[Interval]:
     """The moments of *within* that are in none of *busy*, as the fewest intervals, in order."""
     start = within.start
-    for each in merged(busy):
+    for each in merged_intervals(busy):
         if each.start >= within.end:
             break
         if free := interval(start, each.start):
@@ -61,8 +61,8 @@ def free_intervals(busy: Iterable[Interval], within: Interval) -> Iterator[Inter
 
 def subtracted(intervals: Iterable[Interval], busy: Iterable[Interval]) -> tuple[Interval, ...]:
     """The moments of *intervals* that are in none of *busy*."""
-    taken = merged(busy)
-    return tuple(free for each in merged(intervals) for free in free_intervals(taken, each))
+    taken = merged_intervals(busy)
+    return tuple(free for each in merged_intervals(intervals) for free in free_intervals(taken, each))
 
 
 def next_free_slot(open_times: Iterable[Interval], busy: Iterable[Interval], length: timedelta) -> Interval | None:

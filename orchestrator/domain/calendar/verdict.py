@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints
 
-from orchestrator.domain.calendar.intervals import Interval, free_intervals, merged
+from orchestrator.domain.calendar.intervals import Interval, free_intervals, merged_intervals
 from orchestrator.domain.calendar.rules import CalendarRule, RuleKind, expand
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import Moment, Now, minute_text, moment_text
@@ -198,7 +198,7 @@ def calendar_verdict(calendar: Calendar, question: CalendarQuestion, now: Now) -
     horizon = Interval(now.earliest, now.latest + HORIZON)
     found = closings(calendar, question, horizon)
     active = [closing for closing in found if _touches(closing.interval, now)]
-    busy = merged(closing.interval for closing in found)
+    busy = merged_intervals(closing.interval for closing in found)
     if not active:
         following = min(
             (closing for closing in found if closing.interval.start > now.latest),

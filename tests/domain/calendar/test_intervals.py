@@ -13,7 +13,7 @@ from orchestrator.domain.calendar.intervals import (
     free_intervals,
     interval,
     is_apart,
-    merged,
+    merged_intervals,
     next_free_slot,
     subtracted,
 )
@@ -43,7 +43,7 @@ def test_an_interval_contains_its_start_and_not_its_end() -> None:
     assert at(0) in first
     assert at(10) not in first
     assert not first.overlaps(second)
-    assert merged([second, first]) == (Interval(at(0), at(20)),)
+    assert merged_intervals([second, first]) == (Interval(at(0), at(20)),)
 
 
 def test_an_empty_interval_does_not_exist() -> None:
@@ -56,7 +56,7 @@ def test_an_empty_interval_does_not_exist() -> None:
 @given(INTERVALS)
 def test_merged_intervals_have_the_same_moments_and_are_apart(intervals: list[Interval]) -> None:
     """Merging changes no moment, and leaves the fewest intervals."""
-    result = merged(intervals)
+    result = merged_intervals(intervals)
     assert minutes(result) == minutes(intervals)
     assert is_apart(result)
     assert all(before.end < after.start for before, after in pairwise(result))
