@@ -1,0 +1,54 @@
+"""What promoting one package into one environment would do: a document with a digest.
+
+Each piece of work is a frozen value here before a port does it. The digest covers all that decides what will happen,
+and not when the plan was made. `stack`, `play`, `look`, `step`, `hosts`, `rollback` and `sides` hold the parts,
+`document` the plan, `changes` the comparison of two plans.
+"""
+
+from orchestrator.domain.plan.changes import PARTS, SETTINGS, STACK, VERSIONS, differences, held
+from orchestrator.domain.plan.document import NOTHING, Condition, Named, Plan
+from orchestrator.domain.plan.hosts import SILENT, HostState, after_switch
+from orchestrator.domain.plan.look import PlannedGate, PlannedLook, PlannedWatch
+from orchestrator.domain.plan.play import HostPreview, PendingHandler, PlaySpec, StepPreview, SuiteSpec, play_of
+from orchestrator.domain.plan.rollback import SecondPass, SkippedStep, WayBack
+from orchestrator.domain.plan.sides import PlannedSides
+from orchestrator.domain.plan.stack import Loss, ResourceChange, StackPreview, StackSpec, losses
+from orchestrator.domain.plan.step import PlannedArtifact, PlannedCanary, PlannedStep, PlannedUndo
+
+__all__ = [
+    "NOTHING",
+    "PARTS",
+    "SETTINGS",
+    "SILENT",
+    "STACK",
+    "VERSIONS",
+    "Condition",
+    "HostPreview",
+    "HostState",
+    "Loss",
+    "Named",
+    "PendingHandler",
+    "Plan",
+    "PlannedArtifact",
+    "PlannedCanary",
+    "PlannedGate",
+    "PlannedLook",
+    "PlannedSides",
+    "PlannedStep",
+    "PlannedUndo",
+    "PlannedWatch",
+    "PlaySpec",
+    "ResourceChange",
+    "SecondPass",
+    "SkippedStep",
+    "StackPreview",
+    "StackSpec",
+    "StepPreview",
+    "SuiteSpec",
+    "WayBack",
+    "after_switch",
+    "differences",
+    "held",
+    "losses",
+    "play_of",
+]

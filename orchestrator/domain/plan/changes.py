@@ -1,0 +1,83 @@
+"""Whether an approved plan still holds, and in which parts two plans differ."""
+
+from orchestrator.domain.configuration import decides_nothing
+from orchestrator.domain.plan.document import Plan
+from orchestrator.domain.plan.stack import StackPreview
+
+PARTS = {
+    "apiVersion": "the version of plans",
+    "kind": "the version of plans",
+    "action": "what is to be done",
+    "at": "the time that is restored",
+    "project": "the project",
+    "environment": "the environment",
+    "release": "the release package",
+    "losses": "which stateful resources are lost",
+    "points_of_no_return": "the points of no return",
+    "named": "what was agreed to by name",
+    "definition": "the environment's definition",
+    "after": "the environment before it",
+    "stack": "the stack's state",
+    "inventory": "the hosts",
+    "inventory_digest": "the hosts",
+    "requirements": "what hosts must have",
+    "undo": "what is undone",
+    "steps": "the steps",
+    "blue_green": "which side is live",
+    "verify": "the tests",
+    "rehearse": "whether it is rehearsed",
+    "watch": "the watch",
+    "probe": "the probe",
+    "base": "what runs on the hosts",
+    "unmet": "what hosts have not",
+    "unreachable": "which hosts can be reached",
+    "uninspected": "why the hosts are unknown",
+    "back": "the way back",
+    "automatic_rollback": "whether a failure is rolled back by itself",
+    "ephemeral": "whether it is made for this promotion only",
+    "no_return": "the word on steps that cannot be undone",
+    "crossed": "the steps of newer releases that cannot be undone",
+    "all_at_once": "whether all hosts are restored at the same time",
+    "again": "the steps after the restored infrastructure",
+    "skipped": "the steps that are left out",
+    "conditions": "what the environment requires",
+    "configuration": "the configuration",
+    "artifacts": "what hosts unpack",
+    "notes": "the notes",
+}
+"""What the digest of a plan covers, by the name that a person would call it; two plans differ in these."""
+
+
+def held(approved: Plan, now: Plan) -> Plan:
+    """*now*, with what is not asked for a second time taken from *approved*: check mode.
+
+    What Pulumi would do is not taken from there: *now* has it from Pulumi's own saved update plan. What is set on a
+    controller and not passed on decides nothing, and neither does what is masked: notes about it may differ.
+    """
+    notes = [note for note in now.notes if not decides_nothing(note)]
+    notes += [note for note in approved.notes if decides_nothing(note)]
+    previews = [step.preview for step in approved.steps]
+    previews += [None] * (len(now.steps) - len(previews))
+    steps = tuple(
+        step.model_copy(update={"preview": preview}) for step, preview in zip(now.steps, previews, strict=False)
+    )
+    return now.model_copy(update={"steps": steps, "notes": tuple(notes)})
+
+
+def differences(approved: Plan, now: Plan) -> list[str]:
+    """The names of the parts in which *now* is no longer what was *approved*. Empty when the plan still holds."""
+    before, after = approved.document(), now.document()
+    found = dict.fromkeys(name for field, name in PARTS.items() if before.get(field) != after.get(field))
+    for part, what in (("versions", VERSIONS), ("settings", SETTINGS)):
+        if STACK in found and _stack_without(approved, part) == _stack_without(now, part):
+            return [what if name == STACK else name for name in found]
+    return list(found)
+
+
+STACK = "the stack's state"
+VERSIONS = "the versions of Pulumi and its providers"
+SETTINGS = "the settings of Pulumi"
+
+
+def _stack_without(plan: Plan, part: str) -> StackPreview | None:
+    return plan.stack and plan.stack.model_copy(update={part: {}})

@@ -1,0 +1,164 @@
+"""The plan: the document that is shown, saved, approved and executed."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import Field
+
+from orchestrator.domain.configuration import Configuration
+from orchestrator.domain.environment import Ephemeral
+from orchestrator.domain.gate import Probe
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.model import Digest, Model, digest_of
+from orchestrator.domain.plan.hosts import HostState
+from orchestrator.domain.plan.look import PlannedWatch
+from orchestrator.domain.plan.play import SuiteSpec
+from orchestrator.domain.plan.rollback import SecondPass, SkippedStep, WayBack
+from orchestrator.domain.plan.sides import PlannedSides
+from orchestrator.domain.plan.stack import Loss, StackPreview
+from orchestrator.domain.plan.step import PlannedArtifact, PlannedStep, PlannedUndo
+from orchestrator.domain.release import PackageRef, Requirement
+
+
+class Named(Model):
+    """The losses and irreversible steps that were agreed to by name.
+
+    *replace* are stateful resources (names or URNs) that may be replaced or deleted, *no_return* steps that cannot be
+    undone and may be run.
+    """
+
+    replace: tuple[str, ...] = ()
+    no_return: tuple[str, ...] = ()
+
+    def lacking(self, losses: Iterable[Loss]) -> tuple[Loss, ...]:
+        """Those of *losses* that nobody has named."""
+        return tuple(loss for loss in losses if not {loss.name, loss.urn} & set(self.replace))
+
+
+NOTHING = Named()
+
+
+class Condition(Model):
+    """What must hold before a release is promoted: whether it does, and if not, *why*, each reason in a sentence.
+
+    *name* is `drift`, `parity` or `rehearsal`; *evidence* is the digest of what decided it, where that is kept.
+    """
+
+    name: str
+    holds: bool
+    why: tuple[str, ...] = ()
+    evidence: Digest | None = None
+
+
+class Plan(Model):
+    """The document that is shown, saved, approved and executed. *notes* are warnings for the approver.
+
+    *inventory* is an outline, without the hosts' variables, which may contain secrets; *inventory_digest* covers
+    them. Both are null if the hosts are only known after provisioning. *unmet* lists, for each host, requirements of
+    the release that it does not meet. *unreachable* names the hosts that did not respond. *uninspected* is the reason
+    if the host inspection failed as a whole. A plan with unmet requirements, with more unreachable hosts than its
+    steps tolerate, or without an inspection is shown and not executed. *undo* are the undo playbooks of a rollback,
+    in their order. *no_return* is the agreement to leave effects of irreversible steps.
+    *losses* are the stateful resources that it would replace or delete, *points_of_no_return* the irreversible steps:
+    a promotion is only executed if *named* has all of them. *at* is the time (ISO 8601) that a rollback restores, if
+    one was requested. *ephemeral*: the environment is created for this promotion only.
+    *conditions* are the requirements of the environment's file, with their results. *configuration* are the settings
+    of Ansible, each with its origin. *rehearse*: the release is rolled back and promoted again before it stays.
+    *artifacts* are which of them hosts unpack.
+    *blue_green* are the sides of an environment that has two. *crossed* are irreversible steps of newer releases whose
+    effects the promotion of an older release would leave. *all_at_once*: a rollback restores all hosts
+    at the same time, and not in the batches of its steps. *again* is what a rollback runs on hosts again after it
+    has restored the stack; null if the stack stays. *skipped* are the steps that a rollback neither undoes nor runs
+    again.
+    """
+
+    apiVersion: Literal["orchestrator/v1"] = "orchestrator/v1"
+    kind: Literal["Plan"] = "Plan"
+    action: Literal["promote", "rollback"] = "promote"
+    at: str | None = None
+    project: str
+    environment: str
+    release: PackageRef
+    losses: tuple[Loss, ...] = ()
+    points_of_no_return: tuple[str, ...] = ()
+    named: Named = NOTHING
+    definition: Digest
+    after: str | None = None
+    stack: StackPreview | None = None
+    inventory: Inventory | None = None
+    inventory_digest: Digest | None = None
+    requirements: tuple[Requirement, ...] = ()
+    undo: tuple[PlannedUndo, ...] = ()
+    steps: tuple[PlannedStep, ...]
+    blue_green: PlannedSides | None = Field(default=None, exclude_if=lambda sides: sides is None)
+    verify: tuple[SuiteSpec, ...]
+    artifacts: tuple[PlannedArtifact, ...] = Field(default=(), exclude_if=lambda found: not found)
+    rehearse: bool = False
+    watch: PlannedWatch | None = None
+    probe: Probe | None = None
+    base: tuple[HostState, ...] = ()
+    unmet: tuple[str, ...] = ()
+    unreachable: tuple[str, ...] = ()
+    uninspected: str = Field(default="", exclude_if=lambda reason: not reason)
+    back: WayBack
+    automatic_rollback: bool = True
+    ephemeral: Ephemeral | None = None
+    no_return: bool = False
+    crossed: tuple[str, ...] = Field(default=(), exclude_if=lambda steps: not steps)
+    all_at_once: bool = Field(default=False, exclude_if=lambda yes: not yes)
+    again: SecondPass | None = Field(default=None, exclude_if=lambda again: again is None)
+    skipped: tuple[SkippedStep, ...] = Field(default=(), exclude_if=lambda steps: not steps)
+    conditions: tuple[Condition, ...] = ()
+    configuration: Configuration | None = Field(default=None, exclude_if=lambda settings: settings is None)
+    notes: tuple[str, ...] = ()
+    created_at: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The digest over all that decides what this plan does."""
+        data = self.model_dump(mode="json", by_alias=True, exclude={"created_at": True, "stack": {"update_file"}})
+        return digest_of(data)
+
+    def document(self) -> dict[str, Any]:
+        """The plan with its digest, as `plan --json` and `--out` give it."""
+        return {**self.model_dump(mode="json", by_alias=True), "digest": self.digest}
+
+    @property
+    def unnamed_losses(self) -> tuple[Loss, ...]:
+        """The stateful resources that nobody has named."""
+        return self.named.lacking(self.losses)
+
+    @property
+    def unnamed_points(self) -> tuple[str, ...]:
+        """The points of no return that nobody has named."""
+        return tuple(step for step in self.points_of_no_return if step not in self.named.no_return)
+
+    @property
+    def unnamed_crossed(self) -> tuple[str, ...]:
+        """The steps of newer releases that would be left behind and that nobody has named."""
+        return tuple(step for step in self.crossed if step not in self.named.no_return)
+
+    def executed(self, groups: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+        """The batches *groups* of a step that are run: a rollback leaves the hosts alone that have its release."""
+        left = set(self.blue_green.left) if self.action == "rollback" and self.blue_green is not None else set[str]()
+        kept = (tuple(host for host in hosts if host not in left) for hosts in groups)
+        return tuple(hosts for hosts in kept if hosts)
+
+    @property
+    def blocking(self) -> tuple[str, ...]:
+        """The unreachable hosts that keep this plan from being executed: more than their steps tolerate.
+
+        A host whose failure a step tolerates is left out of the later ones. A host that no step names is still looked
+        at when the environment is proved, where nothing is tolerated.
+        """
+        missing, left_out, blocking = set(self.unreachable), set[str](), dict[str, None]()
+        named = {host for step in self.steps for batch in step.batches or () for host in batch}
+        for step in self.steps:
+            hosts = [host for batch in step.batches or () for host in batch if host not in left_out]
+            bad = [host for host in hosts if host in missing]
+            if bad and (len(bad) > step.max_failures or len(bad) == len(hosts)):
+                blocking.update(dict.fromkeys(bad))
+            left_out.update(bad)
+        if self.inventory is not None and self.verify:
+            blocking.update({host: None for host in self.unreachable if host not in named})
+        return tuple(blocking)
