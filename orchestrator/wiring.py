@@ -337,6 +337,12 @@ class App:
 
         return WithheldSecrets(self.state, self.environ)
 
+    def secret_paths(self) -> dict[str, tuple[str, ...]]:
+        """The controller files that each environment declares as secret; none if the environments cannot be read."""
+        with contextlib.suppress(OrchestratorError, OrchestratorErrors):
+            return {name: environment.secret_paths for name, (environment, _) in self.environments.items()}
+        return {}
+
     @cached_property
     def engines(self) -> Engines:
         """Where every adapter of an engine comes from: those given to this project, else the real ones."""

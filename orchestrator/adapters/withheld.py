@@ -4,20 +4,27 @@
 
 Each has a place in the state folder. It counts as given if its identifier is the one that the backup recorded. Without
 this rule a plan would make a new passphrase or key in its place, with which nothing of the restored state can be read.
+
+A controller file may be a short password. Its identifier is therefore made by Argon2id with a salt of the backup. A
+search for the content costs as much as one for the passphrase of the backup.
 """
 
 import contextlib
+import functools
+import hashlib
 import hmac
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from orchestrator.adapters.archive.names import check_name
+from orchestrator.adapters.secret_files import FOLDER
 from orchestrator.domain.authentication import KEY_FILE, key_id
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, canonical_json
@@ -30,14 +37,42 @@ SECRETS = {
 }
 """What a backup contains only with `--with-secrets`, by its place in the state folder."""
 
-LARGEST = 64 * 1024  # bytes of a secret
+LARGEST = 64 * 1024  # bytes of a key or a passphrase
+VERSION = "[0-9]{6}-[0-9a-f]{12}"
+SHOWN = 5  # missing secrets that a message names
 
 
 class Withheld(Model):
-    """A secret that is not in a backup: its *name*, and its *id*, from which it cannot be derived."""
+    """A secret that is not in a backup: its *name*, and its *id*, from which it cannot be derived.
 
-    name: Annotated[str, StringConstraints(pattern=r"^(project\.key|pulumi/passphrase)$")]
+    *salt* is that of the identifier of a controller file.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=rf"^(project\.key|pulumi/passphrase|{FOLDER}/[^/]+/{VERSION}/.+)$")]
     id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+    salt: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{32})?$")] = Field(
+        default="", exclude_if=lambda salt: not salt
+    )
+
+    @property
+    def what(self) -> str:
+        """What the secret is."""
+        return SECRETS.get(self.name, "a secret controller file")
+
+    @model_validator(mode="after")
+    def _is_below_the_state_folder(self) -> Self:
+        try:
+            check_name(self.name)
+        except OrchestratorError as error:
+            raise ValueError(error.message) from error
+        if (self.name in SECRETS) is not (not self.salt):
+            raise ValueError("has a salt if it is a controller file, and none otherwise")
+        return self
+
+    def fits(self, data: bytes) -> bool:
+        """Whether *data* is this secret."""
+        found = _slow_id(self.salt, hashlib.sha256(data).digest()) if self.salt else key_id(data)
+        return hmac.compare_digest(found, self.id)
 
 
 @dataclass(frozen=True)
@@ -56,18 +91,29 @@ class WithheldSecrets:
         """Those that were not given yet. Raises S193 if the list cannot be read."""
         return [item for item in awaited(self.state) if not self._given(item)]
 
+    def give_up(self, name: str) -> bool:
+        """Do not wait for the controller file *name*, which is lost; whether it was missing."""
+        is_missing = any(item.salt and item.name == name for item in self.missing())
+        if is_missing:
+            forget(self.state, name)
+        return is_missing
+
     def require(self) -> None:
         """Raise S193 while a secret is missing. The list is removed when all were given."""
         if not (self.state / MARKER).exists():
             return
         missing = self.missing()
         if missing:
-            text = "; ".join(f"{self.state / item.name} ({SECRETS[item.name]}, {item.id})" for item in missing)
-            raise OrchestratorError("S193", f"the restored state lacks {text}")
+            text = "; ".join(f"{self.state / item.name} ({item.what}, {item.id})" for item in missing[:SHOWN])
+            more = f", and {len(missing) - SHOWN} more: orchestrator doctor lists all" if len(missing) > SHOWN else ""
+            raise OrchestratorError("S193", f"the restored state lacks {text}{more}")
         (self.state / MARKER).unlink(missing_ok=True)
 
     def _given(self, item: Withheld) -> bool:
-        return any(hmac.compare_digest(key_id(data), item.id) for data in self._candidates(item.name))
+        if item.salt:
+            file = self.state / item.name
+            return file.is_file() and not file.is_symlink() and item.fits(file.read_bytes())
+        return any(item.fits(data) for data in self._candidates(item.name))
 
     def _candidates(self, name: str) -> list[bytes]:
         files, values = [self.state / name], []
@@ -83,13 +129,21 @@ class WithheldSecrets:
         return [plain for value in values for plain in {value, value.strip()} if plain]
 
 
-def found(state: Path) -> list[Withheld]:
-    """The secrets that lie in the *state* folder, and those that it still waits for."""
+def found(state: Path, files: Iterable[tuple[str, Path]] = ()) -> list[Withheld]:
+    """The secrets that lie in the *state* folder, and those that it still waits for.
+
+    *files* are its secret controller files, by their names. Raises P203 for a name that no backup can have.
+    """
     own = [
         Withheld(name=name, id=key_id((state / name).read_bytes()[:LARGEST]))
         for name in sorted(SECRETS)
         if (state / name).is_file() and not (state / name).is_symlink()
     ]
+    salt = secrets.token_hex(16)
+    for name, path in files:
+        with contextlib.suppress(FileNotFoundError):  # its version was removed meanwhile
+            digest = hashlib.sha256(path.read_bytes()).digest()
+            own.append(Withheld(name=check_name(name), id=_slow_id(salt, digest), salt=salt))
     names = {item.name for item in own}
     return own + [item for item in awaited(state) if item.name not in names]
 
@@ -115,7 +169,16 @@ def write_awaited(folder: Path, items: tuple[Withheld, ...]) -> None:
 
 
 def forget(state: Path, name: str) -> None:
-    """Do not wait for the secret *name* any more: a new one has taken its place."""
+    """Do not wait for the secret *name* any more: a new one takes its place, or it is lost."""
     left = tuple(item for item in awaited(state) if item.name != name)
     (state / MARKER).unlink(missing_ok=True)
     write_awaited(state, left)
+
+
+@functools.lru_cache(maxsize=1024)
+def _slow_id(salt: str, digest: bytes) -> str:
+    """The identifier of a controller file with this *digest*; the parameters are those of a backup's passphrase."""
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+    kdf = Argon2id(salt=bytes.fromhex(salt), length=8, iterations=3, lanes=4, memory_cost=64 * 1024)
+    return kdf.derive(digest).hex()

@@ -119,9 +119,8 @@ class Campaign:
 
 
 def _by_hand(hit: Hit) -> bool:
-    """Whether a hit is in what a backup has to restore: the program of the stack, and secret controller files."""
-    name = hit.where.rpartition(":")[2]
-    return name.rpartition("/")[2] == "values.json" or name.startswith("content/controller-files/")
+    """Whether a hit is in the program of the stack, which has its values in clear by hand, and which a backup restores."""
+    return hit.where.rpartition(":")[2].rpartition("/")[2] == "values.json"
 
 
 def main() -> int:

@@ -19,12 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.adapters import secret_files
 from orchestrator.adapters.ansible.shared_files import FOLDER, SharedFiles
+from orchestrator.adapters.secret_files import INDEX, SECRET
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.step import step_of
 
-INDEX, LOCK = "versions.json", "lock"
+LOCK = "lock"
 BACK = ("restore.", "undo.", "rehearse.")  # steps that get the version of their own release
 
 
@@ -77,7 +79,7 @@ class KeptFiles:
 
     def covers(self, path: str) -> bool:
         """Whether *path* is declared, or lies in a folder that is."""
-        return any(path == own or path.startswith(f"{own}/") for own in self._declared)
+        return secret_files.covers(self._declared, path)
 
     def lay(self, copy: Path, writer: Writer) -> None:
         """Put the version for *writer* into *copy*; a sealed file is never replaced. Raises what `exchange` does.
@@ -150,6 +152,7 @@ class KeptFiles:
         name = f"{number:06d}-{hashlib.sha256(writer.job.encode()).hexdigest()[:12]}"
         self._lay_down(name, {path: source.read_bytes() for path, source in own.items()})
         about = {"job": writer.job, "run": writer.run, "digest": writer.digest}
+        about[SECRET] = "\n".join(self._context.secret_files)
         self._write([*versions, {**about, "folder": name}])
         if self._shared is None:  # otherwise the exchange does it, when the versions of other machines are here
             self._prune()

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from orchestrator.adapters.secret_files import FOLDER
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.ports import Artifacts, Keys
 
-FOLDER = "controller-files"
 VERSION = re.compile(r"[0-9]{6}-[0-9a-f]{12}")
 """The name of a version; anything else in the place is not ours."""
 REMOVED = f"{FOLDER}-removed"  # names of versions whose removal has begun: a process that is killed leaves no content

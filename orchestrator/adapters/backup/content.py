@@ -1,11 +1,12 @@
 """What of a project's state belongs into a backup, and where each part of it lies."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.adapters.database.engine import engine_url, sqlite_path
+from orchestrator.adapters.secret_files import secret_files
 from orchestrator.adapters.withheld import MARKER, PASSPHRASE, PROJECT_KEY
 
 JOURNAL, ENGINE, DUMP = "journal.db", "engine.db", "database.dump"
@@ -20,11 +21,15 @@ BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite keeps beside a database
 
 @dataclass(frozen=True)
 class Places:
-    """A project and where its state is: *state* is its folder, *store* the URL of its journal."""
+    """A project and where its state is: *state* is its folder, *store* the URL of its journal.
+
+    *declared* are the paths of controller files that each environment declares as secret.
+    """
 
     project: str
     state: Path
     store: str
+    declared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -55,7 +60,8 @@ def files(places: Places, *, logs: bool, secrets: bool) -> Iterator[tuple[str, P
 
     Unpacked packages, copies of programs, and locks are made again.
     """
-    yield from (item for item in _files(places, logs=logs) if secrets or item[0] not in WITHHELD)
+    left_out = set() if secrets else WITHHELD | dict(secret_files(places.state, places.declared)).keys()
+    yield from (item for item in _files(places, logs=logs) if item[0] not in left_out)
 
 
 def _files(places: Places, *, logs: bool) -> Iterator[tuple[str, Path]]:

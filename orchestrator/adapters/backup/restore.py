@@ -27,7 +27,6 @@ from orchestrator.adapters.backup.content import BESIDE, DUMP, ENGINE, JOURNAL, 
 from orchestrator.adapters.database import schema_list
 from orchestrator.adapters.database.engine import integrity, known_schemas, schema_version, sqlite_url
 from orchestrator.adapters.withheld import PROJECT_KEY
-from orchestrator.domain.authentication import key_id
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
 
@@ -126,7 +125,7 @@ def _keep_secrets(state: Path, new: Path, manifest: BackupManifest) -> None:
     """Take secrets that the backup does not have from *state*, and record which of them have to be given."""
     for item in manifest.withheld:
         source = state / item.name
-        if source.is_file() and not source.is_symlink() and key_id(source.read_bytes()) == item.id:
+        if source.is_file() and not source.is_symlink() and item.fits(source.read_bytes()):
             _copy_private(source, new / item.name)
             if item.name == PROJECT_KEY and (state / RETIRED).is_file():
                 _copy_private(state / RETIRED, new / RETIRED)

@@ -20,6 +20,7 @@ from orchestrator.adapters.backup import databases
 from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, opened, write
 from orchestrator.adapters.backup.content import DUMP, JOURNAL, Places, files
 from orchestrator.adapters.database.engine import integrity, schema_version, sqlite_url
+from orchestrator.adapters.secret_files import INDEX, is_listed, secret_files
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import PackageFile
 
@@ -31,8 +32,8 @@ def take(
 ) -> BackupManifest:
     """Write a backup into the new file *target*, mode 0600, and read it again. *at* is the time, UTC, ISO 8601.
 
-    It has an authentication code made with *passphrase*. The stack passphrase and the project key are in it only with
-    *secrets*. Raises S112, S114, S133, S134 and S193; no file is left then.
+    It has an authentication code made with *passphrase*. The stack passphrase, the project key and secret controller
+    files are in it only with *secrets*. Raises S112, S114, S133, S134 and S193; no file is left then.
     """
     if target.exists():
         raise OrchestratorError("S134", f"{target} is there already")
@@ -49,10 +50,23 @@ def take(
             schema_version=schema,
             logs=logs,
             files=tuple(_describe(name, found[name]) for name in sorted(found)),
-            withheld=tuple(item for item in withheld.found(places.state) if item.name not in found),
+            withheld=tuple(_withheld(places, found)),
         ).authenticated(passphrase)
         _seal(target, manifest, found)
     return manifest
+
+
+def _withheld(places: Places, found: dict[str, Path]) -> Iterator[withheld.Withheld]:
+    """The secrets of the state that are not among the files that were *found* for the backup.
+
+    A version of controller files that was written meanwhile is not in the index that was found.
+    """
+    files = [
+        (name, path)
+        for name, path in secret_files(places.state, places.declared)
+        if name not in found and is_listed(name, found.get("/".join([*name.split("/")[:2], INDEX])))
+    ]
+    yield from (item for item in withheld.found(places.state, files) if item.name not in found)
 
 
 def _databases(places: Places, staging: Path) -> dict[str, Path]:

@@ -12,16 +12,21 @@ from orchestrator.domain.text import counted
 @click.command("backup")
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @passphrase_option
-@click.option("--with-secrets", is_flag=True, help="Include the project key and the passphrase of the stacks.")
+@click.option(
+    "--with-secrets",
+    is_flag=True,
+    help="Include the project key, the passphrase of the stacks and secret controller files.",
+)
 @click.option("--logs", is_flag=True, help="Include the output of the engines of all runs.")
 @json_option
 def command(file: Path | None, passphrase_file: Path | None, with_secrets: bool, logs: bool, as_json: bool) -> None:
     """Write the project's state into FILE (default: PROJECT-TIME.backup), also while runs are active.
 
     The backup contains the journal, the engine's database, kept packages and plans, and Pulumi's state. It is
-    authenticated with the passphrase: a restore refuses a file that was changed. It is not encrypted. The project key
-    and the passphrase of the stacks are included with --with-secrets only; without them a restore needs these files
-    separately. The file is read again before the command ends. pg_dump copies a Postgres store.
+    authenticated with the passphrase: a restore refuses a file that was changed. It is not encrypted. The project key,
+    the passphrase of the stacks and secret controller files are included with --with-secrets only. Without them a
+    restore needs these files separately. The file is read again before the command ends. pg_dump copies a Postgres
+    store.
     """
     from datetime import UTC, datetime
 
@@ -39,7 +44,7 @@ def command(file: Path | None, passphrase_file: Path | None, with_secrets: bool,
     now = datetime.now(UTC)
     target = file or Path(f"{app.project.name}-{now:%Y%m%dT%H%M%SZ}.backup")
     at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    places = Places(app.project.name, app.state, app.store_url)
+    places = Places(app.project.name, app.state, app.store_url, app.secret_paths())
     manifest = take(places, target, at, passphrase, logs=logs, secrets=with_secrets)
     size = target.stat().st_size
     if as_json:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--at", metavar="TIME|RUN", help="Restore the environment ENV to this time.")
 @click.option("--no-return", is_flag=True, help="With --at: restore although steps of later releases cannot be undone.")
 @click.option("--undo", is_flag=True, help="Restore the state that an interrupted restore has replaced.")
+@click.option("--lost", metavar="NAME", help="Do not wait for a controller file that is missing and lost.")
 @passphrase_option
 @click.option("--unauthenticated", is_flag=True, help="Restore a backup of an earlier version, without a passphrase.")
 @yes_option
@@ -40,6 +41,7 @@ def command(
     at: str | None,
     no_return: bool,
     undo: bool,
+    lost: str | None,
     passphrase_file: Path | None,
     unauthenticated: bool,
     yes: bool,
@@ -58,7 +60,8 @@ def command(
     A FILE replaces the project's state as a whole, or not at all. The file must be authenticated by the passphrase with
     which it was made. Refused while a process works on a run. The previous state is kept in a folder whose name is
     printed. Secrets that the backup does not contain are listed; nothing is planned until they are given. Hosts are not
-    touched: they may run newer releases than the restored journal has.
+    touched: they may run newer releases than the restored journal has. A controller file that nobody has any more is
+    given up with --lost: plays then find no such file, and may generate another one.
     """
     if at is not None:
         if what is None or undo:
@@ -66,6 +69,11 @@ def command(
         return _return(what, at, no_return=no_return, yes=yes, wait=wait, queue=queue, as_json=as_json)
     if no_return or wait or queue:
         raise click.UsageError("--no-return, --wait and --queue are for an environment and --at")
+    if lost is not None:
+        if what is not None or undo:
+            raise click.UsageError("give either a FILE or --lost")
+        _give_up(lost, as_json=as_json)
+        return 0
     file = Path(what) if what is not None else None
     if file is not None and not file.is_file():
         hint = "of an environment, say which time: orchestrator restore ENV --at TIME"
@@ -146,6 +154,25 @@ def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bo
     out(f"what was there is kept in {kept}")
     for item in missing:
         note(f"missing: {app.state / item.name} ({item.id}). Nothing is planned until it is there again (S193)")
+
+
+def _give_up(name: str, *, as_json: bool) -> None:
+    """Do not wait for a controller file of the restored state any more."""
+    import os
+
+    from orchestrator.config import find_project
+    from orchestrator.wiring import App
+
+    app = App(find_project(Path.cwd()), os.environ)
+    if not app.withheld.give_up(name):
+        raise UsageProblem(f"{name!r} is not a missing controller file", "orchestrator doctor lists what is missing")
+    missing = [item.name for item in app.withheld.missing()]
+    if as_json:
+        print_json("RestoreLost", {"lost": name, "missing": missing})
+        return
+    out(f"given up: {name}")
+    for item in missing:
+        note(f"still missing: {app.state / item}")
 
 
 def _refuse_while_working(app: "App") -> None:

@@ -211,11 +211,13 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "S193",
         "secrets of restored state missing",
-        "The restored backup was made without `--with-secrets`. The project key or the passphrase of the stacks is missing, or is "
-        "another one. Nothing is planned or executed until they are given: a new one could not read what was restored.",
+        "The restored backup was made without `--with-secrets`. The project key, the passphrase of the stacks or a secret controller "
+        "file is missing, or is another one. Nothing is planned or executed until they are given: a new one could not read what was "
+        "restored, or would be another password than the hosts have.",
         "Copy the file to the place that the message names, with the mode 0600. If the project key is lost, `orchestrator keys "
         "rotate` makes a new one; earlier plans are then refused, and controller files that are encrypted with it cannot be read. "
-        "Without the passphrase of the stacks their secrets cannot be read.",
+        "Without the passphrase of the stacks their secrets cannot be read. `orchestrator restore --lost NAME` gives up a controller "
+        "file that is lost.",
         Exit.NOT_ALLOWED,
     ),
 )

@@ -3,13 +3,17 @@
 import contextlib
 import hashlib
 import io
+import json
 import os
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
 from orchestrator.adapters.backup.archive import BackupReader, opened, write
 from orchestrator.adapters.backup.authentication import read_passphrase
 from orchestrator.adapters.backup.content import Places
@@ -21,9 +25,10 @@ from orchestrator.adapters.database.schema_list import unlisted_statements
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.adapters.project_key import FileKeys
 from orchestrator.adapters.pulumi.settings import _embedded
-from orchestrator.adapters.withheld import MARKER, WithheldSecrets
+from orchestrator.adapters.withheld import MARKER, Withheld, WithheldSecrets
 from orchestrator.cli import main
 from orchestrator.domain.authentication import key_id
+from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.release import PackageFile
@@ -418,6 +423,90 @@ def test_a_lost_project_key_is_replaced_by_a_new_one(elsewhere: Places) -> None:
     assert [item.name for item in WithheldSecrets(elsewhere.state, {}).missing()] == ["pulumi/passphrase"]
 
 
+def keep_files(state: Path, declared: tuple[str, ...], **content: str) -> None:
+    """Let a play leave controller files, of which *declared* are secret."""
+    context = Context("r1", "staging", "shop", controller_files=("credentials/", "facts/"), secret_files=declared)
+    copy = state.parent / f"copy-of-{state.name}"
+    for name, text in content.items():
+        path = copy / name.replace("_", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    KeptFiles(state, context).take(copy, state.parent / "sealed", Writer("r1.deploy", "sha256:1"))
+
+
+VERSION = f"controller-files/staging/000001-{hashlib.sha256(b'r1.deploy').hexdigest()[:12]}"
+
+
+def test_a_backup_has_no_secret_controller_file(places: Places, tmp_path: Path) -> None:
+    """Files that the environment marks as secret are left out and named; others are in the backup."""
+    keep_files(places.state, ("credentials/",), credentials_db="canary-of-a-file", facts_web1="canary-of-facts")
+    manifest = take(places, tmp_path / "a.backup", AT, SECRET)
+    data = (tmp_path / "a.backup").read_bytes()
+    assert (b"canary-of-a-file" in data, b"canary-of-facts" in data) == (False, True)
+    assert f"{VERSION}/credentials/db" in [item.name for item in manifest.withheld]
+    full = take(places, tmp_path / "b.backup", AT, SECRET, secrets=True)
+    assert f"{VERSION}/credentials/db" in [file.path for file in full.files]
+    assert full.withheld == ()
+
+
+@pytest.mark.parametrize(
+    ("declared", "left_out"),
+    [({}, {"credentials/db", "facts/web1"}), ({"staging": ()}, set()), ({"staging": ("facts/",)}, {"facts/web1"})],
+)
+def test_versions_that_record_nothing_are_secret_as_declared_now(
+    places: Places, tmp_path: Path, declared: dict[str, tuple[str, ...]], left_out: set[str]
+) -> None:
+    """Versions of an earlier program are judged by what the environment declares; all are secret if it is not known."""
+    keep_files(places.state, ("credentials/",), credentials_db="one", facts_web1="two")
+    index = places.state / "controller-files/staging/versions.json"
+    index.write_text(
+        json.dumps([{k: v for k, v in each.items() if k != "secret"} for each in json.loads(index.read_text())])
+    )
+    manifest = take(replace(places, declared=declared), tmp_path / "a.backup", AT, SECRET)
+    names = [item.name for item in manifest.withheld if item.salt]
+    assert {name.removeprefix(f"{VERSION}/") for name in names} == left_out
+
+
+def test_a_restore_waits_for_secret_controller_files(places: Places, tmp_path: Path) -> None:
+    """On this machine they stay. On another one each is named until it has its content again, or is given up."""
+    keep_files(places.state, ("credentials/",), credentials_db="canary-of-a-file", credentials_web="another")
+    take(places, tmp_path / "a.backup", AT, SECRET)
+    restore(places, tmp_path / "a.backup", "now", SECRET)
+    place = places.state / VERSION / "credentials/db"
+    assert (place.read_text(), place.stat().st_mode & 0o777) == ("canary-of-a-file", 0o600)
+    WithheldSecrets(places.state, {}).require()
+
+    other = Places("shop", tmp_path / "other", f"sqlite:///{tmp_path}/other/state.db")
+    other.state.mkdir()
+    for name, data in {"project.key": KEY, "pulumi/passphrase": PHRASE}.items():
+        (other.state / name).parent.mkdir(exist_ok=True)
+        (other.state / name).write_bytes(data)
+    restore(other, tmp_path / "a.backup", "now", SECRET)
+    waiting = WithheldSecrets(other.state, {})
+    assert f"{other.state / VERSION}/credentials/db" in refused("S193", waiting.require)
+    place = other.state / VERSION / "credentials/db"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("something else")
+    assert len(waiting.missing()) == 2
+    place.write_text("canary-of-a-file")
+    assert [item.name for item in waiting.missing()] == [f"{VERSION}/credentials/web"]
+    assert not waiting.give_up("project.key")
+    assert waiting.give_up(f"{VERSION}/credentials/web")
+    waiting.require()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["controller-files/../000001-0123456789ab/x", f"{VERSION}/../../../x", f"{VERSION}//x", "controller-files/x"],
+)
+def test_a_backup_names_secrets_in_their_places_only(name: str) -> None:
+    """A name that leads elsewhere is not that of a secret."""
+    with pytest.raises(ValidationError):
+        Withheld(name=name, id="0" * 16, salt="0" * 32)
+    with pytest.raises(ValidationError):
+        Withheld(name="project.key", id="0" * 16, salt="0" * 32)
+
+
 def test_a_backup_of_such_a_state_still_names_what_is_missing(elsewhere: Places, tmp_path: Path) -> None:
     """A second backup and restore do not lose the rule."""
     take(elsewhere, tmp_path / "second.backup", AT, SECRET)
@@ -449,5 +538,7 @@ def test_the_commands_print_what_is_missing(
     app, asked = App(tmp_path), Asked("r2", "promotion", None, ("staging",), "ann")
     for work in (lambda: app.plan(None, "staging"), lambda: app.plan_waves(None, None), lambda: app.begin(asked)):  # type: ignore[arg-type]
         refused("S193", work)
+    assert main(["restore", "--lost", "project.key"]) == 2
+    assert "not a missing controller file" in capsys.readouterr().err
     assert main(["keys", "show"]) == 3
     assert "error[S193]" in capsys.readouterr().err
