@@ -17,7 +17,7 @@ SECRET = "secret"  # noqa: S105 - the name of a field
 """The paths of a version that were declared as secret, in its entry of the index: one a line."""
 
 
-def covers(declared: Iterable[str], path: str) -> bool:
+def is_below_any(declared: Iterable[str], path: str) -> bool:
     """Whether *path* is one of the *declared* paths, or lies in a folder that is."""
     return any(path == own or path.startswith(f"{own}/") for own in (each.strip("/") for each in declared))
 
@@ -32,7 +32,7 @@ def secret_files(state: Path, declared: Mapping[str, tuple[str, ...]]) -> Iterat
         for version in sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()):
             own = _paths(recorded.get(version.name), declared.get(folder.name))
             for path in _files(version):
-                if own is None or covers(own, path.relative_to(version).as_posix()):
+                if own is None or is_below_any(own, path.relative_to(version).as_posix()):
                     yield path.relative_to(state).as_posix(), path
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters import secret_files
-from orchestrator.adapters.ansible.shared_files import FOLDER, SharedFiles
-from orchestrator.adapters.secret_files import INDEX, SECRET
+from orchestrator.adapters.ansible.shared_files import SharedFiles
+from orchestrator.adapters.secret_files import FOLDER, INDEX, SECRET
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.step import step_of
@@ -79,7 +79,7 @@ class KeptFiles:
 
     def covers(self, path: str) -> bool:
         """Whether *path* is declared, or lies in a folder that is."""
-        return secret_files.covers(self._declared, path)
+        return secret_files.is_below_any(self._declared, path)
 
     def lay(self, copy: Path, writer: Writer) -> None:
         """Put the version for *writer* into *copy*; a sealed file is never replaced. Raises what `exchange` does.

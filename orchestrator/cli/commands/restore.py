@@ -60,7 +60,7 @@ def command(
     A FILE replaces the project's state as a whole, or not at all. The file must be authenticated by the passphrase with
     which it was made. Refused while a process works on a run. The previous state is kept in a folder whose name is
     printed. Secrets that the backup does not contain are listed; nothing is planned until they are given. Hosts are not
-    touched: they may run newer releases than the restored journal has. A controller file that nobody has any more is
+    touched: they may run newer releases than the restored journal has. A controller file that is lost for good is
     given up with --lost: plays then find no such file, and may generate another one.
     """
     if at is not None:
