@@ -9,12 +9,18 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from orchestrator.adapters.database.read_tables import ALL_TABLES
 from orchestrator.adapters.database.schema_list import unlisted_statements
-from orchestrator.adapters.database.tables import metadata
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
 
 WAIT = 30.0  # seconds for which another's write is waited for
+SETTLE = """
+DO $$ BEGIN
+  IF to_regclass('public.feed') IS NOT NULL THEN UPDATE public.feed SET tx = '0'; END IF;
+END $$;
+"""
+"""Transaction ids of the server that was dumped mean nothing on another one: all rows of the feed are settled."""
 
 
 def copy(source: Path, target: Path) -> None:
@@ -45,7 +51,7 @@ def load_database(url: str, source: Path, work: Path) -> None:
     *work* is a folder for what is needed meanwhile. Raises S133; nothing is changed then.
     """
     script, clear = _script(source, work), work / "clear.sql"
-    tables = ", ".join(sorted([*metadata.tables, "alembic_version"]))
+    tables = ", ".join(sorted([*ALL_TABLES, "alembic_version"]))
     lines = [
         f"SET lock_timeout = '{WAIT:.0f}s';",
         "DROP SCHEMA IF EXISTS dbos CASCADE;",
@@ -53,12 +59,14 @@ def load_database(url: str, source: Path, work: Path) -> None:
         "DROP FUNCTION IF EXISTS orchestrator_notify CASCADE;",  # what notifies workers: of the schema, and no table's
     ]
     clear.write_text("\n".join(lines), encoding="utf-8")
+    settle = work / "settle.sql"
+    settle.write_text(SETTLE, encoding="utf-8")
     words = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null"]
     try:
-        _run(url, "psql", *words, f"--file={clear}", f"--file={script}")
+        _run(url, "psql", *words, f"--file={clear}", f"--file={script}", f"--file={settle}")
     finally:
-        script.unlink()
-        clear.unlink()
+        for file in (script, clear, settle):
+            file.unlink()
 
 
 def strange(source: Path, work: Path) -> list[str]:

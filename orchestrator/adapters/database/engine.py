@@ -20,7 +20,7 @@ from orchestrator.room import full
 if TYPE_CHECKING:
     from alembic.config import Config
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 PATIENCE = 30.0  # seconds for which a server that has gone away is waited for
 PAUSES = (0.05, 2.0)  # seconds: the first, and the longest between two attempts
 PASSING = ("08", "23505", "40", "53", "57P")  # SQLSTATEs: connection, another one was first, load, shutdown
@@ -179,6 +179,8 @@ def _migrate(engine: sa.Engine) -> None:
         return
     from alembic import command
 
+    from orchestrator.adapters.database.rebuild import rebuild
+
     config = alembic_config()
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
@@ -188,6 +190,8 @@ def _migrate(engine: sa.Engine) -> None:
             raise OrchestratorError("S115", f"the store has the schema {found}, this program knows {SCHEMA}")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if found is not None:
+            rebuild(connection)
 
 
 def known_schemas() -> set[str]:

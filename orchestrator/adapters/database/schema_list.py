@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import alembic_config
-from orchestrator.adapters.database.tables import metadata
+from orchestrator.adapters.database.read_tables import ALL_TABLES
 
 Objects = set[tuple[str, str, str]]
 """The kind, name and definition of objects of SQLite."""
@@ -137,7 +137,7 @@ FORBIDDEN = re.compile(r"[;$\\]|--|/\*|[eE&]''|\bPROGRAM\b", re.IGNORECASE)
 """What would let a definition be read in another way than here: comments, and other ways to quote."""
 
 CALL = re.compile(r"((?:\w+\s*\.\s*)*\w+)\s*\(")
-CALLED = {"now", "gen_random_uuid", "extract", "date_part", "coalesce", "nextval"}
+CALLED = {"pg_current_xact_id", "now", "gen_random_uuid", "extract", "date_part", "coalesce", "nextval"}
 WORDS = {
     "and", "any", "as", "array", "btree", "check", "default", "gin", "hash", "identity", "in", "include", "key", "not",
     "numeric", "or", "unique", "values", "varchar", "varying", "where", "with",
@@ -160,8 +160,8 @@ class _Listed:
         sources = [text for notify in (True, False) for text in get_dbos_migrations("dbos", notify)]
         sources += [path.read_text("utf-8") for path in sorted(_migrations().glob("*.py"))]
         text = "\n".join(sources)
-        self.tables = {*metadata.tables, ALEMBIC, ENGINE_VERSION, *TABLES.findall(text)}
-        self.triggers = {*TRIGGERS.findall(text), *(f"{table}_notify" for table in metadata.tables)}
+        self.tables = {*ALL_TABLES, ALEMBIC, ENGINE_VERSION, *TABLES.findall(text)}
+        self.triggers = {*TRIGGERS.findall(text), *(f"{table}_notify" for table in ALL_TABLES)}
         self.bodies = {_squeezed(match["body"]) for match in BODY.finditer(text)}
 
     def has(self, text: str) -> bool:

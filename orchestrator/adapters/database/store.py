@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from orchestrator.adapters.database.engine import guarded, once, open_database, persistent
+from orchestrator.adapters.database.read_model import ReadModel, add_run
 from orchestrator.adapters.database.tables import fences, hosts, leases, records, runs, verified, waits, works
 from orchestrator.adapters.database.takeable import Pulse, takeable_requests
 from orchestrator.domain.errors import OrchestratorError
@@ -38,10 +39,10 @@ T = TypeVar("T", bound=Model)
 
 
 class DatabaseStore:
-    """The journal at *url* (`sqlite:///path` or `postgresql://…`)."""
+    """The journal at *url* (`sqlite:///path` or `postgresql://…`) of *project*."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
-        self._engine = open_database(url)
+    def __init__(self, url: str, clock: Clock, project: str = "") -> None:
+        self._engine = open_database(url).execution_options(project=project)
         self._clock = clock
         self._pulse = Pulse(self._engine)
 
@@ -61,9 +62,10 @@ class DatabaseStore:
             return self._append(db, run, keyed, fence)
 
     def _append(self, db: sa.Connection, run: str, keyed: list[tuple[str, Entry]], fence: int) -> int:
-        chosen = sa.select(runs.c.last_seq, runs.c.data).where(runs.c.id == run)
+        chosen = sa.select(runs.c.number, runs.c.last_seq, runs.c.data).where(runs.c.id == run)
         row = db.execute(chosen.with_for_update()).one()
         seq, current = int(row.last_seq), known(Run, row.data)
+        lists = ReadModel(db, current, int(row.number))
         for key, entry in keyed:
             if _has_key(db, run, key):
                 continue
@@ -75,9 +77,11 @@ class DatabaseStore:
             db.execute(records.insert().values(run=run, seq=seq, key=key, data=record.model_dump_json()))
             current = after_entry(current, entry, at)
             _fold(db, current, entry, at)
+            lists.take(record)
         if seq != row.last_seq:
             changed = {"last_seq": seq, "data": current.model_dump_json()}
             db.execute(runs.update().where(runs.c.id == run).values(**changed))
+        lists.write(current)
         return seq
 
     def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
@@ -341,6 +345,7 @@ def _create(db: sa.Connection, run: Run) -> None:
         number = (db.execute(sa.select(sa.func.max(runs.c.number))).scalar() or 0) + 1
         row = {"id": run.id, "number": number, "root": run.root, "environment": run.environment}
         db.execute(runs.insert().values(**row, last_seq=0, data=run.model_dump_json()))
+        add_run(db, run, number)
 
 
 def _one_at_a_time(db: sa.Connection) -> None:

@@ -1,8 +1,20 @@
 """The tables, as the newest migration leaves them. `docs/reference/journal.md` describes them."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 metadata = sa.MetaData()
+
+
+def project_column() -> "sa.Column[str]":
+    """The column with the project that a row belongs to: the one that the engine was opened for."""
+    return sa.Column("project", sa.Text, nullable=False, server_default="", default=_project_of)
+
+
+def _project_of(context: Any) -> str:
+    return str(context.execution_options.get("project", ""))
+
 
 runs = sa.Table(
     "runs",
@@ -10,9 +22,11 @@ runs = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("number", sa.Integer, nullable=False, unique=True),
     sa.Column("root", sa.Text, nullable=False, index=True),
-    sa.Column("environment", sa.Text, nullable=False, index=True),
+    sa.Column("environment", sa.Text, nullable=False),
     sa.Column("last_seq", sa.Integer, nullable=False),
     sa.Column("data", sa.Text, nullable=False),
+    project_column(),
+    sa.Index("runs_environment", "environment", "number"),
 )
 
 records = sa.Table(
@@ -31,15 +45,19 @@ hosts = sa.Table(
     sa.Column("environment", sa.Text, primary_key=True),
     sa.Column("host", sa.Text, primary_key=True),
     sa.Column("data", sa.Text, nullable=False),
+    project_column(),
 )
 
 verified = sa.Table(
     "verified",
     metadata,
     sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("environment", sa.Text, nullable=False, index=True),
+    sa.Column("environment", sa.Text, nullable=False),
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("data", sa.Text, nullable=False),
+    project_column(),
+    sa.Index("verified_environment", "environment", "number"),
+    sa.Index("verified_digest", "environment", "digest", "number"),
 )
 
 leases = sa.Table(
@@ -48,6 +66,7 @@ leases = sa.Table(
     sa.Column("environment", sa.Text, primary_key=True),
     sa.Column("holder", sa.Text, nullable=False),
     sa.Column("data", sa.Text, nullable=False),
+    project_column(),
 )
 
 fences = sa.Table(
@@ -55,6 +74,7 @@ fences = sa.Table(
     metadata,
     sa.Column("environment", sa.Text, primary_key=True),
     sa.Column("fence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+    project_column(),
 )
 
 works = sa.Table(
@@ -62,9 +82,11 @@ works = sa.Table(
     metadata,
     sa.Column("root", sa.Text, primary_key=True),
     sa.Column("number", sa.Integer, nullable=False, unique=True),
-    sa.Column("done", sa.Boolean, nullable=False, index=True),
+    sa.Column("done", sa.Boolean, nullable=False),
     sa.Column("worker", sa.Text, nullable=False, index=True),
     sa.Column("data", sa.Text, nullable=False),
+    project_column(),
+    sa.Index("works_queue", "done", "number"),
 )
 
 waits = sa.Table(
@@ -74,5 +96,8 @@ waits = sa.Table(
     sa.Column("environment", sa.Text, nullable=False),
     sa.Column("run", sa.Text, nullable=False),
     sa.Column("data", sa.Text, nullable=False),
+    project_column(),
     sa.UniqueConstraint("environment", "run"),
+    sa.Index("waits_order", "environment", "number"),
+    sa.Index("waits_run", "run"),
 )

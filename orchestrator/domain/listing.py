@@ -1,0 +1,131 @@
+"""What lists of the store take and return: filters, pages, and the rows of the read model.
+
+The read model is derived from the journal. It is written in the transaction of each journal entry, and can be rebuilt.
+"""
+
+from typing import Generic, TypeVar
+
+from orchestrator.domain.journal import Kind, Run
+from orchestrator.domain.model import Model
+from orchestrator.domain.promotion import State
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.step import Outcome
+
+PAGE_SIZE = 50
+"""The number of rows of a page when none is given."""
+
+
+class RunFilter(Model):
+    """Which runs are listed. A field that is None does not limit the list.
+
+    *request_id* is the request that a run belongs to (`Run.root`), *digest* the one of its release, *is_open* whether
+    the run has not ended.
+    """
+
+    environment: str | None = None
+    request_id: str | None = None
+    digest: str | None = None
+    name: str | None = None
+    states: tuple[State, ...] | None = None
+    kinds: tuple[Kind, ...] | None = None
+    is_open: bool | None = None
+
+    def accepts(self, run: Run) -> bool:
+        """Whether *run* is on the list."""
+        release = run.release
+        return (
+            self.environment in {None, run.environment}
+            and self.request_id in {None, run.root}
+            and (self.digest is None or (release is not None and release.digest == self.digest))
+            and (self.name is None or (release is not None and release.name == self.name))
+            and (self.states is None or run.state in self.states)
+            and (self.kinds is None or run.kind in self.kinds)
+            and self.is_open in {None, not run.ended}
+        )
+
+
+ALL_RUNS = RunFilter()
+
+T = TypeVar("T")
+
+
+class Page(Model, Generic[T]):
+    """One page of a list. *cursor* is what the next page is requested with; None on the last page."""
+
+    items: tuple[T, ...]
+    cursor: str | None = None
+
+
+class StepRow(Model):
+    """One step of a run. *first_seq* and *last_seq* are the seqs of the entries that started and finished it."""
+
+    name: str
+    verb: str
+    label: str
+    started_at: str
+    finished_at: str | None = None
+    outcome: Outcome | None = None
+    message: str = ""
+    code: str | None = None
+    log: str = ""
+    hosts_ok: int = 0
+    hosts_bad: int = 0
+    hosts_unknown: int = 0
+    tests_ok: int = 0
+    tests_bad: int = 0
+    first_seq: int
+    last_seq: int | None = None
+
+
+class ReleaseRow(Model):
+    """A release that a run was for. *number* rises with the first run of each release."""
+
+    release: PackageRef
+    number: int
+    first_run: str
+    last_run: str
+
+
+class ReleasePlace(Model):
+    """A release in one environment. *on_hosts* are the hosts it runs on, *standby_hosts* those of them on standby.
+
+    *run* is its newest run there that may have changed the environment.
+    """
+
+    environment: str
+    digest: str
+    on_hosts: int = 0
+    standby_hosts: int = 0
+    verified_at: str | None = None
+    verified_by_run: str | None = None
+    run: str | None = None
+    run_kind: Kind | None = None
+    run_state: State | None = None
+
+
+class EnvironmentSummary(Model):
+    """An environment in one row: the last verified release, the newest run, and counts of hosts and open runs."""
+
+    environment: str
+    release: PackageRef | None = None
+    verified_at: str | None = None
+    verified_by_run: str | None = None
+    run: str | None = None
+    run_kind: Kind | None = None
+    run_state: State | None = None
+    run_at: str | None = None
+    hosts: int = 0
+    hosts_on: int = 0
+    hosts_unknown: int = 0
+    open_runs: int = 0
+
+
+class FeedEntry(Model):
+    """One journal entry in the order over all runs. *cursor* is its place in that order."""
+
+    cursor: str
+    at: str
+    environment: str
+    run: str
+    seq: int
+    kind: str
