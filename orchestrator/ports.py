@@ -33,6 +33,7 @@ from orchestrator.domain.release import Package, PackageRef, Release, Requiremen
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.view import View
+from orchestrator.storage_ports import Lists
 
 Emit = Callable[[Entry], None]
 DEFAULTS = AnsibleSettings()
@@ -519,7 +520,7 @@ class Unkept:
 # -- what remembers ------------------------------------------------------------------------------------------------
 
 
-class Store(Protocol):
+class Store(Lists, Protocol):
     """The journal and what is folded from it. Every method is one transaction."""
 
     def create(self, run: Run) -> None:

@@ -2,15 +2,16 @@
 
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
-from pydantic import ValidationError
 
 from orchestrator.adapters.database.engine import guarded, once, open_database, persistent
+from orchestrator.adapters.database.lists import DatabaseLists, beginning_query
 from orchestrator.adapters.database.read_model import ReadModel, add_run
 from orchestrator.adapters.database.tables import fences, hosts, leases, records, runs, verified, waits, works
 from orchestrator.adapters.database.takeable import Pulse, takeable_requests
+from orchestrator.adapters.database.values import known, readable_requests
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import (
@@ -31,14 +32,11 @@ from orchestrator.domain.journal import (
     stale,
     taken,
 )
-from orchestrator.domain.model import Model
 from orchestrator.domain.plan import HostState, after_switch
 from orchestrator.ports import Clock
 
-T = TypeVar("T", bound=Model)
 
-
-class DatabaseStore:
+class DatabaseStore(DatabaseLists):
     """The journal at *url* (`sqlite:///path` or `postgresql://…`) of *project*."""
 
     def __init__(self, url: str, clock: Clock, project: str = "") -> None:
@@ -100,8 +98,7 @@ class DatabaseStore:
 
     def run(self, run: str) -> Run:
         """The run with this id or beginning."""
-        beginning = sa.select(runs.c.data).where(runs.c.id.startswith(run, autoescape=True)).order_by(runs.c.number)
-        found = [known(Run, data) for data in self._read(beginning.limit(20))]
+        found = [known(Run, data) for data in self._read(beginning_query(self._engine.dialect.name, run).limit(20))]
         exact = self._read(sa.select(runs.c.data).where(runs.c.id == run))
         return find(run, known(Run, exact[0]) if exact else None, found)
 
@@ -259,11 +256,11 @@ class DatabaseStore:
     def works(self) -> list[Work]:
         """What is not done, oldest first; what a newer program wrote is left out."""
         query = sa.select(works.c.root, works.c.data).where(works.c.done.is_(False)).order_by(works.c.number)
-        return _readable(self._rows(query), lambda _root, _why: None)
+        return readable_requests(self._rows(query), lambda _root, _why: None)
 
     def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[Work]:
         """What is not done and waits for nobody, in one statement."""
-        return _readable(self._rows(takeable_requests(self._engine.dialect.name, queue, self._clock.now())), unread)
+        return readable_requests(self._rows(takeable_requests(self._engine.dialect.name, queue, self._clock.now())), unread)
 
     def news(self) -> bool:
         """Whether anything may have been written since this was asked last."""
@@ -317,26 +314,6 @@ class DatabaseStore:
     def _read(self, query: "sa.Select[Any]") -> list[str]:
         with guarded(), self._engine.connect().execution_options(reading=True) as db:
             return [str(data) for data in db.execute(query).scalars()]
-
-
-def _readable(rows: "Sequence[sa.Row[Any]]", unread: Callable[[str, str], None]) -> list[Work]:
-    found = []
-    for row in rows:
-        try:
-            found.append(known(Work, row.data))
-        except OrchestratorError as error:
-            unread(str(row.root), error.message)
-    return found
-
-
-def known(model: type[T], text: str) -> T:
-    """The value that was written as *text*. Raises S115 when a newer program wrote it."""
-    try:
-        return model.model_validate_json(text)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "it"
-        message = f"a {model.__name__} in the store has a value that this program does not know ({where})"
-        raise OrchestratorError("S115", message) from error
 
 
 def _create(db: sa.Connection, run: Run) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from orchestrator.adapters.memory.lists import MemoryLists
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import (
@@ -57,7 +58,7 @@ class ManualClock:
 
 
 @dataclass
-class MemoryStore:
+class MemoryStore(MemoryLists):
     """The journal in dictionaries."""
 
     clock: ManualClock = field(default_factory=ManualClock)
@@ -71,6 +72,7 @@ class MemoryStore:
     _works: dict[str, Work] = field(default_factory=dict)
     _waits: list[Waiting] = field(default_factory=list)
     _waited: int = 0
+    _feed: list[tuple[str, int]] = field(default_factory=list)
 
     def create(self, run: Run) -> None:
         """Write a run's first record."""
@@ -89,6 +91,7 @@ class MemoryStore:
                     raise stale(environment, fence, newest)
                 at = self.clock.now()
                 records.append(Record.model_construct(**vars(entry), run=run, seq=len(records) + 1, at=at))
+                self._feed.append((run, len(records)))
                 if entry.key is not None:
                     keys.add(entry.key)
                 self._fold(run, entry, at)

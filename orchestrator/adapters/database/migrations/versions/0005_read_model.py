@@ -27,6 +27,8 @@ def upgrade() -> None:
     op.drop_index("ix_works_done", "works")
     op.create_index("waits_order", "waits", ["environment", "number"])
     op.create_index("waits_run", "waits", ["run"])
+    if op.get_bind().dialect.name == "postgresql":  # ids by their beginning, whatever the language of the database
+        op.create_index("runs_beginning", "runs", ["id"], postgresql_ops={"id": "text_pattern_ops"})
     _runs()
     _releases()
     _environments()

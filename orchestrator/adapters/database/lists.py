@@ -1,0 +1,283 @@
+"""The lists of the store on SQLAlchemy Core. Each is one query over an index; none uses an offset."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from orchestrator.adapters.database.read_tables import (
+    environment_summary,
+    feed,
+    release_in_environment,
+    release_list,
+    run_hosts,
+    run_list,
+    run_steps,
+)
+from orchestrator.adapters.database.tables import hosts, leases, runs, waits, works
+from orchestrator.adapters.database.values import known, readable_requests
+from orchestrator.domain.journal import Lease, Run, Waiting, Work, over
+from orchestrator.domain.listing import (
+    ALL_RUNS,
+    PAGE_SIZE,
+    EnvironmentSummary,
+    FeedEntry,
+    Page,
+    ReleasePlace,
+    ReleaseRow,
+    RunFilter,
+    StepRow,
+)
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.release import PackageRef
+from orchestrator.ports import Clock
+
+
+class DatabaseLists:
+    """The lists, read through the engine of the store."""
+
+    _engine: sa.Engine
+    _clock: Clock
+
+    def _rows(self, query: "sa.Select[Any]") -> "Sequence[sa.Row[Any]]":
+        raise NotImplementedError
+
+    # -- runs ----------------------------------------------------------------------------------------------------------
+
+    def list_runs(
+        self, chosen: RunFilter = ALL_RUNS, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[Run]:
+        """The runs that *chosen* accepts, newest first."""
+        rows = self._rows(runs_query(chosen, cursor, limit + 1))
+        items = tuple(known(Run, row.data) for row in rows[:limit])
+        return Page(items=items, cursor=str(rows[limit - 1].number) if len(rows) > limit else None)
+
+    def runs_of(self, request_id: str) -> list[Run]:
+        """The runs of one request, oldest first."""
+        query = sa.select(runs.c.data).where(runs.c.root == request_id).order_by(runs.c.number)
+        return [known(Run, row.data) for row in self._rows(query)]
+
+    def list_steps(self, run: str, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[StepRow]:
+        """The steps of *run*, in the order in which they were started."""
+        query = sa.select(run_steps).where(run_steps.c.run == run)
+        if cursor is not None:
+            query = query.where(run_steps.c.first_seq > int(cursor))
+        rows = self._rows(query.order_by(run_steps.c.first_seq).limit(limit + 1))
+        items = tuple(StepRow.from_json(_without(row, "run")) for row in rows[:limit])
+        return Page(items=items, cursor=str(rows[limit - 1].first_seq) if len(rows) > limit else None)
+
+    def hosts_of_release(self, environment: str, digest: str, verbs: frozenset[str]) -> set[str]:
+        """The hosts on which a step with one of *verbs* was started in *environment* by a run for the release."""
+        query = (
+            sa.select(run_hosts.c.host)
+            .join(run_list, run_list.c.id == run_hosts.c.run)
+            .where(run_list.c.digest == digest, run_list.c.environment == environment, run_hosts.c.verb.in_(verbs))
+        )
+        return {str(row.host) for row in self._rows(query.distinct())}
+
+    # -- releases ------------------------------------------------------------------------------------------------------
+
+    def list_releases(
+        self, name: str | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[ReleaseRow]:
+        """The releases that a run was for, of all names or of one, the one with the newest run first."""
+        rows = self._rows(releases_query(name, cursor, limit + 1))
+        items = tuple(
+            ReleaseRow(
+                release=PackageRef(name=row.name, version=row.version, digest=row.digest),
+                number=row.number,
+                first_run=row.first_run,
+                last_run=row.last_run,
+            )
+            for row in rows[:limit]
+        )
+        return Page(items=items, cursor=str(rows[limit - 1].last_number) if len(rows) > limit else None)
+
+    def release_places(self, digests: tuple[str, ...], environments: tuple[str, ...]) -> list[ReleasePlace]:
+        """What each of the releases is in each of *environments*; nothing where it never was."""
+        c = release_in_environment.c
+        query = sa.select(release_in_environment).where(c.environment.in_(environments), c.digest.in_(digests))
+        return [_place(row) for row in self._rows(query.order_by(c.environment, c.digest))]
+
+    def places_of_release(
+        self, digest: str, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[ReleasePlace]:
+        """The environments that have something to do with the release, by name."""
+        c = release_in_environment.c
+        query = sa.select(release_in_environment).where(c.digest == digest)
+        if cursor is not None:
+            query = query.where(c.environment > cursor)
+        rows = self._rows(query.order_by(c.environment).limit(limit + 1))
+        items = tuple(_place(row) for row in rows[:limit])
+        return Page(items=items, cursor=items[-1].environment if len(rows) > limit else None)
+
+    # -- environments --------------------------------------------------------------------------------------------------
+
+    def list_environments(
+        self, environments: tuple[str, ...] | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[EnvironmentSummary]:
+        """A row for each environment that a run was for, by name: of all, or of those in *environments*."""
+        rows = self._rows(environments_query(environments, cursor, limit + 1))
+        items = tuple(_summary(row) for row in rows[:limit])
+        return Page(items=items, cursor=items[-1].environment if len(rows) > limit else None)
+
+    def hosts_of(self, environments: tuple[str, ...]) -> dict[str, list[HostState]]:
+        """What is known of the hosts of several environments, in one query."""
+        chosen = hosts.c.environment.in_(environments)
+        query = sa.select(hosts.c.environment, hosts.c.data).where(chosen).order_by(hosts.c.environment, hosts.c.host)
+        found: dict[str, list[HostState]] = {name: [] for name in environments}
+        for row in self._rows(query):
+            found[row.environment].append(known(HostState, row.data))
+        return found
+
+    def leases_of(self, environments: tuple[str, ...]) -> dict[str, Lease]:
+        """The leases of several environments, in one query; nothing for one that is free."""
+        now = self._clock.now()
+        query = sa.select(leases.c.data).where(leases.c.environment.in_(environments))
+        held = [known(Lease, row.data) for row in self._rows(query)]
+        return {lease.environment: lease for lease in held if lease.until is None or not over(lease.until, now)}
+
+    # -- what waits ----------------------------------------------------------------------------------------------------
+
+    def queues_of(self, environments: tuple[str, ...]) -> dict[str, list[Waiting]]:
+        """The queues of several environments, in one query."""
+        query = sa.select(waits.c.environment, waits.c.data).where(waits.c.environment.in_(environments))
+        found: dict[str, list[Waiting]] = {name: [] for name in environments}
+        for row in self._rows(query.order_by(waits.c.environment, waits.c.number)):
+            found[row.environment].append(known(Waiting, row.data))
+        return found
+
+    def list_requests(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[Work]:
+        """The requests that are not done, oldest first."""
+        rows = self._rows(requests_query(cursor, limit + 1))
+        items = tuple(readable_requests(rows[:limit], lambda _root, _why: None))
+        return Page(items=items, cursor=str(rows[limit - 1].number) if len(rows) > limit else None)
+
+    # -- the feed ------------------------------------------------------------------------------------------------------
+
+    def feed(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> list[FeedEntry]:
+        """The entries after *cursor* (None: from the beginning), oldest first. No entry is passed over."""
+        rows = self._rows(feed_query(self._engine.dialect.name, cursor, limit))
+        return [
+            FeedEntry(
+                cursor=_cursor(row), at=row.at, environment=row.environment, run=row.run, seq=row.seq, kind=row.kind
+            )
+            for row in rows
+        ]
+
+    def feed_end(self) -> str | None:
+        """The cursor of the newest entry that is listed now; None while there is none."""
+        rows = self._rows(feed_query(self._engine.dialect.name, None, 1, newest=True))
+        return _cursor(rows[0]) if rows else None
+
+
+# -- queries -----------------------------------------------------------------------------------------------------------
+
+
+def beginning_query(dialect: str, beginning: str) -> "sa.Select[Any]":
+    """The query for the runs whose id begins so.
+
+    SQLite compares text byte by byte, so they are a range of its index. Postgres may compare as a language does; it has
+    an index for patterns instead.
+    """
+    if dialect == "postgresql":
+        return sa.select(runs.c.data).where(runs.c.id.startswith(beginning, autoescape=True)).order_by(runs.c.number)
+    last = f"{beginning}\U0010ffff"
+    return sa.select(runs.c.data).where(runs.c.id >= beginning, runs.c.id < last).order_by(runs.c.id)
+
+
+def runs_query(chosen: RunFilter, cursor: str | None, limit: int) -> "sa.Select[Any]":
+    """The query for a page of runs."""
+    c = run_list.c
+    query = sa.select(runs.c.number, runs.c.data).join(run_list, c.number == runs.c.number)
+    wanted = {
+        c.environment: chosen.environment,
+        c.root: chosen.request_id,
+        c.digest: chosen.digest,
+        c.name: chosen.name,
+    }
+    query = query.where(*(column == value for column, value in wanted.items() if value is not None))
+    if chosen.states is not None:
+        query = query.where(c.state.in_([state.value for state in chosen.states]))
+    if chosen.kinds is not None:
+        query = query.where(c.kind.in_(chosen.kinds))
+    if chosen.is_open is not None:
+        query = query.where(c.ended_at.is_(None) if chosen.is_open else c.ended_at.is_not(None))
+    if cursor is not None:
+        query = query.where(c.number < int(cursor))
+    return query.order_by(c.number.desc()).limit(limit)
+
+
+def releases_query(name: str | None, cursor: str | None, limit: int) -> "sa.Select[Any]":
+    """The query for a page of releases, with the ids of their first and last runs."""
+    first, last, c = run_list.alias("first"), run_list.alias("last"), release_list.c
+    query = (
+        sa.select(release_list, first.c.id.label("first_run"), last.c.id.label("last_run"))
+        .join(first, first.c.number == c.number)
+        .join(last, last.c.number == c.last_number)
+    )
+    if name is not None:
+        query = query.where(c.name == name)
+    if cursor is not None:
+        query = query.where(c.last_number < int(cursor))
+    return query.order_by(c.last_number.desc()).limit(limit)
+
+
+def environments_query(environments: tuple[str, ...] | None, cursor: str | None, limit: int) -> "sa.Select[Any]":
+    """The query for a page of environments."""
+    c = environment_summary.c
+    query = sa.select(environment_summary)
+    if environments is not None:
+        query = query.where(c.environment.in_(environments))
+    if cursor is not None:
+        query = query.where(c.environment > cursor)
+    return query.order_by(c.environment).limit(limit)
+
+
+def requests_query(cursor: str | None, limit: int) -> "sa.Select[Any]":
+    """The query for a page of requests that are not done."""
+    query = sa.select(works.c.root, works.c.number, works.c.data).where(works.c.done.is_(False))
+    if cursor is not None:
+        query = query.where(works.c.number > int(cursor))
+    return query.order_by(works.c.number).limit(limit)
+
+
+def feed_query(dialect: str, cursor: str | None, limit: int, *, newest: bool = False) -> "sa.Select[Any]":
+    """The query for the entries after *cursor*.
+
+    Postgres gives out ids and ids of transactions before a commit. Entries are in the order of their transactions, and
+    are listed once no transaction before theirs is still open: what is committed later comes later in this order. By
+    ids alone an entry is lost if it is committed after one with a higher id was read.
+    """
+    c = feed.c
+    query = sa.select(feed)
+    if dialect == "postgresql":
+        snapshot = sa.text("tx < pg_snapshot_xmin(pg_current_snapshot())")
+        query = query.where(snapshot)
+    if cursor is not None:
+        tx, _, number = cursor.partition(".")
+        if dialect == "postgresql":
+            after = sa.text("(tx, id) > (CAST(CAST(:after_tx AS TEXT) AS xid8), :after_id)")
+            query = query.where(after.bindparams(after_tx=tx, after_id=int(number)))
+        else:
+            query = query.where(c.id > int(number))
+    order = [c.tx, c.id] if dialect == "postgresql" else [c.id]
+    return query.order_by(*(column.desc() if newest else column for column in order)).limit(limit)
+
+
+def _cursor(row: "sa.Row[Any]") -> str:
+    return f"{row.tx}.{row.id}"
+
+
+def _without(row: "sa.Row[Any]", *names: str) -> dict[str, Any]:
+    return {str(name): value for name, value in row._mapping.items() if name not in names}  # noqa: SLF001 - public
+
+
+def _place(row: "sa.Row[Any]") -> ReleasePlace:
+    return ReleasePlace.from_json(_without(row, "project"))
+
+
+def _summary(row: "sa.Row[Any]") -> EnvironmentSummary:
+    about = _without(row, "project", "digest", "name", "version")
+    release = {"name": row.name, "version": row.version, "digest": row.digest} if row.digest is not None else None
+    return EnvironmentSummary.from_json({**about, "release": release})

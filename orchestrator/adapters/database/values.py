@@ -1,0 +1,34 @@
+"""Values as the database has them: JSON text that this program, or a newer one, has written."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from pydantic import ValidationError
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Work
+from orchestrator.domain.model import Model
+
+T = TypeVar("T", bound=Model)
+
+
+def known(model: type[T], text: str) -> T:
+    """The value that was written as *text*. Raises S115 when a newer program wrote it."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "it"
+        message = f"a {model.__name__} in the store has a value that this program does not know ({where})"
+        raise OrchestratorError("S115", message) from error
+
+
+def readable_requests(rows: "Sequence[sa.Row[Any]]", unread: Callable[[str, str], None]) -> list[Work]:
+    """The requests in *rows*. *unread* is called with the root of each that this program cannot read, and why."""
+    found = []
+    for row in rows:
+        try:
+            found.append(known(Work, row.data))
+        except OrchestratorError as error:
+            unread(str(row.root), error.message)
+    return found

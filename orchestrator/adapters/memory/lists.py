@@ -1,0 +1,226 @@
+"""The lists of the store in memory: folded from the journal each time, and so a check on what a database keeps."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from orchestrator.domain.facts import had_effect
+from orchestrator.domain.journal import Lease, Record, Run, Verified, Waiting, Work, over
+from orchestrator.domain.listing import (
+    ALL_RUNS,
+    PAGE_SIZE,
+    EnvironmentSummary,
+    FeedEntry,
+    Page,
+    ReleasePlace,
+    ReleaseRow,
+    RunFilter,
+    StepRow,
+)
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.step import StepResult
+from orchestrator.domain.text import first_line
+
+T = TypeVar("T")
+
+
+class MemoryLists:
+    """The lists over the dictionaries of the store."""
+
+    clock: Any
+    _runs: dict[str, Run]
+    _records: dict[str, list[Record]]
+    _hosts: dict[tuple[str, str], HostState]
+    _verified: dict[str, list[Verified]]
+    _leases: dict[str, Lease]
+    _works: dict[str, Work]
+    _waits: list[Waiting]
+    _feed: list[tuple[str, int]]
+
+    def list_runs(
+        self, chosen: RunFilter = ALL_RUNS, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[Run]:
+        """The runs that *chosen* accepts, newest first."""
+        numbered = [(str(number), run) for number, run in enumerate(self._runs.values(), 1) if chosen.accepts(run)]
+        return _page([item for item in reversed(numbered) if cursor is None or int(item[0]) < int(cursor)], limit)
+
+    def runs_of(self, request_id: str) -> list[Run]:
+        """The runs of one request, oldest first."""
+        return [run for run in self._runs.values() if run.root == request_id]
+
+    def list_steps(self, run: str, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[StepRow]:
+        """The steps of *run*, in the order in which they were started."""
+        steps: dict[str, StepRow] = {}
+        for record in self._records.get(run, ()):
+            if record.kind == "step.started":
+                steps[record.step] = _started(record)
+            elif record.kind == "step.finished" and record.step in steps:
+                steps[record.step] = _finished(steps[record.step], record)
+        ordered = sorted(steps.values(), key=lambda step: step.first_seq)
+        numbered = [(str(step.first_seq), step) for step in ordered]
+        return _page([item for item in numbered if cursor is None or int(item[0]) > int(cursor)], limit)
+
+    def hosts_of_release(self, environment: str, digest: str, verbs: frozenset[str]) -> set[str]:
+        """The hosts on which a step with one of *verbs* was started in *environment* by a run for the release."""
+        chosen = RunFilter(environment=environment, digest=digest)
+        mine = [run.id for run in self._runs.values() if chosen.accepts(run)]
+        started = (record.data for run in mine for record in self._records[run] if record.kind == "step.started")
+        return {host for data in started if data.get("verb", "") in verbs for host in data.get("hosts") or ()}
+
+    # -- releases ------------------------------------------------------------------------------------------------------
+
+    def list_releases(
+        self, name: str | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[ReleaseRow]:
+        """The releases that a run was for, of all names or of one, the one with the newest run first."""
+        found: dict[str, tuple[int, ReleaseRow]] = {}
+        for number, run in enumerate(self._runs.values(), 1):
+            if run.release is not None:
+                first = ReleaseRow(release=run.release, number=number, first_run=run.id, last_run=run.id)
+                row = found.get(run.release.digest, (number, first))[1]
+                found[run.release.digest] = (number, row.model_copy(update={"last_run": run.id}))
+        newest = sorted(found.values(), key=lambda item: item[0], reverse=True)
+        numbered = [(str(number), row) for number, row in newest if name in {None, row.release.name}]
+        return _page([item for item in numbered if cursor is None or int(item[0]) < int(cursor)], limit)
+
+    def release_places(self, digests: tuple[str, ...], environments: tuple[str, ...]) -> list[ReleasePlace]:
+        """What each of the releases is in each of *environments*; nothing where it never was."""
+        places = (
+            self._place(environment, digest) for environment in sorted(environments) for digest in sorted(digests)
+        )
+        return [place for place in places if place is not None]
+
+    def places_of_release(
+        self, digest: str, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[ReleasePlace]:
+        """The environments that have something to do with the release, by name."""
+        found = [self._place(environment, digest) for environment in self._environments()]
+        numbered = [(place.environment, place) for place in found if place is not None]
+        return _page([item for item in numbered if cursor is None or item[0] > cursor], limit)
+
+    def _place(self, environment: str, digest: str) -> ReleasePlace | None:
+        states = [state for state in self._states(environment) if state.runs(digest)]
+        mark = self._mark(environment, digest)
+        chosen = RunFilter(environment=environment, digest=digest)
+        run = next((run for run in reversed(self._runs.values()) if chosen.accepts(run) and had_effect(run)), None)
+        if not states and mark is None and run is None:
+            return None
+        return ReleasePlace(
+            environment=environment,
+            digest=digest,
+            on_hosts=len(states),
+            standby_hosts=sum(state.stands_by for state in states),
+            verified_at=mark.at if mark else None,
+            verified_by_run=mark.run if mark else None,
+            run=run.id if run else None,
+            run_kind=run.kind if run else None,
+            run_state=run.state if run else None,
+        )
+
+    # -- environments --------------------------------------------------------------------------------------------------
+
+    def list_environments(
+        self, environments: tuple[str, ...] | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[EnvironmentSummary]:
+        """A row for each environment that a run was for, by name: of all, or of those in *environments*."""
+        names = [name for name in self._environments() if environments is None or name in environments]
+        return _page([(name, self._summary(name)) for name in names if cursor is None or name > cursor], limit)
+
+    def _summary(self, environment: str) -> EnvironmentSummary:
+        runs = [run for run in self._runs.values() if run.environment == environment]
+        mark, newest, states = self._mark(environment), runs[-1], self._states(environment)
+        release: PackageRef | None = mark.release if mark else None
+        return EnvironmentSummary(
+            environment=environment,
+            release=release,
+            verified_at=mark.at if mark else None,
+            verified_by_run=mark.run if mark else None,
+            run=newest.id,
+            run_kind=newest.kind,
+            run_state=newest.state,
+            run_at=newest.requested_at,
+            hosts=len(states),
+            hosts_on=sum(release is not None and state.runs(release.digest) for state in states),
+            hosts_unknown=sum(state.truth == "unknown" for state in states),
+            open_runs=sum(not run.ended for run in runs),
+        )
+
+    def _environments(self) -> list[str]:
+        return sorted({run.environment for run in self._runs.values()})
+
+    def _states(self, environment: str) -> list[HostState]:
+        return [state for (where, _), state in sorted(self._hosts.items()) if where == environment]
+
+    def _mark(self, environment: str, digest: str | None = None) -> Verified | None:
+        marks = self._verified.get(environment, [])
+        return next((mark for mark in marks if digest in {None, mark.release.digest}), None)
+
+    def hosts_of(self, environments: tuple[str, ...]) -> dict[str, list[HostState]]:
+        """What is known of the hosts of several environments."""
+        return {name: self._states(name) for name in environments}
+
+    def leases_of(self, environments: tuple[str, ...]) -> dict[str, Lease]:
+        """The leases of several environments; nothing for one that is free."""
+        now = self.clock.now()
+        held = [lease for name, lease in self._leases.items() if name in environments]
+        return {lease.environment: lease for lease in held if lease.until is None or not over(lease.until, now)}
+
+    # -- what waits ----------------------------------------------------------------------------------------------------
+
+    def queues_of(self, environments: tuple[str, ...]) -> dict[str, list[Waiting]]:
+        """The queues of several environments."""
+        return {name: [wait for wait in self._waits if wait.environment == name] for name in environments}
+
+    def list_requests(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[Work]:
+        """The requests that are not done, oldest first."""
+        numbered = [(str(number), work) for number, work in enumerate(self._works.values(), 1) if not work.done]
+        return _page([item for item in numbered if cursor is None or int(item[0]) > int(cursor)], limit)
+
+    # -- the feed ------------------------------------------------------------------------------------------------------
+
+    def feed(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> list[FeedEntry]:
+        """The entries after *cursor* (None: from the beginning), oldest first."""
+        start = int(cursor.partition(".")[2]) if cursor is not None else 0
+        found = []
+        for number, (run, seq) in enumerate(self._feed[start : start + limit], start + 1):
+            record, where = self._records[run][seq - 1], self._runs[run].environment
+            place = f"0.{number}"
+            found.append(FeedEntry(cursor=place, at=record.at, environment=where, run=run, seq=seq, kind=record.kind))
+        return found
+
+    def feed_end(self) -> str | None:
+        """The cursor of the newest entry; None while there is none."""
+        return f"0.{len(self._feed)}" if self._feed else None
+
+
+def _page(numbered: Sequence[tuple[str, T]], limit: int) -> Page[T]:
+    items = tuple(item for _, item in numbered[:limit])
+    return Page(items=items, cursor=numbered[limit - 1][0] if len(numbered) > limit else None)
+
+
+def _started(record: Record) -> StepRow:
+    label = str(record.data.get("label", record.step))
+    verb = str(record.data.get("verb", ""))
+    return StepRow(name=record.step, verb=verb, label=label, started_at=record.at, first_seq=record.seq)
+
+
+def _finished(step: StepRow, record: Record) -> StepRow:
+    result = StepResult.from_json(record.data)
+    hosts, tests = ([item.outcome for item in items] for items in (result.hosts, result.tests))
+    unknown = sum(outcome == "unknown" for outcome in hosts)
+    ok = sum(outcome.good for outcome in hosts)
+    passed = sum(outcome.good for outcome in tests)
+    changed = {
+        "finished_at": record.at,
+        "outcome": result.outcome,
+        "message": first_line(result.message, 300),
+        "code": result.data.get("code"),
+        "log": result.log,
+        "hosts_ok": ok,
+        "hosts_unknown": unknown,
+        "hosts_bad": len(hosts) - ok - unknown,
+        "tests_ok": passed,
+        "tests_bad": len(tests) - passed,
+        "last_seq": record.seq,
+    }
+    return step.model_copy(update=changed)

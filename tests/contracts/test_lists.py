@@ -1,0 +1,246 @@
+"""The contract of the store's lists, kept by every adapter: filters, cursors, limits, and one order over all entries."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from orchestrator.adapters.clock import SystemClock
+from orchestrator.adapters.database import lists
+from orchestrator.adapters.database.read_tables import feed
+from orchestrator.adapters.database.store import DatabaseStore
+from orchestrator.adapters.memory.store import MemoryStore
+from orchestrator.domain.journal import Entry, Run, Verified, Work
+from orchestrator.domain.listing import FeedEntry, Page, RunFilter
+from orchestrator.domain.promotion import State
+from orchestrator.domain.release import PackageRef
+from orchestrator.ports import Store
+
+REFS = [
+    PackageRef(name=name, version=f"1.{n}.0", digest="sha256:" + f"{n}" * 64)
+    for n, name in enumerate(("shop", "shop", "till"))
+]
+ENVIRONMENTS = ("production", "staging")
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    url = (
+        request.getfixturevalue("postgres").fresh() if request.param == "postgres" else f"sqlite:///{tmp_path}/state.db"
+    )
+    made = DatabaseStore(url, SystemClock())
+    yield made
+    made.close()
+
+
+def filled(store: Store, count: int = 12) -> list[Run]:
+    """Promotions of three releases over two environments; each second has ended, and its release is on two hosts."""
+    made = []
+    for number in range(count):
+        ref, environment = REFS[number % 3], ENVIRONMENTS[number % 2]
+        name = f"r{number:02}-{environment}"
+        run = Run(id=name, root=f"r{number // 2:02}", kind="promotion", environment=environment, release=ref, by="ann")
+        store.create(run)
+        hosts = [f"{environment}-{letter}" for letter in "ab"]
+        data = {"label": "site", "verb": "deploy", "hosts": hosts}
+        results = [{"host": host, "outcome": "succeeded", "touched": True} for host in hosts]
+        entries = [
+            Entry(kind="state", data={"to": "deploying"}),
+            Entry(kind="step.started", step="site.1", data=data),
+            Entry(kind="step.finished", step="site.1", data={"outcome": "succeeded", "hosts": results}),
+            Entry(kind="step.started", step="verify.1", data={"label": "tests", "verb": "verify"}),
+        ]
+        for host in hosts:
+            state = {"host": host, "truth": "seen", "release": ref.to_json(), "run": name}
+            entries.append(Entry(kind="host", host=host, data=state))
+        if number % 4 < 2:
+            mark = Verified(environment=environment, release=ref, run=name, at=f"2026-01-01T00:00:{number:02}.000Z")
+            entries += [Entry(kind="verified", data=mark.to_json())]
+            entries += [Entry(kind="ended", data={"state": "succeeded", "exit": 0})]
+        store.append(name, entries)
+        made.append(store.run(name))
+    return made
+
+
+def every(read: Callable[..., Page[Any]], *args: Any, limit: int = 2, **kwargs: Any) -> list[Any]:
+    """All items of a list, read page by page."""
+    found, cursor = [], None
+    while True:
+        page = read(*args, cursor=cursor, limit=limit, **kwargs)
+        assert len(page.items) <= limit
+        found += page.items
+        if page.cursor is None:
+            return found
+        cursor = page.cursor
+
+
+FILTERS = [
+    RunFilter(),
+    RunFilter(environment="staging"),
+    RunFilter(request_id="r01"),
+    RunFilter(digest=REFS[0].digest),
+    RunFilter(name="shop", is_open=True),
+    RunFilter(is_open=False),
+    RunFilter(states=(State.DEPLOYING,), kinds=("promotion",)),
+    RunFilter(kinds=("rollback",)),
+    RunFilter(environment="staging", digest=REFS[1].digest, is_open=True),
+]
+
+
+def test_each_filter_and_cursor(store: Store) -> None:
+    """Each filter lists exactly the runs that it accepts, newest first, in pages of any size."""
+    made = filled(store)
+    for chosen in FILTERS:
+        wanted = [run for run in reversed(made) if chosen.accepts(run)]
+        for limit in (1, 5, 50):
+            assert every(store.list_runs, chosen, limit=limit) == wanted
+    assert store.list_runs(limit=12).cursor is None
+    assert store.list_runs(limit=11).cursor is not None
+
+
+def test_a_page_stays_while_runs_begin(store: Store) -> None:
+    """A run that begins between two pages neither repeats nor hides a run."""
+    made = filled(store, 6)
+    first = store.list_runs(limit=3)
+    store.create(Run(id="later", root="later", kind="promotion", environment="staging"))
+    second = store.list_runs(cursor=first.cursor, limit=3)
+    assert [*first.items, *second.items] == list(reversed(made))
+
+
+def test_the_runs_of_a_request(store: Store) -> None:
+    """The runs of a request are listed oldest first, and none of another."""
+    filled(store)
+    assert [run.id for run in store.runs_of("r01")] == ["r02-production", "r03-staging"]
+    assert store.runs_of("r0") == []
+
+
+def test_the_steps_of_a_run(store: Store) -> None:
+    """Steps come in the order in which they were started, with their counts once they have finished."""
+    filled(store, 2)
+    steps = every(store.list_steps, "r00-production", limit=1)
+    assert [(step.name, step.verb, step.outcome and step.outcome.value, step.hosts_ok) for step in steps] == [
+        ("site.1", "deploy", "succeeded", 2),
+        ("verify.1", "verify", None, 0),
+    ]
+    assert [(step.first_seq, step.last_seq) for step in steps] == [(2, 3), (4, None)]
+
+
+def test_the_hosts_of_a_release(store: Store) -> None:
+    """The hosts on which a release was started are those of its deployments in that environment."""
+    filled(store)
+    deploy = frozenset({"deploy", "restore"})
+    assert store.hosts_of_release("staging", REFS[1].digest, deploy) == {"staging-a", "staging-b"}
+    assert store.hosts_of_release("staging", REFS[1].digest, frozenset({"verify"})) == set()
+    assert store.hosts_of_release("elsewhere", REFS[1].digest, deploy) == set()
+
+
+def test_every_adapter_lists_the_same(store: Store) -> None:
+    """Releases, their places and the rows of environments are those that the journal gives when it is folded again."""
+    filled(store)
+    memory = MemoryStore()
+    filled(memory)
+    assert every(store.list_releases) == every(memory.list_releases)
+    assert every(store.list_releases, "shop", limit=1) == every(memory.list_releases, "shop")
+    assert every(store.list_environments, limit=1) == every(memory.list_environments)
+    assert store.list_environments(("staging", "none")) == memory.list_environments(("staging", "none"))
+    digests = tuple(ref.digest for ref in REFS)
+    assert store.release_places(digests, ENVIRONMENTS) == memory.release_places(digests, ENVIRONMENTS)
+    assert len(memory.release_places(digests, ENVIRONMENTS)) == 6
+    assert every(store.places_of_release, digests[0], limit=1) == every(memory.places_of_release, digests[0])
+    assert {name: [state.host for state in found] for name, found in store.hosts_of(ENVIRONMENTS).items()} == {
+        name: [f"{name}-a", f"{name}-b"] for name in ENVIRONMENTS
+    }
+
+
+def test_holders_and_queues_of_several_environments(store: Store) -> None:
+    """Leases and queues of several environments are those of each environment; a lock that is past is none."""
+    made = filled(store, 4)
+    store.acquire("staging", made[1].id, "ann", "promote")
+    store.acquire("production", "lock:1", "ann", "why", until="2020-01-01T00:00:00.000Z")
+    store.enqueue("staging", made[3], supersede=False)
+    assert set(store.leases_of(("staging", "production", "none"))) == {"staging"}
+    assert store.leases_of(("staging",))["staging"].holder == made[1].id
+    assert store.queues_of(("staging", "none")) == {"staging": store.queue("staging"), "none": []}
+
+
+def test_requests_that_are_not_done(store: Store) -> None:
+    """Requests are listed oldest first until they are done."""
+    for number in range(5):
+        run = Run(id=f"q{number}-staging", root=f"q{number}", kind="promotion", environment="staging")
+        store.ask(Work(root=run.root, asked={"n": number}), run)
+    store.claim("q1", "w", "h", 60)
+    store.leave("q1", "w", done=True)
+    assert [work.root for work in every(store.list_requests)] == ["q0", "q2", "q3", "q4"]
+
+
+def test_the_feed_has_every_entry_in_order(store: Store) -> None:
+    """The feed has each entry of each run once, those of a run in their order, and goes on from any cursor."""
+    made = filled(store, 5)
+    entries = read_feed(store)
+    wanted = [(run.id, record.seq, record.kind) for run in made for record in store.records(run.id)]
+    assert [(entry.run, entry.seq, entry.kind) for entry in entries] == wanted
+    assert store.feed_end() == entries[-1].cursor
+    middle = entries[len(entries) // 2]
+    assert store.feed(cursor=middle.cursor, limit=1000)[0] == entries[len(entries) // 2 + 1]
+
+
+def read_feed(store: Store, cursor: str | None = None) -> list[FeedEntry]:
+    found: list[FeedEntry] = []
+    while page := store.feed(cursor=found[-1].cursor if found else cursor, limit=3):
+        found += page
+    return found
+
+
+def _naive(dialect: str, cursor: str | None, limit: int, *, newest: bool = False) -> "sa.Select[Any]":
+    """What a reader would do who trusts that ids rise with commits."""
+    del dialect
+    number = int(cursor.partition(".")[2]) if cursor else 0
+    return sa.select(feed).where(feed.c.id > number).order_by(feed.c.id.desc() if newest else feed.c.id).limit(limit)
+
+
+@pytest.mark.parametrize("naive", [False, True], ids=["ours", "by id alone"])
+def test_a_reader_beside_writers_misses_nothing(postgres: Any, monkeypatch: pytest.MonkeyPatch, naive: bool) -> None:
+    """A reader of the feed gets each entry once, however late its transaction is committed; one by ids alone does not.
+
+    A transaction has its place in the order before it is committed: here each writer waits for a while in between.
+    """
+    store = DatabaseStore(postgres.fresh(), SystemClock())
+    if naive:
+        monkeypatch.setattr(lists, "feed_query", _naive)
+
+    def _slow(connection: Any) -> None:
+        time.sleep(random.Random().uniform(0, 0.03))
+
+    runs = [Run(id=f"r{n}", root=f"r{n}", kind="promotion", environment=f"e{n}") for n in range(4)]
+    for run in runs:
+        store.create(run)
+    sa.event.listen(store._engine, "commit", _slow)
+
+    def write(run: Run) -> None:
+        for number in range(25):
+            store.append(run.id, [Entry(kind="notice", data={"n": number})])
+
+    threads = [threading.Thread(target=write, args=(run,)) for run in runs]
+    for thread in threads:
+        thread.start()
+    seen: list[FeedEntry] = []
+    while any(thread.is_alive() for thread in threads):
+        seen += store.feed(cursor=seen[-1].cursor if seen else None, limit=1000)
+    for thread in threads:
+        thread.join()
+    seen += store.feed(cursor=seen[-1].cursor if seen else None, limit=1000)
+    written = {(run.id, seq) for run in runs for seq in range(1, 26)}
+    got = [(entry.run, entry.seq) for entry in seen]
+    assert len(got) == len(set(got))
+    assert (set(got) == written) is not naive
+    if not naive:
+        assert all([seq for run, seq in got if run == item.id] == list(range(1, 26)) for item in runs)
+    store.close()
