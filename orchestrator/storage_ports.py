@@ -4,6 +4,7 @@ A cursor is the one of the page before (`Page.cursor`). `ports.Store` keeps all 
 that part.
 """
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from orchestrator.domain.journal import Lease, Run, Waiting, Work
@@ -37,6 +38,15 @@ class RunLists(Protocol):
 
     def hosts_of_release(self, environment: str, digest: str, verbs: frozenset[str]) -> set[str]:
         """The hosts on which a step with one of *verbs* was started in *environment* by a run for the release."""
+
+
+def each_run(store: RunLists, chosen: RunFilter) -> Iterator[Run]:
+    """Every run that *chosen* accepts, newest first, read page by page as they are consumed."""
+    page = store.list_runs(chosen)
+    yield from page.items
+    while page.cursor is not None:
+        page = store.list_runs(chosen, cursor=page.cursor)
+        yield from page.items
 
 
 class ReleaseLists(Protocol):

@@ -973,7 +973,7 @@ class App:
 
     def present(self, root: str) -> Run:
         """The run of *root* that goes on, or its last one; of a walk in waves always that of all of it. Raises R101."""
-        runs = [run for run in self.store.runs() if run.root == root]
+        runs = self.store.runs_of(root)[::-1]
         if not runs:
             raise OrchestratorError("R101", f"there is no run {root!r}")
         walk = next((run for run in runs if run.kind == "waves"), None)
@@ -998,7 +998,7 @@ class App:
 
     def going(self, root: str) -> list[Run]:
         """The runs of *root* that have not ended, oldest first."""
-        return [run for run in reversed(self.store.runs()) if run.root == root and not run.ended]
+        return [run for run in self.store.runs_of(root) if not run.ended]
 
     def paused(self, root: str) -> bool:
         """Whether nothing of *root* goes on because a person has paused it."""

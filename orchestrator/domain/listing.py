@@ -89,7 +89,7 @@ class ReleaseRow(Model):
 class ReleasePlace(Model):
     """A release in one environment. *on_hosts* are the hosts it runs on, *standby_hosts* those of them on standby.
 
-    *run* is its newest run there that may have changed the environment.
+    *run* is its newest promotion, rehearsal or rollback there that may have changed the environment.
     """
 
     environment: str

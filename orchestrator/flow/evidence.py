@@ -5,12 +5,14 @@ from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import FORWARD
+from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import HostState, WayBack
 from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.flow.course import Setting
 from orchestrator.secret_values import write_whole
+from orchestrator.storage_ports import each_run
 
 REHEARSED = "rehearsed"
 """The kind, and the key, of the journal's entry with the evidence of a rehearsal."""
@@ -34,12 +36,13 @@ def obstacle(release: PackageRef, way: WayBack, there: tuple[HostState, ...]) ->
 
 def newest(setting: Setting, environment: str, back: PackageRef, release: PackageRef) -> Rehearsal | None:
     """The newest evidence for this pair of packages from any environment but *environment*; None: there is none."""
-    runs = [run for name in setting.environments if name != environment for run in setting.store.runs(name)]
+    chosen = RunFilter(digest=release.digest, kinds=tuple(FORWARD))
+    others = {*setting.environments} - {environment}
+    runs = [run for run in each_run(setting.store, chosen) if run.environment in others]
     for run in sorted(runs, key=lambda run: run.requested_at, reverse=True):
-        if run.kind in FORWARD and run.release is not None and run.release.digest == release.digest:
-            for document in documents(setting, run.id):
-                if document.back.digest == back.digest and document.release.digest == release.digest:
-                    return document
+        for document in documents(setting, run.id):
+            if document.back.digest == back.digest and document.release.digest == release.digest:
+                return document
     return None
 
 

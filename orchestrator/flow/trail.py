@@ -14,7 +14,7 @@ from orchestrator.domain.step import StepResult
 from orchestrator.domain.trail import verified_trail
 from orchestrator.flow.course import Setting, Started
 
-STEPS = {"deploy", "restore"}  # the verbs of what puts a release on hosts
+STEPS = frozenset({"deploy", "restore"})  # the verbs of what puts a release on hosts
 
 
 def last_verified(setting: Setting, environment: str) -> Verified | None:
@@ -131,12 +131,7 @@ def everywhere(setting: Setting, environment: str, digest: str, hosts: Sequence[
 
 def _meant(setting: Setting, environment: str, digest: str) -> set[str]:
     """The hosts on which a step of the package was ever begun there; none is known of a run that was not kept."""
-    found: set[str] = set()
-    for run in setting.store.runs(environment):
-        if run.release is not None and run.release.digest == digest:
-            begun = (record.data for record in setting.store.records(run.id) if record.kind == "step.started")
-            found.update(host for data in begun if data.get("verb") in STEPS for host in data.get("hosts", ()))
-    return found
+    return setting.store.hosts_of_release(environment, digest, STEPS)
 
 
 def unsettled(setting: Setting, environment: str) -> list[Run]:

@@ -3,20 +3,33 @@
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.facts import had_effect
 from orchestrator.domain.journal import Run
+from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.release import Manifest, PackageRef, Release
 from orchestrator.ports import Packages, Store
+from orchestrator.storage_ports import each_run
 
+PAGE = 500  # environments
 SHOWN = 8  # files that a message names
 
 
 def uses(store: Store, digest: str) -> list[str]:
     """The runs and hosts that have to do with the package *digest*: runs that have not ended, or had an effect."""
-    runs = store.runs()
-    found = [run.id for run in runs if run.release and run.release.digest == digest and _counts(run)]
-    for environment in sorted({run.environment for run in runs}):
-        found += [f"{host.host} in {environment}" for host in store.hosts(environment) if _has(host, digest)]
+    found = [run.id for run in each_run(store, RunFilter(digest=digest)) if _counts(run)]
+    for environment, hosts in store.hosts_of(_environments(store)).items():
+        found += [f"{host.host} in {environment}" for host in hosts if _has(host, digest)]
     return found
+
+
+def _environments(store: Store) -> tuple[str, ...]:
+    """The names of all environments that a run was for."""
+    found: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = store.list_environments(cursor=cursor, limit=PAGE)
+        found += [row.environment for row in page.items]
+        if (cursor := page.cursor) is None:
+            return tuple(found)
 
 
 def _has(host: HostState, digest: str) -> bool:

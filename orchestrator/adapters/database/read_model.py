@@ -17,7 +17,7 @@ from orchestrator.adapters.database.read_tables import (
     run_steps,
 )
 from orchestrator.adapters.database.tables import hosts, verified
-from orchestrator.domain.facts import had_effect
+from orchestrator.domain.facts import RELEASING, had_effect
 from orchestrator.domain.journal import Record, Run, Verified
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.step import Outcome
@@ -272,6 +272,7 @@ def _refresh_release(db: sa.Connection, project: str, environment: str, digest: 
     standby = running & host_list.c.is_standby
     standby_hosts = db.execute(sa.select(sa.func.count()).select_from(host_list).where(standby)).scalar() or 0
     mine = (run_list.c.digest == digest) & (run_list.c.environment == environment) & run_list.c.has_effect
+    mine &= run_list.c.kind.in_(RELEASING)
     row = place_row(on_hosts, standby_hosts, _newest_mark(db, environment, digest), _newest_run(db, mine))
     key = {"project": project, "digest": digest, "environment": environment}
     if row is not None:

@@ -31,6 +31,7 @@ from orchestrator.adapters.database.read_tables import (
     run_steps,
 )
 from orchestrator.adapters.database.tables import hosts, records, runs, verified
+from orchestrator.domain.facts import RELEASING
 from orchestrator.domain.journal import Record, Run, Verified
 from orchestrator.domain.plan import HostState
 
@@ -131,7 +132,7 @@ class _Environments:
         key = (row["project"], row["environment"])
         self._newest[key] = row
         self._open[key] += row["ended_at"] is None
-        if row["digest"] is not None and row["has_effect"]:
+        if row["digest"] is not None and row["has_effect"] and row["kind"] in RELEASING:
             self._by_digest[*key, row["digest"]] = row
 
     def write(self, db: sa.Connection) -> None:

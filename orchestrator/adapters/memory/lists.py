@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from orchestrator.domain.facts import had_effect
+from orchestrator.domain.facts import RELEASING, had_effect
 from orchestrator.domain.journal import Lease, Record, Run, Verified, Waiting, Work, over
 from orchestrator.domain.listing import (
     ALL_RUNS,
@@ -101,7 +101,7 @@ class MemoryLists:
     def _place(self, environment: str, digest: str) -> ReleasePlace | None:
         states = [state for state in self._states(environment) if state.runs(digest)]
         mark = self._mark(environment, digest)
-        chosen = RunFilter(environment=environment, digest=digest)
+        chosen = RunFilter(environment=environment, digest=digest, kinds=tuple(RELEASING))
         run = next((run for run in reversed(self._runs.values()) if chosen.accepts(run) and had_effect(run)), None)
         if not states and mark is None and run is None:
             return None

@@ -10,9 +10,11 @@ from orchestrator.domain.text import counted
 
 if TYPE_CHECKING:
     from orchestrator.domain.facts import EnvironmentFacts
+    from orchestrator.domain.listing import ReleasePlace
     from orchestrator.domain.release import PackageRef
     from orchestrator.wiring import App
 
+PAGE = 200  # releases
 COLOURS = {
     "current": "green",
     "partly": "yellow",
@@ -37,7 +39,7 @@ def command(as_json: bool) -> None:
     app = open_app(Path.cwd())
     remind(app)
     facts = [app.facts(name) for name in app.environments]
-    rows = [_row(app, ref, facts) for ref in _releases(app)]
+    rows = _rows(app, _releases(app), facts)
     problems = [problem for item in facts for problem in item.problems if item.recorded or rows]
     if as_json:
         about = {
@@ -65,34 +67,55 @@ def _releases(app: "App") -> "list[PackageRef]":
     found = {ref.digest: ref for ref in app.packages.refs()}
     for name in app.environments:
         found.update({mark.release.digest: mark.release for mark in reversed(app.store.verified(name))})
-    order = {run.release.digest: number for number, run in enumerate(reversed(app.store.runs())) if run.release}
-    return sorted(found.values(), key=lambda ref: (order.get(ref.digest, len(order)), ref.name), reverse=True)
+    order: dict[str, int] = {}
+    cursor: str | None = None
+    while not order.keys() >= found.keys():
+        page = app.store.list_releases(cursor=cursor, limit=PAGE)
+        order |= {row.release.digest: -at for at, row in enumerate(page.items, len(order))}
+        if (cursor := page.cursor) is None:
+            break
+    return sorted(found.values(), key=lambda ref: (order.get(ref.digest, 1), ref.name), reverse=True)
 
 
-def _row(app: "App", ref: "PackageRef", facts: "list[EnvironmentFacts]") -> dict[str, Any]:
-    return {"release": ref.to_json(), "in": {item.name: _place(app, ref, item) for item in facts}}
-
-
-def _place(app: "App", ref: "PackageRef", facts: "EnvironmentFacts") -> dict[str, Any]:
-    """What the release is in one environment, as JSON data: only runs that had an effect count."""
-    from orchestrator.domain.facts import RELEASING, had_effect
-    from orchestrator.domain.promotion import State
+def _rows(app: "App", refs: "list[PackageRef]", facts: "list[EnvironmentFacts]") -> list[dict[str, Any]]:
+    """The row of each release, as JSON data. Environments and releases are each read once, and not for each cell."""
     from orchestrator.flow.guard import gone_back_from
 
-    mine = [run for run in app.store.runs(facts.name) if run.release and run.release.digest == ref.digest]
-    last = next((run for run in mine if run.kind in RELEASING and had_effect(run)), None)
-    back = ref.digest in gone_back_from(app.setting, facts.name)
-    left = back or (last is not None and last.kind != "rollback" and last.state is State.ROLLED_BACK)
-    marks = [mark for mark in app.store.verified(facts.name) if mark.release.digest == ref.digest]
-    stuck = {problem.run for problem in facts.problems if problem.kind == "intervention"}
-    problem = next((run.id for run in mine if run.id in stuck), None)
+    names = tuple(item.name for item in facts)
+    rolled_back = {name: set(gone_back_from(app.setting, name)) for name in names}
+    rows = []
+    for at in range(0, len(refs), PAGE):
+        part = refs[at : at + PAGE]
+        found = app.store.release_places(tuple(ref.digest for ref in part), names)
+        places = {(place.digest, place.environment): place for place in found}
+        for ref in part:
+            cells = {
+                item.name: _place(
+                    app, ref, item, places.get((ref.digest, item.name)), back=ref.digest in rolled_back[item.name]
+                )
+                for item in facts
+            }
+            rows.append({"release": ref.to_json(), "in": cells})
+    return rows
+
+
+def _place(
+    app: "App", ref: "PackageRef", facts: "EnvironmentFacts", place: "ReleasePlace | None", *, back: bool
+) -> dict[str, Any]:
+    """What the release is in one environment, as JSON data: only runs that had an effect count."""
+    from orchestrator.domain.promotion import State
+
+    ended_there = place is not None and place.run_kind != "rollback" and place.run_state is State.ROLLED_BACK
+    verified_at = place.verified_at if place is not None else None
+    stuck = [problem.run for problem in facts.problems if problem.kind == "intervention" and problem.run]
+    problem = next((run for run in stuck if (of := app.store.run(run).release) and of.digest == ref.digest), None)
     return {
-        "state": _state(app, ref, facts, left=left, verified=bool(marks), stuck=bool(problem)),
+        "state": _state(app, ref, facts, left=back or ended_there, verified=bool(verified_at), stuck=bool(problem)),
         "hosts": [host.host for host in facts.hosts if host.runs(ref.digest)],
         "of": len(facts.hosts),
         "problem": problem,
-        "verified_at": marks[0].at if marks else None,
-        "run": last.id if last else None,
+        "verified_at": verified_at,
+        "run": place.run if place is not None else None,
     }
 
 

@@ -179,10 +179,12 @@ def _refuse_while_working(app: "App") -> None:
     """Raises S132 when any process works on a run, as far as the locks and the store can tell."""
     from orchestrator.adapters.backup.restore import running_roots
     from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.domain.listing import RunFilter
+    from orchestrator.storage_ports import each_run
 
     working = running_roots(app.state)
     try:
-        open_runs = [] if working else [run for run in app.store.runs() if not run.ended]
+        open_runs = [] if working else list(each_run(app.store, RunFilter(is_open=True)))
         working += [run.id for run in open_runs if app.engine.working(run.root)]
     except OrchestratorError as error:
         note(f"cannot read the current store: {error.message}")
@@ -195,9 +197,11 @@ def _refuse_while_working(app: "App") -> None:
 def _unfinished(app: "App") -> list[str]:
     """The runs that have not ended; none when the store cannot be asked."""
     from orchestrator.domain.errors import OrchestratorError
+    from orchestrator.domain.listing import RunFilter
+    from orchestrator.storage_ports import each_run
 
     try:
-        return [run.id for run in app.store.runs() if not run.ended]
+        return [run.id for run in each_run(app.store, RunFilter(is_open=True))]
     except OrchestratorError:
         return []
     finally:

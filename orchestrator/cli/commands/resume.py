@@ -35,7 +35,7 @@ def command(run: str, background: bool, as_json: bool) -> int:
     outlast_readers()
     app = open_app(Path.cwd())
     asked, found = walk_of(app, run)
-    runs = [item for item in app.store.runs() if item.root == asked.root]
+    runs = app.store.runs_of(asked.root)[::-1]
     if found.ended and asked.waves is not None and found.kind != "waves":
         raise OrchestratorError("R141", f"{found.id} has ended: {found.state}")
     if all(item.ended for item in runs) and (asked.waves or not _goes_on(runs, len(asked.targets))):

@@ -1,0 +1,335 @@
+"""The store at scale: `python -m tests.campaigns.scale --environments 500 --runs 100000`.
+
+Fills a store with environments, runs and journals in the format of the store's own models, and measures what each
+document costs in a warm process, in processor time. The ratio is to the same with fewer runs (`--beside 1000`).
+"""
+
+import argparse
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from orchestrator.adapters.database import tables
+from orchestrator.adapters.database.engine import open_database
+from orchestrator.adapters.database.read_tables import feed
+from orchestrator.adapters.database.rebuild import rebuild
+from orchestrator.cli.commands import matrix
+from orchestrator.domain.journal import Entry, Kind, Record, Run, Verified, Work
+from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.model import digest_of
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.promotion import State
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult
+from orchestrator.domain.story import Story
+from orchestrator.wiring import App, open_app
+from tests.postgres import serving
+
+HEAD = "apiVersion: orchestrator/v1\nkind: {kind}\nname: {name}\n"
+ROLLED_BACK, OPEN = 0.07, 4  # the share of runs that were rolled back, and the runs that have not ended
+GOAL, LIST_MS, RUN_MS = 3.0, 200.0, 50.0
+CHUNK = 500  # runs that are written at once
+TASKS, TESTS = 3, 5
+MOVES = ("planning", "building", "provisioning", "deploying", "verifying", "promoting", "watching", "closing")
+
+
+class Size(NamedTuple):
+    """How much a store is filled with."""
+
+    environments: int
+    runs: int
+    hosts: int = 2
+
+
+def at(second: int) -> str:
+    """A time that is so many seconds after the beginning of 2026."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(1767225600 + second))
+
+
+def names(size: Size) -> list[str]:
+    """The environments, in pairs."""
+    return [f"e{number // 2:03}-{'production' if number % 2 else 'staging'}" for number in range(size.environments)]
+
+
+def run_of(number: int, size: Size) -> Run:
+    """The run of that number: each release goes to the staging of a pair, and then to its production."""
+    chance, pair, side = random.Random(number // 2), (number // 2) % (size.environments // 2), number % 2
+    release = number // 2
+    ref = PackageRef(name=f"shop{pair % 20}", version=f"1.{release}.0", digest=digest_of(release))
+    environment, root = names(size)[2 * pair + side], f"{release:08x}"
+    rolled = side == 1 and chance.random() < 2 * ROLLED_BACK
+    is_open = number >= size.runs - OPEN
+    ending = State.ROLLED_BACK if rolled else State.SUCCEEDED
+    return Run(
+        id=f"{root}-{environment}",
+        root=root,
+        kind="promotion",
+        environment=environment,
+        release=ref,
+        plan=digest_of([release, "plan"]),
+        by="ann",
+        requested_at=at(60 * number),
+        state=State.DEPLOYING if is_open else ending,
+        ended_at=None if is_open else at(60 * number + 50),
+        message="" if is_open else f"{ref} is verified in {environment}",
+    )
+
+
+def hosts_of(run: Run, size: Size) -> list[str]:
+    """The hosts of the run's environment."""
+    return [f"{run.environment}-{number}" for number in range(size.hosts)]
+
+
+def entries_of(run: Run, size: Size) -> Iterator[Entry]:
+    """What the journal of a promotion has."""
+    hosts, ref = hosts_of(run, size), run.release
+    assert ref is not None
+    yield Entry(kind="requested", data={"root": run.root, "kind": run.kind, "by": run.by, "targets": [run.environment]})
+    for number, (before, after) in enumerate(zip(("requested", *MOVES), MOVES, strict=False)):
+        yield Entry(kind="state", data={"from": before, "event": "move", "to": after}, key=f"state:{number}")
+    for step, verb in (("plan", "plan"), ("site.1", "deploy"), ("verify.shop.1", "verify")):
+        data = {"label": step, "verb": verb, "hosts": hosts, "digest": ref.digest}
+        yield Entry(kind="step.started", step=step, data=data, key=f"{step}:started")
+        if verb == "deploy" and not run.ended:
+            return
+        yield from _details(step, verb, hosts)
+        results = tuple(HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=verb == "deploy") for host in hosts)
+        found = tuple(TestResult(name=f"test_{n}", outcome=Outcome.SUCCEEDED) for n in range(TESTS))
+        result = StepResult(
+            outcome=Outcome.SUCCEEDED, hosts=results, tests=found if verb == "verify" else (), seconds=2.5
+        )
+        yield Entry(kind="step.finished", step=step, data=result.to_json(), key=f"{step}:finished")
+    for host in hosts:
+        state = HostState(host=host, truth="seen", release=ref, since=run.ended_at, run=run.id)
+        yield Entry(kind="host", host=host, data=state.to_json(), key=f"host:{host}")
+    if run.state is State.SUCCEEDED:
+        yield Entry(kind="verified", data=mark_of(run).to_json(), key=f"verified:{ref.digest}")
+    yield Entry(kind="ended", data={"state": run.state.value, "message": run.message, "exit": 0}, key="ended")
+
+
+def _details(step: str, verb: str, hosts: list[str]) -> Iterator[Entry]:
+    if verb == "deploy":
+        for host in hosts:
+            for number in range(TASKS):
+                data = {"task": f"task {number}", "action": "file", "outcome": "succeeded", "seconds": 0.2}
+                yield Entry(kind="task", step=step, host=host, data=data, key=f"{step}:{host}:{number}")
+    if verb == "verify":
+        for number in range(TESTS):
+            test = TestResult(name=f"tests/test_shop.py::test_{number}", outcome=Outcome.SUCCEEDED, duration=0.1)
+            yield Entry(kind="test", step=step, data=test.to_json(), key=f"{step}:{number}")
+
+
+def mark_of(run: Run) -> Verified:
+    """That the release of *run* was verified."""
+    assert run.release is not None
+    return Verified(environment=run.environment, release=run.release, run=run.id, at=str(run.ended_at))
+
+
+def fill(url: str, size: Size) -> int:
+    """Fill the store at *url*. Returns the number of entries."""
+    engine, entries = open_database(url), 0
+    states: dict[tuple[str, str], HostState] = {}
+    with engine.begin() as db:
+        for start in range(0, size.runs, CHUNK):
+            entries += _fill_runs(db, range(start, min(start + CHUNK, size.runs)), size, states)
+        rows = [
+            {"environment": environment, "host": host, "data": state.model_dump_json()}
+            for (environment, host), state in states.items()
+        ]
+        db.execute(tables.hosts.insert(), rows)
+        rebuild(db)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
+        db.execute(sa.text("ANALYZE"))
+    engine.dispose()
+    return entries
+
+
+def _fill_runs(db: sa.Connection, numbers: range, size: Size, states: dict[tuple[str, str], HostState]) -> int:
+    runs, records, marks, works, order = [], [], [], [], []
+    for number in numbers:
+        run, seq = run_of(number, size), 0
+        for seq, entry in enumerate(entries_of(run, size), 1):
+            record = Record(**entry.model_dump(), run=run.id, seq=seq, at=at(60 * number + seq))
+            key = entry.key or f"~{number}.{seq}"
+            records.append({"run": run.id, "seq": seq, "key": key, "data": record.model_dump_json()})
+            place = {"environment": run.environment, "run": run.id, "seq": seq}
+            order.append({"at": record.at, "kind": record.kind, **place})
+        row = {"id": run.id, "number": number + 1, "root": run.root, "environment": run.environment}
+        runs.append({**row, "last_seq": seq, "data": run.model_dump_json()})
+        if run.state is State.SUCCEEDED:
+            mark = mark_of(run)
+            about = {"environment": run.environment, "digest": mark.release.digest}
+            marks.append({**about, "data": mark.model_dump_json()})
+            for host in hosts_of(run, size):
+                states[run.environment, host] = HostState(
+                    host=host, truth="seen", release=run.release, since=run.ended_at, run=run.id
+                )
+        if number % 2 == 0:
+            asked: dict[str, Any] = {"root": run.root, "kind": run.kind, "targets": [run.environment], "by": run.by}
+            work = Work(root=run.root, asked=asked, done=run.ended)
+            works.append(
+                {
+                    "root": run.root,
+                    "number": number + 1,
+                    "done": work.done,
+                    "worker": "",
+                    "data": work.model_dump_json(),
+                }
+            )
+    for table, rows in (
+        (tables.runs, runs),
+        (tables.records, records),
+        (tables.verified, marks),
+        (tables.works, works),
+        (feed, order),
+    ):
+        if rows:
+            db.execute(table.insert().inline(), rows)
+    return len(records)
+
+
+def lay(folder: Path, size: Size) -> Path:
+    """Write the files of a project with so many environments."""
+    (folder / "orchestrator.yaml").write_text(HEAD.format(kind="Project", name="scale"))
+    for number, name in enumerate(names(size)):
+        place = folder / "environments" / name
+        place.mkdir(parents=True)
+        after = f"after: {names(size)[number - 1]}\n" if number % 2 else ""
+        (place / "environment.yaml").write_text(HEAD.format(kind="Environment", name=name) + f"program: null\n{after}")
+    return folder
+
+
+class Document(NamedTuple):
+    """Something that is printed: how it is made for a number drawn by chance, and its limit in milliseconds."""
+
+    name: str
+    make: Callable[[App, random.Random], object]
+    limit: float = LIST_MS
+
+
+def documents(size: Size) -> list[Document]:
+    """What is measured."""
+
+    def any_run(chance: random.Random) -> Run:
+        return run_of(chance.randrange(size.runs), size)
+
+    def environment(chance: random.Random) -> str:
+        return chance.choice(names(size))
+
+    def shown(app: App, chance: random.Random) -> object:
+        run = app.store.run(any_run(chance).id[:-3])
+        return Story.of(run, app.store.records(run.id)).to_json()
+
+    def some(app: App, chance: random.Random) -> object:
+        run = any_run(chance)
+        pair = tuple(name for name in names(size) if name.startswith(run.environment[:4]))[:8]
+        page = app.store.list_releases(run.release.name if run.release else None)
+        return app.store.release_places(tuple(row.release.digest for row in page.items), pair)
+
+    kinds: tuple[Kind, ...] = ("promotion",)
+    return [
+        Document("runs, 20 (history)", lambda app, _: app.store.list_runs(limit=20)),
+        Document("runs of an environment, 20", lambda app, c: app.store.list_runs(RunFilter(environment=environment(c)), limit=20)),
+        Document("runs of a release", lambda app, c: app.store.list_runs(RunFilter(digest=digest_of(c.randrange(size.runs // 2))))),
+        Document("runs of a kind, a page in the middle", lambda app, c: app.store.list_runs(RunFilter(kinds=kinds), cursor=str(c.randrange(1, size.runs)))),
+        Document("runs that were rolled back", lambda app, _: app.store.list_runs(RunFilter(states=(State.ROLLED_BACK,)))),
+        Document("open runs (resume, restore)", lambda app, _: app.store.list_runs(RunFilter(is_open=True))),
+        Document("the run of a request (watch, cancel, pause)", lambda app, c: app.present(any_run(c).root), RUN_MS),
+        Document("one run by its beginning (show)", shown, RUN_MS),
+        Document("steps of a run", lambda app, c: app.store.list_steps(any_run(c).id), RUN_MS),
+        Document("status of an environment", lambda app, c: app.facts(environment(c))),
+        Document("status of all environments", lambda app, _: [app.facts(name) for name in names(size)]),
+        Document("environments, 50", lambda app, _: app.store.list_environments()),
+        Document("environments, all", lambda app, _: app.store.list_environments(limit=size.environments)),
+        Document("releases, 50", lambda app, _: app.store.list_releases()),
+        Document("matrix, 50 releases by 8 environments", some),
+        Document("leases and queues (queue)", lambda app, _: (app.store.leases_of(tuple(names(size))), app.store.queues_of(tuple(names(size))))),
+        Document("requests that are not done", lambda app, _: app.store.list_requests()),
+        Document("feed, 50", lambda app, c: app.store.feed(cursor=f"0.{c.randrange(1, size.runs * 20)}")),
+    ]  # fmt: skip
+
+
+def whole_matrix(app: App, _chance: random.Random) -> object:
+    """The matrix of every release and environment, as the command prints it today."""
+    facts = [app.facts(name) for name in app.environments]
+    return matrix._rows(app, matrix._releases(app), facts)
+
+
+def measure(folder: Path, url: str, size: Size, repeats: int, *, whole: bool) -> dict[str, tuple[float, float, float]]:
+    """The p50 and p99 of each document in milliseconds of processor time, and its limit."""
+    app = open_app(folder, environ={"ORCHESTRATOR_STORE": url})
+    chance, found = random.Random(1), {}
+    chosen = documents(size)
+    if whole:
+        chosen.append(Document("matrix, all (one table)", whole_matrix, float("inf")))
+    for document in chosen:
+        times = []
+        document.make(app, chance)
+        while (len(times) < repeats and sum(times) < 3000.0) or len(times) < 3:
+            started = time.process_time()
+            document.make(app, chance)
+            times.append(1000 * (time.process_time() - started))
+        times.sort()
+        found[document.name] = (statistics.median(times), times[int(0.99 * (len(times) - 1) + 0.5)], document.limit)
+    app.store.close()
+    return found
+
+
+@contextmanager
+def filled(kind: str, size: Size) -> Iterator[tuple[Path, str, int]]:
+    """A project with a store of that kind and size: its folder, its URL, and the number of its entries."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scale-")))
+        lay(folder, size)
+        url = stack.enter_context(serving()).fresh() if kind == "postgres" else f"sqlite:///{folder}/scale.db"
+        yield folder, url, fill(url, size)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Fill, measure and print. The exit status is 1 when a limit or the goal of the ratio is missed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.campaigns.scale", description=__doc__)
+    parser.add_argument("--environments", type=int, default=500)
+    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--beside", type=int, default=1000, help="runs of the store that ratios are to; 0: none")
+    parser.add_argument("--stores", default="sqlite,postgres")
+    parser.add_argument("--repeats", type=int, default=100)
+    parser.add_argument("--whole", action="store_true", help="also the matrix over everything")
+    chosen = parser.parse_args(words)
+    missed = 0
+    for kind in chosen.stores.split(","):
+        base: dict[str, tuple[float, float, float]] = {}
+        if chosen.beside:
+            small = Size(chosen.environments, chosen.beside)
+            with filled(kind, small) as (folder, url, _):
+                base = measure(folder, url, small, chosen.repeats, whole=chosen.whole)
+        size = Size(chosen.environments, chosen.runs)
+        started = time.process_time()
+        with filled(kind, size) as (folder, url, entries):
+            spent = time.process_time() - started
+            print(
+                f"\n{kind}: {size.environments} environments, {size.runs} runs, {entries} entries (filled in {spent:.0f} s)\n"
+            )
+            print(
+                "| document | p50 ms | p99 ms | ratio | limit ms | |\n| --- | --- | --- | --- | --- | --- |", flush=True
+            )
+            for name, (p50, p99, limit) in measure(folder, url, size, chosen.repeats, whole=chosen.whole).items():
+                ratio = p50 / max(base[name][0], 0.05) if name in base else 0.0
+                is_held = p99 <= limit and ratio <= GOAL
+                missed += not is_held
+                print(
+                    f"| {name} | {p50:.2f} | {p99:.2f} | {ratio:.1f} | {limit:g} | {'held' if is_held else 'missed'} |",
+                    flush=True,
+                )
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
