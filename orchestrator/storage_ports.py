@@ -109,5 +109,12 @@ class Feed(Protocol):
         """The cursor of the newest entry that is listed now; None while there is none."""
 
 
-class Lists(RunLists, ReleaseLists, HostLists, LeaseLists, QueueLists, Feed, Protocol):
+class Rebuilt(Protocol):
+    """What is derived from the journal, and can be derived again."""
+
+    def rebuild(self) -> int:
+        """Write everything that lists are read from again, from the journal. Returns the number of runs."""
+
+
+class Lists(Rebuilt, RunLists, ReleaseLists, HostLists, LeaseLists, QueueLists, Feed, Protocol):
     """Every list of the store."""

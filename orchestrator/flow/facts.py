@@ -19,19 +19,22 @@ from orchestrator.domain.facts import (
 )
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Run, Waiting
+from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.story import Story
 from orchestrator.domain.text import few, first_line
 from orchestrator.flow.course import Setting
 from orchestrator.flow.ephemeral import GONE
 from orchestrator.ports import Store
+from orchestrator.storage_ports import each_run
 
 Working = Callable[[str], bool]
 """Whether a process works on the runs of a root."""
 
 OUTLINES = ("hosts.restored", "rehearse.hosts.again", "rehearse.hosts.back", "hosts")
 """The steps that record all hosts of an environment; of one run, the newest first."""
-PAGE = 50
+PAGE = 5
+"""The newest runs that are read first: the newest one has mostly left nothing open."""
 
 
 def facts_of(setting: Setting, name: str, working: Working) -> EnvironmentFacts:
@@ -40,18 +43,19 @@ def facts_of(setting: Setting, name: str, working: Working) -> EnvironmentFacts:
     store = setting.store
     runs = recent(store, name)
     waiting, lease = store.queue(name), store.lease(name)
-    open_runs = tuple(run_facts(store, run, waiting, working) for run in runs if not run.ended)
+    still_open = each_run(store, RunFilter(environment=name, is_open=True))
+    open_runs = tuple(run_facts(store, run, waiting, working) for run in still_open)
     holder = next((run for run in open_runs if lease is not None and run.id == lease.holder), None)
     gone = destroyed(runs)
     hosts = () if gone is not None else _hosts(store, name, runs, holder)
-    mark = next(iter(store.verified(name)), None) if gone is None else None
+    summary = next(iter(store.list_environments((name,)).items), None) if gone is None else None
     return EnvironmentFacts(
         name=name,
         after=environment.after,
         recorded=bool(runs) or bool(hosts),
         problems=tuple(_problems(store, name, runs, open_runs, hosts)),
-        release=mark.release if mark else None,
-        verified_at=mark.at if mark else None,
+        release=summary.release if summary else None,
+        verified_at=summary.verified_at if summary else None,
         destroyed=gone,
         lease=lease,
         holder=holder,

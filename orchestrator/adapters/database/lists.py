@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from orchestrator.adapters.database.engine import guarded
 from orchestrator.adapters.database.read_tables import (
     environment_summary,
     feed,
@@ -14,6 +15,7 @@ from orchestrator.adapters.database.read_tables import (
     run_list,
     run_steps,
 )
+from orchestrator.adapters.database.rebuild import rebuild
 from orchestrator.adapters.database.tables import hosts, leases, runs, waits, works
 from orchestrator.adapters.database.values import known, readable_requests
 from orchestrator.domain.journal import Lease, Run, Waiting, Work, over
@@ -41,6 +43,12 @@ class DatabaseLists:
 
     def _rows(self, query: "sa.Select[Any]") -> "Sequence[sa.Row[Any]]":
         raise NotImplementedError
+
+    def rebuild(self) -> int:
+        """Write the read model again, in one transaction."""
+        with guarded(), self._engine.begin() as db:
+            rebuild(db)
+            return int(db.execute(sa.select(sa.func.count()).select_from(run_list)).scalar() or 0)
 
     # -- runs ----------------------------------------------------------------------------------------------------------
 

@@ -131,6 +131,7 @@ release_in_environment = sa.Table(
     sa.Column("run_state", sa.Text),
     sa.PrimaryKeyConstraint("project", "digest", "environment"),
     sa.Index("release_in_environment_environment", "environment", "digest"),
+    sa.Index("release_in_environment_digest", "digest", "environment"),
 )
 
 environment_summary = sa.Table(
@@ -152,6 +153,7 @@ environment_summary = sa.Table(
     sa.Column("hosts_unknown", sa.Integer, nullable=False, server_default="0"),
     sa.Column("open_runs", sa.Integer, nullable=False, server_default="0"),
     sa.PrimaryKeyConstraint("project", "environment"),
+    sa.Index("environment_summary_environment", "environment"),
 )
 
 feed = sa.Table(

@@ -123,6 +123,7 @@ def _releases() -> None:
         sa.PrimaryKeyConstraint("project", "digest", "environment"),
     )
     op.create_index("release_in_environment_environment", "release_in_environment", ["environment", "digest"])
+    op.create_index("release_in_environment_digest", "release_in_environment", ["digest", "environment"])
 
 
 def _environments() -> None:
@@ -147,6 +148,7 @@ def _environments() -> None:
         *(_count(name) for name in ("hosts", "hosts_on", "hosts_unknown", "open_runs")),
         sa.PrimaryKeyConstraint("project", "environment"),
     )
+    op.create_index("environment_summary_environment", "environment_summary", ["environment"])
 
 
 def _feed() -> None:
