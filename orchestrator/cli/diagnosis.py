@@ -308,13 +308,11 @@ def _store(start: Path, environ: Mapping[str, str]) -> Check:
 
 def _sqlite_mode() -> str:
     """Which journal mode is used, and why."""
-    import sqlite3
-
-    from orchestrator.adapters.database.engine import journal_mode
+    from orchestrator.adapters.database.driver import driver, journal_mode
 
     mode = journal_mode()
     why = "" if mode == "WAL" else ": its write-ahead log has a known fault in this version"
-    return f"SQLite {sqlite3.sqlite_version}, journal mode {mode}{why}"
+    return f"SQLite {driver().sqlite_version}, journal mode {mode}{why}"
 
 
 def _databases(start: Path, environ: Mapping[str, str]) -> Check:

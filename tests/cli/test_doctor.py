@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.database.engine import SCHEMA, engine_url, journal_mode, sqlite_path
+from orchestrator.adapters.database.driver import driver, journal_mode
+from orchestrator.adapters.database.engine import SCHEMA, engine_url, sqlite_path
 from orchestrator.cli.diagnosis import Check, examine_project
 from tests.postgres import Server
 
@@ -27,7 +28,7 @@ def test_how_the_journal_is_kept(project: Path) -> None:
     """It names SQLite's version, the journal mode, with the reason when it is the slower one, and the schema."""
     store = _said()["store"]
     assert store.level == "ok"
-    for words in (sqlite3.sqlite_version, f"journal mode {journal_mode()}", f"schema {SCHEMA}"):
+    for words in (driver().sqlite_version, f"journal mode {journal_mode()}", f"schema {SCHEMA}"):
         assert words in store.says
     assert ("known fault" in store.says) is (journal_mode() == "DELETE")
 

@@ -15,7 +15,9 @@ import pytest
 import sqlalchemy as sa
 
 from orchestrator.adapters.clock import SystemClock
+from orchestrator.adapters.database import driver as drivers
 from orchestrator.adapters.database import engine
+from orchestrator.adapters.database.driver import has_wal, wal_is_safe
 from orchestrator.adapters.database.engine import (
     SCHEMA,
     guarded,
@@ -24,7 +26,6 @@ from orchestrator.adapters.database.engine import (
     open_database,
     persistent,
     schema_version,
-    wal_is_safe,
 )
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.errors import OrchestratorError
@@ -316,3 +317,32 @@ def test_an_unknown_store(tmp_path: Path) -> None:
 def test_versions_whose_log_keeps_its_word(version: tuple[int, int, int], safe: bool) -> None:
     """The write-ahead log is used only where SQLite's known fault is repaired."""
     assert wal_is_safe(version) is safe
+
+
+def test_a_file_with_a_log_is_refused_where_that_is_not_safe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store with a write-ahead log is neither read nor changed by a SQLite that may corrupt it; a safe one opens it."""
+    file = tmp_path / "state.db"
+    DatabaseStore(f"sqlite:///{file}", SystemClock()).close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    assert has_wal(file)
+    monkeypatch.setattr(drivers, "journal_mode", lambda: "DELETE")
+    with pytest.raises(OrchestratorError) as caught:
+        open_database(f"sqlite:///{file}")
+    assert caught.value.code == "S182"
+    assert has_wal(file)
+    monkeypatch.undo()
+    if drivers.journal_mode() == "WAL":
+        DatabaseStore(f"sqlite:///{file}", SystemClock()).close()
+
+
+def test_a_store_on_the_newest_sqlite(tmp_path: Path) -> None:
+    """A store is opened with the newest SQLite that can be imported, in the mode that is safe for it."""
+    store = DatabaseStore(f"sqlite:///{tmp_path}/state.db", SystemClock())
+    store.create(run())
+    with store._engine.connect() as db:
+        assert db.exec_driver_sql("SELECT sqlite_version()").scalar() == drivers.driver().sqlite_version
+        assert str(db.exec_driver_sql("PRAGMA journal_mode").scalar()).upper() == drivers.journal_mode()
+    assert has_wal(tmp_path / "state.db") is (drivers.journal_mode() == "WAL")
+    assert drivers.driver().sqlite_version_info >= sqlite3.sqlite_version_info
+    store.close()

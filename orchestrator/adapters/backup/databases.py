@@ -3,12 +3,12 @@
 import contextlib
 import os
 import shutil
-import sqlite3
 import subprocess
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from orchestrator.adapters.database.driver import driver
 from orchestrator.adapters.database.read_tables import ALL_TABLES
 from orchestrator.adapters.database.schema_list import unlisted_statements
 from orchestrator.domain.errors import OrchestratorError
@@ -27,14 +27,14 @@ def copy(source: Path, target: Path) -> None:
     """Copy the SQLite file *source* as it is at one moment, while others write to it. Raises S112 and S114."""
     try:
         with (
-            contextlib.closing(sqlite3.connect(source, timeout=WAIT)) as here,
-            contextlib.closing(sqlite3.connect(target)) as there,
+            contextlib.closing(driver().connect(source, timeout=WAIT)) as here,
+            contextlib.closing(driver().connect(target)) as there,
         ):
             here.backup(there)
             there.execute("PRAGMA journal_mode=DELETE")  # one file, whatever the source was kept with
-    except sqlite3.OperationalError as error:
+    except driver().OperationalError as error:
         raise OrchestratorError("S112", f"the store cannot be copied: {error}") from error
-    except sqlite3.DatabaseError as error:
+    except driver().DatabaseError as error:
         raise OrchestratorError("S114", f"the store is damaged: {error}") from error
     target.chmod(0o600)
 

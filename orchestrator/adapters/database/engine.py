@@ -4,7 +4,6 @@ import contextlib
 import functools
 import os
 import secrets
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
+from orchestrator.adapters.database.driver import driver, is_error, journal_mode, refuse_unsafe_wal
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.room import full
@@ -57,26 +57,13 @@ def engine_url(url: str) -> str:
     return f"{sqlite_url(sqlite_path(url).with_suffix(''))}-engine.db"
 
 
-def wal_is_safe(version: tuple[int, int, int]) -> bool:
-    """Whether SQLite's write-ahead log keeps its word in *version*.
-
-    Versions before 3.51.3 (and the back-ports 3.50.7 and 3.44.6) may corrupt a database that several connections
-    write to: https://sqlite.org/wal.html, "the WAL-reset bug".
-    """
-    return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51, 0) or (3, 44, 6) <= version < (3, 45, 0)
-
-
-def journal_mode() -> str:
-    """The journal mode that is used with this machine's SQLite: `WAL`, or `DELETE` where that is not safe."""
-    return "WAL" if wal_is_safe(sqlite3.sqlite_version_info) else "DELETE"
-
-
 def _sqlite(url: str) -> sa.Engine:
     path = sqlite_path(url)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    engine = sa.create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    refuse_unsafe_wal(path)
+    engine = sa.create_engine(url, module=driver(), connect_args={"timeout": 30, "check_same_thread": False})
 
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
@@ -116,7 +103,7 @@ def guarded() -> Iterator[None]:
         code = "S113" if full(error.orig) else "S112"
         raise OrchestratorError(code, f"the store cannot be used: {_first_line(error)}") from error
     except sa.exc.DatabaseError as error:
-        if isinstance(error.orig, sqlite3.Error):
+        if is_error(error.orig):
             raise OrchestratorError("S114", f"the store is damaged: {_first_line(error)}") from error
         raise OrchestratorError("S112", f"the store cannot be used: {_first_line(error)}") from error
 
@@ -162,7 +149,7 @@ def passing(error: BaseException | None) -> bool:
 
     SQLite waits by itself for others, and has no server that could be away.
     """
-    if not isinstance(error, sa.exc.DBAPIError) or isinstance(error.orig, sqlite3.Error):
+    if not isinstance(error, sa.exc.DBAPIError) or is_error(error.orig):
         return False
     state = getattr(error.orig, "sqlstate", None)
     lost = error.connection_invalidated or (state is None and isinstance(error, sa.exc.OperationalError))
@@ -203,7 +190,7 @@ def known_schemas() -> set[str]:
 
 def schema_version(url: str) -> str | None:
     """The schema of the database at *url* as it is, None when there is none. Changes nothing. Raises S-codes."""
-    engine = sa.create_engine(url) if url.startswith("sqlite") else _postgres(url)
+    engine = sa.create_engine(url, module=driver()) if url.startswith("sqlite") else _postgres(url)
     try:
         with guarded(), engine.connect() as connection:
             return _read_version(connection)
@@ -241,8 +228,8 @@ def integrity(url: str) -> list[str]:
         return []
     try:
         place = f"{sqlite_path(url).absolute().as_uri()}?mode=rw"
-        with contextlib.closing(sqlite3.connect(place, uri=True, timeout=30)) as database:
+        with contextlib.closing(driver().connect(place, uri=True, timeout=30)) as database:
             rows = [str(row[0]) for row in database.execute("PRAGMA integrity_check")]
-    except sqlite3.Error as error:
+    except driver().Error as error:
         return [str(error)]
     return [row for row in rows if row != "ok"]

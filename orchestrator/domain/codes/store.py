@@ -183,6 +183,15 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.FAILED,
     ),
     ErrorCode(
+        "S182",
+        "write-ahead log not safe",
+        "Another program keeps the store with SQLite's write-ahead log. The SQLite of this interpreter has a fault that can corrupt such a "
+        "file, so it was neither read nor changed.",
+        "Install the extra `server` (`pip install 'orchestrator[server]'`), which has a newer SQLite, or use the interpreter of the other "
+        "program. `orchestrator doctor` prints the version.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
         "S190",
         "backup passphrase not usable",
         "A backup is authenticated with a key that is derived from a passphrase. The file with the passphrase is not named, cannot "
