@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.completing import places
-from orchestrator.cli.output import Cell, folded, json_option, out, print_json, screen, table, width
+from orchestrator.cli.output import Cell, folded, json_option, note, out, print_json, screen, table, width
 
 if TYPE_CHECKING:
     from orchestrator.domain.facts import RunFacts
@@ -15,23 +15,35 @@ if TYPE_CHECKING:
 @click.command("history")
 @click.argument("environment", required=False, shell_complete=places)
 @click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of runs.")
+@click.option("--cursor", help="Continue after the page that printed this cursor.")
 @json_option
-def command(environment: str | None, limit: int, as_json: bool) -> None:
+def command(environment: str | None, limit: int, cursor: str | None, as_json: bool) -> None:
     """List the runs, newest first; with ENVIRONMENT those of one environment, or of a list of waves."""
     from orchestrator.cli.recovery import remind
+    from orchestrator.domain.listing import RunFilter
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
     remind(app)
     if environment is not None and app.waves(environment) is None:
         app.setting.environment(environment)
-    runs = [app.run_facts(run) for run in app.store.runs(environment, limit=limit)]
+    page = app.store.list_runs(RunFilter(environment=environment), cursor=_checked(cursor), limit=limit)
+    runs = [app.run_facts(run) for run in page.items]
     if as_json:
-        print_json("History", {"runs": [run.to_json() for run in runs]})
+        print_json("History", {"runs": [run.to_json() for run in runs], "cursor": page.cursor})
     elif not runs:
         out("no runs yet; start one with: orchestrator promote RELEASE")
     else:
         out(_listed(runs, screen()))
+        if page.cursor is not None:
+            note(f"older runs: --cursor {page.cursor}")
+
+
+def _checked(cursor: str | None) -> str | None:
+    """*cursor*, if it is one of this list."""
+    if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
+        raise click.BadParameter(f"{cursor!r} is not a cursor of this list", param_hint="--cursor")
+    return cursor
 
 
 def _listed(runs: "list[RunFacts]", columns: int | None) -> str:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import Cell, json_option, out, print_json, screen, table
+from orchestrator.cli.completing import environments
+from orchestrator.cli.output import Cell, json_option, note, out, print_json, screen, table
 from orchestrator.domain.text import counted
 
 if TYPE_CHECKING:
@@ -26,11 +27,14 @@ COLOURS = {
 
 
 @click.command("matrix")
+@click.option("--environment", "chosen", multiple=True, shell_complete=environments, help="Show only this environment.")
+@click.option("--name", help="Show only releases with this name.")
+@click.option("-n", "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number of releases.")
 @json_option
-def command(as_json: bool) -> None:
+def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool) -> None:
     """Show the releases of all environments: one row for each release, one column for each environment of the path.
 
-    Problems come first. A release is listed in an environment if it had an effect in it.
+    Problems come first. A release is listed in an environment if it had an effect in it. The newest releases come first.
     """
     from orchestrator.cli.recovery import remind
     from orchestrator.cli.situation import problem_lines
@@ -38,8 +42,11 @@ def command(as_json: bool) -> None:
 
     app = open_app(Path.cwd())
     remind(app)
-    facts = [app.facts(name) for name in app.environments]
-    rows = _rows(app, _releases(app), facts)
+    for wanted in chosen:
+        app.setting.environment(wanted)
+    facts = [app.facts(item) for item in app.environments if not chosen or item in chosen]
+    refs = [ref for ref in _releases(app) if name in {None, ref.name}]
+    rows = _rows(app, refs[:limit], facts)
     problems = [problem for item in facts for problem in item.problems if item.recorded or rows]
     if as_json:
         about = {
@@ -60,6 +67,8 @@ def command(as_json: bool) -> None:
         for row in rows
     ]
     out(table(["release", *heads], cells, columns=screen()))
+    if len(refs) > limit:
+        note(f"{counted(len(refs) - limit, 'older release')} not shown: -n {len(refs)}")
 
 
 def _releases(app: "App") -> "list[PackageRef]":
