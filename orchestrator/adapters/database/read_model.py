@@ -228,26 +228,23 @@ def _refresh(
 ) -> None:
     """Write the environment's row, those of its *changed* hosts (None: of all), and those of the releases concerned.
 
-    The environment's row is locked first: its counts are those of one transaction after the other.
+    The environment is locked first: its counts are those of one transaction after the other.
     """
-    _lock(db, project, environment)
+    lock_environment(db, environment)
     concerned = {*digests, *_refresh_hosts(db, project, environment, changed)}
     for digest in sorted(concerned):
         _refresh_release(db, project, environment, digest)
     mark = _newest_mark(db, environment, None)
     summary = summary_row(mark, _newest_run(db, run_list.c.environment == environment))
     summary |= _counts(db, environment, summary["digest"])
-    mine = (environment_summary.c.project == project) & (environment_summary.c.environment == environment)
-    db.execute(environment_summary.update().where(mine).values(**summary))
-
-
-def _lock(db: sa.Connection, project: str, environment: str) -> None:
     key = {"project": project, "environment": environment}
-    insert = _insert(db, environment_summary).values(**key).on_conflict_do_nothing()
-    db.execute(insert)
+    _upsert(db, environment_summary, [key | summary], tuple(key))
+
+
+def lock_environment(db: sa.Connection, environment: str) -> None:
+    """Let no other transaction write the rows of *environment* until this one has ended. SQLite has one writer."""
     if db.dialect.name == "postgresql":
-        mine = (environment_summary.c.project == project) & (environment_summary.c.environment == environment)
-        db.execute(sa.select(environment_summary.c.environment).where(mine).with_for_update())
+        db.execute(sa.text("SELECT pg_advisory_xact_lock(7259304, hashtext(:name))"), {"name": environment})
 
 
 def _refresh_hosts(db: sa.Connection, project: str, environment: str, changed: set[str] | None) -> set[str]:

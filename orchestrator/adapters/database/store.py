@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import guarded, once, open_database, persistent
 from orchestrator.adapters.database.lists import DatabaseLists, beginning_query
-from orchestrator.adapters.database.read_model import ReadModel, add_run
+from orchestrator.adapters.database.read_model import ReadModel, add_run, lock_environment
 from orchestrator.adapters.database.tables import fences, hosts, leases, records, runs, verified, waits, works
 from orchestrator.adapters.database.takeable import Pulse, takeable_requests
 from orchestrator.adapters.database.values import known, readable_requests
@@ -234,8 +234,11 @@ class DatabaseStore(DatabaseLists):
     def ask(self, work: Work, run: Run) -> bool:
         """Write down what is asked for."""
         with guarded(), self._engine.begin() as db:
+            asked = sa.select(works.c.data).where(works.c.root == work.root)
+            if db.execute(asked).first() is None:
+                lock_environment(db, run.environment)  # who waits for it must not keep numbers from all others
             _one_at_a_time(db)
-            there = db.execute(sa.select(works.c.data).where(works.c.root == work.root)).scalar()
+            there = db.execute(asked).scalar()
             if there is not None and known(Work, there).asked != work.asked:
                 return False
             if there is None:
@@ -318,6 +321,7 @@ class DatabaseStore(DatabaseLists):
 
 def _create(db: sa.Connection, run: Run) -> None:
     if db.execute(sa.select(runs.c.id).where(runs.c.id == run.id)).first() is None:
+        lock_environment(db, run.environment)
         _one_at_a_time(db)
         number = (db.execute(sa.select(sa.func.max(runs.c.number))).scalar() or 0) + 1
         row = {"id": run.id, "number": number, "root": run.root, "environment": run.environment}
