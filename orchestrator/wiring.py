@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from orchestrator.adapters.views import Views
     from orchestrator.adapters.withheld import WithheldSecrets
     from orchestrator.domain.environment import Environment
-    from orchestrator.domain.facts import EnvironmentFacts, RunFacts
+    from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
     from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.domain.way_back import Outlook, RollbackPlan
     from orchestrator.engine.durable import Engine
@@ -1116,6 +1116,12 @@ class App:
         from orchestrator.flow.facts import facts_of
 
         return facts_of(self.setting, environment, self.working)
+
+    def queue_facts(self, environments: tuple[str, ...]) -> "dict[str, QueueFacts]":
+        """The queue of each of *environments*."""
+        from orchestrator.flow.facts import queue_facts
+
+        return queue_facts(self.store, environments, self.working)
 
     def run_facts(self, run: Run) -> "RunFacts":
         """*run*, and what it does now."""

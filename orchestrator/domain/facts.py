@@ -57,6 +57,14 @@ class Destroyed(Model):
     run: str
 
 
+class QueueFacts(Model):
+    """The queue of one environment: its lease, the run that has it (*holder*), and the runs that wait, in order."""
+
+    lease: Lease | None
+    holder: RunFacts | None
+    waiting: tuple[Waiting, ...]
+
+
 class EnvironmentFacts(Model):
     """What is known of one environment.
 

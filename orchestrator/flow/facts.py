@@ -8,6 +8,7 @@ from orchestrator.domain.facts import (
     Activity,
     EnvironmentFacts,
     Problem,
+    QueueFacts,
     Remedy,
     RunFacts,
     changing,
@@ -18,7 +19,7 @@ from orchestrator.domain.facts import (
     unsettled,
 )
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import Run, Waiting
+from orchestrator.domain.journal import Lease, Run, Waiting
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.story import Story
@@ -65,6 +66,26 @@ def facts_of(setting: Setting, name: str, working: Working) -> EnvironmentFacts:
         last_effect=next((run_facts(store, run, waiting, working) for run in runs if had_effect(run)), None),
         hosts=hosts,
     )
+
+
+def queue_facts(store: Store, names: tuple[str, ...], working: Working) -> dict[str, QueueFacts]:
+    """The queues of the environments *names*: all are read at once, and then the runs that have a lease."""
+    leases, queues = store.leases_of(names), store.queues_of(names)
+    found = {}
+    for name in names:
+        lease, waiting = leases.get(name), queues[name]
+        run = _holder(store, lease)
+        holder = run_facts(store, run, waiting, working) if run is not None and not run.ended else None
+        found[name] = QueueFacts(lease=lease, holder=holder, waiting=tuple(waiting))
+    return found
+
+
+def _holder(store: Store, lease: Lease | None) -> Run | None:
+    """The run that has the *lease*; None for a lock, and for a run that is not recorded."""
+    if lease is not None and not lease.locked:
+        with contextlib.suppress(OrchestratorError):
+            return store.run(lease.holder)
+    return None
 
 
 def recent(store: Store, environment: str) -> list[Run]:

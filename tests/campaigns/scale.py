@@ -251,7 +251,7 @@ def documents(size: Size) -> list[Document]:
         Document("environments, all", lambda app, _: app.store.list_environments(limit=size.environments)),
         Document("releases, 50", lambda app, _: app.store.list_releases()),
         Document("matrix, 50 releases by 8 environments", some),
-        Document("leases and queues (queue)", lambda app, _: (app.store.leases_of(tuple(names(size))), app.store.queues_of(tuple(names(size))))),
+        Document("leases and queues (queue)", lambda app, _: app.queue_facts(tuple(names(size)))),
         Document("requests that are not done", lambda app, _: app.store.list_requests()),
         Document("feed, 50", lambda app, c: app.store.feed(cursor=f"0.{c.randrange(1, size.runs * 20)}")),
     ]  # fmt: skip

@@ -43,7 +43,8 @@ def command(environment: str, message: str, duration: float | None, as_json: boo
 def _status(app: "App", *, as_json: bool) -> None:
     from orchestrator.cli.words import when
 
-    held = {name: app.store.lease(name) for name in app.environments}
+    leased = app.store.leases_of(tuple(app.environments))
+    held = {name: leased.get(name) for name in app.environments}
     if as_json:
         leases = {name: lease.to_json() if lease else None for name, lease in held.items()}
         print_json("LockStatus", {"environments": leases})

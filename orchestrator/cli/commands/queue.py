@@ -8,7 +8,7 @@ import click
 from orchestrator.cli.output import environment_argument, folded, json_option, out, print_json, screen, table
 
 if TYPE_CHECKING:
-    from orchestrator.domain.facts import EnvironmentFacts
+    from orchestrator.domain.facts import QueueFacts
 
 
 @click.command("queue")
@@ -26,7 +26,7 @@ def command(environment: str | None, as_json: bool) -> None:
         app.setting.environment(environment)
     names = [environment] if environment else list(app.environments)
     coming = app.coming()
-    found = {name: app.facts(name) for name in names}
+    found = app.queue_facts(tuple(names))
     if as_json:
         items = [
             {
@@ -65,7 +65,7 @@ def command(environment: str | None, as_json: bool) -> None:
     out(table(heads, rows, columns=screen()) if rows else "no run waits")
 
 
-def _holder(name: str, facts: "EnvironmentFacts") -> list[str]:
+def _holder(name: str, facts: "QueueFacts") -> list[str]:
     """Who holds the environment: an operator's lock, or a run with what it does."""
     from orchestrator.cli.situation import run_line
     from orchestrator.cli.words import when
@@ -84,7 +84,7 @@ def _release(walk: dict[str, Any]) -> str:
     return f"{walk['release']['name']} {walk['release']['version']}"
 
 
-def _for_what(facts: "EnvironmentFacts", place: int) -> str:
+def _for_what(facts: "QueueFacts", place: int) -> str:
     """What the run in this *place* waits for."""
     ahead = [wait for wait in facts.waiting[: place - 1] if wait.superseded_by is None]
     if ahead:
