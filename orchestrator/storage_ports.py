@@ -7,7 +7,7 @@ that part.
 from collections.abc import Iterator
 from typing import Protocol
 
-from orchestrator.domain.journal import Lease, Run, Waiting, Work
+from orchestrator.domain.journal import Lease, Record, Run, Waiting, Work
 from orchestrator.domain.listing import (
     ALL_RUNS,
     PAGE_SIZE,
@@ -22,13 +22,23 @@ from orchestrator.domain.listing import (
 from orchestrator.domain.plan import HostState
 
 
-class RunLists(Protocol):
-    """Runs, their steps, and the hosts of these."""
+class ListsRuns(Protocol):
+    """What lists runs."""
 
     def list_runs(
         self, chosen: RunFilter = ALL_RUNS, *, cursor: str | None = None, limit: int = PAGE_SIZE
     ) -> Page[Run]:
         """The runs that *chosen* accepts, newest first."""
+
+
+class RunLists(ListsRuns, Protocol):
+    """Runs, their steps, and the hosts of these."""
+
+    def runs_named(self, ids: tuple[str, ...]) -> list[Run]:
+        """The runs with these ids."""
+
+    def entries_of(self, runs: tuple[str, ...], keys: tuple[str, ...]) -> list[Record]:
+        """The entries of several runs that have one of *keys*, in one query."""
 
     def runs_of(self, request_id: str) -> list[Run]:
         """The runs of one request, oldest first."""
@@ -40,7 +50,7 @@ class RunLists(Protocol):
         """The hosts on which a step with one of *verbs* was started in *environment* by a run for the release."""
 
 
-def each_run(store: RunLists, chosen: RunFilter) -> Iterator[Run]:
+def each_run(store: ListsRuns, chosen: RunFilter) -> Iterator[Run]:
     """Every run that *chosen* accepts, newest first, read page by page as they are consumed."""
     page = store.list_runs(chosen)
     yield from page.items

@@ -372,7 +372,7 @@ def _situation(start: Path, environ: Mapping[str, str]) -> list[Check]:
 
     app = open_app(start, environ)
     try:
-        facts = [app.facts(name) for name in app.environments]
+        facts = app.facts_of_all(tuple(app.environments))
         used = any(item.recorded for item in facts) or not _traces(app.state)
     finally:
         app.close()

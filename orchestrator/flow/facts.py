@@ -26,6 +26,7 @@ from orchestrator.domain.story import Story
 from orchestrator.domain.text import few, first_line
 from orchestrator.flow.course import Setting
 from orchestrator.flow.ephemeral import GONE
+from orchestrator.flow.facts_reader import FactsReader, FactsStore
 from orchestrator.ports import Store
 from orchestrator.storage_ports import each_run
 
@@ -38,10 +39,16 @@ PAGE = 5
 """The newest runs that are read first: the newest one has mostly left nothing open."""
 
 
-def facts_of(setting: Setting, name: str, working: Working) -> EnvironmentFacts:
-    """What is known of the environment *name* now. Raises R103."""
+def facts_of_all(setting: Setting, names: tuple[str, ...], working: Working) -> list[EnvironmentFacts]:
+    """What is known of each of the environments *names* now, read in a few queries for all of them."""
+    reader = FactsReader(setting.store, names, (GONE, *(f"{step}:finished" for step in OUTLINES)))
+    return [facts_of(setting, name, working, reader) for name in names]
+
+
+def facts_of(setting: Setting, name: str, working: Working, reader: FactsStore | None = None) -> EnvironmentFacts:
+    """What is known of the environment *name* now, from the store or from *reader*. Raises R103."""
     environment, _ = setting.environment(name)
-    store = setting.store
+    store = reader or setting.store
     runs = recent(store, name)
     waiting, lease = store.queue(name), store.lease(name)
     still_open = each_run(store, RunFilter(environment=name, is_open=True))
@@ -88,7 +95,7 @@ def _holder(store: Store, lease: Lease | None) -> Run | None:
     return None
 
 
-def recent(store: Store, environment: str) -> list[Run]:
+def recent(store: FactsStore, environment: str) -> list[Run]:
     """The newest runs of *environment*, newest first: all that a fact of now may depend on.
 
     They reach back to the last run that left nothing open; the rest of a long history is not read.
@@ -101,7 +108,7 @@ def recent(store: Store, environment: str) -> list[Run]:
         limit *= 10
 
 
-def activity(store: Store, run: Run, waiting: Iterable[Waiting], working: Working) -> Activity:
+def activity(store: FactsStore, run: Run, waiting: Iterable[Waiting], working: Working) -> Activity:
     """What *run* does now."""
     if run.ended:
         return "ended"
@@ -116,13 +123,13 @@ def activity(store: Store, run: Run, waiting: Iterable[Waiting], working: Workin
     return "interrupted"
 
 
-def run_facts(store: Store, run: Run, waiting: Iterable[Waiting], working: Working) -> RunFacts:
+def run_facts(store: FactsStore, run: Run, waiting: Iterable[Waiting], working: Working) -> RunFacts:
     """*run* with what it does now."""
     what = activity(store, run, waiting, working)
     return RunFacts(**run.model_dump(), activity=what, interrupted=what == "interrupted")
 
 
-def _hosts(store: Store, name: str, runs: list[Run], holder: RunFacts | None) -> tuple[HostState, ...]:
+def _hosts(store: FactsStore, name: str, runs: list[Run], holder: RunFacts | None) -> tuple[HostState, ...]:
     """All hosts of the environment: those of its last inventory, and those of which something is recorded."""
     known = {state.host: state for state in store.hosts(name)}
     for host in outline(store, runs):
@@ -138,7 +145,7 @@ def _hosts(store: Store, name: str, runs: list[Run], holder: RunFacts | None) ->
     )
 
 
-def outline(store: Store, runs: Iterable[Run]) -> tuple[str, ...]:
+def outline(store: FactsStore, runs: Iterable[Run]) -> tuple[str, ...]:
     """All hosts of the environment as the newest of its *runs* recorded them; none after its stack was destroyed."""
     for run in runs:
         if (run.kind == "destroy" and had_effect(run)) or store.knows(run.id, GONE):
@@ -151,7 +158,7 @@ def outline(store: Store, runs: Iterable[Run]) -> tuple[str, ...]:
 
 
 def _problems(
-    store: Store, name: str, runs: list[Run], open_runs: tuple[RunFacts, ...], hosts: tuple[HostState, ...]
+    store: FactsStore, name: str, runs: list[Run], open_runs: tuple[RunFacts, ...], hosts: tuple[HostState, ...]
 ) -> Iterator[Problem]:
     for run in unsettled(runs):
         story = Story.of(run, store.records(run.id))

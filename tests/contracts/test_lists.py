@@ -122,6 +122,16 @@ def test_the_runs_of_a_request(store: Store) -> None:
     assert store.runs_of("r0") == []
 
 
+def test_runs_and_entries_by_name(store: Store) -> None:
+    """Several runs are read by their ids, and their entries by key; what does not exist is left out."""
+    made = filled(store, 3)
+    ids = (made[0].id, made[2].id, "none")
+    assert {run.id for run in store.runs_named(ids)} == {made[0].id, made[2].id}
+    store.append(made[0].id, [Entry(kind="notice", data={"n": 1}, key="one")])
+    store.append(made[1].id, [Entry(kind="notice", data={"n": 2}, key="one")])
+    assert [(entry.run, entry.key) for entry in store.entries_of(ids, ("one", "two"))] == [(made[0].id, "one")]
+
+
 def test_the_steps_of_a_run(store: Store) -> None:
     """Steps come in the order in which they were started, with their counts once they have finished."""
     filled(store, 2)

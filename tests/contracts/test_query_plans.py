@@ -30,6 +30,8 @@ LISTS: dict[str, Callable[[DatabaseStore], Any]] = {
     "open runs of an environment": lambda store: store.list_runs(RunFilter(environment=NAMES[0], is_open=True)),
     "one run by its beginning": lambda store: store.run(RUN.id[:-2]),
     "the newest runs of an environment": lambda store: store.runs(NAMES[0], limit=5),
+    "runs by their ids": lambda store: store.runs_named((RUN.id, "none")),
+    "entries by their keys": lambda store: store.entries_of((RUN.id,), ("hosts:finished", "ended")),
     "steps": lambda store: store.list_steps(RUN.id, cursor="2"),
     "hosts of a release": lambda store: store.hosts_of_release(RUN.environment, DIGEST, frozenset({"deploy"})),
     "releases": lambda store: store.list_releases(cursor="50"),

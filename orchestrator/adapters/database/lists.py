@@ -16,9 +16,9 @@ from orchestrator.adapters.database.read_tables import (
     run_steps,
 )
 from orchestrator.adapters.database.rebuild import rebuild
-from orchestrator.adapters.database.tables import hosts, leases, runs, waits, works
+from orchestrator.adapters.database.tables import hosts, leases, records, runs, waits, works
 from orchestrator.adapters.database.values import known, readable_requests
-from orchestrator.domain.journal import Lease, Run, Waiting, Work, over
+from orchestrator.domain.journal import Lease, Record, Run, Waiting, Work, over
 from orchestrator.domain.listing import (
     ALL_RUNS,
     PAGE_SIZE,
@@ -59,6 +59,16 @@ class DatabaseLists:
         rows = self._rows(runs_query(chosen, cursor, limit + 1))
         items = tuple(known(Run, row.data) for row in rows[:limit])
         return Page(items=items, cursor=str(rows[limit - 1].number) if len(rows) > limit else None)
+
+    def runs_named(self, ids: tuple[str, ...]) -> list[Run]:
+        """The runs with these ids."""
+        query = sa.select(runs.c.data).where(runs.c.id.in_(ids))
+        return [known(Run, row.data) for row in self._rows(query)]
+
+    def entries_of(self, runs: tuple[str, ...], keys: tuple[str, ...]) -> list[Record]:
+        """The entries of several runs that have one of *keys*, in one query."""
+        query = sa.select(records.c.data).where(records.c.run.in_(runs), records.c.key.in_(keys))
+        return [known(Record, row.data) for row in self._rows(query)]
 
     def runs_of(self, request_id: str) -> list[Run]:
         """The runs of one request, oldest first."""

@@ -48,6 +48,14 @@ class MemoryLists:
         numbered = [(str(number), run) for number, run in enumerate(self._runs.values(), 1) if chosen.accepts(run)]
         return _page([item for item in reversed(numbered) if cursor is None or int(item[0]) < int(cursor)], limit)
 
+    def runs_named(self, ids: tuple[str, ...]) -> list[Run]:
+        """The runs with these ids."""
+        return [self._runs[name] for name in ids if name in self._runs]
+
+    def entries_of(self, runs: tuple[str, ...], keys: tuple[str, ...]) -> list[Record]:
+        """The entries of several runs that have one of *keys*."""
+        return [record for run in runs for record in self._records.get(run, ()) if record.key in keys]
+
     def runs_of(self, request_id: str) -> list[Run]:
         """The runs of one request, oldest first."""
         return [run for run in self._runs.values() if run.root == request_id]

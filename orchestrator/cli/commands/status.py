@@ -43,7 +43,7 @@ def command(environment: str | None, every: bool, watching: bool, as_json: bool)
     if not as_json:
         out("\n".join(_lines(app, environment, every=every)))
         return
-    facts = [environment_status(app, name) for name in _names(app, environment)]
+    facts = [item.to_json() for item in app.facts_of_all(tuple(_names(app, environment)))]
     walks = [waves_status(app, waves) for waves in _waves(app, environment)]
     print_json("Status", {"project": app.project.name, "environments": facts, "waves": walks})
 
@@ -59,7 +59,7 @@ def _waves(app: "App", environment: str | None) -> "list[Waves]":
 def _lines(app: "App", environment: str | None, *, every: bool) -> list[str]:
     from orchestrator.cli.situation import problem_lines, status_lines
 
-    facts = [app.facts(name) for name in _names(app, environment)]
+    facts = app.facts_of_all(tuple(_names(app, environment)))
     if not facts:
         return ["no environments yet; orchestrator init writes two"]
     lines = problem_lines([problem for item in facts if item.recorded for problem in item.problems])

@@ -1,0 +1,123 @@
+"""What the facts of environments are read from: the store, or what was read of many environments at once."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from orchestrator.domain.facts import is_settled
+from orchestrator.domain.journal import Lease, Record, Run, Waiting, Work
+from orchestrator.domain.listing import ALL_RUNS, PAGE_SIZE, EnvironmentSummary, Page, RunFilter
+from orchestrator.domain.plan import HostState
+from orchestrator.ports import Store
+from orchestrator.storage_ports import each_run
+
+
+class FactsStore(Protocol):
+    """The part of the store that facts are read from."""
+
+    def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
+        """Runs, newest first."""
+
+    def list_runs(
+        self, chosen: RunFilter = ALL_RUNS, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[Run]:
+        """The runs that *chosen* accepts, newest first."""
+
+    def list_environments(
+        self, environments: tuple[str, ...] | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[EnvironmentSummary]:
+        """A row for each environment that a run was for."""
+
+    def hosts(self, environment: str) -> list[HostState]:
+        """What is known of each host."""
+
+    def lease(self, environment: str) -> Lease | None:
+        """The lease of the environment."""
+
+    def queue(self, environment: str) -> list[Waiting]:
+        """The runs that wait, in order."""
+
+    def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
+        """The run's records."""
+
+    def knows(self, run: str, key: str) -> bool:
+        """Whether an entry with this key has been written."""
+
+    def entry(self, run: str, key: str) -> Record | None:
+        """The entry of *run* with this key."""
+
+    def work(self, root: str) -> Work:
+        """The request *root*."""
+
+
+class FactsReader:
+    """The environments *names*, read in a few queries. What is seldom needed is read from the store when it is.
+
+    *keys* are the entries of the newest run of each environment that are read with it.
+    """
+
+    def __init__(self, store: Store, names: tuple[str, ...], keys: tuple[str, ...]) -> None:
+        self._store = store
+        self._leases, self._queues = store.leases_of(names), store.queues_of(names)
+        self._hosts = store.hosts_of(names)
+        rows = store.list_environments(names, limit=max(1, len(names))).items
+        self._summaries = {row.environment: row for row in rows}
+        self._open: dict[str, list[Run]] = {}
+        for run in each_run(store, RunFilter(is_open=True)):
+            self._open.setdefault(run.environment, []).append(run)
+        newest = tuple(row.run for row in rows if row.run is not None)
+        self._newest = {run.environment: run for run in store.runs_named(newest)}
+        self._entries = {(record.run, record.key): record for record in store.entries_of(newest, keys)}
+        self._keys, self._read = keys, frozenset(newest)
+
+    def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
+        """The newest run alone, if it left nothing open and recorded the hosts; otherwise those of the store."""
+        newest = self._newest.get(environment or "")
+        if newest is not None and is_settled(newest) and any((newest.id, key) in self._entries for key in self._keys):
+            return [newest]
+        return self._store.runs(environment, limit)
+
+    def list_runs(
+        self, chosen: RunFilter = ALL_RUNS, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[Run]:
+        """The open runs of an environment; all others are those of the store."""
+        if cursor is None and chosen == RunFilter(environment=chosen.environment, is_open=True):
+            return Page(items=tuple(self._open.get(chosen.environment or "", ())))
+        return self._store.list_runs(chosen, cursor=cursor, limit=limit)
+
+    def list_environments(
+        self, environments: tuple[str, ...] | None = None, *, cursor: str | None = None, limit: int = PAGE_SIZE
+    ) -> Page[EnvironmentSummary]:
+        """The rows of *environments*."""
+        del cursor, limit
+        found: Iterable[str] = self._summaries if environments is None else environments
+        return Page(items=tuple(self._summaries[name] for name in found if name in self._summaries))
+
+    def hosts(self, environment: str) -> list[HostState]:
+        """What is known of each host."""
+        return self._hosts[environment]
+
+    def lease(self, environment: str) -> Lease | None:
+        """The lease of the environment."""
+        return self._leases.get(environment)
+
+    def queue(self, environment: str) -> list[Waiting]:
+        """The runs that wait, in order."""
+        return self._queues[environment]
+
+    def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
+        """The run's records."""
+        return self._store.records(run, after, limit)
+
+    def knows(self, run: str, key: str) -> bool:
+        """Whether an entry with this key has been written."""
+        return self.entry(run, key) is not None
+
+    def entry(self, run: str, key: str) -> Record | None:
+        """The entry of *run* with this key."""
+        if key in self._keys and run in self._read:
+            return self._entries.get((run, key))
+        return self._store.entry(run, key)
+
+    def work(self, root: str) -> Work:
+        """The request *root*."""
+        return self._store.work(root)
