@@ -246,7 +246,7 @@ def documents(size: Size) -> list[Document]:
         Document("runs that were rolled back", lambda app, _: app.store.list_runs(RunFilter(states=(State.ROLLED_BACK,)))),
         Document("open runs (resume, restore)", lambda app, _: app.store.list_runs(RunFilter(is_open=True))),
         Document("the run of a request (watch, cancel, pause)", lambda app, c: app.present(any_run(c).root), RUN_MS),
-        Document("one run by its beginning (show)", shown, RUN_MS),
+        Document("one run by a prefix of its id (show)", shown, RUN_MS),
         Document("steps of a run", lambda app, c: app.store.list_steps(any_run(c).id), RUN_MS),
         Document("status of an environment", lambda app, c: app.facts(environment(c))),
         Document("status of all environments", lambda app, _: app.facts_of_all(tuple(names(size)))),
