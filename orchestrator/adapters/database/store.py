@@ -263,7 +263,8 @@ class DatabaseStore(DatabaseLists):
 
     def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[Work]:
         """What is not done and waits for nobody, in one statement."""
-        return readable_requests(self._rows(takeable_requests(self._engine.dialect.name, queue, self._clock.now())), unread)
+        rows = self._rows(takeable_requests(self._engine.dialect.name, queue, self._clock.now()))
+        return readable_requests(rows, unread)
 
     def news(self) -> bool:
         """Whether anything may have been written since this was asked last."""

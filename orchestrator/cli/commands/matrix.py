@@ -29,12 +29,13 @@ COLOURS = {
 @click.command("matrix")
 @click.option("--environment", "chosen", multiple=True, shell_complete=environments, help="Show only this environment.")
 @click.option("--name", help="Show only releases with this name.")
-@click.option("-n", "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number of releases.")
+@click.option("-n", "--limit", type=click.IntRange(1), default=50, show_default=True, help="Number of releases.")
 @json_option
 def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool) -> None:
     """Show the releases of all environments: one row for each release, one column for each environment of the path.
 
-    Problems come first. A release is listed in an environment if it had an effect in it. The newest releases come first.
+    Problems come first. A release is listed in an environment if it had an effect in it.
+    The newest releases come first.
     """
     from orchestrator.cli.recovery import remind
     from orchestrator.cli.situation import problem_lines
