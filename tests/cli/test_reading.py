@@ -20,8 +20,8 @@ RUN = "aaa111-eu-1"
 READS: dict[str, tuple[tuple[str, ...], ...]] = {
     "plan": (("shop-1.0.0", "--to", "eu-1"), ("shop-1.0.0", "--to", "regions"), ("--rollback", "eu-1")),
     "status": ((), ("eu-1",), ("--json",), ("--hosts",)),
-    "matrix": ((), ("--json",)),
-    "history": ((), ("eu-1",), ("--json",)),
+    "matrix": ((), ("--json",), ("--environment", "eu-1", "--name", "shop")),
+    "history": ((), ("eu-1",), ("--json",), ("--cursor", "5")),
     "show": ((RUN,), (RUN, "--json"), ("aaa111",)),
     "watch": ((RUN,), (RUN, "--json")),
     "logs": ((RUN,), (RUN, "--json"), (RUN, "--files")),
@@ -52,6 +52,7 @@ ACTS = {
     "build", "package remove", "promote", "rehearse", "rollback", "resume", "retry", "cancel", "abort", "pause", "worker", "lock",
     "unlock", "observe", "accept", "environment destroy", "environment reap", "environment resolve", "environment up",
     "engine install", "hosts install", "init", "keys rotate", "backup", "restore",
+    "store rebuild",
 }  # fmt: skip
 OWN = ("keys", "crash-", "project.key")  # what any command may make for itself in the state folder
 DERIVED = ("state.db-shm", "state.db-wal", "state-engine.db-shm", "state-engine.db-wal")

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from alembic import command
 
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database import driver as drivers
@@ -20,6 +21,7 @@ from orchestrator.adapters.database import engine
 from orchestrator.adapters.database.driver import has_wal, wal_is_safe
 from orchestrator.adapters.database.engine import (
     SCHEMA,
+    alembic_config,
     guarded,
     integrity,
     once,
@@ -75,16 +77,24 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     assert SCHEMA in caught.value.message
 
 
+def make_schema(engine: sa.Engine, version: str) -> None:
+    """Make the schema *version* in an empty database, as an older program did."""
+    config = alembic_config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+    engine.dispose()
+
+
 TOO_LONG = {"production": 10**15, "staging": 12, "qa": 999_999_999_999_999}
 
 
 def test_tokens_that_no_host_reads_are_lowered_once(tmp_path: Path) -> None:
     """A store of the previous schema keeps its tokens, except those with more digits than hosts read: the next one is read again."""
     url = f"sqlite:///{tmp_path}/state.db"
-    open_database(url).dispose()
+    make_schema(sa.create_engine(url), "0003")
     with sqlite3.connect(tmp_path / "state.db") as db:
         db.executemany("INSERT INTO fences VALUES (?, ?)", TOO_LONG.items())
-        db.execute("UPDATE alembic_version SET version_num = '0003'")
     store = DatabaseStore(url, SystemClock())
     assert {name: store.newest_fence(name) for name in TOO_LONG} == {**TOO_LONG, "production": HIGHEST}
 
@@ -92,11 +102,9 @@ def test_tokens_that_no_host_reads_are_lowered_once(tmp_path: Path) -> None:
 def test_tokens_are_wide_enough_on_postgres_after_an_upgrade(postgres: Server) -> None:
     """A Postgres store of the previous schema keeps its tokens, and counts on beyond 2^31."""
     url = postgres.fresh()
-    open_database(url).dispose()
+    make_schema(sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://")), "0003")
     with psycopg.connect(url) as db:
-        db.execute("ALTER TABLE fences ALTER COLUMN fence TYPE integer")
         db.execute("INSERT INTO fences VALUES ('staging', 2147483647)")
-        db.execute("UPDATE alembic_version SET version_num = '0003'")
     store = DatabaseStore(url, SystemClock())
     assert store.newest_fence("staging") == 2**31 - 1
     assert store.acquire("staging", "r1", "ann", "why").fence == 2**31

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.engine import open_database
+from orchestrator.adapters.database.masking import mask_databases
 from orchestrator.adapters.database.read_tables import REBUILT, environment_summary, feed, release_in_environment
 from orchestrator.adapters.database.rebuild import rebuild
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.journal import Entry, Run, Verified
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.secret import Secret
+from orchestrator.secret_values import SecretValues, use
 
 REFS = [PackageRef(name="shop", version=f"1.{n}.0", digest="sha256:" + str(n) * 64) for n in range(3)]
 RUNS = [
@@ -155,6 +158,31 @@ def test_counts_follow_the_hosts(url: str) -> None:
     places = [dict(zip(release_in_environment.c.keys(), row, strict=True)) for row in found["release_in_environment"]]
     assert {place["digest"]: place["on_hosts"] for place in places} == {REFS[0].digest: 0, REFS[1].digest: 1}
     store.close()
+
+
+def test_what_is_cut_off_is_masked_first(url: str) -> None:
+    """A list shows no part of a secret whose rest was cut off, and a rebuild makes the same rows."""
+    canary = "canary-" + "k" * 40
+    text = "m" * 280 + f" {canary} ended"
+    secrets = SecretValues()
+    secrets.learn("here", [Secret("password", canary.encode())])
+    mask_databases()
+    store = DatabaseStore(url, SystemClock())
+    use(secrets)
+    try:
+        run = RUNS[0]
+        store.create(run)
+        finish = {"outcome": "failed", "message": text, "hosts": [], "tests": []}
+        store.append(run.id, [Entry(kind="step.started", step="site.1", data={"verb": "deploy"})])
+        store.append(run.id, [Entry(kind="step.finished", step="site.1", data=finish)])
+        store.append(run.id, [Entry(kind="ended", data={"state": "failed", "exit": 1, "message": text})])
+        before = rows(store._engine)
+        store.rebuild()
+        assert rows(store._engine) == before
+        assert canary[:12] not in repr(before)
+    finally:
+        use(SecretValues())
+        store.close()
 
 
 def test_an_upgrade_fills_the_lists(tmp_path: Path) -> None:

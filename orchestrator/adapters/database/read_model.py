@@ -17,6 +17,7 @@ from orchestrator.adapters.database.read_tables import (
     run_steps,
 )
 from orchestrator.adapters.database.tables import hosts, verified
+from orchestrator.adapters.database.values import as_stored
 from orchestrator.domain.facts import RELEASING, had_effect
 from orchestrator.domain.journal import Record, Run, Verified
 from orchestrator.domain.plan import HostState
@@ -41,7 +42,7 @@ class ReadModel:
 
     def take(self, record: Record) -> None:
         """Add an entry that is written in this transaction."""
-        self._records.append(record)
+        self._records.append(as_stored(record) if record.kind.startswith("step.") else record)
         if record.kind == "host" and self._hosts is not None:
             self._hosts.add(record.host)
         if record.kind == "switched":
@@ -55,7 +56,7 @@ class ReadModel:
         _write_steps(self._db, run.id, self._records)
         details = run_details(self._records)
         if run != self._before or details:
-            row = run_row(run, self._number, self._project) | details
+            row = run_row(as_stored(run), self._number, self._project) | details
             self._db.execute(run_list.update().where(run_list.c.number == self._number).values(**row))
         marks = {str(record.data["release"]["digest"]) for record in self._records if record.kind == "verified"}
         if run != self._before or marks or self._hosts is None or self._hosts:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Work
 from orchestrator.domain.model import Model
+from orchestrator.secret_values import known as known_secrets
 
 T = TypeVar("T", bound=Model)
 
@@ -21,6 +22,15 @@ def known(model: type[T], text: str) -> T:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "it"
         message = f"a {model.__name__} in the store has a value that this program does not know ({where})"
         raise OrchestratorError("S115", message) from error
+
+
+def as_stored(value: T) -> T:
+    """*value* as the database will hold it, with every known secret masked.
+
+    What takes a part of a text starts from this: a filter does not know the value of which only a part is left.
+    """
+    secrets = known_secrets()
+    return value if secrets.redactor.is_empty else secrets.document(value)
 
 
 def readable_requests(rows: "Sequence[sa.Row[Any]]", unread: Callable[[str, str], None]) -> list[Work]:
