@@ -15,7 +15,21 @@ import orchestrator.config as files
 from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.drift import Drift
 from orchestrator.domain.errors import Exit, OrchestratorError, OrchestratorErrors
-from orchestrator.domain.journal import FORWARD, LOCK, Entry, Kind, Lease, Run, Wish, Work, busy, later, queued
+from orchestrator.domain.journal import (
+    FORWARD,
+    LOCK,
+    Entry,
+    Kind,
+    Lease,
+    Run,
+    Wish,
+    Work,
+    busy,
+    exit_of,
+    later,
+    queued,
+    run_id,
+)
 from orchestrator.domain.model import DIGEST
 from orchestrator.domain.parity import Parity
 from orchestrator.domain.plan import NOTHING, Named, Plan
@@ -165,7 +179,7 @@ class Asked:
     @property
     def name(self) -> str:
         """The run by which a person follows it: the first one; of a walk in waves that of all of it."""
-        return self.root if self.waves is not None else f"{self.root}-{self.targets[0]}"
+        return self.root if self.waves is not None else run_id(self.root, self.targets[0])
 
     def first(self, at: str) -> Run:
         """The run that is there from the moment at which it is asked for."""
@@ -175,7 +189,7 @@ class Asked:
     def run(self, environment: str, at: str) -> Run:
         """The run for one environment that this goes to."""
         return Run(
-            id=f"{self.root}-{environment}",
+            id=run_id(self.root, environment),
             root=self.root,
             kind=self.kind,
             environment=environment,
@@ -1093,10 +1107,7 @@ class App:
 
     def exit_of(self, run: str) -> Exit:
         """How the command ends for a run that has ended."""
-        for record in reversed(self.store.records(run)):
-            if record.kind == "ended":
-                return Exit(int(record.data["exit"]))
-        return Exit.INTERRUPTED
+        return exit_of(self.store.records(run))
 
     def detach(self, run: Run) -> None:
         """Record that *run* goes on without the process that asked for it: it keeps its place in the queue."""

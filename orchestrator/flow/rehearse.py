@@ -7,6 +7,7 @@ speaks against the release: it is taken back like any other failure.
 
 from typing import Any
 
+from orchestrator.domain.error_codes import DEFINITION_NOT_KEPT
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import FORWARD, Entry, Record
 from orchestrator.domain.plan import Loss
@@ -90,7 +91,7 @@ def _stack_back(course: Course, back: Package) -> bool:
         try:
             spec = kept_of(course.setting, course.run.environment, definition)
         except OrchestratorError as error:
-            if error.code != "E105":
+            if error.code != DEFINITION_NOT_KEPT:
                 raise
             return _spared(course, (), error.message)
         return rollback.constrained(course, spec, job, emit, _spared)

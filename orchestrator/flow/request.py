@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from orchestrator.domain.environment import Environment
+from orchestrator.domain.error_codes import ENVIRONMENT_BUSY
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import Event
@@ -46,7 +47,7 @@ def _wait(course: Course, emit: Emit) -> StepResult:
         try:
             return acquire(course)
         except OrchestratorError as error:
-            if error.code != "S101":
+            if error.code != ENVIRONMENT_BUSY:
                 raise
             why = error.message
         if undated(why) != said:

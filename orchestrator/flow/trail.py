@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import FORWARD, Run, Verified, over
+from orchestrator.domain.moments import moment_text
 from orchestrator.domain.plan import HostState, PlannedStep, play_of
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Step
@@ -89,7 +90,7 @@ def _time(setting: Setting, environment: str, when: str) -> str:
             why = "has not ended" if run.environment == environment else f"is of {run.environment}"
             raise OrchestratorError("R204", f"{run.id} {why}") from None
         return run.ended_at
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment_text(moment.astimezone(UTC))
 
 
 def _run(setting: Setting, environment: str, wanted: str) -> Run:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain.errors import Exit, OrchestratorError
-from orchestrator.domain.journal import Entry, Kind, Run, later
+from orchestrator.domain.journal import Entry, Kind, Run, exit_of, later, run_id
 from orchestrator.domain.plan import NOTHING, Named
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.quantities import seconds
@@ -78,7 +78,7 @@ class Part:
 
     def run(self, root: str) -> str:
         """The name of its run."""
-        return f"{root}-{self.environment}{BACK if self.kind == 'rollback' else ''}"
+        return f"{run_id(root, self.environment)}{BACK if self.kind == 'rollback' else ''}"
 
     def to_json(self) -> dict[str, Any]:
         """As the engine keeps it."""
@@ -201,8 +201,7 @@ def _pass_on(setting: Setting, run: Run) -> None:
 
 
 def _exit(setting: Setting, run: str) -> int:
-    ended = (record.data for record in reversed(setting.store.records(run)) if record.kind == "ended")
-    return int(next(ended, {"exit": Exit.INTERRUPTED})["exit"])
+    return int(exit_of(setting.store.records(run)))
 
 
 # -- all of it -----------------------------------------------------------------------------------------------------
@@ -329,7 +328,7 @@ class Walk:
     def _goes_back(self, name: str) -> dict[str, Any]:
         """The release that *name* goes back to, else why it stays as it is, and whether that is fine."""
         self.tenure.check()
-        run = self.setting.store.run(f"{self.way.root}-{name}")
+        run = self.setting.store.run(run_id(self.way.root, name))
         plan = kept_plans.load(self.setting, str(run.plan))
         last, back = last_verified(self.setting, name), plan.back
         if plan.ephemeral is not None:

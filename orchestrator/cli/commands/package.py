@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.output import json_option, note, out, paint, print_json, table
+from orchestrator.domain.error_codes import PROJECT_NOT_FOUND
 from orchestrator.domain.text import counted, in_number_order
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _app() -> "App | None":
     try:
         return open_app(Path.cwd())
     except OrchestratorError as error:
-        if error.code != "F130":
+        if error.code != PROJECT_NOT_FOUND:
             raise
         return None
 
