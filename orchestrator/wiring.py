@@ -25,7 +25,6 @@ from orchestrator.domain.journal import (
     Wish,
     Work,
     busy,
-    exit_of,
     later,
     queued,
     run_id,
@@ -1107,7 +1106,7 @@ class App:
 
     def exit_of(self, run: str) -> Exit:
         """How the command ends for a run that has ended."""
-        return exit_of(self.store.records(run))
+        return recorded_exit(self.store.records(run))
 
     def detach(self, run: Run) -> None:
         """Record that *run* goes on without the process that asked for it: it keeps its place in the queue."""

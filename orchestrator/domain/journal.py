@@ -154,7 +154,7 @@ def run_id(root: str, environment: str) -> str:
     return f"{root}-{environment}"
 
 
-def exit_of(records: Sequence[Record]) -> Exit:
+def recorded_exit(records: Sequence[Record]) -> Exit:
     """How the command ends for the run with these *records*: as the run did, or interrupted if it has not ended."""
     ended = next((record.data for record in reversed(records) if record.kind == "ended"), None)
     return Exit.INTERRUPTED if ended is None else Exit(int(ended["exit"]))

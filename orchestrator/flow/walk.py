@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain.errors import Exit, OrchestratorError
-from orchestrator.domain.journal import Entry, Kind, Run, exit_of, later, run_id
+from orchestrator.domain.journal import Entry, Kind, Run, later, recorded_exit, run_id
 from orchestrator.domain.plan import NOTHING, Named
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.quantities import seconds
@@ -201,7 +201,7 @@ def _pass_on(setting: Setting, run: Run) -> None:
 
 
 def _exit(setting: Setting, run: str) -> int:
-    return int(exit_of(setting.store.records(run)))
+    return int(recorded_exit(setting.store.records(run)))
 
 
 # -- all of it -----------------------------------------------------------------------------------------------------
