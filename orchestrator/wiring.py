@@ -27,6 +27,7 @@ from orchestrator.domain.journal import (
     busy,
     later,
     queued,
+    recorded_exit,
     run_id,
 )
 from orchestrator.domain.model import DIGEST
