@@ -22,6 +22,8 @@ FORWARD: frozenset[Kind] = frozenset({"promotion", "rehearsal"})
 UNWRITTEN = frozenset({STORE_FAILS, DISK_FULL})
 """Errors after which nothing can be written down: nothing more is done, and nothing is judged."""
 Wish = Literal["", "pause", "cancel", "abort"]
+STOPPED = "R150"  # the code of what a person has stopped
+STOPPING = {"cancel": "cancelled", "abort": "aborted"}
 
 
 class Entry(Model):

@@ -18,12 +18,15 @@ from orchestrator.domain.snapshot import Difference
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.story import seconds_between
 from orchestrator.domain.text import counted
-from orchestrator.flow import deploy, host_states, provision, rollback, second_pass, switch, verify
-from orchestrator.flow.course import Course, Halt, Setting, kept_of
-from orchestrator.flow.evidence import REHEARSED, documents, keep, snapshot
-from orchestrator.flow.planned_steps import suites_of
-from orchestrator.flow.way_back import AGAIN, TAKEN_BACK
+from orchestrator.flow import deploy, host_states, provision, rollback, switch, verify
+from orchestrator.flow.course import Course, Halt
+from orchestrator.inspect.stacks import kept_of
+from orchestrator.planning import second_pass
+from orchestrator.planning.evidence import REHEARSED, documents, keep, snapshot
+from orchestrator.planning.rollback_plan import AGAIN, TAKEN_BACK
+from orchestrator.planning.steps import suites_of
 from orchestrator.ports import Emit
+from orchestrator.setting import Setting
 
 STACK_BACK = "rehearse.stack.back"
 STOPS = ("before", "there", "back", "again")

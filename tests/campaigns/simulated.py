@@ -35,8 +35,9 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release, Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import COURSES
-from orchestrator.flow.course import Course, Deposed, Setting
+from orchestrator.flow.course import Course, Deposed
 from orchestrator.ports import Emit, Provisioned, SavedPlan
+from orchestrator.setting import Setting
 
 HEAD = {"apiVersion": "orchestrator/v1"}
 TTL = 30.0

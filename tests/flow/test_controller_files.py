@@ -19,8 +19,8 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
 from orchestrator.flow import COURSES, promotion
-from orchestrator.flow.course import Setting
 from orchestrator.ports import Emit
+from orchestrator.setting import Setting
 from tests.flow.test_as_of import later, restored
 from tests.flow.test_promotion import Stage, release
 from tests.flow.test_ways_back import UNDO, back

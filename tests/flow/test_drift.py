@@ -12,8 +12,8 @@ from orchestrator.adapters.memory.world import MemoryDeployer, MemoryProvisioner
 from orchestrator.domain.drift import Drift
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.promotion import State
-from orchestrator.flow import drift
-from orchestrator.flow.trail import last_verified
+from orchestrator.inspect import drift
+from orchestrator.inspect.trail import last_verified
 from tests.flow.test_promotion import Stage, release
 
 PLACE = "production"

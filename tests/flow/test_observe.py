@@ -13,7 +13,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.flow import COURSES, promotion
 from orchestrator.flow.course import Course
-from orchestrator.flow.request import runs_there
+from orchestrator.planning.targets import runs_there
 from tests.flow.test_promotion import Stage, release
 
 PLACE = "production"

@@ -77,7 +77,7 @@ def _place(app: "App", ref: "PackageRef", facts: "EnvironmentFacts") -> dict[str
     """What the release is in one environment, as JSON data: only runs that had an effect count."""
     from orchestrator.domain.facts import RELEASING, had_effect
     from orchestrator.domain.promotion import State
-    from orchestrator.flow.guard import gone_back_from
+    from orchestrator.planning.guard import gone_back_from
 
     mine = [run for run in app.store.runs(facts.name) if run.release and run.release.digest == ref.digest]
     last = next((run for run in mine if run.kind in RELEASING and had_effect(run)), None)
@@ -97,7 +97,7 @@ def _place(app: "App", ref: "PackageRef", facts: "EnvironmentFacts") -> dict[str
 
 
 def _state(app: "App", ref: "PackageRef", facts: "EnvironmentFacts", *, left: bool, verified: bool, stuck: bool) -> str:
-    from orchestrator.flow.trail import everywhere
+    from orchestrator.inspect.trail import everywhere
 
     if stuck:
         return "needs intervention"

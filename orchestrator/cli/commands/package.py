@@ -209,7 +209,7 @@ def _verified_in(app: "App", wanted: str) -> str | None:
     if wanted not in app.environments:
         return None
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.flow.trail import last_verified
+    from orchestrator.inspect.trail import last_verified
 
     mark = last_verified(app.setting, wanted)
     if mark is None:

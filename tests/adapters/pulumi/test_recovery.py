@@ -19,10 +19,11 @@ from orchestrator.domain.environment import Project, PulumiSettings
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Loss
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import Course, Setting
+from orchestrator.flow.course import Course
 from orchestrator.flow.rollback import constrained
 from orchestrator.hosts import loopback
 from orchestrator.processes import command_line, marked, sweep
+from orchestrator.setting import Setting
 
 from .conftest import Stage
 

@@ -22,9 +22,9 @@ from orchestrator.domain.journal import Run, Waiting
 from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.story import Story
 from orchestrator.domain.text import few, first_line
-from orchestrator.flow.course import Setting
-from orchestrator.flow.ephemeral import GONE
+from orchestrator.inspect.leftovers import GONE
 from orchestrator.ports import Store
+from orchestrator.setting import Setting
 
 Working = Callable[[str], bool]
 """Whether a process works on the runs of a root."""

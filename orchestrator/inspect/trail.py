@@ -11,9 +11,10 @@ from orchestrator.domain.moments import moment_text
 from orchestrator.domain.plan import HostState, PlannedStep, play_of
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Step
+from orchestrator.domain.started import Started
 from orchestrator.domain.step import StepResult
 from orchestrator.domain.trail import verified_trail
-from orchestrator.flow.course import Setting, Started
+from orchestrator.setting import Setting
 
 STEPS = {"deploy", "restore"}  # the verbs of what puts a release on hosts
 

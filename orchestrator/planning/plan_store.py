@@ -17,8 +17,8 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import Plan, StackPreview
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.file_system import write_whole
-from orchestrator.flow.course import Setting
 from orchestrator.ports import SavedPlan
+from orchestrator.setting import Setting
 
 SHARED, UPDATES = "plans/", "updates/"  # names of shared plans, and of Pulumi's: digests in hexadecimal digits
 

@@ -10,7 +10,7 @@ from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.file_system import write_whole
-from orchestrator.flow.course import Setting
+from orchestrator.setting import Setting
 
 REHEARSED = "rehearsed"
 """The kind, and the key, of the journal's entry with the evidence of a rehearsal."""
