@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from orchestrator.adapters.memory.deployer import MemoryDeployer
 from orchestrator.adapters.memory.store import MemoryStore
-from orchestrator.adapters.memory.world import MemoryDeployer
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDurable
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.cli import words
 from orchestrator.cli.planned import print_plan
 from orchestrator.domain.journal import Entry, Run

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.store import ManualClock
-from orchestrator.adapters.memory.world import MemoryDurable
 from orchestrator.domain.journal import Run
 from orchestrator.domain.promotion import State
 from orchestrator.flow import destruction, promotion, provisioning, reaping

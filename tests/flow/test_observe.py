@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDurable
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State

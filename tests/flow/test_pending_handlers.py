@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDeployer, World
+from orchestrator.adapters.memory.deployer import MemoryDeployer
+from orchestrator.adapters.memory.world import World
 from orchestrator.domain.context import Context
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PendingHandler, PlaySpec

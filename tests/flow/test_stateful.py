@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryProvisioner
+from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.domain.environment import StatefulRule
 from orchestrator.domain.plan import Named, ResourceChange, losses
 from orchestrator.domain.promotion import State

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDurable, MemoryGates, MemoryProber
+from orchestrator.adapters.memory.durable import MemoryDurable
+from orchestrator.adapters.memory.verifier import MemoryGates, MemoryProber
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import Plan

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.memory.deployer import MemoryDeployer
 from orchestrator.adapters.memory.keys import MemoryKeys
-from orchestrator.adapters.memory.world import MemoryDeployer
 from orchestrator.domain.authentication import FIELD
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError

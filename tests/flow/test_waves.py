@@ -7,16 +7,14 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.memory.deployer import MemoryDeployer
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.keys import MemoryKeys
+from orchestrator.adapters.memory.packages import MemoryPackages
+from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.adapters.memory.store import MemoryStore
-from orchestrator.adapters.memory.world import (
-    MemoryDeployer,
-    MemoryDurable,
-    MemoryPackages,
-    MemoryProvisioner,
-    MemoryVerifier,
-    World,
-)
+from orchestrator.adapters.memory.verifier import MemoryVerifier
+from orchestrator.adapters.memory.world import World
 from orchestrator.adapters.silence import Silence
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import Exit, OrchestratorError

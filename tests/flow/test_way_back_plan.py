@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.store import MemoryStore
-from orchestrator.adapters.memory.world import MemoryDurable
 from orchestrator.cli import words
 from orchestrator.cli.words import outlook
 from orchestrator.domain.errors import OrchestratorError
