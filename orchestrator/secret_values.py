@@ -4,10 +4,8 @@ Sources report what they read: Pulumi's state and configuration, vault-encrypted
 No value is ever read from the journal: a process that resumes a run reads them from their sources again.
 """
 
-import os
 import threading
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.domain.redaction import Redactor
@@ -88,21 +86,6 @@ class SecretValues:
     def data(self, value: Any) -> Any:
         """The JSON *value* with every known secret masked."""
         return self.redactor.data(value)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write *text* to *path*: as a whole, readable by its owner only.
-
-    It was masked before: a document has a digest, which a filter at this place would contradict.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class _Process:

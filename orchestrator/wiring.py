@@ -15,7 +15,21 @@ import orchestrator.config as files
 from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.drift import Drift
 from orchestrator.domain.errors import Exit, OrchestratorError, OrchestratorErrors
-from orchestrator.domain.journal import FORWARD, LOCK, Entry, Kind, Lease, Run, Wish, Work, busy, later, queued
+from orchestrator.domain.journal import (
+    FORWARD,
+    LOCK,
+    Entry,
+    Kind,
+    Lease,
+    Run,
+    Wish,
+    Work,
+    busy,
+    later,
+    queued,
+    recorded_exit,
+    run_id,
+)
 from orchestrator.domain.model import DIGEST
 from orchestrator.domain.parity import Parity
 from orchestrator.domain.plan import NOTHING, Named, Plan
@@ -51,11 +65,11 @@ if TYPE_CHECKING:
     from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.domain.way_back import Outlook, RollbackPlan
     from orchestrator.engine.durable import Engine
-    from orchestrator.flow.course import Setting
-    from orchestrator.flow.ephemeral import Leftover
-    from orchestrator.flow.trail import Then
     from orchestrator.flow.walk import Way
+    from orchestrator.inspect.leftovers import Leftover
+    from orchestrator.inspect.trail import Then
     from orchestrator.isolation.isolator import Isolator
+    from orchestrator.setting import Setting
 
 Warn = Callable[[OrchestratorError], object]
 DETACHED = "detached"  # the key of the record that a run was detached
@@ -165,7 +179,7 @@ class Asked:
     @property
     def name(self) -> str:
         """The run by which a person follows it: the first one; of a walk in waves that of all of it."""
-        return self.root if self.waves is not None else f"{self.root}-{self.targets[0]}"
+        return self.root if self.waves is not None else run_id(self.root, self.targets[0])
 
     def first(self, at: str) -> Run:
         """The run that is there from the moment at which it is asked for."""
@@ -175,7 +189,7 @@ class Asked:
     def run(self, environment: str, at: str) -> Run:
         """The run for one environment that this goes to."""
         return Run(
-            id=f"{self.root}-{environment}",
+            id=run_id(self.root, environment),
             root=self.root,
             kind=self.kind,
             environment=environment,
@@ -388,7 +402,7 @@ class App:
         """What every run of this project is given."""
         from orchestrator.adapters.clock import SystemClock
         from orchestrator.adapters.silence import Silence
-        from orchestrator.flow.course import Setting
+        from orchestrator.setting import Setting
 
         return Setting(
             project=self.project,
@@ -416,7 +430,7 @@ class App:
 
         The secrets that it declares are known from here on, also where a run is resumed.
         """
-        from orchestrator.flow.course import learn_declared
+        from orchestrator.inspect.stacks import learn_declared
 
         if environment in self.environments:
             learn_declared(self.setting, self.environments[environment][0])
@@ -535,7 +549,7 @@ class App:
 
     def _sealed(self, source: Path, release: Release, file: Path, warn: Warn) -> Package:
         """Seal a *release*; other packages of its version that no environment has seen are removed. Raises P106."""
-        from orchestrator.flow.versions import Versions
+        from orchestrator.inspect.versions import Versions
 
         versions = Versions(self.packages, self.store, release)
         built = self.packages.build(self.root, source, release, file, admit=versions.admit, warn=warn)
@@ -548,7 +562,7 @@ class App:
 
     def remove(self, wanted: str) -> tuple[PackageRef, bool]:
         """Remove a package that no environment has seen; whether its file in `dist/` is removed too. Raises P123."""
-        from orchestrator.flow.versions import uses
+        from orchestrator.inspect.versions import uses
 
         ref = self.reference(wanted)
         found = uses(self.store, ref.digest)
@@ -578,9 +592,9 @@ class App:
         then: "Then | None" = None,
     ) -> Plan:
         """Make and keep a plan. Changes nothing outside. Raises S193."""
-        from orchestrator.flow import ephemeral, kept_plans
-        from orchestrator.flow import plan as planning
-        from orchestrator.flow.survey import Wanted
+        from orchestrator.inspect import leftovers
+        from orchestrator.planning import make, plan_store
+        from orchestrator.planning.survey import Wanted
 
         self.withheld.require()
         job = f"plan-{secrets.token_hex(4)}"
@@ -594,17 +608,17 @@ class App:
             named=named,
             then=then,
         )
-        setting = ephemeral.apart(self.setting, environment, package.ref)
-        made = planning.make(setting, wanted, job, lambda _entry: None)
-        kept_plans.save(self.setting, made)
+        setting = leftovers.apart(self.setting, environment, package.ref)
+        made = make.make(setting, wanted, job, lambda _entry: None)
+        plan_store.save(self.setting, made)
         self.deployer.close()
         return made
 
     def document(self, plan: "Plan | WavePlan") -> dict[str, Any]:
         """The *plan* as a document that this project recognizes when it comes back as a file. Raises S150 and S151."""
-        from orchestrator.flow import kept_plans
+        from orchestrator.planning import plan_store
 
-        return kept_plans.document(self.setting, plan)
+        return plan_store.document(self.setting, plan)
 
     def named(self, package: Package, replace: tuple[str, ...], no_return: tuple[str, ...]) -> Named:
         """What a person agrees to by name for *package*. Raises R206 for a step that is no point of no return there."""
@@ -619,13 +633,13 @@ class App:
 
     def _newer_points(self, package: Package) -> list[str]:
         """The steps that cannot be undone of the releases which took the place of *package* somewhere."""
-        from orchestrator.flow.plan import left_over
+        from orchestrator.planning.rollback_target import left_over
 
         return [step for name in self.environments for step in left_over(self.setting, name, package)]
 
     def drift(self, environment: str) -> Drift:
         """What has changed in *environment* since its last release. Changes nothing. Raises R103 and R180."""
-        from orchestrator.flow import drift
+        from orchestrator.inspect import drift
 
         try:
             return drift.look(self.setting, environment, f"drift-{secrets.token_hex(4)}", lambda _entry: None)
@@ -634,7 +648,7 @@ class App:
 
     def parity(self, left: str, right: str) -> Parity:
         """How two environments differ. Changes nothing. Raises R103."""
-        from orchestrator.flow import parity
+        from orchestrator.inspect import parity
 
         try:
             return parity.look(self.setting, left, right, f"parity-{secrets.token_hex(4)}", lambda _entry: None)
@@ -643,9 +657,9 @@ class App:
 
     def executable(self, plan: Plan) -> None:
         """Return when nothing that *plan* says keeps it from being executed. Raises what `flow.plan.refusal` gives."""
-        from orchestrator.flow import plan as planning
+        from orchestrator.planning import refusal
 
-        why = planning.refusal(plan)
+        why = refusal.refusal(plan)
         if why is not None:
             raise why
 
@@ -660,9 +674,10 @@ class App:
         from concurrent.futures import ThreadPoolExecutor
 
         from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
-        from orchestrator.flow import ephemeral, kept_plans, walk
-        from orchestrator.flow import plan as planning
-        from orchestrator.flow.survey import Wanted
+        from orchestrator.flow import walk
+        from orchestrator.inspect import leftovers
+        from orchestrator.planning import make, plan_store
+        from orchestrator.planning.survey import Wanted
 
         self.withheld.require()
         wanted = walk.admitted_environments(self.setting, waves, package, redeploy=redeploy)
@@ -671,9 +686,9 @@ class App:
             if name not in wanted:
                 return PlannedEnvironment(environment=name)
             deployer = self.engines.deployer(f"process {os.getpid()}, {name}")
-            setting = ephemeral.apart(replace(self._apart(name), deployer=deployer), name, package.ref)
+            setting = leftovers.apart(replace(self._apart(name), deployer=deployer), name, package.ref)
             asked = Wanted(package, name, check=check, named=named, coming=waves.before(name))
-            plan = planning.make(setting, asked, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
+            plan = make.make(setting, asked, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
             setting.deployer.close()
             return PlannedEnvironment(environment=name, digest=plan.digest, plan=plan)
 
@@ -688,7 +703,7 @@ class App:
             redeploy=redeploy,
             created_at=self.setting.clock.now(),
         )
-        kept_plans.save(self.setting, made)
+        plan_store.save(self.setting, made)
         return made
 
     def waves(self, name: str | None) -> Waves | None:
@@ -697,14 +712,14 @@ class App:
 
     def approved(self, wanted: str) -> "Plan | WavePlan":
         """The plan that *wanted* means: a digest (or its beginning), or a file. Raises R121, R122, and R240 to R242."""
-        from orchestrator.flow import kept_plans
+        from orchestrator.planning import plan_store
 
         if Path(wanted).is_file():
-            plan = kept_plans.read(self.setting, Path(wanted))
-            kept_plans.save(self.setting, plan)
+            plan = plan_store.read(self.setting, Path(wanted))
+            plan_store.save(self.setting, plan)
             return plan
         start = wanted.removeprefix("sha256:")
-        kept = kept_plans.kept(self.setting, start) if start else []
+        kept = plan_store.kept(self.setting, start) if start else []
         if len(kept) > 1:
             raise OrchestratorError("R121", f"{wanted!r} fits several plans: {', '.join(name[:19] for name in kept)}")
         if not kept:
@@ -712,7 +727,7 @@ class App:
                 "write the plan to a file where it was made (orchestrator plan … --out FILE), and name that file here"
             )
             raise OrchestratorError("R121", f"there is no plan {wanted!r} on this machine", hint=hint)
-        return kept_plans.load_any(self.setting, f"sha256:{kept[0]}")
+        return plan_store.load_any(self.setting, f"sha256:{kept[0]}")
 
     def planned_package(self, plan: "Plan | WavePlan") -> Package:
         """The package that *plan* promotes, shared for other machines. Raises P301 with the command that brings it."""
@@ -738,7 +753,7 @@ class App:
 
         Raises R103, R130 to R133, and R137.
         """
-        from orchestrator.flow.way_back import under_way
+        from orchestrator.planning.rollback_plan import under_way
 
         self.setting.environment(environment)
         last = next(iter(self.store.runs(environment, limit=1)), None)
@@ -747,7 +762,7 @@ class App:
 
     def outlook(self, plan: "RollbackPlan") -> "Outlook | None":
         """What the way back *plan* would do to the stack, as far as that can be known now. Changes nothing."""
-        from orchestrator.flow.way_back import foresee
+        from orchestrator.planning.rollback_plan import foresee
 
         return foresee(self.setting, self.store.run(plan.run), plan, f"outlook-{secrets.token_hex(4)}")
 
@@ -757,13 +772,13 @@ class App:
         With *redeploy* the one that *to* names counts also where the release runs already. Raises R103, R104, R108,
         R110 and R111.
         """
-        from orchestrator.flow import request
+        from orchestrator.planning import admission, targets
 
-        found = request.targets(self.setting, package.manifest.release, package.ref, to, redeploy=redeploy)
+        found = targets.targets(self.setting, package.manifest.release, package.ref, to, redeploy=redeploy)
         if not found:
             where = to or "every environment that it declares"
             raise OrchestratorError("R108", f"nothing to do: {package.ref} already runs in {where}, and is verified")
-        request.allow_all(self.setting, found)
+        admission.allow_all(self.setting, found)
         return tuple(found)
 
     def walk(
@@ -796,13 +811,13 @@ class App:
 
     def way_back(self, environment: str, version: str | None) -> Package:
         """The package that a rollback goes to: *version*, or as `flow.trail.destination` says. Raises R134."""
-        from orchestrator.flow.trail import destination
+        from orchestrator.inspect.trail import destination
 
         return self._fetched(destination(self.setting, environment, version))
 
     def as_of(self, environment: str, when: str) -> "tuple[Package, Then]":
         """What *environment* was at a time or at the end of a run, and its package. Raises R101, R204, R205."""
-        from orchestrator.flow.trail import as_of
+        from orchestrator.inspect.trail import as_of
 
         then = as_of(self.setting, environment, when)
         return self._fetched(then.release), then
@@ -945,7 +960,7 @@ class App:
 
         Of *environment* all of it; without one, in every environment what is past its time. Raises R103.
         """
-        from orchestrator.flow.ephemeral import leftovers
+        from orchestrator.inspect.leftovers import leftovers
 
         if environment is not None:
             self.setting.environment(environment)
@@ -1012,7 +1027,7 @@ class App:
         """From environment to environment, until one does not end well. Replayed after a crash."""
         from orchestrator.flow import COURSES
         from orchestrator.flow.course import Course, Prefixed
-        from orchestrator.flow.ephemeral import apart
+        from orchestrator.inspect.leftovers import apart
 
         asked = Asked.from_json(data)
         if asked.release is not None:
@@ -1093,10 +1108,7 @@ class App:
 
     def exit_of(self, run: str) -> Exit:
         """How the command ends for a run that has ended."""
-        for record in reversed(self.store.records(run)):
-            if record.kind == "ended":
-                return Exit(int(record.data["exit"]))
-        return Exit.INTERRUPTED
+        return recorded_exit(self.store.records(run))
 
     def detach(self, run: Run) -> None:
         """Record that *run* goes on without the process that asked for it: it keeps its place in the queue."""
@@ -1113,7 +1125,7 @@ class App:
 
     def facts(self, environment: str) -> "EnvironmentFacts":
         """What is true of *environment* now, from the journal. Raises R103."""
-        from orchestrator.flow.facts import facts_of
+        from orchestrator.inspect.facts import facts_of
 
         return facts_of(self.setting, environment, self.working)
 
@@ -1131,7 +1143,7 @@ class App:
 
     def run_facts(self, run: Run) -> "RunFacts":
         """*run*, and what it does now."""
-        from orchestrator.flow.facts import run_facts
+        from orchestrator.inspect.facts import run_facts
 
         return run_facts(self.store, run, self.store.queue(run.environment), self.working)
 

@@ -16,7 +16,8 @@ from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.secret import Secret, is_secret_variable, secret_variables, secrets_in_urls
 from orchestrator.domain.step import Outcome
-from orchestrator.secret_values import SURROUNDINGS, SecretValues, known, use, write_whole
+from orchestrator.file_system import write_whole
+from orchestrator.secret_values import SURROUNDINGS, SecretValues, known, use
 
 CANARY = "canary-4711\nof two lines"
 

@@ -3,13 +3,15 @@
 import time
 from datetime import UTC, datetime
 
+from orchestrator.domain.moments import moment_text
+
 
 class SystemClock:
     """The `Clock` port on this machine."""
 
     def now(self) -> str:
         """Wall-clock time, UTC, ISO 8601 with milliseconds."""
-        return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return moment_text(datetime.now(UTC))
 
     def monotonic(self) -> float:
         """Seconds that never go backwards."""

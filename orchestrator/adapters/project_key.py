@@ -22,6 +22,7 @@ from orchestrator.domain import authentication
 from orchestrator.domain.authentication import KEY_BYTES, key_id
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import later
+from orchestrator.file_system import write_whole
 from orchestrator.ports import Clock
 
 RETIRED_DAYS = 30
@@ -173,7 +174,7 @@ def _make(file: Path) -> None:
 
 
 def _replace(file: Path, data: bytes) -> None:
-    _written(file, data).replace(file)
+    write_whole(file, data, flush=True)
 
 
 def _written(file: Path, data: bytes) -> Path:

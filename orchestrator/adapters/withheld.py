@@ -28,6 +28,7 @@ from orchestrator.adapters.secret_files import FOLDER
 from orchestrator.domain.authentication import KEY_FILE, key_id
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, canonical_json
+from orchestrator.file_system import write_whole
 
 MARKER = "withheld.json"
 PROJECT_KEY, PASSPHRASE = "project.key", "pulumi/passphrase"
@@ -162,10 +163,7 @@ def awaited(state: Path) -> list[Withheld]:
 def write_awaited(folder: Path, items: tuple[Withheld, ...]) -> None:
     """Write the list into *folder*; no file if there is nothing to wait for."""
     if items:
-        temporary = folder / f".{MARKER}.{secrets.token_hex(8)}"
-        temporary.write_bytes(canonical_json({"withheld": [item.to_json() for item in items]}))
-        temporary.chmod(0o600)
-        temporary.replace(folder / MARKER)
+        write_whole(folder / MARKER, canonical_json({"withheld": [item.to_json() for item in items]}))
 
 
 def forget(state: Path, name: str) -> None:

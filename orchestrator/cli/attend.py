@@ -13,7 +13,7 @@ from orchestrator.cli.background import background
 from orchestrator.cli.recovery import Blockers, recover
 from orchestrator.cli.view import Lines, Live, opened
 from orchestrator.domain.errors import Exit, OrchestratorError
-from orchestrator.domain.journal import UNWRITTEN, Run
+from orchestrator.domain.journal import UNWRITTEN, Run, run_id
 from orchestrator.domain.story import Story
 from orchestrator.engine.worker import News, Rules, Worker, can_fork, forked
 from orchestrator.wiring import App, Asked
@@ -30,7 +30,7 @@ class Follower:
     def __init__(self, app: App, asked: Asked, view: Lines, only: str = "") -> None:
         self._app, self._view = app, view
         self._beside = view.beside = asked.waves is not None and not only
-        path = [only] if only else [f"{asked.root}-{target}" for target in asked.targets]
+        path = [only] if only else [run_id(asked.root, target) for target in asked.targets]
         self._coming = [asked.root] if self._beside else path
         self.stories: list[Story] = []
 

@@ -6,20 +6,13 @@ from orchestrator.cli import output
 from orchestrator.cli.configuration import configuration_lines
 from orchestrator.cli.words import again_lines, play_lines, release_of, seconds, short, skipped_lines, when
 from orchestrator.domain.gate import Flaky
-from orchestrator.domain.plan import (
-    Plan,
-    PlannedGate,
-    PlannedLook,
-    PlannedStep,
-    ResourceChange,
-    StepPreview,
-)
+from orchestrator.domain.plan import Plan, PlannedGate, PlannedLook, PlannedStep, ResourceChange, StepPreview
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.quantities import seconds as seconds_of
 from orchestrator.domain.sides import SIDES
 from orchestrator.domain.text import LISTED, clean_text, counted, few, listed
 from orchestrator.domain.wave_plan import WavePlan
-from orchestrator.flow.plan import refusal
+from orchestrator.planning.refusal import refusal
 
 SIGNS = {
     "create": ("+", "green"),

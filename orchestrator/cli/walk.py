@@ -10,7 +10,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.story import Story
 from orchestrator.domain.text import counted
 from orchestrator.domain.waves import Progress
-from orchestrator.flow.facts import reason
+from orchestrator.inspect.facts import reason
 from orchestrator.wiring import App, Asked
 
 

@@ -3,6 +3,7 @@
 from orchestrator.cli.attend import follow, walk_of
 from orchestrator.cli.output import note, outlast_readers
 from orchestrator.cli.walk import do, tell
+from orchestrator.domain.error_codes import HAS_PROCESS
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run, Wish
 from orchestrator.wiring import App
@@ -28,7 +29,7 @@ def stop(app: App, wanted: str, wish: Wish, why: str, *, as_json: bool) -> int:
         try:
             return do(app, asked, as_json=as_json)
         except OrchestratorError as error:
-            if error.code != "S120":  # a worker was first, and sees it through
+            if error.code != HAS_PROCESS:  # a worker was first, and sees it through
                 raise
     only = run.id if asked.waves is not None and run.kind != "waves" else ""
     return tell(app, asked, follow(app, asked, only), as_json=as_json)

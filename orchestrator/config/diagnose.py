@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.config.source import Path_, Source
+from orchestrator.domain.error_codes import KEY_MISSING
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.model import NAME, Model
 from orchestrator.domain.release import VERSION
@@ -90,7 +91,7 @@ def _once(errors: list[OrchestratorError]) -> list[OrchestratorError]:
     """Each place once: a union reports one wrong value for each of its members. Each missing key stays."""
     best: dict[tuple[object, ...], OrchestratorError] = {}
     for error in errors:
-        best.setdefault((*_line_and_column(error), error.message if error.code == "F122" else ""), error)
+        best.setdefault((*_line_and_column(error), error.message if error.code == KEY_MISSING else ""), error)
     return list(best.values())
 
 

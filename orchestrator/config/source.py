@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from orchestrator.domain.error_codes import FILE_NOT_FOUND
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors, Where
 
 MAX_BYTES = 1024 * 1024
@@ -85,7 +86,11 @@ def read(path: Path, shown: str) -> Source:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         code = "F100" if isinstance(error, FileNotFoundError) else "F101"
-        hint = "see that the name is right" if code == "F100" else "see what it is, who owns it and what it permits"
+        hint = (
+            "see that the name is right"
+            if code == FILE_NOT_FOUND
+            else "see what it is, who owns it and what it permits"
+        )
         message = f"cannot read {shown}: {error.strerror}"
         raise OrchestratorErrors([OrchestratorError(code, message, where=Where(shown), hint=hint)]) from error
     if len(raw) > MAX_BYTES:

@@ -1,12 +1,15 @@
 """The journal: what was intended and what came of it. Everything that is shown is folded from it."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field
 
-from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.error_codes import DISK_FULL, STORE_FAILS
+from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.model import Model
+from orchestrator.domain.moments import moment_text
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.text import moment
@@ -16,9 +19,11 @@ Kind = Literal[
 ]
 FORWARD: frozenset[Kind] = frozenset({"promotion", "rehearsal"})
 """Runs that put a release into an environment: a rehearsal is a promotion that walks the way back before it stays."""
-UNWRITTEN = frozenset({"S112", "S113"})
+UNWRITTEN = frozenset({STORE_FAILS, DISK_FULL})
 """Errors after which nothing can be written down: nothing more is done, and nothing is judged."""
 Wish = Literal["", "pause", "cancel", "abort"]
+STOPPED = "R150"  # the code of what a person has stopped
+STOPPING = {"cancel": "cancelled", "abort": "aborted"}
 
 
 class Entry(Model):
@@ -146,6 +151,17 @@ class Waiting(Model):
     superseded_by: str | None = None
 
 
+def run_id(root: str, environment: str) -> str:
+    """The id of the run that a request does in one environment; a rollback of a walk in waves ends with `_back`."""
+    return f"{root}-{environment}"
+
+
+def recorded_exit(records: Sequence[Record]) -> Exit:
+    """How the command ends for the run with these *records*: as the run did, or interrupted if it has not ended."""
+    ended = next((record.data for record in reversed(records) if record.kind == "ended"), None)
+    return Exit.INTERRUPTED if ended is None else Exit(int(ended["exit"]))
+
+
 def over(until: str, now: str) -> bool:
     """Whether the time *until* is past at *now* (both ISO 8601 with an offset)."""
     return datetime.fromisoformat(until) <= datetime.fromisoformat(now)
@@ -153,8 +169,7 @@ def over(until: str, now: str) -> bool:
 
 def later(now: str, seconds: float) -> str:
     """The time *seconds* after *now* (ISO 8601)."""
-    moment = datetime.fromisoformat(now) + timedelta(seconds=seconds)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment_text(datetime.fromisoformat(now) + timedelta(seconds=seconds))
 
 
 def after_entry(run: Run, entry: Entry, at: str) -> Run:

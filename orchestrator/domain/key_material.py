@@ -23,7 +23,7 @@ HEAD = 8192  # bytes, in which a binary file has a zero byte
 LONGEST_KEY = 64 * 1024  # bytes of one private key in PEM
 LARGEST_WIDE = 4 * 1024 * 1024  # bytes of a text in UTF-16
 NO_SECRET = re.compile(
-    rb"example|placeholder|changeme|redacted|dummy|x{4}|\.{3}|your[-_]|0123456789|1234567890|abcdefghij", re.IGNORECASE
+    rb"example|placeholder|changeme|redacted|dummy|x{8}|\.{3}|your[-_]|0123456789|1234567890|abcdefghij", re.IGNORECASE
 )
 PUBLISHED = {
     b"Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",  # Azurite, by default

@@ -22,8 +22,10 @@ from typing import IO, Any, ClassVar, TypeVar
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import UNWRITTEN, Work
+from orchestrator.domain.moments import moment_text
 from orchestrator.engine.points import reached
 from orchestrator.engine.tenure import TTL, Brake, Holder, name
+from orchestrator.file_system import is_locked
 from orchestrator.ports import Jobs, Parallel, Store, Tenure
 from orchestrator.room import full, lacking, spent, told
 from orchestrator.secret_values import SecretValues
@@ -239,7 +241,7 @@ class Engine:
 
     def works_on(self, work: Work) -> bool:
         """The same, for *work* as it was just read."""
-        if _locked(self._folder_lock(work.root)):
+        if is_locked(self._folder_lock(work.root)):
             return True
         return work.claimed(_now()) and work.host != self.here  # here, the lock has said already that it is no more
 
@@ -355,15 +357,5 @@ class Engine:
         return self._place.folder / f"{root}.lock"
 
 
-def _locked(path: Path) -> bool:
-    """Whether some process of this machine holds the lock."""
-    with contextlib.suppress(FileNotFoundError), path.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
-
-
 def _now() -> str:
-    return datetime.now(UTC).isoformat()
+    return moment_text(datetime.now(UTC))

@@ -6,7 +6,6 @@ interrupt a deployment in flight, and whoever takes over follows the same job to
 """
 
 import contextlib
-import fcntl
 import json
 import math
 import os
@@ -22,6 +21,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.engine import supervisor
 from orchestrator.engine.job_output import TEXTS, mask_files
 from orchestrator.engine.points import reached
+from orchestrator.file_system import is_locked, write_whole
 from orchestrator.isolation.find import UNSET, find
 from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.isolation.mounts import mounts
@@ -120,12 +120,7 @@ class LocalJobs:
             "secrets": sorted(job.secrets),
             **self._isolation(folder, job),
         }
-        whole = folder / f"job.json.{os.getpid()}"
-        try:
-            _write_private(whole, json.dumps(description).encode())
-            whole.replace(folder / "job.json")
-        finally:
-            whole.unlink(missing_ok=True)
+        write_whole(folder / "job.json", json.dumps(description))
 
     def _isolation(self, folder: Path, job: Job) -> dict[str, Any]:
         """How *job* is isolated, and the mounts that it gets: its own folder is one of them."""
@@ -241,12 +236,7 @@ def _supervisors(folder: Path) -> list[int]:
 
 
 def _running(folder: Path) -> bool:
-    with contextlib.suppress(FileNotFoundError), (folder / "lock").open("r") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
+    return is_locked(folder / "lock")
 
 
 def _outcome(folder: Path) -> JobOutcome:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from orchestrator.domain.error_codes import DISK_FULL
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.ports import Jobs, Store
 from orchestrator.room import full
@@ -213,7 +214,7 @@ class Holder:
                     return
                 self.deposed()
             except OrchestratorError as error:
-                if error.code == "S113":
+                if error.code == DISK_FULL:
                     self._brake.fail(f"{error.message} (S113)")
             if self._brake.pulled:
                 self._brake.stand_still()

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from orchestrator.domain.error_codes import HAS_PROCESS, STORE_NEWER
 from orchestrator.domain.errors import Exit, OrchestratorError
-from orchestrator.domain.journal import Waiting, Work
+from orchestrator.domain.journal import Waiting, Work, run_id
 from orchestrator.domain.waves import BACK
 from orchestrator.engine.durable import Engine
 from orchestrator.ports import Store
@@ -29,7 +30,6 @@ TIDY = 30.0  # seconds between looks for what is past its time
 LOOK = 0.5  # seconds between looks whether there is news in the store
 LATEST = 5.0  # seconds after which the store is read without news: claims and locks run out by themselves
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a root whose process died is taken again
-NEWER = "S115"  # the code of a store that a newer program has written
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -110,7 +110,7 @@ class Worker:
                 self._tidy()
             return self._take()
         except OrchestratorError as error:
-            if error.code == NEWER:
+            if error.code == STORE_NEWER:
                 raise
             self._tell(News("waits", why=error.message))
             return 1
@@ -142,7 +142,7 @@ class Worker:
         try:
             return look.takeable(work)
         except OrchestratorError as error:
-            if error.code != NEWER:
+            if error.code != STORE_NEWER:
                 raise
             self._put_aside(work.root, error.message)
             return False
@@ -164,7 +164,7 @@ class Worker:
         try:
             process = self._start(root)
         except OrchestratorError as error:
-            if error.code != "S120":
+            if error.code != HAS_PROCESS:
                 raise
             return False
         self._children[process] = root
@@ -297,13 +297,14 @@ class _Look:
     def _find(self, work: Work) -> list[tuple[str, str]]:
         targets, waves = work.asked["targets"], _in_waves(work)
         if not work.epoch:
-            return [] if waves else [(targets[0], f"{work.root}-{targets[0]}")]
+            return [] if waves else [(targets[0], run_id(work.root, targets[0]))]
         found = []
         for target in targets:
             for end in (BACK, "") if waves else ("",):
                 with contextlib.suppress(OrchestratorError):
-                    run = self._store.run(f"{work.root}-{target}{end}")
-                    if run.id == f"{work.root}-{target}{end}" and run.environment == target and not run.ended:
+                    wanted = run_id(work.root, target) + end
+                    run = self._store.run(wanted)
+                    if run.id == wanted and run.environment == target and not run.ended:
                         found.append((target, run.id))
         return found if waves else found[:1]
 

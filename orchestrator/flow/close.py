@@ -6,7 +6,7 @@ from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import ephemeral, host_states, observe, probe, switch
 from orchestrator.flow.course import Course, Halt
-from orchestrator.flow.sides import RETIRE
+from orchestrator.planning.sides import RETIRE
 from orchestrator.ports import Emit
 
 

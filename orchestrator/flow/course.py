@@ -4,120 +4,31 @@ The code of the flow is replayed after a crash, so it decides only on what `Dura
 entries carry keys: what is written again on a replay is written once.
 """
 
-import os
 import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestrator.domain.context import Context, Outputs
-from orchestrator.domain.environment import Environment, Project
+from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import UNWRITTEN, Entry, Run
+from orchestrator.domain.journal import STOPPED, STOPPING, UNWRITTEN, Entry, Run
 from orchestrator.domain.model import digest_of
-from orchestrator.domain.plan import NOTHING, HostState, Named, Plan, PlannedStep, StackSpec
+from orchestrator.domain.plan import NOTHING, HostState, Named, Plan, StackSpec
 from orchestrator.domain.promotion import Event, State, move
-from orchestrator.domain.release import Package, PackageRef
-from orchestrator.domain.secret import Secret
-from orchestrator.domain.sides import SIDES, Side, Sides, joined, other
+from orchestrator.domain.release import Package
+from orchestrator.domain.sides import Side, Sides, other
+from orchestrator.domain.started import Started
 from orchestrator.domain.step import Outcome, StepResult, attempts
-from orchestrator.domain.text import nearest
-from orchestrator.domain.trail import verified_trail
 from orchestrator.domain.way_back import RollbackPlan
-from orchestrator.flow.standing import Standing
-from orchestrator.ports import (
-    Artifacts,
-    Clock,
-    Deployer,
-    Durable,
-    Emit,
-    Gates,
-    Keys,
-    Logs,
-    Notifier,
-    Packages,
-    Prober,
-    Provisioner,
-    Store,
-    Tenure,
-    Unasked,
-    Unkept,
-    Unmeasured,
-    Unshared,
-    Verifier,
-)
+from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, stack_of
+from orchestrator.ports import Durable, Emit, Tenure
 from orchestrator.room import spent
-from orchestrator.secret_values import SecretValues
+from orchestrator.setting import Setting
 
 UNRECORDED = "unrecorded"  # of variables in a run that was started before they were recorded
-STOPPED = "R150"  # the code of what a person has stopped
-STOPPING = {"cancel": "cancelled", "abort": "aborted"}
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is the same for every run of a project: the ports, and the files that describe it.
-
-    *environments* maps names to what their files say and the folders that hold them, in the order of the path;
-    *state* is the project's own folder for everything that is kept. *secrets* are those that this process knows, from
-    *environ*, its environment variables, and from what the adapters read. *stacks* are the names of stacks by their
-    environments, where these are not all: those made for one release, and that of the side which a run is about.
-    """
-
-    project: Project
-    root: Path
-    state: Path
-    environments: Mapping[str, tuple[Environment, Path]]
-    provisioner: Provisioner
-    deployer: Deployer
-    verifier: Verifier
-    packages: Packages
-    store: Store
-    clock: Clock
-    notifier: Notifier
-    keys: Keys
-    artifacts: Artifacts = field(default_factory=Unshared)
-    logs: Logs = field(default_factory=Unkept)
-    stacks: Mapping[str, str] = field(default_factory=dict)
-    gates: Gates = field(default_factory=Unasked)
-    prober: Prober = field(default_factory=Unmeasured)
-    secrets: SecretValues = field(default_factory=SecretValues)
-    environ: Mapping[str, str] = field(default_factory=dict)
-
-    def environment(self, name: str) -> tuple[Environment, Path]:
-        """An environment and its folder. Raises R103 when the project has none of that name."""
-        if name not in self.environments:
-            known = ", ".join(self.environments) or "none"
-            text = f"there is no environment {name!r} (there are: {known})"
-            close = nearest(name, self.environments)
-            raise OrchestratorError("R103", text, hint=close if close.startswith("did") else None)
-        return self.environments[name]
-
-
-def touched(result: StepResult, hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Which of *hosts* a step may have changed: what its *result* says, or all of them when it cannot tell."""
-    if result.data.get("untouched") is True:
-        return ()
-    told = {host.host for host in result.hosts}
-    silent = tuple(host for host in hosts if host not in told)
-    unsure = result.outcome in (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
-    return result.touched() + (silent if unsure else ())
-
-
-@dataclass(frozen=True)
-class Started:
-    """One batch of one step that was started, and what came of it."""
-
-    step: PlannedStep
-    hosts: tuple[str, ...]
-    result: StepResult
-
-    def touched(self) -> tuple[str, ...]:
-        """The hosts that may have been changed."""
-        return touched(self.result, self.hosts)
 
 
 class Halt(Exception):
@@ -494,99 +405,3 @@ class Reporter:
             self._course.note(*self._waiting)
             self._waiting = []
         self._written = self._course.setting.clock.monotonic()
-
-
-def stack_of(setting: Setting, name: str) -> StackSpec | None:
-    """The stack of the environment *name*, or None when it has no Pulumi program.
-
-    Where each side is a stack, that is the one of the run; outside of a run, the one that is live.
-    """
-    environment, folder = setting.environment(name)
-    if environment.program is None:
-        return None
-    return _chosen(setting, name, setting.provisioner.definition(environment, folder))
-
-
-def kept_of(setting: Setting, name: str, definition: str) -> StackSpec:
-    """The same stack as it was defined when its *definition* had this digest. Raises E105 when it is not kept here."""
-    return _chosen(setting, name, setting.provisioner.kept(definition))
-
-
-def stacks_of(setting: Setting, name: str) -> dict[Side, StackSpec]:
-    """The stacks of the sides of the environment *name*; empty where its sides are none."""
-    environment, folder = setting.environment(name)
-    if environment.sides is None:
-        return {}
-    spec = setting.provisioner.definition(environment, folder)
-    return {side: _named(spec, environment.sides.of(side)) for side in SIDES}
-
-
-def _chosen(setting: Setting, name: str, spec: StackSpec) -> StackSpec:
-    rule, own = setting.environment(name)[0].sides, setting.stacks.get(name)
-    if own is None and rule is not None:
-        own = rule.of(Standing.of(setting.store.hosts(name)).live or "blue")
-    return spec if own is None else _named(spec, own)
-
-
-def _named(spec: StackSpec, own: str) -> StackSpec:
-    return spec.model_copy(update={"stack": own, "configured": spec.stack})
-
-
-def outputs_of(setting: Setting, name: str) -> Outputs:
-    """The outputs of the stack of the environment *name* as they are now; none where it has no program."""
-    learn_declared(setting, setting.environment(name)[0])
-    spec = stack_of(setting, name)
-    return setting.provisioner.outputs(spec) if spec else Outputs({})
-
-
-def inventory_of(setting: Setting, name: str, outputs: Outputs) -> Inventory:
-    """The hosts of the environment *name* as *outputs* and its files give them, with the user's files read in.
-
-    Where each side is a stack, those of both, in groups called `blue` and `green`. Raises E-codes.
-    """
-    environment, _ = setting.environment(name)
-    learn_declared(setting, environment)
-    own, found = setting.provisioner, dict[Side, Inventory]()
-    mine = stack_of(setting, name) if environment.sides is not None else None
-    for side, spec in stacks_of(setting, name).items():
-        told = outputs if mine is not None and spec.stack == mine.stack else own.outputs(spec)
-        if told.plain or told.secret:
-            found[side] = own.inventory(environment, told)
-    known = joined(found) if found else own.inventory(environment, outputs)
-    resolved = setting.deployer.resolve(known, environment.settings)
-    setting.secrets.learn_names((*resolved.hosts, *resolved.groups))
-    return resolved
-
-
-def learn_declared(setting: Setting, environment: Environment) -> None:
-    """Learn the secrets that *environment* declares, and which names are ordinary there."""
-    setting.secrets.learn_names((setting.project.name, *setting.environments))
-    declared = [
-        Secret(name, os.fsencode(setting.environ[name])) for name in environment.secrets if name in setting.environ
-    ]
-    setting.secrets.learn(f"secrets of {environment.name}", declared)
-
-
-def context_of(
-    setting: Setting, name: str, run_id: str, outputs: Outputs, fence: int = 0, previous: PackageRef | None = None
-) -> Context:
-    """What playbooks and suites may know of the run *run_id* in the environment *name*."""
-    environment, _ = setting.environment(name)
-    marks = setting.store.verified(name) if environment.controller_files else []
-    runs = {run.id: run for run in setting.store.runs(name)} if marks else {}
-    return Context(
-        run=run_id,
-        environment=name,
-        project=setting.project.name,
-        fence=fence,
-        previous=previous,
-        outputs=outputs,
-        vars=environment.vars,
-        settings=environment.settings,
-        controller_files=environment.kept_paths,
-        secret_files=environment.secret_paths,
-        verified=(marks[0].release.digest, marks[0].run) if marks else None,
-        targets=frozenset(mark.release.digest for mark in marks),
-        older=frozenset(mark.release.digest for mark in verified_trail(marks, runs)[1:]),
-        credentials=environment.credentials,
-    )

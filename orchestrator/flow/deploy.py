@@ -3,9 +3,10 @@
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import PendingHandler, PlannedStep
 from orchestrator.domain.promotion import Event, State
+from orchestrator.domain.started import Started
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import gates, host_states, probe, verify
-from orchestrator.flow.course import Course, Halt, Started
+from orchestrator.flow.course import Course, Halt
 from orchestrator.ports import Emit
 
 RECENT = 5  # runs in which handlers that did not run are searched

@@ -11,11 +11,13 @@ from orchestrator.domain.plan import HostState, Loss, Named, ResourceChange, Sta
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import Course, Halt, Setting, stacks_of
-from orchestrator.flow.kept_plans import made_by
-from orchestrator.flow.sides import aim
-from orchestrator.flow.survey import lost
+from orchestrator.flow.course import Course, Halt
+from orchestrator.inspect.stacks import stacks_of
+from orchestrator.planning.plan_store import made_by
+from orchestrator.planning.sides import aim
+from orchestrator.planning.survey import lost
 from orchestrator.ports import Emit, SavedPlan
+from orchestrator.setting import Setting
 
 Find = Callable[[Course, StackSpec, str, Emit], StepResult]
 AGREEING = {"R230": "--replace", "R231": "--delete"}  # the option that agrees to what the code refuses

@@ -1,61 +1,22 @@
 """Ephemeral: an environment that is made for one promotion, and destroyed after it, however it ended.
 
-What was made is written down before it is made. So it is found again when the run that made it could not destroy it:
-a reaper does that when its time is over.
+What was made is written down before it is made. So it is found again (`inspect/leftovers.py`) when the run that made
+it could not destroy it: a reaper does that when its time is over.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import Entry, Run, later, over
-from orchestrator.domain.plan import StackPreview, StackSpec, losses
-from orchestrator.domain.promotion import Event, State
+from orchestrator.domain.journal import STOPPED, Entry, later
+from orchestrator.domain.plan import StackSpec, losses
+from orchestrator.domain.promotion import Event
 from orchestrator.domain.quantities import seconds
-from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import STOPPED, Course, Halt, Setting
-from orchestrator.ports import Emit, Store
-
-KIND, MADE, GONE = "ephemeral", "ephemeral:made", "ephemeral:gone"
-RECENT = 200  # runs of an environment among which what is left is looked for
-NOTHING = frozenset({"create", "output"})  # what a preview counts where nothing is there
-
-
-@dataclass(frozen=True)
-class Leftover:
-    """What *run* has made and nobody has destroyed: its *stack*, and *until* when it may be there (ISO 8601)."""
-
-    run: Run
-    stack: str
-    until: str
-
-    def due(self, now: str) -> bool:
-        """Whether its time is over at *now*."""
-        return over(self.until, now)
-
-
-def apart(setting: Setting, environment: str, ref: PackageRef | None) -> Setting:
-    """*setting*, in which an environment that is made for each release has a stack for *ref* alone."""
-    found, _ = setting.environment(environment)
-    if found.ephemeral is None or found.ephemeral.per != "release" or ref is None:
-        return setting
-    version = ref.version[:40].replace("+", "-")
-    own = f"{found.stack or found.name}-{version}-{ref.digest[7:15]}"
-    return replace(setting, stacks={**setting.stacks, environment: own})
-
-
-def refuse_foreign(setting: Setting, environment: str, spec: StackSpec, preview: StackPreview) -> None:
-    """Refuse a stack that has something already: what no promotion has made, none destroys. Raises E141 and R209."""
-    if not {op for op, count in preview.counts.items() if count} - NOTHING:
-        return
-    mine = next((left for left in leftovers(setting, environment) if left.stack == spec.stack), None)
-    if mine is None:
-        raise OrchestratorError("E141", f"the stack {spec.stack} of {environment} has resources that no promotion made")
-    message = f"what {mine.run.id} made in {environment} is still there, until {mine.until}"
-    raise OrchestratorError("R209", message, hint=f"orchestrator environment reap {environment} destroys it at once")
+from orchestrator.flow.course import Course, Halt
+from orchestrator.inspect.leftovers import GONE, KIND, MADE, leftovers, made_stack
+from orchestrator.ports import Emit
+from orchestrator.setting import Setting
 
 
 def claim(course: Course, spec: StackSpec) -> None:
@@ -118,7 +79,7 @@ def reap(course: Course) -> None:
     """Destroy what another run has made and could not destroy."""
     asked = course.setting.store.records(course.run.id, limit=1)[0].data["about"]
     run = str(asked["run"])
-    made = _made(course.setting.store, run)
+    made = made_stack(course.setting.store, run)
     course.move(Event.PROVISION)
 
     def work(job: str, emit: Emit) -> StepResult:
@@ -134,34 +95,6 @@ def reap(course: Course) -> None:
         raise Halt("dispose", result)
     if not result.data.get("gone"):
         _tell_gone(course, run)
-
-
-def leftovers(setting: Setting, environment: str | None = None) -> list[Leftover]:
-    """What promotions have made and nobody has destroyed yet, in *environment* or in all, newest first.
-
-    A stack belongs to the last one who made it, or brought it up to date: what a person has taken over, or destroyed,
-    is no promotion's any more.
-    """
-    names = [environment] if environment else list(setting.environments)
-    return [left for name in names for left in _left(setting, name)]
-
-
-def _left(setting: Setting, name: str) -> Iterator[Leftover]:
-    settled = set[str]()  # stacks of which a newer run has told already
-    environment, store = setting.environments[name][0], setting.store
-    for run in store.runs(name, limit=RECENT):
-        if run.kind in {"provision", "destroy"} and run.state is not State.FAILED:
-            settled.add(environment.stack or name)
-        made = _made(store, run.id) if run.kind == "promotion" and store.knows(run.id, MADE) else None
-        if made is None or made["stack"] in settled:
-            continue
-        settled.add(str(made["stack"]))
-        if not store.knows(run.id, GONE):
-            yield Leftover(run, str(made["stack"]), str(made["until"]))
-
-
-def _made(store: Store, run: str) -> dict[str, Any] | None:
-    return next((record.data for record in store.records(run) if record.kind == KIND and "stack" in record.data), None)
 
 
 def _destroy(setting: Setting, environment: str, made: Mapping[str, Any], job: str, emit: Emit) -> StepResult:

@@ -5,9 +5,9 @@ from does not go there again by itself, nor by a person who does not say why.
 """
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Entry, Run
-from orchestrator.domain.promotion import State
-from orchestrator.flow.course import STOPPED, Course, Setting
+from orchestrator.domain.journal import Entry
+from orchestrator.flow.course import Course
+from orchestrator.planning.guard import gone_back_from, refusal
 from orchestrator.ports import Emit
 
 
@@ -25,43 +25,3 @@ def refuse_again(course: Course, emit: Emit) -> OrchestratorError | None:
     data = {"level": "warning", "text": text, "again": course.again, "of": before.id}
     emit(Entry(kind="notice", data=data, key="again"))
     return None
-
-
-def refusal(environment: str, before: Run, what: str) -> OrchestratorError:
-    """The error R203 for the release *what*, from which the run *before* went back."""
-    message = f"{what} was rolled back in {environment} by {before.id} (--again -m WHY promotes it all the same)"
-    return OrchestratorError("R203", message)
-
-
-def gone_back_from(setting: Setting, environment: str) -> dict[str, Run]:
-    """The packages that *environment* has gone back from and that did not go well there since: digest → that run.
-
-    A promotion that a person has stopped says nothing about its release. Where the environment is made for each
-    promotion nothing is gone back from.
-    """
-    if setting.environment(environment)[0].ephemeral is not None:
-        return {}
-    verified = {mark.run for mark in setting.store.verified(environment)}
-    found: dict[str, Run] = {}
-    present, stuck = "", set[str]()
-    for run in reversed(setting.store.runs(environment)):
-        digest = run.release.digest if run.release is not None else ""
-        if run.kind == "promotion" and run.state is State.ROLLED_BACK:
-            if not _stopped(setting, run):
-                found[digest] = run
-        elif run.kind == "promotion" and (run.state is State.SUCCEEDED or run.id in verified):
-            present, stuck = digest, set()
-            found.pop(digest, None)
-        elif run.kind == "promotion" and run.state is State.NEEDS_PERSON:
-            stuck.add(digest)
-        elif run.kind == "rollback" and run.state is State.ROLLED_BACK:
-            found |= dict.fromkeys({*stuck, *([present] if present else [])} - {digest}, run)
-            present, stuck = digest, set()
-            found.pop(digest, None)
-    return found
-
-
-def _stopped(setting: Setting, run: Run) -> bool:
-    """Whether a person wanted the run to stop, and that is why it went back."""
-    ended = next((record.data for record in reversed(setting.store.records(run.id)) if record.kind == "ended"), {})
-    return (ended.get("failure") or {}).get("code") == STOPPED

@@ -7,8 +7,9 @@ from collections.abc import Container, Iterable, Mapping
 
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.started import touched
 from orchestrator.domain.step import HostResult, Outcome, StepResult
-from orchestrator.flow.course import Course, touched
+from orchestrator.flow.course import Course
 
 
 def begin_change(course: Course, step: str, hosts: tuple[str, ...]) -> None:

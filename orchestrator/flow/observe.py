@@ -4,21 +4,20 @@ Three occasions: a person asks for it, a step has ended so that nobody can say w
 be older than the hosts (a backup was restored), which shows by a host that has seen a fence not given out yet.
 """
 
-from collections.abc import Iterable
-
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import SIDES, Side
-from orchestrator.domain.step import HostResult, Outcome, StepResult
-from orchestrator.flow import tokens
-from orchestrator.flow.course import Course, Halt, Setting, context_of
-from orchestrator.flow.standing import Standing
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.flow.course import Course, Halt
+from orchestrator.inspect import tokens
+from orchestrator.inspect.observed import states_of
+from orchestrator.inspect.stacks import context_of
+from orchestrator.inspect.standing import Standing
 from orchestrator.ports import Emit
 
 UNSURE = (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
-ANSWERED = (Outcome.SUCCEEDED, Outcome.FAILED)
 
 
 def look(course: Course) -> None:
@@ -101,22 +100,6 @@ def reconcile(course: Course, seen: StepResult) -> None:
     course.enter()
 
 
-def refuse_unknown(setting: Setting, environment: str, silent: Iterable[str], restored: Iterable[str] = ()) -> None:
-    """Refuse to act where a host is recorded as unknown and was among the *silent* just now. Raises R160.
-
-    Hosts that are *restored* by what is planned are no reason.
-    """
-    recorded = {state.host for state in setting.store.hosts(environment) if state.settled.truth == "unknown"}
-    unknown = [host for host in silent if host in recorded and host not in set(restored)]
-    if unknown:
-        raise OrchestratorError(
-            "R160",
-            f"the release of {', '.join(unknown)} in {environment} is unknown",
-            hint=f"orchestrator observe {environment} inspects it; orchestrator accept {environment} {unknown[0]} "
-            "--release VERSION -m WHY declares its release",
-        )
-
-
 def accept(course: Course) -> None:
     """Write down what runs on a host of which nobody can say it, as the person who asks for this has decided.
 
@@ -153,29 +136,6 @@ def _accept_live(course: Course, live: Side, why: str) -> None:
     result = course.must("accept", f"accept that {live} is live", work, verb="accept", live=live, why=why)
     data = {"live": live, "unsure": False, "sides": result.data["sides"]}
     course.note(Entry(kind="switched", step="accept", data=data, key="switched:accept"))
-
-
-def states_of(setting: Setting, environment: str, told: Iterable[HostResult]) -> list[HostState]:
-    """What is known of each host now: what it said itself, else what the journal knew, as far as that still counts."""
-    remembered = {state.host: state.settled for state in setting.store.hosts(environment)}
-    return [
-        _state(setting, remembered.get(host.host, HostState(host=host.host, truth="empty")), host).model_copy(
-            update={"serves": host.serves}
-        )
-        for host in told
-    ]
-
-
-def _state(setting: Setting, before: HostState, told: HostResult) -> HostState:
-    """*before*, corrected by what the host said: one that answered and named no release is left as it was known."""
-    if told.outcome not in ANSWERED or told.invalid:
-        return before.model_copy(update={"truth": "unknown"})
-    if told.release is None:
-        return before.model_copy(update={"truth": "unknown"}) if before.truth == "seen" else before
-    if before.digest == told.release:
-        return before.model_copy(update={"truth": "seen"})
-    unknown = PackageRef(name="unknown", version="0", digest=told.release)
-    return HostState(host=before.host, truth="seen", release=setting.packages.ref(told.release) or unknown)
 
 
 def _ask(course: Course, job: str, emit: Emit) -> StepResult:

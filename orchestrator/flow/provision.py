@@ -8,9 +8,9 @@ from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
 from orchestrator.flow import ephemeral, host_states
 from orchestrator.flow.course import UNRECORDED, Course, Halt
-from orchestrator.flow.kept_plans import saved_plan
-from orchestrator.flow.sides import of_plan
-from orchestrator.flow.survey import failed_as_a_whole, unmet
+from orchestrator.planning.plan_store import saved_plan
+from orchestrator.planning.sides import of_plan
+from orchestrator.planning.survey import failed_as_a_whole, unmet
 from orchestrator.ports import Emit
 
 

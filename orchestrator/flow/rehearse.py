@@ -7,6 +7,7 @@ speaks against the release: it is taken back like any other failure.
 
 from typing import Any
 
+from orchestrator.domain.error_codes import DEFINITION_NOT_KEPT
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import FORWARD, Entry, Record
 from orchestrator.domain.plan import Loss
@@ -17,12 +18,15 @@ from orchestrator.domain.snapshot import Difference
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.story import seconds_between
 from orchestrator.domain.text import counted
-from orchestrator.flow import deploy, host_states, provision, rollback, second_pass, switch, verify
-from orchestrator.flow.course import Course, Halt, Setting, kept_of
-from orchestrator.flow.evidence import REHEARSED, documents, keep, snapshot
-from orchestrator.flow.planned_steps import suites_of
-from orchestrator.flow.way_back import AGAIN, TAKEN_BACK
+from orchestrator.flow import deploy, host_states, provision, rollback, switch, verify
+from orchestrator.flow.course import Course, Halt
+from orchestrator.inspect.stacks import kept_of
+from orchestrator.planning import second_pass
+from orchestrator.planning.evidence import REHEARSED, documents, keep, snapshot
+from orchestrator.planning.rollback_plan import AGAIN, TAKEN_BACK
+from orchestrator.planning.steps import suites_of
 from orchestrator.ports import Emit
+from orchestrator.setting import Setting
 
 STACK_BACK = "rehearse.stack.back"
 STOPS = ("before", "there", "back", "again")
@@ -90,7 +94,7 @@ def _stack_back(course: Course, back: Package) -> bool:
         try:
             spec = kept_of(course.setting, course.run.environment, definition)
         except OrchestratorError as error:
-            if error.code != "E105":
+            if error.code != DEFINITION_NOT_KEPT:
                 raise
             return _spared(course, (), error.message)
         return rollback.constrained(course, spec, job, emit, _spared)

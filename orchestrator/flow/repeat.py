@@ -1,13 +1,7 @@
-"""Repeat: what failed is looked at again, where a declared rule says so, and called flaky when it passes then.
+"""Repeat: what failed is looked at again, where a declared rule says so, and called flaky when it passes then."""
 
-What only reads and died before it could answer is asked again as well, without any rule.
-"""
-
-import contextlib
 from collections.abc import Callable
-from typing import TypeVar
 
-from orchestrator.domain.errors import JobLost
 from orchestrator.domain.gate import Flaky
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.quantities import seconds
@@ -15,17 +9,7 @@ from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
 from orchestrator.flow.course import Course
 
-T = TypeVar("T")
 BAD = {Outcome.FAILED, Outcome.ERRORED}
-STARTS = 3  # how often a job that only reads is started when it dies each time
-
-
-def read(ask: Callable[[str], T], job: str) -> T:
-    """What *ask* reads by the job whose key it is given: *job*, or another one where that died before it answered."""
-    for number in range(1, STARTS):
-        with contextlib.suppress(JobLost):
-            return ask(job if number == 1 else f"{job}.{number}")
-    return ask(f"{job}.{STARTS}")
 
 
 def judged(course: Course, rule: Flaky | None, name: str, label: str, once: Callable[[int], StepResult]) -> StepResult:

@@ -2,7 +2,7 @@
 
 A step has its own `undo` playbook, or nothing to undo, or cannot be undone; otherwise the last verified release's
 own packaged steps put its hosts back. Which steps and hosts these are is a plan with a digest, computed from what was
-recorded (`flow/way_back.py`) and written down before the first of them.
+recorded (`planning/rollback_plan.py`) and written down before the first of them.
 """
 
 from collections.abc import Callable
@@ -13,22 +13,13 @@ from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.way_back import RollbackPlan
-from orchestrator.flow import (
-    host_states,
-    observe,
-    probe,
-    promote,
-    provision,
-    refusals,
-    second_pass,
-    switch,
-    verify,
-    way_back,
-)
-from orchestrator.flow.course import Course, Halt, kept_of
-from orchestrator.flow.kept_plans import made_by, saved_plan
-from orchestrator.flow.planned_steps import suites_of
-from orchestrator.flow.survey import lost
+from orchestrator.flow import host_states, observe, probe, promote, provision, refusals, switch, verify
+from orchestrator.flow.course import Course, Halt
+from orchestrator.inspect.stacks import kept_of
+from orchestrator.planning import rollback_plan, second_pass
+from orchestrator.planning.plan_store import made_by, saved_plan
+from orchestrator.planning.steps import suites_of
+from orchestrator.planning.survey import lost
 from orchestrator.ports import Emit, SavedPlan
 
 Alone = Callable[[Course, tuple[Loss, ...], str], StepResult]
@@ -45,16 +36,16 @@ def halt(course: Course) -> None:
     if not course.switching:  # else there is something to be done first
         observe.after_doubt(course)
     plan = course.settled_plan()
-    why = way_back.closed(plan, course.started)
+    why = rollback_plan.closed(plan, course.started)
     if why is not None or plan.back.release is None:
         message = why.message if why else ""
         raise Halt("halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": why.code if why else ""}))
     at_hand = course.at_hand if course.switching else None  # how big a package is must not hold up the switch
     course.back = at_hand or course.setting.packages.fetch(plan.back.release.digest)
-    gone = way_back.Gone(course.started, course.outline, course.provisioned, course.switching)
-    computed = way_back.compute(course.run, plan, course.back.manifest, gone)
+    gone = rollback_plan.Gone(course.started, course.outline, course.provisioned, course.switching)
+    computed = rollback_plan.compute(course.run, plan, course.back.manifest, gone)
     own = course.settled_package()
-    course.returning = way_back.with_plays(course.setting, computed, course.outline, own, course.back)
+    course.returning = rollback_plan.with_plays(course.setting, computed, course.outline, own, course.back)
     course.note(Entry(kind="way back", data=course.returning.document(), key="way back"))
 
 
@@ -82,8 +73,8 @@ def take_back(course: Course, prefix: str) -> None:
     The steps are no undo of a rollback: whoever goes back after them undoes what was started all the same.
     """
     back = _back(course)
-    gone = way_back.Gone(course.started, course.outline, switched=course.switching)
-    planned = way_back.compute(course.run, course.settled_plan(), back.manifest, gone)
+    gone = rollback_plan.Gone(course.started, course.outline, switched=course.switching)
+    planned = rollback_plan.compute(course.run, course.settled_plan(), back.manifest, gone)
     if planned.switch is not None and planned.live is not None:
         name = f"{prefix}.{switch.BACK}"
         switch.lead_to(course, planned.live, course.settled_package(), planned.switch, name, verb="rehearse")
@@ -278,7 +269,7 @@ def _batch_label(back: Package, number: int, count: int) -> str:
 
 def level(course: Course, hosts: tuple[str, ...], prefix: str) -> None:
     """Put the release that a rehearsal begins with on *hosts*, which stand by."""
-    put_back(course, way_back.restoring(_back(course).manifest, course.outline, hosts), prefix, verb="rehearse")
+    put_back(course, rollback_plan.restoring(_back(course).manifest, course.outline, hosts), prefix, verb="rehearse")
 
 
 def prove(course: Course) -> None:

@@ -8,10 +8,11 @@ from orchestrator.domain.plan import HostState, PlaySpec
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import Side, Sides, other
+from orchestrator.domain.started import touched
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import gates, host_states, observe, verify
-from orchestrator.flow.course import Course, Halt, touched
-from orchestrator.flow.sides import RETIRE, SWITCH, of_plan
+from orchestrator.flow.course import Course, Halt
+from orchestrator.planning.sides import RETIRE, SWITCH, of_plan
 from orchestrator.ports import Emit
 
 BACK = "switch.back"

@@ -10,20 +10,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain.errors import Exit, OrchestratorError
-from orchestrator.domain.journal import Entry, Kind, Run, later
+from orchestrator.domain.journal import STOPPED, STOPPING, Entry, Kind, Run, later, recorded_exit, run_id
 from orchestrator.domain.plan import NOTHING, Named
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.domain.waves import BACK, Waves, ending, outcome, why_held
-from orchestrator.flow import COURSES, guard, kept_plans
-from orchestrator.flow import plan as planning
-from orchestrator.flow.course import STOPPED, STOPPING, Course, Prefixed, Setting
-from orchestrator.flow.ephemeral import apart
-from orchestrator.flow.request import allow, runs_there
-from orchestrator.flow.trail import last_verified
+from orchestrator.flow import COURSES
+from orchestrator.flow.course import Course, Prefixed
+from orchestrator.inspect.leftovers import apart
+from orchestrator.inspect.trail import last_verified
+from orchestrator.planning import admission, guard, plan_store, refusal
+from orchestrator.planning.admission import allow
+from orchestrator.planning.targets import runs_there
 from orchestrator.ports import Durable, Parallel, Tenure
+from orchestrator.setting import Setting
 
 HELD, STAYED = "R221", "R222"
 ENDS = {
@@ -78,7 +80,7 @@ class Part:
 
     def run(self, root: str) -> str:
         """The name of its run."""
-        return f"{root}-{self.environment}{BACK if self.kind == 'rollback' else ''}"
+        return f"{run_id(root, self.environment)}{BACK if self.kind == 'rollback' else ''}"
 
     def to_json(self) -> dict[str, Any]:
         """As the engine keeps it."""
@@ -122,7 +124,7 @@ def admitted_environments(
     for name in wanted:
         environment = setting.environment(name)[0]
         allow(environment)
-        planning.gate(setting, package, environment, waves.before(name))
+        admission.gate(setting, package, environment, waves.before(name))
     return wanted
 
 
@@ -137,7 +139,7 @@ def refuse_again(setting: Setting, names: tuple[str, ...], ref: PackageRef) -> N
 def executable(plan: WavePlan) -> None:
     """Return when each environment's plan may be executed. Raises what `flow.plan.refusal` gives for the first."""
     for item in plan.planned:
-        why = planning.refusal(item.plan) if item.plan is not None else None
+        why = refusal.refusal(item.plan) if item.plan is not None else None
         if why is not None:
             raise OrchestratorError(why.code, f"{item.environment}: {why.message}", hint=why.hint)
 
@@ -201,8 +203,7 @@ def _pass_on(setting: Setting, run: Run) -> None:
 
 
 def _exit(setting: Setting, run: str) -> int:
-    ended = (record.data for record in reversed(setting.store.records(run)) if record.kind == "ended")
-    return int(next(ended, {"exit": Exit.INTERRUPTED})["exit"])
+    return int(recorded_exit(setting.store.records(run)))
 
 
 # -- all of it -----------------------------------------------------------------------------------------------------
@@ -329,8 +330,8 @@ class Walk:
     def _goes_back(self, name: str) -> dict[str, Any]:
         """The release that *name* goes back to, else why it stays as it is, and whether that is fine."""
         self.tenure.check()
-        run = self.setting.store.run(f"{self.way.root}-{name}")
-        plan = kept_plans.load(self.setting, str(run.plan))
+        run = self.setting.store.run(run_id(self.way.root, name))
+        plan = plan_store.load(self.setting, str(run.plan))
         last, back = last_verified(self.setting, name), plan.back
         if plan.ephemeral is not None:
             return _stays("what was made for it is gone", fine=True)

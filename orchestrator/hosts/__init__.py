@@ -22,6 +22,8 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from orchestrator.domain.error_codes import LOOPBACK_ADDRESS_INVALID
+
 
 class _Provider(ResourceProvider):
     """Thin: what it does is in `loopback`, which it imports where it runs, so that little is kept in the state."""
@@ -36,7 +38,9 @@ class _Provider(ResourceProvider):
         try:
             loopback.check(news["host"], news.get("address"), _port(news))
         except OrchestratorError as error:
-            return CheckResult(news, [CheckFailure("address" if error.code == "E205" else "name", str(error))])
+            return CheckResult(
+                news, [CheckFailure("address" if error.code == LOOPBACK_ADDRESS_INVALID else "name", str(error))]
+            )
         return CheckResult(news, [])
 
     def create(self, props: dict[str, Any]) -> CreateResult:

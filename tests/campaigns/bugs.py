@@ -10,28 +10,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from orchestrator.adapters.memory.deployer import MemoryDeployer
 from orchestrator.adapters.memory.store import MemoryStore
-from orchestrator.adapters.memory.world import MemoryDeployer
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostState, PlaySpec
 from orchestrator.domain.release import Manifest
+from orchestrator.domain.started import Started
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import (
-    close,
-    deploy,
-    host_states,
-    promote,
-    provision,
-    rollback,
-    sides,
-    switch,
-    verify,
-    watch,
-    way_back,
-)
-from orchestrator.flow.course import Course, Started
+from orchestrator.flow import close, deploy, host_states, promote, provision, rollback, switch, verify, watch
+from orchestrator.flow.course import Course
+from orchestrator.planning import rollback_plan, sides
 from tests.campaigns import simulated
 from tests.campaigns.judge import judged
 from tests.campaigns.simulated import SCENARIOS, Scenario, ending, prepared
@@ -248,7 +238,7 @@ BUGS: dict[str, list[tuple[Any, str, Bug]]] = {
     "a second attempt forgets what the first one touched": [(StepResult, "after", _second_only)],
     "a wish to stop is not heard": [(Course, "_stopped", _deaf)],
     "only hosts that went well are rolled back": [(Started, "touched", _only_good)],
-    "only one host is put back": [(way_back, "restoring", _last_batch_only)],
+    "only one host is put back": [(rollback_plan, "restoring", _last_batch_only)],
     "a rollback is not proved": [(rollback, "prove", _unproved)],
     "a release is verified before it is deployed": [(deploy, "roll_out", _early)],
     "batches are not proved": [(deploy, "_prove_batch", _nothing)],

@@ -14,16 +14,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator.adapters.memory.deployer import MemoryDeployer
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.keys import MemoryKeys
+from orchestrator.adapters.memory.packages import MemoryPackages
+from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.adapters.memory.store import ManualClock, MemoryStore
-from orchestrator.adapters.memory.world import (
-    MemoryDeployer,
-    MemoryDurable,
-    MemoryPackages,
-    MemoryProvisioner,
-    MemoryVerifier,
-    World,
-)
+from orchestrator.adapters.memory.verifier import MemoryVerifier
+from orchestrator.adapters.memory.world import World
 from orchestrator.adapters.silence import Silence
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import Environment, Project
@@ -35,8 +33,9 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release, Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import COURSES
-from orchestrator.flow.course import Course, Deposed, Setting
+from orchestrator.flow.course import Course, Deposed
 from orchestrator.ports import Emit, Provisioned, SavedPlan
+from orchestrator.setting import Setting
 
 HEAD = {"apiVersion": "orchestrator/v1"}
 TTL = 30.0

@@ -25,13 +25,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.memory.world import (
-    MemoryDeployer,
-    MemoryPackages,
-    MemoryProvisioner,
-    MemoryVerifier,
-    World,
-)
+from orchestrator.adapters.memory.deployer import MemoryDeployer
+from orchestrator.adapters.memory.packages import MemoryPackages
+from orchestrator.adapters.memory.provisioner import MemoryProvisioner
+from orchestrator.adapters.memory.verifier import MemoryVerifier
+from orchestrator.adapters.memory.world import World
 from orchestrator.cli.attend import serve
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import Environment

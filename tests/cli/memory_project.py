@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.store import ManualClock, MemoryStore
-from orchestrator.adapters.memory.world import MemoryDurable
 from orchestrator.cli import main
 from orchestrator.domain.journal import Entry, Run, Work
 from orchestrator.domain.release import Release

@@ -10,8 +10,8 @@ from orchestrator.cli.planned import print_plan
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.text import undated
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
-from orchestrator.flow import plan as planning
-from orchestrator.flow.survey import Wanted
+from orchestrator.planning import make
+from orchestrator.planning.survey import Wanted
 from orchestrator.wiring import Asked
 from tests.cli.memory_project import ENVIRONMENT, PROJECT, MemoryProject, project
 
@@ -146,7 +146,7 @@ def test_many_hosts_are_counted(project: MemoryProject) -> None:
 
 def _plan(project: MemoryProject, version: str, action: str = "promote") -> Plan:
     package = project.packages.put(project.release(version))
-    return planning.make(project.setting(), Wanted(package, PLACE, action), "p", lambda _entry: None)
+    return make.make(project.setting(), Wanted(package, PLACE, action), "p", lambda _entry: None)
 
 
 def _printed(project: MemoryProject, plan: Plan) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from orchestrator.adapters.gates.asker import LiveGates
-from orchestrator.adapters.memory.world import MemoryGates, World
+from orchestrator.adapters.memory.verifier import MemoryGates
+from orchestrator.adapters.memory.world import World
 from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import catalogue

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryProvisioner, World
+from orchestrator.adapters.memory.provisioner import MemoryProvisioner
+from orchestrator.adapters.memory.world import World
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.plan import StackSpec
 from orchestrator.ports import Provisioner

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDeployer, MemoryPackages, World
+from orchestrator.adapters.memory.deployer import MemoryDeployer
+from orchestrator.adapters.memory.packages import MemoryPackages
+from orchestrator.adapters.memory.world import World
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import SnapshotRule
 from orchestrator.domain.inventory import Group, Inventory

@@ -10,9 +10,10 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
-from orchestrator.flow import destruction, going_back, kept_plans, provisioning, trail
-from orchestrator.flow import plan as planning
-from orchestrator.flow.survey import Wanted
+from orchestrator.flow import destruction, going_back, provisioning
+from orchestrator.inspect import trail
+from orchestrator.planning import make, plan_store
+from orchestrator.planning.survey import Wanted
 from tests.flow.test_promotion import Stage
 from tests.flow.test_ways_back import UNDO, back
 
@@ -36,8 +37,8 @@ def planned(stage: Stage, when: str, environment: str = "production") -> Plan:
     then = trail.as_of(setting, environment, when)
     package = stage.packages.fetch(then.release.digest)
     wanted = Wanted(package, environment, "rollback", then=then)
-    plan = planning.make(setting, wanted, "p", lambda _entry: None)
-    kept_plans.save(setting, plan)
+    plan = make.make(setting, wanted, "p", lambda _entry: None)
+    plan_store.save(setting, plan)
     return plan
 
 

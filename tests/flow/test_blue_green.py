@@ -6,19 +6,20 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDurable
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.cli import words
 from orchestrator.cli.planned import print_plan
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Release
 from orchestrator.domain.way_back import RollbackPlan
-from orchestrator.flow import COURSES, drift, going_back, promotion, trail, way_back
-from orchestrator.flow import plan as planning
+from orchestrator.flow import COURSES, going_back, promotion
 from orchestrator.flow.course import Course
-from orchestrator.flow.kept_plans import load
-from orchestrator.flow.standing import Standing
-from orchestrator.flow.survey import Wanted
+from orchestrator.inspect import drift, trail
+from orchestrator.inspect.standing import Standing
+from orchestrator.planning import make, rollback_plan
+from orchestrator.planning.plan_store import load
+from orchestrator.planning.survey import Wanted
 from tests.flow import test_promotion as plain
 from tests.flow.test_strategies import GATE, Crash, Stage, deployed, watch
 
@@ -341,7 +342,7 @@ def test_the_way_back_under_way(second: Stage) -> None:
     course = second.course(second.packages.put(plain.release("1.1.0", **sides())), "production")
     seen = []
     course.durable = Spoiling("verify.smoke.environment", lambda: (
-        seen.append(way_back.under_way(second.setting(), second.store.run(course.run.id))),
+        seen.append(rollback_plan.under_way(second.setting(), second.store.run(course.run.id))),
         second.world.faults.add(("verify", "p3", "1.1.0")),
     ))  # fmt: skip
     run = promotion(course)
@@ -551,11 +552,11 @@ def test_a_persons_word_on_which_side_is_live(second: Stage) -> None:
 def test_a_plan_lists_the_plays_that_switch_and_retire(second: Stage) -> None:
     """A plan lists the plays of the playbooks that switch and retire, with their hosts; where nothing is switched, none."""
     about = sides(retire="retire.yml", router="p1")
-    made = planning.make(second.setting(), _wanted(second, "1.1.0", "promote", **about), "p", lambda _entry: None)
+    made = make.make(second.setting(), _wanted(second, "1.1.0", "promote", **about), "p", lambda _entry: None)
     assert made.blue_green is not None
     assert [(play.where, play.on) for play in made.blue_green.switch_plays] == [("switch.yml:1", ("p1",))]
     assert [(play.where, play.on) for play in made.blue_green.retire_plays] == [("retire.yml:1", BLUE)]
-    back = planning.make(second.setting(), _wanted(second, "1.0.0", "rollback", **sides()), "q", lambda _entry: None)
+    back = make.make(second.setting(), _wanted(second, "1.0.0", "rollback", **sides()), "q", lambda _entry: None)
     assert back.blue_green is not None
     assert (back.blue_green.to, back.blue_green.switch_plays) == (None, ())
 

@@ -13,9 +13,9 @@ from orchestrator.domain.configuration import Configuration, FolderSettings, Set
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
-from orchestrator.flow import kept_plans, promotion
-from orchestrator.flow import plan as planning
-from orchestrator.flow.survey import Wanted
+from orchestrator.flow import promotion
+from orchestrator.planning import make, plan_store
+from orchestrator.planning.survey import Wanted
 from orchestrator.ports import Keys
 from tests.flow.test_promotion import Stage
 
@@ -30,8 +30,8 @@ def _approved(stage: Stage, keys: Keys | None = None) -> Plan:
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
     stage.world.up["production"] = ["p1", "p2", "p3"]
     setting = replace(stage.setting(), keys=keys or stage.setting().keys)
-    plan = planning.make(setting, Wanted(package, "production"), "p", lambda _entry: None)
-    kept_plans.save(setting, plan)
+    plan = make.make(setting, Wanted(package, "production"), "p", lambda _entry: None)
+    plan_store.save(setting, plan)
     return plan
 
 
@@ -78,7 +78,7 @@ def test_a_kept_plan_is_usable_after_a_rotation(stage: Stage, tmp_path: Path, pi
     approved = _approved(stage, keys)
     if key == "of an older version":
         approved = approved.model_copy(update={"configuration": _short_secrets("1234")})
-        kept_plans.save(replace(stage.setting(), keys=keys), approved)
+        plan_store.save(replace(stage.setting(), keys=keys), approved)
     if key == "rotated":
         keys.rotate()
     stage.world.configuration = _short_secrets(pin)
@@ -110,7 +110,7 @@ def test_hosts_that_could_not_be_inspected_block_with_the_reason(stage: Stage) -
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
     stage.world.uninspected = "no vault secrets found"
     stage.world.ledger.clear()
-    plan = planning.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
+    plan = make.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
     assert "cannot be executed: the hosts are unknown: no vault secrets found" in plan.notes
     assert {state.truth for state in plan.base} == {"unknown"}
     course = stage.course(package, "production")

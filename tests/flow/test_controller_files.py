@@ -9,8 +9,10 @@ from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer, needed
 from orchestrator.adapters.ansible.shared_files import SharedFiles
 from orchestrator.adapters.artifacts.memory import MemoryObjects
 from orchestrator.adapters.artifacts.verified import VerifiedArtifacts
+from orchestrator.adapters.memory.deployer import MemoryDeployer
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.keys import MemoryKeys
-from orchestrator.adapters.memory.world import MemoryDeployer, MemoryDurable, World
+from orchestrator.adapters.memory.world import World
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
@@ -19,8 +21,8 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
 from orchestrator.flow import COURSES, promotion
-from orchestrator.flow.course import Setting
 from orchestrator.ports import Emit
+from orchestrator.setting import Setting
 from tests.flow.test_as_of import later, restored
 from tests.flow.test_promotion import Stage, release
 from tests.flow.test_ways_back import UNDO, back

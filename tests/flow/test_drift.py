@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDeployer, MemoryProvisioner, MemoryVerifier
+from orchestrator.adapters.memory.deployer import MemoryDeployer
+from orchestrator.adapters.memory.provisioner import MemoryProvisioner
+from orchestrator.adapters.memory.verifier import MemoryVerifier
 from orchestrator.domain.drift import Drift
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.promotion import State
-from orchestrator.flow import drift
-from orchestrator.flow.trail import last_verified
+from orchestrator.inspect import drift
+from orchestrator.inspect.trail import last_verified
 from tests.flow.test_promotion import Stage, release
 
 PLACE = "production"

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.store import ManualClock
-from orchestrator.adapters.memory.world import MemoryDurable
 from orchestrator.domain.journal import Run
 from orchestrator.domain.promotion import State
-from orchestrator.flow import destruction, ephemeral, promotion, provisioning, reaping
-from orchestrator.flow import plan as planning
+from orchestrator.flow import destruction, promotion, provisioning, reaping
 from orchestrator.flow.course import Course
-from orchestrator.flow.facts import facts_of
-from orchestrator.flow.survey import Wanted
+from orchestrator.inspect import leftovers
+from orchestrator.inspect.facts import facts_of
+from orchestrator.planning import make
+from orchestrator.planning.survey import Wanted
 from tests.flow.test_promotion import Crash, Stage, release
 
 
@@ -37,7 +38,7 @@ def reap(stage: Stage, of: Run) -> Run:
 
 
 def left(stage: Stage) -> list[str]:
-    return [item.run.id for item in ephemeral.leftovers(stage.setting())]
+    return [item.run.id for item in leftovers.leftovers(stage.setting())]
 
 
 def test_it_is_gone_after_a_promotion_that_succeeded(stage: Stage) -> None:
@@ -81,7 +82,7 @@ def test_it_is_kept_for_a_look_until_its_time_is_over(stage: Stage) -> None:
     assert run.state is State.NEEDS_PERSON
     assert "staging is kept for a look until 2026-" in run.message
     assert stage.world.up["staging"] == ["s1"]
-    [found] = ephemeral.leftovers(stage.setting())
+    [found] = leftovers.leftovers(stage.setting())
     clock = stage.store.clock
     assert isinstance(clock, ManualClock)
     assert not found.due(clock.now())
@@ -162,8 +163,8 @@ def test_each_release_has_a_stack_of_its_own(stage: Stage) -> None:
     """With `per: release` the stack is named after the release, and has the configuration of the environment's own."""
     stage.ephemeral = {"per": "release"}
     package = stage.packages.put(release("1.0.0+build.7"))
-    setting = ephemeral.apart(stage.setting(), "staging", package.ref)
-    from orchestrator.flow.course import stack_of
+    setting = leftovers.apart(stage.setting(), "staging", package.ref)
+    from orchestrator.inspect.stacks import stack_of
 
     spec = stack_of(setting, "staging")
     assert spec is not None
@@ -174,7 +175,7 @@ def test_each_release_has_a_stack_of_its_own(stage: Stage) -> None:
 def test_the_plan_says_so(stage: Stage) -> None:
     """A plan says that the environment is made for it, for how long at the longest, and covers that by its digest."""
     package = stage.packages.put(release("1.0.0"))
-    plan = planning.make(stage.setting(), Wanted(package, "staging"), "p", lambda _entry: None)
+    plan = make.make(stage.setting(), Wanted(package, "staging"), "p", lambda _entry: None)
     assert plan.ephemeral is not None
     assert "staging is made for this promotion and destroyed after it, within 1h" in plan.notes
     assert not any("nothing to roll back to" in note for note in plan.notes)
@@ -187,7 +188,7 @@ def test_nothing_is_rolled_back_there(stage: Stage) -> None:
     run = stage.promote("1.0.0", "staging")
     package = stage.packages.fetch(run.release.digest)
     with pytest.raises(OrchestratorError) as error:
-        planning.make(stage.setting(), Wanted(package, "staging", "rollback"), "p", lambda _entry: None)
+        make.make(stage.setting(), Wanted(package, "staging", "rollback"), "p", lambda _entry: None)
     assert error.value.code == "R134"
 
 

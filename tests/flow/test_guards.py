@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDurable
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
-from orchestrator.flow import guard, kept_plans, promotion
-from orchestrator.flow import plan as planning
-from orchestrator.flow.survey import Wanted
+from orchestrator.flow import promotion
+from orchestrator.planning import guard, make, plan_store
+from orchestrator.planning.survey import Wanted
 from tests.flow.test_promotion import Stage, release
 from tests.flow.test_ways_back import back
 
@@ -98,8 +98,8 @@ def test_an_approved_plan_is_no_reason(stage: Stage) -> None:
     """A plan of such a release says so beforehand, and is refused without a reason although it still holds."""
     stage.world.faults.clear()
     package = stage.packages.put(release("1.1.0"))
-    plan = planning.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
-    kept_plans.save(stage.setting(), plan)
+    plan = make.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
+    plan_store.save(stage.setting(), plan)
     assert any("--again -m WHY" in note for note in plan.notes)
     run = promotion(stage.course(package, "production", approved=plan.digest))
     assert code(stage, run) == "R203"

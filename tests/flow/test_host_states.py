@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDeployer, MemoryDurable
+from orchestrator.adapters.memory.deployer import MemoryDeployer
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.step import HostResult, Outcome, StepResult

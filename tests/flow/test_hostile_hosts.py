@@ -9,7 +9,7 @@ from orchestrator.domain.fencing import HIGHEST, STEP
 from orchestrator.domain.journal import Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.step import HostResult, Outcome, StepResult
-from orchestrator.flow import tokens
+from orchestrator.inspect import tokens
 from tests.flow.test_observe import PLACE, do, notices, truths
 from tests.flow.test_promotion import Stage
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDurable
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.flow import COURSES, promotion
 from orchestrator.flow.course import Course
-from orchestrator.flow.request import runs_there
+from orchestrator.planning.targets import runs_there
 from tests.flow.test_promotion import Stage, release
 
 PLACE = "production"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.domain.promotion import State
-from orchestrator.flow import parity
+from orchestrator.inspect import parity
 from tests.flow.test_promotion import Stage
 
 ALLOWED = {"parity": {"with": "staging", "allow": ["file", "hosts"]}}

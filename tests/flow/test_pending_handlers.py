@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDeployer, World
+from orchestrator.adapters.memory.deployer import MemoryDeployer
+from orchestrator.adapters.memory.world import World
 from orchestrator.domain.context import Context
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PendingHandler, PlaySpec
@@ -13,8 +14,8 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
 from orchestrator.flow import promotion
-from orchestrator.flow.course import Setting
 from orchestrator.ports import Emit
+from orchestrator.setting import Setting
 from tests.flow.test_promotion import Stage, release
 from tests.flow.test_ways_back import back
 

@@ -5,16 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.memory.deployer import MemoryDeployer
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.keys import MemoryKeys
+from orchestrator.adapters.memory.packages import MemoryPackages
+from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.adapters.memory.store import MemoryStore
-from orchestrator.adapters.memory.world import (
-    MemoryDeployer,
-    MemoryDurable,
-    MemoryPackages,
-    MemoryProvisioner,
-    MemoryVerifier,
-    World,
-)
+from orchestrator.adapters.memory.verifier import MemoryVerifier
+from orchestrator.adapters.memory.world import World
 from orchestrator.adapters.silence import Silence
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.journal import Run
@@ -22,8 +20,9 @@ from orchestrator.domain.plan import NOTHING, Named
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release
 from orchestrator.flow import going_back, promotion
-from orchestrator.flow.course import Course, Setting
-from orchestrator.flow.survey import Wanted
+from orchestrator.flow.course import Course
+from orchestrator.planning.survey import Wanted
+from orchestrator.setting import Setting
 
 HEAD = {"apiVersion": "orchestrator/v1"}
 
@@ -291,14 +290,13 @@ def test_going_back_by_hand_restores_every_host(stage: Stage) -> None:
 
 def test_an_approved_plan_that_no_longer_holds_stops_before_any_effect(stage: Stage) -> None:
     """When a host runs something else than when the plan was made, the run names that and does nothing."""
-    from orchestrator.flow import kept_plans
-    from orchestrator.flow import plan as planning
+    from orchestrator.planning import make, plan_store
 
     stage.walk("1.0.0")
     package = stage.packages.put(release("1.1.0"))
     stage.promote("1.1.0", "staging")
-    approved = planning.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
-    kept_plans.save(stage.setting(), approved)
+    approved = make.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
+    plan_store.save(stage.setting(), approved)
     stage.world.running["production", "p2"] = "sha256:" + "0" * 64
     before = list(stage.world.ledger)
     run = promotion(stage.course(package, "production", approved=approved.digest))
@@ -309,14 +307,13 @@ def test_an_approved_plan_that_no_longer_holds_stops_before_any_effect(stage: St
 
 def test_an_approved_plan_that_holds_is_the_one_that_runs(stage: Stage) -> None:
     """The run executes the approved document and records its digest."""
-    from orchestrator.flow import kept_plans
-    from orchestrator.flow import plan as planning
+    from orchestrator.planning import make, plan_store
 
     stage.walk("1.0.0")
     package = stage.packages.put(release("1.1.0"))
     stage.promote("1.1.0", "staging")
-    approved = planning.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
-    kept_plans.save(stage.setting(), approved)
+    approved = make.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
+    plan_store.save(stage.setting(), approved)
     run = promotion(stage.course(package, "production", approved=approved.digest))
     assert (run.state, run.plan) == (State.SUCCEEDED, approved.digest)
 

@@ -14,9 +14,9 @@ from orchestrator.domain.redaction import Redactor
 from orchestrator.domain.secret import SHORTEST, Secret
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import Outcome
-from orchestrator.flow import evidence, kept_plans
-from orchestrator.flow import plan as planning
-from orchestrator.flow.plan import Wanted
+from orchestrator.inspect.stacks import outputs_of
+from orchestrator.planning import evidence, make, plan_store
+from orchestrator.planning.survey import Wanted
 from orchestrator.secret_values import SecretValues
 from tests.flow.test_promotion import Stage, release
 
@@ -68,7 +68,7 @@ def test_a_plan_is_masked_before_its_digest(stage: Stage) -> None:
     setting.secrets.learn("here", [Secret("message", CANARY.encode())])
     package = stage.packages.put(release("1.0.0", description=CANARY))
     stage.world.unused_settings = (f"{CANARY} is set here",)
-    made = planning.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
+    made = make.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
     assert "[secret] is set here" in made.notes
     assert CANARY not in str(made.document())
 
@@ -79,12 +79,12 @@ def test_what_a_plan_executes_is_not_masked(stage: Stage) -> None:
     setting.secrets.learn("vaults", [Secret("database", b"orders-of-the-shop")])
     steps = [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "vars": {"name": "orders-of-the-shop"}}]
     package = stage.packages.put(release("1.0.0", steps=steps))
-    made = planning.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
+    made = make.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
     assert made.steps[0].play.vars == {"name": "orders-of-the-shop"}
-    kept_plans.save(setting, made)
+    plan_store.save(setting, made)
     setting.secrets.learn("later", [Secret("other", made.steps[0].play.playbook.encode())])
-    kept_plans.save(setting, made)
-    assert kept_plans.load(setting, made.digest) == made
+    plan_store.save(setting, made)
+    assert plan_store.load(setting, made.digest) == made
 
 
 def test_evidence_is_masked_before_its_digest(stage: Stage) -> None:
@@ -102,12 +102,12 @@ def test_a_plan_names_ordinary_secrets(stage: Stage) -> None:
     setting = stage.setting()
     setting.secrets.learn("outputs of staging", [Secret("pin", b"4711"), Secret("password", CANARY.encode())])
     package = stage.packages.put(release("1.0.0"))
-    made = planning.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
+    made = make.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
     (note,) = (note for note in made.notes if "S180" in note)
     assert note.startswith("outputs of staging: the values of pin are short")
     assert "4711" not in note
     setting.secrets.learn("vaults of shop 1.0.0", [Secret("port", b"5432"), Secret("user", b"root")])
-    later = planning.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
+    later = make.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
     assert any("port, user" in item for item in later.notes)
     assert differences(made, held(made, later)) == []
 
@@ -118,7 +118,7 @@ def test_declared_variables_are_learnt(stage: Stage) -> None:
     for _ in range(2):
         setting = stage.setting()
         object.__setattr__(setting, "environ", {"LICENCE": CANARY})
-        planning.outputs_of(setting, "staging")
+        outputs_of(setting, "staging")
         assert setting.secrets.text(f"it is {CANARY}") == "it is [secret]"
 
 

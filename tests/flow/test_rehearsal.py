@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDurable
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Named
 from orchestrator.domain.promotion import State
 from orchestrator.domain.rehearsal import Rehearsal, Walked
-from orchestrator.flow import COURSES, way_back
+from orchestrator.flow import COURSES
 from orchestrator.flow.course import Course
-from orchestrator.flow.kept_plans import load
+from orchestrator.planning import rollback_plan
+from orchestrator.planning.plan_store import load
 from tests.flow.test_promotion import Stage, release
 
 SUITES = ["verify.smoke.rehearse.before", "verify.smoke.environment", "verify.smoke.rehearse.back",
@@ -224,7 +225,7 @@ def test_the_way_back_is_known_on_each_leg(stage: Stage, step: str, touched: tup
     with pytest.raises(KeyboardInterrupt):
         COURSES["rehearsal"](Course(course.setting, MemoryDurable({}, crash), course.run))
     run = stage.store.run(course.run.id)
-    told = way_back.under_way(stage.setting(), run)
+    told = rollback_plan.under_way(stage.setting(), run)
     assert told.touched == touched
 
 
@@ -379,7 +380,7 @@ def test_a_walk_of_the_stack_survives_a_crash(stage: Stage, name: str, when: str
 
     with pytest.raises(KeyboardInterrupt):
         COURSES["rehearsal"](Course(course.setting, MemoryDurable(answers, crash), course.run))
-    told = way_back.under_way(stage.setting(), stage.store.run(course.run.id))
+    told = rollback_plan.under_way(stage.setting(), stage.store.run(course.run.id))
     assert set(told.touched) <= {"s1", "s2", "s3"}
     run = COURSES["rehearsal"](Course(course.setting, MemoryDurable(answers), course.run))
     assert run.state is State.SUCCEEDED

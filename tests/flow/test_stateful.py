@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryProvisioner
+from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.domain.environment import StatefulRule
 from orchestrator.domain.plan import Named, ResourceChange, losses
 from orchestrator.domain.promotion import State
-from orchestrator.flow import kept_plans, survey
-from orchestrator.flow import plan as planning
-from orchestrator.flow.survey import Wanted
+from orchestrator.planning import make, plan_store, refusal, survey
+from orchestrator.planning.survey import Wanted
 from tests.flow.test_promotion import Stage
 from tests.flow.test_ways_back import back, goal, planned
 
@@ -91,11 +90,11 @@ def test_the_name_is_part_of_the_plan(stage: Stage) -> None:
     made = {}
     for named in (Named(), NAMED):
         wanted = Wanted(stage.packages.fetch(package.digest), "production", named=named)
-        made[named] = planning.make(stage.setting(), wanted, "p", lambda _entry: None)
-        kept_plans.save(stage.setting(), made[named])
+        made[named] = make.make(stage.setting(), wanted, "p", lambda _entry: None)
+        plan_store.save(stage.setting(), made[named])
         assert [loss.name for loss in made[named].losses] == ["p3"]
     assert made[Named()].digest != made[NAMED].digest
-    assert planning.refusal(made[Named()]).code == "R200"
+    assert refusal.refusal(made[Named()]).code == "R200"
     course = stage.course(stage.packages.fetch(package.digest), "production", approved=made[Named()].digest)
     from orchestrator.flow import promotion
 

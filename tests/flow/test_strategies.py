@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDurable, MemoryGates, MemoryProber
+from orchestrator.adapters.memory.durable import MemoryDurable
+from orchestrator.adapters.memory.verifier import MemoryGates, MemoryProber
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import Plan
@@ -14,8 +15,9 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Release
 from orchestrator.domain.story import Story
 from orchestrator.flow import promotion
-from orchestrator.flow.course import Course, Setting
-from orchestrator.flow.kept_plans import load
+from orchestrator.flow.course import Course
+from orchestrator.planning.plan_store import load
+from orchestrator.setting import Setting
 from tests.flow import test_promotion as plain
 
 GATE = {"name": "errors", "prometheus": {"server": "http://127.0.0.1", "query": "q", "below": 1}}

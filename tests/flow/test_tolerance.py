@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDurable
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
-from orchestrator.flow import promotion, request
+from orchestrator.flow import promotion
+from orchestrator.planning import targets
 from tests.flow.test_promotion import Stage, release
 
 ONE = [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "rollout": {"batches": [1], "max_failures": 1}}]
@@ -84,8 +85,8 @@ def test_a_release_that_is_not_everywhere_may_be_promoted_again(stage: Stage) ->
     stage.world.gone.add("p1")
     run = stage.promote("1.1.0", "production", steps=ONE)
     setting = stage.setting()
-    assert request.runs_there(setting, "staging", run.release)
-    assert not request.runs_there(setting, "production", run.release)
+    assert targets.runs_there(setting, "staging", run.release)
+    assert not targets.runs_there(setting, "production", run.release)
 
 
 def test_hosts_that_were_removed_are_told_as_gone(stage: Stage) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.memory.world import MemoryDurable
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.journal import Entry, Kind, Run
@@ -13,9 +13,11 @@ from orchestrator.domain.plan import NOTHING, Named
 from orchestrator.domain.promotion import State
 from orchestrator.domain.sides import joined
 from orchestrator.domain.step import Outcome
-from orchestrator.flow import COURSES, drift, going_back, promotion, trail
-from orchestrator.flow.course import Course, inventory_of, outputs_of
-from orchestrator.flow.standing import Standing
+from orchestrator.flow import COURSES, going_back, promotion
+from orchestrator.flow.course import Course
+from orchestrator.inspect import drift, trail
+from orchestrator.inspect.stacks import inventory_of, outputs_of
+from orchestrator.inspect.standing import Standing
 from tests.flow import test_promotion as plain
 from tests.flow.test_blue_green import Spoiling
 from tests.flow.test_strategies import Stage

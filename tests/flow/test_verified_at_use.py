@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.memory.deployer import MemoryDeployer
 from orchestrator.adapters.memory.keys import MemoryKeys
-from orchestrator.adapters.memory.world import MemoryDeployer
 from orchestrator.domain.authentication import FIELD
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
@@ -21,9 +21,9 @@ from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
-from orchestrator.flow import kept_plans, promotion
-from orchestrator.flow import plan as planning
-from orchestrator.flow.survey import Wanted
+from orchestrator.flow import promotion
+from orchestrator.planning import make, plan_store
+from orchestrator.planning.survey import Wanted
 from orchestrator.ports import DEFAULTS
 from tests.flow.test_promotion import HEAD, Stage, release
 
@@ -42,15 +42,15 @@ def stage(tmp_path: Path) -> Stage:
 def planned(stage: Stage, named: Named = Named()) -> tuple[Package, Path]:  # noqa: B008 - frozen
     package = stage.packages.put(release("1.1.0"))
     wanted = Wanted(package, "production", named=named)
-    made = planning.make(stage.setting(), wanted, f"p{stage.count}", lambda _entry: None)
-    return package, kept_plans.save(stage.setting(), made)
+    made = make.make(stage.setting(), wanted, f"p{stage.count}", lambda _entry: None)
+    return package, plan_store.save(stage.setting(), made)
 
 
 def execute(stage: Stage, package: Package, file: Path) -> State | str:
     """Execute the plan in *file* as `promote --plan FILE` does: the state of the run, or the code of the refusal."""
     try:
-        approved = kept_plans.read(stage.setting(), file)
-        kept_plans.save(stage.setting(), approved)
+        approved = plan_store.read(stage.setting(), file)
+        plan_store.save(stage.setting(), approved)
     except OrchestratorError as error:
         return error.code
     run = promotion(stage.course(package, "production", approved=approved.digest))
@@ -127,7 +127,7 @@ def test_any_change_of_a_plan_file_is_refused(stage: Stage, tmp_path: Path) -> N
 def test_any_change_of_a_wave_plan_file_is_refused(stage: Stage, tmp_path: Path) -> None:
     """The same holds of the plan over several environments, down to the plans in it."""
     package, file = planned(stage)
-    plan = kept_plans.read(stage.setting(), file)
+    plan = plan_store.read(stage.setting(), file)
     assert isinstance(plan, Plan)
     made = WavePlan(
         project="demo",
@@ -139,14 +139,14 @@ def test_any_change_of_a_wave_plan_file_is_refused(stage: Stage, tmp_path: Path)
         ),
         created_at="2026-01-01T00:00:00Z",
     )
-    document = kept_plans.document(stage.setting(), made)
+    document = plan_store.document(stage.setting(), made)
     copy, accepted = tmp_path / "copy.json", []
     copy.write_text(json.dumps(document))
-    assert kept_plans.read(stage.setting(), copy) == made
+    assert plan_store.read(stage.setting(), copy) == made
     for path, text in changes(document):
         copy.write_text(text)
         try:
-            kept_plans.read(stage.setting(), copy)
+            plan_store.read(stage.setting(), copy)
             accepted.append(path)
         except OrchestratorError:
             continue
@@ -196,21 +196,21 @@ def test_a_plan_of_an_older_version_counts_no_more_as_a_file(stage: Stage) -> No
     del document[FIELD]
     file.write_text(json.dumps(document))
     with pytest.raises(OrchestratorError) as refused:
-        kept_plans.read(stage.setting(), file)
+        plan_store.read(stage.setting(), file)
     assert refused.value.code == "R240"
     with pytest.raises(OrchestratorError) as refused:
-        kept_plans.load_any(stage.setting(), document["digest"])
+        plan_store.load_any(stage.setting(), document["digest"])
     assert refused.value.code == "R240"
-    assert kept_plans.load(stage.setting(), document["digest"]).digest == document["digest"]
+    assert plan_store.load(stage.setting(), document["digest"]).digest == document["digest"]
 
 
 def test_any_change_of_the_saved_update_plan_is_refused(stage: Stage) -> None:
     """The file to which the update is constrained is the one that was planned with, byte for byte, or nothing is done."""
     package, file = planned(stage, Named(replace=("p4",)))
-    plan = kept_plans.read(stage.setting(), file)
+    plan = plan_store.read(stage.setting(), file)
     assert isinstance(plan, Plan)
     assert plan.stack is not None
-    saved = kept_plans.saved_plan(stage.setting(), plan.stack).file
+    saved = plan_store.saved_plan(stage.setting(), plan.stack).file
     data, before = saved.read_bytes(), list(stage.world.ledger)
     for changed in [*(text.encode() for _, text in changes(json.loads(data))), data + b" ", b""]:
         saved.unlink()
@@ -226,10 +226,10 @@ def test_any_change_of_the_saved_update_plan_is_refused(stage: Stage) -> None:
 def test_the_update_plan_is_verified_again_immediately_before_the_update(stage: Stage) -> None:
     """An update plan that is replaced between the plan and the update of one run changes nothing."""
     package, file = planned(stage, Named(replace=("p4",)))
-    plan = kept_plans.read(stage.setting(), file)
+    plan = plan_store.read(stage.setting(), file)
     assert isinstance(plan, Plan)
     assert plan.stack is not None
-    saved = kept_plans.saved_plan(stage.setting(), plan.stack).file
+    saved = plan_store.saved_plan(stage.setting(), plan.stack).file
     course = stage.course(package, "production", approved=plan.digest)
     provisioner = course.setting.provisioner
     planned_before = provisioner.planned

@@ -7,16 +7,14 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.memory.deployer import MemoryDeployer
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.keys import MemoryKeys
+from orchestrator.adapters.memory.packages import MemoryPackages
+from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.adapters.memory.store import MemoryStore
-from orchestrator.adapters.memory.world import (
-    MemoryDeployer,
-    MemoryDurable,
-    MemoryPackages,
-    MemoryProvisioner,
-    MemoryVerifier,
-    World,
-)
+from orchestrator.adapters.memory.verifier import MemoryVerifier
+from orchestrator.adapters.memory.world import World
 from orchestrator.adapters.silence import Silence
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import Exit, OrchestratorError
@@ -26,11 +24,11 @@ from orchestrator.domain.release import Package, Release
 from orchestrator.domain.story import Story
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
-from orchestrator.flow import kept_plans
-from orchestrator.flow import plan as planning
-from orchestrator.flow.course import Setting, Unchallenged
-from orchestrator.flow.survey import Wanted
+from orchestrator.flow.course import Unchallenged
 from orchestrator.flow.walk import Part, Walk, Way, admitted_environments, executable, one, refuse_again, unchanged
+from orchestrator.planning import make, plan_store
+from orchestrator.planning.survey import Wanted
+from orchestrator.setting import Setting
 
 HEAD = {"apiVersion": "orchestrator/v1"}
 NAMES = ("eu-1", "eu-2", "us-1", "asia-1")
@@ -122,7 +120,7 @@ class Stage:
             if name not in wanted:
                 return PlannedEnvironment(environment=name)
             asked = Wanted(package, name, coming=waves.before(name))
-            plan = planning.make(self.setting(), asked, "plan", lambda _entry: None)
+            plan = make.make(self.setting(), asked, "plan", lambda _entry: None)
             return PlannedEnvironment(environment=name, digest=plan.digest, plan=plan)
 
         made = WavePlan(
@@ -132,7 +130,7 @@ class Stage:
             waves=tuple(tuple(planned(name) for name in wave) for wave in waves.environments),
             redeploy=redeploy,
         )
-        kept_plans.save(self.setting(), made)
+        plan_store.save(self.setting(), made)
         return made
 
     def versions(self) -> dict[str, str | None]:
@@ -423,13 +421,13 @@ def test_a_plan_is_kept_and_read_again(stage: Stage) -> None:
     """A plan over waves is found by its digest, covers waves, rules and all plans, and is refused when it was changed."""
     plan = stage.plan("1.0.0")
     setting = stage.setting()
-    assert kept_plans.load_any(setting, plan.digest) == plan
+    assert plan_store.load_any(setting, plan.digest) == plan
     assert plan.digest != plan.model_copy(update={"walk": plan.walk.model_copy(update={"soak": "1s"})}).digest
     assert plan.digest == plan.model_copy(update={"created_at": "later"}).digest
-    file = kept_plans.folder(setting, plan.digest) / "plan.json"
+    file = plan_store.folder(setting, plan.digest) / "plan.json"
     file.write_text(file.read_text().replace('"deploy.yml"', '"other.yml"', 1))
     with pytest.raises(OrchestratorError) as caught:
-        kept_plans.load_any(setting, plan.digest)
+        plan_store.load_any(setting, plan.digest)
     assert caught.value.code == "R122"
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.store import MemoryStore
-from orchestrator.adapters.memory.world import MemoryDurable
 from orchestrator.cli import words
 from orchestrator.cli.words import outlook
 from orchestrator.domain.errors import OrchestratorError
@@ -15,11 +15,12 @@ from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import Loss, Named, SkippedStep, differences
 from orchestrator.domain.promotion import State
 from orchestrator.domain.way_back import Outlook, RollbackPlan
-from orchestrator.flow import promotion, way_back
+from orchestrator.flow import promotion
 from orchestrator.flow.course import Course
-from orchestrator.flow.kept_plans import load
-from orchestrator.flow.plan import make
-from orchestrator.flow.survey import Wanted
+from orchestrator.planning import rollback_plan
+from orchestrator.planning.make import make
+from orchestrator.planning.plan_store import load
+from orchestrator.planning.survey import Wanted
 from tests.flow.test_promotion import Stage, release
 
 STEPS = [
@@ -88,7 +89,7 @@ def test_the_way_back_is_what_was_planned(
 
     setting = stage.setting()
     object.__setattr__(setting, "store", _until(stage, run, "way back"))
-    assert way_back.under_way(setting, setting.store.run(run.id)) == plan
+    assert rollback_plan.under_way(setting, setting.store.run(run.id)) == plan
 
 
 def test_steps_that_are_left_out_are_named(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_what_has_no_plan_has_no_way_back(tmp_path: Path) -> None:
     setting = stage.setting()
     object.__setattr__(setting, "store", _until(stage, run, "planned"))
     with pytest.raises(OrchestratorError) as caught:
-        way_back.under_way(setting, setting.store.run(run.id).model_copy(update={"plan": None}))
+        rollback_plan.under_way(setting, setting.store.run(run.id).model_copy(update={"plan": None}))
     assert caught.value.code == "R137"
 
 
@@ -137,7 +138,7 @@ def test_a_closed_way_back_says_why(tmp_path: Path) -> None:
     setting = stage.setting()
     object.__setattr__(setting, "store", _until(stage, run, "ended"))
     with pytest.raises(OrchestratorError) as caught:
-        way_back.under_way(setting, setting.store.run(run.id))
+        rollback_plan.under_way(setting, setting.store.run(run.id))
     assert caught.value.code == "R132"
 
 
@@ -165,14 +166,14 @@ def test_a_stack_that_would_stay_is_told_beforehand(tmp_path: Path, kept: str | 
     stage.world.wanted.update({"p4": kept} if kept else {})
     run = _dies(stage, "deploy.1")
     before = list(stage.world.ledger)
-    plan = way_back.under_way(stage.setting(), run)
-    seen = way_back.foresee(stage.setting(), run, plan, "look")
+    plan = rollback_plan.under_way(stage.setting(), run)
+    seen = rollback_plan.foresee(stage.setting(), run, plan, "look")
     assert seen is not None
     assert (seen.how, seen.why, seen.stays) == ("preview", "", bool(lost))
     assert [loss.name for loss in seen.losses] == lost
     assert seen.counts == {"delete": 1, "same": 3}
     assert stage.world.ledger == before
-    assert way_back.under_way(stage.setting(), run).digest == plan.digest
+    assert rollback_plan.under_way(stage.setting(), run).digest == plan.digest
 
 
 def test_what_is_known_while_the_stack_is_updated(tmp_path: Path) -> None:
@@ -182,8 +183,8 @@ def test_what_is_known_while_the_stack_is_updated(tmp_path: Path) -> None:
     stage.world.stacks["production"] = ["p1", "p2", "p4"]  # p3 goes, p4 comes
     run = _dies(stage, "provision")
     stage.stateful = [{"name": "p3"}, {"name": "p4"}]
-    plan = way_back.under_way(stage.setting(), run)
-    seen = way_back.foresee(stage.setting(), run, plan, "look")
+    plan = rollback_plan.under_way(stage.setting(), run)
+    seen = rollback_plan.foresee(stage.setting(), run, plan, "look")
     assert seen is not None
     assert (seen.how, seen.why) == ("plan", "the stack is being updated now")
     assert [str(loss) for loss in seen.losses] == ["delete memory:host p4 (stateful by its name p4)"]
@@ -194,7 +195,7 @@ def test_a_stack_that_stays_is_not_asked_for(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.walk("1.0.0")
     run = _dies(stage, "deploy.1")
-    assert way_back.foresee(stage.setting(), run, way_back.under_way(stage.setting(), run), "look") is None
+    assert rollback_plan.foresee(stage.setting(), run, rollback_plan.under_way(stage.setting(), run), "look") is None
 
 
 def test_what_is_foreseen_in_words() -> None:

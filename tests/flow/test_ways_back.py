@@ -8,9 +8,10 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import Named, Plan
 from orchestrator.domain.promotion import State
-from orchestrator.flow import going_back, kept_plans, trail
-from orchestrator.flow import plan as planning
-from orchestrator.flow.survey import Wanted
+from orchestrator.flow import going_back
+from orchestrator.inspect import trail
+from orchestrator.planning import make, plan_store, refusal
+from orchestrator.planning.survey import Wanted
 from tests.flow.test_promotion import Stage
 
 UNDO = [
@@ -35,8 +36,8 @@ def planned(stage: Stage, environment: str = "staging", **more: object) -> Plan:
     setting = stage.setting()
     package = stage.packages.fetch(trail.destination(setting, environment).digest)
     wanted = Wanted(package, environment, "rollback", **more)  # type: ignore[arg-type]
-    plan = planning.make(setting, wanted, "p", lambda _entry: None)
-    kept_plans.save(setting, plan)
+    plan = make.make(setting, wanted, "p", lambda _entry: None)
+    plan_store.save(setting, plan)
     return plan
 
 
@@ -332,13 +333,13 @@ def test_an_older_release_is_not_promoted_over_a_point_of_no_return(stage: Stage
 
     def made(*named: str) -> Plan:
         wanted = Wanted(old, "staging", named=Named(no_return=named))
-        return planning.make(stage.setting(), wanted, "p", lambda _entry: None)
+        return make.make(stage.setting(), wanted, "p", lambda _entry: None)
 
-    why = planning.refusal(made())
+    why = refusal.refusal(made())
     assert why is not None
     assert why.code == "R135"
     assert "--point-of-no-return migrate" in why.message
-    assert planning.refusal(made("migrate")) is None
+    assert refusal.refusal(made("migrate")) is None
     run = stage.promote("1.0.0", "staging")
     assert run.state is State.FAILED
     assert stage.world.releases("staging") != [old.digest]

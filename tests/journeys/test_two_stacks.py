@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.flow.course import stacks_of
+from orchestrator.inspect.stacks import stacks_of
 from orchestrator.wiring import open_app
 from tests.journeys.conftest import Project, lay_shop
 from tests.journeys.releases import lay_release

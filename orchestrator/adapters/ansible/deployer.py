@@ -23,6 +23,7 @@ from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings, SnapshotRule
+from orchestrator.domain.error_codes import HANDLERS_PENDING
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.host_answer import ANSWER, read_answer
 from orchestrator.domain.inventory import Inventory
@@ -87,7 +88,7 @@ class AnsibleDeployer:
         try:
             outcome = self._plays.run(request, tally)
         except OrchestratorError as error:
-            if error.code != "D163":
+            if error.code != HANDLERS_PENDING:
                 raise
             self._plays.discard(request)
             return _refused(rest, error)

@@ -25,6 +25,7 @@ from orchestrator.adapters.secret_files import FOLDER, INDEX, SECRET
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.step import step_of
+from orchestrator.file_system import write_whole
 
 LOCK = "lock"
 BACK = ("restore.", "undo.", "rehearse.")  # steps that get the version of their own release
@@ -198,10 +199,7 @@ class KeptFiles:
                 file.write(data)
 
     def _write(self, versions: list[dict[str, Any]]) -> None:
-        new = self._folder / f"{INDEX}.new"
-        new.write_text(json.dumps(versions), encoding="utf-8")
-        new.chmod(0o600)
-        new.replace(self._folder / INDEX)
+        write_whole(self._folder / INDEX, json.dumps(versions))
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

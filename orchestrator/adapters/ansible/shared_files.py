@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from orchestrator.adapters.secret_files import FOLDER
+from orchestrator.domain.error_codes import ARTIFACT_MISSING
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.ports import Artifacts, Keys
 
@@ -89,7 +90,7 @@ class SharedFiles:
         try:
             found = json.loads(self._plain(place, name, digest))
         except OrchestratorError as error:
-            if error.code == "S146" and self.artifacts.named(f"{FOLDER}/{place}/{name}") is None:
+            if error.code == ARTIFACT_MISSING and self.artifacts.named(f"{FOLDER}/{place}/{name}") is None:
                 return None  # another machine removed it at the same time
             raise
         paths = [PurePosixPath(path) for path in found["files"]]

@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.adapters.ansible.handlers import PendingHandlers
 from orchestrator.adapters.ansible.ledger import CLAIM, CLOSING, OWN, REFUSED
 from orchestrator.adapters.ansible.verdict import PlayEnd, Verdict, decide
+from orchestrator.domain.error_codes import ANSIBLE_INCOMPLETE, PLAYBOOK_NOT_RUN
 from orchestrator.domain.host_answer import Fault, read_reported
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostPreview, StepPreview
@@ -197,7 +198,7 @@ class Tally:
         """The step's result: every host of the limit, and the worst of them."""
         verdict = decide(self._end(outcome.how, code))
         hosts = tuple(self._host(host, verdict.hosts[host]) for host in self.limit)
-        if verdict.code == "D130":  # what it did last, it may not have told
+        if verdict.code == ANSIBLE_INCOMPLETE:  # what it did last, it may not have told
             hosts = tuple(host.model_copy(update={"touched": True}) for host in hosts)
         message, data = self._explained(verdict, hosts, outcome, code)
         pending = self.handlers.pending()
@@ -216,7 +217,7 @@ class Tally:
         if refused and data.get("code", "D140") == "D140":
             data |= {"code": "D140", "refused": refused}
         how = outcome.how if outcome.how != "exited" else "lost"  # a signal ended ansible-playbook: our child lived on
-        text = next(iter(self.errors), "") or _tail(outcome.folder) if verdict.code == "D120" else ""
+        text = next(iter(self.errors), "") or _tail(outcome.folder) if verdict.code == PLAYBOOK_NOT_RUN else ""
         late = f"ran longer than {self.timeout:g} s and was stopped ({self.setting or 'a fixed limit'})"
         messages = {
             "D130": f"ansible {late if how == 'timeout' else ENDED[how]}",
@@ -226,7 +227,7 @@ class Tally:
             "D162": f"ansible-playbook ended with code {code}, although no host failed",
             "D102": "the playbook matched none of the hosts that it was started for",
         }
-        data |= {"how": how} if verdict.code == "D130" else {"text": text} if text else {}
+        data |= {"how": how} if verdict.code == ANSIBLE_INCOMPLETE else {"text": text} if text else {}
         return messages.get(verdict.code) or message_of(hosts), data
 
     def preview(self, result: StepResult) -> StepPreview:

@@ -21,6 +21,7 @@ from orchestrator.adapters.archive.tree import below
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Digest, Model, canonical_json
 from orchestrator.domain.text import clean_text
+from orchestrator.file_system import SHARED, write_whole
 
 FILE = "requirements.lock"
 HEAD = "# Written by `orchestrator build`. Commit it. To accept other content, remove its entry and build again.\n"
@@ -116,12 +117,7 @@ def read(file: Path) -> RequirementsLock | None:
 
 def write(file: Path, lock: RequirementsLock) -> None:
     """Write *lock* into *file*, as a whole or not at all. Raises `OSError`."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        temporary.write_text(HEAD + yaml.safe_dump(lock.to_json(), sort_keys=False, width=1000), "utf-8")
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(file, HEAD + yaml.safe_dump(lock.to_json(), sort_keys=False, width=1000), mode=SHARED)
 
 
 def is_lock(file: Path) -> bool:

@@ -17,6 +17,7 @@ from orchestrator.adapters.archive.placeholder import placeholder
 from orchestrator.adapters.archive.sealed import playbooks
 from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import CONFIG_FILE
+from orchestrator.domain.error_codes import SUITE_NOT_CHECKED
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.release import Package
@@ -72,7 +73,7 @@ class Proof:
             collecting = pool.submit(lambda: list(suites.problems()))
             yield from self._syntax(package, hosts, scratch)
             problems = collecting.result()
-        _refuse([problem for problem in problems if problem.code != "P134"])
+        _refuse([problem for problem in problems if problem.code != SUITE_NOT_CHECKED])
         yield from problems
 
     def _configurations(self, scratch: Path) -> Configurations:

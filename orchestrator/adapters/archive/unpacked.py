@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.adapters.archive.sealed import Reader
+from orchestrator.domain.error_codes import KEPT_FILE_CHANGED
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Area, Manifest, PackageFile
 
@@ -25,7 +26,7 @@ def naming_remedy(home: str | Path) -> Iterator[None]:
     try:
         yield
     except OrchestratorError as error:
-        if error.code == "P303":
+        if error.code == KEPT_FILE_CHANGED:
             error.hint = f"find out which process wrote there, then remove {home}: it is unpacked again when needed"
         raise
 

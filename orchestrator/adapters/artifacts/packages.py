@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.adapters.archive.packages import ENDING, Admit, SealedPackages
+from orchestrator.domain.error_codes import PACKAGE_NOT_KEPT
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release
 from orchestrator.ports import Artifacts
@@ -62,7 +63,7 @@ class SharedPackages:
         try:
             return self._local.fetch(digest)
         except OrchestratorError as error:
-            if error.code != "P301":
+            if error.code != PACKAGE_NOT_KEPT:
                 raise
         found = [ref for ref in self._shared() if ref.digest == digest]
         if not found:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from orchestrator.domain.error_codes import ARTIFACTS_SILENT
 from orchestrator.domain.errors import OrchestratorError
 
 CHUNK = 1 << 20
@@ -63,7 +64,7 @@ class BucketObjects:
             try:
                 return self._read(key, target)
             except OrchestratorError as error:
-                if error.code != "S142" or not left:
+                if error.code != ARTIFACTS_SILENT or not left:
                     raise
                 target.seek(0)
                 target.truncate()

@@ -17,6 +17,7 @@ from orchestrator.adapters.archive.names import check_name, check_together
 from orchestrator.adapters.archive.sealed import END, MANIFEST, Member, Reader, put_all
 from orchestrator.adapters.backup.authentication import BackupAuthentication, authenticate, fits
 from orchestrator.adapters.withheld import Withheld
+from orchestrator.domain.error_codes import DAMAGED_BACKUP, NOT_A_BACKUP, NOT_A_PACKAGE
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, canonical_json
 from orchestrator.domain.release import PackageFile
@@ -97,8 +98,8 @@ class told:  # noqa: N801 - it is read as a word of the sentence `with told()`
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, OrchestratorError) and error.code.startswith("P"):
-            code = "S130" if error.code == "P202" else "S131"
-            what = "the file is not a backup" if code == "S130" else "the backup is damaged"
+            code = NOT_A_BACKUP if error.code == NOT_A_PACKAGE else DAMAGED_BACKUP
+            what = "the file is not a backup" if code == NOT_A_BACKUP else "the backup is damaged"
             raise OrchestratorError(code, f"{what}: {error.message}") from error
 
 

@@ -9,7 +9,6 @@ says so, and :func:`undo` moves them back. What a restore has put aside is kept,
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -29,6 +28,7 @@ from orchestrator.adapters.database.engine import integrity, known_schemas, sche
 from orchestrator.adapters.withheld import PROJECT_KEY
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
+from orchestrator.file_system import is_locked
 
 
 def inspect(places: Places, file: Path, passphrase: bytes | None) -> BackupManifest:
@@ -111,14 +111,7 @@ def _put_back(places: Places) -> None:
 
 def running_roots(state: Path) -> list[str]:
     """What some process of this machine is working on now, by the locks, whatever a damaged store says."""
-    found = []
-    for path in sorted((state / "executors").glob("*.lock")):
-        with contextlib.suppress(FileNotFoundError), path.open() as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                found.append(path.stem)
-    return found
+    return [path.stem for path in sorted((state / "executors").glob("*.lock")) if is_locked(path)]
 
 
 def _keep_secrets(state: Path, new: Path, manifest: BackupManifest) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.driver import driver, is_error, journal_mode, refuse_unsafe_wal
+from orchestrator.domain.error_codes import DISK_FULL
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.room import full
@@ -123,7 +124,7 @@ def persistent(method: Callable[P, T]) -> Callable[P, T]:
             try:
                 return method(*args, **kwargs)
             except OrchestratorError as error:
-                if error.code == "S113" or not passing(error.__cause__):
+                if error.code == DISK_FULL or not passing(error.__cause__):
                     raise
                 waited = time.monotonic() - started
                 if waited + pause > PATIENCE:

@@ -20,6 +20,7 @@ from orchestrator.adapters.archive.working_copy import copy_content
 from orchestrator.adapters.gates.web import Answer, fetch
 from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Context
+from orchestrator.domain.error_codes import GATE_CERTIFICATES_UNREADABLE, GATE_VALUE_MISSING, GATE_VARIABLE_UNKNOWN
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.filling import filled, known, url_filled
 from orchestrator.domain.gate import HttpGate, PrometheusGate, origin
@@ -122,7 +123,7 @@ class LiveGates:
                 return _prometheus(gate.gate.prometheus, variables, self._shown(gate, package, context))
             return self._command(gate, hosts, package, context, job)
         except OrchestratorError as error:
-            if error.code not in {"V142", "E160", "E161"}:
+            if error.code not in {GATE_VARIABLE_UNKNOWN, GATE_VALUE_MISSING, GATE_CERTIFICATES_UNREADABLE}:
                 raise
             return StepResult(outcome=Outcome.UNKNOWN, message=error.message, data={"code": error.code})
 

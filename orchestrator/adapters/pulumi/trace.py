@@ -30,6 +30,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from orchestrator.file_system import write_whole
 from orchestrator.processes import runs
 
 NAMESPACE = "ORCHESTRATOR_NAMESPACE"
@@ -127,9 +128,7 @@ class Trace:
         if not uncertain:
             self._path.unlink(missing_ok=True)
             return
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        temporary.write_text(f"{json.dumps({'uncertain': uncertain})}\n", encoding="utf-8")
-        temporary.replace(self._path)
+        write_whole(self._path, f"{json.dumps({'uncertain': uncertain})}\n")
 
     def living(self, job: str | None = None) -> list[int]:
         """The engines that run on: of all operations, or of the one in the folder *job*."""

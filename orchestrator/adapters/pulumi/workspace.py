@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import IO, Any
 
+from orchestrator.file_system import is_locked, write_whole
+
 INSTALLED = {".venv", "venv", "node_modules"}
 PASSED_OVER = {".git", "__pycache__", ".pulumi", ".orchestrator", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 IGNORED = INSTALLED | PASSED_OVER
@@ -125,7 +127,7 @@ class Workspace:
                 lines = self._config_file.read_text(encoding="utf-8").splitlines(keepends=True)
                 added = [line for line in lines if SECRETS_LINE.match(line)]
         if added:
-            _replace(self._salt, "".join(added))
+            write_whole(self._salt, "".join(added))
 
 
 def keep_salt(left: Path, salt: Path) -> None:
@@ -134,14 +136,8 @@ def keep_salt(left: Path, salt: Path) -> None:
         if left.is_symlink() or left.stat().st_size > MOST:
             return
         lines = left.read_text(encoding="utf-8").splitlines(keepends=True)
-        _replace(salt, "".join(line for line in lines if SECRETS_LINE.match(line)))
+        write_whole(salt, "".join(line for line in lines if SECRETS_LINE.match(line)))
         left.unlink()
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def installed_folders(project: Path, place: str) -> Iterator[Path]:
@@ -162,12 +158,7 @@ def is_installed(path: Path) -> bool:
 
 def in_use(root: Path) -> bool:
     """Whether an operation goes on now in the environment's folder *root*."""
-    with contextlib.suppress(FileNotFoundError), root.with_name(f"{root.name}.lock").open("r") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
+    return is_locked(root.with_name(f"{root.name}.lock"))
 
 
 def _link(original: Path, link: Path) -> None:

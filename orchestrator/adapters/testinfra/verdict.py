@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orchestrator.domain.error_codes import NO_TEST_RUN
 from orchestrator.domain.step import Outcome, TestResult, worst
 from orchestrator.domain.text import counted
 
@@ -65,7 +66,7 @@ def judge(ending: Ending) -> Verdict:
     ended = _process(ending) or _session(ending)
     missing = f"cannot be reached: {', '.join(ending.unreachable)}" if ending.unreachable else ""
     message, code = ended.message, ended.code
-    if missing and code == "V102":  # the suite may have tests for the hosts that could not be reached
+    if missing and code == NO_TEST_RUN:  # the suite may have tests for the hosts that could not be reached
         message, code = "", "V103"
     unseen = [Outcome.UNKNOWN] if missing else []
     outcome = worst([ended.outcome, *unseen, *(test.outcome for test in ending.tests if not test.outcome.good)])

@@ -74,7 +74,7 @@ def list_(as_json: bool) -> None:
 @json_option
 def show(environment: str, as_json: bool) -> None:
     """Show one environment: its file, its stack, and its holder."""
-    from orchestrator.flow.course import stack_of
+    from orchestrator.inspect.stacks import stack_of
 
     app = _open(environment)
     item, folder = app.setting.environment(environment)
@@ -244,7 +244,7 @@ def outputs(environment: str, show_secrets: bool, as_json: bool) -> None:
     """Print the outputs of the stack of ENVIRONMENT; secret ones are masked."""
     import json
 
-    from orchestrator.flow.course import outputs_of
+    from orchestrator.inspect.stacks import outputs_of
 
     app = _open(environment)
     if show_secrets:
@@ -266,7 +266,7 @@ def outputs(environment: str, show_secrets: bool, as_json: bool) -> None:
 @json_option
 def inventory(environment: str, show_variables: bool, as_json: bool) -> None:
     """Print the hosts and groups of ENVIRONMENT, as playbooks and suites will see them."""
-    from orchestrator.flow.course import inventory_of, outputs_of
+    from orchestrator.inspect.stacks import inventory_of, outputs_of
 
     app = _open(environment)
     if show_variables:
@@ -294,7 +294,7 @@ def _pair(text: str) -> tuple[str, str]:
 def _count(app: "App", name: str) -> int | None:
     """How many hosts the environment has now; None when that cannot be known."""
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.flow.course import inventory_of, outputs_of
+    from orchestrator.inspect.stacks import inventory_of, outputs_of
 
     try:
         return len(inventory_of(app.setting, name, outputs_of(app.setting, name)).hosts)
@@ -316,14 +316,14 @@ def _open(environment: str, *, acts: bool = False) -> "App":
 
 def _stacks(app: "App", environment: str) -> "list[StackSpec]":
     """Its stack; both, where each side is one."""
-    from orchestrator.flow.course import stacks_of
+    from orchestrator.inspect.stacks import stacks_of
 
     return list(stacks_of(app.setting, environment).values()) or [_stack(app, environment)]
 
 
 def _stack(app: "App", environment: str) -> "StackSpec":
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.flow.course import stack_of
+    from orchestrator.inspect.stacks import stack_of
 
     spec = stack_of(app.setting, environment)
     if spec is None:

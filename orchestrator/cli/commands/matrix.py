@@ -89,7 +89,7 @@ def _releases(app: "App") -> "list[PackageRef]":
 
 def _rows(app: "App", refs: "list[PackageRef]", facts: "list[EnvironmentFacts]") -> list[dict[str, Any]]:
     """The row of each release, as JSON data. Environments and releases are each read once, and not for each cell."""
-    from orchestrator.flow.guard import gone_back_from
+    from orchestrator.planning.guard import gone_back_from
 
     names = tuple(item.name for item in facts)
     rolled_back = {name: set(gone_back_from(app.setting, name)) for name in names}
@@ -130,7 +130,7 @@ def _place(
 
 
 def _state(app: "App", ref: "PackageRef", facts: "EnvironmentFacts", *, left: bool, verified: bool, stuck: bool) -> str:
-    from orchestrator.flow.trail import everywhere
+    from orchestrator.inspect.trail import everywhere
 
     if stuck:
         return "needs intervention"

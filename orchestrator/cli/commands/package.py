@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.output import json_option, note, out, paint, print_json, table
+from orchestrator.domain.error_codes import PROJECT_NOT_FOUND
 from orchestrator.domain.text import counted, in_number_order
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _app() -> "App | None":
     try:
         return open_app(Path.cwd())
     except OrchestratorError as error:
-        if error.code != "F130":
+        if error.code != PROJECT_NOT_FOUND:
             raise
         return None
 
@@ -208,7 +209,7 @@ def _verified_in(app: "App", wanted: str) -> str | None:
     if wanted not in app.environments:
         return None
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.flow.trail import last_verified
+    from orchestrator.inspect.trail import last_verified
 
     mark = last_verified(app.setting, wanted)
     if mark is None:

@@ -17,6 +17,7 @@ from orchestrator.cli.output import (
     to_option,
     wait_option,
 )
+from orchestrator.domain.error_codes import NOTHING_TO_PROMOTE
 
 if TYPE_CHECKING:
     from orchestrator.domain.errors import OrchestratorError
@@ -93,7 +94,7 @@ def command(
     try:
         targets, about = _targets(app, package, approved, wanted)
     except OrchestratorError as error:
-        if error.code != "R108":
+        if error.code != NOTHING_TO_PROMOTE:
             raise
         return _nothing(error, as_json=as_json)
     digest = approved.digest if approved else None

@@ -39,7 +39,7 @@ def command(run: str, as_json: bool) -> None:
 def run_document(app: "App", run: str) -> dict[str, Any]:
     """Everything that is known of *run*, as JSON data."""
     from orchestrator.domain.story import Story
-    from orchestrator.flow.facts import reason
+    from orchestrator.inspect.facts import reason
 
     found = app.store.run(run)
     story = Story.of(found, app.store.records(found.id))
@@ -89,7 +89,7 @@ def _end(story: "Story", facts: "RunFacts") -> None:
     """How the run ended and why, with the commands that help; or what it does now."""
     from orchestrator.cli.situation import remedy_lines, run_line
     from orchestrator.cli.words import seconds, state_words, when
-    from orchestrator.flow.facts import reason
+    from orchestrator.inspect.facts import reason
 
     run = story.run
     if not run.ended:

@@ -20,9 +20,8 @@ from orchestrator.adapters.pulumi import definition, definition_archive
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Release
-from orchestrator.flow import kept_plans
-from orchestrator.flow import plan as planning
-from orchestrator.flow.survey import Wanted
+from orchestrator.planning import make, plan_store
+from orchestrator.planning.survey import Wanted
 from tests.flow.test_promotion import Stage, release
 
 RELEASE = {
@@ -257,14 +256,14 @@ def test_a_plan_is_had_by_other_machines(tmp_path: Path, place: VerifiedArtifact
     stage = Stage(tmp_path / "a")
     setting = replace(stage.setting(), artifacts=place)
     wanted = Wanted(stage.packages.put(release("1.0.0")), "staging")
-    made = planning.make(setting, wanted, "plan-1", lambda _entry: None)
-    kept_plans.save(setting, made)
+    made = make.make(setting, wanted, "plan-1", lambda _entry: None)
+    plan_store.save(setting, made)
     other = replace(setting, state=tmp_path / "b")
     plain = made.digest.removeprefix("sha256:")
-    assert kept_plans.kept(other, plain[:12]) == [plain]
-    assert kept_plans.load(other, made.digest) == made
+    assert plan_store.kept(other, plain[:12]) == [plain]
+    assert plan_store.load(other, made.digest) == made
     with pytest.raises(OrchestratorError) as error:
-        kept_plans.load(other, "sha256:" + "a" * 64)
+        plan_store.load(other, "sha256:" + "a" * 64)
     assert error.value.code == "R121"
 
 
@@ -274,14 +273,14 @@ def test_only_a_promotion_waits_for_the_place(action: str, tmp_path: Path) -> No
     stage = Stage(tmp_path)
     setting = replace(stage.setting(), artifacts=artifacts("not-mounted", tmp_path))
     wanted = Wanted(stage.packages.put(release("1.0.0")), "staging")
-    made = planning.make(stage.setting(), wanted, "plan-1", lambda _entry: None)
+    made = make.make(stage.setting(), wanted, "plan-1", lambda _entry: None)
     made = made.model_copy(update={"action": action})
     if action == "rollback":
-        kept_plans.save(setting, made)
-        assert kept_plans.load(setting, made.digest) == made
+        plan_store.save(setting, made)
+        assert plan_store.load(setting, made.digest) == made
         return
     with pytest.raises(OrchestratorError) as error:
-        kept_plans.save(setting, made)
+        plan_store.save(setting, made)
     assert error.value.code == "S143"
 
 

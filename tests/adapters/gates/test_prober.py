@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.adapters.gates import looking
 from orchestrator.adapters.gates.prober import LiveProber
-from orchestrator.adapters.memory.world import MemoryPackages
+from orchestrator.adapters.memory.packages import MemoryPackages
 from orchestrator.domain.context import Context
 from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory

@@ -1,6 +1,8 @@
 """What the fakes promise of fences and ledgers, as real hosts do."""
 
-from orchestrator.adapters.memory.world import MemoryDeployer, MemoryPackages, World
+from orchestrator.adapters.memory.deployer import MemoryDeployer
+from orchestrator.adapters.memory.packages import MemoryPackages
+from orchestrator.adapters.memory.world import World
 from orchestrator.domain.context import Context
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlaySpec

@@ -11,18 +11,23 @@ from typing import Any
 
 import pytest
 
+from orchestrator.adapters.memory.deployer import MemoryDeployer
+from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.keys import MemoryKeys
+from orchestrator.adapters.memory.packages import MemoryPackages
 from orchestrator.adapters.memory.store import MemoryStore
-from orchestrator.adapters.memory.world import MemoryDeployer, MemoryDurable, MemoryPackages, MemoryVerifier, World
+from orchestrator.adapters.memory.verifier import MemoryVerifier
+from orchestrator.adapters.memory.world import World
 from orchestrator.adapters.silence import Silence
 from orchestrator.domain.environment import Project, PulumiSettings
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Loss
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import Course, Setting
+from orchestrator.flow.course import Course
 from orchestrator.flow.rollback import constrained
 from orchestrator.hosts import loopback
 from orchestrator.processes import command_line, marked, sweep
+from orchestrator.setting import Setting
 
 from .conftest import Stage
 

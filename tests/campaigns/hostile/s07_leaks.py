@@ -35,8 +35,9 @@ from orchestrator.domain.redaction import Redactor
 from orchestrator.domain.secret import Secret
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.engine.jobs import LocalJobs
+from orchestrator.file_system import write_whole
 from orchestrator.ports import Job
-from orchestrator.secret_values import SecretValues, known, use, write_whole
+from orchestrator.secret_values import SecretValues, known, use
 from tests.campaigns.hostile.case import HELD, Case, Defence, Outcome, Yard, replaced
 from tests.leak_scan.canaries import ENCODINGS, KINDS, SPECIAL, Canary
 from tests.leak_scan.scan import Scan

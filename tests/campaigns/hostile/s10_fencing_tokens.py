@@ -11,7 +11,7 @@ from orchestrator.domain.fencing import HIGHEST, LARGEST, STEP
 from orchestrator.domain.host_answer import read_answer
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlaySpec
-from orchestrator.flow import tokens
+from orchestrator.inspect import tokens
 from tests.adapters.ansible.test_remote import Host
 from tests.campaigns.hostile.case import HELD, Case, Defence, Outcome, Yard, replaced
 from tests.flow.test_observe import PLACE, do

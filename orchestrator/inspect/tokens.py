@@ -5,8 +5,8 @@ from orchestrator.domain.fencing import HIGHEST, STEP, is_ahead
 from orchestrator.domain.host_answer import Fault
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.step import HostResult, StepResult
-from orchestrator.flow.course import Setting
 from orchestrator.ports import Emit
+from orchestrator.setting import Setting
 
 TOO_FAR = "D183"
 

@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.parity import KINDS, Definition, Parity, Portrait, compare, portray
 from orchestrator.domain.snapshot import Snapshot
-from orchestrator.flow.course import Setting, context_of, inventory_of, outputs_of, stack_of
-from orchestrator.flow.repeat import read
-from orchestrator.flow.trail import last_verified
+from orchestrator.inspect.reading import read
+from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, stack_of
+from orchestrator.inspect.trail import last_verified
 from orchestrator.ports import Emit
+from orchestrator.setting import Setting
 
 
 def look(setting: Setting, left: str, right: str, job: str, emit: Emit, kinds: tuple[str, ...] = KINDS) -> Parity:

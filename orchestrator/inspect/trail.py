@@ -7,12 +7,14 @@ from typing import Any
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import FORWARD, Run, Verified, over
+from orchestrator.domain.moments import moment_text
 from orchestrator.domain.plan import HostState, PlannedStep, play_of
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Step
+from orchestrator.domain.started import Started
 from orchestrator.domain.step import StepResult
 from orchestrator.domain.trail import verified_trail
-from orchestrator.flow.course import Setting, Started
+from orchestrator.setting import Setting
 
 STEPS = frozenset({"deploy", "restore"})  # the verbs of what puts a release on hosts
 
@@ -89,7 +91,7 @@ def _time(setting: Setting, environment: str, when: str) -> str:
             why = "has not ended" if run.environment == environment else f"is of {run.environment}"
             raise OrchestratorError("R204", f"{run.id} {why}") from None
         return run.ended_at
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment_text(moment.astimezone(UTC))
 
 
 def _run(setting: Setting, environment: str, wanted: str) -> Run:

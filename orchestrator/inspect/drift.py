@@ -18,18 +18,11 @@ from orchestrator.domain.release import Package, Step, Verification
 from orchestrator.domain.snapshot import Snapshot, left_out, tampered
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text, few
-from orchestrator.flow.course import (
-    Setting,
-    context_of,
-    inventory_of,
-    kept_of,
-    outputs_of,
-    stack_of,
-    stacks_of,
-)
-from orchestrator.flow.repeat import read
-from orchestrator.flow.trail import last_verified
+from orchestrator.inspect.reading import read
+from orchestrator.inspect.stacks import context_of, inventory_of, kept_of, outputs_of, stack_of, stacks_of
+from orchestrator.inspect.trail import last_verified
 from orchestrator.ports import Emit
+from orchestrator.setting import Setting
 
 UNCHANGED = {"same", "read", "refresh"}
 WORDS = {

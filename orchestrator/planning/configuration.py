@@ -4,7 +4,7 @@ from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.release import Package
-from orchestrator.flow.course import Setting
+from orchestrator.setting import Setting
 
 
 def configuration_of(

@@ -10,8 +10,8 @@ from orchestrator.domain.plan import HostState, WayBack
 from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.snapshot import Snapshot
-from orchestrator.flow.course import Setting
-from orchestrator.secret_values import write_whole
+from orchestrator.file_system import write_whole
+from orchestrator.setting import Setting
 from orchestrator.storage_ports import each_run
 
 REHEARSED = "rehearsed"

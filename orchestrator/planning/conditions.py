@@ -5,10 +5,11 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.parity import GATED
 from orchestrator.domain.plan import Condition, Plan
 from orchestrator.domain.release import Package, PackageRef
-from orchestrator.flow import drift, evidence, parity
-from orchestrator.flow.course import Setting
-from orchestrator.flow.trail import last_verified
+from orchestrator.inspect import drift, parity
+from orchestrator.inspect.trail import last_verified
+from orchestrator.planning import evidence
 from orchestrator.ports import Emit
+from orchestrator.setting import Setting
 
 NAMED = 50  # reasons that a plan names
 SAID = 5  # reasons that a sentence names

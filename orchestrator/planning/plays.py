@@ -6,7 +6,7 @@ from orchestrator.domain.once import NO_TAGS, Once
 from orchestrator.domain.plan import HostState, PlannedSides, PlannedStep, PlannedUndo, PlaySpec
 from orchestrator.domain.plays import Batches, PlannedPlay, planned_plays
 from orchestrator.domain.release import Package
-from orchestrator.flow.course import Setting
+from orchestrator.setting import Setting
 
 NO_PLAYBOOK = (None, "nothing", "impossible")
 """What the `undo` of a step is when no playbook undoes it."""

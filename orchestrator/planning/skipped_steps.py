@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import SkippedStep
 from orchestrator.domain.release import PackageRef, Step
-from orchestrator.flow.second_pass import restrict
+from orchestrator.planning.second_pass import restrict
 
 
 def not_run_again(

@@ -8,8 +8,8 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import HostState, Plan, PlannedLook, PlannedSides, PlannedStep, PlaySpec
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import SIDES, BlueGreen, Side, Sides, other
-from orchestrator.flow.course import Setting
-from orchestrator.flow.standing import Standing
+from orchestrator.inspect.standing import Standing
+from orchestrator.setting import Setting
 
 SWITCH, RETIRE = "switch", "retire"  # what the plays are called, beside the steps of a release
 

@@ -12,16 +12,18 @@ from orchestrator.domain.plan import Loss, Plan, PlannedUndo, PlaySpec, Resource
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.release import Manifest, Package, PackageRef
 from orchestrator.domain.sides import Side
+from orchestrator.domain.started import Started, touched
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.way_back import Outlook, RollbackPlan
-from orchestrator.flow.course import Setting, Started, kept_of, touched
-from orchestrator.flow.kept_plans import load
-from orchestrator.flow.planned_steps import suites_of
-from orchestrator.flow.plays import readable_plays, undo_with_plays
-from orchestrator.flow.second_pass import restrict, second_pass
-from orchestrator.flow.sides import of_plan
-from orchestrator.flow.skipped_steps import not_run_again, not_undone
-from orchestrator.flow.survey import lost
+from orchestrator.inspect.stacks import kept_of
+from orchestrator.planning.plan_store import load
+from orchestrator.planning.plays import readable_plays, undo_with_plays
+from orchestrator.planning.second_pass import restrict, second_pass
+from orchestrator.planning.sides import of_plan
+from orchestrator.planning.skipped_steps import not_run_again, not_undone
+from orchestrator.planning.steps import suites_of
+from orchestrator.planning.survey import lost
+from orchestrator.setting import Setting
 
 TAKEN_BACK = "rehearse.back"
 """The step of a rehearsal before which all that was started has been taken back, and proved to be."""

@@ -13,11 +13,12 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import NOTHING, HostState, Loss, Named, Plan, StackPreview, StackSpec, losses
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import HostResult, Outcome, StepResult
-from orchestrator.flow import ephemeral, tokens
-from orchestrator.flow.course import Setting, context_of, inventory_of, kept_of, outputs_of, stack_of
-from orchestrator.flow.kept_plans import made_by, saved_plan, update_plan_file
-from orchestrator.flow.trail import Then, mark_of
+from orchestrator.inspect import leftovers, tokens
+from orchestrator.inspect.stacks import context_of, inventory_of, kept_of, outputs_of, stack_of
+from orchestrator.inspect.trail import Then, mark_of
+from orchestrator.planning.plan_store import made_by, saved_plan, update_plan_file
 from orchestrator.ports import Emit
+from orchestrator.setting import Setting
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def make_survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Surve
     if seen is not None:
         wanted.told(seen)
     if environment.ephemeral is not None and spec is not None and preview is not None:
-        ephemeral.refuse_foreign(setting, wanted.environment, spec, preview)
+        leftovers.refuse_foreign(setting, wanted.environment, spec, preview)
     refusing = tokens.too_far(seen) if wanted.action == "promote" else {}  # a rollback goes on without them
     settled = known if known is not None and _hosts_stay(wanted, preview, known) else None
     return Survey(

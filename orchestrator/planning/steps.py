@@ -20,10 +20,11 @@ from orchestrator.domain.plan import (
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Release, Step
 from orchestrator.domain.sides import BlueGreen
-from orchestrator.flow import sides
-from orchestrator.flow.course import Setting, context_of, outputs_of
-from orchestrator.flow.survey import Survey, Wanted
+from orchestrator.inspect.stacks import context_of, outputs_of
+from orchestrator.planning import sides
+from orchestrator.planning.survey import Survey, Wanted
 from orchestrator.ports import Emit
+from orchestrator.setting import Setting
 
 
 def steps_of(release: Release, action: str) -> tuple[Step, ...]:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.domain.authentication import FIELD
+from orchestrator.domain.error_codes import PLAN_NOT_AUTHENTICATED, PROJECT_KEY_UNKNOWN
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import Plan, StackPreview
 from orchestrator.domain.wave_plan import WavePlan
-from orchestrator.flow.course import Setting
+from orchestrator.file_system import write_whole
 from orchestrator.ports import SavedPlan
-from orchestrator.secret_values import write_whole
+from orchestrator.setting import Setting
 
 SHARED, UPDATES = "plans/", "updates/"  # names of shared plans, and of Pulumi's: digests in hexadecimal digits
 
@@ -140,7 +141,7 @@ def _authenticate(setting: Setting, file: Path, data: dict[str, Any], *, recorde
     try:
         setting.keys.verify(data)
     except OrchestratorError as error:
-        if recorded and error.code in {"R240", "R241"}:
+        if recorded and error.code in {PLAN_NOT_AUTHENTICATED, PROJECT_KEY_UNKNOWN}:
             return
         raise OrchestratorError(error.code, f"the plan in {file} is refused: {error.message}") from error
 

@@ -5,8 +5,8 @@ from typing import Any
 from orchestrator.domain.configuration import ORDINARY
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import Plan
-from orchestrator.flow.course import Setting
-from orchestrator.flow.kept_plans import learn_names
+from orchestrator.planning.plan_store import learn_names
+from orchestrator.setting import Setting
 
 SHOWN = ("notes", "conditions", "configuration", "unmet", "uninspected")
 """Parts of a plan that are for readers, or that are only compared."""

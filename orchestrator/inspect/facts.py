@@ -24,10 +24,10 @@ from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.story import Story
 from orchestrator.domain.text import few, first_line
-from orchestrator.flow.course import Setting
-from orchestrator.flow.ephemeral import GONE
-from orchestrator.flow.facts_reader import FactsReader, FactsStore
+from orchestrator.inspect.facts_reader import FactsReader, FactsStore
+from orchestrator.inspect.leftovers import GONE
 from orchestrator.ports import Store
+from orchestrator.setting import Setting
 from orchestrator.storage_ports import each_run
 
 Working = Callable[[str], bool]

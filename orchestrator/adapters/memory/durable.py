@@ -1,0 +1,40 @@
+"""The `Durable` port in memory: answers that outlive it, and crashes where a test wants them."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+
+class MemoryDurable:
+    """The `Durable` port: remembers answers in a dictionary that outlives it, and can crash where it is told to.
+
+    *crash* is called with the name of a step and `before` or `after` its work is recorded; what it raises is the
+    crash. A second instance on the same *answers* is the recovery. *part* does one part of a walk that does several.
+    """
+
+    def __init__(
+        self,
+        answers: dict[str, Any],
+        crash: Callable[[str, str], None] = lambda _name, _when: None,
+        part: Callable[["MemoryDurable", Any], Any] = lambda _durable, _part: None,
+    ) -> None:
+        self._answers, self._crash, self._part = answers, crash, part
+
+    def step(self, name: str, work: Callable[[], Any]) -> Any:
+        """Replay, else run, then record."""
+        if name not in self._answers:
+            self._crash(name, "before")
+            answer = work()
+            self._crash(name, "done")
+            self._answers[name] = answer
+            self._crash(name, "after")
+        return self._answers[name]
+
+    def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
+        """Time passes at once."""
+        del seconds, awake
+        self._answers.setdefault(name, None)
+
+    def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:
+        """One after the other."""
+        return {name: self.step(name, partial(self._part, self, part)) for name, part in parts.items()}

@@ -1,0 +1,56 @@
+"""The `Packages` port, for releases that are values and have no files."""
+
+from pathlib import Path
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.release import Manifest, Package, PackageRef, Release
+
+
+class MemoryPackages:
+    """The `Packages` port, for releases that are values and have no files."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Package] = {}
+        self.spoiled: set[str] = set()
+
+    def put(self, release: Release) -> Package:
+        """Keep a package of *release* with nothing in it."""
+        manifest = Manifest(apiVersion="orchestrator/v1", kind="Package", release=release, files=())
+        package = Package(manifest=manifest, digest=manifest.digest, path="", root="")
+        self._kept[package.digest] = package
+        return package
+
+    def build(self, project: Path, source: Path, release: Release, target: Path) -> Package:
+        """Keep it; there is no file."""
+        del project, source, target
+        return self.put(release)
+
+    def read(self, path: Path) -> Package:
+        """The package whose digest the file's name is."""
+        return self.fetch(path.name)
+
+    def keep(self, path: Path) -> Package:
+        """The same."""
+        return self.fetch(path.name)
+
+    def fetch(self, digest: str) -> Package:
+        """The kept package; one that is *spoiled* is refused like a file that was changed."""
+        if digest not in self._kept or digest in self.spoiled:
+            raise OrchestratorError("P301", f"the package {digest} is not here, or not what it was")
+        return self._kept[digest]
+
+    def remove(self, ref: PackageRef) -> None:
+        """Forget a package, as on a machine that never had it."""
+        del self._kept[ref.digest]
+
+    def refs(self) -> list[PackageRef]:
+        """Every package."""
+        return [package.ref for package in self._kept.values()]
+
+    def strange_names(self) -> list[str]:
+        """None: there is no shared store."""
+        return []
+
+    def ref(self, digest: str) -> PackageRef | None:
+        """The package's name and version."""
+        return self._kept[digest].ref if digest in self._kept else None

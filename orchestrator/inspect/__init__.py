@@ -1,0 +1,1 @@
+"""What is known of an environment: from its journal, from its stack, and from its hosts. Nothing is changed."""

@@ -1,0 +1,50 @@
+"""What is known of hosts after they were asked, and which of them nothing is known of."""
+
+from collections.abc import Iterable
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.plan import HostState
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.step import HostResult, Outcome
+from orchestrator.setting import Setting
+
+ANSWERED = (Outcome.SUCCEEDED, Outcome.FAILED)
+
+
+def refuse_unknown(setting: Setting, environment: str, silent: Iterable[str], restored: Iterable[str] = ()) -> None:
+    """Refuse to act where a host is recorded as unknown and was among the *silent* just now. Raises R160.
+
+    Hosts that are *restored* by what is planned are no reason.
+    """
+    recorded = {state.host for state in setting.store.hosts(environment) if state.settled.truth == "unknown"}
+    unknown = [host for host in silent if host in recorded and host not in set(restored)]
+    if unknown:
+        raise OrchestratorError(
+            "R160",
+            f"the release of {', '.join(unknown)} in {environment} is unknown",
+            hint=f"orchestrator observe {environment} inspects it; orchestrator accept {environment} {unknown[0]} "
+            "--release VERSION -m WHY declares its release",
+        )
+
+
+def states_of(setting: Setting, environment: str, told: Iterable[HostResult]) -> list[HostState]:
+    """What is known of each host now: what it said itself, else what the journal knew, as far as that still counts."""
+    remembered = {state.host: state.settled for state in setting.store.hosts(environment)}
+    return [
+        _state(setting, remembered.get(host.host, HostState(host=host.host, truth="empty")), host).model_copy(
+            update={"serves": host.serves}
+        )
+        for host in told
+    ]
+
+
+def _state(setting: Setting, before: HostState, told: HostResult) -> HostState:
+    """*before*, corrected by what the host said: one that answered and named no release is left as it was known."""
+    if told.outcome not in ANSWERED or told.invalid:
+        return before.model_copy(update={"truth": "unknown"})
+    if told.release is None:
+        return before.model_copy(update={"truth": "unknown"}) if before.truth == "seen" else before
+    if before.digest == told.release:
+        return before.model_copy(update={"truth": "seen"})
+    unknown = PackageRef(name="unknown", version="0", digest=told.release)
+    return HostState(host=before.host, truth="seen", release=setting.packages.ref(told.release) or unknown)

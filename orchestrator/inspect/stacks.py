@@ -1,0 +1,110 @@
+"""The stack of an environment with its outputs and hosts, as they are now."""
+
+import os
+
+from orchestrator.domain.context import Context, Outputs
+from orchestrator.domain.environment import Environment
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.plan import StackSpec
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.secret import Secret
+from orchestrator.domain.sides import SIDES, Side, joined
+from orchestrator.domain.trail import verified_trail
+from orchestrator.inspect.standing import Standing
+from orchestrator.setting import Setting
+
+
+def stack_of(setting: Setting, name: str) -> StackSpec | None:
+    """The stack of the environment *name*, or None when it has no Pulumi program.
+
+    Where each side is a stack, that is the one of the run; outside of a run, the one that is live.
+    """
+    environment, folder = setting.environment(name)
+    if environment.program is None:
+        return None
+    return _chosen(setting, name, setting.provisioner.definition(environment, folder))
+
+
+def kept_of(setting: Setting, name: str, definition: str) -> StackSpec:
+    """The same stack as it was defined when its *definition* had this digest. Raises E105 when it is not kept here."""
+    return _chosen(setting, name, setting.provisioner.kept(definition))
+
+
+def stacks_of(setting: Setting, name: str) -> dict[Side, StackSpec]:
+    """The stacks of the sides of the environment *name*; empty where its sides are none."""
+    environment, folder = setting.environment(name)
+    if environment.sides is None:
+        return {}
+    spec = setting.provisioner.definition(environment, folder)
+    return {side: _named(spec, environment.sides.of(side)) for side in SIDES}
+
+
+def _chosen(setting: Setting, name: str, spec: StackSpec) -> StackSpec:
+    rule, own = setting.environment(name)[0].sides, setting.stacks.get(name)
+    if own is None and rule is not None:
+        own = rule.of(Standing.of(setting.store.hosts(name)).live or "blue")
+    return spec if own is None else _named(spec, own)
+
+
+def _named(spec: StackSpec, own: str) -> StackSpec:
+    return spec.model_copy(update={"stack": own, "configured": spec.stack})
+
+
+def outputs_of(setting: Setting, name: str) -> Outputs:
+    """The outputs of the stack of the environment *name* as they are now; none where it has no program."""
+    learn_declared(setting, setting.environment(name)[0])
+    spec = stack_of(setting, name)
+    return setting.provisioner.outputs(spec) if spec else Outputs({})
+
+
+def inventory_of(setting: Setting, name: str, outputs: Outputs) -> Inventory:
+    """The hosts of the environment *name* as *outputs* and its files give them, with the user's files read in.
+
+    Where each side is a stack, those of both, in groups called `blue` and `green`. Raises E-codes.
+    """
+    environment, _ = setting.environment(name)
+    learn_declared(setting, environment)
+    own, found = setting.provisioner, dict[Side, Inventory]()
+    mine = stack_of(setting, name) if environment.sides is not None else None
+    for side, spec in stacks_of(setting, name).items():
+        told = outputs if mine is not None and spec.stack == mine.stack else own.outputs(spec)
+        if told.plain or told.secret:
+            found[side] = own.inventory(environment, told)
+    known = joined(found) if found else own.inventory(environment, outputs)
+    resolved = setting.deployer.resolve(known, environment.settings)
+    setting.secrets.learn_names((*resolved.hosts, *resolved.groups))
+    return resolved
+
+
+def learn_declared(setting: Setting, environment: Environment) -> None:
+    """Learn the secrets that *environment* declares, and which names are ordinary there."""
+    setting.secrets.learn_names((setting.project.name, *setting.environments))
+    declared = [
+        Secret(name, os.fsencode(setting.environ[name])) for name in environment.secrets if name in setting.environ
+    ]
+    setting.secrets.learn(f"secrets of {environment.name}", declared)
+
+
+def context_of(
+    setting: Setting, name: str, run_id: str, outputs: Outputs, fence: int = 0, previous: PackageRef | None = None
+) -> Context:
+    """What playbooks and suites may know of the run *run_id* in the environment *name*."""
+    environment, _ = setting.environment(name)
+    marks = setting.store.verified(name) if environment.controller_files else []
+    runs = {run.id: run for run in setting.store.runs(name)} if marks else {}
+    return Context(
+        run=run_id,
+        environment=name,
+        project=setting.project.name,
+        fence=fence,
+        previous=previous,
+        outputs=outputs,
+        vars=environment.vars,
+        settings=environment.settings,
+        controller_files=environment.kept_paths,
+        secret_files=environment.secret_paths,
+        verified=(marks[0].release.digest, marks[0].run) if marks else None,
+        targets=frozenset(mark.release.digest for mark in marks),
+        older=frozenset(mark.release.digest for mark in verified_trail(marks, runs)[1:]),
+        credentials=environment.credentials,
+    )

@@ -1,0 +1,30 @@
+"""What a plan is made of, as far as it is found."""
+
+from dataclasses import dataclass
+
+from orchestrator.domain.environment import Environment
+from orchestrator.domain.plan import Condition, PlannedGate, PlannedSides, PlannedStep, WayBack
+from orchestrator.inspect.trail import Begun
+from orchestrator.planning import sides
+from orchestrator.planning.survey import Survey
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a plan is made of, as far as it is found.
+
+    *own* are the gates of the environment, *undone* what a rollback takes back, *asked_sides* what was asked about the
+    sides, *notes* what is to be said about all that.
+    """
+
+    environment: Environment
+    survey: Survey
+    undone: tuple[Begun, ...]
+    back: WayBack
+    own: tuple[PlannedGate, ...]
+    blue_green: PlannedSides | None
+    asked_sides: sides.Asked
+    steps: tuple[PlannedStep, ...] = ()
+    rehearse: bool = False
+    conditions: tuple[Condition, ...] = ()
+    notes: tuple[str, ...] = ()

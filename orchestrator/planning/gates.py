@@ -1,0 +1,36 @@
+"""The gates and probes of a plan: whether all that they need is there."""
+
+from orchestrator.domain.context import Outputs
+from orchestrator.domain.filling import fillable
+from orchestrator.domain.gate import Gate, Probe
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.plan import Plan, PlannedGate
+from orchestrator.inspect.stacks import context_of, outputs_of
+from orchestrator.planning.survey import Wanted
+from orchestrator.setting import Setting
+
+
+def _asked(plan: Plan) -> list[PlannedGate]:
+    """Every gate that is asked: of canaries, of a side, and of the watch."""
+    asked = [gate for step in plan.steps if step.canary is not None for gate in step.canary.look.gates]
+    look = plan.blue_green.look if plan.blue_green is not None else None
+    asked += list(look.gates) if look is not None else []
+    return asked + (list(plan.watch.gates) if plan.watch is not None else [])
+
+
+def check_gates(setting: Setting, wanted: Wanted, plan: Plan) -> None:
+    """See that secrets and certificates that gates name are on this machine. Raises E160 and E161."""
+    context = context_of(setting, wanted.environment, "plan", Outputs({}), wanted.fence)
+    for gate in _asked(plan):
+        setting.gates.check(gate, wanted.package, context)
+
+
+def check_variables(setting: Setting, wanted: Wanted, plan: Plan, inventory: Inventory) -> None:
+    """See that every variable that a gate or the probe names is there. Raises V142."""
+    asked = [gate.gate for gate in _asked(plan)]
+    found: list[Gate | Probe] = [*asked, *([plan.probe] if plan.probe is not None else [])]
+    if found:
+        outputs = outputs_of(setting, wanted.environment)
+        context = context_of(setting, wanted.environment, "plan", outputs, wanted.fence)
+        for item in found:
+            fillable(item, wanted.package, inventory, context)

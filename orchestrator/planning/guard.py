@@ -1,0 +1,46 @@
+"""The releases that an environment has gone back from: they are not promoted there again without a reason."""
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import STOPPED, Run
+from orchestrator.domain.promotion import State
+from orchestrator.setting import Setting
+
+
+def refusal(environment: str, before: Run, what: str) -> OrchestratorError:
+    """The error R203 for the release *what*, from which the run *before* went back."""
+    message = f"{what} was rolled back in {environment} by {before.id} (--again -m WHY promotes it all the same)"
+    return OrchestratorError("R203", message)
+
+
+def gone_back_from(setting: Setting, environment: str) -> dict[str, Run]:
+    """The packages that *environment* has gone back from and that did not go well there since: digest → that run.
+
+    A promotion that a person has stopped says nothing about its release. Where the environment is made for each
+    promotion nothing is gone back from.
+    """
+    if setting.environment(environment)[0].ephemeral is not None:
+        return {}
+    verified = {mark.run for mark in setting.store.verified(environment)}
+    found: dict[str, Run] = {}
+    present, stuck = "", set[str]()
+    for run in reversed(setting.store.runs(environment)):
+        digest = run.release.digest if run.release is not None else ""
+        if run.kind == "promotion" and run.state is State.ROLLED_BACK:
+            if not _stopped(setting, run):
+                found[digest] = run
+        elif run.kind == "promotion" and (run.state is State.SUCCEEDED or run.id in verified):
+            present, stuck = digest, set()
+            found.pop(digest, None)
+        elif run.kind == "promotion" and run.state is State.NEEDS_PERSON:
+            stuck.add(digest)
+        elif run.kind == "rollback" and run.state is State.ROLLED_BACK:
+            found |= dict.fromkeys({*stuck, *([present] if present else [])} - {digest}, run)
+            present, stuck = digest, set()
+            found.pop(digest, None)
+    return found
+
+
+def _stopped(setting: Setting, run: Run) -> bool:
+    """Whether a person wanted the run to stop, and that is why it went back."""
+    ended = next((record.data for record in reversed(setting.store.records(run.id)) if record.kind == "ended"), {})
+    return (ended.get("failure") or {}).get("code") == STOPPED

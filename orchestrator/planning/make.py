@@ -1,0 +1,186 @@
+"""Make a plan: survey, rollback target, steps, conditions and notes, in this order. Nothing is changed."""
+
+from dataclasses import replace
+
+from orchestrator.domain.plan import Plan, PlannedArtifact, PlannedGate
+from orchestrator.domain.release import Release
+from orchestrator.domain.sides import Side
+from orchestrator.inspect import observed, tokens
+from orchestrator.inspect.trail import present
+from orchestrator.planning import conditions, sides
+from orchestrator.planning.admission import check_admissible
+from orchestrator.planning.configuration import configuration_of
+from orchestrator.planning.draft import Draft
+from orchestrator.planning.gates import check_gates, check_variables
+from orchestrator.planning.masking import masked_plan
+from orchestrator.planning.notes import with_notes
+from orchestrator.planning.plays import sides_with_plays, with_plays
+from orchestrator.planning.rehearsal import rehearsed
+from orchestrator.planning.rollback_target import (
+    irreversible,
+    left_alone,
+    left_over,
+    planned_undos,
+    rollback_second_pass,
+    way_back,
+    with_second_pass,
+)
+from orchestrator.planning.steps import (
+    all_checked,
+    look_at,
+    own_gates,
+    planned_step,
+    refuse_empty,
+    steps_of,
+    suites_of,
+    watch_of,
+)
+from orchestrator.planning.survey import Survey, Wanted, make_survey
+from orchestrator.ports import Emit
+from orchestrator.setting import Setting
+
+
+def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
+    """The plan for *wanted*. Changes nothing. Raises R-codes when it may not be, E- and D-codes when it cannot be."""
+    environment, _ = setting.environment(wanted.environment)
+    check_admissible(setting, wanted, environment)
+    aim = sides.aim(setting, wanted.environment)
+    setting = sides.aimed(setting, wanted.environment, aim)
+    draft = _drafted(setting, wanted, make_survey(setting, wanted, job, emit), aim)
+    draft = _with_steps(setting, wanted, draft, job, emit)
+    draft = with_notes(setting, wanted, _with_conditions(setting, wanted, draft, job, emit))
+    plan = _with_survey(_plan(setting, wanted, draft), draft.survey)
+    check_gates(setting, wanted, plan)
+    _refuse_behind(plan, draft.survey)
+    if draft.survey.full is not None:
+        check_variables(setting, wanted, plan, draft.survey.full)
+    return masked_plan(setting, _blocked(plan))
+
+
+def _refuse_behind(plan: Plan, survey: Survey) -> None:
+    """Refuse a plan that is blocked by hosts whose fencing tokens are too far ahead of ours. Raises D183."""
+    for host in plan.blocking:
+        if (result := survey.refusing.get(host)) is not None:
+            raise tokens.refusal(plan.environment, result)
+
+
+def _drafted(setting: Setting, wanted: Wanted, survey: Survey, aim: Side | None) -> Draft:
+    """What follows from the *survey*: the way back, what is undone, and the sides. Raises R-codes.
+
+    *aim* is the side whose stack was looked at.
+    """
+    environment, _ = setting.environment(wanted.environment)
+    silent = [host for host in survey.unreachable if host not in survey.refusing]
+    observed.refuse_unknown(setting, wanted.environment, silent, _restored(wanted, survey))
+    undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
+    back = irreversible(undone) if wanted.action == "rollback" else way_back(setting, wanted)
+    own = own_gates(environment)
+    asked_sides = _asked_sides(wanted, survey, own, aim)
+    blue_green = sides.planned(asked_sides)
+    if aim is not None and blue_green is not None and blue_green.to != aim:
+        survey = replace(survey, stack=None, losses=())  # of the side that stays as it is
+    return Draft(environment, survey, undone, back, own, blue_green, asked_sides)
+
+
+def _with_steps(setting: Setting, wanted: Wanted, draft: Draft, job: str, emit: Emit) -> Draft:
+    """*draft* with its steps, and with what runs on hosts after an infrastructure that goes back."""
+    survey, package = draft.survey, wanted.package
+    steps = tuple(
+        with_plays(setting, planned_step(step, wanted, draft.own, draft.blue_green), package, survey.inventory)
+        for step in steps_of(package.manifest.release, wanted.action)
+    )
+    refuse_empty(setting, wanted, steps, survey)
+    steps = all_checked(setting, wanted, steps, survey, f"{job}.check", emit)
+    return replace(draft, steps=steps, back=with_second_pass(setting, draft.back, survey, steps))
+
+
+def _with_conditions(setting: Setting, wanted: Wanted, draft: Draft, job: str, emit: Emit) -> Draft:
+    """*draft* with whether it is rehearsed, and with what the environment requires of a promotion."""
+    rehearse, notes = rehearsed(setting, wanted, draft.back, draft.survey.base)
+    promoting = wanted.action == "promote"
+    asked = conditions.ask(setting, wanted.environment, wanted.package, job, emit) if promoting else ()
+    return replace(draft, rehearse=rehearse, conditions=asked, notes=notes)
+
+
+def _plan(setting: Setting, wanted: Wanted, draft: Draft) -> Plan:
+    """The plan of *draft*, without what the survey found of stack and hosts."""
+    environment, release, survey = draft.environment, wanted.package.manifest.release, draft.survey
+    promoting = wanted.action == "promote"
+    return Plan(
+        action="promote" if promoting else "rollback",
+        at=wanted.then.at if wanted.then else None,
+        project=setting.project.name,
+        environment=wanted.environment,
+        release=wanted.package.ref,
+        points_of_no_return=draft.back.impossible,
+        named=wanted.named,
+        definition=survey.definition,
+        after=environment.after,
+        requirements=release.requirements,
+        undo=planned_undos(setting, draft.undone, survey.inventory),
+        steps=draft.steps,
+        blue_green=sides_with_plays(setting, draft.blue_green, wanted.package, survey.inventory, survey.base),
+        verify=suites_of(release),
+        artifacts=_artifacts(release),
+        rehearse=draft.rehearse,
+        watch=watch_of(release, draft.own) if promoting else None,
+        probe=environment.probe or release.probe,
+        back=draft.back,
+        automatic_rollback=environment.rollback.automatic,
+        ephemeral=environment.ephemeral,
+        no_return=wanted.no_return,
+        crossed=left_over(setting, wanted.environment, wanted.package) if promoting else (),
+        all_at_once=wanted.all_at_once,
+        again=rollback_second_pass(wanted, survey, draft.blue_green),
+        skipped=() if promoting else left_alone(wanted.package, draft.undone),
+        conditions=draft.conditions,
+        configuration=configuration_of(setting, wanted.package, environment, wanted.approved),
+        notes=draft.notes,
+        created_at=setting.clock.now(),
+    )
+
+
+def _with_survey(plan: Plan, survey: Survey) -> Plan:
+    """*plan* with what the survey found of stack and hosts."""
+    return plan.model_copy(
+        update={
+            "losses": survey.losses,
+            "stack": survey.stack,
+            "inventory": survey.inventory,
+            "inventory_digest": survey.full.digest if survey.full else None,
+            "base": survey.base,
+            "unmet": survey.unmet,
+            "unreachable": survey.unreachable,
+            "uninspected": survey.uninspected,
+        }
+    )
+
+
+def _artifacts(release: Release) -> tuple[PlannedArtifact, ...]:
+    """What becomes of the artifacts on hosts; nothing for a package of format 1, where each host decides it."""
+    known = [item for item in release.artifacts if item.unpack is not None]
+    return tuple(PlannedArtifact(name=item.file_name, unpack=bool(item.unpack)) for item in known)
+
+
+def _blocked(plan: Plan) -> Plan:
+    """*plan*, with a note of the hosts that keep it from being executed."""
+    if not plan.blocking:
+        return plan
+    note = f"cannot be executed while it cannot be reached: {', '.join(plan.blocking)}"
+    return plan.model_copy(update={"notes": (*plan.notes, note)})
+
+
+def _restored(wanted: Wanted, survey: Survey) -> tuple[str, ...]:
+    """The hosts that a rollback puts back; none for a promotion."""
+    if wanted.action != "rollback" or survey.inventory is None:
+        return ()
+    steps = steps_of(wanted.package.manifest.release, wanted.action)
+    return tuple(host for step in steps for host in survey.inventory.select(step.hosts))
+
+
+def _asked_sides(wanted: Wanted, survey: Survey, own: tuple[PlannedGate, ...], aim: Side | None) -> sides.Asked:
+    """What a plan asks about the sides of the environment."""
+    rule = wanted.package.manifest.release.blue_green
+    look = look_at(rule.look, rule, own) if rule is not None and rule.look is not None else None
+    promoting = wanted.action == "promote"
+    return sides.Asked(wanted.package, wanted.environment, promoting, survey.inventory, survey.base, look, aim)

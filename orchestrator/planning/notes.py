@@ -1,0 +1,83 @@
+"""What a plan tells whoever reads it: its notes, and its summary in one line."""
+
+from dataclasses import replace
+
+from orchestrator.domain.environment import Environment
+from orchestrator.domain.plan import Loss, Plan, WayBack
+from orchestrator.domain.text import counted
+from orchestrator.planning import conditions, guard, sides
+from orchestrator.planning.draft import Draft
+from orchestrator.planning.survey import Survey, Wanted
+from orchestrator.setting import Setting
+
+
+def with_notes(setting: Setting, wanted: Wanted, draft: Draft) -> Draft:
+    """*draft* with all notes; so far it has those about the rehearsal."""
+    notes = (
+        *_notes(draft.environment, draft.back, draft.survey),
+        *_not_previewed(draft.environment),
+        *_about_losses(wanted, draft.survey.losses),
+        *_again(setting, wanted),
+        *sides.notes(draft.blue_green, draft.asked_sides),
+        *draft.notes,
+        *conditions.notes(draft.conditions),
+        *setting.deployer.unused_settings(wanted.package, draft.environment.settings),
+        *(setting.provisioner.unused_settings(draft.environment.pulumi) if draft.survey.stack is not None else ()),
+    )
+    return replace(draft, notes=notes)
+
+
+def _not_previewed(environment: Environment) -> tuple[str, ...]:
+    return ("changes on hosts are not previewed (preview: none)",) if environment.preview == "none" else ()
+
+
+def _notes(environment: Environment, back: WayBack, survey: Survey) -> tuple[str, ...]:
+    notes = []
+    if back.impossible:
+        notes.append(f"point of no return: {', '.join(back.impossible)} cannot be undone")
+    rule = environment.ephemeral
+    if rule is not None:
+        kept = ", where it is kept for a look after a failure" if rule.keep_on_failure else ""
+        notes.append(f"{environment.name} is made for this promotion and destroyed after it, within {rule.ttl}{kept}")
+    elif back.release is None and back.reason != "this is the way back":
+        notes.append("nothing to roll back to: if this run fails, it stops and needs manual intervention")
+    elif back.release is not None and not back.available:
+        notes.append(f"the way back to {back.release} is closed: {back.reason}")
+    if not environment.rollback.automatic and rule is None:
+        notes.append("automatic rollback is switched off for this environment")
+    if survey.inventory is None:
+        notes.append("the hosts are only known after provisioning")
+    if survey.stays:
+        notes.append("the infrastructure stays as it is: how it was with that release is not kept here")
+    notes += [f"cannot be executed: {text}" for text in survey.unmet]
+    if survey.uninspected:
+        notes.append(f"cannot be executed: the hosts are unknown: {survey.uninspected}")
+    if survey.unreachable:
+        notes.append(f"cannot be reached: {', '.join(survey.unreachable)}")
+    return tuple(notes)
+
+
+def _again(setting: Setting, wanted: Wanted) -> list[str]:
+    """That the environment has gone back from this release before."""
+    if wanted.action != "promote":
+        return []
+    before = guard.gone_back_from(setting, wanted.environment).get(wanted.package.digest)
+    return [guard.refusal(wanted.environment, before, str(wanted.package.ref)).message] if before else []
+
+
+def _about_losses(wanted: Wanted, lost: tuple[Loss, ...]) -> list[str]:
+    what = "; ".join(map(str, lost))
+    if wanted.action == "rollback":
+        return [f"the infrastructure stays as it is, and a person is asked: to go back would {what}"] if lost else []
+    named = {name for loss in lost for name in (loss.name, loss.urn)}
+    strange = [name for name in wanted.named.replace if name not in named]
+    notes = [f"no rollback brings back what it does to them: {what}"] if lost else []
+    return notes + ([f"named, and neither replaced nor deleted: {', '.join(strange)}"] if strange else [])
+
+
+def summary(plan: Plan) -> str:
+    """The plan in one line."""
+    counts = plan.stack.counts if plan.stack else {}
+    changes = ", ".join(f"{count} {op}" for op, count in sorted(counts.items()) if op != "same") or "no changes"
+    hosts = counted(len(plan.inventory.hosts), "host") if plan.inventory else "hosts known after provisioning"
+    return f"{changes} in the stack, {counted(len(plan.steps), 'step')} on {hosts}"

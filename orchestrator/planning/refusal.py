@@ -1,0 +1,57 @@
+"""Why a plan may be shown and not executed."""
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.plan import Plan
+from orchestrator.planning import conditions
+
+
+def refusal(plan: Plan) -> OrchestratorError | None:
+    """Why *plan* may be shown and not executed: D106, D107, D151, E140, R135, R136, R181, R182, R186, R200 or R201."""
+    if plan.uninspected:
+        return OrchestratorError("D151", f"{plan.uninspected}; nothing was changed")
+    if plan.unmet:
+        return OrchestratorError("D106", "; ".join(plan.unmet))
+    if plan.blocking:
+        return OrchestratorError("D107", f"cannot be reached: {', '.join(plan.blocking)}; nothing was changed")
+    closed = plan.back.release is not None and not plan.back.available
+    if plan.action == "promote" and plan.automatic_rollback and closed:
+        message = f"the way back to {plan.back.release} is closed: {plan.back.reason}; nothing was changed"
+        return OrchestratorError("R136", message)
+    missing = next((condition for condition in plan.conditions if not condition.holds), None)
+    if missing is not None:
+        return conditions.refusal(plan, missing)
+    return _unnamed(plan) or _crossed(plan) if plan.action == "promote" else _left_behind(plan)
+
+
+def _left_behind(plan: Plan) -> OrchestratorError | None:
+    """What a rollback would leave behind that nobody has agreed to: R135."""
+    if not plan.back.impossible or plan.no_return:
+        return None
+    names = ", ".join(plan.back.impossible)
+    hint = f"orchestrator rollback {plan.environment} --no-return rolls back, and keeps what {names} changed"
+    return OrchestratorError("R135", f"{names} cannot be undone", hint=hint)
+
+
+def _crossed(plan: Plan) -> OrchestratorError | None:
+    """What the promotion of an older release would leave behind, as a rollback to it would: R135."""
+    if not plan.unnamed_crossed:
+        return None
+    words = " ".join(f"--point-of-no-return {step}" for step in plan.unnamed_crossed)
+    text = f"{plan.release} is older than the current release, whose {', '.join(plan.unnamed_crossed)} cannot be undone"
+    return OrchestratorError("R135", f"{text} ({words} agrees to that); nothing was changed")
+
+
+def _unnamed(plan: Plan) -> OrchestratorError | None:
+    """What a promotion would do that nobody has agreed to by name, or that Pulumi refuses: E140, R200 or R201."""
+    if plan.stack is not None and plan.stack.refused:
+        return OrchestratorError("E140", f"{plan.stack.refused}; nothing was changed")
+    lost, points = plan.unnamed_losses, plan.unnamed_points
+    if lost:
+        words = " ".join(f"--replace {loss.name}" for loss in lost)
+        message = f"it would {'; '.join(map(str, lost))} ({words} agrees to that); nothing was changed"
+        return OrchestratorError("R200", message)
+    if points:
+        words = " ".join(f"--point-of-no-return {step}" for step in points)
+        message = f"{', '.join(points)} cannot be undone ({words} agrees to that); nothing was changed"
+        return OrchestratorError("R201", message)
+    return None

@@ -1,0 +1,98 @@
+"""Where a failure would lead, what a rollback takes back, and what it leaves."""
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.plan import PlannedSides, PlannedStep, PlannedUndo, SecondPass, SkippedStep, WayBack, play_of
+from orchestrator.domain.release import Package
+from orchestrator.inspect.trail import Begun, last_verified, present, trail
+from orchestrator.planning.plays import NO_PLAYBOOK, undo_with_plays
+from orchestrator.planning.second_pass import restrict, second_pass
+from orchestrator.planning.skipped_steps import not_run_again, not_undone
+from orchestrator.planning.survey import Survey, Wanted
+from orchestrator.setting import Setting
+
+
+def way_back(setting: Setting, wanted: Wanted) -> WayBack:
+    """Where a failure would lead, found out before anything is done."""
+    if wanted.action == "rollback":
+        return WayBack(reason="this is the way back")
+    release = wanted.package.manifest.release
+    impossible = tuple(step.name for step in release.steps if step.undo == "impossible")
+    last = last_verified(setting, wanted.environment)
+    if setting.environment(wanted.environment)[0].ephemeral is not None:
+        return WayBack(impossible=impossible, reason="what is made for it is destroyed")
+    if last is None:
+        return WayBack(impossible=impossible, reason="no release has been verified here yet")
+    try:
+        back = setting.packages.fetch(last.release.digest)
+    except OrchestratorError as error:
+        return WayBack(release=last.release, impossible=impossible, reason=error.message)
+    return WayBack(
+        release=last.release,
+        definition=last.definition or None,
+        available=True,
+        impossible=impossible,
+        skipped=(
+            *not_undone(wanted.package.ref, ((step.name, step.undo) for step in reversed(release.steps))),
+            *not_run_again(last.release, back.manifest.release.steps),
+        ),
+    )
+
+
+def left_alone(package: Package, undone: tuple[Begun, ...]) -> tuple[SkippedStep, ...]:
+    """The steps that a rollback to *package* neither undoes nor runs again, of all that is *undone*."""
+    left = [kept for item in undone for kept in not_undone(item.package.ref, [(item.step.name, item.step.undo)])]
+    return tuple(dict.fromkeys((*left, *not_run_again(package.ref, package.manifest.release.steps))))
+
+
+def with_second_pass(setting: Setting, back: WayBack, survey: Survey, steps: tuple[PlannedStep, ...]) -> WayBack:
+    """*back* with what a failure runs on hosts after the infrastructure went back, if this plan changes its definition.
+
+    The hosts are those that *steps* go to; none are named while they are not known.
+    """
+    stays = survey.stack is None or back.definition in {None, survey.definition}
+    if back.release is None or not back.available or stays:
+        return back
+    manifest = setting.packages.fetch(back.release.digest).manifest
+    hosts = tuple(host for step in steps for batch in step.batches or () for host in batch)
+    return back.model_copy(update={"again": second_pass(manifest, survey.inventory or Inventory(), hosts)})
+
+
+def rollback_second_pass(wanted: Wanted, survey: Survey, sides: PlannedSides | None) -> SecondPass | None:
+    """What a rollback runs on hosts after the infrastructure was restored; None for a promotion, or if it stays."""
+    if wanted.action != "rollback" or survey.stack is None or not survey.stack.changes_something:
+        return None
+    inventory = survey.inventory or Inventory()
+    hosts = tuple(host for host in inventory.hosts if sides is None or host not in sides.left)
+    return second_pass(wanted.package.manifest, inventory, hosts)
+
+
+def left_over(setting: Setting, environment: str, package: Package) -> tuple[str, ...]:
+    """The steps that cannot be undone of the releases which took the place of *package*; none where it is not older."""
+    older = [mark.release.digest for mark in trail(setting, environment)][1:]
+    if package.digest not in older:
+        return ()
+    begun = present(setting, environment, package)
+    return tuple(dict.fromkeys(item.step.name for item in begun if item.step.undo == "impossible"))
+
+
+def irreversible(undone: tuple[Begun, ...]) -> WayBack:
+    """A rollback has no way back itself; what it cannot undo is said beforehand."""
+    gone = tuple(dict.fromkeys(begun.step.name for begun in undone if begun.step.undo == "impossible"))
+    return WayBack(impossible=gone, reason="this is the way back")
+
+
+def planned_undos(setting: Setting, begun: tuple[Begun, ...], inventory: Inventory | None) -> tuple[PlannedUndo, ...]:
+    """The undo playbooks of what was *begun*, on the hosts that are still there."""
+    found = []
+    for item in begun:
+        playbook = item.step.undo
+        if inventory is None or playbook in NO_PLAYBOOK:
+            continue
+        wanted = restrict(inventory, item.step.hosts, item.hosts or tuple(inventory.hosts))
+        if wanted:
+            play = play_of(item.step).model_copy(update={"playbook": playbook, "limit": wanted})
+            found.append(
+                undo_with_plays(setting, PlannedUndo(release=item.package.ref, play=play), item.package, inventory)
+            )
+    return tuple(found)

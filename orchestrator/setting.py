@@ -1,0 +1,68 @@
+"""What is the same for every run of a project: the ports, and the files that describe it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.domain.environment import Environment, Project
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.text import nearest
+from orchestrator.ports import (
+    Artifacts,
+    Clock,
+    Deployer,
+    Gates,
+    Keys,
+    Logs,
+    Notifier,
+    Packages,
+    Prober,
+    Provisioner,
+    Store,
+    Unasked,
+    Unkept,
+    Unmeasured,
+    Unshared,
+    Verifier,
+)
+from orchestrator.secret_values import SecretValues
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for every run of a project: the ports, and the files that describe it.
+
+    *environments* maps names to what their files say and the folders that hold them, in the order of the path;
+    *state* is the project's own folder for everything that is kept. *secrets* are those that this process knows, from
+    *environ*, its environment variables, and from what the adapters read. *stacks* are the names of stacks by their
+    environments, where these are not all: those made for one release, and that of the side which a run is about.
+    """
+
+    project: Project
+    root: Path
+    state: Path
+    environments: Mapping[str, tuple[Environment, Path]]
+    provisioner: Provisioner
+    deployer: Deployer
+    verifier: Verifier
+    packages: Packages
+    store: Store
+    clock: Clock
+    notifier: Notifier
+    keys: Keys
+    artifacts: Artifacts = field(default_factory=Unshared)
+    logs: Logs = field(default_factory=Unkept)
+    stacks: Mapping[str, str] = field(default_factory=dict)
+    gates: Gates = field(default_factory=Unasked)
+    prober: Prober = field(default_factory=Unmeasured)
+    secrets: SecretValues = field(default_factory=SecretValues)
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def environment(self, name: str) -> tuple[Environment, Path]:
+        """An environment and its folder. Raises R103 when the project has none of that name."""
+        if name not in self.environments:
+            known = ", ".join(self.environments) or "none"
+            text = f"there is no environment {name!r} (there are: {known})"
+            close = nearest(name, self.environments)
+            raise OrchestratorError("R103", text, hint=close if close.startswith("did") else None)
+        return self.environments[name]
