@@ -1131,13 +1131,13 @@ class App:
 
     def facts_of_all(self, environments: tuple[str, ...]) -> "list[EnvironmentFacts]":
         """What is true of each of *environments* now, read in a few queries for all of them."""
-        from orchestrator.flow.facts import facts_of_all
+        from orchestrator.inspect.facts import facts_of_all
 
         return facts_of_all(self.setting, environments, self.working)
 
     def queue_facts(self, environments: tuple[str, ...]) -> "dict[str, QueueFacts]":
         """The queue of each of *environments*."""
-        from orchestrator.flow.facts import queue_facts
+        from orchestrator.inspect.facts import queue_facts
 
         return queue_facts(self.store, environments, self.working)
 
