@@ -810,7 +810,7 @@ class App:
         return targets, {"waves": {**about, **({"redeploy": True} if redeploy else {})}}
 
     def way_back(self, environment: str, version: str | None) -> Package:
-        """The package that a rollback goes to: *version*, or as `flow.trail.destination` says. Raises R134."""
+        """The package that a rollback goes to: *version*, or as `inspect.trail.destination` says. Raises R134."""
         from orchestrator.inspect.trail import destination
 
         return self._fetched(destination(self.setting, environment, version))
