@@ -236,10 +236,11 @@ class Course:
     ) -> StepResult:
         """Do one piece of work durably: intent, work, outcome. Returns the result, good or bad.
 
-        *work* is called with the key of its job and a way to report events; *may_change* declares
-        what it may change. An error of the catalogue becomes an *errored* result with its code; any other exception as well, with its traceback in the journal, unless it
-        says that a disk is full: then nothing is judged. Work whose job died is begun a second time, and a third, and
-        no more: what is done on a host is not done there again, and what brings machines down must not do so for ever.
+        *work* is called with the key of its job and a way to report events; *may_change* declares what it may change.
+        An error of the catalogue becomes an *errored* result with its code; any other exception as well, with its
+        traceback in the journal, unless it says that a disk is full: then nothing is judged. Work whose job died is
+        begun a second time, and a third, and no more: what is done on a host is not done there again, and what brings
+        machines down must not do so for ever.
         """
         first, *more = attempts(name)
         result = self._attempt(first, label, work, about)
