@@ -24,7 +24,7 @@ from orchestrator.domain.step import StepResult
 from orchestrator.domain.view import View
 from orchestrator.isolation import system
 from orchestrator.isolation.find import UNSET, find
-from orchestrator.isolation.isolator import NONE, Isolator
+from orchestrator.isolation.isolator import Isolator
 from orchestrator.isolation.mounts import visible
 from orchestrator.isolation.run import run_in_view
 
@@ -153,8 +153,6 @@ class Views:
     def notes(self, settings: AnsibleSettings) -> list[str]:
         """What a plan says of isolation, in a sentence each."""
         found = self.isolator()
-        if found == NONE:  # nobody wants it: `doctor` reports it
-            return []
         if not found.isolates:
             return [f"processes are not isolated here ({found.reason}): code of a package can act as the operator"]
         asked = sorted(name for name in ASKED_FOR if self._environ.get(name) and name not in settings.environment)
