@@ -199,7 +199,7 @@ def test_a_host_that_accepts_no_key_is_explained(project: Path) -> None:
     [
         "{key}", "{home}", "keys/of web.pem", "-i '{key}' -o BatchMode=yes", "-i'{key}'", "{{{{ inventory_dir }}}}/own key",
         "-o 'UserKnownHostsFile=\"{key}\"' -o GlobalKnownHostsFile=/dev/null", "-o UserKnownHostsFile='{key}'",
-        "-o IdentityFile={home}", "-o UserKnownHostsFile=\"{home} /etc/hosts\" -o ControlMaster=no",
+        "-o IdentityFile={home}", '-o UserKnownHostsFile="{home} /etc/hosts" -o ControlMaster=no',
     ],
 )  # fmt: skip
 def test_keys_are_found_however_they_are_written(project: Path, value: str) -> None:
