@@ -340,8 +340,9 @@ def _patterns(request: PlayRequest) -> list[str]:
 
 def _scratch(effective: Effective, inventory: Inventory) -> list[str]:
     """The folders in which modules on localhost work: Ansible warns when a module has to make one."""
-    groups = [group.vars for group in inventory.groups.values()]
-    named = [variables.get("ansible_remote_tmp") for variables in (*inventory.hosts.values(), *groups)]
+    listed = (inventory.listing or {}).get("_meta", {}).get("hostvars", {}).values()
+    every = (*inventory.hosts.values(), *(group.vars for group in inventory.groups.values()), *listed)
+    named = [variables.get("ansible_remote_tmp") for variables in every]
     setting = effective.settings.get(("defaults", "remote_tmp")) or SCRATCH
     return sorted({path for path in (setting, *named) if isinstance(path, str) and "{{" not in path})
 

@@ -64,10 +64,10 @@ def _paths(config: pytest.Config) -> Iterator[tuple[str, Path]]:
         yield "cache_dir", config.rootpath / Path(named).expanduser()
     for path in _conftests(config):
         yield "conftest", path
-    for word in config.args if not config.getoption("pyargs", None) else ():
-        named = Path(config.invocation_params.dir, word.partition("::")[0])
-        if not _installed(named):  # an isolated process does not find it, and would only report that
-            yield "the tests", named
+    for argument in config.args if not config.getoption("pyargs", None) else ():
+        place = Path(config.invocation_params.dir, argument.partition("::")[0])
+        if not _installed(place):  # an isolated process does not find it, and would only report that
+            yield "the tests", place
 
 
 def _installed(path: Path) -> bool:
