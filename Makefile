@@ -90,13 +90,14 @@ isolation: .venv/.dev ## Run all journeys with isolation and without it; ARGS se
 	@ORCHESTRATOR_JOB_ISOLATION=required $(TESTS) $(or $(ARGS),tests/journeys tests/adapters tests/isolation)
 	@ORCHESTRATOR_JOB_ISOLATION=off $(TESTS) $(or $(ARGS),tests/journeys tests/adapters)
 
-checks: .venv/.dev ## Check lint, types, imports, language and generated pages.
+checks: .venv/.dev ## Check lint, types, imports, language, sizes and generated pages.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python tools/docs/generate.py --check
 	@$(BIN)/python tools/language.py
+	@$(BIN)/python tools/limits.py
 
 docs: .venv/.dev ## Write the generated pages.
 	@$(BIN)/python tools/docs/generate.py

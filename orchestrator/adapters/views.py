@@ -24,8 +24,8 @@ from orchestrator.domain.step import StepResult
 from orchestrator.domain.view import View
 from orchestrator.isolation import system
 from orchestrator.isolation.find import UNSET, find
-from orchestrator.isolation.isolator import NONE, Isolator
-from orchestrator.isolation.mounts import visible
+from orchestrator.isolation.isolator import Isolator
+from orchestrator.isolation.mounts import changeable, visible
 from orchestrator.isolation.run import run_in_view
 
 KNOWN_HOSTS = (".ssh/known_hosts", ".ssh/known_hosts2")
@@ -45,11 +45,13 @@ FILE_SETTINGS = (
     "private_key_file", "vault_password_file", "vault_identity_list", "vault_identity", "become_password_file",
     "connection_password_file",
 )  # fmt: skip
+KEY_VARIABLES = ("ansible_ssh_private_key_file", *(f"ansible_{name}" for name in FILE_SETTINGS))
 _PATH = re.compile(r"(?<![\w./~-])(~?/[^\s\"'`,;:=<>|(){}\[\]]+)")
 _QUOTED = re.compile(r"[Nn]o such file or directory: ['\"]([^'\"]+)['\"]")
 _MISSING = re.compile(
     r"no such file|not found|(cannot|could not) find|does not exist|permission denied|unable to", re.IGNORECASE
 )
+_WRITES = re.compile(r"read-only file system|destination directory|not writable", re.IGNORECASE)
 _NO_KEY = re.compile(r"Permission denied \([^)]*publickey")
 _INVENTORY_DIR = re.compile(r"\{\{\s*inventory_dir\s*\}\}")
 _KEY_NAME = re.compile(r"\.(pem|key|p12|pfx|vault)$|^id_[a-z0-9]+$|pass|secret|^\.", re.IGNORECASE)
@@ -111,7 +113,7 @@ class Views:
         """
         own, known, declared, changed = [*map(str, keys)], list[str](), list[str](), list[str]()
         if settings is not None:
-            own += self._keys_of(settings)
+            own += [*self._keys_of(settings), *_connection_files([settings.extra_vars], None, self.root)]
             known = [f"{home}/{name}" for home in self._homes() for name in KNOWN_HOSTS]
         hidden = self._hidden(own)
         if settings is not None:
@@ -153,8 +155,6 @@ class Views:
     def notes(self, settings: AnsibleSettings) -> list[str]:
         """What a plan says of isolation, in a sentence each."""
         found = self.isolator()
-        if found == NONE:  # nobody wants it: `doctor` reports it
-            return []
         if not found.isolates:
             return [f"processes are not isolated here ({found.reason}): code of a package can act as the operator"]
         asked = sorted(name for name in ASKED_FOR if self._environ.get(name) and name not in settings.environment)
@@ -203,12 +203,17 @@ class Views:
 
         *where* is the file of the environment.
         """
-        if not self.isolates or not _MISSING.search(text):
+        writes = _WRITES.search(text) is not None
+        if not self.isolates or not (writes or _MISSING.search(text)):
             return ""
         place = where or "environment.yaml"
         for path in self._paths(text):
             if not visible(path, view):
-                return self._advice(path, view, settings, place)
+                return self._advice(path, view, settings, place, "write" if writes else "read")
+        folder = next(self._fixed_folders(text, view), None) if writes else None
+        if folder is not None:
+            line = self._line(folder, settings, "write")
+            return f"an isolated process cannot write to {folder} of the controller: add {line} to {place} ({REFUSED})"
         return self._without_keys(view, settings, place) if _NO_KEY.search(text) else ""
 
     def _without_keys(self, view: View, settings: AnsibleSettings | None, where: str) -> str:
@@ -219,16 +224,27 @@ class Views:
         keys = next((f"{home}/.ssh" for home in self._homes() if Path(home, ".ssh").is_dir()), None)
         if keys is None or any(Path(keys, name).exists() and visible(f"{keys}/{name}", view) for name in _KEYS):
             return ""
-        return self._advice(keys, view, settings, where)
+        return self._advice(keys, view, settings, where, "read")
 
-    def _advice(self, path: str, view: View, settings: AnsibleSettings | None, where: str) -> str:
+    def _advice(self, path: str, view: View, settings: AnsibleSettings | None, where: str, key: str) -> str:
         if any(system.within(path, hidden) for hidden in view.hidden):
             whose = "the orchestrator or to another environment"
             return f"{path} belongs to {whose}; no isolated process finds it ({REFUSED})"
-        shown = next((f"~{path[len(home) :]}" for home in self._homes() if system.within(path, home)), path)
-        names = [*_rule(settings).read, shown]
-        line = f"isolation: {{read: [{', '.join(names)}]}}"
+        line = self._line(path, settings, key)
         return f"{path} exists and is not visible to isolated processes: add {line} to {where} ({REFUSED})"
+
+    def _line(self, path: str, settings: AnsibleSettings | None, key: str) -> str:
+        """The line of `environment.yaml` that declares *path* under *key*, besides what is declared already."""
+        shown = next((f"~{path[len(home) :]}" for home in self._homes() if system.within(path, home)), path)
+        declared = _rule(settings).model_dump(exclude_defaults=True)
+        return f"isolation: {{{', '.join(_listed({**declared, key: [*declared.get(key, ()), shown]}))}}}"
+
+    def _fixed_folders(self, text: str, view: View) -> Iterator[str]:
+        """The folders of the paths in *text* that a process with *view* finds and cannot change."""
+        for name in dict.fromkeys([*_PATH.findall(text), *_QUOTED.findall(text)]):
+            folder = Path(self._expanded(name.rstrip(".'\")"))).parent
+            if folder.is_dir() and folder != Path("/") and not changeable(str(folder), view):
+                yield str(folder)
 
     def _paths(self, text: str) -> Iterator[str]:
         """The paths in *text* that this machine has."""
@@ -286,6 +302,7 @@ class Views:
     def _keys_of(self, settings: AnsibleSettings) -> Iterator[str]:
         """The files with keys and passwords that *settings* name."""
         named = [str(settings.transport.get(name) or "") for name in FILE_SETTINGS]
+        named += [str(settings.extra_vars.get(name) or "") for name in KEY_VARIABLES]
         for part in (part.strip() for text in (*settings.vault_ids, *named) for part in text.split(",")):
             if part:
                 yield self._expanded(part.rpartition("@")[2])
@@ -307,6 +324,11 @@ class Views:
             usable = Path(value).is_absolute() and Path(value).exists()
             if usable and not any(system.within(os.path.normpath(value), closed) for closed in hidden):
                 yield value
+
+
+def _listed(declared: Mapping[str, Iterable[str]]) -> list[str]:
+    """What an environment declares, as `environment.yaml` has it in one line."""
+    return [f"{key}: [{', '.join(names)}]" for key, names in declared.items()]
 
 
 def _rule(settings: AnsibleSettings | None) -> IsolationRule:
@@ -334,7 +356,8 @@ def named_paths(value: str) -> Iterator[str]:
     except ValueError:
         words = value.split()
     for word in words:
-        yield from (word, word.rpartition("=")[2].strip("\"'"), word[2:] if word[:2] in _FILE_WORDS else "")
+        stated = word.rpartition("=")[2].strip("\"'")
+        yield from (word, stated, *stated.split(), word[2:] if word[:2] in _FILE_WORDS else "")
 
 
 def _beside(folder: Path) -> list[str]:
@@ -347,21 +370,27 @@ def _beside(folder: Path) -> list[str]:
 
 
 def _named_files(inventory: Inventory, root: Path | None) -> list[str]:
-    """The files that variables about connections name: keys, lists of known hosts, configurations of ssh.
-
-    A relative path counts from the folder of the project, *root*.
-    """
+    """The files that variables of *inventory* about connections name; a relative path counts from the project."""
     listed = (inventory.listing or {}).get("_meta", {}).get("hostvars", {}).values()
     groups = [group.vars for group in inventory.groups.values()]
-    folder = Path(inventory.files[0]).parent if inventory.files else root or Path("/")
+    folder = Path(inventory.files[0]).parent if inventory.files else None
+    return _connection_files([*inventory.hosts.values(), *groups, *listed], folder, root)
+
+
+def _connection_files(every: Iterable[Mapping[str, Any]], folder: Path | None, root: Path | None) -> list[str]:
+    """The files that variables about connections name: keys, lists of known hosts, configurations of ssh.
+
+    A relative path counts from the folder of the project, *root*; *folder* is that of the inventory.
+    """
+    root = root or Path("/")
     values = {
-        _INVENTORY_DIR.sub(lambda _: str(folder), value)
-        for variables in (*inventory.hosts.values(), *groups, *listed)
+        _INVENTORY_DIR.sub(lambda _: str(folder or root), value)
+        for variables in every
         for name, value in variables.items()
         if name.startswith("ansible_") and isinstance(value, str) and ("/" in value or name.endswith("_file"))
     }
     found = set()
     for path in {path for value in values for path in named_paths(value)}:
         if path and (not path.startswith("~") or path.startswith("~/")):
-            found.add((root or Path("/")) / Path(path).expanduser())
+            found.add(root / Path(path).expanduser())
     return sorted(os.path.normpath(path) for path in found if path.is_file())

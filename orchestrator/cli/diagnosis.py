@@ -150,11 +150,8 @@ def _isolation(start: Path, environ: Mapping[str, str]) -> Check:
     if found.isolates:
         says = f"by {found.kind}: code of a package finds its copy and what its environment declares"
         return Check(name="isolation", level="ok", says=says)
-    if found == NONE:
-        says = "off: code of a package can do what you can do; isolation: auto in orchestrator.yaml isolates it"
-        return Check(name="isolation", level="ok", says=says)
     says = f"processes are not isolated ({found.reason}): code of a package can do what you can do"
-    remedy = "install bubblewrap, or allow user namespaces"
+    remedy = "remove isolation: off" if found == NONE else "install bubblewrap, or allow user namespaces"
     return Check(name="isolation", level="warning", says=says, remedy=remedy)
 
 

@@ -345,5 +345,5 @@ class Project(Model):
     recovery: Literal["automatic", "manual"] = "automatic"
     waves: tuple[Waves, ...] = Field(default=(), exclude_if=lambda waves: not waves)
     package: Packing = Field(default_factory=Packing, exclude_if=lambda rule: rule == Packing())
-    isolation: Literal["required", "auto", "off"] = Field(default="off", exclude_if=lambda how: how == "off")
+    isolation: Literal["required", "auto", "off"] = Field(default="auto", exclude_if=lambda how: how == "auto")
     people: tuple[dict[str, Any], ...] = ()

@@ -11,6 +11,7 @@ effect ends in *failed*, with nothing changed; after it, the second list runs.
 from collections.abc import Callable
 
 from orchestrator.domain.journal import Kind, Run
+from orchestrator.domain.promotion import State
 from orchestrator.flow import (
     build,
     close,
@@ -86,9 +87,9 @@ def promotion(course: Course) -> Run:
         for verb in FLOW:
             verb(course)
     except Halt as halted:
-        if course.closing:
+        if course.state is State.CLOSING:
             close.ask_for_a_person(course, halted)
-        elif course.effects:
+        elif course.effects.changed:
             _roll_back(course, halted)
         else:
             close.refuse(course, halted)
@@ -154,7 +155,7 @@ def _straight(verbs: tuple[Verb, ...], course: Course) -> Run:
         for verb in verbs:
             verb(course)
     except Halt as halted:
-        if course.effects:
+        if course.effects.changed:
             close.ask_for_a_person(course, halted)
         else:
             close.refuse(course, halted)
@@ -164,7 +165,7 @@ def _straight(verbs: tuple[Verb, ...], course: Course) -> Run:
 def _roll_back(course: Course, failure: Halt) -> None:
     course.failure = failure
     try:
-        for verb in ROLLBACK if course.made is None else TAKE_AWAY:
+        for verb in ROLLBACK if course.effects.made is None else TAKE_AWAY:
             verb(course)
     except Halt as halted:
         close.ask_for_a_person(course, halted)

@@ -12,7 +12,6 @@ from orchestrator.ports import Emit
 
 def finish(course: Course) -> None:
     """The release is in place and verified. What fails from here on never undoes it."""
-    course.closing = True
     course.move(Event.CLOSE)
     kept = switch.retire(course)
     probe.end(course)
@@ -21,7 +20,7 @@ def finish(course: Course) -> None:
         raise Halt(RETIRE, kept)
     ephemeral.dispose(course)
     course.move(Event.FINISH)
-    if course.made is not None:
+    if course.effects.made is not None:
         _end(course, f"{course.settled_plan().release} was good in {course.run.environment}, which is gone", Exit.OK)
         return
     but = ", ".join(f"{host} ({how})" for host, how in course.left_out.items())

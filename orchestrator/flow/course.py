@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from orchestrator.domain.context import Context, Outputs
+from orchestrator.domain.effects import GOING_BACK, Change, Effects
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
@@ -20,7 +21,6 @@ from orchestrator.domain.plan import NOTHING, HostState, Named, Plan, StackSpec
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import Side, Sides, other
-from orchestrator.domain.started import Started
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, stack_of
@@ -77,10 +77,10 @@ class Course:
     *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment; *named*
     what was agreed to by name, where no plan was approved; *again* why a release may come that was rolled back before;
     *left_out* are the hosts whose failure was tolerated, with how it went there; *refusing* those that refused our
-    token on the way back, which goes on without them. *made* is what was written down of the stack that is made for
-    this run only, *probed* since when a probe looks; empty when none does. *sides* are those of
-    the plan with their hosts, *live* the one that is live now, *switching* says that a switch was begun, and was not
-    taken back. *at_hand* is the package of the way back as it was verified when the run began. *variables* is the
+    token on the way back, which goes on without them. *effects* is what it may have
+    changed so far, *probed* since when a probe looks; empty when none does. *sides* are those of the plan with their
+    hosts, *live* the one that is live now. *at_hand* is the package of the way back as it was verified when the run
+    began. *variables* is the
     digest of the hosts and outputs that plays were given last; None when some of them are secret.
     """
 
@@ -103,20 +103,14 @@ class Course:
     inventory_digest: str | None = None
     variables: str | None = UNRECORDED
     batches: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
-    started: list[Started] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     refusing: dict[str, "Halt"] = field(default_factory=dict)
-    effects: bool = False
-    provisioned: bool = False
-    made: dict[str, Any] | None = None
-    closing: bool = False
-    going_back: bool = False
+    effects: Effects = field(default_factory=Effects)
     failure: Halt | None = None
     observed: int = 0
     probed: str = ""
     sides: Sides | None = None
     live: Side | None = None
-    switching: bool = False
     _moves: int = 0
     _outputs: Outputs | None = None
     _inventory: Inventory | None = None
@@ -134,6 +128,11 @@ class Course:
         if self.package is None:
             raise RuntimeError("the build verb has not run yet")
         return self.package
+
+    @property
+    def going_back(self) -> bool:
+        """Whether it restores what was there before."""
+        return self.state in GOING_BACK
 
     @property
     def environment(self) -> Environment:
@@ -180,7 +179,7 @@ class Course:
     @property
     def standing_by(self) -> set[str]:
         """The hosts of the side that is not live, but those that this run has touched: no proof is about them."""
-        plan, mine = self.plan, {host for started in self.started for host in started.touched()}
+        plan, mine = self.plan, {host for started in self.effects.started for host in started.touched()}
         if plan is None:
             return set()
         planned = plan.blue_green
@@ -224,14 +223,24 @@ class Course:
         data = {"from": self.state.value, "event": event.value, "to": after.value}
         self.note(Entry(kind="state", data=data, key=f"state:{self._moves}"))
         self.state = after
+        self.effects.states.add(after)
 
-    def step(self, name: str, label: str, work: Callable[[str, Emit], StepResult], **about: Any) -> StepResult:
+    def step(
+        self,
+        name: str,
+        label: str,
+        work: Callable[[str, Emit], StepResult],
+        *,
+        may_change: Change | None = None,
+        **about: Any,
+    ) -> StepResult:
         """Do one piece of work durably: intent, work, outcome. Returns the result, good or bad.
 
-        *work* is called with the key of its job and a way to report events. An error of the catalogue becomes
-        an *errored* result with its code; any other exception as well, with its traceback in the journal, unless it
-        says that a disk is full: then nothing is judged. Work whose job died is begun a second time, and a third, and
-        no more: what is done on a host is not done there again, and what brings machines down must not do so for ever.
+        *work* is called with the key of its job and a way to report events; *may_change* declares what it may change.
+        An error of the catalogue becomes an *errored* result with its code; any other exception as well, with its
+        traceback in the journal, unless it says that a disk is full: then nothing is judged. Work whose job died is
+        begun a second time, and a third, and no more: what is done on a host is not done there again, and what brings
+        machines down must not do so for ever.
         """
         first, *more = attempts(name)
         result = self._attempt(first, label, work, about)
@@ -242,6 +251,8 @@ class Course:
             data = {"level": "warning", "text": text}
             self.note(Entry(kind="notice", step=before, data=data, key=f"{before}:lost"))
             result = self._attempt(again, f"{label}, once more", work, about).after(result)
+        if may_change is not None:
+            self.effects.record(may_change, result)
         return result
 
     def _attempt(
@@ -318,7 +329,7 @@ class Course:
         """The result of work that is not begun because a person wants the run to stop; None: begin it."""
         while (run := self.setting.store.run(self.run.id)).wish == "pause":
             self.tenure.park()
-        if begun or self.going_back or self.closing or run.wish not in STOPPING:
+        if begun or self.going_back or self.state is State.CLOSING or run.wish not in STOPPING:
             return None
         message = f"{STOPPING[run.wish]} by {run.wished_by or 'somebody'}"
         return StepResult(outcome=Outcome.ABORTED, message=message, data={"code": STOPPED, "untouched": True})

@@ -1,9 +1,9 @@
 """Deploy: every step in order, batch by batch, each batch verified before the next one starts."""
 
+from orchestrator.domain.effects import Change
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import PendingHandler, PlannedStep
 from orchestrator.domain.promotion import Event, State
-from orchestrator.domain.started import Started
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import gates, host_states, probe, verify
 from orchestrator.flow.course import Course, Halt
@@ -77,7 +77,6 @@ def _batch(course: Course, step: PlannedStep, name: str, number: int, count: int
     """Deploy one batch."""
     if course.state is State.VERIFYING:
         course.move(Event.DEPLOY)
-    before, course.effects = course.effects, True
     skipped = (*step.play.skip_tags, *step.once.skipped(number, count))
     play = step.play.model_copy(update={"limit": hosts, "skip_tags": skipped})
     package = course.settled_package()
@@ -91,12 +90,7 @@ def _batch(course: Course, step: PlannedStep, name: str, number: int, count: int
     label = step.play.step if count == 1 else f"{step.play.step} batch {number} of {count}"
     label += " (canary)" if step.canary is not None and number == 1 else ""
     about = {"verb": "deploy", "playbook": play.playbook, "hosts": list(hosts), "batch": number, "batches": count}
-    result = course.step(name, label, work, **about)
-    started = Started(step, hosts, result)
-    if not result.good and not started.touched():
-        course.effects = before
-    course.started.append(started)
-    return result
+    return course.step(name, label, work, may_change=Change("hosts", hosts, step), **about)
 
 
 def pending_handlers(course: Course, step: str, digest: str, hosts: tuple[str, ...]) -> tuple[PendingHandler, ...]:
@@ -126,5 +120,4 @@ def _prove_batch(course: Course, name: str, hosts: tuple[str, ...]) -> None:
     if not hosts:
         return
     course.move(Event.VERIFY)
-    course.effects = True
     verify.prove(course, course.settled_plan().verify, course.settled_package(), name, hosts)

@@ -5,6 +5,7 @@ What is stateful is only replaced or deleted when a person has named it, as in a
 
 from collections.abc import Callable, Iterable, Mapping
 
+from orchestrator.domain.effects import Change
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostState, Loss, Named, ResourceChange, StackSpec, losses
@@ -158,8 +159,6 @@ def _operate(
     course: Course, label: str, work: Callable[[str, Emit], StepResult], spec: StackSpec, name: str = "provision"
 ) -> None:
     about = {"stack": spec.stack, "definition": spec.definition}
-    before, course.effects = course.effects, True
-    result = course.step(name, label, work, verb="provision", **about)
+    result = course.step(name, label, work, may_change=Change("stack"), verb="provision", **about)
     if not result.good:
-        course.effects = before or result.data.get("untouched") is not True
         raise Halt(name, result)

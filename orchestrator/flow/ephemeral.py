@@ -7,6 +7,7 @@ it could not destroy it: a reaper does that when its time is over.
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.domain.effects import Change
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import STOPPED, Entry, later
 from orchestrator.domain.plan import StackSpec, losses
@@ -30,23 +31,22 @@ def claim(course: Course, spec: StackSpec) -> None:
         data = {"stack": spec.stack, "configured": spec.configured, "definition": spec.definition, "until": until}
         return StepResult(outcome=Outcome.SUCCEEDED, message=f"until {until} at the longest", data=data)
 
-    made = course.must("claim", f"an environment for {course.run.release} alone", work, verb="provision").data
+    made = course.must(
+        "claim", f"an environment for {course.run.release} alone", work, may_change=Change("claim"), verb="provision"
+    ).data
     course.note(Entry(kind=KIND, data=made, key=MADE))
-    course.made = made
 
 
 def unmade(course: Course) -> None:
     """Nothing was made after all."""
-    if course.made is not None:
+    if course.effects.claimed is not None:
         _tell_gone(course, course.run.id)
-        course.made = None
 
 
 def halt(course: Course) -> None:
     """Nothing is rolled back here: it is destroyed, unless it is to be kept for a look. Raises `Halt` with R207."""
     course.move(Event.HALT)
-    course.going_back = True
-    rule, failure, made = course.settled_plan().ephemeral, course.failure, course.made or {}
+    rule, failure, made = course.settled_plan().ephemeral, course.failure, course.effects.made or {}
     stopped = failure is not None and failure.code == STOPPED
     if rule is not None and rule.keep_on_failure and not stopped:
         why = failure.result.message if failure else "it failed"
@@ -64,9 +64,9 @@ def take_away(course: Course) -> None:
 
 def dispose(course: Course) -> None:
     """Destroy what this run has made; nothing where it has made nothing."""
-    if course.made is None:
+    made = course.effects.made
+    if made is None:
         return
-    made = course.made
 
     def work(job: str, emit: Emit) -> StepResult:
         return _destroy(course.setting, course.run.environment, made, job, emit)
@@ -88,10 +88,9 @@ def reap(course: Course) -> None:
             return StepResult(outcome=Outcome.SKIPPED, message="it is gone already", data={"gone": True})
         return _destroy(course.setting, course.run.environment, made, job, emit)
 
-    course.effects = True
-    result = course.step("dispose", f"destroy what {run} made", work, verb="provision", of=run)
+    change = Change("stack")
+    result = course.step("dispose", f"destroy what {run} made", work, may_change=change, verb="provision", of=run)
     if not result.good:
-        course.effects = result.data.get("untouched") is not True
         raise Halt("dispose", result)
     if not result.data.get("gone"):
         _tell_gone(course, run)

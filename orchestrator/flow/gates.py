@@ -1,6 +1,7 @@
 """Gates: what must hold while a canary is looked at, and while a release is watched."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.domain.gate import Flaky
 from orchestrator.domain.plan import PlannedGate, PlannedLook, SuiteSpec
@@ -62,7 +63,7 @@ def ask(course: Course, gate: PlannedGate, hosts: tuple[str, ...], what: str, ru
         return course.setting.gates.ask(gate, meant, package, course.inventory(), course.context(), job, emit)
 
     name, label = f"gate.{gate.name}.{what}", f"gate {gate.name.replace('.', ' ')}"
-    about = {"verb": "verify", "gate": gate.gate.kind, "hosts": list(meant)}
+    about: dict[str, Any] = {"verb": "verify", "gate": gate.gate.kind, "hosts": list(meant)}
 
     def once(time: int) -> StepResult:
         if not time:

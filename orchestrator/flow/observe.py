@@ -58,8 +58,8 @@ def after_doubt(course: Course, last: StepResult | None = None) -> None:
     Whether they are asked follows from what was recorded, so that a replay takes the same way. No failure here stops
     the run: what could not be seen stays as it was known.
     """
-    results = [started.result for started in course.started if started.touched()] + ([last] if last else [])
-    if course.plan is None or not course.effects or not any(result.outcome in UNSURE for result in results):
+    results = [started.result for started in course.effects.started if started.touched()] + ([last] if last else [])
+    if course.plan is None or not course.effects.changed or not any(result.outcome in UNSURE for result in results):
         return
     course.observed += 1
     name = f"observe.{course.observed}"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from orchestrator.domain.effects import Change
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
@@ -24,20 +25,17 @@ def update(course: Course) -> None:
     plan, spec = course.settled_plan(), course.stack()
     if spec is not None and plan.stack is not None and plan.stack.changes_something:
         ephemeral.claim(course, spec)
-        course.effects = course.provisioned = True
         stack = plan.stack
 
         def work(job: str, emit: Emit) -> StepResult:
             saved = saved_plan(course.setting, stack)
             return course.setting.provisioner.up(spec, job, emit, plan=saved).result
 
-        result = course.step("provision", f"pulumi up {spec.stack}", work, verb="provision", stack=spec.stack)
+        label = f"pulumi up {spec.stack}"
+        result = course.step("provision", label, work, may_change=Change("stack"), verb="provision", stack=spec.stack)
         course.ask_again()
         if not result.good:
-            course.effects = course.provisioned = (
-                result.data.get("untouched") is not True
-            )  # Pulumi refused before it changed anything
-            if not course.effects:
+            if not course.effects.stack_changed:  # Pulumi refused before it changed anything
                 ephemeral.unmade(course)
             raise Halt("provision", result)
     settle_hosts(course)

@@ -47,7 +47,7 @@ def _level(course: Course, back: Package) -> None:
     aside = {state.host for state in course.settled_plan().base if state.aside(back.digest)}
     hosts = tuple(host for host in course.hosts if host in aside)
     if hosts:
-        course.effects, course.back = True, back
+        course.back = back
         rollback.level(course, hosts, "rehearse.level")
 
 
@@ -75,7 +75,7 @@ def _back(course: Course) -> bool:
     course.move(Event.VERIFY)
     verify.prove(course, suites_of(back.manifest.release), back, TAKEN_BACK, verify.worked_on(course))
     host_states.record_restored(course, back.ref, course.hosts, TAKEN_BACK)
-    course.started = []  # all of it has been taken back: what fails from here on goes back from what is started next
+    course.effects.take_back()
     return walked
 
 
@@ -83,7 +83,7 @@ def _stack_back(course: Course, back: Package) -> bool:
     """The stack as it was defined with N, where N+1 came with another definition; N on hosts that come back with it."""
     plan, before, worked = course.settled_plan(), set(course.hosts), verify.worked_on(course)
     definition = plan.back.definition
-    if not course.provisioned or definition is None or definition == plan.definition:
+    if not course.effects.stack_changed or definition is None or definition == plan.definition:
         return False
 
     def work(job: str, emit: Emit) -> StepResult:

@@ -6,7 +6,9 @@ recorded (`planning/rollback_plan.py`) and written down before the first of them
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from orchestrator.domain.effects import Change
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import Loss, PlaySpec, SecondPass, StackSpec
 from orchestrator.domain.promotion import Event
@@ -32,17 +34,16 @@ OTHERWISE = "E131"  # Pulumi would do something else than was planned
 def halt(course: Course) -> None:
     """Stop here, and see that there is a way back; else raise `Halt`, and a person is asked."""
     course.move(Event.HALT)
-    course.going_back = True
-    if not course.switching:  # else there is something to be done first
+    if not course.effects.switching:  # else there is something to be done first
         observe.after_doubt(course)
     plan = course.settled_plan()
-    why = rollback_plan.closed(plan, course.started)
+    why = rollback_plan.closed(plan, course.effects.started)
     if why is not None or plan.back.release is None:
         message = why.message if why else ""
         raise Halt("halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": why.code if why else ""}))
-    at_hand = course.at_hand if course.switching else None  # how big a package is must not hold up the switch
+    at_hand = course.at_hand if course.effects.switching else None  # how big a package is must not hold up the switch
     course.back = at_hand or course.setting.packages.fetch(plan.back.release.digest)
-    gone = rollback_plan.Gone(course.started, course.outline, course.provisioned, course.switching)
+    gone = rollback_plan.Gone.of(course.effects, course.outline)
     computed = rollback_plan.compute(course.run, plan, course.back.manifest, gone)
     own = course.settled_package()
     course.returning = rollback_plan.with_plays(course.setting, computed, course.outline, own, course.back)
@@ -59,7 +60,6 @@ def undo(course: Course) -> None:
         if course.settled_plan().inventory is not None:
             provision.settle_hosts(course)
         course.back = course.settled_package()
-        course.effects = course.going_back = True
     course.move(Event.UNDO)
     if course.run.kind == "rollback":
         probe.begin(course)
@@ -73,7 +73,7 @@ def take_back(course: Course, prefix: str) -> None:
     The steps are no undo of a rollback: whoever goes back after them undoes what was started all the same.
     """
     back = _back(course)
-    gone = rollback_plan.Gone(course.started, course.outline, switched=course.switching)
+    gone = replace(rollback_plan.Gone.of(course.effects, course.outline), provisioned=False)
     planned = rollback_plan.compute(course.run, course.settled_plan(), back.manifest, gone)
     if planned.switch is not None and planned.live is not None:
         name = f"{prefix}.{switch.BACK}"
@@ -148,10 +148,10 @@ def _restore_stack(course: Course, restored: tuple[str, ...]) -> tuple[str, ...]
             held = saved_plan(course.setting, planned.stack)
             return _to_be_repeated(course.setting.provisioner.up(spec, job, emit, plan=held).result)
 
-        result = course.step("restore.stack", f"pulumi up {course.run.environment}, as it was", work, verb="restore")
+        label = f"pulumi up {course.run.environment}, as it was"
+        result = course.step("restore.stack", label, work, may_change=Change("stack"), verb="restore")
         if not result.good:
             raise Halt("restore.stack", result)
-        course.provisioned = True
         course.ask_again()
     elif before:
         return ()
@@ -280,7 +280,9 @@ def prove(course: Course) -> None:
     hosts = tuple(host for host in course.hosts if host not in idle)
     verify.prove(course, suites_of(back.manifest.release), back, "restored", hosts)
     host_states.record_restored(course, back.ref, hosts, "restored")
-    own = course.run.kind == "rollback" or not course.provisioned  # then the plan's definition is what there is
+    own = (
+        course.run.kind == "rollback" or not course.effects.stack_changed
+    )  # then the plan's definition is what there is
     promote.verified(course, back.ref, None if own else course.settled_plan().back.definition)
 
 
@@ -328,7 +330,8 @@ def _play(
         return refusals.merged(result, course.setting.deployer.deploy(left, package, inventory, context, key, emit))
 
     about = {"verb": verb, "playbook": play.playbook, "hosts": list(play.limit), "release": package.ref.to_json()}
-    result = course.step(name, label, work, **about)
+    change = Change("hosts", play.limit, always=verb == "rehearse")
+    result = course.step(name, label, work, may_change=change, **about)
     host_states.record_result(course, result, release, name, play.limit, later)
     if result.good:
         return

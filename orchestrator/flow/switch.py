@@ -1,8 +1,10 @@
 """Switch: from the side that is live to the one that was proved, and back again before anything else goes back."""
 
 from dataclasses import replace
+from typing import Any
 
 from orchestrator.domain.context import Switched
+from orchestrator.domain.effects import Change
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostState, PlaySpec
 from orchestrator.domain.promotion import Event, State
@@ -12,10 +14,11 @@ from orchestrator.domain.started import touched
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import gates, host_states, observe, verify
 from orchestrator.flow.course import Course, Halt
+from orchestrator.planning.rollback_plan import SWITCHED_BACK
 from orchestrator.planning.sides import RETIRE, SWITCH, of_plan
 from orchestrator.ports import Emit
 
-BACK = "switch.back"
+BACK = SWITCHED_BACK
 
 
 def over(course: Course, prefix: str = "") -> None:
@@ -29,7 +32,6 @@ def over(course: Course, prefix: str = "") -> None:
     hosts = _good(course, planned.to)
     if course.state is not State.VERIFYING:
         course.move(Event.VERIFY)
-    course.effects = True
     verify.prove(course, course.settled_plan().verify, course.settled_package(), f"{prefix}side", hosts)
     if planned.look is not None and not prefix:
         gates.look_again(course, gates.Look("switch.look", hosts, planned.look))
@@ -44,21 +46,26 @@ def lead_to(course: Course, side: Side, package: Package, play: PlaySpec, name: 
         context = replace(course.context(back=course.going_back), sides=_told(course, side))
         return course.setting.deployer.deploy(play, package, course.inventory(), context, job, emit)
 
-    about = {"playbook": play.playbook, "hosts": list(play.limit), "release": package.ref.to_json(), "live": side}
+    about: dict[str, Any] = {
+        "playbook": play.playbook,
+        "hosts": list(play.limit),
+        "release": package.ref.to_json(),
+        "live": side,
+    }
     label = f"switch back to {side}" if name.endswith(BACK) else f"switch to {side}"
-    result = course.step(name, label, work, verb=verb, **about)
+    change = Change("side", play.limit, back=name.endswith(BACK))
+    result = course.step(name, label, work, may_change=change, verb=verb, **about)
     if not result.good:
         if touched(result, play.limit):  # nobody knows where it leads now
-            course.switching = True
             _note(course, course.live, name, unsure=True)
         raise Halt(name, result)
-    course.switching, course.live = not name.endswith(BACK), side
+    course.live = side
     _note(course, side, name, unsure=False)
 
 
 def back(course: Course) -> None:
     """Let the service lead to where it led before, when a switch was begun: first of all that goes back."""
-    returning, begun = course.returning, course.switching
+    returning, begun = course.returning, course.effects.switching
     if returning is None or not begun:
         return
     if returning.switch is not None and returning.live is not None:
@@ -78,7 +85,7 @@ def then(course: Course) -> None:
     """Where a rollback had to put its release on the other side: prove it there, and let the service lead there."""
     plan = course.settled_plan()
     planned, package = plan.blue_green, course.settled_package()
-    if planned is None or planned.to is None or course.switching:
+    if planned is None or planned.to is None or course.effects.switching:
         return
     course.sides = course.sides or of_plan(plan, course.outline)
     if course.sides is not None:
@@ -102,7 +109,7 @@ def retire(course: Course) -> StepResult | None:
         host_states.begin_change(course, RETIRE, hosts)
         return course.setting.deployer.deploy(play, package, inventory, context, job, emit)
 
-    about = {"playbook": play.playbook, "hosts": list(hosts), "release": package.ref.to_json()}
+    about: dict[str, Any] = {"playbook": play.playbook, "hosts": list(hosts), "release": package.ref.to_json()}
     result = course.step(RETIRE, f"retire {other(live)}", work, verb="close", **about)
     known = course.setting.store.hosts(course.run.environment)
     there = {state.digest: state.release for state in known}

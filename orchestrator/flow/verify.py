@@ -1,5 +1,7 @@
 """Verify: the release's own testinfra suites, over a batch or the whole environment."""
 
+from typing import Any
+
 from orchestrator.domain.plan import SuiteSpec
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package
@@ -13,7 +15,6 @@ def prove_environment(course: Course, what: str = "environment") -> None:
     """Every suite over every host of the environment, but those whose failure was tolerated."""
     if course.state is not State.VERIFYING:
         course.move(Event.VERIFY)
-    course.effects = True
     prove(course, course.settled_plan().verify, course.settled_package(), what, worked_on(course))
 
 
@@ -43,7 +44,12 @@ def look(course: Course, suite: SuiteSpec, package: Package, what: str, *, must:
 
     where = "everywhere" if not suite.limit else ", ".join(suite.limit)
     label = f"{suite.name.replace('.', ' ')} {where}"
-    about = {"verb": "verify", "tests": suite.tests, "hosts": list(suite.limit), "digest": package.digest}
+    about: dict[str, Any] = {
+        "verb": "verify",
+        "tests": suite.tests,
+        "hosts": list(suite.limit),
+        "digest": package.digest,
+    }
 
     def once(time: int) -> StepResult:
         name = f"verify.{suite.name}.{what}" if not time else f"verify.{suite.name}.again.{time}.{what}"

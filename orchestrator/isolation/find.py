@@ -15,7 +15,7 @@ from orchestrator.isolation.run import run_in_view
 SETTING = "ORCHESTRATOR_JOB_ISOLATION"
 """The variable that comes before the project's setting: `required`, `auto` or `off`."""
 
-UNSET = "off"
+UNSET = "auto"
 """What applies where neither the variable nor the project says anything."""
 
 SETTINGS = ("required", "auto", "off")

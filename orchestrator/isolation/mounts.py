@@ -59,6 +59,12 @@ def visible(path: str, view: View) -> bool:
     return nearest.kind == LINK or os.path.exists(nearest.source + path[len(nearest.target) :])
 
 
+def changeable(path: str, view: View) -> bool:
+    """Whether a process with *view* may change *path*, in the controller or in its own memory."""
+    nearest = _nearest(os.path.normpath(path), mounts(view))
+    return nearest is not None and nearest.kind in {WRITE, MEMORY}
+
+
 def temporary() -> tuple[str, ...]:
     """The folders for temporary files, which are empty in every view."""
     import tempfile

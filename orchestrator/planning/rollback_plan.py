@@ -1,25 +1,36 @@
 """The way back of a promotion, computed from what its steps recorded: when it is gone, and before anybody needs it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.domain.effects import Change, Effects
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Record, Run
-from orchestrator.domain.plan import Loss, Plan, PlannedUndo, PlaySpec, ResourceChange, SkippedStep, losses, play_of
+from orchestrator.domain.plan import (
+    Loss,
+    Plan,
+    PlannedStep,
+    PlannedUndo,
+    PlaySpec,
+    ResourceChange,
+    SkippedStep,
+    losses,
+    play_of,
+)
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.release import Manifest, Package, PackageRef
 from orchestrator.domain.sides import Side
-from orchestrator.domain.started import Started, touched
+from orchestrator.domain.started import Started
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.way_back import Outlook, RollbackPlan
 from orchestrator.inspect.stacks import kept_of
 from orchestrator.planning.plan_store import load
 from orchestrator.planning.plays import readable_plays, undo_with_plays
 from orchestrator.planning.second_pass import restrict, second_pass
-from orchestrator.planning.sides import of_plan
+from orchestrator.planning.sides import SWITCH, of_plan
 from orchestrator.planning.skipped_steps import not_run_again, not_undone
 from orchestrator.planning.steps import suites_of
 from orchestrator.planning.survey import lost
@@ -31,6 +42,8 @@ AGAIN = "rehearse.again."
 """What the names of steps begin with that a rehearsal runs once more after it."""
 UPDATES = ("provision", "rehearse.stack.back", "rehearse.stack.again")
 """The steps of a promotion that update the stack before it goes back."""
+SWITCHED_BACK = "switch.back"
+"""What the names of steps end with that let the service lead to the side that was live before."""
 SETTLED = ("hosts", "rehearse.hosts.back", "rehearse.hosts.again")
 """The steps that settle which hosts there are, in their order."""
 
@@ -46,6 +59,11 @@ class Gone:
     outline: Inventory = field(default_factory=Inventory)
     provisioned: bool = False
     switched: bool = False
+
+    @classmethod
+    def of(cls, effects: Effects, outline: Inventory) -> "Gone":
+        """How far a run with these *effects* has come, among the hosts of *outline*."""
+        return cls(effects.started, outline, effects.stack_changed, effects.switching)
 
     @property
     def touched(self) -> tuple[str, ...]:
@@ -212,23 +230,26 @@ def _gone(plan: Plan, records: Sequence[Record]) -> Gone:
     """How far the records say that it has come; what was begun and has not ended may have changed all of its hosts."""
     results = {record.step: StepResult.from_json(record.data) for record in records if record.kind == "step.finished"}
     steps = {step.play.step: step for step in plan.steps}
-    unfinished = StepResult(outcome=Outcome.UNKNOWN)
-    started: list[Started] = []
-    switched = False
+    unfinished, effects = StepResult(outcome=Outcome.UNKNOWN), Effects()
     for record in records:
-        if record.kind == "step.started" and record.step == TAKEN_BACK:
-            started.clear()
-            switched = False
-        elif record.kind == "step.started" and record.data.get("verb") == "deploy":
-            name = record.step.removeprefix(AGAIN).rpartition(".")[0]
-            started.append(Started(steps[name], tuple(record.data["hosts"]), results.get(record.step, unfinished)))
-        elif record.kind == "step.started" and record.data.get("verb") == "switch":
-            switched |= bool(touched(results.get(record.step, unfinished), tuple(record.data["hosts"])))
+        if record.kind != "step.started":
+            continue
+        if record.step == TAKEN_BACK:
+            effects.take_back()
+        elif (change := _change(record, steps)) is not None:
+            effects.record(change, results.get(record.step, unfinished))
     settled = next((results[name] for name in reversed(SETTLED) if name in results), None)
-    updates = {record.step for record in records if record.kind == "step.started"} & set(attempts("provision"))
-    return Gone(
-        started,
-        Inventory.from_json(settled.data["outline"]) if settled is not None and settled.good else Inventory(),
-        any(results.get(name, unfinished).data.get("untouched") is not True for name in updates),
-        switched,
+    good = settled is not None and settled.good
+    return Gone.of(
+        effects, Inventory.from_json(settled.data["outline"]) if settled is not None and good else Inventory()
     )
+
+
+def _change(record: Record, steps: Mapping[str, PlannedStep]) -> Change | None:
+    """What a step of a promotion may change, by the record of its start; None for one that the way back ignores."""
+    verb, hosts = record.data.get("verb"), tuple(record.data.get("hosts", ()))
+    if verb == "deploy":
+        return Change("hosts", hosts, steps[record.step.removeprefix(AGAIN).rpartition(".")[0]])
+    if record.step.endswith(SWITCHED_BACK) or verb == SWITCH:
+        return Change("side", hosts, back=record.step.endswith(SWITCHED_BACK))
+    return Change("stack") if record.step in attempts("provision") else None

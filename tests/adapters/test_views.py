@@ -142,6 +142,38 @@ def test_a_refused_access_is_explained(project: Path) -> None:
     assert views(project, NONE).refused(text, view) == ""
 
 
+def test_a_refused_write_is_explained(project: Path) -> None:
+    """A failure to write to a folder that is not shown, or not to be changed, gets the line that allows it."""
+    own = environment("staging", isolation={"read": ["~/.aws"], "environment": ["TOKEN"]}).settings
+    made = views(project)
+    view = made.of(own)
+    text = f"Destination directory {project}/home/.ssh does not exist"
+    line = "isolation: {read: [~/.aws], environment: [TOKEN], write: [~/.ssh]}"
+    assert f"add {line} to environment.yaml" in made.refused(text, view, own)
+    text = f"OSError: [Errno 30] Read-only file system: '{project}/home/.aws/new'"
+    line = "isolation: {read: [~/.aws], environment: [TOKEN], write: [~/.aws]}"
+    assert f"cannot write to {project}/home/.aws of the controller: add {line} to" in made.refused(text, view, own)
+    declared = environment("staging", isolation={"write": ["~/.aws"]}).settings
+    assert made.refused(text, made.of(declared), declared) == ""
+
+
+def test_files_that_variables_of_the_environment_name_are_shown(project: Path) -> None:
+    """A key in `ansible.extra_vars` is shown to its environment and to no other one; a list of known hosts to each that names it."""
+    key, known = project / "shop/keys/staging.pem", project / "home/.netrc"
+    variables = {"ansible_ssh_private_key_file": "keys/staging.pem", "motd": str(project / "home/.aws/credentials")}
+    words = {"ansible_ssh_common_args": f"-o UserKnownHostsFile={known}"}
+    own = environment("staging", ansible={"extra_vars": {**variables, **words}})
+    other = environment("production", ansible={"extra_vars": words}, isolation={"read": ["keys", "~"]})
+    root = project / "shop"
+    isolator = lambda: ISOLATOR  # noqa: E731
+    made = Views(root, root / ".orchestrator", {"HOME": f"{project}/home"}, isolator, lambda: {"a": own, "b": other})
+    found = shown(project, made, own.settings)
+    assert {str(key.relative_to(project)), str(known.relative_to(project))} <= found
+    assert "home/.aws/credentials" not in found
+    assert "shop/keys/staging.pem" not in shown(project, made, other.settings)
+    assert "home/.netrc" in shown(project, made, other.settings)
+
+
 def test_an_isolated_process_finds_the_copy_at_the_path_of_the_project(project: Path) -> None:
     """The copy of a package is at the path of the project where processes are isolated, else where it is."""
     copy = project / "shop/.orchestrator/jobs/one/content"
@@ -167,7 +199,7 @@ def test_a_host_that_accepts_no_key_is_explained(project: Path) -> None:
     [
         "{key}", "{home}", "keys/of web.pem", "-i '{key}' -o BatchMode=yes", "-i'{key}'", "{{{{ inventory_dir }}}}/own key",
         "-o 'UserKnownHostsFile=\"{key}\"' -o GlobalKnownHostsFile=/dev/null", "-o UserKnownHostsFile='{key}'",
-        "-o IdentityFile={home}",
+        "-o IdentityFile={home}", '-o UserKnownHostsFile="{home} /etc/hosts" -o ControlMaster=no',
     ],
 )  # fmt: skip
 def test_keys_are_found_however_they_are_written(project: Path, value: str) -> None:

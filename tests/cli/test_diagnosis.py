@@ -142,13 +142,11 @@ def test_isolation_is_reported(project: Path, monkeypatch: pytest.MonkeyPatch) -
 
     environ, file = {"PATH": "/usr/bin"}, project / "orchestrator.yaml"
     monkeypatch.setattr("orchestrator.isolation.find.available", lambda _path: Isolator("namespaces"))
-    off = _isolation(project, environ)
-    assert (off.level, "can do what you can do" in off.says) == ("ok", True)
-    environ["ORCHESTRATOR_JOB_ISOLATION"] = "auto"
     assert (_isolation(project, environ).level, "by namespaces" in _isolation(project, environ).says) == ("ok", True)
+    off = _isolation(project, {**environ, "ORCHESTRATOR_JOB_ISOLATION": "off"})
+    assert (off.level, "can do what you can do" in off.says) == ("warning", True)
     monkeypatch.setattr("orchestrator.isolation.find.available", lambda _path: Isolator("none", reason="no namespaces"))
     assert _isolation(project, environ).level == "warning"
-    del environ["ORCHESTRATOR_JOB_ISOLATION"]
     file.write_text(file.read_text() + "isolation: required\n")
     required = _isolation(project, environ)
     assert (required.level, "no namespaces" in required.says, bool(required.remedy)) == ("problem", True, True)

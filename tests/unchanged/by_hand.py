@@ -45,7 +45,7 @@ def environ(home: Path) -> dict[str, str]:
         "PATH": path,
         "HOME": str(home),
         "XDG_CACHE_HOME": cache,
-        "PULUMI_CONFIG_PASSPHRASE": "unchanged",
+        "PULUMI_CONFIG_PASSPHRASE": "not-in-any-path",  # secrets are masked in all files that a run keeps
         "PULUMI_SKIP_UPDATE_CHECK": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }

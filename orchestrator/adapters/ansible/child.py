@@ -5,6 +5,7 @@ host and task into its events, and leaves `result.json`. The event handler only 
 handler makes the runner give up.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -33,6 +34,7 @@ def main() -> int:
     import ansible_runner
 
     _without_a_terminal()
+    _make_scratch(spec.get("scratch", ()))
     listener = _Listener(events)
     lay_askpass(folder)
     private = folder / "runner"
@@ -80,6 +82,13 @@ def _without_a_terminal() -> None:
     import pexpect
 
     pexpect.spawn = PipedProcess
+
+
+def _make_scratch(paths: list[str]) -> None:
+    """Make the folders *paths* for modules on localhost, which an isolated play finds empty each time."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            Path(os.path.expandvars(path)).expanduser().mkdir(parents=True, mode=0o700)
 
 
 class _Listener:

@@ -54,6 +54,7 @@ OVERLAY, RESOLVED = "overlay.yml", "resolved.yml"
 LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})  # the names of the controller itself, as Ansible has them
 CONNECTS = 10  # seconds in which a connection is made, as Ansible has it
 UNANSWERED = 3  # questions of ssh to a host's server that stay without an answer before the connection is given up
+SCRATCH = "~/.ansible/tmp"  # where modules work on a host whose settings name no other folder
 TEMPORARY = ("home", "tmp")  # the folders of Ansible's own temporary files, in the folder of the job
 
 
@@ -245,6 +246,7 @@ class PlayRunner:
             "stdout": request.stdout,
             "content": str(found if request.package is None else effective.copy),
             "copy": str(folder / CONTENT),
+            "scratch": _scratch(effective, inventory) if self._configurations.views.isolates else [],
         }
 
 
@@ -334,6 +336,15 @@ def _patterns(request: PlayRequest) -> list[str]:
     step = inventory.select(play.hosts) if LOCAL & set(inventory.hosts) else ()
     others = [host for host in inventory.hosts if host not in play.limit and (host not in LOCAL or host in step)]
     return ["all", "localhost", *([f"!~(?:{'|'.join(map(re.escape, others))})$"] if others else [])]
+
+
+def _scratch(effective: Effective, inventory: Inventory) -> list[str]:
+    """The folders in which modules on localhost work: Ansible warns when a module has to make one."""
+    listed = (inventory.listing or {}).get("_meta", {}).get("hostvars", {}).values()
+    every = (*inventory.hosts.values(), *(group.vars for group in inventory.groups.values()), *listed)
+    named = [variables.get("ansible_remote_tmp") for variables in every]
+    setting = effective.settings.get(("defaults", "remote_tmp")) or SCRATCH
+    return sorted({path for path in (setting, *named) if isinstance(path, str) and "{{" not in path})
 
 
 def _limit(file: Path, request: PlayRequest) -> str:

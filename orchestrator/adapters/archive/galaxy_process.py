@@ -18,6 +18,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
 
 CREDENTIALS = {"HOME", "KRB5CCNAME", "SSH_AUTH_SOCK", "VAULT_ADDR", "VAULT_TOKEN"}
+KINDS = ("roles", "collections")
 TIMEOUT = 900.0  # seconds, for one requirements file
 SHOWN = 1500  # characters of the output
 
@@ -48,7 +49,7 @@ class GalaxyProcess:
         command += ["-r", str(file), "-p", str(target)]
         env = self.environment(folder, scratch)
         views = self.views or Views(None, scratch, self.environ)
-        read: list[str | Path] = [file, named, env["ANSIBLE_CONFIG"], *local_sources(named, _entries(named, kind))]
+        read: list[str | Path] = [file, named, env["ANSIBLE_CONFIG"], *local_sources(named, _entries(named))]
         settings = AnsibleSettings(environment=self.declared)
         view = views.of(settings, read=read, write=[target.parent, scratch], empty=[str(folder)])
         try:
@@ -90,7 +91,7 @@ def local_sources(file: Path, entries: Iterable[Any]) -> Iterator[Path]:
                 yield file.parent / path
 
 
-def _entries(file: Path, kind: str) -> list[Any]:
-    """The entries of one *kind* in a requirements file that was read before."""
+def _entries(file: Path) -> list[Any]:
+    """The entries of both kinds in a requirements file that was read before: `ansible-galaxy` verifies all of them."""
     data = yaml.safe_load(file.read_text("utf-8"))
-    return list(data if isinstance(data, list) else data.get(kind) or [])
+    return data if isinstance(data, list) else [entry for kind in KINDS for entry in data.get(kind) or []]

@@ -44,9 +44,8 @@ def refused(config: pytest.Config, content: Path, job: Path, *, collect: bool) -
 
 def foreign(session: pytest.Session, content: Path) -> str:
     """The reason for which the collected tests must not run: one comes from outside; empty when there is none."""
-    installed = [Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()]
     for path in (*_conftests(session.config), *(item.path for item in session.items)):
-        if not _within(path, content) and not any(_within(path, folder) for folder in installed):
+        if not _within(path, content) and not _installed(path):
             return f"{path} lies outside the package"
     return ""
 
@@ -65,6 +64,15 @@ def _paths(config: pytest.Config) -> Iterator[tuple[str, Path]]:
         yield "cache_dir", config.rootpath / Path(named).expanduser()
     for path in _conftests(config):
         yield "conftest", path
+    for argument in config.args if not config.getoption("pyargs", None) else ():
+        place = Path(config.invocation_params.dir, argument.partition("::")[0])
+        if not _installed(place):  # an isolated process does not find it, and would only report that
+            yield "the tests", place
+
+
+def _installed(path: Path) -> bool:
+    """Whether *path* belongs to the Python environment."""
+    return any(_within(path, Path(prefix)) for prefix in (sys.prefix, sys.base_prefix))
 
 
 def _conftests(config: pytest.Config) -> Iterator[Path]:

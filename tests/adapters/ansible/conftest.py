@@ -14,7 +14,7 @@ import pytest
 from orchestrator.adapters.ansible.deployer import AnsibleDeployer
 from orchestrator.adapters.archive.packages import SealedPackages
 from orchestrator.domain.context import Context, Outputs
-from orchestrator.domain.environment import AnsibleSettings
+from orchestrator.domain.environment import EnvironmentSettings, IsolationRule
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import PlaySpec
@@ -96,9 +96,11 @@ class Stage:
     jobs: LocalJobs
     deployer: AnsibleDeployer
     entries: list[Entry] = field(default_factory=list)
+    isolation: IsolationRule = field(default_factory=IsolationRule)
 
     def context(self, run: str, fence: int, **settings: Any) -> Context:
-        return Context(run=run, environment="test", project="shop", fence=fence, settings=AnsibleSettings(**settings))
+        found = EnvironmentSettings(**{"isolation": self.isolation, **settings})
+        return Context(run=run, environment="test", project="shop", fence=fence, settings=found)
 
     def play(self, playbook: str, **more: Any) -> PlaySpec:
         limit = tuple(self.inventory.hosts)

@@ -199,7 +199,7 @@ import json
 
 def test_variables(host):
     about = host.ansible.get_variables()
-    expected = json.load(open(about["host_root"] + "/seen.json"))
+    expected = json.loads(host.file(about["host_root"] + "/seen.json").content_string)
     assert [about["secret"], about["colour"], about["size"]] == expected[:3]
     assert host.check_output("echo here") == "here"
 """

@@ -20,6 +20,7 @@ import pytest
 from orchestrator.adapters.ansible.control import ControlSockets
 from orchestrator.adapters.ansible.deployer import AnsibleDeployer
 from orchestrator.domain.context import Outputs
+from orchestrator.domain.environment import IsolationRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
@@ -119,6 +120,9 @@ def told(servers: tuple[Path, list[loopback.Host]], tmp_path_factory: pytest.Tem
     environ = {"NOT_ALLOWED": "not-allowed-value", "ALLOWED": "allowed-value"}
     include = ("plays", "ansible.cfg", "callbacks")
     with staged(servers[1][:1], folder / "project", files, environ, vars=release_vars, include=include) as stage:
+        stage.isolation = IsolationRule(
+            write=(str(folder),)
+        )  # a template that is evaluated, and the callback, write to it
         lines: set[str] = set()
         done = threading.Event()
         watcher = threading.Thread(target=_watch, args=(lines, done))
@@ -174,6 +178,7 @@ def test_a_template_in_an_output_is_text(servers: tuple[Path, list[loopback.Host
     files = {**FILES, "plays/cloud.yml": f"- hosts: web\n  gather_facts: false\n  tasks:\n    - {task}\n"}
     word = _template(tmp_path / "ran", 1) + "{{ inventory_hostname }}"
     with staged(servers[1][:1], tmp_path / "project", files, {}, include=("plays",)) as stage:
+        stage.isolation = IsolationRule(write=(str(tmp_path),))
         (name,) = stage.inventory.hosts
         hosts = {name: {**stage.inventory.hosts[name], "cloud": word}}
         for number, (evaluated, expected) in enumerate([(False, word), (True, name)], 1):

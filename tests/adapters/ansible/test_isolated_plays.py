@@ -173,10 +173,11 @@ def test_paths_of_a_play_are_those_by_hand(isolated: Stage) -> None:
 
 
 def test_no_process_of_a_play_is_left(isolated: Stage) -> None:
-    """Processes that a play starts on the controller, without a session and an environment, end with it."""
+    """Processes that a play starts on the controller, without a session and an environment, end with it. Ansible has no warning."""
     result = isolated.deploy("daemons.yml", "r1", 1)
     assert result.good, result.message
     assert napping() == []
+    assert "remote_tmp" not in (isolated.jobs.folder("r1.deploy.1") / "output.log").read_text()
 
 
 def test_secret_outputs_are_never_on_the_disk(isolated: Stage) -> None:

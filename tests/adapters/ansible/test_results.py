@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.domain.environment import IsolationRule
 from orchestrator.domain.plan import PendingHandler
 from orchestrator.domain.step import StepResult
 from orchestrator.hosts import loopback
@@ -173,10 +174,15 @@ def test_a_host_that_play_two_never_reached_is_unknown(stage: Stage) -> None:
     assert "did not come to its end" in named(result)["web2"].message
 
 
+def _writing(folder: Path) -> dict[str, IsolationRule]:
+    """The settings of an environment whose plays write to *folder* of the controller."""
+    return {"isolation": IsolationRule(write=(str(folder),))}
+
+
 def test_plays_on_localhost_and_added_hosts_run_in_a_batch(stage: Stage, tmp_path: Path) -> None:
     """Plays on localhost, on added hosts, and delegated tasks run with a batch as they do by hand."""
     own = {"own": str(tmp_path), "fail_on": ""}
-    result = stage.deploy("local.yml", "r2", 1, limit=("web1",), extra_vars=own)
+    result = stage.deploy("local.yml", "r2", 1, limit=("web1",), extra_vars=own, settings=_writing(tmp_path))
     assert result.good, result
     assert [host.host for host in result.hosts] == ["web1"]
     assert stage.marks() == [1, 0]
@@ -187,7 +193,8 @@ def test_plays_on_localhost_and_added_hosts_run_in_a_batch(stage: Stage, tmp_pat
 
 def test_a_failure_on_localhost_fails_the_step(stage: Stage, tmp_path: Path) -> None:
     """A task that fails on localhost fails the step by name, and hosts that were not started are not touched."""
-    result = stage.deploy("local.yml", "r3", 1, extra_vars={"own": str(tmp_path), "fail_on": "localhost"})
+    own = {"own": str(tmp_path), "fail_on": "localhost"}
+    result = stage.deploy("local.yml", "r3", 1, extra_vars=own, settings=_writing(tmp_path))
     assert (result.outcome, result.data["code"]) == ("failed", "D161")
     assert "localhost" in result.message
     assert "The load balancer does not respond" in result.message

@@ -107,6 +107,7 @@ def test_what_ansible_cfg_names_is_packed_where_it_says(shop: Any, beside: bool)
 
 
 @pytest.mark.engines
+@pytest.mark.usefixtures("not_isolated")  # the plugin writes down what it finds
 def test_the_syntax_check_has_no_credentials(shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plugins of the project that Ansible loads for the syntax check find no agent, no token, and an empty home folder."""
     seen = tmp_path / "seen.json"

@@ -14,6 +14,7 @@ from orchestrator.adapters.ansible.configuration import Configurations
 from orchestrator.adapters.ansible.resolution import InventoryResolver
 from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
 from orchestrator.domain.context import Context
+from orchestrator.domain.environment import EnvironmentSettings, IsolationRule
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import SuiteSpec
@@ -47,6 +48,7 @@ class Room:
     entries: list[Entry] = field(default_factory=list)
     count: int = 0
     project: Path | None = None
+    isolation: IsolationRule = field(default_factory=IsolationRule)
 
     def verify(
         self,
@@ -72,7 +74,8 @@ class Room:
         resolver = InventoryResolver(Configurations(os.environ, self.project, COLLECTIONS, self.folder / "state"))
         verifier = TestinfraVerifier(self.jobs, os.environ, resolver, persistent=persistent)
         suite = SuiteSpec(name="smoke", tests=tests, limit=limit, args=args, timeout=timeout)
-        context = Context(run="r1", environment="test")
+        settings = EnvironmentSettings(isolation=self.isolation)
+        context = Context(run="r1", environment="test", settings=settings)
         return verifier.verify(suite, package, self.inventory, context, self.job, emit or self.entries.append)
 
     @property

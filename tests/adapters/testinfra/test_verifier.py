@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from orchestrator.domain.environment import IsolationRule
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.hosts import loopback
@@ -82,6 +83,7 @@ def _by_ssh(room: Room, name: str) -> str:
     host = next(host for host in room.hosts if host.name == name)
     about = host.variables()
     config = room.folder / "ssh_config"
+    room.isolation = IsolationRule(read=(str(config), *map(str, (about["ansible_ssh_private_key_file"], host.folder))))
     config.write_text(
         f"Host {name}\n  HostName {host.address}\n  Port {host.port}\n  User {host.user}\n"
         f"  IdentityFile {about['ansible_ssh_private_key_file']}\n  IdentitiesOnly yes\n"
@@ -246,7 +248,9 @@ def test_a_gone_host_of_the_users_own_inventory_is_unknown(room: Room, persisten
 
 def test_a_host_that_dies_in_the_middle_is_unknown(room: Room) -> None:
     """Results come while the suite runs, and a host that dies after its first test is unknown from then on."""
-    flag = room.folder / "ended"
+    flag = room.folder / "flags/ended"
+    flag.parent.mkdir()
+    room.isolation = IsolationRule(read=(str(flag.parent),))
     text = f"""
         import pathlib, time
 

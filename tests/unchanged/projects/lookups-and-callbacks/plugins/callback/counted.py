@@ -1,5 +1,3 @@
-import os
-
 from ansible.plugins.callback import CallbackBase
 
 DOCUMENTATION = """
@@ -16,13 +14,7 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "counted"
     CALLBACK_NEEDS_ENABLED = True
 
-    def __init__(self):
-        super().__init__()
-        self.root = None
-
     def v2_runner_on_ok(self, result):
-        if result._task.name == "Folder of the callback":
-            self.root = result._result.get("path")
-        elif self.root and result._task.name == "Colours":
-            with open(os.path.join(self.root, "counted"), "a") as file:
+        if result._task.name == "Colours":
+            with open("counted", "a") as file:
                 file.write(f"{result._task.name}\n")
