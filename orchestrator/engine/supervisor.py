@@ -22,6 +22,7 @@ import fcntl
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -133,12 +134,20 @@ def _lay(place: str, secrets: dict[str, bytes]) -> None:
 
 
 def remove_secrets(folder: str) -> None:
-    """Remove the secret files of the job in *folder*."""
-    place = os.path.join(folder, SECRETS)
-    with contextlib.suppress(OSError):
-        for name in os.listdir(place):
-            os.unlink(os.path.join(place, name))
-        os.rmdir(place)
+    """Remove the secret files of the job in *folder*, and whatever the job has put beside them.
+
+    Another process may do the same at once, and a folder of the job may be deeper than functions can call themselves.
+    """
+    found = [os.path.join(folder, SECRETS)]
+    for path in found:  # it grows while we go through it
+        with contextlib.suppress(OSError):
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                found.extend(os.path.join(path, name) for name in os.listdir(path))
+            else:
+                os.unlink(path)
+    for path in reversed(found):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
 
 
 def _see_through(
@@ -179,11 +188,13 @@ def _mounts(folder: str, job: dict[str, Any]) -> list[Mount]:
 def clear_leavings(folder: str) -> None:
     """Take away what an ended job may have left in its *folder* for those who read there: links, devices, an outcome.
 
-    Only an outcome that says that the job did not end by itself can be somebody else's.
+    Only an outcome that says that the job did not end by itself can be somebody else's. Several processes may settle the
+    same job at once: what is gone already is no error.
     """
     for entry in list(os.scandir(folder)):
         if not entry.is_file(follow_symlinks=False) and not entry.is_dir(follow_symlinks=False):
-            os.unlink(entry.path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(entry.path)
     outcome = os.path.join(folder, "outcome.json")
     try:
         with open(outcome, encoding="utf-8") as file:
@@ -193,7 +204,8 @@ def clear_leavings(folder: str) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         how = None
     if how not in {"stopped", "lost"}:
-        os.unlink(outcome)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(outcome)
 
 
 def _adopt(isolator: Isolator) -> None:

@@ -181,6 +181,74 @@ def test_stopping_ends_processes_without_a_mark(either: Isolator, tmp_path: Path
     assert on_disk(tmp_path) == []
 
 
+SETTLING = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from orchestrator.engine.jobs import LocalJobs
+from orchestrator.ports import Job
+folder = Path(sys.argv[2])
+jobs = LocalJobs(folder / "jobs")
+print("ready", flush=True)
+sys.stdin.read()
+if sys.argv[3] == "stops":
+    jobs.stop("one")
+print(jobs.run(Job(key="one", argv=("true",), env={}, cwd=folder, view=None)).how)
+"""
+
+
+def test_processes_that_settle_a_job_at_once_agree(tmp_path: Path) -> None:
+    """The process that waits for a job whose supervisor is killed, those that take over and those that stop it all find it
+    ended, without an error, and nothing of its secrets or its named pipes is left."""
+    code = """
+        import os, sys, time
+        job = os.environ["ORCHESTRATOR_JOB"]
+        for number in range(3000):
+            os.mkfifo(f"{job}/pipe{number}")
+            os.symlink("/", f"{job}/secrets/link{number}")
+        for number in range(3): open(f"{sys.argv[1]}{number}", "w")
+        time.sleep(60)
+    """
+    process = begun(NONE, tmp_path, textwrap.dedent(code))
+    others = [
+        subprocess.Popen(
+            [sys.executable, "-c", SETTLING, str(ROOT), str(tmp_path), what],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for what in ("recovers", "stops") * 3
+    ]  # fmt: skip
+    assert {other.stdout.readline() for other in others if other.stdout is not None} == {b"ready\n"}
+    for number in supervisors(tmp_path):
+        os.kill(number, signal.SIGKILL)
+    for other in others:
+        other.stdin.close()  # type: ignore[union-attr]
+        other.stdin = None
+    ended = [other.communicate() for other in others]
+    assert {error for _, error in ended} == {b""}
+    assert {out for out, _ in ended} <= {b"lost\n", b"stopped\n"}
+    assert process.wait(PATIENCE) == 0
+    assert on_disk(tmp_path) == []
+    assert not [path for path in (tmp_path / "jobs/one").iterdir() if path.is_fifo() or path.name == "secrets"]
+
+
+def test_secret_files_go_whatever_the_job_put_beside_them(tmp_path: Path) -> None:
+    """Folders of any depth and links in the folder of secret files keep none of them, and what a link leads to stays."""
+    code = """
+        import os, sys
+        job = os.environ["ORCHESTRATOR_JOB"]
+        os.symlink(sys.argv[1], job + "/secrets/link")
+        os.chdir(job + "/secrets")
+        for _ in range(1500):
+            os.mkdir("a"); os.chdir("a")
+    """
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/file").touch()
+    jobs = LocalJobs(tmp_path / "jobs")
+    assert jobs.run(job(tmp_path, code, str(tmp_path / "outside"), vault=b"x")).code == 0
+    assert not (tmp_path / "jobs/one/secrets").exists()
+    assert (tmp_path / "outside/file").exists()
+
+
 def test_a_job_without_its_secrets_is_not_started(either: Isolator, tmp_path: Path) -> None:
     """A job whose secret files never came, since the process that had them died, is started by the next one, with them."""
     from orchestrator.engine import supervisor
