@@ -10,6 +10,7 @@ comes to light at once. Nothing that is refused is ever expanded or built.
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +21,7 @@ import yaml
 
 from orchestrator.domain.error_codes import FILE_NOT_FOUND
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors, Where
+from orchestrator.domain.text import hidden
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
@@ -33,10 +35,6 @@ _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _NULL = {"", "null", "Null", "NULL", "~"}
 _TRUE, _FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
-)
-
 Path_ = tuple[str | int, ...]
 
 
@@ -121,16 +119,14 @@ def _place_of_byte(raw: bytes, at: int, shown: str) -> Where:
 def parse(text: str, shown: str) -> Source:
     """YAML text as a `Source`. Raises `OrchestratorErrors` when there is no value in it at all."""
     source = Source(shown, text)
-    for found in _CONTROL.finditer(text):
-        line, column = text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
-        message = f"the control character U+{ord(found[0]):04X} is not allowed"
-        hint = "remove it; it may be invisible"
-        source.problems.append(OrchestratorError("F104", message, where=source.line(line, column), hint=hint))
-        if len(source.problems) == MAX_PROBLEMS:
-            break
+    readable = list(text)
+    for place, char in hidden(text):
+        readable[place] = " "
+        if len(source.problems) < MAX_PROBLEMS:
+            source.problems.append(_hidden(source, place, char))
     root = None
     try:
-        root = _Composer(_accepted(source, _CONTROL.sub(" ", text))).document()
+        root = _Composer(_accepted(source, "".join(readable))).document()
     except yaml.MarkedYAMLError as error:
         source.problems.append(_grammar(source, error))
     if root is not None:
@@ -140,6 +136,17 @@ def parse(text: str, shown: str) -> Source:
         hint = "orchestrator init writes working files"
         source.problems.append(OrchestratorError("F106", "the file is empty", where=source.line(1, 1), hint=hint))
     raise OrchestratorErrors(source.problems)
+
+
+def _hidden(source: Source, place: int, char: str) -> OrchestratorError:
+    """The problem of a character that acts or hides; as an escape it would be seen."""
+    text, number = source.text, ord(char)
+    line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+    kind = "control" if unicodedata.category(char) == "Cc" else "invisible"
+    escape = f"\\u{number:04X}" if number < 2**16 else f"\\U{number:08X}"
+    hint = f"remove it; it may be invisible. A text in double quotes may have {escape} in its place"
+    message = f"the {kind} character U+{number:04X} is not allowed"
+    return OrchestratorError("F104", message, where=source.line(line, column), hint=hint)
 
 
 def _grammar(source: Source, error: yaml.MarkedYAMLError) -> OrchestratorError:

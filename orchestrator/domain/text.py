@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 
@@ -15,6 +15,7 @@ _UNSEEN = re.compile(
 _COLOURS = re.compile(r"(\x1b\[(?:[01]|3[0-7]|9[0-7])m)")
 """The colours of lines of ours. Others, such as hidden text, are taken out."""
 
+_BLANKS = "\n\r\t\x85"
 LISTED = 12  # host names that are listed one by one
 
 
@@ -33,6 +34,27 @@ def clean_text(text: str, limit: int | None = None) -> str:
 def is_seen(text: str) -> bool:
     """Whether each character of *text* is a space or one that is seen."""
     return text.isprintable() and not _UNSEEN.search(text)
+
+
+def hidden(text: str) -> Iterator[tuple[int, str]]:
+    """Each character of *text* that acts on what is around it or shows nothing, and is no blank; with its place.
+
+    The filter of shown text takes all of these out. Newer letters than Python knows are not among them, and neither is
+    the one selector that makes a picture of a sign before it.
+    """
+    if is_seen(text.replace("\n", "").replace("\t", "")):
+        return
+    for place, char in enumerate(text):
+        if not is_seen(char) and char not in _BLANKS and not _is_harmless(text, place):
+            yield place, char
+
+
+def _is_harmless(text: str, place: int) -> bool:
+    """Whether a character that is not shown neither acts nor hides: it is blank, not known, private, or a selector."""
+    char, before = text[place], text[place - 1 : place]
+    if char in "\ufe0e\ufe0f":  # how the sign before it is drawn: as text or as a picture
+        return before.strip() != "" and is_seen(before)
+    return unicodedata.category(char).startswith(("Z", "Cn", "Co")) and ord(char) & 0xFFFE != 0xFFFE
 
 
 def _seen(text: str) -> str:

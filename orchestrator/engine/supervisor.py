@@ -188,8 +188,8 @@ def _mounts(folder: str, job: dict[str, Any]) -> list[Mount]:
 def clear_leavings(folder: str) -> None:
     """Take away what an ended job may have left in its *folder* for those who read there: links, devices, an outcome.
 
-    Only an outcome that says that the job did not end by itself can be somebody else's. Several processes may settle the
-    same job at once: what is gone already is no error.
+    Only an outcome that says that the job did not end by itself can be somebody else's. Several processes may settle
+    the same job at once: what is gone already is no error.
     """
     for entry in list(os.scandir(folder)):
         if not entry.is_file(follow_symlinks=False) and not entry.is_dir(follow_symlinks=False):

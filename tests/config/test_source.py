@@ -91,3 +91,15 @@ def test_lines_are_counted_as_they_are_read(tmp_path: Path) -> None:
     source = parse('a: "x\u2028 y"\r\nb: 1\r\n', "file.yaml")
     place = source.where(("b",))
     assert (place.line, place.column, place.text) == (3, 4, "b: 1")
+
+
+def test_pictures_blanks_and_escapes_are_no_hidden_characters() -> None:
+    """A sign with its selector, a blank that does not break, a letter that Python does not know and an escape are read."""
+    text = 'a: "\u26a0\ufe0f \u00a0 \U0001fae8 \\u200b"\n'
+    source = parse(text, "x.yaml")
+    assert source.problems == []
+    assert source.data == {"a": "\u26a0\ufe0f \u00a0 \U0001fae8 \u200b"}
+    for hiding in ("\ufe0f", "a\ufe01", "\u26a0\ufe0f\ufe0f", "\U000e0100", "\u2060"):
+        assert [
+            error.code for error in parse(f"a: x{hiding if hiding[0] != chr(0xFE0F) else ' ' + hiding}y", "x").problems
+        ] == ["F104"]

@@ -199,7 +199,8 @@ print(jobs.run(Job(key="one", argv=("true",), env={}, cwd=folder, view=None)).ho
 
 def test_processes_that_settle_a_job_at_once_agree(tmp_path: Path) -> None:
     """The process that waits for a job whose supervisor is killed, those that take over and those that stop it all find it
-    ended, without an error, and nothing of its secrets or its named pipes is left."""
+    ended, without an error, and nothing of its secrets or its named pipes is left.
+    """
     code = """
         import os, sys, time
         job = os.environ["ORCHESTRATOR_JOB"]

@@ -5,18 +5,19 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
 import zlib
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.processes import marked
 
 FORGOTTEN = 2 * 86400  # seconds: no play leaves its connections alone for so long
+NAMES = 10  # how many names another user may take before it is an error
 
 
 class ControlSockets:
@@ -31,33 +32,43 @@ class ControlSockets:
     def __init__(self, state: Path, apart: str, environ: Mapping[str, str]) -> None:
         self._state, self._apart, self._environ = state, apart, environ
         self._lock: int | None = None
+        self._path: Path | None = None
 
-    @cached_property
+    @property
     def path(self) -> Path:
         """The folder, whether it exists or not.
 
         Its path is short, since the paths of sockets may not exceed about 100 characters.
         """
-        base = Path(self._environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-        return base / f"orc-{os.geteuid()}-{_word(self._state, self._apart)}"
+        if self._path is None:
+            base = Path(self._environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+            self._path = base / f"orc-{os.geteuid()}-{_word(self._state, self._apart)}"
+        return self._path
 
     def folder(self) -> Path:
         """The folder, made when it does not exist, and held until :meth:`close`.
 
-        Raises D105 when it belongs to another user.
+        Others of the machine see its name while it exists, and could make it later: another name is taken then. Raises
+        D105 when that happens again and again.
         """
+        taken = 0
         while not self._holds():
             with contextlib.suppress(FileExistsError):
                 self.path.mkdir(mode=0o700)
                 _tidy(self.path, self._environ)
-            self._check()
-            self._hold()
+            if self._is_ours():
+                self._hold()
+                continue
+            taken += 1
+            if taken > NAMES:
+                raise OrchestratorError("D105", f"{self.path} belongs to another user")
+            _forget(self._state, self._apart)
+            self._path = None
         return self.path
 
     def close(self) -> None:
         """Close the connections that were kept open for speed, and remove their folder."""
-        if _file(self._state, self._apart).exists() and self.path.is_dir():
-            self._check()
+        if _file(self._state, self._apart).exists() and self._is_ours():
             _close(self.path, self._environ)
         self._let_go()
 
@@ -80,10 +91,13 @@ class ControlSockets:
             os.close(self._lock)
             self._lock = None
 
-    def _check(self) -> None:
-        about = self.path.lstat()
-        if about.st_uid != os.geteuid() or about.st_mode & 0o077 or self.path.is_symlink():
-            raise OrchestratorError("D105", f"{self.path} belongs to another user")
+    def _is_ours(self) -> bool:
+        """Whether there is a folder at the path that belongs to this user, and in which nobody else can write."""
+        try:
+            about = self.path.lstat()
+        except FileNotFoundError:
+            return False
+        return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & 0o077
 
 
 def _word(state: Path, apart: str) -> str:
@@ -102,6 +116,11 @@ def _word(state: Path, apart: str) -> str:
         os.link(name, file)  # another process may have been faster: its word counts
     Path(name).unlink()
     return file.read_text(encoding="ascii")
+
+
+def _forget(state: Path, apart: str) -> None:
+    """Let the next word be another one."""
+    _file(state, apart).unlink(missing_ok=True)
 
 
 def _file(state: Path, apart: str) -> Path:
@@ -124,9 +143,12 @@ def _tidy(own: Path, environ: Mapping[str, str]) -> None:
     before = time.time() - FORGOTTEN
     for folder in own.parent.glob(f"orc-{os.geteuid()}-*"):
         with contextlib.suppress(OSError):
-            if folder != own and folder.lstat().st_mtime < before:
+            about = folder.lstat()
+            if folder == own or about.st_uid != os.geteuid():
+                continue
+            if about.st_mtime < before:
                 folder.rmdir()  # only when it is empty: ssh has ended what was open there
-            elif folder != own:
+            else:
                 _close_abandoned(folder, environ)
 
 

@@ -75,6 +75,7 @@ class SuiteJob:
         if not (self._folder / "job.json").exists():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             copy_content(self._package, content)
+            (self._folder / TEMPORARY[1]).mkdir(mode=0o700, exist_ok=True)
         _link_files(self._folder, self._inventory)
         return Job(
             key=self._key,
@@ -162,7 +163,13 @@ class SuiteJob:
             "ORCHESTRATOR_INVENTORY_LIST": str(self._secret / "inventory.list"),
             "ORCHESTRATOR_CONNECTIONS": str(self._secret / "connections.json"),
         }
-        return env | own_packages()
+        temporary = {} if self._views.isolates else _own_temporary(self._folder)
+        return env | own_packages() | temporary
+
+
+def _own_temporary(folder: Path) -> dict[str, str]:
+    """Where pytest puts the temporary folders of tests: in the shared one their name is known to all other users."""
+    return {"PYTEST_DEBUG_TEMPROOT": str(folder / TEMPORARY[1])}
 
 
 def own_packages() -> dict[str, str]:

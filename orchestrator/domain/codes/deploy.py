@@ -34,7 +34,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "D105",
         "connections folder of another owner",
-        "Connections are kept in a folder that only its owner may enter, and a folder of that name belongs to another user.",
+        "Connections are kept in a folder that only its owner may enter. Another user has taken its name again and again.",
         "Remove the folder, or set `XDG_RUNTIME_DIR`.",
         Exit.FAILED,
     ),

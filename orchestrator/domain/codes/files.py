@@ -33,9 +33,9 @@ CODES: tuple[ErrorCode, ...] = (
     ),
     ErrorCode(
         "F104",
-        "control character in a file",
-        "Control characters and characters that change the direction of writing can hide the real content of a file.",
-        "Remove the character.",
+        "hidden character in a file",
+        "Characters that control, change the direction of writing, or show nothing can hide the real content of a file.",
+        "Remove the character, or write it as an escape in a text in double quotes.",
         Exit.USAGE,
     ),
     ErrorCode(
