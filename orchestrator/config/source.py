@@ -21,7 +21,7 @@ import yaml
 
 from orchestrator.domain.error_codes import FILE_NOT_FOUND
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors, Where
-from orchestrator.domain.text import hidden
+from orchestrator.domain.text import hidden_characters
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
@@ -120,7 +120,7 @@ def parse(text: str, shown: str) -> Source:
     """YAML text as a `Source`. Raises `OrchestratorErrors` when there is no value in it at all."""
     source = Source(shown, text)
     readable = list(text)
-    for place, char in hidden(text):
+    for place, char in hidden_characters(text):
         readable[place] = " "
         if len(source.problems) < MAX_PROBLEMS:
             source.problems.append(_hidden(source, place, char))

@@ -36,7 +36,7 @@ def is_seen(text: str) -> bool:
     return text.isprintable() and not _UNSEEN.search(text)
 
 
-def hidden(text: str) -> Iterator[tuple[int, str]]:
+def hidden_characters(text: str) -> Iterator[tuple[int, str]]:
     """Each character of *text* that acts on what is around it or shows nothing, and is no blank; with its place.
 
     The filter of shown text takes all of these out. Newer letters than Python knows are not among them, and neither is

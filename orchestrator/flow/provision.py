@@ -5,10 +5,11 @@ from typing import Any
 from orchestrator.domain.effects import Change
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.promotion import Event
-from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.domain.text import counted
 from orchestrator.flow import ephemeral, host_states
 from orchestrator.flow.course import UNRECORDED, Course, Halt
+from orchestrator.inspect import tokens
 from orchestrator.planning.plan_store import saved_plan
 from orchestrator.planning.sides import of_plan
 from orchestrator.planning.survey import failed_as_a_whole, unmet
@@ -106,7 +107,8 @@ def settle_restored(course: Course, name: str = "hosts.restored") -> bool:
 def look_at_new_hosts(course: Course, name: str = "require") -> None:
     """Hosts that the plan could not look at yet must be there, and have what the release requires.
 
-    As in a plan, a host that does not answer blocks, unless the steps tolerate it.
+    As in a plan, a host that does not answer blocks, unless the steps tolerate it, and so does one that would refuse our
+    fencing token because its own is too far ahead.
     """
     plan = course.settled_plan()
     requirements = plan.requirements
@@ -117,8 +119,13 @@ def look_at_new_hosts(course: Course, name: str = "require") -> None:
     def work(job: str, emit: Emit) -> StepResult:
         inventory = course.inventory()
         found = course.setting.deployer.require(requirements, inventory, course.context(), job, emit)
-        missing = tuple(host.host for host in found.hosts if host.outcome is Outcome.UNKNOWN)
+        found = tokens.limit_tokens(course.setting, course.run.environment, found, emit, course.fence)
+        ahead = tokens.too_far(found)
+        missing = tuple(host.host for host in found.hosts if host.outcome is Outcome.UNKNOWN or host.host in ahead)
         seen = plan.model_copy(update={"steps": steps, "unreachable": missing, "inventory": inventory.outline()})
+        refusing = tuple(host for host in found.hosts if host.host in ahead and host.host in seen.blocking)
+        if refusing:
+            return _refused(course.run.environment, found, refusing)
         asked = found.outcome is Outcome.UNKNOWN and not failed_as_a_whole(found)
         if asked and missing and not seen.blocking and not unmet(found):
             return found.model_copy(update={"outcome": Outcome.SUCCEEDED, "data": {}})
@@ -128,3 +135,10 @@ def look_at_new_hosts(course: Course, name: str = "require") -> None:
     host_states.record_inspection(course, result, name)
     if not result.good:
         raise Halt(name, result)
+
+
+def _refused(environment: str, found: StepResult, refusing: tuple[HostResult, ...]) -> StepResult:
+    """The inspection *found*, failed because of hosts that would refuse our fencing token: no play is started."""
+    said = "; ".join(f"{host.host}: {host.invalid}" for host in refusing)
+    message = f"{said}; {tokens.remedy(environment, StepResult(outcome=Outcome.FAILED, hosts=refusing))}"
+    return found.model_copy(update={"outcome": Outcome.FAILED, "message": message, "data": {"code": tokens.TOO_FAR}})

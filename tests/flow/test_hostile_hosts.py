@@ -114,6 +114,24 @@ def test_a_promotion_is_refused_before_a_host_would_refuse_it(stage: Stage) -> N
     assert stage.promote("1.2.0", PLACE).state is State.SUCCEEDED
 
 
+def test_a_new_host_that_would_refuse_stops_its_promotion_before_any_play(stage: Stage) -> None:
+    """A host that the run itself makes, and whose token is too far ahead, is reported as one that a plan finds (D183), with
+    the command that accepts the token; no play has run, and the infrastructure is restored.
+    """
+    stage.walk("1.0.0")
+    stage.promote("1.1.0", "staging")
+    stage.world.stacks[PLACE] = [*stage.world.stacks[PLACE], "p4"]
+    stage.world.fences[PLACE, "p4"] = 123_456
+    effects = list(stage.world.ledger)
+    run = stage.promote("1.1.0", PLACE)
+    why = failure(stage, run)
+    assert (run.state, why["code"]) == (State.ROLLED_BACK, "D183")
+    assert "p4: it reports the fencing token 123456, more than 1000 ahead of" in str(why["message"])
+    assert "orchestrator observe production --accept-token 123456" in str(why["message"])
+    assert [line for line in stage.world.ledger[len(effects) :] if "deploy" in line] == []
+    assert stage.store.newest_fence(PLACE) < 100
+
+
 def test_no_confirmation_uses_the_tokens_up(stage: Stage) -> None:
     """A token of 15 nines is never taken over, also with a confirmation: the next one would be longer than hosts read."""
     stage.walk("1.0.0")
