@@ -107,8 +107,8 @@ def settle_restored(course: Course, name: str = "hosts.restored") -> bool:
 def look_at_new_hosts(course: Course, name: str = "require") -> None:
     """Hosts that the plan could not look at yet must be there, and have what the release requires.
 
-    As in a plan, a host that does not answer blocks, unless the steps tolerate it, and so does one that would refuse our
-    fencing token because its own is too far ahead.
+    As in a plan, a host that does not answer blocks, unless the steps tolerate it, and so does one that would refuse
+    our fencing token because its own is too far ahead.
     """
     plan = course.settled_plan()
     requirements = plan.requirements
