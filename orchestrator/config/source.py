@@ -144,7 +144,7 @@ def _hidden(source: Source, place: int, char: str) -> OrchestratorError:
     line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
     kind = "control" if unicodedata.category(char) == "Cc" else "invisible"
     escape = f"\\u{number:04X}" if number < 2**16 else f"\\U{number:08X}"
-    hint = f"remove it; it may be invisible. A text in double quotes may have {escape} in its place"
+    hint = f"remove it; it may be invisible. In double quotes, write {escape} in its place"
     message = f"the {kind} character U+{number:04X} is not allowed"
     return OrchestratorError("F104", message, where=source.line(line, column), hint=hint)
 
