@@ -22,8 +22,8 @@ from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import Side, Sides, other
 from orchestrator.domain.step import Outcome, StepResult, attempts
-from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, stack_of
+from orchestrator.planning.restoration import Restoration
 from orchestrator.ports import Durable, Emit, Tenure
 from orchestrator.room import spent
 from orchestrator.setting import Setting
@@ -97,7 +97,7 @@ class Course:
     package: Package | None = None
     back: Package | None = None
     at_hand: Package | None = None
-    returning: RollbackPlan | None = None
+    returning: Restoration | None = None
     fence: int = 0
     outline: Inventory = field(default_factory=Inventory)
     inventory_digest: str | None = None
@@ -128,6 +128,12 @@ class Course:
         if self.package is None:
             raise RuntimeError("the build verb has not run yet")
         return self.package
+
+    def restoration(self) -> Restoration:
+        """What the rollback of this run does."""
+        if self.returning is None:
+            raise RuntimeError("the rollback has no plan yet")
+        return self.returning
 
     @property
     def going_back(self) -> bool:

@@ -10,16 +10,16 @@ from dataclasses import replace
 
 from orchestrator.domain.effects import Change
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import Loss, PlaySpec, SecondPass, StackSpec
-from orchestrator.domain.promotion import Event
+from orchestrator.domain.plan import Loss, PlaySpec, StackSpec
+from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow import host_states, observe, probe, promote, provision, refusals, switch, verify
 from orchestrator.flow.course import Course, Halt
 from orchestrator.inspect.stacks import kept_of
 from orchestrator.planning import rollback_plan, second_pass
 from orchestrator.planning.plan_store import made_by, saved_plan
+from orchestrator.planning.restoration import Restoration, RestoringPlay, after_failure, as_planned, restoring_plays
 from orchestrator.planning.steps import suites_of
 from orchestrator.planning.survey import lost
 from orchestrator.ports import Emit, SavedPlan
@@ -46,25 +46,33 @@ def halt(course: Course) -> None:
     gone = rollback_plan.Gone.of(course.effects, course.outline)
     computed = rollback_plan.compute(course.run, plan, course.back.manifest, gone)
     own = course.settled_package()
-    course.returning = rollback_plan.with_plays(course.setting, computed, course.outline, own, course.back)
-    course.note(Entry(kind="way back", data=course.returning.document(), key="way back"))
+    document = rollback_plan.with_plays(course.setting, computed, course.outline, own, course.back)
+    course.note(Entry(kind="way back", data=document.document(), key="way back"))
+    course.returning = after_failure(plan, document, course.back, stack_changed=course.effects.stack_changed)
+
+
+def start(course: Course) -> None:
+    """Begin the rollback that an operator requested, which its plan describes.
+
+    It is about every host. If there is no host any more, it begins with the infrastructure.
+    """
+    plan = course.settled_plan()
+    if plan.inventory is not None:
+        provision.settle_hosts(course)
+    course.back = course.settled_package()
+    course.returning = as_planned(plan, course.back, course.batches, course.hosts)
+    course.move(Event.UNDO)
+    probe.begin(course)
+    switch.first(course)
 
 
 def undo(course: Course) -> None:
-    """Run the undo playbooks of the steps that were started, newest first, where they touched something.
-
-    A rollback that a person asked for runs those of its plan, and is about every host. Where no host is there any more
-    it begins with the infrastructure.
-    """
-    if course.run.kind == "rollback":
-        if course.settled_plan().inventory is not None:
-            provision.settle_hosts(course)
-        course.back = course.settled_package()
-    course.move(Event.UNDO)
-    if course.run.kind == "rollback":
-        probe.begin(course)
-        switch.first(course)
-    _undo(course, _undos(course))
+    """Run the undo playbooks of the steps that were started, newest first, where they touched something."""
+    if course.state is not State.UNDOING:
+        course.move(Event.UNDO)
+    own, packages = course.settled_package(), course.setting.packages
+    undone = [(item.release.digest, item.play) for item in course.restoration().undo]
+    _undo(course, [(own if digest == own.digest else packages.fetch(digest), play) for digest, play in undone])
 
 
 def take_back(course: Course, prefix: str) -> None:
@@ -88,12 +96,6 @@ def _undo(course: Course, plays: list[tuple[Package, PlaySpec]], prefix: str = "
             _play(course, play, package, f"{prefix}undo.{number}.{play.step}", f"undo {play.step}", verb=verb)
 
 
-def _undos(course: Course) -> list[tuple[Package, PlaySpec]]:
-    if course.run.kind == "rollback":
-        return [(course.setting.packages.fetch(item.release.digest), item.play) for item in course.settled_plan().undo]
-    return [(course.settled_package(), item.play) for item in _returning(course).undo]
-
-
 def restore(course: Course) -> None:
     """Put the touched hosts back, then the infrastructure, then what that changed under them.
 
@@ -101,65 +103,58 @@ def restore(course: Course) -> None:
     touched hosts get it once more: they were put back with those of the stack that is gone.
     """
     course.move(Event.RESTORE)
-    asked_for = course.run.kind == "rollback"
-    if asked_for:
-        _in_batches(course)
-    else:
-        put_back(course, _returning(course).restore, "restore")
-    if asked_for and course.sides is not None:
+    restoration = course.restoration()
+    _restore_hosts(course, restoration.restore)
+    if restoration.sided and course.sides is not None:
         switch.then(course)
-    sides = course.settled_plan().blue_green
-    wanted = tuple(host for host in course.hosts if sides is None or host not in sides.left)
-    again = _restore_stack(course, wanted if asked_for else _returning(course).touched)
-    put_back(course, second_pass.on_hosts(_second_pass(course), course.outline, again), "restore.again")
-    if asked_for:
+    again = _restore_stack(course, restoration)
+    steps = restoration.again or second_pass.second_pass(_back(course).manifest, course.outline, ())
+    put_back(course, second_pass.on_hosts(steps, course.outline, again), "restore.again")
+    if restoration.sided:
         switch.then(course)
     stop_if_refused(course)
 
 
-def _second_pass(course: Course) -> SecondPass:
-    """The second pass as it was planned; computed for a plan that has none, and where hosts come back all the same."""
-    rollback = course.run.kind == "rollback"
-    planned = course.settled_plan().again if rollback else _returning(course).again
-    return planned or second_pass.second_pass(_back(course).manifest, course.outline, ())
-
-
-def _restore_stack(course: Course, restored: tuple[str, ...]) -> tuple[str, ...]:
+def _restore_stack(course: Course, restoration: Restoration) -> tuple[str, ...]:
     """The stack as it was defined when the release that is restored was verified; the hosts that need the release then.
 
-    These are the hosts that came back with it, and where variables have changed the *restored* ones.
-
-    Nothing is done when this run has not changed the stack, or not by another definition; a rollback that a person
-    asked for does what its plan says. Where the way back would replace or delete a stateful resource, the stack is left
-    alone, and a person is asked. An update that was killed is begun again, as often as other work: there is no other
-    way left, and each looks first at what the one before has done.
+    These are the hosts that came back with it, and where variables have changed the *restored* ones. Nothing is done
+    if the stack stays.
     """
     before = set(course.hosts)
-    wanted = _stack_before(course)
-    if wanted is not None:
-
-        def work(job: str, emit: Emit) -> StepResult:
-            spec = kept_of(course.setting, course.run.environment, wanted)
-            if course.run.kind != "rollback":
-                return _to_be_repeated(constrained(course, spec, job, emit, _left_alone))
-            planned = course.settled_plan()
-            if planned.losses or planned.stack is None or planned.stack.refused:
-                return _left_alone(course, planned.losses, planned.stack.refused if planned.stack else "")
-            held = saved_plan(course.setting, planned.stack)
-            return _to_be_repeated(course.setting.provisioner.up(spec, job, emit, plan=held).result)
-
-        label = f"pulumi up {course.run.environment}, as it was"
-        result = course.step("restore.stack", label, work, may_change=Change("stack"), verb="restore")
-        if not result.good:
-            raise Halt("restore.stack", result)
-        course.ask_again()
+    if restoration.definition is not None:
+        _update_stack(course, restoration, restoration.definition)
     elif before:
         return ()
-    changed = set(restored) if provision.settle_restored(course) else set()
-    every = before or course.run.kind == "rollback"  # else the plan's hosts were never reached, and nothing is on them
+    changed = set(restoration.restored) if provision.settle_restored(course) else set()
+    every = before or restoration.every  # else the plan's hosts were never reached, and nothing is on them
     new = {host for host in course.hosts if host not in before} if every else set[str]()
-    fresh = made_anew(course, "restore.look") if wanted is not None else ()
+    fresh = made_anew(course, "restore.look") if restoration.definition is not None else ()
     return tuple(host for host in course.hosts if host in new or host in fresh or host in changed)
+
+
+def _update_stack(course: Course, restoration: Restoration, definition: str) -> None:
+    """Bring the stack back to its *definition*.
+
+    Where the way back would replace or delete a stateful resource, the stack is left alone, and a person is asked. An
+    update that was killed is begun again, as often as other work: there is no other way left, and each looks first at
+    what the one before has done.
+    """
+
+    def work(job: str, emit: Emit) -> StepResult:
+        spec, preview = kept_of(course.setting, course.run.environment, definition), restoration.preview
+        if preview is None:
+            return _to_be_repeated(constrained(course, spec, job, emit, _left_alone))
+        if restoration.losses or preview.refused:
+            return _left_alone(course, restoration.losses, preview.refused)
+        held = saved_plan(course.setting, preview)
+        return _to_be_repeated(course.setting.provisioner.up(spec, job, emit, plan=held).result)
+
+    label = f"pulumi up {course.run.environment}, as it was"
+    result = course.step("restore.stack", label, work, may_change=Change("stack"), verb="restore")
+    if not result.good:
+        raise Halt("restore.stack", result)
+    course.ask_again()
 
 
 def _to_be_repeated(result: StepResult) -> StepResult:
@@ -220,51 +215,20 @@ def _left_alone(course: Course, losses: tuple[Loss, ...], refused: str) -> StepR
     return StepResult(outcome=Outcome.FAILED, message=message, data=data)
 
 
-def _stack_before(course: Course) -> str | None:
-    """The definition that the stack goes back to; None: it stays."""
-    plan = course.settled_plan()
-    if course.run.kind == "rollback":
-        if plan.stack is None or not plan.stack.changes_something:
-            return None
-        return plan.definition
-    return _returning(course).definition
-
-
 def put_back(course: Course, plays: tuple[PlaySpec, ...], prefix: str, verb: str = "restore") -> None:
     """Run the last verified release's own steps, as they were planned."""
+    _restore_hosts(course, restoring_plays(plays, prefix, _back(course)), verb)
+
+
+def _restore_hosts(course: Course, plays: tuple[RestoringPlay, ...], verb: str = "restore") -> None:
+    """Run *plays* in their order, with the proofs and pauses between them."""
     back = _back(course)
-    for number, play in enumerate(plays, start=1):
-        later = frozenset(host for other in plays[number:] for host in other.limit)
-        name = f"{prefix}.{play.step}"
-        _play(course, play, back, name, f"restore {back.ref}", verb=verb, release=back.ref, later=later)
-
-
-def _in_batches(course: Course) -> None:
-    """Run the steps of a rollback that an operator requested, as its plan shows them.
-
-    Each batch but the last one is verified before the next one starts; where the infrastructure goes back as well, the
-    suites only run after that, because they may depend on it.
-    """
-    plan, back = course.settled_plan(), _back(course)
-    stays = _stack_before(course) is None
-    planned = [(step, plan.executed(groups)) for step, groups in zip(plan.steps, course.batches, strict=False)]
-    for position, (step, groups) in enumerate(planned, start=1):
-        later = frozenset(host for _, others in planned[position:] for hosts in others for host in hosts)
-        for number, hosts in enumerate(groups, start=1):
-            name = f"restore.{step.play.step}" + (f".{number}" if len(groups) > 1 else "")
-            skipped = (*step.play.skip_tags, *step.once.skipped(number, len(groups)))
-            play = step.play.model_copy(update={"limit": hosts, "skip_tags": skipped})
-            label = _batch_label(back, number, len(groups))
-            _play(course, play, back, name, label, verb="restore", release=back.ref, later=later)
-            if number < len(groups):
-                if stays:
-                    verify.prove(course, plan.verify, back, name, hosts)
-                if step.pause:
-                    course.pause(f"{name}.pause", step.pause)
-
-
-def _batch_label(back: Package, number: int, count: int) -> str:
-    return f"restore {back.ref}" + (f" batch {number} of {count}" if count > 1 else "")
+    for item in plays:
+        _play(course, item.play, back, item.name, item.label, verb=verb, release=back.ref, later=item.later)
+        if item.proved:
+            verify.prove(course, course.settled_plan().verify, back, item.name, item.play.limit)
+        if item.pause:
+            course.pause(f"{item.name}.pause", item.pause)
 
 
 def level(course: Course, hosts: tuple[str, ...], prefix: str) -> None:
@@ -280,16 +244,7 @@ def prove(course: Course) -> None:
     hosts = tuple(host for host in course.hosts if host not in idle)
     verify.prove(course, suites_of(back.manifest.release), back, "restored", hosts)
     host_states.record_restored(course, back.ref, hosts, "restored")
-    own = (
-        course.run.kind == "rollback" or not course.effects.stack_changed
-    )  # then the plan's definition is what there is
-    promote.verified(course, back.ref, None if own else course.settled_plan().back.definition)
-
-
-def _returning(course: Course) -> RollbackPlan:
-    if course.returning is None:
-        raise RuntimeError("the way back has not been computed yet")
-    return course.returning
+    promote.verified(course, back.ref, course.restoration().verified)
 
 
 def _back(course: Course) -> Package:

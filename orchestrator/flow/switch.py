@@ -66,11 +66,12 @@ def lead_to(course: Course, side: Side, package: Package, play: PlaySpec, name: 
 def back(course: Course) -> None:
     """Let the service lead to where it led before, when a switch was begun: first of all that goes back."""
     returning, begun = course.returning, course.effects.switching
-    if returning is None or not begun:
+    release = course.settled_plan().back.release
+    if returning is None or release is None or not begun:
         return
     if returning.switch is not None and returning.live is not None:
         lead_to(course, returning.live, course.settled_package(), returning.switch, BACK)
-    course.back = course.setting.packages.fetch(returning.release.digest)  # there was no time for that before
+    course.back = course.setting.packages.fetch(release.digest)  # there was no time for that before
     observe.after_doubt(course)
 
 
