@@ -67,7 +67,7 @@ RETURN: tuple[Verb, ...] = (  # a rollback that a person asked for: the same sec
     request.admit,
     plan.settle,
     build.unpack,
-    rollback.start,  # its hosts, and what its plan restores
+    rollback.start_requested,  # its hosts, and what its plan restores
     rollback.undo,
     rollback.restore,
     rollback.prove,

@@ -51,7 +51,7 @@ def halt(course: Course) -> None:
     course.returning = after_failure(plan, document, course.back, stack_changed=course.effects.stack_changed)
 
 
-def start(course: Course) -> None:
+def start_requested(course: Course) -> None:
     """Begin the rollback that an operator requested, which its plan describes.
 
     It is about every host. If there is no host any more, it begins with the infrastructure.
