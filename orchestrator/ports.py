@@ -62,6 +62,8 @@ class Job:
         view: what it finds of the controller besides its own folder; None: it runs our own code only.
         outlived: whether processes that it starts may outlive it: loopback hosts. Those of an isolated job do not.
         server: a command outside of the view that serves an isolated job at a socket; empty for none.
+        writes: folders in its own folder. The files that it writes there are masked when it has ended.
+        unmasked: files and folders in these that stay as they are.
     """
 
     key: str
@@ -73,6 +75,8 @@ class Job:
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     outlived: bool = False
     server: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    unmasked: tuple[str, ...] = ()
     view: View | None = field(kw_only=True)
 
 

@@ -195,6 +195,42 @@ def mask_files(folder: str, redactor: Redactor, names: tuple[str, ...] = TEXTS) 
                 _mask_file(os.path.join(folder, name), source, redactor)
 
 
+def mask_written(folder: str, redactor: Redactor) -> None:
+    """Mask the files that a job that has ended has written to the folders that its description names.
+
+    These are the files that have changed since the description was written. A file that cannot be masked is removed.
+    """
+    description = os.path.join(folder, "job.json")
+    try:
+        with open(description, encoding="utf-8") as file:
+            job, since = json.load(file), os.fstat(file.fileno()).st_ctime_ns
+    except (OSError, ValueError):
+        return
+    unmasked = [os.path.join(folder, name.strip("/")) for name in job.get("unmasked", ())]
+    for name in job.get("writes", ()) if not redactor.is_empty else ():
+        for path in _files_below(os.path.join(folder, name)):
+            if not any(path == left or path.startswith(f"{left}/") for left in unmasked):
+                _mask_written(path, since, redactor)
+
+
+def _mask_written(path: str, since: int, redactor: Redactor) -> None:
+    try:
+        if os.lstat(path).st_ctime_ns < since:
+            return
+        with _regular(path) as source:
+            if source is not None:
+                _mask_file(path, source, redactor, os.fstat(source.fileno()).st_mode & 0o777)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def _files_below(top: str) -> Iterator[str]:
+    """The files below *top*; links to folders are not followed."""
+    for place, _, names in os.walk(top) if not os.path.islink(top) else ():
+        yield from (os.path.join(place, name) for name in names)
+
+
 @contextlib.contextmanager
 def _regular(path: str) -> "Iterator[io.BufferedReader | None]":
     """The open file at *path*; None if there is a link or a device. The job may have put anything there."""
@@ -213,8 +249,8 @@ def _regular(path: str) -> "Iterator[io.BufferedReader | None]":
         yield file
 
 
-def _mask_file(path: str, source: io.BufferedReader, redactor: Redactor) -> None:
-    """Put a masked copy of *source* in its place, unless it has no secret."""
+def _mask_file(path: str, source: io.BufferedReader, redactor: Redactor, mode: int = 0o600) -> None:
+    """Put a masked copy of *source* in its place, with *mode*, unless it has no secret."""
     as_lines = path.endswith((".json", ".jsonl"))
     if os.fstat(source.fileno()).st_size <= WHOLE:
         data = source.read()
@@ -231,6 +267,7 @@ def _mask_file(path: str, source: io.BufferedReader, redactor: Redactor) -> None
     handle = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as target:
         target.writelines(pieces)
+        os.fchmod(handle, mode)
     os.replace(temporary, path)
 
 

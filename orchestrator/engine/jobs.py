@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.engine import supervisor
-from orchestrator.engine.job_output import TEXTS, mask_files
+from orchestrator.engine.job_output import TEXTS, mask_files, mask_written
 from orchestrator.engine.points import reached
 from orchestrator.file_system import is_locked, write_whole
 from orchestrator.isolation.find import UNSET, find
@@ -103,6 +103,7 @@ class LocalJobs:
         written = [path for path in (folder / WRITTEN).rglob("*") if path.is_file() and not path.is_symlink()]
         names = (OUTPUT, EVENTS, *TEXTS, *(path.relative_to(folder).as_posix() for path in written))
         mask_files(str(folder), self._secrets.redactor, names)
+        mask_written(str(folder), self._secrets.redactor)
 
     def _prepare(self, folder: Path, job: Job) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -118,6 +119,8 @@ class LocalJobs:
             "timeout": job.timeout,
             "outlived": job.outlived,
             "secrets": sorted(job.secrets),
+            "writes": list(job.writes),
+            "unmasked": list(job.unmasked),
             **self._isolation(folder, job),
         }
         write_whole(folder / "job.json", json.dumps(description))

@@ -6,7 +6,8 @@ job over its standard input, which no other process can read. It adopts every pr
 that none of them outlives the job. Files in the folder:
 
     lock           held (flock) as long as the job runs; a second supervisor leaves at once with status 75
-    job.json       {"argv": […], "cwd": "…", "timeout": seconds or null, "isolator": {…}, "mounts": […], "secrets": […]}
+    job.json       {"argv": […], "cwd": "…", "timeout": seconds or null, "isolator": {…}, "mounts": […], "secrets": […],
+                   "writes": […], "unmasked": […]}
     started        there as soon as a supervisor holds the lock: such a job is never started again
     output.log     the job's standard output and error, masked; what is too much of it is cut out of its middle
     events.pipe    the named pipe to which the job reports a JSON object a line, as long as it runs
@@ -31,7 +32,7 @@ from functools import partial
 from typing import Any
 
 from orchestrator.domain.redaction import Redactor
-from orchestrator.engine.job_output import LARGEST, Events, Output, mask_files
+from orchestrator.engine.job_output import LARGEST, Events, Output, mask_files, mask_written
 from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.isolation.mount import READ, Mount
 from orchestrator.isolation.start import start_in_view
@@ -107,6 +108,7 @@ def _run(folder: str, job: dict[str, Any], given: "Given") -> tuple[str, "int | 
         output.end()
         events.end()
         mask_files(folder, given.known)
+        mask_written(folder, given.known)
     return how, code, output.cut
 
 

@@ -308,6 +308,50 @@ def test_a_secret_that_a_job_made_is_masked_afterwards(tmp_path: Path) -> None:
     assert json.loads((outcome.folder / "result.json").read_text())["code"] == 0
 
 
+WRITING = """
+import os, sys
+folder, other = os.environ["ORCHESTRATOR_JOB"], sys.argv[0]
+for name in ("copy/deep/new.txt", "copy/kept/token", "tmp/left.json"):
+    os.makedirs(os.path.dirname(f"{folder}/{name}"), exist_ok=True)
+    with open(f"{folder}/{name}", "w") as file:
+        file.write('"it is not-for-the-disk"')
+os.chmod(f"{folder}/copy/deep/new.txt", 0o750)
+os.link(f"{folder}/copy/deep/new.txt", f"{folder}/copy/second")
+os.symlink("OTHER", f"{folder}/copy/link")
+os.symlink(os.path.dirname("OTHER"), f"{folder}/copy/linked")
+os.mkfifo(f"{folder}/copy/pipe")
+"""
+
+
+def test_files_that_a_job_writes_are_masked_when_it_has_ended(tmp_path: Path) -> None:
+    """The supervisor masks them, so that they are masked if the orchestrator was killed; declared files and what lies outside stay."""
+    secrets = SecretValues()
+    secrets.learn("here", [Secret("password", b"not-for-the-disk")])
+    (tmp_path / "other").write_text("other: not-for-the-disk")
+    described = job(tmp_path, code=WRITING.replace("OTHER", str(tmp_path / "other")))
+    described = replace(described, writes=("copy", "tmp", "missing"), unmasked=("copy/kept/",))
+    folder = tmp_path / "jobs" / described.key
+    (folder / "copy").mkdir(parents=True)
+    (folder / "copy/sealed").write_text("as it was: not-for-the-disk")
+    time.sleep(0.05)
+    jobs = LocalJobs(tmp_path / "jobs", secrets=secrets)
+    jobs._prepare(folder, described)
+    line = supervisor.Given(secrets.redactor).line()
+    env = {**described.env, supervisor.MARK: str(folder)}
+    subprocess.run([*supervisor.COMMAND, str(folder)], input=line, env=env, check=True)
+    new = folder / "copy/deep/new.txt"
+    assert (new.read_text(), new.stat().st_mode & 0o777) == ('"it is [secret]"', 0o750)
+    assert (folder / "copy/second").read_text() == '"it is [secret]"'
+    assert (folder / "tmp/left.json").read_text() == '"it is [secret]"'
+    for path, text in {
+        folder / "copy/kept/token": '"it is not-for-the-disk"',
+        folder / "copy/sealed": "as it was: not-for-the-disk",
+        tmp_path / "other": "other: not-for-the-disk",
+    }.items():
+        assert path.read_text() == text
+    assert (folder / "outcome.json").exists()
+
+
 def test_what_a_job_leaves_in_place_of_its_files(tmp_path: Path) -> None:
     """A link, a pipe or a folder in place of a file of the job is neither read nor written, and holds nobody up."""
     secrets = SecretValues()

@@ -116,6 +116,8 @@ class PlayRunner:
             files=files,
             secrets=_secret_files(request, found),
             timeout=request.play.timeout,
+            writes=(CONTENT, *TEMPORARY),
+            unmasked=tuple(f"{CONTENT}/{path}" for path in request.context.controller_files),
             view=self._view(request, effective),
         )
         try:

@@ -85,6 +85,7 @@ class SuiteJob:
             files={CONFIG_FILE: self.effective.config, EMPTY: b""},
             secrets=self._secrets,
             timeout=self._suite.timeout,
+            writes=(CONTENT, CACHE, *TEMPORARY),
             view=self._view(),
         )
 
