@@ -1,16 +1,18 @@
-"""`make leak-scan`: 8 kinds of canary in 5 encodings, in a run that succeeds, one that fails, and one that is killed.
+"""`make leak-scan`: 8 kinds of canary in 5 encodings, in runs that succeed, fail, and are killed in each kind of job.
 
 Afterwards no canary may be in the database, the engine's records, logs, plans, evidence, backups, packages, the words of
 processes, temporary folders, or on the terminal.
 """
 
+import contextlib
 import os
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 
 from orchestrator.adapters.pulumi import engine
 from orchestrator.processes import sweep
@@ -24,15 +26,55 @@ SOURCES = ("controller-files", "hosts")
 """Below the state folder: secret controller files themselves, and the file systems of hosts, to which plays write."""
 READS = (
     ("history",),
-    ("status", "staging"),
+    ("matrix",),
+    ("status", "staging", "--hosts"),
     ("show", "{run}"),
+    ("watch", "{run}"),
     ("logs", "{run}"),
     ("logs", "{run}", "--output"),
     ("logs", "{run}", "--files"),
+    ("package", "show", "0.9.0"),
+    ("package", "diff", "0.9.0", "1.1.0"),
+    ("environment", "show", "staging"),
+    ("environment", "outputs", "staging"),
+    ("environment", "inventory", "staging"),
+    ("drift", "staging"),
+    ("doctor",),
 )
-LAST = b"A file on the controller"
-"""The task after which the process is killed."""
+"""Commands that only read. Their answers are printed as text and as JSON."""
+CRASHES = {"provision": "1.4.0", "deploy.1": "1.2.0", "verify.smoke": "1.3.0"}
+"""The steps in which the process is killed, and the releases that are promoted then."""
+SAID = {"deploy.1": b"A file on the controller"}
+"""What a job has reported when the process is killed; for others, time passes."""
 MASKS = 4 * len(KINDS)  # a run masks each canary at least in so many encodings: else it was not written down at all
+
+
+UNFILTERED = (
+    sys.executable,
+    "-c",
+    """
+import sys
+from orchestrator.cli import main
+from orchestrator.secret_values import SecretValues
+
+SecretValues.learn = lambda *_: None
+sys.exit(main())
+""",
+)
+"""The command line with a filter that knows no secret."""
+PLACES = {
+    "the journal": "*/state.db",
+    "records of the engine": "*/engine.db",
+    "events of jobs": "*/jobs/*/events.jsonl",
+    "output of jobs": "*/jobs/*/output.log",
+    "files that a play wrote": "*/jobs/*/files/*",
+    "plans": "*/plans/*",
+    "a plan document": "plan.json",
+    "backups": "*.backup:*",
+    "the terminal": "terminal",
+    "JSON": "JSON",
+}
+"""Where an unfiltered run leaves canaries: patterns of the places of hits."""
 
 
 class Campaign:
@@ -40,14 +82,16 @@ class Campaign:
 
     def __init__(self, project: Project, temporary: Path) -> None:
         self.project, self.temporary, self.canaries = project, temporary, made()
+        self.is_filtered = project.program != UNFILTERED
         self.printed: list[bytes] = []
+        self.documents: list[bytes] = []
         self.hits: set[tuple[str, Hit]] = set()
         self.files = self.size = 0
 
-    def run(self, *words: str, code: int | None = None) -> None:
+    def run(self, *words: str, code: int | None = None, kept: list[bytes] | None = None) -> None:
         """Run a command, and remember what it printed."""
         said = self.project.run(*words, code=code)
-        self.printed += [said.out.encode(), said.err.encode()]
+        (self.printed if kept is None else kept).extend((said.out.encode(), said.err.encode()))
 
     def prepare(self) -> None:
         """Lay the project, and configure its stack."""
@@ -63,38 +107,37 @@ class Campaign:
     def succeed(self) -> None:
         """A plan and a promotion that end well."""
         self.run("plan", "releases/1.0.0", "--to", "staging", "--out", str(self.project.root / "plan.json"), code=0)
-        self.run("plan", "releases/1.0.0", "--to", "staging", "--json", code=0)
+        self.run("plan", "releases/1.0.0", "--to", "staging", "--json", code=0, kept=self.documents)
         self.run("promote", "releases/1.0.0", "--to", "staging", code=0)
 
     def fail(self) -> None:
         """A promotion that fails, and is rolled back."""
-        self.run("promote", "releases/1.1.0", "--to", "staging", "--json", code=4)
+        self.run("promote", "releases/1.1.0", "--to", "staging", "--json", code=4, kept=self.documents)
 
-    def crash(self) -> Iterator[str]:
-        """A promotion whose process is killed in its play; it is resumed after the first search."""
-        process = self.project.start("promote", "releases/1.2.0", "--to", "staging")
-        run = self.project.reaches(process, "staging", "deploy.1")
-        self._printed(run)
+    def crash(self, step: str) -> Iterator[str]:
+        """A promotion whose process is killed in *step*; it is resumed after the first search."""
+        if step == "provision":
+            files.slow_down(self.project)
+        process = self.project.start("promote", f"releases/{CRASHES[step]}", "--to", "staging")
+        run = self.project.reaches(process, "staging", step)
+        job = self.project.state / "jobs" / f"{run}.{step}"
+        _wait((job / "started").is_file)
+        if step in SAID:
+            _wait(lambda: SAID[step] in (job / "events.jsonl").read_bytes())
+        else:
+            time.sleep(4)
         os.kill(process.pid, signal.SIGKILL)
+        assert not (job / "outcome.json").exists(), f"{step} had ended before the process was killed"
         self.printed += [text.encode() for text in process.communicate()]
-        self._ended(run)
-        yield "crash"
-        self.run("resume", run)
-        yield "resumed"
+        _wait((job / "outcome.json").is_file)  # the job outlives its process: until its end it has files in clear
+        yield f"crash in {step}"
+        self.run("resume", run, code=0)
+        yield f"resumed after {step}"
 
-    def _printed(self, run: str) -> None:
-        """Wait until the play has written the canaries down."""
-        events = self.project.state / "jobs" / f"{run}.deploy.1" / "events.jsonl"
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and LAST not in (events.read_bytes() if events.is_file() else b""):
-            time.sleep(0.05)
-
-    def _ended(self, run: str) -> None:
-        """Wait until the play has ended, which outlives its process: until then it has a file with secrets."""
-        outcome = self.project.state / "jobs" / f"{run}.deploy.1" / "outcome.json"
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and not outcome.is_file():
-            time.sleep(0.05)
+    def blind_places(self) -> list[str]:
+        """The places in which an unfiltered run has left a canary, and no canary was found."""
+        found = [hit.where for _, hit in self.hits]
+        return [name for name, pattern in PLACES.items() if not any(fnmatch(where, pattern) for where in found)]
 
     def search(self, moment: str, processes: Processes) -> None:
         """Search everything for canaries."""
@@ -103,7 +146,7 @@ class Campaign:
         for words in READS:
             named = [word.format(run=last) for word in words]
             self.run(*named)
-            self.run(*named, "--json")
+            self.run(*named, "--json", kept=self.documents)
         backup = self.project.root / f"{moment}.backup"
         self.run("backup", str(backup), "--logs", *passphrase(self.project.root.parent), code=0)
         scan = Scan(list(self.canaries.values()))
@@ -111,16 +154,36 @@ class Campaign:
         for path in (backup, *self.project.root.glob("plan.json"), *(self.project.root / "dist").glob("*")):
             found += scan.data(path.name, path.read_bytes())
         found += scan.data("terminal", b"\n".join(self.printed))
+        found += scan.data("JSON", b"\n".join(self.documents))
         found += scan.data("process arguments", b"\n".join(processes.words))
         self.hits |= {(moment, hit) for hit in found if not _by_hand(hit)}
         self.files, self.size = self.files + scan.files, self.size + scan.size
-        masks = sum(log.read_bytes().count(b"[secret]") for log in self.project.state.glob("jobs/*deploy*/output.log"))
-        assert masks >= MASKS, f"{moment}: only {masks} masks: the canaries were not written down"
+        if self.is_filtered:
+            masks = sum(
+                log.read_bytes().count(b"[secret]") for log in self.project.state.glob("jobs/*deploy*/output.log")
+            )
+            assert masks >= MASKS, f"{moment}: only {masks} masks: the canaries were not written down"
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    """Wait until it is true, for two minutes at most."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError):
+            if until():
+                return
+        time.sleep(0.05)
+    raise AssertionError("what was waited for did not happen")
 
 
 def _by_hand(hit: Hit) -> bool:
-    """Whether a hit is in the program of the stack, which has its values in clear by hand, and which a backup restores."""
-    return hit.where.rpartition(":")[2].rpartition("/")[2] == "values.json"
+    """Whether a hit is where a value has to be in clear.
+
+    That is the program of the stack, which has it by hand and which a backup restores, and the declared controller file
+    itself in the copy of a play that has not been resumed.
+    """
+    place = PurePosixPath(hit.where.rpartition(":")[2])
+    return place.name == "values.json" or place.parts[-3:] == ("content", "credentials", "token")
 
 
 def main() -> int:
@@ -140,8 +203,9 @@ def main() -> int:
                 campaign.search("success", processes)
                 campaign.fail()
                 campaign.search("failure", processes)
-                for moment in campaign.crash():
-                    campaign.search(moment, processes)
+                for step in CRASHES:
+                    for moment in campaign.crash(step):
+                        campaign.search(moment, processes)
         finally:
             for job in (project.state / "jobs").glob("*"):
                 sweep(f"ORCHESTRATOR_JOB={job}")
@@ -149,7 +213,7 @@ def main() -> int:
     for moment, hit in sorted(campaign.hits):
         print(f"{moment}: {hit.kind} as {hit.encoding} in {hit.where}")
     print(
-        f"{len(KINDS)} kinds x {len(ENCODINGS)} encodings x success, failure, crash, resumed: "
+        f"{len(KINDS)} kinds x {len(ENCODINGS)} encodings x success, failure, {len(CRASHES)} crashes, resumed: "
         f"{campaign.files} files, {campaign.size / 1e6:.0f} MB, {len(campaign.hits)} hits; "
         f"{time.monotonic() - began:.0f} s"
     )

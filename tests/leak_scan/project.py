@@ -15,6 +15,7 @@ PROGRAM = '''
 import base64
 import json
 import os
+import time
 from urllib.parse import quote
 
 import pulumi
@@ -32,6 +33,8 @@ def say(value):
 
 
 key = config.require_secret("apikey").apply(say)
+time.sleep(secret.get("nap", 0))
+pulumi.export("nap", secret.get("nap", 0))
 pulumi.export("ansible_inventory", inventory(web=[LoopbackHost("web1")]))
 pulumi.export("token", pulumi.Output.secret(secret["output"]))
 pulumi.export("database", pulumi.Output.secret({"user": "shop-of-the-canaries", "password": secret["nested"]}))
@@ -98,13 +101,22 @@ PLAYBOOK = """
 """
 SUITE = """
 import base64
+import os
+import pathlib
+import tempfile
+import time
 
 
 def test_what_a_suite_says(host):
     found = host.ansible.get_variables()
     for name in ("vaulted_inventory",):
         value = str(found[name])
-        print(value, base64.b64encode(value.encode()), value.encode().hex())
+        text = f"{value} {base64.b64encode(value.encode())} {value.encode().hex()}"
+        print(text)
+        for folder in (os.path.dirname(__file__), tempfile.gettempdir(), os.environ["ORCHESTRATOR_JOB"] + "/tmp"):
+            if os.path.isdir(folder):
+                pathlib.Path(folder, "written-by-the-suite").write_text(text)
+    time.sleep(float(found.get("suite_nap", 0)))
     assert host.file(f"{found['host_root']}/canaries").exists, found
 """
 FILES = {
@@ -133,18 +145,21 @@ kind: Release
 name: canaries
 version: {version}
 environments: [staging]
-vars: {{quiet: {quiet}, fails: {fails}, nap: {nap}, encode: "{encode}"}}
+vars: {{quiet: {quiet}, fails: {fails}, nap: {nap}, suite_nap: {suite_nap}, encode: "{encode}"}}
 steps: [{{name: deploy, playbook: site.yml, hosts: web}}]
 verify: [{{name: smoke, tests: tests}}]
 """
 RELEASES = {
-    "0.9.0": {"quiet": "true", "fails": "false", "nap": 0},
-    "1.0.0": {"quiet": "false", "fails": "false", "nap": 0},
-    "1.1.0": {"quiet": "false", "fails": "true", "nap": 0},
-    "1.2.0": {"quiet": "false", "fails": "false", "nap": 8},
+    "0.9.0": {"quiet": "true"},
+    "1.0.0": {},
+    "1.1.0": {"fails": "true"},
+    "1.2.0": {"nap": 8},
+    "1.3.0": {"suite_nap": 8},
+    "1.4.0": {},
 }
 """What each release does: it generates the controller file without a word, as a value that a task makes is not known in
-that run; it ends well; it fails; it takes the time in which the process is killed."""
+that run; it ends well; it fails; its play or its suite takes the time in which the process is killed."""
+USUAL = {"quiet": "false", "fails": "false", "nap": 0, "suite_nap": 0}
 
 
 def lay(project: Project, canaries: dict[str, Canary]) -> None:
@@ -156,11 +171,19 @@ def lay(project: Project, canaries: dict[str, Canary]) -> None:
     values = {kind: canaries[kind].value for kind in ("output", "nested", "lines")}
     project.write("environments/staging/values.json", json.dumps(values))
     for version, about in RELEASES.items():
-        text = RELEASE.format(version=version, encode=ENCODE, **about)
+        text = RELEASE.format(version=version, encode=ENCODE, **{**USUAL, **about})
         project.write(f"releases/{version}/release.yaml", text.lstrip("\n"))
     _encrypt(project, "inventory/group_vars/web/vault.yml", "vaulted_inventory", canaries["inventory"].value)
     _encrypt(project, "group_vars/all/vault.yml", "vaulted_package", canaries["package"].value)
     project.env |= {"LICENCE": canaries["variable"].value, "PULUMI_CONFIG_PASSPHRASE": PHRASE}
+
+
+def slow_down(project: Project) -> None:
+    """Let the program take the time in which the process is killed."""
+    import json
+
+    file = project.root / "environments/staging/values.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "nap": 8}))
 
 
 def _encrypt(project: Project, path: str, name: str, value: str) -> None:
