@@ -1,11 +1,10 @@
 """A project that an earlier version made is upgraded: it promotes a new release, and rolls back to an old one.
 
 `data/format-1.tar.gz` was made by commit 0935119: a project with the release hello 1.0.0, promoted into `staging` and
-verified there, its packages (format 1) and journal, and the only host, which is this machine.
+verified there, its packages (format 1) and journal, and the only host, which is this machine. `upgrade_data.py` makes
+such a project with the program of any later commit; `BASES` has the last commit before each issue.
 """
 
-import json
-import sys
 import tarfile
 from pathlib import Path
 
@@ -13,24 +12,48 @@ import pytest
 
 from orchestrator.wiring import open_app
 from tests.journeys.conftest import Project
+from tests.journeys.upgrade_data import inventory
 
-MADE = Path(__file__).parent / "data/format-1.tar.gz"
+DATA = Path(__file__).parent / "data"
 OLD = "hello from 1.0.0, 1.0.0, 6\n"
+BASES = {"before-issue-13": "ed047c9", "before-issue-14": "32a87dd"}
+"""The data of each issue, and the commit that made it: the last one before the issue."""
+
+
+def laid(name: str, folder: Path) -> Project:
+    """The project of the data *name* in *folder*, with its host there."""
+    with tarfile.open(DATA / f"{name}.tar.gz") as archive:
+        archive.extractall(folder / "hello", filter="data")
+    project = Project(folder / "hello")
+    (project.root / "inventory.yml").write_text(inventory(project.root))
+    return project
 
 
 @pytest.fixture
 def hello(tmp_path: Path) -> Project:
-    """The project at another place, with its host there."""
-    with tarfile.open(MADE) as archive:
-        archive.extractall(tmp_path / "hello", filter="data")
-    project = Project(tmp_path / "hello")
-    about = {
-        "ansible_connection": "local",
-        "host_root": f"{project.root}/host",
-        "ansible_python_interpreter": sys.executable,
-    }
-    (project.root / "inventory.yml").write_text(json.dumps({"all": {"hosts": {"web1": about}}}))
-    return project
+    """The project of format 1."""
+    return laid("format-1", tmp_path)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_project_of_an_earlier_issue_goes_forward_and_back(base: str, tmp_path: Path) -> None:
+    """A release that the earlier version verified is the rollback target of a new one; its controller files are kept."""
+    project = laid(base, tmp_path)
+    motd, token = project.root / "host/motd", project.root / "host/token"
+    assert project.releases("staging") == {"web1": "1.0.0"}
+    old = (motd.read_text(), token.read_text())
+    project.replace("app/hello.txt", "1.0.0", "2.0.0")
+    project.replace("releases/hello/release.yaml", "1.0.0", "2.0.0")
+    project.replace("environments/staging/environment.yaml", "[credentials/]", "[{path: credentials/, secret: true}]")
+
+    project.run("promote", "releases/hello", "--to", "staging")
+    assert (project.releases("staging"), motd.read_text()) == ({"web1": "2.0.0"}, "hello from 2.0.0, 6\n")
+    assert token.read_text() == old[1]
+
+    project.run("rollback", "staging", "--yes")
+    assert project.releases("staging") == {"web1": "1.0.0"}
+    assert (motd.read_text(), token.read_text()) == old
+    assert project.story("staging")["run"]["state"] == "rolled back"
 
 
 def test_an_upgraded_project_goes_forward_and_back(hello: Project) -> None:
