@@ -9,7 +9,7 @@ from tests.campaigns.hostile.__main__ import FEWEST
 from tests.campaigns.hostile.runner import lines, run, structures
 
 LINES = lines()
-SLOW = {"S22"}  # Ansible runs over all of its cases at once
+SLOW = {"S5", "S14", "S22"}  # they start Ansible and pytest
 NAMES = [pytest.param(name, marks=pytest.mark.long) if name in SLOW else name for name in LINES]
 FEW = 12  # cases of each line
 

@@ -30,8 +30,12 @@ from tests.flow.test_promotion import HEAD, Stage, release
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
+    return losing(tmp_path)
+
+
+def losing(folder: Path) -> Stage:
     """Production runs 1.0.0 on four hosts, and its program now wants one of them gone: the stateful one."""
-    made = Stage(tmp_path, stateful=[{"type": "memory:host", "name": "p4"}])
+    made = Stage(folder, stateful=[{"type": "memory:host", "name": "p4"}])
     made.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
     made.walk("1.0.0")
     made.world.stacks["production"] = ["p1", "p2", "p3", "p5"]

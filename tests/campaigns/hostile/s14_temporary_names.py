@@ -36,6 +36,7 @@ from orchestrator.domain.context import Context
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.plan import PlaySpec, SuiteSpec
 from orchestrator.domain.release import Package, Release
+from orchestrator.domain.step import StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.isolation.isolator import NONE
 from tests.adapters.ansible.conftest import COLLECTIONS
@@ -43,6 +44,7 @@ from tests.campaigns.hostile.case import HELD, Case, Defence, Outcome, Yard, rep
 
 LINE, ABOUT = "S14", "names in shared temporary folders that another user has taken"
 
+OFF = {"ORCHESTRATOR_JOB_ISOLATION": "off"}  # an isolated process has temporary folders of its own
 OTHER = 65534  # the user and the group of what was taken, where this process may give files away
 CREATED = 0x100 | 0x80  # IN_CREATE, IN_MOVED_TO
 OLD = 3 * 86400  # seconds: such folders of connections are tidied away
@@ -196,14 +198,18 @@ def _play(folder: Path) -> None:
     assert result.good, result.message
 
 
-def _suite(folder: Path) -> None:
-    packages, package = _built(folder)
-    kept, project = packages.keep(Path(package.path)), folder / "project"
+def verified_suite(folder: Path, package: Package, project: Path) -> StepResult:
+    """The result of the suite of *package* on a host that is this machine, without isolation."""
     resolver = InventoryResolver(Configurations(dict(os.environ), project, COLLECTIONS, folder / "state"))
     verifier = TestinfraVerifier(_jobs(folder), dict(os.environ), resolver, persistent=False)
     spec, context = SuiteSpec(name="smoke", tests="tests", timeout=20.0), Context(run="r1", environment="test")
     key = f"r1.{time.monotonic_ns()}"
-    result = verifier.verify(spec, kept, HOSTS, context, key, lambda _entry: None)
+    return verifier.verify(spec, package, HOSTS, context, key, lambda _entry: None)
+
+
+def _suite(folder: Path) -> None:
+    packages, package = _built(folder)
+    result = verified_suite(folder, packages.keep(Path(package.path)), folder / "project")
     assert result.good, result.message
 
 
@@ -229,7 +235,7 @@ def _temporary(folder: Path) -> Iterator[None]:
     folder.chmod(0o1777)
     env = {name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"}
     with (
-        mock.patch.dict(os.environ, {**env, "TMPDIR": str(folder)}, clear=True),
+        mock.patch.dict(os.environ, {**env, **OFF, "TMPDIR": str(folder)}, clear=True),
         replaced(tempfile, "tempdir", str(folder)),
     ):
         yield
