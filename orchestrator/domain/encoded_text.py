@@ -28,7 +28,7 @@ ESCAPE = re.compile(
     + rb")|([nrt]))?|%(?:25){0,3}(" + _HEX + rb")"
 )  # fmt: skip
 _BREAK = re.compile(rb"[\r\n]|(?:\\|%(?:25){0,3}5[cC])[nr]|%(?:25){0,3}0[aAdD]|\\u000[aAdD]")
-_SLASH = re.compile(rb"\\|%(?:25){0,3}5[cC]")
+_SLASH = re.compile(rb"\\{1,16}(?:u005[cC]|x5[cC])|\\|%(?:25){0,3}5[cC]")
 _PEM = re.compile(rb"-----(?:BEGIN|END) [A-Z0-9 ]+-----")
 
 
@@ -59,6 +59,10 @@ def _escaped(text: str) -> Iterator[str]:
         yield plain
         yield plain.replace("/", "\\/")
         yield re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", plain)  # as Go writes it
+    for apostrophe in ("'", "&#x27;", "&#39;"):  # as XML and HTML have it
+        for mark in ('"', "&quot;", "&#34;"):
+            marked = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("'", apostrophe)
+            yield marked.replace('"', mark)
     for quoted in (quote(text, safe=""), quote(text), quote_plus(text), quote(text, safe="!'()*~")):
         yield quoted
         yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
@@ -73,10 +77,14 @@ def _in_base64(value: bytes) -> Iterator[bytes]:
 
 
 def _encoded(value: bytes) -> Iterator[bytes]:
-    """*value* in the encodings that have an alphabet of their own."""
-    yield from _in_base64(value)
-    yield value.hex().encode()
-    yield value.hex().upper().encode()
+    """*value* in the encodings that have an alphabet of their own, also within a JSON text that has one of them."""
+    texts = {value}
+    with contextlib.suppress(UnicodeDecodeError):
+        texts |= {json.dumps(value.decode(), ensure_ascii=ascii_only)[1:-1].encode() for ascii_only in (True, False)}
+    for text in texts:
+        yield from _in_base64(text)
+        yield text.hex().encode()
+        yield text.hex().upper().encode()
 
 
 def literals(value: bytes) -> set[bytes]:

@@ -1,6 +1,7 @@
 """Masking of secret values, raw and encoded, however the text is cut into pieces."""
 
 import base64
+import html
 import json
 import textwrap
 from collections.abc import Callable
@@ -62,6 +63,29 @@ def test_every_form_of_a_value_is_masked(form: str) -> None:
     assert masked.startswith(f"before {MASK}")
     assert masked.endswith(" after")
     assert FORMS[form](VALUE) not in masked
+
+
+SPECIAL = "p4ss/w\"ör+d\\x&<Q'z9"
+NESTED: dict[str, Callable[[str], str]] = {
+    "every character as an escape": lambda value: "".join(f"\\u{ord(char):04x}" for char in value),
+    "every character as an escape in capitals": lambda value: "".join(f"\\u{ord(char):04X}" for char in value),
+    "every byte as an escape": lambda value: "".join(f"\\x{byte:02x}" for byte in value.encode()),
+    "every byte of a URL": lambda value: "".join(f"%{byte:02X}" for byte in value.encode()),
+    "HTML": html.escape,
+    "XML": lambda value: html.escape(value, quote=False),
+    "XML of Python": lambda value: html.escape(value).replace("&#x27;", "'"),
+    "base64 of a document": lambda value: base64.b64encode(json.dumps({"auth": value}).encode()).decode(),
+    "base64 of a document with all characters": lambda value: shifted(json.dumps(value, ensure_ascii=False), 2),
+    "hex of a document": lambda value: json.dumps({"auth": value}).encode().hex(),
+}
+
+
+@pytest.mark.parametrize("form", NESTED)
+def test_a_value_with_special_characters_is_masked_in_nested_forms(form: str) -> None:
+    """Quotes, backslashes and markup hide no value, whether all of it is escaped or a document has it."""
+    masked = redactor(SPECIAL).text(f"before {NESTED[form](SPECIAL)} after")
+    assert MASK in masked
+    assert NESTED[form](SPECIAL) not in masked
 
 
 @pytest.mark.parametrize("before", [0, 1, 2])

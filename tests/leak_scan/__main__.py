@@ -38,7 +38,6 @@ READS = (
     ("environment", "show", "staging"),
     ("environment", "outputs", "staging"),
     ("environment", "inventory", "staging"),
-    ("drift", "staging"),
     ("doctor",),
 )
 """Commands that only read. Their answers are printed as text and as JSON."""
@@ -109,6 +108,7 @@ class Campaign:
         self.run("plan", "releases/1.0.0", "--to", "staging", "--out", str(self.project.root / "plan.json"), code=0)
         self.run("plan", "releases/1.0.0", "--to", "staging", "--json", code=0, kept=self.documents)
         self.run("promote", "releases/1.0.0", "--to", "staging", code=0)
+        self.run("drift", "staging")
 
     def fail(self) -> None:
         """A promotion that fails, and is rolled back."""
