@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 from orchestrator.adapters import encryption, withheld
 from orchestrator.domain import authentication
+from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, Finding, appended, verify_chain
 from orchestrator.domain.authentication import KEY_BYTES, key_id
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import later
@@ -81,6 +82,16 @@ class FileKeys:
             text = f"the controller files {about} are encrypted with the key {named}, which this machine does not have"
             raise OrchestratorError("D170", text)
         return encryption.decrypt(blob, about, key)
+
+    def chained(self, head: AuditHead, record: AuditRecord) -> AuditEntry:
+        """The audit entry that *record* becomes after *head*, with the current key. Raises S150 and S151."""
+        return appended(head, record, self._current())
+
+    def broken(
+        self, entries: Sequence[AuditEntry], *, head: AuditHead | None = None, start: AuditHead | None = None
+    ) -> Finding | None:
+        """The first fault of *entries* by the current key and all retired ones, of whatever age."""
+        return verify_chain(entries, (self._current(), *self._former().values()), head=head, start=start)
 
     def known(self) -> list[KeyRecord]:
         """The current key and the retired ones that still count, newest first. Raises S150 and S151."""

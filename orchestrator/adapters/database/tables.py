@@ -101,3 +101,47 @@ waits = sa.Table(
     sa.Index("waits_order", "environment", "number"),
     sa.Index("waits_run", "run"),
 )
+
+
+def _register_table(name: str) -> sa.Table:
+    """The table of one kind of management record. *part* is what records are searched by beside their key."""
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("project", sa.Text, primary_key=True),
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("part", sa.Text, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("created_at", sa.Text, nullable=False),
+        sa.Column("created_by", sa.Text, nullable=False),
+        sa.Column("changed_at", sa.Text, nullable=False),
+        sa.Column("changed_by", sa.Text, nullable=False),
+        sa.Column("data", sa.Text, nullable=False),
+        sa.Index(f"{name}_part", "project", "part", "key"),
+    )
+
+
+REGISTER = (
+    "users", "user_groups", "service_accounts", "own_roles", "bindings", "absences", "tokens",
+    "calendar_rules", "line_stops", "run_requests", "votes", "overrides", "emergency_reviews", "outbox",
+)  # fmt: skip
+"""The kinds of management records, by name; `domain/register.py` describes them."""
+
+register_tables = {name: _register_table(name) for name in REGISTER}
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("index", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("call", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("object", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Index("audit_call", "project", "call"),
+    sa.Index("audit_at", "project", "at"),
+    sa.Index("audit_actor", "project", "actor", "index"),
+    sa.Index("audit_object", "project", "object", "index"),
+)

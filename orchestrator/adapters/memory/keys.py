@@ -1,10 +1,11 @@
 """The `Keys` port in memory: one key, the same in every process of a test."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.adapters import encryption
 from orchestrator.domain import authentication
+from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, Finding, appended, verify_chain
 from orchestrator.domain.errors import OrchestratorError
 
 TEST_KEY = bytes(range(authentication.KEY_BYTES))
@@ -49,3 +50,13 @@ class MemoryKeys:
         if named != authentication.key_id(self._key):
             raise OrchestratorError("D170", f"the controller files {about} are encrypted with the key {named}")
         return encryption.decrypt(blob, about, self._key)
+
+    def chained(self, head: AuditHead, record: AuditRecord) -> AuditEntry:
+        """The audit entry that *record* becomes after *head*."""
+        return appended(head, record, self._key)
+
+    def broken(
+        self, entries: Sequence[AuditEntry], *, head: AuditHead | None = None, start: AuditHead | None = None
+    ) -> Finding | None:
+        """The first fault of *entries* by this key."""
+        return verify_chain(entries, (self._key,), head=head, start=start)

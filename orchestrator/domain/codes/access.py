@@ -39,6 +39,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "A107",
+        "record changed by another user",
+        "The record was changed after it was read: another user was first. Nothing was changed.",
+        "Read the record again, and repeat the change if it is still needed.",
+        Exit.BUSY,
+    ),
+    ErrorCode(
         "A201",
         "approvals missing",
         "The plan does not have the approvals that the environment or the policy requires, or an approver rejected it. The message names what is missing and who can give it.",

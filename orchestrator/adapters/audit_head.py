@@ -1,0 +1,50 @@
+"""The file `audit-head` in the state folder: the newest index and code of the audit stream."""
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from orchestrator.domain.audit.chain import AuditHead
+from orchestrator.domain.errors import OrchestratorError
+
+NAME = "audit-head"
+
+
+class HeadFile:
+    """The `AuditHeads` port in *folder*. A head is replaced by newer ones of its project only."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file, self._lock = folder / NAME, folder / f"{NAME}.lock"
+
+    def write(self, head: AuditHead) -> None:
+        """Record *head*, flushed, unless a newer one is recorded."""
+        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(self._lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            there = self.read()
+            if there is None or there.project != head.project or there.index < head.index:
+                self._replace(head)
+        finally:
+            os.close(handle)
+
+    def read(self) -> AuditHead | None:
+        """The recorded head. Raises A401 if the file cannot be read as one."""
+        try:
+            return AuditHead.model_validate_json(self._file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise OrchestratorError("A401", f"{self._file} is not the head of an audit stream") from error
+
+    def _replace(self, head: AuditHead) -> None:
+        temporary = self._file.with_name(f".{NAME}.{secrets.token_hex(8)}")
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as target:
+            target.write(head.model_dump_json() + "\n")
+            target.flush()
+            os.fsync(handle)
+        temporary.replace(self._file)

@@ -1,0 +1,190 @@
+"""The `Register` port on SQLAlchemy Core. Each change is one transaction with its audit entries, one after the other."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+
+from orchestrator.adapters.database.engine import guarded, open_database, persistent
+from orchestrator.adapters.database.store import known
+from orchestrator.adapters.database.tables import audit, register_tables
+from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, empty_head, head_of
+from orchestrator.domain.model import Model
+from orchestrator.domain.moments import moment_text
+from orchestrator.domain.register import RecordKind, changed_meanwhile
+from orchestrator.ports import Clock
+from orchestrator.register_ports import AuditHeads, AuditKeys, Changes, Records
+from orchestrator.secret_values import known as known_secrets
+
+T = TypeVar("T", bound=Model)
+R = TypeVar("R")
+
+
+@dataclass
+class _Attempts(Generic[R]):
+    """What is known of a change over all attempts: its call, and the result of the last attempt (at most one)."""
+
+    call: str
+    results: list[R]
+
+
+class DatabaseRegister:
+    """The register of *project* at *url*. *heads* is the file that repeats the newest place of the audit stream."""
+
+    def __init__(self, url: str, clock: Clock, project: str, keys: AuditKeys, heads: AuditHeads) -> None:
+        self.project = project
+        self._engine = open_database(url).execution_options(project=project)
+        self._clock, self._keys, self._heads = clock, keys, heads
+
+    @persistent
+    def reading(self, work: Callable[[Records], R]) -> R:
+        """What *work* finds at one moment."""
+        with guarded(), self._reader().connect() as db:
+            return work(DatabaseChanges(db, self.project, self._keys))
+
+    def changing(self, by: str, work: Callable[[Changes], R]) -> R:
+        """What *work* returns, after its changes were committed."""
+        return self._change(by, work, _Attempts(secrets.token_hex(8), []))
+
+    @persistent
+    def _change(self, by: str, work: Callable[[Changes], R], attempts: _Attempts[R]) -> R:
+        """One attempt. An earlier one whose answer was lost may have been committed: then its result counts."""
+        with guarded(), self._engine.begin() as db:
+            _one_change_at_a_time(db, self.project)
+            changes = DatabaseChanges(db, self.project, self._keys, by, self._clock.now(), attempts.call)
+            if attempts.results and changes.was_committed():
+                return attempts.results[-1]
+            attempts.results[:] = [work(changes)]
+            changes.check()
+            head = changes.head()
+        self._heads.write(head)
+        return attempts.results[-1]
+
+    def close(self) -> None:
+        """Close connections."""
+        self._engine.dispose()
+
+    def _reader(self) -> sa.Engine:
+        if self._engine.dialect.name == "postgresql":
+            return self._engine.execution_options(isolation_level="REPEATABLE READ")
+        return self._engine.execution_options(reading=True)
+
+
+class DatabaseChanges:
+    """The register in one transaction."""
+
+    def __init__(
+        self, db: sa.Connection, project: str, keys: AuditKeys, by: str = "", at: str = "", call: str = ""
+    ) -> None:
+        self._db, self._project, self._keys = db, project, keys
+        self._by, self._at, self._call = by, at, call
+        self._changed, self._recorded = False, False
+
+    def all(self, kind: RecordKind[T], part: str | None = None) -> tuple[T, ...]:
+        """The records of *kind*."""
+        table = register_tables[kind.name]
+        query = sa.select(table.c.data).where(table.c.project == self._project).order_by(table.c.key)
+        query = query if part is None else query.where(table.c.part == part)
+        return tuple(known(kind.model, str(data)) for data in self._db.execute(query).scalars())
+
+    def get(self, kind: RecordKind[T], key: str) -> T | None:
+        """The record with this key."""
+        found = self._row(kind, key)
+        return known(kind.model, str(found.data)) if found is not None else None
+
+    def version(self, kind: RecordKind[Any], key: str) -> int:
+        """How often it was written."""
+        found = self._row(kind, key)
+        return int(found.version) if found is not None else 0
+
+    def audit(self, after: int = 0, limit: int | None = None) -> tuple[AuditEntry, ...]:
+        """The entries after an index."""
+        chosen = sa.select(audit.c.data).where(audit.c.project == self._project, audit.c.index > after)
+        rows = self._db.execute(chosen.order_by(audit.c.index).limit(limit)).scalars()
+        return tuple(known(AuditEntry, str(data)) for data in rows)
+
+    def head(self) -> AuditHead:
+        """The newest place."""
+        newest = self._newest()
+        return head_of(newest) if newest else empty_head(self._project)
+
+    def newest_time(self) -> datetime | None:
+        """The time of the newest entry."""
+        newest = self._newest()
+        return newest.at if newest else None
+
+    def put(self, kind: RecordKind[T], value: T, expected: int | None = None) -> None:
+        """Write a record. Raises A107."""
+        table, key = register_tables[kind.name], kind.key(value)
+        version = self.version(kind, key)
+        if expected is not None and expected != version:
+            raise changed_meanwhile(kind.name, key, expected, version)
+        row = {
+            "part": kind.part(value),
+            "version": version + 1,
+            "changed_at": self._at,
+            "changed_by": self._by,
+            "data": value.model_dump_json(),
+        }
+        if version:
+            self._db.execute(table.update().where(self._is(table, key)).values(**row))
+        else:
+            created = {"project": self._project, "key": key, "created_at": self._at, "created_by": self._by}
+            self._db.execute(table.insert().values(**created, **row))
+        self._changed = True
+
+    def remove(self, kind: RecordKind[Any], key: str) -> None:
+        """Remove a record."""
+        table = register_tables[kind.name]
+        removed = self._db.execute(table.delete().where(self._is(table, key)))
+        self._changed = self._changed or removed.rowcount > 0
+
+    def record(self, record: AuditRecord) -> AuditEntry:
+        """Append to the audit stream. Known secrets are masked first: the chain is made of what is kept."""
+        entry = self._keys.chained(self.head(), known_secrets().document(record))
+        row: Mapping[str, Any] = {
+            "project": self._project,
+            "index": entry.index,
+            "call": self._call,
+            "at": moment_text(entry.at),
+            "actor": entry.actor,
+            "action": entry.action,
+            "object": entry.object,
+            "data": entry.model_dump_json(),
+        }
+        self._db.execute(audit.insert().values(**row))
+        self._recorded = True
+        return entry
+
+    def was_committed(self) -> bool:
+        """Whether an earlier attempt of this call has been committed."""
+        query = sa.select(audit.c.index).where(audit.c.project == self._project, audit.c.call == self._call)
+        return self._db.execute(query.limit(1)).first() is not None
+
+    def check(self) -> None:
+        """Refuse changes without an audit entry."""
+        if self._changed and not self._recorded:
+            raise RuntimeError("a change of the register needs an audit entry")
+
+    def _newest(self) -> AuditEntry | None:
+        query = sa.select(audit.c.data).where(audit.c.project == self._project).order_by(audit.c.index.desc()).limit(1)
+        data = self._db.execute(query).scalar()
+        return known(AuditEntry, str(data)) if data is not None else None
+
+    def _row(self, kind: RecordKind[Any], key: str) -> "sa.Row[Any] | None":
+        table = register_tables[kind.name]
+        return self._db.execute(sa.select(table.c.data, table.c.version).where(self._is(table, key))).first()
+
+    def _is(self, table: sa.Table, key: str) -> "sa.ColumnElement[bool]":
+        return sa.and_(table.c.project == self._project, table.c.key == key)
+
+
+def _one_change_at_a_time(db: sa.Connection, project: str) -> None:
+    """Let no other change of the project begin until this transaction has ended; SQLite has one writer anyway."""
+    if db.dialect.name == "postgresql":
+        db.execute(sa.text("SELECT pg_advisory_xact_lock(7259305, hashtext(:name))"), {"name": project})
+
+

@@ -1,0 +1,114 @@
+"""The `Register` port in memory, with the behaviour of the database."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from orchestrator.adapters.memory.keys import MemoryKeys
+from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, empty_head, head_of
+from orchestrator.domain.model import Model
+from orchestrator.domain.register import KINDS, RecordKind, changed_meanwhile
+from orchestrator.register_ports import AuditKeys, Changes, Records
+
+T = TypeVar("T", bound=Model)
+R = TypeVar("R")
+
+Table = dict[str, tuple[Model, int]]
+"""The records of one kind with their versions, by key."""
+
+
+class MemoryRegister:
+    """The register of *project* in dictionaries."""
+
+    def __init__(self, project: str = "shop", keys: AuditKeys | None = None) -> None:
+        self.project, self._keys = project, keys or MemoryKeys()
+        self._tables: dict[str, Table] = {kind.name: {} for kind in KINDS}
+        self._audit: tuple[AuditEntry, ...] = ()
+        self._lock = threading.Lock()
+
+    def reading(self, work: Callable[[Records], R]) -> R:
+        """What *work* finds."""
+        return work(self._at_work())
+
+    def changing(self, by: str, work: Callable[[Changes], R]) -> R:
+        """What *work* returns, after its changes were kept."""
+        assert by
+        with self._lock:
+            changes = self._at_work()
+            result = work(changes)
+            changes.check()
+            self._tables, self._audit = changes.tables, changes.entries
+        return result
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _at_work(self) -> "MemoryChanges":
+        return MemoryChanges(self.project, self._keys, self._tables, self._audit)
+
+
+class MemoryChanges:
+    """The register at one moment; tables are copied when they are changed."""
+
+    def __init__(
+        self, project: str, keys: AuditKeys, tables: dict[str, Table], entries: tuple[AuditEntry, ...]
+    ) -> None:
+        self._project, self._keys = project, keys
+        self.tables, self.entries = dict(tables), entries
+        self._before = len(entries)
+        self._changed = False
+
+    def all(self, kind: RecordKind[T], part: str | None = None) -> tuple[T, ...]:
+        """The records of *kind*."""
+        table = self.tables[kind.name]
+        values = (kind.model.model_validate(table[key][0]) for key in sorted(table))
+        return tuple(value for value in values if part is None or kind.part(value) == part)
+
+    def get(self, kind: RecordKind[T], key: str) -> T | None:
+        """The record with this key."""
+        found = self.tables[kind.name].get(key)
+        return kind.model.model_validate(found[0]) if found else None
+
+    def version(self, kind: RecordKind[Any], key: str) -> int:
+        """How often it was written."""
+        found = self.tables[kind.name].get(key)
+        return found[1] if found else 0
+
+    def audit(self, after: int = 0, limit: int | None = None) -> tuple[AuditEntry, ...]:
+        """The entries after an index."""
+        return self.entries[after : None if limit is None else after + limit]
+
+    def head(self) -> AuditHead:
+        """The newest place."""
+        return head_of(self.entries[-1]) if self.entries else empty_head(self._project)
+
+    def newest_time(self) -> datetime | None:
+        """The time of the newest entry."""
+        return self.entries[-1].at if self.entries else None
+
+    def put(self, kind: RecordKind[T], value: T, expected: int | None = None) -> None:
+        """Write a record. Raises A107."""
+        key = kind.key(value)
+        version = self.version(kind, key)
+        if expected is not None and expected != version:
+            raise changed_meanwhile(kind.name, key, expected, version)
+        self.tables[kind.name] = {**self.tables[kind.name], key: (value, version + 1)}
+        self._changed = True
+
+    def remove(self, kind: RecordKind[Any], key: str) -> None:
+        """Remove a record."""
+        if key in self.tables[kind.name]:
+            self.tables[kind.name] = {name: row for name, row in self.tables[kind.name].items() if name != key}
+            self._changed = True
+
+    def record(self, record: AuditRecord) -> AuditEntry:
+        """Append to the audit stream."""
+        entry = self._keys.chained(self.head(), record)
+        self.entries = (*self.entries, entry)
+        return entry
+
+    def check(self) -> None:
+        """Refuse changes without an audit entry."""
+        if self._changed and len(self.entries) == self._before:
+            raise RuntimeError("a change of the register needs an audit entry")

@@ -1,0 +1,107 @@
+"""What the register keeps beside the journal: one kind of record for each management object."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from pydantic import Field
+
+from orchestrator.domain.access.directory import Access
+from orchestrator.domain.access.principals import Absence, Binding, Group, Role, ServiceAccount, User
+from orchestrator.domain.access.tokens import Token
+from orchestrator.domain.admission.overrides import Override
+from orchestrator.domain.approval.requests import RunRequest
+from orchestrator.domain.approval.reviews import EmergencyReview
+from orchestrator.domain.approval.votes import Vote
+from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.domain.calendar.verdict import Calendar, LineStop
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.model import Model
+from orchestrator.domain.moments import Moment, moment_text
+
+T = TypeVar("T", bound=Model)
+
+OPEN, ENDED = "open", "ended"
+"""The parts of the run requests: those to which something can happen, and the others."""
+
+
+class CastVote(Model):
+    """A *vote* on the run request *request*: the one of this *number*, from 1. Votes are kept when newer ones exist."""
+
+    request: str
+    number: int = Field(ge=1)
+    vote: Vote
+
+
+class Message(Model):
+    """A notification to *to*, written with the event that it is about. *dedup* makes it one for each event and user."""
+
+    dedup: str
+    at: Moment
+    to: str
+    kind: str
+    environment: str = ""
+    text: str
+    state: Literal["pending", "sent", "dead"] = "pending"
+
+
+@dataclass(frozen=True)
+class RecordKind(Generic[T]):
+    """One kind of record: its *name*, its *model*, what identifies one (*key*), and the *part* in which it is found."""
+
+    name: str
+    model: type[T]
+    key: Callable[[T], str]
+    part: Callable[[T], str] = lambda _: ""
+
+
+USERS = RecordKind("users", User, lambda user: user.name)
+GROUPS = RecordKind("user_groups", Group, lambda group: group.name)
+SERVICE_ACCOUNTS = RecordKind("service_accounts", ServiceAccount, lambda account: account.name)
+ROLES = RecordKind("own_roles", Role, lambda role: role.name)
+BINDINGS = RecordKind("bindings", Binding, lambda binding: binding.key)
+ABSENCES = RecordKind(
+    "absences", Absence, lambda absence: f"{absence.user} {moment_text(absence.start)}", lambda absence: absence.user
+)
+TOKENS = RecordKind("tokens", Token, lambda token: token.prefix, lambda token: token.owner)
+CALENDAR_RULES = RecordKind("calendar_rules", CalendarRule, lambda rule: rule.id, lambda rule: rule.source)
+LINE_STOPS = RecordKind(
+    "line_stops", LineStop, lambda stop: stop.id, lambda stop: ENDED if stop.resumed_at is not None else OPEN
+)
+REQUESTS = RecordKind(
+    "run_requests", RunRequest, lambda request: request.id, lambda request: ENDED if request.has_ended else OPEN
+)
+VOTES = RecordKind("votes", CastVote, lambda cast: f"{cast.request} {cast.number:06}", lambda cast: cast.request)
+OVERRIDES = RecordKind("overrides", Override, lambda each: f"{each.run} {each.entry}", lambda each: each.run)
+REVIEWS = RecordKind(
+    "emergency_reviews",
+    EmergencyReview,
+    lambda review: review.run,
+    lambda review: OPEN if review.completed_at is None else ENDED,
+)
+OUTBOX = RecordKind("outbox", Message, lambda message: message.dedup, lambda message: message.state)
+
+KINDS = (
+    USERS, GROUPS, SERVICE_ACCOUNTS, ROLES, BINDINGS, ABSENCES, TOKENS,
+    CALENDAR_RULES, LINE_STOPS, REQUESTS, VOTES, OVERRIDES, REVIEWS, OUTBOX,
+)  # fmt: skip
+"""Every kind of record. The database has one table for each."""
+
+ACCESS_KINDS = {
+    "users": USERS,
+    "groups": GROUPS,
+    "service_accounts": SERVICE_ACCOUNTS,
+    "roles": ROLES,
+    "bindings": BINDINGS,
+    "absences": ABSENCES,
+}
+"""The kinds of which `Access` is made, by its fields."""
+
+assert set(ACCESS_KINDS) == set(Access.model_fields)  # noqa: S101 - a field that is forgotten stops every test
+assert set(Calendar.model_fields) == {"rules", "line_stops", "bookings"}  # noqa: S101 - bookings come later
+
+
+def changed_meanwhile(kind: str, key: str, expected: int, found: int) -> OrchestratorError:
+    """The error of a change that was made for an older version of a record."""
+    text = f"{key} in {kind} was changed by another user: version {found}, and the change is for version {expected}"
+    return OrchestratorError("A107", text)

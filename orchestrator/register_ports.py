@@ -1,0 +1,88 @@
+"""The port of the register: management records and the audit stream of one project."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, Finding
+from orchestrator.domain.model import Model
+from orchestrator.domain.register import RecordKind
+
+T = TypeVar("T", bound=Model)
+R = TypeVar("R")
+
+
+class Records(Protocol):
+    """The register at one moment."""
+
+    def all(self, kind: RecordKind[T], part: str | None = None) -> tuple[T, ...]:
+        """The records of *kind* in the order of their keys; with *part* only those in it."""
+
+    def get(self, kind: RecordKind[T], key: str) -> T | None:
+        """The record of *kind* with this key."""
+
+    def version(self, kind: RecordKind[Any], key: str) -> int:
+        """How often the record was written; 0 if there is not any."""
+
+    def audit(self, after: int = 0, limit: int | None = None) -> tuple[AuditEntry, ...]:
+        """The entries of the audit stream with a higher index than *after*, in order."""
+
+    def head(self) -> AuditHead:
+        """The newest place of the audit stream."""
+
+    def newest_time(self) -> datetime | None:
+        """The time of the newest entry of the audit stream; None if it is empty."""
+
+
+class Changes(Records, Protocol):
+    """The register in one transaction that changes it. No other change happens at the same time."""
+
+    def put(self, kind: RecordKind[T], value: T, expected: int | None = None) -> None:
+        """Write a record. With *expected*, raise A107 unless that is its version."""
+
+    def remove(self, kind: RecordKind[Any], key: str) -> None:
+        """Remove a record, if there is one."""
+
+    def record(self, record: AuditRecord) -> AuditEntry:
+        """Append *record* to the audit stream."""
+
+
+class Register(Protocol):
+    """The management records of one project and its audit stream.
+
+    A transaction that changes records without an audit entry is refused with `RuntimeError`. *work* can be called more
+    than once, when the database was away meanwhile: it has no effects of its own.
+    """
+
+    project: str
+
+    def reading(self, work: Callable[[Records], R]) -> R:
+        """What *work* finds in the register at one moment."""
+
+    def changing(self, by: str, work: Callable[[Changes], R]) -> R:
+        """What *work* returns, after all that it changed was committed. Nothing is changed if it raises."""
+
+    def close(self) -> None:
+        """Close connections."""
+
+
+class AuditKeys(Protocol):
+    """The key of the project, as the audit stream needs it. Both methods raise S150 and S151."""
+
+    def chained(self, head: AuditHead, record: AuditRecord) -> AuditEntry:
+        """The entry that *record* becomes after *head*, with a code made with the current key."""
+
+    def broken(
+        self, entries: Sequence[AuditEntry], *, head: AuditHead | None = None, start: AuditHead | None = None
+    ) -> Finding | None:
+        """The first fault of *entries* by the current key and the former ones; see `verify_chain`."""
+
+
+class AuditHeads(Protocol):
+    """The file beside the database with the newest place of the audit stream."""
+
+    def write(self, head: AuditHead) -> None:
+        """Record *head*, unless a newer one is recorded."""
+
+    def read(self) -> AuditHead | None:
+        """The recorded head; None if there is none."""

@@ -1,0 +1,285 @@
+"""The contract of the `Register` port, kept by every adapter of it."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from orchestrator.adapters.audit_head import HeadFile
+from orchestrator.adapters.clock import SystemClock
+from orchestrator.adapters.database.register import DatabaseRegister
+from orchestrator.adapters.database.tables import REGISTER
+from orchestrator.adapters.memory.keys import MemoryKeys
+from orchestrator.adapters.memory.register import MemoryRegister
+from orchestrator.domain.access.principals import Actor, User
+from orchestrator.domain.audit.chain import AuditHead, AuditRecord, Fault, record_by
+from orchestrator.domain.calendar.verdict import LineStop
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.register import KINDS, LINE_STOPS, OPEN, USERS
+from orchestrator.domain.secret import Secret
+from orchestrator.register_ports import Changes, Records, Register
+from orchestrator.secret_values import SecretValues, known, use
+
+ANN = Actor(name="ann")
+AT = datetime(2026, 11, 29, 8, 0, tzinfo=UTC)
+
+Open = Callable[[], Register]
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens the same register again and again."""
+    made: list[Register] = []
+    if request.param == "memory":
+        one = MemoryRegister()
+        yield lambda: one
+        return
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").fresh()
+    else:
+        url = f"sqlite:///{tmp_path}/state.db"
+
+    def again(project: str = "shop") -> Register:
+        made.append(DatabaseRegister(url, SystemClock(), project, MemoryKeys(), HeadFile(tmp_path / project)))
+        return made[-1]
+
+    yield again
+    for register in made:
+        register.close()
+
+
+@pytest.fixture
+def register(opened: Open) -> Register:
+    return opened()
+
+
+def about(name: str, **more: object) -> AuditRecord:
+    return record_by(ANN, project="shop", at=AT, action="people:manage", object=f"user:{name}", **more)
+
+
+def add(name: str, expected: int | None = None) -> Callable[[Changes], int]:
+    def work(changes: Changes) -> int:
+        changes.put(USERS, User(name=name), expected)
+        return changes.record(about(name)).index
+
+    return work
+
+
+def names(records: Records) -> list[str]:
+    return [user.name for user in records.all(USERS)]
+
+
+def stop(name: str, *, resumed: bool = False) -> LineStop:
+    at = AT if resumed else None
+    return LineStop(id=name, environment="*", stopped_at=AT, stopped_by="ann", reason="leak", resumed_at=at)
+
+
+def test_a_record_is_found_again_with_its_version(opened: Open) -> None:
+    """A record is found by its key in each later transaction; each write raises its version; a removed one is gone."""
+    one = opened()
+    assert one.changing("ann", add("bob")) == 1
+    assert one.changing("ann", add("ann")) == 2
+    other = opened()
+    assert other.reading(names) == ["ann", "bob"]
+    one.changing("ann", add("bob"))
+    assert other.reading(lambda records: (records.version(USERS, "bob"), records.version(USERS, "eve"))) == (2, 0)
+    assert other.reading(lambda records: records.get(USERS, "bob")) == User(name="bob")
+    assert other.reading(lambda records: records.get(USERS, "eve")) is None
+
+    def away(changes: Changes) -> None:
+        changes.remove(USERS, "bob")
+        changes.record(about("bob"))
+
+    other.changing("ann", away)
+    assert one.reading(names) == ["ann"]
+
+
+def test_records_are_found_by_their_part(register: Register) -> None:
+    """A record moves to another part when it is written with one; a search by part finds exactly its records."""
+
+    def stops(changes: Changes) -> None:
+        changes.put(LINE_STOPS, stop("a"))
+        changes.put(LINE_STOPS, stop("b"))
+        changes.record(about("a"))
+
+    def resumed(changes: Changes) -> None:
+        changes.put(LINE_STOPS, stop("a", resumed=True))
+        changes.record(about("a"))
+
+    def still_open() -> list[str]:
+        return [each.id for each in register.reading(lambda records: records.all(LINE_STOPS, OPEN))]
+
+    register.changing("ann", stops)
+    assert still_open() == ["a", "b"]
+    register.changing("ann", resumed)
+    assert still_open() == ["b"]
+
+
+def test_a_change_that_fails_changes_nothing(register: Register) -> None:
+    """An error in a change leaves no record and no audit entry, and is raised as it is."""
+
+    def failing(changes: Changes) -> None:
+        add("bob")(changes)
+        raise OrchestratorError("A101", "no")
+
+    with pytest.raises(OrchestratorError, match="no"):
+        register.changing("ann", failing)
+    assert register.reading(names) == []
+    assert register.reading(lambda records: records.head().index) == 0
+
+
+def test_a_change_without_an_audit_entry_is_refused(register: Register) -> None:
+    """What is not recorded in the audit stream is not changed."""
+    with pytest.raises(RuntimeError, match="audit"):
+        register.changing("ann", lambda changes: changes.put(USERS, User(name="bob")))
+    assert register.reading(names) == []
+
+
+def test_of_two_changes_for_one_version_the_second_is_refused(opened: Open) -> None:
+    """Of changes made for the same version at the same moment exactly one is done; the others get A107."""
+    opened().changing("ann", add("bob"))
+    outcomes: list[str] = []
+    start = threading.Barrier(4)
+
+    def change(register: Register) -> None:
+        start.wait()
+        try:
+            register.changing("ann", add("bob", expected=1))
+            outcomes.append("done")
+        except OrchestratorError as error:
+            outcomes.append(error.code)
+
+    threads = [threading.Thread(target=change, args=(opened(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["A107", "A107", "A107", "done"]
+    assert opened().reading(lambda records: (records.version(USERS, "bob"), records.head().index)) == (2, 2)
+
+
+def test_the_audit_stream_has_no_gaps_between_many_writers(opened: Open) -> None:
+    """Entries of writers at the same moment have the indexes 1, 2, 3, … and one unbroken chain."""
+    start = threading.Barrier(4)
+
+    def write(register: Register, name: str) -> None:
+        start.wait()
+        for number in range(5):
+            register.changing("ann", add(f"{name}{number}"))
+
+    threads = [threading.Thread(target=write, args=(opened(), name)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    entries = opened().reading(lambda records: records.audit())
+    assert [entry.index for entry in entries] == list(range(1, 21))
+    assert MemoryKeys().broken(entries) is None
+    assert opened().reading(lambda records: [e.index for e in records.audit(after=17, limit=2)]) == [18, 19]
+    assert opened().reading(lambda records: records.newest_time()) == AT
+
+
+def test_every_kind_has_a_table() -> None:
+    """The database has one table for each kind of record that the register keeps."""
+    assert REGISTER == tuple(kind.name for kind in KINDS)
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_projects_are_apart(store: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Two projects in one database have records and audit streams of their own."""
+    url = request.getfixturevalue("postgres").fresh() if store == "postgres" else f"sqlite:///{tmp_path}/state.db"
+    made = {
+        name: DatabaseRegister(url, SystemClock(), name, MemoryKeys(), HeadFile(tmp_path / name))
+        for name in ("shop", "bank")
+    }
+    made["shop"].changing("ann", add("bob"))
+    assert made["bank"].reading(names) == []
+    assert made["bank"].reading(lambda records: records.head()) == AuditHead(project="bank", index=0, code="0" * 64)
+    for register in made.values():
+        register.close()
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_a_change_whose_answer_was_lost_is_done_once(
+    store: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the answer of a commit is lost and the change is repeated, it is there once, and its first result counts."""
+    url = request.getfixturevalue("postgres").fresh() if store == "postgres" else f"sqlite:///{tmp_path}/state.db"
+    register = DatabaseRegister(url, SystemClock(), "shop", MemoryKeys(), HeadFile(tmp_path))
+    heads = HeadFile(tmp_path)
+    lost: list[AuditHead] = []
+
+    def write(head: AuditHead) -> None:
+        if not lost:
+            lost.append(head)
+            error = OrchestratorError("S112", "the server is away")
+            error.__cause__ = ConnectionError()
+            raise error
+        heads.write(head)
+
+    monkeypatch.setattr(register._heads, "write", write)
+    monkeypatch.setattr("orchestrator.adapters.database.engine.passing", lambda _error: True)
+    assert register.changing("ann", add("bob")) == 1
+    assert register.reading(lambda records: records.head().index) == 1
+    register.close()
+
+
+def test_the_head_beside_the_database_is_never_older(tmp_path: Path) -> None:
+    """The head file has the newest place after each change, and is not replaced by an older one."""
+    heads = HeadFile(tmp_path)
+    register = DatabaseRegister(f"sqlite:///{tmp_path}/state.db", SystemClock(), "shop", MemoryKeys(), heads)
+    register.changing("ann", add("bob"))
+    old = heads.read()
+    register.changing("ann", add("eve"))
+    newest = register.reading(lambda records: records.head())
+    assert old is not None
+    heads.write(old)
+    assert heads.read() == newest
+    assert oct((tmp_path / "audit-head").stat().st_mode & 0o777) == "0o600"
+    register.close()
+
+
+def test_what_is_changed_in_the_database_is_found(tmp_path: Path) -> None:
+    """An entry that was edited in the database is named by `verify`, and a removed last one by the head."""
+    heads, keys = HeadFile(tmp_path), MemoryKeys()
+    register = DatabaseRegister(f"sqlite:///{tmp_path}/state.db", SystemClock(), "shop", keys, heads)
+    for name in ("bob", "eve", "joe"):
+        register.changing("ann", add(name))
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        row = json.loads(db.execute('SELECT data FROM audit WHERE "index" = 2').fetchone()[0])
+        db.execute('UPDATE audit SET data = ? WHERE "index" = 2', (json.dumps({**row, "actor": "bob"}),))
+    found = keys.broken(register.reading(lambda records: records.audit()), head=heads.read())
+    assert found is not None
+    assert (found.index, found.fault) == (2, Fault.EDITED)
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        db.execute('UPDATE audit SET data = ? WHERE "index" = 2', (json.dumps(row),))
+        db.execute('DELETE FROM audit WHERE "index" = 3')
+    found = keys.broken(register.reading(lambda records: records.audit()), head=heads.read())
+    assert found is not None
+    assert (found.index, found.fault) == (3, Fault.TRUNCATED)
+    register.close()
+
+
+def test_secrets_are_masked_before_the_chain_is_made(tmp_path: Path) -> None:
+    """An entry with a known secret is kept without it, and its chain is whole."""
+    from orchestrator.adapters.database.masking import mask_databases
+
+    mask_databases()
+    before, values = known(), SecretValues()
+    use(values)
+    try:
+        values.learn("test", [Secret("password", b"s3cr3t-hunter2-xyz")])
+        register = DatabaseRegister(
+            f"sqlite:///{tmp_path}/state.db", SystemClock(), "shop", MemoryKeys(), HeadFile(tmp_path)
+        )
+        register.changing("ann", lambda changes: changes.record(about("bob", reason="it is s3cr3t-hunter2-xyz")))
+        (entry,) = register.reading(lambda records: records.audit())
+        assert "hunter2" not in entry.reason
+        assert MemoryKeys().broken([entry]) is None
+        register.close()
+    finally:
+        use(before)
