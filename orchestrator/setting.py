@@ -1,6 +1,6 @@
 """What is the same for every run of a project: the ports, and the files that describe it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,7 +35,8 @@ class Setting:
     *environments* maps names to what their files say and the folders that hold them, in the order of the path;
     *state* is the project's own folder for everything that is kept. *secrets* are those that this process knows, from
     *environ*, its environment variables, and from what the adapters read. *stacks* are the names of stacks by their
-    environments, where these are not all: those made for one release, and that of the side which a run is about.
+    environments, where these are not all: those made for one release, and that of the side which a run is about. *entrance* raises
+    A301 if an environment is closed to promotions by a user.
     """
 
     project: Project
@@ -57,6 +58,7 @@ class Setting:
     prober: Prober = field(default_factory=Unmeasured)
     secrets: SecretValues = field(default_factory=SecretValues)
     environ: Mapping[str, str] = field(default_factory=dict)
+    entrance: Callable[[str, str], None] = lambda _environment, _by: None
 
     def environment(self, name: str) -> tuple[Environment, Path]:
         """An environment and its folder. Raises R103 when the project has none of that name."""

@@ -53,6 +53,21 @@ COMMANDS: dict[str, dict[str, str]] = {
         "engine": "Find or install the Pulumi engine.",
         "hosts": "Find or install the SSH server of loopback hosts.",
     },
+    "Calendar": {
+        "calendar": "List, add, remove, import and export windows, freezes and holidays.",
+        "line": "Stop or resume all promotions to one or all environments.",
+    },
+    "Users and rights": {
+        "people": "Add, list, show, edit and disable users.",
+        "group": "Add and remove groups of users, and edit their members.",
+        "service-account": "Add, list and disable accounts of machines.",
+        "away": "Record an absence and its deputy.",
+        "access": "Show, grant, revoke and apply bindings of roles.",
+        "can-i": "Show whether an actor may do something, and why.",
+        "whoami": "Show the actor, the authentication, and its roles.",
+        "token": "Create, list, rotate and revoke tokens.",
+        "audit": "List, show, verify and export the audit stream.",
+    },
     "Project and machine": {
         "init": "Write a working project, or the missing files of yours.",
         "validate": "Check the files of a project or a release.",
@@ -94,7 +109,7 @@ class Table(click.Group):
         del ctx
         if cmd_name not in NAMES:
             return None
-        command = import_module(f"orchestrator.cli.commands.{cmd_name}").command
+        command = import_module(f"orchestrator.cli.commands.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

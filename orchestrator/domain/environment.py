@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
+from orchestrator.domain.calendar.entries import CalendarEntry
 from orchestrator.domain.configuration import TRANSPORT
 from orchestrator.domain.gate import EnvironmentName, Gate, Origin, Probe, distinct
 from orchestrator.domain.model import Model, Name, RelativePath, text_schema
@@ -298,7 +299,7 @@ class Environment(Model):
     )
     isolation: IsolationRule = Field(default_factory=IsolationRule, exclude_if=lambda rule: rule == IsolationRule())
     approvals: Approvals | None = None
-    windows: tuple[dict[str, Any], ...] = ()
+    windows: tuple[CalendarEntry, ...] = ()
 
     @property
     def settings(self) -> EnvironmentSettings:

@@ -19,9 +19,16 @@ def admit(course: Course) -> None:
 
     def take(_job: str, emit: Emit) -> StepResult:
         allow(course.environment)
+        enter(course)
         return _wait(course, emit) if course.wait else acquire(course)
 
     course.must("lease", f"take {course.run.environment}", take, verb="request")
+
+
+def enter(course: Course) -> None:
+    """Refuse a promotion into a closed environment; nothing else is ever closed. Raises A301."""
+    if course.run.kind == "promotion":
+        course.setting.entrance(course.run.environment, course.run.by)
 
 
 def acquire(course: Course) -> StepResult:
@@ -41,6 +48,7 @@ def _wait(course: Course, emit: Emit) -> StepResult:
             data = {"code": "R150"}
             return StepResult(outcome=Outcome.ABORTED, message=f"{STOPPING[wish]} while it waited", data=data)
         try:
+            enter(course)
             return acquire(course)
         except OrchestratorError as error:
             if error.code != ENVIRONMENT_BUSY:

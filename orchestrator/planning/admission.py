@@ -36,12 +36,10 @@ def gate(setting: Setting, package: Package, environment: Environment, coming: f
 def allow(environment: Environment) -> None:
     """Refuse what this version could not honour: a rule that is written down and not kept is worse than none.
 
-    Raises R110 (approvals) and R111 (windows).
+    Raises R110 (approvals).
     """
     if environment.approvals is not None:
         raise OrchestratorError("R110", f"{environment.name} requires approvals, which this version cannot collect")
-    if environment.windows:
-        raise OrchestratorError("R111", f"{environment.name} declares windows, which this version cannot keep")
 
 
 def allow_all(setting: Setting, names: Iterable[str]) -> None:

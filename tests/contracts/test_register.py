@@ -4,7 +4,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -185,7 +185,7 @@ def test_the_audit_stream_has_no_gaps_between_many_writers(opened: Open) -> None
 
 def test_every_kind_has_a_table() -> None:
     """The database has one table for each kind of record that the register keeps."""
-    assert REGISTER == tuple(kind.name for kind in KINDS)
+    assert tuple(kind.name for kind in KINDS) == REGISTER
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])

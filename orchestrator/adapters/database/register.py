@@ -1,4 +1,4 @@
-"""The `Register` port on SQLAlchemy Core. Each change is one transaction with its audit entries, one after the other."""
+"""The `Register` port on SQLAlchemy Core. Each change is one transaction with its audit entries."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -186,5 +186,3 @@ def _one_change_at_a_time(db: sa.Connection, project: str) -> None:
     """Let no other change of the project begin until this transaction has ended; SQLite has one writer anyway."""
     if db.dialect.name == "postgresql":
         db.execute(sa.text("SELECT pg_advisory_xact_lock(7259305, hashtext(:name))"), {"name": project})
-
-

@@ -46,6 +46,27 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.BUSY,
     ),
     ErrorCode(
+        "A108",
+        "token not accepted",
+        "ORCHESTRATOR_TOKEN is not a token of this project, or the token has expired or was revoked. The local user is not used in its place.",
+        "Set a valid token, or unset the variable to act as the local user.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "A109",
+        "token not possible",
+        "A token cannot have more rights than its owner or a longer lifetime than the project allows, and only a valid token is rotated.",
+        "Choose other scopes or a shorter lifetime.",
+        Exit.USAGE,
+    ),
+    ErrorCode(
+        "A110",
+        "unknown name",
+        "There is no user, group, service account, binding, token, calendar entry or line stop with this name.",
+        "Correct the name. The message names the nearest one.",
+        Exit.NOT_FOUND,
+    ),
+    ErrorCode(
         "A201",
         "approvals missing",
         "The plan does not have the approvals that the environment or the policy requires, or an approver rejected it. The message names what is missing and who can give it.",

@@ -1,0 +1,1 @@
+"""Use cases: each has an explicit actor, asks `authorize` for one right, and records its changes in `audit`."""

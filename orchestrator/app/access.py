@@ -1,0 +1,101 @@
+"""Bindings, the access file, and the question who may do what."""
+
+from orchestrator.app.acting import Acting, Change, View, change, read, unknown
+from orchestrator.domain.access.access_file import AccessDifference, AccessFile, difference, problems
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.authorize import Target, Verdict, authorize
+from orchestrator.domain.access.principals import Actor, ActorKind, Binding
+from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+from orchestrator.domain.model import Model
+from orchestrator.domain.moments import moment_text
+from orchestrator.domain.register import ACCESS_KINDS, BINDINGS, RecordKind, T
+
+MANAGE = Action.MANAGE_ACCESS
+
+
+def grant(acting: Acting, binding: Binding) -> Binding:
+    """Record *binding*, in place of one with the same key. Raises A103 and A104."""
+
+    def work(task: Change) -> Binding:
+        file = AccessFile(apiVersion="orchestrator/v1", kind="Access", bindings=(binding,))
+        for problem in problems(file, task.access):
+            raise OrchestratorError(problem.code, problem.message, hint=problem.hint or None)
+        return task.put(BINDINGS, binding)
+
+    return change(acting, MANAGE, work, reason=binding.reason)
+
+
+def revoke(acting: Acting, role: str, to: str, project: str, environment: str, *, reason: str = "") -> Binding:
+    """Remove a binding. Raises A103 and A110."""
+
+    def work(task: Change) -> Binding:
+        key = Binding(role=role, to=to, project=project, environment=environment).key
+        binding = task.existing(BINDINGS, key)
+        task.remove(BINDINGS, binding)
+        return binding
+
+    return change(acting, MANAGE, work, reason=reason)
+
+
+def preview(acting: Acting, file: AccessFile, *, prune: bool) -> AccessDifference:
+    """What applying *file* would change. Raises A104 and A105."""
+    return read(acting, Action.VIEW, lambda view: _difference(view, file, prune=prune))
+
+
+def apply(acting: Acting, file: AccessFile, *, prune: bool) -> AccessDifference:
+    """Bring the register to *file*; what the file does not have is removed with *prune* only. Raises A103 to A105."""
+
+    def work(task: Change) -> AccessDifference:
+        found = _difference(task, file, prune=prune)
+        for field, kind in ACCESS_KINDS.items():
+            _bring(task, kind, getattr(found.after, field))
+        return found
+
+    return change(acting, MANAGE, work)
+
+
+def _difference(view: View, file: AccessFile, *, prune: bool) -> AccessDifference:
+    wrong = [OrchestratorError(p.code, p.message, hint=p.hint or None) for p in problems(file, view.access)]
+    if wrong:
+        raise OrchestratorErrors(wrong)
+    return difference(view.access, file, prune=prune, at=moment_text(view.now.earliest))
+
+
+def _bring(task: Change, kind: RecordKind[T], wanted: tuple[T, ...]) -> None:
+    there = {kind.key(value): value for value in task.records.all(kind)}
+    keep = {kind.key(value): value for value in wanted}
+    for key, value in keep.items():
+        if there.get(key) != value:
+            task.put(kind, value)
+    for key, value in there.items():
+        if key not in keep:
+            task.remove(kind, value)
+
+
+class Question(Model):
+    """Whether *name* (None: the actor) may do *action* in *environment*."""
+
+    action: Action
+    environment: str | None = None
+    name: str | None = None
+
+
+def can_i(acting: Acting, question: Question) -> Verdict:
+    """The answer, with the rule and the binding, or what is missing. Everybody with a right to view may ask it."""
+
+    def work(view: View) -> Verdict:
+        actor = acting.actor if question.name is None else _named(view, question.name)
+        target = Target(acting.project, question.environment)
+        return authorize(actor, question.action, target, view.directory, view.now)
+
+    return read(acting, Action.VIEW, work)
+
+
+def _named(view: View, name: str) -> Actor:
+    directory = view.directory
+    if name in directory.users:
+        return Actor(name=name)
+    bare = name.removeprefix("service-account:")
+    if bare in directory.service_accounts:
+        return Actor(name=bare, kind=ActorKind.SERVICE_ACCOUNT)
+    raise unknown("user", name, sorted([*directory.users, *directory.service_accounts]))

@@ -1,0 +1,237 @@
+"""The one way to the register: an actor with a right reads it, or changes it together with the audit stream."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.administrators import check_administrator
+from orchestrator.domain.access.authorize import Target, Verdict, authorize, refusal_text
+from orchestrator.domain.access.directory import Access, Directory
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.audit.chain import record_by
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.model import Model, digest_of
+from orchestrator.domain.moments import ClockReading, Now, current_time, parse_moment
+from orchestrator.domain.register import ACCESS_KINDS, RecordKind
+from orchestrator.domain.text import nearest
+from orchestrator.ports import Clock
+from orchestrator.register_ports import Changes, Records, Register
+
+T = TypeVar("T", bound=Model)
+R = TypeVar("R")
+
+OBJECTS = {
+    "users": "user",
+    "user_groups": "group",
+    "service_accounts": "service-account",
+    "own_roles": "role",
+    "bindings": "binding",
+    "absences": "absence",
+    "tokens": "token",
+    "calendar_rules": "calendar",
+    "line_stops": "line-stop",
+    "run_requests": "run",
+    "votes": "vote",
+    "overrides": "override",
+    "emergency_reviews": "review",
+    "outbox": "message",
+}
+"""What the audit stream calls a record of each kind."""
+
+
+@dataclass(frozen=True)
+class Acting:
+    """An *actor* at the register of a project with these *environments*."""
+
+    register: Register
+    actor: Actor
+    clock: Clock
+    environments: tuple[str, ...] = ()
+
+    @property
+    def project(self) -> str:
+        """The name of the project."""
+        return self.register.project
+
+    def now(self, records: Records) -> Now:
+        """The current time. A wall clock that is behind the audit stream was set back, and is not certain."""
+        reading = ClockReading(parse_moment(self.clock.now()), self.clock.monotonic())
+        return current_time(reading, recorded=records.newest_time())
+
+
+class Denied(OrchestratorError):
+    """A right is missing; *verdict* is what `authorize` found."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__("A101", refusal_text(verdict))
+        self.verdict = verdict
+
+
+def access_of(records: Records) -> Access:
+    """The users and rights as the register has them."""
+    return Access.model_validate({field: records.all(kind) for field, kind in ACCESS_KINDS.items()})
+
+
+@dataclass(frozen=True)
+class View:
+    """What a use case reads: the *records*, with the *access* and the time at that moment."""
+
+    acting: Acting
+    records: Records
+    access: Access
+    now: Now
+
+    @property
+    def directory(self) -> Directory:
+        """The access with its names resolved."""
+        return Directory(self.access)
+
+    def verdict(self, action: Action, environment: str | None = None, owner: str | None = None) -> Verdict:
+        """Whether the actor may do *action*."""
+        target = Target(self.acting.project, environment, owner)
+        return authorize(self.acting.actor, action, target, self.directory, self.now)
+
+    def require(self, action: Action, environment: str | None = None, owner: str | None = None) -> None:
+        """Raise `Denied` if the actor may not do *action*."""
+        verdict = self.verdict(action, environment, owner)
+        if not verdict.allowed:
+            raise Denied(verdict)
+
+    def existing(self, kind: RecordKind[T], key: str) -> T:
+        """The record with this key. Raises A110."""
+        found = self.records.get(kind, key)
+        if found is None:
+            known = [kind.key(each) for each in self.records.all(kind)]
+            raise unknown(OBJECTS[kind.name], key, known)
+        return found
+
+
+@dataclass(frozen=True)
+class Change(View):
+    """What a use case does in one transaction: every write is recorded in the audit stream."""
+
+    records: Changes
+    action: Action
+    environment: str | None = None
+    reason: str = ""
+
+    def put(self, kind: RecordKind[T], value: T, **detail: Any) -> T:
+        """Write *value*, and record its digests before and after."""
+        key = kind.key(value)
+        before = self.records.get(kind, key)
+        self.records.put(kind, value)
+        self.record(f"{OBJECTS[kind.name]}:{key}", before=_digest(before), after=_digest(value), detail=detail)
+        return value
+
+    def remove(self, kind: RecordKind[T], value: T, **detail: Any) -> None:
+        """Remove *value*, and record its digest."""
+        key = kind.key(value)
+        self.records.remove(kind, key)
+        self.record(f"{OBJECTS[kind.name]}:{key}", before=_digest(value), detail=detail)
+
+    def record(self, object_: str, **fields: Any) -> None:
+        """Append an entry about *object_* to the audit stream."""
+        self.records.record(
+            record_by(
+                self.acting.actor,
+                project=self.acting.project,
+                at=self.now.earliest,
+                action=self.action.value,
+                object=object_,
+                environment=self.environment,
+                reason=self.reason,
+                **fields,
+            )
+        )
+
+
+def _digest(value: Model | None) -> str | None:
+    return None if value is None else digest_of(value.to_json())
+
+
+def unknown(what: str, name: str, known: list[str]) -> OrchestratorError:
+    """The error for a *name* that there is not, with the nearest one that there is."""
+    hint = nearest(name, known) if known else ""
+    return OrchestratorError("A110", f"there is no {what.replace('-', ' ')} {name}", hint=hint or None)
+
+
+def read(acting: Acting, action: Action, work: Callable[[View], R], *, environment: str | None = None) -> R:
+    """What *work* finds, if the actor may do *action*. Raises A101."""
+    try:
+        return acting.register.reading(lambda records: _read(acting, records, action, environment, work))
+    except Denied as denied:
+        record_denial(acting, denied.verdict, environment)
+        raise
+
+
+def _read(acting: Acting, records: Records, action: Action, environment: str | None, work: Callable[[View], R]) -> R:
+    view = View(acting, records, access_of(records), acting.now(records))
+    view.require(action, environment)
+    return work(view)
+
+
+def change(
+    acting: Acting,
+    action: Action,
+    work: Callable[[Change], R],
+    *,
+    environment: str | None = None,
+    owner: str | None = None,
+    reason: str = "",
+) -> R:
+    """What *work* returns, after its changes and their audit entries were committed, if the actor may do *action*.
+
+    Raises A101; then nothing was changed, and the attempt is in the audit stream. Raises A103 for a change of access
+    that leaves no administrator.
+    """
+
+    def whole(records: Changes) -> R:
+        view = Change(acting, records, access_of(records), acting.now(records), action, environment, reason)
+        view.require(action, environment, owner)
+        result = work(view)
+        after = access_of(records)
+        if after != view.access:
+            check_administrator(after, acting.project, view.now)
+        return result
+
+    try:
+        return acting.register.changing(str(acting.actor), whole)
+    except Denied as denied:
+        record_denial(acting, denied.verdict, environment, reason)
+        raise
+
+
+def record_denial(acting: Acting, verdict: Verdict, environment: str | None, reason: str = "") -> None:
+    """Append the refused attempt to the audit stream, in a transaction of its own."""
+
+    def write(records: Changes) -> None:
+        records.record(
+            record_by(
+                acting.actor,
+                project=acting.project,
+                at=acting.now(records).earliest,
+                action=verdict.action.value,
+                object=f"environment:{environment}" if environment else f"project:{acting.project}",
+                environment=environment,
+                outcome="denied",
+                reason=reason,
+                detail={"rule": verdict.basis.value},
+            )
+        )
+
+    acting.register.changing(str(acting.actor), write)
+
+
+def require(acting: Acting, action: Action, environment: str | None = None, reason: str = "") -> None:
+    """Return if the actor may do *action*, and record that it was begun. Raises A101.
+
+    For use cases whose effects are not in the register: the entry is written before the first effect.
+    """
+    change(
+        acting,
+        action,
+        lambda task: task.record(f"environment:{environment}" if environment else f"project:{acting.project}"),
+        environment=environment,
+        reason=reason,
+    )

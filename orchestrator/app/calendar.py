@@ -1,0 +1,160 @@
+"""The calendar of environments: windows, freezes, holidays, and stops of the line."""
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+
+from orchestrator.app.acting import Acting, Change, View, change, read, unknown
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.calendar.calendar_import import ImportDifference, import_difference
+from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.domain.calendar.verdict import (
+    Calendar,
+    CalendarQuestion,
+    CalendarVerdict,
+    Closed,
+    LineStop,
+    calendar_verdict,
+)
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.register import CALENDAR_RULES, LINE_STOPS, OPEN
+from orchestrator.ports import Clock
+from orchestrator.register_ports import Records, Register
+
+EVERYWHERE = "*"
+
+
+def calendar_of(records: Records, declared: Iterable[CalendarRule] = ()) -> Calendar:
+    """The calendar: what the register has, and the rules that the environments' files have *declared*."""
+    rules = (*declared, *records.all(CALENDAR_RULES))
+    return Calendar(rules=rules, line_stops=records.all(LINE_STOPS, OPEN))
+
+
+def show_calendar(acting: Acting, declared: Iterable[CalendarRule] = ()) -> Calendar:
+    """Everything that opens and closes environments."""
+    return read(acting, Action.VIEW, lambda view: calendar_of(view.records, declared))
+
+
+def verdicts(acting: Acting, declared: Iterable[CalendarRule] = ()) -> dict[str, CalendarVerdict]:
+    """Whether each environment is open now for an ordinary promotion, and when that changes."""
+
+    def work(view: View) -> dict[str, CalendarVerdict]:
+        calendar = calendar_of(view.records, declared)
+        names = acting.environments
+        actor = str(acting.actor)
+        return {name: calendar_verdict(calendar, CalendarQuestion(name, actor=actor), view.now) for name in names}
+
+    return read(acting, Action.VIEW, work)
+
+
+def refuse_closed(
+    register: Register, clock: Clock, environment: str, declared: Iterable[CalendarRule], actor: str
+) -> None:
+    """Return if *environment* is open for an ordinary promotion now. Raises A301.
+
+    What asks has been authorized before: a run asks again at its start, where no actor is present.
+    """
+    from orchestrator.domain.access.principals import Actor
+
+    acting = Acting(register, Actor(name=actor), clock)
+
+    def work(records: Records) -> CalendarVerdict:
+        question = CalendarQuestion(environment, actor=actor)
+        return calendar_verdict(calendar_of(records, declared), question, acting.now(records))
+
+    verdict = register.reading(work)
+    if isinstance(verdict, Closed):
+        raise OrchestratorError("A301", f"{environment} is closed: {verdict.reason}")
+
+
+def add_rule(acting: Acting, rule: CalendarRule) -> CalendarRule:
+    """Enter a window, freeze or holiday. Raises A110 for an unknown environment."""
+
+    def work(task: Change) -> CalendarRule:
+        _check_environments(acting, rule)
+        return task.put(CALENDAR_RULES, rule)
+
+    return change(acting, Action.EDIT_CALENDAR, work, reason=rule.reason)
+
+
+def new_rule_id() -> str:
+    """The id of a new entry."""
+    return f"c-{secrets.token_hex(4)}"
+
+
+def remove_rule(acting: Acting, key: str, *, reason: str = "") -> CalendarRule:
+    """Remove an entry. Raises A110."""
+
+    def work(task: Change) -> CalendarRule:
+        rule = task.existing(CALENDAR_RULES, key)
+        task.remove(CALENDAR_RULES, rule)
+        return rule
+
+    return change(acting, Action.EDIT_CALENDAR, work, reason=reason)
+
+
+def preview_import(acting: Acting, incoming: Iterable[CalendarRule]) -> ImportDifference:
+    """What importing *incoming* would add, change and skip."""
+    return read(acting, Action.VIEW, lambda view: import_difference(view.records.all(CALENDAR_RULES), incoming))
+
+
+def import_rules(acting: Acting, incoming: Iterable[CalendarRule]) -> ImportDifference:
+    """Add and change the entries of a calendar file. The same file again changes nothing. Raises A110."""
+
+    def work(task: Change) -> ImportDifference:
+        found = import_difference(task.records.all(CALENDAR_RULES), incoming)
+        for rule in (*found.added, *found.changed):
+            _check_environments(acting, rule)
+            task.put(CALENDAR_RULES, rule)
+        if not (found.added or found.changed):
+            task.record(f"project:{acting.project}", detail={"imported": 0})
+        return found
+
+    return change(acting, Action.EDIT_CALENDAR, work)
+
+
+def _check_environments(acting: Acting, rule: CalendarRule) -> None:
+    for pattern in rule.environments:
+        if not any(rule.applies_to(name) for name in acting.environments):
+            raise unknown("environment", pattern, list(acting.environments))
+
+
+def stop_line(acting: Acting, environment: str, reason: str, until: datetime | None = None) -> LineStop:
+    """Stop all promotions to *environment* (`*`: to all). Raises A110."""
+
+    def work(task: Change) -> LineStop:
+        _known(acting, environment)
+        stop = LineStop(
+            id=f"l-{secrets.token_hex(4)}",
+            environment=environment,
+            stopped_at=task.now.earliest,
+            stopped_by=str(acting.actor),
+            reason=reason,
+            until=until,
+        )
+        return task.put(LINE_STOPS, stop)
+
+    place = None if environment == EVERYWHERE else environment
+    return change(acting, Action.STOP_LINE, work, environment=place, reason=reason)
+
+
+def resume_line(acting: Acting, environment: str, reason: str = "") -> tuple[LineStop, ...]:
+    """End every stop of *environment*, or every stop of all environments with `*`. Raises A110 if there is none."""
+
+    def work(task: Change) -> tuple[LineStop, ...]:
+        _known(acting, environment)
+        found = [s for s in task.records.all(LINE_STOPS, OPEN) if s.environment == environment]
+        if not found:
+            raise unknown("stop of", "all environments" if environment == EVERYWHERE else environment, [])
+        by, at = str(acting.actor), task.now.earliest
+        return tuple(
+            task.put(LINE_STOPS, stop.model_copy(update={"resumed_at": at, "resumed_by": by})) for stop in found
+        )
+
+    place = None if environment == EVERYWHERE else environment
+    return change(acting, Action.RESUME_LINE, work, environment=place, reason=reason)
+
+
+def _known(acting: Acting, environment: str) -> None:
+    if environment != EVERYWHERE and environment not in acting.environments:
+        raise unknown("environment", environment, list(acting.environments))

@@ -1,0 +1,124 @@
+"""Tokens: created once, shown once, and stored as a hash."""
+
+import secrets
+import string
+from dataclasses import dataclass
+from datetime import timedelta
+
+from orchestrator.app.acting import Acting, Change, View, change, read
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Actor, ActorKind, Scope
+from orchestrator.domain.access.tokens import (
+    GRACE,
+    MAX_LIFETIME,
+    SECRET_BYTES,
+    Token,
+    exceeding,
+    token_hash,
+    token_text,
+)
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.register import SERVICE_ACCOUNTS, TOKENS, USERS
+from orchestrator.domain.text import few
+
+MANAGE = Action.MANAGE_TOKENS
+ALPHABET = string.ascii_lowercase + string.digits
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """A *token* with its secret *text*, which is shown once and kept nowhere."""
+
+    token: Token
+    text: str
+
+
+def create_token(
+    acting: Acting, owner: str, *, name: str = "", lifetime: timedelta, scopes: tuple[Scope, ...] | None = None
+) -> NewToken:
+    """A new token of *owner*. Every user may create tokens of their own. Raises A109 and A110."""
+    text = _new_text()
+
+    def work(task: Change) -> NewToken:
+        actor = _owner(task, owner)
+        if lifetime > MAX_LIFETIME or lifetime <= timedelta():
+            raise OrchestratorError("A109", f"a token is valid for at most {MAX_LIFETIME.days} days")
+        known = (*task.acting.environments, "*") if not task.acting.environments else task.acting.environments
+        more = exceeding(scopes or (), actor, acting.project, known, task.directory, task.now)
+        if more and task.access.bindings:
+            rights = few([f"{action.value} in {environment}" for action, environment in more])
+            raise OrchestratorError("A109", f"{owner} has no right to {rights}")
+        token = Token(
+            prefix=text.split("_")[1],
+            sha256=token_hash(text),
+            owner=owner,
+            owner_kind=actor.kind,
+            name=name,
+            scopes=scopes,
+            created_at=task.now.earliest,
+            expires_at=task.now.earliest + lifetime,
+        )
+        return NewToken(task.put(TOKENS, token), text)
+
+    return change(acting, MANAGE, work, owner=owner)
+
+
+def list_tokens(acting: Acting, owner: str | None = None) -> tuple[Token, ...]:
+    """The tokens of *owner* (None: all of which the actor may know), the newest first."""
+
+    def work(view: View) -> tuple[Token, ...]:
+        every = view.verdict(MANAGE).allowed
+        mine = acting.actor.name
+        found = [t for t in view.records.all(TOKENS, owner) if every or t.owner == mine]
+        return tuple(sorted(found, key=lambda token: token.created_at, reverse=True))
+
+    return read(acting, Action.VIEW, work)
+
+
+def rotate_token(acting: Acting, prefix: str, grace: timedelta = GRACE) -> NewToken:
+    """A new token with the name, scopes and lifetime of the one with *prefix*, which is valid for the *grace* time."""
+    text, owner = _new_text(), _owner_of(acting, prefix)
+
+    def work(task: Change) -> NewToken:
+        old = task.existing(TOKENS, prefix)
+        if not old.is_valid(task.now):
+            raise OrchestratorError("A109", f"the token {prefix} is {old.state(task.now).value}")
+        lifetime = old.expires_at - old.created_at
+        fields = {
+            "prefix": text.split("_")[1],
+            "sha256": token_hash(text),
+            "created_at": task.now.earliest,
+            "expires_at": task.now.earliest + lifetime,
+            "grace_until": None,
+            "last_used_at": None,
+        }
+        task.put(TOKENS, old.rotated(task.now.earliest, grace))
+        return NewToken(task.put(TOKENS, old.model_copy(update=fields), replaces=prefix), text)
+
+    return change(acting, MANAGE, work, owner=owner)
+
+
+def revoke_token(acting: Acting, prefix: str, *, reason: str = "") -> Token:
+    """Revoke a token at once. Raises A110."""
+
+    def work(task: Change) -> Token:
+        token = task.existing(TOKENS, prefix)
+        return task.put(TOKENS, token.model_copy(update={"revoked_at": token.revoked_at or task.now.earliest}))
+
+    return change(acting, MANAGE, work, owner=_owner_of(acting, prefix), reason=reason)
+
+
+def _owner_of(acting: Acting, prefix: str) -> str:
+    return read(acting, Action.VIEW, lambda view: view.existing(TOKENS, prefix).owner)
+
+
+def _owner(task: Change, name: str) -> Actor:
+    if task.records.get(SERVICE_ACCOUNTS, name):
+        return Actor(name=name, kind=ActorKind.SERVICE_ACCOUNT)
+    task.existing(USERS, name)
+    return Actor(name=name)
+
+
+def _new_text() -> str:
+    prefix = "".join(secrets.choice(ALPHABET) for _ in range(8))
+    return token_text(prefix, secrets.token_bytes(SECRET_BYTES))

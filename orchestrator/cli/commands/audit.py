@@ -1,0 +1,188 @@
+"""`orchestrator audit`: the record of everything that was changed, denied or exported."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli import completing
+from orchestrator.cli.output import Cell, json_option, out, print_json, table
+from orchestrator.cli.register_options import MOMENT, opened
+
+if TYPE_CHECKING:
+    from orchestrator.app.audit import Exported
+    from orchestrator.domain.audit.chain import AuditEntry
+    from orchestrator.domain.audit.export import AuditFilter
+
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+
+
+@click.group("audit")
+def command() -> None:
+    """List, show, verify and export the audit stream.
+
+    Every entry has a code that is made with the project key over the entry before it. `verify` finds edited, removed,
+    reordered and added entries. Another user who has the key and can replace the database and `audit-head` is not
+    found: keep an export elsewhere, and verify against it.
+    """
+
+
+def _filter(start: datetime | None, end: datetime | None, environment: str | None, **more: str | None) -> "AuditFilter":
+    from orchestrator.domain.audit.export import AuditFilter
+
+    return AuditFilter(start=start or FIRST, end=end or LAST, environment=environment, **more)
+
+
+@command.command("list")
+@click.option("--from", "start", type=MOMENT, metavar="TIME", help="Only entries from this time on.")
+@click.option("--to", "end", type=MOMENT, metavar="TIME", help="Only entries before this time.")
+@click.option("--environment", metavar="ENV", help="Only this environment.", shell_complete=completing.environments)
+@click.option("--actor", metavar="NAME", help="Only entries of this actor.")
+@click.option("--action", metavar="ACTION", help="Only this action.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, help="At most this many, the newest (default: 50).")
+@json_option
+def show_all(
+    start: datetime | None,
+    end: datetime | None,
+    environment: str | None,
+    actor: str | None,
+    action: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List entries, oldest first."""
+    from orchestrator.app.audit import list_entries
+
+    found = list_entries(opened().acting, _filter(start, end, environment, actor=actor, action=action), limit)
+    if as_json:
+        print_json("AuditEntries", {"entries": [entry.to_json() for entry in found]})
+        return
+    rows = [_row(entry) for entry in found]
+    out(table(["entry", "at", "actor", "action", "object", "outcome", "reason"], rows) if rows else "no entries")
+
+
+def _row(entry: "AuditEntry") -> list[Cell]:
+    from orchestrator.domain.moments import moment_text
+
+    outcome: Cell = "done" if entry.outcome == "done" else (entry.outcome, "yellow")
+    return [
+        str(entry.index),
+        moment_text(entry.at),
+        entry.actor,
+        entry.action,
+        entry.object,
+        outcome,
+        entry.reason or "–",
+    ]
+
+
+@command.command("show")
+@click.argument("index", type=int)
+@json_option
+def show(index: int, as_json: bool) -> None:
+    """Show one entry with its digests and codes."""
+    from orchestrator.app.audit import show_entry
+
+    entry = show_entry(opened().acting, index)
+    if as_json:
+        print_json("AuditEntry", entry.to_json())
+        return
+    for name, value in entry.to_json().items():
+        if value not in (None, "", {}):
+            out(f"{name}: {json.dumps(value) if isinstance(value, dict) else value}")
+
+
+@command.command("verify")
+@click.option(
+    "--against", "heads", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A head that was kept elsewhere: `audit-head` or `statement.json` of an export. May be repeated.",
+    shell_complete=completing.files,
+)  # fmt: skip
+@json_option
+@click.pass_context
+def verify(context: click.Context, heads: tuple[Path, ...], as_json: bool) -> None:
+    """Check the whole stream. Exit 7, with the first wrong or missing entry, if it was changed."""
+    from orchestrator.app.audit import verify_stream
+    from orchestrator.domain.errors import Exit, OrchestratorError
+
+    app = opened()
+    beside = app.audit_head.read()
+    kept = (*((beside,) if beside else ()), *(_head(path) for path in heads))
+    found = verify_stream(app.acting, app.keys, kept)
+    if as_json:
+        finding = {"index": found.finding.index, "fault": found.finding.fault.value} if found.finding else None
+        document = {"entries": found.entries, "head": found.head.to_json(), "finding": finding, "heads": len(kept)}
+        print_json("AuditVerification", document)
+        if finding:
+            context.exit(Exit.UNEXPECTED_CHANGES)
+        return
+    if found.finding:
+        raise OrchestratorError("A401", f"the audit stream was changed: {found.finding}")
+    out(f"{found.entries} entries are unchanged, up to {found.head.code[:16]}")
+
+
+def _head(path: Path) -> "object":
+    from pydantic import ValidationError
+
+    from orchestrator.domain.audit.chain import AuditHead
+
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return AuditHead.from_json(data.get("head", data))
+    except (ValueError, ValidationError, AttributeError) as error:
+        raise click.UsageError(f"{path} is not the head of an audit stream or the statement of an export") from error
+
+
+@command.command("export")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--from", "start", required=True, type=MOMENT, metavar="TIME", help="From this time on.")
+@click.option("--to", "end", required=True, type=MOMENT, metavar="TIME", help="Before this time.")
+@click.option("--environment", metavar="ENV", help="Only this environment.", shell_complete=completing.environments)
+@click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", help="The form (default: csv).")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Draw N runs, each with a folder of its own.")
+@click.option("--seed", type=int, default=1, help="The seed of the sample (default: 1): the same seed draws the same.")
+@json_option
+def export(
+    folder: Path,
+    start: datetime,
+    end: datetime,
+    environment: str | None,
+    form: str,
+    sample: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Write the entries of a time into a new FOLDER, with a statement of their number, filter and digest."""
+    from orchestrator.app.audit import export_stream
+
+    if folder.exists() and any(folder.iterdir()):
+        raise click.UsageError(f"{folder} is not empty")
+    drawn = (sample, seed) if sample else None
+    found = export_stream(opened().acting, _filter(start, end, environment), drawn)
+    write_export(folder, found, form)
+    if as_json:
+        print_json("AuditExport", found.statement.to_json())
+        return
+    out(f"{found.statement.population} entries are in {folder}: {found.statement.filter}")
+
+
+def write_export(folder: Path, found: "Exported", form: str) -> None:
+    """Write the statement, the population, and one folder for each run of the sample."""
+    from orchestrator.domain.audit.export import csv_text
+
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def write(place: Path, entries: "tuple[AuditEntry, ...]") -> None:
+        data = [entry.to_json() for entry in entries]
+        text = csv_text(entries) if form == "csv" else json.dumps(data, indent=1) + "\n"
+        (place / f"entries.{form}").write_text(text, encoding="utf-8", newline="")
+
+    write(folder, found.entries)
+    for name in found.statement.sample.objects if found.statement.sample else ():
+        place = folder / name.replace(":", "-").replace("/", "-")
+        place.mkdir(mode=0o700)
+        write(place, tuple(entry for entry in found.entries if entry.object == name))
+    statement = json.dumps(found.statement.to_json(), indent=1) + "\n"
+    (folder / "statement.json").write_text(statement, encoding="utf-8")

@@ -1,0 +1,218 @@
+"""`orchestrator calendar`: windows, freezes and holidays."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli import completing
+from orchestrator.cli.output import Cell, json_option, out, print_json, table
+from orchestrator.cli.register_options import made, opened
+
+if TYPE_CHECKING:
+    from orchestrator.domain.calendar.calendar_import import ImportDifference
+    from orchestrator.domain.calendar.rules import CalendarRule
+
+WALL = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
+KINDS = ("window", "hard-freeze", "soft-freeze", "holiday")
+
+
+@click.group("calendar")
+def command() -> None:
+    """List, add, remove, import and export windows, freezes and holidays.
+
+    An environment with windows is closed outside of them. A freeze takes precedence over a window. A rollback is
+    always possible. Entries of `windows:` in `environment.yaml` are edited in that file.
+    """
+
+
+@command.command("list")
+@json_option
+def show_all(as_json: bool) -> None:
+    """List the entries, and whether each environment is open now."""
+    from orchestrator.app.calendar import show_calendar, verdicts
+
+    app = opened()
+    rules = app.declared_rules()
+    calendar, now = show_calendar(app.acting, rules), verdicts(app.acting, rules)
+    if as_json:
+        document = {
+            "environments": {name: verdict.to_json() for name, verdict in now.items()},
+            "rules": [rule.to_json() for rule in calendar.rules],
+            "line_stops": [stop.to_json() for stop in calendar.line_stops],
+        }
+        print_json("Calendar", document)
+        return
+    out(
+        table(
+            ["environment", "state", "reason", "next change"],
+            [_line(name, each.to_json()) for name, each in now.items()],
+        )
+    )
+    rows = [
+        [
+            rule.id,
+            rule.kind.value,
+            rule.title,
+            ", ".join(rule.environments),
+            _when(rule),
+            rule.owner or "–",
+            rule.source,
+        ]
+        for rule in calendar.rules
+    ]
+    if rows:
+        out("")
+        out(table(["entry", "kind", "title", "environments", "when", "owner", "source"], rows))
+
+
+def _line(name: str, verdict: dict[str, Any]) -> list[Cell]:
+    if verdict["open"]:
+        return [name, ("open", "green"), "–", _minute(verdict["next_close"], "closes")]
+    return [
+        name,
+        ("closed", "yellow"),
+        "; ".join(r["text"] for r in verdict["reasons"]),
+        _minute(verdict["next_open"], "opens"),
+    ]
+
+
+def _minute(text: str | None, what: str) -> str:
+    from orchestrator.domain.moments import minute_text, parse_moment
+
+    return f"{what} {minute_text(parse_moment(text))}" if text else "–"
+
+
+def _when(rule: "CalendarRule") -> str:
+    repeated = f", {rule.rule}" if rule.rule else ""
+    return f"{rule.start:%Y-%m-%d %H:%M} to {rule.end:%Y-%m-%d %H:%M} {rule.zone}{repeated}"
+
+
+@command.command("add")
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("title")
+@click.option("--start", required=True, type=click.DateTime(WALL), help="The start as clocks in the zone show it.")
+@click.option("--end", required=True, type=click.DateTime(WALL), help="The end as clocks in the zone show it.")
+@click.option("--zone", required=True, metavar="ZONE", help="The time zone, such as Europe/Berlin.")
+@click.option("--rule", metavar="RRULE", help="Repeat by a rule of RFC 5545, such as FREQ=WEEKLY;BYDAY=TU,WE.")
+@click.option(
+    "--environment", "environments", multiple=True, default=("*",), metavar="PATTERN",
+    help="Only environments that fit. May be repeated.", shell_complete=completing.environments,
+)  # fmt: skip
+@click.option("--override-role", metavar="ROLE", help="The role that may pass a hard freeze.")
+@click.option("-m", "--message", default="", metavar="WHY", help="The reason.")
+@json_option
+def add(
+    kind: str,
+    title: str,
+    start: datetime,
+    end: datetime,
+    zone: str,
+    rule: str | None,
+    environments: tuple[str, ...],
+    override_role: str | None,
+    message: str,
+    as_json: bool,
+) -> None:
+    """Enter a window, freeze or holiday with a TITLE. The actor is its owner."""
+    from orchestrator.app.calendar import add_rule, new_rule_id
+    from orchestrator.domain.calendar.rules import CalendarRule
+
+    acting = opened().acting
+    entry = made(
+        CalendarRule,
+        id=new_rule_id(),
+        kind=kind,
+        title=title,
+        environments=list(environments),
+        start=start.isoformat(),
+        end=end.isoformat(),
+        zone=zone,
+        rule=rule,
+        override_role=override_role,
+        owner=str(acting.actor),
+        reason=message,
+    )
+    done = add_rule(acting, entry)
+    if as_json:
+        print_json("CalendarRule", done.to_json())
+        return
+    out(f"{done.id} is added: {done.kind.value} '{done.title}', {_when(done)}")
+
+
+@command.command("remove")
+@click.argument("entry")
+@click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the audit stream.")
+@json_option
+def remove(entry: str, message: str, as_json: bool) -> None:
+    """Remove the entry with this id."""
+    from orchestrator.app.calendar import remove_rule
+
+    done = remove_rule(opened().acting, entry, reason=message)
+    if as_json:
+        print_json("CalendarRule", done.to_json())
+        return
+    out(f"{done.id} is removed: {done.kind.value} '{done.title}'")
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), shell_complete=completing.files)
+@click.option(
+    "--kind", type=click.Choice(KINDS), default="hard-freeze", help="What the events are (default: hard-freeze)."
+)
+@click.option(
+    "--environment",
+    "environments",
+    multiple=True,
+    default=("*",),
+    metavar="PATTERN",
+    help="Only environments that fit. May be repeated.",
+)
+@click.option("--zone", default="UTC", metavar="ZONE", help="The zone of times without one (default: UTC).")
+@click.option("--dry-run", is_flag=True, help="Show the changes, and change nothing.")
+@json_option
+def import_file(file: Path, kind: str, environments: tuple[str, ...], zone: str, dry_run: bool, as_json: bool) -> None:
+    """Import the events of a calendar file (.ics). The same file again changes nothing."""
+    from orchestrator.adapters.calendar_file.reader import ReadOptions, read_calendar
+    from orchestrator.app.calendar import import_rules, preview_import
+    from orchestrator.domain.calendar.rules import RuleKind
+
+    acting = opened().acting
+    options = ReadOptions(file.name, RuleKind(kind), environments, zone, str(acting.actor))
+    rules = read_calendar(file.read_text(encoding="utf-8"), options)
+    found = preview_import(acting, rules) if dry_run else import_rules(acting, rules)
+    if as_json:
+        print_json("CalendarImport", {**found.to_json(), "imported": not dry_run})
+        return
+    _say_import(found, dry_run=dry_run)
+
+
+def _say_import(found: "ImportDifference", *, dry_run: bool) -> None:
+    for what, rules in (("add", found.added), ("change", found.changed)):
+        for rule in rules:
+            out(f"{what} {rule.kind.value} '{rule.title}', {_when(rule)}")
+    for title, reason in found.skipped:
+        out(f"skip '{title}': {reason}")
+    if dry_run:
+        out("nothing was imported (--dry-run)")
+
+
+@command.command("export")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file (default: standard output)."
+)
+def export(output: Path | None) -> None:
+    """Write all entries as a calendar file (.ics)."""
+    from orchestrator.adapters.calendar_file.writer import write_calendar
+    from orchestrator.app.calendar import show_calendar
+    from orchestrator.domain.moments import parse_moment
+
+    app = opened()
+    calendar = show_calendar(app.acting, app.declared_rules())
+    text = write_calendar(calendar.rules, parse_moment(app.acting.clock.now()))
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    output.write_text(text, encoding="utf-8", newline="")
+    out(f"{len(calendar.rules)} entries are in {output}")

@@ -1,0 +1,35 @@
+"""`orchestrator whoami`: the actor of this process."""
+
+import click
+
+from orchestrator.cli.output import json_option, out, print_json
+from orchestrator.cli.register_options import opened
+
+LOCAL = "Local names are not verified: another user who can write the state folder can bypass all rights."
+
+
+@click.command("whoami")
+@json_option
+def command(as_json: bool) -> None:
+    """Show the actor, how it was authenticated, and its roles."""
+    from orchestrator.app.people import show_access
+    from orchestrator.domain.access.directory import Directory
+
+    acting = opened().acting
+    actor, access = acting.actor, show_access(acting)
+    bindings = Directory(access).bindings_of(actor.kind.value, actor.name)
+    if as_json:
+        document = {
+            "actor": actor.to_json(),
+            "bindings": [binding.to_json() for binding in bindings],
+            "every_right": not access.bindings and actor.method.value == "local",
+        }
+        print_json("Actor", document)
+        return
+    by = f"token {actor.credential}" if actor.credential else "the user of this machine"
+    out(f"{actor}, by {by}")
+    if not access.bindings:
+        out("there are no bindings: the local user has every right")
+    for binding in bindings:
+        out(f"  {binding}")
+    out(LOCAL)

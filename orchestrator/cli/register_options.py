@@ -1,0 +1,57 @@
+"""What the commands of the register share: types of options, and the tables of their records."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from pydantic import ValidationError
+
+from orchestrator.domain.model import Model
+from orchestrator.domain.moments import parse_moment
+
+if TYPE_CHECKING:
+    from orchestrator.wiring import App
+
+M = TypeVar("M", bound=Model)
+
+
+class MomentType(click.ParamType):
+    """A moment: ISO 8601 with an offset."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The moment that *value* names."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_moment(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r} is not a time: {_why(error)}", param, ctx)
+
+
+MOMENT = MomentType()
+
+
+def _why(error: ValueError) -> str:
+    text = str(error)
+    return text if text.startswith("must") else "write it as 2026-12-24T18:00:00Z"
+
+
+def opened() -> "App":
+    """The project of this folder."""
+    from orchestrator.wiring import open_app
+
+    return open_app(Path.cwd())
+
+
+def made(model: type[M], **fields: Any) -> M:
+    """A value from the words of the command line. Raises a usage error that names the wrong field."""
+    try:
+        return model.from_json(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise click.UsageError(f"{where or model.__name__}: {reason}") from error
