@@ -168,7 +168,7 @@ def help_findings(rules: Rules) -> Iterator[Finding]:
         yield from check_sentences("orchestrator/cli/__init__.py", Block(text), rules)
     for name in (name for names in COMMANDS.values() for name in names):
         source = f"orchestrator/cli/commands/{name}.py"
-        for text in help_texts(import_module(f"orchestrator.cli.commands.{name}").command):
+        for text in help_texts(import_module(f"orchestrator.cli.commands.{name.replace('-', '_')}").command):
             for block in plain_blocks(text):
                 yield from check_sentences(source, block, rules)
 

@@ -1,6 +1,6 @@
 """Bindings, the access file, and the question who may do what."""
 
-from orchestrator.app.acting import Acting, Change, View, change, read, unknown
+from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
 from orchestrator.domain.access.access_file import AccessDifference, AccessFile, difference, problems
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.authorize import Target, Verdict, authorize
@@ -39,7 +39,7 @@ def revoke(acting: Acting, role: str, to: str, project: str, environment: str, *
 
 def preview(acting: Acting, file: AccessFile, *, prune: bool) -> AccessDifference:
     """What applying *file* would change. Raises A104 and A105."""
-    return read(acting, Action.VIEW, lambda view: _difference(view, file, prune=prune))
+    return read_register(acting, Action.VIEW, lambda view: _difference(view, file, prune=prune))
 
 
 def apply(acting: Acting, file: AccessFile, *, prune: bool) -> AccessDifference:
@@ -88,7 +88,7 @@ def can_i(acting: Acting, question: Question) -> Verdict:
         target = Target(acting.project, question.environment)
         return authorize(actor, question.action, target, view.directory, view.now)
 
-    return read(acting, Action.VIEW, work)
+    return read_register(acting, Action.VIEW, work)
 
 
 def _named(view: View, name: str) -> Actor:

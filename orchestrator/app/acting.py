@@ -156,7 +156,7 @@ def unknown(what: str, name: str, known: list[str]) -> OrchestratorError:
     return OrchestratorError("A110", f"there is no {what.replace('-', ' ')} {name}", hint=hint or None)
 
 
-def read(acting: Acting, action: Action, work: Callable[[View], R], *, environment: str | None = None) -> R:
+def read_register(acting: Acting, action: Action, work: Callable[[View], R], *, environment: str | None = None) -> R:
     """What *work* finds, if the actor may do *action*. Raises A101."""
     try:
         return acting.register.reading(lambda records: _read(acting, records, action, environment, work))

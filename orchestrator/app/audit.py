@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from orchestrator.app.acting import Acting, Change, View, change, read, unknown
+from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, Finding, head_of
 from orchestrator.domain.audit.export import AuditExport, AuditFilter, describe, population
@@ -11,7 +11,7 @@ from orchestrator.register_ports import AuditKeys
 
 def list_entries(acting: Acting, chosen: AuditFilter, limit: int | None = None) -> tuple[AuditEntry, ...]:
     """The entries that fit *chosen*, in order; with *limit* only the newest ones."""
-    found = read(acting, Action.READ_AUDIT, lambda view: population(view.records.audit(), chosen))
+    found = read_register(acting, Action.READ_AUDIT, lambda view: population(view.records.audit(), chosen))
     return found if limit is None else found[max(0, len(found) - limit) :]
 
 
@@ -24,7 +24,7 @@ def show_entry(acting: Acting, index: int) -> AuditEntry:
             raise unknown("audit entry", str(index), [])
         return found[0]
 
-    return read(acting, Action.READ_AUDIT, work)
+    return read_register(acting, Action.READ_AUDIT, work)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def verify_stream(acting: Acting, keys: AuditKeys, heads: tuple[AuditHead, ...])
         first = min(found, key=lambda finding: finding.index, default=None)
         return Verification(len(entries), view.records.head(), first)
 
-    return read(acting, Action.READ_AUDIT, work)
+    return read_register(acting, Action.READ_AUDIT, work)
 
 
 @dataclass(frozen=True)

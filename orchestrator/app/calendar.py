@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime
 
-from orchestrator.app.acting import Acting, Change, View, change, read, unknown
+from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.calendar.calendar_import import ImportDifference, import_difference
 from orchestrator.domain.calendar.rules import CalendarRule
@@ -32,7 +32,7 @@ def calendar_of(records: Records, declared: Iterable[CalendarRule] = ()) -> Cale
 
 def show_calendar(acting: Acting, declared: Iterable[CalendarRule] = ()) -> Calendar:
     """Everything that opens and closes environments."""
-    return read(acting, Action.VIEW, lambda view: calendar_of(view.records, declared))
+    return read_register(acting, Action.VIEW, lambda view: calendar_of(view.records, declared))
 
 
 def verdicts(acting: Acting, declared: Iterable[CalendarRule] = ()) -> dict[str, CalendarVerdict]:
@@ -44,7 +44,7 @@ def verdicts(acting: Acting, declared: Iterable[CalendarRule] = ()) -> dict[str,
         actor = str(acting.actor)
         return {name: calendar_verdict(calendar, CalendarQuestion(name, actor=actor), view.now) for name in names}
 
-    return read(acting, Action.VIEW, work)
+    return read_register(acting, Action.VIEW, work)
 
 
 def refuse_closed(
@@ -95,7 +95,9 @@ def remove_rule(acting: Acting, key: str, *, reason: str = "") -> CalendarRule:
 
 def preview_import(acting: Acting, incoming: Iterable[CalendarRule]) -> ImportDifference:
     """What importing *incoming* would add, change and skip."""
-    return read(acting, Action.VIEW, lambda view: import_difference(view.records.all(CALENDAR_RULES), incoming))
+    return read_register(
+        acting, Action.VIEW, lambda view: import_difference(view.records.all(CALENDAR_RULES), incoming)
+    )
 
 
 def import_rules(acting: Acting, incoming: Iterable[CalendarRule]) -> ImportDifference:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from orchestrator.app.acting import Acting, Change, change, read, unknown
+from orchestrator.app.acting import Acting, Change, change, read_register, unknown
 from orchestrator.domain.access.absences import check_absence
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.directory import Access
@@ -16,7 +16,7 @@ MANAGE = Action.MANAGE_PEOPLE
 
 def show_access(acting: Acting) -> Access:
     """All users, groups, service accounts, roles, bindings and absences."""
-    return read(acting, Action.VIEW, lambda view: view.access)
+    return read_register(acting, Action.VIEW, lambda view: view.access)
 
 
 def add_user(acting: Acting, user: User) -> User:

@@ -5,7 +5,7 @@ import string
 from dataclasses import dataclass
 from datetime import timedelta
 
-from orchestrator.app.acting import Acting, Change, View, change, read
+from orchestrator.app.acting import Acting, Change, View, change, read_register
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor, ActorKind, Scope
 from orchestrator.domain.access.tokens import (
@@ -72,7 +72,7 @@ def list_tokens(acting: Acting, owner: str | None = None) -> tuple[Token, ...]:
         found = [t for t in view.records.all(TOKENS, owner) if every or t.owner == mine]
         return tuple(sorted(found, key=lambda token: token.created_at, reverse=True))
 
-    return read(acting, Action.VIEW, work)
+    return read_register(acting, Action.VIEW, work)
 
 
 def rotate_token(acting: Acting, prefix: str, grace: timedelta = GRACE) -> NewToken:
@@ -109,7 +109,7 @@ def revoke_token(acting: Acting, prefix: str, *, reason: str = "") -> Token:
 
 
 def _owner_of(acting: Acting, prefix: str) -> str:
-    return read(acting, Action.VIEW, lambda view: view.existing(TOKENS, prefix).owner)
+    return read_register(acting, Action.VIEW, lambda view: view.existing(TOKENS, prefix).owner)
 
 
 def _owner(task: Change, name: str) -> Actor:

@@ -98,10 +98,3 @@ def _app() -> "App":
 
 def _fitting(names: Iterable[str], begun: str) -> list[str]:
     return list(dict.fromkeys(name for name in names if name.startswith(begun)))
-
-
-def files(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
-    """The files of the shell."""
-    from click.shell_completion import CompletionItem
-
-    return [CompletionItem(begun, type="file")]

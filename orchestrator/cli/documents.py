@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from orchestrator.cli.document import Document
+from orchestrator.cli.register_documents import MODELS as REGISTER_MODELS
 from orchestrator.domain.authentication import FIELD
 from orchestrator.domain.downtime import Measured
 from orchestrator.domain.drift import Finding
@@ -20,12 +22,6 @@ from orchestrator.domain.step import HostResult, Outcome, TestResult
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.domain.waves import Waves, WaveStory
 from orchestrator.domain.way_back import Outlook, RollbackPlan
-
-
-class Document(Model):
-    """The head that every document has."""
-
-    apiVersion: Literal["orchestrator/v1"]
 
 
 class WavesStatus(Model):
@@ -261,6 +257,7 @@ MODELS: dict[str, type[Model]] = {
     "lock": LockDocument,
     "drift": DriftDocument,
     "parity": ParityDocument,
+    **REGISTER_MODELS,
 }
 
 

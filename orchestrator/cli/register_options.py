@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Model)
 
 
-class MomentType(click.ParamType):
+class MomentType(click.ParamType[datetime]):
     """A moment: ISO 8601 with an offset."""
 
     name = "TIME"
@@ -39,14 +39,14 @@ def _why(error: ValueError) -> str:
     return text if text.startswith("must") else "write it as 2026-12-24T18:00:00Z"
 
 
-def opened() -> "App":
+def open_project() -> "App":
     """The project of this folder."""
     from orchestrator.wiring import open_app
 
     return open_app(Path.cwd())
 
 
-def made(model: type[M], **fields: Any) -> M:
+def model_of(model: type[M], **fields: Any) -> M:
     """A value from the words of the command line. Raises a usage error that names the wrong field."""
     try:
         return model.from_json(fields)

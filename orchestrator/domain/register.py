@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -87,7 +87,7 @@ KINDS = (
 )  # fmt: skip
 """Every kind of record. The database has one table for each."""
 
-ACCESS_KINDS = {
+ACCESS_KINDS: dict[str, RecordKind[Any]] = {
     "users": USERS,
     "groups": GROUPS,
     "service_accounts": SERVICE_ACCOUNTS,

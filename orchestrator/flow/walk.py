@@ -111,7 +111,7 @@ def admitted_environments(
     """The environments that the walk would promote *package* to, in order; refused when it may not go to one of them.
 
     Environments that have the release are left out unless it is to *redeploy*. What is verified on the way, in an
-    earlier wave, counts as verified here. Raises R104, R105, R108, R110 and R111.
+    earlier wave, counts as verified here. Raises R104, R105, R108 and R110.
     """
     release = package.manifest.release
     undeclared = [name for name in waves.names if name not in release.environments]

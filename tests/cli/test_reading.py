@@ -47,12 +47,27 @@ READS: dict[str, tuple[tuple[str, ...], ...]] = {
     "hosts status": ((),),
     "keys show": ((),),
     "lock status": ((),),
+    "people list": ((), ("--json",)),
+    "group list": ((), ("--json",)),
+    "service-account list": ((), ("--json",)),
+    "access show": ((), ("--json",)),
+    "can-i": (("promote", "eu-1"), ("promote", "eu-1", "--json")),
+    "whoami": ((), ("--json",)),
+    "token list": ((), ("--json",)),
+    "calendar list": ((), ("--json",)),
+    "calendar export": ((),),
+    "line status": ((), ("--json",)),
+    "audit list": ((), ("--json",)),
+    "audit verify": ((), ("--json",)),
 }
 ACTS = {
     "build", "package remove", "promote", "rehearse", "rollback", "resume", "retry", "cancel", "abort", "pause", "worker", "lock",
     "unlock", "observe", "accept", "environment destroy", "environment reap", "environment resolve", "environment up",
     "engine install", "hosts install", "init", "keys rotate", "backup", "restore",
     "store rebuild",
+    "people add", "people edit", "people disable", "people show", "group add", "group remove", "group members", "service-account add",
+    "service-account disable", "away", "access grant", "access revoke", "access apply", "token create", "token rotate", "token revoke",
+    "calendar add", "calendar remove", "calendar import", "line stop", "line resume", "audit show", "audit export",
 }  # fmt: skip
 OWN = ("keys", "crash-", "project.key")  # what any command may make for itself in the state folder
 DERIVED = ("state.db-shm", "state.db-wal", "state-engine.db-shm", "state-engine.db-wal")

@@ -70,7 +70,7 @@ def commands() -> str:
     for section, names in COMMANDS.items():
         lines += ["", f"## {section}"]
         for name in names:
-            command = import_module(f"orchestrator.cli.commands.{name}").command
+            command = import_module(f"orchestrator.cli.commands.{name.replace('-', '_')}").command
             lines += _command(command, f"orchestrator {name}")
     return "\n".join(lines) + "\n"
 

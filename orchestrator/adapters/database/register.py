@@ -174,7 +174,7 @@ class DatabaseChanges:
         data = self._db.execute(query).scalar()
         return known(AuditEntry, str(data)) if data is not None else None
 
-    def _row(self, kind: RecordKind[Any], key: str) -> "sa.Row[Any] | None":
+    def _row(self, kind: RecordKind[Any], key: str) -> Any:
         table = register_tables[kind.name]
         return self._db.execute(sa.select(table.c.data, table.c.version).where(self._is(table, key))).first()
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, out, print_json, table
-from orchestrator.cli.register_options import MOMENT, made, opened
+from orchestrator.cli.register_options import MOMENT, model_of, open_project
 
 
 @click.group("access")
@@ -27,7 +26,7 @@ def show(as_json: bool) -> None:
     from orchestrator.domain.access.directory import Directory
     from orchestrator.domain.moments import minute_text
 
-    access = show_access(opened().acting)
+    access = show_access(open_project().acting)
     roles = Directory(access).roles
     if as_json:
         named = {name: sorted(action.value for action in actions) for name, actions in roles.items()}
@@ -60,8 +59,8 @@ def grant(
     from orchestrator.domain.moments import moment_text
 
     end = moment_text(until) if until else None
-    binding = made(Binding, role=role, to=to, project=project, environment=environment, until=end, reason=message)
-    done = granted(opened().acting, binding)
+    binding = model_of(Binding, role=role, to=to, project=project, environment=environment, until=end, reason=message)
+    done = granted(open_project().acting, binding)
     if as_json:
         print_json("Binding", done.to_json())
         return
@@ -80,8 +79,8 @@ def revoke(role: str, to: str, project: str, environment: str, message: str, as_
     from orchestrator.app.access import revoke as revoked
     from orchestrator.domain.access.principals import Binding
 
-    made(Binding, role=role, to=to, project=project, environment=environment)
-    done = revoked(opened().acting, role, to, project, environment, reason=message)
+    model_of(Binding, role=role, to=to, project=project, environment=environment)
+    done = revoked(open_project().acting, role, to, project, environment, reason=message)
     if as_json:
         print_json("Binding", done.to_json())
         return
@@ -90,8 +89,7 @@ def revoke(role: str, to: str, project: str, environment: str, message: str, as_
 
 @command.command("apply")
 @click.option(
-    "-f", "--file", "file", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The access file.",
-    shell_complete=completing.files,
+    "-f", "--file", "file", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The access file."
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the changes, and change nothing.")
 @click.option("--prune", is_flag=True, help="Remove what the file does not have. Users are disabled.")
@@ -103,7 +101,7 @@ def apply(file: Path, dry_run: bool, prune: bool, as_json: bool) -> None:
     from orchestrator.app.people import show_access
     from orchestrator.config.access import load_access
 
-    acting = opened().acting
+    acting = open_project().acting
     wanted = load_access(file, show_access(acting))
     found = preview(acting, wanted, prune=prune) if dry_run else applied(acting, wanted, prune=prune)
     if as_json:

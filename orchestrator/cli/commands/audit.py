@@ -9,7 +9,7 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.output import Cell, json_option, out, print_json, table
-from orchestrator.cli.register_options import MOMENT, opened
+from orchestrator.cli.register_options import MOMENT, open_project
 
 if TYPE_CHECKING:
     from orchestrator.app.audit import Exported
@@ -55,7 +55,7 @@ def show_all(
     """List entries, oldest first."""
     from orchestrator.app.audit import list_entries
 
-    found = list_entries(opened().acting, _filter(start, end, environment, actor=actor, action=action), limit)
+    found = list_entries(open_project().acting, _filter(start, end, environment, actor=actor, action=action), limit)
     if as_json:
         print_json("AuditEntries", {"entries": [entry.to_json() for entry in found]})
         return
@@ -85,7 +85,7 @@ def show(index: int, as_json: bool) -> None:
     """Show one entry with its digests and codes."""
     from orchestrator.app.audit import show_entry
 
-    entry = show_entry(opened().acting, index)
+    entry = show_entry(open_project().acting, index)
     if as_json:
         print_json("AuditEntry", entry.to_json())
         return
@@ -97,8 +97,7 @@ def show(index: int, as_json: bool) -> None:
 @command.command("verify")
 @click.option(
     "--against", "heads", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A head that was kept elsewhere: `audit-head` or `statement.json` of an export. May be repeated.",
-    shell_complete=completing.files,
+    help="A head that was kept elsewhere: `audit-head` or `statement.json` of an export. May be repeated."
 )  # fmt: skip
 @json_option
 @click.pass_context
@@ -107,7 +106,7 @@ def verify(context: click.Context, heads: tuple[Path, ...], as_json: bool) -> No
     from orchestrator.app.audit import verify_stream
     from orchestrator.domain.errors import Exit, OrchestratorError
 
-    app = opened()
+    app = open_project()
     beside = app.audit_head.read()
     kept = (*((beside,) if beside else ()), *(_head(path) for path in heads))
     found = verify_stream(app.acting, app.keys, kept)
@@ -160,7 +159,7 @@ def export(
     if folder.exists() and any(folder.iterdir()):
         raise click.UsageError(f"{folder} is not empty")
     drawn = (sample, seed) if sample else None
-    found = export_stream(opened().acting, _filter(start, end, environment), drawn)
+    found = export_stream(open_project().acting, _filter(start, end, environment), drawn)
     write_export(folder, found, form)
     if as_json:
         print_json("AuditExport", found.statement.to_json())

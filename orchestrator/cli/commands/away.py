@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.output import json_option, out, print_json, table
-from orchestrator.cli.register_options import MOMENT, opened
+from orchestrator.cli.register_options import MOMENT, open_project
 
 if TYPE_CHECKING:
     from orchestrator.domain.access.principals import Absence
@@ -31,7 +31,7 @@ def command(
     from orchestrator.app.people import add_absence, end_absence, show_access
     from orchestrator.domain.moments import parse_moment
 
-    app = opened()
+    app = open_project()
     name = user or app.acting.actor.name
     if back:
         _say([end_absence(app.acting, name)], "no longer away", as_json=as_json)

@@ -8,7 +8,7 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.output import Cell, json_option, out, print_json, table
-from orchestrator.cli.register_options import made, opened
+from orchestrator.cli.register_options import model_of, open_project
 
 if TYPE_CHECKING:
     from orchestrator.domain.calendar.calendar_import import ImportDifference
@@ -30,10 +30,10 @@ def command() -> None:
 @command.command("list")
 @json_option
 def show_all(as_json: bool) -> None:
-    """List the entries, and whether each environment is open now."""
+    """List the entries, and the environments that are open or closed."""
     from orchestrator.app.calendar import show_calendar, verdicts
 
-    app = opened()
+    app = open_project()
     rules = app.declared_rules()
     calendar, now = show_calendar(app.acting, rules), verdicts(app.acting, rules)
     if as_json:
@@ -119,8 +119,8 @@ def add(
     from orchestrator.app.calendar import add_rule, new_rule_id
     from orchestrator.domain.calendar.rules import CalendarRule
 
-    acting = opened().acting
-    entry = made(
+    acting = open_project().acting
+    entry = model_of(
         CalendarRule,
         id=new_rule_id(),
         kind=kind,
@@ -149,7 +149,7 @@ def remove(entry: str, message: str, as_json: bool) -> None:
     """Remove the entry with this id."""
     from orchestrator.app.calendar import remove_rule
 
-    done = remove_rule(opened().acting, entry, reason=message)
+    done = remove_rule(open_project().acting, entry, reason=message)
     if as_json:
         print_json("CalendarRule", done.to_json())
         return
@@ -157,7 +157,7 @@ def remove(entry: str, message: str, as_json: bool) -> None:
 
 
 @command.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), shell_complete=completing.files)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--kind", type=click.Choice(KINDS), default="hard-freeze", help="What the events are (default: hard-freeze)."
 )
@@ -178,7 +178,7 @@ def import_file(file: Path, kind: str, environments: tuple[str, ...], zone: str,
     from orchestrator.app.calendar import import_rules, preview_import
     from orchestrator.domain.calendar.rules import RuleKind
 
-    acting = opened().acting
+    acting = open_project().acting
     options = ReadOptions(file.name, RuleKind(kind), environments, zone, str(acting.actor))
     rules = read_calendar(file.read_text(encoding="utf-8"), options)
     found = preview_import(acting, rules) if dry_run else import_rules(acting, rules)
@@ -208,7 +208,7 @@ def export(output: Path | None) -> None:
     from orchestrator.app.calendar import show_calendar
     from orchestrator.domain.moments import parse_moment
 
-    app = opened()
+    app = open_project()
     calendar = show_calendar(app.acting, app.declared_rules())
     text = write_calendar(calendar.rules, parse_moment(app.acting.clock.now()))
     if output is None:

@@ -4,14 +4,14 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, out, print_json
-from orchestrator.cli.register_options import opened
+from orchestrator.cli.register_options import open_project
 from orchestrator.domain.access.actions import Action
 
 
 @click.command("can-i")
 @click.argument("action", type=click.Choice([action.value for action in Action]), metavar="ACTION")
 @click.argument("environment", required=False, metavar="[ENV]", shell_complete=completing.environments)
-@click.option("--as", "name", metavar="USER", help="Ask for this user or service-account:NAME.")
+@click.option("--as", "name", metavar="USER", help="Check this user or service-account:NAME.")
 @click.option("--why", is_flag=True, help="Show the bindings that do not suffice, and who could.")
 @json_option
 @click.pass_context
@@ -25,7 +25,7 @@ def command(
     from orchestrator.app.access import Question, can_i
     from orchestrator.domain.errors import Exit
 
-    app = opened()
+    app = open_project()
     if environment is not None:
         app.setting.environment(environment)
     verdict = can_i(app.acting, Question(action=Action(action), environment=environment, name=name))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.output import json_option, out, print_json, table
-from orchestrator.cli.register_options import made, opened
+from orchestrator.cli.register_options import model_of, open_project
 
 if TYPE_CHECKING:
     from orchestrator.domain.access.principals import Group
@@ -25,8 +25,8 @@ def add(name: str, members: tuple[str, ...], as_json: bool) -> None:
     from orchestrator.app.people import add_group
     from orchestrator.domain.access.principals import Group
 
-    made(Group, name=name)
-    _say(add_group(opened().acting, name, members), "added", as_json=as_json)
+    model_of(Group, name=name)
+    _say(add_group(open_project().acting, name, members), "added", as_json=as_json)
 
 
 @command.command("remove")
@@ -36,7 +36,7 @@ def remove(name: str, as_json: bool) -> None:
     """Remove the group NAME and the bindings to it. Its members stay users."""
     from orchestrator.app.people import remove_group
 
-    _say(remove_group(opened().acting, name), "removed", as_json=as_json)
+    _say(remove_group(open_project().acting, name), "removed", as_json=as_json)
 
 
 @command.command("members")
@@ -49,7 +49,7 @@ def members(name: str, added: tuple[str, ...], removed: tuple[str, ...], as_json
     from orchestrator.app.acting import unknown
     from orchestrator.app.people import set_members, show_access
 
-    acting = opened().acting
+    acting = open_project().acting
     if added or removed:
         _say(set_members(acting, name, added, removed), "changed", as_json=as_json)
         return
@@ -65,7 +65,7 @@ def show_all(as_json: bool) -> None:
     """List the groups with their members."""
     from orchestrator.app.people import show_access
 
-    groups = show_access(opened().acting).groups
+    groups = show_access(open_project().acting).groups
     if as_json:
         print_json("Groups", {"groups": [group.to_json() for group in groups]})
         return

@@ -6,7 +6,7 @@ import click
 
 from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, out, print_json, table
-from orchestrator.cli.register_options import MOMENT, opened
+from orchestrator.cli.register_options import MOMENT, open_project
 
 
 @click.group("line")
@@ -37,7 +37,7 @@ def stop(environment: str | None, every: bool, message: str, until: datetime | N
     place = _place(environment, every)
     if not message.strip():
         raise click.UsageError("give the reason with -m: it is shown to every user whose promotion is refused")
-    found = stop_line(opened().acting, place, message.strip(), until)
+    found = stop_line(open_project().acting, place, message.strip(), until)
     if as_json:
         print_json("LineStops", {"line_stops": [found.to_json()]})
         return
@@ -55,7 +55,7 @@ def resume(environment: str | None, every: bool, message: str, as_json: bool) ->
     """End the stops of ENV. A stop of all environments is ended with --all."""
     from orchestrator.app.calendar import resume_line
 
-    found = resume_line(opened().acting, _place(environment, every), message)
+    found = resume_line(open_project().acting, _place(environment, every), message)
     if as_json:
         print_json("LineStops", {"line_stops": [stop.to_json() for stop in found]})
         return
@@ -69,7 +69,7 @@ def status(as_json: bool) -> None:
     from orchestrator.app.calendar import show_calendar
     from orchestrator.domain.moments import minute_text
 
-    stops = show_calendar(opened().acting).line_stops
+    stops = show_calendar(open_project().acting).line_stops
     if as_json:
         print_json("LineStops", {"line_stops": [stop.to_json() for stop in stops]})
         return

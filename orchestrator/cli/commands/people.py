@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli.output import Cell, json_option, out, print_json, table
-from orchestrator.cli.register_options import made, opened
+from orchestrator.cli.register_options import model_of, open_project
 
 if TYPE_CHECKING:
     from orchestrator.domain.access.principals import User
@@ -45,8 +45,8 @@ def add(
     from orchestrator.app.people import add_user
     from orchestrator.domain.access.principals import User
 
-    user = made(User, name=name, zone=zone, **_fields(display_name, email, team, local))
-    _say(add_user(opened().acting, user), "added", as_json=as_json)
+    user = model_of(User, name=name, zone=zone, **_fields(display_name, email, team, local))
+    _say(add_user(open_project().acting, user), "added", as_json=as_json)
 
 
 @command.command("list")
@@ -57,7 +57,7 @@ def show_all(every: bool, as_json: bool) -> None:
     from orchestrator.app.people import show_access
     from orchestrator.domain.access.directory import Directory
 
-    access = show_access(opened().acting)
+    access = show_access(open_project().acting)
     groups = Directory(access).groups_of
     users = [user for user in access.users if every or user.is_active]
     if as_json:
@@ -86,7 +86,7 @@ def show(name: str, as_json: bool) -> None:
     from orchestrator.app.people import show_access
     from orchestrator.domain.access.directory import Directory
 
-    access = show_access(opened().acting)
+    access = show_access(open_project().acting)
     directory = Directory(access)
     user = directory.users.get(name)
     if user is None:
@@ -138,9 +138,9 @@ def edit(
         raise click.UsageError("no field is given: see `orchestrator people edit --help`")
 
     def edited(user: "User") -> "User":
-        return made(type(user), **{**user.to_json(), **fields})
+        return model_of(type(user), **{**user.to_json(), **fields})
 
-    _say(edit_user(opened().acting, name, edited), "changed", as_json=as_json)
+    _say(edit_user(open_project().acting, name, edited), "changed", as_json=as_json)
 
 
 @command.command("disable")
@@ -151,7 +151,7 @@ def disable(name: str, message: str, as_json: bool) -> None:
     """Disable the user NAME: every right ends at once, and tokens are no longer accepted."""
     from orchestrator.app.people import disable_user
 
-    _say(disable_user(opened().acting, name, reason=message), "disabled", as_json=as_json)
+    _say(disable_user(open_project().acting, name, reason=message), "disabled", as_json=as_json)
 
 
 def _state(user: "User") -> Cell:

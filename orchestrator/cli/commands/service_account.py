@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.output import Cell, json_option, out, print_json, table
-from orchestrator.cli.register_options import made, opened
+from orchestrator.cli.register_options import model_of, open_project
 
 if TYPE_CHECKING:
     from orchestrator.domain.access.principals import ServiceAccount
@@ -29,8 +29,8 @@ def add(name: str, description: str, may_approve: bool, as_json: bool) -> None:
     from orchestrator.app.people import add_service_account
     from orchestrator.domain.access.principals import ServiceAccount
 
-    account = made(ServiceAccount, name=name, description=description, may_approve=may_approve)
-    _say(add_service_account(opened().acting, account), "added", as_json=as_json)
+    account = model_of(ServiceAccount, name=name, description=description, may_approve=may_approve)
+    _say(add_service_account(open_project().acting, account), "added", as_json=as_json)
 
 
 @command.command("list")
@@ -39,7 +39,7 @@ def show_all(as_json: bool) -> None:
     """List the service accounts."""
     from orchestrator.app.people import show_access
 
-    accounts = show_access(opened().acting).service_accounts
+    accounts = show_access(open_project().acting).service_accounts
     if as_json:
         print_json("ServiceAccounts", {"service_accounts": [account.to_json() for account in accounts]})
         return
@@ -58,7 +58,7 @@ def disable(name: str, message: str, as_json: bool) -> None:
     """Disable the service account NAME: its tokens are no longer accepted."""
     from orchestrator.app.people import disable_service_account
 
-    _say(disable_service_account(opened().acting, name, reason=message), "disabled", as_json=as_json)
+    _say(disable_service_account(open_project().acting, name, reason=message), "disabled", as_json=as_json)
 
 
 def _say(account: "ServiceAccount", what: str, *, as_json: bool) -> None:

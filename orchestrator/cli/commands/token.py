@@ -7,7 +7,7 @@ import click
 
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.output import json_option, out, print_json, table
-from orchestrator.cli.register_options import made, opened
+from orchestrator.cli.register_options import model_of, open_project
 
 if TYPE_CHECKING:
     from orchestrator.app.tokens import NewToken
@@ -38,8 +38,8 @@ def create(
 
     if environment != "*" and not actions:
         raise click.UsageError("--environment needs --action")
-    acting = opened().acting
-    scopes = (made(Scope, actions=list(actions), environment=environment),) if actions else None
+    acting = open_project().acting
+    scopes = (model_of(Scope, actions=list(actions), environment=environment),) if actions else None
     span = timedelta(seconds=lifetime)
     _say(create_token(acting, owner or acting.actor.name, name=name, lifetime=span, scopes=scopes), as_json=as_json)
 
@@ -52,7 +52,7 @@ def show_all(owner: str | None, as_json: bool) -> None:
     from orchestrator.app.tokens import list_tokens
     from orchestrator.domain.moments import Now, minute_text
 
-    acting = opened().acting
+    acting = open_project().acting
     found, now = list_tokens(acting, owner), Now.at(acting.clock.now())
     if as_json:
         print_json("Tokens", {"tokens": [{**_shown(token), "state": token.state(now).value} for token in found]})
@@ -81,7 +81,7 @@ def rotate(prefix: str, grace: float, as_json: bool) -> None:
     """Create a token in place of the one with PREFIX, and print it."""
     from orchestrator.app.tokens import rotate_token
 
-    _say(rotate_token(opened().acting, prefix, timedelta(seconds=grace)), as_json=as_json)
+    _say(rotate_token(open_project().acting, prefix, timedelta(seconds=grace)), as_json=as_json)
 
 
 @command.command("revoke")
@@ -92,7 +92,7 @@ def revoke(prefix: str, message: str, as_json: bool) -> None:
     """Revoke the token with PREFIX at once."""
     from orchestrator.app.tokens import revoke_token
 
-    token = revoke_token(opened().acting, prefix, reason=message)
+    token = revoke_token(open_project().acting, prefix, reason=message)
     if as_json:
         print_json("Token", {**_shown(token), "state": "revoked"})
         return

@@ -3,7 +3,7 @@
 import click
 
 from orchestrator.cli.output import json_option, out, print_json
-from orchestrator.cli.register_options import opened
+from orchestrator.cli.register_options import open_project
 
 LOCAL = "Local names are not verified: another user who can write the state folder can bypass all rights."
 
@@ -15,7 +15,7 @@ def command(as_json: bool) -> None:
     from orchestrator.app.people import show_access
     from orchestrator.domain.access.directory import Directory
 
-    acting = opened().acting
+    acting = open_project().acting
     actor, access = acting.actor, show_access(acting)
     bindings = Directory(access).bindings_of(actor.kind.value, actor.name)
     if as_json:

@@ -93,7 +93,7 @@ class Trust(Model):
 
 
 class ServiceAccount(Model):
-    """An account of a machine. It does not approve, unless *may_approve* says so."""
+    """An account of a machine. It approves only with *may_approve*."""
 
     name: PrincipalName
     description: str = ""

@@ -62,7 +62,7 @@ def record_by(actor: Actor, **fields: Any) -> AuditRecord:
 
 
 class AuditEntry(AuditRecord):
-    """A record at its place: *index* counts from 1 without gaps; *key* identifies the key that made *code*."""
+    """A record at its place. *index* counts from 1 without gaps, and *key* identifies the key that made *code*."""
 
     index: int = Field(ge=1)
     key: str

@@ -66,13 +66,6 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
-        "R111",
-        "calendar windows not supported yet",
-        "The environment's file declares windows. This version has no calendar yet. It refuses the promotion rather than ignore the rule.",
-        "Remove `windows:` from `environment.yaml`, or wait for the version that supports them.",
-        Exit.NOT_ALLOWED,
-    ),
-    ErrorCode(
         "R120",
         "plan no longer holds",
         "Something that the plan depends on has changed since the plan was made. The message names it. Nothing was changed by this run.",

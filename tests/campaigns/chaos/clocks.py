@@ -88,15 +88,16 @@ def zones(scene: Scene) -> str:
         assert _when(status["until"]) == _when(held["until"])
         told.append(zone)
     _windows(scene, project)
-    return f"{', '.join(told)}: an hour is an hour; windows refused with R111"
+    return f"{', '.join(told)}: an hour is an hour; a closed environment is refused with A301"
 
 
 def _windows(scene: Scene, project: Small) -> None:
     file = project.root / "environments/edge/environment.yaml"
     scene.end.callback(file.write_text, file.read_text())
-    file.write_text(f"{file.read_text()}windows: [{{from: '01:00', to: '03:00', zone: Europe/Berlin}}]\n")
+    over = "{title: past, start: '2020-01-01T01:00', end: '2020-01-01T03:00', zone: Europe/Berlin}"
+    file.write_text(f"{file.read_text()}windows: [{over}]\n")
     said = project.promote(project.make(), code=3)
-    assert "R111" in said.err, said.err
+    assert "A301" in said.err, said.err
 
 
 def _when(text: str) -> datetime:

@@ -1,0 +1,206 @@
+"""What the commands of the register say with `--json`, as models."""
+
+from typing import Literal
+
+from orchestrator.cli.document import Document
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Absence, Actor, ActorKind, Binding, Group, Scope, ServiceAccount, User
+from orchestrator.domain.audit.chain import AuditEntry, AuditHead
+from orchestrator.domain.audit.export import AuditExport
+from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.domain.calendar.verdict import Cause, LineStop
+from orchestrator.domain.model import Model
+from orchestrator.domain.moments import Moment
+
+
+class ListedUser(User):
+    """A user with the names of the groups."""
+
+    groups: tuple[str, ...]
+
+
+class UserDocument(ListedUser, Document):
+    """`orchestrator people show --json`. *bindings* are those of the user and the groups."""
+
+    kind: Literal["User"]
+    bindings: tuple[Binding, ...]
+
+
+class UsersDocument(Document):
+    """`orchestrator people list --json`."""
+
+    kind: Literal["Users"]
+    users: tuple[ListedUser, ...]
+
+
+class GroupsDocument(Document):
+    """`orchestrator group list --json`."""
+
+    kind: Literal["Groups"]
+    groups: tuple[Group, ...]
+
+
+class ServiceAccountsDocument(Document):
+    """`orchestrator service-account list --json`."""
+
+    kind: Literal["ServiceAccounts"]
+    service_accounts: tuple[ServiceAccount, ...]
+
+
+class AbsencesDocument(Document):
+    """`orchestrator away --json`."""
+
+    kind: Literal["Absences"]
+    absences: tuple[Absence, ...]
+
+
+class AccessDocument(Document):
+    """`orchestrator access show --json`. *roles* are the built-in ones and those of the project, with their actions."""
+
+    kind: Literal["Access"]
+    roles: dict[str, tuple[Action, ...]]
+    bindings: tuple[Binding, ...]
+
+
+class AccessDifferenceDocument(Document):
+    """`orchestrator access apply --json`. *removals* were done if *pruned*."""
+
+    kind: Literal["AccessDifference"]
+    changes: tuple[str, ...]
+    removals: tuple[str, ...]
+    applied: bool
+    pruned: bool
+
+
+class VerdictDocument(Document):
+    """`orchestrator can-i --json`. *rule* decided; *could* are users who may, *near* bindings that do not suffice."""
+
+    kind: Literal["Verdict"]
+    allowed: bool
+    actor: str
+    action: Action
+    target: str
+    rule: str
+    reason: str
+    binding: str | None
+    until: Moment | None
+    could: tuple[str, ...]
+    near: tuple[str, ...]
+
+
+class ActorDocument(Document):
+    """`orchestrator whoami --json`. *every_right*: there are no bindings, and the actor is the local user."""
+
+    kind: Literal["Actor"]
+    actor: Actor
+    bindings: tuple[Binding, ...]
+    every_right: bool
+
+
+class ListedToken(Model):
+    """A token without its hash, with its *state*."""
+
+    prefix: str
+    owner: str
+    owner_kind: ActorKind
+    name: str
+    scopes: tuple[Scope, ...] | None
+    created_at: Moment
+    expires_at: Moment
+    grace_until: Moment | None
+    last_used_at: Moment | None
+    revoked_at: Moment | None
+    state: str
+
+
+class TokensDocument(Document):
+    """`orchestrator token list --json`."""
+
+    kind: Literal["Tokens"]
+    tokens: tuple[ListedToken, ...]
+
+
+class CalendarReason(Model):
+    """One thing that closes an environment, with its end if that is known."""
+
+    cause: Cause
+    id: str
+    title: str
+    held_by: str | None
+    until: Moment | None
+    text: str
+
+
+class EnvironmentCalendar(Model):
+    """Whether an environment is open now, why it is not, and when that changes."""
+
+    open: bool
+    reasons: tuple[CalendarReason, ...]
+    next_open: Moment | None
+    next_close: Moment | None
+    next_close_reason: str | None
+
+
+class CalendarDocument(Document):
+    """`orchestrator calendar list --json`."""
+
+    kind: Literal["Calendar"]
+    environments: dict[str, EnvironmentCalendar]
+    rules: tuple[CalendarRule, ...]
+    line_stops: tuple[LineStop, ...]
+
+
+class LineStopsDocument(Document):
+    """`orchestrator line status --json`."""
+
+    kind: Literal["LineStops"]
+    line_stops: tuple[LineStop, ...]
+
+
+class AuditEntriesDocument(Document):
+    """`orchestrator audit list --json`."""
+
+    kind: Literal["AuditEntries"]
+    entries: tuple[AuditEntry, ...]
+
+
+class AuditFinding(Model):
+    """The first wrong or missing entry."""
+
+    index: int
+    fault: str
+
+
+class AuditVerificationDocument(Document):
+    """`orchestrator audit verify --json`. *heads* is how many heads the stream was compared with."""
+
+    kind: Literal["AuditVerification"]
+    entries: int
+    head: AuditHead
+    finding: AuditFinding | None
+    heads: int
+
+
+class AuditExportDocument(AuditExport, Document):
+    """`orchestrator audit export --json`, and `statement.json` of an export."""
+
+    kind: Literal["AuditExport"]
+
+
+MODELS: dict[str, type[Document]] = {
+    "user": UserDocument,
+    "users": UsersDocument,
+    "groups": GroupsDocument,
+    "service-accounts": ServiceAccountsDocument,
+    "absences": AbsencesDocument,
+    "access": AccessDocument,
+    "access-difference": AccessDifferenceDocument,
+    "verdict": VerdictDocument,
+    "actor": ActorDocument,
+    "tokens": TokensDocument,
+    "calendar": CalendarDocument,
+    "line-stops": LineStopsDocument,
+    "audit-entries": AuditEntriesDocument,
+    "audit-verification": AuditVerificationDocument,
+    "audit-export": AuditExportDocument,
+}

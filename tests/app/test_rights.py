@@ -1,0 +1,147 @@
+"""Every use case as every role: who may do it, and that a refused attempt changes nothing but the audit stream."""
+# ruff: noqa: DTZ001 - times of rules are wall-clock times
+
+import inspect
+import pkgutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import orchestrator.app
+from orchestrator.adapters.memory.keys import MemoryKeys
+from orchestrator.app import access, audit, calendar, people, tokens
+from orchestrator.app.acting import Acting, Denied
+from orchestrator.domain.access.access_file import AccessFile
+from orchestrator.domain.access.actions import BUILT_IN, Action
+from orchestrator.domain.access.principals import Absence, Binding, Group, ServiceAccount, User
+from orchestrator.domain.access.tokens import Token, token_hash
+from orchestrator.domain.audit.export import AuditFilter
+from orchestrator.domain.calendar.rules import CalendarRule, RuleKind
+from orchestrator.domain.calendar.verdict import LineStop
+from orchestrator.domain.register import (
+    ABSENCES,
+    CALENDAR_RULES,
+    GROUPS,
+    KINDS,
+    LINE_STOPS,
+    SERVICE_ACCOUNTS,
+    TOKENS,
+    USERS,
+)
+from tests.app.desk import ENVIRONMENTS, NOON, Desk
+
+EXPECTED: dict[str, list[str]] = yaml.safe_load((Path(__file__).parent / "rights.yaml").read_text())
+DOOR = {"acting", "actor"}  # modules that are no use cases: the way to the register, and who acts
+DAY = timedelta(days=1)
+RULE = CalendarRule(
+    id="c1", kind=RuleKind.WINDOW, title="day", start=datetime(2026, 1, 1, 8), end=datetime(2026, 1, 1, 17), zone="UTC"
+)
+FILE = AccessFile(apiVersion="orchestrator/v1", kind="Access", people=(User(name="zoe"),))
+FILTER = AuditFilter(start=datetime(2026, 1, 1, tzinfo=UTC), end=datetime(2027, 1, 1, tzinfo=UTC))
+AWAY = Absence(user="bob", deputy="root", start=NOON, end=NOON + DAY)
+TOKEN = Token(prefix="a" * 8, sha256=token_hash("x"), owner="bob", created_at=NOON, expires_at=NOON + DAY)
+STOP = LineStop(id="l1", environment="staging", stopped_at=NOON, stopped_by="root", reason="leak")
+
+Call = Callable[[Acting, str], Any]
+CALLS: dict[str, Call] = {
+    "access.apply": lambda a, _: access.apply(a, FILE, prune=False),
+    "access.can_i": lambda a, e: access.can_i(a, access.Question(action=Action.PROMOTE, environment=e)),
+    "access.grant": lambda a, e: access.grant(a, Binding(role="operator", to="user:bob", environment=e)),
+    "access.preview": lambda a, _: access.preview(a, FILE, prune=True),
+    "access.revoke": lambda a, _: access.revoke(a, "viewer", "user:viewer", "*", "*"),
+    "audit.export_stream": lambda a, _: audit.export_stream(a, FILTER),
+    "audit.list_entries": lambda a, _: audit.list_entries(a, FILTER),
+    "audit.show_entry": lambda a, _: audit.show_entry(a, 1),
+    "audit.verify_stream": lambda a, _: audit.verify_stream(a, MemoryKeys(), ()),
+    "calendar.add_rule": lambda a, e: calendar.add_rule(a, RULE.model_copy(update={"id": "c2", "environments": (e,)})),
+    "calendar.import_rules": lambda a, _: calendar.import_rules(a, [RULE.model_copy(update={"uid": "u1"})]),
+    "calendar.preview_import": lambda a, _: calendar.preview_import(a, [RULE]),
+    "calendar.remove_rule": lambda a, _: calendar.remove_rule(a, "c1"),
+    "calendar.resume_line": lambda a, _: calendar.resume_line(a, "staging"),
+    "calendar.show_calendar": lambda a, _: calendar.show_calendar(a),
+    "calendar.stop_line": lambda a, e: calendar.stop_line(a, e, "leak"),
+    "calendar.verdicts": lambda a, _: calendar.verdicts(a),
+    "people.add_absence": lambda a, _: people.add_absence(a, "bob", "root", NOON + 2 * DAY, NOON + 3 * DAY),
+    "people.add_group": lambda a, _: people.add_group(a, "new", ["bob"]),
+    "people.add_service_account": lambda a, _: people.add_service_account(a, ServiceAccount(name="new")),
+    "people.add_user": lambda a, _: people.add_user(a, User(name="new")),
+    "people.disable_service_account": lambda a, _: people.disable_service_account(a, "ci"),
+    "people.disable_user": lambda a, _: people.disable_user(a, "bob"),
+    "people.edit_user": lambda a, _: people.edit_user(a, "bob", lambda user: user.model_copy(update={"team": "red"})),
+    "people.end_absence": lambda a, _: people.end_absence(a, "bob"),
+    "people.remove_group": lambda a, _: people.remove_group(a, "ops"),
+    "people.set_members": lambda a, _: people.set_members(a, "ops", [], ["bob"]),
+    "people.show_access": lambda a, _: people.show_access(a),
+    "tokens.create_token": lambda a, _: tokens.create_token(a, "bob", lifetime=DAY),
+    "tokens.list_tokens": lambda a, _: tokens.list_tokens(a),
+    "tokens.revoke_token": lambda a, _: tokens.revoke_token(a, "a" * 8),
+    "tokens.rotate_token": lambda a, _: tokens.rotate_token(a, "a" * 8),
+}
+
+
+def use_cases() -> set[str]:
+    """Every function of `orchestrator.app` whose first parameter is the actor at the register."""
+    found = set()
+    for module in pkgutil.iter_modules(orchestrator.app.__path__):
+        if module.name in DOOR:
+            continue
+        loaded = import_module(f"orchestrator.app.{module.name}")
+        for name, function in inspect.getmembers(loaded, inspect.isfunction):
+            first = next(iter(inspect.signature(function).parameters), "")
+            if function.__module__ == loaded.__name__ and not name.startswith("_") and first == "acting":
+                found.add(f"{module.name}.{name}")
+    return found
+
+
+def laid() -> Desk:
+    desk = Desk()
+    desk.write(USERS, User(name="bob"))
+    desk.write(GROUPS, Group(name="ops", members=("bob",)))
+    desk.write(SERVICE_ACCOUNTS, ServiceAccount(name="ci"))
+    desk.write(ABSENCES, AWAY)
+    desk.write(TOKENS, TOKEN)
+    desk.write(CALENDAR_RULES, RULE)
+    desk.write(LINE_STOPS, STOP)
+    return desk
+
+
+def everything(desk: Desk) -> list[object]:
+    return [desk.register.reading(lambda records, kind=kind: records.all(kind)) for kind in KINDS]  # type: ignore[misc]
+
+
+def test_every_use_case_has_an_entry() -> None:
+    """The use cases of the code are those of the table that is kept by hand, and each can be called here."""
+    assert use_cases() == EXPECTED.keys() == CALLS.keys()
+
+
+@pytest.mark.parametrize("role", BUILT_IN)
+@pytest.mark.parametrize("use_case", sorted(EXPECTED))
+def test_a_role_may_do_exactly_what_the_table_says(use_case: str, role: str) -> None:
+    """In each environment a role may do what the table says; a refused attempt leaves one entry *denied*, and nothing else."""
+    for environment in ENVIRONMENTS:
+        desk = laid()
+        before, entries = everything(desk), desk.entries
+        try:
+            CALLS[use_case](desk.acting(role), environment)
+            allowed = True
+        except Denied:
+            allowed = False
+        assert allowed == (role in EXPECTED[use_case]), f"{role}: {use_case} in {environment}"
+        if not allowed:
+            assert everything(desk) == before
+            assert desk.entries == entries + 1
+            assert desk.register.reading(lambda records: records.audit()[-1].outcome) == "denied"
+
+
+@pytest.mark.parametrize("use_case", ["calendar.stop_line"])
+def test_a_right_in_one_environment_is_none_in_another(use_case: str) -> None:
+    """A binding for one environment allows a use case there, and not in another one."""
+    desk = Desk(environment="staging")
+    CALLS[use_case](desk.acting("operator"), "staging")
+    with pytest.raises(Denied):
+        CALLS[use_case](desk.acting("operator"), "production")
