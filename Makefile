@@ -12,6 +12,7 @@ COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orc
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale unchanged leak-scan isolation checks bench docs clean
+.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers unchanged leak-scan authz-matrix audit-mutate isolation checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -81,6 +82,12 @@ leak-scan: .venv/.dev ## Search all that runs leave for planted secrets: 8 kinds
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.leak_scan
+
+authz-matrix: .venv/.dev ## Call every use case of users, rights, the calendar and audit as every role, in every environment.
+	@$(BIN)/python -m pytest -q -n 0 tests/app/test_rights.py
+
+audit-mutate: .venv/.dev ## Change a recorded audit stream at random, and check that verification names every change: N=100000 SEED=1.
+	@$(BIN)/python -m tests.campaigns.audit_mutate --runs $(or $(N),100000) --seed $(or $(SEED),1)
 
 isolation: .venv/.dev ## Run all journeys with isolation and without it; ARGS selects others.
 	@$(BIN)/orchestrator engine install --yes >/dev/null

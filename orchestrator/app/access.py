@@ -1,6 +1,6 @@
 """Bindings, the access file, and the question who may do what."""
 
-from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
+from orchestrator.app.acting import Acting, Change, View, change, read_own, read_register, unknown
 from orchestrator.domain.access.access_file import AccessDifference, AccessFile, difference, problems
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.authorize import Target, Verdict, authorize
@@ -81,14 +81,26 @@ class Question(Model):
 
 
 def can_i(acting: Acting, question: Question) -> Verdict:
-    """The answer, with the rule and the binding, or what is missing. Everybody with a right to view may ask it."""
+    """The answer, with the rule and the binding, or what is missing. A question about another actor needs a right."""
 
     def work(view: View) -> Verdict:
+        if question.name is not None:
+            view.require_view()
         actor = acting.actor if question.name is None else _named(view, question.name)
         target = Target(acting.project, question.environment)
         return authorize(actor, question.action, target, view.directory, view.now)
 
-    return read_register(acting, Action.VIEW, work)
+    return read_own(acting, work)
+
+
+def own_bindings(acting: Acting) -> tuple[tuple[Binding, ...], bool]:
+    """The bindings of the actor, and whether the project has any binding at all."""
+
+    def work(view: View) -> tuple[tuple[Binding, ...], bool]:
+        found = view.directory.bindings_of(acting.actor.kind.value, acting.actor.name)
+        return found, bool(view.access.bindings)
+
+    return read_own(acting, work)
 
 
 def _named(view: View, name: str) -> Actor:

@@ -98,6 +98,12 @@ class View:
         if not verdict.allowed:
             raise Denied(verdict)
 
+    def require_view(self) -> None:
+        """Raise `Denied` if the actor may not view any part of the project. Lists have no secrets."""
+        verdict = self.verdict(Action.VIEW)
+        if not verdict.allowed and not any(self.verdict(Action.VIEW, e).allowed for e in self.acting.environments):
+            raise Denied(verdict)
+
     def existing(self, kind: RecordKind[T], key: str) -> T:
         """The record with this key. Raises A110."""
         found = self.records.get(kind, key)
@@ -165,9 +171,25 @@ def read_register(acting: Acting, action: Action, work: Callable[[View], R], *, 
         raise
 
 
+def read_own(acting: Acting, work: Callable[[View], R]) -> R:
+    """What *work* finds about the actor, which needs no right; *work* requires those for anything else."""
+
+    def whole(records: Records) -> R:
+        return work(View(acting, records, access_of(records), acting.now(records)))
+
+    try:
+        return acting.register.reading(whole)
+    except Denied as denied:
+        record_denial(acting, denied.verdict, None)
+        raise
+
+
 def _read(acting: Acting, records: Records, action: Action, environment: str | None, work: Callable[[View], R]) -> R:
     view = View(acting, records, access_of(records), acting.now(records))
-    view.require(action, environment)
+    if action is Action.VIEW and environment is None:
+        view.require_view()
+    else:
+        view.require(action, environment)
     return work(view)
 
 

@@ -52,6 +52,7 @@ CALLS: dict[str, Call] = {
     "access.apply": lambda a, _: access.apply(a, FILE, prune=False),
     "access.can_i": lambda a, e: access.can_i(a, access.Question(action=Action.PROMOTE, environment=e)),
     "access.grant": lambda a, e: access.grant(a, Binding(role="operator", to="user:bob", environment=e)),
+    "access.own_bindings": lambda a, _: access.own_bindings(a),
     "access.preview": lambda a, _: access.preview(a, FILE, prune=True),
     "access.revoke": lambda a, _: access.revoke(a, "viewer", "user:viewer", "*", "*"),
     "audit.export_stream": lambda a, _: audit.export_stream(a, FILTER),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns import bugs, rollback, sim, workers
+from tests.campaigns import audit_mutate, bugs, rollback, sim, workers
 from tests.campaigns.chaos.rows import ROWS
 from tests.campaigns.chaos.table import WANTED, Row, Shared, execute
 from tests.campaigns.judge import judged
@@ -127,6 +127,12 @@ def test_make_hands_on_what_it_is_given(target: str, given: list[str], wanted: s
     root = Path(__file__).parents[2]
     said = subprocess.run(["make", "-n", target, *given], cwd=root, capture_output=True, text=True, check=True).stdout
     assert any(f"-m {wanted}" in f"{' '.join(line.split())} " for line in said.splitlines())
+
+
+def test_changes_of_an_audit_stream_are_named() -> None:
+    """Each of 700 random changes of a recorded stream is named with its first wrong index; all kinds of change occur."""
+    counts = audit_mutate.run(700, seed=3)
+    assert {mutate.__name__ for mutate in audit_mutate.MUTATIONS} <= counts.keys()
 
 
 def test_every_row_of_the_table_is_injected() -> None:

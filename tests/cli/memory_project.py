@@ -119,7 +119,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ORCHESTRATOR_RECOVERY", "manual")
     monkeypatch.setenv("NO_COLOR", "1")
-    for name in ("ORCHESTRATOR_STORE", "ORCHESTRATOR_STATE", "ORCHESTRATOR_ARTIFACTS"):
+    for name in ("ORCHESTRATOR_STORE", "ORCHESTRATOR_STATE", "ORCHESTRATOR_ARTIFACTS", "ORCHESTRATOR_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     rules: dict[str, dict[str, object]] = {"production": {"after": None}}
     made = MemoryProject(tmp_path, rules=rules, capsys=capsys).lay()

@@ -12,6 +12,7 @@ from orchestrator.adapters.database.engine import guarded, open_database, persis
 from orchestrator.adapters.database.store import known
 from orchestrator.adapters.database.tables import audit, register_tables
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, empty_head, head_of
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import moment_text
 from orchestrator.domain.register import RecordKind, changed_meanwhile
@@ -102,9 +103,9 @@ class DatabaseChanges:
 
     def audit(self, after: int = 0, limit: int | None = None) -> tuple[AuditEntry, ...]:
         """The entries after an index."""
-        chosen = sa.select(audit.c.data).where(audit.c.project == self._project, audit.c.index > after)
-        rows = self._db.execute(chosen.order_by(audit.c.index).limit(limit)).scalars()
-        return tuple(known(AuditEntry, str(data)) for data in rows)
+        chosen = sa.select(audit.c.index, audit.c.data).where(audit.c.project == self._project, audit.c.index > after)
+        rows = self._db.execute(chosen.order_by(audit.c.index).limit(limit))
+        return tuple(_entry(int(row[0]), str(row[1])) for row in rows)
 
     def head(self) -> AuditHead:
         """The newest place."""
@@ -180,6 +181,14 @@ class DatabaseChanges:
 
     def _is(self, table: sa.Table, key: str) -> "sa.ColumnElement[bool]":
         return sa.and_(table.c.project == self._project, table.c.key == key)
+
+
+def _entry(index: int, text: str) -> AuditEntry:
+    """The entry that is recorded at *index*. Raises S115 with the index if it cannot be read."""
+    try:
+        return known(AuditEntry, text)
+    except OrchestratorError as error:
+        raise OrchestratorError(error.code, f"audit entry {index}: {error.message}") from error
 
 
 def _one_change_at_a_time(db: sa.Connection, project: str) -> None:

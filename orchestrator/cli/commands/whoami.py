@@ -12,23 +12,21 @@ LOCAL = "Local names are not verified: another user who can write the state fold
 @json_option
 def command(as_json: bool) -> None:
     """Show the actor, how it was authenticated, and its roles."""
-    from orchestrator.app.people import show_access
-    from orchestrator.domain.access.directory import Directory
+    from orchestrator.app.access import own_bindings
 
     acting = open_project().acting
-    actor, access = acting.actor, show_access(acting)
-    bindings = Directory(access).bindings_of(actor.kind.value, actor.name)
+    actor, (bindings, any_binding) = acting.actor, own_bindings(acting)
     if as_json:
         document = {
             "actor": actor.to_json(),
             "bindings": [binding.to_json() for binding in bindings],
-            "every_right": not access.bindings and actor.method.value == "local",
+            "every_right": not any_binding and actor.method.value == "local",
         }
         print_json("Actor", document)
         return
     by = f"token {actor.credential}" if actor.credential else "the user of this machine"
     out(f"{actor}, by {by}")
-    if not access.bindings:
+    if not any_binding:
         out("there are no bindings: the local user has every right")
     for binding in bindings:
         out(f"  {binding}")
