@@ -35,8 +35,8 @@ class Setting:
     *environments* maps names to what their files say and the folders that hold them, in the order of the path;
     *state* is the project's own folder for everything that is kept. *secrets* are those that this process knows, from
     *environ*, its environment variables, and from what the adapters read. *stacks* are the names of stacks by their
-    environments, where these are not all: those made for one release, and that of the side which a run is about. *entrance* raises
-    A301 if an environment is closed to promotions by a user.
+    environments, where these are not all: those made for one release, and that of the side which a run is about.
+    *entrance* raises A301 if an environment is closed to promotions by a user.
     """
 
     project: Project
