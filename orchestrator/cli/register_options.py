@@ -5,15 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from pydantic import ValidationError
-
-from orchestrator.domain.model import Model
-from orchestrator.domain.moments import parse_moment
 
 if TYPE_CHECKING:
+    from orchestrator.domain.model import Model
     from orchestrator.wiring import App
 
-M = TypeVar("M", bound=Model)
+M = TypeVar("M", bound="Model")
 
 
 class MomentType(click.ParamType[datetime]):
@@ -23,6 +20,8 @@ class MomentType(click.ParamType[datetime]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """The moment that *value* names."""
+        from orchestrator.domain.moments import parse_moment
+
         if isinstance(value, datetime):
             return value
         try:
@@ -48,6 +47,8 @@ def open_project() -> "App":
 
 def model_of(model: type[M], **fields: Any) -> M:
     """A value from the words of the command line. Raises a usage error that names the wrong field."""
+    from pydantic import ValidationError
+
     try:
         return model.from_json(fields)
     except ValidationError as error:
