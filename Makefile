@@ -11,8 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale unchanged leak-scan isolation checks bench docs clean
-.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers unchanged leak-scan authz-matrix audit-mutate isolation checks bench docs clean
+.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale unchanged leak-scan authz-matrix audit-mutate isolation checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
