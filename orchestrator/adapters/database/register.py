@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import guarded, open_database, persistent
-from orchestrator.adapters.database.values import known
 from orchestrator.adapters.database.tables import audit, register_tables
+from orchestrator.adapters.database.values import known
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, empty_head, head_of
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model
