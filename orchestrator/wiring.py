@@ -1,7 +1,6 @@
 """The only place that joins adapters, engine and flow: the command line gets its `App` here."""
 
 import contextlib
-import getpass
 import os
 import secrets
 import tempfile
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orchestrator.config as files
-from orchestrator.domain.access.actions import Action
 from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.drift import Drift
 from orchestrator.domain.errors import Exit, OrchestratorError, OrchestratorErrors
@@ -54,16 +52,14 @@ from orchestrator.ports import (
     Unshared,
     Verifier,
 )
+from orchestrator.register_wiring import RegisterParts
 from orchestrator.secret_values import SURROUNDINGS, SecretValues, use
 
 if TYPE_CHECKING:
     from orchestrator.adapters.archive.checks import Declared
-    from orchestrator.adapters.audit_head import HeadFile
     from orchestrator.adapters.project_key import FileKeys
     from orchestrator.adapters.views import Views
     from orchestrator.adapters.withheld import WithheldSecrets
-    from orchestrator.app.acting import Acting
-    from orchestrator.domain.calendar.rules import CalendarRule
     from orchestrator.domain.environment import Environment
     from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
     from orchestrator.domain.wave_plan import WavePlan
@@ -73,24 +69,9 @@ if TYPE_CHECKING:
     from orchestrator.inspect.leftovers import Leftover
     from orchestrator.inspect.trail import Then
     from orchestrator.isolation.isolator import Isolator
-    from orchestrator.register_ports import Register
     from orchestrator.setting import Setting
 
 Warn = Callable[[OrchestratorError], object]
-RIGHTS: dict[Kind, Action] = {
-    "promotion": Action.PROMOTE,
-    "rehearsal": Action.REHEARSE,
-    "rollback": Action.ROLL_BACK,
-    "provision": Action.CHANGE_INFRASTRUCTURE,
-    "resolve": Action.CHANGE_INFRASTRUCTURE,
-    "destroy": Action.DESTROY,
-    "reap": Action.DESTROY,
-    "observe": Action.OBSERVE,
-    "accept": Action.ACCEPT,
-    "waves": Action.PROMOTE,
-}
-"""The right that each kind of run needs in its environment."""
-
 DETACHED = "detached"  # the key of the record that a run was detached
 AT_ONCE = 4  # environments whose plans are made side by side
 FOR_EVER = 10 * 365 * 86400.0  # seconds, longer than any queue
@@ -218,7 +199,7 @@ class Asked:
         )
 
 
-class App:
+class App(RegisterParts):
     """A project with everything joined. Each part is made when it is first used.
 
     Args:
@@ -468,61 +449,6 @@ class App:
         bound = not self.store_url.startswith("sqlite")  # a file is on one machine, where nobody need wait for a claim
         place = Place(engine_url(self.store_url), self.state / "executors", self.claim_lasts, bound=bound)
         return Engine(place, self.store, self.jobs, self._walk, self.secrets)
-
-    @cached_property
-    def audit_head(self) -> "HeadFile":
-        """The file with the newest place of the audit stream."""
-        from orchestrator.adapters.audit_head import HeadFile
-
-        return HeadFile(self.state)
-
-    @cached_property
-    def register(self) -> "Register":
-        """Management records and the audit stream."""
-        from orchestrator.adapters.clock import SystemClock
-        from orchestrator.adapters.database.masking import mask_databases
-        from orchestrator.adapters.database.register import DatabaseRegister
-
-        mask_databases()
-        return DatabaseRegister(self.store_url, SystemClock(), self.project.name, self.keys, self.audit_head)
-
-    @cached_property
-    def acting(self) -> "Acting":
-        """The actor of this process at the register. Raises A108."""
-        from orchestrator.adapters.clock import SystemClock
-        from orchestrator.app.acting import Acting
-        from orchestrator.app.actor import current_actor
-
-        clock = SystemClock()
-        actor = current_actor(self.register, self.environ, getpass.getuser(), clock)
-        return Acting(self.register, actor, clock, tuple(self._known_environments()))
-
-    def permit(self, action: "Action", environment: str | None = None, reason: str = "") -> None:
-        """Return if the actor may do *action*, and record it in the audit stream before it is done. Raises A101."""
-        from orchestrator.app.acting import require
-
-        require(self.acting, action, environment, reason)
-
-    @property
-    def person(self) -> str:
-        """Who is acting: the owner of ORCHESTRATOR_TOKEN, otherwise the user of this machine. Raises A108."""
-        return str(self.acting.actor)
-
-    def declared_rules(self) -> "tuple[CalendarRule, ...]":
-        """The windows, freezes and holidays that the files of the environments declare."""
-        found = self._known_environments()
-        return tuple(
-            entry.to_rule(name, index)
-            for name, environment in found.items()
-            for index, entry in enumerate(environment.windows)
-        )
-
-    def refuse_closed(self, environment: str, actor: str) -> None:
-        """Return if *environment* is open for a promotion now. Raises A301."""
-        from orchestrator.adapters.clock import SystemClock
-        from orchestrator.app.calendar import refuse_closed
-
-        refuse_closed(self.register, SystemClock(), environment, self.declared_rules(), actor)
 
     @property
     def claim_lasts(self) -> float:
@@ -918,8 +844,7 @@ class App:
         the workers that are to do it; empty: this process does. What is for workers stands in the queue of its first
         environment from now on. *about* is what only this kind of run needs to know.
         """
-        for environment in targets:
-            self.permit(RIGHTS[kind], environment)
+        self.permit_run(kind, targets)
         wait = wait or (FOR_EVER if queue else 0.0)
         if not wait:
             for environment in targets:
@@ -1002,7 +927,7 @@ class App:
 
         What is wished of a walk in waves holds for the runs of it that go on; none of them that goes back is stopped.
         """
-        self.permit(Action.CONTROL_RUN, None if run.kind == "waves" else run.environment, why)
+        self.permit_control(run, why)
         data = {"wish": wish, "by": self.person, "why": why}
         self.store.append(run.id, [Entry(kind="control", data=data)])
         for part in self.going(run.root) if run.kind == "waves" else ():
@@ -1012,7 +937,7 @@ class App:
     def lock(self, environment: str, why: str, duration: float | None = None) -> Lease:
         """Keep every run out of *environment*, for *duration* seconds or until it is unlocked. Raises S101."""
         self.setting.environment(environment)
-        self.permit(Action.LOCK, environment, why)
+        self.permit_lock(environment, why)
         until = later(self.setting.clock.now(), duration) if duration else None
         held = self.store.lease(environment)
         if held is not None:
@@ -1022,7 +947,7 @@ class App:
     def unlock(self, environment: str) -> Lease | None:
         """Open *environment*; the lock that was on it. Raises S101 when a run holds it."""
         self.setting.environment(environment)
-        self.permit(Action.LOCK, environment)
+        self.permit_lock(environment)
         held = self.store.lease(environment)
         if held is not None and not held.locked:
             raise busy(held, self.setting.clock.now())

@@ -1,0 +1,116 @@
+"""The parts of a project that are about users, rights, the calendar and the audit stream."""
+
+import getpass
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.journal import Kind, Run
+
+if TYPE_CHECKING:
+    from orchestrator.adapters.audit_head import HeadFile
+    from orchestrator.adapters.project_key import FileKeys
+    from orchestrator.app.acting import Acting
+    from orchestrator.domain.calendar.rules import CalendarRule
+    from orchestrator.domain.environment import Environment, Project
+    from orchestrator.register_ports import Register
+
+RIGHTS: dict[Kind, Action] = {
+    "promotion": Action.PROMOTE,
+    "rehearsal": Action.REHEARSE,
+    "rollback": Action.ROLL_BACK,
+    "provision": Action.CHANGE_INFRASTRUCTURE,
+    "resolve": Action.CHANGE_INFRASTRUCTURE,
+    "destroy": Action.DESTROY,
+    "reap": Action.DESTROY,
+    "observe": Action.OBSERVE,
+    "accept": Action.ACCEPT,
+    "waves": Action.PROMOTE,
+}
+"""The right that each kind of run needs in its environment."""
+
+
+class RegisterParts:
+    """What `App` has of the register. Each part is made when it is first used."""
+
+    environ: Mapping[str, str]
+    project: "Project"
+    state: Path
+
+    if TYPE_CHECKING:  # App has these
+
+        @property
+        def store_url(self) -> str: ...
+        @property
+        def keys(self) -> FileKeys: ...
+        def _known_environments(self) -> Mapping[str, Environment]: ...
+
+    @cached_property
+    def audit_head(self) -> "HeadFile":
+        """The file with the newest place of the audit stream."""
+        from orchestrator.adapters.audit_head import HeadFile
+
+        return HeadFile(self.state)
+
+    @cached_property
+    def register(self) -> "Register":
+        """Management records and the audit stream."""
+        from orchestrator.adapters.clock import SystemClock
+        from orchestrator.adapters.database.masking import mask_databases
+        from orchestrator.adapters.database.register import DatabaseRegister
+
+        mask_databases()
+        return DatabaseRegister(self.store_url, SystemClock(), self.project.name, self.keys, self.audit_head)
+
+    @cached_property
+    def acting(self) -> "Acting":
+        """The actor of this process at the register. Raises A108."""
+        from orchestrator.adapters.clock import SystemClock
+        from orchestrator.app.acting import Acting
+        from orchestrator.app.actor import current_actor
+
+        clock = SystemClock()
+        actor = current_actor(self.register, self.environ, getpass.getuser(), clock)
+        return Acting(self.register, actor, clock, tuple(self._known_environments()))
+
+    def permit(self, action: "Action", environment: str | None = None, reason: str = "") -> None:
+        """Return if the actor may do *action*, and record it in the audit stream before it is done. Raises A101."""
+        from orchestrator.app.acting import require
+
+        require(self.acting, action, environment, reason)
+
+    def permit_run(self, kind: Kind, environments: tuple[str, ...]) -> None:
+        """Return if the actor may start a run of this *kind* in each of *environments*. Raises A101."""
+        for environment in environments:
+            self.permit(RIGHTS[kind], environment)
+
+    def permit_control(self, run: Run, reason: str = "") -> None:
+        """Return if the actor may pause, cancel, abort or retry *run*. Raises A101."""
+        self.permit(Action.CONTROL_RUN, None if run.kind == "waves" else run.environment, reason)
+
+    def permit_lock(self, environment: str, reason: str = "") -> None:
+        """Return if the actor may lock and unlock *environment*. Raises A101."""
+        self.permit(Action.LOCK, environment, reason)
+
+    @property
+    def person(self) -> str:
+        """Who is acting: the owner of ORCHESTRATOR_TOKEN, otherwise the user of this machine. Raises A108."""
+        return str(self.acting.actor)
+
+    def declared_rules(self) -> "tuple[CalendarRule, ...]":
+        """The windows, freezes and holidays that the files of the environments declare."""
+        found = self._known_environments()
+        return tuple(
+            entry.to_rule(name, index)
+            for name, environment in found.items()
+            for index, entry in enumerate(environment.windows)
+        )
+
+    def refuse_closed(self, environment: str, actor: str) -> None:
+        """Return if *environment* is open for a promotion now. Raises A301."""
+        from orchestrator.adapters.clock import SystemClock
+        from orchestrator.app.calendar import refuse_closed
+
+        refuse_closed(self.register, SystemClock(), environment, self.declared_rules(), actor)
