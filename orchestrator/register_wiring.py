@@ -42,10 +42,15 @@ class RegisterParts:
     if TYPE_CHECKING:  # App has these
 
         @property
-        def store_url(self) -> str: ...
+        def store_url(self) -> str:
+            """Where the database is."""
+
         @property
-        def keys(self) -> FileKeys: ...
-        def _known_environments(self) -> Mapping[str, Environment]: ...
+        def keys(self) -> FileKeys:
+            """The project key."""
+
+        def _known_environments(self) -> Mapping[str, Environment]:
+            """The environments of the project by name."""
 
     @cached_property
     def audit_head(self) -> "HeadFile":

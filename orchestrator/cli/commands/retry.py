@@ -30,4 +30,6 @@ def command(run: str, step: str | None, as_json: bool) -> int:
 
     app = open_app(Path.cwd())
     recover(app)
-    return do(app, app.again(app.store.run(run), step), as_json=as_json)
+    failed = app.store.run(run)
+    app.permit_control(failed)
+    return do(app, app.again(failed, step), as_json=as_json)
