@@ -44,12 +44,15 @@ def _promotions(pairs: int) -> list[Row]:
     finally:
         _run(folder, True, "environment", "destroy", "staging", "--yes")
         shutil.rmtree(folder.parent)
-    ours, theirs = spent[True], spent[False]
-    what = f"a promotion that knows {COUNT} secrets, beside one that knows none"
-    return [
-        (f"{what}: wall time", median(wall for wall, _ in ours), median(wall for wall, _ in theirs), 1.02),
-        (f"{what}: processor time", median(used for _, used in ours), median(used for _, used in theirs), 1.02),
-    ]
+    what = f"a promotion that knows {COUNT} secrets, beside one that knows none (median of {pairs} pairs)"
+    return [_paired(f"{what}: {kind} time", spent, number) for number, kind in enumerate(("wall", "processor"))]
+
+
+def _paired(what: str, spent: dict[bool, list[tuple[float, float]]], number: int) -> Row:
+    """A row with the median of the ratios of all pairs: both of a pair ran under the same load."""
+    ours, theirs = ([times[number] for times in spent[known]] for known in (True, False))
+    base = median(theirs)
+    return (what, base * median(one / other for one, other in zip(ours, theirs, strict=True)), base, 1.02)
 
 
 def _run(folder: Path, known: bool, *words: str) -> tuple[float, float]:
