@@ -191,7 +191,7 @@ def _play(folder: Path) -> None:
     packages, package = _built(folder)
     kept, project = packages.keep(Path(package.path)), folder / "project"
     deployer = AnsibleDeployer(_jobs(folder), folder / "state", COLLECTIONS, dict(os.environ), project)
-    spec = PlaySpec(step="deploy", playbook="site.yml", hosts="all", limit=("one",), timeout=20.0)
+    spec = PlaySpec(step="deploy", playbook="site.yml", hosts="all", limit=("one",), timeout=28.0)
     context, key = Context(run="r1", environment="test", project="shop", fence=1), f"r1.{time.monotonic_ns()}"
     result = deployer.deploy(spec, kept, HOSTS, context, key, lambda _entry: None)
     deployer.close()
@@ -202,7 +202,7 @@ def verified_suite(folder: Path, package: Package, project: Path) -> StepResult:
     """The result of the suite of *package* on a host that is this machine, without isolation."""
     resolver = InventoryResolver(Configurations(dict(os.environ), project, COLLECTIONS, folder / "state"))
     verifier = TestinfraVerifier(_jobs(folder), dict(os.environ), resolver, persistent=False)
-    spec, context = SuiteSpec(name="smoke", tests="tests", timeout=20.0), Context(run="r1", environment="test")
+    spec, context = SuiteSpec(name="smoke", tests="tests", timeout=28.0), Context(run="r1", environment="test")
     key = f"r1.{time.monotonic_ns()}"
     return verifier.verify(spec, package, HOSTS, context, key, lambda _entry: None)
 
