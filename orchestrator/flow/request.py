@@ -2,7 +2,7 @@
 
 from orchestrator.domain.error_codes import ENVIRONMENT_BUSY
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import STOPPING, Entry
+from orchestrator.domain.journal import FORWARD, STOPPING, Entry
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import undated
@@ -26,8 +26,8 @@ def admit(course: Course) -> None:
 
 
 def enter(course: Course) -> None:
-    """Refuse a promotion into a closed environment; nothing else is ever closed. Raises A301."""
-    if course.run.kind == "promotion":
+    """Refuse a promotion or rehearsal in a closed environment; nothing else is ever closed. Raises A301."""
+    if course.run.kind in FORWARD:
         course.setting.entrance(course.run.environment, course.run.by)
 
 
