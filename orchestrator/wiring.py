@@ -1026,7 +1026,8 @@ class App(RegisterParts):
     def _walk(self, durable: Parallel, tenure: Tenure, data: dict[str, Any]) -> dict[str, Any]:
         """From environment to environment, until one does not end well. Replayed after a crash."""
         from orchestrator.flow import COURSES
-        from orchestrator.flow.course import Course, Prefixed
+        from orchestrator.flow.course import Course
+        from orchestrator.flow.recorder import Prefixed
         from orchestrator.inspect.leftovers import apart
 
         asked = Asked.from_json(data)

@@ -29,7 +29,8 @@ from orchestrator.flow import (
     verify,
     watch,
 )
-from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.course import Course
+from orchestrator.flow.halt import Halt
 
 Verb = Callable[[Course], None]
 

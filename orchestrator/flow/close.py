@@ -5,7 +5,8 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import ephemeral, host_states, observe, probe, switch
-from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.course import Course
+from orchestrator.flow.halt import Halt
 from orchestrator.planning.sides import RETIRE
 from orchestrator.ports import Emit
 

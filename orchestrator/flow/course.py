@@ -4,11 +4,10 @@ The code of the flow is replayed after a crash, so it decides only on what `Dura
 entries carry keys: what is written again on a replay is written once.
 """
 
-import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from orchestrator.domain.context import Context, Outputs
 from orchestrator.domain.effects import GOING_BACK, Change, Effects
@@ -22,6 +21,8 @@ from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import Side, Sides, other
 from orchestrator.domain.step import Outcome, StepResult, attempts
+from orchestrator.flow.halt import Halt, Unchallenged
+from orchestrator.flow.recorder import Reporter
 from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, stack_of
 from orchestrator.planning.restoration import Restoration
 from orchestrator.ports import Durable, Emit, Tenure
@@ -29,45 +30,6 @@ from orchestrator.room import spent
 from orchestrator.setting import Setting
 
 UNRECORDED = "unrecorded"  # of variables in a run that was started before they were recorded
-
-
-class Halt(Exception):
-    """The run cannot go on. *result* says why; *code* is the error's, where there is one."""
-
-    def __init__(self, step: str, result: StepResult) -> None:
-        super().__init__(result.message)
-        self.step = step
-        self.result = result
-
-    @property
-    def code(self) -> str | None:
-        """The code of the catalogue, when the failure has one."""
-        code = self.result.data.get("code")
-        return code if isinstance(code, str) else None
-
-
-class Deposed(BaseException):
-    """Another process acts for the run: not an `Exception`, so that nothing on the way takes it for a failure."""
-
-
-class Unchallenged:
-    """The `Tenure` of a process that has no rival."""
-
-    worker = ""
-
-    def check(self) -> None:
-        """It may always act."""
-
-    def acting(self, run: str | None, known: str = "") -> None:
-        """Nobody watches."""
-
-    def park(self) -> NoReturn:
-        """Stop here."""
-        raise Deposed("parked")
-
-    def deposed(self) -> NoReturn:
-        """Stop here."""
-        raise Deposed("taken over")
 
 
 @dataclass
@@ -292,7 +254,7 @@ class Course:
         What was *begun* before is seen through, also when a person wants the run to stop: it has touched something.
         """
         self.tenure.check()
-        reporter, known = Reporter(self, name), ""
+        reporter, known = Reporter(self.note, self.setting.clock, name), ""
         try:
             stopped = self._stopped(begun=begun)
             if stopped is None and name != "lease":
@@ -374,51 +336,3 @@ class Course:
     def ended(self) -> Run:
         """The run as the journal has it."""
         return self.setting.store.run(self.run.id)
-
-
-class Prefixed:
-    """Steps of one environment of a walk: the engine wants each name once."""
-
-    def __init__(self, durable: Durable, prefix: str) -> None:
-        self._durable, self._prefix = durable, prefix
-
-    def step(self, name: str, work: Callable[[], Any]) -> Any:
-        """The step of this environment."""
-        return self._durable.step(f"{self._prefix}.{name}", work)
-
-    def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
-        """The wait of this environment."""
-        self._durable.sleep(f"{self._prefix}.{name}", seconds, awake)
-
-
-class Reporter:
-    """What adapters report events to while they work: the journal, in bunches, so that a storm of them is cheap.
-
-    An event that comes alone is written at once; those that follow within *PAUSE* seconds wait for the next.
-    """
-
-    PAUSE = 0.05
-
-    def __init__(self, course: Course, step: str) -> None:
-        self._course, self._step = course, step
-        self._waiting: list[Entry] = []
-        self._written = -1.0
-        self._lock = threading.Lock()
-
-    def __call__(self, entry: Entry) -> None:
-        """Take one event: whatever the adapter calls it, it belongs to the step that goes on."""
-        with self._lock:
-            self._waiting.append(entry.model_copy(update={"step": self._step}))
-            if self._course.setting.clock.monotonic() - self._written >= self.PAUSE:
-                self._write()
-
-    def flush(self) -> None:
-        """Write what still waits."""
-        with self._lock:
-            self._write()
-
-    def _write(self) -> None:
-        if self._waiting:
-            self._course.note(*self._waiting)
-            self._waiting = []
-        self._written = self._course.setting.clock.monotonic()

@@ -6,7 +6,8 @@ from orchestrator.domain.plan import PendingHandler, PlannedStep
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import gates, host_states, probe, verify
-from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.course import Course
+from orchestrator.flow.halt import Halt
 from orchestrator.ports import Emit
 
 RECENT = 5  # runs in which handlers that did not run are searched

@@ -12,7 +12,8 @@ from orchestrator.domain.plan import HostState, Loss, Named, ResourceChange, Sta
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.course import Course
+from orchestrator.flow.halt import Halt
 from orchestrator.inspect.stacks import stacks_of
 from orchestrator.planning.plan_store import made_by
 from orchestrator.planning.sides import aim

@@ -14,7 +14,8 @@ from orchestrator.domain.plan import StackSpec, losses
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.course import Course
+from orchestrator.flow.halt import Halt
 from orchestrator.inspect.leftovers import GONE, KIND, MADE, leftovers, made_stack
 from orchestrator.ports import Emit
 from orchestrator.setting import Setting

@@ -7,7 +7,8 @@ from orchestrator.domain.gate import Flaky
 from orchestrator.domain.plan import PlannedGate, PlannedLook, SuiteSpec
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import repeat, verify
-from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.course import Course
+from orchestrator.flow.halt import Halt
 from orchestrator.planning.second_pass import restrict
 from orchestrator.ports import Emit
 

@@ -10,7 +10,8 @@ from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import SIDES, Side
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.course import Course
+from orchestrator.flow.halt import Halt
 from orchestrator.inspect import tokens
 from orchestrator.inspect.observed import states_of
 from orchestrator.inspect.stacks import context_of

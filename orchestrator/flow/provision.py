@@ -8,7 +8,8 @@ from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.domain.text import counted
 from orchestrator.flow import ephemeral, host_states
-from orchestrator.flow.course import UNRECORDED, Course, Halt
+from orchestrator.flow.course import UNRECORDED, Course
+from orchestrator.flow.halt import Halt
 from orchestrator.inspect import tokens
 from orchestrator.planning.plan_store import saved_plan
 from orchestrator.planning.sides import of_plan

@@ -19,7 +19,8 @@ from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.story import seconds_between
 from orchestrator.domain.text import counted
 from orchestrator.flow import deploy, host_states, provision, rollback, switch, verify
-from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.course import Course
+from orchestrator.flow.halt import Halt
 from orchestrator.inspect.stacks import kept_of
 from orchestrator.planning import second_pass
 from orchestrator.planning.evidence import REHEARSED, documents, keep, snapshot

@@ -15,7 +15,8 @@ from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import host_states, observe, probe, promote, provision, refusals, switch, verify
-from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.course import Course
+from orchestrator.flow.halt import Halt
 from orchestrator.inspect.stacks import kept_of
 from orchestrator.planning import rollback_plan, second_pass
 from orchestrator.planning.plan_store import made_by, saved_plan

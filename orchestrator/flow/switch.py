@@ -13,7 +13,8 @@ from orchestrator.domain.sides import Side, Sides, other
 from orchestrator.domain.started import touched
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import gates, host_states, observe, verify
-from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.course import Course
+from orchestrator.flow.halt import Halt
 from orchestrator.planning.rollback_plan import SWITCHED_BACK
 from orchestrator.planning.sides import RETIRE, SWITCH, of_plan
 from orchestrator.ports import Emit

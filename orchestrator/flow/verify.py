@@ -7,7 +7,8 @@ from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
 from orchestrator.flow import repeat
-from orchestrator.flow.course import Course, Halt
+from orchestrator.flow.course import Course
+from orchestrator.flow.halt import Halt
 from orchestrator.ports import Emit
 
 

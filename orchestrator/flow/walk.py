@@ -18,7 +18,8 @@ from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.domain.waves import BACK, Waves, ending, outcome, why_held
 from orchestrator.flow import COURSES
-from orchestrator.flow.course import Course, Prefixed
+from orchestrator.flow.course import Course
+from orchestrator.flow.recorder import Prefixed
 from orchestrator.inspect.leftovers import apart
 from orchestrator.inspect.trail import last_verified
 from orchestrator.planning import admission, guard, plan_store, refusal

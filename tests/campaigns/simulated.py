@@ -33,7 +33,8 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release, Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import COURSES
-from orchestrator.flow.course import Course, Deposed
+from orchestrator.flow.course import Course
+from orchestrator.flow.halt import Deposed
 from orchestrator.ports import Emit, Provisioned, SavedPlan
 from orchestrator.setting import Setting
 

@@ -24,7 +24,7 @@ from orchestrator.domain.release import Package, Release
 from orchestrator.domain.story import Story
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
-from orchestrator.flow.course import Unchallenged
+from orchestrator.flow.halt import Unchallenged
 from orchestrator.flow.walk import Part, Walk, Way, admitted_environments, executable, one, refuse_again, unchanged
 from orchestrator.planning import make, plan_store
 from orchestrator.planning.survey import Wanted

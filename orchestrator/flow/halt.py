@@ -1,0 +1,44 @@
+"""How a run stops before its end: it cannot go on, or another process acts for it."""
+
+from typing import NoReturn
+
+from orchestrator.domain.step import StepResult
+
+
+class Halt(Exception):
+    """The run cannot go on. *result* says why; *code* is the error's, where there is one."""
+
+    def __init__(self, step: str, result: StepResult) -> None:
+        super().__init__(result.message)
+        self.step = step
+        self.result = result
+
+    @property
+    def code(self) -> str | None:
+        """The code of the catalogue, when the failure has one."""
+        code = self.result.data.get("code")
+        return code if isinstance(code, str) else None
+
+
+class Deposed(BaseException):
+    """Another process acts for the run: not an `Exception`, so that nothing on the way takes it for a failure."""
+
+
+class Unchallenged:
+    """The `Tenure` of a process that has no rival."""
+
+    worker = ""
+
+    def check(self) -> None:
+        """It may always act."""
+
+    def acting(self, run: str | None, known: str = "") -> None:
+        """Nobody watches."""
+
+    def park(self) -> NoReturn:
+        """Stop here."""
+        raise Deposed("parked")
+
+    def deposed(self) -> NoReturn:
+        """Stop here."""
+        raise Deposed("taken over")
