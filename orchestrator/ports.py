@@ -60,7 +60,9 @@ class Job:
             where the job is isolated, and are removed when it has ended where it is not.
         timeout: seconds after which the whole process tree is stopped; None for no limit.
         view: what it finds of the controller besides its own folder; None: it runs our own code only.
-        outlived: whether processes that it starts may outlive it: loopback hosts. Those of an isolated job do not.
+        outlived: whether processes that it starts may outlive it: loopback hosts, and an engine that ends what it has
+            begun. Processes of an isolated job end with its command.
+        halt: asks its processes to end what they have begun, where its supervisor was killed; the rest is killed then.
         server: a command outside of the view that serves an isolated job at a socket; empty for none.
         writes: folders in its own folder. The files that it writes there are masked when it has ended.
         unmasked: files and folders in these that stay as they are.
@@ -74,6 +76,7 @@ class Job:
     timeout: float | None = None
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     outlived: bool = False
+    halt: Callable[[], None] | None = field(default=None, compare=False)
     server: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     unmasked: tuple[str, ...] = ()
@@ -253,7 +256,7 @@ class Deployer(Protocol):
         """
 
     def close(self) -> None:
-        """Leave nothing behind: connections kept open for speed are closed. Safe at any time."""
+        """Leave nothing behind: connections that a killed play has left are closed. Safe at any time."""
 
     def resolve(self, inventory: Inventory, settings: AnsibleSettings = DEFAULTS) -> Inventory:
         """The inventory with the user's own *files* read into it by Ansible."""

@@ -79,7 +79,7 @@ class LocalJobs:
             try:
                 self._prepare(folder, job)
                 self._follow(folder, job, events)
-                self._settle(folder)
+                self._settle(folder, job)
             finally:
                 self._active.pop(job.key, None)
             reached(f"job {step}:ended")
@@ -147,9 +147,11 @@ class LocalJobs:
             events.drain()
             self._sleep(POLL)
 
-    def _settle(self, folder: Path) -> None:
+    def _settle(self, folder: Path, job: Job) -> None:
         """Give a job whose supervisor died without a word its outcome: nothing of it runs on, and it is *lost*."""
         if not (folder / "outcome.json").exists():
+            if job.halt is not None:
+                job.halt()
             self._end(folder, "lost")
 
     def _end(self, folder: Path, how: str) -> None:

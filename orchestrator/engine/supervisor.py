@@ -159,7 +159,7 @@ def _see_through(
     made, kept = _mounts(folder, job), secrets if isolator.isolates else {}
     try:
         child = start_in_view(
-            isolator, made, argv, cwd=str(job["cwd"]), secrets=kept,
+            isolator, made, argv, cwd=str(job["cwd"]), secrets=kept, tied=not job.get("outlived"),
             stdin=subprocess.DEVNULL, stdout=output.handle, stderr=output.handle, start_new_session=True,
         )  # fmt: skip
     except OSError as error:

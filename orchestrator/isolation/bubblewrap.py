@@ -4,14 +4,16 @@ from orchestrator.isolation.mount import LINK, MEMORY, NOTHING, READ, WRITE, Mou
 from orchestrator.isolation.namespaces import KERNEL
 
 APART = (
-    "--unshare-user", "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--cap-drop", "ALL",
+    "--unshare-user", "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL",
 )  # fmt: skip
 """Namespaces of its own for users, processes and System V IPC; the network and the host name are the machine's."""
 
 ENV = "/usr/bin/env"
 
 
-def bubblewrap_words(program: str, made: list[Mount], files: dict[str, int], cwd: str, name: str) -> list[str]:
+def bubblewrap_words(
+    program: str, made: list[Mount], files: dict[str, int], cwd: str, name: str, *, tied: bool = True
+) -> list[str]:
     """The command that starts another command in the mounts *made*.
 
     Args:
@@ -20,8 +22,9 @@ def bubblewrap_words(program: str, made: list[Mount], files: dict[str, int], cwd
         files: files in memory by their paths: the number of the descriptor that has the content.
         cwd: where the command starts.
         name: the program of that command.
+        tied: it ends with the process that starts it.
     """
-    found = [program, *APART]
+    found = [program, *APART, *(["--die-with-parent"] if tied else [])]
     for mount in made:
         found += _mount(mount)
     found += ["--proc", "/proc", "--dev", "/dev"]

@@ -39,10 +39,15 @@ def namespaces_words(number: int) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _START, _PACKAGES, str(number)]
 
 
-def order(made: "Sequence[tuple[str, str, str]]", files: "dict[str, int]", cwd: str, variables: "list[str]") -> bytes:
-    """What the program reads from its descriptor; *variables* are the names that the environment of the command has."""
+def order(
+    made: "Sequence[tuple[str, str, str]]", files: "dict[str, int]", cwd: str, variables: "list[str]", *, tied: bool
+) -> bytes:
+    """What the program reads from its descriptor.
+
+    *variables* are the names that the environment of the command has. If it is *tied*, it ends with what starts it.
+    """
     mounts = [tuple(mount) for mount in made]
-    return marshal.dumps({"mounts": mounts, "files": files, "cwd": cwd, "variables": variables})
+    return marshal.dumps({"mounts": mounts, "files": files, "cwd": cwd, "variables": variables, "tied": tied})
 
 
 class _Kernel:
@@ -95,9 +100,10 @@ class _Kernel:
 def main(number: int, command: list[str]) -> int:
     """Run *command* as the descriptor *number* says; its exit code, for a signal 128 and the number of the signal."""
     kernel = _Kernel()
-    kernel.control(DEATH, SIGKILL)
     with os.fdopen(number, "rb") as file:
         wanted = marshal.load(file)  # noqa: S302
+    if wanted["tied"]:
+        kernel.control(DEATH, SIGKILL)
     user, group = os.getuid(), os.getgid()
     try:
         kernel.unshare(NEW)

@@ -18,6 +18,7 @@ def start_in_view(
     *,
     cwd: str,
     secrets: Mapping[str, bytes] | None = None,
+    tied: bool = True,
     **options: Any,
 ) -> "subprocess.Popen[bytes]":
     """Start *argv* with the mounts *made*, as *isolator* does it.
@@ -28,6 +29,7 @@ def start_in_view(
         argv: the command.
         cwd: where it starts, as the command finds it.
         secrets: files by their paths, which are only in memory and end with the command. They need an isolator.
+        tied: an isolated command ends with the process that starts it.
         options: further arguments of `subprocess.Popen`.
     """
     if not isolator.isolates:
@@ -38,10 +40,11 @@ def start_in_view(
         files = {path: stack.enter_context(_descriptor(data)) for path, data in (secrets or {}).items()}
         every = _with_memory(made, files)
         if isolator.kind == "bubblewrap":
-            command, numbers = bubblewrap.bubblewrap_words(isolator.path, every, files, cwd, argv[0]), [*files.values()]
+            command = bubblewrap.bubblewrap_words(isolator.path, every, files, cwd, argv[0], tied=tied)
+            numbers = [*files.values()]
         else:
             names = list(options.get("env") or os.environ)
-            order = stack.enter_context(_descriptor(namespaces.order(every, files, cwd, names)))
+            order = stack.enter_context(_descriptor(namespaces.order(every, files, cwd, names, tied=tied)))
             command, numbers = namespaces.namespaces_words(order), [*files.values(), order]
         return subprocess.Popen([*command, *argv], cwd="/", pass_fds=numbers, **options)
 

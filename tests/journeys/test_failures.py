@@ -161,7 +161,7 @@ def test_unreachable_host(
       when: orchestrator_release.environment == 'edge' and inventory_hostname == 'edge1'
 """
     own = ("release.yaml", "environments: [staging, production]", "environments: [staging, edge]")
-    running.write("environments/edge/environment.yaml", EDGE)
+    running.write("environments/edge/environment.yaml", f"{EDGE}isolation: {{write: [{tmp_path}]}}\n")
     first, second = release("1.1.6", own), release("1.1.7", own)
     plain = (running.root / "playbooks/deploy.yml").read_text()
     there = running.variables("staging")["web1"]

@@ -16,6 +16,7 @@ kind: Environment
 name: staging
 program: null
 inventory: {files: [hosts.yml]}
+isolation: {write: [web1]}
 rollback: {automatic: false}
 """,
     "hosts.yml": """

@@ -53,7 +53,9 @@ def two(tmp_path_factory: pytest.TempPathFactory, store) -> Iterator[Project]:
         made.write("environments/production/__main__.py", PROGRAM)
         made.write("environments/production/Pulumi.yaml", "name: production\nruntime: python\n")
         made.write("playbooks/switch.yml", SWITCH)
-        words = f'vars: {{upstreams: "{made.root}/upstreams", promised: "PROMISED"}}\n'
+        router = tmp_path_factory.mktemp("router")
+        made.env["ROUTER"] = str(router)
+        words = f'vars: {{upstreams: "{router}/upstreams", promised: "PROMISED"}}\nisolation: {{write: [{router}]}}\n'
         for name, more in (
             ("staging", ""),
             ("production", "sides: {blue: production-blue, green: production-green}\n"),
@@ -70,7 +72,7 @@ def two(tmp_path_factory: pytest.TempPathFactory, store) -> Iterator[Project]:
 
 def served(project: Project) -> tuple[str, str]:
     """The version that the service leads to, and the side."""
-    line = Path(project.root, "upstreams").read_text().splitlines()[0]
+    line = Path(project.env["ROUTER"], "upstreams").read_text().splitlines()[0]
     place, _, side = line.partition(" ")
     with urllib.request.urlopen(f"http://{place}/version", timeout=5) as answer:
         return str(answer.read().decode()), side

@@ -1,4 +1,4 @@
-"""The folder of ssh's control sockets: connections that are kept open between plays."""
+"""The folder of ssh's control sockets: the connections of a play, which end with it."""
 
 import contextlib
 import fcntl
@@ -67,7 +67,7 @@ class ControlSockets:
         return self.path
 
     def close(self) -> None:
-        """Close the connections that were kept open for speed, and remove their folder."""
+        """Close connections that a killed play has left, and remove their folder."""
         if _file(self._state, self._apart).exists() and self._is_ours():
             _close(self.path, self._environ)
         self._let_go()

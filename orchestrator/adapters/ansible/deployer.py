@@ -186,7 +186,7 @@ class AnsibleDeployer:
         return self.configurations.notes(package, settings)
 
     def close(self) -> None:
-        """Close the connections that were kept open for speed, and remove their folder."""
+        """Close connections that a killed play has left, and remove their folder."""
         self.control.close()
 
     def _record_files(self, request: PlayRequest, emit: Emit) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ then the stack's outputs are the answer.
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -118,13 +119,23 @@ class InventoryResolver:
             if any(map(asks_us, inventory.files)):
                 env |= {name: value for name, value in self.configurations.environ.items() if _is_ours(name)}
             done = reader.run(["ansible-inventory", "--list", *sources], folder, env)
-        if done.returncode != 0:
-            last = clean_text(_cause(done.stderr), 500)
-            last = f"it was ended by signal {-done.returncode}, {STARTS} times" if done.returncode < 0 else last
-            where = ", ".join(inventory.files) or "the stack's outputs"
-            message = f"ansible-inventory cannot read {where}: {last}"
-            raise OrchestratorError("D104", message, hint=reader.refused(done.stderr) or None)
-        return dict(json.loads(done.stdout, object_hook=plain_text))
+            if done.returncode == 0:
+                document = dict(json.loads(done.stdout, object_hook=plain_text))
+                reader.check_scripts(document, folder, env)
+                return document
+        last = clean_text(_cause(done.stderr), 500)
+        last = f"it was ended by signal {-done.returncode}, {STARTS} times" if done.returncode < 0 else last
+        where = ", ".join(inventory.files) or "the stack's outputs"
+        message = f"ansible-inventory cannot read {where}: {last}"
+        raise OrchestratorError("D104", message, hint=reader.refused(done.stderr) or None)
+
+
+def _first_words(source: Path) -> set[str]:
+    """What begins a line of the script *source*: the hosts that it has as plain text. Empty if it is no script."""
+    if not source.is_file() or not os.access(source, os.X_OK):
+        return set()
+    text = source.read_text(encoding="utf-8", errors="replace")
+    return {line.split()[0] for line in text.splitlines() if line.strip()} if text.startswith("#!") else set()
 
 
 def _content(sources: tuple[str, ...]) -> str:
@@ -221,6 +232,21 @@ class _Reader:
     def view(self, *folders: str) -> View:
         """What the program finds, with *folders* of its own."""
         return self.effective.view(self.settings, self.views.inventory(self.inventory), folders)
+
+    def check_scripts(self, document: Mapping[str, Any], folder: Path, env: Mapping[str, str]) -> None:
+        """Raise D104 if isolation made a script fail, and Ansible took the text of the script for an inventory.
+
+        Ansible tries one plugin after the other, and does not report the first failure if a later one succeeds.
+        """
+        hosts = set(document.get("_meta", {}).get("hostvars", {})) | set(document.get("ungrouped", {}).get("hosts", ()))
+        for source in self.inventory.files if self.views.isolates else ():
+            if hosts & _first_words(Path(source)):
+                only = {**env, "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.script"}
+                done = self.run(["ansible-inventory", "--list", "-i", source], folder, only)
+                hint = self.refused(done.stderr) if done.returncode else ""
+                if hint:
+                    message = f"ansible-inventory cannot read {source}: {clean_text(_cause(done.stderr), 500)}"
+                    raise OrchestratorError("D104", message, hint=hint)
 
     def refused(self, text: str) -> str:
         """What to do if isolation refused what *text* names."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.pulumi.events import Log
+from orchestrator.adapters.pulumi.printed import Printed
 from orchestrator.adapters.pulumi.recovery import Recovery
 from orchestrator.adapters.pulumi.stack import NO_STACK, Stack, fingerprint
 from orchestrator.adapters.pulumi.trace import Trace
@@ -101,14 +102,16 @@ class Operation:
         path.unlink(missing_ok=True)
         path.touch(0o600, exist_ok=False)
         argv = [*engine, *self._spec["argv"], *self._constraint(), "--event-log", str(path)]
-        with errors.open("wb") as stderr:
-            process = subprocess.Popen(argv, cwd=self._work, stdin=subprocess.DEVNULL, stderr=stderr)
-        done = threading.Event()
-        follower = threading.Thread(target=self._log.follow, args=(path, done))
-        follower.start()
-        code = process.wait()
-        done.set()
-        follower.join()
+        with Printed() as printed, errors.open("wb") as stderr:
+            process = subprocess.Popen(
+                argv, cwd=self._work, stdin=subprocess.DEVNULL, stdout=printed.handle, stderr=stderr
+            )
+            done = threading.Event()
+            follower = threading.Thread(target=self._log.follow, args=(path, done))
+            follower.start()
+            code = process.wait()
+            done.set()
+            follower.join()
         path.unlink()
         return code, errors.read_text(encoding="utf-8", errors="replace")[-8000:].strip()
 

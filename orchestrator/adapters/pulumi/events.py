@@ -4,12 +4,13 @@ Standard library only: this is part of the child process. The log marks what is 
 """
 
 import contextlib
+import io
 import json
 import re
 import threading
 import time
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from orchestrator.processes import events_of
 
@@ -29,13 +30,13 @@ class Log:
 
     def __init__(self, folder: Path) -> None:
         self._path = Path(events_of(str(folder)))
-        self._out: IO[str] | None = None
+        self._out: io.FileIO | None = None
         self.error = ""
         self._facts: dict[str, Any] = {}
         self._reset()
 
     def __enter__(self) -> Self:
-        self._out = self._path.open("a", encoding="utf-8", buffering=1)
+        self._out = io.FileIO(self._path, "a")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -155,8 +156,12 @@ class Log:
             self._facts["refreshed"].append({**change, "op": "update", "properties": names})
 
     def _say(self, event: dict[str, Any]) -> None:
-        if self._out is not None:
-            self._out.write(json.dumps(event) + "\n")
+        data = (json.dumps(event) + "\n").encode()
+        with contextlib.suppress(
+            BrokenPipeError
+        ):  # its reader was killed: what the result says is counted all the same
+            while self._out is not None and data:
+                data = data[self._out.write(data) :]
 
 
 def hide(value: Any) -> Any:

@@ -347,6 +347,7 @@ class PulumiProvisioner:
                 cwd=self._folder,
                 files={**self._files(spec, words, decided, held, job), **plan},
                 outlived=True,
+                halt=lambda: self._halt(spec, job),
                 **self._isolation(spec, words[0]),
             ),
             lambda number, event: emit(_entry(event, f"{job}:{number}")),
@@ -385,10 +386,12 @@ class PulumiProvisioner:
         self._secrets.learn(f"configuration of {spec.stack}", found)
 
     def _quiet(self, spec: StackSpec, job: str) -> None:
-        """End what a killed operation has left running.
+        """End what a killed operation has left running: without an engine, no provider may go on."""
+        self._halt(spec, job)
+        self._jobs.stop(job)
 
-        An engine that lives is asked to stop after what is in flight; without it, no provider may go on.
-        """
+    def _halt(self, spec: StackSpec, job: str) -> None:
+        """Ask the engine of a killed operation to stop after what is in flight, and wait for it."""
         trace, folder = Trace(self._trace(spec)), str(self._jobs.folder(job))
         for engine in trace.living(folder):
             with contextlib.suppress(OSError):
@@ -396,7 +399,6 @@ class PulumiProvisioner:
         deadline = time.monotonic() + PATIENCE
         while trace.living(folder) and time.monotonic() < deadline:
             time.sleep(0.05)
-        self._jobs.stop(job)
 
     def _known(self, spec: StackSpec, outcome: JobOutcome) -> dict[str, Any]:
         """What is known of an operation that died: what it told as done, and whether it had begun anything at all.

@@ -222,6 +222,19 @@ def test_what_a_play_needs_is_declared(isolated: Stage) -> None:
     assert result.good, result.message
 
 
+def test_a_script_that_isolation_breaks_is_explained(isolated: Stage) -> None:
+    """A script that fails without a file is explained, also where Ansible takes the text of the script for hosts."""
+    script = isolated.folder / "inventories/hosts.sh"
+    script.parent.mkdir()
+    needed = isolated.folder.parent / "needed"
+    script.write_text(f"#!/bin/sh\ncat<{needed}\n")
+    script.chmod(0o755)
+    with pytest.raises(OrchestratorError) as refused:
+        isolated.deployer.resolve(Inventory(files=(str(script),)))
+    assert refused.value.code == "D104"
+    assert f"isolation: {{read: [{needed}]}}" in str(refused.value.hint)
+
+
 def test_a_script_of_an_inventory_reads_no_secret(isolated: Stage) -> None:
     """A script of an inventory finds its own files, and neither keys of others nor the state folder."""
     script = isolated.folder / "inventories/hosts.py"

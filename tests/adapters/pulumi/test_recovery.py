@@ -1,5 +1,6 @@
 """After a death: what is pending is found, no lock of the living is broken, nothing is lost and nothing made twice."""
 
+import functools
 import json
 import os
 import signal
@@ -18,14 +19,18 @@ from orchestrator.adapters.memory.packages import MemoryPackages
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.adapters.memory.verifier import MemoryVerifier
 from orchestrator.adapters.memory.world import World
+from orchestrator.adapters.pulumi import engine
+from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
 from orchestrator.adapters.silence import Silence
-from orchestrator.domain.environment import Project, PulumiSettings
+from orchestrator.adapters.views import Views
+from orchestrator.domain.environment import IsolationRule, Project, PulumiSettings
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Loss
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow.course import Course
 from orchestrator.flow.rollback import constrained
 from orchestrator.hosts import loopback
+from orchestrator.isolation.find import available
 from orchestrator.processes import command_line, marked, sweep
 from orchestrator.setting import Setting
 
@@ -110,7 +115,19 @@ class Slow(Stage):
     def environment(self, **fields: Any):
         """The environment's file, with the settings of now."""
         pulumi = PulumiSettings(config=dict(self.settings), pending_creates=self.policy)
-        return super().environment(**fields).model_copy(update={"pulumi": pulumi})
+        rule = IsolationRule(write=(str(self.things),))
+        return super().environment(**fields).model_copy(update={"pulumi": pulumi, "isolation": rule})
+
+    def isolate(self) -> None:
+        """Have operations isolated from now on. The test is skipped where that is not possible."""
+        found = available(os.environ["PATH"])
+        if not found.isolates:
+            pytest.skip("processes are not isolated here")
+        views = Views(self.project, self.state, self.environ, lambda: found)
+        find = functools.partial(engine.find, dict(os.environ))
+        self.provisioner = PulumiProvisioner(
+            self.jobs, self.state / "pulumi", self.project, find, self.environ, views=views
+        )
 
     def ledger(self) -> list[str]:
         """Every moment that a resource has passed."""
@@ -170,7 +187,7 @@ class Slow(Stage):
             until(lambda: self.ledger().count(moment) > passed or not thread.is_alive())
             assert thread.is_alive(), self.found
             os.kill(self.process(part), signal.SIGKILL)
-            if part != "child":  # whatever still stands at the moment must go without passing it
+            if part not in {"child", "supervisor"}:  # whatever still stands at the moment must go without passing it
                 thread.join(60)
         finally:
             (self.things / "hold").unlink()
@@ -263,6 +280,7 @@ def test_hosts_are_neither_lost_nor_made_twice(slow: Slow) -> None:
     slow.settings["hosts"] = "true"
     for moment, part in (("before create two", "supervisor"), ("after create three", "engine")):
         assert code(slow.interrupt(moment, part)) == (Outcome.ERRORED, "E111", False)
+        assert part == "engine" or slow.made() == slow.known()
     slow.preview(slow.top / "plan")
     assert slow.up(slow.top / "plan").result.good
     assert slow.made() == slow.known() == ["one", "three", "two"]
@@ -275,10 +293,13 @@ def test_hosts_are_neither_lost_nor_made_twice(slow: Slow) -> None:
     assert slow.locks() == []
 
 
-def test_an_engine_without_its_parent_is_let_end(slow: Slow) -> None:
+@pytest.mark.parametrize(("part", "isolated"), [("child", False), ("supervisor", False), ("supervisor", True)])
+def test_an_engine_without_its_parent_is_let_end(slow: Slow, part: str, isolated: bool) -> None:
     """When only our own process above the engine is killed, the engine ends what is in flight, and the next update goes on from there."""
+    if isolated:  # the process right above the engine ends its namespace
+        slow.isolate()
     slow.settings["names"] = "one,two"
-    assert code(slow.interrupt("after create one", "child"))[:2] == (Outcome.ERRORED, "E111")
+    assert code(slow.interrupt("after create one", part))[:2] == (Outcome.ERRORED, "E111")
     assert slow.made() == slow.known()
     assert slow.locks() == []
     assert slow.up().result.good
