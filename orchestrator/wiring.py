@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from orchestrator.adapters.withheld import WithheldSecrets
     from orchestrator.domain.environment import Environment
     from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
+    from orchestrator.domain.retention import Removable
     from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.domain.way_back import Outlook, RollbackPlan
     from orchestrator.engine.durable import Engine
@@ -1151,6 +1152,15 @@ class App(RegisterParts):
     def interrupted(self, run: Run) -> bool:
         """Whether *run* has not ended, no process works on it, and it is neither paused nor left to a worker."""
         return self.run_facts(run).interrupted
+
+    def prune(self, *, dry_run: bool = False) -> "Removable":
+        """Remove what the project's rule of retention lets go, or only name it. Raises S200."""
+        from orchestrator.engine.points import reached
+        from orchestrator.flow.prune import Records, prune, removable
+
+        engine = self.engine
+        records = Records(engine.complete_requests, engine.alone, engine.forget, lambda at: reached(f"prune {at}"))
+        return (removable if dry_run else prune)(self.setting, records)
 
     def stop_softly(self) -> None:
         """Park before the next effect; what goes on now is finished first."""

@@ -77,6 +77,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "backup": "Write the project's state into one file, also during runs.",
         "restore": "Restore the project's state from a backup, or an environment to an earlier time.",
         "store": "Rebuild the tables that lists are read from.",
+        "prune": "Remove what old runs have left in the state folder.",
         "doctor": "Check this machine and project, with a remedy for each problem.",
         "completion": "Print the script that completes commands in your shell.",
     },

@@ -12,6 +12,7 @@ from orchestrator.domain.gate import EnvironmentName, Gate, Origin, Probe, disti
 from orchestrator.domain.model import Model, Name, RelativePath, text_schema
 from orchestrator.domain.packing import Packing
 from orchestrator.domain.quantities import Duration
+from orchestrator.domain.retention import Retention
 from orchestrator.domain.sides import Side
 from orchestrator.domain.waves import Waves
 
@@ -333,6 +334,7 @@ class Project(Model):
     *recovery* is whether a command that acts resumes interrupted runs in the background. *waves* are named lists of
     waves over several environments. *package* defines what packages contain. *isolation* is whether
     processes that run code of a package are isolated: with `auto` where the machine can do it, with `required` always.
+    *retention* is what `prune` removes.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -347,4 +349,5 @@ class Project(Model):
     waves: tuple[Waves, ...] = Field(default=(), exclude_if=lambda waves: not waves)
     package: Packing = Field(default_factory=Packing, exclude_if=lambda rule: rule == Packing())
     isolation: Literal["required", "auto", "off"] = Field(default="auto", exclude_if=lambda how: how == "auto")
+    retention: Retention = Field(default_factory=Retention, exclude_if=lambda rule: rule == Retention())
     people: tuple[dict[str, Any], ...] = ()

@@ -24,6 +24,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import UNWRITTEN, Work
 from orchestrator.domain.moments import moment_text
 from orchestrator.engine.points import reached
+from orchestrator.engine.records import complete_requests, forget
 from orchestrator.engine.tenure import TTL, Brake, Holder, name
 from orchestrator.file_system import is_locked
 from orchestrator.ports import Jobs, Parallel, Store, Tenure
@@ -269,6 +270,32 @@ class Engine:
     def leftover(self) -> list[Work]:
         """What was asked for, is not done, and nobody works on; oldest first."""
         return [work for work in self._store.works() if not self.works_on(work)]
+
+    def complete_requests(self, by: str) -> set[str]:
+        """The requests whose records of durable execution were complete *by* a time (ISO 8601)."""
+        return complete_requests(self._place.url, by)
+
+    @contextlib.contextmanager
+    def alone(self, root: str) -> Iterator[bool]:
+        """Whether no process works on *root*; its lock is held meanwhile, and its files are removed afterwards."""
+        if self.working(root):
+            yield False
+            return
+        path = self._folder_lock(root)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with path.open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+                return
+            yield True
+            path.with_suffix(".until").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+    def forget(self, root: str) -> None:
+        """Remove the records of durable execution of *root*, which is complete."""
+        forget(self._place.url, root)
 
     def let_go(self) -> None:
         """Give the claim back: somebody else may go on with it as soon as this process has ended."""

@@ -169,6 +169,8 @@ class SealedPackages:
         if not _is_unpacked(home):
             with self._alone():
                 self._unpack(kept)
+        with contextlib.suppress(OSError):
+            os.utime(home)  # the time of the last use, by which `prune` removes what is not used
         with naming_remedy(home):
             verify_package(home, reader.manifest)
         root = str(home / "content")

@@ -229,4 +229,11 @@ CODES: tuple[ErrorCode, ...] = (
         "file that is lost.",
         Exit.NOT_ALLOWED,
     ),
+    ErrorCode(
+        "S200",
+        "state folder in use",
+        "Another `orchestrator prune`, or a backup, is using the state folder. Nothing was removed.",
+        "Run the command again when the other one has ended.",
+        Exit.BUSY,
+    ),
 )

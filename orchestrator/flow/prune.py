@@ -1,0 +1,304 @@
+"""Prune: remove what old runs have left in the state folder, once nothing can need it any more.
+
+Candidates are what the folder and the records of durable execution have, so a prune reads the runs of these only. Each
+thing first gets a name under which nobody finds it, and is removed then: a prune that is killed leaves each thing
+whole or gone, and the next one removes the rest. The journal, evidence, sealed packages, kept definitions and
+controller files are never touched. A rollback needs none of what is removed: it works on other machines, which never
+had it.
+"""
+
+import contextlib
+import fcntl
+import itertools
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.facts import is_settled
+from orchestrator.domain.journal import Run
+from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.moments import moment_text
+from orchestrator.domain.retention import Removable, is_old
+from orchestrator.file_system import is_locked
+from orchestrator.inspect.facts import recent
+from orchestrator.setting import Setting
+from orchestrator.storage_ports import each_run
+
+DOOMED = ".removing-"  # the beginning of names under which nobody finds anything
+EXECUTED = "executed"  # beside a plan that a run has executed: it is kept for ever, and not asked about again
+RUN_JOB = re.compile(r"([0-9a-f]{6}-[^.]+)\.")
+HEX = re.compile(r"[0-9a-f]{64}")
+PAGE = 200
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of durable execution.
+
+    *requests* names the requests whose records were complete by a time; *alone* is entered while one is removed, and
+    gives false where a process has it; *forget* removes the records of requests. *reached* is called at each boundary.
+    """
+
+    requests: Callable[[str], set[str]]
+    alone: Callable[[str], AbstractContextManager[bool]]
+    forget: Callable[[str], None]
+    reached: Callable[[str], None] = lambda _point: None
+
+
+def removable(setting: Setting, records: Records, *, mark: bool = False) -> Removable:
+    """What the rule of the project lets go now. Nothing is changed, but that executed plans are marked with *mark*."""
+    rule = setting.project.retention
+    cutoff = rule.cutoff(setting.clock.now())
+    needed = _needed(setting, rule.keep_per_environment)
+    state = setting.state
+    jobs, requests = _old(setting, records, cutoff, needed.runs)
+    plans = _plans(setting, cutoff, needed.plans, mark=mark)
+    packages = [path.name for path in _unpacked(state) if path.name not in needed.packages and _before(path, cutoff)]
+    outputs = [f"logs/{path.name}" for path in _files(state / "logs") if _before(path, cutoff)]
+    outputs += [f"background/{root}.log" for root in requests if (state / "background" / f"{root}.log").is_file()]
+    places = [state / "jobs" / name for name in jobs] + [state / "plans" / name for name in plans]
+    places += [state / "packages" / name for name in packages] + [state / name for name in outputs]
+    return Removable(
+        jobs=tuple(sorted(jobs)),
+        plans=tuple(sorted(plans)),
+        packages=tuple(sorted(packages)),
+        requests=tuple(sorted(requests)),
+        outputs=tuple(sorted(outputs)),
+        bytes=sum(map(_size, places)),
+    )
+
+
+def prune(setting: Setting, records: Records) -> Removable:
+    """Remove what :func:`removable` names. Raises S200 while another prune, or a backup, has the state folder."""
+    state = setting.state
+    with _alone(state / "prune.lock"), _alone(state / "backup.lock"):
+        for folder in ("jobs", "plans", "packages", "logs", "background"):
+            for left in (state / folder).glob(f"{DOOMED}*"):
+                shutil.rmtree(left, ignore_errors=True)
+        found = removable(setting, records, mark=True)
+        for name in found.jobs:
+            _remove(state / "jobs" / name, records.reached)
+        for name in found.plans:
+            if (own := _update_of(state / "plans" / name)) is not None:
+                _remove(own, records.reached)
+            _remove(state / "plans" / name, records.reached)
+        _remove_unpacked(setting, found.packages, records.reached)
+        for name in found.outputs:
+            _remove(state / name, records.reached)
+        for root in found.requests:
+            with records.alone(root) as free:
+                if free:
+                    records.reached(f"request {root}:before")
+                    records.forget(root)
+                    records.reached(f"request {root}:done")
+        return found
+
+
+# -- what may go -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Needed:
+    """What is kept whatever its age: *runs* by id, *packages* and *plans* by digest in hexadecimal digits."""
+
+    runs: frozenset[str]
+    packages: frozenset[str]
+    plans: str  # the text of all requests that are not done
+
+
+def _needed(setting: Setting, newest: int) -> _Needed:
+    """The newest runs of each environment, those since the last that left nothing open, and those not ended."""
+    store = setting.store
+    runs: dict[str, Run] = {run.id: run for run in each_run(store, RunFilter(is_open=True))}
+    verified: set[str] = set()
+    digests: set[str] = set()
+    for names in _pages(_environments(setting), PAGE):
+        for row in store.list_environments(names, limit=PAGE).items:
+            verified |= {row.verified_by_run} if row.verified_by_run else set()
+            digests |= {row.release.digest} if row.release else set()
+        for states in store.hosts_of(names).values():
+            digests |= {state.digest for state in states if state.digest is not None}
+        for name in names:
+            page = store.list_runs(RunFilter(environment=name), limit=newest)
+            runs |= {run.id: run for run in (*page.items, *_since_settled(recent(store, name)))}
+    digests |= {run.release.digest for run in runs.values() if run.release is not None}
+    waiting = json.dumps([work.asked for work in store.works()])
+    plain = frozenset(digest.removeprefix("sha256:") for digest in digests)
+    return _Needed(frozenset({*runs, *verified}), plain, waiting)
+
+
+def _since_settled(runs: Iterable[Run]) -> Iterator[Run]:
+    """Which of *runs* (newest first) came after the last one that left nothing open, and that one."""
+    for run in runs:
+        yield run
+        if is_settled(run):
+            return
+
+
+def _pages(names: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """*names*, so many at a time."""
+    left = iter(names)
+    while page := tuple(itertools.islice(left, size)):
+        yield page
+
+
+def _environments(setting: Setting) -> Iterator[str]:
+    cursor: str | None = None
+    while True:
+        page = setting.store.list_environments(cursor=cursor, limit=PAGE)
+        yield from (row.environment for row in page.items)
+        if (cursor := page.cursor) is None:
+            return
+
+
+def _old(setting: Setting, records: Records, cutoff: str, needed: frozenset[str]) -> tuple[list[str], list[str]]:
+    """The folders of jobs of old runs, and the requests of which every run is old."""
+    jobs: dict[str, list[str]] = {}
+    for path in _folders(setting.state / "jobs"):
+        if (found := RUN_JOB.match(path.name)) and not is_locked(path / "lock"):
+            jobs.setdefault(found[1], []).append(path.name)
+    old: list[str] = []
+    for ids in _pages(jobs, PAGE):
+        gone = [run.id for run in setting.store.runs_named(ids) if is_old(run, cutoff, needed)]
+        old += [name for run in gone for name in jobs[run]]
+    requests = [
+        root
+        for root in records.requests(cutoff)
+        if _is_done(setting, root) and all(is_old(run, cutoff, needed) for run in setting.store.runs_of(root))
+    ]
+    return old, requests
+
+
+def _is_done(setting: Setting, root: str) -> bool:
+    """Whether the request *root* is known, and complete."""
+    with contextlib.suppress(OrchestratorError):
+        return setting.store.work(root).done
+    return False
+
+
+def _plans(setting: Setting, cutoff: str, waiting: str, *, mark: bool) -> list[str]:
+    """The plans older than *cutoff* that no run has executed and no request names."""
+    old: dict[str, list[Path]] = {}
+    for path in _folders(setting.state / "plans"):
+        if not HEX.fullmatch(path.name) or path.name in waiting or (path / EXECUTED).exists():
+            continue
+        file = path / "plan.json"
+        if file.is_file() and _before(file, cutoff) and (environment := _environment_of(file)):
+            old.setdefault(environment, []).append(path)
+    found: list[str] = []
+    for environment, paths in old.items():
+        runs = each_run(setting.store, RunFilter(environment=environment))
+        executed = {str(run.plan).removeprefix("sha256:") for run in runs}
+        for path in paths:
+            if path.name not in executed:
+                found.append(path.name)
+            elif mark:
+                (path / EXECUTED).touch(0o600)
+    return found
+
+
+def _update_of(plan: Path) -> Path | None:
+    """The file of Pulumi's own plan that belongs to *plan* alone; None if there is none."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        digest = json.loads((plan / "plan.json").read_text(encoding="utf-8"))["stack"]["update_file"]
+        return plan.with_name(f"update-{digest.removeprefix('sha256:')}.json")
+    return None
+
+
+def _environment_of(file: Path) -> str | None:
+    """The environment of a plan; None for what is not the plan of one environment: it is kept."""
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        return str(data["environment"]) if data.get("kind") == "Plan" else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _unpacked(state: Path) -> list[Path]:
+    """The unpacked packages whose sealed file is there, so that they can be unpacked again."""
+    folder = state / "packages"
+    return [path for path in _folders(folder) if HEX.fullmatch(path.name) and _sealed(path).is_file()]
+
+
+def _sealed(home: Path) -> Path:
+    return home.with_name(f"{home.name}.release")
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in _entries(folder) if path.is_dir() and not path.is_symlink())
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in _entries(folder) if path.is_file() and not path.is_symlink())
+
+
+def _entries(folder: Path) -> Iterable[Path]:
+    return [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
+
+
+def _before(path: Path, cutoff: str) -> bool:
+    """Whether *path* was changed last before *cutoff*; one that is not there any more was not."""
+    try:
+        return moment_text(datetime.fromtimestamp(path.stat().st_mtime, UTC)) <= cutoff
+    except FileNotFoundError:
+        return False
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(
+        os.lstat(os.path.join(at, name)).st_size
+        for at, _, names in os.walk(path)
+        for name in names  # noqa: PTH118 - fast
+    )
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold the lock of the file *lock*. Raises S200 if another process has it."""
+    with lock.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            what = "another prune" if lock.name == "prune.lock" else "a backup"
+            raise OrchestratorError("S200", f"{what} is using {lock.parent}") from None
+        yield
+
+
+def _remove(path: Path, reached: Callable[[str], None]) -> None:
+    """Remove *path* as a whole: it has a name that nobody knows before anything in it is touched."""
+    doomed = path.with_name(f"{DOOMED}{secrets.token_hex(6)}")
+    reached(f"{path.name}:before")
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(doomed)
+    reached(f"{path.name}:renamed")
+    if doomed.is_dir():
+        shutil.rmtree(doomed, ignore_errors=True)
+    else:
+        doomed.unlink(missing_ok=True)
+    reached(f"{path.name}:done")
+
+
+def _remove_unpacked(setting: Setting, names: tuple[str, ...], reached: Callable[[str], None]) -> None:
+    """Remove unpacked packages, one process at a time, as those who unpack them. One used meanwhile is kept."""
+    folder = setting.state / "packages"
+    if not names:
+        return
+    cutoff = setting.project.retention.cutoff(setting.clock.now())
+    with (folder / ".lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name in names:
+            if _before(folder / name, cutoff):
+                _remove(folder / name, reached)
