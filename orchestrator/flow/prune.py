@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.facts import is_settled
+from orchestrator.domain.facts import is_settled, unsettled
 from orchestrator.domain.journal import Run
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import moment_text
@@ -86,9 +86,9 @@ def prune(setting: Setting, records: Records) -> Removable:
         found = removable(setting, records, mark=True)
         for name in found.jobs:
             _remove(state / "jobs" / name, records.reached)
+        for file in _updates_of(state / "plans", found.plans):
+            _remove(file, records.reached)
         for name in found.plans:
-            if (own := _update_of(state / "plans" / name)) is not None:
-                _remove(own, records.reached)
             _remove(state / "plans" / name, records.reached)
         _remove_unpacked(setting, found.packages, records.reached)
         for name in found.outputs:
@@ -115,7 +115,7 @@ class _Needed:
 
 
 def _needed(setting: Setting, newest: int) -> _Needed:
-    """The newest runs of each environment, those since the last that left nothing open, and those not ended."""
+    """The newest runs of each environment, those that need intervention, and those that have not ended."""
     store = setting.store
     runs: dict[str, Run] = {run.id: run for run in each_run(store, RunFilter(is_open=True))}
     verified: set[str] = set()
@@ -128,19 +128,16 @@ def _needed(setting: Setting, newest: int) -> _Needed:
             digests |= {state.digest for state in states if state.digest is not None}
         for name in names:
             page = store.list_runs(RunFilter(environment=name), limit=newest)
-            runs |= {run.id: run for run in (*page.items, *_since_settled(recent(store, name)))}
+            runs |= {run.id: run for run in (*page.items, *_unfinished(recent(store, name)))}
     digests |= {run.release.digest for run in runs.values() if run.release is not None}
     waiting = json.dumps([work.asked for work in store.works()])
     plain = frozenset(digest.removeprefix("sha256:") for digest in digests)
     return _Needed(frozenset({*runs, *verified}), plain, waiting)
 
 
-def _since_settled(runs: Iterable[Run]) -> Iterator[Run]:
-    """Which of *runs* (newest first) came after the last one that left nothing open, and that one."""
-    for run in runs:
-        yield run
-        if is_settled(run):
-            return
+def _unfinished(runs: list[Run]) -> list[Run]:
+    """Which of *runs* (newest first) an operator may still act on, and the newest that left nothing open."""
+    return [*unsettled(runs), *itertools.islice(filter(is_settled, runs), 1)]
 
 
 def _pages(names: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
@@ -205,11 +202,20 @@ def _plans(setting: Setting, cutoff: str, waiting: str, *, mark: bool) -> list[s
     return found
 
 
-def _update_of(plan: Path) -> Path | None:
-    """The file of Pulumi's own plan that belongs to *plan* alone; None if there is none."""
+def _updates_of(folder: Path, plans: tuple[str, ...]) -> list[Path]:
+    """The files of Pulumi's own plans that belong to *plans* and to no other plan."""
+    own = {name for plan in plans if (name := _update_of(folder / plan / "plan.json")) is not None}
+    for path in _folders(folder) if own else ():
+        if path.name not in plans and (file := path / "plan.json").is_file():
+            text = file.read_text(encoding="utf-8")
+            own = {name for name in own if name not in text}
+    return sorted(path for name in own if (path := folder / f"update-{name}.json").is_file())
+
+
+def _update_of(file: Path) -> str | None:
+    """The digest, in hexadecimal digits, of the file with Pulumi's own plan of the plan in *file*."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        digest = json.loads((plan / "plan.json").read_text(encoding="utf-8"))["stack"]["update_file"]
-        return plan.with_name(f"update-{digest.removeprefix('sha256:')}.json")
+        return str(json.loads(file.read_text(encoding="utf-8"))["stack"]["update_file"].removeprefix("sha256:"))
     return None
 
 
@@ -258,11 +264,7 @@ def _before(path: Path, cutoff: str) -> bool:
 def _size(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
-    return sum(
-        os.lstat(os.path.join(at, name)).st_size
-        for at, _, names in os.walk(path)
-        for name in names  # noqa: PTH118 - fast
-    )
+    return sum(Path(at, name).lstat().st_size for at, _, names in os.walk(path) for name in names)
 
 
 @contextlib.contextmanager

@@ -133,8 +133,8 @@ def test_what_is_open_is_kept(project: MemoryProject) -> None:
     """A run that needs intervention, one that has not ended, and the verified one are kept, and a busy request too."""
     kept = Kept(project)
     verified = ran(project, kept, 1, "production")[0]
-    killed = project.killed("staging", "9.9.9", "deploy.1")
     ran(project, kept, 6)
+    killed = project.killed("staging", "9.9.9", "deploy.1")
     for run in (killed, verified):
         (project.folder / "jobs" / f"{run.id}.x").mkdir(parents=True, exist_ok=True)
     project.store.clock.sleep(100 * DAY)
