@@ -64,7 +64,7 @@ ACTS = {
     "build", "package remove", "promote", "rehearse", "rollback", "resume", "retry", "cancel", "abort", "pause", "worker", "lock",
     "unlock", "observe", "accept", "environment destroy", "environment reap", "environment resolve", "environment up",
     "engine install", "hosts install", "init", "keys rotate", "backup", "restore",
-    "store rebuild",
+    "store rebuild", "prune",
     "people add", "people edit", "people disable", "people show", "group add", "group remove", "group members", "service-account add",
     "service-account disable", "away", "access grant", "access revoke", "access apply", "token create", "token rotate", "token revoke",
     "calendar add", "calendar remove", "calendar import", "line stop", "line resume", "audit show", "audit export",
