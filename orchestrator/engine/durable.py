@@ -24,7 +24,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import UNWRITTEN, Work
 from orchestrator.domain.moments import moment_text
 from orchestrator.engine.points import reached
-from orchestrator.engine.records import complete_requests, forget
+from orchestrator.engine.records import complete_requests, remove_request
 from orchestrator.engine.tenure import TTL, Brake, Holder, name
 from orchestrator.file_system import is_locked
 from orchestrator.ports import Jobs, Parallel, Store, Tenure
@@ -295,7 +295,7 @@ class Engine:
 
     def forget(self, root: str) -> None:
         """Remove the records of durable execution of *root*, which is complete."""
-        forget(self._place.url, root)
+        remove_request(self._place.url, root)
 
     def let_go(self) -> None:
         """Give the claim back: somebody else may go on with it as soon as this process has ended."""

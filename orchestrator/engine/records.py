@@ -39,7 +39,7 @@ def complete_requests(url: str, by: str) -> set[str]:
     return found
 
 
-def forget(url: str, root: str) -> None:
+def remove_request(url: str, root: str) -> None:
     """Remove the records of the request *root*, and of its parts."""
     with _client(url) as client:
         if client is not None:

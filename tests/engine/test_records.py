@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from orchestrator.engine.records import complete_requests, forget
+from orchestrator.engine.records import complete_requests, remove_request
 from orchestrator.ports import Parallel
 from tests.engine.test_durable import engine_in
 
@@ -35,7 +35,7 @@ def test_records_of_a_complete_request_are_removed(tmp_path: Path) -> None:
     assert rows(tmp_path)["workflow_status"] == 2
     with engine.alone("root1") as free:
         assert free
-        forget(url, "root1")
+        remove_request(url, "root1")
     assert rows(tmp_path) == {"workflow_status": 0, "operation_outputs": 0}
     assert not list((tmp_path / "executors").glob("root1.*"))
 
