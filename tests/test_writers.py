@@ -77,6 +77,7 @@ OWN = {
     "adapters/pulumi/trace.py": "writes which operation runs, with names of resources",
     "cli/background.py": "starts a process whose output passes the filter there",
     "engine/durable.py": "takes locks",
+    "flow/prune.py": "takes locks, and marks executed plans",
     "engine/tenure.py": "writes a time",
     "hosts/loopback.py": "makes hosts on this machine",
     "hosts/sshd.py": "makes hosts on this machine",
