@@ -58,7 +58,7 @@ UNDOINGS = (
         "declared controller files are not kept",
         "B1",
         f"{ANSIBLE}/kept_files.py",
-        'return any(path == own or path.startswith(f"{own}/") for own in self._declared)',
+        "return secret_files.is_below_any(self._declared, path)",
         "return not path",
         ("kept-passwords",),
     ),
