@@ -26,6 +26,8 @@ def laid(name: str, folder: Path) -> Project:
         archive.extractall(folder / "hello", filter="data")
     project = Project(folder / "hello")
     (project.root / "inventory.yml").write_text(inventory(project.root))
+    environment = project.root / "environments/staging/environment.yaml"  # its host is a folder of the project
+    environment.write_text(f"{environment.read_text().rstrip()}\nisolation: {{write: [host]}}\n")
     return project
 
 
