@@ -92,7 +92,7 @@ class ControlSockets:
             self._lock = None
 
     def _is_ours(self) -> bool:
-        """Whether there is a folder at the path that belongs to this user, and in which nobody else can write."""
+        """Whether there is a folder at the path that belongs to this user, and which no other user can write to."""
         try:
             about = self.path.lstat()
         except FileNotFoundError:

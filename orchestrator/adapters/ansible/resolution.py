@@ -131,7 +131,7 @@ class InventoryResolver:
 
 
 def _first_words(source: Path) -> set[str]:
-    """What begins a line of the script *source*: the hosts that it has as plain text. Empty if it is no script."""
+    """What begins a line of the script *source*: the hosts that it has as plain text. Empty if it is not a script."""
     if not source.is_file() or not os.access(source, os.X_OK):
         return set()
     text = source.read_text(encoding="utf-8", errors="replace")

@@ -201,7 +201,7 @@ class MemoryLists:
         return found
 
     def feed_end(self) -> str | None:
-        """The cursor of the newest entry; None while there is none."""
+        """The cursor of the newest entry; None if the journal is empty."""
         return f"0.{len(self._feed)}" if self._feed else None
 
 
