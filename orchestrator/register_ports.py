@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, Finding
 from orchestrator.domain.model import Model
-from orchestrator.domain.register import RecordKind
+from orchestrator.domain.register import RecordKind, SchedulerLease
 
 T = TypeVar("T", bound=Model)
 R = TypeVar("R")
@@ -59,8 +59,20 @@ class Register(Protocol):
     def reading(self, work: Callable[[Records], R]) -> R:
         """What *work* finds in the register at one moment."""
 
-    def changing(self, by: str, work: Callable[[Changes], R]) -> R:
-        """What *work* returns, after all that it changed was committed. Nothing is changed if it raises."""
+    def changing(self, by: str, work: Callable[[Changes], R], fence: int | None = None) -> R:
+        """What *work* returns, after all that it changed was committed. Nothing is changed if it raises.
+
+        With *fence* it is a change of the scheduler: raises S103 if another process has taken its lease since.
+        """
+
+    def take_scheduler(self, holder: str, until: datetime) -> SchedulerLease | None:
+        """Take or extend the lease of the scheduler; None if another *holder* has it. A new holder has a new fence."""
+
+    def leave_scheduler(self, holder: str) -> None:
+        """End the lease of the scheduler, if *holder* has it."""
+
+    def scheduler(self) -> SchedulerLease | None:
+        """The lease of the scheduler, also one that has ended; None if there was never any."""
 
     def close(self) -> None:
         """Close connections."""

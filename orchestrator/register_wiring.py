@@ -1,6 +1,8 @@
 """The parts of a project that are about users, rights, the calendar and the audit stream."""
 
 import getpass
+import os
+import socket
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.adapters.audit_head import HeadFile
     from orchestrator.adapters.project_key import FileKeys
     from orchestrator.app.acting import Acting
+    from orchestrator.app.scheduler import Duty, Scheduler
     from orchestrator.domain.calendar.rules import CalendarRule
     from orchestrator.domain.environment import Environment, Project
     from orchestrator.register_ports import Register
@@ -79,6 +82,20 @@ class RegisterParts:
         clock = SystemClock()
         actor = current_actor(self.register, self.environ, getpass.getuser(), clock)
         return Acting(self.register, actor, clock, tuple(self._known_environments()))
+
+    def scheduler(self) -> "Scheduler":
+        """What does the duties of this project that are due, as the system."""
+        from orchestrator.adapters.clock import SystemClock
+        from orchestrator.app.acting import Acting
+        from orchestrator.app.scheduler import Scheduler
+        from orchestrator.domain.access.principals import SYSTEM_ACTOR
+
+        acting = Acting(self.register, SYSTEM_ACTOR, SystemClock(), tuple(self._known_environments()))
+        return Scheduler(acting, f"{socket.gethostname()} {os.getpid()}", self.duties())
+
+    def duties(self) -> "tuple[Duty, ...]":
+        """What is done when it is due."""
+        return ()
 
     def permit(self, action: "Action", environment: str | None = None, reason: str = "") -> None:
         """Return if the actor may do *action*, and record it in the audit stream before it is done. Raises A101."""

@@ -36,6 +36,7 @@ OBJECTS = {
     "overrides": "override",
     "emergency_reviews": "review",
     "outbox": "message",
+    "plan_texts": "plan",
 }
 """What the audit stream calls a record of each kind."""
 
@@ -48,6 +49,8 @@ class Acting:
     actor: Actor
     clock: Clock
     environments: tuple[str, ...] = ()
+    fence: int | None = None
+    """The fencing token of the scheduler, if it acts."""
 
     @property
     def project(self) -> str:
@@ -218,7 +221,7 @@ def change(
         return result
 
     try:
-        return acting.register.changing(str(acting.actor), whole)
+        return acting.register.changing(str(acting.actor), whole, acting.fence)
     except Denied as denied:
         record_denial(acting, denied.verdict, environment, reason)
         raise

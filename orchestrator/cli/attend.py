@@ -6,8 +6,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NoReturn, Self
 
+from orchestrator.app.scheduler import Scheduler
 from orchestrator.cli import output
 from orchestrator.cli.background import background
 from orchestrator.cli.recovery import Blockers, recover
@@ -114,8 +116,22 @@ def serve(app: App, rules: Rules, tell: Callable[[News], None]) -> None:
             return forked(app.engine, app.store, root, logs / f"{root}.log", lambda: work(app, root))
         return background(app, root)
 
-    Worker(app.engine, app.store, start, tell, rules, lambda: tidy(app, rules.queue)).run()
-    app.close()
+    scheduler = app.scheduler()
+    duties = partial(do_duties, app, scheduler)
+    try:
+        Worker(app.engine, app.store, start, tell, rules, lambda: tidy(app, rules.queue), duties).run()
+    finally:
+        scheduler.leave()
+        app.close()
+
+
+def do_duties(app: App, scheduler: Scheduler) -> Iterator[str]:
+    """Do what is due, and yield it in words. No connection stays open: processes are forked from this one."""
+    try:
+        for report in scheduler.run():
+            yield f"{report.duty}: {report.text}" + (" (failed)" if report.failed else "")
+    finally:
+        app.register.close()
 
 
 def tidy(app: App, queue: str) -> None:

@@ -16,7 +16,7 @@ from orchestrator.domain.approval.votes import Vote
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.verdict import Calendar, LineStop
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.model import Model
+from orchestrator.domain.model import Digest, Model
 from orchestrator.domain.moments import Moment, moment_text
 
 T = TypeVar("T", bound=Model)
@@ -43,6 +43,26 @@ class Message(Model):
     environment: str = ""
     text: str
     state: Literal["pending", "sent", "dead"] = "pending"
+
+
+class PlanText(Model):
+    """A plan as it was shown to approvers: *text*, without colours, and its *digest*, which votes are for."""
+
+    digest: Digest
+    plan: Digest
+    text: str
+
+
+class SchedulerLease(Model):
+    """The process that does what is due in a project: *holder*, until *until*. *fence* rises with each new holder."""
+
+    holder: str
+    fence: int = Field(ge=1)
+    until: Moment
+
+    def has_ended(self, now: Moment) -> bool:
+        """Whether another process may take it at *now*."""
+        return self.until <= now
 
 
 @dataclass(frozen=True)
@@ -80,10 +100,11 @@ REVIEWS = RecordKind(
     lambda review: OPEN if review.completed_at is None else ENDED,
 )
 OUTBOX = RecordKind("outbox", Message, lambda message: message.dedup, lambda message: message.state)
+PLAN_TEXTS = RecordKind("plan_texts", PlanText, lambda shown: shown.digest, lambda shown: shown.plan)
 
 KINDS = (
     USERS, GROUPS, SERVICE_ACCOUNTS, ROLES, BINDINGS, ABSENCES, TOKENS,
-    CALENDAR_RULES, LINE_STOPS, REQUESTS, VOTES, OVERRIDES, REVIEWS, OUTBOX,
+    CALENDAR_RULES, LINE_STOPS, REQUESTS, VOTES, OVERRIDES, REVIEWS, OUTBOX, PLAN_TEXTS,
 )  # fmt: skip
 """Every kind of record. The database has one table for each."""
 
@@ -99,6 +120,11 @@ ACCESS_KINDS: dict[str, RecordKind[Any]] = {
 
 assert set(ACCESS_KINDS) == set(Access.model_fields)
 assert set(Calendar.model_fields) == {"rules", "line_stops", "bookings"}
+
+
+def not_the_scheduler(fence: int, newer: int) -> OrchestratorError:
+    """The error of a process that another one has replaced as the scheduler."""
+    return OrchestratorError("S103", f"another process is the scheduler: fence {fence} is older than {newer}")
 
 
 def changed_meanwhile(kind: str, key: str, expected: int, found: int) -> OrchestratorError:

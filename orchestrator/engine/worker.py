@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +27,7 @@ from orchestrator.ports import Store
 from orchestrator.secret_values import known
 
 TIDY = 30.0  # seconds between looks for what is past its time
+DUTIES = 5.0  # seconds between two times at which what is due is done
 LOOK = 0.5  # seconds between looks whether there is news in the store
 LATEST = 5.0  # seconds after which the store is read without news: claims and locks run out by themselves
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a root whose process died is taken again
@@ -68,6 +69,7 @@ class Worker:
         tell: is given what happens.
         rules: what is taken.
         tidy: asks, now and then, for what is past its time to be taken away.
+        duties: does what is due, such as the start of an approved promotion, and yields what that was.
     """
 
     def __init__(
@@ -78,9 +80,11 @@ class Worker:
         tell: Callable[[News], None],
         rules: Rules,
         tidy: Callable[[], None] = lambda: None,
+        duties: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._engine, self._store, self._start, self._tell, self._rules = engine, store, start, tell, rules
         self._tidy, self._tidied = tidy, float("-inf")
+        self._duties, self._done_at = duties, float("-inf")
         self._children: dict[int, str] = {}
         self._told: set[int] = set()
         self._failing: dict[str, _Failing] = {}
@@ -108,12 +112,22 @@ class Worker:
             if time.monotonic() - self._tidied >= TIDY:
                 self._tidied = time.monotonic()
                 self._tidy()
+            self._do_duties()
             return self._take()
         except OrchestratorError as error:
             if error.code == STORE_NEWER:
                 raise
             self._tell(News("waits", why=error.message))
             return 1
+
+    def _do_duties(self) -> None:
+        """Do what is due. What that has queued is read at once."""
+        if time.monotonic() - self._done_at < DUTIES:
+            return
+        self._done_at = time.monotonic()
+        for text in self._duties():
+            self._tell(News("scheduled", why=text))
+            self._read = float("-inf")
 
     def _take(self) -> int:
         now = time.monotonic()
@@ -181,7 +195,7 @@ class Worker:
             except ChildProcessError:
                 found, status = process, 0
             if found:
-                self._read = float("-inf")  # another one can be taken
+                self._read = self._done_at = float("-inf")  # another one can be taken, and its end may be due
                 del self._children[process]
                 self._ended(process, root, os.waitstatus_to_exitcode(status))
 

@@ -183,6 +183,27 @@ def test_the_audit_stream_has_no_gaps_between_many_writers(opened: Open) -> None
     assert opened().reading(lambda records: records.newest_time()) == AT
 
 
+def test_the_lease_of_the_scheduler_is_fenced(opened: Open) -> None:
+    """One holder at a time; a new holder has a new fence, with which changes of the former one are refused (S103)."""
+    one, other = opened(), opened()
+    assert one.scheduler() is None
+    later = datetime(2990, 1, 1, tzinfo=UTC)
+    first = one.take_scheduler("a", later)
+    assert first is not None
+    assert (other.take_scheduler("b", later), one.take_scheduler("a", later)) == (None, first)
+    assert other.changing("system", add("bob"), first.fence) == 1
+    one.leave_scheduler("b")
+    assert other.take_scheduler("b", later) is None
+    one.leave_scheduler("a")
+    second = other.take_scheduler("b", later)
+    assert second is not None
+    assert (second.fence, second == one.scheduler()) == (first.fence + 1, True)
+    with pytest.raises(OrchestratorError, match="another process is the scheduler"):
+        one.changing("system", add("eve"), first.fence)
+    assert one.changing("system", add("joe"), second.fence) == 2
+    assert one.reading(names) == ["bob", "joe"]
+
+
 def test_every_kind_has_a_table() -> None:
     """The database has one table for each kind of record that the register keeps."""
     assert tuple(kind.name for kind in KINDS) == REGISTER

@@ -9,13 +9,13 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import guarded, open_database, persistent
-from orchestrator.adapters.database.tables import audit, register_tables
+from orchestrator.adapters.database.tables import audit, register_tables, scheduler_leases
 from orchestrator.adapters.database.values import known
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, empty_head, head_of
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model
-from orchestrator.domain.moments import moment_text
-from orchestrator.domain.register import RecordKind, changed_meanwhile
+from orchestrator.domain.moments import moment_text, parse_moment
+from orchestrator.domain.register import RecordKind, SchedulerLease, changed_meanwhile, not_the_scheduler
 from orchestrator.ports import Clock
 from orchestrator.register_ports import AuditHeads, AuditKeys, Changes, Records
 from orchestrator.secret_values import known as known_secrets
@@ -46,23 +46,57 @@ class DatabaseRegister:
         with guarded(), self._reader().connect() as db:
             return work(DatabaseChanges(db, self.project, self._keys))
 
-    def changing(self, by: str, work: Callable[[Changes], R]) -> R:
-        """What *work* returns, after its changes were committed."""
-        return self._change(by, work, _Attempts(secrets.token_hex(8), []))
+    def changing(self, by: str, work: Callable[[Changes], R], fence: int | None = None) -> R:
+        """What *work* returns, after its changes were committed. Raises S103."""
+        return self._change(by, work, _Attempts(secrets.token_hex(8), []), fence)
 
     @persistent
-    def _change(self, by: str, work: Callable[[Changes], R], attempts: _Attempts[R]) -> R:
+    def _change(self, by: str, work: Callable[[Changes], R], attempts: _Attempts[R], fence: int | None) -> R:
         """One attempt. An earlier one whose answer was lost may have been committed: then its result counts."""
         with guarded(), self._engine.begin() as db:
             _one_change_at_a_time(db, self.project)
             changes = DatabaseChanges(db, self.project, self._keys, by, self._clock.now(), attempts.call)
             if attempts.results and changes.was_committed():
                 return attempts.results[-1]
+            if fence is not None:
+                _refuse_replaced(db, self.project, fence)
             attempts.results[:] = [work(changes)]
             changes.check()
             head = changes.head()
         self._heads.write(head)
         return attempts.results[-1]
+
+    @persistent
+    def take_scheduler(self, holder: str, until: datetime) -> SchedulerLease | None:
+        """The lease of the scheduler."""
+        now = parse_moment(self._clock.now())
+        with guarded(), self._engine.begin() as db:
+            _one_change_at_a_time(db, self.project)
+            held = _scheduler(db, self.project)
+            if held is not None and held.holder != holder and not held.has_ended(now):
+                return None
+            fence = held.fence + (held.holder != holder) if held is not None else 1
+            lease = SchedulerLease(holder=holder, fence=fence, until=until)
+            row = {"holder": holder, "fence": fence, "until": moment_text(until)}
+            if held is None:
+                db.execute(scheduler_leases.insert().values(project=self.project, **row))
+            else:
+                db.execute(scheduler_leases.update().where(scheduler_leases.c.project == self.project).values(**row))
+            return lease
+
+    @persistent
+    def leave_scheduler(self, holder: str) -> None:
+        """End the lease of the scheduler."""
+        table = scheduler_leases
+        mine = table.update().where(table.c.project == self.project, table.c.holder == holder)
+        with guarded(), self._engine.begin() as db:
+            db.execute(mine.values(until=self._clock.now()))
+
+    @persistent
+    def scheduler(self) -> SchedulerLease | None:
+        """The lease of the scheduler."""
+        with guarded(), self._reader().connect() as db:
+            return _scheduler(db, self.project)
 
     def close(self) -> None:
         """Close connections."""
@@ -189,6 +223,21 @@ def _entry(index: int, text: str) -> AuditEntry:
         return known(AuditEntry, text)
     except OrchestratorError as error:
         raise OrchestratorError(error.code, f"audit entry {index}: {error.message}") from error
+
+
+def _scheduler(db: sa.Connection, project: str) -> SchedulerLease | None:
+    table = scheduler_leases
+    row = db.execute(sa.select(table).where(table.c.project == project)).mappings().first()
+    if row is None:
+        return None
+    return SchedulerLease(holder=row["holder"], fence=row["fence"], until=parse_moment(row["until"]))
+
+
+def _refuse_replaced(db: sa.Connection, project: str, fence: int) -> None:
+    """Return if no other process has taken the lease of the scheduler since it had *fence*. Raises S103."""
+    held = _scheduler(db, project)
+    if held is not None and held.fence != fence:
+        raise not_the_scheduler(fence, held.fence)
 
 
 def _one_change_at_a_time(db: sa.Connection, project: str) -> None:

@@ -124,10 +124,20 @@ def _register_table(name: str) -> sa.Table:
 REGISTER = (
     "users", "user_groups", "service_accounts", "own_roles", "bindings", "absences", "tokens",
     "calendar_rules", "line_stops", "run_requests", "votes", "overrides", "emergency_reviews", "outbox",
+    "plan_texts",
 )  # fmt: skip
 """The kinds of management records, by name; `domain/register.py` describes them."""
 
 register_tables = {name: _register_table(name) for name in REGISTER}
+
+scheduler_leases = sa.Table(
+    "scheduler_leases",
+    metadata,
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("until", sa.Text, nullable=False),
+)
 
 audit = sa.Table(
     "audit",

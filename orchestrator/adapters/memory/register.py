@@ -5,10 +5,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
+from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, empty_head, head_of
 from orchestrator.domain.model import Model
-from orchestrator.domain.register import KINDS, RecordKind, changed_meanwhile
+from orchestrator.domain.moments import parse_moment
+from orchestrator.domain.register import KINDS, RecordKind, SchedulerLease, changed_meanwhile, not_the_scheduler
+from orchestrator.ports import Clock
 from orchestrator.register_ports import AuditKeys, Changes, Records
 
 T = TypeVar("T", bound=Model)
@@ -21,8 +24,9 @@ Table = dict[str, tuple[Model, int]]
 class MemoryRegister:
     """The register of *project* in dictionaries."""
 
-    def __init__(self, project: str = "shop", keys: AuditKeys | None = None) -> None:
-        self.project, self._keys = project, keys or MemoryKeys()
+    def __init__(self, project: str = "shop", keys: AuditKeys | None = None, clock: Clock | None = None) -> None:
+        self.project, self._keys, self._clock = project, keys or MemoryKeys(), clock or SystemClock()
+        self._scheduler: SchedulerLease | None = None
         self._tables: dict[str, Table] = {kind.name: {} for kind in KINDS}
         self._audit: tuple[AuditEntry, ...] = ()
         self._lock = threading.Lock()
@@ -31,15 +35,38 @@ class MemoryRegister:
         """What *work* finds."""
         return work(self._at_work())
 
-    def changing(self, by: str, work: Callable[[Changes], R]) -> R:
-        """What *work* returns, after its changes were kept."""
+    def changing(self, by: str, work: Callable[[Changes], R], fence: int | None = None) -> R:
+        """What *work* returns, after its changes were kept. Raises S103."""
         assert by
         with self._lock:
+            if fence is not None and self._scheduler is not None and self._scheduler.fence != fence:
+                raise not_the_scheduler(fence, self._scheduler.fence)
             changes = self._at_work()
             result = work(changes)
             changes.check()
             self._tables, self._audit = changes.tables, changes.entries
         return result
+
+    def take_scheduler(self, holder: str, until: datetime) -> SchedulerLease | None:
+        """The lease of the scheduler."""
+        with self._lock:
+            held = self._scheduler
+            if held is not None and held.holder != holder and not held.has_ended(parse_moment(self._clock.now())):
+                return None
+            fence = held.fence + (held.holder != holder) if held is not None else 1
+            self._scheduler = SchedulerLease(holder=holder, fence=fence, until=until)
+            return self._scheduler
+
+    def leave_scheduler(self, holder: str) -> None:
+        """End the lease of the scheduler."""
+        with self._lock:
+            if self._scheduler is not None and self._scheduler.holder == holder:
+                ended = {"until": parse_moment(self._clock.now())}
+                self._scheduler = self._scheduler.model_copy(update=ended)
+
+    def scheduler(self) -> SchedulerLease | None:
+        """The lease of the scheduler."""
+        return self._scheduler
 
     def close(self) -> None:
         """Nothing is open."""

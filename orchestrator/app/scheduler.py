@@ -1,0 +1,75 @@
+"""The scheduler: what is due is done by one process at a time, under a fenced lease. Every worker contains one.
+
+A duty is a small class: it says whether it is due, and does it. Duties change the register as the system, with the
+fencing token of the lease, so that a process that woke up too late changes nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Protocol
+
+from orchestrator.app.acting import Acting
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.moments import Now, parse_moment
+from orchestrator.domain.register import SchedulerLease
+
+LEASE_LASTS = timedelta(seconds=30)
+"""After which another process may take the lease."""
+
+
+class Duty(Protocol):
+    """Something that the clock or a change makes due."""
+
+    name: str
+
+    def due(self, now: Now) -> bool:
+        """Whether there may be something to do at *now*. It changes nothing, and is cheap."""
+
+    def do(self, acting: Acting, now: Now) -> Iterable[str]:
+        """Do what is due, as *acting*. Yields a phrase for each thing that was done; twice is as once."""
+
+
+@dataclass(frozen=True)
+class DutyReport:
+    """What a *duty* did, in one phrase, or *failed* to do."""
+
+    duty: str
+    text: str
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """Does the *duties* that are due, in their order. *acting* is the system at the register, *holder* this process."""
+
+    acting: Acting
+    holder: str
+    duties: Sequence[Duty]
+
+    def run(self) -> Iterator[DutyReport]:
+        """Take or extend the lease, and do what is due. Nothing happens if another process has the lease.
+
+        A duty that fails is reported, and does not keep the others from being done.
+        """
+        until = parse_moment(self.acting.clock.now()) + LEASE_LASTS
+        lease = self.acting.register.take_scheduler(self.holder, until)
+        if lease is None:
+            return
+        acting = replace(self.acting, fence=lease.fence)
+        now = acting.register.reading(acting.now)
+        for duty in self.duties:
+            try:
+                if duty.due(now):
+                    yield from (DutyReport(duty.name, text) for text in duty.do(acting, now))
+            except OrchestratorError as error:
+                yield DutyReport(duty.name, f"{error.code}: {error.message}", failed=True)
+
+    def leave(self) -> None:
+        """Let another process take the lease at once."""
+        self.acting.register.leave_scheduler(self.holder)
+
+
+def is_running(lease: SchedulerLease | None, now: Now) -> bool:
+    """Whether some worker does what is due: *lease* has not ended."""
+    return lease is not None and not lease.has_ended(now.earliest)
