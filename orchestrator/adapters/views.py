@@ -203,6 +203,8 @@ class Views:
 
         *where* is the file of the environment.
         """
+        if failure := self.isolator().failure(text):
+            return f"{failure} (I104)"
         writes = _WRITES.search(text) is not None
         if not self.isolates or not (writes or _MISSING.search(text)):
             return ""

@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple
 
 Kind = Literal["bubblewrap", "namespaces", "none"]
+CANNOT = "the process cannot be isolated: "
 SIGNALLED = range(129, 160)  # the exit codes by which a shell, and an isolator, say that a signal ended the command
 
 
@@ -29,6 +30,12 @@ class Isolator(NamedTuple):
     def code(self, code: int) -> int:
         """The exit code of a command from the *code* of what isolates it: below 0 if a signal ended the command."""
         return 128 - code if self.isolates and code in SIGNALLED else code
+
+    def failure(self, printed: str) -> str:
+        """What the last line *printed* says of an isolation that could not be made; empty if it says nothing of it."""
+        sign = {"namespaces": CANNOT, "bubblewrap": "bwrap: "}.get(self.kind)
+        last = printed.rstrip().rpartition("\n")[2]
+        return f"{CANNOT}{last.removeprefix(sign)}" if sign and last.startswith(sign) else ""
 
 
 NONE = Isolator("none", reason="isolation is off")

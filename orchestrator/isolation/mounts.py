@@ -10,7 +10,8 @@ from orchestrator.isolation.mount import LINK, MEMORY, NOTHING, READ, WRITE, Mou
 
 def mounts(view: View) -> list[Mount]:
     """Every mount of *view*. What is hidden wins over what may be read; what lies deeper comes later."""
-    hidden = tuple(os.path.normpath(path) for path in view.hidden)
+    named = [os.path.normpath(path) for path in view.hidden]
+    hidden = tuple(dict.fromkeys([*named, *map(os.path.realpath, named)]))
     every = {mount.target: mount for mount in (*_memory(view), *_bound(view))}  # the later one is more exactly meant
     shown = _without_repeats(_in_order(every.values()), hidden)
     closed = [mount for path in (*system.private(), *hidden) for mount in _closed(path, shown)]
@@ -80,10 +81,14 @@ def _memory(view: View) -> Iterator[Mount]:
 def _bound(view: View) -> Iterator[Mount]:
     for path in system.readable():
         is_link = os.path.islink(path) and os.path.dirname(path) == "/"
-        yield Mount(LINK, path, os.readlink(path)) if is_link else Mount(READ, path, path)
-    yield from (Mount(READ, path, path) for path in _existing(view.read))
+        yield from [Mount(LINK, path, os.readlink(path))] if is_link else map(_shown, _existing([path]))
+    yield from map(_shown, _existing(view.read))
     yield from (Mount(WRITE, path, path) for path in _existing(view.write))
     yield from (Mount(WRITE, os.path.normpath(target), source) for source, target in view.placed)
+
+
+def _shown(path: str) -> Mount:
+    return Mount(READ, path, path)
 
 
 def _existing(paths: Iterable[str]) -> Iterator[str]:
@@ -97,10 +102,16 @@ def _existing(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _without_repeats(ordered: list[Mount], hidden: tuple[str, ...]) -> list[Mount]:
-    """The mounts without those that a mount above shows already, if nothing between the two is *hidden*."""
+    """The mounts without those that a mount above shows already, if nothing between the two is *hidden*.
+
+    What a mount above shows by a link is found through that link, since its real path is mounted too. The link cannot
+    be the place of a mount: the kernel follows it while the new root is only half made.
+    """
     kept: list[Mount] = []
     for mount in ordered:
         above = _nearest(mount.target, kept)
+        if above is not None and mount.source == mount.target and _is_by_link(mount.target, above):
+            continue
         between = above and any(
             system.within(mount.target, path) and system.within(path, above.target) for path in hidden
         )
@@ -116,9 +127,18 @@ def _closed(path: str, made: list[Mount]) -> Iterator[Mount]:
     nearest = _nearest(path, made)
     if nearest is None or nearest.kind not in {READ, WRITE} or nearest.source != nearest.target:
         return
-    if os.path.islink(path) or not os.path.exists(path):
+    if _is_by_link(path, nearest) or not os.path.exists(path):
         return
     yield Mount(MEMORY if os.path.isdir(path) else NOTHING, path)
+
+
+def _is_by_link(path: str, above: Mount) -> bool:
+    """Whether the mount *above* shows *path* by a link: *path* itself, or a folder between the two, is one."""
+    while above.kind in {READ, WRITE} and path != above.target:
+        if os.path.islink(above.source + path[len(above.target) :]):
+            return True
+        path = os.path.dirname(path)
+    return False
 
 
 def _nearest(path: str, made: list[Mount]) -> Mount | None:

@@ -9,6 +9,8 @@ import marshal
 import os
 import sys
 
+from orchestrator.isolation.isolator import CANNOT
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -218,7 +220,7 @@ def _write(path: str, number: int) -> None:
 
 
 def _failed(error: OSError) -> int:
-    sys.stderr.write(f"the process cannot be isolated: {error.strerror}\n")
+    sys.stderr.write(f"{CANNOT}{error.strerror}\n")
     sys.stderr.flush()
     return FAILED
 

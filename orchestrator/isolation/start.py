@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.isolation import bubblewrap, namespaces
 from orchestrator.isolation.isolator import Isolator
-from orchestrator.isolation.mount import MEMORY, Mount
+from orchestrator.isolation.mount import BOUND, MEMORY, Mount
 
 
 def start_in_view(
@@ -70,6 +70,10 @@ def _unlinked() -> int:
 
 
 def _with_memory(made: Sequence[Mount], files: Mapping[str, int]) -> list[Mount]:
-    """The mounts, with a folder in memory for the files in memory."""
+    """The mounts from their real paths, with a folder in memory for the files in memory.
+
+    A link in the path of a source would lead nowhere: the mounts are made when the root of the machine has moved.
+    """
     folders = dict.fromkeys(os.path.dirname(path) for path in files)
-    return [*(mount for mount in made if mount.target not in folders), *(Mount(MEMORY, folder) for folder in folders)]
+    bound = [item._replace(source=os.path.realpath(item.source)) if item.kind in BOUND else item for item in made]
+    return [*(mount for mount in bound if mount.target not in folders), *(Mount(MEMORY, folder) for folder in folders)]

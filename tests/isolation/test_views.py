@@ -14,6 +14,7 @@ from orchestrator.domain.view import View
 from orchestrator.isolation import system
 from orchestrator.isolation.find import available, find
 from orchestrator.isolation.isolator import NONE, Isolator
+from orchestrator.isolation.mount import READ, Mount
 from orchestrator.isolation.mounts import clear, mounts, visible
 from orchestrator.isolation.run import run_in_view
 from orchestrator.isolation.start import start_in_view
@@ -96,6 +97,19 @@ def test_what_is_hidden_stays_hidden_below_a_declared_folder(isolator: Isolator,
     assert found == shown
 
 
+def test_what_is_hidden_stays_hidden_behind_links(isolator: Isolator, machine: Path) -> None:
+    """A state folder that is a link is closed by its own name and by its real one."""
+    (machine / "project/.orchestrator").rename(machine / "state")
+    (machine / "project/.orchestrator").symlink_to(machine / "state")
+    hidden = (str(machine / "project/.orchestrator"),)
+    code = f"""
+    for path in {[f"{machine}/{name}/state.db" for name in ("state", "project/.orchestrator")]}:
+        attempt(path, lambda: open(path).read())
+    """
+    found = tried(isolator, View(read=(str(machine),), hidden=hidden), code)
+    assert set(found.values()) == {"refused: FileNotFoundError"}
+
+
 def test_a_declared_path_can_be_read_and_not_written(isolator: Isolator, machine: Path) -> None:
     """A folder that the environment declares is found at its own path, read-only, and its neighbours are not."""
     aws = machine / "home/.aws"
@@ -106,6 +120,39 @@ def test_a_declared_path_can_be_read_and_not_written(isolator: Isolator, machine
     """
     found = tried(isolator, staging(machine, read=(str(aws),)), code)
     assert found == {"read": repr(SECRET), "write": "refused: OSError", "beside": "['.aws']"}
+
+
+def test_paths_that_lead_through_links_are_found_as_by_hand(isolator: Isolator, tmp_path: Path) -> None:
+    """A declared path is found by its own name and by its real one, with links in an empty home folder, in a folder that is shown, and at its end."""
+    for name in ("cache/tool/program", "storage/data/row", "releases/5/page", "app/readme"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    home, app = tmp_path / "home", tmp_path / "app"
+    home.mkdir()
+    for link, target in ((home / ".cache", "cache"), (app / "shared", "storage"), (app / "current", "releases/5")):
+        link.symlink_to(tmp_path / target)
+    asked = {
+        home / ".cache/tool/program": "cache/tool/program",
+        app / "shared/data/row": "storage/data/row",
+        app / "current/page": "releases/5/page",
+        app / "readme": "app/readme",
+    }
+    view = View(
+        read=(str(home / ".cache/tool"), str(app), str(app / "current")),
+        write=(str(app / "shared/data"),),
+        empty=(str(home),),
+    )
+    code = f"""
+    for path in {[name for path in asked for name in (str(path), str(path.resolve()))]}:
+        attempt(path, lambda: open(path).read())
+    attempt("written", lambda: open({str(app / "shared/data/new")!r}, "w").write("new"))
+    attempt("fixed", lambda: open({str(app / "current/new")!r}, "w").write("new"))
+    """
+    found = tried(isolator, view, code)
+    by_name = {str(path): repr(text) for path, text in asked.items()}
+    by_real = {str(path.resolve()): repr(text) for path, text in asked.items()}
+    assert found == {**by_name, **by_real, "written": "3", "fixed": "refused: OSError"}
+    assert (tmp_path / "storage/data/new").read_text() == "new"
 
 
 def test_nothing_of_the_machine_is_written(isolator: Isolator, machine: Path) -> None:
@@ -235,6 +282,17 @@ def test_files_of_the_system_that_are_not_for_everybody_are_closed(isolator: Iso
 def test_how_a_command_ended(isolator: Isolator, environ: dict[str, str], word: str, code: int) -> None:
     """The exit code of a command is passed on, and a signal that ended it is reported as one."""
     assert run_in_view(isolator, View(), ["sh", "-c", word], cwd="/", env=environ).returncode == code
+
+
+def test_mounts_that_cannot_be_made_are_named(isolator: Isolator, tmp_path: Path) -> None:
+    """A command whose mounts cannot be made is not started, and its output says so with the path; no other output says it."""
+    gone = Mount(READ, "/gone", str(tmp_path / "gone"))
+    process = start_in_view(isolator, [gone], ["/bin/true"], cwd="/", stderr=subprocess.PIPE)
+    printed = process.communicate()[1].decode()
+    assert process.returncode
+    assert isolator.failure(f"of before\n{printed}").startswith("the process cannot be isolated: ")
+    assert "gone" in isolator.failure(printed)
+    assert isolator.failure(f"{printed}of after\n") == NONE.failure(printed) == ""
 
 
 def test_a_command_that_does_not_exist(isolator: Isolator, environ: dict[str, str]) -> None:

@@ -74,7 +74,11 @@ def book(project: Project) -> Project:
         project.write(f"playbooks/{what}.yml", DATA.format(what=what))
     project.write("playbooks/files/table.py", TABLE)
     file = project.root / "releases/1.1.0/release.yaml"
-    late = {"name": "late", "command": ["sh", "-c", f"test ! -e '{project.root}/late'"]}
+    signals = project.root.parent / "signals"
+    signals.mkdir()
+    described = project.root / "environments/staging/environment.yaml"
+    described.write_text(f"{described.read_text()}isolation: {{read: [{json.dumps(str(signals))}]}}\n")
+    late = {"name": "late", "command": ["sh", "-c", f"test ! -e '{signals}/late'"]}
     words = {
         "steps": [
             {"name": "expand", "playbook": "playbooks/expand.yml", "hosts": "web", "undo": "playbooks/shrink.yml"},
@@ -132,7 +136,7 @@ def test_all_of_it_goes_back_in_order(book: Project) -> None:
     jsonschema.validate(foreseen, json.loads((ROOT / "docs/schemas/rollback-plan.json").read_text()))
     assert (foreseen["outlook"]["how"], foreseen["outlook"]["losses"]) == ("preview", [])
     assert foreseen["outlook"]["counts"]["delete"] == 1
-    book.write("late", "")
+    (book.root.parent / "signals/late").touch()
     out, err = process.communicate(timeout=200)
     assert process.returncode == 4, f"{out}\n{err}"
 

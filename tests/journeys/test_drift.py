@@ -53,8 +53,8 @@ def changed(running: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         yield motto
     finally:
         program.write_text(before)
+        running.run("promote", "releases/1.0.0", "--to", "production")  # the removal of the resource writes there too
         described.write_text(rule)
-        running.run("promote", "releases/1.0.0", "--to", "production")
 
 
 @pytest.mark.timeout(900)

@@ -142,6 +142,7 @@ inventory:
   groups:
     app:
       hosts: "{{ outputs.servers }}"
+isolation: {write: [~/marks]}
 """
 
 
@@ -193,6 +194,7 @@ def _home(project: Project) -> Path:
     cache = folder / ".cache"
     if not cache.exists():
         cache.symlink_to(Path.home() / ".cache")
+        (folder / "marks").touch()
     return folder
 
 

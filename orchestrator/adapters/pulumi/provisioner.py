@@ -530,6 +530,8 @@ class PulumiProvisioner:
         if refused:
             hint = verdict.RESOLVE.format(environment=spec.environment) if refused == "E136" else None
             return OrchestratorError(str(refused), clean_text(str(result["error"]), 4000), hint=hint)
+        if failure := self._isolation_failure(outcome):
+            return OrchestratorError("I104", f"pulumi {verb} {spec.stack}: {failure}")
         if code < 0 or outcome.how != "exited":
             return verdict.died(verb, spec.stack, outcome.how, _counts(result), list(result.get("unfinished") or []))
         ended = f"it ended with {outcome.code}"
@@ -541,6 +543,13 @@ class PulumiProvisioner:
             error.hint = line_to_add(self._project, self._place(spec), files, error.message) or error.hint
             return self._explained(spec, error)
         return error
+
+    def _isolation_failure(self, outcome: JobOutcome) -> str:
+        """Why the operation was not started, if its isolation could not be made."""
+        if self._views is None or outcome.how != "exited" or not outcome.code:
+            return ""
+        printed = (outcome.folder / "output.log").read_bytes()[-4096:].decode("utf-8", "replace")
+        return self._views.isolator().failure(printed)
 
     def _explained(self, spec: StackSpec, error: OrchestratorError) -> OrchestratorError:
         """The *error*, with the line to add if isolation refused what the program needed."""

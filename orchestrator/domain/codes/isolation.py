@@ -30,6 +30,14 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.USAGE,
     ),
     ErrorCode(
+        "I104",
+        "process not isolated",
+        "The folders that an isolated process finds could not be put together, although isolation works on this machine. The "
+        "message names the path and the error of the system. The process was not started.",
+        "Correct what the message names: a path that `isolation.read` or `isolation.write` declares, or a folder that was removed "
+        "meanwhile. `orchestrator doctor` shows whether isolation works here.",
+    ),
+    ErrorCode(
         "I110",
         "access refused by isolation",
         "A process that runs code of a package finds its copy of the package, temporary folders, the network, and the "
