@@ -4,7 +4,6 @@ A view names what belongs to one environment. It shows nothing of the state fold
 or of the home folder, unless the environment declares it.
 """
 
-import contextlib
 import os
 import pwd
 import re
@@ -20,7 +19,6 @@ from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.environment import AnsibleSettings, Environment, EnvironmentSettings, IsolationRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.step import StepResult
 from orchestrator.domain.view import View
 from orchestrator.isolation import system
 from orchestrator.isolation.find import UNSET, find
@@ -57,7 +55,6 @@ _INVENTORY_DIR = re.compile(r"\{\{\s*inventory_dir\s*\}\}")
 _KEY_NAME = re.compile(r"\.(pem|key|p12|pfx|vault)$|^id_[a-z0-9]+$|pass|secret|^\.", re.IGNORECASE)
 _FILE_WORDS = ("-F", "-i", "-E", "-S", "-I")  # options of ssh with the path of a file
 _KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "config")
-PRINTED = 20_000  # characters of a job's output in which refused paths are found
 STARTS = 3  # how often a command that only reads is started when a signal ends it each time
 
 
@@ -335,18 +332,6 @@ def _listed(declared: Mapping[str, Iterable[str]]) -> list[str]:
 
 def _rule(settings: AnsibleSettings | None) -> IsolationRule:
     return settings.isolation if isinstance(settings, EnvironmentSettings) else IsolationRule()
-
-
-def explained(result: StepResult, folder: Path, advice: Callable[[str], str]) -> StepResult:
-    """The *result* of the job in *folder*; one that is not good gets what *advice* says of its messages and output."""
-    if result.outcome.good:
-        return result
-    with contextlib.suppress(OSError):
-        printed = (folder / "output.log").read_text(encoding="utf-8", errors="replace")[-PRINTED:]
-        found = advice("\n".join([result.message, *(host.message for host in result.hosts), printed]))
-        if found:
-            return result.model_copy(update={"message": f"{result.message}; {found}" if result.message else found})
-    return result
 
 
 def named_paths(value: str) -> Iterator[str]:

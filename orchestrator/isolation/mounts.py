@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from orchestrator.domain.view import View
 from orchestrator.isolation import system
-from orchestrator.isolation.mount import LINK, MEMORY, NOTHING, READ, WRITE, Mount
+from orchestrator.isolation.mount import BOUND, LINK, MEMORY, NOTHING, READ, WRITE, Mount
 
 
 def mounts(view: View) -> list[Mount]:
@@ -110,22 +110,26 @@ def _without_repeats(ordered: list[Mount], hidden: tuple[str, ...]) -> list[Moun
     kept: list[Mount] = []
     for mount in ordered:
         above = _nearest(mount.target, kept)
-        if above is not None and mount.source == mount.target and _is_by_link(mount.target, above):
-            continue
-        between = above and any(
-            system.within(mount.target, path) and system.within(path, above.target) for path in hidden
-        )
-        same = above is not None and above.source == above.target and mount.source == mount.target
-        weaker = above is not None and (above.kind == mount.kind or (above.kind, mount.kind) == (WRITE, READ))
-        if not (same and weaker and not between and mount.kind in {READ, WRITE}):
+        if above is None or not _is_repeated(mount, above, hidden):
             kept.append(mount)
     return kept
+
+
+def _is_repeated(mount: Mount, above: Mount, hidden: tuple[str, ...]) -> bool:
+    """Whether the mount *above* shows what *mount* shows."""
+    if mount.kind not in BOUND or mount.source != mount.target:
+        return False
+    if _is_by_link(mount.target, above):
+        return True
+    between = any(system.within(mount.target, path) and system.within(path, above.target) for path in hidden)
+    weaker = above.kind == mount.kind or (above.kind, mount.kind) == (WRITE, READ)
+    return weaker and not between and above.source == above.target
 
 
 def _closed(path: str, made: list[Mount]) -> Iterator[Mount]:
     """What closes *path*, if one of the mounts that are *made* shows it; a placed folder shows nothing private."""
     nearest = _nearest(path, made)
-    if nearest is None or nearest.kind not in {READ, WRITE} or nearest.source != nearest.target:
+    if nearest is None or nearest.kind not in BOUND or nearest.source != nearest.target:
         return
     if _is_by_link(path, nearest) or not os.path.exists(path):
         return
@@ -134,7 +138,7 @@ def _closed(path: str, made: list[Mount]) -> Iterator[Mount]:
 
 def _is_by_link(path: str, above: Mount) -> bool:
     """Whether the mount *above* shows *path* by a link: *path* itself, or a folder between the two, is one."""
-    while above.kind in {READ, WRITE} and path != above.target:
+    while above.kind in BOUND and path != above.target:
         if os.path.islink(above.source + path[len(above.target) :]):
             return True
         path = os.path.dirname(path)

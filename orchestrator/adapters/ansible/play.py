@@ -24,7 +24,8 @@ from orchestrator.adapters.ansible.prompts import askpass
 from orchestrator.adapters.ansible.resolution import asks_us, static_document
 from orchestrator.adapters.ansible.shared_files import SharedFiles
 from orchestrator.adapters.ansible.tally import Tally
-from orchestrator.adapters.views import CONTROL, explained
+from orchestrator.adapters.explanations import explained
+from orchestrator.adapters.views import CONTROL
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from orchestrator.adapters.explanations import not_isolated
 from orchestrator.adapters.pulumi import (
     config_secrets,
     definition,
@@ -38,7 +39,7 @@ from orchestrator.adapters.pulumi.workspace import in_use, keep_salt
 from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment, PulumiSettings
-from orchestrator.domain.errors import JobLost, OrchestratorError
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.model import digest_of
@@ -513,16 +514,13 @@ class PulumiProvisioner:
             done = {"counts": counts}
             return StepResult(outcome=Outcome.SUCCEEDED, message=message, log=log, seconds=outcome.seconds, data=done)
         error = self._error(verb, spec, outcome, result)
-        data = {"counts": counts, "untouched": not result.get("effects"), **error.to_json()}
-        again = verb == "destroy" or not result.get("effects")  # what is left of a destruction is wanted all the same
-        data |= {"how": "lost"} if isinstance(error, JobLost) and again else {}
-        data |= {name: result[name] for name in ("unfinished", "uncertain", "urns") if result.get(name)}
+        data = verdict.facts(verb, error, result)
         return StepResult(
             outcome=Outcome.ERRORED if error.code in verdict.MACHINERY else Outcome.FAILED,
             message=error.message,
             log=log,
             seconds=outcome.seconds,
-            data=data,
+            data={"counts": counts, **data},
         )
 
     def _error(self, verb: str, spec: StackSpec, outcome: JobOutcome, result: dict[str, Any]) -> OrchestratorError:
@@ -530,10 +528,10 @@ class PulumiProvisioner:
         if refused:
             hint = verdict.RESOLVE.format(environment=spec.environment) if refused == "E136" else None
             return OrchestratorError(str(refused), clean_text(str(result["error"]), 4000), hint=hint)
-        if failure := self._isolation_failure(outcome):
+        if self._views is not None and (failure := not_isolated(self._views.isolator(), outcome)):
             return OrchestratorError("I104", f"pulumi {verb} {spec.stack}: {failure}")
         if code < 0 or outcome.how != "exited":
-            return verdict.died(verb, spec.stack, outcome.how, _counts(result), list(result.get("unfinished") or []))
+            return verdict.died(verb, spec.stack, outcome.how, _counts(result), result.get("unfinished") or [])
         ended = f"it ended with {outcome.code}"
         log = str(outcome.folder / "output.log")
         roots = (str(self._project), str(self._work(spec)))
@@ -543,13 +541,6 @@ class PulumiProvisioner:
             error.hint = line_to_add(self._project, self._place(spec), files, error.message) or error.hint
             return self._explained(spec, error)
         return error
-
-    def _isolation_failure(self, outcome: JobOutcome) -> str:
-        """Why the operation was not started, if its isolation could not be made."""
-        if self._views is None or outcome.how != "exited" or not outcome.code:
-            return ""
-        printed = (outcome.folder / "output.log").read_bytes()[-4096:].decode("utf-8", "replace")
-        return self._views.isolator().failure(printed)
 
     def _explained(self, spec: StackSpec, error: OrchestratorError) -> OrchestratorError:
         """The *error*, with the line to add if isolation refused what the program needed."""

@@ -65,6 +65,20 @@ def died(verb: str, stack: str, how: str, counts: Mapping[str, int], unfinished:
     return kind("E111", f"pulumi {verb} {stack} {ended}; it had told as done: {done}{rest}")
 
 
+def facts(verb: str, error: OrchestratorError, result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a step's result records of an operation that did not succeed.
+
+    Args:
+        verb: what was asked of the engine.
+        error: its error.
+        result: what the job recorded of Pulumi.
+    """
+    again = verb == "destroy" or not result.get("effects")  # what is left of a destruction is wanted all the same
+    lost = {"how": "lost"} if isinstance(error, JobLost) and again else {}
+    left = {name: result[name] for name in ("unfinished", "uncertain", "urns") if result.get(name)}
+    return {"untouched": not result.get("effects"), **error.to_json(), **lost, **left}
+
+
 def error(
     verb: str, stack: str, said: str, log: str, ended: str, roots: tuple[str, str] = ("", "")
 ) -> OrchestratorError:

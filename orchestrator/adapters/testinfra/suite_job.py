@@ -14,8 +14,9 @@ from orchestrator.adapters.ansible.control import ControlSockets
 from orchestrator.adapters.ansible.play import TEMPORARY
 from orchestrator.adapters.ansible.resolution import Connection
 from orchestrator.adapters.archive.working_copy import copy_content
+from orchestrator.adapters.explanations import explained
 from orchestrator.adapters.testinfra.sealed_settings import suite_root
-from orchestrator.adapters.views import CONTROL, explained
+from orchestrator.adapters.views import CONTROL
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.context import Context
 from orchestrator.domain.inventory import Group, Inventory
