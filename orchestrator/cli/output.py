@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO, TypeVar
 
 import click
@@ -132,14 +132,19 @@ def write(text: str, stream: TextIO) -> None:
 _reveal = False
 
 
-def reveal(*, clear: bool = True) -> None:
-    """Let this command print secrets in clear: only where an operator has asked for it by an option."""
+@contextlib.contextmanager
+def revealed(*, clear: bool) -> Iterator[None]:
+    """Print secrets in clear within this block, if *clear*: only where an operator has asked for it by an option."""
     global _reveal  # noqa: PLW0603 - there is one process, and one command
-    _reveal = clear
+    before, _reveal = _reveal, clear
+    try:
+        yield
+    finally:
+        _reveal = before
 
 
 def masked(text: str) -> str:
-    """*text* with known secrets masked, unless :func:`reveal` was called."""
+    """*text* with known secrets masked, except within :func:`revealed`."""
     return text if _reveal else known().text(text)
 
 

@@ -55,7 +55,6 @@ class UsageProblem(click.UsageError):
 def guarded(run: Callable[[], Any], words: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to end
     """Call *run* and return the exit status. *words* are the command line, in which `--json` is looked for."""
     as_json = "--json" in words
-    output.reveal(clear=False)  # of a command before this one in the same process
     try:
         answer = run()
         sys.stdout.flush()

@@ -68,12 +68,11 @@ def test_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "canary" not in file.read_text() + capsys.readouterr().err
 
 
-def test_clear_text_is_printed_on_request_only(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A command with an option for it prints secrets in clear."""
-    monkeypatch.setattr(output, "_reveal", False)
-    output.reveal()
+def test_clear_text_is_printed_on_request_only(capsys: pytest.CaptureFixture[str]) -> None:
+    """Secrets are printed in clear within the block that an option asks for, and masked after it, also when it fails."""
+    with pytest.raises(RuntimeError), output.revealed(clear=True):
+        output.out(CANARY)
+        output.print_json("Thing", {"text": CANARY})
+        raise RuntimeError(CANARY)
     output.out(CANARY)
-    output.print_json("Thing", {"text": CANARY})
     assert capsys.readouterr().out.count("canary-4711") == 2

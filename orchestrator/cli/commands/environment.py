@@ -17,7 +17,7 @@ from orchestrator.cli.output import (
     paint,
     print_json,
     replace_option,
-    reveal,
+    revealed,
     table,
     wait_option,
     yes_option,
@@ -247,17 +247,16 @@ def outputs(environment: str, show_secrets: bool, as_json: bool) -> None:
     from orchestrator.inspect.stacks import outputs_of
 
     app = _open(environment)
-    if show_secrets:
-        reveal()
     found = outputs_of(app.setting, environment)
     data: dict[str, Any] = {**found.plain, **found.secret} if show_secrets else found.masked()
-    if as_json:
-        print_json("EnvironmentOutputs", {"environment": environment, "outputs": data})
-    elif not data:
-        out("there are no outputs; orchestrator environment up makes them")
-    else:
-        rows = [[name, value if isinstance(value, str) else json.dumps(value)] for name, value in data.items()]
-        out(table(["name", "value"], rows))
+    with revealed(clear=show_secrets):
+        if as_json:
+            print_json("EnvironmentOutputs", {"environment": environment, "outputs": data})
+        elif not data:
+            out("there are no outputs; orchestrator environment up makes them")
+        else:
+            rows = [[name, value if isinstance(value, str) else json.dumps(value)] for name, value in data.items()]
+            out(table(["name", "value"], rows))
 
 
 @command.command("inventory")
@@ -269,18 +268,17 @@ def inventory(environment: str, show_variables: bool, as_json: bool) -> None:
     from orchestrator.inspect.stacks import inventory_of, outputs_of
 
     app = _open(environment)
-    if show_variables:
-        reveal()
     found = inventory_of(app.setting, environment, outputs_of(app.setting, environment))
     shown = found if show_variables else found.outline()
-    if as_json:
-        print_json("EnvironmentInventory", {"environment": environment, "digest": found.digest, **shown.to_json()})
-        return
-    groups = {host: [g for g in found.groups if host in found.members(g)] for host in found.hosts}
-    for host, variables in shown.hosts.items():
-        out(f"{host}  ({', '.join(groups[host]) or 'in no group'})")
-        for name, value in variables.items():
-            out(f"  {name}: {value}")
+    with revealed(clear=show_variables):
+        if as_json:
+            print_json("EnvironmentInventory", {"environment": environment, "digest": found.digest, **shown.to_json()})
+            return
+        groups = {host: [g for g in found.groups if host in found.members(g)] for host in found.hosts}
+        for host, variables in shown.hosts.items():
+            out(f"{host}  ({', '.join(groups[host]) or 'in no group'})")
+            for name, value in variables.items():
+                out(f"  {name}: {value}")
 
 
 def _pair(text: str) -> tuple[str, str]:
