@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from orchestrator.adapters.audit_head import HeadFile
     from orchestrator.adapters.project_key import FileKeys
     from orchestrator.app.acting import Acting
+    from orchestrator.app.admission import Promotion
+    from orchestrator.app.entrance import RunEntrance
     from orchestrator.app.scheduler import Duty, Scheduler
     from orchestrator.domain.calendar.rules import CalendarRule
+    from orchestrator.domain.calendar.state import EnvironmentCalendar
     from orchestrator.domain.environment import Environment, Project
+    from orchestrator.domain.release import Package
     from orchestrator.register_ports import Register
+    from orchestrator.setting import Setting
 
 RIGHTS: dict[Kind, Action] = {
     "promotion": Action.PROMOTE,
@@ -51,6 +56,10 @@ class RegisterParts:
         @property
         def keys(self) -> FileKeys:
             """The project key."""
+
+        @property
+        def setting(self) -> Setting:
+            """What every run is given."""
 
         def _known_environments(self) -> Mapping[str, Environment]:
             """The environments of the project by name."""
@@ -130,9 +139,50 @@ class RegisterParts:
             for index, entry in enumerate(environment.windows)
         )
 
-    def refuse_closed(self, environment: str, actor: str) -> None:
-        """Return if *environment* is open for a promotion now. Raises A301."""
+    @cached_property
+    def entrance(self) -> "RunEntrance":
+        """What every run is asked before it takes its environment."""
         from orchestrator.adapters.clock import SystemClock
-        from orchestrator.app.calendar import refuse_closed
+        from orchestrator.app.entrance import RunEntrance
 
-        refuse_closed(self.register, SystemClock(), environment, self.declared_rules(), actor)
+        return RunEntrance(self.register, SystemClock(), self.declared_rules)
+
+    def promotion(
+        self,
+        package: "Package",
+        environment: str,
+        *,
+        again: bool = False,
+        overrun: bool = False,
+        rehearsal: bool = False,
+    ) -> "Promotion":
+        """What a promotion of *package* into *environment* is checked with. Raises R103."""
+        from orchestrator.app.admission import Promotion
+        from orchestrator.planning.durations import estimated
+        from orchestrator.planning.path_facts import path_facts
+
+        return Promotion(
+            environment,
+            package.ref,
+            path=path_facts(self.setting, package.ref, environment, again=again),
+            estimate=lambda: estimated(self.setting, package, environment),
+            declared=self.declared_rules(),
+            overrun=overrun,
+            rehearsal=rehearsal,
+        )
+
+    def check_promotion(self, promotion: "Promotion") -> None:
+        """Return if the actor may request *promotion* now. Raises A101 and the errors of its conditions."""
+        from orchestrator.app.admission import check_promotion
+
+        check_promotion(self.acting, promotion)
+
+    def calendar_states(self) -> "dict[str, EnvironmentCalendar]":
+        """Whether each environment is open to promotions now, and when that changes."""
+        from orchestrator.app.calendar import states
+
+        return states(self.acting, self.declared_rules())
+
+    def calendar_state(self, environment: str) -> "EnvironmentCalendar":
+        """Whether *environment* is open to promotions now, and when that changes."""
+        return self.calendar_states()[environment]

@@ -1,11 +1,13 @@
 """What is the same for every run of a project: the ports, and the files that describe it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Run
 from orchestrator.domain.text import nearest
 from orchestrator.ports import (
     Artifacts,
@@ -28,6 +30,28 @@ from orchestrator.ports import (
 from orchestrator.secret_values import SecretValues
 
 
+class Entrance(Protocol):
+    """Whether an environment is open to a run."""
+
+    def admit(self, setting: "Setting", run: Run, *, overrun: bool) -> None:
+        """Return if *run* may take its environment now. Raises A220, A301 and A302."""
+
+    def closed(self, run: Run) -> str:
+        """Why the environment of *run* is closed to it now; empty if it is open."""
+
+
+class AlwaysOpen:
+    """The `Entrance` of a project without a calendar."""
+
+    def admit(self, setting: "Setting", run: Run, *, overrun: bool) -> None:
+        """Every run may."""
+
+    def closed(self, run: Run) -> str:
+        """Nothing closes."""
+        del run
+        return ""
+
+
 @dataclass(frozen=True)
 class Setting:
     """What is the same for every run of a project: the ports, and the files that describe it.
@@ -36,7 +60,7 @@ class Setting:
     *state* is the project's own folder for everything that is kept. *secrets* are those that this process knows, from
     *environ*, its environment variables, and from what the adapters read. *stacks* are the names of stacks by their
     environments, where these are not all: those made for one release, and that of the side which a run is about.
-    *entrance* raises A301 if an environment is closed to promotions by a user.
+    *entrance* refuses promotions into a closed environment, and holds those that have changed nothing yet.
     """
 
     project: Project
@@ -58,7 +82,7 @@ class Setting:
     prober: Prober = field(default_factory=Unmeasured)
     secrets: SecretValues = field(default_factory=SecretValues)
     environ: Mapping[str, str] = field(default_factory=dict)
-    entrance: Callable[[str, str], None] = lambda _environment, _by: None
+    entrance: Entrance = field(default_factory=AlwaysOpen)
 
     def environment(self, name: str) -> tuple[Environment, Path]:
         """An environment and its folder. Raises R103 when the project has none of that name."""

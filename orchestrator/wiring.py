@@ -423,7 +423,7 @@ class App(RegisterParts):
             prober=self.prober,
             secrets=self.secrets,
             environ=self.environ,
-            entrance=self.refuse_closed,
+            entrance=self.entrance,
         )
 
     def _connected(self, environment: str) -> "Setting":
@@ -762,11 +762,20 @@ class App(RegisterParts):
 
         return foresee(self.setting, self.store.run(plan.run), plan, f"outlook-{secrets.token_hex(4)}")
 
-    def targets(self, package: Package, to: str | None, *, redeploy: bool = False) -> tuple[str, ...]:
+    def targets(
+        self,
+        package: Package,
+        to: str | None,
+        *,
+        redeploy: bool = False,
+        again: bool = False,
+        overrun: bool = False,
+        rehearsal: bool = False,
+    ) -> tuple[str, ...]:
         """The environments that a promotion goes to, each of which may be promoted to.
 
         With *redeploy* the one that *to* names counts also where the release runs already. Raises R103, R104, R108,
-        and R110, and A301 if the first one is closed.
+        and R110, and the code of each condition that the first one does not meet.
         """
         from orchestrator.planning import admission, targets
 
@@ -775,7 +784,7 @@ class App(RegisterParts):
             where = to or "every environment that it declares"
             raise OrchestratorError("R108", f"nothing to do: {package.ref} already runs in {where}, and is verified")
         admission.allow_all(self.setting, found)
-        self.refuse_closed(found[0], self.person)
+        self.check_promotion(self.promotion(package, found[0], again=again, overrun=overrun, rehearsal=rehearsal))
         return tuple(found)
 
     def walk(
@@ -1051,6 +1060,7 @@ class App(RegisterParts):
                 wait=asked.wait,
                 named=Named.from_json(asked.about.get("named") or {}),
                 again=str(asked.about.get("again") or ""),
+                overrun=bool(asked.about.get("overrun")),
                 tenure=tenure,
             )
             done = COURSES[asked.kind](course)

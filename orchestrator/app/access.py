@@ -86,7 +86,7 @@ def can_i(acting: Acting, question: Question) -> Verdict:
     def work(view: View) -> Verdict:
         if question.name is not None:
             view.require_view()
-        actor = acting.actor if question.name is None else _named(view, question.name)
+        actor = acting.actor if question.name is None else named_actor(view, question.name)
         target = Target(acting.project, question.environment)
         return authorize(actor, question.action, target, view.directory, view.now)
 
@@ -103,7 +103,8 @@ def own_bindings(acting: Acting) -> tuple[tuple[Binding, ...], bool]:
     return read_own(acting, work)
 
 
-def _named(view: View, name: str) -> Actor:
+def named_actor(view: View, name: str) -> Actor:
+    """The user or service account called *name*. Raises A110."""
     directory = view.directory
     if name in directory.users:
         return Actor(name=name)

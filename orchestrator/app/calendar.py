@@ -6,20 +6,19 @@ from datetime import datetime
 
 from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
 from orchestrator.domain.access.actions import Action
+from orchestrator.domain.admission.overrides import Override
 from orchestrator.domain.calendar.calendar_import import ImportDifference, import_difference
 from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.domain.calendar.state import EnvironmentCalendar, calendar_state
 from orchestrator.domain.calendar.verdict import (
     Calendar,
     CalendarQuestion,
     CalendarVerdict,
-    Closed,
     LineStop,
     calendar_verdict,
 )
-from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.register import CALENDAR_RULES, LINE_STOPS, OPEN
-from orchestrator.ports import Clock
-from orchestrator.register_ports import Records, Register
+from orchestrator.domain.register import CALENDAR_RULES, LINE_STOPS, OPEN, OVERRIDES
+from orchestrator.register_ports import Records
 
 EVERYWHERE = "*"
 
@@ -47,24 +46,14 @@ def verdicts(acting: Acting, declared: Iterable[CalendarRule] = ()) -> dict[str,
     return read_register(acting, Action.VIEW, work)
 
 
-def refuse_closed(
-    register: Register, clock: Clock, environment: str, declared: Iterable[CalendarRule], actor: str
-) -> None:
-    """Return if *environment* is open for an ordinary promotion now. Raises A301.
+def states(acting: Acting, declared: Iterable[CalendarRule] = ()) -> dict[str, EnvironmentCalendar]:
+    """What documents show of each environment."""
+    return {name: calendar_state(verdict) for name, verdict in verdicts(acting, declared).items()}
 
-    What asks has been authorized before: a run asks again at its start, where no actor is present.
-    """
-    from orchestrator.domain.access.principals import Actor
 
-    acting = Acting(register, Actor(name=actor), clock)
-
-    def work(records: Records) -> CalendarVerdict:
-        question = CalendarQuestion(environment, actor=actor)
-        return calendar_verdict(calendar_of(records, declared), question, acting.now(records))
-
-    verdict = register.reading(work)
-    if isinstance(verdict, Closed):
-        raise OrchestratorError("A301", f"{environment} is closed: {verdict.reason}")
+def recorded_overrides(acting: Acting) -> tuple[Override, ...]:
+    """Every override, also those that no longer count: they are shown permanently."""
+    return read_register(acting, Action.VIEW, lambda view: view.records.all(OVERRIDES))
 
 
 def add_rule(acting: Acting, rule: CalendarRule) -> CalendarRule:

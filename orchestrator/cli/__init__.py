@@ -24,6 +24,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "package": "Show, verify and compare packages.",
         "plan": "Show what a promotion would do, as a document with a digest.",
         "promote": "Promote a release to an environment, or along its path.",
+        "why": "Show why a release may or may not be promoted to an environment now.",
         "rehearse": "Promote a release, roll it back, and promote it again.",
         "rollback": "Roll an environment back to a verified release.",
         "resume": "Resume a run that was interrupted or paused.",
@@ -54,7 +55,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "hosts": "Find or install the SSH server of loopback hosts.",
     },
     "Calendar": {
-        "calendar": "List, add, remove, import and export windows, freezes and holidays.",
+        "calendar": "List, add, remove, override, import and export windows, freezes and holidays.",
         "line": "Stop or resume all promotions to one or all environments.",
     },
     "Users and rights": {

@@ -5,12 +5,16 @@ from typing import Literal
 from orchestrator.cli.document import Document
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Absence, Actor, ActorKind, Binding, Group, Scope, ServiceAccount, User
+from orchestrator.domain.admission.conditions import ConditionKind, ConditionState
+from orchestrator.domain.admission.overrides import Override
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead
 from orchestrator.domain.audit.export import AuditExport
 from orchestrator.domain.calendar.rules import CalendarRule
-from orchestrator.domain.calendar.verdict import Cause, LineStop
+from orchestrator.domain.calendar.state import EnvironmentCalendar
+from orchestrator.domain.calendar.verdict import LineStop
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import Moment
+from orchestrator.domain.release import PackageRef
 
 
 class ListedUser(User):
@@ -120,27 +124,6 @@ class TokensDocument(Document):
     tokens: tuple[ListedToken, ...]
 
 
-class CalendarReason(Model):
-    """One thing that closes an environment, with its end if that is known."""
-
-    cause: Cause
-    id: str
-    title: str
-    held_by: str | None
-    until: Moment | None
-    text: str
-
-
-class EnvironmentCalendar(Model):
-    """Whether an environment is open now, why it is not, and when that changes."""
-
-    open: bool
-    reasons: tuple[CalendarReason, ...]
-    next_open: Moment | None
-    next_close: Moment | None
-    next_close_reason: str | None
-
-
 class CalendarDocument(Document):
     """`orchestrator calendar list --json`."""
 
@@ -148,6 +131,42 @@ class CalendarDocument(Document):
     environments: dict[str, EnvironmentCalendar]
     rules: tuple[CalendarRule, ...]
     line_stops: tuple[LineStop, ...]
+    overrides: tuple[Override, ...]
+
+
+class ConditionDocument(Model):
+    """One condition of a promotion. *who* are the users who can change it, *until* is when it will be over.
+
+    *code* is the error code of a refusal by it; null if it is met.
+    """
+
+    condition: ConditionKind
+    state: ConditionState
+    reason: str
+    who: tuple[str, ...]
+    until: Moment | None
+    command: str | None
+    code: str | None
+
+
+class AdmissionDocument(Document):
+    """`orchestrator why --json`. *until* is the earliest start; null if it may start, or if that is not known."""
+
+    kind: Literal["Admission"]
+    release: PackageRef
+    environment: str
+    may_start: bool
+    refused: bool
+    until: Moment | None
+    conditions: tuple[ConditionDocument, ...]
+    calendar: EnvironmentCalendar
+
+
+class OverridesDocument(Document):
+    """`orchestrator calendar override --json`."""
+
+    kind: Literal["Overrides"]
+    overrides: tuple[Override, ...]
 
 
 class LineStopsDocument(Document):
@@ -199,6 +218,8 @@ MODELS: dict[str, type[Document]] = {
     "actor": ActorDocument,
     "tokens": TokensDocument,
     "calendar": CalendarDocument,
+    "admission": AdmissionDocument,
+    "overrides": OverridesDocument,
     "line-stops": LineStopsDocument,
     "audit-entries": AuditEntriesDocument,
     "audit-verification": AuditVerificationDocument,

@@ -201,6 +201,12 @@ class QueueRule(Model):
     supersede: bool = True
 
 
+class PromoteAfter(Model):
+    """The time that has to pass before a release is promoted: since it was *verified* in the previous environment."""
+
+    verified: Duration
+
+
 class Requirements(Model):
     """The conditions for a promotion into the environment.
 
@@ -266,7 +272,8 @@ class Environment(Model):
     values are masked in everything that is written or shown. *preview* is whether `plan` runs the playbooks in
     Ansible's check mode, on the hosts and with the credentials of this environment. *credentials* names variables of
     the controller with the servers to which the gates of releases may show them. *isolation* is what isolated
-    processes have besides what they are given.
+    processes have besides what they are given. *promote* `automatic` promotes the newest release that was verified in
+    the previous environment, as soon as *promote_after* and every other condition allow it.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -301,6 +308,8 @@ class Environment(Model):
     isolation: IsolationRule = Field(default_factory=IsolationRule, exclude_if=lambda rule: rule == IsolationRule())
     approvals: Approvals | None = None
     windows: tuple[CalendarEntry, ...] = ()
+    promote_after: PromoteAfter | None = Field(default=None, exclude_if=lambda rule: rule is None)
+    promote: Literal["manual", "automatic"] = Field(default="manual", exclude_if=lambda how: how == "manual")
 
     @property
     def settings(self) -> EnvironmentSettings:
@@ -314,6 +323,8 @@ class Environment(Model):
             raise ValueError("is ephemeral, and has no Pulumi program that could make it")
         if self.sides is not None and (self.program is None or self.ephemeral is not None):
             raise ValueError("has sides: these are stacks of a Pulumi program, and are not made for one promotion only")
+        if self.after is None and (self.promote_after is not None or self.promote == "automatic"):
+            raise ValueError("promotes after a verification in the environment before, and `after` names none")
         return self
 
     @property

@@ -1,7 +1,11 @@
 """Names for the error codes that code decides by. The catalogue in `domain/codes/` says what each of them means."""
 
+RIGHT_MISSING = "A101"
+ENVIRONMENT_CLOSED = "A301"
+
 ENVIRONMENT_BUSY = "S101"
 TAKEN_OVER = "S103"
+SUPERSEDED = "S104"
 STORE_FAILS = "S112"
 DISK_FULL = "S113"
 STORE_NEWER = "S115"

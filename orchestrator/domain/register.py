@@ -92,7 +92,7 @@ REQUESTS = RecordKind(
     "run_requests", RunRequest, lambda request: request.id, lambda request: ENDED if request.has_ended else OPEN
 )
 VOTES = RecordKind("votes", CastVote, lambda cast: f"{cast.request} {cast.number:06}", lambda cast: cast.request)
-OVERRIDES = RecordKind("overrides", Override, lambda each: f"{each.run} {each.entry}", lambda each: each.run)
+OVERRIDES = RecordKind("overrides", Override, lambda each: each.key, lambda each: each.environment)
 REVIEWS = RecordKind(
     "emergency_reviews",
     EmergencyReview,

@@ -38,6 +38,7 @@ class Course:
 
     *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment; *named*
     what was agreed to by name, where no plan was approved; *again* why a release may come that was rolled back before;
+    *overrun* whether it may last beyond the time at which its environment closes;
     *left_out* are the hosts whose failure was tolerated, with how it went there; *refusing* those that refused our
     token on the way back, which goes on without them. *effects* is what it may have
     changed so far, *probed* since when a probe looks; empty when none does. *sides* are those of the plan with their
@@ -53,6 +54,7 @@ class Course:
     wait: float = 0.0
     named: Named = NOTHING
     again: str = ""
+    overrun: bool = False
     tenure: Tenure = field(default_factory=Unchallenged)
     state: State = State.REQUESTED
     plan: Plan | None = None

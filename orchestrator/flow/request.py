@@ -26,9 +26,9 @@ def admit(course: Course) -> None:
 
 
 def enter(course: Course) -> None:
-    """Refuse a promotion or rehearsal in a closed environment; nothing else is ever closed. Raises A301."""
+    """Refuse a promotion or rehearsal in a closed environment; nothing else is ever closed. Raises A220, A301, A302."""
     if course.run.kind in FORWARD:
-        course.setting.entrance(course.run.environment, course.run.by)
+        course.setting.entrance.admit(course.setting, course.run, overrun=course.overrun)
 
 
 def acquire(course: Course) -> StepResult:

@@ -55,6 +55,12 @@ def _rehearsal(setting: Setting, environment: str, back: PackageRef, release: Pa
     return Condition(name="rehearsal", holds=found.good, why=found.reasons[:NAMED], evidence=found.digest)
 
 
+def missing_rehearsal(setting: Setting, environment: str, back: PackageRef, release: PackageRef) -> str:
+    """What the evidence that the way from *release* to *back* was rehearsed lacks; empty if it is good."""
+    found = _rehearsal(setting, environment, back, release)
+    return "" if found.holds else "; ".join(found.why[:SAID])
+
+
 def refusal(plan: Plan, condition: Condition) -> OrchestratorError:
     """The error for a plan whose *condition* does not hold."""
     reasons = "; ".join(condition.why[:SAID])

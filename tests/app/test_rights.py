@@ -1,6 +1,7 @@
 """Every use case as every role: who may do it, and that a refused attempt changes nothing but the audit stream."""
 # ruff: noqa: DTZ001 - times of rules are wall-clock times
 
+import contextlib
 import inspect
 import pkgutil
 from collections.abc import Callable
@@ -14,12 +15,14 @@ import yaml
 
 import orchestrator.app
 from orchestrator.adapters.memory.keys import MemoryKeys
-from orchestrator.app import access, audit, calendar, people, tokens
+from orchestrator.app import access, admission, audit, calendar, people, tokens
 from orchestrator.app.acting import Acting, Denied
+from orchestrator.app.admission import Promotion
 from orchestrator.domain.access.access_file import AccessFile
 from orchestrator.domain.access.actions import BUILT_IN, Action
 from orchestrator.domain.access.principals import Absence, Binding, Group, ServiceAccount, User
 from orchestrator.domain.access.tokens import Token, token_hash
+from orchestrator.domain.admission.refusal import NotAdmitted
 from orchestrator.domain.audit.export import AuditFilter
 from orchestrator.domain.calendar.rules import CalendarRule, RuleKind
 from orchestrator.domain.calendar.verdict import LineStop
@@ -33,19 +36,45 @@ from orchestrator.domain.register import (
     TOKENS,
     USERS,
 )
+from orchestrator.domain.release import PackageRef
 from tests.app.desk import ENVIRONMENTS, NOON, Desk
 
 EXPECTED: dict[str, list[str]] = yaml.safe_load((Path(__file__).parent / "rights.yaml").read_text())
-DOOR = {"acting", "actor"}  # modules that are no use cases: the way to the register, and who acts
+DOOR = {
+    "acting",
+    "actor",
+    "entrance",
+    "scheduler",
+}  # modules that are no use cases: the way to the register, and who acts
 DAY = timedelta(days=1)
 RULE = CalendarRule(
     id="c1", kind=RuleKind.WINDOW, title="day", start=datetime(2026, 1, 1, 8), end=datetime(2026, 1, 1, 17), zone="UTC"
+)
+SHOP = PackageRef(name="shop", version="1.0.0", digest=f"sha256:{'1' * 64}")
+SOFT = CalendarRule(
+    id="c9",
+    kind=RuleKind.SOFT_FREEZE,
+    title="eve",
+    start=datetime(2026, 11, 29, 8),
+    end=datetime(2026, 11, 29, 17),
+    zone="UTC",
 )
 FILE = AccessFile(apiVersion="orchestrator/v1", kind="Access", people=(User(name="zoe"),))
 FILTER = AuditFilter(start=datetime(2026, 1, 1, tzinfo=UTC), end=datetime(2027, 1, 1, tzinfo=UTC))
 AWAY = Absence(user="bob", deputy="root", start=NOON, end=NOON + DAY)
 TOKEN = Token(prefix="a" * 8, sha256=token_hash("x"), owner="bob", created_at=NOON, expires_at=NOON + DAY)
 STOP = LineStop(id="l1", environment="staging", stopped_at=NOON, stopped_by="root", reason="leak")
+
+
+def _passing(environment: str) -> Promotion:
+    return Promotion(environment, SHOP, declared=(SOFT,))
+
+
+def _checked(acting: Acting, environment: str) -> None:
+    """A right is asked first; the line of staging is stopped."""
+    with contextlib.suppress(NotAdmitted):
+        admission.check_promotion(acting, Promotion(environment, SHOP))
+
 
 Call = Callable[[Acting, str], Any]
 CALLS: dict[str, Call] = {
@@ -55,6 +84,9 @@ CALLS: dict[str, Call] = {
     "access.own_bindings": lambda a, _: access.own_bindings(a),
     "access.preview": lambda a, _: access.preview(a, FILE, prune=True),
     "access.revoke": lambda a, _: access.revoke(a, "viewer", "user:viewer", "*", "*"),
+    "admission.check_promotion": _checked,
+    "admission.override_calendar": lambda a, e: admission.override_calendar(a, _passing(e), "x", "c9"),
+    "admission.why": lambda a, e: admission.why(a, Promotion(e, SHOP)),
     "audit.export_stream": lambda a, _: audit.export_stream(a, FILTER),
     "audit.list_entries": lambda a, _: audit.list_entries(a, FILTER),
     "audit.show_entry": lambda a, _: audit.show_entry(a, 1),
@@ -62,9 +94,11 @@ CALLS: dict[str, Call] = {
     "calendar.add_rule": lambda a, e: calendar.add_rule(a, RULE.model_copy(update={"id": "c2", "environments": (e,)})),
     "calendar.import_rules": lambda a, _: calendar.import_rules(a, [RULE.model_copy(update={"uid": "u1"})]),
     "calendar.preview_import": lambda a, _: calendar.preview_import(a, [RULE]),
+    "calendar.recorded_overrides": lambda a, _: calendar.recorded_overrides(a),
     "calendar.remove_rule": lambda a, _: calendar.remove_rule(a, "c1"),
     "calendar.resume_line": lambda a, _: calendar.resume_line(a, "staging"),
     "calendar.show_calendar": lambda a, _: calendar.show_calendar(a),
+    "calendar.states": lambda a, _: calendar.states(a),
     "calendar.stop_line": lambda a, e: calendar.stop_line(a, e, "leak"),
     "calendar.verdicts": lambda a, _: calendar.verdicts(a),
     "people.add_absence": lambda a, _: people.add_absence(a, "bob", "root", NOON + 2 * DAY, NOON + 3 * DAY),

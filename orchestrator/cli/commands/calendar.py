@@ -11,6 +11,7 @@ from orchestrator.cli.output import Cell, json_option, out, print_json, table
 from orchestrator.cli.register_options import model_of, open_project
 
 if TYPE_CHECKING:
+    from orchestrator.domain.admission.overrides import Override
     from orchestrator.domain.calendar.calendar_import import ImportDifference
     from orchestrator.domain.calendar.rules import CalendarRule
 
@@ -20,7 +21,7 @@ KINDS = ("window", "hard-freeze", "soft-freeze", "holiday")
 
 @click.group("calendar")
 def command() -> None:
-    """List, add, remove, import and export windows, freezes and holidays.
+    """List, add, remove, override, import and export windows, freezes and holidays.
 
     An environment with windows is closed outside of them. A freeze takes precedence over a window. A rollback is
     always possible. Entries of `windows:` in `environment.yaml` are edited in that file.
@@ -31,16 +32,18 @@ def command() -> None:
 @json_option
 def show_all(as_json: bool) -> None:
     """List the entries, and the environments that are open or closed."""
-    from orchestrator.app.calendar import show_calendar, verdicts
+    from orchestrator.app.calendar import recorded_overrides, show_calendar, verdicts
 
     app = open_project()
     rules = app.declared_rules()
     calendar, now = show_calendar(app.acting, rules), verdicts(app.acting, rules)
+    overrides = recorded_overrides(app.acting)
     if as_json:
         document = {
             "environments": {name: verdict.to_json() for name, verdict in now.items()},
             "rules": [rule.to_json() for rule in calendar.rules],
             "line_stops": [stop.to_json() for stop in calendar.line_stops],
+            "overrides": [override.to_json() for override in overrides],
         }
         print_json("Calendar", document)
         return
@@ -65,6 +68,20 @@ def show_all(as_json: bool) -> None:
     if rows:
         out("")
         out(table(["entry", "kind", "title", "environments", "when", "owner", "source"], rows))
+    if overrides:
+        out("")
+        out(
+            table(
+                ["override", "environment", "release", "until", "by", "reason"], [_passed(each) for each in overrides]
+            )
+        )
+
+
+def _passed(override: "Override") -> list[Cell]:
+    from orchestrator.domain.moments import minute_text
+
+    who = (override.by, override.reason)
+    return [override.entry, override.environment, override.release, minute_text(override.until), *who]
 
 
 def _line(name: str, verdict: dict[str, Any]) -> list[Cell]:
@@ -154,6 +171,39 @@ def remove(entry: str, message: str, as_json: bool) -> None:
         print_json("CalendarRule", done.to_json())
         return
     out(f"{done.id} is removed: {done.kind.value} '{done.title}'")
+
+
+@command.command("override")
+@click.argument("release", shell_complete=completing.releases)
+@click.option(
+    "--to", "environment", required=True, metavar="ENV", shell_complete=completing.environments, help="The environment."
+)
+@click.option("--entry", metavar="ID", help="Pass only this entry (`windows`: the windows of ENV).")
+@click.option(
+    "-m", "--message", default="", metavar="WHY", help="The reason, recorded and shown permanently (required)."
+)
+@json_option
+def override(release: str, environment: str, entry: str | None, message: str, as_json: bool) -> None:
+    """Let RELEASE pass what closes ENV now: windows, freezes and holidays, until these end.
+
+    Needs the right `calendar:override`, or the role that the entry names. A hard freeze without such a role, a stopped
+    line and a booking cannot be passed. Approvals and all other conditions stay.
+    """
+    from orchestrator.app.admission import override_calendar
+    from orchestrator.cli.report import building, warn
+    from orchestrator.domain.moments import minute_text
+
+    if not message.strip():
+        raise click.UsageError("give the reason with -m: it is recorded and shown permanently")
+    app = open_project()
+    app.setting.environment(environment)
+    package = app.package(release, warn, building, publish=False)
+    done = override_calendar(app.acting, app.promotion(package, environment), message.strip(), entry)
+    if as_json:
+        print_json("Overrides", {"overrides": [each.to_json() for each in done]})
+        return
+    for each in done:
+        out(f"{each.release} passes in {environment} until {minute_text(each.until)}: {each.text}")
 
 
 @command.command("import")

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 @named_options
 @click.option("--redeploy", is_flag=True, help="Promote also to environments that already run the release, verified.")
 @click.option("--again", is_flag=True, help="Promote a release that was rolled back in the environment (requires -m).")
-@click.option("-m", "--message", default="", help="The reason for --again, for the journal.")
+@click.option(
+    "--overrun", is_flag=True, help="Start also if it would not end before the environment closes (requires -m)."
+)
+@click.option("-m", "--message", default="", help="The reason for --again or --overrun, for the journal.")
 @wait_option
 @detach_option
 @queue_option
@@ -47,6 +50,7 @@ def command(
     no_return: tuple[str, ...],
     redeploy: bool,
     again: bool,
+    overrun: bool,
     message: str,
     wait: float,
     detach: bool,
@@ -76,6 +80,10 @@ def command(
     Refused (exit 3) if the release was rolled back in the environment, unless --again is given with a reason. A newer
     release is not refused.
 
+    Refused (exit 3) if a freeze, a window or a stopped line closes the environment, and if by earlier runs it would not
+    end before the environment closes. --overrun with a reason allows that to roles with the right. A freeze that
+    begins during a run holds it before its first change. `orchestrator why` shows every condition.
+
     Fails if the environment is busy (exit 8), unless --wait is given, which queues the run. A newer release of the
     same name that joins the queue replaces it.
     """
@@ -85,11 +93,12 @@ def command(
     from orchestrator.domain.plan import Named
     from orchestrator.wiring import open_app
 
-    if again is not bool(message):
-        raise click.UsageError("--again and -m WHY belong together")
+    if (again or overrun) is not bool(message):
+        raise click.UsageError("--again and --overrun need -m WHY, and -m needs one of them")
     app = open_app(Path.cwd())
     recover(app)
-    wanted = _Wanted(release, environment, plan, Named(replace=replace, no_return=no_return), redeploy, message)
+    named = Named(replace=replace, no_return=no_return)
+    wanted = _Wanted(release, environment, plan, named, redeploy, message if again else "", message if overrun else "")
     package, approved = _chosen(app, wanted)
     try:
         targets, about = _targets(app, package, approved, wanted)
@@ -106,7 +115,10 @@ def command(
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What the command line says of a promotion. *named* is what it agrees to by name, *again* why it may go again."""
+    """What the command line says of a promotion. *named* is what it agrees to by name.
+
+    *again* is why it may go again, *overrun* why it may last longer than the environment is open.
+    """
 
     release: str | None
     to: str | None
@@ -114,6 +126,7 @@ class _Wanted:
     named: "Named"
     redeploy: bool
     again: str
+    overrun: str
 
 
 def _chosen(app: "App", wanted: _Wanted) -> "tuple[Package, Plan | WavePlan | None]":
@@ -147,9 +160,14 @@ def _targets(
     app: "App", package: "Package", approved: "Plan | WavePlan | None", wanted: _Wanted
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Where it goes, and what is kept about that."""
+    from orchestrator.domain.access.actions import Action
+
     named = app.named(package, wanted.named.replace, wanted.named.no_return)
     targets, about = _places(app, package, approved, wanted)
     about |= {"named": named.to_json()} if named.replace or named.no_return else {}
+    about |= {"overrun": wanted.overrun} if wanted.overrun else {}
+    for name in targets if wanted.overrun else ():
+        app.permit(Action.OVERRUN, name, wanted.overrun)
     return targets, about | ({"again": wanted.again} if wanted.again else {})
 
 
@@ -159,7 +177,7 @@ def _places(
     """The environments, and of a walk what is kept about its waves."""
     from orchestrator.cli.report import UsageProblem
 
-    again, waves = bool(wanted.again), app.waves(wanted.to)
+    again, overrun, waves = bool(wanted.again), bool(wanted.overrun), app.waves(wanted.to)
     if approved is not None and approved.kind == "WavePlan":
         if wanted.redeploy and not approved.redeploy:
             text = "the plan leaves out environments that have the release, and --redeploy cannot add them"
@@ -169,8 +187,8 @@ def _places(
     if waves is not None and approved is None:
         return app.walk(package, waves, again=again, redeploy=wanted.redeploy)
     if approved is not None:
-        return app.targets(package, approved.environment, redeploy=True), {}
-    return app.targets(package, wanted.to, redeploy=wanted.redeploy), {}
+        return app.targets(package, approved.environment, redeploy=True, again=again, overrun=overrun), {}
+    return app.targets(package, wanted.to, redeploy=wanted.redeploy, again=again, overrun=overrun), {}
 
 
 def _nothing(why: "OrchestratorError", *, as_json: bool) -> int:

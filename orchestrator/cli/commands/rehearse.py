@@ -33,7 +33,7 @@ def command(release: str, environment: str, wait: float, detach: bool, queue: st
     app = open_app(Path.cwd())
     recover(app)
     package = app.package(release, warn, building)
-    targets = app.targets(package, environment, redeploy=True)
+    targets = app.targets(package, environment, redeploy=True, rehearsal=True)
     asked = app.ask("rehearsal", package, targets, wait=wait, queue=queue)
     if queue:
         return leave_to_workers(asked, queue, as_json=as_json)

@@ -23,8 +23,14 @@ class ConditionKind(StrEnum):
     REVIEW = "review"
     """No review of an emergency is overdue."""
     START_TIME = "start-time"
-    CALENDAR = "calendar"
+    LINE = "line"
+    """The line is not stopped."""
+    FREEZE = "freeze"
+    """No freeze and no holiday closes the environment."""
+    WINDOW = "window"
+    BOOKING = "booking"
     FIT = "fit"
+    """It would end before the environment closes."""
     LEASE = "lease"
 
 
@@ -42,20 +48,27 @@ class ConditionState(StrEnum):
 
 CODES: dict[ConditionKind, str] = {
     ConditionKind.RIGHT: "A101",
-    ConditionKind.PATH: "A220",
-    ConditionKind.ROLLED_BACK: "A221",
+    ConditionKind.PATH: "R105",
+    ConditionKind.ROLLED_BACK: "R203",
     ConditionKind.SUPERSEDED: "A222",
-    ConditionKind.REHEARSAL: "A223",
+    ConditionKind.REHEARSAL: "R186",
     ConditionKind.PLAN: "A224",
     ConditionKind.APPROVAL: "A201",
     ConditionKind.SEPARATION: "A202",
     ConditionKind.REVIEW: "A203",
     ConditionKind.START_TIME: "A225",
-    ConditionKind.CALENDAR: "A301",
+    ConditionKind.LINE: "A301",
+    ConditionKind.FREEZE: "A301",
+    ConditionKind.WINDOW: "A301",
+    ConditionKind.BOOKING: "A301",
     ConditionKind.FIT: "A302",
-    ConditionKind.LEASE: "A226",
+    ConditionKind.LEASE: "S101",
 }
 """The error code of a refusal, by condition."""
+TOO_EARLY = "A220"
+"""The code of a release that was verified in the previous environment, and not long enough ago."""
+CALENDAR = (ConditionKind.LINE, ConditionKind.FREEZE, ConditionKind.WINDOW, ConditionKind.BOOKING)
+"""The conditions of the calendar."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +94,8 @@ class Condition:
     @property
     def code(self) -> str:
         """The error code of a refusal by this condition."""
-        return CODES[self.kind]
+        early = self.kind is ConditionKind.PATH and self.state is ConditionState.WAITING
+        return TOO_EARLY if early else CODES[self.kind]
 
     def to_json(self) -> dict[str, Any]:
         """The condition as data for documents."""
@@ -98,9 +112,14 @@ class Condition:
 
 @dataclass(frozen=True)
 class Admission:
-    """All *conditions* of a promotion, in the order in which they are shown."""
+    """All *conditions* of a promotion, in the order in which they are shown.
+
+    *opens* is the first moment at which nothing in the calendar closes the environment; None if it is open, or if that
+    is not known.
+    """
 
     conditions: tuple[Condition, ...]
+    opens: datetime | None = None
 
     @property
     def may_start(self) -> bool:
@@ -122,6 +141,7 @@ class Admission:
     def until(self) -> datetime | None:
         """The moment before which it cannot start; None if a missing condition has no known end."""
         ends = [condition.until for condition in self.missing]
+        ends += [self.opens] if self.opens is not None else []
         return None if not ends or None in ends else max(end for end in ends if end is not None)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Whether a promotion may start now: one pure function over access, approvals, the calendar, risk and the journal.
 
+`why`, `status`, the refusal of `promote` and the start of a run show these conditions and no others.
+
 It is outside of the plan and its digest: an approval or a window never changes what was approved.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from orchestrator.domain.access.actions import Action
@@ -12,11 +14,21 @@ from orchestrator.domain.access.authorize import Target, authorize, users_with_r
 from orchestrator.domain.access.directory import Directory
 from orchestrator.domain.access.principals import Actor, ActorKind
 from orchestrator.domain.admission.conditions import Admission, Condition, ConditionKind, ConditionState
+from orchestrator.domain.admission.overrides import Override
+from orchestrator.domain.approval.policy import Requirement
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.approval.reviews import EmergencyReview, overdue, overdue_text
 from orchestrator.domain.approval.votes import Subject, Vote, satisfied, separation
 from orchestrator.domain.calendar.fit import Estimate, Fit, fit
-from orchestrator.domain.calendar.verdict import Calendar, CalendarQuestion, CalendarVerdict, Closed, calendar_verdict
+from orchestrator.domain.calendar.verdict import (
+    Calendar,
+    CalendarQuestion,
+    CalendarVerdict,
+    Cause,
+    Closed,
+    Closing,
+    calendar_verdict,
+)
 from orchestrator.domain.moments import Now, minute_text
 from orchestrator.domain.risk.kinds import ChangeKind
 from orchestrator.domain.text import few
@@ -24,13 +36,23 @@ from orchestrator.domain.text import few
 _K, _S = ConditionKind, ConditionState
 
 
+CAUSES: dict[ConditionKind, frozenset[Cause]] = {
+    _K.LINE: frozenset({Cause.LINE_STOPPED}),
+    _K.FREEZE: frozenset({Cause.HARD_FREEZE, Cause.SOFT_FREEZE, Cause.HOLIDAY}),
+    _K.WINDOW: frozenset({Cause.OUTSIDE_WINDOWS}),
+    _K.BOOKING: frozenset({Cause.BOOKED}),
+}
+"""What each condition of the calendar is about."""
+_OPEN = {_K.LINE: "not stopped", _K.FREEZE: "no freeze", _K.WINDOW: "open", _K.BOOKING: "not booked"}
+
+
 @dataclass(frozen=True)
 class PathFacts:
     """What the journal and the environments show about a release on its path.
 
     *previous* is the environment before (empty: there is none) and *verified_at* when the package was verified in it.
-    *promote_after* is the time that has to pass since. *rolled_back* describes a rollback of this package here that
-    holds it. *superseded_by* is the newer release that takes its place. *needs_rehearsal* is what the rehearsal lacks.
+    *promote_after* is the time that has to pass since. *rolled_back* describes a rollback here that holds it.
+    *superseded_by* is the newer release that takes its place. *needs_rehearsal* is what the rehearsal lacks.
     *plan_changes* are the differences because of which the plan no longer holds. *lease* describes who holds it.
     """
 
@@ -45,17 +67,43 @@ class PathFacts:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What is to start: a promotion into *environment* for *requested_by*, requested (*request*) or not yet.
+
+    *overrides* are the calendar entries that were passed, *start* is the earliest start.
+    """
+
+    project: str
+    environment: str
+    requested_by: Actor
+    kind: ChangeKind = ChangeKind.NORMAL
+    requirement: Requirement = field(default_factory=Requirement)
+    overrides: tuple[str, ...] = ()
+    start: datetime | None = None
+    request: RunRequest | None = None
+
+    @property
+    def target(self) -> Target:
+        """Where it is promoted."""
+        return Target(self.project, self.environment)
+
+
+@dataclass(frozen=True)
 class AdmissionFacts:
-    """Everything that admission is decided by, besides the request and the clock."""
+    """Everything that admission is decided by, besides what is to start and the clock.
+
+    *overrides* are the recorded ones of this release here. *overrun* is whether an overrun was requested with the right
+    to do so.
+    """
 
     directory: Directory
     votes: tuple[Vote, ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
     reviews: tuple[EmergencyReview, ...] = ()
     path: PathFacts = field(default_factory=PathFacts)
+    overrides: tuple[Override, ...] = ()
     estimate: Estimate | None = None
     overrun: bool = False
-    """Whether an overrun was requested with the right to do so."""
 
 
 def subject_of(request: RunRequest) -> Subject:
@@ -64,27 +112,49 @@ def subject_of(request: RunRequest) -> Subject:
     return Subject(request.plan, request.rendered, request.requester, request.builder, target, request.verifier)
 
 
-def question_of(request: RunRequest) -> CalendarQuestion:
+def start_of(request: RunRequest) -> Start:
+    """What *request* is to start."""
+    return Start(
+        request.project,
+        request.environment,
+        request.requested_by,
+        request.kind,
+        request.requirement,
+        request.overrides,
+        request.start,
+        request,
+    )
+
+
+def question_of(start: Start, overrides: Iterable[str] = ()) -> CalendarQuestion:
     """What the calendar is checked for. An emergency passes by its own kind; a standard change by its requirement's."""
-    kind = request.kind if request.kind is ChangeKind.EMERGENCY else request.requirement.kind
-    return CalendarQuestion(request.environment, request.requester, kind, overridden=frozenset(request.overrides))
+    kind = start.kind if start.kind is ChangeKind.EMERGENCY else start.requirement.kind
+    passed = frozenset((*start.overrides, *overrides))
+    return CalendarQuestion(start.environment, str(start.requested_by), kind, overridden=passed)
 
 
 def may_start(request: RunRequest, actor: Actor, facts: AdmissionFacts, now: Now) -> Admission:
     """Every condition of *request*, which *actor* starts *now*. A rollback is not a request: see `may_roll_back`."""
-    calendar = calendar_verdict(facts.calendar, question_of(request), now)
+    return may_promote(start_of(request), actor, facts, now)
+
+
+def may_promote(start: Start, actor: Actor, facts: AdmissionFacts, now: Now) -> Admission:
+    """Every condition of *start*, which *actor* begins *now*, whether or not it was requested."""
+    passed = [override.entry for override in facts.overrides if not override.is_over(now)]
+    verdict = calendar_verdict(facts.calendar, question_of(start, passed), now)
     found = (
-        _right(request, actor, facts, now),
+        _right(start, actor, facts, now),
         _verified(facts.path, now),
-        *_journal(facts.path),
-        *_approved(request, facts, now),
-        _reviewed(request, facts, now),
-        _start_time(request, now),
-        _calendar(request, facts, calendar, now),
-        *_fits(calendar, facts, now),
+        *_journal(start, facts.path),
+        *_approved(start, facts, now),
+        _reviewed(start, facts, now),
+        _start_time(start, now),
+        *_calendar(start, facts, verdict, now),
+        *_fits(verdict, facts, now),
     )
     order = list(ConditionKind)
-    return Admission(tuple(sorted(found, key=lambda condition: order.index(condition.kind))))
+    opens = verdict.next_open if isinstance(verdict, Closed) else None
+    return Admission(tuple(sorted(found, key=lambda condition: order.index(condition.kind))), opens)
 
 
 def may_roll_back(actor: Actor, target: Target, directory: Directory, now: Now) -> Admission:
@@ -94,11 +164,11 @@ def may_roll_back(actor: Actor, target: Target, directory: Directory, now: Now) 
     return Admission((Condition(_K.RIGHT, state, verdict.reason, verdict.could),))
 
 
-def _right(request: RunRequest, actor: Actor, facts: AdmissionFacts, now: Now) -> Condition:
-    """The right of *actor*; where a worker starts the request, that of the user who requested it."""
-    action = Action.PROMOTE_EMERGENCY if request.kind is ChangeKind.EMERGENCY else Action.PROMOTE
-    acting = request.requested_by if actor.kind is ActorKind.SYSTEM else actor
-    verdict = authorize(acting, action, Target(request.project, request.environment), facts.directory, now)
+def _right(start: Start, actor: Actor, facts: AdmissionFacts, now: Now) -> Condition:
+    """The right of *actor*; where a worker starts a request, that of the user who requested it."""
+    action = Action.PROMOTE_EMERGENCY if start.kind is ChangeKind.EMERGENCY else Action.PROMOTE
+    acting = start.requested_by if actor.kind is ActorKind.SYSTEM else actor
+    verdict = authorize(acting, action, start.target, facts.directory, now)
     return Condition(_K.RIGHT, _S.MET if verdict.allowed else _S.REFUSED, verdict.reason, verdict.could)
 
 
@@ -106,7 +176,7 @@ def _verified(path: PathFacts, now: Now) -> Condition:
     if not path.previous:
         return Condition(_K.PATH, _S.MET, "the first environment of the path")
     if path.verified_at is None:
-        reason = f"not verified in {path.previous}"
+        reason = f"has not been verified in {path.previous}"
         return Condition(_K.PATH, _S.REFUSED, reason, command=f"orchestrator promote RELEASE --to {path.previous}")
     until = path.verified_at + path.promote_after
     if now.has_reached(until):
@@ -117,14 +187,17 @@ def _verified(path: PathFacts, now: Now) -> Condition:
     return Condition(_K.PATH, _S.WAITING, reason, until=until)
 
 
-def _journal(path: PathFacts) -> Iterator[Condition]:
+def _journal(start: Start, path: PathFacts) -> Iterator[Condition]:
     rolled_back = f"held after a rollback: {path.rolled_back}"
     superseded = f"superseded by {path.superseded_by}"
     rehearsal = f"rehearsal missing: {path.needs_rehearsal}"
     changed = f"the plan no longer holds: {few(path.plan_changes, 3)}"
-    again = "orchestrator promote RELEASE --again -m WHY"
+    again = "orchestrator promote RELEASE --to ENV --again -m WHY"
     yield _unless(_K.ROLLED_BACK, path.rolled_back, rolled_back, "not rolled back here", again)
-    yield _unless(_K.SUPERSEDED, path.superseded_by, superseded, "not superseded")
+    if path.superseded_by and start.request is None:  # a new request takes its turn in the queue
+        yield Condition(_K.SUPERSEDED, _S.WARNING, f"its last run was {superseded}")
+    else:
+        yield _unless(_K.SUPERSEDED, path.superseded_by, superseded, "not superseded")
     yield _unless(
         _K.REHEARSAL, path.needs_rehearsal, rehearsal, "no rehearsal missing", "orchestrator rehearse RELEASE"
     )
@@ -137,48 +210,86 @@ def _unless(kind: ConditionKind, fact: object, refused: str, met: str, command: 
     return Condition(kind, _S.REFUSED, refused, command=command) if fact else Condition(kind, _S.MET, met)
 
 
-def _approved(request: RunRequest, facts: AdmissionFacts, now: Now) -> Iterator[Condition]:
-    subject = subject_of(request)
-    verdict = satisfied(request.requirement, facts.votes, subject, facts.directory, now)
+def _approved(start: Start, facts: AdmissionFacts, now: Now) -> Iterator[Condition]:
+    request = start.request
+    subject = subject_of(request) if request else Subject("", "", str(start.requested_by), "", start.target)
+    verdict = satisfied(start.requirement, facts.votes, subject, facts.directory, now)
     if verdict.satisfied:
         by = f"approved by {few(verdict.counted)}" if verdict.counted else "no approval needed"
         end = f", until {minute_text(verdict.expires)}" if verdict.expires else ""
         yield Condition(_K.APPROVAL, _S.MET, by + end)
     elif verdict.rejected_by:
         yield Condition(_K.APPROVAL, _S.REFUSED, verdict.reason, verdict.rejected_by)
+    elif request is None:
+        reason = f"{verdict.reason}; no promotion of this release is requested"
+        command = f"orchestrator promote RELEASE --to {start.environment}"
+        yield Condition(_K.APPROVAL, _S.WAITING, reason, verdict.could, command=command)
     else:
         reason = f"{verdict.reason}; the request expires at {minute_text(request.expires_at)}"
         command = f"orchestrator approve {request.id}"
         yield Condition(_K.APPROVAL, _S.WAITING, reason, verdict.could, command=command)
-    same = separation(request.requirement, subject, verdict.counted)
+    same = separation(start.requirement, subject, verdict.counted)
     reason = few(same, 3) if same else "the identities are separate"
     yield Condition(_K.SEPARATION, _S.REFUSED if same else _S.MET, reason)
 
 
-def _reviewed(request: RunRequest, facts: AdmissionFacts, now: Now) -> Condition:
-    late = overdue(facts.reviews, request.environment, now)
-    if not late or request.kind is ChangeKind.EMERGENCY:
+def _reviewed(start: Start, facts: AdmissionFacts, now: Now) -> Condition:
+    late = overdue(facts.reviews, start.environment, now)
+    if not late or start.kind is ChangeKind.EMERGENCY:
         return Condition(_K.REVIEW, _S.WARNING if late else _S.MET, overdue_text(late) or "no review is overdue")
-    who = users_with_right(Action.APPROVE, Target(request.project, request.environment), facts.directory, now)
+    who = users_with_right(Action.APPROVE, start.target, facts.directory, now)
     return Condition(_K.REVIEW, _S.WAITING, overdue_text(late), who, command=f"orchestrator approve {late[0].run}")
 
 
-def _start_time(request: RunRequest, now: Now) -> Condition:
-    if request.start is None or now.has_reached(request.start):
+def _start_time(start: Start, now: Now) -> Condition:
+    if start.start is None or now.has_reached(start.start):
         return Condition(_K.START_TIME, _S.MET, "no later start was requested")
-    reason = f"requested to start at {minute_text(request.start)}"
-    return Condition(_K.START_TIME, _S.WAITING, reason, until=request.start)
+    reason = f"requested to start at {minute_text(start.start)}"
+    return Condition(_K.START_TIME, _S.WAITING, reason, until=start.start)
 
 
-def _calendar(request: RunRequest, facts: AdmissionFacts, verdict: CalendarVerdict, now: Now) -> Condition:
-    if isinstance(verdict, Closed):
-        target = Target(request.project, request.environment)
-        who = verdict.held_by or users_with_right(Action.OVERRIDE_CALENDAR, target, facts.directory, now)
-        return Condition(_K.CALENDAR, _S.WAITING, verdict.reason, who, verdict.next_open)
-    reason = "open" + (f" until {minute_text(verdict.next_close)}" if verdict.next_close else "")
-    if request.overrides:
-        return Condition(_K.CALENDAR, _S.WARNING, f"{reason}; passed: {few(request.overrides)}")
-    return Condition(_K.CALENDAR, _S.MET, reason)
+def _calendar(start: Start, facts: AdmissionFacts, verdict: CalendarVerdict, now: Now) -> Iterator[Condition]:
+    """The conditions of the calendar: what closes the environment now, and what was passed with a reason."""
+    closed = verdict.closings if isinstance(verdict, Closed) else ()
+    everything = calendar_verdict(facts.calendar, replace(question_of(start), overridden=frozenset()), now)
+    passed = [closing for closing in everything.closings if closing not in closed] if not everything.is_open else []
+    for kind, causes in CAUSES.items():
+        mine = [closing for closing in closed if closing.cause in causes]
+        others = [closing for closing in passed if closing.cause in causes]
+        if mine:
+            yield _closed(kind, mine, start, facts, now)
+        elif others:
+            yield Condition(kind, _S.WARNING, "; ".join(_passed(closing, facts) for closing in others))
+        else:
+            yield Condition(kind, _S.MET, _OPEN[kind] + _next(verdict, causes))
+
+
+def _closed(kind: ConditionKind, found: Sequence[Closing], start: Start, facts: AdmissionFacts, now: Now) -> Condition:
+    ends = [closing.until for closing in found]
+    until = None if None in ends else max(end for end in ends if end is not None)
+    held_by = tuple(dict.fromkeys(closing.held_by for closing in found if closing.held_by))
+    who = held_by or users_with_right(Action.OVERRIDE_CALENDAR, start.target, facts.directory, now)
+    everywhere = any(stop.id == found[0].id and stop.environment == "*" for stop in facts.calendar.line_stops)
+    commands = {
+        _K.LINE: f"orchestrator line resume {'--all' if everywhere else start.environment}",
+        _K.BOOKING: "",
+    }
+    override = f"orchestrator calendar override RELEASE --to {start.environment} -m WHY"
+    hard = any(closing.cause is Cause.HARD_FREEZE and closing.override_role is None for closing in found)
+    command = commands.get(kind, "" if hard else override)
+    return Condition(kind, _S.WAITING, "; ".join(str(closing) for closing in found), who, until, command)
+
+
+def _passed(closing: Closing, facts: AdmissionFacts) -> str:
+    by = next((f" by {each.by}: {each.reason}" for each in facts.overrides if each.entry == closing.id), "")
+    return f"passed{by or f': {closing.id}'} ({closing})"
+
+
+def _next(verdict: CalendarVerdict, causes: frozenset[Cause]) -> str:
+    """When the environment closes next, if that is by one of *causes*."""
+    if isinstance(verdict, Closed) or verdict.closing is None or verdict.closing.cause not in causes:
+        return ""
+    return f" until {minute_text(verdict.closing.interval.start)}"
 
 
 def _fits(verdict: CalendarVerdict, facts: AdmissionFacts, now: Now) -> Iterator[Condition]:

@@ -96,16 +96,9 @@ CODES: tuple[ErrorCode, ...] = (
     ),
     ErrorCode(
         "A220",
-        "verification too recent or missing",
-        "The package was not verified in the previous environment, or not long enough ago (`promote_after:`).",
-        "Promote it to the previous environment first, or wait until the time in the message.",
-        Exit.NOT_ALLOWED,
-    ),
-    ErrorCode(
-        "A221",
-        "held after a rollback",
-        "The package was rolled back in this environment and has not succeeded in it since.",
-        "Promote a corrected release, or give the reason: `orchestrator promote RELEASE --again -m WHY`.",
+        "verified too recently",
+        "The package was verified in the previous environment, and not long enough ago (`promote_after:`).",
+        "Wait until the time in the message.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
@@ -113,13 +106,6 @@ CODES: tuple[ErrorCode, ...] = (
         "request superseded",
         "A newer release of the same name was requested for this environment.",
         "Promote the newer release, or request this one again.",
-        Exit.NOT_ALLOWED,
-    ),
-    ErrorCode(
-        "A223",
-        "rehearsal missing",
-        "The environment requires evidence that the rollback was rehearsed (`require: {rehearsal: true}`).",
-        "`orchestrator rehearse RELEASE` rehearses it in the previous environment.",
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
@@ -135,13 +121,6 @@ CODES: tuple[ErrorCode, ...] = (
         "The promotion was requested for a later time.",
         "Wait, or request it again with an earlier time.",
         Exit.NOT_ALLOWED,
-    ),
-    ErrorCode(
-        "A226",
-        "environment in use",
-        "Another run holds the lease of the environment.",
-        "`orchestrator status ENV` shows the run. The request starts when the lease is free.",
-        Exit.BUSY,
     ),
     ErrorCode(
         "A301",

@@ -82,7 +82,7 @@ def test_an_approved_promotion_in_an_open_environment_may_start() -> None:
         ({"start": "2026-11-29T15:00:00Z"}, {}, "waiting: requested to start at 2026-11-29 15:00 UTC"),
         ({}, {"calendar": Calendar(line_stops=(STOP,))}, "waiting: line stopped by bob until 2026-11-29 14:00 UTC: incident 7"),
         ({}, {"reviews": (REVIEW,)}, "waiting: the review of the emergency R-0 was due at 2026-11-29 11:00 UTC: outage"),
-        ({}, {"path": PathFacts("staging")}, "refused: not verified in staging"),
+        ({}, {"path": PathFacts("staging")}, "refused: has not been verified in staging"),
         ({}, {"path": PathFacts("staging", START - HOUR, 24 * HOUR)}, "waiting: verified in staging at 2026-11-29 11:00 UTC, to be promoted after 2026-11-30 11:00 UTC"),
         ({}, {"path": PathFacts(rolled_back="run R-7")}, "refused: held after a rollback: run R-7"),
         ({}, {"path": PathFacts(superseded_by="shop-1.5.0")}, "refused: superseded by shop-1.5.0"),
@@ -131,12 +131,14 @@ def test_a_freeze_after_an_approval_blocks_the_start_and_voids_nothing() -> None
     inside = Now.at(START + 2 * HOUR)
     known = facts(calendar=Calendar(rules=(FREEZE,)))
     found = may_start(request(), ANN, known, inside)
-    assert [c.kind for c in found.missing] == [ConditionKind.CALENDAR]
+    assert [c.kind for c in found.missing] == [ConditionKind.FREEZE]
     assert found.until == START + 8 * HOUR
     assert found.missing[0].who == ("cid",)
     passed = may_start(request(overrides=["f"]), ANN, known, inside)
     assert passed.may_start
-    assert [c.reason for c in passed.conditions if c.state is ConditionState.WARNING] == ["open; passed: f"]
+    assert [c.reason for c in passed.conditions if c.state is ConditionState.WARNING] == [
+        "passed: f (soft freeze 'year end' by cid until 2026-11-29 20:00 UTC)"
+    ]
 
 
 def test_missing_conditions_are_shown_with_the_refused_ones_first() -> None:

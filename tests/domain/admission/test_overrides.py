@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from orchestrator.domain.access.authorize import Target
 from orchestrator.domain.access.directory import Access, Directory
 from orchestrator.domain.access.principals import Actor, Method
-from orchestrator.domain.admission.overrides import Override, overridden
+from orchestrator.domain.admission.overrides import Override, Passing, overridden
 from orchestrator.domain.calendar.intervals import Interval
 from orchestrator.domain.calendar.verdict import Cause, Closing
 from orchestrator.domain.errors import OrchestratorError
@@ -33,13 +33,15 @@ def override(
     lasts = Interval(START, START + timedelta(hours=1))
     closing = Closing(cause, "f", lasts, "year end", "cid", lasts.end, role)
     actor = Actor(name=name, method=Method.TOKEN)
-    return overridden("R-1", closing, actor, reason, Target("shop", environment), Directory(ACCESS), Now.at(START))
+    passing = Passing(f"sha256:{'1' * 64}", "shop-1.1.0", Target("shop", environment), actor, reason)
+    return overridden(passing, closing, Directory(ACCESS), Now.at(START))
 
 
 def test_an_override_is_recorded_with_its_reason() -> None:
     """Who passed what, with the text of the entry as it was."""
     made = override("ann", Cause.SOFT_FREEZE)
     assert (made.by, made.entry, made.reason) == ("ann", "f", "fix")
+    assert made.until == START + timedelta(hours=1)
     assert made.text == "soft freeze 'year end' by cid until 2026-11-29 13:00 UTC"
     with pytest.raises(ValidationError, match="reason"):
         override("ann", Cause.SOFT_FREEZE, reason=" ")

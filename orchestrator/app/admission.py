@@ -1,0 +1,181 @@
+"""Why a promotion may or may not start: every condition, from the register and the journal at one moment."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from orchestrator.app.access import named_actor
+from orchestrator.app.acting import Acting, Change, Denied, View, access_of, read_register, record_denial
+from orchestrator.app.calendar import calendar_of
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.authorize import authorize
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.admission.conditions import CALENDAR, Admission, ConditionKind
+from orchestrator.domain.admission.may_start import AdmissionFacts, PathFacts, Start, may_promote, question_of
+from orchestrator.domain.admission.overrides import Override, Passing, overridden
+from orchestrator.domain.admission.refusal import refusal
+from orchestrator.domain.approval.policy import Requirement
+from orchestrator.domain.approval.requests import RunRequest
+from orchestrator.domain.calendar.fit import Estimate
+from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.domain.calendar.verdict import Closed, Open, calendar_verdict
+from orchestrator.domain.error_codes import RIGHT_MISSING
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.register import OPEN, OVERRIDES, REQUESTS, REVIEWS, VOTES
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.risk.kinds import ChangeKind
+from orchestrator.register_ports import Changes, Records
+
+DECIDED_LATER = frozenset({ConditionKind.APPROVAL, ConditionKind.SEPARATION, ConditionKind.LEASE})
+"""What does not refuse a promotion that is requested: it waits for votes, and for its turn."""
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A promotion of *package* into *environment*, with what the journal and the files show about it.
+
+    *declared* are the calendar entries of the environments' files. *estimate* measures how long it takes; it is called
+    only where an end of the open time is known. *overrun* is whether an overrun is requested. *rehearsal*: it is to be
+    rehearsed, which needs another right, and of which only the calendar is a condition.
+    """
+
+    environment: str
+    package: PackageRef
+    path: PathFacts = field(default_factory=PathFacts)
+    estimate: Callable[[], Estimate] | None = None
+    requirement: Requirement = field(default_factory=Requirement)
+    kind: ChangeKind = ChangeKind.NORMAL
+    declared: tuple[CalendarRule, ...] = ()
+    overrun: bool = False
+    rehearsal: bool = False
+
+
+def why(acting: Acting, promotion: Promotion, name: str | None = None) -> Admission:
+    """Every condition of *promotion* for the actor, or for the user or service account called *name*. Raises A110."""
+
+    def work(view: View) -> Admission:
+        actor = acting.actor if name is None else named_actor(view, name)
+        return admission(view, promotion, actor)
+
+    return read_register(acting, Action.VIEW, work, environment=promotion.environment)
+
+
+def check_promotion(acting: Acting, promotion: Promotion) -> None:
+    """Return if the actor may request *promotion* now.
+
+    Raises A101 without the right, which is recorded in the audit stream, else `NotAdmitted` with every condition that
+    is missing.
+    """
+
+    def work(view: View) -> None:
+        view.require(Action.REHEARSE if promotion.rehearsal else Action.PROMOTE, promotion.environment)
+        if promotion.overrun:
+            view.require(Action.OVERRUN, promotion.environment)
+        found = admission(view, promotion, acting.actor)
+        ignored = frozenset(ConditionKind) - {*CALENDAR} if promotion.rehearsal else DECIDED_LATER
+        why_not = refusal(found, str(promotion.package), promotion.environment, ignored)
+        if why_not is not None:
+            raise why_not
+
+    try:
+        acting.register.reading(lambda records: work(view_at(records, acting)))
+    except Denied as denied:
+        record_denial(acting, denied.verdict, promotion.environment)
+        raise
+
+
+def view_at(records: Records, acting: Acting) -> View:
+    """The register at one moment, as *acting* sees it."""
+    return View(acting, records, access_of(records), acting.now(records))
+
+
+def admission(view: View, promotion: Promotion, actor: Actor) -> Admission:
+    """Every condition of *promotion*, which *actor* starts now: the one place where they are put together."""
+    request = _request(view.records, promotion)
+    start = Start(
+        view.acting.project,
+        promotion.environment,
+        request.requested_by if request else actor,
+        request.kind if request else promotion.kind,
+        request.requirement if request else promotion.requirement,
+        request.overrides if request else (),
+        request.start if request else None,
+        request,
+    )
+    return may_promote(start, actor, _facts(view, promotion, start, actor), view.now)
+
+
+def _facts(view: View, promotion: Promotion, start: Start, actor: Actor) -> AdmissionFacts:
+    records, request = view.records, start.request
+    calendar = calendar_of(records, promotion.declared)
+    passed = overrides_of(records, promotion.package.digest, promotion.environment)
+    ids = [override.entry for override in passed if not override.is_over(view.now)]
+    verdict = calendar_verdict(calendar, question_of(start, ids), view.now)
+    ends = isinstance(verdict, Open) and verdict.next_close is not None
+    may_overrun = authorize(actor, Action.OVERRUN, start.target, view.directory, view.now).allowed
+    return AdmissionFacts(
+        directory=view.directory,
+        votes=tuple(cast.vote for cast in records.all(VOTES, request.id)) if request else (),
+        calendar=calendar,
+        reviews=records.all(REVIEWS, OPEN),
+        path=promotion.path,
+        overrides=passed,
+        estimate=promotion.estimate() if promotion.estimate is not None and ends else None,
+        overrun=promotion.overrun and may_overrun,
+    )
+
+
+def _request(records: Records, promotion: Promotion) -> RunRequest | None:
+    """The newest open run request for this release in the environment."""
+    found = [
+        request
+        for request in records.all(REQUESTS, OPEN)
+        if request.environment == promotion.environment and request.package == promotion.package.digest
+    ]
+    return max(found, key=lambda request: (request.requested_at, request.id), default=None)
+
+
+def overrides_of(records: Records, package: str, environment: str) -> tuple[Override, ...]:
+    """Every override that was recorded for *package* in *environment*, also those that no longer count."""
+    return tuple(each for each in records.all(OVERRIDES, environment) if each.package == package)
+
+
+def override_calendar(
+    acting: Acting, promotion: Promotion, reason: str, entry: str | None = None
+) -> tuple[Override, ...]:
+    """Pass what closes the environment for *promotion* now, or only *entry*, with a *reason*.
+
+    Raises A101 without the right, A110 for an entry that does not close it, and A301 for what cannot be passed. A
+    refused attempt is recorded in the audit stream.
+    """
+    place = promotion.environment
+
+    def whole(records: Changes) -> tuple[Override, ...]:
+        now = acting.now(records)
+        task = Change(acting, records, access_of(records), now, Action.OVERRIDE_CALENDAR, place, reason)
+        return _override(task, promotion, entry)
+
+    try:
+        return acting.register.changing(str(acting.actor), whole)
+    except OrchestratorError as error:
+        if error.code == RIGHT_MISSING:
+            verdict = acting.register.reading(
+                lambda records: view_at(records, acting).verdict(Action.OVERRIDE_CALENDAR, place)
+            )
+            record_denial(acting, verdict, place, reason)
+        raise
+
+
+def _override(task: Change, promotion: Promotion, entry: str | None) -> tuple[Override, ...]:
+    actor, place = task.acting.actor, promotion.environment
+    start = Start(task.acting.project, place, actor, promotion.kind, promotion.requirement)
+    verdict = calendar_verdict(calendar_of(task.records, promotion.declared), question_of(start), task.now)
+    closings = verdict.closings if isinstance(verdict, Closed) else ()
+    chosen = [closing for closing in closings if entry in {None, closing.id}]
+    if not chosen or any(closing.override_role is None for closing in chosen):
+        task.require(Action.OVERRIDE_CALENDAR, place)
+    if not chosen:
+        what = f"{entry} does not close {place} now" if closings else f"{place} is open"
+        raise OrchestratorError("A110", f"nothing to pass: {what}")
+    passing = Passing(promotion.package.digest, str(promotion.package), start.target, actor, task.reason)
+    made = [overridden(passing, closing, task.directory, task.now) for closing in chosen]
+    return tuple(task.put(OVERRIDES, each, release=each.release, entry=each.text) for each in made)

@@ -1,0 +1,71 @@
+"""The entrance of an environment: what a run is asked before it takes it, and again before its first effect."""
+
+from collections.abc import Callable
+
+from orchestrator.app.acting import Acting, View, access_of
+from orchestrator.app.admission import Promotion, admission
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.admission.conditions import CALENDAR, Admission, ConditionKind
+from orchestrator.domain.admission.refusal import refusal
+from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.domain.journal import Run
+from orchestrator.domain.moments import ClockReading, current_time, parse_moment
+from orchestrator.planning.durations import estimated
+from orchestrator.planning.path_facts import path_facts
+from orchestrator.ports import Clock
+from orchestrator.register_ports import Records, Register
+from orchestrator.setting import Setting
+
+ELSEWHERE = frozenset(ConditionKind) - {*CALENDAR, ConditionKind.FIT, ConditionKind.PATH}
+"""What is not asked at the entrance: the plan and the request of the run are checked where they are read."""
+
+
+class RunEntrance:
+    """Asks the register for every run. *declared* gives the calendar entries of the environments' files.
+
+    A wall clock that has jumped since this object was made is not trusted: nothing opens earlier by it.
+    """
+
+    def __init__(self, register: Register, clock: Clock, declared: Callable[[], tuple[CalendarRule, ...]]) -> None:
+        self._register, self._clock, self._declared = register, clock, declared
+        self._first = self._reading()
+
+    def admit(self, setting: Setting, run: Run, *, overrun: bool) -> None:
+        """Return if *run* may take its environment now. Raises `NotAdmitted` with A220, A301 or A302."""
+        if run.release is None:
+            return
+        package = setting.packages.fetch(run.release.digest)
+        promotion = Promotion(
+            run.environment,
+            run.release,
+            path=path_facts(setting, run.release, run.environment),
+            estimate=lambda: estimated(setting, package, run.environment),
+            declared=self._declared(),
+            overrun=overrun,
+        )
+        found = self._admission(promotion, run)
+        planned = run.kind == "rehearsal" or promotion.path.verified_at is None  # the plan says what is missing there
+        ignored = ELSEWHERE | ({ConditionKind.PATH} if planned else set())
+        why_not = refusal(found, str(run.release), run.environment, ignored)
+        if why_not is not None:
+            raise why_not
+
+    def closed(self, run: Run) -> str:
+        """Why the calendar closes the environment of *run* now; empty if it is open to it."""
+        if run.release is None:
+            return ""
+        found = self._admission(Promotion(run.environment, run.release, declared=self._declared()), run)
+        return "; ".join(condition.reason for condition in found.missing if condition.kind in CALENDAR)
+
+    def _admission(self, promotion: Promotion, run: Run) -> Admission:
+        actor = Actor(name=run.by)
+        acting = Acting(self._register, actor, self._clock)
+
+        def work(records: Records) -> Admission:
+            now = current_time(self._reading(), self._first, records.newest_time())
+            return admission(View(acting, records, access_of(records), now), promotion, actor)
+
+        return self._register.reading(work)
+
+    def _reading(self) -> ClockReading:
+        return ClockReading(parse_moment(self._clock.now()), self._clock.monotonic())

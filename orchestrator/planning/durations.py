@@ -1,0 +1,38 @@
+"""How long a promotion takes: measured from the runs of earlier releases of the same name in the environment."""
+
+from datetime import datetime
+
+from orchestrator.domain.calendar.fit import NEWEST, Estimate, estimate
+from orchestrator.domain.journal import Run
+from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.promotion import State
+from orchestrator.domain.release import Package
+from orchestrator.setting import Setting
+
+LEASED = "lease:finished"
+"""The entry from which a run is measured: it has the environment, and waits no longer."""
+
+
+def estimated(setting: Setting, package: Package, environment: str) -> Estimate:
+    """The estimate for *package* in *environment*; without a measured run, by its steps, their batches and hosts."""
+    release = package.manifest.release
+    batches = max((len(step.rollout.batches) for step in release.steps), default=1)
+    hosts = len([state for state in setting.store.hosts(environment) if state.truth != "gone"])
+    durations = measured(setting, release.name, environment)
+    return estimate(durations, steps=max(1, len(release.steps)), hosts=max(1, hosts), batches=batches)
+
+
+def measured(setting: Setting, name: str, environment: str) -> list[float]:
+    """The seconds that the newest successful promotions of releases called *name* took there, the newest first.
+
+    The time before a run had the environment does not count, nor does a time in which it was held.
+    """
+    chosen = RunFilter(environment=environment, name=name, states=(State.SUCCEEDED,), kinds=("promotion",))
+    runs = setting.store.list_runs(chosen, limit=NEWEST).items
+    begun = {record.run: record.at for record in setting.store.entries_of(tuple(run.id for run in runs), (LEASED,))}
+    return [_seconds(run, begun[run.id]) for run in runs if run.id in begun and run.ended_at is not None]
+
+
+def _seconds(run: Run, begun: str) -> float:
+    ended = datetime.fromisoformat(run.ended_at or begun)
+    return max(0.0, (ended - datetime.fromisoformat(begun)).total_seconds())

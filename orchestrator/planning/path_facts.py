@@ -1,0 +1,63 @@
+"""What the journal shows about a release on its path into an environment, without asking any engine."""
+
+from orchestrator.domain.admission.may_start import PathFacts
+from orchestrator.domain.environment import Environment
+from orchestrator.domain.error_codes import SUPERSEDED
+from orchestrator.domain.journal import FORWARD, Lease
+from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.moments import parse_moment, span
+from orchestrator.domain.promotion import State
+from orchestrator.domain.release import PackageRef
+from orchestrator.inspect.trail import last_verified, mark_of
+from orchestrator.planning.conditions import missing_rehearsal
+from orchestrator.planning.guard import gone_back_from
+from orchestrator.setting import Setting
+
+
+def path_facts(setting: Setting, ref: PackageRef, name: str, *, again: bool = False) -> PathFacts:
+    """What the journal shows about the package *ref* on its path into the environment *name*.
+
+    With *again* a rollback does not hold it. Raises R103.
+    """
+    environment = setting.environment(name)[0]
+    mark = mark_of(setting, environment.after, ref.digest) if environment.after else None
+    before = None if again else gone_back_from(setting, name).get(ref.digest)
+    return PathFacts(
+        previous=environment.after or "",
+        verified_at=parse_moment(mark.at) if mark is not None else None,
+        promote_after=span(environment.promote_after.verified) if environment.promote_after else span("0s"),
+        rolled_back=f"{ref} was rolled back in {name} by {before.id}" if before is not None else "",
+        superseded_by=_superseded_by(setting, ref, name),
+        needs_rehearsal=_rehearsal(setting, environment, ref),
+        lease=_holder(setting.store.lease(name)),
+    )
+
+
+def _rehearsal(setting: Setting, environment: Environment, ref: PackageRef) -> str:
+    """What the rehearsal that the environment requires lacks; empty if nothing is missing."""
+    last = last_verified(setting, environment.name)
+    if not environment.require.rehearsal or last is None or last.release.digest == ref.digest:
+        return ""
+    return missing_rehearsal(setting, environment.name, last.release, ref)
+
+
+def _superseded_by(setting: Setting, ref: PackageRef, name: str) -> str:
+    """The run that took the place of the newest run of the release in its queue; empty if none did."""
+    chosen = RunFilter(environment=name, digest=ref.digest, kinds=tuple(FORWARD))
+    run = next(iter(setting.store.list_runs(chosen, limit=1).items), None)
+    if run is None:
+        return ""
+    waiting = next((wait for wait in setting.store.queue(name) if wait.run == run.id), None)
+    if waiting is not None:
+        return waiting.superseded_by or ""
+    if run.state is not State.FAILED:
+        return ""
+    ended = next((record.data for record in reversed(setting.store.records(run.id)) if record.kind == "ended"), {})
+    code = (ended.get("failure") or {}).get("code")
+    return run.message.rpartition("superseded by ")[2] if code == SUPERSEDED else ""
+
+
+def _holder(lease: Lease | None) -> str:
+    if lease is None:
+        return ""
+    return f"locked by {lease.by}: {lease.reason}" if lease.locked else f"run {lease.holder} by {lease.by}"

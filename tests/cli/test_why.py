@@ -1,0 +1,130 @@
+"""Why not? Every condition of a promotion from the command line, told as several users, on a real SQLite register."""
+
+from collections.abc import Callable
+
+import pytest
+
+from orchestrator.cli.register_documents import MODELS
+from tests.cli.memory_project import MemoryProject, project
+
+__all__ = ["project"]  # the fixture
+PLACE = "production"
+ALWAYS = ("--start", "2020-01-01T00:00", "--end", "2020-01-01T23:59", "--zone", "UTC", "--rule", "FREQ=DAILY")
+As = Callable[[str], None]
+
+
+@pytest.fixture
+def act_as(project: MemoryProject, monkeypatch: pytest.MonkeyPatch) -> As:
+    """Users with roles, each with a token: ann administers, rita is a release manager, olga an operator, vera views."""
+    for name in ("ann", "rita", "olga", "vera"):
+        project.say("people", "add", name)
+    tokens = {name: project.json("token", "create", "--for", name)["token"] for name in ("ann", "rita", "olga", "vera")}
+    project.say("access", "grant", "administrator", "user:ann")
+    monkeypatch.setenv("ORCHESTRATOR_TOKEN", tokens["ann"])
+    for role, name in (("release-manager", "rita"), ("operator", "olga"), ("viewer", "vera")):
+        project.say("access", "grant", role, f"user:{name}")
+    return lambda name: monkeypatch.setenv("ORCHESTRATOR_TOKEN", tokens[name])
+
+
+def states(project: MemoryProject, *more: str, code: int = 3) -> dict[str, str]:
+    document = project.json("why", "1.1.0", "--to", PLACE, *more, code=code)
+    MODELS["admission"].from_json(document)
+    return {each["condition"]: each["state"] for each in document["conditions"] if each["state"] != "met"}
+
+
+def on_the_path(project: MemoryProject, more: str = "") -> None:
+    """Production comes after staging."""
+    project.rules = {}
+    file = project.folder / "environments" / PLACE / "environment.yaml"
+    file.write_text(f"{file.read_text()}after: staging\n{more}")
+
+
+def test_each_condition_is_named_with_who_can_change_it(project: MemoryProject, act_as: As) -> None:
+    """A release that nobody verified, a stopped line and a missing right are listed together; the refusal has them too."""
+    on_the_path(project)
+    project.packages.put(project.release("1.1.0"))
+    act_as("olga")
+    project.say("line", "stop", PLACE, "-m", "incident 4711")
+    assert states(project) == {"right": "refused", "path": "refused", "line": "waiting"}
+    act_as("vera")
+    assert states(project, "--as", "rita") == {"path": "refused", "line": "waiting"}
+    text = project.say("why", "1.1.0", "--to", PLACE, code=3)
+    assert "line stopped by olga with no known end: incident 4711" in text
+    assert f"next:  orchestrator line resume {PLACE}" in text
+    act_as("rita")
+    error = project.json("promote", "1.1.0", "--to", PLACE, code=3)["errors"][0]
+    assert (error["code"], "incident 4711" in error["message"]) == ("R105", True)
+    assert [each["condition"] for each in error["admission"]["conditions"] if each["code"]] == ["path", "line"]
+    assert project.store.runs() == []
+
+
+def test_a_release_waits_after_its_verification(project: MemoryProject, act_as: As) -> None:
+    """`promote_after` refuses a promotion with the time at which it is over, and lets it pass from then on."""
+    on_the_path(project, "promote_after: {verified: 24h}\n")
+    mark = project.go("staging", "1.1.0")
+    act_as("rita")
+    document = project.json("why", "1.1.0", "--to", PLACE, code=3)
+    until = next(each["until"] for each in document["conditions"] if each["condition"] == "path")
+    assert (document["until"], until > str(mark.ended_at), document["refused"]) == (until, True, False)
+    error = project.json("promote", "1.1.0", "--to", PLACE, code=3)["errors"][0]
+    assert (error["code"], "to be promoted after" in error["message"]) == ("A220", True)
+    file = project.folder / "environments" / PLACE / "environment.yaml"
+    file.write_text(file.read_text().replace("24h", "0s"))
+    assert states(project, code=0) == {}
+
+
+def test_a_freeze_is_passed_by_role_with_a_reason_that_stays(project: MemoryProject, act_as: As) -> None:
+    """An operator cannot pass a freeze; a release manager can, for one release, and the override is listed for ever."""
+    project.go(PLACE, "1.0.0")
+    project.packages.put(project.release("1.1.0"))
+    act_as("rita")
+    project.say("calendar", "add", "soft-freeze", "inventory", *ALWAYS)
+    assert states(project) == {"freeze": "waiting"}
+    act_as("olga")
+    assert (
+        project.json("calendar", "override", "1.1.0", "--to", PLACE, "-m", "x", code=3)["errors"][0]["code"] == "A101"
+    )
+    act_as("rita")
+    assert project.say("calendar", "override", "1.1.0", "--to", PLACE, code=2) == ""
+    made = project.json("calendar", "override", "1.1.0", "--to", PLACE, "-m", "payments are down")
+    MODELS["overrides"].from_json(made)
+    assert states(project, code=0) == {"freeze": "warning"}
+    assert "passed by rita: payments are down" in project.say("why", "1.1.0", "--to", PLACE)
+    assert project.json("why", "1.0.0", "--to", PLACE, code=3)["until"] is not None
+    listed = project.json("calendar", "list")
+    MODELS["calendar"].from_json(listed)
+    assert [(each["by"], each["reason"]) for each in listed["overrides"]] == [("rita", "payments are down")]
+    error = project.json("calendar", "override", "1.1.0", "--to", "staging", "-m", "y", code=3)["errors"][0]
+    assert error["code"] == "A301" or "nothing to pass" in error["message"]
+
+
+def test_a_hard_freeze_and_a_stopped_line_are_not_passed(project: MemoryProject, act_as: As) -> None:
+    """Without a role that may pass it a hard freeze stays, and so does a stopped line."""
+    project.packages.put(project.release("1.1.0"))
+    act_as("rita")
+    project.say("calendar", "add", "hard-freeze", "audit", *ALWAYS)
+    error = project.json("calendar", "override", "1.1.0", "--to", PLACE, "-m", "x", code=3)["errors"][0]
+    assert (error["code"], "no role may pass this" in error["message"]) == ("A301", True)
+
+
+def test_a_release_that_was_rolled_back_is_held_until_somebody_says_why(project: MemoryProject, act_as: As) -> None:
+    """The condition names the run that went back, and `promote` refuses with the same words."""
+    project.go(PLACE, "1.0.0")
+    project.go(PLACE, "1.1.0")
+    back = project.go(PLACE, "1.0.0", "rollback")
+    act_as("rita")
+    assert states(project) == {"rolled-back": "refused"}
+    error = project.json("promote", "1.1.0", "--to", PLACE, code=3)["errors"][0]
+    assert (error["code"], back.id in error["message"]) == ("R203", True)
+
+
+def test_an_overrun_needs_a_right_and_a_reason(project: MemoryProject, act_as: As) -> None:
+    """A promotion that by its last runs would not end before a freeze is refused (A302); --overrun needs -m and the right."""
+    for version in ("0.9.0", "1.0.0"):
+        project.go(PLACE, version)
+    project.packages.put(project.release("1.1.0"))
+    act_as("rita")
+    assert project.say("promote", "1.1.0", "--to", PLACE, "--overrun", code=2) == ""
+    act_as("olga")
+    refused = project.json("promote", "1.1.0", "--to", PLACE, "--overrun", "-m", "x", code=3)["errors"][0]
+    assert refused["code"] == "A101"
