@@ -12,7 +12,7 @@ from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.admission.conditions import CALENDAR, Admission, ConditionKind
 from orchestrator.domain.admission.may_start import AdmissionFacts, PathFacts, Start, may_promote, question_of
 from orchestrator.domain.admission.overrides import Override, Passing, overridden
-from orchestrator.domain.admission.refusal import refusal
+from orchestrator.domain.admission.refusal import not_admitted
 from orchestrator.domain.approval.policy import Requirement
 from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.calendar.fit import Estimate
@@ -72,7 +72,7 @@ def check_promotion(acting: Acting, promotion: Promotion) -> None:
             view.require(Action.OVERRUN, promotion.environment)
         found = admission(view, promotion, acting.actor)
         ignored = frozenset(ConditionKind) - {*CALENDAR} if promotion.rehearsal else DECIDED_LATER
-        why_not = refusal(found, str(promotion.package), promotion.environment, ignored)
+        why_not = not_admitted(found, str(promotion.package), promotion.environment, ignored)
         if why_not is not None:
             raise why_not
 

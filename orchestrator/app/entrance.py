@@ -6,7 +6,7 @@ from orchestrator.app.acting import Acting, View, access_of
 from orchestrator.app.admission import Promotion, admission
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.admission.conditions import CALENDAR, Admission, ConditionKind
-from orchestrator.domain.admission.refusal import refusal
+from orchestrator.domain.admission.refusal import not_admitted
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.journal import Run
 from orchestrator.domain.moments import ClockReading, current_time, parse_moment
@@ -46,7 +46,7 @@ class RunEntrance:
         found = self._admission(promotion, run)
         planned = run.kind == "rehearsal" or promotion.path.verified_at is None  # the plan says what is missing there
         ignored = ELSEWHERE | ({ConditionKind.PATH} if planned else set())
-        why_not = refusal(found, str(run.release), run.environment, ignored)
+        why_not = not_admitted(found, str(run.release), run.environment, ignored)
         if why_not is not None:
             raise why_not
 

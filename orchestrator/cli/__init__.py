@@ -24,7 +24,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "package": "Show, verify and compare packages.",
         "plan": "Show what a promotion would do, as a document with a digest.",
         "promote": "Promote a release to an environment, or along its path.",
-        "why": "Show why a release may or may not be promoted to an environment now.",
+        "why": "Show every condition of a promotion: whether it may start, and why not.",
         "rehearse": "Promote a release, roll it back, and promote it again.",
         "rollback": "Roll an environment back to a verified release.",
         "resume": "Resume a run that was interrupted or paused.",

@@ -18,11 +18,11 @@ def estimated(setting: Setting, package: Package, environment: str) -> Estimate:
     release = package.manifest.release
     batches = max((len(step.rollout.batches) for step in release.steps), default=1)
     hosts = len([state for state in setting.store.hosts(environment) if state.truth != "gone"])
-    durations = measured(setting, release.name, environment)
+    durations = measured_seconds(setting, release.name, environment)
     return estimate(durations, steps=max(1, len(release.steps)), hosts=max(1, hosts), batches=batches)
 
 
-def measured(setting: Setting, name: str, environment: str) -> list[float]:
+def measured_seconds(setting: Setting, name: str, environment: str) -> list[float]:
     """The seconds that the newest successful promotions of releases called *name* took there, the newest first.
 
     The time before a run had the environment does not count, nor does a time in which it was held.

@@ -53,21 +53,10 @@ def show_all(as_json: bool) -> None:
             [_line(name, each.to_json()) for name, each in now.items()],
         )
     )
-    rows = [
-        [
-            rule.id,
-            rule.kind.value,
-            rule.title,
-            ", ".join(rule.environments),
-            _when(rule),
-            rule.owner or "–",
-            rule.source,
-        ]
-        for rule in calendar.rules
-    ]
-    if rows:
+    if calendar.rules:
         out("")
-        out(table(["entry", "kind", "title", "environments", "when", "owner", "source"], rows))
+        heads = ["entry", "kind", "title", "environments", "when", "owner", "source"]
+        out(table(heads, [_row(rule) for rule in calendar.rules]))
     if overrides:
         out("")
         out(
@@ -75,6 +64,11 @@ def show_all(as_json: bool) -> None:
                 ["override", "environment", "release", "until", "by", "reason"], [_passed(each) for each in overrides]
             )
         )
+
+
+def _row(rule: "CalendarRule") -> list[Cell]:
+    places = ", ".join(rule.environments)
+    return [rule.id, rule.kind.value, rule.title, places, _when(rule), rule.owner or "–", rule.source]
 
 
 def _passed(override: "Override") -> list[Cell]:
@@ -184,7 +178,7 @@ def remove(entry: str, message: str, as_json: bool) -> None:
 )
 @json_option
 def override(release: str, environment: str, entry: str | None, message: str, as_json: bool) -> None:
-    """Let RELEASE pass what closes ENV now: windows, freezes and holidays, until these end.
+    """Let RELEASE pass the windows, freezes and holidays that close ENV, until these end.
 
     Needs the right `calendar:override`, or the role that the entry names. A hard freeze without such a role, a stopped
     line and a booking cannot be passed. Approvals and all other conditions stay.

@@ -82,7 +82,7 @@ def command(
 
     Refused (exit 3) if a freeze, a window or a stopped line closes the environment, and if by earlier runs it would not
     end before the environment closes. --overrun with a reason allows that to roles with the right. A freeze that
-    begins during a run holds it before its first change. `orchestrator why` shows every condition.
+    starts during a run holds it before its first change. `orchestrator why` shows every condition.
 
     Fails if the environment is busy (exit 8), unless --wait is given, which queues the run. A newer release of the
     same name that joins the queue replaces it.

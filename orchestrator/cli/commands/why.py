@@ -26,7 +26,7 @@ def command(context: click.Context, release: str, environment: str, name: str | 
     """Show every condition of promoting RELEASE to ENV: its state, who can change it, and when it will be over.
 
     The same conditions are checked by `promote`, by a run before it takes the environment, and by `status ENV`.
-    Conditions that need the engines (drift, parity) are checked when the plan is made. Exit 3 if it cannot start now.
+    Conditions that need the engines (drift, parity) are checked when the plan is made. Exit 3 if one is not met.
     """
     from orchestrator.app.admission import why
     from orchestrator.cli.report import building, warn
@@ -47,13 +47,13 @@ def command(context: click.Context, release: str, environment: str, name: str | 
 
 def admission_lines(found: "Admission", release: str, environment: str) -> list[str]:
     """The admission as text: the answer, and one line for each condition."""
-    lines = [f"{paint(f'{release} → {environment}', bold=True)}: {answer(found)}"]
+    lines = [f"{paint(f'{release} → {environment}', bold=True)}: {start_text(found)}"]
     for condition in found.conditions:
         lines += condition_lines(condition, release, environment)
     return lines
 
 
-def answer(found: "Admission") -> str:
+def start_text(found: "Admission") -> str:
     """Whether it may start, in a few words."""
     from orchestrator.domain.moments import minute_text
 

@@ -18,7 +18,7 @@ class NotAdmitted(OrchestratorError):
         return {**super().to_json(), "admission": self.admission.to_json()}
 
 
-def refusal(
+def not_admitted(
     admission: Admission, release: str, environment: str, ignored: Container[ConditionKind] = frozenset()
 ) -> NotAdmitted | None:
     """Why *release* is not promoted to *environment* now; None if nothing but the kinds *ignored* is missing."""
