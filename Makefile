@@ -82,7 +82,7 @@ leak-scan: .venv/.dev ## Search all that runs leave for planted secrets: 8 kinds
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(BIN)/python -m tests.leak_scan
 
-authz-matrix: .venv/.dev ## Call every use case of users, rights, the calendar and audit as every role, in every environment.
+authz-matrix: .venv/.dev ## Call every use case as every role, in every environment.
 	@$(BIN)/python -m pytest -q -n 0 tests/app/test_rights.py
 
 audit-mutate: .venv/.dev ## Change a recorded audit stream at random, and check that verification names every change: N=100000 SEED=1.

@@ -1,1 +1,17 @@
-"""Use cases: each has an explicit actor, asks `authorize` for one right, and records its changes in `audit`."""
+"""The application: the use cases of a project, each with an explicit actor. Front ends call these and nothing below.
+
+requests       what can be requested of a project: one type for each kind of run
+submit         record a request; retry a run
+control        pause, cancel, abort, resume; lock and unlock an environment
+releases       packages: build, find, share, remove
+plans          what a promotion or a rollback would do
+execute        the durable workflow of a request
+recovery       what was left behind, and who resumes it
+retention      what old runs have left in the state folder
+queries        what is true now, from the journal
+inspections    what is true on hosts and in stacks
+authorize      the one function that every use case asks for the rights of its actor
+actor          who acts
+acting         an actor at the register: it is read, or changed together with the audit stream
+people, access, tokens, calendar, audit    the use cases of the register
+"""

@@ -85,7 +85,7 @@ def can_i(acting: Acting, question: Question) -> Verdict:
 
     def work(view: View) -> Verdict:
         if question.name is not None:
-            view.require_view()
+            view.require(Action.VIEW)
         actor = acting.actor if question.name is None else named_actor(view, question.name)
         target = Target(acting.project, question.environment)
         return authorize(actor, question.action, target, view.directory, view.now)

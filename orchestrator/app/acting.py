@@ -21,6 +21,9 @@ from orchestrator.register_ports import Changes, Records, Register
 T = TypeVar("T", bound=Model)
 R = TypeVar("R")
 
+ANYWHERE = frozenset({Action.VIEW, Action.PLAN, Action.BUILD, Action.RUN_WORKER})
+"""What is allowed in the project to actors who may do it in any of its environments. Lists have no secrets."""
+
 OBJECTS = {
     "users": "user",
     "user_groups": "group",
@@ -63,12 +66,21 @@ class Acting:
         return current_time(reading, recorded=records.newest_time())
 
 
-class Denied(OrchestratorError):
-    """A right is missing; *verdict* is what `authorize` found."""
+@dataclass(frozen=True)
+class Right:
+    """The right to do *action* in *environment*; None: in the project. *reason* is its own, if it has any."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    action: Action
+    environment: str | None = None
+    reason: str = ""
+
+
+class Denied(OrchestratorError):
+    """A right is missing in *environment*; *verdict* is what `authorize` found."""
+
+    def __init__(self, verdict: Verdict, environment: str | None = None) -> None:
         super().__init__("A101", refusal_text(verdict))
-        self.verdict = verdict
+        self.verdict, self.environment = verdict, environment
 
 
 def access_of(records: Records) -> Access:
@@ -96,16 +108,11 @@ class View:
         return authorize(self.acting.actor, action, target, self.directory, self.now)
 
     def require(self, action: Action, environment: str | None = None, owner: str | None = None) -> None:
-        """Raise `Denied` if the actor may not do *action*."""
+        """Raise `Denied` if the actor may not do *action*; see `ANYWHERE` for actions without an environment."""
         verdict = self.verdict(action, environment, owner)
-        if not verdict.allowed:
-            raise Denied(verdict)
-
-    def require_view(self) -> None:
-        """Raise `Denied` if the actor may not view any part of the project. Lists have no secrets."""
-        verdict = self.verdict(Action.VIEW)
-        if not verdict.allowed and not any(self.verdict(Action.VIEW, e).allowed for e in self.acting.environments):
-            raise Denied(verdict)
+        places = self.acting.environments if environment is None and action in ANYWHERE else ()
+        if not verdict.allowed and not any(self.verdict(action, place).allowed for place in places):
+            raise Denied(verdict, environment)
 
     def existing(self, kind: RecordKind[T], key: str) -> T:
         """The record with this key. Raises A110."""
@@ -189,10 +196,7 @@ def read_own(acting: Acting, work: Callable[[View], R]) -> R:
 
 def _read(acting: Acting, records: Records, action: Action, environment: str | None, work: Callable[[View], R]) -> R:
     view = View(acting, records, access_of(records), acting.now(records))
-    if action is Action.VIEW and environment is None:
-        view.require_view()
-    else:
-        view.require(action, environment)
+    view.require(action, environment)
     return work(view)
 
 
@@ -248,15 +252,44 @@ def record_denial(acting: Acting, verdict: Verdict, environment: str | None, rea
     acting.register.changing(str(acting.actor), write)
 
 
-def require(acting: Acting, action: Action, environment: str | None = None, reason: str = "") -> None:
-    """Return if the actor may do *action*, and record that it was begun. Raises A101.
+def require(acting: Acting, rights: tuple[Right, ...], reason: str = "") -> None:
+    """Return if the actor has all *rights*, and record that each is used. Raises A101.
 
-    For use cases whose effects are not in the register: the entry is written before the first effect.
+    For use cases whose effects are not in the register: the entries are written before the first effect.
     """
-    change(
-        acting,
-        action,
-        lambda task: task.record(f"environment:{environment}" if environment else f"project:{acting.project}"),
-        environment=environment,
-        reason=reason,
-    )
+    if not rights:
+        return
+
+    def work(records: Changes) -> None:
+        access, now = access_of(records), acting.now(records)
+        needed = [
+            Change(acting, records, access, now, each.action, each.environment, each.reason or reason)
+            for each in rights
+        ]
+        _require_each(needed[0], rights)
+        for task in needed:
+            task.record(f"environment:{task.environment}" if task.environment else f"project:{acting.project}")
+
+    _refusals_recorded(acting, lambda: acting.register.changing(str(acting.actor), work), reason)
+
+
+def require_unrecorded(acting: Acting, rights: tuple[Right, ...], reason: str = "") -> None:
+    """Return if the actor has all *rights*, for what changes nothing. Raises A101, and only that is recorded."""
+
+    def work(records: Records) -> None:
+        _require_each(View(acting, records, access_of(records), acting.now(records)), rights)
+
+    _refusals_recorded(acting, lambda: acting.register.reading(work), reason)
+
+
+def _require_each(view: View, rights: tuple[Right, ...]) -> None:
+    for right in rights:
+        view.require(right.action, right.environment)
+
+
+def _refusals_recorded(acting: Acting, ask: Callable[[], None], reason: str) -> None:
+    try:
+        ask()
+    except Denied as denied:
+        record_denial(acting, denied.verdict, denied.environment, reason)
+        raise

@@ -34,12 +34,12 @@ class RunEntrance:
         """Return if *run* may take its environment now. Raises `NotAdmitted` with A220, A301 or A302."""
         if run.release is None:
             return
-        package = setting.packages.fetch(run.release.digest)
+        digest = run.release.digest
         promotion = Promotion(
             run.environment,
             run.release,
             path=path_facts(setting, run.release, run.environment),
-            estimate=lambda: estimated(setting, package, run.environment),
+            estimate=lambda: estimated(setting, setting.packages.fetch(digest), run.environment),
             declared=self._declared(),
             overrun=overrun,
         )

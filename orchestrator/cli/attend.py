@@ -9,16 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NoReturn, Self
 
+from orchestrator.app.requests import RunRequest
 from orchestrator.app.scheduler import Scheduler
 from orchestrator.cli import output
 from orchestrator.cli.background import background
 from orchestrator.cli.recovery import Blockers, recover
 from orchestrator.cli.view import Lines, Live, opened
+from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
+from orchestrator.domain.error_codes import RIGHT_MISSING
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import UNWRITTEN, Run, run_id
 from orchestrator.domain.story import Story
 from orchestrator.engine.worker import News, Rules, Worker, can_fork, forked
-from orchestrator.wiring import App, Asked
+from orchestrator.wiring import App
 
 POLL = 0.08
 
@@ -29,7 +32,7 @@ class Follower:
     Along the path one run comes after the other. In waves the walk's own journal says which ones begin, side by side.
     """
 
-    def __init__(self, app: App, asked: Asked, view: Lines, only: str = "") -> None:
+    def __init__(self, app: App, asked: RunRequest, view: Lines, only: str = "") -> None:
         self._app, self._view = app, view
         self._beside = view.beside = asked.waves is not None and not only
         path = [only] if only else [run_id(asked.root, target) for target in asked.targets]
@@ -71,7 +74,7 @@ class Follower:
         return False
 
 
-def attend(app: App, asked: Asked, wait: Callable[[], dict[str, Any]]) -> list[Story]:
+def attend(app: App, asked: RunRequest, wait: Callable[[], dict[str, Any]]) -> list[Story]:
     """Follow the walk *asked*, which this process does, to its end.
 
     The first interrupt cancels it, the second leaves it to a process in the background. SIGTERM parks it before its
@@ -112,6 +115,7 @@ def serve(app: App, rules: Rules, tell: Callable[[News], None]) -> None:
     app.warm()
 
     def start(root: str) -> int:
+        app.register.close()  # no connection is open in two processes
         if can_fork():
             return forked(app.engine, app.store, root, logs / f"{root}.log", lambda: work(app, root))
         return background(app, root)
@@ -140,8 +144,8 @@ def tidy(app: App, queue: str) -> None:
     A run whose process died is resumed in the background, unless it is for workers, who do that anyway.
     """
     recover(app)
-    for left in app.leftovers():
-        asked = app.reap(left, queue)
+    for left in app.recovery.leftovers(app.actor):
+        asked = app.recovery.reap(app.actor, left, queue=queue)
         if not left.run.ended and not app.store.work(asked.root).queue:
             background(app, asked.root)
 
@@ -153,8 +157,8 @@ def work(app: App, root: str) -> int:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: app.stop_softly())
-    asked = app.asked(root)
-    done, blockers = _Waiting(app.begin(asked)), Blockers(app, asked)
+    asked = app.submissions.recorded(SYSTEM_ACTOR, root)
+    done, blockers = _Waiting(app.execution.begin(SYSTEM_ACTOR, asked)), Blockers(app, asked)
     while done.running and not app.parked:
         blockers.recover()
         done.join(POLL)
@@ -166,7 +170,7 @@ def work(app: App, root: str) -> int:
     return int(Exit.OK)
 
 
-def _parked(app: App, asked: Asked, follower: Follower, view: Lines) -> NoReturn:
+def _parked(app: App, asked: RunRequest, follower: Follower, view: Lines) -> NoReturn:
     """The walk stands still in this process: say why, and end."""
     if app.deposed:
         leave(app, asked, "another process has taken over; this one touches nothing more", view)
@@ -174,15 +178,15 @@ def _parked(app: App, asked: Asked, follower: Follower, view: Lines) -> NoReturn
         leave(app, asked, f"stopped: {app.engine.brake.why}", view)
     why = "stopped before its next step"
     with _patient():
-        run = app.present(asked.root)
-        held = [run, *app.going(asked.root)] if asked.waves is not None else [run]
+        run = app.queries.current_run(app.actor, asked.root)
+        held = [run, *app.queries.open_runs(app.actor, asked.root)] if asked.waves is not None else [run]
         by = next((found.wished_by for found in held if found.wish == "pause"), "")
         why = f"paused by {by}" if by else why
     only_meant = [step.label for story in follower.stories for step in story.running]  # nothing runs here any more
     leave(app, asked, f"{why}{_not_begun(asked, follower.stories, only_meant)}", view)
 
 
-def _not_begun(asked: Asked, stories: list[Story], first: Sequence[str] = ()) -> str:
+def _not_begun(asked: RunRequest, stories: list[Story], first: Sequence[str] = ()) -> str:
     """What of the plan, and of the path, is left after *first*; empty when nothing is, or nobody knows yet."""
     going = [story for story in stories if not story.run.ended] if asked.waves is not None else stories[-1:]
     left = [*first, *(label for story in going if not story.going_back for label in story.remaining)]
@@ -191,7 +195,7 @@ def _not_begun(asked: Asked, stories: list[Story], first: Sequence[str] = ()) ->
     return f"; not begun: {', '.join(left)}" if left else ""
 
 
-def follow(app: App, asked: Asked, only: str = "") -> list[Story]:
+def follow(app: App, asked: RunRequest, only: str = "") -> list[Story]:
     """Follow a walk that another process does, until it has ended or nobody works on it; or *only* that run of it."""
     with opened() as view:
         follower = Follower(app, asked, view, only)
@@ -210,7 +214,7 @@ def exit_of(stories: list[Story]) -> Exit:
     return Exit(int(ending["exit"])) if ending else Exit.INTERRUPTED
 
 
-def leave(app: App, asked: Asked, why: str, view: Lines) -> NoReturn:
+def leave(app: App, asked: RunRequest, why: str, view: Lines) -> NoReturn:
     """End this process now, with the walk as it is in the journal; whoever comes next need not wait for our claim."""
     view.stop()
     run = asked.name if len(asked.targets) == 1 else asked.root
@@ -219,10 +223,10 @@ def leave(app: App, asked: Asked, why: str, view: Lines) -> NoReturn:
     os._exit(Exit.INTERRUPTED)  # threads stand still on purpose, and would keep the process
 
 
-def detach(app: App, asked: Asked, view: Lines) -> NoReturn:
+def detach(app: App, asked: RunRequest, view: Lines) -> NoReturn:
     """Leave the walk to a process in the background, and end this one."""
     view.stop()
-    app.detach(app.present(asked.root))
+    app.control.detach(app.actor, app.queries.current_run(app.actor, asked.root))
     process = background(app, asked.root)
     app.engine.let_go()
     output.note(f"left; it goes on in the background (process {process}): orchestrator watch {asked.root}")
@@ -265,7 +269,7 @@ class _Signals:
     written or asked; only a third Ctrl-C is not waited with.
     """
 
-    def __init__(self, app: App, asked: Asked, view: Lines, follower: Follower) -> None:
+    def __init__(self, app: App, asked: RunRequest, view: Lines, follower: Follower) -> None:
         self._app, self._asked, self._view, self._follower = app, asked, view, follower
         self._interrupts, self._terminated = 0, False
         self._told: set[int] = set()
@@ -283,7 +287,9 @@ class _Signals:
     def obey(self) -> None:
         """Do what was asked since the last time, and say what goes on and what is left."""
         if self._interrupts and signal.SIGINT not in self._told:
-            self._app.wish(self._app.present(self._asked.root), "cancel", "Ctrl-C")
+            self._app.control.request(
+                self._app.actor, self._app.queries.current_run(self._app.actor, self._asked.root), "cancel", "Ctrl-C"
+            )
             self._told.add(signal.SIGINT)  # only now: where it could not be written down, it is tried again
             self._say("cancelling", self._then(), "again: leave it to the background")
         if self._interrupts > 1:  # after that: both may have come since the last time
@@ -321,10 +327,12 @@ class _Signals:
             self._view.note = output.paint(f"{what} …" + (f" ({more})" if more else ""), fg="yellow", err=True)
 
 
-def walk_of(app: App, wanted: str) -> tuple[Asked, Run]:
-    """What was asked for with the run, or the root, *wanted*. Raises R101 and R102."""
+def walk_of(app: App, actor: Actor, wanted: str) -> tuple[RunRequest, Run]:
+    """What was requested with the run, or the root, *wanted*, for *actor*. Raises R101 and R102."""
     try:
-        run = app.present(wanted)
-    except OrchestratorError:
+        run = app.queries.current_run(actor, wanted)
+    except OrchestratorError as error:
+        if error.code == RIGHT_MISSING:
+            raise
         run = app.store.run(wanted)
-    return app.asked(run.root), run
+    return app.submissions.recorded(actor, run.root), run

@@ -369,7 +369,7 @@ def _situation(start: Path, environ: Mapping[str, str]) -> list[Check]:
 
     app = open_app(start, environ)
     try:
-        facts = app.facts_of_all(tuple(app.environments))
+        facts = app.queries.facts_of_all(app.actor, tuple(app.environments))
         used = any(item.recorded for item in facts) or not _traces(app.state)
     finally:
         app.close()

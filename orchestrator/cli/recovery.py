@@ -4,11 +4,12 @@ import contextlib
 import time
 from collections.abc import Iterator
 
+from orchestrator.app.requests import RunRequest
 from orchestrator.cli.background import background
 from orchestrator.cli.output import note
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.journal import Run, Work, later, over
-from orchestrator.wiring import App, Asked
+from orchestrator.wiring import App
 
 GRACE = 15.0  # seconds that a process has from asking for something to beginning it
 LOOK = 2.0  # seconds between looks at what a waiting run waits for
@@ -32,7 +33,7 @@ def remind(app: App) -> None:
     """Report what was made for a promotion, is past its time, and still exists."""
     with contextlib.suppress(OrchestratorError, OrchestratorErrors):  # what is asked for is shown all the same
         if any(environment.ephemeral is not None for environment, _ in app.environments.values()):
-            for left in app.leftovers():
+            for left in app.recovery.leftovers(app.actor):
                 name = left.run.environment
                 note(f"{name}: what {left.run.id} made is past its time: orchestrator environment reap {name}")
 
@@ -40,7 +41,7 @@ def remind(app: App) -> None:
 class Blockers:
     """Recovers what the run of *asked* waits for, while this process waits."""
 
-    def __init__(self, app: App, asked: Asked) -> None:
+    def __init__(self, app: App, asked: RunRequest) -> None:
         self._app, self._asked = app, asked
         self._next = time.monotonic() + LOOK
         self._recovered: dict[str, float] = {}
@@ -82,10 +83,10 @@ def only_waited(app: App, run: Run) -> bool:
 
 def _recover(app: App, work: Work) -> None:
     """Resume *work* in the background; cancel it first if it only waited and nobody detached it."""
-    run = app.present(work.root)
-    leaves = run.kind != "waves" and only_waited(app, run) and not app.detached(run)
+    run = app.queries.current_run(app.actor, work.root)
+    leaves = run.kind != "waves" and only_waited(app, run) and not app.queries.detached(app.actor, run)
     if leaves and not run.wish:
-        app.wish(run, "cancel", "its process ended while it waited")
+        app.control.request(app.actor, run, "cancel", "its process ended while it waited")
     process = background(app, work.root)
     app.resuming.add(work.root)
     what = "leaves the queue: its process ended while it waited" if leaves else "was interrupted"
@@ -102,12 +103,12 @@ def _ours(app: App, work: Work) -> bool:
     if work.queue:
         return False
     try:
-        run = app.present(work.root)
+        run = app.queries.current_run(app.actor, work.root)
     except OrchestratorError:
         return False
     elsewhere = work.host not in {"", app.engine.here}
-    if elsewhere and app.shared is None and not (only_waited(app, run) and not app.detached(run)):
+    if elsewhere and app.shared is None and not (only_waited(app, run) and not app.queries.detached(app.actor, run)):
         return False
     begun = work.epoch > 0 or over(later(run.requested_at, GRACE), app.setting.clock.now())
-    paused = app.paused(work.root) if run.kind == "waves" else run.wish == "pause"
+    paused = app.queries.is_paused(app.actor, work.root) if run.kind == "waves" else run.wish == "pause"
     return begun and not paused

@@ -11,8 +11,8 @@ from orchestrator.wiring import App
 
 def going(app: App, wanted: str) -> Run:
     """The run that *wanted* means, which must not have ended; its root is a whole walk. Raises R101, R102 and R141."""
-    asked, found = walk_of(app, wanted)
-    run = found if asked.waves is not None else app.present(asked.root)
+    asked, found = walk_of(app, app.actor, wanted)
+    run = found if asked.waves is not None else app.queries.current_run(app.actor, asked.root)
     if run.ended:
         raise OrchestratorError("R141", f"{run.id} has ended: {run.state}")
     return run
@@ -22,8 +22,8 @@ def stop(app: App, wanted: str, wish: Wish, why: str, *, as_json: bool) -> int:
     """Write the *wish* down, and see the run to its end: by watching who does it, else by doing it here."""
     outlast_readers()
     run = going(app, wanted)
-    asked = app.asked(run.root)
-    app.wish(run, wish, why)
+    asked = app.submissions.recorded(app.actor, run.root)
+    app.control.request(app.actor, run, wish, why)
     if not app.engine.working(run.root):
         note(f"{run.id} has no active worker; ending it now")
         try:

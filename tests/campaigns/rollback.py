@@ -32,8 +32,9 @@ from typing import Any
 
 from orchestrator.adapters.archive.packages import SealedPackages
 from orchestrator.config import load_release
+from orchestrator.folders import collections_folder
 from orchestrator.hosts import loopback
-from orchestrator.wiring import collections_folder, open_app
+from orchestrator.wiring import open_app
 from tests.campaigns.chaos.parts import EDGE, HEAD, SMOKE, Small, ended, until
 from tests.shared_hosts import state_in
 

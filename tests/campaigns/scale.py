@@ -245,16 +245,16 @@ def documents(size: Size) -> list[Document]:
         Document("runs of a kind, a page in the middle", lambda app, c: app.store.list_runs(RunFilter(kinds=kinds), cursor=str(c.randrange(1, size.runs)))),
         Document("runs that were rolled back", lambda app, _: app.store.list_runs(RunFilter(states=(State.ROLLED_BACK,)))),
         Document("open runs (resume, restore)", lambda app, _: app.store.list_runs(RunFilter(is_open=True))),
-        Document("the run of a request (watch, cancel, pause)", lambda app, c: app.present(any_run(c).root), RUN_MS),
+        Document("the run of a request (watch, cancel, pause)", lambda app, c: app.queries.current_run(app.actor, any_run(c).root), RUN_MS),
         Document("one run by a prefix of its id (show)", shown, RUN_MS),
         Document("steps of a run", lambda app, c: app.store.list_steps(any_run(c).id), RUN_MS),
-        Document("status of an environment", lambda app, c: app.facts(environment(c))),
-        Document("status of all environments", lambda app, _: app.facts_of_all(tuple(names(size)))),
+        Document("status of an environment", lambda app, c: app.queries.facts(app.actor, environment(c))),
+        Document("status of all environments", lambda app, _: app.queries.facts_of_all(app.actor, tuple(names(size)))),
         Document("environments, 50", lambda app, _: app.store.list_environments()),
         Document("environments, all", lambda app, _: app.store.list_environments(limit=size.environments)),
         Document("releases, 50", lambda app, _: app.store.list_releases()),
         Document("matrix, 50 releases by 8 environments", some),
-        Document("leases and queues (queue)", lambda app, _: app.queue_facts(tuple(names(size)))),
+        Document("leases and queues (queue)", lambda app, _: app.queries.queue_facts(app.actor, tuple(names(size)))),
         Document("requests that are not done", lambda app, _: app.store.list_requests()),
         Document("feed, 50", lambda app, c: app.store.feed(cursor=f"0.{c.randrange(1, size.runs * 20)}")),
     ]  # fmt: skip
@@ -262,7 +262,7 @@ def documents(size: Size) -> list[Document]:
 
 def whole_matrix(app: App, _chance: random.Random) -> object:
     """The matrix of every release and environment, as the command prints it today."""
-    facts = app.facts_of_all(tuple(app.environments))
+    facts = app.queries.facts_of_all(app.actor, tuple(app.environments))
     return matrix._rows(app, matrix._releases(app), facts)
 
 

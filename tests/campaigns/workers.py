@@ -30,6 +30,7 @@ from orchestrator.adapters.memory.packages import MemoryPackages
 from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.adapters.memory.verifier import MemoryVerifier
 from orchestrator.adapters.memory.world import World
+from orchestrator.app.requests import Promote
 from orchestrator.cli.attend import serve
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import Environment
@@ -319,7 +320,8 @@ def run(
     app = Simulated(folder, "driver", roots)
     asked = []
     for number, package in enumerate(app.packages and app.released):
-        asked.append(app.ask("promotion", package, (f"e{number % ENVIRONMENTS}",), queue="campaign").root)
+        request = Promote(package=package.ref, targets=(f"e{number % ENVIRONMENTS}",))
+        asked.append(app.submissions.submit(app.actor, request, queue="campaign").root)
     workers = kind(folder, count, environ, rng, Counter())
     began = time.monotonic()
     try:

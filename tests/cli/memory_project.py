@@ -20,7 +20,7 @@ from orchestrator.domain.journal import Entry, Run, Work
 from orchestrator.domain.release import Release
 from orchestrator.flow import COURSES
 from orchestrator.flow.course import Course
-from orchestrator.wiring import App, Asked, open_app
+from orchestrator.wiring import App, open_app
 from tests.flow.test_promotion import Stage, release
 
 PROJECT = "apiVersion: orchestrator/v1\nkind: Project\nname: demo\n"
@@ -58,8 +58,9 @@ class MemoryProject(Stage):
         root = f"{self.count:06x}"
         run = Run(id=f"{root}-{environment}", root=root, kind=kind, environment=environment, release=ref, by="ann",
                   requested_at=self.store.clock.now())  # type: ignore[arg-type]  # fmt: skip
-        asked = Asked(root, run.kind, ref, (environment,), "ann")
-        self.store.ask(Work(root=root, asked=asked.to_json(), queue=about.pop("queue", "")), run)
+        asked = {"root": root, "kind": run.kind, "release": ref and ref.to_json(), "targets": [environment], "by": "ann",
+                 "plan": None, "wait": 0.0, "again": None, "about": {}}  # fmt: skip
+        self.store.ask(Work(root=root, asked=asked, queue=about.pop("queue", "")), run)
         if about:
             self.store.append(run.id, [Entry(kind="requested", data={"about": about}, key="requested more")])
         return run

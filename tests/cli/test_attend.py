@@ -10,10 +10,15 @@ from typing import Any
 import pytest
 
 from orchestrator.adapters.memory.store import MemoryStore
+from orchestrator.app.requests import Promote
 from orchestrator.cli import attend
+from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Record, Run
-from orchestrator.wiring import Asked
+from orchestrator.domain.release import PackageRef
+
+REF = PackageRef(name="shop", version="1.0.0", digest=f"sha256:{'0' * 64}")
+REQUEST = Promote(root="abc", package=REF, targets=("staging",), by="ann")
 
 
 class Locked(MemoryStore):
@@ -41,7 +46,7 @@ def test_a_journal_that_cannot_be_read_is_read_later() -> None:
         store.append("abc-staging", ending)
         return {}
 
-    (story,) = attend.attend(app, Asked("abc", "promotion", None, ("staging",), "ann"), wait)
+    (story,) = attend.attend(app, REQUEST, wait)
     assert store.refused == 3
     assert story.ending is not None
     assert story.ending["exit"] == 0
@@ -66,7 +71,7 @@ def test_two_interrupts_at_once_cancel_and_leave(monkeypatch: pytest.MonkeyPatch
                 signal.raise_signal(signal.SIGINT)
             return super().records(run, after, limit)
 
-    def wish(_run: Run, what: str, _why: str) -> None:
+    def wish(_actor: Actor, _run: Run, what: str, _why: str) -> None:
         if failures:
             raise failures.pop()
         wished.append(what)
@@ -77,12 +82,19 @@ def test_two_interrupts_at_once_cancel_and_leave(monkeypatch: pytest.MonkeyPatch
 
     store = Interrupted()
     store.create(Run(id="abc-staging", root="abc", kind="promotion", environment="staging"))
-    app: Any = SimpleNamespace(store=store, parked=False, interrupted=False, wish=wish, present=store.run)
+    app: Any = SimpleNamespace(
+        store=store,
+        parked=False,
+        interrupted=False,
+        actor=Actor(name="ann"),
+        control=SimpleNamespace(request=wish),
+        queries=SimpleNamespace(current_run=lambda _actor, root: store.run(root)),
+    )
     monkeypatch.setattr(attend, "detach", detach)
     over = threading.Event()
     try:
         with pytest.raises(Detached):
-            attend.attend(app, Asked("abc", "promotion", None, ("staging",), "ann"), lambda: {"over": over.wait(20)})
+            attend.attend(app, REQUEST, lambda: {"over": over.wait(20)})
     finally:
         over.set()
     assert wished == ["cancel"]

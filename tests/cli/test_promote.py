@@ -12,7 +12,6 @@ from orchestrator.domain.text import undated
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.planning import make
 from orchestrator.planning.survey import Wanted
-from orchestrator.wiring import Asked
 from tests.cli.memory_project import ENVIRONMENT, PROJECT, MemoryProject, project
 
 __all__ = ["project"]
@@ -37,8 +36,8 @@ def test_redeploy_promotes_it_again(project: MemoryProject) -> None:
     for name in ("staging", PLACE):
         project.go(name, "1.0.0")
     app, package = project.app(), project.packages.fetch(project.store.verified(PLACE)[0].release.digest)
-    assert app.targets(package, None, redeploy=True) == ("production", "staging")
-    assert app.targets(package, PLACE, redeploy=True) == (PLACE,)
+    assert app.plans.targets(app.actor, package, None, redeploy=True) == ("production", "staging")
+    assert app.plans.targets(app.actor, package, PLACE, redeploy=True) == (PLACE,)
 
 
 def test_redeploy_in_waves(project: MemoryProject) -> None:
@@ -48,17 +47,14 @@ def test_redeploy_in_waves(project: MemoryProject) -> None:
     for name in ("staging", PLACE):
         project.go(name, "1.0.0")
     app, package = project.app(), project.packages.fetch(project.store.verified(PLACE)[0].release.digest)
-    waves = app.waves("both")
+    waves = app.plans.waves(app.actor, "both")
     assert waves is not None
     assert "; --redeploy promotes it again" in project.say("promote", "1.0.0", "--to", "both")
-    targets, about = app.walk(package, waves, redeploy=True)
+    targets = app.plans.wave_targets(app.actor, package, waves, redeploy=True)
     assert targets == ("staging", PLACE)
-    way = Asked("abc", "promotion", package.ref, targets, "ann", about=about).way()
-    assert way is not None
-    assert way.redeploy
     nothing = tuple((PlannedEnvironment(environment=name),) for name in ("staging", PLACE))
     plan = WavePlan(project="demo", release=package.ref, walk=waves, waves=nothing)
-    (project.folder / "plan.json").write_text(json.dumps(app.document(plan)))
+    (project.folder / "plan.json").write_text(json.dumps(app.plans.document(app.actor, plan)))
     [error] = project.json("promote", "--plan", "plan.json", "--redeploy", code=2)["errors"]
     assert "leaves out environments that have the release" in error["message"]
     assert error["hint"] == "orchestrator plan shop-1.0.0 --to both --redeploy"
@@ -112,8 +108,8 @@ def test_a_plan_whose_package_is_elsewhere_names_the_command_that_brings_it(
     if shared:
         (tmp_path / "shared").mkdir()
         monkeypatch.setenv("ORCHESTRATOR_ARTIFACTS", str(tmp_path / "shared"))
-    plan = _plan(project, "1.0.0")
-    (tmp_path / "plan.json").write_text(json.dumps(project.app().document(plan)))
+    app, plan = project.app(), _plan(project, "1.0.0")
+    (tmp_path / "plan.json").write_text(json.dumps(app.plans.document(app.actor, plan)))
     project.packages.remove(plan.release)
     [error] = project.json("promote", "--plan", "plan.json", code=6)["errors"]
     file = f"{plan.release.digest.removeprefix('sha256:')}.release"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.app.requests import Promote
 from orchestrator.domain.journal import Run, Work
-from orchestrator.wiring import App, Asked
+from orchestrator.wiring import App
 from tests.cli.test_waves import REF, Yard
 
 AUTOMATIC = {"ORCHESTRATOR_RECOVERY": "automatic"}
@@ -26,7 +27,7 @@ def yard(tmp_path: Path) -> Yard:
 
 def ask(app: App, root: str, wait: float = 0.0) -> Run:
     """A promotion into eu-1 that is asked for."""
-    asked = Asked(root, "promotion", REF, ("eu-1",), "ann", wait=wait)
+    asked = Promote(root=root, package=REF, targets=("eu-1",), by="ann", wait=wait)
     run = asked.first(app.setting.clock.now())
     app.store.ask(Work(root=root, asked=asked.to_json()), run)
     return run
@@ -101,7 +102,7 @@ def test_a_process_that_only_waited_leaves_the_queue(yard: Yard, detached: bool)
     app = yard.app()
     run = ask(app, "bbb222", wait=600.0)
     if detached:
-        app.detach(run)
+        app.control.detach(app.actor, run)
     process = yard.start("resume", "bbb222")
     eventually(lambda: any(wait.run == run.id for wait in app.store.queue("eu-1")))
     os.kill(process.pid, signal.SIGKILL)

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.app.requests import PromoteInWaves, RetryFrom
 from orchestrator.cli.documents import QueueDocument, RunDocument, StatusDocument
 from orchestrator.domain.journal import Entry, Run, Work
 from orchestrator.domain.release import PackageRef
-from orchestrator.wiring import Again, App, Asked, open_app
+from orchestrator.wiring import App, open_app
 from tests.inside import Said, reads, say
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,10 +51,9 @@ class Yard:
             text = f"apiVersion: orchestrator/v1\nkind: Environment\nname: {name}\nprogram: null\n"
             (folder / "environment.yaml").write_text(text)
         app = self.app()
-        waves = app.waves("regions")
+        waves = app.plans.waves(app.actor, "regions")
         assert waves is not None
-        about = {"waves": {"walk": waves.to_json(), "plans": {}}}
-        asked = Asked(self.root, "promotion", REF, NAMES, "ann", about=about)
+        asked = PromoteInWaves(root=self.root, package=REF, targets=NAMES, by="ann", rollout=waves)
         app.store.ask(Work(root=self.root, asked=asked.to_json()), asked.first(app.setting.clock.now()))
         app.close()
         return self
@@ -229,8 +229,8 @@ def test_a_run_of_a_walk_is_no_other(yard: Yard) -> None:
         run = Run(id="abc123-eu-1", root="abc123", kind="promotion", environment="eu-1", release=REF)
         app.store.create(run)
         assert app.store.run("abc123").kind == "waves"
-        assert app.present("abc123").id == "abc123"
-        app.wish(app.present("abc123"), "cancel", "no")
+        assert app.queries.current_run(app.actor, "abc123").id == "abc123"
+        app.control.request(app.actor, app.queries.current_run(app.actor, "abc123"), "cancel", "no")
         assert app.store.run("abc123-eu-1").wish == "cancel"
     finally:
         app.close()
@@ -252,9 +252,9 @@ def test_one_environment_of_a_walk_is_tried_again(yard: Yard) -> None:
                 Entry(kind="ended", data=ended),
             ],
         )
-        asked = app.again(app.store.run(run.id), None)
+        asked = app.submissions.retry(app.actor, app.store.run(run.id), None)
         assert (asked.kind, asked.targets, asked.waves) == ("rollback", ("eu-1",), None)
-        assert asked.again == Again("abc123-eu-1_back", "restore.deploy")
-        assert app.present(asked.root).id == f"{asked.root}-eu-1"
+        assert asked.retry == RetryFrom("abc123-eu-1_back", "restore.deploy")
+        assert app.queries.current_run(app.actor, asked.root).id == f"{asked.root}-eu-1"
     finally:
         app.close()

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.app.execute import isolated, with_own_connections
+from orchestrator.app.requests import Provision
 from orchestrator.cli import main
 from orchestrator.wiring import open_app
 from tests.inside import say
@@ -43,7 +45,7 @@ def test_wishes_are_told_to_programs(project: Path) -> None:
     """`pause` says with --json whether the run stands still, and `cancel` how it ended, like `promote` does."""
     app = open_app(project)
     try:
-        asked = app.ask("provision", None, ("staging",))
+        asked = app.submissions.submit(app.actor, Provision(targets=("staging",)))
     finally:
         app.close()
     run = f"{asked.root}-staging"
@@ -60,7 +62,7 @@ def test_what_waits_for_a_worker_ends_at_once(project: Path, wish: str) -> None:
     _said("lock", "staging", "-m", "the database is being moved")
     app = open_app(project)
     try:
-        asked = app.ask("provision", None, ("staging",), queue="default")
+        asked = app.submissions.submit(app.actor, Provision(targets=("staging",)), queue="default")
     finally:
         app.close()
     run = f"{asked.root}-staging"
@@ -74,7 +76,12 @@ def test_each_environment_has_connections_of_its_own(project: Path) -> None:
     """What acts in one environment, what acts in another, and what only asks, close no connection of each other."""
     app = open_app(project)
     try:
-        settings = [app.setting, app._connected("staging"), app._connected("production"), app._apart("production")]
+        settings = [
+            app.setting,
+            with_own_connections(app, "staging"),
+            with_own_connections(app, "production"),
+            isolated(app, "production"),
+        ]
         folders = [setting.deployer.control.path for setting in settings]
         assert len(set(folders)) == 3
         assert folders[2] == folders[3]  # whoever takes a run over finds them

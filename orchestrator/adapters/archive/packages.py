@@ -145,6 +145,9 @@ class SealedPackages:
         """As :meth:`keep`: a package is kept on this machine alone."""
         return self.keep(path)
 
+    def share(self, package: Package) -> None:
+        """Nothing: other machines do not get packages of this project."""
+
     def remove(self, ref: PackageRef) -> None:
         """Remove a kept package with its unpacked files. Raises P112."""
         kept = self._folder / f"{_hex(ref.digest)}{ENDING}"

@@ -39,6 +39,13 @@ class MemoryPackages:
             raise OrchestratorError("P301", f"the package {digest} is not here, or not what it was")
         return self._kept[digest]
 
+    def share(self, package: Package) -> None:
+        """Nothing: there is one machine."""
+
+    def known(self) -> list[tuple[PackageRef, Manifest]]:
+        """Every package with its manifest."""
+        return [(ref, self.fetch(ref.digest).manifest) for ref in self.refs()]
+
     def remove(self, ref: PackageRef) -> None:
         """Forget a package, as on a machine that never had it."""
         del self._kept[ref.digest]

@@ -31,8 +31,10 @@ def command(
 
     With --live, declares the live side: after a switch that did not complete, or after a manual switch.
     """
+    from orchestrator.app.requests import AssumeHost, AssumeLiveSide
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do
+    from orchestrator.domain.sides import Side
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
@@ -43,8 +45,9 @@ def command(
     if (live is None) == (host is None) or (host is None) != (wanted is None):
         raise click.UsageError("say either HOST and --release, or --live")
     if live is not None or wanted is None:
-        about: dict[str, object] = {"live": live, "why": message}
-        return do(app, app.ask("accept", None, (environment,), about=about), as_json=as_json)
-    release = None if wanted == "none" else app.reference(wanted).to_json()
-    about = {"host": host, "release": release, "why": message}
-    return do(app, app.ask("accept", None, (environment,), about=about), as_json=as_json)
+        side: Side = "blue" if live == "blue" else "green"
+        assumed = AssumeLiveSide(targets=(environment,), live=side, reason=message)
+        return do(app, app.submissions.submit(app.actor, assumed), as_json=as_json)
+    release = None if wanted == "none" else app.releases.reference(app.actor, wanted)
+    request = AssumeHost(targets=(environment,), host=str(host), running=release, reason=message)
+    return do(app, app.submissions.submit(app.actor, request), as_json=as_json)

@@ -27,14 +27,13 @@ def command(release: str, target: Path | None, as_json: bool) -> None:
     files in the package alone. The package is kept as well: `promote` takes it by NAME-VERSION.
     """
     from orchestrator.cli.report import warn
-    from orchestrator.config import find_release
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
     warnings: list[OrchestratorError] = []
     tell = warnings.append if as_json else warn
-    package = app.build(find_release(app.root, app.project, release), target, tell)
+    package = app.releases.build(app.actor, release, target, tell)
     if as_json:
         data = {"release": package.ref.to_json(), "file": package.path, "files": len(package.manifest.files)}
         data["warnings"] = [warning.to_json() for warning in warnings]

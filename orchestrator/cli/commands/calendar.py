@@ -191,7 +191,7 @@ def override(release: str, environment: str, entry: str | None, message: str, as
         raise click.UsageError("give the reason with -m: it is recorded and shown permanently")
     app = open_project()
     app.setting.environment(environment)
-    package = app.package(release, warn, building, publish=False)
+    package = app.releases.package(app.actor, release, warn, building, publish=False)
     done = override_calendar(app.acting, app.promotion(package, environment), message.strip(), entry)
     if as_json:
         print_json("Overrides", {"overrides": [each.to_json() for each in done]})

@@ -31,7 +31,7 @@ def command(environment: str, as_json: bool) -> int:
     app = open_app(Path.cwd())
     app.setting.environment(environment)
     note(f"comparing {environment} with its last verified release …")
-    found = app.drift(environment)
+    found = app.inspections.drift(app.actor, environment)
     if as_json:
         print_json("Drift", {**found.to_json(), "none": found.none})
     else:

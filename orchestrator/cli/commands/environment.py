@@ -125,6 +125,7 @@ def up(environment: str, replace: tuple[str, ...], yes: bool, wait: float, as_js
 
     Refused before any change if a stateful resource would be replaced or deleted and is not named with --replace.
     """
+    from orchestrator.app.requests import Provision
     from orchestrator.cli.walk import do
     from orchestrator.domain.plan import Named, losses
     from orchestrator.flow.environment import refusal
@@ -137,8 +138,8 @@ def up(environment: str, replace: tuple[str, ...], yes: bool, wait: float, as_js
         if why is not None:
             raise why
     confirm(f"Bring {environment} up to date?", yes)
-    about = {"named": named.to_json()} if replace else None
-    return do(app, app.ask("provision", None, (environment,), wait=wait, about=about), as_json=as_json)
+    request = Provision(targets=(environment,), wait=wait, agreement=named)
+    return do(app, app.submissions.submit(app.actor, request), as_json=as_json)
 
 
 @command.command("destroy")
@@ -152,6 +153,7 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
 
     Refused if a stateful resource is not named with --delete.
     """
+    from orchestrator.app.requests import Destroy
     from orchestrator.cli.walk import do
     from orchestrator.domain.plan import Named
     from orchestrator.flow.environment import refusal, stateful_resources
@@ -167,8 +169,8 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
         if why is not None:
             raise why
     confirm(f"Destroy {environment}?", yes)
-    about = {"named": named.to_json()} if delete else None
-    return do(app, app.ask("destroy", None, (environment,), wait=wait, about=about), as_json=as_json)
+    request = Destroy(targets=(environment,), wait=wait, agreement=named)
+    return do(app, app.submissions.submit(app.actor, request), as_json=as_json)
 
 
 @command.command("resolve")
@@ -188,6 +190,7 @@ def resolve(
     Each pending create must be resolved. A created resource is adopted into the stack's state under its id. An absent
     one is removed from the list, and created by the next update. Changes only the state.
     """
+    from orchestrator.app.requests import Resolve
     from orchestrator.cli.walk import do
 
     app = _open(environment)
@@ -196,9 +199,8 @@ def resolve(
     if not made and not absent and not all_absent:
         raise click.UsageError("say what was made: --created URN=ID, --absent URN or --all-absent")
     forgotten = [*absent, *(["*"] if all_absent else [])]
-    about = {"created": made, "absent": forgotten, "why": message}
-    asked = app.ask("resolve", None, (environment,), about=about)
-    return do(app, asked, as_json=as_json)
+    request = Resolve(targets=(environment,), created=made, absent=tuple(forgotten), reason=message)
+    return do(app, app.submissions.submit(app.actor, request), as_json=as_json)
 
 
 @command.command("reap")
@@ -218,13 +220,13 @@ def reap(environment: str | None, as_json: bool) -> int:
 
     app = open_app(Path.cwd())
     done: list[dict[str, Any]] = []
-    for left in app.leftovers(environment):
-        asked = app.reap(left)
+    for left in app.recovery.leftovers(app.actor, environment):
+        asked = app.recovery.reap(app.actor, left)
         if not as_json:
             note(f"destroying what {left.run.id} made in {left.run.environment} (stack {left.stack}) …")
         os.waitpid(background(app, asked.root), 0)
-        run = app.present(asked.root)
-        gone = not any(other.run.id == left.run.id for other in app.leftovers(left.run.environment))
+        run = app.queries.current_run(app.actor, asked.root)
+        gone = not any(other.run.id == left.run.id for other in app.recovery.leftovers(app.actor, left.run.environment))
         done.append({"run": left.run.id, "environment": left.run.environment, "stack": left.stack,
                      "until": left.until, "by": run.id, "gone": gone, "message": run.message})  # fmt: skip
     if as_json:

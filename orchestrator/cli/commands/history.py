@@ -25,10 +25,10 @@ def command(environment: str | None, limit: int, cursor: str | None, as_json: bo
 
     app = open_app(Path.cwd())
     remind(app)
-    if environment is not None and app.waves(environment) is None:
+    if environment is not None and app.plans.waves(app.actor, environment) is None:
         app.setting.environment(environment)
     page = app.store.list_runs(RunFilter(environment=environment), cursor=_checked(cursor), limit=limit)
-    runs = [app.run_facts(run) for run in page.items]
+    runs = [app.queries.run_facts(app.actor, run) for run in page.items]
     if as_json:
         print_json("History", {"runs": [run.to_json() for run in runs], "cursor": page.cursor})
     elif not runs:

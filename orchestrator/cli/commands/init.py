@@ -22,7 +22,7 @@ def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> Non
     from orchestrator.config.scaffold import missing, project_name, slug, survey, write
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.domain.model import NAME
-    from orchestrator.wiring import reference_folder, templates_folder
+    from orchestrator.folders import reference_folder, templates_folder
 
     if name is not None and not NAME.fullmatch(name):
         hint = f"--name {slug(name, 'project')}"

@@ -32,7 +32,7 @@ def command(environment: str, message: str, duration: float | None, as_json: boo
         return
     if not message.strip():
         raise click.UsageError("say why with -m: whoever is kept out will read it")
-    lease = app.lock(environment, message, duration)
+    lease = app.control.lock(app.actor, environment, message, duration)
     if as_json:
         print_json("Lease", lease.to_json())
     else:

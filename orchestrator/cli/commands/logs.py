@@ -90,7 +90,7 @@ def _print_output(app: "App", run: str, step: str | None, *, as_json: bool) -> N
     from orchestrator.domain.text import clean_text
 
     shown = 0
-    for printed in app.printed(run):
+    for printed in app.queries.printed(app.actor, run):
         if step is not None and printed.step != step and not printed.step.startswith(f"{step}."):
             continue
         shown += 1
@@ -111,7 +111,7 @@ def _print_files(app: "App", run: str, step: str | None, save: Path | None, *, a
 
     from orchestrator.domain.text import clean_text
 
-    for job, folder, files in app.written(run):
+    for job, folder, files in app.queries.written(app.actor, run):
         name = job.removeprefix(f"{run}.")
         if step is not None and name != step and not name.startswith(f"{step}."):
             continue

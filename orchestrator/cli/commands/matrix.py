@@ -45,7 +45,9 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool
     remind(app)
     for wanted in chosen:
         app.setting.environment(wanted)
-    facts = app.facts_of_all(tuple(item for item in app.environments if not chosen or item in chosen))
+    facts = app.queries.facts_of_all(
+        app.actor, tuple(item for item in app.environments if not chosen or item in chosen)
+    )
     refs = [ref for ref in _releases(app) if name in {None, ref.name}]
     rows = _rows(app, refs[:limit], facts)
     problems = [problem for item in facts for problem in item.problems if item.recorded or rows]

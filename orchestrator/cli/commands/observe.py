@@ -32,6 +32,7 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
     reports are recorded. A host that is more than 1000 fencing tokens ahead is *unknown* unless --accept-token
     confirms it.
     """
+    from orchestrator.app.requests import Observe
     from orchestrator.cli.attend import attend, exit_of
     from orchestrator.cli.commands.status import environment_status, print_environment
     from orchestrator.cli.recovery import recover
@@ -42,8 +43,8 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
     recover(app)
     app.setting.environment(environment)
     before = {state.host: state for state in app.store.hosts(environment)}
-    asked = app.ask("observe", None, (environment,), wait=wait, about={"token": token} if token else None)
-    code = exit_of(attend(app, asked, app.begin(asked)))
+    asked = app.submissions.submit(app.actor, Observe(targets=(environment,), wait=wait, token=token))
+    code = exit_of(attend(app, asked, app.execution.begin(app.actor, asked)))
     after = app.store.hosts(environment)
     changed = {}
     for state in after:
@@ -55,7 +56,7 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
         status = environment_status(app, environment)
         print_json("Observed", {"root": asked.root, "exit": int(code), "changed": changed, "environment": status})
         return int(code)
-    print_environment(app.facts(environment))
+    print_environment(app.queries.facts(app.actor, environment))
     for host, text in changed.items():
         out(f"  {host}: {text}")
     if after and app.environments[environment][0].ansible.serves is None:

@@ -115,7 +115,8 @@ def remove(package: str, as_json: bool) -> None:
     """
     from orchestrator.wiring import open_app
 
-    ref, published = open_app(Path.cwd()).remove(package)
+    app = open_app(Path.cwd())
+    ref, published = app.releases.remove(app.actor, package)
     if as_json:
         print_json("PackageRemoval", {"release": ref.to_json(), "published": published})
         return
@@ -201,7 +202,7 @@ def _file(wanted: str) -> Path:
         from orchestrator.domain.errors import OrchestratorError
 
         raise OrchestratorError("R106", f"there is no file {wanted!r}, and no project here that could keep a package")
-    return Path(app.package(_verified_in(app, wanted) or wanted, publish=False).path)
+    return Path(app.releases.package(app.actor, _verified_in(app, wanted) or wanted, publish=False).path)
 
 
 def _verified_in(app: "App", wanted: str) -> str | None:

@@ -33,7 +33,7 @@ def command(left: str, right: str, as_json: bool) -> int:
     for name in (left, right):
         app.setting.environment(name)
     note(f"comparing {left} and {right} …")
-    found = app.parity(left, right)
+    found = app.inspections.parity(app.actor, left, right)
     if as_json:
         print_json("Parity", {**found.to_json(), "none": found.none})
     else:

@@ -25,10 +25,12 @@ def command(run: str, message: str, as_json: bool) -> None:
 
     app = open_app(Path.cwd())
     found = going(app, run)
-    app.wish(found, "pause", message)
+    app.control.request(app.actor, found, "pause", message)
     if app.engine.working(found.root):
         note("it is paused when the step that goes on has ended …")
-    alone = found.kind != "waves" and app.asked(found.root).waves is not None  # others may go on for long beside it
+    alone = (
+        found.kind != "waves" and app.submissions.recorded(app.actor, found.root).waves is not None
+    )  # others may go on for long beside it
     while app.engine.working(found.root) and not alone:
         time.sleep(0.1)
     now = app.store.run(found.id)

@@ -82,15 +82,15 @@ def _promotion(
     """The plan of a promotion into one environment, or in waves. Nothing is published."""
     from orchestrator.cli.report import building, warn
 
-    waves = app.waves(environment)
+    waves = app.plans.waves(app.actor, environment)
     if waves is None:
         app.setting.environment(environment)
-    package = app.package(release, warn, building, publish=False)
+    package = app.releases.package(app.actor, release, warn, building, publish=False)
     note(f"planning {package.ref} → {environment} …")
-    known = app.named(package, named.replace, named.no_return)
+    known = app.plans.agreement(app.actor, package, named.replace, named.no_return)
     if waves is not None:
-        return app.plan_waves(package, waves, check=check, named=known, redeploy=redeploy)
-    return app.plan(package, environment, check=check, named=known)
+        return app.plans.make_for_waves(app.actor, package, waves, check=check, named=known, redeploy=redeploy)
+    return app.plans.make(app.actor, package, environment, check=check, named=known)
 
 
 def _deliver(app: "App", plan: "Plan | RollbackPlan | WavePlan", target: Path | None, *, as_json: bool) -> None:
@@ -99,7 +99,9 @@ def _deliver(app: "App", plan: "Plan | RollbackPlan | WavePlan", target: Path | 
 
     seen = _outlook(app, plan)
     document = (
-        {**plan.document(), "outlook": seen and seen.to_json()} if plan.kind == "RollbackPlan" else app.document(plan)
+        {**plan.document(), "outlook": seen and seen.to_json()}
+        if plan.kind == "RollbackPlan"
+        else app.plans.document(app.actor, plan)
     )
     if target is not None:
         target.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")  # masked before its digest
@@ -110,12 +112,12 @@ def _deliver(app: "App", plan: "Plan | RollbackPlan | WavePlan", target: Path | 
 
 
 def _returning(app: "App", environment: str) -> "Plan | RollbackPlan":
-    found = app.returning(environment)
+    found = app.plans.current_rollback(app.actor, environment)
     if found is not None:
         return found
-    package = app.way_back(environment, None)
+    package = app.releases.rollback_package(app.actor, environment, None)
     note(f"planning the rollback of {environment} to {package.ref} …")
-    return app.plan(package, environment, action="rollback", check=False)
+    return app.plans.make(app.actor, package, environment, action="rollback", check=False)
 
 
 def _outlook(app: "App", plan: "Plan | RollbackPlan | WavePlan") -> "Outlook | None":
@@ -123,7 +125,7 @@ def _outlook(app: "App", plan: "Plan | RollbackPlan | WavePlan") -> "Outlook | N
     if plan.kind != "RollbackPlan" or plan.definition is None:
         return None
     note("asking Pulumi what would become of the infrastructure …")
-    return app.outlook(plan)
+    return app.plans.forecast(app.actor, plan)
 
 
 def _print(plan: "Plan | RollbackPlan | WavePlan", seen: "Outlook | None") -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +20,7 @@ from orchestrator.cli.output import (
 from orchestrator.domain.error_codes import NOTHING_TO_PROMOTE
 
 if TYPE_CHECKING:
+    from orchestrator.app.requests import Promote
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.domain.plan import Named, Plan
     from orchestrator.domain.release import Package
@@ -101,13 +102,12 @@ def command(
     wanted = _Wanted(release, environment, plan, named, redeploy, message if again else "", message if overrun else "")
     package, approved = _chosen(app, wanted)
     try:
-        targets, about = _targets(app, package, approved, wanted)
+        request = _request(app, package, approved, wanted, wait)
     except OrchestratorError as error:
         if error.code != NOTHING_TO_PROMOTE:
             raise
         return _nothing(error, as_json=as_json)
-    digest = approved.digest if approved else None
-    asked = app.ask("promotion", package, targets, digest, wait=wait, queue=queue, about=about)
+    asked = app.submissions.submit(app.actor, request, queue=queue)
     if queue:
         return leave_to_workers(asked, queue, as_json=as_json)
     return leave_behind(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)
@@ -132,7 +132,7 @@ class _Wanted:
 def _chosen(app: "App", wanted: _Wanted) -> "tuple[Package, Plan | WavePlan | None]":
     """The package that is promoted, and the plan that is executed, if one is named. Raises R103, R124 and others."""
     approved = _approved(app, wanted.plan, wanted.to) if wanted.plan else None
-    if wanted.to is not None and app.waves(wanted.to) is None:
+    if wanted.to is not None and app.plans.waves(app.actor, wanted.to) is None:
         app.setting.environment(wanted.to)
     package = _package(app, wanted.release, approved)
     if approved is not None and (wanted.named.replace or wanted.named.no_return):
@@ -148,47 +148,56 @@ def _package(app: "App", release: str | None, approved: "Plan | WavePlan | None"
     if release is None:
         if approved is None:
             raise click.UsageError("name a RELEASE, or a plan with --plan")
-        return app.planned_package(approved)
-    package = app.package(release, warn, building)
+        return app.releases.planned_package(app.actor, approved)
+    package = app.releases.package(app.actor, release, warn, building)
     if approved is not None and approved.release.digest != package.digest:
         message = f"the plan {approved.digest} is for {approved.release} and not for this {package.ref}"
         raise OrchestratorError("R124", message)
     return package
 
 
-def _targets(
-    app: "App", package: "Package", approved: "Plan | WavePlan | None", wanted: _Wanted
-) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Where it goes, and what is kept about that."""
-    from orchestrator.domain.access.actions import Action
-
-    named = app.named(package, wanted.named.replace, wanted.named.no_return)
-    targets, about = _places(app, package, approved, wanted)
-    about |= {"named": named.to_json()} if named.replace or named.no_return else {}
-    about |= {"overrun": wanted.overrun} if wanted.overrun else {}
-    for name in targets if wanted.overrun else ():
-        app.permit(Action.OVERRUN, name, wanted.overrun)
-    return targets, about | ({"again": wanted.again} if wanted.again else {})
-
-
-def _places(
-    app: "App", package: "Package", approved: "Plan | WavePlan | None", wanted: _Wanted
-) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The environments, and of a walk what is kept about its waves."""
+def _request(
+    app: "App", package: "Package", approved: "Plan | WavePlan | None", wanted: _Wanted, wait: float
+) -> "Promote":
+    """The request: to one environment, along the path, or in waves."""
+    from orchestrator.app.requests import Promote, PromoteInWaves
     from orchestrator.cli.report import UsageProblem
 
-    again, overrun, waves = bool(wanted.again), bool(wanted.overrun), app.waves(wanted.to)
+    agreed = app.plans.agreement(app.actor, package, wanted.named.replace, wanted.named.no_return)
+    again, waves = bool(wanted.again), app.plans.waves(app.actor, wanted.to)
+    ref, reason, overrun, redeploy = package.ref, wanted.again, wanted.overrun, wanted.redeploy
     if approved is not None and approved.kind == "WavePlan":
-        if wanted.redeploy and not approved.redeploy:
+        if redeploy and not approved.redeploy:
             text = "the plan leaves out environments that have the release, and --redeploy cannot add them"
-            hint = f"orchestrator plan {package.ref.name}-{package.ref.version} --to {approved.walk.name} --redeploy"
+            hint = f"orchestrator plan {ref.name}-{ref.version} --to {approved.walk.name} --redeploy"
             raise UsageProblem(text, hint)
-        return app.walk(package, approved.walk, approved, again=again)
-    if waves is not None and approved is None:
-        return app.walk(package, waves, again=again, redeploy=wanted.redeploy)
-    if approved is not None:
-        return app.targets(package, approved.environment, redeploy=True, again=again, overrun=overrun), {}
-    return app.targets(package, wanted.to, redeploy=wanted.redeploy, again=again, overrun=overrun), {}
+        waves, redeploy = approved.walk, approved.redeploy
+    if waves is not None and (approved is None or approved.kind == "WavePlan"):
+        targets = app.plans.wave_targets(app.actor, package, waves, approved, again=again, redeploy=redeploy)
+        return PromoteInWaves(
+            package=ref,
+            targets=targets,
+            plan_digest=approved.digest if approved else None,
+            wait=wait,
+            agreement=agreed,
+            reason=reason,
+            overrun=overrun,
+            rollout=waves,
+            plans=approved.plans if approved else {},
+            redeploy=redeploy,
+        )
+    to = approved.environment if approved is not None and approved.kind == "Plan" else wanted.to
+    redeploy = redeploy or approved is not None
+    targets = app.plans.targets(app.actor, package, to, redeploy=redeploy, again=again, overrun=bool(overrun))
+    return Promote(
+        package=ref,
+        targets=targets,
+        plan_digest=approved.digest if approved else None,
+        wait=wait,
+        agreement=agreed,
+        reason=reason,
+        overrun=overrun,
+    )
 
 
 def _nothing(why: "OrchestratorError", *, as_json: bool) -> int:
@@ -204,7 +213,7 @@ def _approved(app: "App", plan: str, to: str | None) -> "Plan | WavePlan":
     """The plan that is to be executed. Raises R124 when it is for another environment, or for no promotion."""
     from orchestrator.domain.errors import OrchestratorError
 
-    approved = app.approved(plan)
+    approved = app.plans.find(app.actor, plan)
     action = "promote" if approved.kind == "WavePlan" else approved.action
     where = approved.walk.name if approved.kind == "WavePlan" else approved.environment
     if to not in {None, where} or action != "promote":

@@ -26,7 +26,7 @@ def command(dry_run: bool, as_json: bool) -> None:
 
     app = open_app(Path.cwd())
     try:
-        found = app.prune(dry_run=dry_run)
+        found = app.retention.removable(app.actor) if dry_run else app.retention.prune(app.actor)
     finally:
         app.close()
     if as_json:

@@ -25,8 +25,8 @@ def command(environment: str | None, as_json: bool) -> None:
     if environment is not None:
         app.setting.environment(environment)
     names = [environment] if environment else list(app.environments)
-    coming = app.coming()
-    found = app.queue_facts(tuple(names))
+    coming = app.queries.coming(app.actor)
+    found = app.queries.queue_facts(app.actor, tuple(names))
     if as_json:
         items = [
             {

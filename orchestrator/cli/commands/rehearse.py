@@ -25,6 +25,7 @@ def command(release: str, environment: str, wait: float, detach: bool, queue: st
     Otherwise the release stays, and there is evidence for this pair of packages, with the time of each leg.
     `orchestrator show RUN` prints it, and environments with `require: {rehearsal: true}` require it.
     """
+    from orchestrator.app.requests import Rehearse
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.report import building, warn
     from orchestrator.cli.walk import do, leave_behind, leave_to_workers
@@ -32,9 +33,9 @@ def command(release: str, environment: str, wait: float, detach: bool, queue: st
 
     app = open_app(Path.cwd())
     recover(app)
-    package = app.package(release, warn, building)
-    targets = app.targets(package, environment, redeploy=True, rehearsal=True)
-    asked = app.ask("rehearsal", package, targets, wait=wait, queue=queue)
+    package = app.releases.package(app.actor, release, warn, building)
+    targets = app.plans.targets(app.actor, package, environment, redeploy=True, rehearsal=True)
+    asked = app.submissions.submit(app.actor, Rehearse(package=package.ref, targets=targets, wait=wait), queue=queue)
     if queue:
         return leave_to_workers(asked, queue, as_json=as_json)
     return leave_behind(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)

@@ -96,6 +96,7 @@ def _secret(file: Path | None, passphrase_file: Path | None, unauthenticated: bo
 
 def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: float, queue: str, as_json: bool) -> int:
     """An environment as it was at a time."""
+    from orchestrator.app.requests import RollBack
     from orchestrator.cli.planned import print_plan
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do, leave_to_workers
@@ -105,14 +106,16 @@ def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: floa
     outlast_readers()
     app = open_app(Path.cwd())
     recover(app)
-    package, then = app.as_of(environment, at)
+    package, then = app.releases.as_of(app.actor, environment, at)
     note(f"planning to restore {environment} as of {when(then.at)}: {package.ref} …")
-    plan = app.plan(package, environment, action="rollback", check=False, no_return=no_return, then=then)
+    plan = app.plans.make(
+        app.actor, package, environment, action="rollback", check=False, no_return=no_return, then=then
+    )
     print_plan(plan, err=True)
-    app.executable(plan)
+    app.plans.require_executable(app.actor, plan)
     confirm(f"Restore {environment} as of {when(then.at)}?", yes)
-    about = {"at": then.at}
-    asked = app.ask("rollback", package, (environment,), plan.digest, wait=wait, queue=queue, about=about)
+    request = RollBack(package=package.ref, targets=(environment,), plan_digest=plan.digest, wait=wait, at=then.at)
+    asked = app.submissions.submit(app.actor, request, queue=queue)
     return leave_to_workers(asked, queue, as_json=as_json) if queue else do(app, asked, as_json=as_json)
 
 

@@ -9,8 +9,9 @@ from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, note, outlast_readers
 
 if TYPE_CHECKING:
+    from orchestrator.app.requests import RunRequest
     from orchestrator.domain.journal import Run
-    from orchestrator.wiring import App, Asked
+    from orchestrator.wiring import App
 
 PATIENCE = 30.0  # seconds that a process in the background waits for the one that has started it to end
 
@@ -29,20 +30,22 @@ def command(run: str, background: bool, as_json: bool) -> int:
     """
     from orchestrator.cli.attend import follow, walk_of
     from orchestrator.cli.walk import do, tell
+    from orchestrator.domain.access.principals import SYSTEM_ACTOR
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.wiring import open_app
 
     outlast_readers()
     app = open_app(Path.cwd())
-    asked, found = walk_of(app, run)
+    actor = SYSTEM_ACTOR if background else app.actor  # the token of the user may have expired since the request
+    asked, found = walk_of(app, actor, run)
     runs = app.store.runs_of(asked.root)[::-1]
     if found.ended and asked.waves is not None and found.kind != "waves":
         raise OrchestratorError("R141", f"{found.id} has ended: {found.state}")
     if all(item.ended for item in runs) and (asked.waves or not _goes_on(runs, len(asked.targets))):
         raise OrchestratorError("R141", f"{found.id} has ended: {found.state}")
-    present = found if asked.waves is not None else app.present(asked.root)
+    present = found if asked.waves is not None else app.queries.current_run(actor, asked.root)
     if present.wish == "pause":
-        app.wish(present, "")
+        app.control.request(app.actor, present, "")
     if app.engine.working(asked.root) and not background:
         note(f"another process goes on with {asked.root}; following it")
         return tell(app, asked, follow(app, asked), as_json=as_json)
@@ -50,7 +53,7 @@ def command(run: str, background: bool, as_json: bool) -> int:
     return _when_free(app, asked, as_json=as_json) if background else do(app, asked, as_json=as_json)
 
 
-def _when_free(app: "App", asked: "Asked", *, as_json: bool) -> int:
+def _when_free(app: "App", asked: "RunRequest", *, as_json: bool) -> int:
     """Do it once the process before has let go of it."""
     import time
 

@@ -30,6 +30,4 @@ def command(run: str, step: str | None, as_json: bool) -> int:
 
     app = open_app(Path.cwd())
     recover(app)
-    failed = app.store.run(run)
-    app.permit_control(failed)
-    return do(app, app.again(failed, step), as_json=as_json)
+    return do(app, app.submissions.retry(app.actor, app.store.run(run), step), as_json=as_json)

@@ -44,6 +44,7 @@ def command(
 
     Steps of the current release that cannot be undone are listed beforehand, and refused without --no-return.
     """
+    from orchestrator.app.requests import RollBack
     from orchestrator.cli.planned import print_plan
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do, leave_to_workers
@@ -54,12 +55,15 @@ def command(
     recover(app)
     app.setting.environment(environment)
     if not wait and not queue:
-        app.free(environment)
-    package = app.way_back(environment, version)
+        app.submissions.require_free(app.actor, environment)
+    package = app.releases.rollback_package(app.actor, environment, version)
     note(f"planning to roll back {environment} to {package.ref} …")
-    plan = app.plan(package, environment, action="rollback", check=False, no_return=no_return, all_at_once=all_at_once)
+    plan = app.plans.make(
+        app.actor, package, environment, action="rollback", check=False, no_return=no_return, all_at_once=all_at_once
+    )
     print_plan(plan, err=True)
-    app.executable(plan)
+    app.plans.require_executable(app.actor, plan)
     confirm(f"Roll back {environment} to {package.ref}?", yes)
-    asked = app.ask("rollback", package, (environment,), plan.digest, wait=wait, queue=queue)
+    request = RollBack(package=package.ref, targets=(environment,), plan_digest=plan.digest, wait=wait)
+    asked = app.submissions.submit(app.actor, request, queue=queue)
     return leave_to_workers(asked, queue, as_json=as_json) if queue else do(app, asked, as_json=as_json)

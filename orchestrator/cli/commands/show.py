@@ -33,7 +33,7 @@ def command(run: str, as_json: bool) -> None:
         return
     found = app.store.run(run)
     story = Story.of(found, app.store.records(found.id))
-    _print(story, app.run_facts(story.run))
+    _print(story, app.queries.run_facts(app.actor, story.run))
 
 
 def run_document(app: "App", run: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def run_document(app: "App", run: str) -> dict[str, Any]:
 
     found = app.store.run(run)
     story = Story.of(found, app.store.records(found.id))
-    facts = app.run_facts(story.run)
+    facts = app.queries.run_facts(app.actor, story.run)
     now = {"interrupted": facts.interrupted, "activity": facts.activity, "reason": reason(story)}
     return {**story.to_json(), **now, "remedies": [item.to_json() for item in _remedies(story)]}
 

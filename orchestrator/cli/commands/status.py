@@ -43,7 +43,7 @@ def command(environment: str | None, every: bool, watching: bool, as_json: bool)
     if not as_json:
         out("\n".join(_lines(app, environment, every=every)))
         return
-    facts = [item.to_json() for item in app.facts_of_all(tuple(_names(app, environment)))]
+    facts = [item.to_json() for item in app.queries.facts_of_all(app.actor, tuple(_names(app, environment)))]
     walks = [waves_status(app, waves) for waves in _waves(app, environment)]
     print_json("Status", {"project": app.project.name, "environments": facts, "waves": walks})
 
@@ -59,7 +59,7 @@ def _waves(app: "App", environment: str | None) -> "list[Waves]":
 def _lines(app: "App", environment: str | None, *, every: bool) -> list[str]:
     from orchestrator.cli.situation import problem_lines, status_lines
 
-    facts = app.facts_of_all(tuple(_names(app, environment)))
+    facts = app.queries.facts_of_all(app.actor, tuple(_names(app, environment)))
     if not facts:
         return ["no environments yet; orchestrator init writes two"]
     lines = problem_lines([problem for item in facts if item.recorded for problem in item.problems])
@@ -72,7 +72,7 @@ def _lines(app: "App", environment: str | None, *, every: bool) -> list[str]:
 
 def environment_status(app: "App", name: str) -> dict[str, Any]:
     """The facts of an environment, as JSON data."""
-    return app.facts(name).to_json()
+    return app.queries.facts(app.actor, name).to_json()
 
 
 def print_environment(facts: "EnvironmentFacts", *, every: bool = False) -> None:
@@ -90,7 +90,7 @@ def waves_status(app: "App", waves: "Waves") -> dict[str, Any]:
     walk = Story.of(run, app.store.records(run.id)).walk if run else None
     return {
         "walk": waves.to_json(),
-        "last_run": app.run_facts(run).to_json() if run else None,
+        "last_run": app.queries.run_facts(app.actor, run).to_json() if run else None,
         "waves": [wave.to_json() for wave in walk.story] if walk else None,
         "soaking": walk.soaking or None if walk else None,
     }

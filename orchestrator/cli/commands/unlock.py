@@ -20,7 +20,7 @@ def command(environment: str, as_json: bool) -> None:
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
-    lease = app.unlock(environment)
+    lease = app.control.unlock(app.actor, environment)
     if as_json:
         print_json("Unlocked", {"environment": environment, "lease": lease.to_json() if lease else None})
         return

@@ -9,9 +9,10 @@ from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, note, print_json_line
 
 if TYPE_CHECKING:
+    from orchestrator.app.requests import RunRequest
     from orchestrator.domain.journal import Record
     from orchestrator.domain.story import Story
-    from orchestrator.wiring import App, Asked
+    from orchestrator.wiring import App
 
 
 @click.command("watch")
@@ -27,7 +28,7 @@ def command(run: str, as_json: bool) -> int:
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
-    asked, found = walk_of(app, run)
+    asked, found = walk_of(app, app.actor, run)
     if as_json:
         return _lines(app, asked)
     stories = follow(app, asked)
@@ -36,7 +37,7 @@ def command(run: str, as_json: bool) -> int:
     return tell(app, asked, stories, as_json=False)
 
 
-def _lines(app: "App", asked: "Asked") -> int:
+def _lines(app: "App", asked: "RunRequest") -> int:
     import time
 
     from orchestrator.cli.attend import POLL, Follower, exit_of

@@ -34,7 +34,7 @@ def command(context: click.Context, release: str, environment: str, name: str | 
 
     app = open_project()
     app.setting.environment(environment)
-    package = app.package(release, warn, building, publish=False)
+    package = app.releases.package(app.actor, release, warn, building, publish=False)
     found = why(app.acting, app.promotion(package, environment), name)
     if as_json:
         about = {"release": package.ref.to_json(), "environment": environment}

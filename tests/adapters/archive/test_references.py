@@ -15,7 +15,7 @@ from orchestrator.adapters.archive.packages import SealedPackages
 from orchestrator.adapters.archive.proof import Proof
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.packing import Packing
-from orchestrator.wiring import collections_folder
+from orchestrator.folders import collections_folder
 
 CONFIGURED = {
     "ansible.cfg": "[defaults]\nroles_path = provision/roles:/etc/ansible/roles\ncollections_path = vendor\n"

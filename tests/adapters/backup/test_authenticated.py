@@ -26,14 +26,17 @@ from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.adapters.project_key import FileKeys
 from orchestrator.adapters.pulumi.settings import _embedded
 from orchestrator.adapters.withheld import MARKER, Withheld, WithheldSecrets
+from orchestrator.app.requests import Promote
 from orchestrator.cli import main
 from orchestrator.domain.authentication import key_id
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
-from orchestrator.domain.release import PackageFile
-from orchestrator.wiring import App, Asked
+from orchestrator.domain.release import PackageFile, PackageRef
+from orchestrator.wiring import App
 from tests.passphrase import passphrase
+
+REF = PackageRef(name="shop", version="1.0.0", digest=f"sha256:{'0' * 64}")
 
 AT = "2026-01-01T00:00:00.000Z"
 SECRET = b"correct horse battery staple"
@@ -535,8 +538,12 @@ def test_the_commands_print_what_is_missing(
     assert main(["restore", "a.backup", "--yes", *words]) == 0
     assert "missing: " in capsys.readouterr().err
     assert main(["status"]) == 0
-    app, asked = App(tmp_path), Asked("r2", "promotion", None, ("staging",), "ann")
-    for work in (lambda: app.plan(None, "staging"), lambda: app.plan_waves(None, None), lambda: app.begin(asked)):  # type: ignore[arg-type]
+    app, asked = App(tmp_path), Promote(root="r2", package=REF, targets=("staging",), by="ann")
+    for work in (
+        lambda: app.plans.make(app.actor, None, "staging"),
+        lambda: app.plans.make_for_waves(app.actor, None, None),
+        lambda: app.execution.begin(app.actor, asked),
+    ):  # type: ignore[arg-type]
         refused("S193", work)
     assert main(["restore", "--lost", "project.key"]) == 2
     assert "not a missing controller file" in capsys.readouterr().err

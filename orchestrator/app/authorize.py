@@ -1,0 +1,81 @@
+"""Rights: every use case asks one function whether its actor may do it, before it does or reads anything."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from orchestrator.app.acting import Acting, Right, require, require_unrecorded
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Actor
+from orchestrator.ports import Clock
+from orchestrator.register_ports import Register
+
+P = ParamSpec("P")
+R = TypeVar("R")
+ENVIRONMENT = "environment"
+"""The parameter of a use case that names the environment for which the right is asked; without it, the project."""
+REASON = "why"
+"""The parameter of a use case with its reason, which is recorded."""
+UNRECORDED = frozenset({Action.VIEW, Action.PLAN})
+"""What changes nothing that anybody else can see: the audit stream has only the refusals."""
+
+
+class Rights(Protocol):
+    """Decides whether an actor may do something, and records it."""
+
+    def require(self, actor: Actor, rights: tuple[Right, ...], reason: str, *, recorded: bool) -> None:
+        """Return if *actor* has all *rights*. Raises A101.
+
+        A refusal is one entry of the audit stream. With *recorded* each right that is used is one as well, before
+        anything is done.
+        """
+
+
+class RegisterRights:
+    """The `Rights` that the bindings in the *register* give, in a project with these *environments*."""
+
+    def __init__(self, register: Register, clock: Clock, environments: Callable[[], Iterable[str]]) -> None:
+        self._register, self._clock, self._environments = register, clock, environments
+
+    def require(self, actor: Actor, rights: tuple[Right, ...], reason: str, *, recorded: bool) -> None:
+        """Return if *actor* has all *rights*. Raises A101."""
+        acting = Acting(self._register, actor, self._clock, tuple(self._environments()))
+        (require if recorded else require_unrecorded)(acting, rights, reason)
+
+
+class UseCases:
+    """Use cases that belong together, over the parts of one project (*parts* has its `rights`)."""
+
+    def __init__(self, parts: Any) -> None:
+        self._rights: Rights = parts.rights
+
+
+def use_case(
+    needs: Action | Callable[..., tuple[Right, ...]], *, recorded: bool | None = None
+) -> Callable[[Callable[Concatenate[Any, Actor, P], R]], Callable[Concatenate[Any, Actor, P], R]]:
+    """Make a method a use case, whose first parameter is the actor: it asks for the actor's rights first.
+
+    *needs* is an action, in the environment that the parameter `environment` names, otherwise in the project; or a
+    function of the method's other arguments that gives the rights. *recorded* is whether their use is recorded in the
+    audit stream; by default it is, unless the action only reads or plans.
+    """
+
+    def decorate(method: Callable[Concatenate[Any, Actor, P], R]) -> Callable[Concatenate[Any, Actor, P], R]:
+        signature = inspect.signature(method)
+        is_recorded = needs not in UNRECORDED if recorded is None else recorded
+
+        @wraps(method)
+        def asking(self: UseCases, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            given = signature.bind(self, actor, *args, **kwargs).arguments
+            if isinstance(needs, Action):
+                rights: tuple[Right, ...] = (Right(needs, given.get(ENVIRONMENT)),)
+            else:
+                rights = needs(*args, **kwargs)
+            self._rights.require(actor, rights, str(given.get(REASON, "")), recorded=is_recorded)
+            return method(self, actor, *args, **kwargs)
+
+        asking.__dict__["needs"] = needs
+        return asking
+
+    return decorate

@@ -1,0 +1,66 @@
+"""Control: pausing, cancelling, aborting and resuming runs, and locking environments."""
+
+import secrets
+
+from orchestrator.app.authorize import UseCases, use_case
+from orchestrator.app.journal import open_runs
+from orchestrator.app.parts import Parts
+from orchestrator.app.rights import control_rights
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.journal import LOCK, Entry, Lease, Run, Wish, busy, later
+from orchestrator.ports import Store
+
+DETACHED = "detached"  # the key of the entry that a run was detached
+
+
+def record_control(store: Store, by: str, run: Run, wish: Wish, why: str = "") -> None:
+    """Record that *by* wants *run* to pause, to be cancelled or aborted; an empty *wish*: to continue after all.
+
+    A control request of a rollout in waves holds for its runs that continue; none that rolls back is stopped.
+    """
+    data = {"wish": wish, "by": by, "why": why}
+    store.append(run.id, [Entry(kind="control", data=data)])
+    for part in open_runs(store, run.root) if run.kind == "waves" else ():
+        if part.id != run.id and not (part.kind == "rollback" and wish in {"cancel", "abort"}):
+            store.append(part.id, [Entry(kind="control", data=data)])
+
+
+class Control(UseCases):
+    """The use cases that stop and continue runs, and keep runs out of environments."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._parts = parts
+
+    @use_case(control_rights)
+    def request(self, actor: Actor, run: Run, wish: Wish, why: str = "") -> None:
+        """Record a control request for *run*: pause, cancel or abort; empty: continue after all."""
+        record_control(self._parts.store, str(actor), run, wish, why)
+
+    @use_case(Action.LOCK)
+    def lock(self, actor: Actor, environment: str, why: str, duration: float | None = None) -> Lease:
+        """Keep every run out of *environment*, for *duration* seconds or until it is unlocked. Raises S101."""
+        self._parts.setting.environment(environment)
+        until = later(self._parts.setting.clock.now(), duration) if duration else None
+        held = self._parts.store.lease(environment)
+        if held is not None:
+            raise busy(held, self._parts.setting.clock.now())
+        return self._parts.store.acquire(environment, f"{LOCK}{secrets.token_hex(3)}", str(actor), why, until=until)
+
+    @use_case(Action.LOCK)
+    def unlock(self, actor: Actor, environment: str) -> Lease | None:
+        """Open *environment*; the lock that was on it. Raises S101 when a run holds it."""
+        self._parts.setting.environment(environment)
+        held = self._parts.store.lease(environment)
+        if held is not None and not held.locked:
+            raise busy(held, self._parts.setting.clock.now())
+        if held is not None:
+            self._parts.store.release(environment, held.holder)
+        return held
+
+    @use_case(Action.VIEW)
+    def detach(self, actor: Actor, run: Run) -> None:
+        """Record that *run* continues without the process that requested it: it keeps its place in the queue."""
+        data = {"level": "info", "text": "detached: it keeps its place in the queue", "detached": True}
+        self._parts.store.append(run.id, [Entry(kind="notice", data=data, key=DETACHED)])

@@ -1,0 +1,137 @@
+"""Execution: the durable workflow of a request, replayed after a crash."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from orchestrator.app.authorize import UseCases, use_case
+from orchestrator.app.parts import Parts
+from orchestrator.app.requests import PromoteInWaves, RetryFrom, RunRequest, Unknown, parse_request
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.errors import Exit, OrchestratorError
+from orchestrator.domain.journal import recorded_exit
+from orchestrator.flow import COURSES, walk
+from orchestrator.flow.course import Course
+from orchestrator.flow.recorder import Prefixed
+from orchestrator.inspect.leftovers import apart
+from orchestrator.inspect.stacks import learn_declared
+from orchestrator.ports import Durable, Parallel, Tenure
+from orchestrator.setting import Setting
+
+
+class Execution(UseCases):
+    """The use cases that execute requests. The system does: what was requested was authorized then."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._parts = parts
+
+    @use_case(Action.RUN_WORKER, recorded=False)
+    def begin(self, actor: Actor, request: RunRequest) -> Callable[[], dict[str, Any]]:
+        """Start or resume *request* in this process. Returns a way to wait for it. Raises S115, S120 and S193."""
+        self._parts.withheld.require()
+        if isinstance(request, Unknown):
+            message = f"{request.root} is a {request.recorded_kind}, which this program does not know"
+            raise OrchestratorError("S115", message)
+        return self._parts.engine.begin(request.root, request.to_json())
+
+
+def run_workflow(parts: Parts, durable: Parallel, tenure: Tenure, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Execute the request *data* from environment to environment, until one does not end well.
+
+    *data* is what :meth:`Execution.begin` gave to the engine, of any version; of a rollout in waves maybe with one
+    `part` of it. The workflow is replayed after a crash.
+    """
+    request = parse_request(data)
+    if request.release is not None:
+        parts.secrets.learn_names((request.release.name, request.release.version))
+    if isinstance(request, PromoteInWaves):
+        return _in_waves(parts, request, durable, tenure, data.get("part"))
+    ended: list[str] = []
+    for environment in request.targets:
+        run = request.run(environment, durable.step(f"{environment}.requested", parts.setting.clock.now))
+        parts.store.create(run)
+        steps: Durable = Prefixed(durable, environment)
+        if request.retry is not None and environment == request.targets[0]:
+            steps = _Seeded(steps, _results_before(parts, request.retry))
+        course = Course(
+            apart(with_own_connections(parts, environment), environment, request.release),
+            steps,
+            run,
+            approved=request.plan,
+            wait=request.wait,
+            named=request.agreed,
+            again=request.override_reason,
+            overrun=bool(request.overrun_reason),
+            tenure=tenure,
+        )
+        done = COURSES[request.kind](course)
+        ended.append(done.id)
+        if recorded_exit(parts.store.records(done.id)) is not Exit.OK:
+            break
+    return {"runs": ended}
+
+
+def _in_waves(
+    parts: Parts, request: PromoteInWaves, durable: Parallel, tenure: Tenure, part: dict[str, Any] | None
+) -> dict[str, Any]:
+    """A rollout in waves, or one *part* of it: a run in one of its environments."""
+    way = walk.Way(
+        request.root,
+        request.package,
+        request.by,
+        request.rollout,
+        plan=request.plan,
+        plans=request.plans,
+        wait=request.wait,
+        named=request.agreed,
+        again=request.override_reason,
+        redeploy=request.redeploy,
+    )
+    if part is None:
+        walk.Walk(parts.setting, durable, tenure, way).go()
+        return {"runs": [request.root]}
+    one = walk.Part.from_json(part)
+    return walk.one(isolated(parts, one.environment), durable, tenure, way, one)
+
+
+def _results_before(parts: Parts, retry: RetryFrom) -> dict[str, Any]:
+    """The results of the steps before the one that is retried; the lease is taken anew."""
+    found: dict[str, Any] = {}
+    for record in parts.store.records(retry.run):
+        if record.kind == "step.finished" and record.step == retry.step:
+            break
+        if record.kind == "step.finished" and record.step != "lease":
+            found[record.step] = record.data
+    return found
+
+
+def with_own_connections(parts: Parts, environment: str) -> Setting:
+    """The setting for one *environment*: a process that takes over closes its connections as well.
+
+    The secrets that it declares are known from here on, also where a run is resumed.
+    """
+    if environment in parts.environments:
+        learn_declared(parts.setting, parts.environments[environment][0])
+    return replace(parts.setting, deployer=parts.engines.deployer(environment))
+
+
+def isolated(parts: Parts, environment: str) -> Setting:
+    """The same beside others in this process: with a Pulumi of its own, too."""
+    return replace(with_own_connections(parts, environment), provisioner=parts.engines.provisioner())
+
+
+class _Seeded:
+    """Steps of a retry: those whose results are known are not done again."""
+
+    def __init__(self, durable: Durable, known: Mapping[str, Any]) -> None:
+        self._durable, self._known = durable, known
+
+    def step(self, name: str, work: Callable[[], Any]) -> Any:
+        """What is known, or the step."""
+        return self._known[name] if name in self._known else self._durable.step(name, work)
+
+    def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
+        """The wait."""
+        self._durable.sleep(name, seconds, awake)

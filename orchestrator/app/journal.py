@@ -1,0 +1,50 @@
+"""Reading the journal of a request: which of its runs continues, and whether a process works on it."""
+
+from orchestrator.app.parts import Parts
+from orchestrator.app.requests import Request, parse_request
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Run, busy, queued
+from orchestrator.ports import Store
+
+
+def recorded_request(store: Store, root: str) -> Request:
+    """What was requested under *root*. Raises R101."""
+    return parse_request(store.work(root).asked)
+
+
+def current_run(store: Store, root: str) -> Run:
+    """The run of *root* that continues, or its last one; of a rollout in waves the run of all of it. Raises R101."""
+    runs = store.runs_of(root)[::-1]
+    if not runs:
+        raise OrchestratorError("R101", f"there is no run {root!r}")
+    walk = next((run for run in runs if run.kind == "waves"), None)
+    return walk or next((run for run in runs if not run.ended), runs[0])
+
+
+def open_runs(store: Store, root: str) -> list[Run]:
+    """The runs of *root* that have not ended, oldest first."""
+    return [run for run in store.runs_of(root) if not run.ended]
+
+
+def is_paused(store: Store, root: str) -> bool:
+    """Whether no run of *root* continues because a user has paused it."""
+    runs = open_runs(store, root)
+    parts = [run for run in runs if run.kind != "waves"] or runs
+    return any(run.wish == "pause" for run in runs if run.kind == "waves") or (
+        bool(parts) and all(run.wish == "pause" for run in parts)
+    )
+
+
+def has_process(parts: Parts, root: str) -> bool:
+    """Whether a process works on *root*; one that was just started for it counts."""
+    return root in parts.resuming or parts.engine.working(root)
+
+
+def require_free(parts: Parts, environment: str) -> None:
+    """Return when *environment* can be taken now. Raises S101 with who holds it, or waits for it."""
+    held = parts.store.lease(environment)
+    if held is not None:
+        raise busy(held, parts.setting.clock.now())
+    for waiting in parts.store.queue(environment):
+        if waiting.superseded_by is None:
+            raise queued(waiting, parts.setting.clock.now())

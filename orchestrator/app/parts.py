@@ -1,0 +1,169 @@
+"""What the application is given: the parts of one project, each made when it is first used. `wiring` makes them."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchestrator.app.acting import Acting
+from orchestrator.app.admission import Promotion
+from orchestrator.app.authorize import Rights
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.environment import Environment, Project
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Work
+from orchestrator.domain.release import Manifest, Package, PackageRef, Release
+from orchestrator.flow.prune import Records
+from orchestrator.ports import Artifacts, Deployer, Engines, Keys, Packages, Provisioner, Store
+from orchestrator.secret_values import SecretValues
+from orchestrator.setting import Setting
+
+Warn = Callable[[OrchestratorError], object]
+
+
+class PackageStore(Packages, Protocol):
+    """Release packages with what only use cases need of them."""
+
+    def build(
+        self,
+        project: Path,
+        source: Path,
+        release: Release,
+        target: Path,
+        *,
+        admit: Callable[[Manifest, frozenset[str]], None] | None = None,
+        warn: Warn = lambda _warning: None,
+    ) -> Package:
+        """As the port's; *admit* refuses a digest before the file has its name, *warn* gets what may be missing."""
+
+    def share(self, package: Package) -> None:
+        """See that other machines have a kept package, where packages are shared. Raises S-codes."""
+
+    def known(self) -> list[tuple[PackageRef, Manifest]]:
+        """The packages on this machine with their manifests."""
+
+
+class StopSignal(Protocol):
+    """How a process is made to stop before its next step."""
+
+    why: str
+
+
+class Execution(Protocol):
+    """Durable execution: the workflows of requests, one process for each at a time."""
+
+    @property
+    def here(self) -> str:
+        """Where the locks of this process prove something."""
+
+    def begin(self, root: str, arguments: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+        """Start or resume the workflow of a request. Returns a way to wait for its answer. Raises S120."""
+
+    def working(self, root: str) -> bool:
+        """Whether a process works, or may work, on a request."""
+
+    def works_on(self, work: Work) -> bool:
+        """The same, for a request that was just read."""
+
+    def leftover(self) -> list[Work]:
+        """Requests that are not done and that no process works on, oldest first."""
+
+    def let_go(self) -> None:
+        """Give the claim of this process back."""
+
+    def close(self) -> None:
+        """Let go of databases and locks."""
+
+
+class Withheld(Protocol):
+    """The secrets that a restored backup did not contain."""
+
+    def require(self) -> None:
+        """Raises S193 while a secret is missing."""
+
+
+class Parts(Protocol):
+    """The parts of one project."""
+
+    @property
+    def root(self) -> Path:
+        """The folder of the project."""
+
+    @property
+    def state(self) -> Path:
+        """The folder for everything that is kept."""
+
+    @property
+    def project(self) -> Project:
+        """The file of the project."""
+
+    @property
+    def environments(self) -> Mapping[str, tuple[Environment, Path]]:
+        """Every environment with its folder, in the order of the path."""
+
+    @property
+    def rights(self) -> Rights:
+        """What decides who may do what."""
+
+    def acting_as(self, actor: Actor) -> Acting:
+        """The *actor* at the register."""
+
+    def promotion(
+        self, package: Package, environment: str, *, again: bool = False, overrun: bool = False, rehearsal: bool = False
+    ) -> Promotion:
+        """What a promotion of *package* into *environment* is checked with. Raises R103."""
+
+    @property
+    def store(self) -> Store:
+        """The journal."""
+
+    @property
+    def engine(self) -> Execution:
+        """Durable execution."""
+
+    @property
+    def durable_records(self) -> Records:
+        """The records of durable execution, for their removal."""
+
+    @property
+    def setting(self) -> Setting:
+        """What every run is given."""
+
+    @property
+    def engines(self) -> Engines:
+        """Where adapters of engines come from."""
+
+    @property
+    def deployer(self) -> Deployer:
+        """Ansible, with the connections of this process."""
+
+    @property
+    def provisioner(self) -> Provisioner:
+        """Pulumi."""
+
+    @property
+    def packages(self) -> PackageStore:
+        """Release packages."""
+
+    @property
+    def keys(self) -> Keys:
+        """The project key."""
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """What several machines share."""
+
+    @property
+    def shared(self) -> str | None:
+        """Where several machines share what they keep; None where they do not."""
+
+    @property
+    def withheld(self) -> Withheld:
+        """The secrets that a restored backup did not contain."""
+
+    @property
+    def secrets(self) -> SecretValues:
+        """The secrets that this process knows."""
+
+    @property
+    def resuming(self) -> set[str]:
+        """Requests that this process has started a process for."""

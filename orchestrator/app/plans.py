@@ -1,0 +1,237 @@
+"""Plans: what a promotion or a rollback would do."""
+
+import os
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator.app.admission import check_promotion
+from orchestrator.app.authorize import UseCases, use_case
+from orchestrator.app.execute import isolated
+from orchestrator.app.parts import Parts
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import FORWARD
+from orchestrator.domain.plan import NOTHING, Named, Plan
+from orchestrator.domain.release import Package
+from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
+from orchestrator.domain.waves import Waves
+from orchestrator.domain.way_back import Outlook, RollbackPlan
+from orchestrator.flow import walk
+from orchestrator.inspect import leftovers
+from orchestrator.inspect.trail import Then
+from orchestrator.planning import admission, make, plan_store
+from orchestrator.planning.refusal import refusal
+from orchestrator.planning.rollback_plan import foresee, under_way
+from orchestrator.planning.rollback_target import left_over
+from orchestrator.planning.survey import Wanted
+from orchestrator.planning.targets import targets as find_targets
+
+AT_ONCE = 4  # environments whose plans are made side by side
+
+
+class Plans(UseCases):
+    """The use cases about plans."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._parts = parts
+
+    @use_case(Action.PLAN)
+    def make(
+        self,
+        actor: Actor,
+        package: Package,
+        environment: str,
+        *,
+        action: str = "promote",
+        check: bool = True,
+        no_return: bool = False,
+        all_at_once: bool = False,
+        named: Named = NOTHING,
+        then: Then | None = None,
+    ) -> Plan:
+        """Make and keep a plan. Changes nothing outside. Raises S193."""
+        self._parts.withheld.require()
+        job = f"plan-{secrets.token_hex(4)}"
+        wanted = Wanted(
+            package,
+            environment,
+            action,
+            check=check,
+            no_return=no_return,
+            all_at_once=all_at_once,
+            named=named,
+            then=then,
+        )
+        setting = leftovers.apart(self._parts.setting, environment, package.ref)
+        made = make.make(setting, wanted, job, lambda _entry: None)
+        plan_store.save(self._parts.setting, made)
+        self._parts.deployer.close()
+        return made
+
+    @use_case(Action.PLAN)
+    def document(self, actor: Actor, plan: Plan | WavePlan) -> dict[str, Any]:
+        """The *plan* as a document that this project recognizes when it comes back as a file. Raises S150 and S151."""
+        return plan_store.document(self._parts.setting, plan)
+
+    @use_case(Action.VIEW)
+    def agreement(self, actor: Actor, package: Package, replace: tuple[str, ...], no_return: tuple[str, ...]) -> Named:
+        """What a person agrees to by name for *package*. Raises R206 for a step that is no point of no return there."""
+        there = [step.name for step in package.manifest.release.steps if step.undo == "impossible"]
+        there += self._newer_points(package) if no_return else []
+        strange = [step for step in no_return if step not in there]
+        if strange:
+            known = ", ".join(there) or "none"
+            text = f"{package.ref} has no point of no return {', '.join(strange)} (there are: {known})"
+            raise OrchestratorError("R206", text)
+        return Named(replace=replace, no_return=no_return)
+
+    def _newer_points(self, package: Package) -> list[str]:
+        """The steps that cannot be undone of the releases which took the place of *package* somewhere."""
+        return [step for name in self._parts.environments for step in left_over(self._parts.setting, name, package)]
+
+    @use_case(Action.VIEW)
+    def require_executable(self, actor: Actor, plan: Plan) -> None:
+        """Return when nothing that *plan* says keeps it from being executed. Raises what `flow.plan.refusal` gives."""
+        why = refusal(plan)
+        if why is not None:
+            raise why
+
+    @use_case(Action.PLAN)
+    def make_for_waves(
+        self,
+        actor: Actor,
+        package: Package,
+        waves: Waves,
+        *,
+        check: bool = True,
+        named: Named = NOTHING,
+        redeploy: bool = False,
+    ) -> WavePlan:
+        """Make and keep the plan of each environment of *waves*, and that over all of them. Changes nothing outside.
+
+        Environments that have the release get a plan if it is to *redeploy*. Raises what `flow.waves.admit` and
+        `flow.plan.make` do, and S193.
+        """
+        self._parts.withheld.require()
+        wanted = walk.admitted_environments(self._parts.setting, waves, package, redeploy=redeploy)
+
+        def planned(name: str) -> PlannedEnvironment:
+            if name not in wanted:
+                return PlannedEnvironment(environment=name)
+            deployer = self._parts.engines.deployer(f"process {os.getpid()}, {name}")
+            setting = leftovers.apart(replace(isolated(self._parts, name), deployer=deployer), name, package.ref)
+            asked = Wanted(package, name, check=check, named=named, coming=waves.before(name))
+            plan = make.make(setting, asked, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
+            setting.deployer.close()
+            return PlannedEnvironment(environment=name, digest=plan.digest, plan=plan)
+
+        self._parts.setting.packages.fetch(package.digest)
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            found = dict(zip(waves.names, pool.map(planned, waves.names), strict=True))
+        made = WavePlan(
+            project=self._parts.project.name,
+            release=package.ref,
+            walk=waves,
+            waves=tuple(tuple(found[name] for name in wave) for wave in waves.environments),
+            redeploy=redeploy,
+            created_at=self._parts.setting.clock.now(),
+        )
+        plan_store.save(self._parts.setting, made)
+        return made
+
+    @use_case(Action.VIEW)
+    def waves(self, actor: Actor, name: str | None) -> Waves | None:
+        """The list of waves that is called *name*; None when there is none."""
+        return walk.find(self._parts.setting, name)
+
+    @use_case(Action.VIEW)
+    def find(self, actor: Actor, wanted: str) -> Plan | WavePlan:
+        """The plan that *wanted* means: a digest (or its beginning), or a file. Raises R121, R122, and R240 to R242."""
+        if Path(wanted).is_file():
+            plan = plan_store.read(self._parts.setting, Path(wanted))
+            plan_store.save(self._parts.setting, plan)
+            return plan
+        start = wanted.removeprefix("sha256:")
+        kept = plan_store.kept(self._parts.setting, start) if start else []
+        if len(kept) > 1:
+            raise OrchestratorError("R121", f"{wanted!r} fits several plans: {', '.join(name[:19] for name in kept)}")
+        if not kept:
+            hint = (
+                "write the plan to a file where it was made (orchestrator plan … --out FILE), and name that file here"
+            )
+            raise OrchestratorError("R121", f"there is no plan {wanted!r} on this machine", hint=hint)
+        return plan_store.load_any(self._parts.setting, f"sha256:{kept[0]}")
+
+    @use_case(Action.VIEW)
+    def current_rollback(self, actor: Actor, environment: str) -> RollbackPlan | None:
+        """The way back of the promotion that is under way in *environment*; None when there is none.
+
+        Raises R103, R130 to R133, and R137.
+        """
+        self._parts.setting.environment(environment)
+        last = next(iter(self._parts.store.runs(environment, limit=1)), None)
+        going = last is not None and last.kind in FORWARD and not last.ended
+        return under_way(self._parts.setting, last) if last is not None and going else None
+
+    @use_case(Action.PLAN)
+    def forecast(self, actor: Actor, plan: RollbackPlan) -> Outlook | None:
+        """What the way back *plan* would do to the stack, as far as that can be known now. Changes nothing."""
+        return foresee(self._parts.setting, self._parts.store.run(plan.run), plan, f"outlook-{secrets.token_hex(4)}")
+
+    @use_case(Action.VIEW)
+    def targets(
+        self,
+        actor: Actor,
+        package: Package,
+        to: str | None,
+        *,
+        redeploy: bool = False,
+        again: bool = False,
+        overrun: bool = False,
+        rehearsal: bool = False,
+    ) -> tuple[str, ...]:
+        """The environments that a promotion goes to, each of which may be promoted to.
+
+        With *redeploy* the one that *to* names counts also where the release runs already. Raises R103, R104, R108,
+        and R110, and the code of each condition that the first one does not meet.
+        """
+        found = find_targets(self._parts.setting, package.manifest.release, package.ref, to, redeploy=redeploy)
+        if not found:
+            where = to or "every environment that it declares"
+            raise OrchestratorError("R108", f"nothing to do: {package.ref} already runs in {where}, and is verified")
+        admission.allow_all(self._parts.setting, found)
+        promotion = self._parts.promotion(package, found[0], again=again, overrun=overrun, rehearsal=rehearsal)
+        check_promotion(self._parts.acting_as(actor), promotion)
+        return tuple(found)
+
+    @use_case(Action.VIEW)
+    def wave_targets(
+        self,
+        actor: Actor,
+        package: Package,
+        waves: Waves,
+        plan: WavePlan | None = None,
+        *,
+        again: bool = False,
+        redeploy: bool = False,
+    ) -> tuple[str, ...]:
+        """The environments that a promotion of *package* in *waves* goes to.
+
+        Nothing starts that would be refused later. Raises the errors of `flow.walk.admitted_environments`, R203 unless
+        the release may be promoted *again*, and for a *plan* R220 if it was made for other waves, or the reason why one
+        of its plans may not be executed.
+        Whether it is to *redeploy* follows from the *plan*, if there is one.
+        """
+        redeploy = plan.redeploy if plan is not None else redeploy
+        targets = walk.admitted_environments(self._parts.setting, waves, package, redeploy=redeploy)
+        if plan is not None:
+            walk.unchanged(self._parts.setting, plan)
+            walk.executable(plan)
+        if not again:
+            walk.refuse_again(self._parts.setting, targets, package.ref)
+        return targets

@@ -1,0 +1,132 @@
+"""Queries: what is true now, from the journal."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.app.authorize import UseCases, use_case
+from orchestrator.app.control import DETACHED
+from orchestrator.app.journal import current_run, has_process, is_paused, open_runs
+from orchestrator.app.parts import Parts
+from orchestrator.app.requests import parse_request
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
+from orchestrator.domain.journal import Run
+from orchestrator.domain.story import Story
+from orchestrator.inspect.facts import facts_of, facts_of_all, queue_facts, run_facts
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What one *job* of the step *step* has printed, in *file*; by *digest* when it is shared."""
+
+    job: str
+    step: str
+    file: Path
+    digest: str | None
+
+
+class Queries(UseCases):
+    """The use cases that read."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._parts = parts
+
+    @use_case(Action.VIEW)
+    def facts(self, actor: Actor, environment: str) -> EnvironmentFacts:
+        """What is true of *environment* now, from the journal. Raises R103."""
+        return facts_of(self._parts.setting, environment, self._works_on)
+
+    @use_case(Action.VIEW)
+    def facts_of_all(self, actor: Actor, environments: tuple[str, ...]) -> list[EnvironmentFacts]:
+        """What is true of each of *environments* now, read in a few queries for all of them."""
+        return facts_of_all(self._parts.setting, environments, self._works_on)
+
+    @use_case(Action.VIEW)
+    def queue_facts(self, actor: Actor, environments: tuple[str, ...]) -> dict[str, QueueFacts]:
+        """The queue of each of *environments*."""
+        return queue_facts(self._parts.store, environments, self._works_on)
+
+    @use_case(Action.VIEW)
+    def run_facts(self, actor: Actor, run: Run) -> RunFacts:
+        """*run*, and what it does now."""
+        return run_facts(self._parts.store, run, self._parts.store.queue(run.environment), self._works_on)
+
+    @use_case(Action.VIEW)
+    def coming(self, actor: Actor) -> dict[str, list[dict[str, Any]]]:
+        """The walks in waves that come to each environment with a wave that has not begun, as JSON data."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for work in self._parts.store.works():
+            asked = parse_request(work.asked)
+            run = current_run(self._parts.store, work.root) if asked.waves is not None else None
+            walk = Story.of(run, self._parts.store.records(run.id)).walk if run is not None else None
+            for wave in walk.story if walk is not None else ():
+                for station in wave.environments:
+                    if station.state == "waiting" and asked.release is not None:
+                        release = asked.release.to_json()
+                        about = {"run": work.root, "wave": wave.number, "release": release, "by": asked.by}
+                        found.setdefault(station.environment, []).append(about)
+        return found
+
+    @use_case(Action.VIEW)
+    def printed(self, actor: Actor, run: str) -> Iterator[Printed]:
+        """What each job of *run* has printed: from its folder when it ran here, else from where it is shared.
+
+        What is fetched is kept here. Raises S-codes when it cannot be.
+        """
+        here, kept = self._parts.state / "jobs", self._parts.state / "logs"
+        records = {str(record.data["job"]): record for record in self._parts.store.records(run) if record.kind == "log"}
+        local = {path.parent.name for path in here.glob(f"{run}.*/output.log") if path.stat().st_size}
+        for job in [*records, *sorted(local - set(records))]:
+            file, data = here / job / "output.log", records[job].data if job in records else {}
+            if not file.is_file():
+                file = kept / str(data["digest"]).removeprefix("sha256:")
+            if not file.is_file():
+                kept.mkdir(exist_ok=True, mode=0o700)
+                self._parts.artifacts.get(str(data["digest"]), file)
+            yield Printed(job, job.removeprefix(f"{run}."), file, data.get("digest"))
+
+    @use_case(Action.VIEW)
+    def written(self, actor: Actor, run: str) -> Iterator[tuple[str, Path, list[dict[str, Any]]]]:
+        """What the playbooks of *run* wrote on this machine: each job, the folder of its files, and their list."""
+        for listing in sorted((self._parts.state / "jobs").glob(f"{run}.*/files.json")):
+            files = json.loads(listing.read_text(encoding="utf-8"))
+            if files:
+                yield listing.parent.name, listing.parent / "files", files
+
+    @use_case(Action.VIEW)
+    def interrupted(self, actor: Actor, run: Run) -> bool:
+        """Whether *run* has not ended, no process works on it, and it is neither paused nor left to a worker."""
+        return self.run_facts(actor, run).interrupted
+
+    @use_case(Action.VIEW)
+    def detached(self, actor: Actor, run: Run) -> bool:
+        """Whether *run* was detached from the process that asked for it."""
+        return self._parts.store.knows(run.id, DETACHED)
+
+    @use_case(Action.VIEW)
+    def current_run(self, actor: Actor, root: str) -> Run:
+        """The run of *root* that continues, or its last one; of a rollout in waves that of all of it. Raises R101."""
+        return current_run(self._parts.store, root)
+
+    @use_case(Action.VIEW)
+    def open_runs(self, actor: Actor, root: str) -> list[Run]:
+        """The runs of *root* that have not ended, oldest first."""
+        return open_runs(self._parts.store, root)
+
+    @use_case(Action.VIEW)
+    def is_paused(self, actor: Actor, root: str) -> bool:
+        """Whether no run of *root* continues because a user has paused it."""
+        return is_paused(self._parts.store, root)
+
+    @use_case(Action.VIEW)
+    def has_process(self, actor: Actor, root: str) -> bool:
+        """Whether a process works on *root*; one that was just started for it counts."""
+        return has_process(self._parts, root)
+
+    def _works_on(self, root: str) -> bool:
+        return has_process(self._parts, root)

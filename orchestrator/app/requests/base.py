@@ -1,0 +1,137 @@
+"""What every request has, and its recorded form."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from orchestrator.domain.journal import Kind, Run, run_id
+from orchestrator.domain.plan import NOTHING, Named
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.waves import Waves
+
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RetryFrom:
+    """A retry of the run *run* from its step *step*: the results before that are taken over."""
+
+    run: str
+    step: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What every request has: *targets* are the environments, one after the other.
+
+    *root* and *by* (the user) are set when it is submitted. *wait* is how many seconds a busy environment is waited
+    for.
+    """
+
+    kind: ClassVar[Kind]
+
+    targets: tuple[str, ...]
+    root: str = ""
+    by: str = ""
+    wait: float = 0.0
+    retry: RetryFrom | None = None
+
+    @property
+    def release(self) -> PackageRef | None:
+        """The release that it is about."""
+        return None
+
+    @property
+    def plan(self) -> str | None:
+        """The digest of the plan that it is held to."""
+        return None
+
+    @property
+    def waves(self) -> Waves | None:
+        """The waves that it goes in; None where it goes along the path."""
+        return None
+
+    @property
+    def agreed(self) -> Named:
+        """What was agreed to by name."""
+        return NOTHING
+
+    @property
+    def override_reason(self) -> str:
+        """Why a release that was rolled back may be promoted again; empty unless it may."""
+        return ""
+
+    @property
+    def overrun_reason(self) -> str:
+        """Why it may last longer than its environment is open; empty unless it may."""
+        return ""
+
+    @property
+    def name(self) -> str:
+        """The run by which a user follows it: its first one."""
+        return run_id(self.root, self.targets[0])
+
+    def parameters(self) -> dict[str, Any]:
+        """What only this kind of request has, as recorded (`about`)."""
+        return {}
+
+    def to_json(self) -> dict[str, Any]:
+        """As the journal and the engine keep it."""
+        return {
+            "root": self.root,
+            "kind": self.kind,
+            "release": self.release.to_json() if self.release else None,
+            "targets": list(self.targets),
+            "by": self.by,
+            "plan": self.plan,
+            "wait": self.wait,
+            "again": {"run": self.retry.run, "step": self.retry.step} if self.retry else None,
+            "about": self.parameters(),
+        }
+
+    @classmethod
+    def read(cls, data: Data, about: Data) -> Self:
+        """The reverse of :meth:`to_json`; *about* are its parameters."""
+        return cls(**common_of(data), **cls._own(data, about))
+
+    @classmethod
+    def _own(cls, data: Data, about: Data) -> dict[str, Any]:
+        del data, about
+        return {}
+
+    def first(self, at: str) -> Run:
+        """The run that exists from the moment of the request."""
+        return self.run(self.targets[0], at)
+
+    def run(self, environment: str, at: str) -> Run:
+        """The run in one of its environments."""
+        return Run(
+            id=run_id(self.root, environment),
+            root=self.root,
+            kind=self.kind,
+            environment=environment,
+            release=self.release,
+            by=self.by,
+            requested_at=at,
+        )
+
+    def from_environment(self, environment: str) -> Self:
+        """The rest of it, from *environment* on."""
+        return replace(self, targets=self.targets[self.targets.index(environment) :])
+
+
+def common_of(data: Data) -> dict[str, Any]:
+    """What every request has, out of its recorded form."""
+    again = data.get("again")
+    return {
+        "root": data["root"],
+        "by": data["by"],
+        "targets": tuple(data["targets"]),
+        "wait": float(data.get("wait", 0.0)),
+        "retry": RetryFrom(again["run"], again["step"]) if again else None,
+    }
+
+
+def recorded_agreement(named: Named) -> dict[str, Any]:
+    """The agreement as recorded; nothing where there is none."""
+    return {"named": named.to_json()} if named.replace or named.no_return else {}

@@ -1,0 +1,26 @@
+"""Retention: what old runs have left in the state folder."""
+
+from orchestrator.app.authorize import UseCases, use_case
+from orchestrator.app.parts import Parts
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.retention import Removable
+from orchestrator.flow import prune
+
+
+class Retention(UseCases):
+    """The use cases that remove what no run needs any more."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._parts = parts
+
+    @use_case(Action.VIEW)
+    def removable(self, actor: Actor) -> Removable:
+        """What the project's rule of retention lets go. Changes nothing."""
+        return prune.removable(self._parts.setting, self._parts.durable_records)
+
+    @use_case(Action.RUN_WORKER)
+    def prune(self, actor: Actor) -> Removable:
+        """Remove what the project's rule of retention lets go. Raises S200."""
+        return prune.prune(self._parts.setting, self._parts.durable_records)

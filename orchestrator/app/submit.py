@@ -1,0 +1,94 @@
+"""Requests: recording what is requested, so that it is found again from then on."""
+
+import secrets
+from dataclasses import replace
+from typing import TypeVar
+
+from orchestrator.app.authorize import UseCases, use_case
+from orchestrator.app.journal import recorded_request, require_free
+from orchestrator.app.parts import Parts
+from orchestrator.app.requests import PromoteInWaves, Request, RetryFrom, RunRequest
+from orchestrator.app.rights import control_rights, request_rights
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Run, Work
+from orchestrator.domain.promotion import State
+from orchestrator.domain.text import nearest
+
+AnyRequest = TypeVar("AnyRequest", bound=RunRequest)
+WITHOUT_LIMIT = 10 * 365 * 86400.0  # seconds, longer than any queue
+
+
+class Submissions(UseCases):
+    """The use cases that record requests."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._parts = parts
+
+    @use_case(request_rights)
+    def submit(self, actor: Actor, request: AnyRequest, *, queue: str = "") -> AnyRequest:
+        """Record *request*, so that it is found again from here on; the request with its root and its user.
+
+        With `wait` a busy environment is waited for, else S101 is raised when it is busy now. *queue* names the workers
+        that are to execute it; empty: this process does. A request for workers is in the queue of its first environment
+        from now on.
+        """
+        return record_request(self._parts, actor, request, queue)
+
+    @use_case(control_rights)
+    def retry(self, actor: Actor, run: Run, step: str | None) -> Request:
+        """Record that *run*, which needs manual intervention, is retried from *step*.
+
+        By default that is the last of its steps that did not succeed. Raises R151 if it cannot be retried, R142 for a
+        step that it does not have, and S101.
+        """
+        finished = [record for record in self._parts.store.records(run.id) if record.kind == "step.finished"]
+        bad = [record.step for record in finished if record.data["outcome"] not in {"succeeded", "skipped"}]
+        newest = self._parts.store.runs(run.environment, limit=1)[0]
+        if run.state is not State.NEEDS_PERSON or newest.id != run.id or not bad:
+            why = f"{newest.id} came after it" if newest.id != run.id else f"it ended as: {run.state}"
+            raise OrchestratorError("R151", f"{run.id} cannot be retried: {why}")
+        chosen = step or bad[-1]
+        if chosen not in {record.step for record in finished}:
+            names = [record.step for record in finished]
+            raise OrchestratorError("R142", f"{run.id} has no step {chosen!r}", hint=nearest(chosen, names))
+        require_free(self._parts, run.environment)
+        before = recorded_request(self._parts.store, run.root)
+        rest = before.alone(run) if isinstance(before, PromoteInWaves) else before.from_environment(run.environment)
+        again = replace(rest, root=secrets.token_hex(3), by=str(actor), retry=RetryFrom(run.id, chosen))
+        return _record(self._parts, again)[0]
+
+    @use_case(Action.VIEW)
+    def require_free(self, actor: Actor, environment: str) -> None:
+        """Return when *environment* can be taken now. Raises S101 with who holds it, or waits for it."""
+        require_free(self._parts, environment)
+
+    @use_case(Action.VIEW)
+    def recorded(self, actor: Actor, root: str) -> Request:
+        """What was requested under *root*. Raises R101."""
+        return recorded_request(self._parts.store, root)
+
+
+def record_request(parts: Parts, actor: Actor, request: AnyRequest, queue: str = "") -> AnyRequest:
+    """Record *request* of *actor*, who has the right to it; see :meth:`Submissions.submit`."""
+    wait = request.wait or (WITHOUT_LIMIT if queue else 0.0)
+    if not wait:
+        for environment in request.targets:
+            require_free(parts, environment)
+    wanted = replace(request, root=secrets.token_hex(3), by=str(actor), wait=wait)
+    recorded, run = _record(parts, wanted, queue)
+    if queue and recorded.waves is None:  # each environment of a rollout is queued once its wave has begun
+        supersede = parts.setting.environment(run.environment)[0].queue.supersede
+        parts.store.enqueue(run.environment, run, supersede=supersede)
+    return recorded
+
+
+def _record(parts: Parts, request: AnyRequest, queue: str = "") -> tuple[AnyRequest, Run]:
+    """*request* with its first run, recorded under a root of its own: one of six digits may be taken already."""
+    while True:
+        run = request.first(parts.setting.clock.now())
+        if parts.store.ask(Work(root=request.root, asked=request.to_json(), queue=queue), run):
+            return request, run
+        request = replace(request, root=secrets.token_hex(3))

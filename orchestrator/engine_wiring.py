@@ -1,0 +1,104 @@
+"""The parts of a project that start processes: the adapters of the engines, and durable execution."""
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from orchestrator.folders import collections_folder
+from orchestrator.ports import Deployer, Engines, Gates, Jobs, Parallel, Prober, Provisioner, Tenure, Verifier
+from orchestrator.storage_wiring import StorageParts
+
+if TYPE_CHECKING:
+    from orchestrator.adapters.views import Views
+    from orchestrator.app.parts import Parts
+    from orchestrator.engine.durable import Engine
+    from orchestrator.flow.prune import Records
+    from orchestrator.isolation.isolator import Isolator
+
+
+class EngineParts(StorageParts):
+    """What does the work of runs. Each part is made when it is first used."""
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Child processes."""
+        from orchestrator.engine.jobs import LocalJobs
+
+        return LocalJobs(self.state / "jobs", isolator=self.isolator, secrets=self.secrets)
+
+    def isolator(self) -> "Isolator":
+        """What isolates processes, as the project's file says. Raises I101 and I102."""
+        from orchestrator.isolation.find import find
+
+        return find(self.project.isolation, self.environ)
+
+    @cached_property
+    def views(self) -> "Views":
+        """What processes find of this machine."""
+        from orchestrator.adapters.views import Views
+
+        return Views(self.root, self.state, self.environ, self.isolator, self._known_environments)
+
+    @cached_property
+    def engines(self) -> Engines:
+        """Where every adapter of an engine comes from: those given to this project, else the real ones."""
+        if self._engines is not None:
+            return self._engines
+        from orchestrator.adapters.live import LiveEngines
+
+        own = collections_folder()
+        known = (self.artifacts, self.keys, self.secrets, self.views)
+        return LiveEngines(self.jobs, self.state, self.root, own, self.environ, *known)
+
+    @cached_property
+    def provisioner(self) -> Provisioner:
+        """Pulumi."""
+        return self.engines.provisioner()
+
+    @cached_property
+    def deployer(self) -> Deployer:
+        """Ansible."""
+        return self.engines.deployer(f"process {os.getpid()}")
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """Testinfra."""
+        return self.engines.verifier()
+
+    @cached_property
+    def gates(self) -> Gates:
+        """Requests, queries and commands."""
+        from orchestrator.adapters.gates.asker import LiveGates
+
+        return LiveGates(self.jobs, self.root, self.environ, self.secrets, self.views)
+
+    @cached_property
+    def prober(self) -> Prober:
+        """What looks at a service while a release goes out."""
+        from orchestrator.adapters.gates.prober import LiveProber
+
+        return LiveProber(self.jobs)
+
+    @cached_property
+    def engine(self) -> "Engine":
+        """Durable execution."""
+        from orchestrator.adapters.database.engine import engine_url
+        from orchestrator.engine.durable import Engine, Place
+
+        bound = not self.store_url.startswith("sqlite")  # a file is on one machine, where nobody need wait for a claim
+        place = Place(engine_url(self.store_url), self.state / "executors", self.claim_lasts, bound=bound)
+        return Engine(place, self.store, self.jobs, self._workflow, self.secrets)
+
+    @property
+    def durable_records(self) -> "Records":
+        """The records of durable execution, for their removal."""
+        from orchestrator.engine.points import reached
+        from orchestrator.flow.prune import Records
+
+        engine = self.engine
+        return Records(engine.complete_requests, engine.alone, engine.forget, lambda at: reached(f"prune {at}"))
+
+    def _workflow(self, durable: Parallel, tenure: Tenure, data: dict[str, Any]) -> dict[str, Any]:
+        from orchestrator.app.execute import run_workflow
+
+        return run_workflow(cast("Parts", self), durable, tenure, data)

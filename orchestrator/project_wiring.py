@@ -1,0 +1,90 @@
+"""What a project is made of before any part of it: its files, its state folder, and where things are kept."""
+
+import contextlib
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orchestrator.config as files
+from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+from orchestrator.domain.secret import secret_variables, secrets_in_urls
+from orchestrator.ports import Engines
+from orchestrator.secret_values import SURROUNDINGS, SecretValues, use
+
+if TYPE_CHECKING:
+    from orchestrator.domain.environment import Environment, Project
+
+
+class ProjectParts:
+    """The files of a project.
+
+    Args:
+        root: the project's folder.
+        environ: the environment variables to act under.
+        engines: makes the adapters of the engines; None: the real ones.
+    """
+
+    root: Path
+    state: Path
+    project: "Project"
+    secrets: SecretValues
+    resuming: set[str]
+
+    def __init__(self, root: Path, environ: Mapping[str, str] = os.environ, engines: Engines | None = None) -> None:
+        self._engines = engines
+        self.root = root
+        self.environ = {**environ, "PATH": files.search_path(environ)}
+        self.project = files.load_project(root)
+        self.state = files.state_folder(root, self.environ)
+        self.resuming: set[str] = set()  # roots that this process has started a process for
+        self.secrets = SecretValues()
+        self.secrets.learn(SURROUNDINGS, secret_variables(self.environ))
+        self.secrets.learn(SURROUNDINGS, secrets_in_urls((self.store_url, self.shared, *self.environ.values())))
+        self.secrets.learn_names((self.project.name, self.environ.get("USER") or ""))
+        use(self.secrets)
+
+    @cached_property
+    def environments(self) -> files.Environments:
+        """Every environment with its folder, in the order of the path."""
+        return files.load_environments(self.root, self.project)
+
+    def _known_environments(self) -> "Mapping[str, Environment]":
+        """The environments of this project by name; none if their files cannot be read."""
+        try:
+            return {name: environment for name, (environment, _) in self.environments.items()}
+        except (OrchestratorError, OrchestratorErrors):  # commands that need the files report what is wrong
+            return {}
+
+    @property
+    def store_url(self) -> str:
+        """Where the journal is; a relative SQLite path counts from the project."""
+        url = self.environ.get("ORCHESTRATOR_STORE") or self.project.store
+        if not url.startswith("sqlite:///"):
+            return url
+        path = url.removeprefix("sqlite:///")
+        if path.startswith(".orchestrator/"):
+            return f"sqlite:///{self.state / path.removeprefix('.orchestrator/')}"
+        return f"sqlite:///{self.root / path}"
+
+    @property
+    def shared(self) -> str | None:
+        """Where several machines share what they keep: `ORCHESTRATOR_ARTIFACTS`, else the project's file."""
+        return self.environ.get("ORCHESTRATOR_ARTIFACTS") or self.project.artifacts
+
+    def secret_paths(self) -> dict[str, tuple[str, ...]]:
+        """The controller files that each environment declares as secret; none if the environments cannot be read."""
+        with contextlib.suppress(OrchestratorError, OrchestratorErrors):
+            return {name: environment.secret_paths for name, (environment, _) in self.environments.items()}
+        return {}
+
+    @property
+    def claim_lasts(self) -> float:
+        """Seconds after which a silent process may be taken for dead on other machines: `ORCHESTRATOR_CLAIM`, or 30."""
+        return float(self.environ.get("ORCHESTRATOR_CLAIM") or 30)
+
+    @property
+    def recovers(self) -> bool:
+        """Whether what was interrupted is gone on with by itself: `ORCHESTRATOR_RECOVERY`, else the project's file."""
+        return (self.environ.get("ORCHESTRATOR_RECOVERY") or self.project.recovery) == "automatic"

@@ -1,0 +1,108 @@
+"""The parts of a project that keep something: the journal, packages, artifacts and keys."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.domain.authentication import KEY_FILE
+from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
+from orchestrator.folders import collections_folder
+from orchestrator.ports import Artifacts, Logs, Store, Unkept, Unshared
+from orchestrator.project_wiring import ProjectParts
+
+if TYPE_CHECKING:
+    from orchestrator.adapters.archive.checks import Declared
+    from orchestrator.adapters.project_key import FileKeys
+    from orchestrator.adapters.views import Views
+    from orchestrator.adapters.withheld import WithheldSecrets
+    from orchestrator.app.parts import PackageStore
+
+
+class StorageParts(ProjectParts):
+    """What a project keeps. Each part is made when it is first used."""
+
+    if TYPE_CHECKING:  # `EngineParts` has it
+
+        @property
+        def views(self) -> Views:
+            """What processes find of this machine."""
+
+    @cached_property
+    def store(self) -> Store:
+        """The journal."""
+        from orchestrator.adapters.clock import SystemClock
+        from orchestrator.adapters.database.masking import mask_databases
+        from orchestrator.adapters.database.store import DatabaseStore
+
+        mask_databases()
+        return DatabaseStore(self.store_url, SystemClock())
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """What several machines share. Nothing is asked there yet. Raises S140."""
+        if self.shared is None:
+            return Unshared()
+        from orchestrator.adapters.artifacts.places import artifacts
+
+        return artifacts(self.shared, self.root)
+
+    @cached_property
+    def logs(self) -> Logs:
+        """What jobs have printed, for other machines."""
+        if self.shared is None:
+            return Unkept()
+        from orchestrator.adapters.artifacts.logs import SharedLogs
+
+        return SharedLogs(self.state / "jobs", self.artifacts)
+
+    @cached_property
+    def keys(self) -> "FileKeys":
+        """The project key: in the file that `ORCHESTRATOR_PROJECT_KEY_FILE` names, else in the state folder."""
+        from orchestrator.adapters.clock import SystemClock
+        from orchestrator.adapters.project_key import FileKeys
+
+        named = self.environ.get(KEY_FILE)
+        file = Path(os.path.normpath(self.root / named)) if named else self.state / "project.key"
+        return FileKeys(file, SystemClock(), shared=bool(named))
+
+    @property
+    def withheld(self) -> "WithheldSecrets":
+        """The secrets that a restored backup did not have."""
+        from orchestrator.adapters.withheld import WithheldSecrets
+
+        return WithheldSecrets(self.state, self.environ)
+
+    @cached_property
+    def packages(self) -> "PackageStore":
+        """Release packages."""
+        from orchestrator.adapters.archive.packages import SealedPackages
+        from orchestrator.adapters.archive.proof import Proof
+
+        collections = collections_folder()
+        proof = Proof(collections, self.environ, self._declared, self.views)
+        local = SealedPackages(
+            self.state / "packages",
+            collections=collections,
+            proof=proof,
+            packing=self.project.package,
+            declared=self._declared,
+            environ=self.environ,
+            views=self.views,
+        )
+        if self.shared is None:
+            return local
+        from orchestrator.adapters.artifacts.packages import SharedPackages
+
+        return SharedPackages(local, self.artifacts)
+
+    def _declared(self, names: tuple[str, ...]) -> "tuple[Declared, ...]":
+        """What the environments *names* of this project declare; nothing where their files cannot be read."""
+        from orchestrator.adapters.archive.checks import declared_by
+
+        try:
+            found = {name: self.environments[name] for name in names if name in self.environments}
+        except (OrchestratorError, OrchestratorErrors):  # commands that need the files report what is wrong
+            return ()
+        shown = {name: os.path.relpath(folder / "environment.yaml", self.root) for name, (_, folder) in found.items()}
+        return tuple(declared_by(name, shown[name], environment) for name, (environment, _) in found.items())

@@ -1,0 +1,30 @@
+"""The workflow of a request, on the adapters in memory."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from orchestrator.adapters.memory.durable import MemoryDurable
+from orchestrator.app.execute import run_workflow
+from orchestrator.app.requests import Promote
+from orchestrator.domain.promotion import State
+from orchestrator.flow.course import Unchallenged
+from tests.cli.memory_project import MemoryProject, project  # noqa: F401 - a fixture
+
+
+def test_a_promotion_along_the_path(project: MemoryProject) -> None:  # noqa: F811 - the fixture
+    """A recorded promotion goes to one environment after the other, and its replay does nothing a second time."""
+    package = project.packages.put(project.release("1.0.0"))
+    request = Promote(root="abc123", package=package.ref, targets=("staging", "production"), by="ann")
+    setting = project.setting()
+    engines = SimpleNamespace(deployer=lambda _own: setting.deployer, provisioner=lambda: setting.provisioner)
+    parts: Any = SimpleNamespace(
+        setting=setting, store=setting.store, environments={}, engines=engines, secrets=setting.secrets
+    )
+    answers: dict[str, Any] = {}
+    durable: Any = MemoryDurable(answers)
+    done = run_workflow(parts, durable, Unchallenged(), request.to_json())
+    assert done == {"runs": ["abc123-staging", "abc123-production"]}
+    assert [project.store.run(run).state for run in done["runs"]] == [State.SUCCEEDED] * 2
+    entries = {run: len(project.store.records(run)) for run in done["runs"]}
+    assert run_workflow(parts, durable, Unchallenged(), request.to_json()) == done
+    assert {run: len(project.store.records(run)) for run in done["runs"]} == entries
