@@ -573,8 +573,8 @@ class Store(Lists, Protocol):
         who works on what the run *holder* belongs to.
         """
 
-    def release(self, environment: str, holder: str) -> None:
-        """Give the lease back. Without effect when *holder* has it no longer."""
+    def release(self, environment: str, holder: str, worker: str | None = None) -> None:
+        """Give the lease back. Without effect when *holder* has it no longer, or another process than *worker* acts."""
 
     def lease(self, environment: str) -> Lease | None:
         """Who holds the environment."""

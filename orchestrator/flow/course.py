@@ -29,6 +29,10 @@ from orchestrator.ports import Durable, Emit, Tenure
 from orchestrator.room import spent
 from orchestrator.setting import Setting
 
+Boundary = Callable[[str, Emit, bool], StepResult | None]
+"""What is checked before a step starts, or is begun again by another process; its result if it does not start."""
+Recheck = Callable[[str, Emit], StepResult | None]
+"""Whether the plan holds; the result of the step before which it was checked if it does not."""
 UNRECORDED = "unrecorded"  # of variables in a run that was started before they were recorded
 
 
@@ -43,7 +47,8 @@ class Course:
     token on the way back, which goes on without them. *effects* is what it may have
     changed so far, *probed* since when a probe looks; empty when none does. *sides* are those of the plan with their
     hosts, *live* the one that is live now. *at_hand* is the package of the way back as it was verified when the run
-    began. *variables* is the
+    began. *boundary* is checked before each step while the run has changed nothing, and *recheck* after it was held.
+    *variables* is the
     digest of the hosts and outputs that plays were given last; None when some of them are secret.
     """
 
@@ -75,6 +80,8 @@ class Course:
     probed: str = ""
     sides: Sides | None = None
     live: Side | None = None
+    boundary: Boundary = lambda _name, _emit, _begun: None
+    recheck: Recheck = lambda _job, _emit: None
     _moves: int = 0
     _outputs: Outputs | None = None
     _inventory: Inventory | None = None
@@ -258,7 +265,7 @@ class Course:
         self.tenure.check()
         reporter, known = Reporter(self.note, self.setting.clock, name), ""
         try:
-            stopped = self._stopped(begun=begun)
+            stopped = self._stopped(begun=begun) or self._held(name, reporter, begun=begun)
             if stopped is None and name != "lease":
                 self.enter()
             if self.going_back or not begun:  # a wish that is older than this work is why it is done, or was refused
@@ -303,6 +310,12 @@ class Course:
             return None
         message = f"{STOPPING[run.wish]} by {run.wished_by or 'somebody'}"
         return StepResult(outcome=Outcome.ABORTED, message=message, data={"code": STOPPED, "untouched": True})
+
+    def _held(self, name: str, emit: Emit, *, begun: bool) -> StepResult | None:
+        """Hold the run before its first effect while its environment is closed; the result if it does not continue."""
+        if self.effects.changed or self.going_back or self.state is State.CLOSING:
+            return None
+        return self.boundary(name, emit, begun)
 
     def _cut_off(self, result: StepResult, known: str) -> StepResult:
         """A bad *result*, said to be aborted when a person wanted that while the work went on."""

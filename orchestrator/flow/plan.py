@@ -1,5 +1,7 @@
 """Plan: the plan that a run executes, made now or approved before, as the package `planning` makes it."""
 
+from functools import partial
+
 from orchestrator.domain.configuration import decides_nothing
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import Plan, differences, held
@@ -45,6 +47,20 @@ def settle(course: Course) -> None:
     course.setting = sides.aimed(setting, run.environment, (sided.to or sided.live) if sided is not None else None)
     course.ask_again()
     course.note(_planned(course.plan))
+    course.recheck = partial(_recheck, course)
+
+
+def _recheck(course: Course, job: str, emit: Emit) -> StepResult | None:
+    """Make the plan again after the run was held: None if it is the same, else what has changed. Nothing is done."""
+    plan = course.settled_plan()
+    now = make(course.setting, _wanted(course, course.setting.packages.fetch(plan.release.digest), plan), job, emit)
+    why = refusal(now)
+    result = (
+        hold(plan, now)
+        if why is None
+        else StepResult(outcome=Outcome.FAILED, message=why.message, data={"code": why.code})
+    )
+    return None if result.good else result.model_copy(update={"data": {**result.data, "untouched": True}})
 
 
 def _wanted(course: Course, package: Package, approved: Plan | None) -> Wanted:

@@ -9,8 +9,8 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package
 from orchestrator.setting import Setting
 
-LEASED = "lease:finished"
-"""The entry from which a run is measured: it has the environment, and waits no longer."""
+LEASED, HELD = "lease:finished", "held"
+"""The key of the entry from which a run is measured, and of one that it was held: such a run is not measured."""
 
 
 def estimated(setting: Setting, package: Package, environment: str) -> Estimate:
@@ -25,11 +25,13 @@ def estimated(setting: Setting, package: Package, environment: str) -> Estimate:
 def measured_seconds(setting: Setting, name: str, environment: str) -> list[float]:
     """The seconds that the newest successful promotions of releases called *name* took there, the newest first.
 
-    The time before a run had the environment does not count, nor does a time in which it was held.
+    The time before a run had the environment does not count, and a run that was held is left out.
     """
     chosen = RunFilter(environment=environment, name=name, states=(State.SUCCEEDED,), kinds=("promotion",))
     runs = setting.store.list_runs(chosen, limit=NEWEST).items
-    begun = {record.run: record.at for record in setting.store.entries_of(tuple(run.id for run in runs), (LEASED,))}
+    found = setting.store.entries_of(tuple(run.id for run in runs), (LEASED, HELD))
+    held = {record.run for record in found if record.key == HELD}
+    begun = {record.run: record.at for record in found if record.key == LEASED and record.run not in held}
     return [_seconds(run, begun[run.id]) for run in runs if run.id in begun and run.ended_at is not None]
 
 

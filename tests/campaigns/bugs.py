@@ -20,7 +20,7 @@ from orchestrator.domain.plan import HostState, PlaySpec
 from orchestrator.domain.release import Manifest
 from orchestrator.domain.started import Started
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow import close, deploy, host_states, promote, provision, rollback, switch, verify, watch
+from orchestrator.flow import close, deploy, hold, host_states, promote, provision, rollback, switch, verify, watch
 from orchestrator.flow.course import Course
 from orchestrator.planning import rollback_plan, sides
 from tests.campaigns import simulated
@@ -209,6 +209,10 @@ def _inspection_records(_old: Callable[..., Any]) -> Callable[..., Any]:
     return record
 
 
+def _held_at_any_time(_old: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, name, emit, *, begun: self.boundary(name, emit, begun) if not self.going_back else None
+
+
 def _everything_is_good(_old: Callable[..., Any]) -> Callable[..., Any]:
     return lambda _course, _suites, _package, _what, _hosts: None
 
@@ -252,6 +256,9 @@ BUGS: dict[str, list[tuple[Any, str, Bug]]] = {
     "hosts keep the variables of the stack that is gone": [(provision, "settle_restored", _as_if_nothing_changed)],
     "an inspection records a release": [(host_states, "record_inspection", _inspection_records)],
     "a job that died while it looked is not begun again": [(Course, "_attempt", _inspects_once)],
+    "a run does not see that its environment closes": [(hold, "_closed", lambda _old: lambda _course: "")],
+    "a run that has changed something is held": [(Course, "_held", _held_at_any_time)],
+    "a run that is held keeps its environment": [(hold, "_let_go", _nothing)],
     "the live side is deployed to": [(sides, "other", lambda _old: lambda side: side)],
 }
 

@@ -68,7 +68,8 @@ class Scenario:
     *faults* are those of `World`; *leaves* maps steps of production to hosts that go away when they begin; *mute* hosts do
     what is asked of them for the new release, and their answer is lost; *wishes* maps steps of production to what a
     person wants when they begin; *jobs* says what becomes of an engine whose orchestrator dies: it goes on, or it dies.
-    *ends* is how the run must end.
+    *closes* maps steps of production to how many seconds its calendar is closed from when they begin. *ends* is how the
+    run must end.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Scenario:
     leaves: tuple[tuple[str, str], ...] = ()
     mute: tuple[str, ...] = ()
     wishes: tuple[tuple[str, str], ...] = ()
+    closes: tuple[tuple[str, float], ...] = ()
     jobs: str = "go on"
     kind: str = "promotion"
     ends: str = ""
@@ -125,6 +127,7 @@ class Kept:
     before: dict[str, str | None] = field(default_factory=dict)
     live: tuple[str, ...] = ()
     parked: bool = False
+    closed: dict[str, float] = field(default_factory=dict)
 
     def begin(self, job: str) -> None:
         """A job's own process begins, unless the one that wants it was paused until its claim had run out."""
@@ -169,10 +172,10 @@ class Journal(MemoryStore):
         self.points.reached("acquired")
         return lease
 
-    def release(self, environment: str, holder: str) -> None:
+    def release(self, environment: str, holder: str, worker: str | None = None) -> None:
         """Give the lease back."""
         self.points.reached("release")
-        super().release(environment, holder)
+        super().release(environment, holder, worker)
         self.points.reached("released")
 
     def leave(self, root: str, worker: str, *, done: bool) -> None:
@@ -305,6 +308,35 @@ class Stacks(MemoryProvisioner):
                 died = StepResult(outcome=Outcome.ERRORED, message="died", data=data)
                 self._kept.jobs[job] = Provisioned(died, self.base(spec))
             raise
+
+
+class Calendar:
+    """The `Entrance` of production, which is closed for a time from the start of a step."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+
+    def close(self, run: Run, step: str, seconds: float) -> None:
+        """Close once, when *step* begins."""
+        if step not in self._kept.closed:
+            self._kept.closed[step] = self._kept.store.clock.monotonic() + seconds
+            self._kept.trace.append(("calendar", run.id, "closed", ""))
+
+    def admit(self, setting: Setting, run: Run, *, overrun: bool) -> None:
+        """It was open when the run was requested."""
+
+    def closed(self, run: Run) -> str:
+        """Whether it is closed now. A run that is held must have let go of the environment."""
+        if run.environment != "production" or not self._kept.closed:
+            return ""
+        if self._kept.store.clock.monotonic() < max(self._kept.closed.values()):
+            lease = self._kept.store.lease("production")
+            if self._kept.store.queue("production") and lease is not None and lease.holder == run.id:
+                self._kept.trace.append(("calendar", run.id, "kept", ""))
+            return "hard freeze"
+        if self._kept.trace and ("calendar", run.id, "open", "") not in self._kept.trace:
+            self._kept.trace.append(("calendar", run.id, "open", ""))
+        return ""
 
 
 class Acting:
@@ -483,10 +515,13 @@ class Simulation:
         wishes = dict(self.scenario.wishes) if run.environment == "production" and run.release == self.new.ref else {}
 
         leaves = dict(self.scenario.leaves) if run.environment == "production" and run.release == self.new.ref else {}
+        closes = dict(self.scenario.closes) if run.environment == "production" and run.release == self.new.ref else {}
 
         def reached(name: str, when: str) -> None:
             if when == "before" and name in leaves:
                 self.kept.world.gone.add(leaves[name])
+            if when == "before" and name in closes:
+                self.calendar.close(run, name, closes[name])
             if when == "before" and name in wishes and not self.kept.store.knows(run.id, f"wish:{name}"):
                 data = {"wish": wishes[name], "by": "ann"}
                 MemoryStore.append(self.kept.store, run.id, [Entry(kind="control", data=data, key=f"wish:{name}")])
@@ -513,7 +548,13 @@ class Simulation:
             clock=self.kept.store.clock,
             notifier=Silence(),
             keys=MemoryKeys(),
+            entrance=self.calendar,
         )
+
+    @property
+    def calendar(self) -> Calendar:
+        """The calendar of production."""
+        return Calendar(self.kept)
 
     def _environment(self, name: str, after: str | None) -> tuple[Environment, Path]:
         rollback = {"automatic": self.scenario.automatic}
@@ -543,7 +584,7 @@ def _traced(entry: Entry) -> tuple[str, str]:
     """What the checker is told of an entry: of a host its truth, else the step and its outcome."""
     if entry.kind == "host":
         return entry.host, str(entry.data["truth"])
-    return entry.step, str(entry.data.get("outcome", ""))
+    return entry.step, str(entry.data.get("outcome", "held" if "held" in entry.data else ""))
 
 
 def _copied(value: Any) -> Any:
@@ -613,6 +654,15 @@ SCENARIOS = (
     Scenario("it is cancelled before the second batch", wishes=(("deploy.2", "cancel"),), ends="rolled back"),
     Scenario("cancelled after an engine died", wishes=(("deploy.2~2", "cancel"),), jobs="die", ends="succeeded"),
     Scenario("it is cancelled before anything is done", wishes=(("build", "cancel"),), ends="failed"),
+    Scenario("a freeze before the first change", closes=(("deploy.1", 60.0),), ends="succeeded"),
+    Scenario("a freeze while it is unpacked", closes=(("build", 60.0),), ends="succeeded"),
+    Scenario("a freeze after the first change", closes=(("deploy.2", 60.0),), ends="succeeded"),
+    Scenario(
+        "a freeze and a batch that fails",
+        closes=(("deploy.2", 60.0),),
+        faults=(("deploy", "p2", "1.1.0"),),
+        ends="rolled back",
+    ),
     Scenario("it is paused, and resumed", wishes=(("verify.smoke.deploy.1", "pause"),), ends="succeeded"),
     Scenario("a person goes back", kind="rollback", ends="rolled back"),
     Scenario("it is switched to the other side", SIDED, hosts=4, ends="succeeded"),

@@ -11,6 +11,7 @@ I8 a router leads to the side that is told to be live, and nothing is put on tha
 I9 a host is recorded as changing before a step touches it, and once the run has ended it is not changing any more
 I10 once a run has ended well, each host has what the infrastructure that there is gives it
 I11 once a run has been rolled back, or has changed nothing, each host has the files that it had
+I12 a run that has changed nothing has no effect while its environment is closed, and one that has is not held
 """
 
 from collections.abc import Iterable, Mapping
@@ -92,6 +93,7 @@ def violations(seen: Seen) -> list[str]:
         *_variables(seen),
         *_documents(seen),
         *_files(seen),
+        *_calendar(seen),
     ]
 
 
@@ -114,6 +116,21 @@ def _truth(seen: Seen) -> Iterable[str]:
                 continue
             if digest != seen.verified and (told is None or told.truth != "unknown"):
                 yield f"I1: {host} runs {str(digest)[:19]}, and the release verified last is {seen.verified[:19]}"
+
+
+def _calendar(seen: Seen) -> Iterable[str]:
+    closed, had = set[str](), set[str]()
+    for kind, run, *rest in seen.order:
+        if kind == "calendar" and rest[0] == "kept":
+            yield f"I12: {run} kept its environment while it was held"
+        elif kind == "calendar":
+            (closed.add if rest[0] == "closed" else closed.discard)(run)
+        if kind == "journal" and rest[0] == "notice" and run in closed and run in had and rest[2] == "held":
+            yield f"I12: {run} was held before {rest[1]}, after it had changed something"
+        if kind == "effect" and run in closed and run not in had:
+            yield f"I12: {rest[0]} of {run} had the first effect while its environment was closed"
+        if kind == "effect":
+            had.add(run)
 
 
 def _once(seen: Seen) -> Iterable[str]:

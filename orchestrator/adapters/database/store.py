@@ -159,10 +159,13 @@ class DatabaseStore(DatabaseLists):
             return lease
 
     @persistent
-    def release(self, environment: str, holder: str) -> None:
+    def release(self, environment: str, holder: str, worker: str | None = None) -> None:
         """Give the lease back."""
+        mine = (leases.c.environment == environment) & (leases.c.holder == holder)
+        if worker is not None:
+            mine &= leases.c.worker == worker
         with guarded(), self._engine.begin() as db:
-            db.execute(leases.delete().where(leases.c.environment == environment, leases.c.holder == holder))
+            db.execute(leases.delete().where(mine))
 
     @persistent
     def lease(self, environment: str) -> Lease | None:

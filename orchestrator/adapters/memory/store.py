@@ -172,10 +172,10 @@ class MemoryStore(MemoryLists):
         )
         return self._leases[environment]
 
-    def release(self, environment: str, holder: str) -> None:
+    def release(self, environment: str, holder: str, worker: str | None = None) -> None:
         """Give the lease back."""
         held = self._leases.get(environment)
-        if held is not None and held.holder == holder:
+        if held is not None and held.holder == holder and worker in {None, held.worker}:
             del self._leases[environment]
 
     def lease(self, environment: str) -> Lease | None:

@@ -1,0 +1,130 @@
+"""Hold: a run that has changed nothing stops at the next boundary when its environment closes.
+
+It releases the lease, waits for its turn in the open environment, and its plan is checked again. A run that has
+changed something is never held: it completes, or is rolled back.
+"""
+
+from math import inf
+
+from orchestrator.domain.error_codes import ENVIRONMENT_BUSY, STOPPED_BY_USER
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import FORWARD, STOPPING, Entry
+from orchestrator.domain.step import Outcome, StepResult
+from orchestrator.domain.text import age, undated
+from orchestrator.flow.course import Course
+from orchestrator.planning.durations import HELD
+from orchestrator.ports import Emit
+
+POLL = 0.5
+OVER = "held-over"
+"""The beginning of the key of the entry that the run continues before a step."""
+
+
+def at_boundary(course: Course, name: str, emit: Emit, begun: bool) -> StepResult | None:
+    """Hold the run before the step *name* while its environment is closed; None: the step starts.
+
+    Otherwise the result of the step: an operator has stopped the run, or its plan no longer holds. A step that was
+    *begun* by a process that died is completed, unless that process held it.
+    """
+    held = begun and is_held(course, name)
+    closed = "" if begun else _closed(course)
+    if not closed and not held:
+        return None
+    store, run, clock = course.setting.store, course.run, course.setting.clock
+    if not held:
+        data = {"level": "warning", "text": f"held before {name}: {closed}", "held": closed, "before": name}
+        key = f"{HELD}:{name}" if store.knows(run.id, HELD) else HELD
+        course.note(Entry(kind="notice", step=name, data=data, key=key))
+    _let_go(course)
+    course.fence, since = 0, clock.monotonic()  # another run may have the environment meanwhile
+    stopped = take_turn(course, emit, deadline=inf)
+    if not stopped.good:
+        return stopped
+    changed = course.recheck(f"{run.id}.{name}.again", emit)
+    if changed is None:
+        text = f"{run.environment} is open: held for {age(clock.monotonic() - since)}"
+        course.note(Entry(kind="notice", step=name, data={"level": "info", "text": text}, key=f"{OVER}:{name}"))
+    return changed
+
+
+def _let_go(course: Course) -> None:
+    """Release the lease as this process, also where one that died still has it for the run."""
+    store, run = course.setting.store, course.run
+    course.tenure.check()
+    lease = store.lease(run.environment)
+    if lease is not None and lease.holder == run.id and lease.worker != course.tenure.worker:
+        course.enter()
+    store.release(run.environment, run.id, course.tenure.worker)
+
+
+def is_held(course: Course, name: str) -> bool:
+    """Whether a process died while it held the run before the step *name*: nothing of that step was done."""
+    store, run = course.setting.store, course.run
+    if store.knows(run.id, f"{OVER}:{name}"):
+        return False
+    first = store.entry(run.id, HELD)
+    return first is not None and (first.data.get("before") == name or store.knows(run.id, f"{HELD}:{name}"))
+
+
+def take_turn(course: Course, emit: Emit, *, deadline: float) -> StepResult:
+    """Take the lease when it is this run's turn and the environment is open, reporting what it waits for.
+
+    Raises S104 and S105.
+    """
+    store, clock, run, said = course.setting.store, course.setting.clock, course.run, ""
+    store.enqueue(run.environment, run, supersede=course.environment.queue.supersede)
+    while True:
+        if (wish := course.wish()) in STOPPING:  # before it is its turn: what only waited has nothing to undo
+            store.dequeue(run.environment, run.id)
+            data = {"code": STOPPED_BY_USER, "untouched": True}
+            return StepResult(outcome=Outcome.ABORTED, message=f"{STOPPING[wish]} while it waited", data=data)
+        why = _closed(course) or _taken(course)
+        if not why:
+            return StepResult(outcome=Outcome.SUCCEEDED, data={"fence": course.fence})
+        if undated(why) != said:
+            emit(Entry(kind="notice", data={"level": "info", "text": f"waiting: {why}"}))
+            said = undated(why)
+        _keep_waiting(course, late=clock.monotonic() >= deadline)
+        clock.sleep(POLL)
+
+
+def admit(course: Course) -> None:
+    """Refuse a promotion or rehearsal in a closed environment; nothing else is ever closed. Raises A220, A301, A302."""
+    if course.run.kind in FORWARD:
+        course.setting.entrance.admit(course.setting, course.run, overrun=course.overrun)
+
+
+def _closed(course: Course) -> str:
+    """Why the environment is closed to the run; empty if it is open."""
+    if course.run.kind not in FORWARD:
+        return ""
+    closed = course.setting.entrance.closed(course.run)
+    return f"{course.run.environment} is closed: {closed}" if closed else ""
+
+
+def _taken(course: Course) -> str:
+    """Take the lease, unless the run was not admitted; who holds the environment, empty if the run does now."""
+    if course.plan is None:  # it has not been admitted yet
+        admit(course)
+    try:
+        course.enter()
+    except OrchestratorError as error:
+        if error.code != ENVIRONMENT_BUSY:
+            raise
+        return error.message
+    return ""
+
+
+def _keep_waiting(course: Course, *, late: bool) -> None:
+    """Leave the queue when there is nothing to wait for any more. Raises S104 and S105."""
+    store, run = course.setting.store, course.run
+    if course.wish() == "pause":
+        course.tenure.park()
+    course.tenure.check()  # a process that is asked to end, or was replaced, waits no longer
+    mine = next((wait for wait in store.queue(run.environment) if wait.run == run.id), None)
+    if mine is not None and mine.superseded_by is None and not late:
+        return
+    store.dequeue(run.environment, run.id)
+    if mine is not None and mine.superseded_by is not None:
+        raise OrchestratorError("S104", f"{run.id} is superseded by {mine.superseded_by}")
+    raise OrchestratorError("S105", f"{run.environment} did not become free in {course.wait:.0f} s (--wait)")
