@@ -29,7 +29,7 @@ from orchestrator.ports import Durable, Emit, Tenure
 from orchestrator.room import spent
 from orchestrator.setting import Setting
 
-Boundary = Callable[[str, Emit, bool], StepResult | None]
+BeforeStep = Callable[[str, Emit, bool], StepResult | None]
 """What is checked before a step starts, or is begun again by another process; its result if it does not start."""
 Recheck = Callable[[str, Emit], StepResult | None]
 """Whether the plan holds; the result of the step before which it was checked if it does not."""
@@ -47,7 +47,7 @@ class Course:
     token on the way back, which goes on without them. *effects* is what it may have
     changed so far, *probed* since when a probe looks; empty when none does. *sides* are those of the plan with their
     hosts, *live* the one that is live now. *at_hand* is the package of the way back as it was verified when the run
-    began. *boundary* is checked before each step while the run has changed nothing, and *recheck* after it was held.
+    began. *before_step* is checked before each step while the run has changed nothing, and *recheck* after it was held.
     *variables* is the
     digest of the hosts and outputs that plays were given last; None when some of them are secret.
     """
@@ -80,7 +80,7 @@ class Course:
     probed: str = ""
     sides: Sides | None = None
     live: Side | None = None
-    boundary: Boundary = lambda _name, _emit, _begun: None
+    before_step: BeforeStep = lambda _name, _emit, _begun: None
     recheck: Recheck = lambda _job, _emit: None
     _moves: int = 0
     _outputs: Outputs | None = None
@@ -315,7 +315,7 @@ class Course:
         """Hold the run before its first effect while its environment is closed; the result if it does not continue."""
         if self.effects.changed or self.going_back or self.state is State.CLOSING:
             return None
-        return self.boundary(name, emit, begun)
+        return self.before_step(name, emit, begun)
 
     def _cut_off(self, result: StepResult, known: str) -> StepResult:
         """A bad *result*, said to be aborted when a person wanted that while the work went on."""

@@ -20,7 +20,7 @@ OVER = "held-over"
 """The beginning of the key of the entry that the run continues before a step."""
 
 
-def at_boundary(course: Course, name: str, emit: Emit, begun: bool) -> StepResult | None:
+def hold_before(course: Course, name: str, emit: Emit, begun: bool) -> StepResult | None:
     """Hold the run before the step *name* while its environment is closed; None: the step starts.
 
     Otherwise the result of the step: an operator has stopped the run, or its plan no longer holds. A step that was
@@ -88,7 +88,7 @@ def take_turn(course: Course, emit: Emit, *, deadline: float) -> StepResult:
         clock.sleep(POLL)
 
 
-def admit(course: Course) -> None:
+def check_entrance(course: Course) -> None:
     """Refuse a promotion or rehearsal in a closed environment; nothing else is ever closed. Raises A220, A301, A302."""
     if course.run.kind in FORWARD:
         course.setting.entrance.admit(course.setting, course.run, overrun=course.overrun)
@@ -105,7 +105,7 @@ def _closed(course: Course) -> str:
 def _taken(course: Course) -> str:
     """Take the lease, unless the run was not admitted; who holds the environment, empty if the run does now."""
     if course.plan is None:  # it has not been admitted yet
-        admit(course)
+        check_entrance(course)
     try:
         course.enter()
     except OrchestratorError as error:

@@ -18,11 +18,11 @@ def admit(course: Course) -> None:
         allow(course.environment)
         if course.wait:
             return hold.take_turn(course, emit, deadline=course.setting.clock.monotonic() + course.wait)
-        hold.admit(course)
+        hold.check_entrance(course)
         return acquire(course)
 
     course.must("lease", f"take {course.run.environment}", take, verb="request")
-    course.boundary = partial(hold.at_boundary, course)
+    course.before_step = partial(hold.hold_before, course)
 
 
 def acquire(course: Course) -> StepResult:

@@ -210,7 +210,7 @@ def _inspection_records(_old: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _held_at_any_time(_old: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, name, emit, *, begun: self.boundary(name, emit, begun) if not self.going_back else None
+    return lambda self, name, emit, *, begun: self.before_step(name, emit, begun) if not self.going_back else None
 
 
 def _everything_is_good(_old: Callable[..., Any]) -> Callable[..., Any]:

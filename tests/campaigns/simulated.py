@@ -320,7 +320,7 @@ class Calendar:
         """Close once, when *step* begins."""
         if step not in self._kept.closed:
             self._kept.closed[step] = self._kept.store.clock.monotonic() + seconds
-            self._kept.trace.append(("calendar", run.id, "closed", ""))
+            self._kept.trace.append(("calendar", run.id, "closed", "", ""))
 
     def admit(self, setting: Setting, run: Run, *, overrun: bool) -> None:
         """It was open when the run was requested."""
@@ -332,10 +332,10 @@ class Calendar:
         if self._kept.store.clock.monotonic() < max(self._kept.closed.values()):
             lease = self._kept.store.lease("production")
             if self._kept.store.queue("production") and lease is not None and lease.holder == run.id:
-                self._kept.trace.append(("calendar", run.id, "kept", ""))
+                self._kept.trace.append(("calendar", run.id, "kept", "", ""))
             return "hard freeze"
-        if self._kept.trace and ("calendar", run.id, "open", "") not in self._kept.trace:
-            self._kept.trace.append(("calendar", run.id, "open", ""))
+        if self._kept.trace and ("calendar", run.id, "open", "", "") not in self._kept.trace:
+            self._kept.trace.append(("calendar", run.id, "open", "", ""))
         return ""
 
 
@@ -493,6 +493,8 @@ class Simulation:
                 store.append(f"{root}-production", [Entry(kind="control", data={"wish": "", "by": "ann"})])
                 self.kept.parked = False
             store.claim(root, name, "here", TTL, dead=True)
+            if self.scenario.closes:
+                self.kept.trace.append(("process", f"{root}-production", name, "", ""))
             self._walk(root, name)
             store.leave(root, name, done=True)
             return "done"
@@ -723,6 +725,8 @@ def scenario_of(rng: random.Random, name: str) -> Scenario:
         wishes=wishes,
         jobs=rng.choice(("go on", "die")),
     )
-    if hosts != 4 or rng.random() > 0.5:
+    if hosts == 4 and rng.random() <= 0.5:
+        found = replace(found, steps=SIDED, grown=0)
+    if rng.random() > 0.2:
         return found
-    return replace(found, steps=SIDED, grown=0)
+    return replace(found, closes=((rng.choice(("plan", "build", "deploy.1", "deploy.2")), 60.0),))

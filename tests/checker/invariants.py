@@ -119,15 +119,23 @@ def _truth(seen: Seen) -> Iterable[str]:
 
 
 def _calendar(seen: Seen) -> Iterable[str]:
+    """What a process that died had begun may be completed: it can have changed something."""
     closed, had = set[str](), set[str]()
+    begun: dict[str, set[str]] = {}
+    inherited: dict[str, set[str]] = {}
     for kind, run, *rest in seen.order:
-        if kind == "calendar" and rest[0] == "kept":
+        step = rest[0].partition("~")[0]
+        if kind == "process":
+            inherited[run] = set(begun.get(run, ()))
+        elif kind == "calendar" and rest[0] == "kept":
             yield f"I12: {run} kept its environment while it was held"
         elif kind == "calendar":
             (closed.add if rest[0] == "closed" else closed.discard)(run)
-        if kind == "journal" and rest[0] == "notice" and run in closed and run in had and rest[2] == "held":
+        elif kind == "journal" and rest[0] == "step.started":
+            begun.setdefault(run, set()).add(rest[1].partition("~")[0])
+        elif kind == "journal" and rest[0] == "notice" and run in closed and run in had and rest[2] == "held":
             yield f"I12: {run} was held before {rest[1]}, after it had changed something"
-        if kind == "effect" and run in closed and run not in had:
+        elif kind == "effect" and run in closed and run not in had and step not in inherited.get(run, ()):
             yield f"I12: {rest[0]} of {run} had the first effect while its environment was closed"
         if kind == "effect":
             had.add(run)

@@ -161,11 +161,9 @@ class DatabaseStore(DatabaseLists):
     @persistent
     def release(self, environment: str, holder: str, worker: str | None = None) -> None:
         """Give the lease back."""
-        mine = (leases.c.environment == environment) & (leases.c.holder == holder)
-        if worker is not None:
-            mine &= leases.c.worker == worker
+        acting = leases.c.worker == worker if worker is not None else sa.true()
         with guarded(), self._engine.begin() as db:
-            db.execute(leases.delete().where(mine))
+            db.execute(leases.delete().where(leases.c.environment == environment, leases.c.holder == holder, acting))
 
     @persistent
     def lease(self, environment: str) -> Lease | None:

@@ -13,7 +13,8 @@ from orchestrator.cli.register_options import MOMENT, open_project
 def command() -> None:
     """Stop or resume all promotions to one or all environments. Rollbacks are exempt.
 
-    A promotion that waits, or comes to a stopped environment, is refused. One that has started finishes.
+    A new promotion is refused. One that waits or runs is held before its first change, and continues when the line is
+    resumed. One that has changed something completes or is rolled back.
     """
 
 

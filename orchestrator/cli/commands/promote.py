@@ -95,7 +95,7 @@ def command(
     from orchestrator.wiring import open_app
 
     if (again or overrun) is not bool(message):
-        raise click.UsageError("--again and --overrun need -m WHY, and -m needs one of them")
+        raise click.UsageError("--again or --overrun and -m WHY belong together")
     app = open_app(Path.cwd())
     recover(app)
     named = Named(replace=replace, no_return=no_return)

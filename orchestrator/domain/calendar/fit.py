@@ -117,16 +117,3 @@ def next_slot(
     """
     horizon = Interval(now.latest, now.latest + HORIZON)
     return next_free_slot(open_times(calendar, question, horizon), busy, length)
-
-
-class Boundary(StrEnum):
-    """What a run does at a boundary between steps."""
-
-    CONTINUE = "continue"
-    HOLD = "hold"
-    """It releases its lease, and everything is checked again before it starts."""
-
-
-def at_boundary(verdict: CalendarVerdict, *, has_effect: bool) -> Boundary:
-    """What a run does at a boundary while *verdict* holds. After its first effect it finishes or rolls back."""
-    return Boundary.CONTINUE if has_effect or verdict.is_open else Boundary.HOLD

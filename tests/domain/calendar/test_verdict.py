@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.domain.calendar.entries import CalendarEntry
-from orchestrator.domain.calendar.fit import Basis, Boundary, Fit, at_boundary, estimate, fit, next_slot
+from orchestrator.domain.calendar.fit import Basis, Fit, estimate, fit, next_slot
 from orchestrator.domain.calendar.intervals import Interval
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.verdict import (
@@ -203,15 +203,6 @@ def test_a_promotion_that_does_not_fit_is_reported_before_it_starts() -> None:
     assert found.latest_start == parse_moment("2026-11-27T17:38:00Z")
     assert "would run into 2026-11-27 18:00 UTC (hard freeze 'year end' until" in str(found)
     assert fit(ask(calendar, late), estimate([], steps=60, hosts=1), late).fit is Fit.MAY_NOT_FIT
-
-
-@pytest.mark.parametrize(
-    ("hour", "effect", "expected"), [(1, False, "hold"), (1, True, "continue"), (9, False, "continue")]
-)
-def test_a_freeze_holds_a_run_before_its_first_effect_only(hour: int, effect: bool, expected: str) -> None:
-    """After an effect the run finishes or rolls back, and never stops part-way."""
-    verdict = ask(Calendar(rules=(rule("hard-freeze", 0, 5),)), at(hour))
-    assert at_boundary(verdict, has_effect=effect) is Boundary(expected)
 
 
 def test_the_next_slot_is_open_free_and_long_enough() -> None:
