@@ -161,9 +161,11 @@ class DatabaseStore(DatabaseLists):
     @persistent
     def release(self, environment: str, holder: str, worker: str | None = None) -> None:
         """Give the lease back."""
-        acting = leases.c.worker == worker if worker is not None else sa.true()
         with guarded(), self._engine.begin() as db:
-            db.execute(leases.delete().where(leases.c.environment == environment, leases.c.holder == holder, acting))
+            _next_fence(db, environment)  # nobody takes it over meanwhile
+            held = _lease(db, environment, self._clock.now())
+            if held is not None and held.holder == holder and worker in {None, held.worker}:
+                db.execute(leases.delete().where(leases.c.environment == environment))
 
     @persistent
     def lease(self, environment: str) -> Lease | None:
