@@ -4,7 +4,8 @@ import tempfile
 from pathlib import Path
 
 from tests.journeys.conftest import Project
-from tests.leak_scan.__main__ import Campaign
+from tests.leak_scan.__main__ import UNFILTERED, Campaign
+from tests.leak_scan.canaries import ENCODINGS, KINDS
 from tests.leak_scan.scan import Processes
 
 
@@ -20,3 +21,19 @@ def test_a_failing_run_leaves_no_secret(project: Project) -> None:
             campaign.search("failure", processes)
     assert campaign.hits == set()
     assert project.releases("staging") == {"web1": "0.9.0"}
+
+
+def test_the_search_finds_what_an_unfiltered_run_leaves(project: Project) -> None:
+    """With a filter that knows no secret, the same search finds canaries in every place that it searches for those of a run."""
+    with tempfile.TemporaryDirectory(prefix="leak-") as temporary:
+        project.env["TMPDIR"], project.program = temporary, UNFILTERED
+        campaign = Campaign(project, Path(temporary))
+        campaign.prepare()
+        with Processes() as processes:
+            campaign.generate()
+            campaign.succeed()
+            campaign.search("success", processes)
+    assert campaign.blind_places() == []
+    assert {(hit.kind, hit.encoding) for _, hit in campaign.hits} == {
+        (kind, encoding) for kind in KINDS for encoding in ENCODINGS
+    }
