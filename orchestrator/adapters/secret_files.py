@@ -6,10 +6,11 @@ well. Versions of earlier programs record nothing: if their environment is not k
 
 import contextlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from orchestrator.trees import entries
 
 FOLDER = "controller-files"
 INDEX = "versions.json"
@@ -63,9 +64,4 @@ def _recorded(index: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(place, name)
-            if path.is_file() and not path.is_symlink():
-                yield path
+    return (folder / found.name for found in entries(folder) if found.is_file)

@@ -154,9 +154,9 @@ class Redactor:
             return text
         try:
             value = json.loads(text)
-        except ValueError:
+            masked = self.data(value)
+        except (ValueError, RecursionError):  # it is no JSON, or is nested more deeply than functions can follow
             return self.text(text)
-        masked = self.data(value)
         return text if masked == value else json.dumps(masked, ensure_ascii="\\u" in text, separators=(",", ":"))
 
     def data(self, value: "Any") -> "Any":

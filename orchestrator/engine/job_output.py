@@ -5,27 +5,23 @@ was masked. Whatever outlives the job cannot write any more.
 """
 
 import contextlib
-import errno
-import io
 import json
 import os
 import select
-import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 from orchestrator.domain.redaction import Redactor
 from orchestrator.processes import EVENTS, EVENTS_PIPE
 
 LARGEST, HEAD, TAIL = 32 << 20, 4 << 20, 8 << 20  # bytes of output: before it is cut, and what stays of it then
 CHUNK = 1 << 16
-WHOLE = 8 << 20  # bytes of a file that is masked in memory
+LONGEST_EVENT = 8 << 20  # bytes of one event
+MOST_EVENTS = 2 << 30  # bytes of all events of a job
 PAUSE = 0.5  # seconds without output after which what was held back of it is written as far as possible
 FULL = 0.5  # seconds between attempts to write where the disk is full
 PATIENCE = 10.0  # seconds of such attempts after the job has ended
-TEXTS = ("result.json", "stderr.log", "engine-events.json")
-"""Files that a job leaves besides its output and its events."""
 
 
 class _Pipe:
@@ -37,7 +33,7 @@ class _Pipe:
     def __init__(self, reading: int, take: Callable[[bytes], None], pause: Callable[[], None] = lambda: None) -> None:
         self._reading, self._take, self._pause = reading, take, pause
         self._waking, self._wake = os.pipe()
-        self._error: OSError | None = None
+        self._error: OSError | MemoryError | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -82,7 +78,7 @@ class _Pipe:
                     self._take(data)
                 else:
                     self._pause()
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 self._error = error
 
 
@@ -139,11 +135,14 @@ class Events:
     """The file with the events of a job, masked line by line; each line stays JSON.
 
     The job writes them to a named pipe. An event that cannot be written is held until it can: results depend on it.
+    One that is too long is left out, and so is what comes after too many bytes of them; an event says so each time.
     """
 
     def __init__(self, folder: str, redactor: Redactor) -> None:
         self._path = os.path.join(folder, EVENTS_PIPE)
         self._redactor, self._rest = redactor, b""
+        self._skips = self._full = False
+        self._size = 0
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
         os.mkfifo(self._path, 0o600)
@@ -157,13 +156,30 @@ class Events:
             os.unlink(self._path)
         try:
             self._pipe.end()
-            self._write(masked_line(self._redactor, self._rest))
+            if not self._skips:
+                self._lay(masked_line(self._redactor, self._rest))
         finally:
             os.close(self._file)
 
     def _lines(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
-        self._write(b"".join(masked_line(self._redactor, line) + b"\n" for line in lines))
+        if self._skips and lines:  # the end of a line that was too long
+            del lines[0]
+            self._skips = False
+        self._lay(b"".join(masked_line(self._redactor, line) + b"\n" for line in lines))
+        if self._skips or len(self._rest) > LONGEST_EVENT:
+            if not self._skips:
+                self._lay(left_out(f"an event of more than {LONGEST_EVENT >> 20} MiB was left out"))
+            self._skips, self._rest = True, b""
+
+    def _lay(self, data: bytes) -> None:
+        """Write *data*, unless the job has reported too much already."""
+        self._size += len(data)
+        if self._size <= MOST_EVENTS:
+            self._write(data)
+        elif not self._full:
+            self._full = True
+            self._write(left_out(f"events after the first {MOST_EVENTS >> 30} GiB were left out"))
 
     def _write(self, data: bytes) -> None:
         until: float | None = None
@@ -178,6 +194,11 @@ class Events:
                 time.sleep(FULL)
 
 
+def left_out(text: str) -> bytes:
+    """The event that says in *text* what was left out."""
+    return json.dumps({"kind": "notice", "level": "warning", "text": text}).encode() + b"\n"
+
+
 def masked_line(redactor: Redactor, line: bytes) -> bytes:
     """A line of JSON, masked; one that is not JSON is masked as text."""
     if redactor.is_empty:
@@ -185,102 +206,3 @@ def masked_line(redactor: Redactor, line: bytes) -> bytes:
     text = line.decode("utf-8", "replace")
     masked = redactor.json(text)
     return line if masked == text else masked.encode("utf-8", "surrogatepass")
-
-
-def mask_files(folder: str, redactor: Redactor, names: tuple[str, ...] = TEXTS) -> None:
-    """Mask the files *names* of a job that has ended; links and devices that it has left are not read."""
-    for name in names if not redactor.is_empty else ():
-        with contextlib.suppress(FileNotFoundError), _regular(os.path.join(folder, name)) as source:
-            if source is not None:
-                _mask_file(os.path.join(folder, name), source, redactor)
-
-
-def mask_written(folder: str, redactor: Redactor) -> None:
-    """Mask the files that a job that has ended has written to the folders that its description names.
-
-    These are the files that have changed since the description was written. A file that cannot be masked is removed.
-    """
-    description = os.path.join(folder, "job.json")
-    try:
-        with open(description, encoding="utf-8") as file:
-            job, since = json.load(file), os.fstat(file.fileno()).st_ctime_ns
-    except (OSError, ValueError):
-        return
-    unmasked = [os.path.join(folder, name.strip("/")) for name in job.get("unmasked", ())]
-    for name in job.get("writes", ()) if not redactor.is_empty else ():
-        for path in _files_below(os.path.join(folder, name)):
-            if not any(path == left or path.startswith(f"{left}/") for left in unmasked):
-                _mask_written(path, since, redactor)
-
-
-def _mask_written(path: str, since: int, redactor: Redactor) -> None:
-    try:
-        if os.lstat(path).st_ctime_ns < since:
-            return
-        with _regular(path) as source:
-            if source is not None:
-                _mask_file(path, source, redactor, os.fstat(source.fileno()).st_mode & 0o777)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-
-
-def _files_below(top: str) -> Iterator[str]:
-    """The files below *top*; links to folders are not followed."""
-    for place, _, names in os.walk(top) if not os.path.islink(top) else ():
-        yield from (os.path.join(place, name) for name in names)
-
-
-@contextlib.contextmanager
-def _regular(path: str) -> "Iterator[io.BufferedReader | None]":
-    """The open file at *path*; None if there is a link or a device. The job may have put anything there."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno not in {errno.ELOOP, errno.ENXIO}:
-            raise
-        yield None
-        return
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        yield None
-        return
-    with open(handle, "rb") as file:
-        yield file
-
-
-def _mask_file(path: str, source: io.BufferedReader, redactor: Redactor, mode: int = 0o600) -> None:
-    """Put a masked copy of *source* in its place, with *mode*, unless it has no secret."""
-    as_lines = path.endswith((".json", ".jsonl"))
-    if os.fstat(source.fileno()).st_size <= WHOLE:
-        data = source.read()
-        masked = _masked_document(data, redactor) if as_lines else redactor.mask(data)
-        if masked == data:
-            return
-        pieces: Iterable[bytes] = [masked]
-    elif as_lines:
-        lines = ((line.removesuffix(b"\n"), line[-1:] == b"\n") for line in source)
-        pieces = (masked_line(redactor, line) + b"\n" * ended for line, ended in lines)
-    else:
-        pieces = _streamed(source, redactor)
-    temporary = f"{path}.{os.urandom(8).hex()}"
-    handle = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "wb") as target:
-        target.writelines(pieces)
-        os.fchmod(handle, mode)
-    os.replace(temporary, path)
-
-
-def _streamed(source: io.BufferedReader, redactor: Redactor) -> Iterator[bytes]:
-    stream = redactor.stream()
-    while data := source.read(CHUNK):
-        yield stream.feed(data)
-    yield stream.end()
-
-
-def _masked_document(data: bytes, redactor: Redactor) -> bytes:
-    """*data*, which is one JSON document, or JSON lines."""
-    with contextlib.suppress(ValueError):
-        json.loads(data)
-        return masked_line(redactor, data)
-    return b"\n".join(masked_line(redactor, line) for line in data.split(b"\n"))

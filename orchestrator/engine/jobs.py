@@ -18,8 +18,10 @@ from typing import Any, BinaryIO
 
 from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.job_event import parsed
 from orchestrator.engine import supervisor
-from orchestrator.engine.job_output import TEXTS, mask_files, mask_written
+from orchestrator.engine.job_output import LONGEST_EVENT
+from orchestrator.engine.masked_files import TEXTS, mask_below, mask_files, mask_written
 from orchestrator.engine.points import reached
 from orchestrator.file_system import is_locked, write_whole
 from orchestrator.isolation.find import UNSET, find
@@ -99,11 +101,10 @@ class LocalJobs:
 
     def mask(self, key: str) -> None:
         """Mask the files of the ended job *key* by the secrets that are known now."""
-        folder = self.folder(key)
-        written = [path for path in (folder / WRITTEN).rglob("*") if path.is_file() and not path.is_symlink()]
-        names = (OUTPUT, EVENTS, *TEXTS, *(path.relative_to(folder).as_posix() for path in written))
-        mask_files(str(folder), self._secrets.redactor, names)
-        mask_written(str(folder), self._secrets.redactor)
+        folder, redactor = str(self.folder(key)), self._secrets.redactor
+        mask_files(folder, redactor, (OUTPUT, EVENTS, *TEXTS))
+        mask_below(f"{folder}/{WRITTEN}", redactor)
+        mask_written(folder, redactor)
 
     def _prepare(self, folder: Path, job: Job) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -201,14 +202,15 @@ class _Events:
             while data := file.read(CHUNK):
                 self._offset += len(data)
                 *lines, self._rest = (self._rest + data).split(b"\n")
+                if len(self._rest) > LONGEST_EVENT:  # what the supervisor did not write
+                    self._rest = b""
                 for line in lines:
                     self._hand_on(line, self._on_event)
 
     def _hand_on(self, line: bytes, on_event: OnEvent) -> None:
-        with contextlib.suppress(ValueError):  # a line torn by a crash is no event
-            event = json.loads(line)
-            if isinstance(event, dict):
-                on_event(self._line, event)
+        event = parsed(line)  # a line that was torn by a crash is no event
+        if isinstance(event, dict):
+            on_event(self._line, event)
         self._line += 1
         reached(f"job {self._step}:event {self._line}")
 

@@ -23,7 +23,6 @@ import fcntl
 import json
 import os
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -32,11 +31,13 @@ from functools import partial
 from typing import Any
 
 from orchestrator.domain.redaction import Redactor
-from orchestrator.engine.job_output import LARGEST, Events, Output, mask_files, mask_written
+from orchestrator.engine.job_output import LARGEST, Events, Output
+from orchestrator.engine.masked_files import mask_files, mask_written
 from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.isolation.mount import READ, Mount
 from orchestrator.isolation.start import start_in_view
 from orchestrator.processes import EVENTS, family, sweep
+from orchestrator.trees import discard
 
 __all__ = ["LARGEST"]
 
@@ -136,20 +137,8 @@ def _lay(place: str, secrets: dict[str, bytes]) -> None:
 
 
 def remove_secrets(folder: str) -> None:
-    """Remove the secret files of the job in *folder*, and whatever the job has put beside them.
-
-    Another process may do the same at once, and a folder of the job may be deeper than functions can call themselves.
-    """
-    found = [os.path.join(folder, SECRETS)]
-    for path in found:  # it grows while we go through it
-        with contextlib.suppress(OSError):
-            if stat.S_ISDIR(os.lstat(path).st_mode):
-                found.extend(os.path.join(path, name) for name in os.listdir(path))
-            else:
-                os.unlink(path)
-    for path in reversed(found):
-        with contextlib.suppress(OSError):
-            os.rmdir(path)
+    """Remove the secret files of the job in *folder*, and whatever the job has put beside them."""
+    discard(os.path.join(folder, SECRETS))
 
 
 def _see_through(

@@ -11,10 +11,8 @@ import contextlib
 import fcntl
 import itertools
 import json
-import os
 import re
 import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from orchestrator.file_system import is_locked
 from orchestrator.inspect.facts import recent
 from orchestrator.setting import Setting
 from orchestrator.storage_ports import each_run
+from orchestrator.trees import discard, entries
 
 DOOMED = ".removing-"  # the beginning of names under which nobody finds anything
 EXECUTED = "executed"  # beside a plan that a run has executed: it is kept for ever, and not asked about again
@@ -82,7 +81,7 @@ def prune(setting: Setting, records: Records) -> Removable:
     with _alone(state / "prune.lock"), _alone(state / "backup.lock"):
         for folder in ("jobs", "plans", "packages", "logs", "background"):
             for left in (state / folder).glob(f"{DOOMED}*"):
-                shutil.rmtree(left, ignore_errors=True)
+                discard(left)
         found = removable(setting, records, mark=True)
         for name in found.jobs:
             _remove(state / "jobs" / name, records.reached)
@@ -264,7 +263,7 @@ def _before(path: Path, cutoff: str) -> bool:
 def _size(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
-    return sum(Path(at, name).lstat().st_size for at, _, names in os.walk(path) for name in names)
+    return sum(found.status.st_size for found in entries(path))
 
 
 @contextlib.contextmanager
@@ -287,7 +286,7 @@ def _remove(path: Path, reached: Callable[[str], None]) -> None:
         path.rename(doomed)
     reached(f"{path.name}:renamed")
     if doomed.is_dir():
-        shutil.rmtree(doomed, ignore_errors=True)
+        discard(doomed)
     else:
         doomed.unlink(missing_ok=True)
     reached(f"{path.name}:done")

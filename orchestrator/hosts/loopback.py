@@ -39,6 +39,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.names import HOST, HOST_MARK
 from orchestrator.hosts import asking, sshd
 from orchestrator.processes import command_line, family, marked, sweep
+from orchestrator.trees import discard, remove
 
 MARK = HOST_MARK
 SSH_PORT, APP_PORT = 2222, 8080
@@ -226,10 +227,10 @@ def stop(host: Host) -> None:
 def _remove(folder: Path) -> None:
     """Remove a host's folder, and with the last one that of its stack: no other host is being made there meanwhile."""
     with _locked(folder.parent.parent):
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
         with contextlib.suppress(OSError):
             if not [path for path in folder.parent.iterdir() if path.is_dir()]:
-                shutil.rmtree(folder.parent)
+                remove(folder.parent)
 
 
 def own_address(folder: Path) -> str:

@@ -16,7 +16,7 @@ import pytest
 
 from orchestrator.domain.secret import Secret
 from orchestrator.domain.view import View
-from orchestrator.engine import job_output, supervisor
+from orchestrator.engine import masked_files, supervisor
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.ports import Job
 from orchestrator.processes import marked
@@ -378,7 +378,7 @@ def test_large_files_are_masked_in_pieces(tmp_path: Path, monkeypatch: pytest.Mo
     secrets.learn("here", [Secret("password", b"in-a-large-file")])
     folder = tmp_path / "one"
     (folder / "files").mkdir(parents=True)
-    monkeypatch.setattr(job_output, "WHOLE", 1000)
+    monkeypatch.setattr(masked_files, "WHOLE", 1000)
     filler = b"plain text\n" * 20_000
     (folder / "files" / "log").write_bytes(filler * 2 + b"it is in-a-large-file\n" + filler)
     (folder / "events.jsonl").write_bytes(b'{"text": "in-a-large-file"}\n' * 1000)

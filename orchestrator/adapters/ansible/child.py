@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import queue
-import shutil
 import signal
 import sys
 import threading
@@ -20,6 +19,7 @@ from orchestrator.adapters.ansible.events import Translator
 from orchestrator.adapters.ansible.pipe import PipedProcess
 from orchestrator.adapters.ansible.prompts import Prompts, lay_askpass
 from orchestrator.processes import events_of, sweep
+from orchestrator.trees import discard
 
 AT_ITS_END = (0, 2, 4)  # all hosts done, some failed, some unreachable: nothing goes on behind it
 SETTINGS = {"suppress_ansible_output": False, "suppress_output_file": True}
@@ -72,7 +72,7 @@ def main() -> int:
         if rc not in AT_ITS_END:  # its workers are sessions of their own, and outlive it
             sweep(f"ORCHESTRATOR_JOB={folder}", spare=(os.getppid(),))
         writer.join()
-        shutil.rmtree(private, ignore_errors=True)  # it holds the whole environment, in `command`
+        discard(private)  # it holds the whole environment, in `command`
         (folder / "result.json").write_text(json.dumps({"rc": rc, "status": status}), encoding="utf-8")
     return 254 if rc < 0 else rc
 

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import secrets
-import shutil
 import stat
 import subprocess
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.processes import marked
+from orchestrator.trees import discard
 
 FORGOTTEN = 2 * 86400  # seconds: no play leaves its connections alone for so long
 NAMES = 10  # how many names another user may take before it is an error
@@ -132,7 +132,7 @@ def _close(folder: Path, environ: Mapping[str, str]) -> None:
     for socket in folder.iterdir():
         words = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "nobody"]
         subprocess.run(words, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=dict(environ))
-    shutil.rmtree(folder, ignore_errors=True)
+    discard(folder)
 
 
 def _tidy(own: Path, environ: Mapping[str, str]) -> None:

@@ -8,7 +8,6 @@ import filecmp
 import json
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,10 @@ from typing import Any
 
 from orchestrator.adapters.ansible.kept_files import KeptFiles
 from orchestrator.adapters.archive.working_copy import copy_content
+from orchestrator.domain.job_event import Shape, has_shape, parsed
 from orchestrator.domain.release import Package
+from orchestrator.file_system import read_bounded
+from orchestrator.trees import LONGEST, discard, entries, entry, remove
 
 CONTENT = "content"
 KEPT = "files"
@@ -25,6 +27,9 @@ PASSWORD = 1024  # bytes of a file with a generated password, at the most
 SOURCES = (".yml", ".yaml", ".j2", ".json", "")
 LOOKUP = re.compile(rb"(lookup|query|q)\(\s*[\"'](ansible\.builtin\.)?password[\"']|with_password\b")
 MOST = 100 * 2**20  # bytes of written files that are kept with a job
+MOST_LISTED = 50_000  # files that are listed one by one
+LARGEST = 128 * 2**20  # bytes of a list
+ITEM: Shape = {"path": str, "change": str, "size": int, "kept": bool}
 
 
 def lay_copy(package: Package, folder: Path) -> Path:
@@ -43,15 +48,17 @@ def collect(package: Package, folder: Path, kept: KeptFiles) -> list[dict[str, A
     `removed`), its *size*, and whether it is *kept*; a new file may be marked as a *password*.
     """
     listing, copy = folder / LISTING, folder / CONTENT
-    if listing.exists():
-        shutil.rmtree(copy, ignore_errors=True)
-        return list(json.loads(listing.read_text(encoding="utf-8")))
+    before = listed(folder)
+    if before is not None:
+        discard(copy)
+        return before
     if package.root is None or not copy.is_dir() or copy.is_symlink():
         return []
-    _remove(folder / KEPT)  # the play may have put something there
-    _remove(listing.with_name(f"{LISTING}.new"))
-    found = _written(Path(package.root), copy, folder / "job.json")
+    for left in (folder / KEPT, listing, listing.with_name(f"{LISTING}.new")):  # the play may have put something there
+        remove(left)
+    found = list(_written(Path(package.root), copy, folder / "job.json"))
     written = sorted((item for item in found if not kept.covers(item["path"])), key=lambda item: str(item["path"]))
+    written, rest = written[:MOST_LISTED], written[MOST_LISTED:]
     for item in written:
         if item["change"] == "new" and _is_password(copy / item["path"]):
             item["password"] = True
@@ -59,50 +66,70 @@ def collect(package: Package, folder: Path, kept: KeptFiles) -> list[dict[str, A
     for item in written:
         item["kept"] = item["change"] != "removed" and item["size"] <= room and _keep(copy, folder / KEPT, item["path"])
         room -= item["size"] if item["kept"] else 0
+    written += _summary(rest, copy)
     new = listing.with_name(f"{LISTING}.new")
     new.write_text(json.dumps(written), encoding="utf-8")
     new.chmod(0o600)
     new.replace(listing)
-    shutil.rmtree(copy, ignore_errors=True)
+    discard(copy)
     return written
 
 
-def _remove(path: Path) -> None:
-    """Remove *path*, whatever it is; what a link leads to stays."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def listed(folder: Path) -> list[dict[str, Any]] | None:
+    """The files that the play of the job in *folder* wrote, as `collect` listed them; None if there is no such list.
+
+    The play can put a list of its own there. It names files of this folder then, as each list does.
+    """
+    with entry(folder, LISTING) as found:
+        if found is None or not found.is_file or found.status.st_size > LARGEST:
+            return None
+        with os.fdopen(found.open(), "rb") as file:
+            items = parsed(file.read())
+    if not isinstance(items, list) or not all(has_shape(item, ITEM) and is_below(item["path"]) for item in items):
+        return None
+    return items
+
+
+def is_below(path: str) -> bool:
+    """Whether *path* names something below the folder that it is relative to."""
+    return len(path) <= LONGEST and "\0" not in path and not {"", ".", ".."} & {*path.split("/")}
+
+
+def _summary(rest: list[dict[str, Any]], copy: Path) -> Iterator[dict[str, Any]]:
+    """One item for all files that are not listed one by one: the *rest*, and those whose names are too long."""
+    sizes = [item["size"] for item in rest]
+    sizes += [found.status.st_size for found in entries(copy) if found.length > LONGEST]
+    if sizes:
+        yield {"path": "…", "change": "new", "size": sum(sizes), "kept": False, "more": len(sizes)}
 
 
 def _written(kept: Path, copy: Path, started: Path) -> Iterator[dict[str, Any]]:
     """The files of *copy* that differ from *kept*. Files not touched since *started* was written are not compared."""
     since = started.stat().st_ctime_ns if started.exists() else 0
     found = set()
-    for path in _files(copy):
-        name = path.relative_to(copy).as_posix()
+    for each in entries(copy, opens=True):
+        if each.length > LONGEST:
+            continue
+        name, about = each.name, each.status
         found.add(name)
-        about, before = path.lstat(), kept / name
-        if not os.path.lexists(before):
+        if not os.path.lexists(kept / name):
             yield {"path": name, "change": "new", "size": about.st_size}
-        elif about.st_ctime_ns >= since and not _same(before, path):
+        elif about.st_ctime_ns >= since and not _same(kept / name, copy / name):
             yield {"path": name, "change": "changed", "size": about.st_size}
-    for path in _files(kept):
-        name = path.relative_to(kept).as_posix()
+    for each in entries(kept):
+        name = each.name
         if name not in found:
             yield {"path": name, "change": "removed", "size": 0}
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        links = [name for name in folders if (Path(place) / name).is_symlink()]
-        yield from (Path(place) / name for name in [*names, *links])
-
-
 def _same(one: Path, other: Path) -> bool:
-    if one.is_symlink() or other.is_symlink():
-        return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
-    return filecmp.cmp(one, other, shallow=False)
+    """Whether two files are the same; one that cannot be read is another one."""
+    try:
+        if one.is_symlink() or other.is_symlink():
+            return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False
 
 
 def _is_password(path: Path) -> bool:
@@ -110,20 +137,23 @@ def _is_password(path: Path) -> bool:
     about = path.lstat()
     if not stat.S_ISREG(about.st_mode) or about.st_mode & 0o077 or not 0 < about.st_size <= PASSWORD:
         return False
-    text = path.read_bytes()
+    try:
+        text = read_bounded(path, PASSWORD)
+    except OSError:  # closed to its owner
+        return False
     return text.endswith(b"\n") and text.count(b"\n") == 1
 
 
 def uses_passwords(content: Path) -> bool:
     """Whether a file of YAML or a template below *content* names the lookup `password`."""
-    texts = (path for path in _files(content) if path.suffix in SOURCES and not path.is_symlink())
-    return any(LOOKUP.search(path.read_bytes()) for path in texts)
+    texts = (content / found.name for found in entries(content) if found.is_file)
+    return any(LOOKUP.search(path.read_bytes()) for path in texts if path.suffix in SOURCES)
 
 
 def _keep(copy: Path, target: Path, name: str) -> bool:
     """Move one written file of *copy* below *target*, private; links and special files are not kept."""
     source, place = copy / name, target / name
-    if source.is_symlink() or not source.is_file():
+    if not stat.S_ISREG(source.lstat().st_mode):
         return False
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     source.replace(place)

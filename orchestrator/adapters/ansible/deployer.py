@@ -23,7 +23,7 @@ from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings, SnapshotRule
-from orchestrator.domain.error_codes import HANDLERS_PENDING
+from orchestrator.domain.error_codes import HANDLERS_PENDING, TOO_MANY_CONTROLLER_FILES
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.host_answer import ANSWER, read_answer
 from orchestrator.domain.inventory import Inventory
@@ -33,10 +33,12 @@ from orchestrator.domain.plays import PlaySource
 from orchestrator.domain.release import Package, Requirement
 from orchestrator.domain.snapshot import HostSnapshot, Snapshot
 from orchestrator.domain.step import HostResult, Outcome, StepResult
+from orchestrator.domain.text import clean_text
 from orchestrator.ports import DEFAULTS, Emit, JobOutcome, Jobs
 from orchestrator.secret_values import SecretValues
 
 NAMED = 200  # written files that one record names
+NAME = 500  # characters of each name
 DONE = "done before, says its ledger"
 
 
@@ -193,7 +195,8 @@ class AnsibleDeployer:
         """Record the files that a play wrote on the controller, and return them."""
         files = self._plays.written(request)
         if files:
-            data = {"job": request.job, "count": len(files), "files": files[:NAMED]}
+            named = [{**item, "path": clean_text(item["path"], NAME)} for item in files[:NAMED]]
+            data = {"job": request.job, "count": sum(item.get("more", 1) for item in files), "files": named}
             emit(Entry(kind="files", step=request.play.step, data=data, key=f"{request.job}:files"))
         return files
 
@@ -267,10 +270,11 @@ def _without_lost_passwords(result: StepResult, files: list[dict[str, Any]], pac
 
 
 def _shared_only(result: StepResult, unkept: OrchestratorError | None) -> StepResult:
-    """The *result* of a play; one whose controller files no other machine would find has failed."""
+    """The *result* of a play; one whose controller files no other machine would find, or none at all, has failed."""
     if unkept is None or not result.good:
         return result
-    message = f"the controller files are only on this machine: {unkept.message}"
+    many = unkept.code == TOO_MANY_CONTROLLER_FILES
+    message = unkept.message if many else f"the controller files are only on this machine: {unkept.message}"
     return result.model_copy(
         update={"outcome": Outcome.FAILED, "message": message, "data": {**result.data, "code": unkept.code}}
     )

@@ -12,8 +12,10 @@ import yaml
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import PendingHandler, PlaySpec
+from orchestrator.file_system import read_bounded
 
 NOTIFY = "Orchestrator: notify handlers that did not run"
+LARGEST = 1 << 20  # bytes of a file with tasks
 IMPORTS = ("import_playbook", "ansible.builtin.import_playbook", "ansible.legacy.import_playbook")
 TASKS = "tasks"
 LISTS = ("pre_tasks", "tasks", "post_tasks", "handlers", "block", "rescue", "always")
@@ -67,10 +69,10 @@ def _notify(at: str) -> list[str]:
     """What the task in a file and line notifies, and the blocks around it."""
     file, _, line = at.rpartition(":")
     try:
-        root = yaml.compose(Path(file).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeError, yaml.YAMLError):
+        root = yaml.compose(read_bounded(Path(file), LARGEST).decode(), Loader=yaml.SafeLoader)
+        return list(_notify_in(root, int(line) - 1)) if line.isdecimal() else []
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):  # the play names the file, and can change it
         return []
-    return list(_notify_in(root, int(line) - 1)) if line.isdecimal() else []
 
 
 def _notify_in(node: yaml.Node | None, line: int) -> Iterator[str]:

@@ -23,11 +23,14 @@ from orchestrator.adapters import secret_files
 from orchestrator.adapters.ansible.shared_files import SharedFiles
 from orchestrator.adapters.secret_files import FOLDER, INDEX, SECRET
 from orchestrator.domain.context import Context
+from orchestrator.domain.error_codes import TOO_MANY_CONTROLLER_FILES
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.step import step_of
 from orchestrator.file_system import write_whole
+from orchestrator.trees import LONGEST, discard, entries
 
 LOCK = "lock"
+MOST_BYTES, MOST_FILES = 256 << 20, 10_000  # of the controller files of an environment
 BACK = ("restore.", "undo.", "rehearse.")  # steps that get the version of their own release
 
 
@@ -93,20 +96,20 @@ class KeptFiles:
             if not writer.goes_back or all(version["digest"] != writer.digest for version in self._versions()):
                 raise
         version = self._version(writer)
-        for path in _files(version) if version is not None else ():
-            name = path.relative_to(version or path).as_posix()
+        for name, path in _by_name(version).items() if version is not None else ():
             if self.covers(name) and not os.path.lexists(copy / name):
                 _put(path, copy / name)
 
     def take(self, copy: Path, sealed: Path, writer: Writer) -> None:
         """Keep what *writer* left in *copy*, in a version of its own where it differs from the version before.
 
-        Raises what `exchange` does, except on a way back; the version is kept on this machine by then.
+        Raises D186 if they are too many, and what `exchange` does, except on a way back; the version is kept then.
         """
         if not self._declared or writer.rehearses:
             return
-        names = [path.relative_to(copy).as_posix() for path in _files(copy)]
-        own = {name: copy / name for name in names if self.covers(name) and not os.path.lexists(sealed / name)}
+        found = {name: path for name, path in _by_name(copy).items() if self.covers(name)}
+        own = {name: path for name, path in found.items() if not os.path.lexists(sealed / name)}
+        _limit(own)
         with self._locked():
             self._add(own, writer)
         try:
@@ -166,7 +169,7 @@ class KeptFiles:
             self._write(kept)
             for version in versions:
                 if version not in kept:
-                    shutil.rmtree(self._folder / str(version["folder"]), ignore_errors=True)
+                    discard(self._folder / str(version["folder"]))
         return kept
 
     def _version(self, writer: Writer) -> Path | None:
@@ -189,7 +192,7 @@ class KeptFiles:
 
     def _lay_down(self, name: str, files: Mapping[str, bytes]) -> None:
         """Write the files of one version; it counts when the index names it."""
-        shutil.rmtree(self._folder / name, ignore_errors=True)
+        discard(self._folder / name)
         (self._folder / name).mkdir(parents=True, mode=0o700)
         for path, data in files.items():
             place = self._folder / name / path
@@ -229,14 +232,18 @@ def needed(versions: Sequence[dict[str, Any]], context: Context) -> list[dict[st
     ]
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """The ordinary files below *folder*; links are not kept."""
-    for place, _, names in os.walk(folder):
-        yield from (Path(place) / name for name in names if not (Path(place) / name).is_symlink())
-
-
 def _by_name(folder: Path) -> dict[str, Path]:
-    return {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    """The ordinary files below *folder* by their names; links, pipes and devices are not kept."""
+    found = (each for each in entries(folder, opens=True) if each.is_file and each.length <= LONGEST)
+    return {each.name: folder / each.name for each in found}
+
+
+def _limit(files: Mapping[str, Path]) -> None:
+    """Raise D186 if *files* are more than can be kept."""
+    size = sum(path.stat().st_size for path in files.values())
+    if size > MOST_BYTES or len(files) > MOST_FILES:
+        what = f"{len(files)} files with {size / 2**20:.0f} MiB"
+        raise OrchestratorError(TOO_MANY_CONTROLLER_FILES, f"the play left {what} in its controller files")
 
 
 def _put(source: Path, target: Path) -> None:

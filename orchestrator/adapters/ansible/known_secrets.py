@@ -9,12 +9,14 @@ from pathlib import Path
 
 from orchestrator.adapters.ansible.configuration import Configurations, Effective
 from orchestrator.adapters.ansible.vaulted import LARGEST, VaultedValues, VaultPassword, files_below, named_passwords
+from orchestrator.adapters.secret_files import is_below_any
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.release import Package
 from orchestrator.domain.secret import Secret, is_secret_variable, secrets_of
 from orchestrator.secret_values import SecretValues
+from orchestrator.trees import LONGEST, entries
 
 SALT = b" salt="
 """What `lookup('password')` writes behind a password."""
@@ -60,7 +62,8 @@ class KnownSecrets:
         before = self._secrets.redactor
         self._secrets.learn(f"outputs of {context.environment}", secrets_of("", dict(context.outputs.secret)))
         if copy is not None and context.secret_files:
-            files = files_below(copy / path for path in context.secret_files)
+            below = (each.name for each in entries(copy) if each.is_file and each.length <= LONGEST)
+            files = (copy / name for name in below if is_below_any(context.secret_files, name))
             found = [secret for file in files for secret in _content(file)]
             self._secrets.learn(f"controller files of {context.environment}", found)
         return self._secrets.redactor is not before

@@ -6,7 +6,6 @@ import math
 import os
 import re
 import shlex
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.job_event import has_shape, parsed
 from orchestrator.domain.plan import PlaySpec
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package
@@ -46,13 +46,16 @@ from orchestrator.domain.variables import (
     with_old_names,
 )
 from orchestrator.domain.view import View
+from orchestrator.file_system import read_bounded
 from orchestrator.isolation.mounts import clear
 from orchestrator.ports import SECRETS_FOLDER, Job, JobOutcome, Jobs
 from orchestrator.secret_values import SecretValues
+from orchestrator.trees import discard
 
 QUESTION = "look.yml"
 OVERLAY, RESOLVED = "overlay.yml", "resolved.yml"
 LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})  # the names of the controller itself, as Ansible has them
+LARGEST = 1 << 20  # bytes of an answer
 CONNECTS = 10  # seconds in which a connection is made, as Ansible has it
 UNANSWERED = 3  # questions of ssh to a host's server that stay without an answer before the connection is given up
 SCRATCH = "~/.ansible/tmp"  # where modules work on a host whose settings name no other folder
@@ -127,7 +130,7 @@ class PlayRunner:
             if copy is not None and request.package is not None:
                 _clear(folder, copy, request.package)
             for name in TEMPORARY:
-                shutil.rmtree(folder / name, ignore_errors=True)
+                discard(folder / name)
 
     def advised(self, host: HostResult, inventory: Inventory, context: Context) -> HostResult:
         """The inspected *host*, with the line to add if it accepted no key that an isolated process has."""
@@ -165,7 +168,7 @@ class PlayRunner:
 
     def discard(self, request: PlayRequest) -> None:
         """Remove the copy of a play that was not started."""
-        shutil.rmtree(self._jobs.folder(request.job) / CONTENT, ignore_errors=True)
+        discard(self._jobs.folder(request.job) / CONTENT)
 
     def written(self, request: PlayRequest) -> list[dict[str, Any]]:
         """The files that the play of *request* wrote on the controller; see `controller_files.collect`."""
@@ -266,10 +269,12 @@ def _writer(request: PlayRequest, package: Package) -> Writer:
 def result_code(outcome: JobOutcome) -> int | None:
     """The exit code of ansible-playbook, as the child left it."""
     try:
-        result = json.loads((outcome.folder / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        result = parsed(read_bounded(outcome.folder / "result.json", LARGEST))
+    except OSError:
         return outcome.code
-    return int(result["rc"]) if result["rc"] is not None else None
+    if not has_shape(result, {"rc": (int, type(None))}):
+        return outcome.code
+    return result["rc"] if result["rc"] is None else int(result["rc"])
 
 
 def content_of(package: Package, copy: Path | None = None) -> Path:

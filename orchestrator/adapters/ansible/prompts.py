@@ -1,13 +1,15 @@
 """Prompts at run time: what in the events of a play says that it asks for input, which never comes."""
 
-import contextlib
 import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestrator.file_system import read_end
+
 ASKPASS = "askpass"
+LAST = 64 << 10  # bytes at the end of what ssh has asked
 ASKED = "asked"
 PAUSE = re.compile(r"Not\s+waiting\s+for\s+response\s+to\s+prompt")
 PASSWORD = re.compile(r"((?:[A-Za-z0-9]+ )?(?:BECOME|SSH|Vault|Kerberos) password(?: \([^)]*\))?(?:\[[^\]]*\])?): ?")
@@ -56,7 +58,5 @@ def askpass(folder: Path) -> dict[str, str]:
 
 def asked(folder: Path) -> str:
     """The last prompt of ssh that had no answer; empty when there was none."""
-    with contextlib.suppress(OSError):
-        lines = (folder / ASKED).read_text(encoding="utf-8", errors="replace").splitlines()
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return ""
+    lines = read_end(folder / ASKED, LAST).splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

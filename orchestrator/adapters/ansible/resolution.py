@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -29,7 +28,9 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.text import clean_text
 from orchestrator.domain.variables import inventory_document, plain_text
 from orchestrator.domain.view import View
+from orchestrator.file_system import files_of
 from orchestrator.processes import STARTS, asked
+from orchestrator.trees import discard
 
 OPTIONS = (
     "host", "port", "remote_user", "private_key_file", "ssh_common_args", "ssh_extra_args", "host_key_checking",
@@ -144,7 +145,7 @@ def _content(sources: tuple[str, ...]) -> str:
     for source in map(Path, sources):
         folder = source if source.is_dir() else source.parent
         for place in (source, folder / "group_vars", folder / "host_vars"):
-            for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            for file in files_of(place):
                 if file.is_file():
                     found[str(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
     return digest_of(found)
@@ -205,7 +206,7 @@ def _laid(
         sources = [word for file in (str(overlay), *inventory.files) for word in ("-i", file)]
         yield folder, sources, effective.environment(folder, folder, len(inventory.hosts))
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
 
 
 @dataclass(frozen=True)

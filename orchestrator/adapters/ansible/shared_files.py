@@ -12,6 +12,7 @@ from orchestrator.adapters.secret_files import FOLDER
 from orchestrator.domain.error_codes import ARTIFACT_MISSING
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.ports import Artifacts, Keys
+from orchestrator.trees import temporary_folder
 
 VERSION = re.compile(r"[0-9]{6}-[0-9a-f]{12}")
 """The name of a version; anything else in the place is not ours."""
@@ -100,7 +101,7 @@ class SharedFiles:
 
     def _plain(self, place: str, name: str, digest: str) -> bytes:
         """The decrypted content with this digest. Raises D170, D171 and S-codes."""
-        with tempfile.TemporaryDirectory(prefix="orchestrator-shared-") as folder:
+        with temporary_folder("orchestrator-shared-") as folder:
             file = Path(folder) / "version"
             self.artifacts.get(digest, file)
             return self.keys.decrypt(file.read_bytes(), f"{place}/{name}")

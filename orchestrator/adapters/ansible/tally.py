@@ -1,6 +1,5 @@
 """What the events of a play say of each host, and the step's result from them."""
 
-import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -13,10 +12,12 @@ from orchestrator.adapters.ansible.ledger import CLAIM, CLOSING, OWN, REFUSED
 from orchestrator.adapters.ansible.verdict import PlayEnd, Verdict, decide
 from orchestrator.domain.error_codes import ANSIBLE_INCOMPLETE, PLAYBOOK_NOT_RUN
 from orchestrator.domain.host_answer import Fault, read_reported
+from orchestrator.domain.job_event import NUMBER, Shape, counts, has_shape, is_event
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostPreview, StepPreview
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.domain.text import clean_text, counted
+from orchestrator.file_system import read_end
 from orchestrator.ports import Emit, JobOutcome
 
 HARMLESS = {
@@ -25,6 +26,23 @@ HARMLESS = {
     "getent", "find", "package_facts", "service_facts", "wait_for_connection", "validate_argument_spec", "facts",
 }  # fmt: skip
 ENDED = {"timeout": "took too long and was stopped", "stopped": "was stopped", "lost": "died"}
+SHAPES: dict[str, Shape] = {
+    "stats": {},
+    "play": {"play": str, "name": str},
+    "notify": {"play": str, "host": str, "handler": str},
+    "no_hosts": {"play": str, "none": bool},
+    "prompt": {"text": str},
+    "notice": {"level": str, "text": str},
+    "task": {
+        "host": str, "task": str, "action": str, "outcome": str, "message": str, "where": str, "seconds": NUMBER,
+        "ignored": bool, "play?": str, "at?": str, "handler?": bool, "own?": bool, "stdout?": str, "release?": dict,
+        "check?": dict,
+    },
+}  # fmt: skip
+"""The events of a play."""
+
+PRINTED = 48 << 20  # bytes of output, which its supervisor keeps below this
+CHECK: Shape = {"diff": str, "opaque": bool}
 OWN_PLAYS = CLOSING | {CLAIM}
 NO_CONNECTION = re.compile(  # what ssh says when it never came so far that a task could begin
     r"ssh: connect to host|could not resolve hostname|host key verification failed|permission denied \("
@@ -63,10 +81,12 @@ class Tally:
     setting: str = ""
 
     def take(self, number: int, event: dict[str, Any]) -> None:
-        """Take one event of the child."""
-        kind = event.pop("kind", "")
+        """Take one event of the child; one of another shape is no event of ours."""
+        if not is_event(event, SHAPES):
+            return
+        kind = event.pop("kind")
         if kind == "stats":
-            self.stats = event
+            self.stats = {name: numbers for name, numbers in event.items() if counts(numbers)}
         elif kind == "play" and event["name"] not in OWN_PLAYS:
             self.plays.setdefault(event["play"], set())
             if event["play"] not in self.order:
@@ -108,7 +128,7 @@ class Tally:
             self.answers[host] = str(event.pop("stdout", ""))
         if "release" in event:
             self._reported(host, read_reported(event["release"]))
-        if "check" in event:
+        if has_shape(event.get("check"), CHECK):
             self.checked.append(event)
         shown = ("task", "action", "outcome", "message", "where", "seconds")
         data = {name: event[name] for name in shown}
@@ -313,7 +333,5 @@ def _tail(folder: Path) -> str:
 
 
 def _printed(folder: Path) -> str:
-    with contextlib.suppress(OSError):
-        text = (folder / "output.log").read_text(encoding="utf-8", errors="replace")
-        return clean_text(text.replace(f"{folder / 'content'}/", ""), None)
-    return ""
+    text = read_end(folder / "output.log", PRINTED)
+    return clean_text(text.replace(f"{folder / 'content'}/", ""), None)

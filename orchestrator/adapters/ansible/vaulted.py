@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from orchestrator.domain.secret import Secret, secrets_of
 from orchestrator.processes import asked
+from orchestrator.trees import LONGEST, entries
 
 MARK = b"$ANSIBLE_VAULT;"
 LARGEST = 4 << 20  # bytes of a file that is searched for encrypted values
@@ -102,7 +103,8 @@ def files_below(places: Iterable[Path]) -> Iterator[Path]:
             yield place
             yield from files_below(place.parent / name for name in ("group_vars", "host_vars"))
         elif place.is_dir():
-            yield from (path for path in sorted(place.rglob("*")) if path.is_file())
+            found = (place / found.name for found in entries(place.resolve()) if found.length <= LONGEST)
+            yield from (path for path in found if path.is_file())
 
 
 def vaulted_secrets(data: bytes, passwords: list[tuple[str, bytes]]) -> Iterator[Secret]:

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,8 @@ from orchestrator.adapters.archive.galaxy_lock import RequirementsLock
 from orchestrator.adapters.archive.galaxy_process import GalaxyProcess, local_sources
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
+from orchestrator.file_system import files_of
+from orchestrator.trees import discard, remove
 
 PLACES = {"": ("collections", "roles"), "collections": ("collections",), "roles": ("roles",)}
 FILES = ("requirements.yml", "requirements.yaml")
@@ -118,7 +119,7 @@ class Installer:
                 self.process.install(wanted.kind, file, wanted.file, made / wanted.kind, scratch)
             (temporary / SOURCES).write_text(json.dumps(_sources(made, missing)), "utf-8")
             for info in made.glob("collections/ansible_collections/*.info"):
-                shutil.rmtree(info)  # where each collection came from: differs from server to server
+                remove(info)  # where each collection came from: differs from server to server
             self._compare(lock, self._described(made, missing, temporary / SOURCES))
             if final.exists():
                 final.rename(temporary / "old")
@@ -126,7 +127,7 @@ class Installer:
             with contextlib.suppress(OSError):  # another process was faster: its folder is as good
                 made.rename(final)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            discard(temporary)
 
     def _described(self, folder: Path, missing: list[Wanted], sources: Path | None = None) -> RequirementsLock:
         """What was installed in *folder*, as a lock."""
@@ -291,8 +292,7 @@ def _fingerprint(missing: list[Wanted]) -> str:
     for wanted in missing:
         digest.update(wanted.kind.encode() + b"\0" + wanted.file.read_bytes() + b"\0")
         for source in local_sources(wanted.file, wanted.entries):
-            files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
-            for file in files:
+            for file in files_of(source):
                 digest.update(str(file.relative_to(source)).encode(errors="surrogateescape") + b"\0")
                 digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:32]

@@ -23,6 +23,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import DIGEST, digest_of
 from orchestrator.domain.packing import Packing
 from orchestrator.domain.release import Manifest, Package, PackageFile, PackageRef, PackedCollection, Release
+from orchestrator.trees import discard, temporary_folder
 
 ENDING = ".release"
 UNPACKING = ".unpacking-"
@@ -105,7 +106,7 @@ class SealedPackages:
     def _proved(self, written: BinaryIO, manifest: Manifest) -> list[OrchestratorError]:
         """What the proof says of the package that was just *written*, unpacked where nothing else is."""
         written.seek(0)
-        with tempfile.TemporaryDirectory(prefix="orchestrator-build-") as folder:
+        with temporary_folder("orchestrator-build-") as folder:
             home = Path(folder).resolve()
             unpack(written, home / "content")
             content = str(home / "content")
@@ -157,7 +158,7 @@ class SealedPackages:
                 if (home := self._folder / kept.stem).exists():
                     doomed = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=self._folder))
                     home.rename(doomed / "removed")
-                    shutil.rmtree(doomed, ignore_errors=True)
+                    discard(doomed)
             except OSError as error:
                 raise OrchestratorError("P112", f"cannot remove {kept.name}: {error.strerror}") from error
 
@@ -243,7 +244,7 @@ class SealedPackages:
         with (self._folder / ".lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for left in self._folder.glob(f"{UNPACKING}*"):
-                shutil.rmtree(left, ignore_errors=True)
+                discard(left)
             yield
 
     def _unpack(self, kept: Path) -> None:
@@ -260,7 +261,7 @@ class SealedPackages:
         except OSError as error:
             raise OrchestratorError("P112", f"cannot unpack {kept.name}: {error.strerror}") from error
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            discard(temporary)
 
 
 def _is_unpacked(home: Path) -> bool:

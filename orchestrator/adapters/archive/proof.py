@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +22,7 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.release import Package
 from orchestrator.domain.text import clean_text
 from orchestrator.domain.variables import inventory_document
+from orchestrator.trees import temporary_folder
 
 MACHINE = {"ANSIBLE_ROLES_PATH": "roles", "ANSIBLE_COLLECTIONS_PATH": "collections"}
 HOSTS = "hosts.yml"
@@ -59,7 +59,7 @@ class Proof:
         Raises P126 to P133 when a playbook or suite cannot work as it does by hand, P114 when it needs roles or
         collections of this machine, and P113 when Ansible cannot read a playbook, or does not find what it names.
         """
-        with tempfile.TemporaryDirectory(prefix="orchestrator-proof-") as folder:
+        with temporary_folder("orchestrator-proof-") as folder:
             yield from self._checked(package, Path(folder))
 
     def _checked(self, package: Package, scratch: Path) -> Iterator[OrchestratorError]:

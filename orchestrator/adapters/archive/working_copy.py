@@ -5,12 +5,12 @@ much. They are verified each time that a job gets its copy.
 """
 
 import os
-import shutil
 from pathlib import Path
 
 from orchestrator.adapters.archive.unpacked import copy_verified, naming_remedy, verify_areas
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Package
+from orchestrator.trees import discard, remove
 
 
 def copy_content(package: Package, target: Path) -> Path:
@@ -22,15 +22,15 @@ def copy_content(package: Package, target: Path) -> Path:
     if package.root is None:
         raise RuntimeError("the package is not unpacked")
     if os.path.lexists(target):
-        shutil.rmtree(target)
+        remove(target)
     try:
         with naming_remedy(package.home or Path(package.root).parent):
             copy_verified(Path(package.root), target, package.manifest)
             verify_areas({area: package.folder(area) for area in package.manifest.areas()}, package.manifest)
     except OSError as error:
-        shutil.rmtree(target, ignore_errors=True)
+        discard(target)
         raise OrchestratorError("P112", f"cannot copy the content of {package.ref}: {error.strerror}") from error
     except OrchestratorError:
-        shutil.rmtree(target, ignore_errors=True)
+        discard(target)
         raise
     return target

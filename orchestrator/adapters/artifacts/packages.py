@@ -1,7 +1,6 @@
 """Packages that every machine has: kept here when they are used, and in the artifact store for all the others."""
 
 import contextlib
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from orchestrator.domain.error_codes import PACKAGE_NOT_KEPT
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release
 from orchestrator.ports import Artifacts
+from orchestrator.trees import temporary_folder
 
 FOLDER = "packages"
 """Names of packages are `packages/<name>/<version>/<hexadecimal digest>`."""
@@ -102,7 +102,7 @@ class SharedPackages:
         shared = self._artifacts.named(_name(ref))
         if shared is None:
             raise OrchestratorError("P301", f"the package {ref.digest} is not in {self._artifacts.where} any more")
-        with tempfile.TemporaryDirectory(prefix="orchestrator-fetch-") as folder:
+        with temporary_folder("orchestrator-fetch-") as folder:
             file = Path(folder) / f"{ref.name}{ENDING}"
             self._artifacts.get(shared, file)
             if self._local.read(file).digest != ref.digest:

@@ -17,6 +17,7 @@ from typing import Any
 from orchestrator.adapters.artifacts.objects import Objects
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import DIGEST
+from orchestrator.trees import temporary_folder
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
 LONGEST = 100  # bytes of the content of a name that are read
@@ -93,7 +94,7 @@ class VerifiedArtifacts:
 
     def check(self) -> None:
         """Write a small content, and read and list it."""
-        with tempfile.TemporaryDirectory(prefix="orchestrator-probe-") as folder:
+        with temporary_folder("orchestrator-probe-") as folder:
             probe = Path(folder) / "probe"
             probe.write_bytes(PROBE)
             self._objects.write(_key(_digest(probe)[0]), probe)

@@ -1,6 +1,5 @@
 """What of a project's state belongs into a backup, and where each part of it lies."""
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from orchestrator.adapters.database.engine import engine_url, sqlite_path
 from orchestrator.adapters.secret_files import secret_files
 from orchestrator.adapters.withheld import MARKER, PASSPHRASE, PROJECT_KEY
+from orchestrator.trees import LONGEST, entries
 
 JOURNAL, ENGINE, DUMP = "journal.db", "engine.db", "database.dump"
 LOGS = ("output.log", "events.jsonl", "outcome.json")  # of a job; its other files may hold secrets
@@ -85,12 +85,9 @@ def _packages(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _below(state: Path, name: str) -> Iterator[tuple[str, Path]]:
-    for at, folders, names in os.walk(state / name):
-        folders.sort()
-        for file in sorted(names):
-            path = Path(at, file)
-            if path.is_file() and not path.is_symlink():
-                yield path.relative_to(state).as_posix(), path
+    for found in entries((state / name).resolve()):
+        if found.is_file and found.length <= LONGEST:  # a job may have made folders deeper than any path can say
+            yield f"{name}/{found.name}", state / name / found.name
 
 
 def _passing(name: str) -> bool:

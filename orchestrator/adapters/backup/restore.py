@@ -11,7 +11,6 @@ says so, and :func:`undo` moves them back. What a restore has put aside is kept,
 import contextlib
 import json
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +28,7 @@ from orchestrator.adapters.withheld import PROJECT_KEY
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.text import clean_text
 from orchestrator.file_system import is_locked
+from orchestrator.trees import discard, remove
 
 
 def inspect(places: Places, file: Path, passphrase: bytes | None) -> BackupManifest:
@@ -66,7 +66,7 @@ def restore(places: Places, file: Path, stamp: str, passphrase: bytes | None) ->
     kept = places.state / f"state-before-restore-{stamp}"
     with _told():
         undo(places)
-        shutil.rmtree(places.restoring, ignore_errors=True)
+        discard(places.restoring)
         new = places.restoring / "new"
         new.mkdir(parents=True, mode=0o700)
         try:
@@ -74,12 +74,12 @@ def restore(places: Places, file: Path, stamp: str, passphrase: bytes | None) ->
             _check(new, manifest)
             _keep_secrets(places.state, new, manifest)
         except BaseException:
-            shutil.rmtree(places.restoring, ignore_errors=True)
+            discard(places.restoring)
             raise
         _exchange(places, new)
         (places.restoring / "old").rename(kept)
         _bring_logs(new / "jobs", places.state / "jobs")
-        shutil.rmtree(places.restoring)
+        remove(places.restoring)
     return kept
 
 
@@ -106,7 +106,7 @@ def _put_back(places: Places) -> None:
             Path(place).rename(new / name[1:])
         if os.path.lexists(old / name.removeprefix("+")):
             (old / name.removeprefix("+")).rename(place)
-    shutil.rmtree(places.restoring)
+    remove(places.restoring)
 
 
 def running_roots(state: Path) -> list[str]:

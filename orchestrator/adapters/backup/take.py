@@ -23,6 +23,7 @@ from orchestrator.adapters.database.engine import integrity, schema_version, sql
 from orchestrator.adapters.secret_files import INDEX, is_listed, secret_files
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import PackageFile
+from orchestrator.trees import discard
 
 STAGING = "backing-up-"
 
@@ -128,7 +129,7 @@ def _staging(state: Path) -> Iterator[Path]:
     with (state / "backup.lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for left in state.glob(f"{STAGING}*"):
-            shutil.rmtree(left, ignore_errors=True)
+            discard(left)
         yield from _folder(state)
 
 
@@ -137,7 +138,7 @@ def _folder(state: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
 
 
 @contextlib.contextmanager

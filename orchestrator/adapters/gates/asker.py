@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import shutil
 import ssl
 import sys
 import urllib.parse
@@ -32,8 +31,10 @@ from orchestrator.domain.secret import Secret
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
 from orchestrator.domain.text import clean_text
 from orchestrator.domain.view import View
+from orchestrator.file_system import read_end
 from orchestrator.ports import Emit, Job, Jobs
 from orchestrator.secret_values import SecretValues
+from orchestrator.trees import discard
 
 PASSED = (
     "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSH_AUTH_SOCK", "http_proxy", "https_proxy",
@@ -78,6 +79,7 @@ class Shown:
         return text
 
 
+PRINTED = 4000  # bytes at the end of what a command printed
 NOBODY = Shown()
 
 
@@ -193,7 +195,7 @@ class LiveGates:
             view=view,
         )
         done = self._jobs.run(wanted)
-        shutil.rmtree(copy, ignore_errors=True)
+        discard(copy)
         said = _last(done.folder)
         about: dict[str, Any] = {"log": str(done.folder), "seconds": done.seconds}
         if done.how == "exited" and done.code == 0:
@@ -235,9 +237,7 @@ def _last(folder: Path) -> str:
 
 def _printed(folder: Path) -> str:
     """The end of what a command has printed."""
-    with contextlib.suppress(OSError):
-        return clean_text((folder / "output.log").read_text(encoding="utf-8", errors="replace")[-4000:])
-    return ""
+    return clean_text(read_end(folder / "output.log", PRINTED))
 
 
 # -- requests ------------------------------------------------------------------------------------------------------

@@ -20,7 +20,9 @@ from orchestrator.adapters.pulumi.recovery import Recovery
 from orchestrator.adapters.pulumi.stack import NO_STACK, Stack, fingerprint
 from orchestrator.adapters.pulumi.trace import Trace
 from orchestrator.adapters.pulumi.workspace import Refused, Workspace
+from orchestrator.file_system import read_end
 
+LAST = 8000  # bytes at the end of what the engine said on standard error
 UPDATE_PLAN = "update-plan.json"  # in the job's folder: what the update is constrained to
 
 
@@ -113,7 +115,7 @@ class Operation:
             done.set()
             follower.join()
         path.unlink()
-        return code, errors.read_text(encoding="utf-8", errors="replace")[-8000:].strip()
+        return code, read_end(errors, LAST).strip()
 
     def _constraint(self) -> list[str]:
         """The option that constrains an update, if the job's copy of the update plan is the one that was laid there."""

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,11 +25,13 @@ from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model, canonical_json, digest_of
 from orchestrator.domain.release import PackageFile
+from orchestrator.trees import discard, entries
 
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
 NOT_THE_PROGRAM = {"dist", "environments", "playbooks", "releases", "roles", "collections", "tests"}
 MANIFEST, TREE = "definition.json", "tree"
 ABOUT, PLACE = "environment.json", "place"  # of a definition in the first format
+NAMED = 300  # characters of the name of a file in a message
 _STACK_FILE = re.compile(r"^Pulumi\.(.+)\.(yaml|yml|json)$")
 
 
@@ -69,7 +70,7 @@ class Program:
         is the program's folder as well, releases, playbooks and tests are none of its files.
         """
         outside = NOT_THE_PROGRAM if self.place == "." else set()
-        yield from sorted(_walk(self.path, self.path, IGNORED | outside, self.stack.rsplit("/", 1)[-1]))
+        yield from sorted(_walk(self.path, IGNORED | outside, self.stack.rsplit("/", 1)[-1]))
 
     def everything(self, reads: tuple[str, ...] | None, state: Path) -> dict[str, Path]:
         """Its files and what it reads of the project, by their names below the project's root.
@@ -82,16 +83,19 @@ class Program:
         return {**surroundings(self.project, self.place, own.values(), reads, state), **own}
 
 
-def _walk(top: Path, at: Path, ignored: set[str], stack: str) -> Iterator[tuple[str, Path]]:
-    for entry in os.scandir(at):
-        other = _STACK_FILE.match(entry.name)
-        if entry.name in ignored or entry.name.endswith((".pyc", ".pyo")) or (other and other[1] != stack):
-            continue
-        path = at / entry.name
-        if entry.is_file():
-            yield path.relative_to(top).as_posix(), path
-        elif entry.is_dir() and not (entry.is_symlink() and at.resolve().is_relative_to(path.resolve())):
-            yield from _walk(top, path, IGNORED, stack)
+def _walk(top: Path, ignored: set[str], stack: str) -> Iterator[tuple[str, Path]]:
+    waiting = [(top, ignored)]
+    while waiting:
+        at, left_out = waiting.pop()
+        for entry in os.scandir(at):
+            other = _STACK_FILE.match(entry.name)
+            if entry.name in left_out or entry.name.endswith((".pyc", ".pyo")) or (other and other[1] != stack):
+                continue
+            path = at / entry.name
+            if entry.is_file():
+                yield path.relative_to(top).as_posix(), path
+            elif entry.is_dir() and not (entry.is_symlink() and at.resolve().is_relative_to(path.resolve())):
+                waiting.append((path, IGNORED))
 
 
 def find(environment: Environment, folder: Path, project: Path) -> Program:
@@ -146,7 +150,7 @@ def _keep(manifest: Manifest, files: Mapping[str, Path], kept: Path) -> None:
         if not kept.is_dir():  # otherwise another process kept the same definition
             raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        discard(temporary)
 
 
 def put(folder: Path, file: PackageFile, data: bytes, code: str, message: str) -> None:
@@ -171,13 +175,14 @@ def verified(store: Path, digest: str) -> Manifest:
     if not folder.is_dir():
         raise OrchestratorError("E105", f"the definition {digest[:19]} is not kept here")
     manifest = _manifest(folder, digest)
-    there = {path.relative_to(folder / TREE).as_posix(): path for path in (folder / TREE).rglob("*")}
-    files = {name: path for name, path in there.items() if path.is_symlink() or not path.is_dir()}
-    for file in manifest.files:
-        path = files.pop(file.path, None)
-        if path is None or path.is_symlink() or not path.is_file() or _listed(file.path, path) != file:
-            raise _changed(folder, f"{TREE}/{file.path}")
-    for name in files:
+    missing = {file.path: file for file in manifest.files}
+    for found in entries(folder / TREE):
+        name = found.name
+        file = missing.pop(name, None)
+        same = file is not None and found.is_file and found.status.st_size == file.size
+        if file is None or not same or _listed(name, folder / TREE / name) != file:
+            raise _changed(folder, f"{TREE}/{name[:NAMED]}")
+    for name in missing:
         raise _changed(folder, f"{TREE}/{name}")
     return manifest
 

@@ -25,6 +25,7 @@ from orchestrator.adapters.pulumi.definition import MANIFEST, TREE, Manifest, pu
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import PackageFile
 from orchestrator.ports import Artifacts
+from orchestrator.trees import discard, temporary_folder
 
 SHARED = "definitions/"  # names of shared definitions: their digests, in hexadecimal digits
 
@@ -64,7 +65,7 @@ def share(digest: str, store: Path, artifacts: Artifacts) -> None:
     if not (folder / MANIFEST).is_file():
         return  # an earlier version kept it, and shared it if it could
     check_together([check_name(file.path) for file in manifest.files])
-    with tempfile.TemporaryDirectory(prefix="orchestrator-definition-") as temporary:
+    with temporary_folder("orchestrator-definition-") as temporary:
         archive = Path(temporary, "archive")
         with archive.open("wb") as target:
             put_all(
@@ -96,7 +97,7 @@ def fetch(digest: str, store: Path, artifacts: Artifacts) -> None:
         if not (store / plain).is_dir():  # otherwise another process was faster
             raise OrchestratorError("E105", f"the shared definition {digest[:19]} cannot be unpacked") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        discard(temporary)
 
 
 def unpack(archive: Path, store: Path, digest: str) -> None:

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from orchestrator.domain.job_event import parsed
 from orchestrator.processes import events_of
 
 SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's mark of a secret value in its JSON
@@ -23,6 +24,7 @@ PAUSE = 0.02
 _SUMMARY = re.compile(r"^(update|preview|destroy|refresh) failed$")  # follows what really failed
 _DEAD = re.compile(r"error reading from server|transport is closing|code = Unavailable|connection re(set|fused)")
 LONGEST = 8000
+CHUNK = 8 << 20  # bytes of the log that are read at once
 
 
 class Log:
@@ -74,11 +76,12 @@ class Log:
         with path.open("rb") as file:
             while True:
                 finished = done.is_set()
-                data = file.read()
-                *lines, rest = (rest + data).split(b"\n")
+                data = file.read(CHUNK)
+                *lines, rest = (rest + data).split(b"\n") if b"\n" in data else (rest + data,)
                 for line in lines:
-                    with contextlib.suppress(ValueError):
-                        self._take(json.loads(line))
+                    event = parsed(line)
+                    if isinstance(event, dict):
+                        self._take(event)
                 if finished and not data:
                     return
                 if not data:

@@ -27,6 +27,7 @@ from orchestrator.adapters.pulumi import (
     variables,
     verdict,
 )
+from orchestrator.adapters.pulumi.answer import SHAPES, read_answer, resource_events
 from orchestrator.adapters.pulumi.child import UPDATE_PLAN
 from orchestrator.adapters.pulumi.engine import Engine
 from orchestrator.adapters.pulumi.events import HARMLESS, HIDDEN, STACK
@@ -41,6 +42,7 @@ from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment, PulumiSettings
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.job_event import is_event
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.parity import Definition
@@ -157,7 +159,7 @@ class PulumiProvisioner:
         if save_plan is not None and saved.is_file():
             shutil.move(saved, save_plan)
         changes = _changes(result, before)
-        if outcome.code != 0:
+        if outcome.code != 0 or result["code"] < 0:
             error = self._error("preview", spec, outcome, result)
             if error.code != verdict.PROTECTED:
                 raise error
@@ -196,7 +198,7 @@ class PulumiProvisioner:
         """The resources that are other than the state has them, by a refresh that writes nothing."""
         words = ["refresh", "--preview-only", *(word for word in _words(spec) if word != "--refresh")]
         outcome, result = self._operate(spec, words, job, emit, verb="preview")
-        if outcome.code != 0:
+        if outcome.code != 0 or result["code"] < 0:
             raise self._error("refresh", spec, outcome, result)
         return tuple(sorted(map(ResourceChange.from_json, result["refreshed"]), key=lambda change: change.urn))
 
@@ -351,13 +353,10 @@ class PulumiProvisioner:
                 halt=lambda: self._halt(spec, job),
                 **self._isolation(spec, words[0]),
             ),
-            lambda number, event: emit(_entry(event, f"{job}:{number}")),
+            lambda number, event: _pass_on(event, f"{job}:{number}", emit),
         )
         keep_salt(outcome.folder / SALT, self._salt(spec))
-        try:
-            result = json.loads((outcome.folder / "result.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:  # it was killed
-            result = {"code": -1}
+        result = read_answer(outcome.folder)
         if result["code"] >= 0:
             return outcome, result
         self._quiet(spec, job)
@@ -408,16 +407,13 @@ class PulumiProvisioner:
         was read before, and nothing was told as begun, nothing was touched.
         """
         done, begun, effects = Counter[str](), dict[str, str](), False
-        with contextlib.suppress(FileNotFoundError):
-            for line in (outcome.folder / "events.jsonl").read_text(encoding="utf-8").splitlines():
-                with contextlib.suppress(ValueError):
-                    event = json.loads(line)
-                    if event.get("status") == "started" and event["type"] != STACK:
-                        begun[event["urn"]] = event["name"]
-                        effects |= event["op"] not in HARMLESS
-                    elif event.get("status") and event["type"] != STACK:
-                        begun.pop(event["urn"], None)
-                        done[event["op"]] += event["status"] == "done"
+        for event in resource_events(outcome.folder):
+            if event["status"] == "started" and event["type"] != STACK:
+                begun[event["urn"]] = event["name"]
+                effects |= event["op"] not in HARMLESS
+            elif event["type"] != STACK:
+                begun.pop(event["urn"], None)
+                done[event["op"]] += event["status"] == "done"
         before = outcome.folder / "before"  # the child writes it before it begins anything
         try:
             now = stack.fingerprint(self._stack(spec).state()) if before.exists() else ""
@@ -619,7 +615,10 @@ def _changes(result: dict[str, Any], before: stack.State) -> tuple[ResourceChang
     return tuple(sorted(marked, key=lambda change: change.urn))
 
 
-def _entry(event: dict[str, Any], key: str) -> Entry:
-    kind = str(event.pop("kind", "notice"))
+def _pass_on(event: dict[str, Any], key: str, emit: Emit) -> None:
+    """Record an *event* of an operation; what its program has reported in another shape is no event."""
+    if not is_event(event, SHAPES):
+        return
+    kind = event.pop("kind")
     data = {name: clean_text(value, 4000) if isinstance(value, str) else value for name, value in event.items()}
-    return Entry(kind=kind, step="provision", data=data, key=key)
+    emit(Entry(kind=kind, step="provision", data=data, key=key))

@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlparse
 
 from orchestrator.adapters.pulumi.events import CREATES, hide
 from orchestrator.adapters.pulumi.trace import Holder, Trace, moment
+from orchestrator.domain.job_event import parsed
+from orchestrator.file_system import lines_of
 
 NO_STACK = "no stack named"
 VOLATILE = {"sourcePosition", "stackTrace", "created", "modified"}  # differ although nothing has changed
@@ -122,14 +124,14 @@ def unanswered(folder: Path) -> list[str]:
     The engine may have seen its provider die before it died itself, and then has forgotten what was pending.
     """
     found: dict[str, None] = {}
-    with contextlib.suppress(OSError):
-        for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError, AttributeError):
-                event = json.loads(line)
-                if event.get("op") in CREATES and not str(event["type"]).startswith("pulumi:"):
-                    found[str(event["urn"])] = None
-                    if event["status"] == "done":
-                        del found[str(event["urn"])]
+    for line in lines_of(folder / "events.jsonl"):
+        event = parsed(line)
+        if isinstance(event, dict) and event.get("op") in CREATES:
+            kind, urn = str(event.get("type")), str(event.get("urn"))
+            if not kind.startswith("pulumi:"):
+                found[urn] = None
+                if event.get("status") == "done":
+                    del found[urn]
     return list(found)
 
 

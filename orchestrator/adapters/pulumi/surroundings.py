@@ -8,7 +8,6 @@ that the program runs in: what was not found and is read all the same is missing
 """
 
 import ast
-import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from pathlib import Path, PurePath
 
 from orchestrator.adapters.pulumi.workspace import IGNORED, is_installed
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.trees import walk
 
 MAX_FILES = 5_000
 MAX_BYTES = 100 * 1024 * 1024
@@ -167,10 +167,10 @@ def _files(project: Path, name: str, state: Path) -> Iterator[tuple[str, Path]]:
     if top.is_file():
         yield PurePath(name).as_posix(), top
         return
-    for at, folders, names in os.walk(top):
+    for at, folders, names in walk(top):
         own = [folder for folder in folders if folder not in IGNORED and Path(at, folder) != state]
-        folders[:] = sorted(folder for folder in own if not is_installed(Path(at, folder)))
-        for file in sorted(names):
+        folders[:] = [folder for folder in own if not is_installed(Path(at, folder))]
+        for file in names:
             path = Path(at, file)
             if not file.endswith((".pyc", ".pyo")) and path.is_file():
                 yield path.relative_to(project).as_posix(), path

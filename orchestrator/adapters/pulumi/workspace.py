@@ -15,7 +15,6 @@ does by hand:
 import contextlib
 import fcntl
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from pathlib import Path, PurePath
 from typing import IO, Any
 
 from orchestrator.file_system import is_locked, write_whole
+from orchestrator.trees import discard, walk
 
 INSTALLED = {".venv", "venv", "node_modules"}
 PASSED_OVER = {".git", "__pycache__", ".pulumi", ".orchestrator", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
@@ -78,12 +78,12 @@ class Workspace:
 
     def __exit__(self, *_: object) -> None:
         self._keep_salt()
-        shutil.rmtree(self._root, ignore_errors=True)
+        discard(self._root)
         if self._lock is not None:
             self._lock.close()
 
     def _lay(self) -> None:
-        shutil.rmtree(self._root, ignore_errors=True)
+        discard(self._root)
         for name, sha256, executable in self._files:
             self._copy(name, sha256, executable=executable)
         self._program.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ def installed_folders(project: Path, place: str) -> Iterator[Path]:
     for part in PurePath(place).parts:
         yield from (path for path in (original.iterdir() if original.is_dir() else ()) if is_installed(path))
         original /= part
-    for at, folders, names in os.walk(original):
+    for at, folders, names in walk(original):
         yield from (Path(at, name) for name in (*folders, *names) if is_installed(Path(at, name)))
         folders[:] = [name for name in folders if name not in IGNORED and not is_installed(Path(at, name))]
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shutil
 import site
 import sys
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from orchestrator.domain.step import StepResult
 from orchestrator.domain.variables import inventory_document, json_document, lowest
 from orchestrator.domain.view import View
 from orchestrator.ports import SECRETS_FOLDER, Job
+from orchestrator.trees import discard
 
 NEVER = ("PYTEST_", "PYTHON")  # they decide which code and which tests run
 PLUGIN = "orchestrator.adapters.testinfra.plugin"
@@ -105,7 +105,7 @@ class SuiteJob:
         """Remove the copy, the cache, temporary files and connections of a job that has ended."""
         self._control.close()
         for name in (CONTENT, CACHE, *TEMPORARY):
-            shutil.rmtree(self._folder / name, ignore_errors=True)
+            discard(self._folder / name)
 
     @property
     def _source(self) -> Path:

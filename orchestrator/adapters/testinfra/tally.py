@@ -1,14 +1,29 @@
 """The results of a suite as its process reports them, and what comes of them in the end."""
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.testinfra.verdict import NOTHING_COLLECTED, Ending, Session, judge, of_host
+from orchestrator.domain.job_event import NUMBER, Shape, is_event
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult
 from orchestrator.domain.text import clean_text
+from orchestrator.file_system import read_end
 from orchestrator.ports import Emit, JobOutcome
+
+SHAPES: dict[str, Shape] = {
+    "test": {
+        "name": str, "host": str, "outcome": str, "duration": NUMBER, "message": str, "where": str, "reruns": int,
+        "expected": bool, "nobody": bool,
+    },
+    "collect": {"name": str, "message": str},
+    "end": {"status": int, "collected": int, "told": int},
+    "refused": {"message": str},
+}  # fmt: skip
+"""The events of a suite."""
+
+PRINTED = 64 << 10  # bytes at the end of what pytest has printed
+OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 
 
 class Tally:
@@ -26,8 +41,10 @@ class Tally:
         self.expected = self.nobody = 0
 
     def take(self, number: int, event: dict[str, Any]) -> None:
-        """Take one event of the process; events of an unknown kind say nothing of a test."""
-        match event.get("kind"):
+        """Take one event of the process; events of an unknown kind or shape say nothing of a test."""
+        if not is_event(event, SHAPES):
+            return
+        match event["kind"]:
             case "test":
                 self._take_test(number, event)
             case "collect":
@@ -39,6 +56,8 @@ class Tally:
 
     def _take_test(self, number: int, event: dict[str, Any]) -> None:
         """Take the result of one test."""
+        if event["outcome"] not in OUTCOMES:
+            return
         result = TestResult(
             name=clean_text(event["name"], 500),
             host=clean_text(event["host"], 255),
@@ -58,7 +77,7 @@ class Tally:
     def _take_broken(self, number: int, event: dict[str, Any]) -> None:
         """Take a file that could not be collected."""
         text = clean_text(event["message"], 4000)
-        self.broken.append(f"{event['name']}: {_last_line(text)}")
+        self.broken.append(f"{clean_text(event['name'], 500)}: {_last_line(text)}")
         data = {"level": "error", "text": text}
         self._emit(Entry(kind="notice", step=self._suite, data=data, key=f"{self._job}:{number}"))
 
@@ -124,7 +143,5 @@ def _last_line(text: str) -> str:
 
 def _output(folder: Path) -> str:
     """The last line that pytest printed."""
-    with contextlib.suppress(OSError):
-        text = (folder / "output.log").read_text(encoding="utf-8", errors="replace")
-        return _last_line(clean_text(text, None))[:500]
-    return "no output"
+    text = read_end(folder / "output.log", PRINTED)
+    return _last_line(clean_text(text, None))[:500] if text else "no output"

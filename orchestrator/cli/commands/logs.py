@@ -107,8 +107,6 @@ def _print_output(app: "App", run: str, step: str | None, *, as_json: bool) -> N
 
 
 def _print_files(app: "App", run: str, step: str | None, save: Path | None, *, as_json: bool) -> None:
-    import shutil
-
     from orchestrator.domain.text import clean_text
 
     for job, folder, files in app.queries.written(app.actor, run):
@@ -118,14 +116,28 @@ def _print_files(app: "App", run: str, step: str | None, save: Path | None, *, a
         if as_json:
             print_json_line("Files", {"job": job, "step": name, "folder": str(folder), "files": files})
         for item in files:
-            path = clean_text(str(item["path"]), 500)
+            path = f"{item['more']} more files" if "more" in item else clean_text(item["path"], 500)
             if not as_json:
                 note = "" if item["kept"] else "  (not kept)"
                 out(f"{name:<16} {item['change']:<8} {item['size']:>10} B  {path}{note}")
             if save is not None and item["kept"]:
-                target = save / name / str(item["path"])
-                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                shutil.copy(folder / str(item["path"]), target)
+                _save(folder, item["path"], save / name)
+
+
+def _save(folder: Path, path: str, target: Path) -> None:
+    """Copy the file *path* of *folder* to the same place below *target*; no link leads anywhere else."""
+    import os
+    import shutil
+
+    from orchestrator.trees import entry
+
+    with entry(folder, path) as found:
+        if found is not None and found.is_file:
+            copy = target / path
+            copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(copy, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+            with os.fdopen(found.open(), "rb") as source, os.fdopen(handle, "wb") as written:
+                shutil.copyfileobj(source, written)
 
 
 def _wanted(record: "Record", step: str | None, host: str | None) -> bool:

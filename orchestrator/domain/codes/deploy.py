@@ -151,6 +151,13 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.FAILED,
     ),
     ErrorCode(
+        "D186",
+        "too many controller files",
+        "A play left more than 256 MiB or 10,000 files in the files and folders that `controller_files` declares. They are not kept, so the next run would not find them.",
+        "Declare the files that later runs need, and not a folder of everything that a play writes. `orchestrator logs RUN --files` lists what this play wrote.",
+        Exit.FAILED,
+    ),
+    ErrorCode(
         "D180",
         "host response too long",
         "A host returned more text to an inspection than any host needs. Its release is *unknown*; the other hosts are not affected.",
