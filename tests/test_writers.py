@@ -11,7 +11,8 @@ TEXTS = {"write_text", "write_bytes", "write_whole", "mkstemp", "NamedTemporaryF
 NEW = {"O_WRONLY", "O_RDWR", "O_CREAT"}
 
 FILTER = {
-    "engine/job_output.py": "the filter itself, for what jobs print, report and leave",
+    "engine/job_output.py": "the filter itself, for what jobs print and report",
+    "engine/masked_files.py": "the filter itself, for what jobs leave",
     "adapters/database/masking.py": "the filter itself, for every statement to a database",
     "cli/output.py": "the filter itself, for the terminal and for JSON",
     "cli/view.py": "prints what `output.writable` gives",

@@ -86,7 +86,7 @@ class Tally:
             return
         kind = event.pop("kind")
         if kind == "stats":
-            self.stats = {name: numbers for name, numbers in event.items() if counts(numbers)}
+            self.stats = _stats(event)
         elif kind == "play" and event["name"] not in OWN_PLAYS:
             self.plays.setdefault(event["play"], set())
             if event["play"] not in self.order:
@@ -274,6 +274,11 @@ class Tally:
             unseen=_unseen(result, set(failed)),
             diff=clean_text("\n".join(diffs), 200_000),
         )
+
+
+def _stats(event: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """What Ansible counted of each host; a part that has anything else than counts is left out."""
+    return {name: dict(numbers) for name, numbers in event.items() if counts(numbers)}
 
 
 def _outside(hosts: tuple[str, ...], failures: Mapping[str, dict[str, Any]]) -> str:
