@@ -7,7 +7,6 @@ import importlib
 import os
 import re
 import secrets
-import shutil
 import signal
 import stat
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar, cast
 
+from orchestrator import trees
 from tests.campaigns.chaos.table import Shared
 from tests.campaigns.hostile.case import HELD, LIMIT, Case, Defence, Line, Outcome, Yard
 
@@ -134,7 +134,7 @@ def _attempt(case: Case, shared: Shared, figures: Figures) -> None:
         trouble = f"{type(error).__name__}: {str(error)[:300]} ({Path(last.filename).name}:{last.lineno})"
     left = _left(children)
     changed = sorted(name for name, _ in before ^ _listing(yard.outside))
-    _remove(folder)
+    trees.discard(folder)
     _count(figures, case, outcome, changed, left, trouble)
 
 
@@ -217,16 +217,6 @@ def _running(before: set[int]) -> set[int]:
             if os.waitpid(process, os.WNOHANG)[0] == 0:
                 found.add(process)
     return found
-
-
-def _remove(folder: Path) -> None:
-    for base, folders, _ in os.walk(folder):
-        for name in folders:
-            path = Path(base) / name
-            with contextlib.suppress(OSError):
-                if not path.is_symlink():
-                    path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _limit(seconds: float) -> None:

@@ -11,7 +11,9 @@ from itertools import product
 from pathlib import Path
 from random import Random
 
+from orchestrator.adapters.ansible.controller_files import listed
 from orchestrator.adapters.views import Views
+from orchestrator.cli.commands import logs
 from orchestrator.domain.environment import AnsibleSettings, Environment
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.isolation import mounts
@@ -131,6 +133,20 @@ WAYS = {
 }  # fmt: skip
 """Code that tries to reach the file *target*, by what it uses."""
 
+LISTS = {
+    "the path of the file": "[os.path.relpath(target, job + '/files')]",
+    "its whole path": "[target, '/' + target]",
+    "dots in the middle": "['a/../' + os.path.relpath(target, job + '/files'), './' + target]",
+    "a link": "os.symlink(target, job + '/files/link') or ['link']",
+    "a folder that is a link": (
+        "os.symlink(os.path.dirname(target), job + '/files/folder') or ['folder/' + os.path.basename(target)]"
+    ),
+    "a link in place of all": "os.rmdir(job + '/files') or os.symlink('/', job + '/files') or [target.lstrip('/')]",
+    "a pipe": "os.mkfifo(job + '/files/pipe') or ['pipe']",
+    "a device": "attempt(lambda: os.mknod(job + '/files/zero', stat.S_IFCHR | 0o600, os.makedev(1, 5))) or ['zero']",
+}  # fmt: skip
+"""Lists of written files that a play has made itself, by what they name."""
+
 PLACES = ("elsewhere", "the state folder", "the home folder", "a key of production", "below a declared folder")
 
 
@@ -143,6 +159,24 @@ def cases(seed: int) -> Iterator[Case]:
         yield Case(f"{way}, elsewhere", partial(_attempt, way, "elsewhere"))
     for way, place in product(("open", "cat", "every file below the root", "a write", "its removal"), PLACES[1:]):
         yield Case(f"{way}, {place}", partial(_attempt, way, place))
+    for way in LISTS:
+        yield Case(f"a list of written files with {way}", partial(_listed, way))
+
+
+def _listed(way: str, yard: Yard) -> Outcome:
+    """What `logs --files --save` copies of a job that has made the list of its written files itself."""
+    if not available(os.environ["PATH"]).isolates:
+        return HELD
+    copy, saved = yard.inside / "project/.orchestrator/jobs/r.deploy/content", yard.inside / "saved"
+    for folder in (copy, yard.inside / "home", yard.inside / "project/keys"):
+        folder.mkdir(parents=True, exist_ok=True)
+    made = "[{'path': path, 'change': 'new', 'size': 9, 'kept': True} for path in names]"
+    code = f"os.mkdir(job + '/files')\nnames = {LISTS[way]}\nimport json\njson.dump({made}, open(job + '/files.json', 'w'))"
+    _run(yard, textwrap.dedent(BEGIN) + code + END, _target(yard, "elsewhere"), copy)
+    for item in listed(copy.parent) or ():
+        logs._save(copy.parent / "files", item["path"], saved)
+    read = "".join(path.read_text(errors="replace") for path in saved.rglob("*") if path.is_file())
+    return yard.learned(read)
 
 
 def _attempt(way: str, place: str, yard: Yard) -> Outcome:
