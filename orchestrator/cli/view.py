@@ -243,9 +243,9 @@ def wave_lines(walk: Progress, data: dict[str, Any]) -> Iterator[str]:
 
 
 def _worth_saying(record: Record) -> bool:
-    """Whether a notice is shown as it comes: what is waited for, what hosts knew better, and what they run instead."""
+    """Whether a notice is shown as it comes: what is waited for, what hosts knew better, what a play wrote."""
     differs = record.step == "observe" and record.data.get("level") == "warning"
-    told = any(record.data.get(name) for name in ("reconciled", "flaky", "alert"))
+    told = any(record.data.get(name) for name in ("reconciled", "flaky", "alert", "written"))
     return record.step == "lease" or differs or told
 
 

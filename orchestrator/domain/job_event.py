@@ -44,7 +44,7 @@ def is_event(event: Mapping[str, Any], shapes: Mapping[str, Shape]) -> bool:
     return isinstance(kind, str) and kind in shapes and has_shape(dict(event), shapes[kind])
 
 
-def counts(value: Any) -> bool:
+def are_counts(value: Any) -> bool:
     """Whether *value* is an object whose fields are all whole numbers, as counts of hosts or resources are."""
     return isinstance(value, dict) and all(isinstance(item, int) and _is_usual(item) for item in value.values())
 

@@ -169,7 +169,7 @@ class Events:
         self._lay(b"".join(masked_line(self._redactor, line) + b"\n" for line in lines))
         if self._skips or len(self._rest) > LONGEST_EVENT:
             if not self._skips:
-                self._lay(left_out(f"an event of more than {LONGEST_EVENT >> 20} MiB was left out"))
+                self._lay(omission_event(f"an event of more than {LONGEST_EVENT >> 20} MiB was left out"))
             self._skips, self._rest = True, b""
 
     def _lay(self, data: bytes) -> None:
@@ -179,7 +179,7 @@ class Events:
             self._write(data)
         elif not self._full:
             self._full = True
-            self._write(left_out(f"events after the first {MOST_EVENTS >> 30} GiB were left out"))
+            self._write(omission_event(f"events after the first {MOST_EVENTS >> 30} GiB were left out"))
 
     def _write(self, data: bytes) -> None:
         until: float | None = None
@@ -194,7 +194,7 @@ class Events:
                 time.sleep(FULL)
 
 
-def left_out(text: str) -> bytes:
+def omission_event(text: str) -> bytes:
     """The event that says in *text* what was left out."""
     return json.dumps({"kind": "notice", "level": "warning", "text": text}).encode() + b"\n"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator import trees
-from orchestrator.adapters.ansible.controller_files import collect, is_below, listed
+from orchestrator.adapters.ansible.controller_files import collect, is_below, written_files
 from orchestrator.adapters.ansible.handlers import PendingHandlers
 from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
 from orchestrator.adapters.ansible.play import result_code
 from orchestrator.adapters.ansible.tally import Tally as PlayTally
-from orchestrator.adapters.pulumi.answer import KILLED, read_answer, resource_events
+from orchestrator.adapters.pulumi.answer import KILLED, operation_answer, resource_events
 from orchestrator.adapters.pulumi.stack import unanswered
 from orchestrator.adapters.testinfra.tally import Tally as SuiteTally
 from orchestrator.domain.context import Context
@@ -70,8 +70,8 @@ def test_what_a_play_leaves_is_listed_whatever_it_is(tmp_path: Path) -> None:
     }  # fmt: skip
     assert files["site.yml"]["change"] == "changed"
     assert not (folder / "content").exists()
-    assert listed(folder) == [*files.values(), more]
-    assert collect(package, folder, kept) == listed(folder)
+    assert written_files(folder) == [*files.values(), more]
+    assert collect(package, folder, kept) == written_files(folder)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ def test_what_a_play_leaves_is_listed_whatever_it_is(tmp_path: Path) -> None:
 def test_a_list_that_a_play_has_made_leads_nowhere_else(made: bytes, tmp_path: Path) -> None:
     """A list of written files that names anything outside of the folder of its job, or is none, does not count."""
     (tmp_path / "files.json").write_bytes(made)
-    assert listed(tmp_path) is None
+    assert written_files(tmp_path) is None
     (tmp_path / "files.json").unlink()
     (tmp_path / "files.json").symlink_to("/etc/passwd")
-    assert listed(tmp_path) is None
+    assert written_files(tmp_path) is None
     assert [name for name in ("a", ".hidden/b", "a b") if not is_below(name)] == []
 
 
@@ -162,7 +162,7 @@ def test_events_of_another_shape_are_none(tmp_path: Path) -> None:
 def test_an_answer_of_another_shape_is_none(answer: bytes, tmp_path: Path) -> None:
     """A program that writes the answer of its operation itself is treated as one that was killed before it gave one."""
     (tmp_path / "result.json").write_bytes(answer)
-    assert read_answer(tmp_path) == KILLED
+    assert operation_answer(tmp_path) == KILLED
     assert result_code(JobOutcome("exited", 3, tmp_path, 1.0)) == 3
 
 
@@ -170,7 +170,7 @@ def test_a_pipe_in_place_of_an_answer_holds_nobody_up(tmp_path: Path) -> None:
     """Files of a job that are none, or have no end, are read as if they were not there."""
     for name in ("result.json", "events.jsonl"):
         os.mkfifo(tmp_path / name)
-    assert read_answer(tmp_path) == KILLED
+    assert operation_answer(tmp_path) == KILLED
     assert result_code(JobOutcome("exited", 3, tmp_path, 1.0)) == 3
     assert list(resource_events(tmp_path)) == unanswered(tmp_path) == []
     trees.remove(tmp_path / "events.jsonl")

@@ -48,7 +48,7 @@ def collect(package: Package, folder: Path, kept: KeptFiles) -> list[dict[str, A
     `removed`), its *size*, and whether it is *kept*; a new file may be marked as a *password*.
     """
     listing, copy = folder / LISTING, folder / CONTENT
-    before = listed(folder)
+    before = written_files(folder)
     if before is not None:
         discard(copy)
         return before
@@ -75,7 +75,7 @@ def collect(package: Package, folder: Path, kept: KeptFiles) -> list[dict[str, A
     return written
 
 
-def listed(folder: Path) -> list[dict[str, Any]] | None:
+def written_files(folder: Path) -> list[dict[str, Any]] | None:
     """The files that the play of the job in *folder* wrote, as `collect` listed them; None if there is no such list.
 
     The play can put a list of its own there. It names files of this folder then, as each list does.

@@ -19,6 +19,7 @@ from orchestrator.adapters.ansible.playbook_traits import sources
 from orchestrator.adapters.ansible.resolution import InventoryResolver
 from orchestrator.adapters.ansible.shared_files import SharedFiles
 from orchestrator.adapters.ansible.tally import Tally, message_line
+from orchestrator.adapters.ansible.written import notice
 from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context
@@ -198,6 +199,9 @@ class AnsibleDeployer:
             named = [{**item, "path": clean_text(item["path"], NAME)} for item in files[:NAMED]]
             data = {"job": request.job, "count": sum(item.get("more", 1) for item in files), "files": named}
             emit(Entry(kind="files", step=request.play.step, data=data, key=f"{request.job}:files"))
+            told = notice(request.play.step, request.job, files)
+            if told is not None:
+                emit(told)
         return files
 
     def _ask(

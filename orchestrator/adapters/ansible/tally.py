@@ -12,7 +12,7 @@ from orchestrator.adapters.ansible.ledger import CLAIM, CLOSING, OWN, REFUSED
 from orchestrator.adapters.ansible.verdict import PlayEnd, Verdict, decide
 from orchestrator.domain.error_codes import ANSIBLE_INCOMPLETE, PLAYBOOK_NOT_RUN
 from orchestrator.domain.host_answer import Fault, read_reported
-from orchestrator.domain.job_event import NUMBER, Shape, counts, has_shape, is_event
+from orchestrator.domain.job_event import NUMBER, Shape, are_counts, has_shape, is_event
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostPreview, StepPreview
 from orchestrator.domain.step import HostResult, Outcome, StepResult
@@ -278,7 +278,7 @@ class Tally:
 
 def _stats(event: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     """What Ansible counted of each host; a part that has anything else than counts is left out."""
-    return {name: dict(numbers) for name, numbers in event.items() if counts(numbers)}
+    return {name: dict(numbers) for name, numbers in event.items() if are_counts(numbers)}
 
 
 def _outside(hosts: tuple[str, ...], failures: Mapping[str, dict[str, Any]]) -> str:

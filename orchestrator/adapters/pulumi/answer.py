@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.domain.errors import catalogue
-from orchestrator.domain.job_event import Shape, counts, has_shape, parsed
+from orchestrator.domain.job_event import Shape, are_counts, has_shape, parsed
 from orchestrator.domain.plan import ResourceChange
 from orchestrator.file_system import lines_of, read_bounded
 from orchestrator.processes import EVENTS
@@ -26,7 +26,7 @@ ANSWER: Shape = {
 }  # fmt: skip
 
 
-def read_answer(folder: Path) -> dict[str, Any]:
+def operation_answer(folder: Path) -> dict[str, Any]:
     """The answer of the job in *folder*; that of one that was killed if there is none, or none that is valid."""
     try:
         answer = parsed(read_bounded(folder / "result.json", LARGEST))
@@ -44,7 +44,7 @@ def resource_events(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _is_answer(answer: Any) -> bool:
-    if not has_shape(answer, ANSWER) or not counts(answer.get("counts", {})):
+    if not has_shape(answer, ANSWER) or not are_counts(answer.get("counts", {})):
         return False
     if not isinstance(answer.get("outputs"), dict | None) or answer.get("refused", "E166") not in catalogue():
         return False

@@ -27,7 +27,7 @@ from orchestrator.adapters.pulumi import (
     variables,
     verdict,
 )
-from orchestrator.adapters.pulumi.answer import SHAPES, read_answer, resource_events
+from orchestrator.adapters.pulumi.answer import SHAPES, operation_answer, resource_events
 from orchestrator.adapters.pulumi.child import UPDATE_PLAN
 from orchestrator.adapters.pulumi.engine import Engine
 from orchestrator.adapters.pulumi.events import HARMLESS, HIDDEN, STACK
@@ -356,7 +356,7 @@ class PulumiProvisioner:
             lambda number, event: _pass_on(event, f"{job}:{number}", emit),
         )
         keep_salt(outcome.folder / SALT, self._salt(spec))
-        result = read_answer(outcome.folder)
+        result = operation_answer(outcome.folder)
         if result["code"] >= 0:
             return outcome, result
         self._quiet(spec, job)

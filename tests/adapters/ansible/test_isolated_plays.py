@@ -9,8 +9,10 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import IsolationRule
@@ -81,6 +83,10 @@ FILES = {
         '        that: ["playbook_dir == expected + \'/plays\'", "orchestrator_release.package_dir == expected"]\n'
     ),
     "plays/daemons.yml": DAEMONS,
+    "plays/absolute.yml": (
+        "- hosts: web[0]\n  gather_facts: false\n  vars: {ansible_connection: local}\n  tasks:\n"
+        '    - ansible.builtin.copy: {dest: "{{ expected }}/deployed/app.conf", content: new}\n'
+    ),
     "plays/slow.yml": (
         "- hosts: web[0]\n  gather_facts: false\n  tasks:\n"
         f"    - ansible.builtin.assert: {{that: [\"orchestrator_secrets.password | hash == '{PRINT}'\"], quiet: true}}\n"
@@ -261,3 +267,20 @@ def test_a_script_that_needs_more_is_told_so(isolated: Stage) -> None:
         isolated.deployer.resolve(Inventory(files=(str(script),)))
     assert refused.value.code == "D104"
     assert str(needed) in str(refused.value.hint)
+
+
+def test_a_file_that_is_written_in_the_project_is_reported(isolated: Stage) -> None:
+    """An absolute path of the project leads to the copy, and the run says so; with the line that it names, to the project."""
+    deployed = isolated.folder / "deployed"
+    deployed.mkdir()
+    own: dict[str, Any] = {"limit": ("web1",), "extra_vars": {"expected": str(isolated.folder)}}
+    assert isolated.deploy("absolute.yml", "r31", 1, **own).good
+    assert list(deployed.iterdir()) == []
+    (told,) = [entry.data["text"] for entry in isolated.entries if entry.key == "r31.deploy.1:written"]
+    assert "1 file in its copy of the project, and not in the project itself: deployed/app.conf" in told
+    line = "isolation: {write: [deployed]}"
+    assert line in told
+    settings = {"isolation": IsolationRule(**yaml.safe_load(line)["isolation"])}
+    assert isolated.deploy("absolute.yml", "r32", 1, settings=settings, **own).good
+    assert (deployed / "app.conf").read_text() == "new"
+    assert not [entry for entry in isolated.entries if entry.key == "r32.deploy.1:written"]

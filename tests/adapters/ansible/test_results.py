@@ -185,6 +185,7 @@ def test_plays_on_localhost_and_added_hosts_run_in_a_batch(stage: Stage, tmp_pat
     result = stage.deploy("local.yml", "r2", 1, limit=("web1",), extra_vars=own, settings=_writing(tmp_path))
     assert result.good, result
     assert [host.host for host in result.hosts] == ["web1"]
+    assert not [entry for entry in stage.entries if entry.key == "r2.deploy.1:written"]
     assert stage.marks() == [1, 0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["action", "added", "delegated", "localhost"]
     assert (tmp_path / "localhost").read_text() == "web1 web2"
@@ -259,6 +260,10 @@ def test_what_a_play_writes_is_kept_with_its_job(stage: Stage) -> None:
     assert changes["plays/site.yml"] == "changed"
     assert changes["plays/note"] == changes["plays/made/word"] == "new", changes
     assert len([path for path in changes if "fetched/web" in path]) == 2
+    (told,) = [entry.data for entry in stage.entries if entry.key == "r12.deploy.1:written"]
+    assert told["level"] == "warning"
+    assert "and not in the project itself" in told["text"]
+    assert "controller_files: [plays" in told["text"]
     folder = stage.folder / "state" / "jobs" / "r12.deploy.1"
     word = folder / "files/plays/made/word"
     assert (word.stat().st_mode & 0o777, len(word.read_text().strip())) == (0o600, 12)

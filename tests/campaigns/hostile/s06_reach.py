@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from random import Random
 
-from orchestrator.adapters.ansible.controller_files import listed
+from orchestrator.adapters.ansible.controller_files import written_files
 from orchestrator.adapters.views import Views
 from orchestrator.cli.commands import logs
 from orchestrator.domain.environment import AnsibleSettings, Environment
@@ -173,7 +173,7 @@ def _listed(way: str, yard: Yard) -> Outcome:
     made = "[{'path': path, 'change': 'new', 'size': 9, 'kept': True} for path in names]"
     code = f"os.mkdir(job + '/files')\nnames = {LISTS[way]}\nimport json\njson.dump({made}, open(job + '/files.json', 'w'))"
     _run(yard, textwrap.dedent(BEGIN) + code + END, _target(yard, "elsewhere"), copy)
-    for item in listed(copy.parent) or ():
+    for item in written_files(copy.parent) or ():
         logs._save(copy.parent / "files", item["path"], saved)
     read = "".join(path.read_text(errors="replace") for path in saved.rglob("*") if path.is_file())
     return yard.learned(read)
