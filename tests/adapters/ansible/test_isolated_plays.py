@@ -85,6 +85,7 @@ FILES = {
     "plays/daemons.yml": DAEMONS,
     "plays/absolute.yml": (
         "- hosts: web[0]\n  gather_facts: false\n  vars: {ansible_connection: local}\n  tasks:\n"
+        '    - ansible.builtin.file: {path: "{{ expected }}/deployed", state: directory}\n      when: makes\n'
         '    - ansible.builtin.copy: {dest: "{{ expected }}/deployed/app.conf", content: new}\n'
     ),
     "plays/slow.yml": (
@@ -270,17 +271,20 @@ def test_a_script_that_needs_more_is_told_so(isolated: Stage) -> None:
 
 
 def test_a_file_that_is_written_in_the_project_is_reported(isolated: Stage) -> None:
-    """An absolute path of the project leads to the copy, and the run says so; with the line that it names, to the project."""
-    deployed = isolated.folder / "deployed"
+    """An absolute path of the project leads to the copy, and the run reports it; with the line that it names, to the project."""
+    deployed, line = isolated.folder / "deployed", "isolation: {write: [deployed]}"
+    own: dict[str, Any] = {"expected": str(isolated.folder), "makes": True}
     deployed.mkdir()
-    own: dict[str, Any] = {"limit": ("web1",), "extra_vars": {"expected": str(isolated.folder)}}
-    assert isolated.deploy("absolute.yml", "r31", 1, **own).good
+    assert isolated.deploy("absolute.yml", "r31", 1, limit=("web1",), extra_vars=own).good
     assert list(deployed.iterdir()) == []
     (told,) = [entry.data["text"] for entry in isolated.entries if entry.key == "r31.deploy.1:written"]
     assert "1 file in its copy of the project, and not in the project itself: deployed/app.conf" in told
-    line = "isolation: {write: [deployed]}"
     assert line in told
-    settings = {"isolation": IsolationRule(**yaml.safe_load(line)["isolation"])}
-    assert isolated.deploy("absolute.yml", "r32", 1, settings=settings, **own).good
+    refused = isolated.deploy("absolute.yml", "r32", 1, limit=("web1",), extra_vars={**own, "makes": False})
+    assert not refused.good
+    assert f"add isolation: {{write: [{deployed}]}}" in refused.message, refused.message
+    settings = {"isolation": IsolationRule.from_json(yaml.safe_load(line)["isolation"])}
+    done = isolated.deploy("absolute.yml", "r33", 1, limit=("web1",), extra_vars=own, settings=settings)
+    assert done.good, done.message
     assert (deployed / "app.conf").read_text() == "new"
-    assert not [entry for entry in isolated.entries if entry.key == "r32.deploy.1:written"]
+    assert not [entry for entry in isolated.entries if entry.key == "r33.deploy.1:written"]
