@@ -1,6 +1,5 @@
 """Queries: what is true now, from the journal."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
 from orchestrator.domain.journal import Run
 from orchestrator.domain.story import Story
 from orchestrator.inspect.facts import facts_of, facts_of_all, queue_facts, run_facts
+from orchestrator.written_files import written_files
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Queries(UseCases):
     def written(self, actor: Actor, run: str) -> Iterator[tuple[str, Path, list[dict[str, Any]]]]:
         """What the playbooks of *run* wrote on this machine: each job, the folder of its files, and their list."""
         for listing in sorted((self._parts.state / "jobs").glob(f"{run}.*/files.json")):
-            files = json.loads(listing.read_text(encoding="utf-8"))
+            files = written_files(listing.parent)
             if files:
                 yield listing.parent.name, listing.parent / "files", files
 

@@ -1,7 +1,6 @@
 """Packages: building, finding, sharing and removing them."""
 
 import contextlib
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from orchestrator.domain.text import nearest
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.inspect.trail import Then, as_of, destination
 from orchestrator.inspect.versions import Versions, uses
+from orchestrator.trees import temporary_folder
 
 
 class Releases(UseCases):
@@ -123,7 +123,7 @@ class Releases(UseCases):
     def _draft(self, source: Path, warn: Warn) -> Package:
         """Seal the release described by *source* for a look at it: kept on this machine, and published nowhere."""
         release = files.load_release(source, self._parts.root)
-        with tempfile.TemporaryDirectory(prefix="orchestrator-draft-") as folder:
+        with temporary_folder("orchestrator-draft-") as folder:
             file = Path(folder) / f"{release.name}-{release.version}.release"
             self._sealed(source, release, file, warn)
             return self._parts.packages.hold(file)

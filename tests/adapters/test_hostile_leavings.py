@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import trees
-from orchestrator.adapters.ansible.controller_files import collect, is_below, written_files
+from orchestrator.adapters.ansible.controller_files import collect
 from orchestrator.adapters.ansible.handlers import PendingHandlers
 from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
 from orchestrator.adapters.ansible.play import result_code
@@ -21,6 +21,7 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.release import Release
 from orchestrator.domain.step import Outcome
 from orchestrator.ports import JobOutcome
+from orchestrator.written_files import is_below, written_files
 from tests.sealed import sealed
 from tests.test_trees import deep
 

@@ -15,21 +15,18 @@ from typing import Any
 
 from orchestrator.adapters.ansible.kept_files import KeptFiles
 from orchestrator.adapters.archive.working_copy import copy_content
-from orchestrator.domain.job_event import Shape, has_shape, parsed
 from orchestrator.domain.release import Package
 from orchestrator.file_system import read_bounded
-from orchestrator.trees import LONGEST, discard, entries, entry, remove
+from orchestrator.trees import LONGEST, discard, entries, remove
+from orchestrator.written_files import LISTING, written_files
 
 CONTENT = "content"
 KEPT = "files"
-LISTING = "files.json"
 PASSWORD = 1024  # bytes of a file with a generated password, at the most
 SOURCES = (".yml", ".yaml", ".j2", ".json", "")
 LOOKUP = re.compile(rb"(lookup|query|q)\(\s*[\"'](ansible\.builtin\.)?password[\"']|with_password\b")
 MOST = 100 * 2**20  # bytes of written files that are kept with a job
 MOST_LISTED = 50_000  # files that are listed one by one
-LARGEST = 128 * 2**20  # bytes of a list
-ITEM: Shape = {"path": str, "change": str, "size": int, "kept": bool}
 
 
 def lay_copy(package: Package, folder: Path) -> Path:
@@ -73,26 +70,6 @@ def collect(package: Package, folder: Path, kept: KeptFiles) -> list[dict[str, A
     new.replace(listing)
     discard(copy)
     return written
-
-
-def written_files(folder: Path) -> list[dict[str, Any]] | None:
-    """The files that the play of the job in *folder* wrote, as `collect` listed them; None if there is no such list.
-
-    The play can put a list of its own there. It names files of this folder then, as each list does.
-    """
-    with entry(folder, LISTING) as found:
-        if found is None or not found.is_file or found.status.st_size > LARGEST:
-            return None
-        with os.fdopen(found.open(), "rb") as file:
-            items = parsed(file.read())
-    if not isinstance(items, list) or not all(has_shape(item, ITEM) and is_below(item["path"]) for item in items):
-        return None
-    return items
-
-
-def is_below(path: str) -> bool:
-    """Whether *path* names something below the folder that it is relative to."""
-    return len(path) <= LONGEST and "\0" not in path and not {"", ".", ".."} & {*path.split("/")}
 
 
 def _summary(rest: list[dict[str, Any]], copy: Path) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,6 @@ from itertools import product
 from pathlib import Path
 from random import Random
 
-from orchestrator.adapters.ansible.controller_files import written_files
 from orchestrator.adapters.views import Views
 from orchestrator.cli.commands import logs
 from orchestrator.domain.environment import AnsibleSettings, Environment
@@ -20,6 +19,7 @@ from orchestrator.isolation import mounts
 from orchestrator.isolation.find import available
 from orchestrator.isolation.isolator import NONE
 from orchestrator.ports import Job
+from orchestrator.written_files import written_files
 from tests.campaigns.hostile.case import HELD, Case, Defence, Outcome, Yard, replaced
 
 LINE = "S6"
