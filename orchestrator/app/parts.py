@@ -8,6 +8,7 @@ from orchestrator.app.acting import Acting
 from orchestrator.app.admission import Promotion
 from orchestrator.app.authorize import Rights
 from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Work
@@ -106,6 +107,9 @@ class Parts(Protocol):
 
     def acting_as(self, actor: Actor) -> Acting:
         """The *actor* at the register."""
+
+    def declared_rules(self) -> tuple[CalendarRule, ...]:
+        """The windows, freezes and holidays that the files of the environments declare."""
 
     def promotion(
         self, package: Package, environment: str, *, again: bool = False, overrun: bool = False, rehearsal: bool = False

@@ -1,21 +1,27 @@
 """Queries: what is true now, from the journal."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.app.admission import why
 from orchestrator.app.authorize import UseCases, use_case
+from orchestrator.app.calendar import states
 from orchestrator.app.control import DETACHED
 from orchestrator.app.journal import current_run, has_process, is_paused, open_runs
 from orchestrator.app.parts import Parts
 from orchestrator.app.requests import parse_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.admission.documents import NextPromotion, next_promotion
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
 from orchestrator.domain.journal import Run
 from orchestrator.domain.story import Story
 from orchestrator.inspect.facts import facts_of, facts_of_all, queue_facts, run_facts
+from orchestrator.planning.candidates import candidate
 from orchestrator.written_files import written_files
 
 
@@ -38,13 +44,43 @@ class Queries(UseCases):
 
     @use_case(Action.VIEW)
     def facts(self, actor: Actor, environment: str) -> EnvironmentFacts:
-        """What is true of *environment* now, from the journal. Raises R103."""
-        return facts_of(self._parts.setting, environment, self._works_on)
+        """What is true of *environment* now, from the journal and the calendar. Raises R103."""
+        return self._with_calendar(actor, [facts_of(self._parts.setting, environment, self._works_on)], (environment,))[
+            0
+        ]
 
     @use_case(Action.VIEW)
     def facts_of_all(self, actor: Actor, environments: tuple[str, ...]) -> list[EnvironmentFacts]:
         """What is true of each of *environments* now, read in a few queries for all of them."""
-        return facts_of_all(self._parts.setting, environments, self._works_on)
+        found = facts_of_all(self._parts.setting, environments, self._works_on)
+        automatic = [name for name in environments if self._parts.setting.environment(name)[0].promote == "automatic"]
+        return self._with_calendar(actor, found, environments if len(environments) == 1 else tuple(automatic))
+
+    def _with_calendar(
+        self, actor: Actor, found: list[EnvironmentFacts], detailed: tuple[str, ...]
+    ) -> list[EnvironmentFacts]:
+        """*found* with the calendar; those of *detailed* also with the release that they get next."""
+        calendars = states(self._parts.acting_as(actor), self._parts.declared_rules())
+        return [
+            facts.model_copy(
+                update={
+                    "calendar": calendars.get(facts.name),
+                    "next_promotion": self._next(actor, facts.name) if facts.name in detailed else None,
+                }
+            )
+            for facts in found
+        ]
+
+    def _next(self, actor: Actor, environment: str) -> NextPromotion | None:
+        """The release that *environment* gets next, with its conditions; None if its package is not kept here."""
+        release = candidate(self._parts.setting, environment)
+        if release is None:
+            return None
+        with suppress(OrchestratorError):
+            package = self._parts.packages.fetch(release.digest)
+            acting = self._parts.acting_as(actor)
+            return next_promotion(release, why(acting, self._parts.promotion(package, environment)))
+        return None
 
     @use_case(Action.VIEW)
     def queue_facts(self, actor: Actor, environments: tuple[str, ...]) -> dict[str, QueueFacts]:

@@ -7,6 +7,7 @@ from pydantic import Field
 from orchestrator.cli.document import Document
 from orchestrator.cli.register_documents import MODELS as REGISTER_MODELS
 from orchestrator.domain.authentication import FIELD
+from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.downtime import Measured
 from orchestrator.domain.drift import Finding
 from orchestrator.domain.facts import Activity, EnvironmentFacts, Problem, Remedy, RunFacts
@@ -59,6 +60,7 @@ class QueueStatus(Model):
     holder: RunFacts | None
     waiting: tuple[Waiting, ...]
     coming: tuple[Coming, ...]
+    calendar: EnvironmentCalendar
 
 
 class QueueDocument(Document):
@@ -104,6 +106,7 @@ class MatrixDocument(Document):
     project: str
     environments: tuple[str, ...]
     destroyed: tuple[str, ...]
+    calendar: dict[str, EnvironmentCalendar]
     problems: tuple[Problem, ...]
     releases: tuple[Row, ...]
 
@@ -261,6 +264,12 @@ MODELS: dict[str, type[Model]] = {
 }
 
 
+class Calendars(Model):
+    """Whether each environment of a document is open to promotions."""
+
+    calendar: dict[str, EnvironmentCalendar]
+
+
 AUTHENTICATION: dict[str, Any] = {
     "additionalProperties": False,
     "description": "The identifier of the project key, and the HMAC-SHA256 of the document made with that key.",
@@ -282,4 +291,8 @@ def document_schema(kind: str) -> dict[str, Any]:
         made["required"] = [*made["required"], "digest"]
     if kind in {"plan", "wave-plan"}:
         made["properties"][FIELD] = AUTHENTICATION
+    if kind in {"plan", "rollback-plan", "wave-plan"}:  # printed with it, and not covered by the digest
+        calendars = Calendars.model_json_schema()
+        made["$defs"] |= calendars["$defs"]
+        made["properties"]["calendar"] = calendars["properties"]["calendar"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}

@@ -5,7 +5,7 @@ from typing import Literal
 from orchestrator.cli.document import Document
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Absence, Actor, ActorKind, Binding, Group, Scope, ServiceAccount, User
-from orchestrator.domain.admission.conditions import ConditionKind, ConditionState
+from orchestrator.domain.admission.documents import ListedAdmission
 from orchestrator.domain.admission.overrides import Override
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead
 from orchestrator.domain.audit.export import AuditExport
@@ -134,31 +134,12 @@ class CalendarDocument(Document):
     overrides: tuple[Override, ...]
 
 
-class ConditionDocument(Model):
-    """One condition of a promotion. *who* are the users who can change it, *until* is when it will be over.
-
-    *code* is the error code of a refusal by it; null if it is met.
-    """
-
-    condition: ConditionKind
-    state: ConditionState
-    reason: str
-    who: tuple[str, ...]
-    until: Moment | None
-    command: str | None
-    code: str | None
-
-
-class AdmissionDocument(Document):
-    """`orchestrator why --json`. *until* is the earliest start; null if it may start, or if that is not known."""
+class AdmissionDocument(ListedAdmission, Document):
+    """`orchestrator why --json`. *calendar* is whether the *environment* is open."""
 
     kind: Literal["Admission"]
     release: PackageRef
     environment: str
-    may_start: bool
-    refused: bool
-    until: Moment | None
-    conditions: tuple[ConditionDocument, ...]
     calendar: EnvironmentCalendar
 
 

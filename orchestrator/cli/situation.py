@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 from orchestrator.cli.output import Cell, folded, paint, screen, table
 from orchestrator.cli.words import activity_words, release_of, short, side_of, truth_of, when
+from orchestrator.domain.admission.documents import NextPromotion
+from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.facts import EnvironmentFacts, Problem, Remedy, RunFacts
+from orchestrator.domain.moments import minute_text
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.text import LISTED, clean_text, counted, few, listed
 
@@ -45,6 +48,8 @@ def status_lines(facts: EnvironmentFacts, *, every: bool = False) -> list[str]:
     if not facts.recorded:
         for problem in facts.problems:
             lines += remedy_lines(problem.remedies, "  ")
+    lines += [f"  {line}" for line in calendar_lines(facts.calendar)]
+    lines += next_lines(facts.next_promotion)
     for run in facts.open_runs:
         lines += folded(f"  {run_line(run, holder=facts.holder)}", indent=4)
     lease = facts.lease
@@ -57,6 +62,29 @@ def status_lines(facts: EnvironmentFacts, *, every: bool = False) -> list[str]:
         if wait.run not in {run.id for run in facts.open_runs}:
             lines.append(f"  {wait.run} waits since {when(wait.since)}: orchestrator queue {facts.name}")
     return lines + [f"  {line}" for line in host_lines(facts.hosts, every=every)]
+
+
+def calendar_lines(calendar: EnvironmentCalendar | None) -> list[str]:
+    """Whether the environment is closed, or closes at a known time; nothing if it is open without an end."""
+    if calendar is None or (calendar.open and calendar.next_close is None):
+        return []
+    if calendar.open:
+        end = f"{minute_text(calendar.next_close)}: {calendar.next_close_reason}" if calendar.next_close else ""
+        return folded(f"open until {end}", indent=2)
+    opens = f"; opens {minute_text(calendar.next_open)}" if calendar.next_open else ""
+    return folded(f"{paint('closed', fg='yellow')}: {clean_text(calendar.reason)}{opens}", indent=2)
+
+
+def next_lines(found: NextPromotion | None) -> list[str]:
+    """The release that the environment gets next, with the conditions that it does not meet."""
+    if found is None:
+        return []
+    start = "may start" if found.may_start else f"not before {minute_text(found.until)}" if found.until else "waits"
+    lines = [f"  next: {found.release}: {start}"]
+    for each in found.conditions:
+        if each.code is not None:
+            lines += folded(f"    {each.condition.value}: {clean_text(each.reason)}", indent=6)
+    return lines
 
 
 def headline(facts: EnvironmentFacts) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from orchestrator.domain.admission.documents import NextPromotion
+from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.journal import FORWARD, Kind, Lease, Run, Waiting
 from orchestrator.domain.model import Model
 from orchestrator.domain.plan import HostState
@@ -71,7 +73,9 @@ class EnvironmentFacts(Model):
     *release* is the last verified one; null once the environment is *destroyed*. *hosts* are all hosts of the
     environment, those without any release included. *holder* is the run that has the lease; *open_runs* are all runs
     that have not ended, newest first. *last_run* is the newest run, *last_effect* the newest that may have changed
-    something. *recorded* is false where the journal has no run of the environment.
+    something. *recorded* is false where the journal has no run of the environment. *calendar* is whether it is open to
+    promotions. *next_promotion* is the release that it gets next, if the status of this environment alone was
+    requested, or if promotions are automatic.
     """
 
     name: str
@@ -88,6 +92,8 @@ class EnvironmentFacts(Model):
     last_run: RunFacts | None
     last_effect: RunFacts | None
     hosts: tuple[HostState, ...]
+    calendar: EnvironmentCalendar | None = None
+    next_promotion: NextPromotion | None = None
 
     @property
     def serving(self) -> tuple[HostState, ...]:

@@ -20,6 +20,8 @@ from orchestrator.file_system import write_whole
 from orchestrator.ports import SavedPlan
 from orchestrator.setting import Setting
 
+CALENDAR = "calendar"
+"""What is printed with a plan, and is not part of it."""
 SHARED, UPDATES = "plans/", "updates/"  # names of shared plans, and of Pulumi's: digests in hexadecimal digits
 
 AnyPlan = Plan | WavePlan  # of one environment, or of a walk
@@ -166,9 +168,10 @@ def _fetch(setting: Setting, name: str, path: Path) -> None:
 
 
 def _data(file: Path) -> dict[str, Any]:
-    """The document in *file*, as it is written. Raises R121."""
+    """The document in *file*, without the calendar that `plan --json` prints beside it. Raises R121."""
     try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
+        found = dict(json.loads(file.read_text(encoding="utf-8")))
+        return {name: value for name, value in found.items() if name != CALENDAR}
     except (OSError, ValueError, TypeError) as error:
         raise OrchestratorError("R121", f"{file} is not a plan of this version") from error
 

@@ -129,3 +129,36 @@ def test_an_overrun_needs_a_right_and_a_reason(project: MemoryProject, act_as: A
     act_as("olga")
     refused = project.json("promote", "1.1.0", "--to", PLACE, "--overrun", "-m", "x", code=3)["errors"][0]
     assert refused["code"] == "A101"
+
+
+def test_documents_say_whether_an_environment_is_open(project: MemoryProject, act_as: As) -> None:
+    """`status`, `matrix`, `queue` and `environment` show why an environment is closed and when it opens, in text and JSON."""
+    project.go(PLACE, "1.0.0")
+    act_as("rita")
+    project.say("calendar", "add", "hard-freeze", "audit", *ALWAYS)
+    closed = project.json("why", "1.0.0", "--to", PLACE, code=3)["calendar"]
+    assert (closed["open"], closed["reasons"][0]["title"], closed["next_close"]) == (False, "audit", None)
+    status = project.json("status")
+    assert [item["calendar"] for item in status["environments"] if item["name"] == PLACE] == [closed]
+    assert "closed: hard freeze 'audit' by rita" in project.say("status")
+    assert project.json("matrix")["calendar"][PLACE] == closed
+    assert f"{PLACE} (closed)".upper() in project.say("matrix")
+    assert (
+        next(item for item in project.json("queue")["environments"] if item["environment"] == PLACE)["calendar"]
+        == closed
+    )
+    assert project.json("environment", "show", PLACE)["calendar"] == closed
+    assert "closed: hard freeze 'audit'" in project.say("environment", "show", PLACE)
+
+
+def test_status_shows_what_the_next_release_waits_for(project: MemoryProject, act_as: As) -> None:
+    """`status ENV` names the release that was verified in the environment before, with the conditions that it does not meet."""
+    on_the_path(project, "promote_after: {verified: 24h}\n")
+    project.go("staging", "1.1.0")
+    act_as("rita")
+    found = project.json("status", PLACE)["environments"][0]["next_promotion"]
+    assert (found["release"]["version"], found["may_start"]) == ("1.1.0", False)
+    assert [each["condition"] for each in found["conditions"] if each["code"]] == ["path"]
+    text = project.say("status", PLACE)
+    assert "next: shop 1.1.0: not before" in text
+    assert "path: verified in staging at" in text

@@ -50,6 +50,7 @@ def list_(as_json: bool) -> None:
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
+    calendar = app.calendar_states()
     items = [
         {
             "name": name,
@@ -57,6 +58,7 @@ def list_(as_json: bool) -> None:
             "description": item.description,
             "folder": str(folder.relative_to(app.root)),
             "hosts": _count(app, name) if as_json else None,
+            "calendar": calendar[name].to_json(),
         }
         for name, (item, folder) in app.environments.items()
     ]
@@ -73,12 +75,14 @@ def list_(as_json: bool) -> None:
 @click.argument("environment", shell_complete=completing.environments)
 @json_option
 def show(environment: str, as_json: bool) -> None:
-    """Show one environment: its file, its stack, and its holder."""
+    """Show one environment: its file, its stack, its holder, and whether it is open."""
+    from orchestrator.cli.situation import calendar_lines
     from orchestrator.inspect.stacks import stack_of
 
     app = _open(environment)
     item, folder = app.setting.environment(environment)
     spec = stack_of(app.setting, environment)
+    calendar = app.calendar_state(environment)
     lease = app.store.lease(environment)
     if as_json:
         data = {
@@ -87,6 +91,7 @@ def show(environment: str, as_json: bool) -> None:
             "stack": spec.stack if spec else None,
             "definition": spec.definition if spec else None,
             "lease": lease.to_json() if lease else None,
+            "calendar": calendar.to_json(),
         }
         print_json("EnvironmentDetail", data)
         return
@@ -98,6 +103,7 @@ def show(environment: str, as_json: bool) -> None:
     out(f"  definition  {spec.definition if spec else '–'}")
     out(f"  rollback    {'by itself' if item.rollback.automatic else 'only when a person asks'}")
     out(f"  held by     {f'{lease.holder} ({lease.reason})' if lease else 'nobody'}")
+    out(f"  calendar    {'; '.join(calendar_lines(calendar)) or 'open'}")
 
 
 @command.command("preview")

@@ -52,11 +52,7 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool
     rows = _rows(app, refs[:limit], facts)
     problems = [problem for item in facts for problem in item.problems if item.recorded or rows]
     if as_json:
-        about = {
-            "environments": [item.name for item in facts],
-            "destroyed": [item.name for item in facts if item.destroyed is not None],
-            "problems": [problem.to_json() for problem in problems],
-        }
+        about = {**_about(facts), "problems": [problem.to_json() for problem in problems]}
         print_json("Matrix", {"project": app.project.name, **about, "releases": rows})
         return
     for line in problem_lines(problems):
@@ -64,7 +60,7 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool
     if not rows:
         out("no releases yet; orchestrator build makes one")
         return
-    heads = [f"{item.name} (destroyed)" if item.destroyed is not None else item.name for item in facts]
+    heads = [_head(item) for item in facts]
     cells = [
         [f"{row['release']['name']} {row['release']['version']}", *(_cell(row["in"][item.name]) for item in facts)]
         for row in rows
@@ -72,6 +68,21 @@ def command(chosen: tuple[str, ...], name: str | None, limit: int, as_json: bool
     out(table(["release", *heads], cells, columns=screen()))
     if len(refs) > limit:
         note(f"{counted(len(refs) - limit, 'older release')} not shown: -n {len(refs)}")
+
+
+def _about(facts: "list[EnvironmentFacts]") -> dict[str, Any]:
+    """What the document has of the environments themselves."""
+    return {
+        "environments": [item.name for item in facts],
+        "destroyed": [item.name for item in facts if item.destroyed is not None],
+        "calendar": {item.name: item.calendar.to_json() for item in facts if item.calendar is not None},
+    }
+
+
+def _head(facts: "EnvironmentFacts") -> str:
+    closed = facts.calendar is not None and not facts.calendar.open
+    what = "destroyed" if facts.destroyed is not None else "closed" if closed else ""
+    return f"{facts.name} ({what})" if what else facts.name
 
 
 def _releases(app: "App") -> "list[PackageRef]":

@@ -94,8 +94,10 @@ def _promotion(
 
 
 def _deliver(app: "App", plan: "Plan | RollbackPlan | WavePlan", target: Path | None, *, as_json: bool) -> None:
-    """Write the plan to the file *target*, if there is one, and print it."""
+    """Write the plan to the file *target*, if there is one, and print it with the calendar, which is no part of it."""
     import json
+
+    from orchestrator.cli.situation import calendar_lines
 
     seen = _outlook(app, plan)
     document = (
@@ -105,10 +107,16 @@ def _deliver(app: "App", plan: "Plan | RollbackPlan | WavePlan", target: Path | 
     )
     if target is not None:
         target.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")  # masked before its digest
+    names = [item.environment for item in plan.planned] if plan.kind == "WavePlan" else [plan.environment]
+    calendar = {name: state for name, state in app.calendar_states().items() if name in names}
     if as_json:
-        print_json(plan.kind, {key: value for key, value in document.items() if key not in {"apiVersion", "kind"}})
-    else:
-        _print(plan, seen)
+        plain = {key: value for key, value in document.items() if key not in {"apiVersion", "kind"}}
+        print_json(plan.kind, {**plain, "calendar": {name: state.to_json() for name, state in calendar.items()}})
+        return
+    _print(plan, seen)
+    for name, state in calendar.items():
+        for line in calendar_lines(state):
+            out_folded(f"{name}: {line}")
 
 
 def _returning(app: "App", environment: str) -> "Plan | RollbackPlan":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def command(environment: str | None, as_json: bool) -> None:
     """Show the holder of each environment, the runs that wait for it, and promotions whose later waves include it."""
     from orchestrator.cli.recovery import remind
-    from orchestrator.cli.words import when
+    from orchestrator.cli.situation import calendar_lines
     from orchestrator.wiring import open_app
 
     app = open_app(Path.cwd())
@@ -27,6 +27,7 @@ def command(environment: str | None, as_json: bool) -> None:
     names = [environment] if environment else list(app.environments)
     coming = app.queries.coming(app.actor)
     found = app.queries.queue_facts(app.actor, tuple(names))
+    calendar = app.calendar_states()
     if as_json:
         items = [
             {
@@ -35,14 +36,24 @@ def command(environment: str | None, as_json: bool) -> None:
                 "holder": item.holder.to_json() if item.holder else None,
                 "waiting": [wait.to_json() for wait in item.waiting],
                 "coming": coming.get(name, []),
+                "calendar": calendar[name].to_json(),
             }
             for name, item in found.items()
         ]
         print_json("Queue", {"environments": items})
         return
     for name, item in found.items():
-        for line in _holder(name, item):
+        for line in (*_holder(name, item), *(f"  {line}" for line in calendar_lines(calendar[name]))):
             out(line)
+    rows = _rows(found, coming)
+    heads = ["environment", "place", "run", "release", "by", "since", "waits for"]
+    out(table(heads, rows, columns=screen()) if rows else "no run waits")
+
+
+def _rows(found: "dict[str, QueueFacts]", coming: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+    """The runs that wait, in order, and then the rollouts that come to each environment."""
+    from orchestrator.cli.words import when
+
     rows = [
         [
             name,
@@ -56,13 +67,11 @@ def command(environment: str | None, as_json: bool) -> None:
         for name, item in found.items()
         for place, wait in enumerate(item.waiting, start=1)
     ]
-    rows += [
+    return rows + [
         [name, "–", walk["run"], _release(walk), walk["by"], "–", f"wave {walk['wave']} of its walk"]
-        for name in names
+        for name in found
         for walk in coming.get(name, [])
     ]
-    heads = ["environment", "place", "run", "release", "by", "since", "waits for"]
-    out(table(heads, rows, columns=screen()) if rows else "no run waits")
 
 
 def _holder(name: str, facts: "QueueFacts") -> list[str]:
