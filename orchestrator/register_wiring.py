@@ -86,7 +86,9 @@ class RegisterParts(ProjectParts):
 
     def duties(self) -> "tuple[Duty, ...]":
         """What is done when it is due."""
-        return ()
+        from orchestrator.app.automatic import AutomaticPromotions
+
+        return (AutomaticPromotions(self),)
 
     @cached_property
     def rights(self) -> "Rights":

@@ -27,10 +27,24 @@ def path_facts(setting: Setting, ref: PackageRef, name: str, *, again: bool = Fa
         verified_at=parse_moment(mark.at) if mark is not None else None,
         promote_after=span(environment.promote_after.verified) if environment.promote_after else span("0s"),
         rolled_back=f"{ref} was rolled back in {name} by {before.id}" if before is not None else "",
+        automatic_hold=_automatic_hold(setting, environment),
         superseded_by=_superseded_by(setting, ref, name),
         needs_rehearsal=_rehearsal(setting, environment, ref),
         lease=_holder(setting.store.lease(name)),
     )
+
+
+def _automatic_hold(setting: Setting, environment: Environment) -> str:
+    """The rollback since which no user has promoted a release there; empty if there is none or nothing is automatic."""
+    if environment.promote != "automatic":
+        return ""
+    ended = (State.SUCCEEDED, State.ROLLED_BACK, State.NEEDS_PERSON)
+    chosen = RunFilter(environment=environment.name, states=ended, kinds=(*FORWARD, "rollback"))
+    last = next(iter(setting.store.list_runs(chosen, limit=1).items), None)
+    if last is None or (last.kind in FORWARD and last.state is State.SUCCEEDED):
+        return ""
+    how = "needs manual intervention" if last.state is State.NEEDS_PERSON else "went back"
+    return f"{last.id} {how}"
 
 
 def _rehearsal(setting: Setting, environment: Environment, ref: PackageRef) -> str:

@@ -51,7 +51,8 @@ class PathFacts:
     """What the journal and the environments show about a release on its path.
 
     *previous* is the environment before (empty: there is none) and *verified_at* when the package was verified in it.
-    *promote_after* is the time that has to pass since. *rolled_back* describes a rollback here that holds it.
+    *promote_after* is the time that has to pass since. *rolled_back* describes a rollback here that holds it,
+    *automatic_hold* one that holds every automatic promotion to the environment.
     *superseded_by* is the newer release that takes its place. *needs_rehearsal* is what the rehearsal lacks.
     *plan_changes* are the differences because of which the plan no longer holds. *lease* describes who holds it.
     """
@@ -60,6 +61,7 @@ class PathFacts:
     verified_at: datetime | None = None
     promote_after: timedelta = timedelta(0)
     rolled_back: str = ""
+    automatic_hold: str = ""
     superseded_by: str = ""
     needs_rehearsal: str = ""
     plan_changes: tuple[str, ...] = ()
@@ -188,12 +190,18 @@ def _verified(path: PathFacts, now: Now) -> Condition:
 
 
 def _journal(start: Start, path: PathFacts) -> Iterator[Condition]:
-    rolled_back = f"held after a rollback: {path.rolled_back}"
+    system = start.requested_by.kind is ActorKind.SYSTEM
+    back = path.rolled_back or (path.automatic_hold if system else "")
+    rolled_back = f"held after a rollback: {back}"
     superseded = f"superseded by {path.superseded_by}"
     rehearsal = f"rehearsal missing: {path.needs_rehearsal}"
     changed = f"the plan no longer holds: {few(path.plan_changes, 3)}"
     again = "orchestrator promote RELEASE --to ENV --again -m WHY"
-    yield _unless(_K.ROLLED_BACK, path.rolled_back, rolled_back, "not rolled back here", again)
+    if path.automatic_hold and not back:
+        reason = f"automatic promotions are held until a user promotes a release: {path.automatic_hold}"
+        yield Condition(_K.ROLLED_BACK, _S.WARNING, reason)
+    else:
+        yield _unless(_K.ROLLED_BACK, back, rolled_back, "not rolled back here", again)
     if path.superseded_by and start.request is None:  # a new request takes its turn in the queue
         yield Condition(_K.SUPERSEDED, _S.WARNING, f"its last run was {superseded}")
     else:
