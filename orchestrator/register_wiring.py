@@ -86,9 +86,7 @@ class RegisterParts(ProjectParts):
 
     def duties(self) -> "tuple[Duty, ...]":
         """What is done when it is due."""
-        from orchestrator.app.automatic import AutomaticPromotions
-
-        return (AutomaticPromotions(self),)
+        return ()
 
     @cached_property
     def rights(self) -> "Rights":
