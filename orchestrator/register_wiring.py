@@ -6,6 +6,7 @@ import socket
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from orchestrator.approval_wiring import ApprovalParts
 from orchestrator.project_wiring import ProjectParts
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.app.admission import Promotion
     from orchestrator.app.authorize import Rights
     from orchestrator.app.entrance import RunEntrance
+    from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty, Scheduler
     from orchestrator.domain.access.principals import Actor
     from orchestrator.domain.calendar.rules import CalendarRule
@@ -32,7 +34,7 @@ def local_user() -> str:
         return f"uid-{os.getuid()}"
 
 
-class RegisterParts(ProjectParts):
+class RegisterParts(ApprovalParts, ProjectParts):
     """What `App` has of the register. Each part is made when it is first used."""
 
     if TYPE_CHECKING:  # App has these
@@ -77,16 +79,16 @@ class RegisterParts(ProjectParts):
 
         return Acting(self.register, actor, SystemClock(), tuple(self._known_environments()))
 
-    def scheduler(self) -> "Scheduler":
-        """What does the duties of this project that are due, as the system."""
+    def scheduler(self, shows: "Shows") -> "Scheduler":
+        """What does the duties that are due, as the system. New plans of requests are shown to approvers by *shows*."""
         from orchestrator.app.scheduler import Scheduler
         from orchestrator.domain.access.principals import SYSTEM_ACTOR
 
-        return Scheduler(self.acting_as(SYSTEM_ACTOR), f"{socket.gethostname()} {os.getpid()}", self.duties())
+        return Scheduler(self.acting_as(SYSTEM_ACTOR), f"{socket.gethostname()} {os.getpid()}", self.duties(shows))
 
-    def duties(self) -> "tuple[Duty, ...]":
+    def duties(self, shows: "Shows") -> "tuple[Duty, ...]":
         """What is done when it is due."""
-        return ()
+        return self.request_duties(shows)
 
     @cached_property
     def rights(self) -> "Rights":
@@ -126,6 +128,7 @@ class RegisterParts(ProjectParts):
         again: bool = False,
         overrun: bool = False,
         rehearsal: bool = False,
+        requested: bool = False,
     ) -> "Promotion":
         """What a promotion of *package* into *environment* is checked with. Raises R103."""
         from orchestrator.app.admission import Promotion
@@ -140,6 +143,7 @@ class RegisterParts(ProjectParts):
             declared=self.declared_rules(),
             overrun=overrun,
             rehearsal=rehearsal,
+            requested=requested,
         )
 
     def calendar_states(self) -> "dict[str, EnvironmentCalendar]":

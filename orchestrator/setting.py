@@ -33,8 +33,8 @@ from orchestrator.secret_values import SecretValues
 class Entrance(Protocol):
     """Whether an environment is open to a run."""
 
-    def admit(self, setting: "Setting", run: Run, *, overrun: bool) -> None:
-        """Return if *run* may take its environment now. Raises A220, A301 and A302."""
+    def admit(self, setting: "Setting", run: Run, *, plan: str | None, overrun: bool) -> None:
+        """Return if *run*, which executes *plan*, may take its environment now. Raises the codes of conditions."""
 
     def closed(self, run: Run) -> str:
         """Why the environment of *run* is closed to it now; empty if it is open."""
@@ -43,7 +43,7 @@ class Entrance(Protocol):
 class AlwaysOpen:
     """The `Entrance` of a project without a calendar."""
 
-    def admit(self, setting: "Setting", run: Run, *, overrun: bool) -> None:
+    def admit(self, setting: "Setting", run: Run, *, plan: str | None, overrun: bool) -> None:
         """Every run may."""
 
     def closed(self, run: Run) -> str:

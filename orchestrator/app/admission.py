@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from orchestrator.app.access import named_actor
 from orchestrator.app.acting import Acting, Change, Denied, View, access_of, read_register, record_denial
 from orchestrator.app.calendar import calendar_of
+from orchestrator.app.voters import directory_of, votes_of
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.authorize import authorize
 from orchestrator.domain.access.principals import Actor
@@ -20,7 +21,7 @@ from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.verdict import Closed, Open, calendar_verdict
 from orchestrator.domain.error_codes import RIGHT_MISSING
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.register import OPEN, OVERRIDES, REQUESTS, REVIEWS, VOTES
+from orchestrator.domain.register import OPEN, OVERRIDES, REQUESTS, REVIEWS
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.risk.kinds import ChangeKind
 from orchestrator.register_ports import Changes, Records
@@ -35,7 +36,8 @@ class Promotion:
 
     *declared* are the calendar entries of the environments' files. *estimate* measures how long it takes; it is called
     only where an end of the open time is known. *overrun* is whether an overrun is requested. *rehearsal*: it is to be
-    rehearsed, which needs another right, and of which only the calendar is a condition.
+    rehearsed, which needs another right, and of which only the calendar is a condition. *requested*: it waits for its
+    request, and for the calendar.
     """
 
     environment: str
@@ -47,6 +49,15 @@ class Promotion:
     declared: tuple[CalendarRule, ...] = ()
     overrun: bool = False
     rehearsal: bool = False
+    requested: bool = False
+
+    @property
+    def ignored(self) -> frozenset[ConditionKind]:
+        """The conditions that do not refuse it when it is requested: those of which a later moment decides."""
+        if self.rehearsal:
+            return frozenset(ConditionKind) - {*CALENDAR}
+        later = {*CALENDAR, ConditionKind.FIT, ConditionKind.REVIEW, ConditionKind.START_TIME}
+        return DECIDED_LATER | (later if self.requested else frozenset())
 
 
 def why(acting: Acting, promotion: Promotion, name: str | None = None) -> Admission:
@@ -71,8 +82,7 @@ def check_promotion(acting: Acting, promotion: Promotion) -> None:
         if promotion.overrun:
             view.require(Action.OVERRUN, promotion.environment)
         found = admission(view, promotion, acting.actor)
-        ignored = frozenset(ConditionKind) - {*CALENDAR} if promotion.rehearsal else DECIDED_LATER
-        why_not = not_admitted(found, str(promotion.package), promotion.environment, ignored)
+        why_not = not_admitted(found, str(promotion.package), promotion.environment, promotion.ignored)
         if why_not is not None:
             raise why_not
 
@@ -101,11 +111,13 @@ def admission(view: View, promotion: Promotion, actor: Actor) -> Admission:
         request.start if request else None,
         request,
     )
-    return may_promote(start, actor, _facts(view, promotion, start, actor), view.now)
+    return may_promote(start, actor, facts_at(view, promotion, start, actor), view.now)
 
 
-def _facts(view: View, promotion: Promotion, start: Start, actor: Actor) -> AdmissionFacts:
+def facts_at(view: View, promotion: Promotion, start: Start, actor: Actor) -> AdmissionFacts:
+    """What *start*, a start of *promotion* for *actor*, is decided by at this moment."""
     records, request = view.records, start.request
+    votes = votes_of(records, request) if request else ()
     calendar = calendar_of(records, promotion.declared)
     passed = overrides_of(records, promotion.package.digest, promotion.environment)
     ids = [override.entry for override in passed if not override.is_over(view.now)]
@@ -113,8 +125,8 @@ def _facts(view: View, promotion: Promotion, start: Start, actor: Actor) -> Admi
     ends = isinstance(verdict, Open) and verdict.next_close is not None
     may_overrun = authorize(actor, Action.OVERRUN, start.target, view.directory, view.now).allowed
     return AdmissionFacts(
-        directory=view.directory,
-        votes=tuple(cast.vote for cast in records.all(VOTES, request.id)) if request else (),
+        directory=directory_of(view, request, votes) if request else view.directory,
+        votes=votes,
         calendar=calendar,
         reviews=records.all(REVIEWS, OPEN),
         path=promotion.path,

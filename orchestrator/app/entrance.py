@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from orchestrator.app.acting import Acting, View, access_of
 from orchestrator.app.admission import Promotion, admission
-from orchestrator.domain.access.principals import Actor
+from orchestrator.app.request_facts import project_rules
+from orchestrator.app.starts import admit_run
+from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
 from orchestrator.domain.admission.conditions import CALENDAR, Admission, ConditionKind
 from orchestrator.domain.admission.refusal import not_admitted
 from orchestrator.domain.calendar.rules import CalendarRule
@@ -30,9 +32,14 @@ class RunEntrance:
         self._register, self._clock, self._declared = register, clock, declared
         self._first = self._reading()
 
-    def admit(self, setting: Setting, run: Run, *, overrun: bool) -> None:
-        """Return if *run* may take its environment now. Raises `NotAdmitted` with A220, A301 or A302."""
-        if run.release is None:
+    def admit(self, setting: Setting, run: Run, *, plan: str | None, overrun: bool) -> None:
+        """Return if *run*, which executes *plan*, may take its environment now.
+
+        Raises `NotAdmitted` with A220, A301 or A302, and the errors of `starts.admit_run`.
+        """
+        system = Acting(self._register, SYSTEM_ACTOR, self._clock)
+        requested = admit_run(setting.store, system, run, plan, project_rules(setting, self._declared()))
+        if run.release is None or requested:
             return
         digest = run.release.digest
         promotion = Promotion(

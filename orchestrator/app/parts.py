@@ -112,7 +112,14 @@ class Parts(Protocol):
         """The windows, freezes and holidays that the files of the environments declare."""
 
     def promotion(
-        self, package: Package, environment: str, *, again: bool = False, overrun: bool = False, rehearsal: bool = False
+        self,
+        package: Package,
+        environment: str,
+        *,
+        again: bool = False,
+        overrun: bool = False,
+        rehearsal: bool = False,
+        requested: bool = False,
     ) -> Promotion:
         """What a promotion of *package* into *environment* is checked with. Raises R103."""
 

@@ -194,18 +194,21 @@ class Plans(UseCases):
         again: bool = False,
         overrun: bool = False,
         rehearsal: bool = False,
+        requested: bool = False,
     ) -> tuple[str, ...]:
         """The environments that a promotion goes to, each of which may be promoted to.
 
         With *redeploy* the one that *to* names counts also where the release runs already. Raises R103, R104, R108,
-        and R110, and the code of each condition that the first one does not meet.
+        and the code of each condition that the first one does not meet. A promotion that is *requested*, or that its
+        rules let wait for votes, is refused only by what waiting does not change.
         """
         found = find_targets(self._parts.setting, package.manifest.release, package.ref, to, redeploy=redeploy)
         if not found:
             where = to or "every environment that it declares"
             raise OrchestratorError("R108", f"nothing to do: {package.ref} already runs in {where}, and is verified")
-        admission.allow_all(self._parts.setting, found)
-        promotion = self._parts.promotion(package, found[0], again=again, overrun=overrun, rehearsal=rehearsal)
+        waits = requested or admission.approval_rules(self._parts.setting).govern(package.ref.name, found[0])
+        how = {"again": again, "overrun": overrun, "rehearsal": rehearsal, "requested": waits}
+        promotion = self._parts.promotion(package, found[0], **how)
         check_promotion(self._parts.acting_as(actor), promotion)
         return tuple(found)
 

@@ -8,6 +8,7 @@ import orchestrator.config as files
 from orchestrator.app.acting import Right
 from orchestrator.app.authorize import UseCases, use_case
 from orchestrator.app.parts import Parts, Warn
+from orchestrator.app.run_requests import record_builder
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
@@ -62,7 +63,7 @@ class Releases(UseCases):
             raise OrchestratorError("R106", text, hint=nearest(wanted, known)) from error
         self._rights.require(actor, (Right(Action.BUILD if publish else Action.PLAN),), "", recorded=publish)
         building(source)
-        built = self._build(source, None, warn) if publish else self._draft(source, warn)
+        built = self._build(actor, source, None, warn) if publish else self._draft(actor, source, warn)
         return self._parts.packages.fetch(built.digest)
 
     def _sources(self) -> list[Path]:
@@ -111,28 +112,29 @@ class Releases(UseCases):
 
         It is kept as well, so that it can be named by its version from here on. *warn* is given what may be missing.
         """
-        return self._build(files.find_release(self._parts.root, self._parts.project, wanted), target, warn)
+        return self._build(actor, files.find_release(self._parts.root, self._parts.project, wanted), target, warn)
 
-    def _build(self, source: Path, target: Path | None, warn: Warn) -> Package:
+    def _build(self, actor: Actor, source: Path, target: Path | None, warn: Warn) -> Package:
         release = files.load_release(source, self._parts.root)
         file = target or self._published(release.name, release.version)
-        package = self._sealed(source, release, file, warn)
+        package = self._sealed(actor, source, release, file, warn)
         self._parts.packages.keep(file)
         return package
 
-    def _draft(self, source: Path, warn: Warn) -> Package:
+    def _draft(self, actor: Actor, source: Path, warn: Warn) -> Package:
         """Seal the release described by *source* for a look at it: kept on this machine, and published nowhere."""
         release = files.load_release(source, self._parts.root)
         with temporary_folder("orchestrator-draft-") as folder:
             file = Path(folder) / f"{release.name}-{release.version}.release"
-            self._sealed(source, release, file, warn)
+            self._sealed(actor, source, release, file, warn)
             return self._parts.packages.hold(file)
 
-    def _sealed(self, source: Path, release: Release, file: Path, warn: Warn) -> Package:
+    def _sealed(self, actor: Actor, source: Path, release: Release, file: Path, warn: Warn) -> Package:
         """Seal a *release*; other packages of its version that no environment has seen are removed. Raises P106."""
         versions = Versions(self._parts.packages, self._parts.store, release)
         built = self._parts.packages.build(self._parts.root, source, release, file, admit=versions.admit, warn=warn)
         versions.supersede(built.digest)
+        record_builder(self._parts.acting_as(actor), built.digest)
         return built
 
     def _published(self, name: str, version: str) -> Path:

@@ -21,7 +21,9 @@ LEASE_LASTS = timedelta(seconds=30)
 class Duty(Protocol):
     """Something that the clock or a change makes due."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What reports call it."""
 
     def due(self, now: Now) -> bool:
         """Whether there may be something to do at *now*. It changes nothing, and is cheap."""

@@ -54,6 +54,13 @@ COMMANDS: dict[str, dict[str, str]] = {
         "engine": "Find or install the Pulumi engine.",
         "hosts": "Find or install the SSH server of loopback hosts.",
     },
+    "Approvals": {
+        "approvals": "List the promotions that wait, or show one with its plan and votes.",
+        "approve": "Vote for the plan of a promotion.",
+        "reject": "Vote against the plan of a promotion, which ends it.",
+        "withdraw": "Withdraw the request of a promotion, or a vote.",
+        "raise-risk": "Set a higher level of risk for a promotion.",
+    },
     "Calendar": {
         "calendar": "List, add, remove, override, import and export windows, freezes and holidays.",
         "line": "Stop or resume all promotions to one or all environments.",

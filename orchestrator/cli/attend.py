@@ -13,6 +13,7 @@ from orchestrator.app.requests import RunRequest
 from orchestrator.app.scheduler import Scheduler
 from orchestrator.cli import output
 from orchestrator.cli.background import background
+from orchestrator.cli.planned import plan_text
 from orchestrator.cli.recovery import Blockers, recover
 from orchestrator.cli.view import Lines, Live, opened
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
@@ -120,7 +121,7 @@ def serve(app: App, rules: Rules, tell: Callable[[News], None]) -> None:
             return forked(app.engine, app.store, root, logs / f"{root}.log", lambda: work(app, root))
         return background(app, root)
 
-    scheduler = app.scheduler()
+    scheduler = app.scheduler(plan_text)
     duties = partial(do_duties, app, scheduler)
     try:
         Worker(app.engine, app.store, start, tell, rules, lambda: tidy(app, rules.queue), duties).run()

@@ -62,6 +62,21 @@ def runs(_context: click.Context, _parameter: click.Parameter, begun: str) -> Of
 
 
 @_quietly
+def run_requests(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The run requests that have not ended, each with what it is."""
+    from click.shell_completion import CompletionItem
+
+    from orchestrator.domain.register import OPEN, REQUESTS
+
+    found = _app().register.reading(lambda records: records.all(REQUESTS, OPEN))
+    return [
+        CompletionItem(request.id, help=f"{request.state}: {request.release} → {request.environment}")
+        for request in found
+        if request.id.startswith(begun)
+    ]
+
+
+@_quietly
 def releases(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The kept packages, and the release folders of the project."""
     app = _app()

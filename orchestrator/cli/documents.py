@@ -6,6 +6,7 @@ from pydantic import Field
 
 from orchestrator.cli.document import Document
 from orchestrator.cli.register_documents import MODELS as REGISTER_MODELS
+from orchestrator.cli.register_documents import RequestItem
 from orchestrator.domain.authentication import FIELD
 from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.downtime import Measured
@@ -35,12 +36,13 @@ class WavesStatus(Model):
 
 
 class StatusDocument(Document):
-    """`orchestrator status --json`. *waves* are the lists of waves that the environments are in."""
+    """`orchestrator status --json`. *waves* are the lists of waves that the environments are in, *requests* wait."""
 
     kind: Literal["Status"]
     project: str
     environments: tuple[EnvironmentFacts, ...]
     waves: tuple[WavesStatus, ...]
+    requests: tuple[RequestItem, ...]
 
 
 class Coming(Model):

@@ -1,6 +1,9 @@
 """A plan as a person reads it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import click
 
 from orchestrator.cli import output
 from orchestrator.cli.configuration import configuration_lines
@@ -26,6 +29,25 @@ UNSHOWN = {"same", "read", "refresh"}
 REPLACING = {"replace", "create-replacement", "delete-replaced"}
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Printer:
+    """Where a plan is written: folded lines to *say*, lines that are never cut to *raw*."""
+
+    say: Say
+    raw: Say
+
+    def __call__(self, text: str) -> None:
+        """Write a folded line."""
+        self.say(text)
+
+
+def plan_text(plan: Plan) -> str:
+    """*plan* as it is shown to approvers: plain text, the same on every terminal."""
+    lines: list[str] = []
+    _write_plan(plan, Printer(lines.append, lines.append))
+    return click.unstyle("\n".join(lines)) + "\n"
 
 
 def print_waves(plan: WavePlan) -> None:
@@ -58,7 +80,18 @@ def print_waves(plan: WavePlan) -> None:
 
 def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
     """Write *plan* to standard output, or to standard error; how to execute it only where it stands *alone*."""
-    say = output.note_folded if err else output.out_folded
+    say = Printer(output.note_folded, output.note) if err else Printer(output.out_folded, output.out)
+    _write_plan(plan, say, err=err)
+    why = refusal(plan)
+    if why is not None and not err:
+        say(f"Blocked  {clean_text(why.message)}: orchestrator explain {why.code}")
+    elif not err and alone:
+        command = f"promote --plan {short(plan.digest)}" if plan.action == "promote" else f"rollback {plan.environment}"
+        say(f"Execute  orchestrator {command}")
+
+
+def _write_plan(plan: Plan, say: Printer, *, err: bool = False) -> None:
+    """Everything that *plan* says."""
     verb = "roll back to" if plan.action == "rollback" else "promote"
     say(output.paint(f"Plan: {verb} {plan.release} → {plan.environment}", bold=True, err=err))
     for text in _first(plan):
@@ -78,15 +111,9 @@ def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
         for line in _left_by_way_back(plan):
             say(f"         {line}")
     say(f"Digest   {plan.digest}")
-    why = refusal(plan)
-    if why is not None and not err:
-        say(f"Blocked  {clean_text(why.message)}: orchestrator explain {why.code}")
-    elif not err and alone:
-        command = f"promote --plan {short(plan.digest)}" if plan.action == "promote" else f"rollback {plan.environment}"
-        say(f"Execute  orchestrator {command}")
 
 
-def _work(plan: Plan, say: Say, *, err: bool) -> None:
+def _work(plan: Plan, say: Printer, *, err: bool) -> None:
     """What is done, in its order."""
     for undo in plan.undo:
         say(f"Undo     {undo.play.step} of {undo.release}: {undo.play.playbook} on {listed(undo.play.limit)}")
@@ -204,7 +231,7 @@ def _hosts(plan: Plan, say: Say) -> None:
         say(f"{'Hosts   ' if not number else '        '} {what} on {listed(names)}")
 
 
-def _step(number: int, step: PlannedStep, say: Say, *, err: bool) -> None:
+def _step(number: int, step: PlannedStep, say: Printer, *, err: bool) -> None:
     batches = step.batches
     how = batches_of(batches) if batches is not None else step.play.hosts
     say(f"Step {number:<3} {step.play.step}: {step.play.playbook} on {how}")
@@ -281,7 +308,7 @@ def _gates(gates: tuple[PlannedGate, ...], say: Say) -> None:
         say(f"         gate {gate.gate.name}{whose}: {clean_text(gate.gate.about)}{where}")
 
 
-def _preview(preview: StepPreview, say: Say, *, err: bool) -> None:
+def _preview(preview: StepPreview, say: Printer, *, err: bool) -> None:
     for host in preview.hosts:
         if host.changes:
             say(f"         {host.host}: {counted(host.changes, 'task')} would change: {', '.join(host.tasks)}")
@@ -291,10 +318,9 @@ def _preview(preview: StepPreview, say: Say, *, err: bool) -> None:
         say(f"         cannot pass before it has really run: {', '.join(preview.failed)}")
     for text in preview.unseen:
         say(f"         check mode could not look: {clean_text(text)}")
-    write = output.note if err else output.out  # a line of a difference is not cut
     for line in preview.diff.splitlines():
         colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
-        write(output.paint(f"           {line}", fg=colour, err=err))
+        say.raw(output.paint(f"           {line}", fg=colour, err=err))
 
 
 def _left_by_way_back(plan: Plan) -> Iterator[str]:

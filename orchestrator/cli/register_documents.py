@@ -7,6 +7,10 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Absence, Actor, ActorKind, Binding, Group, Scope, ServiceAccount, User
 from orchestrator.domain.admission.documents import ListedAdmission
 from orchestrator.domain.admission.overrides import Override
+from orchestrator.domain.approval.request_state import RequestState
+from orchestrator.domain.approval.requests import RunRequest
+from orchestrator.domain.approval.reviews import EmergencyReview
+from orchestrator.domain.approval.votes import Vote
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead
 from orchestrator.domain.audit.export import AuditExport
 from orchestrator.domain.calendar.rules import CalendarRule
@@ -14,7 +18,9 @@ from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.calendar.verdict import LineStop
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import Moment
+from orchestrator.domain.register import Message
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.risk.kinds import Level
 
 
 class ListedUser(User):
@@ -157,6 +163,74 @@ class LineStopsDocument(Document):
     line_stops: tuple[LineStop, ...]
 
 
+class ApprovalState(Model):
+    """How far a plan is approved. *could* can give a missing approval, *void* has why votes do not count."""
+
+    satisfied: bool
+    reason: str
+    counted: tuple[str, ...]
+    missing: int
+    could: tuple[str, ...]
+    rejected_by: tuple[str, ...]
+    void: dict[str, str]
+    expires: Moment | None
+
+
+class StartCondition(Model):
+    """One condition of a start with its *state*, who can change it, when it will be over, and what changes it."""
+
+    condition: ConditionKind
+    state: ConditionState
+    reason: str
+    who: tuple[str, ...]
+    until: Moment | None
+    command: str | None
+    code: str | None
+
+
+class StartConditions(Model):
+    """All conditions of a start. *until* is before which it cannot start, if that is known."""
+
+    may_start: bool
+    refused: bool
+    until: Moment | None
+    conditions: tuple[StartCondition, ...]
+
+
+class RequestItem(Model):
+    """A run request in its current *state*. *level* and *arithmetic* are of its risk, *review* follows an emergency."""
+
+    request: RunRequest
+    state: RequestState
+    level: Level
+    arithmetic: str
+    expires_at: Moment
+    approval: ApprovalState
+    admission: StartConditions
+    votes: tuple[Vote, ...]
+    review: EmergencyReview | None
+
+
+class RunRequestDocument(RequestItem, Document):
+    """`orchestrator approvals RUN --json`, and what `promote`, `approve`, `reject` and `withdraw` print.
+
+    *text* is the plan as approvers see it, for `approvals RUN`. *worker*: a worker does what is due.
+    """
+
+    kind: Literal["RunRequest"]
+    text: str | None
+    worker: bool
+
+
+class RunRequestsDocument(Document):
+    """`orchestrator approvals --json`. *messages* are for the actor."""
+
+    kind: Literal["RunRequests"]
+    requests: tuple[RequestItem, ...]
+    messages: tuple[Message, ...]
+    worker: bool
+
+
 class AuditEntriesDocument(Document):
     """`orchestrator audit list --json`."""
 
@@ -202,6 +276,8 @@ MODELS: dict[str, type[Document]] = {
     "admission": AdmissionDocument,
     "overrides": OverridesDocument,
     "line-stops": LineStopsDocument,
+    "run-request": RunRequestDocument,
+    "run-requests": RunRequestsDocument,
     "audit-entries": AuditEntriesDocument,
     "audit-verification": AuditVerificationDocument,
     "audit-export": AuditExportDocument,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
+from orchestrator.domain.approval.policy import Approvals, PolicyRule
 from orchestrator.domain.calendar.entries import CalendarEntry
 from orchestrator.domain.configuration import TRANSPORT
 from orchestrator.domain.gate import EnvironmentName, Gate, Origin, Probe, distinct
@@ -241,15 +242,6 @@ class SnapshotRule(Model):
     sysctl: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]+$", max_length=256)], ...] = ()
 
 
-class Approvals(Model):
-    """The required approvals of a promotion. Validated; promotions that need them are refused in this version."""
-
-    count: int = Field(ge=1)
-    roles: tuple[str, ...] = ()
-    not_requester: bool = True
-    expire: Duration = "8h"
-
-
 class ControllerFile(Model):
     """A file or folder that playbooks write on the controller; *secret* is whether its content is masked."""
 
@@ -345,7 +337,8 @@ class Project(Model):
     *recovery* is whether a command that acts resumes interrupted runs in the background. *waves* are named lists of
     waves over several environments. *package* defines what packages contain. *isolation* is whether
     processes that run code of a package are isolated: with `auto` where the machine can do it, with `required` always.
-    *retention* is what `prune` removes.
+    *retention* is what `prune` removes. *policy* are rules of what a promotion needs, by package, environment, risk and
+    kind of change.
     """
 
     apiVersion: Literal["orchestrator/v1"]
@@ -362,3 +355,4 @@ class Project(Model):
     isolation: Literal["required", "auto", "off"] = Field(default="auto", exclude_if=lambda how: how == "auto")
     retention: Retention = Field(default_factory=Retention, exclude_if=lambda rule: rule == Retention())
     people: tuple[dict[str, Any], ...] = ()
+    policy: tuple[PolicyRule, ...] = Field(default=(), exclude_if=lambda rules: not rules)

@@ -53,6 +53,14 @@ class PlanText(Model):
     text: str
 
 
+class PackageBuilder(Model):
+    """The actor *by* who was the first to build the package with this *digest* in the project."""
+
+    digest: Digest
+    by: str
+    at: Moment
+
+
 class SchedulerLease(Model):
     """The process that does what is due in a project: *holder*, until *until*. *fence* rises with each new holder."""
 
@@ -100,11 +108,12 @@ REVIEWS = RecordKind(
     lambda review: OPEN if review.completed_at is None else ENDED,
 )
 OUTBOX = RecordKind("outbox", Message, lambda message: message.dedup, lambda message: message.state)
+BUILDERS = RecordKind("package_builders", PackageBuilder, lambda built: built.digest)
 PLAN_TEXTS = RecordKind("plan_texts", PlanText, lambda shown: shown.digest, lambda shown: shown.plan)
 
 KINDS = (
     USERS, GROUPS, SERVICE_ACCOUNTS, ROLES, BINDINGS, ABSENCES, TOKENS,
-    CALENDAR_RULES, LINE_STOPS, REQUESTS, VOTES, OVERRIDES, REVIEWS, OUTBOX, PLAN_TEXTS,
+    CALENDAR_RULES, LINE_STOPS, REQUESTS, VOTES, OVERRIDES, REVIEWS, OUTBOX, PLAN_TEXTS, BUILDERS,
 )  # fmt: skip
 """Every kind of record. The database has one table for each."""
 

@@ -89,9 +89,10 @@ def take_turn(course: Course, emit: Emit, *, deadline: float) -> StepResult:
 
 
 def check_entrance(course: Course) -> None:
-    """Refuse a promotion or rehearsal in a closed environment; nothing else is ever closed. Raises A220, A301, A302."""
+    """Refuse a promotion or rehearsal that may not start; nothing else is ever refused. Raises codes of conditions."""
     if course.run.kind in FORWARD:
-        course.setting.entrance.admit(course.setting, course.run, overrun=course.overrun)
+        entrance, run = course.setting.entrance, course.run
+        entrance.admit(course.setting, run, plan=course.approved, overrun=course.overrun)
 
 
 def _closed(course: Course) -> str:

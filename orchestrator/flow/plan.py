@@ -39,7 +39,11 @@ def settle(course: Course) -> None:
         if approved is None:
             save(setting, now)
             return StepResult(outcome=Outcome.SUCCEEDED, message=summary(now), data={"plan": now.digest})
-        return hold(approved, now)
+        held_plan = hold(approved, now)
+        if not held_plan.good and run.kind == "promotion":
+            save(setting, now)  # what a request for this promotion is approved by next
+            held_plan = held_plan.model_copy(update={"data": {**held_plan.data, "now": now.digest}})
+        return held_plan
 
     result = course.must("plan", "plan", work, verb="plan")
     course.plan = load(setting, str(result.data["plan"]))

@@ -6,7 +6,6 @@ from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import hold
 from orchestrator.flow.course import Course
-from orchestrator.planning.admission import allow
 from orchestrator.ports import Emit
 
 
@@ -15,7 +14,6 @@ def admit(course: Course) -> None:
     course.move(Event.PLAN)
 
     def take(_job: str, emit: Emit) -> StepResult:
-        allow(course.environment)
         if course.wait:
             return hold.take_turn(course, emit, deadline=course.setting.clock.monotonic() + course.wait)
         hold.check_entrance(course)

@@ -23,7 +23,6 @@ from orchestrator.flow.recorder import Prefixed
 from orchestrator.inspect.leftovers import apart
 from orchestrator.inspect.trail import last_verified
 from orchestrator.planning import admission, guard, plan_store, refusal
-from orchestrator.planning.admission import allow
 from orchestrator.planning.targets import runs_there
 from orchestrator.ports import Durable, Parallel, Tenure
 from orchestrator.setting import Setting
@@ -112,7 +111,7 @@ def admitted_environments(
     """The environments that the walk would promote *package* to, in order; refused when it may not go to one of them.
 
     Environments that have the release are left out unless it is to *redeploy*. What is verified on the way, in an
-    earlier wave, counts as verified here. Raises R104, R105, R108 and R110.
+    earlier wave, counts as verified here. Raises R104, R105, R108 and A207.
     """
     release = package.manifest.release
     undeclared = [name for name in waves.names if name not in release.environments]
@@ -124,7 +123,7 @@ def admitted_environments(
         raise OrchestratorError("R108", f"{package.ref} already runs, verified, everywhere in {waves.name}")
     for name in wanted:
         environment = setting.environment(name)[0]
-        allow(environment)
+        admission.refuse_governed(setting, release.name, name, "a promotion in waves")
         admission.gate(setting, package, environment, waves.before(name))
     return wanted
 

@@ -1,7 +1,6 @@
 """What may not be planned in an environment at all."""
 
-from collections.abc import Iterable
-
+from orchestrator.domain.approval.policy import ApprovalRules
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Package
@@ -10,8 +9,7 @@ from orchestrator.setting import Setting
 
 
 def check_admissible(setting: Setting, wanted: Wanted, environment: Environment) -> None:
-    """Refuse what may not be planned there at all. Raises R105, R134, R215 and what :func:`allow` does."""
-    allow(environment)
+    """Refuse what may not be planned there at all. Raises R105, R134 and R215."""
     if environment.sides is not None and wanted.package.manifest.release.blue_green is None:
         message = f"{environment.name} has two stacks as its sides, and {wanted.package.ref} has no step with sides"
         raise OrchestratorError("R215", message)
@@ -33,16 +31,15 @@ def gate(setting: Setting, package: Package, environment: Environment, coming: f
         )
 
 
-def allow(environment: Environment) -> None:
-    """Refuse what this version could not honour: a rule that is written down and not kept is worse than none.
-
-    Raises R110 (approvals).
-    """
-    if environment.approvals is not None:
-        raise OrchestratorError("R110", f"{environment.name} requires approvals, which this version cannot collect")
+def approval_rules(setting: Setting) -> ApprovalRules:
+    """What the files of the project require of votes."""
+    declared = {name: environment.approvals for name, (environment, _) in setting.environments.items()}
+    approvals = {name: rule for name, rule in declared.items() if rule is not None}
+    return ApprovalRules(approvals, setting.project.policy)
 
 
-def allow_all(setting: Setting, names: Iterable[str]) -> None:
-    """Check the whole path before any environment of it is touched: raises what :func:`allow` does for one of them."""
-    for name in names:
-        allow(setting.environment(name)[0])
+def refuse_governed(setting: Setting, package: str, environment: str, what: str) -> None:
+    """Refuse *what*, which cannot have approvals, in an environment whose rules may need votes. Raises A207."""
+    if approval_rules(setting).govern(package, environment):
+        hint = f"promote to {environment} alone: orchestrator promote RELEASE --to {environment}"
+        raise OrchestratorError("A207", f"{environment} requires approvals, and {what} cannot have them", hint=hint)

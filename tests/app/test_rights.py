@@ -17,17 +17,22 @@ import yaml
 
 import orchestrator.app
 from orchestrator.adapters.memory.keys import MemoryKeys
-from orchestrator.app import access, admission, audit, calendar, people, tokens
+from orchestrator.app import access, admission, audit, calendar, people, run_requests, starts, tokens, votes
 from orchestrator.app.acting import Acting, Denied, Right
 from orchestrator.app.admission import Promotion
 from orchestrator.app.authorize import RegisterRights, UseCases
-from orchestrator.app.requests import RunRequest
+from orchestrator.app.request_facts import RequestRules
+from orchestrator.app.requests import RunRequest as AnyRunRequest
 from orchestrator.app.rights import ACTIONS
+from orchestrator.app.votes import Shown
 from orchestrator.domain.access.access_file import AccessFile
 from orchestrator.domain.access.actions import BUILT_IN, Action
-from orchestrator.domain.access.principals import Absence, Binding, Group, ServiceAccount, User
+from orchestrator.domain.access.principals import Absence, Actor, Binding, Group, ServiceAccount, User
 from orchestrator.domain.access.tokens import Token, token_hash
 from orchestrator.domain.admission.refusal import NotAdmitted
+from orchestrator.domain.approval.policy import Quorum, Requirement
+from orchestrator.domain.approval.requests import RunRequest
+from orchestrator.domain.approval.votes import Decision, Vote
 from orchestrator.domain.audit.export import AuditFilter
 from orchestrator.domain.calendar.rules import CalendarRule, RuleKind
 from orchestrator.domain.calendar.verdict import LineStop
@@ -38,15 +43,21 @@ from orchestrator.domain.register import (
     GROUPS,
     KINDS,
     LINE_STOPS,
+    REQUESTS,
     SERVICE_ACCOUNTS,
     TOKENS,
     USERS,
+    VOTES,
+    CastVote,
+    PlanText,
 )
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.risk.assessment import RiskFacts, assess
+from orchestrator.domain.risk.kinds import Level
 from tests.app.desk import ENVIRONMENTS, NOON, Desk
 
 EXPECTED: dict[str, list[str]] = yaml.safe_load((Path(__file__).parent / "rights.yaml").read_text())
-DOOR = {"acting", "actor", "entrance", "scheduler"}
+DOOR = {"acting", "actor", "entrance", "request_duties", "request_facts", "scheduler", "voters"}
 """Modules that are no use cases: the way to the register, who acts, and what the system does."""
 MODULES = [
     import_module(f"orchestrator.app.{module.name}") for module in pkgutil.iter_modules(orchestrator.app.__path__)
@@ -79,6 +90,19 @@ def _checked(acting: Acting, environment: str) -> None:
     """A right is asked first; the line of staging is stopped."""
     with contextlib.suppress(NotAdmitted):
         admission.check_promotion(acting, Promotion(environment, SHOP))
+
+
+TEXT = PlanText(digest=SHOP.digest, plan=SHOP.digest, text="a plan")
+VOTE = Vote(plan=SHOP.digest, rendered=SHOP.digest, by="approver", decision=Decision.APPROVE, at=NOON)
+RULES, SHOWN = RequestRules(), Shown(SHOP.digest, SHOP.digest)
+
+
+def request(environment: str, name: str = "shop") -> RunRequest:
+    return RunRequest(
+        id=f"r-{environment}", project="shop", environment=environment, package=SHOP.digest, plan=SHOP.digest,
+        rendered=SHOP.digest, requirement=Requirement(quorums=(Quorum(count=2),)), requested_by=Actor(name="root"),
+        requested_at=NOON, name=name, version="1.0.0", risk=assess(RiskFacts()),
+    )  # fmt: skip
 
 
 Call = Callable[[Acting, str], Any]
@@ -117,6 +141,18 @@ REGISTER_CALLS: dict[str, Call] = {
     "people.remove_group": lambda a, _: people.remove_group(a, "ops"),
     "people.set_members": lambda a, _: people.set_members(a, "ops", [], ["bob"]),
     "people.show_access": lambda a, _: people.show_access(a),
+    "run_requests.list_requests": lambda a, _: run_requests.list_requests(a, RULES),
+    "run_requests.own_messages": lambda a, _: run_requests.own_messages(a),
+    "run_requests.raise_request_risk": lambda a, e: run_requests.raise_request_risk(
+        a, f"r-{e}", Level.HIGH, "why", RULES
+    ),
+    "run_requests.record_builder": lambda a, _: run_requests.record_builder(a, SHOP.digest),
+    "run_requests.request_promotion": lambda a, e: run_requests.request_promotion(a, request(e, "bank"), TEXT, RULES),
+    "run_requests.show_request": lambda a, e: run_requests.show_request(a, f"r-{e}", RULES),
+    "run_requests.withdraw_request": lambda a, e: run_requests.withdraw_request(a, f"r-{e}"),
+    "starts.start_request": lambda a, e: starts.start_request(a, f"r-{e}", RULES),
+    "votes.cast_vote": lambda a, e: votes.cast_vote(a, f"r-{e}", Decision.APPROVE, SHOWN, RULES),
+    "votes.take_back_vote": lambda a, e: votes.take_back_vote(a, f"r-{e}", RULES),
     "tokens.create_token": lambda a, _: tokens.create_token(a, "bob", lifetime=DAY),
     "tokens.list_tokens": lambda a, _: tokens.list_tokens(a),
     "tokens.revoke_token": lambda a, _: tokens.revoke_token(a, "a" * 8),
@@ -161,7 +197,7 @@ def grouped(group: type[UseCases], method: Callable[..., Any]) -> Call:
     return call
 
 
-def requested(kind: type[RunRequest], environment: str) -> RunRequest:
+def requested(kind: type[AnyRunRequest], environment: str) -> AnyRunRequest:
     """A request in which nothing but the environment is known."""
     request = object.__new__(kind)
     object.__setattr__(request, "targets", (environment,))
@@ -202,6 +238,8 @@ def laid() -> Desk:
     desk.write(TOKENS, TOKEN)
     desk.write(CALENDAR_RULES, RULE)
     desk.write(LINE_STOPS, STOP)
+    desk.write(REQUESTS, *(request(name) for name in ENVIRONMENTS))
+    desk.write(VOTES, *(CastVote(request=f"r-{name}", number=1, vote=VOTE) for name in ENVIRONMENTS))
     return desk
 
 

@@ -12,7 +12,7 @@ from orchestrator.domain.text import undated
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.planning import make
 from orchestrator.planning.survey import Wanted
-from tests.cli.memory_project import ENVIRONMENT, PROJECT, MemoryProject, project
+from tests.cli.memory_project import PROJECT, MemoryProject, project
 
 __all__ = ["project"]
 PLACE = "production"
@@ -58,16 +58,6 @@ def test_redeploy_in_waves(project: MemoryProject) -> None:
     [error] = project.json("promote", "--plan", "plan.json", "--redeploy", code=2)["errors"]
     assert "leaves out environments that have the release" in error["message"]
     assert error["hint"] == "orchestrator plan shop-1.0.0 --to both --redeploy"
-
-
-def test_the_whole_path_is_checked_first(project: MemoryProject) -> None:
-    """A path with an environment that declares approvals is refused before the first environment is touched."""
-    file = project.folder / "environments" / PLACE / "environment.yaml"
-    file.write_text(ENVIRONMENT.format(name=PLACE) + "after: staging\napprovals: {count: 1}\n")
-    project.packages.put(project.release("1.0.0"))
-    errors = project.json("promote", "1.0.0", code=None)["errors"]
-    assert [error["code"] for error in errors] == ["R110"]
-    assert project.store.runs() == []
 
 
 def test_a_busy_environment_is_named_by_a_rollback(project: MemoryProject) -> None:

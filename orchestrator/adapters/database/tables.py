@@ -124,7 +124,7 @@ def _register_table(name: str) -> sa.Table:
 REGISTER = (
     "users", "user_groups", "service_accounts", "own_roles", "bindings", "absences", "tokens",
     "calendar_rules", "line_stops", "run_requests", "votes", "overrides", "emergency_reviews", "outbox",
-    "plan_texts",
+    "plan_texts", "package_builders",
 )  # fmt: skip
 """The kinds of management records, by name; `domain/register.py` describes them."""
 

@@ -1,8 +1,8 @@
 """`orchestrator promote`: a release into an environment, in waves over several, or along the whole path."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,8 +19,11 @@ from orchestrator.cli.output import (
 )
 from orchestrator.domain.error_codes import NOTHING_TO_PROMOTE
 
+NEXT_WINDOW = "next-window"
+
 if TYPE_CHECKING:
     from orchestrator.app.requests import Promote
+    from orchestrator.cli.requesting import Wanted as Requesting
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.domain.plan import Named, Plan
     from orchestrator.domain.release import Package
@@ -38,26 +41,15 @@ if TYPE_CHECKING:
 @click.option(
     "--overrun", is_flag=True, help="Start also if it would not end before the environment closes (requires -m)."
 )
-@click.option("-m", "--message", default="", help="The reason for --again or --overrun, for the journal.")
+@click.option("-m", "--message", default="", help="The reason for --again, --overrun or --emergency.")
+@click.option("--at", "start", metavar="TIME|next-window", help="The earliest start (2026-12-24T18:00:00Z).")
+@click.option("--emergency", is_flag=True, help="Promote with the quorum of emergencies (requires -m and --incident).")
+@click.option("--incident", default="", metavar="URL", help="The link of the incident of an emergency.")
 @wait_option
 @detach_option
 @queue_option
 @json_option
-def command(
-    release: str | None,
-    environment: str | None,
-    plan: str | None,
-    replace: tuple[str, ...],
-    no_return: tuple[str, ...],
-    redeploy: bool,
-    again: bool,
-    overrun: bool,
-    message: str,
-    wait: float,
-    detach: bool,
-    queue: str,
-    as_json: bool,
-) -> int:
+def command(**words: Any) -> int:
     """Promote RELEASE along its path, or into one environment.
 
     RELEASE is a sealed file, a kept package (NAME-VERSION, version, digest), or a release folder, which is built first.
@@ -87,30 +79,118 @@ def command(
 
     Fails if the environment is busy (exit 8), unless --wait is given, which queues the run. A newer release of the
     same name that joins the queue replaces it.
+
+    If the environment or the policy of the project requires approvals, makes the plan, records a run request, and ends
+    with exit 0 while it waits. A worker starts it once it is approved. With --wait, follows the request, and starts it
+    in this process; the command can be stopped without effect on the request. On a path, the environments before are
+    promoted first. The same command again replaces the plan of a request that waits.
+
+    With --at, the promotion starts at that time at the earliest, or when the environment opens next. With --emergency,
+    it needs the approvals of `by_kind: {emergency: ...}` (by default one), and is reviewed afterwards.
     """
     from orchestrator.cli.recovery import recover
-    from orchestrator.cli.walk import do, leave_behind, leave_to_workers
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.domain.plan import Named
     from orchestrator.wiring import open_app
 
-    if (again or overrun) is not bool(message):
-        raise click.UsageError("--again or --overrun and -m WHY belong together")
+    _check_words(words)
     app = open_app(Path.cwd())
     recover(app)
-    named = Named(replace=replace, no_return=no_return)
-    wanted = _Wanted(release, environment, plan, named, redeploy, message if again else "", message if overrun else "")
+    wanted = _wanted(words)
+    requesting = _requesting(words, wanted)
     package, approved = _chosen(app, wanted)
     try:
-        request = _request(app, package, approved, wanted, wait)
+        request = _request(app, package, approved, wanted, requesting)
     except OrchestratorError as error:
         if error.code != NOTHING_TO_PROMOTE:
             raise
-        return _nothing(error, as_json=as_json)
-    asked = app.submissions.submit(app.actor, request, queue=queue)
+        return _nothing(error, as_json=words["as_json"])
+    return _promote(app, package, approved, request, requesting, as_json=words["as_json"])
+
+
+def _check_words(words: dict[str, Any]) -> None:
+    """Refuse options that do not belong together."""
+    if (words["again"] or words["overrun"] or words["emergency"]) is not bool(words["message"].strip()):
+        raise click.UsageError("--again, --overrun and --emergency need -m WHY, and -m needs one of them")
+    if words["emergency"] is not bool(words["incident"].strip()):
+        raise click.UsageError("--emergency and --incident URL belong together")
+
+
+def _wanted(words: dict[str, Any]) -> "_Wanted":
+    from orchestrator.domain.plan import Named
+
+    why = words["message"].strip()
+    return _Wanted(
+        words["release"],
+        words["environment"],
+        words["plan"],
+        Named(replace=words["replace"], no_return=words["no_return"]),
+        words["redeploy"],
+        why if words["again"] else "",
+        why if words["overrun"] else "",
+    )
+
+
+def _requesting(words: dict[str, Any], promotion: "_Wanted") -> "Requesting":
+    """How the promotion is requested, where it needs a request."""
+    from orchestrator.cli.register_options import MOMENT
+    from orchestrator.cli.requesting import Wanted as Requesting
+
+    start = words["start"]
+    return Requesting(
+        promotion.named,
+        promotion.again,
+        promotion.overrun,
+        words["emergency"],
+        words["message"].strip() if words["emergency"] else "",
+        words["incident"].strip(),
+        None if start in {None, NEXT_WINDOW} else MOMENT.convert(start, None, None),
+        start == NEXT_WINDOW,
+        words["queue"],
+        words["wait"],
+        bool(words["queue"]) or words["detach"],
+    )
+
+
+def _promote(
+    app: "App",
+    package: "Package",
+    approved: "Plan | WavePlan | None",
+    wanted: "Promote",
+    requesting: "Requesting",
+    *,
+    as_json: bool,
+) -> int:
+    """Promote as far as that needs no run request, and then request the next environment."""
+    from orchestrator.cli.requesting import after_path, request
+    from orchestrator.cli.walk import do, leave_behind, leave_to_workers
+
+    free, held = _divided(app, package, wanted, requesting)
+    if not free and held:
+        single = approved if approved is not None and approved.kind == "Plan" else None
+        return request(app, package, held, single, requesting, as_json=as_json)
+    queue = requesting.queue
+    asked = app.submissions.submit(app.actor, replace(wanted, targets=free), queue=queue)
     if queue:
-        return leave_to_workers(asked, queue, as_json=as_json)
-    return leave_behind(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)
+        code = leave_to_workers(asked, queue, as_json=as_json)
+    else:
+        code = leave_behind(app, asked, as_json=as_json) if requesting.leave else do(app, asked, as_json=as_json)
+    return after_path(app, package, held, code, requesting, as_json=as_json) if held else code
+
+
+def _divided(
+    app: "App", package: "Package", wanted: "Promote", requesting: "Requesting"
+) -> tuple[tuple[str, ...], str]:
+    """The environments of a path before the first one that needs a request, and that one; empty if none does."""
+    from orchestrator.cli.requesting import governed
+
+    if wanted.waves is not None:
+        if requesting.needs_request:
+            raise click.UsageError("--at and --emergency are for one environment, not for waves")
+        return wanted.targets, ""
+    for number, name in enumerate(wanted.targets):
+        if governed(app, package, name, requesting):
+            return wanted.targets[:number], name
+    return wanted.targets, ""
 
 
 @dataclass(frozen=True)
@@ -157,12 +237,13 @@ def _package(app: "App", release: str | None, approved: "Plan | WavePlan | None"
 
 
 def _request(
-    app: "App", package: "Package", approved: "Plan | WavePlan | None", wanted: _Wanted, wait: float
+    app: "App", package: "Package", approved: "Plan | WavePlan | None", wanted: _Wanted, requesting: "Requesting"
 ) -> "Promote":
     """The request: to one environment, along the path, or in waves."""
     from orchestrator.app.requests import Promote, PromoteInWaves
     from orchestrator.cli.report import UsageProblem
 
+    wait = requesting.wait
     agreed = app.plans.agreement(app.actor, package, wanted.named.replace, wanted.named.no_return)
     again, waves = bool(wanted.again), app.plans.waves(app.actor, wanted.to)
     ref, reason, overrun, redeploy = package.ref, wanted.again, wanted.overrun, wanted.redeploy
@@ -188,7 +269,8 @@ def _request(
         )
     to = approved.environment if approved is not None and approved.kind == "Plan" else wanted.to
     redeploy = redeploy or approved is not None
-    targets = app.plans.targets(app.actor, package, to, redeploy=redeploy, again=again, overrun=bool(overrun))
+    how = {"redeploy": redeploy, "again": again, "overrun": bool(overrun), "requested": requesting.needs_request}
+    targets = app.plans.targets(app.actor, package, to, **how)
     return Promote(
         package=ref,
         targets=targets,

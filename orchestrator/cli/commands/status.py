@@ -10,6 +10,7 @@ import click
 from orchestrator.cli.output import environment_argument, json_option, out, paint, print_json
 
 if TYPE_CHECKING:
+    from orchestrator.app.run_requests import RequestView
     from orchestrator.domain.facts import EnvironmentFacts
     from orchestrator.domain.waves import Waves
     from orchestrator.wiring import App
@@ -27,6 +28,7 @@ def command(environment: str | None, every: bool, watching: bool, as_json: bool)
     waves that is running, or did not succeed, is shown with the state of each environment.
     """
     from orchestrator.cli.recovery import remind
+    from orchestrator.cli.run_requests import item
     from orchestrator.wiring import open_app
 
     if watching and as_json:
@@ -45,7 +47,8 @@ def command(environment: str | None, every: bool, watching: bool, as_json: bool)
         return
     facts = [item.to_json() for item in app.queries.facts_of_all(app.actor, tuple(_names(app, environment)))]
     walks = [waves_status(app, waves) for waves in _waves(app, environment)]
-    print_json("Status", {"project": app.project.name, "environments": facts, "waves": walks})
+    waiting = [item(seen) for seen in _requests(app, environment)]
+    print_json("Status", {"project": app.project.name, "environments": facts, "waves": walks, "requests": waiting})
 
 
 def _names(app: "App", environment: str | None) -> list[str]:
@@ -67,7 +70,26 @@ def _lines(app: "App", environment: str | None, *, every: bool) -> list[str]:
         lines += status_lines(item, every=every)
     for waves in _waves(app, environment):
         lines += walk_lines(waves_status(app, waves))
-    return lines
+    return [*lines, *_request_lines(app, environment)]
+
+
+def _requests(app: "App", environment: str | None) -> "list[RequestView]":
+    """The requests that wait, or whose review is open."""
+    from orchestrator.app.run_requests import list_requests
+
+    found = list_requests(app.acting, app.request_rules())
+    return [seen for seen in found if environment is None or seen.request.environment == environment]
+
+
+def _request_lines(app: "App", environment: str | None) -> list[str]:
+    """What waits, why, who can change it, and until when; and what would start it if no worker runs."""
+    from orchestrator.cli.run_requests import hint_worker, title, wait_reason
+
+    found = _requests(app, environment)
+    lines = [f"{paint(title(seen), fg='yellow')}: {wait_reason(seen)}" for seen in found]
+    reviews = [seen.review for seen in found if seen.review is not None and seen.review.completed_at is None]
+    lines += [f"  {review}; orchestrator approve {review.run}" for review in reviews]
+    return [*lines, *filter(None, dict.fromkeys(hint_worker(app, seen) for seen in found))]
 
 
 def environment_status(app: "App", name: str) -> dict[str, Any]:

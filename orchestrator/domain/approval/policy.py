@@ -1,12 +1,15 @@
 """What has to be approved by how many and by whom: `approvals:` of an environment and `policy:` of the project."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from orchestrator.domain.model import Model, Name
+from orchestrator.domain.moments import span
 from orchestrator.domain.quantities import Duration
 from orchestrator.domain.risk.kinds import ChangeKind, Level
 
@@ -150,6 +153,51 @@ def requirement(
         not_builder=given.not_builder,
         separate=given.separate,
         expire=given.expire,
+    )
+
+
+@dataclass(frozen=True)
+class ApprovalRules:
+    """What the files of a project require: `approvals:` by environment, and the rules of `policy:`."""
+
+    approvals: Mapping[str, Approvals] = field(default_factory=dict)
+    policy: tuple[PolicyRule, ...] = ()
+
+    def govern(self, package: str, environment: str) -> bool:
+        """Whether a promotion of *package* into *environment* may need a vote: it then needs a run request."""
+        return environment in self.approvals or any(
+            rule.then.count and _any(rule.when.packages, package) and _any(rule.when.environments, environment)
+            for rule in self.policy
+        )
+
+    def requirement(self, package: str, environment: str, level: Level, requested: ChangeKind) -> Requirement:
+        """What a promotion needs, as `requirement` says."""
+        return requirement(
+            self.approvals.get(environment),
+            self.policy,
+            package=package,
+            environment=environment,
+            level=level,
+            requested=requested,
+        )
+
+    def review_within(self, environment: str) -> timedelta:
+        """The time for the approval after an emergency."""
+        return span(self.approvals.get(environment, Approvals(count=1)).review_within)
+
+
+def stricter(recorded: Requirement, current: Requirement) -> Requirement:
+    """*recorded* with everything that *current* requires as well: rules that were loosened since do not count."""
+    short = min(recorded.expire, current.expire, key=span)
+    return recorded.model_copy(
+        update={
+            "quorums": combined((*recorded.quorums, *current.quorums)),
+            "rules": tuple(dict.fromkeys((*recorded.rules, *current.rules))),
+            "not_requester": recorded.not_requester or current.not_requester,
+            "not_builder": recorded.not_builder or current.not_builder,
+            "separate": tuple(dict.fromkeys((*recorded.separate, *current.separate))),
+            "expire": short,
+        }
     )
 
 

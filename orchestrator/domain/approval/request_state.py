@@ -23,7 +23,7 @@ class RequestState(StrEnum):
     HELD = "held"
     FINISHED = "finished"
     REJECTED = "rejected"
-    CANCELLED = "cancelled"
+    WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
 
@@ -38,7 +38,7 @@ class RequestEvent(StrEnum):
     REPLAN = "replan"
     """The plan no longer holds; a new plan needs new votes."""
     REJECT = "reject"
-    CANCEL = "cancel"
+    WITHDRAW = "withdraw"
     EXPIRE = "expire"
     SUPERSEDE = "supersede"
     START = "start"
@@ -59,7 +59,7 @@ class IllegalRequestMove(RuntimeError):
 _S, _E = RequestState, RequestEvent
 _ENDS = {
     _E.REJECT: _S.REJECTED,
-    _E.CANCEL: _S.CANCELLED,
+    _E.WITHDRAW: _S.WITHDRAWN,
     _E.EXPIRE: _S.EXPIRED,
     _E.SUPERSEDE: _S.SUPERSEDED,
 }
@@ -70,7 +70,7 @@ REQUEST_TABLE: dict[RequestState, dict[RequestEvent, RequestState]] = {
     _S.HELD: {_E.START: _S.STARTED, _E.LAPSE: _S.WAITING, _E.REPLAN: _S.WAITING, **_ENDS},
     _S.FINISHED: {},
     _S.REJECTED: {},
-    _S.CANCELLED: {},
+    _S.WITHDRAWN: {},
     _S.EXPIRED: {},
     _S.SUPERSEDED: {},
 }

@@ -20,7 +20,9 @@ from orchestrator.domain.approval.request_state import (
 from orchestrator.domain.approval.votes import ApprovalVerdict
 from orchestrator.domain.model import Digest, Model, Name
 from orchestrator.domain.moments import Moment, Now
-from orchestrator.domain.risk.kinds import ChangeKind
+from orchestrator.domain.release import PackageRef
+from orchestrator.domain.risk.assessment import Risk
+from orchestrator.domain.risk.kinds import ChangeKind, Level
 
 LIFETIME = timedelta(days=90)
 """How long a request waits at most."""
@@ -34,7 +36,10 @@ class RunRequest(Model):
     """A request for a promotion of *package* into *environment* by one plan.
 
     *start* is the earliest start; with *next_window* the request starts when the environment opens next. An emergency
-    has a *reason* and the link of an *incident*. *overrides* are the calendar entries that were passed.
+    has a *reason* and the link of an *incident*. *overrides* are the calendar entries that were passed. *again* is why
+    a release is promoted that was rolled back, *overrun* why it may last beyond the end of a window. *queue* names the
+    workers that start it. *round* counts the plans, and *differences* are why the previous plan did not hold.
+    *run* executes the plan, from the start on. *note* is the reason of its state.
     """
 
     id: str
@@ -56,6 +61,15 @@ class RunRequest(Model):
     overrides: tuple[str, ...] = ()
     state: RequestState = RequestState.WAITING
     round: int = Field(default=1, ge=1)
+    name: str = ""
+    version: str = ""
+    risk: Risk | None = None
+    again: str = ""
+    overrun: str = ""
+    queue: str = "default"
+    differences: tuple[str, ...] = ()
+    run: str = ""
+    note: str = ""
 
     @model_validator(mode="after")
     def _is_explained(self) -> Self:
@@ -69,6 +83,21 @@ class RunRequest(Model):
         return str(self.requested_by)
 
     @property
+    def release(self) -> PackageRef:
+        """The package that is promoted."""
+        return PackageRef(name=self.name, version=self.version, digest=self.package)
+
+    @property
+    def level(self) -> Level:
+        """The level of its risk; low if that is not known."""
+        return self.risk.level if self.risk is not None else Level.LOW
+
+    @property
+    def is_startable(self) -> bool:
+        """Whether the table has a start for its state."""
+        return RequestEvent.START in REQUEST_TABLE[self.state]
+
+    @property
     def expires_at(self) -> datetime:
         """When the request expires if it has not started."""
         return self.requested_at + LIFETIME
@@ -78,13 +107,20 @@ class RunRequest(Model):
         """Whether nothing can happen to the request any more."""
         return self.state in REQUEST_ENDINGS
 
-    def after(self, event: RequestEvent) -> Self:
-        """The request after *event*. Raises `IllegalRequestMove`."""
-        return self.model_copy(update={"state": request_move(self.state, event)})
+    def after(self, event: RequestEvent, note: str = "") -> Self:
+        """The request after *event*, with why. Raises `IllegalRequestMove`."""
+        return self.model_copy(update={"state": request_move(self.state, event), "note": note})
 
-    def replanned(self, plan: str, rendered: str, requirement: Requirement) -> Self:
-        """The request with a new plan: it waits for new votes, in the next round."""
+    def started(self, run: str) -> Self:
+        """The request after its start as *run*."""
+        return self.after(RequestEvent.START).model_copy(update={"run": run})
+
+    def replanned(
+        self, plan: str, rendered: str, requirement: Requirement, risk: Risk | None = None, why: tuple[str, ...] = ()
+    ) -> Self:
+        """The request with a new plan, because of the differences *why*: it waits for new votes, in the next round."""
         fields = {"plan": plan, "rendered": rendered, "requirement": requirement, "round": self.round + 1}
+        fields |= {"risk": risk or self.risk, "differences": why}
         return self.after(RequestEvent.REPLAN).model_copy(update=fields)
 
 

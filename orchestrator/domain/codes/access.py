@@ -95,6 +95,27 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_ALLOWED,
     ),
     ErrorCode(
+        "A205",
+        "another plan meanwhile",
+        "The request has another plan than the one that was shown to the voter. Nothing was recorded.",
+        "`orchestrator approvals RUN` shows the current plan. Vote on that one.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "A206",
+        "run request in another state",
+        "The state of the run request does not allow it: for example, it has started, was withdrawn or has expired.",
+        "`orchestrator approvals RUN` shows the state and what is possible in it.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "A207",
+        "approvals not possible",
+        "The environment requires approvals, and this kind of run cannot have them: a rehearsal, or a promotion in waves.",
+        "Promote to the environment alone, with `--to ENV`. Rehearse in an environment without `approvals:`.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
         "A220",
         "verified too recently",
         "The package was verified in the previous environment, and not long enough ago (`promote_after:`).",

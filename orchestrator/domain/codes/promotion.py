@@ -59,13 +59,6 @@ CODES: tuple[ErrorCode, ...] = (
         "No action is needed; `orchestrator promote` ends with 0. `--redeploy` promotes it again.",
     ),
     ErrorCode(
-        "R110",
-        "approvals not supported yet",
-        "The environment's file requires approvals. This version validates the rule, but cannot collect approvals yet. It refuses the promotion rather than ignore the rule.",
-        "Remove `approvals:` from `environment.yaml`, or wait for the version that collects them.",
-        Exit.NOT_ALLOWED,
-    ),
-    ErrorCode(
         "R120",
         "plan no longer holds",
         "Something that the plan depends on has changed since the plan was made. The message names it. Nothing was changed by this run.",

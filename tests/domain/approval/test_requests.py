@@ -131,7 +131,7 @@ def test_timers_are_functions_of_the_request() -> None:
         (TimerKind.REQUEST_EXPIRES, 0),
     ]
     assert found[-1].at == START + LIFETIME == each.expires_at
-    ended = each.after(RequestEvent.CANCEL)
+    ended = each.after(RequestEvent.WITHDRAW)
     assert timers(ended, approval(each, [], Now.at(START))) == ()
     following = next_timer(found, Now.at(START + timedelta(hours=3)))
     assert following == found[1]

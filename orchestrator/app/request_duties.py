@@ -1,0 +1,202 @@
+"""What the scheduler does about run requests: moves that are due, starts, and what the ends of runs mean."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from orchestrator.app.acting import Acting, Change, View, access_of, change
+from orchestrator.app.request_facts import RequestRules, advance, approval_of, make_move, start_facts
+from orchestrator.app.starts import Queue, start_request, submit_started
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.principals import SYSTEM_ACTOR
+from orchestrator.domain.admission.may_start import may_start
+from orchestrator.domain.approval.request_state import RequestEvent, RequestState
+from orchestrator.domain.approval.requests import RunRequest, due_moves
+from orchestrator.domain.approval.run_end import RunEnd, event_after
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.model import digest_of
+from orchestrator.domain.moments import Now
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.register import OPEN, PLAN_TEXTS, REQUESTS, PlanText
+from orchestrator.planning import plan_store
+from orchestrator.planning.risk import plan_risk
+from orchestrator.ports import Store
+from orchestrator.register_ports import Records, Register
+from orchestrator.setting import Setting
+
+Shows = Callable[[Plan], str]
+"""The text of a plan as it is shown to approvers."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the duties about requests need: the *setting* of the project, its *rules*, and how plans are *shown*."""
+
+    register: Register
+    setting: Setting
+    rules: Callable[[], RequestRules]
+    shows: Shows
+
+    def open_requests(self) -> tuple[RunRequest, ...]:
+        """The requests that have not ended."""
+        return self.register.reading(lambda records: records.all(REQUESTS, OPEN))
+
+
+def shown_plan(shows: Shows, plan: Plan) -> PlanText:
+    """*plan* as it is shown to approvers, with the digest of that."""
+    text = shows(plan)
+    return PlanText(digest=digest_of(text), plan=plan.digest, text=text)
+
+
+@dataclass(frozen=True)
+class MoveRequests:
+    """Votes and requests expire."""
+
+    context: Context
+    name: str = "requests"
+
+    def due(self, now: Now) -> bool:
+        """Whether there is an open request."""
+        del now
+        return bool(self.context.open_requests())
+
+    def do(self, acting: Acting, now: Now) -> Iterator[str]:
+        """Make the moves that are due."""
+        del now
+        rules = self.context.rules()
+        for request in self.context.open_requests():
+            if acting.register.reading(partial(_has_moves, acting, request)):
+                moved = _change(acting, request, lambda task, current: advance(task, current, rules))
+                yield f"{moved.id} is {moved.state}: {moved.note}"
+
+
+def _has_moves(acting: Acting, request: RunRequest, records: Records) -> bool:
+    view = View(acting, records, access_of(records), acting.now(records))
+    return next(due_moves(request, approval_of(view, request), view.now), None) is not None
+
+
+def _change(acting: Acting, request: RunRequest, work: Callable[[Change, RunRequest], RunRequest]) -> RunRequest:
+    """Change *request*, as it is in the transaction, as the system."""
+
+    def whole(task: Change) -> RunRequest:
+        return work(task, task.existing(REQUESTS, request.id))
+
+    return change(acting, Action.PROMOTE, whole, environment=request.environment)
+
+
+@dataclass(frozen=True)
+class StartRequests:
+    """Approved promotions start when every condition holds. The run is for the workers of the request's queue."""
+
+    context: Context
+    name: str = "start"
+
+    def due(self, now: Now) -> bool:
+        """Whether a request could start, or was started by a process that died before its run was recorded."""
+        del now
+        return any(r.is_startable or r.state is RequestState.STARTED for r in self.context.open_requests())
+
+    def do(self, acting: Acting, now: Now) -> Iterator[str]:
+        """Start them, and record their runs."""
+        del now
+        rules = self.context.rules()
+        for request in self.context.open_requests():
+            started = request
+            if request.is_startable:
+                if not acting.register.reading(partial(_may_start, acting, request, rules)):
+                    continue
+                started = start_request(acting, request.id, rules).request
+            recorded = self._submit(acting, started) if started.state is RequestState.STARTED else None
+            if recorded is not None:
+                yield f"{recorded.id} started as {recorded.run}, for the workers of {recorded.queue}"
+
+    def _submit(self, acting: Acting, request: RunRequest) -> RunRequest | None:
+        setting = self.context.setting
+        supersede = setting.environment(request.environment)[0].queue.supersede
+        return submit_started(setting.store, acting, request, Queue(request.queue, supersede))
+
+
+def _may_start(acting: Acting, request: RunRequest, rules: RequestRules, records: Records) -> bool:
+    view = View(acting, records, access_of(records), acting.now(records))
+    return may_start(request, acting.actor, start_facts(view, request, rules), view.now).may_start
+
+
+@dataclass(frozen=True)
+class SettleRequests:
+    """The end of a run ends its request, holds it, or gives it a new plan that needs new votes."""
+
+    context: Context
+    name: str = "runs"
+
+    def due(self, now: Now) -> bool:
+        """Whether a run of a request may have ended."""
+        del now
+        return any(request.state is RequestState.STARTED for request in self.context.open_requests())
+
+    def do(self, acting: Acting, now: Now) -> Iterator[str]:
+        """Settle what has ended."""
+        del now
+        for request in self.context.open_requests():
+            settled = settle_request(acting, self.context, request) if request.state is RequestState.STARTED else None
+            if settled is not None:
+                yield f"{settled.id} is {settled.state}" + (f": {settled.note}" if settled.note else "")
+
+
+def settle_request(acting: Acting, context: Context, request: RunRequest) -> RunRequest | None:
+    """*request* after the end of its run; None while the run goes on, or needs manual intervention."""
+    end = end_of(context.setting.store, request.run)
+    event = event_after(end) if end is not None else None
+    if end is None or event is None:
+        return None
+    if event is RequestEvent.REPLAN:
+        return _replan(acting, context, request, end)
+    rules = context.rules()
+    note = f"{request.run} ended: {end.state}" if event is RequestEvent.FINISH else f"{request.run} could not start"
+
+    def work(task: Change, current: RunRequest) -> RunRequest:
+        if (current.state, current.run) != (RequestState.STARTED, request.run):
+            return current
+        return advance(task, make_move(task, current, event, f"{note} ({end.code})" if end.code else note), rules)
+
+    return _change(acting, request, work)
+
+
+def end_of(store: Store, run: str) -> RunEnd | None:
+    """How *run* ended; None if it has not, or is not recorded."""
+    try:
+        found = store.run(run)
+    except OrchestratorError:
+        return None
+    if found.id != run or not found.ended:
+        return None
+    records = store.records(run)
+    ended = next((record.data for record in reversed(records) if record.kind == "ended"), {})
+    failure = ended.get("failure") or {}
+    finished = [r for r in records if r.kind == "step.finished" and r.step == failure.get("step")]
+    data = (finished[-1].data.get("data") or {}) if finished else {}
+    return RunEnd(found.state, str(failure.get("code") or ""), tuple(data.get("changed") or ()), data.get("now") or "")
+
+
+def _replan(acting: Acting, context: Context, request: RunRequest, end: RunEnd) -> RunRequest:
+    """*request* with the plan that its run made in place of the approved one, which no longer holds."""
+    plan = plan_store.load(context.setting, end.plan)
+    shown, risk, rules = shown_plan(context.shows, plan), plan_risk(context.setting, plan), context.rules()
+    raised = request.risk.raised if request.risk is not None else None
+    risk = risk.model_copy(update={"raised": raised})
+    needed = rules.approvals.requirement(request.name, request.environment, risk.level, request.kind)
+
+    def work(task: Change, current: RunRequest) -> RunRequest:
+        if (current.state, current.run) != (RequestState.STARTED, request.run):
+            return current
+        task.put(PLAN_TEXTS, shown)
+        new = current.replanned(plan.digest, shown.digest, needed, risk, end.changed)
+        noted = new.model_copy(update={"note": f"the plan no longer held: {', '.join(end.changed)}"})
+        task.put(REQUESTS, noted, event="replan", plan=noted.plan, changed=list(end.changed))
+        return advance(task, noted, rules)
+
+    return _change(acting, request, work)
+
+
+def as_system(acting: Acting) -> Acting:
+    """The system at the register of *acting*: for what follows from a run, whoever noticed it."""
+    return replace(acting, actor=SYSTEM_ACTOR)

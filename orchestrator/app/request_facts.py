@@ -1,0 +1,120 @@
+"""What run requests are decided by: the votes, the calendar, the reviews and the rules of the project's files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from orchestrator.app.acting import OBJECTS, Change, View, unknown
+from orchestrator.app.admission import Promotion, facts_at
+from orchestrator.app.voters import directory_of, votes_of
+from orchestrator.domain.admission.may_start import AdmissionFacts, PathFacts, start_of, subject_of
+from orchestrator.domain.approval.policy import ApprovalRules, stricter
+from orchestrator.domain.approval.request_state import RequestEvent
+from orchestrator.domain.approval.requests import RunRequest, due_moves
+from orchestrator.domain.approval.votes import ApprovalVerdict, satisfied
+from orchestrator.domain.calendar.fit import Estimate
+from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.register import REQUESTS
+from orchestrator.planning.admission import approval_rules
+from orchestrator.planning.durations import estimated
+from orchestrator.planning.path_facts import path_facts
+from orchestrator.register_ports import Records
+from orchestrator.setting import Setting
+
+
+@dataclass(frozen=True)
+class RequestRules:
+    """What a project brings to every decision about its requests, besides the register.
+
+    *approvals* and *declared* (windows and freezes) come from its files. *path* gives what the journal shows about a
+    request, *estimate* how long its run will take.
+    """
+
+    approvals: ApprovalRules = field(default_factory=ApprovalRules)
+    declared: tuple[CalendarRule, ...] = ()
+    path: Callable[[RunRequest], PathFacts] = lambda _request: PathFacts()
+    estimate: Callable[[RunRequest], Estimate] | None = None
+
+
+def project_rules(setting: Setting, declared: tuple[CalendarRule, ...]) -> RequestRules:
+    """The rules of the project of *setting*, with the calendar entries that its files have *declared*."""
+
+    def path(request: RunRequest) -> PathFacts:
+        return path_facts(setting, request.release, request.environment, again=bool(request.again))
+
+    def estimate(request: RunRequest) -> Estimate:
+        return estimated(setting, setting.packages.fetch(request.package), request.environment)
+
+    return RequestRules(approval_rules(setting), declared, path, estimate)
+
+
+def approval_of(view: View, request: RunRequest) -> ApprovalVerdict:
+    """Whether the plan of *request* is approved now."""
+    votes = votes_of(view.records, request)
+    return satisfied(request.requirement, votes, subject_of(request), directory_of(view, request, votes), view.now)
+
+
+def start_facts(view: View, request: RunRequest, rules: RequestRules) -> AdmissionFacts:
+    """Everything that the start of *request* is decided by."""
+    measure = rules.estimate
+    promotion = Promotion(
+        request.environment,
+        request.release,
+        path=rules.path(request),
+        estimate=partial(measure, request) if measure is not None else None,
+        declared=rules.declared,
+        overrun=bool(request.overrun),
+    )
+    return facts_at(view, promotion, start_of(request), request.requested_by)
+
+
+def find_request(records: Records, wanted: str) -> RunRequest:
+    """The request with the id *wanted*, or the only one whose id begins so. Raises A110 and R102."""
+    exact = records.get(REQUESTS, wanted)
+    if exact is not None:
+        return exact
+    everything = records.all(REQUESTS)
+    found = [request for request in everything if wanted and wanted in {request.run, *_starts(request, wanted)}]
+    if len(found) > 1:
+        names = ", ".join(request.id for request in found[:6])
+        raise OrchestratorError("R102", f"{wanted!r} fits {len(found)} run requests: {names}")
+    if not found:
+        raise unknown(f"{OBJECTS[REQUESTS.name]} request", wanted, [request.id for request in everything])
+    return found[0]
+
+
+def _starts(request: RunRequest, wanted: str) -> tuple[str, ...]:
+    return (wanted,) if request.id.startswith(wanted) else ()
+
+
+def make_move(task: Change, request: RunRequest, event: RequestEvent, note: str = "") -> RunRequest:
+    """Write *request* after *event*, with why."""
+    return task.put(REQUESTS, request.after(event, note), event=event.value, plan=request.plan)
+
+
+NOTES = {
+    RequestEvent.EXPIRE: "it was not started within 90 days",
+    RequestEvent.LAPSE: "an approval no longer counts",
+}
+
+
+def advance(task: Change, request: RunRequest, rules: RequestRules) -> RunRequest:
+    """Make the moves of *request* that are due: expired, rejected, approved, or not approved any more.
+
+    Rules that have become stricter since the request was recorded count from now on.
+    """
+    if request.has_ended:
+        return request
+    current = rules.approvals.requirement(request.name, request.environment, request.level, request.kind)
+    needed = stricter(request.requirement, current)
+    if needed.model_copy(update={"rules": request.requirement.rules}) != request.requirement:
+        changed = {"requirement": needed, "note": "the rules of the project require more approvals"}
+        request = task.put(REQUESTS, request.model_copy(update=changed), event="requirement")
+    for _ in range(len(RequestEvent)):
+        verdict = approval_of(task, request)
+        event = next(due_moves(request, verdict, task.now), None)
+        if event is None:
+            break
+        request = make_move(task, request, event, NOTES.get(event, verdict.reason))
+    return request

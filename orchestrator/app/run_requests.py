@@ -1,0 +1,246 @@
+"""Run requests: recording one, withdrawing it, and raising its risk."""
+
+from dataclasses import dataclass
+
+from orchestrator.app.acting import Acting, Change, Denied, View, change, read_own, read_register
+from orchestrator.app.request_facts import RequestRules, advance, approval_of, find_request, make_move, start_facts
+from orchestrator.app.voters import directory_of, votes_of
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.admission.conditions import Admission
+from orchestrator.domain.admission.may_start import may_start, subject_of
+from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestEvent, RequestState
+from orchestrator.domain.approval.requests import RunRequest, current_state
+from orchestrator.domain.approval.reviews import EmergencyReview, overdue, overdue_text, review_verdict
+from orchestrator.domain.approval.votes import ApprovalVerdict, Vote
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.register import (
+    BUILDERS,
+    OPEN,
+    OUTBOX,
+    PLAN_TEXTS,
+    REQUESTS,
+    REVIEWS,
+    Message,
+    PackageBuilder,
+    PlanText,
+)
+from orchestrator.domain.risk.assessment import raise_risk
+from orchestrator.domain.risk.kinds import ChangeKind, Level
+
+
+@dataclass(frozen=True)
+class RequestView:
+    """A *request* as it is now: its current *state*, how far it is approved, and all conditions of its start."""
+
+    request: RunRequest
+    state: RequestState
+    approval: ApprovalVerdict
+    admission: Admission
+    votes: tuple[Vote, ...]
+    review: EmergencyReview | None = None
+    reviewers: tuple[str, ...] = ()
+
+    @property
+    def could(self) -> tuple[str, ...]:
+        """The users who could give an approval that is missing, now or in the review."""
+        return self.reviewers or (self.approval.could if self.state in VOTABLE else ())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the request has not ended, or its review is not completed."""
+        return self.state not in ENDED or (self.review is not None and self.review.completed_at is None)
+
+
+VOTABLE = frozenset({RequestState.WAITING, RequestState.READY, RequestState.HELD})
+ENDED = frozenset(state for state, moves in REQUEST_TABLE.items() if not moves)
+
+
+def request_view(view: View, request: RunRequest, rules: RequestRules) -> RequestView:
+    """*request* as it is now."""
+    verdict = approval_of(view, request)
+    admission = may_start(request, request.requested_by, start_facts(view, request, rules), view.now)
+    review = view.records.get(REVIEWS, request.id)
+    state = current_state(request, verdict, view.now)
+    votes = votes_of(view.records, request)
+    return RequestView(request, state, verdict, admission, votes, review, _reviewers(view, request, review, votes))
+
+
+def _reviewers(
+    view: View, request: RunRequest, review: EmergencyReview | None, votes: tuple[Vote, ...]
+) -> tuple[str, ...]:
+    """The users who could give an approval that the *review* of an emergency lacks."""
+    if review is None or review.completed_at is not None:
+        return ()
+    directory = directory_of(view, request, votes)
+    return review_verdict(review, votes, subject_of(request), directory, view.now).could
+
+
+def action_of(kind: ChangeKind) -> Action:
+    """The right that a request of this *kind* needs."""
+    return Action.PROMOTE_EMERGENCY if kind is ChangeKind.EMERGENCY else Action.PROMOTE
+
+
+def request_promotion(
+    acting: Acting, request: RunRequest, shown: PlanText, rules: RequestRules, *, supersede: bool = True
+) -> RunRequest:
+    """Record *request*, whose plan was shown as *shown*. The same promotion again replans the request that is open.
+
+    With *supersede* an open request for another package of this name in the environment ends. Raises A203 if the
+    review of an emergency is overdue, A202 if the builder of the package has to be known and is not, and A206 if the
+    promotion has started.
+    """
+
+    def work(task: Change) -> RunRequest:
+        late = overdue(task.records.all(REVIEWS, OPEN), request.environment, task.now)
+        if late and request.kind is not ChangeKind.EMERGENCY:
+            raise OrchestratorError("A203", overdue_text(late), hint=f"orchestrator approve {late[0].run}")
+        new = _with_builder(task, request)
+        task.put(PLAN_TEXTS, shown)
+        same = [found for found in _others(task, new) if found.package == new.package]
+        for other in _others(task, new):
+            if supersede and other not in same and RequestEvent.SUPERSEDE in REQUEST_TABLE[other.state]:
+                make_move(task, other, RequestEvent.SUPERSEDE, f"superseded by {new.id}")
+        recorded = _replanned(task, same[0], new) if same else task.put(REQUESTS, new, event="request", plan=new.plan)
+        return advance(task, recorded, rules)
+
+    action = action_of(request.kind)
+    return change(acting, action, work, environment=request.environment, reason=request.reason)
+
+
+def _others(task: Change, new: RunRequest) -> list[RunRequest]:
+    """The open requests for packages of the same name in the same environment."""
+    there = (new.name, new.environment)
+    return [found for found in task.records.all(REQUESTS, OPEN) if (found.name, found.environment) == there]
+
+
+def _with_builder(task: Change, request: RunRequest) -> RunRequest:
+    """*request* with the builder of its package. Raises A202 if a rule is about the builder, and none is recorded."""
+    built = task.records.get(BUILDERS, request.package)
+    needed = request.requirement.not_builder or "builder" in request.requirement.separate
+    if built is None and needed:
+        text = (
+            f"{request.environment} excludes the builder of a package, and who built {request.release} is not recorded"
+        )
+        raise OrchestratorError("A202", text, hint="build the package in this project: orchestrator build")
+    return request.model_copy(update={"builder": built.by if built is not None else ""})
+
+
+REQUESTED = (
+    "kind", "reason", "incident", "start", "next_window", "overrides", "again", "overrun", "queue", "requested_by",
+)  # fmt: skip
+"""What a user says of a request: the newest word counts."""
+
+
+def _replanned(task: Change, open_: RunRequest, new: RunRequest) -> RunRequest:
+    """*open_* with the plan of *new*; unchanged if that is the same, and requested in the same way."""
+    if RequestEvent.REPLAN not in REQUEST_TABLE[open_.state] or open_.state is RequestState.STARTED:
+        raise OrchestratorError(
+            "A206",
+            f"{open_.id} is {open_.state}: it is the same promotion",
+            hint=f"orchestrator watch {open_.run or open_.id}",
+        )
+    fields = (
+        "kind",
+        "reason",
+        "incident",
+        "start",
+        "next_window",
+        "overrides",
+        "again",
+        "overrun",
+        "queue",
+        "requested_by",
+    )
+    again = open_.model_copy(update={name: getattr(new, name) for name in fields})
+    if (open_.plan, open_.rendered) == (new.plan, new.rendered):
+        return task.put(REQUESTS, again, event="request", plan=new.plan)
+    changed = again.replanned(new.plan, new.rendered, new.requirement, new.risk)
+    return task.put(REQUESTS, changed, event="replan", plan=new.plan)
+
+
+def withdraw_request(acting: Acting, wanted: str, reason: str = "") -> RunRequest:
+    """End a request before its start: by its requester, or with the right to control runs. Raises A110 and A206."""
+    found = acting.register.reading(lambda records: find_request(records, wanted))
+
+    def mine(view: View) -> bool:
+        return find_request(view.records, wanted).requester == str(acting.actor)
+
+    def work(task: Change) -> RunRequest:
+        request = find_request(task.records, wanted)
+        if RequestEvent.WITHDRAW not in REQUEST_TABLE[request.state]:
+            raise OrchestratorError("A206", f"{request.id} is {request.state}, and can no longer be withdrawn")
+        return make_move(
+            task, request, RequestEvent.WITHDRAW, f"withdrawn by {acting.actor}" + (f": {reason}" if reason else "")
+        )
+
+    return change(acting, Action.CONTROL_RUN, work, environment=found.environment, reason=reason, unless=mine)
+
+
+def raise_request_risk(acting: Acting, wanted: str, level: Level, reason: str, rules: RequestRules) -> RunRequest:
+    """Set a higher level of risk for a request. More approvals may be needed from then on. Raises A110 and A206."""
+    found = acting.register.reading(lambda records: find_request(records, wanted))
+
+    def work(task: Change) -> RunRequest:
+        request = find_request(task.records, wanted)
+        if request.risk is None or RequestEvent.REPLAN not in REQUEST_TABLE[request.state]:
+            raise OrchestratorError("A206", f"{request.id} is {request.state}: its risk can no longer be raised")
+        try:
+            risk = raise_risk(request.risk, level, str(acting.actor), reason)
+        except ValueError as error:
+            raise OrchestratorError("A206", f"{request.id}: {error}") from error
+        raised = task.put(REQUESTS, request.model_copy(update={"risk": risk}), event="risk", level=level.value)
+        return advance(task, raised, rules)
+
+    return change(acting, Action.RAISE_RISK, work, environment=found.environment, reason=reason)
+
+
+def list_requests(acting: Acting, rules: RequestRules, *, everything: bool = False) -> tuple[RequestView, ...]:
+    """The requests that have not ended, or whose review is open, the oldest first; with *everything* all of them."""
+
+    def work(view: View) -> tuple[RequestView, ...]:
+        seen = [request for request in view.records.all(REQUESTS) if _may_view(view, request)]
+        found = [request_view(view, request, rules) for request in seen]
+        chosen = [each for each in found if everything or each.is_open]
+        return tuple(sorted(chosen, key=lambda each: each.request.requested_at))
+
+    return read_register(acting, Action.VIEW, work)
+
+
+def _may_view(view: View, request: RunRequest) -> bool:
+    return view.verdict(Action.VIEW, request.environment).allowed
+
+
+def show_request(acting: Acting, wanted: str, rules: RequestRules) -> tuple[RequestView, PlanText | None]:
+    """One request with the plan as it was shown. Raises A110."""
+
+    def work(view: View) -> tuple[RequestView, PlanText | None]:
+        request = find_request(view.records, wanted)
+        if not _may_view(view, request):
+            raise Denied(view.verdict(Action.VIEW, request.environment))
+        return request_view(view, request, rules), view.records.get(PLAN_TEXTS, request.rendered)
+
+    return read_register(acting, Action.VIEW, work)
+
+
+def own_messages(acting: Acting) -> tuple[Message, ...]:
+    """The messages for the actor that were not sent yet."""
+
+    def work(view: View) -> tuple[Message, ...]:
+        return tuple(each for each in view.records.all(OUTBOX, "pending") if each.to == str(acting.actor))
+
+    return read_own(acting, work)
+
+
+def record_builder(acting: Acting, digest: str) -> None:
+    """Record that the actor was the first to build the package with this *digest*. Without effect for a known one.
+
+    It needs no right: it is a fact, by which votes of the builder may be excluded.
+    """
+    if acting.register.reading(lambda records: records.get(BUILDERS, digest)) is not None:
+        return
+
+    def work(task: Change) -> None:
+        if task.records.get(BUILDERS, digest) is None:
+            task.put(BUILDERS, PackageBuilder(digest=digest, by=str(acting.actor), at=task.now.earliest))
+
+    change(acting, Action.BUILD, work, unless=lambda _view: True)

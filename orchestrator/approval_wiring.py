@@ -1,0 +1,82 @@
+"""The parts of a project that are about run requests, votes and the scheduler's duties for them."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.app.acting import Acting
+    from orchestrator.app.request_duties import Context, Shows
+    from orchestrator.app.request_facts import RequestRules
+    from orchestrator.app.scheduler import Duty
+    from orchestrator.domain.approval.requests import RunRequest
+    from orchestrator.domain.calendar.rules import CalendarRule
+    from orchestrator.domain.plan import Plan
+    from orchestrator.register_ports import Register
+    from orchestrator.setting import Setting
+
+
+class ApprovalParts:
+    """What `App` has of run requests."""
+
+    if TYPE_CHECKING:  # App has these
+
+        @property
+        def acting(self) -> Acting:
+            """The actor of this process at the register."""
+
+        @property
+        def register(self) -> Register:
+            """Management records and the audit stream."""
+
+        @property
+        def setting(self) -> Setting:
+            """What every run of this project is given."""
+
+        def declared_rules(self) -> tuple[CalendarRule, ...]:
+            """The windows, freezes and holidays that the files declare."""
+
+    def request_rules(self) -> "RequestRules":
+        """What the files of the project and the journal bring to decisions about requests. Raises F-codes."""
+        from orchestrator.app.request_facts import project_rules
+
+        return project_rules(self.setting, self.declared_rules())
+
+    def request_context(self, shows: "Shows") -> "Context":
+        """What the duties about requests need. Plans are shown to approvers by *shows*."""
+        from orchestrator.app.request_duties import Context
+
+        return Context(self.register, self.setting, self.request_rules, shows)
+
+    def request_duties(self, shows: "Shows") -> "tuple[Duty, ...]":
+        """The ends of runs, moves that are due, and starts, in this order."""
+        from orchestrator.app.request_duties import MoveRequests, SettleRequests, StartRequests
+
+        context = self.request_context(shows)
+        return SettleRequests(context), MoveRequests(context), StartRequests(context)
+
+    def refuse_rolled_back(self, plan: "Plan", again: str) -> None:
+        """Return unless the release of *plan* was rolled back there, and is not promoted *again*. Raises R203."""
+        from orchestrator.planning import guard
+
+        before = None if again else guard.gone_back_from(self.setting, plan.environment).get(plan.release.digest)
+        if before is not None:
+            raise guard.refusal(plan.environment, before, str(plan.release))
+
+    def verifier_of(self, plan: "Plan") -> str:
+        """The user whose run verified the release of *plan* in the environment before; empty if there is none."""
+        if plan.after is None:
+            return ""
+        found = [mark for mark in self.setting.store.verified(plan.after) if mark.release.digest == plan.release.digest]
+        return self.setting.store.run(found[0].run).by if found else ""
+
+    def settle_request(self, request: "RunRequest", shows: "Shows") -> "RunRequest | None":
+        """*request* after the end of its run, whoever started it; None while the run goes on."""
+        from orchestrator.app.request_duties import as_system, settle_request
+
+        return settle_request(as_system(self.acting), self.request_context(shows), request)
+
+    def scheduler_runs(self) -> bool:
+        """Whether some worker does what is due."""
+        from orchestrator.app.scheduler import is_running
+        from orchestrator.domain.moments import Now
+
+        return is_running(self.register.scheduler(), Now.at(self.setting.clock.now()))

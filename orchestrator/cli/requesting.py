@@ -1,0 +1,229 @@
+"""Promotions that need a request: the plan is made and recorded, and the start follows when every condition holds."""
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.cli import output
+from orchestrator.domain.errors import Exit, OrchestratorError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from orchestrator.app.run_requests import RequestView
+    from orchestrator.domain.approval.requests import RunRequest
+    from orchestrator.domain.plan import Named, Plan
+    from orchestrator.domain.release import Package
+    from orchestrator.domain.risk.kinds import ChangeKind
+    from orchestrator.wiring import App
+
+POLL = 1.0  # seconds between two checks whether a request that is followed may start
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a promotion is requested, besides release and environment.
+
+    *again* is why a release is promoted that was rolled back, *overrun* why it may last beyond the end of a window.
+    *reason* and *incident* are of an emergency.
+    """
+
+    named: "Named"
+    again: str = ""
+    overrun: str = ""
+    emergency: bool = False
+    reason: str = ""
+    incident: str = ""
+    start: "datetime | None" = None
+    next_window: bool = False
+    queue: str = ""
+    wait: float = 0.0
+    leave: bool = False
+    """Whether the start is left to a worker."""
+
+    @property
+    def needs_request(self) -> bool:
+        """Whether a request is recorded also where no vote is needed."""
+        return self.emergency or self.start is not None or self.next_window
+
+    @property
+    def kind(self) -> "ChangeKind":
+        """The kind of change."""
+        from orchestrator.domain.risk.kinds import ChangeKind
+
+        return ChangeKind.EMERGENCY if self.emergency else ChangeKind.NORMAL
+
+
+def governed(app: "App", package: "Package", environment: str, wanted: Wanted) -> bool:
+    """Whether a promotion of *package* into *environment* needs a run request."""
+    return wanted.needs_request or app.request_rules().approvals.govern(package.ref.name, environment)
+
+
+def request(
+    app: "App", package: "Package", environment: str, approved: "Plan | None", wanted: Wanted, *, as_json: bool
+) -> int:
+    """Record the request of a promotion, print it, and start it if that may be now. Returns the exit status."""
+    from orchestrator.cli.planned import print_plan
+
+    if approved is None:
+        output.note(f"planning {package.ref} → {environment} …")
+        approved = app.plans.make(app.actor, package, environment, named=wanted.named)
+    app.plans.require_executable(app.actor, approved)
+    app.refuse_rolled_back(approved, wanted.again)
+    recorded = _record(app, approved, wanted)
+    if not as_json:
+        print_plan(approved, err=True, alone=False)
+    return _follow(app, recorded, wanted, as_json=as_json)
+
+
+def _record(app: "App", plan: "Plan", wanted: Wanted) -> "RunRequest":
+    """Record the request for *plan*."""
+    from orchestrator.app.request_duties import shown_plan
+    from orchestrator.app.run_requests import request_promotion
+    from orchestrator.cli.planned import plan_text as shows
+    from orchestrator.domain.approval.requests import RunRequest
+    from orchestrator.domain.journal import run_id
+    from orchestrator.domain.moments import parse_moment
+    from orchestrator.planning.risk import plan_risk
+
+    rules, shown, risk = app.request_rules(), shown_plan(shows, plan), plan_risk(app.setting, plan)
+    needed = rules.approvals.requirement(plan.release.name, plan.environment, risk.level, wanted.kind)
+    drafted = RunRequest(
+        id=run_id(secrets.token_hex(3), plan.environment),
+        project=app.project.name,
+        environment=plan.environment,
+        package=plan.release.digest,
+        name=plan.release.name,
+        version=plan.release.version,
+        plan=plan.digest,
+        rendered=shown.digest,
+        requirement=needed,
+        requested_by=app.acting.actor,
+        requested_at=parse_moment(app.setting.clock.now()),
+        verifier=app.verifier_of(plan),
+        kind=wanted.kind,
+        reason=wanted.reason,
+        incident=wanted.incident,
+        start=wanted.start,
+        next_window=wanted.next_window,
+        risk=risk,
+        again=wanted.again,
+        overrun=wanted.overrun,
+        queue=wanted.queue or "default",
+    )
+    supersede = app.setting.environment(plan.environment)[0].queue.supersede
+    return request_promotion(app.acting, drafted, shown, rules, supersede=supersede)
+
+
+def _follow(app: "App", recorded: "RunRequest", wanted: Wanted, *, as_json: bool) -> int:
+    """Start the request now if that is possible, wait for it with --wait, or leave it to a worker."""
+    from orchestrator.app.run_requests import show_request
+
+    seen, _ = show_request(app.acting, recorded.id, app.request_rules())
+    if not wanted.leave and seen.request.is_startable and seen.admission.may_start:
+        return _start(app, seen, as_json=as_json)
+    if wanted.wait and not wanted.leave:
+        _tell(app, seen, as_json=False, err=True)
+        return _wait(app, recorded.id, wanted.wait, as_json=as_json)
+    _tell(app, seen, as_json=as_json)
+    return int(Exit.OK)
+
+
+def _tell(app: "App", seen: "RequestView", *, as_json: bool, err: bool = False) -> None:
+    from orchestrator.cli.run_requests import hint_worker, lines, print_request
+
+    if err:
+        for line in lines(seen):
+            output.note_folded(line)
+        return
+    print_request(app, seen, as_json=as_json)
+    if not as_json and (hint := hint_worker(app, seen)):
+        output.note(hint)
+
+
+def _wait(app: "App", wanted: str, seconds: float, *, as_json: bool) -> int:
+    """Follow the request until it starts or ends, for at most so many *seconds*. It may be killed without effect."""
+    from orchestrator.app.run_requests import show_request
+    from orchestrator.cli.run_requests import WAITS, wait_reason
+
+    deadline, said = time.monotonic() + seconds, ""
+    while True:
+        seen, _ = show_request(app.acting, wanted, app.request_rules())
+        if seen.state not in WAITS:
+            return _end(app, seen, as_json=as_json)
+        if seen.admission.may_start:
+            return _start(app, seen, as_json=as_json)
+        if (text := wait_reason(seen)) != said:
+            output.note(f"{seen.request.id}: {text}")
+            said = text
+        if time.monotonic() >= deadline:
+            _tell(app, seen, as_json=as_json)
+            return int(Exit.OK)
+        time.sleep(POLL)
+
+
+def _start(app: "App", seen: "RequestView", *, as_json: bool) -> int:
+    """Start the request in this process; if another process has started it meanwhile, follow that."""
+    from orchestrator.app.starts import start_request
+
+    start = start_request(app.acting, seen.request.id, app.request_rules())
+    if start.started:
+        return _execute(app, start.request, as_json=as_json)
+    return _wait(app, seen.request.id, float("inf"), as_json=as_json)
+
+
+def _execute(app: "App", started: "RunRequest", *, as_json: bool) -> int:
+    """Execute the run of a request that this process has started, and settle the request by its end."""
+    from orchestrator.app.starts import submit_started
+    from orchestrator.cli.planned import plan_text
+    from orchestrator.cli.walk import do
+
+    recorded = submit_started(app.store, app.acting, started)
+    if recorded is None:
+        return _follow_run(app, started, as_json=as_json)
+    code = do(app, app.submissions.recorded(app.actor, _root(recorded)), as_json=as_json)
+    settled = app.settle_request(recorded, plan_text)
+    if settled is not None and settled.differences and not as_json:
+        output.note(f"{settled.id} waits for votes for a new plan: orchestrator approvals {settled.id}")
+    return code
+
+
+def _root(started: "RunRequest") -> str:
+    return started.run.removesuffix(f"-{started.environment}")
+
+
+def _follow_run(app: "App", started: "RunRequest", *, as_json: bool) -> int:
+    """Follow the run of a request that another process executes."""
+    from orchestrator.cli.attend import follow
+    from orchestrator.cli.walk import tell
+
+    asked = app.submissions.recorded(app.actor, _root(started))
+    while not (stories := follow(app, asked)) or not stories[-1].run.ended:
+        time.sleep(POLL)
+    return tell(app, asked, stories, as_json=as_json)
+
+
+def _end(app: "App", seen: "RequestView", *, as_json: bool) -> int:
+    """The exit status of a request that has started or ended while it was followed."""
+    from orchestrator.domain.approval.request_state import RequestState
+
+    if seen.request.run and seen.state in {RequestState.STARTED, RequestState.FINISHED}:
+        return _follow_run(app, seen.request, as_json=as_json)
+    _tell(app, seen, as_json=as_json)
+    return int(Exit.NOT_ALLOWED)
+
+
+def after_path(app: "App", package: "Package", environment: str, code: int, wanted: Wanted, *, as_json: bool) -> int:
+    """Request the promotion into *environment* after the environments before it were promoted, with exit *code*."""
+    if code != int(Exit.OK):
+        return code
+    if wanted.leave:
+        name = f"{package.ref.name}-{package.ref.version}"
+        output.note(f"{environment} requires a request: orchestrator promote {name} --to {environment}")
+        return code
+    try:
+        return request(app, package, environment, None, wanted, as_json=as_json)
+    except OrchestratorError as error:
+        output.note(f"{environment} was not requested: {error.message}")
+        raise

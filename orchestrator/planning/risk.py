@@ -1,0 +1,60 @@
+"""The risk of a plan, from the plan itself and from the journal."""
+
+from datetime import datetime
+
+from orchestrator.domain.journal import FORWARD, Run
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.promotion import State
+from orchestrator.domain.risk.assessment import Risk, RiskFacts, assess
+from orchestrator.setting import Setting
+
+REPLACING = ("replace", "create-replacement", "delete-replaced")
+
+
+def plan_risk(setting: Setting, plan: Plan) -> Risk:
+    """The risk of *plan* now, with its arithmetic."""
+    return assess(risk_facts(setting, plan))
+
+
+def risk_facts(setting: Setting, plan: Plan) -> RiskFacts:
+    """What the risk of *plan* is computed from: *plan*, and the earlier runs of its environment."""
+    runs = [run for run in setting.store.runs(plan.environment) if run.kind in FORWARD and run.ended]
+    mine = [run.state for run in runs if run.release is not None and run.release.name == plan.release.name]
+    counts = plan.stack.counts if plan.stack is not None else {}
+    return RiskFacts(
+        **_work(plan),
+        replaced=max(counts.get(op, 0) for op in REPLACING),
+        deleted=counts.get("delete", 0),
+        no_return=len(plan.points_of_no_return),
+        rehearsed=_holds(plan, "rehearsal"),
+        promotions=mine.count(State.SUCCEEDED) + mine.count(State.ROLLED_BACK),
+        rollbacks=mine.count(State.ROLLED_BACK),
+        days_since=_days_since(runs, setting.clock.now()),
+        parity_differences=_reasons(plan, "parity"),
+        drift_differences=_reasons(plan, "drift"),
+    )
+
+
+def _work(plan: Plan) -> dict[str, int]:
+    """How many hosts the steps change, in how many batches, and with how many tasks that check mode did not predict."""
+    batches = [step.batches or () for step in plan.steps]
+    return {
+        "hosts": len({host for groups in batches for batch in groups for host in batch}),
+        "batches": max((len(groups) for groups in batches), default=1) or 1,
+        "opaque_tasks": sum(len(step.preview.opaque) for step in plan.steps if step.preview is not None),
+    }
+
+
+def _holds(plan: Plan, name: str) -> bool | None:
+    """Whether the condition *name* holds; None if the environment does not have it."""
+    return next((condition.holds for condition in plan.conditions if condition.name == name), None)
+
+
+def _reasons(plan: Plan, name: str) -> int:
+    return sum(len(condition.why) for condition in plan.conditions if condition.name == name)
+
+
+def _days_since(runs: list[Run], now: str) -> int | None:
+    """Whole days since the last promotion that succeeded; None if none did."""
+    ends = [run.ended_at for run in runs if run.state is State.SUCCEEDED and run.ended_at]
+    return (datetime.fromisoformat(now) - datetime.fromisoformat(max(ends))).days if ends else None
