@@ -243,10 +243,15 @@ def _request(
     from orchestrator.app.requests import Promote, PromoteInWaves
     from orchestrator.cli.report import UsageProblem
 
-    wait = requesting.wait
     agreed = app.plans.agreement(app.actor, package, wanted.named.replace, wanted.named.no_return)
     again, waves = bool(wanted.again), app.plans.waves(app.actor, wanted.to)
-    ref, reason, overrun, redeploy = package.ref, wanted.again, wanted.overrun, wanted.redeploy
+    ref, redeploy = package.ref, wanted.redeploy
+    why: dict[str, Any] = {
+        "agreement": agreed,
+        "reason": wanted.again,
+        "overrun": wanted.overrun,
+        "wait": requesting.wait,
+    }
     if approved is not None and approved.kind == "WavePlan":
         if redeploy and not approved.redeploy:
             text = "the plan leaves out environments that have the release, and --redeploy cannot add them"
@@ -259,26 +264,20 @@ def _request(
             package=ref,
             targets=targets,
             plan_digest=approved.digest if approved else None,
-            wait=wait,
-            agreement=agreed,
-            reason=reason,
-            overrun=overrun,
+            **why,
             rollout=waves,
             plans=approved.plans if approved else {},
             redeploy=redeploy,
         )
     to = approved.environment if approved is not None and approved.kind == "Plan" else wanted.to
     redeploy = redeploy or approved is not None
-    how = {"redeploy": redeploy, "again": again, "overrun": bool(overrun), "requested": requesting.needs_request}
+    how = {"redeploy": redeploy, "again": again, "overrun": bool(wanted.overrun), "requested": requesting.needs_request}
     targets = app.plans.targets(app.actor, package, to, **how)
     return Promote(
         package=ref,
         targets=targets,
         plan_digest=approved.digest if approved else None,
-        wait=wait,
-        agreement=agreed,
-        reason=reason,
-        overrun=overrun,
+        **why,
     )
 
 
