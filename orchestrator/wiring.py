@@ -13,6 +13,7 @@ from orchestrator.engine_wiring import EngineParts
 from orchestrator.register_wiring import RegisterParts
 
 if TYPE_CHECKING:
+    from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty
     from orchestrator.setting import Setting
 
@@ -49,11 +50,11 @@ class App(EngineParts, RegisterParts, Application):
             entrance=self.entrance,
         )
 
-    def duties(self) -> "tuple[Duty, ...]":
+    def duties(self, shows: "Shows") -> "tuple[Duty, ...]":
         """What is done when it is due."""
         from orchestrator.app.automatic import AutomaticPromotions
 
-        return (*super().duties(), AutomaticPromotions(self))
+        return (*super().duties(shows), AutomaticPromotions(self))
 
     def warm(self) -> None:
         """Import and read what every walk needs, so that a process that is forked need not."""

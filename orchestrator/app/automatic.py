@@ -14,6 +14,7 @@ from orchestrator.domain.journal import FORWARD
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import Now
 from orchestrator.domain.release import Package
+from orchestrator.planning.admission import approval_rules
 from orchestrator.planning.candidates import candidate
 from orchestrator.planning.targets import runs_there
 from orchestrator.register_ports import Records
@@ -26,7 +27,7 @@ class AutomaticPromotions:
     """Requests the promotion of what was verified in the environment before, once every condition is met.
 
     A release is promoted automatically at most once after each of its verifications. After a rollback in the
-    environment nothing is, until a user has promoted a release to it.
+    environment nothing is, until a user has promoted a release to it. Where a vote may be needed, a user requests it.
     """
 
     name = "automatic promotions"
@@ -48,6 +49,8 @@ class AutomaticPromotions:
 
     def _promote(self, acting: Acting, name: str) -> Iterator[str]:
         package = self._candidate(name)
+        if package is not None and approval_rules(self._parts.setting).govern(package.ref.name, name):
+            return
         if package is None or not self._admission(acting, package, name).may_start:
             return
         place = f"environment:{name}"

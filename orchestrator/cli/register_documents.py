@@ -5,6 +5,7 @@ from typing import Literal
 from orchestrator.cli.document import Document
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Absence, Actor, ActorKind, Binding, Group, Scope, ServiceAccount, User
+from orchestrator.domain.admission.conditions import ConditionKind, ConditionState
 from orchestrator.domain.admission.documents import ListedAdmission
 from orchestrator.domain.admission.overrides import Override
 from orchestrator.domain.approval.request_state import RequestState

@@ -3,6 +3,7 @@
 import pytest
 
 from orchestrator.app.scheduler import DutyReport
+from orchestrator.cli.planned import plan_text
 from tests.cli.memory_project import MemoryProject, project
 
 __all__ = ["project"]  # the fixture
@@ -19,7 +20,7 @@ def duties(project: MemoryProject) -> list[DutyReport]:
     """What the scheduler did, once."""
     app = project.app()
     try:
-        return [report for report in app.scheduler().run() if report.duty == "automatic promotions"]
+        return [report for report in app.scheduler(plan_text).run() if report.duty == "automatic promotions"]
     finally:
         app.register.close()
 

@@ -246,12 +246,8 @@ def _request(
     agreed = app.plans.agreement(app.actor, package, wanted.named.replace, wanted.named.no_return)
     again, waves = bool(wanted.again), app.plans.waves(app.actor, wanted.to)
     ref, redeploy = package.ref, wanted.redeploy
-    why: dict[str, Any] = {
-        "agreement": agreed,
-        "reason": wanted.again,
-        "overrun": wanted.overrun,
-        "wait": requesting.wait,
-    }
+    why: dict[str, Any] = {"agreement": agreed, "reason": wanted.again, "overrun": wanted.overrun}
+    why["wait"] = requesting.wait
     if approved is not None and approved.kind == "WavePlan":
         if redeploy and not approved.redeploy:
             text = "the plan leaves out environments that have the release, and --redeploy cannot add them"
