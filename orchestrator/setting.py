@@ -39,6 +39,9 @@ class Entrance(Protocol):
     def closed(self, run: Run) -> str:
         """Why the environment of *run* is closed to it now; empty if it is open."""
 
+    def passed(self, run: Run) -> tuple[str, ...]:
+        """What of the calendar was passed for the release of *run*, by whom and why."""
+
 
 class AlwaysOpen:
     """The `Entrance` of a project without a calendar."""
@@ -50,6 +53,11 @@ class AlwaysOpen:
         """Nothing closes."""
         del run
         return ""
+
+    def passed(self, run: Run) -> tuple[str, ...]:
+        """Nothing was passed."""
+        del run
+        return ()
 
 
 @dataclass(frozen=True)

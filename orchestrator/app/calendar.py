@@ -34,21 +34,24 @@ def show_calendar(acting: Acting, declared: Iterable[CalendarRule] = ()) -> Cale
     return read_register(acting, Action.VIEW, lambda view: calendar_of(view.records, declared))
 
 
-def verdicts(acting: Acting, declared: Iterable[CalendarRule] = ()) -> dict[str, CalendarVerdict]:
-    """Whether each environment is open now for an ordinary promotion, and when that changes."""
+def verdicts(
+    acting: Acting, declared: Iterable[CalendarRule] = (), names: tuple[str, ...] | None = None
+) -> dict[str, CalendarVerdict]:
+    """Whether each environment (by default all) is open now for an ordinary promotion, and when that changes."""
 
     def work(view: View) -> dict[str, CalendarVerdict]:
-        calendar = calendar_of(view.records, declared)
-        names = acting.environments
-        actor = str(acting.actor)
-        return {name: calendar_verdict(calendar, CalendarQuestion(name, actor=actor), view.now) for name in names}
+        calendar, actor = calendar_of(view.records, declared), str(acting.actor)
+        chosen = acting.environments if names is None else names
+        return {name: calendar_verdict(calendar, CalendarQuestion(name, actor=actor), view.now) for name in chosen}
 
     return read_register(acting, Action.VIEW, work)
 
 
-def states(acting: Acting, declared: Iterable[CalendarRule] = ()) -> dict[str, EnvironmentCalendar]:
-    """What documents show of each environment."""
-    return {name: calendar_state(verdict) for name, verdict in verdicts(acting, declared).items()}
+def states(
+    acting: Acting, declared: Iterable[CalendarRule] = (), names: tuple[str, ...] | None = None
+) -> dict[str, EnvironmentCalendar]:
+    """What documents show of each environment, or of those called *names*."""
+    return {name: calendar_state(verdict) for name, verdict in verdicts(acting, declared, names).items()}
 
 
 def recorded_overrides(acting: Acting) -> tuple[Override, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from orchestrator.app.acting import Acting, View, access_of
-from orchestrator.app.admission import Promotion, admission
+from orchestrator.app.admission import Promotion, admission, overrides_of
 from orchestrator.app.request_facts import project_rules
 from orchestrator.app.starts import admit_run
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
@@ -63,6 +63,19 @@ class RunEntrance:
             return ""
         found = self._admission(Promotion(run.environment, run.release, declared=self._declared()), run)
         return "; ".join(condition.reason for condition in found.missing if condition.kind in CALENDAR)
+
+    def passed(self, run: Run) -> tuple[str, ...]:
+        """What of the calendar was passed for the release of *run*, by whom and why."""
+        if run.release is None:
+            return ()
+        digest = run.release.digest
+
+        def work(records: Records) -> tuple[str, ...]:
+            now = current_time(self._reading(), self._first, records.newest_time())
+            found = overrides_of(records, digest, run.environment)
+            return tuple(f"passed by {o.by}: {o.reason} ({o.text})" for o in found if not o.is_over(now))
+
+        return self._register.reading(work)
 
     def _admission(self, promotion: Promotion, run: Run) -> Admission:
         actor = Actor(name=run.by)

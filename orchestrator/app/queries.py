@@ -60,7 +60,8 @@ class Queries(UseCases):
         self, actor: Actor, found: list[EnvironmentFacts], detailed: tuple[str, ...]
     ) -> list[EnvironmentFacts]:
         """*found* with the calendar; those of *detailed* also with the release that they get next."""
-        calendars = states(self._parts.acting_as(actor), self._parts.declared_rules())
+        names = tuple(facts.name for facts in found)
+        calendars = states(self._parts.acting_as(actor), self._parts.declared_rules(), names)
         return [
             facts.model_copy(
                 update={

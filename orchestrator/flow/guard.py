@@ -11,6 +11,12 @@ from orchestrator.planning.guard import gone_back_from, refusal
 from orchestrator.ports import Emit
 
 
+def record_passed(course: Course, emit: Emit) -> None:
+    """Record what of the calendar was passed for this run, so that the journal shows it permanently."""
+    for number, text in enumerate(course.setting.entrance.passed(course.run), 1):
+        emit(Entry(kind="notice", data={"level": "warning", "text": text, "passed": True}, key=f"passed:{number}"))
+
+
 def refuse_again(course: Course, emit: Emit) -> OrchestratorError | None:
     """Why this run's release may not go to its environment again; None when it may, with a person's reason told."""
     run = course.run

@@ -27,6 +27,7 @@ def settle(course: Course) -> None:
     digest = run.release.digest
 
     def work(job: str, emit: Emit) -> StepResult:
+        guard.record_passed(course, emit)
         held_back = guard.refuse_again(course, emit)
         if held_back is not None:
             return StepResult(outcome=Outcome.FAILED, message=held_back.message, data={"code": held_back.code})

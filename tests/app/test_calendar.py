@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from orchestrator.app import calendar
+from orchestrator.app.admission import Promotion, override_calendar
 from orchestrator.app.entrance import RunEntrance
 from orchestrator.domain.calendar.rules import CalendarRule, RuleKind
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
+from orchestrator.domain.register import CALENDAR_RULES
 from orchestrator.domain.release import PackageRef
 from tests.app.desk import NOON, Desk
 
@@ -84,3 +86,32 @@ def test_an_import_is_idempotent_and_checks_environments() -> None:
         calendar.import_rules(manager, [rule("c2", uid="u2"), rule("c3", uid="u3", environments=("prodution",))])
     assert caught.value.code == "A110"
     assert len(calendar.show_calendar(manager).rules) == 1
+
+
+@pytest.mark.parametrize("jump", [-3 * 3600.0, 3 * 3600.0])
+def test_a_clock_that_jumps_opens_nothing_earlier(jump: float) -> None:
+    """A run is held while the true time may be in the freeze, whether the wall clock was set forward or back."""
+    desk = Desk()
+    desk.write(CALENDAR_RULES, rule())
+    run = Run(id="r-1", root="r", kind="promotion", environment="production", release=SHOP, by="ann")
+    entrance = RunEntrance(desk.register, desk.clock, tuple)
+    assert entrance.closed(run) != ""
+    desk.clock.jump(jump)
+    assert entrance.closed(run) != ""
+    desk.clock.sleep(2 * 3600 + 60)
+    if jump > 0:
+        assert entrance.closed(run) == ""
+
+
+def test_an_override_is_shown_to_every_run_that_uses_it() -> None:
+    """A run of the release that passed a freeze records by whom and why; a run of another release is held."""
+    desk = Desk()
+    desk.write(CALENDAR_RULES, rule(kind=RuleKind.SOFT_FREEZE))
+    manager, entrance = desk.acting("release-manager"), RunEntrance(desk.register, desk.clock, tuple)
+    override_calendar(manager, Promotion("production", SHOP), "payments are down")
+    run = Run(id="r-1", root="r", kind="promotion", environment="production", release=SHOP, by="ann")
+    [text] = entrance.passed(run)
+    assert text.startswith("passed by release-manager: payments are down (soft freeze 'year end'")
+    assert entrance.closed(run) == ""
+    other = run.model_copy(update={"release": PackageRef(name="shop", version="2", digest=f"sha256:{'2' * 64}")})
+    assert (entrance.passed(other), entrance.closed(other) != "") == ((), True)

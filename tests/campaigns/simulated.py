@@ -325,6 +325,11 @@ class Calendar:
     def admit(self, setting: Setting, run: Run, *, overrun: bool) -> None:
         """It was open when the run was requested."""
 
+    def passed(self, run: Run) -> tuple[str, ...]:
+        """Nothing was passed."""
+        del run
+        return ()
+
     def closed(self, run: Run) -> str:
         """Whether it is closed now. A run that is held must have let go of the environment."""
         if run.environment != "production" or not self._kept.closed:

@@ -27,6 +27,11 @@ class Freeze:
     def admit(self, setting: Setting, run: Run, *, overrun: bool) -> None:
         """It is open at first."""
 
+    def passed(self, run: Run) -> tuple[str, ...]:
+        """What was passed of another freeze."""
+        del run
+        return ("passed by ann: payments are down",)
+
     def closed(self, run: Run) -> str:
         """Closed until enough polls have been seen."""
         if not self.closes or self.polls == 0:
@@ -65,6 +70,7 @@ def test_a_run_without_an_effect_is_held_and_continues(stage: Stage, at: str) ->
     texts = [record.data.get("text", "") for record in stage.store.records(run.id) if record.kind == "notice"]
     assert f"held before {at}: production is closed: hard freeze 'year end' by cid" in texts
     assert any(text.startswith("production is open: held for") for text in texts)
+    assert texts.count("passed by ann: payments are down") == 1
 
 
 def test_a_run_with_an_effect_is_not_held(stage: Stage) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, model_validator
@@ -142,6 +143,7 @@ class Occurrence:
         return (self.interval.start, self.interval.end, self.rule.id)
 
 
+@lru_cache(maxsize=512)
 def occurrences(rule: CalendarRule, within: Interval) -> tuple[Occurrence, ...]:
     """The occurrences of *rule* that overlap *within*, in order.
 
