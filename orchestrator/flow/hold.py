@@ -104,9 +104,8 @@ def _closed(course: Course) -> str:
 
 
 def _taken(course: Course) -> str:
-    """Take the lease, unless the run was not admitted; who holds the environment, empty if the run does now."""
-    if course.plan is None:  # it has not been admitted yet
-        check_entrance(course)
+    """Take the lease, once every condition was checked; who holds the environment, empty if the run does now."""
+    check_entrance(course)
     try:
         course.enter()
     except OrchestratorError as error:

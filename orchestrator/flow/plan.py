@@ -58,6 +58,10 @@ def settle(course: Course) -> None:
 def _recheck(course: Course, job: str, emit: Emit) -> StepResult | None:
     """Make the plan again after the run was held: None if it is the same, else what has changed. Nothing is done."""
     plan = course.settled_plan()
+    held_back = guard.refuse_again(course, emit)
+    if held_back is not None:
+        data = {"code": held_back.code, "untouched": True}
+        return StepResult(outcome=Outcome.FAILED, message=held_back.message, data=data)
     now = make(course.setting, _wanted(course, course.setting.packages.fetch(plan.release.digest), plan), job, emit)
     why = refusal(now)
     result = (

@@ -322,7 +322,7 @@ class Calendar:
             self._kept.closed[step] = self._kept.store.clock.monotonic() + seconds
             self._kept.trace.append(("calendar", run.id, "closed", "", ""))
 
-    def admit(self, setting: Setting, run: Run, *, overrun: bool) -> None:
+    def admit(self, setting: Setting, run: Run, *, plan: str | None, overrun: bool) -> None:
         """It was open when the run was requested."""
 
     def passed(self, run: Run) -> tuple[str, ...]:

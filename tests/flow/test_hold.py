@@ -24,7 +24,7 @@ class Freeze:
     leases: list[bool] = field(default_factory=list)
     closes: bool = False
 
-    def admit(self, setting: Setting, run: Run, *, overrun: bool) -> None:
+    def admit(self, setting: Setting, run: Run, *, plan: str | None, overrun: bool) -> None:
         """It is open at first."""
 
     def passed(self, run: Run) -> tuple[str, ...]:
