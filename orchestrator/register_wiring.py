@@ -130,16 +130,23 @@ class RegisterParts(ApprovalParts, ProjectParts):
         rehearsal: bool = False,
         requested: bool = False,
     ) -> "Promotion":
-        """What a promotion of *package* into *environment* is checked with. Raises R103."""
+        """What a promotion of *package* into *environment* is checked with. Raises R103.
+
+        Before a plan exists its risk is not known: the approvals are those of a low one, which are the fewest.
+        """
         from orchestrator.app.admission import Promotion
+        from orchestrator.domain.risk.kinds import ChangeKind, Level
+        from orchestrator.planning.admission import approval_rules
         from orchestrator.planning.durations import estimated
         from orchestrator.planning.path_facts import path_facts
 
+        rules = approval_rules(self.setting)
         return Promotion(
             environment,
             package.ref,
             path=path_facts(self.setting, package.ref, environment, again=again),
             estimate=lambda: estimated(self.setting, package, environment),
+            requirement=rules.requirement(package.ref.name, environment, Level.LOW, ChangeKind.NORMAL),
             declared=self.declared_rules(),
             overrun=overrun,
             rehearsal=rehearsal,

@@ -88,6 +88,7 @@ def _in_waves(
         named=request.agreed,
         again=request.override_reason,
         redeploy=request.redeploy,
+        overrun=bool(request.overrun_reason),
     )
     if part is None:
         walk.Walk(parts.setting, durable, tenure, way).go()

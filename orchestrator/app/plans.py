@@ -222,10 +222,12 @@ class Plans(UseCases):
         *,
         again: bool = False,
         redeploy: bool = False,
+        overrun: bool = False,
     ) -> tuple[str, ...]:
         """The environments that a promotion of *package* in *waves* goes to.
 
-        Nothing starts that would be refused later. Raises the errors of `flow.walk.admitted_environments`, R203 unless
+        Nothing starts that would be refused later. Raises the code of each condition that an environment of the first
+        wave does not meet, the errors of `flow.walk.admitted_environments`, R203 unless
         the release may be promoted *again*, and for a *plan* R220 if it was made for other waves, or the reason why one
         of its plans may not be executed.
         Whether it is to *redeploy* follows from the *plan*, if there is one.
@@ -237,4 +239,9 @@ class Plans(UseCases):
             walk.executable(plan)
         if not again:
             walk.refuse_again(self._parts.setting, targets, package.ref)
+        first = next(wave for wave in waves.environments if set(wave) & set(targets))
+        for name in first:
+            if name in targets:
+                promotion = self._parts.promotion(package, name, again=again, overrun=overrun)
+                check_promotion(self._parts.acting_as(actor), promotion)
         return targets

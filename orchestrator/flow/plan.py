@@ -40,11 +40,7 @@ def settle(course: Course) -> None:
         if approved is None:
             save(setting, now)
             return StepResult(outcome=Outcome.SUCCEEDED, message=summary(now), data={"plan": now.digest})
-        held_plan = hold(approved, now)
-        if not held_plan.good and run.kind == "promotion":
-            save(setting, now)  # what a request for this promotion is approved by next
-            held_plan = held_plan.model_copy(update={"data": {**held_plan.data, "now": now.digest}})
-        return held_plan
+        return _compared(course, approved, now)
 
     result = course.must("plan", "plan", work, verb="plan")
     course.plan = load(setting, str(result.data["plan"]))
@@ -53,6 +49,15 @@ def settle(course: Course) -> None:
     course.ask_again()
     course.note(_planned(course.plan))
     course.recheck = partial(_recheck, course)
+
+
+def _compared(course: Course, approved: Plan, now: Plan) -> StepResult:
+    """The *approved* plan if it holds; otherwise what has changed, with the plan that is made *now*."""
+    result = hold(approved, now)
+    if result.good or course.run.kind != "promotion":
+        return result
+    save(course.setting, now)  # what a request for this promotion is approved by next
+    return result.model_copy(update={"data": {**result.data, "now": now.digest}})
 
 
 def _recheck(course: Course, job: str, emit: Emit) -> StepResult | None:
@@ -64,11 +69,8 @@ def _recheck(course: Course, job: str, emit: Emit) -> StepResult | None:
         return StepResult(outcome=Outcome.FAILED, message=held_back.message, data=data)
     now = make(course.setting, _wanted(course, course.setting.packages.fetch(plan.release.digest), plan), job, emit)
     why = refusal(now)
-    result = (
-        hold(plan, now)
-        if why is None
-        else StepResult(outcome=Outcome.FAILED, message=why.message, data={"code": why.code})
-    )
+    refused = why and StepResult(outcome=Outcome.FAILED, message=why.message, data={"code": why.code})
+    result = refused or _compared(course, plan, now)
     return None if result.good else result.model_copy(update={"data": {**result.data, "untouched": True}})
 
 

@@ -42,8 +42,8 @@ class Way:
     """What a walk was asked for: to take *release* through *waves*.
 
     *plans* are the digests of the plans that its environments are held to, *plan* that over all of them; *wait*,
-    *named* and *again* are as of a `Course`, and the same for each environment. With *redeploy* the release also goes
-    to environments that have it.
+    *named*, *again* and *overrun* are as of a `Course`, and the same for each environment. With *redeploy* the release
+    also goes to environments that have it.
     """
 
     root: str
@@ -56,6 +56,7 @@ class Way:
     named: Named = NOTHING
     again: str = ""
     redeploy: bool = False
+    overrun: bool = False
 
     def run(self, at: str) -> Run:
         """The run of the walk itself, which has the name of its root."""
@@ -188,6 +189,7 @@ def one(setting: Setting, durable: Durable, tenure: Tenure, way: Way, part: Part
         wait=way.wait,
         named=way.named if promotion else NOTHING,
         again=way.again if promotion else "",
+        overrun=way.overrun,
         tenure=tenure,
     )
     done = COURSES[part.kind](course)

@@ -162,3 +162,29 @@ def test_status_shows_what_the_next_release_waits_for(project: MemoryProject, ac
     text = project.say("status", PLACE)
     assert "next: shop 1.1.0: not before" in text
     assert "path: verified in staging at" in text
+
+
+def test_the_first_wave_is_checked_when_it_is_requested(project: MemoryProject, act_as: As) -> None:
+    """A rollout in waves whose first environment is closed is refused before any run exists."""
+    file = project.folder / "orchestrator.yaml"
+    file.write_text(f"{file.read_text()}waves:\n- name: all\n  environments: [[{PLACE}]]\n")
+    project.packages.put(project.release("1.1.0"))
+    act_as("rita")
+    project.say("line", "stop", PLACE, "-m", "incident 4711")
+    error = project.json("promote", "1.1.0", "--to", "all", code=3)["errors"][0]
+    assert (error["code"], "incident 4711" in error["message"]) == ("A301", True)
+    assert project.store.runs() == []
+
+
+def test_missing_approvals_are_a_condition_before_anything_is_requested(project: MemoryProject, act_as: As) -> None:
+    """With `approvals:` the condition names how many are missing and who can give them."""
+    file = project.folder / "environments" / PLACE / "environment.yaml"
+    file.write_text(f"{file.read_text()}approvals: {{count: 1}}\n")
+    project.packages.put(project.release("1.1.0"))
+    act_as("ann")
+    project.say("people", "add", "paul")
+    project.say("access", "grant", "approver", "user:paul")
+    act_as("rita")
+    assert states(project) == {"approval": "waiting"}
+    text = project.say("why", "1.1.0", "--to", PLACE, code=3)
+    assert "waiting for 1 of 1 approval: can be given by paul" in text

@@ -32,7 +32,7 @@ def test_it_does_not_come_again_by_itself(shop: Project) -> None:
     assert shop.story("production")["run"]["state"] == "failed"
     plan = shop.run("plan", "releases/1.2.0", "--to", "production", "--no-check")
     assert "--again -m WHY" in plan.out
-    assert "belong together" in shop.run("promote", "releases/1.2.0", "--again", code=2).err
+    assert "need -m WHY" in shop.run("promote", "releases/1.2.0", "--again", code=2).err
 
     shop.run("promote", "releases/1.1.0")
     assert shop.releases("production") == {"web1": "1.1.0"}

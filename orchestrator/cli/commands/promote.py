@@ -255,7 +255,8 @@ def _request(
             raise UsageProblem(text, hint)
         waves, redeploy = approved.walk, approved.redeploy
     if waves is not None and (approved is None or approved.kind == "WavePlan"):
-        targets = app.plans.wave_targets(app.actor, package, waves, approved, again=again, redeploy=redeploy)
+        how = {"again": again, "redeploy": redeploy, "overrun": bool(wanted.overrun)}
+        targets = app.plans.wave_targets(app.actor, package, waves, approved, **how)
         return PromoteInWaves(
             package=ref,
             targets=targets,
