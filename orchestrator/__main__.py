@@ -1,6 +1,34 @@
-"""`python -m orchestrator` is the command `orchestrator`."""
+"""The composition root of the command `orchestrator`: it alone joins the wiring and a front end."""
 
-from orchestrator.cli import run
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from orchestrator import cli
+from orchestrator.app.opening import compose
+
+if TYPE_CHECKING:
+    from orchestrator.app.application import Application
+
+
+def open_real_project(start: Path, environ: Mapping[str, str], *, restoring: bool) -> "Application":
+    """The project around *start* with the real adapters; they are imported with the first project."""
+    from orchestrator.wiring import open_app
+
+    return open_app(start, environ, restoring=restoring)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that *arguments* (by default those of the process) request, and return its exit status."""
+    compose(open_real_project)
+    return cli.main(arguments)
+
+
+def run() -> NoReturn:
+    """The console script."""
+    compose(open_real_project)
+    cli.run_and_end()
+
 
 if __name__ == "__main__":
     run()

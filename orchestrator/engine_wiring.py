@@ -1,7 +1,11 @@
 """The parts of a project that start processes: the adapters of the engines, and durable execution."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.folders import collections_folder
@@ -11,13 +15,21 @@ from orchestrator.storage_wiring import StorageParts
 if TYPE_CHECKING:
     from orchestrator.adapters.views import Views
     from orchestrator.app.parts import Parts
+    from orchestrator.domain.worker import WorkerEvent, WorkerRules
     from orchestrator.engine.durable import Engine
     from orchestrator.flow.prune import Records
     from orchestrator.isolation.isolator import Isolator
+    from orchestrator.register_ports import Register
 
 
 class EngineParts(StorageParts):
     """What does the work of runs. Each part is made when it is first used."""
+
+    if TYPE_CHECKING:  # `RegisterParts` has it
+
+        @property
+        def register(self) -> Register:
+            """Management records and the audit stream."""
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -97,6 +109,39 @@ class EngineParts(StorageParts):
 
         engine = self.engine
         return Records(engine.complete_requests, engine.alone, engine.forget, lambda at: reached(f"prune {at}"))
+
+    def run_in_background(self, root: str) -> int:
+        """Resume *root* in a process without a terminal, as soon as no other has it. Returns its number."""
+        log = self._background_log(root)
+        words = [sys.executable, "-P", "-m", "orchestrator", "-C", str(self.root), "resume", root, "--background"]
+        with log.open("ab") as out:
+            return subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.environ, start_new_session=True
+            ).pid
+
+    def run_worker(
+        self,
+        rules: "WorkerRules",
+        tell: "Callable[[WorkerEvent], None]",
+        work: Callable[[str], int],
+        tidy: Callable[[], None],
+        duties: Callable[[], Iterable[str]],
+    ) -> None:
+        """Take requests by *rules* until stopped. *work* executes one, in a process of its own."""
+        from orchestrator.engine.worker import Worker, can_fork, forked
+
+        def start(root: str) -> int:
+            self.register.close()  # no connection is open in two processes
+            if can_fork():
+                return forked(self.engine, self.store, root, self._background_log(root), lambda: work(root))
+            return self.run_in_background(root)
+
+        Worker(self.engine, self.store, start, tell, rules, tidy, duties).run()
+
+    def _background_log(self, root: str) -> Path:
+        folder = self.state / "background"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder / f"{root}.log"
 
     def _workflow(self, durable: Parallel, tenure: Tenure, data: dict[str, Any]) -> dict[str, Any]:
         from orchestrator.app.execute import run_workflow

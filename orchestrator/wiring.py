@@ -76,6 +76,11 @@ class App(EngineParts, RegisterParts, Application):
         return self.engine.brake.parked.is_set()
 
     @property
+    def stop_reason(self) -> str:
+        """Why this process stopped; empty if a user or the system requested it."""
+        return self.engine.brake.why
+
+    @property
     def deposed(self) -> bool:
         """Whether another process has taken over what this one was doing."""
         return self.engine.brake.lost.is_set()
@@ -89,9 +94,12 @@ class App(EngineParts, RegisterParts, Application):
                 getattr(self, name).close()
 
 
-def open_app(start: Path, environ: Mapping[str, str] = os.environ) -> App:
-    """The project around *start*. Raises F-codes, and S135 when a restore of its state was interrupted."""
+def open_app(start: Path, environ: Mapping[str, str] = os.environ, *, restoring: bool = False) -> App:
+    """The project around *start*. Raises F-codes, and S135 when a restore of its state was interrupted.
+
+    With *restoring* it is opened also then.
+    """
     app = App(files.find_project(start), environ)
-    if (app.state / "restoring" / "old").is_dir():
+    if not restoring and (app.state / "restoring" / "old").is_dir():
         raise OrchestratorError("S135", "a restore of this project's state was interrupted")
     return app

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from orchestrator.__main__ import open_real_project
+from orchestrator.app.opening import compose
 from orchestrator.isolation.find import available
 from tests import postgres as databases
 from tests import s3 as buckets
@@ -19,6 +21,8 @@ from tests.cost import Costs
 # How fast examples are drawn says something of the machine, and nothing of what is tested.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+
+compose(open_real_project)  # commands that a test calls in its own process open projects with the real wiring
 
 LONGEST = ("journeys", "unchanged", "packaging", "campaigns")
 """The folders whose tests take longest: they begin first, so that no processor waits for the last of them."""

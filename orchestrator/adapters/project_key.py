@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,22 +19,13 @@ from typing import Any
 from orchestrator.adapters import encryption, withheld
 from orchestrator.domain import authentication
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, Finding, appended, verify_chain
-from orchestrator.domain.authentication import KEY_BYTES, key_id
+from orchestrator.domain.authentication import KEY_BYTES, KeyRecord, key_id
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import later
 from orchestrator.file_system import write_whole
 from orchestrator.ports import Clock
 
 RETIRED_DAYS = 30
-
-
-@dataclass(frozen=True)
-class KeyRecord:
-    """One key of the project, by its identifier. *retired_at* and *expires_at* are None for the current one."""
-
-    id: str
-    retired_at: str | None = None
-    expires_at: str | None = None
 
 
 class FileKeys:

@@ -10,6 +10,10 @@ recovery       what was left behind, and who resumes it
 retention      what old runs have left in the state folder
 queries        what is true now, from the journal
 inspections    what is true on hosts and in stacks
+environments   what stacks are, have, and would become
+application    all groups of use cases, over the parts of one project
+front_end      what a front end is given beside the use cases
+opening        how a front end opens a project
 authorize      the one function that every use case asks for the rights of its actor
 actor          who acts
 acting         an actor at the register: it is read, or changed together with the audit stream

@@ -75,6 +75,11 @@ class Right:
     environment: str | None = None
     reason: str = ""
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether its use has an entry in the audit stream: to view and to plan changes nothing that others can see."""
+        return self.action not in {Action.VIEW, Action.PLAN}
+
 
 class Denied(OrchestratorError):
     """A right is missing in *environment*; *verdict* is what `authorize` found."""
@@ -132,6 +137,11 @@ class Change(View):
     action: Action
     environment: str | None = None
     reason: str = ""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether its use has an entry in the audit stream: to view and to plan changes nothing that others can see."""
+        return self.action not in {Action.VIEW, Action.PLAN}
 
     def put(self, kind: RecordKind[T], value: T, **detail: Any) -> T:
         """Write *value*, and record its digests before and after."""
@@ -271,7 +281,9 @@ def require(acting: Acting, rights: tuple[Right, ...], reason: str = "") -> None
             for each in rights
         ]
         _require_each(needed[0], rights)
-        for task in needed:
+        for task, right in zip(needed, rights, strict=True):
+            if not right.is_recorded:
+                continue
             task.record(f"environment:{task.environment}" if task.environment else f"project:{acting.project}")
 
     _refusals_recorded(acting, lambda: acting.register.changing(str(acting.actor), work), reason)

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.app.control import Control
+    from orchestrator.app.environments import Environments
     from orchestrator.app.execute import Execution
+    from orchestrator.app.front_end import FrontEndParts
     from orchestrator.app.inspections import Inspections
-    from orchestrator.app.parts import Parts
     from orchestrator.app.plans import Plans
     from orchestrator.app.queries import Queries
     from orchestrator.app.recovery import Recovery
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.app.retention import Retention
     from orchestrator.app.submit import Submissions
 
-    Base = Parts
+    Base = FrontEndParts
 else:
     Base = object
 
@@ -71,6 +72,13 @@ class Application(Base):
         from orchestrator.app.inspections import Inspections
 
         return Inspections(self)
+
+    @cached_property
+    def stacks(self) -> "Environments":
+        """Stacks of environments."""
+        from orchestrator.app.environments import Environments
+
+        return Environments(self)
 
     @cached_property
     def recovery(self) -> "Recovery":

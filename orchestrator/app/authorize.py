@@ -17,8 +17,6 @@ ENVIRONMENT = "environment"
 """The parameter of a use case that names the environment for which the right is asked; without it, the project."""
 REASON = "why"
 """The parameter of a use case with its reason, which is recorded."""
-UNRECORDED = frozenset({Action.VIEW, Action.PLAN})
-"""What changes nothing that anybody else can see: the audit stream has only the refusals."""
 
 
 class Rights(Protocol):
@@ -41,7 +39,8 @@ class RegisterRights:
     def require(self, actor: Actor, rights: tuple[Right, ...], reason: str, *, recorded: bool) -> None:
         """Return if *actor* has all *rights*. Raises A101."""
         acting = Acting(self._register, actor, self._clock, tuple(self._environments()))
-        (require if recorded else require_unrecorded)(acting, rights, reason)
+        used = recorded and any(right.is_recorded for right in rights)
+        (require if used else require_unrecorded)(acting, rights, reason)
 
 
 class UseCases:
@@ -52,18 +51,17 @@ class UseCases:
 
 
 def use_case(
-    needs: Action | Callable[..., tuple[Right, ...]], *, recorded: bool | None = None
+    needs: Action | Callable[..., tuple[Right, ...]], *, recorded: bool = True
 ) -> Callable[[Callable[Concatenate[Any, Actor, P], R]], Callable[Concatenate[Any, Actor, P], R]]:
     """Make a method a use case, whose first parameter is the actor: it asks for the actor's rights first.
 
     *needs* is an action, in the environment that the parameter `environment` names, otherwise in the project; or a
     function of the method's other arguments that gives the rights. *recorded* is whether their use is recorded in the
-    audit stream; by default it is, unless the action only reads or plans.
+    audit stream; to view and to plan never is.
     """
 
     def decorate(method: Callable[Concatenate[Any, Actor, P], R]) -> Callable[Concatenate[Any, Actor, P], R]:
         signature = inspect.signature(method)
-        is_recorded = needs not in UNRECORDED if recorded is None else recorded
 
         @wraps(method)
         def asking(self: UseCases, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -72,7 +70,7 @@ def use_case(
                 rights: tuple[Right, ...] = (Right(needs, given.get(ENVIRONMENT)),)
             else:
                 rights = needs(*args, **kwargs)
-            self._rights.require(actor, rights, str(given.get(REASON, "")), recorded=is_recorded)
+            self._rights.require(actor, rights, str(given.get(REASON, "")), recorded=recorded)
             return method(self, actor, *args, **kwargs)
 
         asking.__dict__["needs"] = needs

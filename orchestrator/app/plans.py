@@ -17,6 +17,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import FORWARD
 from orchestrator.domain.plan import NOTHING, Named, Plan
 from orchestrator.domain.release import Package
+from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
 from orchestrator.domain.way_back import Outlook, RollbackPlan
@@ -25,6 +26,7 @@ from orchestrator.inspect import leftovers
 from orchestrator.inspect.trail import Then
 from orchestrator.planning import admission, make, plan_store
 from orchestrator.planning.refusal import refusal
+from orchestrator.planning.risk import plan_risk
 from orchestrator.planning.rollback_plan import foresee, under_way
 from orchestrator.planning.rollback_target import left_over
 from orchestrator.planning.survey import Wanted
@@ -145,6 +147,11 @@ class Plans(UseCases):
         return made
 
     @use_case(Action.VIEW)
+    def risk(self, actor: Actor, plan: Plan) -> Risk:
+        """The risk of *plan*, by its factors."""
+        return plan_risk(self._parts.setting, plan)
+
+    @use_case(Action.VIEW)
     def waves(self, actor: Actor, name: str | None) -> Waves | None:
         """The list of waves that is called *name*; None when there is none."""
         return walk.find(self._parts.setting, name)
@@ -210,6 +217,8 @@ class Plans(UseCases):
         how = {"again": again, "overrun": overrun, "rehearsal": rehearsal, "requested": waits}
         promotion = self._parts.promotion(package, found[0], **how)
         check_promotion(self._parts.acting_as(actor), promotion)
+        for name in found if rehearsal else ():
+            admission.refuse_governed(self._parts.setting, package.ref.name, name, "a rehearsal")
         return tuple(found)
 
     @use_case(Action.VIEW)

@@ -12,6 +12,7 @@ from orchestrator.app.calendar import states
 from orchestrator.app.control import DETACHED
 from orchestrator.app.journal import current_run, has_process, is_paused, open_runs
 from orchestrator.app.parts import Parts
+from orchestrator.app.release_matrix import every_release, release_rows
 from orchestrator.app.requests import parse_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
@@ -19,9 +20,13 @@ from orchestrator.domain.admission.documents import NextPromotion, next_promotio
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
 from orchestrator.domain.journal import Run
+from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.release import PackageRef
 from orchestrator.domain.story import Story
 from orchestrator.inspect.facts import facts_of, facts_of_all, queue_facts, run_facts
+from orchestrator.inspect.trail import last_verified
 from orchestrator.planning.candidates import candidate
+from orchestrator.storage_ports import each_run
 from orchestrator.written_files import written_files
 
 
@@ -82,6 +87,27 @@ class Queries(UseCases):
             acting = self._parts.acting_as(actor)
             return next_promotion(release, why(acting, self._parts.promotion(package, environment)))
         return None
+
+    @use_case(Action.VIEW)
+    def releases(self, actor: Actor) -> list[PackageRef]:
+        """Every release that is kept or was ever verified here, newest first."""
+        return every_release(self._parts)
+
+    @use_case(Action.VIEW)
+    def release_rows(self, actor: Actor, refs: list[PackageRef], facts: list[EnvironmentFacts]) -> list[dict[str, Any]]:
+        """What each of the releases *refs* is in the environments of *facts*, as JSON data."""
+        return release_rows(self._parts, refs, facts)
+
+    @use_case(Action.VIEW)
+    def last_verified(self, actor: Actor, environment: str) -> PackageRef | None:
+        """The release that was verified last in *environment*; None if none was."""
+        mark = last_verified(self._parts.setting, environment)
+        return mark.release if mark is not None else None
+
+    @use_case(Action.VIEW)
+    def unfinished_runs(self, actor: Actor) -> list[Run]:
+        """Every run that has not ended."""
+        return list(each_run(self._parts.store, RunFilter(is_open=True)))
 
     @use_case(Action.VIEW)
     def queue_facts(self, actor: Actor, environments: tuple[str, ...]) -> dict[str, QueueFacts]:

@@ -182,7 +182,7 @@ def cli() -> None:
     """Take releases through environments: provision (Pulumi), deploy (Ansible), prove (testinfra), roll back."""
 
 
-def run() -> NoReturn:
+def run_and_end() -> NoReturn:
     """The console script: the command, and then the end of the process at once.
 
     What was done is durable by then. Waiting for the threads of a database that has nothing more to say, and taking

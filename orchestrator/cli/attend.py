@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NoReturn, Self
 
+from orchestrator.app.application import Application
 from orchestrator.app.requests import RunRequest
 from orchestrator.app.scheduler import Scheduler
 from orchestrator.cli import output
-from orchestrator.cli.background import background
 from orchestrator.cli.planned import plan_text
 from orchestrator.cli.recovery import Blockers, recover
 from orchestrator.cli.view import Lines, Live, opened
@@ -21,8 +21,7 @@ from orchestrator.domain.error_codes import RIGHT_MISSING
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import UNWRITTEN, Run, run_id
 from orchestrator.domain.story import Story
-from orchestrator.engine.worker import News, Rules, Worker, can_fork, forked
-from orchestrator.wiring import App
+from orchestrator.domain.worker import WorkerEvent, WorkerRules
 
 POLL = 0.08
 
@@ -33,7 +32,7 @@ class Follower:
     Along the path one run comes after the other. In waves the walk's own journal says which ones begin, side by side.
     """
 
-    def __init__(self, app: App, asked: RunRequest, view: Lines, only: str = "") -> None:
+    def __init__(self, app: Application, asked: RunRequest, view: Lines, only: str = "") -> None:
         self._app, self._view = app, view
         self._beside = view.beside = asked.waves is not None and not only
         path = [only] if only else [run_id(asked.root, target) for target in asked.targets]
@@ -75,7 +74,7 @@ class Follower:
         return False
 
 
-def attend(app: App, asked: RunRequest, wait: Callable[[], dict[str, Any]]) -> list[Story]:
+def attend(app: Application, asked: RunRequest, wait: Callable[[], dict[str, Any]]) -> list[Story]:
     """Follow the walk *asked*, which this process does, to its end.
 
     The first interrupt cancels it, the second leaves it to a process in the background. SIGTERM parks it before its
@@ -109,28 +108,19 @@ def _patient() -> Iterator[None]:
             raise
 
 
-def serve(app: App, rules: Rules, tell: Callable[[News], None]) -> None:
+def serve(app: Application, rules: WorkerRules, tell: Callable[[WorkerEvent], None]) -> None:
     """Be a worker under these *rules*, which tells what happens, until it is stopped."""
-    logs = app.state / "background"
-    logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     app.warm()
-
-    def start(root: str) -> int:
-        app.register.close()  # no connection is open in two processes
-        if can_fork():
-            return forked(app.engine, app.store, root, logs / f"{root}.log", lambda: work(app, root))
-        return background(app, root)
-
     scheduler = app.scheduler(plan_text)
     duties = partial(do_duties, app, scheduler)
     try:
-        Worker(app.engine, app.store, start, tell, rules, lambda: tidy(app, rules.queue), duties).run()
+        app.run_worker(rules, tell, partial(work, app), lambda: tidy(app, rules.queue), duties)
     finally:
         scheduler.leave()
         app.close()
 
 
-def do_duties(app: App, scheduler: Scheduler) -> Iterator[str]:
+def do_duties(app: Application, scheduler: Scheduler) -> Iterator[str]:
     """Do what is due, and yield it in words. No connection stays open: processes are forked from this one."""
     try:
         for report in scheduler.run():
@@ -139,7 +129,7 @@ def do_duties(app: App, scheduler: Scheduler) -> Iterator[str]:
         app.register.close()
 
 
-def tidy(app: App, queue: str) -> None:
+def tidy(app: Application, queue: str) -> None:
     """Have taken away what promotions made for themselves and is past its time: by the workers of *queue*.
 
     A run whose process died is resumed in the background, unless it is for workers, who do that anyway.
@@ -148,10 +138,10 @@ def tidy(app: App, queue: str) -> None:
     for left in app.recovery.leftovers(app.actor):
         asked = app.recovery.reap(app.actor, left, queue=queue)
         if not left.run.ended and not app.store.work(asked.root).queue:
-            background(app, asked.root)
+            app.run_in_background(asked.root)
 
 
-def work(app: App, root: str) -> int:
+def work(app: Application, root: str) -> int:
     """Go on with *root* without watching it: 0 once it is done, however it ended.
 
     SIGTERM parks it before its next step, and lets go of it.
@@ -164,19 +154,19 @@ def work(app: App, root: str) -> int:
         blockers.recover()
         done.join(POLL)
     if done.running:
-        output.note(f"{root}: {app.engine.brake.why or 'stopped before its next step'}")
+        output.note(f"{root}: {app.stop_reason or 'stopped before its next step'}")
         app.engine.let_go()
         return int(Exit.INTERRUPTED)
     done.check()
     return int(Exit.OK)
 
 
-def _parked(app: App, asked: RunRequest, follower: Follower, view: Lines) -> NoReturn:
+def _parked(app: Application, asked: RunRequest, follower: Follower, view: Lines) -> NoReturn:
     """The walk stands still in this process: say why, and end."""
     if app.deposed:
         leave(app, asked, "another process has taken over; this one touches nothing more", view)
-    if app.engine.brake.why:
-        leave(app, asked, f"stopped: {app.engine.brake.why}", view)
+    if app.stop_reason:
+        leave(app, asked, f"stopped: {app.stop_reason}", view)
     why = "stopped before its next step"
     with _patient():
         run = app.queries.current_run(app.actor, asked.root)
@@ -196,7 +186,7 @@ def _not_begun(asked: RunRequest, stories: list[Story], first: Sequence[str] = (
     return f"; not begun: {', '.join(left)}" if left else ""
 
 
-def follow(app: App, asked: RunRequest, only: str = "") -> list[Story]:
+def follow(app: Application, asked: RunRequest, only: str = "") -> list[Story]:
     """Follow a walk that another process does, until it has ended or nobody works on it; or *only* that run of it."""
     with opened() as view:
         follower = Follower(app, asked, view, only)
@@ -215,7 +205,7 @@ def exit_of(stories: list[Story]) -> Exit:
     return Exit(int(ending["exit"])) if ending else Exit.INTERRUPTED
 
 
-def leave(app: App, asked: RunRequest, why: str, view: Lines) -> NoReturn:
+def leave(app: Application, asked: RunRequest, why: str, view: Lines) -> NoReturn:
     """End this process now, with the walk as it is in the journal; whoever comes next need not wait for our claim."""
     view.stop()
     run = asked.name if len(asked.targets) == 1 else asked.root
@@ -224,11 +214,11 @@ def leave(app: App, asked: RunRequest, why: str, view: Lines) -> NoReturn:
     os._exit(Exit.INTERRUPTED)  # threads stand still on purpose, and would keep the process
 
 
-def detach(app: App, asked: RunRequest, view: Lines) -> NoReturn:
+def detach(app: Application, asked: RunRequest, view: Lines) -> NoReturn:
     """Leave the walk to a process in the background, and end this one."""
     view.stop()
     app.control.detach(app.actor, app.queries.current_run(app.actor, asked.root))
-    process = background(app, asked.root)
+    process = app.run_in_background(asked.root)
     app.engine.let_go()
     output.note(f"left; it goes on in the background (process {process}): orchestrator watch {asked.root}")
     os._exit(Exit.INTERRUPTED)
@@ -270,7 +260,7 @@ class _Signals:
     written or asked; only a third Ctrl-C is not waited with.
     """
 
-    def __init__(self, app: App, asked: RunRequest, view: Lines, follower: Follower) -> None:
+    def __init__(self, app: Application, asked: RunRequest, view: Lines, follower: Follower) -> None:
         self._app, self._asked, self._view, self._follower = app, asked, view, follower
         self._interrupts, self._terminated = 0, False
         self._told: set[int] = set()
@@ -328,7 +318,7 @@ class _Signals:
             self._view.note = output.paint(f"{what} …" + (f" ({more})" if more else ""), fg="yellow", err=True)
 
 
-def walk_of(app: App, actor: Actor, wanted: str) -> tuple[RunRequest, Run]:
+def walk_of(app: Application, actor: Actor, wanted: str) -> tuple[RunRequest, Run]:
     """What was requested with the run, or the root, *wanted*, for *actor*. Raises R101 and R102."""
     try:
         run = app.queries.current_run(actor, wanted)

@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from orchestrator.wiring import App
+    from orchestrator.app.application import Application
 
 RECENT = 50  # runs that are offered
 Offers = Sequence["str | CompletionItem"]
@@ -105,10 +105,10 @@ def codes(_context: click.Context, _parameter: click.Parameter, begun: str) -> O
     return [CompletionItem(error.code, help=error.title) for error in found]
 
 
-def _app() -> "App":
-    from orchestrator.wiring import open_app
+def _app() -> "Application":
+    from orchestrator.app.opening import open_application
 
-    return open_app(Path.cwd())
+    return open_application(Path.cwd())
 
 
 def _fitting(names: Iterable[str], begun: str) -> list[str]:

@@ -251,9 +251,9 @@ def _vaults(start: Path) -> Check:
 def _stacks(start: Path, environ: Mapping[str, str]) -> Check:
     """What Pulumi must be given for each environment's stack."""
     from orchestrator.adapters.pulumi.settings import missing_credential
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    app = open_app(start, environ)
+    app = open_application(start, environ)
     if missing := [str(app.state / item.name) for item in app.withheld.missing()]:
         says = f"the restored state lacks {' and '.join(missing)}"
         return Check(name="stack secrets", level="problem", says=says, remedy="orchestrator explain S193")
@@ -269,9 +269,9 @@ def _stacks(start: Path, environ: Mapping[str, str]) -> Check:
 def _runtimes(start: Path, environ: Mapping[str, str]) -> Check:
     """What runs each environment's program: its language host, and the virtual environment that it names."""
     from orchestrator.adapters.pulumi import definition, engine, runtimes, settings
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    app, names = open_app(start, environ), list[str]()
+    app, names = open_application(start, environ), list[str]()
     with contextlib.suppress(OrchestratorError):  # the engine has a check of its own
         found = engine.find(environ)
         for name, (environment, folder) in app.environments.items():
@@ -291,9 +291,9 @@ def _runtimes(start: Path, environ: Mapping[str, str]) -> Check:
 def _store(start: Path, environ: Mapping[str, str]) -> Check:
     """The journal: is it there, of which schema, and how is it kept?"""
     from orchestrator.adapters.database.engine import SCHEMA
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    app = open_app(start, environ)
+    app = open_application(start, environ)
     try:
         runs = len(app.store.runs(limit=1000))
     finally:
@@ -315,9 +315,9 @@ def _sqlite_mode() -> str:
 def _databases(start: Path, environ: Mapping[str, str]) -> Check:
     """Each database file by SQLite's own check, and the space where they lie."""
     from orchestrator.adapters.database.engine import engine_url, integrity, sqlite_path
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    url = open_app(start, environ).store_url
+    url = open_application(start, environ).store_url
     if not url.startswith("sqlite"):
         return Check(name="database files", level="ok", says="none: Postgres looks after its own")
     files = [sqlite_path(found) for found in (url, engine_url(url)) if sqlite_path(found).exists()]
@@ -335,9 +335,9 @@ def _databases(start: Path, environ: Mapping[str, str]) -> Check:
 
 def _artifacts(start: Path, environ: Mapping[str, str]) -> Check:
     """What several machines share: whether it can be written, read and listed now."""
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    app = open_app(start, environ)
+    app = open_application(start, environ)
     try:
         app.artifacts.check()
     except OrchestratorError as error:
@@ -365,9 +365,9 @@ def _ignored(start: Path) -> Check:
 
 def _situation(start: Path, environ: Mapping[str, str]) -> list[Check]:
     """The facts of each environment, as `status` shows them: what needs intervention, what has no records."""
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    app = open_app(start, environ)
+    app = open_application(start, environ)
     try:
         facts = app.queries.facts_of_all(app.actor, tuple(app.environments))
         used = any(item.recorded for item in facts) or not _traces(app.state)
@@ -397,10 +397,10 @@ def _traces(state: Path) -> bool:
 
 def _claims(start: Path, environ: Mapping[str, str]) -> Check:
     """Who works on what, and what waits for which workers."""
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.words import when
-    from orchestrator.wiring import open_app
 
-    app = open_app(start, environ)
+    app = open_application(start, environ)
     try:
         works = app.store.works()
         claimed = {work.root for work in works if app.engine.works_on(work)}

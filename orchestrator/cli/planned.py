@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import click
 
+from orchestrator.app.refusal import refusal
 from orchestrator.cli import output
 from orchestrator.cli.configuration import configuration_lines
 from orchestrator.cli.words import again_lines, play_lines, release_of, seconds, short, skipped_lines, when
@@ -15,7 +16,6 @@ from orchestrator.domain.quantities import seconds as seconds_of
 from orchestrator.domain.sides import SIDES
 from orchestrator.domain.text import LISTED, clean_text, counted, few, listed
 from orchestrator.domain.wave_plan import WavePlan
-from orchestrator.planning.refusal import refusal
 
 SIGNS = {
     "create": ("+", "green"),

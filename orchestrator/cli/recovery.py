@@ -4,19 +4,18 @@ import contextlib
 import time
 from collections.abc import Iterator
 
+from orchestrator.app.application import Application
 from orchestrator.app.requests import RunRequest
-from orchestrator.cli.background import background
 from orchestrator.cli.output import note
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.journal import Run, Work, later, over
-from orchestrator.wiring import App
 
 GRACE = 15.0  # seconds that a process has from asking for something to beginning it
 LOOK = 2.0  # seconds between looks at what a waiting run waits for
 AGAIN = 60.0  # seconds after which a run that was recovered, and whose process died again, is recovered again
 
 
-def recover(app: App) -> None:
+def recover(app: Application) -> None:
     """Start a process in the background for every run that was begun here, has not ended, and has no process.
 
     A run that a person has paused stays paused. Runs for workers are left to them, and runs of another machine to that
@@ -29,7 +28,7 @@ def recover(app: App) -> None:
                 _recover(app, work)
 
 
-def remind(app: App) -> None:
+def remind(app: Application) -> None:
     """Report what was made for a promotion, is past its time, and still exists."""
     with contextlib.suppress(OrchestratorError, OrchestratorErrors):  # what is asked for is shown all the same
         if any(environment.ephemeral is not None for environment, _ in app.environments.values()):
@@ -41,7 +40,7 @@ def remind(app: App) -> None:
 class Blockers:
     """Recovers what the run of *asked* waits for, while this process waits."""
 
-    def __init__(self, app: App, asked: RunRequest) -> None:
+    def __init__(self, app: Application, asked: RunRequest) -> None:
         self._app, self._asked = app, asked
         self._next = time.monotonic() + LOOK
         self._recovered: dict[str, float] = {}
@@ -74,31 +73,31 @@ class Blockers:
                     yield store.run(run)
 
 
-def only_waited(app: App, run: Run) -> bool:
+def only_waited(app: Application, run: Run) -> bool:
     """Whether *run* waits in the queue and does not hold the environment: nothing of it has happened."""
     lease = app.store.lease(run.environment)
     waits = any(wait.run == run.id for wait in app.store.queue(run.environment))
     return waits and (lease is None or lease.holder != run.id)
 
 
-def _recover(app: App, work: Work) -> None:
+def _recover(app: Application, work: Work) -> None:
     """Resume *work* in the background; cancel it first if it only waited and nobody detached it."""
     run = app.queries.current_run(app.actor, work.root)
     leaves = run.kind != "waves" and only_waited(app, run) and not app.queries.detached(app.actor, run)
     if leaves and not run.wish:
         app.control.request(app.actor, run, "cancel", "its process ended while it waited")
-    process = background(app, work.root)
+    process = app.run_in_background(work.root)
     app.resuming.add(work.root)
     what = "leaves the queue: its process ended while it waited" if leaves else "was interrupted"
     then = "" if leaves else f"; it resumes in the background (process {process})"
     note(f"{work.root} {what}{then}")
 
 
-def _is_left(app: App, work: Work) -> bool:
+def _is_left(app: Application, work: Work) -> bool:
     return not work.done and not app.engine.works_on(work)
 
 
-def _ours(app: App, work: Work) -> bool:
+def _ours(app: Application, work: Work) -> bool:
     """Whether this machine may recover *work*: begun here, all that it needs is shared, or it only leaves the queue."""
     if work.queue:
         return False

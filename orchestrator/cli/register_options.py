@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from orchestrator.app.application import Application
     from orchestrator.domain.model import Model
-    from orchestrator.wiring import App
 
 M = TypeVar("M", bound="Model")
 
@@ -38,11 +38,11 @@ def _why(error: ValueError) -> str:
     return text if text.startswith("must") else "write it as 2026-12-24T18:00:00Z"
 
 
-def open_project() -> "App":
+def open_project() -> "Application":
     """The project of this folder."""
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    return open_app(Path.cwd())
+    return open_application(Path.cwd())
 
 
 def model_of(model: type[M], **fields: Any) -> M:

@@ -11,12 +11,12 @@ from orchestrator.domain.errors import Exit, OrchestratorError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from orchestrator.app.application import Application
     from orchestrator.app.run_requests import RequestView
     from orchestrator.domain.approval.requests import RunRequest
     from orchestrator.domain.plan import Named, Plan
     from orchestrator.domain.release import Package
     from orchestrator.domain.risk.kinds import ChangeKind
-    from orchestrator.wiring import App
 
 POLL = 1.0  # seconds between two checks whether a request that is followed may start
 
@@ -55,13 +55,13 @@ class Wanted:
         return ChangeKind.EMERGENCY if self.emergency else ChangeKind.NORMAL
 
 
-def governed(app: "App", package: "Package", environment: str, wanted: Wanted) -> bool:
+def governed(app: "Application", package: "Package", environment: str, wanted: Wanted) -> bool:
     """Whether a promotion of *package* into *environment* needs a run request."""
     return wanted.needs_request or app.request_rules().approvals.govern(package.ref.name, environment)
 
 
 def request(
-    app: "App", package: "Package", environment: str, approved: "Plan | None", wanted: Wanted, *, as_json: bool
+    app: "Application", package: "Package", environment: str, approved: "Plan | None", wanted: Wanted, *, as_json: bool
 ) -> int:
     """Record the request of a promotion, print it, and start it if that may be now. Returns the exit status."""
     from orchestrator.cli.planned import print_plan
@@ -77,7 +77,7 @@ def request(
     return _follow(app, recorded, wanted, as_json=as_json)
 
 
-def _record(app: "App", plan: "Plan", wanted: Wanted) -> "RunRequest":
+def _record(app: "Application", plan: "Plan", wanted: Wanted) -> "RunRequest":
     """Record the request for *plan*."""
     from orchestrator.app.request_duties import shown_plan
     from orchestrator.app.run_requests import request_promotion
@@ -85,9 +85,8 @@ def _record(app: "App", plan: "Plan", wanted: Wanted) -> "RunRequest":
     from orchestrator.domain.approval.requests import RunRequest
     from orchestrator.domain.journal import run_id
     from orchestrator.domain.moments import parse_moment
-    from orchestrator.planning.risk import plan_risk
 
-    rules, shown, risk = app.request_rules(), shown_plan(shows, plan), plan_risk(app.setting, plan)
+    rules, shown, risk = app.request_rules(), shown_plan(shows, plan), app.plans.risk(app.actor, plan)
     needed = rules.approvals.requirement(plan.release.name, plan.environment, risk.level, wanted.kind)
     drafted = RunRequest(
         id=run_id(secrets.token_hex(3), plan.environment),
@@ -116,7 +115,7 @@ def _record(app: "App", plan: "Plan", wanted: Wanted) -> "RunRequest":
     return request_promotion(app.acting, drafted, shown, rules, supersede=supersede)
 
 
-def _follow(app: "App", recorded: "RunRequest", wanted: Wanted, *, as_json: bool) -> int:
+def _follow(app: "Application", recorded: "RunRequest", wanted: Wanted, *, as_json: bool) -> int:
     """Start the request now if that is possible, wait for it with --wait, or leave it to a worker."""
     from orchestrator.app.run_requests import show_request
 
@@ -130,7 +129,7 @@ def _follow(app: "App", recorded: "RunRequest", wanted: Wanted, *, as_json: bool
     return int(Exit.OK)
 
 
-def _tell(app: "App", seen: "RequestView", *, as_json: bool, err: bool = False) -> None:
+def _tell(app: "Application", seen: "RequestView", *, as_json: bool, err: bool = False) -> None:
     from orchestrator.cli.run_requests import hint_worker, lines, print_request
 
     if err:
@@ -142,7 +141,7 @@ def _tell(app: "App", seen: "RequestView", *, as_json: bool, err: bool = False) 
         output.note(hint)
 
 
-def _wait(app: "App", wanted: str, seconds: float, *, as_json: bool) -> int:
+def _wait(app: "Application", wanted: str, seconds: float, *, as_json: bool) -> int:
     """Follow the request until it starts or ends, for at most so many *seconds*. It may be killed without effect."""
     from orchestrator.app.run_requests import show_request
     from orchestrator.cli.run_requests import WAITS, wait_reason
@@ -163,7 +162,7 @@ def _wait(app: "App", wanted: str, seconds: float, *, as_json: bool) -> int:
         time.sleep(POLL)
 
 
-def _start(app: "App", seen: "RequestView", *, as_json: bool) -> int:
+def _start(app: "Application", seen: "RequestView", *, as_json: bool) -> int:
     """Start the request in this process; if another process has started it meanwhile, follow that."""
     from orchestrator.app.starts import start_request
 
@@ -173,7 +172,7 @@ def _start(app: "App", seen: "RequestView", *, as_json: bool) -> int:
     return _wait(app, seen.request.id, float("inf"), as_json=as_json)
 
 
-def _execute(app: "App", started: "RunRequest", *, as_json: bool) -> int:
+def _execute(app: "Application", started: "RunRequest", *, as_json: bool) -> int:
     """Execute the run of a request that this process has started, and settle the request by its end."""
     from orchestrator.app.starts import submit_started
     from orchestrator.cli.planned import plan_text
@@ -193,7 +192,7 @@ def _root(started: "RunRequest") -> str:
     return started.run.removesuffix(f"-{started.environment}")
 
 
-def _follow_run(app: "App", started: "RunRequest", *, as_json: bool) -> int:
+def _follow_run(app: "Application", started: "RunRequest", *, as_json: bool) -> int:
     """Follow the run of a request that another process executes."""
     from orchestrator.cli.attend import follow
     from orchestrator.cli.walk import tell
@@ -204,7 +203,7 @@ def _follow_run(app: "App", started: "RunRequest", *, as_json: bool) -> int:
     return tell(app, asked, stories, as_json=as_json)
 
 
-def _end(app: "App", seen: "RequestView", *, as_json: bool) -> int:
+def _end(app: "Application", seen: "RequestView", *, as_json: bool) -> int:
     """The exit status of a request that has started or ended while it was followed."""
     from orchestrator.domain.approval.request_state import RequestState
 
@@ -214,7 +213,9 @@ def _end(app: "App", seen: "RequestView", *, as_json: bool) -> int:
     return int(Exit.NOT_ALLOWED)
 
 
-def after_path(app: "App", package: "Package", environment: str, code: int, wanted: Wanted, *, as_json: bool) -> int:
+def after_path(
+    app: "Application", package: "Package", environment: str, code: int, wanted: Wanted, *, as_json: bool
+) -> int:
     """Request the promotion into *environment* after the environments before it were promoted, with exit *code*."""
     if code != int(Exit.OK):
         return code

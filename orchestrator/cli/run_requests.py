@@ -10,9 +10,9 @@ from orchestrator.domain.approval.request_state import RequestState
 from orchestrator.domain.moments import minute_text, moment_text
 
 if TYPE_CHECKING:
+    from orchestrator.app.application import Application
     from orchestrator.app.run_requests import RequestView
     from orchestrator.domain.register import PlanText
-    from orchestrator.wiring import App
 
 WAITS = frozenset({RequestState.WAITING, RequestState.READY, RequestState.HELD})
 
@@ -102,7 +102,7 @@ def item(seen: "RequestView") -> dict[str, Any]:
     }
 
 
-def print_request(app: "App", seen: "RequestView", *, as_json: bool, text: "PlanText | None" = None) -> None:
+def print_request(app: "Application", seen: "RequestView", *, as_json: bool, text: "PlanText | None" = None) -> None:
     """Print one request; with *text* also the plan as approvers see it."""
     if as_json:
         shown = text.text if text is not None else None
@@ -114,7 +114,7 @@ def print_request(app: "App", seen: "RequestView", *, as_json: bool, text: "Plan
         out_folded(line)
 
 
-def hint_worker(app: "App", seen: "RequestView") -> str:
+def hint_worker(app: "Application", seen: "RequestView") -> str:
     """What starts the promotion if no worker runs; empty if one does, or if there is nothing to start."""
     if seen.state not in WAITS or app.scheduler_runs():
         return ""

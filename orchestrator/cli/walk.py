@@ -1,28 +1,27 @@
 """Doing what was asked for, following it to its end, and saying how it ended."""
 
+from orchestrator.app.application import Application
 from orchestrator.app.requests import RunRequest
 from orchestrator.cli import output
 from orchestrator.cli.attend import attend, exit_of
-from orchestrator.cli.background import background
 from orchestrator.cli.situation import remedy_lines, summary
 from orchestrator.cli.words import seconds, state_words, waves
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
 from orchestrator.domain.facts import remedies
 from orchestrator.domain.promotion import State
+from orchestrator.domain.run_reason import reason
 from orchestrator.domain.story import Story
 from orchestrator.domain.text import counted
 from orchestrator.domain.waves import Progress
-from orchestrator.inspect.facts import reason
-from orchestrator.wiring import App
 
 
-def do(app: App, asked: RunRequest, *, as_json: bool) -> int:
+def do(app: Application, asked: RunRequest, *, as_json: bool) -> int:
     """Begin *asked*, or go on with it, and follow it. Returns the command's exit status."""
     output.outlast_readers()
     return tell(app, asked, attend(app, asked, app.execution.begin(SYSTEM_ACTOR, asked)), as_json=as_json)
 
 
-def tell(app: App, asked: RunRequest, stories: list[Story], *, as_json: bool) -> int:
+def tell(app: Application, asked: RunRequest, stories: list[Story], *, as_json: bool) -> int:
     """Say how the runs of a walk ended, whoever did it. Returns the command's exit status."""
     code = exit_of(stories)
     if as_json:
@@ -35,11 +34,11 @@ def tell(app: App, asked: RunRequest, stories: list[Story], *, as_json: bool) ->
     return int(code)
 
 
-def leave_behind(app: App, asked: RunRequest, *, as_json: bool) -> int:
+def leave_behind(app: Application, asked: RunRequest, *, as_json: bool) -> int:
     """Have *asked* done by a process in the background."""
     run = asked.name
     app.control.detach(app.actor, app.store.run(run))
-    process = background(app, asked.root)
+    process = app.run_in_background(asked.root)
     if as_json:
         output.print_json("Asked", {"root": asked.root, "run": run, "process": process})
     else:
@@ -57,7 +56,7 @@ def leave_to_workers(asked: RunRequest, queue: str, *, as_json: bool) -> int:
     return 0
 
 
-def conclude(app: App, story: Story) -> None:
+def conclude(app: Application, story: Story) -> None:
     """What is true now, host by host, and what to do about it when somebody has to."""
     environment, run = story.run.environment, story.run
     if story.walk is not None:

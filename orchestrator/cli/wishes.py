@@ -1,15 +1,15 @@
 """Making a run stop as a person wishes, and seeing it through."""
 
+from orchestrator.app.application import Application
 from orchestrator.cli.attend import follow, walk_of
 from orchestrator.cli.output import note, outlast_readers
 from orchestrator.cli.walk import do, tell
 from orchestrator.domain.error_codes import HAS_PROCESS
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run, Wish
-from orchestrator.wiring import App
 
 
-def going(app: App, wanted: str) -> Run:
+def going(app: Application, wanted: str) -> Run:
     """The run that *wanted* means, which must not have ended; its root is a whole walk. Raises R101, R102 and R141."""
     asked, found = walk_of(app, app.actor, wanted)
     run = found if asked.waves is not None else app.queries.current_run(app.actor, asked.root)
@@ -18,7 +18,7 @@ def going(app: App, wanted: str) -> Run:
     return run
 
 
-def stop(app: App, wanted: str, wish: Wish, why: str, *, as_json: bool) -> int:
+def stop(app: Application, wanted: str, wish: Wish, why: str, *, as_json: bool) -> int:
     """Write the *wish* down, and see the run to its end: by watching who does it, else by doing it here."""
     outlast_readers()
     run = going(app, wanted)

@@ -7,6 +7,7 @@ text of the whole document. It covers the digest, the identifier of the key, and
 import hashlib
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain.errors import OrchestratorError
@@ -19,6 +20,17 @@ KEY_FILE = "ORCHESTRATOR_PROJECT_KEY_FILE"
 """The environment variable that names the file of the project key. No job receives it."""
 
 KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class KeyRecord:
+    """One key of the project, by its identifier. *retired_at* and *expires_at* are None for the current one."""
+
+    id: str
+    retired_at: str | None = None
+    expires_at: str | None = None
+
+
 _DOCUMENT = b"orchestrator/v1 document\0"
 _IDENTIFIER = b"orchestrator/v1 key identifier\0"
 _VALUE = b"orchestrator/v1 value\0"

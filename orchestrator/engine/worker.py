@@ -22,6 +22,7 @@ from orchestrator.domain.error_codes import HAS_PROCESS, STORE_NEWER
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import Waiting, Work, run_id
 from orchestrator.domain.waves import BACK
+from orchestrator.domain.worker import WorkerEvent, WorkerRules
 from orchestrator.engine.durable import Engine
 from orchestrator.ports import Store
 from orchestrator.secret_values import known
@@ -32,25 +33,6 @@ LOOK = 0.5  # seconds between looks whether there is news in the store
 LATEST = 5.0  # seconds after which the store is read without news: claims and locks run out by themselves
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a root whose process died is taken again
 STOPPING = (signal.SIGTERM, signal.SIGINT)
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a worker takes: from which *queue*, how many at once; *once*: until there is nothing that can be taken."""
-
-    queue: str
-    concurrency: int = 1
-    once: bool = False
-
-
-@dataclass(frozen=True)
-class News:
-    """Something that a worker tells: *what* it was, of which *root*, done by which *process*, and *why*."""
-
-    what: str
-    root: str = ""
-    process: int = 0
-    why: str = ""
 
 
 @dataclass
@@ -77,8 +59,8 @@ class Worker:
         engine: Engine,
         store: Store,
         start: Callable[[str], int],
-        tell: Callable[[News], None],
-        rules: Rules,
+        tell: Callable[[WorkerEvent], None],
+        rules: WorkerRules,
         tidy: Callable[[], None] = lambda: None,
         duties: Callable[[], Iterable[str]] = tuple,
     ) -> None:
@@ -94,7 +76,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, and then until every process has let go of its root."""
-        self._tell(News("ready", why=f"queue {self._rules.queue}, {self._rules.concurrency} at once"))
+        self._tell(WorkerEvent("ready", why=f"queue {self._rules.queue}, {self._rules.concurrency} at once"))
         with self._awake() as pause:
             while True:
                 self._reap()
@@ -104,7 +86,7 @@ class Worker:
                 if not self._children and (self.stopping or (self._rules.once and not taken)):
                     break
                 pause()
-        self._tell(News("ended"))
+        self._tell(WorkerEvent("ended"))
 
     def _guarded(self) -> int:
         """Take what can be taken; a store that does not answer may do so at the next look."""
@@ -117,7 +99,7 @@ class Worker:
         except OrchestratorError as error:
             if error.code == STORE_NEWER:
                 raise
-            self._tell(News("waits", why=error.message))
+            self._tell(WorkerEvent("waits", why=error.message))
             return 1
 
     def _do_duties(self) -> None:
@@ -126,7 +108,7 @@ class Worker:
             return
         self._done_at = time.monotonic()
         for text in self._duties():
-            self._tell(News("scheduled", why=text))
+            self._tell(WorkerEvent("scheduled", why=text))
             self._read = float("-inf")
 
     def _take(self) -> int:
@@ -165,7 +147,7 @@ class Worker:
         """Leave *root* to newer workers: this program cannot read it, or cannot do it."""
         if root not in self._aside:
             self._aside.add(root)
-            self._tell(News("left to others", root, why=why))
+            self._tell(WorkerEvent("left to others", root, why=why))
 
     def _busy(self, look: "_Look") -> int:
         """How many processes do something; one that only waits for its next environment takes nobody's place."""
@@ -182,7 +164,7 @@ class Worker:
                 raise
             return False
         self._children[process] = root
-        self._tell(News("took", root, process))
+        self._tell(WorkerEvent("took", root, process))
         return True
 
     def _pausing(self, root: str) -> bool:
@@ -205,17 +187,17 @@ class Worker:
             done = self._store.work(root).done
         if done:
             self._failing.pop(root, None)
-            self._tell(News("done", root, process))
+            self._tell(WorkerEvent("done", root, process))
         elif code == int(Exit.USAGE):
             self._put_aside(root, "this program, or the project's files here, do not allow it: see its log")
         elif self.stopping:
-            self._tell(News("left", root, process, "it waits in the queue"))
+            self._tell(WorkerEvent("left", root, process, "it waits in the queue"))
         else:
             failing = self._failing.setdefault(root, _Failing())
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**failing.times)
             failing.times, failing.until = failing.times + 1, time.monotonic() + pause
             how = f"signal {-code}" if code < 0 else f"status {code}"
-            self._tell(News("let go", root, process, f"{how}, time {failing.times}; again in {pause:.0f} s"))
+            self._tell(WorkerEvent("let go", root, process, f"{how}, time {failing.times}; again in {pause:.0f} s"))
 
     def _stop(self) -> None:
         """Have every process park before its next step."""
@@ -224,7 +206,7 @@ class Worker:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGTERM)
                 self._told.add(process)
-                self._tell(News("stopping", root, process))
+                self._tell(WorkerEvent("stopping", root, process))
 
     @contextlib.contextmanager
     def _awake(self) -> "Iterator[Callable[[], None]]":

@@ -22,8 +22,9 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Lease, Run, Waiting
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import SILENT, HostState
+from orchestrator.domain.run_reason import reason
 from orchestrator.domain.story import Story
-from orchestrator.domain.text import few, first_line
+from orchestrator.domain.text import few
 from orchestrator.inspect.facts_reader import FactsReader, FactsStore
 from orchestrator.inspect.leftovers import GONE
 from orchestrator.ports import Store
@@ -224,17 +225,3 @@ def _unknown(name: str, hosts: list[str], run: str | None) -> Problem:
 def titled(run: Run) -> str:
     """The kind of *run*, its id and its release, for the beginning of a sentence."""
     return f"{run.kind} {run.id}" + (f" of {run.release}" if run.release else "")
-
-
-def reason(story: Story) -> str:
-    """Why the run ended as it did, in one line: the step that failed, and the last line of its cause."""
-    failure = (story.ending or {}).get("failure") or {}
-    message = first_line(str(failure.get("message") or story.run.message), 300)
-    step = story.steps.get(str(failure.get("step") or ""))
-    text = f"{step.label}: {message}" if step is not None and message else message
-    where, cause = step.cause() if step is not None else ("", "")
-    if step is not None and step.bad_tests() and f"{where}: " in text:
-        return text
-    if not where or (cause and cause in text) or (not cause and where.split(" [")[0] in text):
-        return text
-    return f"{text}: {where}: {cause}" if cause else f"{text}: {where}"

@@ -11,6 +11,7 @@ import pytest
 from orchestrator.app.acting import Right
 from orchestrator.app.authorize import UseCases
 from orchestrator.app.control import Control
+from orchestrator.app.environments import Environments
 from orchestrator.app.execute import Execution
 from orchestrator.app.inspections import Inspections
 from orchestrator.app.plans import Plans
@@ -27,7 +28,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 
 APP = Path(inspect.getfile(UseCases)).parent
-GROUPS = (Control, Execution, Inspections, Plans, Queries, Recovery, Releases, Retention, Submissions)
+GROUPS = (Control, Environments, Execution, Inspections, Plans, Queries, Recovery, Releases, Retention, Submissions)
 ANN = Actor(name="ann")
 RUN = Run(id="abc-staging", root="abc", kind="promotion", environment="staging")
 GIVEN: dict[str, Any] = {"request": Provision(targets=("staging",)), "run": RUN, "leftover": SimpleNamespace(run=RUN)}

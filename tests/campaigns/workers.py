@@ -39,7 +39,7 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import PlaySpec, StackSpec, SuiteSpec
 from orchestrator.domain.release import Package, Release, Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult
-from orchestrator.engine.worker import Rules
+from orchestrator.domain.worker import WorkerRules
 from orchestrator.ports import Emit
 from orchestrator.processes import marked, sweep
 from orchestrator.wiring import App
@@ -285,7 +285,7 @@ def main() -> int:
 def _serve(folder: Path, machine: str) -> int:
     count = int((folder / "count").read_text())
     app = Simulated(folder, machine, count)
-    rules = Rules("campaign", CONCURRENCY)
+    rules = WorkerRules("campaign", CONCURRENCY)
     serve(
         app, rules, lambda news: print(round(time.time(), 2), news.what, news.root, news.process, news.why, flush=True)
     )

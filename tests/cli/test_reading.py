@@ -56,6 +56,7 @@ READS: dict[str, tuple[tuple[str, ...], ...]] = {
     "token list": ((), ("--json",)),
     "why": (("shop-1.0.0", "--to", "eu-1"), ("shop-1.0.0", "--to", "eu-1", "--json")),
     "calendar list": ((), ("--json",)),
+    "approvals": ((), ("--json",)),
     "calendar export": ((),),
     "line status": ((), ("--json",)),
     "audit list": ((), ("--json",)),
@@ -69,6 +70,7 @@ ACTS = {
     "people add", "people edit", "people disable", "people show", "group add", "group remove", "group members", "service-account add",
     "service-account disable", "away", "access grant", "access revoke", "access apply", "token create", "token rotate", "token revoke",
     "calendar add", "calendar remove", "calendar override", "calendar import", "line stop", "line resume", "audit show", "audit export",
+    "approve", "reject", "withdraw", "raise-risk",
 }  # fmt: skip
 OWN = ("keys", "crash-", "project.key")  # what any command may make for itself in the state folder
 DERIVED = ("state.db-shm", "state.db-wal", "state-engine.db-shm", "state-engine.db-wal")

@@ -16,7 +16,8 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import Outcome
-from orchestrator.engine.worker import News, Rules, Worker
+from orchestrator.domain.worker import WorkerEvent, WorkerRules
+from orchestrator.engine.worker import Worker
 
 WORDS = {
     "0004": "sha256:dc377fdfa5616e6c014ad3f519cbcaf770b987b5c000696e4b29c409b61960f8",
@@ -90,7 +91,7 @@ def test_a_request_that_cannot_be_read_keeps_only_itself(
     ask(store, "a1", "one")
     ask(store, "b1", "two")
     spoil(store, table, where, name, "teleportation")
-    took, told = list[str](), list[News]()
+    took, told = list[str](), list[WorkerEvent]()
 
     def start(root: str) -> int:
         took.append(root)
@@ -98,7 +99,7 @@ def test_a_request_that_cannot_be_read_keeps_only_itself(
         store.leave(root, "", done=True)
         return 0
 
-    worker = Worker(Idle(), store, start, told.append, Rules("q", once=True))  # type: ignore[arg-type]
+    worker = Worker(Idle(), store, start, told.append, WorkerRules("q", once=True))  # type: ignore[arg-type]
     for _ in range(3):
         worker._take()
         worker._children.clear()
@@ -119,7 +120,7 @@ def test_a_request_that_waits_costs_nothing(store: DatabaseStore, blocked: int) 
     def start(root: str) -> int:
         raise AssertionError(f"{root} waits")
 
-    worker = Worker(Idle(), store, start, lambda _news: None, Rules("q", concurrency=4))  # type: ignore[arg-type]
+    worker = Worker(Idle(), store, start, lambda _news: None, WorkerRules("q", concurrency=4))  # type: ignore[arg-type]
     assert worker._take() == 0
     assert len([statement for statement in statements if statement.startswith("SELECT")]) == 1
     statements.clear()

@@ -30,7 +30,8 @@ import json, os, sys, time
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from tests.engine.test_worker import engine_in, store_at
-from orchestrator.engine.worker import Rules, Worker, forked
+from orchestrator.domain.worker import WorkerRules
+from orchestrator.engine.worker import Worker, forked
 
 folder = Path({folder!r})
 
@@ -65,7 +66,7 @@ store = store_at({url!r})
 engine = engine_in(folder, {url!r}, store, walk)
 start = lambda root: forked(engine, store, root, folder / "log", lambda: work(root))
 tell = lambda news: print(json.dumps([news.what, news.root, news.process, news.why]), flush=True)
-Worker(engine, store, start, tell, Rules("q", int(sys.argv[1]), "--once" in sys.argv)).run()
+Worker(engine, store, start, tell, WorkerRules("q", int(sys.argv[1]), "--once" in sys.argv)).run()
 """
 
 

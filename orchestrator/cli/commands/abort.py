@@ -19,10 +19,10 @@ def command(run: str, message: str, yes: bool, as_json: bool) -> int:
     Hosts may be interrupted in the middle of a task; the rollback restores them. A rollback that is aborted ends with
     `needs a person`. The exit code is that of the run.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.wishes import going, stop
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     going(app, run)
     confirm(f"Cut off what {run} does now?", yes)
     return stop(app, run, "abort", message, as_json=as_json)

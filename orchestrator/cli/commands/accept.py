@@ -31,13 +31,13 @@ def command(
 
     With --live, declares the live side: after a switch that did not complete, or after a manual switch.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.app.requests import AssumeHost, AssumeLiveSide
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do
     from orchestrator.domain.sides import Side
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     recover(app)
     app.setting.environment(environment)
     if not message.strip():

@@ -8,8 +8,8 @@ from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, note, out, print_json, table
 
 if TYPE_CHECKING:
+    from orchestrator.app.application import Application
     from orchestrator.app.run_requests import RequestView
-    from orchestrator.wiring import App
 
 
 @click.command("approvals")
@@ -44,7 +44,7 @@ def command(run: str | None, mine: bool, everything: bool, as_json: bool) -> Non
     _print(app, found)
 
 
-def _print(app: "App", found: "tuple[RequestView, ...]") -> None:
+def _print(app: "Application", found: "tuple[RequestView, ...]") -> None:
     from orchestrator.cli.run_requests import WAITS, wait_reason
     from orchestrator.domain.moments import minute_text
 

@@ -33,10 +33,10 @@ def command(file: Path | None, passphrase_file: Path | None, with_secrets: bool,
     from orchestrator.adapters.backup.authentication import read_passphrase
     from orchestrator.adapters.backup.content import Places
     from orchestrator.adapters.backup.take import take
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
     passphrase = read_passphrase(required(passphrase_file))
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     try:
         app.store.runs(limit=1)  # the store is there, and of this program's schema
     finally:

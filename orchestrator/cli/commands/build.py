@@ -26,11 +26,11 @@ def command(release: str, target: Path | None, as_json: bool) -> None:
     content always gives the same bytes, and so the same digest. Ansible verifies that the playbooks find all named
     files in the package alone. The package is kept as well: `promote` takes it by NAME-VERSION.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.report import warn
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     warnings: list[OrchestratorError] = []
     tell = warnings.append if as_json else warn
     package = app.releases.build(app.actor, release, target, tell)

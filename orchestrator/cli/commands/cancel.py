@@ -21,7 +21,7 @@ def command(run: str, message: str, as_json: bool) -> int:
     For a promotion in waves, the id of the root cancels all its runs, and no further wave starts. A single cancelled
     run counts as a failure of its environment.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.wishes import stop
-    from orchestrator.wiring import open_app
 
-    return stop(open_app(Path.cwd()), run, "cancel", message, as_json=as_json)
+    return stop(open_application(Path.cwd()), run, "cancel", message, as_json=as_json)

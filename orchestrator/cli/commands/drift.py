@@ -25,10 +25,10 @@ def command(environment: str, as_json: bool) -> int:
     Ends with 0 if there are no differences, and with 1 if there are, or if a check was not possible. Such a check is
     listed as *unknown*. `require: {no_drift: true}` in `environment.yaml` refuses promotions while there are any.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.domain.errors import Exit
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     app.setting.environment(environment)
     note(f"comparing {environment} with its last verified release …")
     found = app.inspections.drift(app.actor, environment)

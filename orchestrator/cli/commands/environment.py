@@ -25,9 +25,9 @@ from orchestrator.cli.output import (
 from orchestrator.domain.text import counted
 
 if TYPE_CHECKING:
+    from orchestrator.app.application import Application
     from orchestrator.domain.journal import Entry
     from orchestrator.domain.plan import StackPreview, StackSpec
-    from orchestrator.wiring import App
 
 
 @click.group("environment")
@@ -47,9 +47,9 @@ def list_(as_json: bool) -> None:
     With --json, queries each stack for the number of its hosts. The number is null if the stack has no hosts yet or
     cannot be queried.
     """
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     calendar = app.calendar_states()
     items = [
         {
@@ -77,11 +77,10 @@ def list_(as_json: bool) -> None:
 def show(environment: str, as_json: bool) -> None:
     """Show one environment: its file, its stack, its holder, and whether it is open."""
     from orchestrator.cli.situation import calendar_lines
-    from orchestrator.inspect.stacks import stack_of
 
     app = _open(environment)
     item, folder = app.setting.environment(environment)
-    spec = stack_of(app.setting, environment)
+    spec = app.stacks.stack(app.actor, environment)
     calendar = app.calendar_state(environment)
     lease = app.store.lease(environment)
     if as_json:
@@ -112,7 +111,7 @@ def show(environment: str, as_json: bool) -> None:
 def preview(environment: str, as_json: bool) -> None:
     """Show what an update of ENVIRONMENT would change, as a tree with counts. Changes nothing."""
     app = _open(environment)
-    spec = _stack(app, environment)
+    spec = app.stacks.existing_stack(app.actor, environment)
     found = _preview(app, spec)
     if as_json:
         print_json("EnvironmentPreview", {"environment": environment, **found.to_json()})
@@ -131,16 +130,16 @@ def up(environment: str, replace: tuple[str, ...], yes: bool, wait: float, as_js
 
     Refused before any change if a stateful resource would be replaced or deleted and is not named with --replace.
     """
+    from orchestrator.app.environments import update_refusal
     from orchestrator.app.requests import Provision
     from orchestrator.cli.walk import do
-    from orchestrator.domain.plan import Named, losses
-    from orchestrator.flow.environment import refusal
+    from orchestrator.domain.plan import Named
 
     app, named = _open(environment, acts=True), Named(replace=replace)
-    for spec in _stacks(app, environment) if not yes else ():
+    for spec in app.stacks.stacks(app.actor, environment) if not yes else ():
         found = _preview(app, spec)
         _print_preview(found, spec, err=True)
-        why = refusal("R230", losses(found.changes, spec.settings.stateful), named)
+        why = update_refusal(found, spec, named)
         if why is not None:
             raise why
     confirm(f"Bring {environment} up to date?", yes)
@@ -159,19 +158,18 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
 
     Refused if a stateful resource is not named with --delete.
     """
+    from orchestrator.app.environments import destruction_refusal
     from orchestrator.app.requests import Destroy
     from orchestrator.cli.walk import do
     from orchestrator.domain.plan import Named
-    from orchestrator.flow.environment import refusal, stateful_resources
 
     app, named = _open(environment, acts=True), Named(replace=delete)
-    for spec in _stacks(app, environment):
-        found = counted(app.provisioner.resources(spec), "resource")
-        note(f"this destroys {found} of the stack {spec.stack}, the stack itself included")
-        lost = stateful_resources(app.setting, spec)
+    for spec in app.stacks.stacks(app.actor, environment):
+        count, lost = app.stacks.destruction(app.actor, environment, spec)
+        note(f"this destroys {counted(count, 'resource')} of the stack {spec.stack}, the stack itself included")
         for loss in lost:
             note(f"  ! it would {loss}")
-        why = refusal("R231", lost, named)
+        why = destruction_refusal(lost, named)
         if why is not None:
             raise why
     confirm(f"Destroy {environment}?", yes)
@@ -200,7 +198,7 @@ def resolve(
     from orchestrator.cli.walk import do
 
     app = _open(environment)
-    _stack(app, environment)
+    app.stacks.existing_stack(app.actor, environment)
     made = dict(_pair(text) for text in created)
     if not made and not absent and not all_absent:
         raise click.UsageError("say what was made: --created URN=ID, --absent URN or --all-absent")
@@ -221,16 +219,15 @@ def reap(environment: str | None, as_json: bool) -> int:
     """
     import os
 
-    from orchestrator.cli.background import background
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     done: list[dict[str, Any]] = []
     for left in app.recovery.leftovers(app.actor, environment):
         asked = app.recovery.reap(app.actor, left)
         if not as_json:
             note(f"destroying what {left.run.id} made in {left.run.environment} (stack {left.stack}) …")
-        os.waitpid(background(app, asked.root), 0)
+        os.waitpid(app.run_in_background(asked.root), 0)
         run = app.queries.current_run(app.actor, asked.root)
         gone = not any(other.run.id == left.run.id for other in app.recovery.leftovers(app.actor, left.run.environment))
         done.append({"run": left.run.id, "environment": left.run.environment, "stack": left.stack,
@@ -252,10 +249,8 @@ def outputs(environment: str, show_secrets: bool, as_json: bool) -> None:
     """Print the outputs of the stack of ENVIRONMENT; secret ones are masked."""
     import json
 
-    from orchestrator.inspect.stacks import outputs_of
-
     app = _open(environment)
-    found = outputs_of(app.setting, environment)
+    found = app.stacks.outputs(app.actor, environment, secret=show_secrets)
     data: dict[str, Any] = {**found.plain, **found.secret} if show_secrets else found.masked()
     with revealed(clear=show_secrets):
         if as_json:
@@ -273,10 +268,8 @@ def outputs(environment: str, show_secrets: bool, as_json: bool) -> None:
 @json_option
 def inventory(environment: str, show_variables: bool, as_json: bool) -> None:
     """Print the hosts and groups of ENVIRONMENT, as playbooks and suites will see them."""
-    from orchestrator.inspect.stacks import inventory_of, outputs_of
-
     app = _open(environment)
-    found = inventory_of(app.setting, environment, outputs_of(app.setting, environment))
+    found = app.stacks.inventory(app.actor, environment, secret=show_variables)
     shown = found if show_variables else found.outline()
     with revealed(clear=show_variables):
         if as_json:
@@ -297,59 +290,36 @@ def _pair(text: str) -> tuple[str, str]:
     return urn, identity
 
 
-def _count(app: "App", name: str) -> int | None:
+def _count(app: "Application", name: str) -> int | None:
     """How many hosts the environment has now; None when that cannot be known."""
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.inspect.stacks import inventory_of, outputs_of
 
     try:
-        return len(inventory_of(app.setting, name, outputs_of(app.setting, name)).hosts)
+        return len(app.stacks.inventory(app.actor, name).hosts)
     except OrchestratorError:
         return None
 
 
-def _open(environment: str, *, acts: bool = False) -> "App":
+def _open(environment: str, *, acts: bool = False) -> "Application":
     """The project, with the environment looked up. A command that *acts* recovers what was interrupted. Raises R103."""
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import recover
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     app.setting.environment(environment)
     if acts:
         recover(app)
     return app
 
 
-def _stacks(app: "App", environment: str) -> "list[StackSpec]":
-    """Its stack; both, where each side is one."""
-    from orchestrator.inspect.stacks import stacks_of
-
-    return list(stacks_of(app.setting, environment).values()) or [_stack(app, environment)]
-
-
-def _stack(app: "App", environment: str) -> "StackSpec":
-    from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.inspect.stacks import stack_of
-
-    spec = stack_of(app.setting, environment)
-    if spec is None:
-        raise OrchestratorError("E102", f"{environment} has no Pulumi program")
-    return spec
-
-
-def _preview(app: "App", spec: "StackSpec") -> "StackPreview":
-    import secrets
-
-    from orchestrator.domain.plan import StackPreview
-
+def _preview(app: "Application", spec: "StackSpec") -> "StackPreview":
     note(f"previewing {spec.stack} …")
-    job = f"preview-{secrets.token_hex(4)}"
 
     def tell(entry: "Entry") -> None:
         if entry.kind == "notice" and entry.data.get("level") == "warning":
             note(f"warning: {entry.data['text']}")
 
-    return StackPreview.model_validate(app.provisioner.preview(spec, job, tell))
+    return app.stacks.preview(app.actor, spec.environment, spec, tell)
 
 
 def _print_preview(found: "StackPreview", spec: "StackSpec", *, err: bool = False) -> None:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 @json_option
 def command(environment: str | None, limit: int, cursor: str | None, as_json: bool) -> None:
     """List the runs, newest first; with ENVIRONMENT those of one environment, or of a list of waves."""
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
     from orchestrator.domain.listing import RunFilter
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     remind(app)
     if environment is not None and app.plans.waves(app.actor, environment) is None:
         app.setting.environment(environment)

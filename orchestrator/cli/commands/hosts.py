@@ -20,10 +20,10 @@ def list_(as_json: bool) -> None:
     """List the loopback hosts of this project, and whether each is running."""
     from pathlib import Path
 
+    from orchestrator.app.opening import open_application
     from orchestrator.hosts import loopback
-    from orchestrator.wiring import open_app
 
-    hosts = [(host, loopback.alive(host)) for host in loopback.recorded(open_app(Path.cwd()).state)]
+    hosts = [(host, loopback.alive(host)) for host in loopback.recorded(open_application(Path.cwd()).state)]
     if as_json:
         items = [
             {"name": h.name, "stack": Path(h.folder).parent.name, "address": h.address, "port": h.port, "alive": alive}

@@ -23,9 +23,9 @@ def show(as_json: bool) -> None:
     """Show the identifiers of the current key and of retired keys."""
     from dataclasses import asdict
 
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     known = app.keys.known()
     if as_json:
         print_json("Keys", {"file": str(app.keys.file), "keys": [asdict(key) for key in known]})
@@ -45,9 +45,9 @@ def rotate(revoke: bool, as_json: bool) -> None:
     With --revoke, earlier keys are deleted. Use it if another user may have read the key. Controller files that were
     encrypted with an earlier key can then only be read on machines that already have a copy.
     """
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     made = app.keys.rotate(revoke=revoke)
     if as_json:
         print_json("KeyRotated", {"file": str(app.keys.file), "key": made.id, "revoked": revoke})

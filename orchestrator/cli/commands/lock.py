@@ -10,7 +10,7 @@ from orchestrator.cli.durations import DURATION
 from orchestrator.cli.output import Cell, json_option, out, print_json, table
 
 if TYPE_CHECKING:
-    from orchestrator.wiring import App
+    from orchestrator.app.application import Application
 
 
 @click.command("lock")
@@ -23,10 +23,10 @@ def command(environment: str, message: str, duration: float | None, as_json: boo
 
     A lock does not interrupt a run that holds the environment: the environment is then busy, and nothing is locked.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.words import when
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     if environment == "status":
         _status(app, as_json=as_json)
         return
@@ -40,7 +40,7 @@ def command(environment: str, message: str, duration: float | None, as_json: boo
         out(f"{environment} is locked{end}; orchestrator unlock {environment} opens it")
 
 
-def _status(app: "App", *, as_json: bool) -> None:
+def _status(app: "Application", *, as_json: bool) -> None:
     from orchestrator.cli.words import when
 
     leased = app.store.leases_of(tuple(app.environments))

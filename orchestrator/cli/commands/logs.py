@@ -10,8 +10,8 @@ from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, out, paint, print_json_line
 
 if TYPE_CHECKING:
+    from orchestrator.app.application import Application
     from orchestrator.domain.journal import Record
-    from orchestrator.wiring import App
 
 KINDS = {"task", "test", "resource", "notice", "files", "step.started", "step.finished", "wave"}
 COLOURS = {"ok": "green", "succeeded": "green", "failed": "red", "errored": "magenta", "unreachable": "yellow"}
@@ -55,11 +55,11 @@ def command(
     """
     import time
 
+    from orchestrator.app.opening import open_application
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.domain.text import few, nearest
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     found = app.store.run(run)
     if files or save is not None:
         _print_files(app, found.id, step, save, as_json=as_json)
@@ -85,7 +85,7 @@ def command(
         raise OrchestratorError("R142", message, hint=nearest(step, names) if step else f"its steps: {few(names, 12)}")
 
 
-def _print_output(app: "App", run: str, step: str | None, *, as_json: bool) -> None:
+def _print_output(app: "Application", run: str, step: str | None, *, as_json: bool) -> None:
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.domain.text import clean_text
 
@@ -106,7 +106,7 @@ def _print_output(app: "App", run: str, step: str | None, *, as_json: bool) -> N
         raise OrchestratorError("R142", f"no job of {run} has printed anything in {step!r}")
 
 
-def _print_files(app: "App", run: str, step: str | None, save: Path | None, *, as_json: bool) -> None:
+def _print_files(app: "Application", run: str, step: str | None, save: Path | None, *, as_json: bool) -> None:
     from orchestrator.domain.text import clean_text
 
     for job, folder, files in app.queries.written(app.actor, run):

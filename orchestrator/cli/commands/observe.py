@@ -32,14 +32,14 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
     reports are recorded. A host that is more than 1000 fencing tokens ahead is *unknown* unless --accept-token
     confirms it.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.app.requests import Observe
     from orchestrator.cli.attend import attend, exit_of
     from orchestrator.cli.commands.status import environment_status, print_environment
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.words import release_of
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     recover(app)
     app.setting.environment(environment)
     before = {state.host: state for state in app.store.hosts(environment)}

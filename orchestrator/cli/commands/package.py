@@ -11,8 +11,8 @@ from orchestrator.domain.text import counted, in_number_order
 
 if TYPE_CHECKING:
     from orchestrator.adapters.archive.compare import Comparison
+    from orchestrator.app.application import Application
     from orchestrator.domain.release import Package, PackageFile
-    from orchestrator.wiring import App
 
 
 SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
@@ -31,9 +31,9 @@ def command() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the packages that this project keeps."""
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    packages = open_app(Path.cwd()).packages
+    packages = open_application(Path.cwd()).packages
     refs = sorted(packages.refs(), key=lambda ref: (ref.name, in_number_order(ref.version), ref.digest))
     here = {ref.digest: str(len(manifest.files)) for ref, manifest in packages.known()}
     if as_json:
@@ -91,9 +91,9 @@ def _row(file: "PackageFile") -> list[str]:
 def verify(file: Path, keep: bool, as_json: bool) -> None:
     """Read the sealed FILE strictly: every name, every size, every digest. Nothing is written without --keep."""
     if keep:
-        from orchestrator.wiring import open_app
+        from orchestrator.app.opening import open_application
 
-        app = open_app(Path.cwd())
+        app = open_application(Path.cwd())
         read = app.packages.keep(file)
     else:
         read = _sealed(file)
@@ -113,9 +113,9 @@ def remove(package: str, as_json: bool) -> None:
     Only a package that no environment has seen can be removed: no run with it had an effect, and neither a host nor a
     request in a queue uses it. If several machines share packages, it is removed for all of them.
     """
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     ref, published = app.releases.remove(app.actor, package)
     if as_json:
         print_json("PackageRemoval", {"release": ref.to_json(), "published": published})
@@ -180,12 +180,12 @@ def _value(value: object) -> str:
     return "(absent)" if value is None else str(value)
 
 
-def _app() -> "App | None":
+def _app() -> "Application | None":
+    from orchestrator.app.opening import open_application
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.wiring import open_app
 
     try:
-        return open_app(Path.cwd())
+        return open_application(Path.cwd())
     except OrchestratorError as error:
         if error.code != PROJECT_NOT_FOUND:
             raise
@@ -205,17 +205,16 @@ def _file(wanted: str) -> Path:
     return Path(app.releases.package(app.actor, _verified_in(app, wanted) or wanted, publish=False).path)
 
 
-def _verified_in(app: "App", wanted: str) -> str | None:
+def _verified_in(app: "Application", wanted: str) -> str | None:
     """The digest of the last verified release of the environment *wanted*; None if it is not one. Raises R106."""
     if wanted not in app.environments:
         return None
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.inspect.trail import last_verified
 
-    mark = last_verified(app.setting, wanted)
-    if mark is None:
+    release = app.queries.last_verified(app.actor, wanted)
+    if release is None:
         raise OrchestratorError("R106", f"no release has been verified in {wanted}")
-    return mark.release.digest
+    return release.digest
 
 
 def _sealed(file: Path) -> "Package":

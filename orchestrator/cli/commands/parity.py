@@ -26,10 +26,10 @@ def command(left: str, right: str, as_json: bool) -> int:
     Ends with 0 if there are no differences but allowed ones, and with 1 otherwise, or if a check was not possible. Such
     a check is listed as *unknown*. `require: {parity: true}` refuses promotions while there are any.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.domain.errors import Exit
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     for name in (left, right):
         app.setting.environment(name)
     note(f"comparing {left} and {right} …")

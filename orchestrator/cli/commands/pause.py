@@ -20,10 +20,10 @@ def command(run: str, message: str, as_json: bool) -> None:
     """
     import time
 
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.wishes import going
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     found = going(app, run)
     app.control.request(app.actor, found, "pause", message)
     if app.engine.working(found.root):

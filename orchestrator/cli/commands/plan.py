@@ -9,10 +9,10 @@ from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, named_options, note, out_folded, paint, print_json, to_option
 
 if TYPE_CHECKING:
+    from orchestrator.app.application import Application
     from orchestrator.domain.plan import Named, Plan
     from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.domain.way_back import Outlook, RollbackPlan
-    from orchestrator.wiring import App
 
 
 @click.command("plan")
@@ -58,15 +58,15 @@ def command(
     started so far, otherwise that of `orchestrator rollback ENV`. If the stack would be rolled back too, Pulumi
     previews the changes. A rollback that would lose a stateful resource leaves the stack as it is.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.report import UsageProblem
     from orchestrator.domain.plan import Named
-    from orchestrator.wiring import open_app
 
     if back is not None and (release is not None or environment is not None):
         raise UsageProblem("--rollback is about an environment and no release", "orchestrator plan --rollback ENV")
     if back is None and (release is None or environment is None):
         raise UsageProblem("a RELEASE and --to ENV are needed, or --rollback ENV", "orchestrator plan --help")
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     plan: Plan | RollbackPlan | WavePlan
     if back is not None:
         plan = _returning(app, back)
@@ -77,7 +77,7 @@ def command(
 
 
 def _promotion(
-    app: "App", release: str, environment: str, named: "Named", *, check: bool, redeploy: bool
+    app: "Application", release: str, environment: str, named: "Named", *, check: bool, redeploy: bool
 ) -> "Plan | WavePlan":
     """The plan of a promotion into one environment, or in waves. Nothing is published."""
     from orchestrator.cli.report import building, warn
@@ -93,7 +93,7 @@ def _promotion(
     return app.plans.make(app.actor, package, environment, check=check, named=known)
 
 
-def _deliver(app: "App", plan: "Plan | RollbackPlan | WavePlan", target: Path | None, *, as_json: bool) -> None:
+def _deliver(app: "Application", plan: "Plan | RollbackPlan | WavePlan", target: Path | None, *, as_json: bool) -> None:
     """Write the plan to the file *target*, if there is one, and print it with the calendar, which is no part of it."""
     import json
 
@@ -119,7 +119,7 @@ def _deliver(app: "App", plan: "Plan | RollbackPlan | WavePlan", target: Path | 
             out_folded(f"{name}: {line}")
 
 
-def _returning(app: "App", environment: str) -> "Plan | RollbackPlan":
+def _returning(app: "Application", environment: str) -> "Plan | RollbackPlan":
     found = app.plans.current_rollback(app.actor, environment)
     if found is not None:
         return found
@@ -128,7 +128,7 @@ def _returning(app: "App", environment: str) -> "Plan | RollbackPlan":
     return app.plans.make(app.actor, package, environment, action="rollback", check=False)
 
 
-def _outlook(app: "App", plan: "Plan | RollbackPlan | WavePlan") -> "Outlook | None":
+def _outlook(app: "Application", plan: "Plan | RollbackPlan | WavePlan") -> "Outlook | None":
     """What a way back that is known now would do to the stack."""
     if plan.kind != "RollbackPlan" or plan.definition is None:
         return None

@@ -22,13 +22,13 @@ from orchestrator.domain.error_codes import NOTHING_TO_PROMOTE
 NEXT_WINDOW = "next-window"
 
 if TYPE_CHECKING:
+    from orchestrator.app.application import Application
     from orchestrator.app.requests import Promote
     from orchestrator.cli.requesting import Wanted as Requesting
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.domain.plan import Named, Plan
     from orchestrator.domain.release import Package
     from orchestrator.domain.wave_plan import WavePlan
-    from orchestrator.wiring import App
 
 
 @click.command("promote")
@@ -88,12 +88,12 @@ def command(**words: Any) -> int:
     With --at, the promotion starts at that time at the earliest, or when the environment opens next. With --emergency,
     it needs the approvals of `by_kind: {emergency: ...}` (by default one), and is reviewed afterwards.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import recover
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.wiring import open_app
 
     _check_words(words)
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     recover(app)
     wanted = _wanted(words)
     requesting = _requesting(words, wanted)
@@ -152,7 +152,7 @@ def _requesting(words: dict[str, Any], promotion: "_Wanted") -> "Requesting":
 
 
 def _promote(
-    app: "App",
+    app: "Application",
     package: "Package",
     approved: "Plan | WavePlan | None",
     wanted: "Promote",
@@ -178,7 +178,7 @@ def _promote(
 
 
 def _divided(
-    app: "App", package: "Package", wanted: "Promote", requesting: "Requesting"
+    app: "Application", package: "Package", wanted: "Promote", requesting: "Requesting"
 ) -> tuple[tuple[str, ...], str]:
     """The environments of a path before the first one that needs a request, and that one; empty if none does."""
     from orchestrator.cli.requesting import governed
@@ -209,7 +209,7 @@ class _Wanted:
     overrun: str
 
 
-def _chosen(app: "App", wanted: _Wanted) -> "tuple[Package, Plan | WavePlan | None]":
+def _chosen(app: "Application", wanted: _Wanted) -> "tuple[Package, Plan | WavePlan | None]":
     """The package that is promoted, and the plan that is executed, if one is named. Raises R103, R124 and others."""
     approved = _approved(app, wanted.plan, wanted.to) if wanted.plan else None
     if wanted.to is not None and app.plans.waves(app.actor, wanted.to) is None:
@@ -220,7 +220,7 @@ def _chosen(app: "App", wanted: _Wanted) -> "tuple[Package, Plan | WavePlan | No
     return package, approved
 
 
-def _package(app: "App", release: str | None, approved: "Plan | WavePlan | None") -> "Package":
+def _package(app: "Application", release: str | None, approved: "Plan | WavePlan | None") -> "Package":
     """The package of *release*, else that of the *approved* plan. Raises R124 when the plan is for another one."""
     from orchestrator.cli.report import building, warn
     from orchestrator.domain.errors import OrchestratorError
@@ -237,7 +237,11 @@ def _package(app: "App", release: str | None, approved: "Plan | WavePlan | None"
 
 
 def _request(
-    app: "App", package: "Package", approved: "Plan | WavePlan | None", wanted: _Wanted, requesting: "Requesting"
+    app: "Application",
+    package: "Package",
+    approved: "Plan | WavePlan | None",
+    wanted: _Wanted,
+    requesting: "Requesting",
 ) -> "Promote":
     """The request: to one environment, along the path, or in waves."""
     from orchestrator.app.requests import Promote, PromoteInWaves
@@ -270,12 +274,7 @@ def _request(
     redeploy = redeploy or approved is not None
     how = {"redeploy": redeploy, "again": again, "overrun": bool(wanted.overrun), "requested": requesting.needs_request}
     targets = app.plans.targets(app.actor, package, to, **how)
-    return Promote(
-        package=ref,
-        targets=targets,
-        plan_digest=approved.digest if approved else None,
-        **why,
-    )
+    return Promote(package=ref, targets=targets, plan_digest=approved.digest if approved else None, **why)
 
 
 def _nothing(why: "OrchestratorError", *, as_json: bool) -> int:
@@ -287,7 +286,7 @@ def _nothing(why: "OrchestratorError", *, as_json: bool) -> int:
     return 0
 
 
-def _approved(app: "App", plan: str, to: str | None) -> "Plan | WavePlan":
+def _approved(app: "Application", plan: str, to: str | None) -> "Plan | WavePlan":
     """The plan that is to be executed. Raises R124 when it is for another environment, or for no promotion."""
     from orchestrator.domain.errors import OrchestratorError
 

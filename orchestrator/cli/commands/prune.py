@@ -22,9 +22,9 @@ def command(dry_run: bool, as_json: bool) -> None:
     has executed. The journal, evidence, sealed packages and everything that a rollback needs are kept. Runs can
     continue meanwhile.
     """
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     try:
         found = app.retention.removable(app.actor) if dry_run else app.retention.prune(app.actor)
     finally:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 @json_option
 def command(environment: str | None, as_json: bool) -> None:
     """Show the holder of each environment, the runs that wait for it, and promotions whose later waves include it."""
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
     from orchestrator.cli.situation import calendar_lines
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     remind(app)
     if environment is not None:
         app.setting.environment(environment)

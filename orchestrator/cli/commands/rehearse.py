@@ -25,19 +25,16 @@ def command(release: str, environment: str, wait: float, detach: bool, queue: st
     Otherwise the release stays, and there is evidence for this pair of packages, with the time of each leg.
     `orchestrator show RUN` prints it, and environments with `require: {rehearsal: true}` require it.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.app.requests import Rehearse
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.report import building, warn
     from orchestrator.cli.walk import do, leave_behind, leave_to_workers
-    from orchestrator.planning.admission import refuse_governed
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     recover(app)
     package = app.releases.package(app.actor, release, warn, building)
     targets = app.plans.targets(app.actor, package, environment, redeploy=True, rehearsal=True)
-    for name in targets:
-        refuse_governed(app.setting, package.ref.name, name, "a rehearsal")
     asked = app.submissions.submit(app.actor, Rehearse(package=package.ref, targets=targets, wait=wait), queue=queue)
     if queue:
         return leave_to_workers(asked, queue, as_json=as_json)

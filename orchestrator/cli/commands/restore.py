@@ -21,7 +21,7 @@ from orchestrator.cli.report import UsageProblem
 from orchestrator.domain.text import counted
 
 if TYPE_CHECKING:
-    from orchestrator.wiring import App
+    from orchestrator.app.application import Application
 
 
 @click.command("restore")
@@ -96,15 +96,15 @@ def _secret(file: Path | None, passphrase_file: Path | None, unauthenticated: bo
 
 def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: float, queue: str, as_json: bool) -> int:
     """An environment as it was at a time."""
+    from orchestrator.app.opening import open_application
     from orchestrator.app.requests import RollBack
     from orchestrator.cli.planned import print_plan
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do, leave_to_workers
     from orchestrator.cli.words import when
-    from orchestrator.wiring import open_app
 
     outlast_readers()
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     recover(app)
     package, then = app.releases.as_of(app.actor, environment, at)
     note(f"planning to restore {environment} as of {when(then.at)}: {package.ref} …")
@@ -121,18 +121,16 @@ def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: floa
 
 def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bool, as_json: bool) -> None:
     """A backup in the place of the project's state."""
-    import os
     from datetime import UTC, datetime
 
     from orchestrator.adapters.backup import restore
     from orchestrator.adapters.backup.content import Places
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.words import when
-    from orchestrator.config import find_project
-    from orchestrator.wiring import App
 
     if (file is None) is not undo:
         raise click.UsageError("give either a FILE or --undo")
-    app = App(find_project(Path.cwd()), os.environ)
+    app = open_application(Path.cwd(), restoring=True)
     places = Places(app.project.name, app.state, app.store_url)
     _refuse_while_working(app)
     if file is None:
@@ -161,12 +159,9 @@ def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bo
 
 def _give_up(name: str, *, as_json: bool) -> None:
     """Do not wait for a controller file of the restored state any more."""
-    import os
+    from orchestrator.app.opening import open_application
 
-    from orchestrator.config import find_project
-    from orchestrator.wiring import App
-
-    app = App(find_project(Path.cwd()), os.environ)
+    app = open_application(Path.cwd(), restoring=True)
     if not app.withheld.give_up(name):
         raise UsageProblem(f"{name!r} is not a missing controller file", "orchestrator doctor lists what is missing")
     missing = [item.name for item in app.withheld.missing()]
@@ -178,16 +173,15 @@ def _give_up(name: str, *, as_json: bool) -> None:
         note(f"still missing: {app.state / item}")
 
 
-def _refuse_while_working(app: "App") -> None:
+def _refuse_while_working(app: "Application") -> None:
     """Raises S132 when any process works on a run, as far as the locks and the store can tell."""
     from orchestrator.adapters.backup.restore import running_roots
+    from orchestrator.domain.access.principals import SYSTEM_ACTOR
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.domain.listing import RunFilter
-    from orchestrator.storage_ports import each_run
 
     working = running_roots(app.state)
     try:
-        open_runs = [] if working else list(each_run(app.store, RunFilter(is_open=True)))
+        open_runs = [] if working else app.queries.unfinished_runs(SYSTEM_ACTOR)
         working += [run.id for run in open_runs if app.engine.working(run.root)]
     except OrchestratorError as error:
         note(f"cannot read the current store: {error.message}")
@@ -197,22 +191,21 @@ def _refuse_while_working(app: "App") -> None:
         raise OrchestratorError("S132", f"a process works on {', '.join(working)}")
 
 
-def _unfinished(app: "App") -> list[str]:
+def _unfinished(app: "Application") -> list[str]:
     """The runs that have not ended; none when the store cannot be asked."""
+    from orchestrator.domain.access.principals import SYSTEM_ACTOR
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.domain.listing import RunFilter
-    from orchestrator.storage_ports import each_run
 
     try:
-        return [run.id for run in each_run(app.store, RunFilter(is_open=True))]
+        return [run.id for run in app.queries.unfinished_runs(SYSTEM_ACTOR)]
     except OrchestratorError:
         return []
     finally:
         _close(app)
 
 
-def _close(app: "App") -> None:
+def _close(app: "Application") -> None:
     """Close what was opened, so that files can be moved and the next look is at what is there then."""
     app.close()
-    for part in ("engine", "store"):
+    for part in ("engine", "store", "register", "rights", "setting", "queries"):
         app.__dict__.pop(part, None)

@@ -9,9 +9,9 @@ from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, note, outlast_readers
 
 if TYPE_CHECKING:
+    from orchestrator.app.application import Application
     from orchestrator.app.requests import RunRequest
     from orchestrator.domain.journal import Run
-    from orchestrator.wiring import App
 
 PATIENCE = 30.0  # seconds that a process in the background waits for the one that has started it to end
 
@@ -28,14 +28,14 @@ def command(run: str, background: bool, as_json: bool) -> int:
     Completed work is not repeated, and an engine that is still working is followed to its end. If another process
     already works on the run, it is followed.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.attend import follow, walk_of
     from orchestrator.cli.walk import do, tell
     from orchestrator.domain.access.principals import SYSTEM_ACTOR
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.wiring import open_app
 
     outlast_readers()
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     actor = SYSTEM_ACTOR if background else app.actor  # the token of the user may have expired since the request
     asked, found = walk_of(app, actor, run)
     runs = app.store.runs_of(asked.root)[::-1]
@@ -53,7 +53,7 @@ def command(run: str, background: bool, as_json: bool) -> int:
     return _when_free(app, asked, as_json=as_json) if background else do(app, asked, as_json=as_json)
 
 
-def _when_free(app: "App", asked: "RunRequest", *, as_json: bool) -> int:
+def _when_free(app: "Application", asked: "RunRequest", *, as_json: bool) -> int:
     """Do it once the process before has let go of it."""
     import time
 

@@ -24,10 +24,10 @@ def command(run: str, step: str | None, as_json: bool) -> int:
     rolling back, this is the rest of the rollback. With --step an earlier step is repeated, and the promotion continues
     from it.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     recover(app)
     return do(app, app.submissions.retry(app.actor, app.store.run(run), step), as_json=as_json)

@@ -44,14 +44,14 @@ def command(
 
     Steps of the current release that cannot be undone are listed beforehand, and refused without --no-return.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.app.requests import RollBack
     from orchestrator.cli.planned import print_plan
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.walk import do, leave_to_workers
-    from orchestrator.wiring import open_app
 
     outlast_readers()
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     recover(app)
     app.setting.environment(environment)
     if not wait and not queue:

@@ -9,9 +9,9 @@ from orchestrator.cli import completing
 from orchestrator.cli.output import folded, json_option, out, out_folded, paint, print_json, screen, table
 
 if TYPE_CHECKING:
+    from orchestrator.app.application import Application
     from orchestrator.domain.facts import Remedy, RunFacts
     from orchestrator.domain.story import Story
-    from orchestrator.wiring import App
 
 
 @click.command("show")
@@ -22,11 +22,11 @@ def command(run: str, as_json: bool) -> None:
 
     For a promotion in waves, shows each wave, and each environment with its run.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
     from orchestrator.domain.story import Story
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     remind(app)
     if as_json:
         print_json("Run", run_document(app, run))
@@ -36,10 +36,10 @@ def command(run: str, as_json: bool) -> None:
     _print(story, app.queries.run_facts(app.actor, story.run))
 
 
-def run_document(app: "App", run: str) -> dict[str, Any]:
+def run_document(app: "Application", run: str) -> dict[str, Any]:
     """Everything that is known of *run*, as JSON data."""
+    from orchestrator.domain.run_reason import reason
     from orchestrator.domain.story import Story
-    from orchestrator.inspect.facts import reason
 
     found = app.store.run(run)
     story = Story.of(found, app.store.records(found.id))
@@ -89,7 +89,7 @@ def _end(story: "Story", facts: "RunFacts") -> None:
     """How the run ended and why, with the commands that help; or what it does now."""
     from orchestrator.cli.situation import remedy_lines, run_line
     from orchestrator.cli.words import seconds, state_words, when
-    from orchestrator.inspect.facts import reason
+    from orchestrator.domain.run_reason import reason
 
     run = story.run
     if not run.ended:

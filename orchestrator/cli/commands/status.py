@@ -10,10 +10,10 @@ import click
 from orchestrator.cli.output import environment_argument, json_option, out, paint, print_json
 
 if TYPE_CHECKING:
+    from orchestrator.app.application import Application
     from orchestrator.app.run_requests import RequestView
     from orchestrator.domain.facts import EnvironmentFacts
     from orchestrator.domain.waves import Waves
-    from orchestrator.wiring import App
 
 
 @click.command("status")
@@ -27,13 +27,13 @@ def command(environment: str | None, every: bool, watching: bool, as_json: bool)
     Shows who holds each environment, runs that wait, are paused or interrupted, and which commands help. A promotion in
     waves that is running, or did not succeed, is shown with the state of each environment.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
     from orchestrator.cli.run_requests import item
-    from orchestrator.wiring import open_app
 
     if watching and as_json:
         raise click.UsageError("--watch and --json exclude each other")
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     remind(app)
     if environment is not None:
         app.setting.environment(environment)
@@ -51,15 +51,15 @@ def command(environment: str | None, every: bool, watching: bool, as_json: bool)
     print_json("Status", {"project": app.project.name, "environments": facts, "waves": walks, "requests": waiting})
 
 
-def _names(app: "App", environment: str | None) -> list[str]:
+def _names(app: "Application", environment: str | None) -> list[str]:
     return [environment] if environment else list(app.environments)
 
 
-def _waves(app: "App", environment: str | None) -> "list[Waves]":
+def _waves(app: "Application", environment: str | None) -> "list[Waves]":
     return [waves for waves in app.project.waves if environment is None or environment in waves.names]
 
 
-def _lines(app: "App", environment: str | None, *, every: bool) -> list[str]:
+def _lines(app: "Application", environment: str | None, *, every: bool) -> list[str]:
     from orchestrator.cli.situation import problem_lines, status_lines
 
     facts = app.queries.facts_of_all(app.actor, tuple(_names(app, environment)))
@@ -73,7 +73,7 @@ def _lines(app: "App", environment: str | None, *, every: bool) -> list[str]:
     return [*lines, *_request_lines(app, environment)]
 
 
-def _requests(app: "App", environment: str | None) -> "list[RequestView]":
+def _requests(app: "Application", environment: str | None) -> "list[RequestView]":
     """The requests that wait, or whose review is open."""
     from orchestrator.app.run_requests import list_requests
 
@@ -81,7 +81,7 @@ def _requests(app: "App", environment: str | None) -> "list[RequestView]":
     return [seen for seen in found if environment is None or seen.request.environment == environment]
 
 
-def _request_lines(app: "App", environment: str | None) -> list[str]:
+def _request_lines(app: "Application", environment: str | None) -> list[str]:
     """What waits, why, who can change it, and until when; and what would start it if no worker runs."""
     from orchestrator.cli.run_requests import hint_worker, title, wait_reason
 
@@ -92,7 +92,7 @@ def _request_lines(app: "App", environment: str | None) -> list[str]:
     return [*lines, *filter(None, dict.fromkeys(hint_worker(app, seen) for seen in found))]
 
 
-def environment_status(app: "App", name: str) -> dict[str, Any]:
+def environment_status(app: "Application", name: str) -> dict[str, Any]:
     """The facts of an environment, as JSON data."""
     return app.queries.facts(app.actor, name).to_json()
 
@@ -104,7 +104,7 @@ def print_environment(facts: "EnvironmentFacts", *, every: bool = False) -> None
     out("\n".join([*problem_lines(list(facts.problems) if facts.recorded else []), *status_lines(facts, every=every)]))
 
 
-def waves_status(app: "App", waves: "Waves") -> dict[str, Any]:
+def waves_status(app: "Application", waves: "Waves") -> dict[str, Any]:
     """How far the last rollout through *waves* has come, as JSON data."""
     from orchestrator.domain.story import Story
 

@@ -20,9 +20,9 @@ def rebuild(as_json: bool) -> None:
 
     Runs can continue meanwhile; their entries wait until the rebuild has ended. The journal is not changed.
     """
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    runs = open_app(Path.cwd()).store.rebuild()
+    runs = open_application(Path.cwd()).store.rebuild()
     if as_json:
         print_json("StoreRebuilt", {"runs": runs})
         return

@@ -17,9 +17,9 @@ def command(environment: str, as_json: bool) -> None:
     This does not affect a run that holds the environment: `orchestrator abort RUN` stops the run, `resume RUN`
     completes it.
     """
-    from orchestrator.wiring import open_app
+    from orchestrator.app.opening import open_application
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     lease = app.control.unlock(app.actor, environment)
     if as_json:
         print_json("Unlocked", {"environment": environment, "lease": lease.to_json() if lease else None})

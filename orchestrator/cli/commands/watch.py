@@ -9,10 +9,10 @@ from orchestrator.cli import completing
 from orchestrator.cli.output import json_option, note, print_json_line
 
 if TYPE_CHECKING:
+    from orchestrator.app.application import Application
     from orchestrator.app.requests import RunRequest
     from orchestrator.domain.journal import Record
     from orchestrator.domain.story import Story
-    from orchestrator.wiring import App
 
 
 @click.command("watch")
@@ -23,11 +23,11 @@ def command(run: str, as_json: bool) -> int:
 
     With --json each record of the journal is one line.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.attend import follow, walk_of
     from orchestrator.cli.walk import tell
-    from orchestrator.wiring import open_app
 
-    app = open_app(Path.cwd())
+    app = open_application(Path.cwd())
     asked, found = walk_of(app, app.actor, run)
     if as_json:
         return _lines(app, asked)
@@ -37,7 +37,7 @@ def command(run: str, as_json: bool) -> int:
     return tell(app, asked, stories, as_json=False)
 
 
-def _lines(app: "App", asked: "RunRequest") -> int:
+def _lines(app: "Application", asked: "RunRequest") -> int:
     import time
 
     from orchestrator.cli.attend import POLL, Follower, exit_of

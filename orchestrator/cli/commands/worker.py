@@ -8,7 +8,7 @@ import click
 from orchestrator.cli.output import json_option
 
 if TYPE_CHECKING:
-    from orchestrator.engine.worker import News
+    from orchestrator.domain.worker import WorkerEvent
 
 
 @click.command("worker")
@@ -35,12 +35,12 @@ def command(queue: str, concurrency: int, once: bool, as_json: bool) -> int:
     SIGTERM and SIGINT stop the worker. It takes no new runs, its runs stop before their next step, and the next worker
     resumes them. Events are written to standard error; --json writes them to standard output, a line each.
     """
+    from orchestrator.app.opening import open_application
     from orchestrator.cli.attend import serve
     from orchestrator.cli.output import note, print_json_line
-    from orchestrator.engine.worker import Rules
-    from orchestrator.wiring import open_app
+    from orchestrator.domain.worker import WorkerRules
 
-    def tell(news: "News") -> None:
+    def tell(news: "WorkerEvent") -> None:
         if as_json:
             data = {"what": news.what, "root": news.root, "process": news.process, "why": news.why}
             print_json_line("WorkerEvent", data)
@@ -48,5 +48,5 @@ def command(queue: str, concurrency: int, once: bool, as_json: bool) -> int:
             process = f"(process {news.process})" if news.process else ""
             note(" ".join(word for word in (news.what, news.root, process, news.why) if word))
 
-    serve(open_app(Path.cwd()), Rules(queue, concurrency, once), tell)
+    serve(open_application(Path.cwd()), WorkerRules(queue, concurrency, once), tell)
     return 0

@@ -1,0 +1,166 @@
+"""What a front end is given of a project beside its use cases: its process, its actor, and its own files."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchestrator.app.acting import Acting
+from orchestrator.app.parts import Parts
+from orchestrator.app.request_duties import Shows
+from orchestrator.app.request_facts import RequestRules
+from orchestrator.app.scheduler import Scheduler
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.approval.requests import RunRequest
+from orchestrator.domain.authentication import KeyRecord
+from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.domain.calendar.state import EnvironmentCalendar
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.worker import WorkerEvent, WorkerRules
+from orchestrator.ports import Keys
+from orchestrator.register_ports import AuditHeads, AuditKeys, Register
+
+
+class ProjectKeys(Keys, AuditKeys, Protocol):
+    """The project key with its file."""
+
+    @property
+    def file(self) -> Path:
+        """The file of the current key."""
+
+    def known(self) -> list[KeyRecord]:
+        """The current key, then the retired ones that are accepted."""
+
+    def rotate(self, *, revoke: bool = False) -> KeyRecord:
+        """Make a new key. With *revoke*, former ones are not accepted any more."""
+
+
+class MissingFile(Protocol):
+    """A controller file that a restored state lacks."""
+
+    @property
+    def name(self) -> str:
+        """Its path below the state folder."""
+
+    @property
+    def id(self) -> str:
+        """Its identifier."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON data."""
+
+
+class WithheldFiles(Protocol):
+    """The secrets that a restored backup did not contain."""
+
+    def require(self) -> None:
+        """Raises S193 while a secret is missing."""
+
+    def missing(self) -> Sequence[MissingFile]:
+        """Those that are missing now."""
+
+    def give_up(self, name: str) -> bool:
+        """Do not wait for one any more; whether it was missing."""
+
+
+class FrontEndParts(Parts, Protocol):
+    """The parts of a project with those that only a front end uses."""
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment variables to act under."""
+
+    @property
+    def store_url(self) -> str:
+        """Where the journal is."""
+
+    @property
+    def keys(self) -> ProjectKeys:
+        """The project key."""
+
+    @property
+    def withheld(self) -> WithheldFiles:
+        """The secrets that a restored backup did not contain."""
+
+    def secret_paths(self) -> dict[str, tuple[str, ...]]:
+        """The controller files that each environment declares as secret."""
+
+    @property
+    def register(self) -> Register:
+        """Management records and the audit stream."""
+
+    @property
+    def audit_head(self) -> AuditHeads:
+        """The file with the newest place of the audit stream."""
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts in this process. Raises A108."""
+
+    @property
+    def acting(self) -> Acting:
+        """The actor at the register. Raises A108."""
+
+    def declared_rules(self) -> tuple[CalendarRule, ...]:
+        """The calendar entries of the environments' files."""
+
+    def calendar_state(self, environment: str) -> EnvironmentCalendar:
+        """Whether *environment* is open to promotions now."""
+
+    def calendar_states(self) -> dict[str, EnvironmentCalendar]:
+        """Whether each environment is open to promotions now."""
+
+    def scheduler(self, shows: Shows) -> Scheduler:
+        """What does the duties that are due, as the system. New plans of requests are shown by *shows*."""
+
+    def scheduler_runs(self) -> bool:
+        """Whether some worker does what is due."""
+
+    def request_rules(self) -> RequestRules:
+        """What the files of the project and the journal bring to decisions about requests. Raises F-codes."""
+
+    def refuse_rolled_back(self, plan: Plan, again: str) -> None:
+        """Return unless the release of *plan* was rolled back there, and is not promoted *again*. Raises R203."""
+
+    def verifier_of(self, plan: Plan) -> str:
+        """The user whose run verified the release of *plan* in the environment before; empty if there is none."""
+
+    def settle_request(self, request: RunRequest, shows: Shows) -> RunRequest | None:
+        """*request* after the end of its run, whoever started it; None while the run continues."""
+
+    @property
+    def recovers(self) -> bool:
+        """Whether interrupted runs are resumed automatically."""
+
+    def run_in_background(self, root: str) -> int:
+        """Resume *root* in a process without a terminal, as soon as no other has it. Returns its number."""
+
+    def run_worker(
+        self,
+        rules: WorkerRules,
+        tell: Callable[[WorkerEvent], None],
+        work: Callable[[str], int],
+        tidy: Callable[[], None],
+        duties: Callable[[], Iterable[str]],
+    ) -> None:
+        """Take requests by *rules* until stopped. *work* executes one, in a process of its own."""
+
+    def warm(self) -> None:
+        """Import and read what every run needs, so that a process that is forked need not."""
+
+    def stop_softly(self) -> None:
+        """Park before the next effect."""
+
+    @property
+    def parked(self) -> bool:
+        """Whether this process can end, and the run be resumed."""
+
+    @property
+    def stop_reason(self) -> str:
+        """Why this process stopped; empty if a user or the system requested it."""
+
+    @property
+    def deposed(self) -> bool:
+        """Whether another process has taken over."""
+
+    def close(self) -> None:
+        """Close databases and locks."""

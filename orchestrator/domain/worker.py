@@ -1,0 +1,22 @@
+"""What a worker takes, and what it reports."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WorkerRules:
+    """What a worker takes: from which *queue*, how many at once; *once*: until there is nothing that can be taken."""
+
+    queue: str
+    concurrency: int = 1
+    once: bool = False
+
+
+@dataclass(frozen=True)
+class WorkerEvent:
+    """Something that a worker reports: *what* it was, of which *root*, done by which *process*, and *why*."""
+
+    what: str
+    root: str = ""
+    process: int = 0
+    why: str = ""
