@@ -17,6 +17,7 @@ from tests import postgres as databases
 from tests import s3 as buckets
 from tests import web
 from tests.cost import Costs
+from tests.leftovers import Leftovers
 
 # How fast examples are drawn says something of the machine, and nothing of what is tested.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -29,8 +30,9 @@ LONGEST = ("journeys", "unchanged", "packaging", "campaigns")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have the cost of each test measured, here and in the processes of xdist."""
+    """Measure the cost of each test, and end what failed tests leave, here and in the processes of xdist."""
     config.pluginmanager.register(Costs(), "costs")
+    config.pluginmanager.register(Leftovers(), "leftovers")
 
 
 def pytest_xdist_auto_num_workers() -> int:

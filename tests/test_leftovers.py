@@ -1,0 +1,42 @@
+"""What a failed test leaves."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.leftovers import Leftovers
+
+TEST = f"""
+import subprocess
+
+def test_fails(request):
+    process = subprocess.Popen([{sys.executable!r}, "-c", "import time; time.sleep(60)"])
+    request.config.left.append(process)
+    assert not process.pid
+"""
+
+
+def test_a_failed_test_leaves_no_process(tmp_path: Path) -> None:
+    """A process that a test has started ends when the test fails."""
+    (tmp_path / "test_it.py").write_text(TEST)
+    left: list[object] = []
+
+    class Shared:
+        def pytest_configure(self, config: pytest.Config) -> None:
+            config.left = left  # type: ignore[attr-defined]
+
+    words = [
+        str(tmp_path),
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-q",
+        "-c",
+        "/dev/null",
+        "--rootdir",
+        str(tmp_path),
+    ]
+    assert pytest.main(words, plugins=[Leftovers(), Shared()]) == pytest.ExitCode.TESTS_FAILED
+    assert [process.wait(10) for process in left] == [-9]  # type: ignore[attr-defined]
