@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+DEEPEST = 200  # levels of an object
 LARGEST_NUMBER = 1e15
 Shape = Mapping[str, "type | tuple[type, ...]"]
 """The fields of an object with their types; one that ends with a question mark may be absent."""
@@ -19,9 +20,11 @@ NUMBER = (int, float)
 def parsed(text: str | bytes) -> Any:
     """The JSON *text*; None if it is none, is nested too deeply, or has a number that other programs do not read."""
     try:
-        return json.loads(text, parse_constant=_none, parse_float=_finite)
+        value = json.loads(text, parse_constant=_none, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    return None if data.count(b"[") + data.count(b"{") > DEEPEST and _is_deep(value) else value
 
 
 def has_shape(value: Any, shape: Shape) -> bool:
@@ -47,6 +50,18 @@ def is_event(event: Mapping[str, Any], shapes: Mapping[str, Shape]) -> bool:
 def are_counts(value: Any) -> bool:
     """Whether *value* is an object whose fields are all whole numbers, as counts of hosts or resources are."""
     return isinstance(value, dict) and all(isinstance(item, int) and _is_usual(item) for item in value.values())
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether *value* has more levels than functions that call themselves for each level can follow."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        parts = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, (dict, list)))
+        level = [inner for part in parts for inner in part]
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def _is_usual(value: Any) -> bool:

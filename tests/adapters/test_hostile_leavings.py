@@ -12,6 +12,7 @@ from orchestrator.adapters.ansible.handlers import PendingHandlers
 from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
 from orchestrator.adapters.ansible.play import result_code
 from orchestrator.adapters.ansible.tally import Tally as PlayTally
+from orchestrator.adapters.pulumi import update_plan
 from orchestrator.adapters.pulumi.answer import KILLED, operation_answer, resource_events
 from orchestrator.adapters.pulumi.stack import unanswered
 from orchestrator.adapters.testinfra.tally import Tally as SuiteTally
@@ -165,6 +166,24 @@ def test_an_answer_of_another_shape_is_none(answer: bytes, tmp_path: Path) -> No
     (tmp_path / "result.json").write_bytes(answer)
     assert operation_answer(tmp_path) == KILLED
     assert result_code(JobOutcome("exited", 3, tmp_path, 1.0)) == 3
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        b"", b"[]", b"[" * 100_000, b'{"resourcePlans": [1]}', b'{"resourcePlans": {"urn": {}}}',
+        b'{"resourcePlans": {"a::b::c::d": {"goal": []}}}', b'{"resourcePlans": {"a::b::c::d": {"steps": 5}}}',
+        b'{"resourcePlans": {"a::b::c::d": {"goal": {"inputDiff": {"adds": 7}}}}}', b'{"a": ' * 500 + b"1" + b"}" * 500,
+    ],
+)  # fmt: skip
+def test_an_update_plan_of_another_shape_is_refused(plan: bytes, tmp_path: Path) -> None:
+    """The program of a preview can write the saved update plan itself: one that is none is refused, and a pipe is not read."""
+    (tmp_path / "plan.json").write_bytes(plan)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("plan.json", "pipe", "nothing"):
+        with pytest.raises(OrchestratorError) as error:
+            update_plan.saved(tmp_path / name)
+        assert error.value.code == "E162"
 
 
 def test_a_pipe_in_place_of_an_answer_holds_nobody_up(tmp_path: Path) -> None:

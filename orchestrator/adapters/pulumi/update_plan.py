@@ -4,7 +4,6 @@ What a plan document states about a stack is derived from this file and the stac
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,13 +13,17 @@ from orchestrator.adapters.pulumi import state
 from orchestrator.adapters.pulumi.events import HIDDEN, STACK, hide
 from orchestrator.adapters.pulumi.stack import State
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.job_event import has_shape, parsed
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import ResourceChange
+from orchestrator.file_system import read_bounded
 from orchestrator.ports import SavedPlan
 
 _PROVIDERS = "pulumi:providers:"
 _PART_OF_REPLACE = {"create-replacement", "delete-replaced", "discard-replaced", "remove-pending-replace"}
 _DIFFS = ("adds", "updates", "deletes")
+LARGEST = 256 << 20  # bytes of an update plan
+OBJECT, LIST = (dict, type(None)), (list, type(None))
 
 
 def file_digest(data: bytes) -> str:
@@ -46,7 +49,7 @@ def content_digest(data: bytes) -> str:
 def read(saved: SavedPlan) -> bytes:
     """The bytes of the update plan, if they are those that *saved* states. Raises E162 and E163."""
     try:
-        data = saved.file.read_bytes()
+        data = read_bounded(saved.file, LARGEST)
     except OSError as error:
         message = f"Pulumi's saved update plan {saved.name} is not kept on this machine"
         raise OrchestratorError("E162", message) from error
@@ -101,7 +104,8 @@ def providers(data: bytes) -> dict[str, str]:
     """The versions of the providers that the plan was made with, by their names, where it states them."""
     found: dict[str, set[str]] = {}
     for urn, resource in (_content(data).get("resourcePlans") or {}).items():
-        kind, version = urn.split("::")[2].rpartition("$")[2], (resource.get("state") or {}).get("version")
+        kind, before = urn.split("::")[2].rpartition("$")[2], resource.get("state")
+        version = before.get("version") if isinstance(before, dict) else None
         if kind.startswith(_PROVIDERS) and isinstance(version, str):
             found.setdefault(kind.removeprefix(_PROVIDERS), set()).add(version)
     return {name: ", ".join(sorted(versions)) for name, versions in sorted(found.items())}
@@ -118,15 +122,23 @@ def _resources(data: bytes) -> dict[str, dict[str, Any]]:
 
 
 def _content(data: bytes) -> dict[str, Any]:
-    try:
-        content = dict(json.loads(data))
-        plans = dict(content.get("resourcePlans") or {})
-        whole = all(isinstance(plan, dict) and urn.count("::") >= 3 for urn, plan in plans.items())
-    except (ValueError, TypeError):
-        whole = False
-    if not whole:
+    content = parsed(data)
+    plans = (content.get("resourcePlans") or {}) if isinstance(content, dict) else None
+    if not isinstance(plans, dict) or not all(map(_is_resource, plans, plans.values())):
         raise OrchestratorError("E162", "Pulumi's saved update plan cannot be read")
-    return content
+    return dict(content)
+
+
+def _is_resource(urn: str, plan: Any) -> bool:
+    """Whether the plan of a resource has the parts that are read here: the program of a preview can write the file."""
+    if urn.count("::") < 3 or not has_shape(plan, {"goal?": OBJECT, "steps?": LIST}):
+        return False
+    goal = plan.get("goal") or {}
+    sides = [goal.get(side) or {} for side in ("inputDiff", "outputDiff")]
+    diffs = [side.get(kind) or () for side in sides if isinstance(side, dict) for kind in _DIFFS]
+    return all(isinstance(side, dict) for side in sides) and all(
+        isinstance(diff, (dict, list, tuple)) for diff in diffs
+    )
 
 
 def _parent(urn: str, goal: Mapping[str, Any], parents: Mapping[str, str]) -> str:
@@ -165,5 +177,8 @@ def _sorted(urns: Any) -> Any:
 
 def saved(file: Path) -> SavedPlan:
     """The update plan that a preview has just written to *file*, with the digests of what is there now."""
-    data = file.read_bytes()
+    try:
+        data = read_bounded(file, LARGEST)
+    except OSError as error:
+        raise OrchestratorError("E162", f"Pulumi's saved update plan cannot be read: {error.strerror}") from error
     return SavedPlan(file, content_digest(data), file_digest(data))
