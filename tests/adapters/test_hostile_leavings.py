@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import trees
+from orchestrator.adapters.ansible import resolution
 from orchestrator.adapters.ansible.controller_files import collect
 from orchestrator.adapters.ansible.handlers import PendingHandlers
 from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
@@ -198,3 +199,12 @@ def test_a_pipe_in_place_of_an_answer_holds_nobody_up(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n" + "[" * 100_000)
     assert list(resource_events(tmp_path)) == []
     assert unanswered(tmp_path) == ["None", "3"]
+
+
+@pytest.mark.parametrize(
+    "printed", ["", "[]", "[" * 100_000, '{"_meta": []}', '{"all": 5}', '{"ungrouped": "web1"}', '{"a": {}']
+)
+def test_a_listing_of_another_shape_is_none(printed: str) -> None:
+    """A plugin of an inventory can print a listing itself: one that has anything but groups is none."""
+    assert resolution._document(printed) is None
+    assert resolution._document('{"_meta": {"hostvars": {}}, "all": {"children": ["web"]}}') is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.domain.view import View
-from orchestrator.isolation import system
+from orchestrator.isolation import run, system
 from orchestrator.isolation.find import available, find
 from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.isolation.mount import READ, Mount
@@ -321,6 +321,19 @@ def test_a_command_that_takes_too_long_leaves_nothing(isolator: Isolator, enviro
     while marked(mark):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_command_that_prints_without_an_end_is_ended(
+    isolator: Isolator, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a command prints is read up to a limit; beyond it the command is ended, and has failed with a text that states why."""
+    monkeypatch.setattr(run, "MOST", 4 << 20)
+    for word in ("yes", "yes >&2"):
+        done = run_in_view(isolator, View(), ["sh", "-c", word], cwd="/", env=environ, timeout=60)
+        assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"it printed more than 4 MiB, and was ended\n")
+    code = "head -c 1000000 /dev/zero; head -c 1000000 /dev/zero >&2; sleep 0.1; echo end"
+    done = run_in_view(isolator, View(), ["sh", "-c", code], cwd="/", env=environ, timeout=60)
+    assert (done.returncode, len(done.stdout), len(done.stderr)) == (0, 1_000_004, 1_000_000)
 
 
 def test_files_in_memory(isolator: Isolator, tmp_path: Path, environ: dict[str, str]) -> None:

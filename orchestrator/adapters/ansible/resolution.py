@@ -24,14 +24,16 @@ from orchestrator.domain.context import Context
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory, variables_of
+from orchestrator.domain.job_event import has_shape
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.text import clean_text
 from orchestrator.domain.variables import inventory_document, plain_text
 from orchestrator.domain.view import View
-from orchestrator.file_system import files_of
+from orchestrator.file_system import files_of, read_bounded
 from orchestrator.processes import STARTS, asked
 from orchestrator.trees import discard
 
+LARGEST = 1 << 20  # bytes of what Ansible states of one host
 OPTIONS = (
     "host", "port", "remote_user", "private_key_file", "ssh_common_args", "ssh_extra_args", "host_key_checking",
 )  # fmt: skip
@@ -120,15 +122,25 @@ class InventoryResolver:
             if any(map(asks_us, inventory.files)):
                 env |= {name: value for name, value in self.configurations.environ.items() if _is_ours(name)}
             done = reader.run(["ansible-inventory", "--list", *sources], folder, env)
-            if done.returncode == 0:
-                document = dict(json.loads(done.stdout, object_hook=plain_text))
+            document = _document(done.stdout) if done.returncode == 0 else None
+            if document is not None:
                 reader.check_scripts(document, folder, env)
                 return document
-        last = clean_text(_cause(done.stderr), 500)
+        last = clean_text(_cause(done.stderr), 500) if done.returncode else "what it printed is not an inventory"
         last = f"it was ended by signal {-done.returncode}, {STARTS} times" if done.returncode < 0 else last
         where = ", ".join(inventory.files) or "the stack's outputs"
         message = f"ansible-inventory cannot read {where}: {last}"
         raise OrchestratorError("D104", message, hint=reader.refused(done.stderr) or None)
+
+
+def _document(printed: str) -> dict[str, Any] | None:
+    """The listing that `ansible-inventory` has *printed*; None if it is none, as a plugin can print one of its own."""
+    try:
+        document = json.loads(printed, object_hook=plain_text)
+    except (ValueError, RecursionError):
+        return None
+    groups = document if has_shape(document, {"_meta?": dict, "ungrouped?": dict}) else {"": None}
+    return document if all(isinstance(group, dict) for group in groups.values()) else None
 
 
 def _first_words(source: Path) -> set[str]:
@@ -267,9 +279,9 @@ def _asked(reader: _Reader, variables: Mapping[str, Any]) -> dict[str, Connectio
         reader.run(words, folder, env)
         for host in inventory.hosts:
             try:
-                told = json.loads((tree / host).read_text(encoding="utf-8"))["msg"]
+                told = json.loads(read_bounded(tree / host, LARGEST))["msg"]
                 found[host] = _connection(told)
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 continue
     return found
 

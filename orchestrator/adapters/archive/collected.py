@@ -19,9 +19,11 @@ from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.errors import OrchestratorError, Where
 from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.job_event import has_shape, parsed
 from orchestrator.domain.release import Release
 from orchestrator.domain.text import clean_text
 from orchestrator.domain.variables import inventory_document
+from orchestrator.file_system import lines_of
 
 TIMEOUT = 120.0  # seconds, for one suite
 CREDENTIALS = {"HOME", "KRB5CCNAME", "SSH_AUTH_SOCK", "VAULT_ADDR", "VAULT_TOKEN"}
@@ -90,8 +92,8 @@ class SuiteCollection:
         except subprocess.TimeoutExpired:
             return _error("P132", suite, f"pytest took more than {TIMEOUT:.0f} s")
         text = clean_text(done.stdout.decode("utf-8", "replace"), None).replace(f"{self.content}/", "")
-        events = folder / "events.jsonl"
-        lines = [json.loads(line) for line in events.read_text("utf-8").splitlines()] if events.exists() else []
+        events = (parsed(line) for line in lines_of(folder / "events.jsonl"))
+        lines = [event for event in events if has_shape(event, {"kind": str, "message?": str})]
         return self._judged(suite, done.returncode, text, lines)
 
     def _judged(self, suite: Suite, code: int, text: str, events: list[dict[str, Any]]) -> OrchestratorError | None:
