@@ -100,13 +100,22 @@ class _Walk:
         if not stat.S_ISDIR(status.st_mode):
             return Entry(self.folder, name, self._parts, self._length + len(os.fsencode(name)), status)
         with contextlib.suppress(OSError):  # gone, replaced, or closed to us
-            deeper = _opened(name, self.folder, opens=self._opens)
-            os.close(self.folder)
-            self.folder = deeper
-            self._parts.append(name)
-            self._length += len(os.fsencode(name)) + 1
-            self._levels.append(_level(deeper))
+            self._down(name)
         return None
+
+    def _down(self, name: str) -> None:
+        """Go into the folder *name*. Raises `OSError`, and stays where it is then."""
+        deeper = _opened(name, self.folder, opens=self._opens)
+        try:
+            level = _level(deeper)
+        except OSError:
+            os.close(deeper)
+            raise
+        os.close(self.folder)
+        self.folder = deeper
+        self._parts.append(name)
+        self._length += len(os.fsencode(name)) + 1
+        self._levels.append(level)
 
     def _up(self) -> str:
         """Go to the folder above; the name of the one that was left. Raises `OSError` if it was moved meanwhile."""
