@@ -9,6 +9,7 @@ import re
 import secrets
 import signal
 import stat
+import subprocess
 import tempfile
 import time
 import traceback
@@ -19,7 +20,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar, cast
 
-from orchestrator import trees
 from tests.campaigns.chaos.table import Shared
 from tests.campaigns.hostile.case import HELD, LIMIT, Case, Defence, Line, Outcome, Yard
 
@@ -134,7 +134,7 @@ def _attempt(case: Case, shared: Shared, figures: Figures) -> None:
         trouble = f"{type(error).__name__}: {str(error)[:300]} ({Path(last.filename).name}:{last.lineno})"
     left = _left(children)
     changed = sorted(name for name, _ in before ^ _listing(yard.outside))
-    trees.discard(folder)
+    _remove(folder)
     _count(figures, case, outcome, changed, left, trouble)
 
 
@@ -217,6 +217,12 @@ def _running(before: set[int]) -> set[int]:
             if os.waitpid(process, os.WNOHANG)[0] == 0:
                 found.add(process)
     return found
+
+
+def _remove(folder: Path) -> None:
+    """Remove what an attempt has left, however deep it is; not by the product, whose defences may be removed."""
+    for words in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+        subprocess.run([*words, str(folder)], stderr=subprocess.DEVNULL, check=False)
 
 
 def _limit(seconds: float) -> None:
