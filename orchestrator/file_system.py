@@ -63,7 +63,7 @@ def read_end(path: Path, most: int) -> str:
 
 
 def lines_of(path: Path, longest: int = 16 << 20) -> Iterator[bytes]:
-    """The lines of the ordinary file *path*; a longer one comes in pieces. None if there is no such file."""
+    """The lines of the ordinary file *path*; a longer one comes in pieces. Without such a file there are none."""
     with contextlib.suppress(OSError):
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
