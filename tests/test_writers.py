@@ -76,7 +76,7 @@ OWN = {
     "adapters/pulumi/engine_archive.py": "unpacks the engine",
     "adapters/pulumi/settings.py": "writes a passphrase, for its owner only",
     "adapters/pulumi/trace.py": "writes which operation runs, with names of resources",
-    "cli/background.py": "starts a process whose output passes the filter there",
+    "engine_wiring.py": "starts a process whose output passes the filter there",
     "engine/durable.py": "takes locks",
     "adapters/audit_head.py": "writes an index and a code of the audit stream",
     "cli/commands/audit.py": "writes an export of the audit stream",
@@ -144,7 +144,7 @@ def test_what_passes_the_filter_uses_it(name: str) -> None:
 
 def test_databases_are_opened_behind_the_filter() -> None:
     """Whoever opens the journal or the engine's records has put the filter before all databases."""
-    text = (ROOT / "wiring.py").read_text(encoding="utf-8")
+    text = (ROOT / "storage_wiring.py").read_text(encoding="utf-8")
     opened = text.index("DatabaseStore(self.store_url")
     assert "mask_databases()" in text[:opened]
     assert text.count("create_engine(") == 0

@@ -27,7 +27,7 @@ ALLOWED = {
     "engine/worker.py": "a fork of ourselves",
     "engine/serving.py": "the broker of loopback hosts, which is ours",
     "processes.py": "ps, and commands that read: their callers are below",
-    "cli/background.py": "ourselves, in the background",
+    "engine_wiring.py": "ourselves, in the background",
     "cli/diagnosis.py": "versions of programs, and git: no code of the project",
     "hosts/loopback.py": "sshd and bubblewrap of a loopback host, which has a box of its own",
     "hosts/sshd.py": "apt-get and dpkg-deb, when an operator installs",

@@ -1,0 +1,57 @@
+"""Durable execution in memory: a request is executed in its process, and its answers outlive the execution."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchestrator.adapters.memory.durable import MemoryDurable
+from orchestrator.domain.journal import Work
+from orchestrator.ports import Parallel, Store, Tenure
+
+Workflow = Callable[[Parallel, Tenure, Mapping[str, Any]], dict[str, Any]]
+
+
+class MemoryExecution:
+    """Executes the *workflow* of each request with the ownership *tenure*; *store* learns when one is done."""
+
+    here = "this process"
+
+    def __init__(self, store: Store, workflow: Workflow, tenure: Tenure) -> None:
+        self._store, self._workflow, self._tenure = store, workflow, tenure
+        self._answers: dict[str, dict[str, Any]] = {}
+        self._active = threading.Lock()
+        self._root = ""
+
+    def begin(self, root: str, arguments: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+        """The execution of *root*, which starts when it is waited for."""
+        self._root = root
+
+        def part(durable: MemoryDurable, one: Any) -> dict[str, Any]:
+            return self._workflow(durable, self._tenure, {**arguments, "part": one})
+
+        def execute() -> dict[str, Any]:
+            with self._active:
+                durable = MemoryDurable(self._answers.setdefault(root, {}), part=part)
+                done = self._workflow(durable, self._tenure, arguments)
+                self._store.leave(root, "", done=True)
+                return done
+
+        return execute
+
+    def working(self, root: str) -> bool:
+        """Whether *root* is executed now."""
+        return self._active.locked() and root == self._root
+
+    def works_on(self, work: Work) -> bool:
+        """The same, for a request that was just read."""
+        return self.working(work.root)
+
+    def leftover(self) -> list[Work]:
+        """Nothing is left behind: an execution ends with its process."""
+        return []
+
+    def let_go(self) -> None:
+        """No claim is held."""
+
+    def close(self) -> None:
+        """Nothing is open."""
