@@ -22,6 +22,8 @@ QUICK = [
     "batches are not proved",
     "an effect is not remembered",
     "only one host is put back",
+    "a run does not see that its environment closes",
+    "a run that is held keeps its environment",
 ]
 
 
