@@ -62,7 +62,7 @@ def jumps(scene: Scene) -> str:
 
 @row(17, "summer time begins under a lock, in several zones")
 def zones(scene: Scene) -> str:
-    """A lock for an hour lasts an hour whatever the zone's clock does, and windows, which cannot be kept, are refused."""
+    """A lock for an hour lasts an hour whatever the clock of the zone does, and outside of a window a promotion is refused."""
     variables, tell = _fake(scene)
     project = small(scene)
     told = []
