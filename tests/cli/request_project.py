@@ -18,6 +18,7 @@ from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.adapters.memory.verifier import MemoryVerifier
 from orchestrator.adapters.memory.world import World
 from orchestrator.app import access, people, tokens
+from orchestrator.app.run_requests import record_builder
 from orchestrator.cli.planned import plan_text
 from orchestrator.domain.access.principals import Binding, User
 from orchestrator.domain.journal import Run
@@ -113,6 +114,13 @@ class RequestProject(MemoryProject):
         """The request that `promote` records."""
         self.packages.put(self.release(version))
         return self.by(by, "promote", version, "--to", PLACE, *more, code=code)
+
+    def built(self, digest: str, by: str) -> None:
+        """Record that *by* has built the package with this digest."""
+        with self.acting(by):
+            app = self.app()
+            record_builder(app.acting, digest)
+            app.register.close()
 
     def duties(self) -> list[str]:
         """What the scheduler of a worker does now."""

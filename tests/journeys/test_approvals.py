@@ -1,0 +1,127 @@
+"""A promotion that waits for its approval on the real engines, and what changes between approval and start."""
+
+from typing import Any
+
+import pytest
+
+from tests.journeys.conftest import Project
+
+PLACE = "production"
+FILE = f"environments/{PLACE}/environment.yaml"
+
+
+class Office:
+    """The shop with users: commands of each run with a token of their own."""
+
+    def __init__(self, shop: Project) -> None:
+        self.shop, self.tokens = shop, dict[str, str]()
+        for name in ("root", "ann", "bob"):
+            shop.run("people", "add", name)
+            self.tokens[name] = shop.run("token", "create", "--for", name, "--json").json["token"]
+        shop.run("access", "grant", "administrator", "user:root")
+        for role, name in (("release-manager", "ann"), ("approver", "ann"), ("approver", "bob"), ("operator", "root"),
+                           ("platform-engineer", "root")):  # fmt: skip
+            self.by("root", "access", "grant", role, f"user:{name}")
+
+    def by(self, name: str, *words: str, code: int = 0) -> Any:
+        """What a command of *name* prints with `--json`."""
+        before = dict(self.shop.env)
+        self.shop.env["ORCHESTRATOR_TOKEN"] = self.tokens[name]
+        try:
+            said = self.shop.run(*words, "--json", code=code)
+            return said.json if said.out.strip().startswith("{") and said.out.count("\n{") == 0 else said
+        finally:
+            self.shop.env.clear()
+            self.shop.env.update(before)
+
+    def request(self) -> str:
+        asked = self.by("ann", "promote", "shop-1.1.0", "--to", PLACE)
+        assert asked["state"] == "waiting", asked
+        return str(asked["request"]["id"])
+
+    def work(self) -> None:
+        """A worker starts, does what it can, and ends."""
+        self.by("root", "worker", "--once")
+
+    def refused(self, run: str, change: str) -> dict[str, Any]:
+        """Bob approves, then *change* is made, and a worker starts it: nothing of it happens. The request after that."""
+        assert self.by("bob", "approve", run)["state"] == "ready"
+        if change:
+            getattr(self, change)(run)
+        self.work()
+        assert set(self.shop.releases(PLACE).values()) == {"1.0.0"}
+        seen: dict[str, Any] = self.by("root", "approvals", run)
+        return seen
+
+    def definition(self, _run: str) -> None:
+        self.shop.replace(f"environments/{PLACE}/__main__.py", "import", "# changed after the approval\nimport")
+
+    def inventory(self, _run: str) -> None:
+        self.shop.write(FILE, (self.shop.root / FILE).read_text() + "vars: {changed_after: approval}\n")
+
+    def base(self, _run: str) -> None:
+        self.by("root", "environment", "up", PLACE, "-y")
+
+    def plan(self, run: str) -> None:
+        digest = self.by("root", "approvals", run)["request"]["plan"].removeprefix("sha256:")
+        file = self.shop.state / "plans" / digest / "plan.json"
+        file.write_text(file.read_text().replace('"automatic_rollback": true', '"automatic_rollback": false'))
+
+    def package(self, run: str) -> None:
+        digest = self.by("root", "approvals", run)["request"]["package"].removeprefix("sha256:")
+        file = self.shop.state / "packages" / f"{digest}.release"
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.chmod(0o600)
+        file.write_bytes(bytes(data))
+
+
+def codes(shop: Project) -> str:
+    """The error code with which the last run in production ended."""
+    ended = shop.story(PLACE)["run"]
+    with shop.opened() as app:
+        records = app.store.records(ended["id"])
+    return str(next(record.data for record in reversed(records) if record.kind == "ended")["failure"]["code"])
+
+
+@pytest.mark.timeout(1500)
+def test_what_changes_after_the_approval_is_refused_before_any_effect(shop: Project) -> None:
+    """A change of definition, hosts, stack state, plan or package after the approval is refused with a reason of its own; restarts of workers start nothing unapproved, and the requester's own vote is refused."""
+    shop.replace("environments/staging/Pulumi.yaml", "default: 2", "default: 1")
+    shop.replace("environments/production/Pulumi.yaml", "default: 4", "default: 1")
+    shop.run("promote", "releases/1.0.0")
+    shop.run("promote", "releases/1.1.0", "--to", "staging")
+    shop.write(FILE, (shop.root / FILE).read_text() + "approvals: {count: 1}\n")
+    office = Office(shop)
+    run = office.request()
+    error = office.by("ann", "approve", run, code=3)["errors"][0]
+    assert error["code"] == "A204"
+    for _ in range(3):
+        office.work()
+    assert office.by("root", "approvals", run)["state"] == "waiting"
+
+    reasons = []
+    for change in ("definition", "inventory", "base"):
+        seen = office.refused(run, change)
+        assert (seen["state"], seen["approval"]["satisfied"]) == ("waiting", False), seen
+        reasons.append(tuple(seen["request"]["differences"]))
+        assert codes(shop) == "R120"
+    assert "the environment's definition" in reasons[0]
+    assert "the hosts" in reasons[1]
+    assert reasons[2] == ("the stack's state",)
+    assert len(set(reasons)) == 3
+
+    assert office.by("bob", "approve", run)["state"] == "ready"
+    office.work()
+    assert set(shop.releases(PLACE).values()) == {"1.1.0"}
+    assert office.by("root", "approvals", run)["state"] == "finished"
+    office.by("root", "rollback", PLACE, "--to", "1.0.0", "-y")
+    assert set(shop.releases(PLACE).values()) == {"1.0.0"}
+
+    ends = []
+    for change in ("plan", "package"):
+        again = office.by("ann", "promote", "shop-1.1.0", "--to", PLACE, "--again", "-m", "the review is done")
+        office.refused(str(again["request"]["id"]), change)
+        ends.append(codes(shop))
+    assert ends[0] == "R122"
+    assert ends[1].startswith("P")
