@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale unchanged leak-scan authz-matrix audit-mutate calendar isolation checks bench docs clean
+.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale unchanged leak-scan authz-matrix approvals audit-mutate calendar isolation checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -87,6 +87,9 @@ authz-matrix: .venv/.dev ## Call every use case as every role, in every environm
 
 audit-mutate: .venv/.dev ## Change a recorded audit stream at random, and check that verification names every change: N=100000 SEED=1.
 	@$(BIN)/python -m tests.campaigns.audit_mutate --runs $(or $(N),100000) --seed $(or $(SEED),1)
+
+approvals: .venv/.dev ## All orders of requests, votes, edits, freezes, starts and crashes, by the seed on databases: MEMORY=7 SQLITE=5 SEED=1.
+	@$(BIN)/python -m tests.campaigns.approvals --memory $(or $(MEMORY),7) --sqlite $(or $(SQLITE),5) --seed $(or $(SEED),1)$(if $(POSTGRES), --postgres $(POSTGRES))
 
 calendar: .venv/.dev ## Compare the calendar with a naive implementation, and read calendar files of other programs: N=5000 SEED=1.
 	@$(BIN)/python -m pytest -q -n 0 tests/domain/calendar tests/adapters/calendar_file

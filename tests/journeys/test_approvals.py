@@ -54,7 +54,8 @@ class Office:
         return seen
 
     def definition(self, _run: str) -> None:
-        self.shop.replace(f"environments/{PLACE}/__main__.py", "import", "# changed after the approval\nimport")
+        file = f"environments/{PLACE}/__main__.py"
+        self.shop.write(file, (self.shop.root / file).read_text() + "# changed after the approval\n")
 
     def inventory(self, _run: str) -> None:
         self.shop.write(FILE, (self.shop.root / FILE).read_text() + "vars: {changed_after: approval}\n")
