@@ -42,10 +42,12 @@ journeys: .venv/.dev ## Run all journeys only; STORE=postgres keeps the journals
 
 crash-sweep: .venv/.dev ## Kill at every point of a promotion, simulated and (REAL=points, SHIFTS=0,1) on the real engines, and recover.
 	@$(BIN)/python -m tests.campaigns.sweep --depth $(or $(DEPTH),2) --stride $(or $(STRIDE),7)
+	@$(BIN)/python -m tests.campaigns.request_sweep
 	@$(BIN)/python -m tests.campaigns.real --points $(or $(REAL),1000)
 	@$(BIN)/python -m tests.campaigns.chains$(if $(SHIFTS), --shifts $(SHIFTS))
 
 sim: .venv/.dev ## Random promotions in a simulated world of faults: N=200000 SEED=1 (RATE=10000 runs a minute at least).
+	@$(BIN)/python -m tests.campaigns.request_sweep --runs 5000$(if $(SEED), --seed $(SEED))
 	@$(BIN)/python -m tests.campaigns.sim --runs $(or $(N),200000) $(if $(SEED),--seed $(SEED)) --rate $(or $(RATE),0)
 
 planted-bugs: .venv/.dev ## Plant bugs in the engine, and check that the campaigns find every one.

@@ -87,8 +87,8 @@ class Runs:
 class Log:
     """What happened, in the words of the checker, which knows nothing of the use cases.
 
-    *votes* is the newest word of each user: what, when, and for which request and plan. *effects* are the requests that
-    have had an effect. *plan* is the number of the plan that would hold now.
+    *votes* is the newest word of each user: what, when, and for which request and plan. *effects* are the requests with
+    the runs by which they had an effect. *plan* is the number of the plan that would hold now.
     """
 
     plan: int = 1
@@ -96,7 +96,7 @@ class Log:
     asked: int = 0
     now: datetime = BEGIN
     votes: tuple[tuple[str, str, datetime, str, str], ...] = ()
-    effects: tuple[str, ...] = ()
+    effects: tuple[tuple[str, str], ...] = ()
     stopped: bool = False
 
     def said(self, user: str, what: str, request: str, plan: str) -> "Log":
@@ -104,16 +104,16 @@ class Log:
         kept = tuple(vote for vote in self.votes if vote[0] != user or vote[3] != request)
         return replace(self, votes=(*kept, (user, what, self.now, request, plan)))
 
-    def check(self, request: str, plan: str) -> "Log":
-        """With an effect of *request* by *plan*. Raises `AssertionError` if there must not be one."""
+    def check(self, request: str, run: str, plan: str) -> "Log":
+        """With an effect of *request* in *run*, by *plan*. Raises `AssertionError` if there must not be one."""
         mine = [vote for vote in self.votes if vote[3] == request and vote[4] == plan]
         good = {v[0] for v in mine if v[1] == "approve" and v[0] != "ann" and self.now - v[2] < LIFE}
         assert len(good) >= self.count, f"started with {len(good)} of {self.count} votes"
         assert not [vote for vote in mine if vote[1] == "reject"], "started although it was rejected"
         assert not self.stopped, "started although the line is stopped"
-        assert request not in self.effects, "started twice"
+        assert request not in {started for started, _ in self.effects}, "started twice"
         assert plan == digest(self.plan), "started by a plan that does not hold"
-        return replace(self, effects=(*self.effects, request))
+        return replace(self, effects=(*self.effects, (request, run)))
 
 
 @dataclass
@@ -189,11 +189,13 @@ class Scene:
         self.log = replace(self.log, plan=self.log.plan + 1)
 
     def _freeze(self) -> None:
-        self.log = replace(self.log, stopped=not self.log.stopped)
-        if self.log.stopped:
-            calendar.stop_line(self.acting("ann"), PLACE, "incident")
-        else:
-            calendar.resume_line(self.acting("ann"), PLACE)
+        stopped = not self.log.stopped
+        with contextlib.suppress(OrchestratorError):  # a command that died after its commit is repeated
+            if stopped:
+                calendar.stop_line(self.acting("ann"), PLACE, "incident")
+            else:
+                calendar.resume_line(self.acting("ann"), PLACE)
+        self.log = replace(self.log, stopped=stopped)
 
     def _crash(self) -> None:
         """A process starts the request, and dies before its run is recorded."""
@@ -216,6 +218,9 @@ class Scene:
             environment=PLACE,
             release=recorded.release,
         )
+        if (recorded.id, recorded.run) in self.log.effects:  # its process died before the request was settled
+            self._move(recorded, RequestEvent.FINISH)
+            return
         try:
             admit_run(self.runs, system, run, recorded.plan, self.rules)  # type: ignore[arg-type]
         except OrchestratorError:
@@ -224,7 +229,7 @@ class Scene:
         if recorded.plan != digest(self.log.plan):
             self._replan(recorded)
             return
-        self.log = self.log.check(recorded.id, recorded.plan)
+        self.log = self.log.check(recorded.id, recorded.run, recorded.plan)
         self._move(recorded, RequestEvent.FINISH)
 
     def _move(self, request: RunRequest, event: RequestEvent) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.app import starts
 from orchestrator.domain.approval import votes
 from orchestrator.domain.approval.matching import Ballot
-from tests.campaigns import approvals
+from orchestrator.domain.approval.request_state import RequestState
+from tests.campaigns import approvals, request_sweep
 from tests.postgres import Server
 
 
@@ -33,6 +35,35 @@ def test_every_longer_order_has_one_outcome_on_sqlite() -> None:
 def test_orders_drawn_by_a_seed_have_one_outcome_on_postgres(postgres: Server) -> None:
     """Some orders of seven events, on Postgres from the beginning."""
     approvals.drawn(postgres.fresh(), approvals.draw(7, 1, 1, 10), 1)
+
+
+def test_a_death_at_any_write_loses_and_repeats_nothing() -> None:
+    """A process that dies before or after any write of the register or the journal, twice, leaves one effect of what was approved; random orders with deaths too."""
+    done, died = request_sweep.sweep()
+    assert done > 500
+    assert died > done
+    assert request_sweep.chance(100, 1) > 100
+
+
+def test_a_recovery_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep notices a scheduler that starts what was started before as another run: it has two effects."""
+    right = starts.RunRequest.started
+
+    def again(request: Any, run: str) -> Any:
+        return right(request, run).model_copy(update={"state": RequestState.READY})
+
+    monkeypatch.setattr(starts.RunRequest, "started", again)
+    monkeypatch.setattr(approvals.Scene, "_start", _start_twice)
+    with pytest.raises(AssertionError, match=r"started twice|ready"):
+        request_sweep.sweep()
+
+
+def _start_twice(scene: approvals.Scene) -> None:
+    """A scheduler that takes a request which can start for one that has started."""
+    scene._crash()
+    request = scene.current()
+    if request is not None and request.run:
+        scene.log = scene.log.check(request.id, request.run, request.plan)
 
 
 def twice(patch: pytest.MonkeyPatch) -> None:
