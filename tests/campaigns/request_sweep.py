@@ -104,8 +104,8 @@ def _settled(scene: Scene, order: Sequence[str]) -> None:
         assert [started for started, _ in scene.log.effects] == [request.id]
 
 
-def sweep() -> tuple[int, int]:
-    """Every death of every order, and every second one. Returns how often it was done, and how many deaths there were."""
+def sweep(second: int = SECOND) -> tuple[int, int]:
+    """Every death of every order, and one at each of the next *second* writes. Returns how often it was done, and how many deaths there were."""
     done = died = 0
     for order in ORDERS:
         for first in _points():
@@ -113,7 +113,7 @@ def sweep() -> tuple[int, int]:
             done, died = done + 1, died + deaths
             if not deaths:
                 break
-            for at in range(1, SECOND):
+            for at in range(1, second):
                 pair = [Deaths(first[0], after=first[1]), Deaths(at, after=bool(at % 2))]
                 died += follow(order, iter(pair))
                 done += 1
@@ -134,7 +134,7 @@ def chance(runs: int, seed: int) -> int:
     for number in range(runs):
         draw = random.Random(seed * 1_000_003 + number)
         order = ("request", *(draw.choice(EVENTS) for _ in range(draw.randint(3, 25))))
-        deaths = (Deaths(draw.randint(1, 30), after=draw.random() < 0.5) for _ in range(4))
+        deaths = (Deaths(draw.randint(1, 12), after=draw.random() < 0.5) for _ in range(4))
         died += follow(order, deaths)
     return died
 

@@ -39,10 +39,10 @@ def test_orders_drawn_by_a_seed_have_one_outcome_on_postgres(postgres: Server) -
 
 def test_a_death_at_any_write_loses_and_repeats_nothing() -> None:
     """A process that dies before or after any write of the register or the journal, twice, leaves one effect of what was approved; random orders with deaths too."""
-    done, died = request_sweep.sweep()
-    assert done > 500
+    done, died = request_sweep.sweep(second=3)
+    assert done > 100
     assert died > done
-    assert request_sweep.chance(100, 1) > 100
+    assert request_sweep.chance(50, 1) > 30
 
 
 def test_a_recovery_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
