@@ -19,6 +19,7 @@ from orchestrator.domain.plan import HostState, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
+from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import HostResult, Outcome, TestResult
 from orchestrator.domain.wave_plan import WavePlan
@@ -272,6 +273,13 @@ class Calendars(Model):
     calendar: dict[str, EnvironmentCalendar]
 
 
+class PlanRisk(Model):
+    """The risk of a plan, and its arithmetic: the sum of the points of its lines."""
+
+    risk: Risk
+    arithmetic: str
+
+
 AUTHENTICATION: dict[str, Any] = {
     "additionalProperties": False,
     "description": "The identifier of the project key, and the HMAC-SHA256 of the document made with that key.",
@@ -297,4 +305,8 @@ def document_schema(kind: str) -> dict[str, Any]:
         calendars = Calendars.model_json_schema()
         made["$defs"] |= calendars["$defs"]
         made["properties"]["calendar"] = calendars["properties"]["calendar"]
+    if kind == "plan":  # likewise
+        risks = PlanRisk.model_json_schema()
+        made["$defs"] |= risks["$defs"]
+        made["properties"] |= risks["properties"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}

@@ -44,6 +44,16 @@ def test_a_promotion_waits_until_it_is_approved(office: RequestProject) -> None:
     assert len(office.world.running) == 3
 
 
+def test_a_plan_shows_its_risk(office: RequestProject) -> None:
+    """`plan` and the request show the risk with its arithmetic, and `why` the approvals that a promotion would need."""
+    office.packages.put(office.release("1.0.0"))
+    shown = office.tells("ann", "plan", "1.0.0", "--to", PLACE)
+    assert "5 + 5 = 10 (low)" in shown
+    why = office.tells("ann", "why", "1.0.0", "--to", PLACE, code=None)
+    assert "waiting for 1 of 1 approval: can be given by bob, cid" in why
+    assert office.ask("1.0.0")["arithmetic"] == "5 + 5 = 10 (low)"
+
+
 def test_who_may_vote(office: RequestProject) -> None:
     """The requester, an operator and a viewer do not approve; each refusal names the rule, and records no vote."""
     run = office.ask("1.0.0")["request"]["id"]

@@ -59,7 +59,7 @@ class Office:
         self.shop.write(file, (self.shop.root / file).read_text() + "# changed after the approval\n")
 
     def inventory(self, _run: str) -> None:
-        self.shop.write(FILE, (self.shop.root / FILE).read_text() + "vars: {changed_after: approval}\n")
+        self.shop.replace(f"environments/{PLACE}/Pulumi.yaml", "default: 1", "default: 2")
 
     def base(self, _run: str) -> None:
         self.by("root", "rollback", PLACE, "--to", "1.0.0", "-y")
@@ -110,13 +110,21 @@ def test_what_changes_after_the_approval_is_refused_before_any_effect(shop: Proj
         assert (seen["state"], seen["approval"]["satisfied"]) == ("waiting", False), seen
         reasons.append(tuple(seen["request"]["differences"]))
         assert codes(shop) == "R120"
-    assert "the environment's definition" in reasons[0]
-    assert "the hosts" in reasons[1]
+    assert reasons[0] == ("the environment's definition",)
+    assert {"the hosts", "the stack's state"} & set(reasons[1]), reasons
     assert "what runs on the hosts" in reasons[2]
     assert len(set(reasons)) == 3
 
+    shop.env["ORCHESTRATOR_TOKEN"] = office.tokens["ann"]
+    waiting = shop.start("promote", "shop-1.2.0", "--to", PLACE, "--wait")
+    del shop.env["ORCHESTRATOR_TOKEN"]
+    assert waiting.stderr is not None
+    for line in waiting.stderr:  # it records its plan first, and then follows the request
+        if "waiting for 1 of 1 approval" in line:
+            break
     assert office.by("bob", "approve", run)["state"] == "ready"
-    office.work()
+    _, said = waiting.communicate(timeout=300)
+    assert waiting.returncode == 0, said
     assert set(shop.releases(PLACE).values()) == {"1.2.0"}
     assert office.by("root", "approvals", run)["state"] == "finished"
     office.by("root", "rollback", PLACE, "--to", "1.0.0", "-y")

@@ -1,7 +1,7 @@
 """`orchestrator plan`: what a promotion, or a rollback, would do, as a document with a digest."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from orchestrator.cli.output import json_option, named_options, note, out_folded
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
     from orchestrator.domain.plan import Named, Plan
+    from orchestrator.domain.risk.assessment import Risk
     from orchestrator.domain.wave_plan import WavePlan
     from orchestrator.domain.way_back import Outlook, RollbackPlan
 
@@ -107,16 +108,34 @@ def _deliver(app: "Application", plan: "Plan | RollbackPlan | WavePlan", target:
     )
     if target is not None:
         target.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")  # masked before its digest
+    risk = _risk(app, plan)
     names = [item.environment for item in plan.planned] if plan.kind == "WavePlan" else [plan.environment]
     calendar = {name: state for name, state in app.calendar_states().items() if name in names}
     if as_json:
         plain = {key: value for key, value in document.items() if key not in {"apiVersion", "kind"}}
-        print_json(plan.kind, {**plain, "calendar": {name: state.to_json() for name, state in calendar.items()}})
+        states = {name: state.to_json() for name, state in calendar.items()}
+        print_json(plan.kind, {**plain, "calendar": states, **_risk_data(risk)})
         return
     _print(plan, seen)
+    for line in _risk_lines(risk):
+        out_folded(f"Risk     {line}")
     for name, state in calendar.items():
         for line in calendar_lines(state):
             out_folded(f"{name}: {line}")
+
+
+def _risk(app: "Application", plan: "Plan | RollbackPlan | WavePlan") -> "Risk | None":
+    """The risk of the promotion into one environment; None for anything else."""
+    return app.plans.risk(app.actor, plan) if plan.kind == "Plan" and plan.action == "promote" else None
+
+
+def _risk_data(risk: "Risk | None") -> dict[str, Any]:
+    return {"risk": risk.to_json(), "arithmetic": risk.arithmetic} if risk is not None else {}
+
+
+def _risk_lines(risk: "Risk | None") -> list[str]:
+    """The factors of the risk that have points, and their sum."""
+    return [] if risk is None else [*(str(line) for line in risk.lines if line.points), risk.arithmetic]
 
 
 def _returning(app: "Application", environment: str) -> "Plan | RollbackPlan":
