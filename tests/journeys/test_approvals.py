@@ -71,11 +71,9 @@ class Office:
 
     def package(self, run: str) -> None:
         digest = self.by("root", "approvals", run)["request"]["package"].removeprefix("sha256:")
-        file = self.shop.state / "packages" / f"{digest}.release"
-        data = bytearray(file.read_bytes())
-        data[len(data) // 2] ^= 1
+        file = min((self.shop.state / "packages" / digest / "content").rglob("*.yml"))
         file.chmod(0o600)
-        file.write_bytes(bytes(data))
+        file.write_text(file.read_text() + "# changed after the approval\n")
 
 
 def codes(shop: Project) -> str:
