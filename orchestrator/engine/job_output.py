@@ -17,7 +17,7 @@ from orchestrator.processes import EVENTS, EVENTS_PIPE
 
 LARGEST, HEAD, TAIL = 32 << 20, 4 << 20, 8 << 20  # bytes of output: before it is cut, and what stays of it then
 CHUNK = 1 << 16
-LONGEST_EVENT = 8 << 20  # bytes of one event
+LONGEST_EVENT = 128 << 20  # bytes of one event: the report of a host's files has up to 64 MiB
 MOST_EVENTS = 2 << 30  # bytes of all events of a job
 PAUSE = 0.5  # seconds without output after which what was held back of it is written as far as possible
 FULL = 0.5  # seconds between attempts to write where the disk is full
@@ -140,7 +140,8 @@ class Events:
 
     def __init__(self, folder: str, redactor: Redactor) -> None:
         self._path = os.path.join(folder, EVENTS_PIPE)
-        self._redactor, self._rest = redactor, b""
+        self._redactor = redactor
+        self._rest: list[bytes] = []  # of a line that is not whole yet
         self._skips = self._full = False
         self._size = 0
         with contextlib.suppress(FileNotFoundError):
@@ -157,20 +158,28 @@ class Events:
         try:
             self._pipe.end()
             if not self._skips:
-                self._lay(masked_line(self._redactor, self._rest))
+                self._lay(masked_line(self._redactor, b"".join(self._rest)))
         finally:
             os.close(self._file)
 
     def _lines(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if self._skips and lines:  # the end of a line that was too long
+        if b"\n" not in data:
+            self._hold(data)
+            return
+        *lines, rest = b"".join([*self._rest, data]).split(b"\n")
+        self._rest = []
+        if self._skips:  # the end of a line that was too long
             del lines[0]
             self._skips = False
         self._lay(b"".join(masked_line(self._redactor, line) + b"\n" for line in lines))
-        if self._skips or len(self._rest) > LONGEST_EVENT:
-            if not self._skips:
-                self._lay(omission_event(f"an event of more than {LONGEST_EVENT >> 20} MiB was left out"))
-            self._skips, self._rest = True, b""
+        self._hold(rest)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep *data*, which ends in a line that is not whole, until the rest of it comes, unless it is too long."""
+        self._rest += [] if self._skips or not data else [data]
+        if sum(map(len, self._rest)) > LONGEST_EVENT:
+            self._lay(omission_event(f"an event of more than {LONGEST_EVENT >> 20} MiB was left out"))
+            self._skips, self._rest = True, []
 
     def _lay(self, data: bytes) -> None:
         """Write *data*, unless the job has reported too much already."""

@@ -190,7 +190,7 @@ class _Events:
     def __init__(self, path: Path, on_event: OnEvent | None, step: str) -> None:
         self._path, self._on_event, self._step = path, on_event, step
         self._offset = self._line = 0
-        self._rest = b""
+        self._rest: list[bytes] = []
 
     def drain(self) -> None:
         """Hand on what has been written since."""
@@ -201,11 +201,18 @@ class _Events:
             file.seek(self._offset)
             while data := file.read(CHUNK):
                 self._offset += len(data)
-                *lines, self._rest = (self._rest + data).split(b"\n")
-                if len(self._rest) > LONGEST_EVENT:  # what the supervisor did not write
-                    self._rest = b""
-                for line in lines:
+                for line in self._lines(data):
                     self._hand_on(line, self._on_event)
+
+    def _lines(self, data: bytes) -> list[bytes]:
+        """The lines that are whole with *data*; a longer one than the supervisor writes is left out."""
+        if b"\n" not in data:
+            lines, rest = list[bytes](), data
+        else:
+            *lines, rest = b"".join([*self._rest, data]).split(b"\n")
+            self._rest = []
+        self._rest = [*self._rest, rest] if sum(map(len, self._rest)) <= LONGEST_EVENT else []
+        return lines
 
     def _hand_on(self, line: bytes, on_event: OnEvent) -> None:
         event = parsed(line)  # a line that was torn by a crash is no event

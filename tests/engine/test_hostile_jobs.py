@@ -69,11 +69,14 @@ with open(events_of(os.environ["ORCHESTRATOR_JOB"]), "wb", buffering=0) as event
     for line in (b"[" * 100_000, b'{"a":' * 50_000, b'{"number": NaN}', b'{"number": 1e999}', b"9" * 5000, b"[]", b"\\xff\\xfe",
                  b'{"first": true}'):
         events.write(line + b"\\n")
-    for _ in range(40):
+    for _ in range(520):
         events.write(b"x" * (1 << 18))
     events.write(b"\\n" + b'{"second": "\\\\ud800"}\\n')
     for _ in range(100):
         events.write(b'{"filler": "' + b"y" * 100_000 + b'"}\\n')
+    whole = b'{"large": "' + b"z" * (70 << 20) + b'"}\\n'
+    for at in range(0, len(whole), 1 << 18):
+        events.write(whole[at:at + (1 << 18)])
     events.write(b'{"third": true}\\n')
 """
 
@@ -133,9 +136,10 @@ def test_events_that_are_none_are_left_out(place: Path) -> None:
         job(place, REPORTING), lambda _line, event: seen.append(event)
     )
     assert outcome.code == 0
-    assert [event for event in seen if "filler" not in event] == [
+    assert [len(str(event["large"])) for event in seen if "large" in event] == [70 << 20]
+    assert [event for event in seen if not {"filler", "large"} & set(event)] == [
         {"first": True},
-        {"kind": "notice", "level": "warning", "text": "an event of more than 8 MiB was left out"},
+        {"kind": "notice", "level": "warning", "text": "an event of more than 128 MiB was left out"},
         {"second": "\ud800"},
         {"third": True},
     ]
