@@ -7,7 +7,6 @@ or of the home folder, unless the environment declares it.
 import os
 import pwd
 import re
-import shlex
 import site
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator.adapters.connection_files import connection_files, inventory_files
 from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.environment import AnsibleSettings, Environment, EnvironmentSettings, IsolationRule
 from orchestrator.domain.errors import OrchestratorError
@@ -33,11 +33,9 @@ ASKED_FOR = {
     "HTTPS_PROXY", "NO_PROXY",
 }  # fmt: skip
 """The variables that isolated processes get only where the environment declares them."""
-
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 REFUSED = "I110"
 """The code of an access that isolation refused."""
-
 CONTROL = "/tmp/ssh"  # noqa: S108 - the folder of control sockets in the process's own temporary folder
 FILE_SETTINGS = (
     "private_key_file", "vault_password_file", "vault_identity_list", "vault_identity", "become_password_file",
@@ -51,9 +49,7 @@ _MISSING = re.compile(
 )
 _WRITES = re.compile(r"read-only file system|destination directory|not writable", re.IGNORECASE)
 _NO_KEY = re.compile(r"Permission denied \([^)]*publickey")
-_INVENTORY_DIR = re.compile(r"\{\{\s*inventory_dir\s*\}\}")
 _KEY_NAME = re.compile(r"\.(pem|key|p12|pfx|vault)$|^id_[a-z0-9]+$|pass|secret|^\.", re.IGNORECASE)
-_FILE_WORDS = ("-F", "-i", "-E", "-S", "-I")  # options of ssh with the path of a file
 _KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "config")
 STARTS = 3  # how often a command that only reads is started when a signal ends it each time
 
@@ -110,7 +106,7 @@ class Views:
         """
         own, known, declared, changed = [*map(str, keys)], list[str](), list[str](), list[str]()
         if settings is not None:
-            own += [*self._keys_of(settings), *_connection_files([settings.extra_vars], None, self.root)]
+            own += [*self._keys_of(settings), *connection_files([settings.extra_vars], None, self.root)]
             known = [f"{home}/{name}" for home in self._homes() for name in KNOWN_HOSTS]
         hidden = self._hidden(own)
         if settings is not None:
@@ -192,7 +188,7 @@ class Views:
             if path.is_file() and os.access(path, os.X_OK):
                 found += _beside(path.parent) if self._holds_more(path.parent) else [str(path.parent)]
         state, hosts = str(self._state), str(self._state / "hosts")  # the keys of loopback hosts are in the second
-        named = _named_files(inventory, self.root)
+        named = inventory_files(inventory, self.root)
         return [*found, *(path for path in named if not system.within(path, state) or system.within(path, hosts))]
 
     def refused(self, text: str, view: View, settings: AnsibleSettings | None = None, where: str = "") -> str:
@@ -254,13 +250,7 @@ class Views:
 
     def _code(self) -> Iterator[str]:
         """Code that is found as by hand: modules that Python imports, and programs on PATH outside the home folder."""
-        user = site.getusersitepackages() if site.ENABLE_USER_SITE else ""
-        package = str(Path(__file__).resolve().parents[2])
-        for path in dict.fromkeys([user, *sys.path]):
-            # Python adds the folder in which the orchestrator was started.
-            own = self.root is not None and system.within(os.path.normpath(path), str(self.root))
-            if path and path != package and Path(path).is_absolute() and not own and not self._holds_more(Path(path)):
-                yield path
+        yield from self._python_modules()
         for path in self._environ.get("PATH", os.defpath).split(os.pathsep):
             below = any(system.within(path, home) for home in self._homes())
             if Path(path).is_absolute() and not below and not self._holds_more(Path(path)):
@@ -271,6 +261,16 @@ class Views:
                 yield path
         cache = self._environ.get("XDG_CACHE_HOME") or f"{self._environ.get('HOME', '')}/.cache"
         yield f"{cache}/orchestrator/sshd"  # the client of ssh, where the machine has none
+
+    def _python_modules(self) -> Iterator[str]:
+        """The folders of the modules that Python imports here, without the project and the orchestrator."""
+        user = site.getusersitepackages() if site.ENABLE_USER_SITE else ""
+        package = str(Path(__file__).resolve().parents[2])
+        for path in dict.fromkeys([user, *sys.path]):
+            # Python adds the folder in which the orchestrator was started.
+            own = self.root is not None and system.within(os.path.normpath(path), str(self.root))
+            if path and path != package and Path(path).is_absolute() and not own and not self._holds_more(Path(path)):
+                yield path
 
     def _holds_more(self, folder: Path) -> bool:
         """Whether *folder* is, or has in it, the project, the state folder or a home folder."""
@@ -334,19 +334,6 @@ def _rule(settings: AnsibleSettings | None) -> IsolationRule:
     return settings.isolation if isinstance(settings, EnvironmentSettings) else IsolationRule()
 
 
-def named_paths(value: str) -> Iterator[str]:
-    """Whatever in the *value* of a setting may be the path of a file: all of it, its parts, and arguments of ssh."""
-    yield value.strip()
-    yield from (part.strip() for part in re.split("[,:]", value))
-    try:
-        words = shlex.split(value)
-    except ValueError:
-        words = value.split()
-    for word in words:
-        stated = word.rpartition("=")[2].strip("\"'")
-        yield from (word, stated, *stated.split(), word[2:] if word[:2] in _FILE_WORDS else "")
-
-
 def _beside(folder: Path) -> list[str]:
     """What a program in *folder* may read there: data, and packages of Python; no keys, and no other folders."""
     return [
@@ -354,30 +341,3 @@ def _beside(folder: Path) -> list[str]:
         for path in folder.iterdir()
         if (path.is_file() and not _KEY_NAME.search(path.name)) or (path.is_dir() and any(path.glob("*.py")))
     ]
-
-
-def _named_files(inventory: Inventory, root: Path | None) -> list[str]:
-    """The files that variables of *inventory* about connections name; a relative path counts from the project."""
-    listed = (inventory.listing or {}).get("_meta", {}).get("hostvars", {}).values()
-    groups = [group.vars for group in inventory.groups.values()]
-    folder = Path(inventory.files[0]).parent if inventory.files else None
-    return _connection_files([*inventory.hosts.values(), *groups, *listed], folder, root)
-
-
-def _connection_files(every: Iterable[Mapping[str, Any]], folder: Path | None, root: Path | None) -> list[str]:
-    """The files that variables about connections name: keys, lists of known hosts, configurations of ssh.
-
-    A relative path counts from the folder of the project, *root*; *folder* is that of the inventory.
-    """
-    root = root or Path("/")
-    values = {
-        _INVENTORY_DIR.sub(lambda _: str(folder or root), value)
-        for variables in every
-        for name, value in variables.items()
-        if name.startswith("ansible_") and isinstance(value, str) and ("/" in value or name.endswith("_file"))
-    }
-    found = set()
-    for path in {path for value in values for path in named_paths(value)}:
-        if path and (not path.startswith("~") or path.startswith("~/")):
-            found.add(root / Path(path).expanduser())
-    return sorted(os.path.normpath(path) for path in found if path.is_file())

@@ -37,32 +37,12 @@ def main() -> int:
     _make_scratch(spec.get("scratch", ()))
     listener = _Listener(events)
     lay_askpass(folder)
-    private = folder / "runner"
-    private.mkdir(mode=0o700)
-    (private / "env").mkdir()
-    # As words of the call they would be dropped, together with the files for the environment.
-    (private / "env" / "settings").write_text(json.dumps(SETTINGS), encoding="utf-8")
+    private = _runner_folder(folder)
     rc, status = -signal.SIGKILL, "lost"  # unless it tells how it has ended
     writer = threading.Thread(target=_write, args=(folder, events, spec))
     writer.start()  # last: where the disk is full, what comes before it fails, and nobody would tell it to end
     try:
-        run = ansible_runner.run(
-            private_data_dir=str(private),
-            project_dir=spec["project"],
-            playbook=spec["playbook"],
-            inventory=spec["inventory"],
-            limit=spec["limit"],
-            tags=spec["tags"] or None,
-            skip_tags=spec["skip_tags"] or None,
-            forks=None,
-            verbosity=spec["verbosity"] or (1 if spec["check"] else None),  # so that it says why a task is skipped
-            cmdline=spec["cmdline"] or None,
-            ident="run",
-            quiet=True,
-            suppress_env_files=True,
-            fact_cache_type="none",  # else a cache of the runner's takes the place of the project's
-            event_handler=listener.take,
-        )
+        run = ansible_runner.run(private_data_dir=str(private), **_arguments(spec), event_handler=listener.take)
         if run.rc is not None:  # None if a signal has ended ansible-playbook
             rc, status = run.rc, run.status
     finally:
@@ -75,6 +55,35 @@ def main() -> int:
         discard(private)  # it holds the whole environment, in `command`
         (folder / "result.json").write_text(json.dumps({"rc": rc, "status": status}), encoding="utf-8")
     return 254 if rc < 0 else rc
+
+
+def _runner_folder(job: Path) -> Path:
+    """The private folder of ansible-runner in the folder *job*, with its settings."""
+    private = job / "runner"
+    private.mkdir(mode=0o700)
+    (private / "env").mkdir()
+    # As words of the call they would be dropped, together with the files for the environment.
+    (private / "env" / "settings").write_text(json.dumps(SETTINGS), encoding="utf-8")
+    return private
+
+
+def _arguments(spec: dict[str, Any]) -> dict[str, Any]:
+    """What ansible-runner is called with for the play that *spec* describes."""
+    return {
+        "project_dir": spec["project"],
+        "playbook": spec["playbook"],
+        "inventory": spec["inventory"],
+        "limit": spec["limit"],
+        "tags": spec["tags"] or None,
+        "skip_tags": spec["skip_tags"] or None,
+        "forks": None,
+        "verbosity": spec["verbosity"] or (1 if spec["check"] else None),  # so that it says why a task is skipped
+        "cmdline": spec["cmdline"] or None,
+        "ident": "run",
+        "quiet": True,
+        "suppress_env_files": True,
+        "fact_cache_type": "none",  # else a cache of the runner's takes the place of the project's
+    }
 
 
 def _without_a_terminal() -> None:

@@ -8,13 +8,10 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib import metadata, util
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from orchestrator.adapters.ansible.installed import catalogue, versions
 from orchestrator.adapters.ansible.settings import CURRENT, SEALED, EffectiveSettings, Source, Types
 from orchestrator.adapters.testinfra import installed
 from orchestrator.adapters.views import CONTROL, Views
@@ -37,7 +34,6 @@ PASSED = (
 )  # fmt: skip
 ASKED = "ANSIBLE_ORCHESTRATOR_INVENTORY"
 """Set by our inventory plugin: whose inventory is being read. An inventory that leads back to it is refused by that."""
-
 REPORTED = ("ANSIBLE_", "PYTEST_", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME")
 SSH_ARGS = (
     "-C -o ControlMaster=auto -o ControlPersist=120s -o PreferredAuthentications=publickey -o GSSAPIAuthentication=no"
@@ -53,7 +49,6 @@ TUNED = {  # variable: (the settings of ansible.cfg that mean the same, our valu
     "ANSIBLE_SSH_CONTROL_PATH": ((("ssh_connection", "control_path"),), "%(directory)s/%%C"),
 }
 """What is set for speed where nothing else sets it; the figures are printed by `bench/deploy.py`."""
-
 HOST_KEYS = (("ssh_connection", "host_key_checking"), ("defaults", "host_key_checking"))
 ROLES = (("defaults", "roles_path"),)
 COLLECTIONS = (("defaults", "collections_path"), ("defaults", "collections_paths"))
@@ -63,7 +58,6 @@ CODE = (
     "lookup_plugins", "plugins", "library", "module_utils",
 )  # fmt: skip
 """What Ansible finds in the project beside its `ansible.cfg`, where it reads inventories and inspects hosts."""
-
 MACHINE = ("/usr/share/ansible/plugins", "/usr/share/ansible/roles", "/usr/share/ansible/collections")
 OF_USER = ("roles", "collections/ansible_collections", "plugins")
 
@@ -381,39 +375,8 @@ def working_folder_of(package: Package, playbook: str) -> str:
     return working_folder(playbook, {file.path for file in manifest.files if file.area == "content"})
 
 
-@cache
-def versions() -> dict[str, str]:
-    """The installed versions of Ansible: its core, and its collections where the whole distribution is installed."""
-    found = {}
-    for name in ("ansible-core", "ansible"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def program(name: str) -> str:
-    """The program *name* of Ansible, beside our interpreter where it is there."""
-    beside = Path(sys.executable).parent / name
-    return str(beside) if beside.is_file() else name
-
-
 def _above(files: tuple[str, ...]) -> Iterator[Path]:
     """The folders above the inventory *files*, or that they are, which have an `ansible.cfg`: the nearest first."""
     for file in files[:1]:
         path = Path(file)
         yield from (folder for folder in (path, *path.parents) if (folder / CONFIG_FILE).is_file())
-
-
-@cache
-def catalogue() -> dict[str, dict[str, Any]]:
-    """Ansible's settings by name, from the file that `ansible-config list` prints: to start Ansible takes a second.
-
-    The file is read as data; nothing of Ansible is imported.
-    """
-    found = util.find_spec("ansible")
-    if found is None or found.origin is None:
-        raise RuntimeError("ansible-core is not installed")
-    text = (Path(found.origin).parent / "config" / "base.yml").read_text(encoding="utf-8")
-    return dict(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # noqa: S506

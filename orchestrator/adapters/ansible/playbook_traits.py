@@ -104,25 +104,42 @@ def other_facts(book: Playbook) -> tuple[Trait, ...]:
 
     A playbook that gathers them by `delegate_facts` has them in every batch.
     """
-    if any(task.module in FACTS and truth(task.given.get("delegate_facts")) is not False and task.delegate_to
-           and "delegate_facts" in task.given for task in book.tasks):  # fmt: skip
+    if any(_delegates_facts(task) for task in book.tasks):
         return ()
     results = {item.name for item in book.definitions if item.how in {"register", "set_fact"}}
-    added = {str(task.options.get(key)) for task in book.tasks if task.module == "add_host"
-             for key in ("name", "hostname", "host") if key in task.options}  # fmt: skip
+    own = {"inventory_hostname", *LOCAL, *_added_hosts(book)}
     patterns = " ".join(play.hosts for play in book.plays if not play.local)
     found: list[Trait] = []
     for name, text in book.texts():
         for match in (*HOSTVARS.finditer(text), *EXTRACT.finditer(text)):
-            groups = match.groupdict()
-            variable = groups.get("attribute") or groups.get("item") or ""
-            key = (groups.get("key") or "").strip("'\" ")
-            fact = variable == "ansible_facts" or (variable.startswith("ansible_") and not CONNECTION.match(variable))
-            foreign = key not in {"inventory_hostname", *LOCAL, *added}
-            if foreign and (fact or variable in results) and _gathered(text, patterns):
+            key, variable = _host_and_variable(match)
+            if key not in own and (_is_fact(variable) or variable in results) and _gathered(text, patterns):
                 where = f"{name}:{text.line_of(match.start())}"
                 found.append(Trait(kind="facts", what=f"{variable} of other hosts", where=where))
     return tuple(dict.fromkeys(found))
+
+
+def _delegates_facts(task: Task) -> bool:
+    """Whether *task* gathers facts of the host that it is delegated to."""
+    delegates = "delegate_facts" in task.given and truth(task.given.get("delegate_facts")) is not False
+    return task.module in FACTS and delegates and bool(task.delegate_to)
+
+
+def _added_hosts(book: Playbook) -> set[str]:
+    """The names of the hosts that tasks of *book* add."""
+    given = [task.options for task in book.tasks if task.module == "add_host"]
+    return {str(options.get(key)) for options in given for key in ("name", "hostname", "host") if key in options}
+
+
+def _host_and_variable(match: "re.Match[str]") -> tuple[str, str]:
+    """The host that a *match* of `hostvars` names, and the variable of it that is read."""
+    groups = match.groupdict()
+    return (groups.get("key") or "").strip("'\" "), groups.get("attribute") or groups.get("item") or ""
+
+
+def _is_fact(variable: str) -> bool:
+    """Whether *variable* is found out on the host, and is no setting of the connection to it."""
+    return variable == "ansible_facts" or (variable.startswith("ansible_") and not CONNECTION.match(variable))
 
 
 def _gathered(text: str, patterns: str) -> bool:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.ansible.configuration import Configurations, Effective, program
+from orchestrator.adapters.ansible.configuration import Configurations, Effective
 from orchestrator.adapters.ansible.document import dump
+from orchestrator.adapters.ansible.installed import program
 from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.context import Context

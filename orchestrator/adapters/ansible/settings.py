@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.adapters.views import named_paths
+from orchestrator.adapters.connection_files import named_paths
 from orchestrator.domain.configuration import CONFIG_FILE, TRANSPORT, TRANSPORT_SECTIONS, Setting, is_transport
 from orchestrator.domain.environment import AnsibleSettings
 from orchestrator.domain.errors import OrchestratorError

@@ -113,19 +113,12 @@ class Tally:
             if outcome != "unreachable" or event["ignored"]:
                 return
         self._saw(host, outcome, event)
-        short = str(event["action"]).rsplit(".", 1)[-1]
         if outcome == "started":
-            if short not in HARMLESS:
+            if str(event["action"]).rsplit(".", 1)[-1] not in HARMLESS:
                 self.touched.add(host)
             return
         event = {key: clean_text(value) if isinstance(value, str) else value for key, value in event.items()}
-        if outcome in {"failed", "unreachable"} and not event["ignored"]:
-            self.failures[host] = event
-        if outcome == "unreachable" and host not in self.heard and self._never_reached(host, event):
-            self.touched.discard(host)
-        if outcome not in {"unreachable", "skipped"}:
-            self.heard.add(host)
-            self.answers[host] = str(event.pop("stdout", ""))
+        self._note_outcome(host, outcome, event)
         if "release" in event:
             self._reported(host, read_reported(event["release"]))
         if has_shape(event.get("check"), CHECK):
@@ -133,6 +126,16 @@ class Tally:
         shown = ("task", "action", "outcome", "message", "where", "seconds")
         data = {name: event[name] for name in shown}
         self.emit(Entry(kind="task", step=self.step, host=host, data=data, key=f"{self.job}:{number}"))
+
+    def _note_outcome(self, host: str, outcome: str, event: dict[str, Any]) -> None:
+        """Note how a task has ended on *host*: its failure, whether it was reached, and what it printed."""
+        if outcome in {"failed", "unreachable"} and not event["ignored"]:
+            self.failures[host] = event
+        if outcome == "unreachable" and host not in self.heard and self._never_reached(host, event):
+            self.touched.discard(host)
+        if outcome not in {"unreachable", "skipped"}:
+            self.heard.add(host)
+            self.answers[host] = str(event.pop("stdout", ""))
 
     def _reported(self, host: str, release: str | Fault | None) -> None:
         """Note the release that a task of the collection reports of *host*; only its last word counts."""

@@ -230,7 +230,11 @@ def _once(book: Playbook, step: Step) -> Iterator[OrchestratorError]:
         if tag not in known and not unseen:
             message = f"rollout.once of the step {step.name} names {tag!r}, and no play or task has this tag"
             yield OrchestratorError("P131", message, hint=f"add tags: [{tag}] to the play or task")
-    wanted = set(step.rollout.once.tags)
+    yield from _needed_in_batches(book, set(step.rollout.once.tags))
+
+
+def _needed_in_batches(book: Playbook, wanted: set[str]) -> Iterator[OrchestratorError]:
+    """Tasks with a tag of *wanted* whose results a task without one uses: later batches would lack them."""
     inside = [task for task in book.tasks if task.tags & wanted]
     outside = [task for task in book.tasks if not task.tags & wanted]
     for task in inside:

@@ -104,12 +104,9 @@ class SuiteCollection:
             return _error("P132", suite, "it has no test")
         if code == GOOD:
             return None
-        at, why = list(AT.finditer(text)), WHY.findall(text)
-        inside = [match for match in at if (self.content / match["file"]).is_file()]
+        inside = [match for match in AT.finditer(text) if (self.content / match["file"]).is_file()]
         where = Where(inside[-1]["file"], int(inside[-1]["line"])) if inside else None
-        last = next((line for line in reversed(text.splitlines()) if line.strip()), f"pytest ended with {code}")
-        errors = [line for line in text.splitlines() if "error:" in line.lower()]
-        message = (why or errors or [last])[-1].strip()[:500]
+        message = _reason(text) or f"pytest ended with {code}"
         if where is not None and self._known_later(where, message):
             return _error("P134", suite, message, where)
         return _error("P132", suite, message, where)
@@ -170,6 +167,14 @@ def without_credentials(env: Mapping[str, str], folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in env.items() if name not in CREDENTIALS}
     packages = {} if "PYTHONNOUSERSITE" in own_packages() else {"PYTHONUSERBASE": str(site.getuserbase())}
     return kept | packages | {"HOME": str(home)}
+
+
+def _reason(text: str) -> str:
+    """Why pytest has not collected the suite, by what it printed: its last error, else its last line."""
+    lines = text.splitlines()
+    errors = WHY.findall(text) or [line for line in lines if "error:" in line.lower()]
+    printed = errors or [line for line in lines if line.strip()]
+    return str(printed[-1]).strip()[:500] if printed else ""
 
 
 def _error(code: str, suite: Suite, why: str, where: Where | None = None) -> OrchestratorError:

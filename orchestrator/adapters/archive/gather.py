@@ -14,10 +14,10 @@ from orchestrator.adapters.archive import links
 from orchestrator.adapters.archive.artifact import is_unpacked
 from orchestrator.adapters.archive.galaxy import Places, requirement_folders
 from orchestrator.adapters.archive.key_scan import Scan
+from orchestrator.adapters.archive.manifest_checks import OWN_COLLECTION, playbooks
 from orchestrator.adapters.archive.named import Named
 from orchestrator.adapters.archive.names import check_name, on_disk
 from orchestrator.adapters.archive.resolved import resolved
-from orchestrator.adapters.archive.sealed import OWN_COLLECTION, playbooks
 from orchestrator.adapters.archive.selection import Selection, defaults, secrets, too_large
 from orchestrator.adapters.archive.tree import NEVER, Listing, below, is_cache, listed
 from orchestrator.domain.errors import OrchestratorError, Where
@@ -324,14 +324,20 @@ def _check_links(gathered: Gathered) -> None:
         items = {item.path: item for item in gathered.items.values() if item.area == area}
         known = {path: on_disk(str(item.source.readlink())) for path, item in items.items() if item.source.is_symlink()}
         folders = {"."} | {path[:at] for path in items for at, letter in enumerate(path) if letter == "/"}
-        for path, link in sorted(known.items()):
-            leads_to, why = links.target(path, known), links.objection(link)
-            if why is None and leads_to is None:
-                why = "leaves the project or leads round in a circle"
-            if why is not None:
-                hint = "make it a relative link inside the project, replace it by a copy, or name it in package.exclude"
-                raise OrchestratorError("P103", f"the target of the link {path} {why}: {link}", hint=hint)
+        for path in sorted(known):
+            leads_to = _checked_target(path, known)
             if leads_to not in items and leads_to not in folders:
                 text = f"the link {path} leads to {leads_to}, which is not in the package"
                 hint = f"if the release needs {leads_to}, name it in `include` of release.yaml"
                 gathered.warnings.append(OrchestratorError("P120", text, hint=hint))
+
+
+def _checked_target(path: str, known: dict[str, str]) -> str:
+    """What the link *path* leads to, by the links that are *known*. Raises P103 if it is not in the project."""
+    link, leads_to = known[path], links.target(path, known)
+    why = links.objection(link)
+    if why is None and leads_to is not None:
+        return leads_to
+    why = why or "leaves the project or leads round in a circle"
+    hint = "make it a relative link inside the project, replace it by a copy, or name it in package.exclude"
+    raise OrchestratorError("P103", f"the target of the link {path} {why}: {link}", hint=hint)

@@ -27,23 +27,29 @@ def check_name(name: str) -> str:
     Relative, `/` between its parts, no empty part, `.` or `..`, no backslash, colon at the second place, control
     character or leading dash, Unicode NFC, short enough for every file system.
     """
-    parts = name.split("/")
-    reason = None
-    if not name or _length(name) > MAX_NAME or any(_length(part) > MAX_PART for part in parts):
-        reason = "is empty or too long"
-    elif name.startswith("/") or "" in parts or "." in parts or ".." in parts:
-        reason = "is not a plain relative path"
-    elif "\\" in name or (len(name) > 1 and name[1] == ":"):
-        reason = "could mean another place on other systems"
-    elif any(part.startswith("-") for part in parts):
-        reason = "has a part that begins with a dash"
-    elif any(unicodedata.category(char) in REFUSED for char in name):
-        reason = "has control characters"
-    elif unicodedata.normalize("NFC", name) != name:
-        reason = "is not in Unicode's composed form (NFC)"
+    reason = _fault_of_parts(name) or _fault_of_letters(name)
     if reason:
         raise OrchestratorError("P203", f"the name {name!r} {reason}")
     return name
+
+
+def _fault_of_parts(name: str) -> str:
+    """What is wrong with *name* as a path; empty if nothing is."""
+    parts = name.split("/")
+    if not name or _length(name) > MAX_NAME or any(_length(part) > MAX_PART for part in parts):
+        return "is empty or too long"
+    if name.startswith("/") or not {"", ".", ".."}.isdisjoint(parts):
+        return "is not a plain relative path"
+    if "\\" in name or name[1:2] == ":":
+        return "could mean another place on other systems"
+    return "has a part that begins with a dash" if any(part.startswith("-") for part in parts) else ""
+
+
+def _fault_of_letters(name: str) -> str:
+    """What is wrong with the characters of *name*; empty if nothing is."""
+    if any(unicodedata.category(char) in REFUSED for char in name):
+        return "has control characters"
+    return "is not in Unicode's composed form (NFC)" if unicodedata.normalize("NFC", name) != name else ""
 
 
 def _length(name: str) -> int:

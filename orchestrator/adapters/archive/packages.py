@@ -15,8 +15,9 @@ from orchestrator.adapters.archive.checks import Declared, kept_by_all
 from orchestrator.adapters.archive.galaxy import Installer
 from orchestrator.adapters.archive.galaxy_process import GalaxyProcess
 from orchestrator.adapters.archive.gather import Gathered, Item, gather
+from orchestrator.adapters.archive.manifest_checks import OWN_COLLECTION, check_manifest
 from orchestrator.adapters.archive.names import on_disk
-from orchestrator.adapters.archive.sealed import CHUNK, OWN_COLLECTION, Reader, check_manifest, write
+from orchestrator.adapters.archive.sealed import CHUNK, Reader, write
 from orchestrator.adapters.archive.unpacked import FOLDER, content_as, link_as, naming_remedy, unpack, verify_package
 from orchestrator.adapters.views import Views
 from orchestrator.domain.errors import OrchestratorError

@@ -16,13 +16,7 @@ NOT_GROUPS = {"all", "ungrouped", "localhost", "127.0.0.1"}
 
 def placeholder(content: Path, release: Release) -> Inventory:
     """One host in each group that host patterns of *release*, its playbooks and its suites name."""
-    found = dict.fromkeys(_of_release(release))
-    for playbook in release.playbooks():
-        found |= dict.fromkeys(name for text in IN_PLAYS.findall(_text(content / playbook)) for name in _named(text))
-    for suite in release.suites():
-        path = content / suite.partition("::")[0]
-        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
-            found |= dict.fromkeys(name for match in IN_SUITES.findall(_text(file)) for name in match if name)
+    found = dict.fromkeys([*_of_release(release), *_of_playbooks(content, release), *_of_suites(content, release)])
     names = [name for name in found if GROUP.match(name) and name not in NOT_GROUPS]
     hosts = {f"placeholder-{number}": {"ansible_host": "127.0.0.1"} for number, _ in enumerate(names or [""], start=1)}
     groups = {name: Group(hosts=(host,)) for name, host in zip(names, hosts, strict=False)}
@@ -35,6 +29,19 @@ def _of_release(release: Release) -> Iterable[str]:
     sides = release.blue_green
     found += [sides.blue, sides.green, *([sides.router] if sides.router else [])] if sides is not None else []
     return (name for pattern in found for name in _named(pattern))
+
+
+def _of_playbooks(content: Path, release: Release) -> Iterable[str]:
+    for playbook in release.playbooks():
+        for pattern in IN_PLAYS.findall(_text(content / playbook)):
+            yield from _named(pattern)
+
+
+def _of_suites(content: Path, release: Release) -> Iterable[str]:
+    for suite in release.suites():
+        path = content / suite.partition("::")[0]
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            yield from (name for match in IN_SUITES.findall(_text(file)) for name in match if name)
 
 
 def _named(pattern: str) -> list[str]:

@@ -12,8 +12,8 @@ from orchestrator.adapters.ansible.configuration import Configurations, working_
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.adapters.archive.checks import Declared, StaticChecks
 from orchestrator.adapters.archive.collected import SuiteCollection, without_credentials
+from orchestrator.adapters.archive.manifest_checks import playbooks
 from orchestrator.adapters.archive.placeholder import placeholder
-from orchestrator.adapters.archive.sealed import playbooks
 from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.error_codes import SUITE_NOT_CHECKED

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from orchestrator.adapters.archive.sealed import UNDO_WORDS
+from orchestrator.adapters.archive.manifest_checks import UNDO_WORDS
 from orchestrator.domain.gate import Gate, PrometheusGate
 from orchestrator.domain.release import Release, Step
 

@@ -131,24 +131,33 @@ def _places(lines: list[str]) -> list[tuple[int, int]]:
 
 
 def _rule(event: _Event, single: list[_Event]) -> CalendarRule:
+    data = _rule_data(event, single)
+    try:
+        return CalendarRule.from_json(data)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = str(problem["loc"][0]) if problem["loc"] else ""
+        name = {"rule": "RRULE", "zone": "DTSTART", "kind": KIND, "environments": ENVIRONMENTS}.get(field, "DTSTART")
+        raise event.fail(name, f"the event {problem['msg'].removeprefix('Value error, ')}") from None
+
+
+def _rule_data(event: _Event, single: list[_Event]) -> dict[str, Any]:
+    """The fields of the rule that *event* is, with what *single* events move or cancel of it."""
     start, end, zone = _times(event, event.options.zone)
-    rules = event.many("RRULE")
-    if len(rules) > 1 or "EXRULE" in event.component:
-        raise event.fail("RRULE" if len(rules) > 1 else "EXRULE", "an event has at most one rule, and no EXRULE")
+    recurrence = _recurrence(event)
     cancelled = [other for other in single if other.text("STATUS").upper() == "CANCELLED"]
     moved = [other for other in single if other not in cancelled]
     left_out = [*_dates(event, "EXDATE", zone, start), *(_original(other, zone, start) for other in cancelled)]
-    kind = event.text(KIND).lower() or event.options.kind.value
     environments = [name.strip() for name in event.text(ENVIRONMENTS).split(",") if name.strip()]
-    data: dict[str, Any] = {
+    return {
         "id": f"ics:{event.text('UID')}"[:200],
-        "kind": kind,
+        "kind": event.text(KIND).lower() or event.options.kind.value,
         "title": event.text("SUMMARY")[:200] or "untitled",
         "environments": environments or list(event.options.environments),
         "start": start.isoformat(),
         "end": end.isoformat(),
         "zone": zone,
-        "rule": rules[0].to_ical().decode() if rules else None,
+        "rule": recurrence,
         "except_": sorted({each.isoformat() for each in left_out}),
         "also": sorted({each.isoformat() for each in _dates(event, "RDATE", zone, start)}),
         "moved": [_moved(other, zone, start) for other in moved],
@@ -157,13 +166,14 @@ def _rule(event: _Event, single: list[_Event]) -> CalendarRule:
         "uid": event.text("UID"),
         "sequence": max((int(other.component.get("SEQUENCE", 0)) for other in (event, *single)), default=0),
     }
-    try:
-        return CalendarRule.from_json(data)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        field = str(problem["loc"][0]) if problem["loc"] else ""
-        name = {"rule": "RRULE", "zone": "DTSTART", "kind": KIND, "environments": ENVIRONMENTS}.get(field, "DTSTART")
-        raise event.fail(name, f"the event {problem['msg'].removeprefix('Value error, ')}") from None
+
+
+def _recurrence(event: _Event) -> str | None:
+    """The text of the rule by which *event* is repeated."""
+    rules = event.many("RRULE")
+    if len(rules) > 1 or "EXRULE" in event.component:
+        raise event.fail("RRULE" if len(rules) > 1 else "EXRULE", "an event has at most one rule, and no EXRULE")
+    return rules[0].to_ical().decode() if rules else None
 
 
 def _times(event: _Event, default: str) -> tuple[datetime, datetime, str]:

@@ -296,6 +296,11 @@ def _prometheus(gate: PrometheusGate, variables: Mapping[str, Any], shown_as: Sh
         none = "its value is no number" if values else "there is no value for it"
         why = shown_as.masked(answer.trouble or _error(answer) or none)
         return StepResult(outcome=Outcome.UNKNOWN, message=f"{gate.server}: {why}", data={"code": "V141"})
+    return _against_bounds(gate, values)
+
+
+def _against_bounds(gate: PrometheusGate, values: list[float]) -> StepResult:
+    """The result of *gate* for these *values*, all of which are numbers."""
     bad = [value for value in values if not gate.holds(value)]
     shown = bad or values
     text = f"{gate.query} is {shown[0]:g}" + (f" (and {len(shown) - 1} more)" if len(shown) > 1 else "")

@@ -135,18 +135,29 @@ class Log:
             "parent": (metadata.get("new") or metadata.get("old") or {}).get("parent", ""),
             "properties": sorted(metadata.get("diffs") or []),
         }
-        if status == "started" and op == "refresh":
+        if status == "started":
+            self._begun(change, metadata)
+        elif status == "done":
+            self._done(change, metadata)
+        self._say({"kind": "resource", "status": status, **change})
+
+    def _begun(self, change: dict[str, Any], metadata: dict[str, Any]) -> None:
+        """Keep the *change* of a resource that the engine begins."""
+        op, urn = change["op"], change["urn"]
+        if op == "refresh":
             self._refreshing.add(urn)
-        elif status == "done" and urn in self._refreshing:
+        self._facts["changes"].append(change)
+        self._facts["effects"] += op not in HARMLESS and change["type"] != STACK
+        self._creating += [urn] if op in CREATES and (metadata.get("new") or {}).get("custom") else []
+
+    def _done(self, change: dict[str, Any], metadata: dict[str, Any]) -> None:
+        """Keep that the *change* of a resource has ended, and what a refresh has found."""
+        urn = change["urn"]
+        if urn in self._refreshing:
             self._refreshing.remove(urn)
             self._refreshed(change, metadata)
-        if status == "started":
-            self._facts["changes"].append(change)
-            self._facts["effects"] += op not in HARMLESS and kind != STACK
-            self._creating += [urn] if op in CREATES and (metadata.get("new") or {}).get("custom") else []
-        elif status == "done" and urn in self._creating:
+        if urn in self._creating:
             self._creating.remove(urn)
-        self._say({"kind": "resource", "status": status, **change})
 
     def _refreshed(self, change: dict[str, Any], metadata: dict[str, Any]) -> None:
         """Keep what a refresh has found. The engine calls it the same where no input is another: outputs count too."""

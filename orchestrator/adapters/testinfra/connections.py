@@ -327,29 +327,31 @@ def install(connections: Connections, aliases: Callable[[str], SshBackend | None
             target = None if told else aliases(self.host.name)
             if target is not None and target is not self and target.host != self.host:
                 return target.run_ssh(command)
-            return self._through_agent(command) or super().run_ssh(command)
-
-        def _through_agent(self, command: str) -> base.CommandResult | None:
-            line = connections.line(self) if connections.persistent else None
-            agent = line.agent() if line else None
-            if line is None or agent is None:
-                return None
-            encoded = self.encode(command)
-            try:
-                answer = agent.run(encoded)
-            except EOFError:
-                answer = (255, b"", agent.said() or b"the connection was closed")
-                line.lost()
-            if answer is None:
-                return None
-            result = self.result(answer[0], encoded, answer[1], answer[2])
-            if result.rc == 255:  # what the ordinary backend does with it
-                raise RuntimeError(result)
-            return result
+            return _answer_of_agent(self, connections, command) or super().run_ssh(command)
 
     module: Any = testinfra.backend
     globals()["PersistentSsh"] = PersistentSsh
     module.BACKENDS["ssh"] = f"{__name__}.PersistentSsh"
+
+
+def _answer_of_agent(backend: SshBackend, connections: Connections, command: str) -> base.CommandResult | None:
+    """What the agent on the host of *backend* answers to *command*; None if no agent runs it."""
+    line = connections.line(backend) if connections.persistent else None
+    agent = line.agent() if line else None
+    if line is None or agent is None:
+        return None
+    encoded = backend.encode(command)
+    try:
+        answer = agent.run(encoded)
+    except EOFError:
+        answer = (255, b"", agent.said() or b"the connection was closed")
+        line.lost()
+    if answer is None:
+        return None
+    result = backend.result(answer[0], encoded, answer[1], answer[2])
+    if result.rc == 255:  # what the ordinary backend does with it
+        raise RuntimeError(result)
+    return result
 
 
 def shorten_results() -> None:

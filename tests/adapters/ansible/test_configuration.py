@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.ansible.configuration import Configurations, catalogue, program
+from orchestrator.adapters.ansible.configuration import Configurations
+from orchestrator.adapters.ansible.installed import catalogue, program
 from orchestrator.adapters.ansible.resolution import InventoryResolver
 from orchestrator.adapters.ansible.settings import CURRENT, OWN, SEALED, EffectiveSettings, Source
 from orchestrator.adapters.testinfra.verifier import TestinfraVerifier

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.adapters.archive import manifest_checks
 from orchestrator.adapters.archive import sealed as form
 from orchestrator.adapters.archive.names import check_name, check_together
 from orchestrator.adapters.archive.packages import SealedPackages
@@ -415,4 +416,4 @@ def test_the_limits_are_those_of_the_documentation() -> None:
     page = (Path(__file__).parents[3] / "docs/reference/package.md").read_text()
     for limit in ("50,000 files", "8 GiB", "32 GiB", "32 MiB", "1,000,000 values", "1 MiB", "100 attachments"):
         assert limit in page
-    assert (form.MAX_FILES, form.MAX_VALUES, form.MAX_ATTACHMENTS) == (50_000, 1_000_000, 100)
+    assert (manifest_checks.MAX_FILES, form.MAX_VALUES, form.MAX_ATTACHMENTS) == (50_000, 1_000_000, 100)

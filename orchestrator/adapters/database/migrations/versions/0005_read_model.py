@@ -29,7 +29,8 @@ def upgrade() -> None:
     op.create_index("waits_run", "waits", ["run"])
     if op.get_bind().dialect.name == "postgresql":  # ids by their beginning, whatever the language of the database
         op.create_index("runs_beginning", "runs", ["id"], postgresql_ops={"id": "text_pattern_ops"})
-    _runs()
+    _run_list()
+    _run_steps()
     _releases()
     _environments()
     _feed()
@@ -51,7 +52,7 @@ def _maybe(*names: str) -> "list[sa.Column[str]]":
     return [sa.Column(name, sa.Text) for name in names]
 
 
-def _runs() -> None:
+def _run_list() -> None:
     op.create_table(
         "run_list",
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
@@ -77,6 +78,9 @@ def _runs() -> None:
     only: dict[str, Any] = {"sqlite_where": has_not_ended, "postgresql_where": has_not_ended}
     op.create_index("run_list_open", "run_list", ["number"], **only)
     op.create_index("run_list_open_in", "run_list", ["environment", "number"], **only)
+
+
+def _run_steps() -> None:
     op.create_table(
         "run_steps",
         sa.Column("run", sa.Text, primary_key=True),

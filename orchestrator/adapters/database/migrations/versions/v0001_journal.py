@@ -9,6 +9,12 @@ down_revision = None
 
 def upgrade() -> None:
     """Make every table."""
+    _journal()
+    _folded()
+    _leases()
+
+
+def _journal() -> None:
     op.create_table(
         "runs",
         sa.Column("id", sa.Text, primary_key=True),
@@ -26,6 +32,9 @@ def upgrade() -> None:
         sa.Column("data", sa.Text, nullable=False),
         sa.UniqueConstraint("run", "key"),
     )
+
+
+def _folded() -> None:
     op.create_table(
         "hosts",
         sa.Column("environment", sa.Text, primary_key=True),
@@ -39,6 +48,9 @@ def upgrade() -> None:
         sa.Column("digest", sa.Text, nullable=False),
         sa.Column("data", sa.Text, nullable=False),
     )
+
+
+def _leases() -> None:
     op.create_table(
         "leases",
         sa.Column("environment", sa.Text, primary_key=True),
