@@ -1,34 +1,27 @@
 """The `Store` port on SQLAlchemy Core. Every method is one transaction; what is folded moves with its record."""
 
-import socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from orchestrator.adapters.database.engine import guarded, once, open_database, persistent
+from orchestrator.adapters.database.leases import DatabaseLeases, one_at_a_time
 from orchestrator.adapters.database.lists import DatabaseLists, beginning_query
 from orchestrator.adapters.database.read_model import ReadModel, add_run, lock_environment
-from orchestrator.adapters.database.tables import fences, hosts, leases, records, runs, verified, waits, works
+from orchestrator.adapters.database.tables import fences, hosts, records, runs, verified, works
 from orchestrator.adapters.database.takeable import Pulse, takeable_requests
 from orchestrator.adapters.database.values import known, readable_requests
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import (
     Entry,
-    Lease,
     Record,
     Run,
     Verified,
-    Waiting,
     Work,
     after_entry,
-    busy,
     find,
     later,
-    over,
-    queued,
-    replaced,
     stale,
     taken,
 )
@@ -36,7 +29,7 @@ from orchestrator.domain.plan import HostState, after_switch
 from orchestrator.ports import Clock
 
 
-class DatabaseStore(DatabaseLists):
+class DatabaseStore(DatabaseLists, DatabaseLeases):
     """The journal at *url* (`sqlite:///path` or `postgresql://…`) of *project*."""
 
     def __init__(self, url: str, clock: Clock, project: str = "") -> None:
@@ -119,118 +112,6 @@ class DatabaseStore(DatabaseLists):
         query = sa.select(verified.c.data).where(verified.c.environment == environment)
         return [known(Verified, data) for data in self._read(query.order_by(verified.c.number.desc()))]
 
-    # -- who may act on an environment -----------------------------------------------------------------------------
-
-    @persistent
-    def acquire(
-        self, environment: str, holder: str, by: str, reason: str, *, worker: str = "", until: str | None = None
-    ) -> Lease:
-        """Take the environment's lease."""
-        with guarded(), self._engine.begin() as db:
-            fence, now = _next_fence(db, environment), self._clock.now()
-            if worker:
-                _refuse_deposed(db, holder, worker)
-            held = _lease(db, environment, now)
-            if held is not None and held.holder != holder:
-                raise busy(held, now)
-            mine = waits.delete().where(waits.c.environment == environment, waits.c.run == holder)
-            if held is not None and held.worker == worker and held.fence >= fence - 1:
-                db.execute(mine)  # its process died before it had written down that it holds, and waited again
-                return held
-            ahead = next((wait for wait in _queue(db, environment) if wait.superseded_by is None), None)
-            if held is None and ahead is not None and ahead.run != holder:
-                raise queued(ahead, now)
-            lease = Lease(
-                environment=environment,
-                holder=holder,
-                fence=fence,
-                by=by,
-                reason=reason,
-                since=held.since if held else now,
-                host=socket.gethostname(),
-                worker=worker,
-                until=until,
-            )
-            db.execute(leases.delete().where(leases.c.environment == environment))
-            db.execute(mine)
-            row_data = {"environment": environment, "holder": holder, "data": lease.model_dump_json()}
-            db.execute(leases.insert().values(**row_data))
-            db.execute(fences.update().where(fences.c.environment == environment).values(fence=fence))
-            return lease
-
-    @persistent
-    def release(self, environment: str, holder: str, worker: str | None = None) -> None:
-        """Give the lease back."""
-        with guarded(), self._engine.begin() as db:
-            _next_fence(db, environment)  # nobody takes it over meanwhile
-            held = _lease(db, environment, self._clock.now())
-            if held is not None and held.holder == holder and worker in {None, held.worker}:
-                db.execute(leases.delete().where(leases.c.environment == environment))
-
-    @persistent
-    def lease(self, environment: str) -> Lease | None:
-        """Who holds the environment."""
-        with guarded(), self._engine.connect().execution_options(reading=True) as db:
-            return _lease(db, environment, self._clock.now())
-
-    @persistent
-    def newest_fence(self, environment: str) -> int:
-        """The newest fence that was given out."""
-        with guarded(), self._engine.connect().execution_options(reading=True) as db:
-            query = sa.select(fences.c.fence).where(fences.c.environment == environment)
-            return int(db.execute(query).scalar() or 0)
-
-    @persistent
-    def raise_fence(self, environment: str, fence: int) -> None:
-        """See that every later fence is higher."""
-        fence = min(fence, HIGHEST)
-        with guarded(), self._engine.begin() as db:
-            _next_fence(db, environment)
-            lower = (fences.c.environment == environment) & (fences.c.fence < fence)
-            db.execute(fences.update().where(lower).values(fence=fence))
-
-    @persistent
-    def enqueue(self, environment: str, run: Run, *, supersede: bool) -> Waiting:
-        """Wait for the environment."""
-        with guarded(), self._engine.begin() as db:
-            _next_fence(db, environment)  # one taker after the other, here too
-            waiting = _queue(db, environment)
-            there = next((wait for wait in waiting if wait.run == run.id), None)
-            if there is not None:
-                return there
-            _one_at_a_time(db)
-            number = (db.execute(sa.select(sa.func.max(waits.c.number))).scalar() or 0) + 1
-            mine = Waiting(
-                environment=environment,
-                run=run.id,
-                number=number,
-                by=run.by,
-                release=run.release,
-                since=self._clock.now(),
-            )
-            db.execute(
-                waits.insert().values(number=number, environment=environment, run=run.id, data=mine.model_dump_json())
-            )
-            for wait in waiting if supersede else ():
-                if _same_thing(wait, mine) and wait.superseded_by is None:
-                    changed = wait.model_copy(update={"superseded_by": run.id})
-                    db.execute(
-                        waits.update().where(waits.c.number == wait.number).values(data=changed.model_dump_json())
-                    )
-            return mine
-
-    @persistent
-    def dequeue(self, environment: str, run: str) -> None:
-        """Wait no longer."""
-        with guarded(), self._engine.begin() as db:
-            db.execute(waits.delete().where(waits.c.environment == environment, waits.c.run == run))
-
-    @persistent
-    def queue(self, environment: str) -> list[Waiting]:
-        """Who waits, in order."""
-        with guarded(), self._engine.connect().execution_options(reading=True) as db:
-            return _queue(db, environment)
-
     # -- who works on what was asked for ------------------------------------------------------------------------------
 
     @persistent
@@ -240,7 +121,7 @@ class DatabaseStore(DatabaseLists):
             asked = sa.select(works.c.data).where(works.c.root == work.root)
             if db.execute(asked).first() is None:
                 lock_environment(db, run.environment)  # who waits for it must not keep numbers from all others
-            _one_at_a_time(db)
+            one_at_a_time(db)
             there = db.execute(asked).scalar()
             if there is not None and known(Work, there).asked != work.asked:
                 return False
@@ -326,48 +207,17 @@ class DatabaseStore(DatabaseLists):
 def _create(db: sa.Connection, run: Run) -> None:
     if db.execute(sa.select(runs.c.id).where(runs.c.id == run.id)).first() is None:
         lock_environment(db, run.environment)
-        _one_at_a_time(db)
+        one_at_a_time(db)
         number = (db.execute(sa.select(sa.func.max(runs.c.number))).scalar() or 0) + 1
         row = {"id": run.id, "number": number, "root": run.root, "environment": run.environment}
         db.execute(runs.insert().values(**row, last_seq=0, data=run.model_dump_json()))
         add_run(db, run, number)
 
 
-def _one_at_a_time(db: sa.Connection) -> None:
-    """Let nobody else give out numbers until this transaction has ended; SQLite has one writer anyway."""
-    if db.dialect.name == "postgresql":
-        db.execute(sa.text("SELECT pg_advisory_xact_lock(7259303)"))
-
-
 def _keep(db: sa.Connection, work: Work) -> Work:
     changed = {"worker": work.worker, "done": work.done, "data": work.model_dump_json()}
     db.execute(works.update().where(works.c.root == work.root).values(**changed))
     return work
-
-
-def _lease(db: sa.Connection, environment: str, now: str) -> Lease | None:
-    """Who holds the environment at the time *now*."""
-    row = db.execute(sa.select(leases.c.data).where(leases.c.environment == environment)).first()
-    held = known(Lease, row.data) if row is not None else None
-    return None if held is None or (held.until is not None and over(held.until, now)) else held
-
-
-def _queue(db: sa.Connection, environment: str) -> list[Waiting]:
-    query = sa.select(waits.c.data).where(waits.c.environment == environment).order_by(waits.c.number)
-    return [known(Waiting, row.data) for row in db.execute(query)]
-
-
-def _same_thing(one: Waiting, other: Waiting) -> bool:
-    """Whether two who wait bring releases of the same name."""
-    return one.release is not None and other.release is not None and one.release.name == other.release.name
-
-
-def _refuse_deposed(db: sa.Connection, run: str, worker: str) -> None:
-    """Raise S103 unless *worker* is the one who works on what *run* belongs to."""
-    query = sa.select(works.c.worker).join(runs, runs.c.root == works.c.root).where(runs.c.id == run)
-    row = db.execute(query.with_for_update(read=True, of=works)).first()
-    if row is None or row.worker != worker:
-        raise replaced(run, worker)
 
 
 def _refuse_older(db: sa.Connection, environment: str, fence: int) -> None:
@@ -380,17 +230,6 @@ def _refuse_older(db: sa.Connection, environment: str, fence: int) -> None:
 
 def _has_key(db: sa.Connection, run: str, key: str) -> bool:
     return db.execute(sa.select(records.c.seq).where(records.c.run == run, records.c.key == key)).first() is not None
-
-
-def _next_fence(db: sa.Connection, environment: str) -> int:
-    """The fence that a new holder would get. Locks the environment's row, so that one taker comes after the other."""
-    if db.dialect.name == "postgresql":
-        db.execute(sa.text("SELECT pg_advisory_xact_lock(7259302, hashtext(:name))"), {"name": environment})
-    row = db.execute(sa.select(fences.c.fence).where(fences.c.environment == environment)).first()
-    if row is None:
-        db.execute(fences.insert().values(environment=environment, fence=0))
-        return 1
-    return int(row.fence) + 1
 
 
 def _fold(db: sa.Connection, run: Run, entry: Entry, at: str) -> None:
