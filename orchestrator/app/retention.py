@@ -4,8 +4,10 @@ from orchestrator.app.authorize import UseCases, use_case
 from orchestrator.app.parts import Parts
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.register import REQUESTS, VOTES
 from orchestrator.domain.retention import Removable
 from orchestrator.flow import prune
+from orchestrator.register_ports import Records
 
 
 class Retention(UseCases):
@@ -18,9 +20,18 @@ class Retention(UseCases):
     @use_case(Action.VIEW)
     def removable(self, actor: Actor) -> Removable:
         """What the project's rule of retention lets go. Changes nothing."""
-        return prune.removable(self._parts.setting, self._parts.durable_records)
+        return prune.removable(self._parts.setting, self._parts.durable_records, lambda: self._named_plans(actor))
 
     @use_case(Action.RUN_WORKER)
     def prune(self, actor: Actor) -> Removable:
         """Remove what the project's rule of retention lets go. Raises S200."""
-        return prune.prune(self._parts.setting, self._parts.durable_records)
+        return prune.prune(self._parts.setting, self._parts.durable_records, lambda: self._named_plans(actor))
+
+    def _named_plans(self, actor: Actor) -> frozenset[str]:
+        """The plans that run requests and votes name."""
+
+        def named(records: Records) -> frozenset[str]:
+            plans = {request.plan for request in records.all(REQUESTS)}
+            return frozenset(plans | {cast.vote.plan for cast in records.all(VOTES)})
+
+        return self._parts.acting_as(actor).register.reading(named)

@@ -36,6 +36,7 @@ EXECUTED = "executed"  # beside a plan that a run has executed: it is kept for e
 RUN_JOB = re.compile(r"([0-9a-f]{6}-[^.]+)\.")
 HEX = re.compile(r"[0-9a-f]{64}")
 PAGE = 200
+PlanDigests = Callable[[], frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,17 @@ class Records:
     reached: Callable[[str], None] = lambda _point: None
 
 
-def removable(setting: Setting, records: Records, *, mark: bool = False) -> Removable:
-    """What the rule of the project lets go now. Nothing is changed, but that executed plans are marked with *mark*."""
+def removable(setting: Setting, records: Records, named: PlanDigests = frozenset, *, mark: bool = False) -> Removable:
+    """What the rule of the project lets go now. Nothing is changed, but that executed plans are marked with *mark*.
+
+    *named* gives the digests of the plans that run requests and votes name, which are kept.
+    """
     rule = setting.project.retention
     cutoff = rule.cutoff(setting.clock.now())
     needed = _needed(setting, rule.keep_per_environment)
     state = setting.state
     jobs, requests = _old(setting, records, cutoff, needed.runs)
-    plans = _plans(setting, cutoff, needed.plans, mark=mark)
+    plans = _plans(setting, cutoff, needed.plans, named, mark=mark)
     packages = [path.name for path in _unpacked(state) if path.name not in needed.packages and _before(path, cutoff)]
     outputs = [f"logs/{path.name}" for path in _files(state / "logs") if _before(path, cutoff)]
     outputs += [f"background/{root}.log" for root in requests if (state / "background" / f"{root}.log").is_file()]
@@ -75,14 +79,14 @@ def removable(setting: Setting, records: Records, *, mark: bool = False) -> Remo
     )
 
 
-def prune(setting: Setting, records: Records) -> Removable:
+def prune(setting: Setting, records: Records, named: PlanDigests = frozenset) -> Removable:
     """Remove what :func:`removable` names. Raises S200 while another prune, or a backup, has the state folder."""
     state = setting.state
     with _alone(state / "prune.lock"), _alone(state / "backup.lock"):
         for folder in ("jobs", "plans", "packages", "logs", "background"):
             for left in (state / folder).glob(f"{DOOMED}*"):
                 discard(left)
-        found = removable(setting, records, mark=True)
+        found = removable(setting, records, named, mark=True)
         for name in found.jobs:
             _remove(state / "jobs" / name, records.reached)
         for file in _updates_of(state / "plans", found.plans):
@@ -180,8 +184,8 @@ def _is_done(setting: Setting, root: str) -> bool:
     return False
 
 
-def _plans(setting: Setting, cutoff: str, waiting: str, *, mark: bool) -> list[str]:
-    """The plans older than *cutoff* that no run has executed and no request names."""
+def _plans(setting: Setting, cutoff: str, waiting: str, named: PlanDigests, *, mark: bool) -> list[str]:
+    """The plans older than *cutoff* that no run has executed, and no request or vote names."""
     old: dict[str, list[Path]] = {}
     for path in _folders(setting.state / "plans"):
         if not HEX.fullmatch(path.name) or path.name in waiting or (path / EXECUTED).exists():
@@ -190,13 +194,14 @@ def _plans(setting: Setting, cutoff: str, waiting: str, *, mark: bool) -> list[s
         if file.is_file() and _before(file, cutoff) and (environment := _environment_of(file)):
             old.setdefault(environment, []).append(path)
     found: list[str] = []
+    kept = {digest.removeprefix("sha256:") for digest in named()} if old else set()
     for environment, paths in old.items():
         runs = each_run(setting.store, RunFilter(environment=environment))
         executed = {str(run.plan).removeprefix("sha256:") for run in runs}
         for path in paths:
-            if path.name not in executed:
+            if path.name not in executed | kept:
                 found.append(path.name)
-            elif mark:
+            elif mark and path.name in executed:
                 (path / EXECUTED).touch(0o600)
     return found
 

@@ -109,6 +109,23 @@ def test_old_runs_lose_what_they_left(project: MemoryProject) -> None:
     assert removable(setting, kept.records()).is_empty
 
 
+def test_a_plan_that_was_voted_on_is_kept(project: MemoryProject) -> None:
+    """An old plan that no run has executed stays while a run request or a vote names it, and goes without one."""
+    kept = Kept(project)
+    ran(project, kept, 1)
+    setting = ruled(project)
+    stray = stray_plan(setting)
+    project.store.clock.sleep(100 * DAY)
+
+    def named() -> frozenset[str]:
+        return frozenset({f"sha256:{STRAY}"})
+
+    assert removable(setting, kept.records(), named).plans == ()
+    prune(setting, kept.records(), named)
+    assert stray.is_dir()
+    assert prune(setting, kept.records()).plans == (STRAY,)
+
+
 def test_a_dry_run_removes_nothing(project: MemoryProject) -> None:
     """What a dry run names is what the prune after it removes, and the dry run changes nothing."""
     kept = Kept(project)
