@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILED = $(BIN)/python -m compileall -q -x 'ansible_collections|templates' orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale unchanged leak-scan authz-matrix approvals audit-mutate calendar isolation checks bench docs clean
+.PHONY: help demo test long journeys crash-sweep sim planted-bugs chaos hostile rollback-proof workers scale growth unchanged leak-scan authz-matrix approvals audit-mutate calendar isolation checks bench docs clean
 
 help: ## Show this list.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +73,9 @@ workers: .venv/.dev ## Run promotions over 1, 2 and 4 workers on Postgres, kille
 
 scale: .venv/.dev ## Fill a store, and measure what each list and document costs: ENVIRONMENTS=500 RUNS=100000 STORES=sqlite,postgres.
 	@$(BIN)/python -m tests.campaigns.scale --environments $(or $(ENVIRONMENTS),500) --runs $(or $(RUNS),100000) --stores $(or $(STORES),sqlite,postgres)$(if $(ARGS), $(ARGS))
+
+growth: .venv/.dev ## Promote many times with prunes between, and measure how the state folder grows: N=1000.
+	@$(BIN)/python -m tests.campaigns.growth --promotions $(or $(N),1000)$(if $(ARGS), $(ARGS))
 
 unchanged: .venv/.dev ## Run a corpus of projects by hand and through the product, and compare: ARGS="NAME …" JOBS=3 (ARGS=-v prints more, ARGS=--undo undoes each mend).
 	@$(BIN)/orchestrator engine install --yes >/dev/null

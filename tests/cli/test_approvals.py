@@ -1,5 +1,7 @@
 """Promotions that wait for approvals, told as several users."""
 
+import os
+import shutil
 from typing import Any
 
 from orchestrator.cli.register_documents import MODELS
@@ -52,6 +54,21 @@ def test_a_plan_shows_its_risk(office: RequestProject) -> None:
     why = office.tells("ann", "why", "1.0.0", "--to", PLACE, code=None)
     assert "waiting for 1 of 1 approval: can be given by bob, cid" in why
     assert office.ask("1.0.0")["arithmetic"] == "5 + 5 = 10 (low)"
+
+
+def test_a_prune_keeps_plans_that_were_voted_on(office: RequestProject) -> None:
+    """A prune keeps the old plan of a request, also one that a newer plan has replaced, if a user has voted on it."""
+    asked = office.ask("1.0.0")
+    office.by("bob", "approve", asked["request"]["id"])
+    folder = office.folder / ".orchestrator" / "plans"
+    plan = folder / asked["request"]["plan"].removeprefix("sha256:")
+    stray = folder / ("e" * 64)
+    shutil.copytree(plan, stray)
+    for path in (plan, stray):
+        os.utime(path / "plan.json", (1_000_000_000, 1_000_000_000))
+    office.tells("ann", "withdraw", asked["request"]["id"])
+    assert office.by("olga", "prune")["plans"] == [stray.name]
+    assert plan.is_dir()
 
 
 def test_who_may_vote(office: RequestProject) -> None:
