@@ -186,13 +186,7 @@ def _is_done(setting: Setting, root: str) -> bool:
 
 def _plans(setting: Setting, cutoff: str, waiting: str, named: PlanDigests, *, mark: bool) -> list[str]:
     """The plans older than *cutoff* that no run has executed, and no request or vote names."""
-    old: dict[str, list[Path]] = {}
-    for path in _folders(setting.state / "plans"):
-        if not HEX.fullmatch(path.name) or path.name in waiting or (path / EXECUTED).exists():
-            continue
-        file = path / "plan.json"
-        if file.is_file() and _before(file, cutoff) and (environment := _environment_of(file)):
-            old.setdefault(environment, []).append(path)
+    old = _old_plans(setting.state / "plans", cutoff, waiting)
     found: list[str] = []
     kept = {digest.removeprefix("sha256:") for digest in named()} if old else set()
     for environment, paths in old.items():
@@ -204,6 +198,18 @@ def _plans(setting: Setting, cutoff: str, waiting: str, named: PlanDigests, *, m
             elif mark and path.name in executed:
                 (path / EXECUTED).touch(0o600)
     return found
+
+
+def _old_plans(folder: Path, cutoff: str, waiting: str) -> dict[str, list[Path]]:
+    """The plans older than *cutoff* that are not marked as executed and are not in *waiting*, by environment."""
+    old: dict[str, list[Path]] = {}
+    for path in _folders(folder):
+        if not HEX.fullmatch(path.name) or path.name in waiting or (path / EXECUTED).exists():
+            continue
+        file = path / "plan.json"
+        if file.is_file() and _before(file, cutoff) and (environment := _environment_of(file)):
+            old.setdefault(environment, []).append(path)
+    return old
 
 
 def _updates_of(folder: Path, plans: tuple[str, ...]) -> list[Path]:

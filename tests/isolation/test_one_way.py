@@ -49,7 +49,7 @@ ALLOWED = {
 ASKING = {
     "adapters/ansible/resolution.py": "an inventory that starts us for another environment, which needs the project",
     "adapters/ansible/vaulted.py": "a program that prints a vault password, which the operator's settings name",
-    "adapters/pulumi/provisioner.py": "pulumi stack export, which does not run the program",
+    "adapters/pulumi/operations.py": "pulumi stack export, which does not run the program",
 }
 """The modules that call `processes.asked`, which does not isolate."""
 

@@ -26,7 +26,7 @@ def test_preview(world):
     assert list(preview.inventory.hosts) == ["web1", "web2"]
     assert preview.changes_something
     assert preview.update_plan.startswith("sha256:")
-    assert preview.versions == {"pulumi": world.stage.provisioner._engine.version}
+    assert preview.versions == {"pulumi": world.stage.provisioner._operations.engine.version}
 
 
 def test_up(world):

@@ -201,7 +201,7 @@ class Slow(Stage):
         job = f"ORCHESTRATOR_JOB={self.jobs.folder(f'job-{self._number}')}"
         lines = {number: command_line(number) for number in marked(job)}
         sign = {
-            "engine": f"{self.provisioner._engine.path} ",
+            "engine": f"{self.provisioner._operations.engine.path} ",
             "language host": "pulumi-language-python ",
             "provider": "pulumi-resource-pulumi-python",
             "child": "adapters.pulumi.child",
