@@ -45,6 +45,7 @@ crash-sweep: .venv/.dev ## Kill at every point of a promotion, simulated and (RE
 	@$(BIN)/python -m tests.campaigns.request_sweep
 	@$(BIN)/python -m tests.campaigns.real --points $(or $(REAL),1000)
 	@$(BIN)/python -m tests.campaigns.chains$(if $(SHIFTS), --shifts $(SHIFTS))
+	@$(BIN)/python -m tests.campaigns.prunes
 
 sim: .venv/.dev ## Random promotions in a simulated world of faults: N=200000 SEED=1 (RATE=10000 runs a minute at least).
 	@$(BIN)/python -m tests.campaigns.request_sweep --runs 5000$(if $(SEED), --seed $(SEED))

@@ -58,17 +58,21 @@ class Size(NamedTuple):
 
 @dataclass
 class Project:
-    """A project whose runs are done in memory, and whose journal and state folder are real."""
+    """A project whose runs are done in memory, and whose journal and state folder are real.
+
+    The journal is in the store at *url*, by default in a file of the state folder.
+    """
 
     folder: Path
     rule: Retention
     clock: ManualClock = field(default_factory=lambda: ManualClock(datetime.now(UTC)))
     plans: set[str] = field(default_factory=set)
     newest: float = 0.0
+    url: str = ""
 
     def __post_init__(self) -> None:
         self.stage = Stage(self.folder)
-        self.store = DatabaseStore(f"sqlite:///{self.folder}/state.db", self.clock)
+        self.store = DatabaseStore(self.url or f"sqlite:///{self.folder}/state.db", self.clock)
         made = self.stage.setting()
         project = made.project.model_copy(update={"retention": self.rule})
         self.setting: Setting = replace(made, store=self.store, clock=self.clock, project=project)
@@ -145,17 +149,21 @@ class Project:
         return "evidence" if path.parts[0] == "plans" and path.parts[1] in self.plans else "rest"
 
 
-def grown(folder: Path, promotions: int, first: int, rule: Retention) -> tuple[Size, Size]:
-    """The sizes after the *first* promotions and after all *promotions*."""
-    project, early = Project(folder, rule), None
-    for number in range(promotions):
-        project.promote(number)
-        if number % EVERY == EVERY - 1 or number + 1 in {first, promotions}:
+def grown(project: Project, promotions: int, first: int) -> tuple[Size, Size]:
+    """The sizes after the *first* promotions and after all *promotions*; prints each size in between."""
+    early = late = None
+    for number in range(1, promotions + 1):
+        project.promote(number - 1)
+        if number % EVERY == 0 or number in {first, promotions}:
             project.prune()
-        if number + 1 == first:
-            early = project.size()
+        if number % first == 0 or number == promotions:
+            late = project.size()
+            early = early or late
+            parts = ", ".join(f"{name} {value / 1000:,.0f} kB" for name, value in late._asdict().items())
+            print(f"after {number} promotions: {parts}", flush=True)
     assert early is not None
-    return early, project.size()
+    assert late is not None
+    return early, late
 
 
 def main(words: list[str] | None = None) -> int:
@@ -169,10 +177,7 @@ def main(words: list[str] | None = None) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         rule = Retention(runs=chosen.runs, keep_per_environment=chosen.keep)
-        early, late = grown(Path(folder), chosen.promotions, chosen.first, rule)
-    for count, size in ((chosen.first, early), (chosen.promotions, late)):
-        parts = ", ".join(f"{name} {value / 1000:,.0f} kB" for name, value in size._asdict().items())
-        print(f"after {count} promotions: {parts}")
+        early, late = grown(Project(Path(folder), rule), chosen.promotions, chosen.first)
     ratio = late.rest / early.rest
     each = (late.kept - early.kept) / (chosen.promotions - chosen.first)
     good = ratio <= RATIO and each <= EACH
