@@ -144,8 +144,11 @@ class SettleRequests:
 
 def settle_request(acting: Acting, context: Context, request: RunRequest) -> RunRequest | None:
     """*request* after the end of its run; None while the run goes on, or needs manual intervention."""
-    end = end_of(context.setting.store, request.run)
+    store = context.setting.store
+    end = end_of(store, request.run)
     event = event_after(end) if end is not None else None
+    if end is not None and event is None and is_overtaken(store, request):
+        event = RequestEvent.FINISH
     if end is None or event is None:
         return None
     if event is RequestEvent.REPLAN:
@@ -159,6 +162,12 @@ def settle_request(acting: Acting, context: Context, request: RunRequest) -> Run
         return advance(task, make_move(task, current, event, f"{note} ({end.code})" if end.code else note), rules)
 
     return _change(acting, request, work)
+
+
+def is_overtaken(store: Store, request: RunRequest) -> bool:
+    """Whether a later run has ended in the environment: what the run of *request* left is that one's matter."""
+    newest = next(iter(store.runs(request.environment, limit=1)), None)
+    return newest is not None and newest.id != request.run and newest.ended
 
 
 def end_of(store: Store, run: str) -> RunEnd | None:

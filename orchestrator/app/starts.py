@@ -152,10 +152,12 @@ def submit_started(store: Store, acting: Acting, request: RunRequest, queue: Que
 
 
 def _is_recorded(store: Store, work: Work) -> bool:
+    """Whether the journal has the run, as it was started or as a retry: it executes the same plan in the same place."""
     try:
-        return store.work(work.root).asked == work.asked
+        asked = store.work(work.root).asked
     except OrchestratorError:
         return False
+    return (asked["plan"], list(asked["targets"])) == (work.asked["plan"], work.asked["targets"])
 
 
 def _renamed(acting: Acting, request: RunRequest) -> RunRequest:

@@ -5,6 +5,7 @@ import shutil
 from typing import Any
 
 from orchestrator.cli.register_documents import MODELS
+from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import State
 from tests.cli.request_project import PLACE, RULE, RequestProject, office
 
@@ -235,6 +236,33 @@ def test_a_crash_between_the_start_and_its_run_loses_nothing(office: RequestProj
     assert (state(office, run)["state"], office.store.runs()) == ("started", [])
     assert office.duties()[-1].startswith(f"{run} started as {run}")
     assert len(office.store.runs()) == 1
+
+
+def test_a_retry_completes_what_was_approved(office: RequestProject) -> None:
+    """A retry of a started promotion enters without new votes, also after the votes have expired; a rollback instead ends the request."""
+    office.rule(f"{RULE}rollback: {{automatic: false}}\n")
+    run = office.ask("1.0.0")["request"]["id"]
+    office.by("bob", "approve", run)
+    office.duties()
+    office.world.faults.add(("deploy", "p1", "1.0.0"))
+    assert office.execute(run).state is State.NEEDS_PERSON
+    assert office.duties() == []
+    with office.acting("olga"):
+        app = office.app()
+        again = app.submissions.retry(app.actor, office.store.run(run), None)
+        app.register.close()
+    app = office.app()
+    office.by("bob", "approvals", run)
+    app.entrance.admit(app.setting, office.store.run(again.name), plan=again.plan, overrun=False)
+    app.register.close()
+    assert state(office, run)["request"]["run"] == again.name
+    office.store.append(again.name, [Entry(kind="ended", data={"state": "needs a person", "exit": 5, "failure": None})])
+    assert office.duties() == []
+    office.go("staging", "1.0.0")
+    office.store.append(
+        office.request(PLACE, "1.0.0", "observe").id, [Entry(kind="ended", data={"state": "succeeded"})]
+    )
+    assert office.duties()[0].startswith(f"{run} is finished")
 
 
 def test_everything_is_in_the_audit_stream(office: RequestProject) -> None:
