@@ -1,5 +1,6 @@
 """The end of a job: no process and no secret of it is left, whatever happened."""
 
+import contextlib
 import json
 import os
 import signal
@@ -123,9 +124,10 @@ def on_disk(folder: Path) -> list[str]:
 def supervisors(folder: Path) -> list[int]:
     found = []
     for process in marked(f"ORCHESTRATOR_JOB={folder / 'jobs/one'}"):
-        words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
-        if b"supervisor" in b" ".join(words) and os.fsencode(folder / "jobs/one") in words:
-            found.append(process)
+        with contextlib.suppress(OSError):  # one may end while we go through them
+            words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+            if b"supervisor" in b" ".join(words) and os.fsencode(folder / "jobs/one") in words:
+                found.append(process)
     return found
 
 
