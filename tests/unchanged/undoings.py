@@ -50,8 +50,8 @@ UNDOINGS = (
         "ansible-runner replaces the fact cache of the project by its own",
         "B1",
         f"{ANSIBLE}/child.py",
-        '            fact_cache_type="none",',
-        "           ",
+        '        "fact_cache_type": "none",',
+        "       ",
         ("fact-cache",),
     ),
     Undoing(
