@@ -42,7 +42,6 @@ def release(running: Project) -> Iterator[Callable[..., str]]:
         shutil.rmtree(folder)
 
 
-@pytest.mark.core
 def test_busy(running: Project) -> None:
     """An environment that somebody holds is busy (exit 8), and says who has it."""
     from orchestrator.wiring import open_app
@@ -57,7 +56,6 @@ def test_busy(running: Project) -> None:
     assert "somebody-else (an upgrade by hand, by ann" in said.err
 
 
-@pytest.mark.core
 def test_not_verified_before(running: Project) -> None:
     """A release that was not verified in staging is refused for production (exit 3), and nothing is touched."""
     before = running.status("production")["hosts"]
@@ -115,7 +113,6 @@ def test_provision_fails(running: Project, release: Callable[..., str]) -> None:
     assert steps[-5:] == ["restore.stack", "hosts.restored", "restore.look", "verify.smoke.restored", "close"]
 
 
-@pytest.mark.core
 def test_deploy_fails(running: Project, release: Callable[..., str]) -> None:
     """A playbook that fails on the first host is taken back there, and the other host is left alone."""
     name = release("1.1.4", staged=False)

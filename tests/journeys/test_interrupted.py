@@ -5,8 +5,6 @@ import signal
 import subprocess
 import time
 
-import pytest
-
 from orchestrator.processes import marked
 from tests.journeys.conftest import Project
 
@@ -37,7 +35,6 @@ def _ready(project: Project) -> None:
         project.run("promote", "releases/1.1.0", "--to", "staging")
 
 
-@pytest.mark.core
 def test_a_killed_promotion_is_resumed(running: Project) -> None:
     """After `kill -9` in the middle of a deployment the run is shown as interrupted, the environment is held, and `resume` finishes it without doing anything twice."""
     _ready(running)
