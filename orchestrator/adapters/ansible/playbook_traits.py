@@ -138,7 +138,7 @@ def _host_and_variable(match: "re.Match[str]") -> tuple[str, str]:
 
 
 def _is_fact(variable: str) -> bool:
-    """Whether *variable* is found out on the host, and is no setting of the connection to it."""
+    """Whether *variable* is determined on the host, and does not set the connection to it."""
     return variable == "ansible_facts" or (variable.startswith("ansible_") and not CONNECTION.match(variable))
 
 

@@ -135,7 +135,7 @@ class InventoryResolver:
 
 
 def _document(printed: str) -> dict[str, Any] | None:
-    """The listing that `ansible-inventory` has *printed*; None if it is none, as a plugin can print one of its own."""
+    """The listing that `ansible-inventory` has *printed*; None for other text, such as that of a plugin."""
     try:
         document = json.loads(printed, object_hook=plain_text)
     except (ValueError, RecursionError):

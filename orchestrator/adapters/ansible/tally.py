@@ -81,7 +81,7 @@ class Tally:
     setting: str = ""
 
     def take(self, number: int, event: dict[str, Any]) -> None:
-        """Take one event of the child; one of another shape is no event of ours."""
+        """Take one event of the child; events of another shape are ignored."""
         if not is_event(event, SHAPES):
             return
         kind = event.pop("kind")

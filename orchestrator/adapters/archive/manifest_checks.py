@@ -1,4 +1,4 @@
-"""What the manifest of a package must hold, whoever wrote it: names, sizes, areas, links, what the release names."""
+"""What the manifest of a package must satisfy, from any writer: names, sizes, areas, links, what the release names."""
 
 import hashlib
 import posixpath

@@ -67,7 +67,7 @@ class DatabaseLeases:
     def release(self, environment: str, holder: str, worker: str | None = None) -> None:
         """Give the lease back."""
         with guarded(), self._engine.begin() as db:
-            _next_fence(db, environment)  # nobody takes it over meanwhile
+            _next_fence(db, environment)  # no other process takes it over before the commit
             held = _lease(db, environment, self._clock.now())
             if held is not None and held.holder == holder and worker in {None, held.worker}:
                 db.execute(leases.delete().where(leases.c.environment == environment))
@@ -138,7 +138,7 @@ class DatabaseLeases:
 
 
 def one_at_a_time(db: sa.Connection) -> None:
-    """Let nobody else give out numbers until this transaction has ended; SQLite has one writer anyway."""
+    """Let no other process assign numbers until this transaction has ended; SQLite has one writer anyway."""
     if db.dialect.name == "postgresql":
         db.execute(sa.text("SELECT pg_advisory_xact_lock(7259303)"))
 

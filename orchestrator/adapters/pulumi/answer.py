@@ -27,7 +27,7 @@ ANSWER: Shape = {
 
 
 def operation_answer(folder: Path) -> dict[str, Any]:
-    """The answer of the job in *folder*; that of one that was killed if there is none, or none that is valid."""
+    """The answer of the job in *folder*; without a valid one, the answer of a killed job."""
     try:
         answer = parsed(read_bounded(folder / "result.json", LARGEST))
     except OSError:
