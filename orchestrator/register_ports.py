@@ -1,6 +1,6 @@
 """The port of the register: management records and the audit stream of one project."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -98,3 +98,16 @@ class AuditHeads(Protocol):
 
     def read(self) -> AuditHead | None:
         """The recorded head; None if there is none."""
+
+
+class JobTokens(Protocol):
+    """Reads the tokens that CI systems give to their jobs."""
+
+    def issuer(self, text: str) -> str:
+        """The issuer that the token *text* names, which is not verified. Raises A111."""
+
+    def verified(self, text: str, issuer: str) -> Mapping[str, Any]:
+        """The claims of the token *text* if *issuer* has signed it. Raises A111 and A112."""
+
+    def of_job(self, environ: Mapping[str, str], audience: str) -> str:
+        """The token of the CI job that this process is part of, for *audience*. Raises A111 and A112."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.app.admission import Promotion
     from orchestrator.app.authorize import Rights
     from orchestrator.app.entrance import RunEntrance
+    from orchestrator.app.exchange import Exchange
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty, Scheduler
     from orchestrator.domain.access.principals import Actor
@@ -63,6 +64,15 @@ class RegisterParts(ApprovalParts, ProjectParts):
 
         mask_databases()
         return DatabaseRegister(self.store_url, SystemClock(), self.project.name, self.keys, self.audit_head)
+
+    @cached_property
+    def exchange(self) -> "Exchange":
+        """Where tokens of CI jobs are exchanged."""
+        from orchestrator.adapters.clock import SystemClock
+        from orchestrator.adapters.oidc import OidcTokens
+        from orchestrator.app.exchange import Exchange
+
+        return Exchange(self.register, SystemClock(), OidcTokens())
 
     @cached_property
     def acting(self) -> "Acting":

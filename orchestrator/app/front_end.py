@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.app.acting import Acting
+from orchestrator.app.exchange import Exchange
 from orchestrator.app.parts import Parts
 from orchestrator.app.request_duties import Shows
 from orchestrator.app.request_facts import RequestRules
@@ -95,6 +96,10 @@ class FrontEndParts(Parts, Protocol):
     @property
     def actor(self) -> Actor:
         """Who acts in this process. Raises A108."""
+
+    @property
+    def exchange(self) -> Exchange:
+        """Where tokens of CI jobs are exchanged."""
 
     @property
     def acting(self) -> Acting:

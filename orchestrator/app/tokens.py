@@ -5,9 +5,9 @@ import string
 from dataclasses import dataclass
 from datetime import timedelta
 
-from orchestrator.app.acting import Acting, Change, View, change, read_register
+from orchestrator.app.acting import Acting, Change, View, change, read_register, unknown
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.access.principals import Actor, ActorKind, Scope
+from orchestrator.domain.access.principals import Actor, ActorKind, Method, Scope, ServiceAccount, Trust
 from orchestrator.domain.access.tokens import (
     GRACE,
     MAX_LIFETIME,
@@ -37,7 +37,7 @@ def create_token(
     acting: Acting, owner: str, *, name: str = "", lifetime: timedelta, scopes: tuple[Scope, ...] | None = None
 ) -> NewToken:
     """A new token of *owner*. Every user may create tokens of their own. Raises A109 and A110."""
-    text = _new_text()
+    text = new_token_text()
 
     def work(task: Change) -> NewToken:
         actor = _owner(task, owner)
@@ -77,10 +77,12 @@ def list_tokens(acting: Acting, owner: str | None = None) -> tuple[Token, ...]:
 
 def rotate_token(acting: Acting, prefix: str, grace: timedelta = GRACE) -> NewToken:
     """A new token with the name, scopes and lifetime of the one with *prefix*, which is valid for the *grace* time."""
-    text, owner = _new_text(), _owner_of(acting, prefix)
+    text, owner = new_token_text(), _owner_of(acting, prefix)
 
     def work(task: Change) -> NewToken:
         old = task.existing(TOKENS, prefix)
+        if old.method is Method.OIDC:
+            raise OrchestratorError("A109", f"the token {prefix} is of a CI job, which exchanges another one")
         if not old.is_valid(task.now):
             raise OrchestratorError("A109", f"the token {prefix} is {old.state(task.now).value}")
         lifetime = old.expires_at - old.created_at
@@ -108,6 +110,40 @@ def revoke_token(acting: Acting, prefix: str, *, reason: str = "") -> Token:
     return change(acting, MANAGE, work, owner=_owner_of(acting, prefix), reason=reason)
 
 
+def trust_issuer(acting: Acting, name: str, trust: Trust) -> ServiceAccount:
+    """Let the service account *name* accept tokens of CI jobs by *trust*, in place of the rule for the same claims.
+
+    That is a credential of the account, as a token is. Raises A110.
+    """
+
+    def work(task: Change) -> ServiceAccount:
+        account = task.existing(SERVICE_ACCOUNTS, name)
+        kept = [each for each in account.trust if _about(each) != _about(trust)]
+        return task.put(SERVICE_ACCOUNTS, account.model_copy(update={"trust": (*kept, trust)}), issuer=trust.issuer)
+
+    return change(acting, MANAGE, work)
+
+
+def distrust_issuer(acting: Acting, name: str, issuer: str, *, reason: str = "") -> ServiceAccount:
+    """Let the service account *name* accept no token of *issuer* any more, and revoke those exchanged. Raises A110."""
+
+    def work(task: Change) -> ServiceAccount:
+        account = task.existing(SERVICE_ACCOUNTS, name)
+        kept = tuple(trust for trust in account.trust if trust.issuer != issuer)
+        if kept == account.trust:
+            raise unknown("trusted issuer", issuer, [trust.issuer for trust in account.trust])
+        for token in task.records.all(TOKENS, name):
+            if token.method is Method.OIDC and token.is_valid(task.now):
+                task.put(TOKENS, token.model_copy(update={"revoked_at": task.now.earliest}))
+        return task.put(SERVICE_ACCOUNTS, account.model_copy(update={"trust": kept}), issuer=issuer)
+
+    return change(acting, MANAGE, work, reason=reason)
+
+
+def _about(trust: Trust) -> object:
+    return trust.issuer, trust.audience, trust.claims
+
+
 def _owner_of(acting: Acting, prefix: str) -> str:
     return read_register(acting, Action.VIEW, lambda view: view.existing(TOKENS, prefix).owner)
 
@@ -119,6 +155,7 @@ def _owner(task: Change, name: str) -> Actor:
     return Actor(name=name)
 
 
-def _new_text() -> str:
+def new_token_text() -> str:
+    """A token that nobody has, as its owner gets it."""
     prefix = "".join(secrets.choice(ALPHABET) for _ in range(8))
     return token_text(prefix, secrets.token_bytes(SECRET_BYTES))

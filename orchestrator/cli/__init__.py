@@ -68,12 +68,12 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Users and rights": {
         "people": "Add, list, show, edit and disable users.",
         "group": "Add and remove groups of users, and edit their members.",
-        "service-account": "Add, list and disable accounts of machines.",
+        "service-account": "Add, list and disable accounts of machines, and trust CI systems.",
         "away": "Record an absence and its deputy.",
         "access": "Show, grant, revoke and apply bindings of roles.",
         "can-i": "Show whether an actor may do something, and why.",
         "whoami": "Show the actor, the authentication, and its roles.",
-        "token": "Create, list, rotate and revoke tokens.",
+        "token": "Create, exchange, list, rotate and revoke tokens.",
         "audit": "List, show, verify and export the audit stream.",
     },
     "Project and machine": {

@@ -4,7 +4,17 @@ from typing import Literal
 
 from orchestrator.cli.document import Document
 from orchestrator.domain.access.actions import Action
-from orchestrator.domain.access.principals import Absence, Actor, ActorKind, Binding, Group, Scope, ServiceAccount, User
+from orchestrator.domain.access.principals import (
+    Absence,
+    Actor,
+    ActorKind,
+    Binding,
+    Group,
+    Method,
+    Scope,
+    ServiceAccount,
+    User,
+)
 from orchestrator.domain.admission.conditions import ConditionKind, ConditionState
 from orchestrator.domain.admission.documents import ListedAdmission
 from orchestrator.domain.admission.overrides import Override
@@ -115,6 +125,7 @@ class ListedToken(Model):
     owner: str
     owner_kind: ActorKind
     name: str
+    method: Method = Method.TOKEN
     scopes: tuple[Scope, ...] | None
     created_at: Moment
     expires_at: Moment

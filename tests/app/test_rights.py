@@ -27,7 +27,7 @@ from orchestrator.app.rights import ACTIONS
 from orchestrator.app.votes import Shown
 from orchestrator.domain.access.access_file import AccessFile
 from orchestrator.domain.access.actions import BUILT_IN, Action
-from orchestrator.domain.access.principals import Absence, Actor, Binding, Group, ServiceAccount, User
+from orchestrator.domain.access.principals import Absence, Actor, Binding, Group, ServiceAccount, Trust, User
 from orchestrator.domain.access.tokens import Token, token_hash
 from orchestrator.domain.admission.refusal import NotAdmitted
 from orchestrator.domain.approval.policy import Quorum, Requirement
@@ -57,7 +57,7 @@ from orchestrator.domain.risk.kinds import Level
 from tests.app.desk import ENVIRONMENTS, NOON, Desk
 
 EXPECTED: dict[str, list[str]] = yaml.safe_load((Path(__file__).parent / "rights.yaml").read_text())
-DOOR = {"acting", "actor", "entrance", "request_duties", "request_facts", "scheduler", "voters"}
+DOOR = {"acting", "actor", "entrance", "exchange", "request_duties", "request_facts", "scheduler", "voters"}
 """Modules that are no use cases: the way to the register, who acts, and what the system does."""
 MODULES = [
     import_module(f"orchestrator.app.{module.name}") for module in pkgutil.iter_modules(orchestrator.app.__path__)
@@ -79,6 +79,7 @@ FILE = AccessFile(apiVersion="orchestrator/v1", kind="Access", people=(User(name
 FILTER = AuditFilter(start=datetime(2026, 1, 1, tzinfo=UTC), end=datetime(2027, 1, 1, tzinfo=UTC))
 AWAY = Absence(user="bob", deputy="root", start=NOON, end=NOON + DAY)
 TOKEN = Token(prefix="a" * 8, sha256=token_hash("x"), owner="bob", created_at=NOON, expires_at=NOON + DAY)
+TRUST = Trust(issuer="https://ci.example", audience="orchestrator", claims={"sub": "shop"})
 STOP = LineStop(id="l1", environment="staging", stopped_at=NOON, stopped_by="root", reason="leak")
 
 
@@ -154,6 +155,8 @@ REGISTER_CALLS: dict[str, Call] = {
     "votes.cast_vote": lambda a, e: votes.cast_vote(a, f"r-{e}", Decision.APPROVE, SHOWN, RULES),
     "votes.take_back_vote": lambda a, e: votes.take_back_vote(a, f"r-{e}", RULES),
     "tokens.create_token": lambda a, _: tokens.create_token(a, "bob", lifetime=DAY),
+    "tokens.distrust_issuer": lambda a, _: tokens.distrust_issuer(a, "ci", TRUST.issuer),
+    "tokens.trust_issuer": lambda a, _: tokens.trust_issuer(a, "ci", TRUST),
     "tokens.list_tokens": lambda a, _: tokens.list_tokens(a),
     "tokens.revoke_token": lambda a, _: tokens.revoke_token(a, "a" * 8),
     "tokens.rotate_token": lambda a, _: tokens.rotate_token(a, "a" * 8),
@@ -233,7 +236,7 @@ def laid() -> Desk:
     desk = Desk()
     desk.write(USERS, User(name="bob"))
     desk.write(GROUPS, Group(name="ops", members=("bob",)))
-    desk.write(SERVICE_ACCOUNTS, ServiceAccount(name="ci"))
+    desk.write(SERVICE_ACCOUNTS, ServiceAccount(name="ci", trust=(TRUST,)))
     desk.write(ABSENCES, AWAY)
     desk.write(TOKENS, TOKEN)
     desk.write(CALENDAR_RULES, RULE)

@@ -1,5 +1,6 @@
 """The commands of users, rights, tokens, the calendar and the audit stream, on a real SQLite register."""
 
+import getpass
 import json
 import sqlite3
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from orchestrator.cli.register_documents import MODELS
 from tests.cli.memory_project import MemoryProject, project
+from tests.issuer import SUBJECT, issuing
 
 __all__ = ["project"]  # the fixture
 PLACE = "production"
@@ -172,3 +174,31 @@ def test_a_changed_stream_is_named(project: MemoryProject) -> None:
         db.execute("""UPDATE audit SET data = replace(data, 'user:u1', 'user:u9') WHERE "index" = 2""")
     assert project.json("audit", "verify", code=7)["finding"] == {"index": 2, "fault": "edited"}
     assert project.say("audit", "verify", code=7) == ""
+
+
+def test_a_ci_job_acts_without_a_stored_secret(
+    project: MemoryProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job exchanges the token of its CI system, acts as its service account, and is refused when the trust is withdrawn."""
+    with issuing(tmp_path, monkeypatch) as issuer:
+        project.say("people", "add", "ann", "--local", getpass.getuser())
+        project.say("service-account", "add", "ci")
+        claim = ("--issuer", issuer.url, "--claim", f"sub={SUBJECT}")
+        trusted = project.json("service-account", "trust", "ci", *claim)
+        assert trusted["trust"] == [{"issuer": issuer.url, "audience": "orchestrator", "claims": {"sub": SUBJECT}}]
+        assert SUBJECT in project.say("service-account", "list")
+        assert project.json("service-account", "trust", "ci", "--issuer", issuer.url, code=2)["errors"]
+        project.say("access", "grant", "administrator", "user:ann")
+        project.say("access", "grant", "release-manager", "service-account:ci", "--environment", PLACE)
+        monkeypatch.setenv("ORCHESTRATOR_ID_TOKEN", issuer.token())
+        new = project.json("token", "exchange")
+        monkeypatch.setenv("ORCHESTRATOR_TOKEN", new["token"])
+        assert project.json("lock", PLACE, "-m", "deploy", code=3)["errors"][0]["code"] == "A101"
+        assert project.json("can-i", "promote", PLACE)["allowed"]
+        assert project.json("whoami")["actor"]["method"] == "oidc"
+        monkeypatch.delenv("ORCHESTRATOR_TOKEN")
+        MODELS["tokens"].from_json(project.json("token", "list"))
+        project.say("service-account", "trust", "ci", "--issuer", issuer.url, "--remove", "-m", "moved")
+        assert project.json("token", "exchange", code=3)["errors"][0]["code"] == "A111"
+        monkeypatch.setenv("ORCHESTRATOR_TOKEN", new["token"])
+        assert project.json("whoami", code=3)["errors"][0]["code"] == "A108"

@@ -31,19 +31,21 @@ class Answer:
     there: bool = True
 
 
-def fetch(url: str, timeout: float, authorization: str = "", ca: Path | None = None) -> Answer:
+def fetch(
+    url: str, timeout: float, authorization: str = "", ca: Path | None = None, *, redirects: bool = True
+) -> Answer:
     """Request *url*, for *timeout* seconds at most. Only http and https are spoken, also after a redirect.
 
     Addresses that no gate connects to are refused, also after a redirect (see `addresses.py`). *authorization* is shown
     to the server that is requested, and to none that it leads to. The certificates in *ca* say who may vouch for a
-    server, instead of those of this machine.
+    server, instead of those of this machine. Without *redirects* a redirect is an answer like any other.
     """
     end = time.monotonic() + timeout
     request = urllib.request.Request(url, headers={"User-Agent": "orchestrator"})  # noqa: S310 - the opener sees to it
     if authorization:
         request.add_unredirected_header("Authorization", authorization)
     try:
-        with _opener(ca).open(request, timeout=timeout) as answer:
+        with _opener(ca, redirects=redirects).open(request, timeout=timeout) as answer:
             return Answer(answer.status, _text(answer, end))
     except urllib.error.HTTPError as error:
         with error:
@@ -133,7 +135,7 @@ class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     https_request = urllib.request.HTTPHandler.do_request_
 
 
-def _opener(ca: Path | None) -> urllib.request.OpenerDirector:
+def _opener(ca: Path | None, *, redirects: bool) -> urllib.request.OpenerDirector:
     """What opens http and https, by the proxies of the environment, and nothing else: no files, no ftp."""
     director = urllib.request.OpenerDirector()
     for handler in (
@@ -141,8 +143,8 @@ def _opener(ca: Path | None) -> urllib.request.OpenerDirector:
         urllib.request.UnknownHandler(),
         _Handler(ca),
         urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
         urllib.request.HTTPErrorProcessor(),
+        *((urllib.request.HTTPRedirectHandler(),) if redirects else ()),
     ):
         director.add_handler(handler)
     return director

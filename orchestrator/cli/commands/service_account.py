@@ -1,6 +1,6 @@
 """`orchestrator service-account`: the accounts of machines."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def command() -> None:
     """Add, list and disable the accounts of machines.
 
-    A service account acts with a token, and does not approve.
+    A service account acts with a token, and does not approve. A CI job exchanges the token of its CI system for one.
     """
 
 
@@ -44,10 +44,58 @@ def show_all(as_json: bool) -> None:
         print_json("ServiceAccounts", {"service_accounts": [account.to_json() for account in accounts]})
         return
     rows: list[list[Cell]] = [
-        [account.name, account.description or "–", "active" if account.is_active else ("disabled", "yellow")]
+        [
+            account.name,
+            account.description or "–",
+            "active" if account.is_active else ("disabled", "yellow"),
+            "; ".join(f"{rule.issuer} ({_shown(rule.claims)})" for rule in account.trust) or "–",
+        ]
         for account in accounts
     ]
-    out(table(["service account", "description", "state"], rows) if rows else "no service accounts are recorded")
+    out(
+        table(["service account", "description", "state", "trusts"], rows)
+        if rows
+        else "no service accounts are recorded"
+    )
+
+
+@command.command("trust")
+@click.argument("name")
+@click.option("--issuer", required=True, metavar="URL", help="Who issues the tokens: https://gitlab.example.com.")
+@click.option("--audience", default="orchestrator", metavar="TEXT", help="For whom they are (default: orchestrator).")
+@click.option("--claim", "claims", multiple=True, metavar="NAME=VALUE", help="A claim that they have. May be repeated.")
+@click.option("--action", "actions", multiple=True, metavar="ACTION", help="Only this action. May be repeated.")
+@click.option("--remove", is_flag=True, help="Accept no token of the issuer any more.")
+@click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the audit stream; with --remove.")
+@json_option
+def trust(name: str, issuer: str, remove: bool, message: str, as_json: bool, **words: Any) -> None:
+    """Let the service account NAME accept tokens of CI jobs, which `orchestrator token exchange` exchanges.
+
+    A token needs the issuer, the audience and every claim. At least one claim is required: an issuer has many users.
+    By default the job may build, plan, promote and rehearse where the account has the right, and never approve.
+    """
+    from orchestrator.app.tokens import distrust_issuer, trust_issuer
+    from orchestrator.domain.access.principals import Trust
+
+    acting = open_project().acting
+    if remove:
+        _say(distrust_issuer(acting, name, issuer, reason=message), "changed", as_json=as_json)
+        return
+    fields = {"issuer": issuer, "audience": words["audience"], "claims": _claims(words["claims"])}
+    if words["actions"]:
+        fields["actions"] = list(words["actions"])
+    _say(trust_issuer(acting, name, model_of(Trust, **fields)), "changed", as_json=as_json)
+
+
+def _shown(claims: dict[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in claims.items())
+
+
+def _claims(words: tuple[str, ...]) -> dict[str, str]:
+    """The claims that *words* (`NAME=VALUE`) name."""
+    if not words or any("=" not in word for word in words):
+        raise click.UsageError("name at least one claim that tokens of the job have: --claim sub=VALUE")
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
 
 
 @command.command("disable")

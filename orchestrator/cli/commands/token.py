@@ -19,6 +19,7 @@ def command() -> None:
     """Create, list, rotate and revoke tokens.
 
     Commands act as the owner of the token in ORCHESTRATOR_TOKEN. A token is shown once. Only its hash is stored.
+    A CI job exchanges the token that its CI system gives to it, and needs no stored secret.
     """
 
 
@@ -42,6 +43,23 @@ def create(
     scopes = (model_of(Scope, actions=list(actions), environment=environment),) if actions else None
     span = timedelta(seconds=lifetime)
     _say(create_token(acting, owner or acting.actor.name, name=name, lifetime=span, scopes=scopes), as_json=as_json)
+
+
+@command.command("exchange")
+@click.option("--for", "owner", metavar="NAME", help="The service account, if several accept the token.")
+@click.option(
+    "--audience", default="orchestrator", metavar="TEXT", help="The audience to request (default: orchestrator)."
+)
+@json_option
+def exchange(owner: str | None, audience: str, as_json: bool) -> None:
+    """Exchange the token of this CI job for one that is valid for an hour, and print it.
+
+    The token of the job is in ORCHESTRATOR_ID_TOKEN (GitLab: `id_tokens`), or is requested from GitHub Actions for
+    --audience. A service account accepts it by issuer, audience and claims: see `orchestrator service-account trust`.
+    """
+    app = open_project()
+    job = app.exchange.tokens.of_job(app.environ, audience)
+    _say(app.exchange.exchange(job, owner), as_json=as_json)
 
 
 @command.command("list")

@@ -95,3 +95,7 @@ BUILT_IN: dict[str, frozenset[Action]] = {
 """The built-in roles. An administrator does not promote or approve; an auditor changes nothing."""
 
 ADMINISTRATOR = "administrator"
+
+JOB_ACTIONS = (_A.VIEW, _A.BUILD, _A.PLAN, _A.PROMOTE, _A.REHEARSE, _A.CONTROL_RUN, _A.OBSERVE, _A.RUN_WORKER)
+"""What the token of a CI job is for, unless the service account says otherwise: to request and promote, not to approve.
+"""

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from orchestrator.domain.access.actions import BUILT_IN, Action
+from orchestrator.domain.access.actions import BUILT_IN, JOB_ACTIONS, Action
 from orchestrator.domain.calendar.zones import ZoneName
 from orchestrator.domain.model import Model, Name, text_schema
 from orchestrator.domain.moments import Moment, Now
@@ -77,11 +77,17 @@ class Group(Model):
 
 
 class Trust(Model):
-    """The OIDC tokens that a service account accepts: *issuer*, *audience*, and exact values of *claims*."""
+    """The OIDC tokens that a service account accepts: *issuer*, *audience*, and exact values of *claims*.
+
+    The token that one is exchanged for is limited to *actions*, of those that the account has a right to.
+    """
 
     issuer: Annotated[str, StringConstraints(pattern=r"^https://[^\s#?]+$", max_length=500)]
     audience: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     claims: Annotated[dict[str, str], Field(min_length=1)]
+    actions: Annotated[tuple[Action, ...], Field(min_length=1, exclude_if=lambda actions: actions == JOB_ACTIONS)] = (
+        JOB_ACTIONS
+    )
 
     def accepts(self, issuer: str, audiences: tuple[str, ...], claims: dict[str, object]) -> bool:
         """Whether a token whose signature is valid has this issuer and audience, and every claim as it is here."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.authorize import Target, authorize
@@ -41,13 +41,15 @@ class TokenState(StrEnum):
 class Token(Model):
     """What is stored of a token: its *prefix* and the hash of its secret (*sha256*), never the secret.
 
-    *grace_until* is set when it was rotated. *last_used_at* is kept for each token.
+    *grace_until* is set when it was rotated. *last_used_at* is kept for each token. *method* is OIDC if
+    it was exchanged for the token of a CI job.
     """
 
     prefix: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{8}$")]
     sha256: Digest
     owner: PrincipalName
     owner_kind: ActorKind = ActorKind.USER
+    method: Annotated[Method, Field(exclude_if=lambda method: method is Method.TOKEN)] = Method.TOKEN
     name: str = ""
     scopes: tuple[Scope, ...] | None = None
     created_at: Moment
@@ -77,7 +79,7 @@ class Token(Model):
     def actor(self) -> Actor:
         """The actor that the token authenticates."""
         return Actor(
-            name=self.owner, kind=self.owner_kind, method=Method.TOKEN, credential=self.prefix, scopes=self.scopes
+            name=self.owner, kind=self.owner_kind, method=self.method, credential=self.prefix, scopes=self.scopes
         )
 
 

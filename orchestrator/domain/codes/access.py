@@ -67,6 +67,19 @@ CODES: tuple[ErrorCode, ...] = (
         Exit.NOT_FOUND,
     ),
     ErrorCode(
+        "A111",
+        "token of CI job not accepted",
+        "The token that the CI system gave to the job cannot be exchanged: its form, signature, issuer, audience, claims or time. The message names which. The attempt is in the audit stream.",
+        "Compare the claims of the job with `orchestrator service-account list --json`, and get a new token.",
+        Exit.NOT_ALLOWED,
+    ),
+    ErrorCode(
+        "A112",
+        "issuer cannot be used",
+        "The issuer of the token publishes its keys over HTTPS (OpenID Connect Discovery). It does not respond, or responds with something else.",
+        "Check that this machine reaches the issuer, and retry. A private certificate authority is named by `SSL_CERT_FILE`.",
+    ),
+    ErrorCode(
         "A201",
         "approvals missing",
         "The plan does not have the approvals that the environment or the policy requires, or an approver rejected it. The message names what is missing and who can give it.",

@@ -2,18 +2,12 @@
 
 import base64
 import contextlib
-import datetime as dt
-import ipaddress
 import json
 import socket
-import ssl
 import time
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from orchestrator.adapters.gates.asker import LiveGates
 from orchestrator.adapters.views import Views
@@ -29,7 +23,7 @@ from tests.contracts.test_gates import ask, prometheus
 from tests.flow.test_promotion import MemoryPackages, release
 from tests.isolators import working
 from tests.sealed import sealed
-from tests.web import Server, serving
+from tests.web import Server, certified, serving
 
 
 @pytest.fixture
@@ -315,26 +309,6 @@ def test_a_secret_is_shown_to_servers_of_the_environment_only(
 def test_two_urls_have_one_server(one: str, other: str, same: bool) -> None:
     """The same scheme, host and port, however they are written."""
     assert (origin(one) == origin(other)) is same
-
-
-def certified(folder: Path) -> ssl.SSLContext:
-    """A server's side of TLS for this machine, with a certificate of its own, which is in `ca.pem` too."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "here")])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(private)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "ca.pem", folder / "key.pem")
-    return context
 
 
 def test_a_server_is_vouched_for(knowing: LiveGates, tmp_path: Path) -> None:
