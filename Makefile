@@ -32,7 +32,7 @@ long: .venv/.dev ## Run the long tests: all journeys, crashes of engines, short 
 	@$(BIN)/orchestrator engine install --yes >/dev/null
 	@$(BIN)/orchestrator hosts install --yes >/dev/null
 	@$(COMPILED)
-	@$(TESTS) -m long $(ARGS)
+	@$(TESTS) -m "long and not rare" $(ARGS)
 
 journeys: .venv/.dev ## Run all journeys only; STORE=postgres keeps the journals in Postgres.
 	@$(BIN)/orchestrator engine install --yes >/dev/null
@@ -113,6 +113,7 @@ checks: .venv/.dev ## Check lint, types, imports, language, sizes and generated 
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file tools/mypy-tests.toml
 	@$(BIN)/lint-imports
 	@$(BIN)/python tools/docs/generate.py --check
 	@$(BIN)/python tools/language.py

@@ -14,7 +14,10 @@ import pytest
 
 from orchestrator.cli import main
 
-READING = (("history",), ("matrix",), ("queue",), ("show",), ("status",), ("environment", "inventory"))
+READING = (
+    ("history",), ("logs",), ("matrix",), ("package", "diff"), ("package", "show"), ("queue",), ("show",), ("status",),
+    ("environment", "inventory"), ("environment", "outputs"), ("environment", "show"),
+)  # fmt: skip
 
 
 @dataclass
@@ -33,7 +36,7 @@ class Said:
 
 def reads(*words: str) -> bool:
     """Whether the command of *words* only reads, and ends."""
-    return (words[:1] in READING or words[:2] in READING) and "--watch" not in words
+    return (words[:1] in READING or words[:2] in READING) and not {"--watch", "--follow"} & {*words}
 
 
 def say(folder: Path, environ: Mapping[str, str], *words: str) -> Said:

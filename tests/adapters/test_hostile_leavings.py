@@ -130,7 +130,7 @@ STRANGE: list[dict[str, object]] = [
     {"kind": None},
     {"kind": []},
     {"kind": "step.finished", "outcome": "succeeded"},
-    *({"kind": kind} for kind in ("task", "stats", "play", "notify", "notice", "no_hosts", "prompt", "test", "end", "collect", "refused", "resource")),
+    *(dict[str, object](kind=kind) for kind in ("task", "stats", "play", "notify", "notice", "no_hosts", "prompt", "test", "end", "collect", "refused", "resource")),
     {"kind": "task", "host": ["web1"], "task": {}, "action": 1, "outcome": None, "message": [], "where": 0, "seconds": "x", "ignored": 1},
     {"kind": "stats", "ok": {"web1": "many"}, "dark": [], "changed": {"web1": 10**400}},
     {"kind": "test", "name": "t", "host": "web1", "outcome": "splendid", "duration": 1, "message": "", "where": "", "reruns": 0, "expected": False, "nobody": False},

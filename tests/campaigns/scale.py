@@ -21,7 +21,6 @@ from orchestrator.adapters.database import tables
 from orchestrator.adapters.database.engine import open_database
 from orchestrator.adapters.database.read_tables import feed
 from orchestrator.adapters.database.rebuild import rebuild
-from orchestrator.cli.commands import matrix
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry, Kind, Record, Run, Verified, Work
 from orchestrator.domain.listing import RunFilter
@@ -263,7 +262,7 @@ def documents(size: Size) -> list[Document]:
 def whole_matrix(app: App, _chance: random.Random) -> object:
     """The matrix of every release and environment, as the command prints it today."""
     facts = app.queries.facts_of_all(app.actor, tuple(app.environments))
-    return matrix._rows(app, matrix._releases(app), facts)
+    return app.queries.release_rows(app.actor, app.queries.releases(app.actor), facts)
 
 
 def measure(folder: Path, url: str, size: Size, repeats: int, *, whole: bool) -> dict[str, tuple[float, float, float]]:

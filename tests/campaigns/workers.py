@@ -196,7 +196,7 @@ class Simulated(App):
         from orchestrator.engine.durable import Engine, Place
 
         place = Place(self.store_url, self.state / f"executors-{self.machine}", LASTS, bound=True)
-        return Engine(place, self.store, self.jobs, self._walk)
+        return Engine(place, self.store, self.jobs, self._workflow)
 
     def _release(self, number: int) -> Release:
         data = {

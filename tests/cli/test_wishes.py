@@ -82,7 +82,7 @@ def test_each_environment_has_connections_of_its_own(project: Path) -> None:
             with_own_connections(app, "production"),
             isolated(app, "production"),
         ]
-        folders = [setting.deployer.control.path for setting in settings]
+        folders = [vars(setting.deployer)["control"].path for setting in settings]
         assert len(set(folders)) == 3
         assert folders[2] == folders[3]  # whoever takes a run over finds them
     finally:

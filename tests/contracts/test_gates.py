@@ -100,8 +100,9 @@ def case(request: pytest.FixtureRequest, tmp_path: Path, server: Server) -> Case
 
     class Known:
         def ask(self, *words: Any) -> StepResult:
-            *before, _, job, emit = words
-            return gates.ask(*before, Context(run="run", environment="staging", vars=page), job, emit)
+            gate, hosts, package, inventory, _, job, emit = words
+            known = Context(run="run", environment="staging", vars=page)
+            return gates.ask(gate, hosts, package, inventory, known, job, emit)
 
     return Case(
         Known(),

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Canary, Flaky, Gate, Probe, PrometheusGate
 from orchestrator.domain.inventory import Group, Inventory, ordered
-from orchestrator.domain.model import canonical_json
+from orchestrator.domain.model import Model, canonical_json
 from orchestrator.domain.plan import HostState, PlannedCanary, PlannedLook, PlannedStep, PlaySpec
 from orchestrator.domain.release import Release, Rollout, Verification, Watch
 from orchestrator.domain.sides import Sides
@@ -114,7 +114,7 @@ def test_a_query_without_a_secret_is_written_as_before() -> None:
         (Flaky, {"retries": 0}),
     ],
 )
-def test_what_says_nothing_is_refused(model: type, data: dict[str, object]) -> None:
+def test_what_says_nothing_is_refused(model: type[Model], data: dict[str, object]) -> None:
     """A canary without hosts or without the strategy, a watch or a probe that looks at nothing: each is an error."""
     with pytest.raises(ValidationError):
         model.from_json(data)

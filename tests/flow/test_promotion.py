@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,7 +107,7 @@ class Stage:
     def kinds(self, run: Run, kind: str) -> list[str]:
         return [record.step for record in self.store.records(run.id) if record.kind == kind]
 
-    def failure(self, run: Run) -> dict[str, object]:
+    def failure(self, run: Run) -> dict[str, Any]:
         return next(record.data for record in self.store.records(run.id) if record.kind == "ended")
 
 

@@ -38,6 +38,8 @@ class Project:
     root: Path
     program: tuple[str, ...] = PROGRAM
     env: dict[str, str] = field(default_factory=dict)
+    inside: bool | None = None
+    """Whether commands that only read run in this process; None: those of the product as it is do."""
 
     @property
     def state(self) -> Path:
@@ -54,7 +56,7 @@ class Project:
 
     def run(self, *words: str, code: int | None = 0) -> Said:
         """Run a command; it must end with *code* (None: with any). Our own that only read run in this process."""
-        if reads(*words) and self.program == PROGRAM:
+        if reads(*words) and (self.program == PROGRAM if self.inside is None else self.inside):
             said = say(self.root, self.environ(), *words)
         else:
             said = self._start_and_end(*words)

@@ -121,7 +121,14 @@ def test_a_full_disk_stops_a_run_before_its_next_effect(small: Small) -> None:
     assert set(project.releases("staging").values()) == {"1.1.0"}
 
 
-@pytest.mark.parametrize("step", ["plan.preview", "deploy.1", "verify.smoke.environment"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param("plan.preview", marks=pytest.mark.rare),
+        "deploy.1",
+        pytest.param("verify.smoke.environment", marks=pytest.mark.rare),
+    ],
+)
 def test_a_disk_that_is_full_while_an_engine_works(small: Small, step: str) -> None:
     """When not one byte can be written while an engine works, nothing is told that did not happen, and once there is room the run ends: done, back, or failed with nothing changed."""
     project = small.project

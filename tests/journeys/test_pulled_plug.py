@@ -22,8 +22,10 @@ def running(tmp_path_factory: pytest.TempPathFactory, store: Callable[[], dict[s
 
 POINTS = (
     f"provision:event 1{WHOLE}",  # nothing was begun: it is done once more
-    f"require:spawned{ENGINE}",  # an inspection, after which every host must be what it was
-    "deploy.1:event 1",
+    pytest.param(
+        f"require:spawned{ENGINE}", marks=pytest.mark.rare
+    ),  # an inspection, after which every host must be what it was
+    pytest.param("deploy.1:event 1", marks=pytest.mark.rare),
     "restore.deploy:event 1",
 )
 

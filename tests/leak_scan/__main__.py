@@ -53,11 +53,11 @@ UNFILTERED = (
     "-c",
     """
 import sys
-from orchestrator.cli import main
+from orchestrator.__main__ import run
 from orchestrator.secret_values import SecretValues
 
 SecretValues.learn = lambda *_: None
-sys.exit(main())
+run()
 """,
 )
 """The command line with a filter that knows no secret."""
@@ -103,10 +103,13 @@ class Campaign:
         token = next((self.project.state / "controller-files").rglob("token"))
         self.canaries["file"] = Canary("file", token.read_text().partition(" ")[0].strip())
 
-    def succeed(self) -> None:
-        """A plan and a promotion that end well."""
+    def plan(self) -> None:
+        """A plan in a file, and as JSON."""
         self.run("plan", "releases/1.0.0", "--to", "staging", "--out", str(self.project.root / "plan.json"), code=0)
         self.run("plan", "releases/1.0.0", "--to", "staging", "--json", code=0, kept=self.documents)
+
+    def succeed(self) -> None:
+        """A promotion that ends well."""
         self.run("promote", "releases/1.0.0", "--to", "staging", code=0)
         self.run("drift", "staging")
 
@@ -199,6 +202,7 @@ def main() -> int:
             campaign.prepare()
             with Processes() as processes:
                 campaign.generate()
+                campaign.plan()
                 campaign.succeed()
                 campaign.search("success", processes)
                 campaign.fail()

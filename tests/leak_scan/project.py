@@ -75,6 +75,11 @@ PLAYBOOK = """
         stdin_add_newline: false
       loop: "{{ canaries | dict2items }}"
       changed_when: true
+      register: encoded
+
+    - name: What the host answered
+      ansible.builtin.debug:
+        msg: "{{ encoded.results | map(attribute='stdout_lines') | list }}"
 
     - name: A file whose difference is shown
       ansible.builtin.copy:

@@ -131,11 +131,11 @@ def _differences(hand: Side, product: Side, *, good: bool) -> Iterator[Differenc
         return  # everything else follows from that
     yield from _of_mappings(hand.left, product.left, "")
     yield from _of_tasks(hand.results, product.results)
-    tests = [
+    by_hand, by_product = (
         {f"{name} on {host}": outcome for (name, host), outcome in side.results.tests.items()}
         for side in (hand, product)
-    ]
-    yield from _of_mappings(*tests, "test ")
+    )
+    yield from _of_mappings(by_hand, by_product, "test ")
     yield from _of_mappings(hand.results.outputs, product.results.outputs, "output ")
 
 

@@ -40,7 +40,8 @@ def refused(shop: Any, **changes: object) -> list[OrchestratorError]:
     """The errors with which the build ends."""
     with pytest.raises((OrchestratorError, OrchestratorErrors)) as caught:
         shop.build(**changes)
-    errors = caught.value.errors if isinstance(caught.value, OrchestratorErrors) else [caught.value]
+    error: Any = caught.value
+    errors: list[OrchestratorError] = list(error.errors) if isinstance(error, OrchestratorErrors) else [error]
     assert {error.code for error in errors} == {"P220"}
     assert not (shop.folder / "a.release").exists()
     return errors

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import psycopg
 import sqlalchemy as sa
@@ -253,7 +254,7 @@ def backend(scene: Scene) -> str:
         def _commit(connection: sa.Connection) -> None:
             if kills[0] and scene.rng.random() < 0.2:
                 kills[0] -= 1
-                process = connection.connection.driver_connection.info.backend_pid
+                process = cast("Any", connection.connection.driver_connection).info.backend_pid
                 if scene.rng.random() < 0.5:
                     connection.connection.commit()
                 os.kill(process, signal.SIGKILL)

@@ -96,7 +96,7 @@ def _uv(change: Bytes, chance: random.Random, yard: Yard) -> Outcome:
 
 def _got_uv(good: bytes, data: bytes, yard: Yard) -> Outcome:
     module = _bootstrap()
-    module.say = lambda _text: None  # what is set up is not printed here
+    vars(module)["say"] = lambda _text: None  # what is set up is not printed here
     urls = [item["url"].rsplit("/", 1)[-1] for item in module.packages()["uv"]["wheels"]]
     name = next(name for name in urls if module.fits(name))
     digest = f"sha256:{hashlib.sha256(good).hexdigest()}"
