@@ -50,7 +50,7 @@ def main() -> int:
     if not uv.exists():
         get_uv(packages()["uv"], uv, wheels)
     say("installing the locked dependencies (about a minute, the first time)")
-    return install(uv, python, wheels, dev="--dev" in words)
+    return install(uv, python, wheels, dev="--dev" in words) or get_assets(python, wheels)
 
 
 # -- what the lock says ------------------------------------------------------------------------------------------------
@@ -152,6 +152,12 @@ def install(uv: Path, python: Path, wheels: Path | None, *, dev: bool) -> int:
             if code:
                 return code
     return 0
+
+
+def get_assets(python: Path, wheels: Path | None) -> int:
+    """Fetch the files that browsers get, by `tools/assets.py`. Returns the exit code."""
+    source = [] if wheels is None else ["--from", str(wheels.parent / "assets")]
+    return subprocess.run([str(python), str(ROOT / "tools" / "assets.py"), *source], check=False).returncode
 
 
 def fits(wheel: str) -> bool:

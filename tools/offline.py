@@ -1,6 +1,7 @@
 """Fill a folder with all that a machine without a network needs to set this project up.
 
     FOLDER/wheels     the wheels of `uv.lock`, of uv and of the build tools, for this system and this Python
+    FOLDER/assets     the files that browsers get, of `orchestrator/web/assets.lock`
     FOLDER/modules    the Go modules of the Pulumi engine, which Go compares with our `go.sum`
 
 Usage, on a machine with a network, after `make test` or `tools/bootstrap.py`: .venv/bin/python tools/offline.py FOLDER
@@ -17,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import assets
 import bootstrap
 
 SOURCES = (".", "language-python", "language-yaml")
@@ -29,6 +31,7 @@ def main() -> int:
         return 2
     folder = Path(sys.argv[1]).resolve()
     collect_wheels(folder / "wheels")
+    assets.fetch_assets(folder / "assets")
     if shutil.which("go"):
         collect_modules(folder / "modules")
     else:

@@ -1,0 +1,1 @@
+"""The server: a front end with an API and pages, both thin on `orchestrator.app`."""
