@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from orchestrator.domain.access.sign_in import Failures, Session
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, Finding
 from orchestrator.domain.model import Model
 from orchestrator.domain.register import RecordKind, SchedulerLease
@@ -76,6 +77,53 @@ class Register(Protocol):
 
     def close(self) -> None:
         """Close connections."""
+
+
+class SignIns(Protocol):
+    """Sessions and failed sign-ins of one project. They change without an audit entry."""
+
+    def start(self, session: Session) -> None:
+        """Keep a new session."""
+
+    def session(self, sha256: str) -> Session | None:
+        """The session with this hash of its value."""
+
+    def use(self, session: Session) -> None:
+        """Record a later use of a session; one that was ended meanwhile stays ended."""
+
+    def end(self, sha256: str) -> bool:
+        """End a session; whether there was one."""
+
+    def end_all(self, user: str) -> int:
+        """End every session of *user*. Returns how many there were."""
+
+    def sessions_of(self, user: str) -> tuple[Session, ...]:
+        """The sessions of *user*, the newest first."""
+
+    def failures(self, source: str) -> Failures | None:
+        """The failures of an account or address (*source*) since its last successful sign-in."""
+
+    def fail(self, source: str, at: datetime) -> Failures:
+        """Count one more failure. Of several at the same moment each is counted."""
+
+    def succeed(self, source: str) -> None:
+        """Forget the failures."""
+
+    def remove_before(self, started: datetime, failed: datetime) -> None:
+        """Remove sessions that started before *started*, and failures whose last one was before *failed*."""
+
+    def close(self) -> None:
+        """Close connections."""
+
+
+class PasswordHashes(Protocol):
+    """Slow hashes of passwords."""
+
+    def hashed(self, password: str) -> str:
+        """The hash that is stored of *password*."""
+
+    def fits(self, stored: str | None, password: str) -> bool:
+        """Whether *password* has the hash *stored*. With None the answer is no, after the same time."""
 
 
 class AuditKeys(Protocol):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.adapters.project_key import FileKeys
     from orchestrator.app.acting import Acting
     from orchestrator.app.admission import Promotion
+    from orchestrator.app.authentication import Authentication
     from orchestrator.app.authorize import Rights
     from orchestrator.app.entrance import RunEntrance
     from orchestrator.app.exchange import Exchange
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.calendar.rules import CalendarRule
     from orchestrator.domain.calendar.state import EnvironmentCalendar
     from orchestrator.domain.release import Package
-    from orchestrator.register_ports import Register
+    from orchestrator.register_ports import Register, SignIns
     from orchestrator.setting import Setting
 
 
@@ -73,6 +74,26 @@ class RegisterParts(ApprovalParts, ProjectParts):
         from orchestrator.app.exchange import Exchange
 
         return Exchange(self.register, SystemClock(), OidcTokens())
+
+    @cached_property
+    def sign_ins(self) -> "SignIns":
+        """Sessions and failed sign-ins."""
+        from orchestrator.adapters.database.sign_ins import DatabaseSignIns
+
+        return DatabaseSignIns(self.store_url, self.project.name)
+
+    @cached_property
+    def authentication(self) -> "Authentication":
+        """Who acts in requests to a server. Raises N101 without the packages of a server, and A108."""
+        from orchestrator.adapters.clock import SystemClock
+        from orchestrator.app.authentication import Authentication
+        from orchestrator.domain.errors import OrchestratorError
+
+        try:
+            from orchestrator.adapters.passwords import Argon2Passwords
+        except ModuleNotFoundError as error:
+            raise OrchestratorError("N101", f"{error.name} is not installed") from error
+        return Authentication(self.register, self.sign_ins, Argon2Passwords(), SystemClock(), self.acting)
 
     @cached_property
     def acting(self) -> "Acting":

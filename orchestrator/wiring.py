@@ -89,7 +89,7 @@ class App(EngineParts, RegisterParts, Application):
         """Give everything back that was opened."""
         if "engine" in self.__dict__:
             self.engine.close()
-        for name in ("store", "register"):
+        for name in ("store", "register", "sign_ins"):
             if name in self.__dict__:
                 getattr(self, name).close()
 

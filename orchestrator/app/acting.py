@@ -41,6 +41,8 @@ OBJECTS = {
     "outbox": "message",
     "plan_texts": "plan",
     "package_builders": "package",
+    "passwords": "password",
+    "sign_in_links": "sign-in-link",
 }
 """What the audit stream calls a record of each kind."""
 

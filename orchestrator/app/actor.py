@@ -28,14 +28,15 @@ def current_actor(register: Register, environ: Mapping[str, str], local: str, cl
     if text is None:
         user = register.reading(lambda records: Directory(access_of(records)).user_of(local))
         return Actor(name=user.name if user else local)
-    return _of_token(register, text.strip(), clock)
+    return token_actor(register, text.strip(), clock)
 
 
-def _of_token(register: Register, text: str, clock: Clock) -> Actor:
+def token_actor(register: Register, text: str, clock: Clock, called: str = VARIABLE) -> Actor:
+    """The owner of the token *text*, whose use is recorded. Errors name it as *called*. Raises A108."""
     prefix, now = token_prefix(text), Now.at(clock.now())
     token = register.reading(lambda records: records.get(TOKENS, prefix)) if prefix else None
     if token is None:
-        raise OrchestratorError("A108", f"{VARIABLE} is not a token of this project")
+        raise OrchestratorError("A108", f"{called} is not a token of this project")
     if not authenticates(token, text, now):
         state = token.state(now).value if not token.is_valid(now) else "not the one that was created"
         raise OrchestratorError("A108", f"the token {token.prefix} of {token.owner} is {state}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.app.acting import Acting
+from orchestrator.app.authentication import Authentication
 from orchestrator.app.exchange import Exchange
 from orchestrator.app.parts import Parts
 from orchestrator.app.request_duties import Shows
@@ -104,6 +105,10 @@ class FrontEndParts(Parts, Protocol):
     @property
     def acting(self) -> Acting:
         """The actor at the register. Raises A108."""
+
+    @property
+    def authentication(self) -> Authentication:
+        """Who acts in requests to a server. Raises N101 and A108."""
 
     def declared_rules(self) -> tuple[CalendarRule, ...]:
         """The calendar entries of the environments' files."""

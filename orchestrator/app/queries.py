@@ -20,7 +20,7 @@ from orchestrator.domain.admission.documents import NextPromotion, next_promotio
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
 from orchestrator.domain.journal import Run
-from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.listing import Page, RunFilter
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.story import Story
 from orchestrator.inspect.facts import facts_of, facts_of_all, queue_facts, run_facts
@@ -108,6 +108,23 @@ class Queries(UseCases):
     def unfinished_runs(self, actor: Actor) -> list[Run]:
         """Every run that has not ended."""
         return list(each_run(self._parts.store, RunFilter(is_open=True)))
+
+    @use_case(Action.VIEW)
+    def run_page(self, actor: Actor, chosen: RunFilter, cursor: str | None, limit: int) -> Page[RunFacts]:
+        """A page of the runs that *chosen* accepts, newest first, each with what it does now."""
+        page = self._parts.store.list_runs(chosen, cursor=cursor, limit=limit)
+        names = tuple({run.environment for run in page.items})
+        queues = self._parts.store.queues_of(names) if names else {}
+        found = (
+            run_facts(self._parts.store, run, queues.get(run.environment, []), self._works_on) for run in page.items
+        )
+        return Page[RunFacts](items=tuple(found), cursor=page.cursor)
+
+    @use_case(Action.VIEW)
+    def story(self, actor: Actor, name: str) -> Story:
+        """The run *name* from its request to now. Raises R101."""
+        run = self._parts.store.run(name)
+        return Story.of(run, self._parts.store.records(run.id))
 
     @use_case(Action.VIEW)
     def queue_facts(self, actor: Actor, environments: tuple[str, ...]) -> dict[str, QueueFacts]:

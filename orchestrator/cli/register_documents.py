@@ -93,6 +93,15 @@ class AccessDifferenceDocument(Document):
     pruned: bool
 
 
+class SignInLinkDocument(Document):
+    """`orchestrator people reset-password --json`. *path* is below the address of the server, and a secret."""
+
+    kind: Literal["SignInLink"]
+    user: str
+    path: str
+    expires_at: Moment
+
+
 class VerdictDocument(Document):
     """`orchestrator can-i --json`. *rule* decided; *could* are users who may, *near* bindings that do not suffice."""
 
@@ -281,6 +290,7 @@ MODELS: dict[str, type[Document]] = {
     "absences": AbsencesDocument,
     "access": AccessDocument,
     "access-difference": AccessDifferenceDocument,
+    "sign-in-link": SignInLinkDocument,
     "verdict": VerdictDocument,
     "actor": ActorDocument,
     "tokens": TokensDocument,

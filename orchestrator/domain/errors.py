@@ -22,6 +22,7 @@ FAMILIES = (
     "store",
     "isolation",
     "machine",
+    "server",
 )
 
 

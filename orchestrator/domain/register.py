@@ -8,6 +8,7 @@ from pydantic import Field
 
 from orchestrator.domain.access.directory import Access
 from orchestrator.domain.access.principals import Absence, Binding, Group, Role, ServiceAccount, User
+from orchestrator.domain.access.sign_in import Password, SignInLink
 from orchestrator.domain.access.tokens import Token
 from orchestrator.domain.admission.overrides import Override
 from orchestrator.domain.approval.requests import RunRequest
@@ -110,10 +111,13 @@ REVIEWS = RecordKind(
 OUTBOX = RecordKind("outbox", Message, lambda message: message.dedup, lambda message: message.state)
 BUILDERS = RecordKind("package_builders", PackageBuilder, lambda built: built.digest)
 PLAN_TEXTS = RecordKind("plan_texts", PlanText, lambda shown: shown.digest, lambda shown: shown.plan)
+PASSWORDS = RecordKind("passwords", Password, lambda password: password.user)
+SIGN_IN_LINKS = RecordKind("sign_in_links", SignInLink, lambda link: link.sha256, lambda link: link.user or "")
 
 KINDS = (
     USERS, GROUPS, SERVICE_ACCOUNTS, ROLES, BINDINGS, ABSENCES, TOKENS,
     CALENDAR_RULES, LINE_STOPS, REQUESTS, VOTES, OVERRIDES, REVIEWS, OUTBOX, PLAN_TEXTS, BUILDERS,
+    PASSWORDS, SIGN_IN_LINKS,
 )  # fmt: skip
 """Every kind of record. The database has one table for each."""
 

@@ -1,4 +1,4 @@
-"""The third-party files of `assets.lock`: where they are, and whether each is the one that is listed. Standard library only."""
+"""The third-party files of `assets.lock`: where they are, and whether each is the listed one. Standard library only."""
 
 import hashlib
 import tomllib

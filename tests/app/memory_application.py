@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.adapters.memory.execution import MemoryExecution
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.register import MemoryRegister
+from orchestrator.adapters.memory.sign_ins import MemorySignIns
 from orchestrator.app.parts import Execution
 from orchestrator.flow.halt import Unchallenged
 from orchestrator.setting import Setting
@@ -49,6 +50,11 @@ class MemoryApplication(App):
     def register(self) -> Any:
         """A register in memory."""
         return MemoryRegister("demo")
+
+    @cached_property
+    def sign_ins(self) -> Any:
+        """Sessions in memory."""
+        return MemorySignIns()
 
     @cached_property
     def engine(self) -> Any:

@@ -17,7 +17,18 @@ import yaml
 
 import orchestrator.app
 from orchestrator.adapters.memory.keys import MemoryKeys
-from orchestrator.app import access, admission, audit, calendar, people, run_requests, starts, tokens, votes
+from orchestrator.app import (
+    access,
+    admission,
+    audit,
+    calendar,
+    people,
+    run_requests,
+    sign_in_links,
+    starts,
+    tokens,
+    votes,
+)
 from orchestrator.app.acting import Acting, Denied, Right
 from orchestrator.app.admission import Promotion
 from orchestrator.app.authorize import RegisterRights, UseCases
@@ -36,6 +47,7 @@ from orchestrator.domain.approval.votes import Decision, Vote
 from orchestrator.domain.audit.export import AuditFilter
 from orchestrator.domain.calendar.rules import CalendarRule, RuleKind
 from orchestrator.domain.calendar.verdict import LineStop
+from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run
 from orchestrator.domain.register import (
     ABSENCES,
@@ -91,6 +103,16 @@ def _checked(acting: Acting, environment: str) -> None:
     """A right is asked first; the line of staging is stopped."""
     with contextlib.suppress(NotAdmitted):
         admission.check_promotion(acting, Promotion(environment, SHOP))
+
+
+def _first_link(acting: Acting) -> None:
+    """A right is asked first; the project has an administrator."""
+    try:
+        sign_in_links.create_first_link(acting)
+    except Denied:
+        raise
+    except OrchestratorError as refused:
+        assert refused.code == "N124"  # noqa: PT017 - a refused right is another error
 
 
 TEXT = PlanText(digest=SHOP.digest, plan=SHOP.digest, text="a plan")
@@ -151,6 +173,8 @@ REGISTER_CALLS: dict[str, Call] = {
     "run_requests.request_promotion": lambda a, e: run_requests.request_promotion(a, request(e, "bank"), TEXT, RULES),
     "run_requests.show_request": lambda a, e: run_requests.show_request(a, f"r-{e}", RULES),
     "run_requests.withdraw_request": lambda a, e: run_requests.withdraw_request(a, f"r-{e}"),
+    "sign_in_links.create_first_link": lambda a, _: _first_link(a),
+    "sign_in_links.create_link": lambda a, _: sign_in_links.create_link(a, "bob"),
     "starts.start_request": lambda a, e: starts.start_request(a, f"r-{e}", RULES),
     "votes.cast_vote": lambda a, e: votes.cast_vote(a, f"r-{e}", Decision.APPROVE, SHOWN, RULES),
     "votes.take_back_vote": lambda a, e: votes.take_back_vote(a, f"r-{e}", RULES),

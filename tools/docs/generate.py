@@ -30,6 +30,7 @@ from orchestrator.domain.risk.assessment import FACTORS
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FAMILIES = {
     "A": "access, approvals, calendar and audit",
+    "N": "the server",
     "F": "files that users write",
     "P": "packages",
     "E": "environments: Pulumi and hosts",

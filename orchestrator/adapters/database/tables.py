@@ -124,7 +124,7 @@ def _register_table(name: str) -> sa.Table:
 REGISTER = (
     "users", "user_groups", "service_accounts", "own_roles", "bindings", "absences", "tokens",
     "calendar_rules", "line_stops", "run_requests", "votes", "overrides", "emergency_reviews", "outbox",
-    "plan_texts", "package_builders",
+    "plan_texts", "package_builders", "passwords", "sign_in_links",
 )  # fmt: skip
 """The kinds of management records, by name; `domain/register.py` describes them."""
 
@@ -137,6 +137,25 @@ scheduler_leases = sa.Table(
     sa.Column("holder", sa.Text, nullable=False),
     sa.Column("fence", sa.Integer, nullable=False),
     sa.Column("until", sa.Text, nullable=False),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("user", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Index("sessions_user", "project", "user"),
+)
+
+sign_in_failures = sa.Table(
+    "sign_in_failures",
+    metadata,
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("last_at", sa.Text, nullable=False),
 )
 
 audit = sa.Table(

@@ -143,6 +143,23 @@ def edit(
     _say(edit_user(open_project().acting, name, edited), "changed", as_json=as_json)
 
 
+@command.command("reset-password")
+@click.argument("name")
+@json_option
+def reset_password(name: str, as_json: bool) -> None:
+    """Print a one-time link with which the user sets a new password at the server. It is valid for an hour."""
+    from orchestrator.app.sign_in_links import create_link
+    from orchestrator.domain.moments import moment_text
+
+    made = create_link(open_project().acting, name)
+    path, until = f"/link/{made.text}", moment_text(made.link.expires_at)
+    if as_json:
+        print_json("SignInLink", {"user": name, "path": path, "expires_at": until})
+        return
+    out(f"{name} sets a password at the address of the server, with the path {path}")
+    out(f"valid until {until}, once")
+
+
 @command.command("disable")
 @click.argument("name")
 @click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the audit stream.")

@@ -1,0 +1,113 @@
+"""The `SignIns` port on SQLAlchemy Core. Each method is one transaction that can be repeated."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from orchestrator.adapters.database.engine import guarded, open_database, persistent
+from orchestrator.adapters.database.tables import sessions, sign_in_failures
+from orchestrator.adapters.database.values import known
+from orchestrator.domain.access.sign_in import Failures, Session
+from orchestrator.domain.moments import moment_text, parse_moment
+
+
+class DatabaseSignIns:
+    """The sessions and failed sign-ins of *project* at *url*."""
+
+    def __init__(self, url: str, project: str) -> None:
+        self._engine, self._project = open_database(url), project
+
+    @persistent
+    def start(self, session: Session) -> None:
+        """Keep a new session."""
+        row = {"user": session.user, "data": session.model_dump_json()}
+        with guarded(), self._engine.begin() as db:
+            db.execute(sessions.delete().where(self._is(session.sha256)))
+            db.execute(sessions.insert().values(project=self._project, sha256=session.sha256, **row))
+
+    @persistent
+    def session(self, sha256: str) -> Session | None:
+        """The session."""
+        with guarded(), self._engine.execution_options(reading=True).connect() as db:
+            data = db.execute(sa.select(sessions.c.data).where(self._is(sha256))).scalar()
+        return known(Session, str(data)) if data is not None else None
+
+    @persistent
+    def use(self, session: Session) -> None:
+        """Record a later use."""
+        with guarded(), self._engine.begin() as db:
+            db.execute(sessions.update().where(self._is(session.sha256)).values(data=session.model_dump_json()))
+
+    @persistent
+    def end(self, sha256: str) -> bool:
+        """End a session."""
+        with guarded(), self._engine.begin() as db:
+            return db.execute(sessions.delete().where(self._is(sha256))).rowcount > 0
+
+    @persistent
+    def end_all(self, user: str) -> int:
+        """End every session of *user*."""
+        with guarded(), self._engine.begin() as db:
+            return db.execute(sessions.delete().where(self._of(user))).rowcount
+
+    @persistent
+    def sessions_of(self, user: str) -> tuple[Session, ...]:
+        """The sessions of *user*."""
+        with guarded(), self._engine.execution_options(reading=True).connect() as db:
+            rows = db.execute(sa.select(sessions.c.data).where(self._of(user))).scalars().all()
+        found = (known(Session, str(data)) for data in rows)
+        return tuple(sorted(found, key=lambda session: session.started_at, reverse=True))
+
+    @persistent
+    def failures(self, source: str) -> Failures | None:
+        """The failures of *source*."""
+        with guarded(), self._engine.execution_options(reading=True).connect() as db:
+            return _failures(db, self._from(source))
+
+    @persistent
+    def fail(self, source: str, at: datetime) -> Failures:
+        """Count one more failure. The row is written first, so that two at the same moment wait for each other."""
+        table, last_at = sign_in_failures, moment_text(at)
+        more = table.update().where(self._from(source)).values(count=table.c.count + 1, last_at=last_at)
+        with guarded(), self._engine.begin() as db:
+            if not db.execute(more).rowcount:
+                db.execute(table.insert().values(project=self._project, source=source, count=1, last_at=last_at))
+            found = _failures(db, self._from(source))
+        assert found is not None
+        return found
+
+    @persistent
+    def succeed(self, source: str) -> None:
+        """Forget the failures."""
+        with guarded(), self._engine.begin() as db:
+            db.execute(sign_in_failures.delete().where(self._from(source)))
+
+    @persistent
+    def remove_before(self, started: datetime, failed: datetime) -> None:
+        """Remove what is over."""
+        with guarded(), self._engine.begin() as db:
+            mine = sessions.c.project == self._project
+            for sha256, data in db.execute(sa.select(sessions.c.sha256, sessions.c.data).where(mine)).all():
+                if known(Session, str(data)).started_at < started:
+                    db.execute(sessions.delete().where(self._is(str(sha256))))
+            table = sign_in_failures
+            old = sa.and_(table.c.project == self._project, table.c.last_at < moment_text(failed))
+            db.execute(table.delete().where(old))
+
+    def close(self) -> None:
+        """Close connections."""
+        self._engine.dispose()
+
+    def _is(self, sha256: str) -> "sa.ColumnElement[bool]":
+        return sa.and_(sessions.c.project == self._project, sessions.c.sha256 == sha256)
+
+    def _of(self, user: str) -> "sa.ColumnElement[bool]":
+        return sa.and_(sessions.c.project == self._project, sessions.c.user == user)
+
+    def _from(self, source: str) -> "sa.ColumnElement[bool]":
+        return sa.and_(sign_in_failures.c.project == self._project, sign_in_failures.c.source == source)
+
+
+def _failures(db: sa.Connection, chosen: "sa.ColumnElement[bool]") -> Failures | None:
+    row = db.execute(sa.select(sign_in_failures.c.count, sign_in_failures.c.last_at).where(chosen)).first()
+    return Failures(count=int(row[0]), last_at=parse_moment(str(row[1]))) if row else None

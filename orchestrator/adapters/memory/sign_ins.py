@@ -1,0 +1,70 @@
+"""The `SignIns` port in memory, with the behaviour of the database."""
+
+import threading
+from datetime import datetime
+
+from orchestrator.domain.access.sign_in import Failures, Session
+
+
+class MemorySignIns:
+    """Sessions and failed sign-ins in dictionaries."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+        self._failures: dict[str, Failures] = {}
+        self._lock = threading.Lock()
+
+    def start(self, session: Session) -> None:
+        """Keep a new session."""
+        with self._lock:
+            self._sessions[session.sha256] = session
+
+    def session(self, sha256: str) -> Session | None:
+        """The session."""
+        return self._sessions.get(sha256)
+
+    def use(self, session: Session) -> None:
+        """Record a later use."""
+        with self._lock:
+            if session.sha256 in self._sessions:
+                self._sessions[session.sha256] = session
+
+    def end(self, sha256: str) -> bool:
+        """End a session."""
+        with self._lock:
+            return self._sessions.pop(sha256, None) is not None
+
+    def end_all(self, user: str) -> int:
+        """End every session of *user*."""
+        mine = self.sessions_of(user)
+        return sum(self.end(session.sha256) for session in mine)
+
+    def sessions_of(self, user: str) -> tuple[Session, ...]:
+        """The sessions of *user*."""
+        mine = (session for session in list(self._sessions.values()) if session.user == user)
+        return tuple(sorted(mine, key=lambda session: session.started_at, reverse=True))
+
+    def failures(self, source: str) -> Failures | None:
+        """The failures of *source*."""
+        return self._failures.get(source)
+
+    def fail(self, source: str, at: datetime) -> Failures:
+        """Count one more failure."""
+        with self._lock:
+            before = self._failures.get(source)
+            self._failures[source] = Failures(count=before.count + 1 if before else 1, last_at=at)
+            return self._failures[source]
+
+    def succeed(self, source: str) -> None:
+        """Forget the failures."""
+        with self._lock:
+            self._failures.pop(source, None)
+
+    def remove_before(self, started: datetime, failed: datetime) -> None:
+        """Remove what is over."""
+        with self._lock:
+            self._sessions = {key: each for key, each in self._sessions.items() if each.started_at >= started}
+            self._failures = {key: each for key, each in self._failures.items() if each.last_at >= failed}
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,209 @@
+"""Who acts in a request to a server: the owner of its token, or the user of its session."""
+
+import secrets
+from dataclasses import dataclass
+
+from orchestrator.app.acting import Acting, Change, access_of, change
+from orchestrator.app.actor import token_actor
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.directory import Directory
+from orchestrator.domain.access.principals import PRINCIPAL, Actor, Binding, Method, User
+from orchestrator.domain.access.sign_in import (
+    LONGEST,
+    LONGEST_DELAY,
+    LONGEST_PASSWORD,
+    SHORTEST_PASSWORD,
+    USED_EVERY,
+    VALUE,
+    VALUE_BYTES,
+    Failures,
+    Password,
+    Session,
+    SignInLink,
+    secret_value,
+    value_hash,
+)
+from orchestrator.domain.audit.chain import record_by
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.moments import Now
+from orchestrator.domain.register import BINDINGS, PASSWORDS, SIGN_IN_LINKS, USERS
+from orchestrator.ports import Clock
+from orchestrator.register_ports import Changes, PasswordHashes, Records, Register, SignIns
+
+REFUSED = "the name or the password is wrong"
+ADMINISTRATOR = "administrator"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a request comes from: the *address* of the client, and what its program calls itself (*agent*)."""
+
+    address: str
+    agent: str = ""
+
+
+@dataclass(frozen=True)
+class NewSession:
+    """A *session* with its *value*, which the browser gets and nothing keeps."""
+
+    session: Session
+    value: str
+
+
+@dataclass(frozen=True)
+class Authentication:
+    """Authenticates requests to the server of one project. *local* is who started it."""
+
+    register: Register
+    sign_ins: SignIns
+    hashes: PasswordHashes
+    clock: Clock
+    local: Acting
+
+    def token(self, text: str) -> Actor:
+        """The owner of the token *text*. Raises A108."""
+        return token_actor(self.register, text, self.clock, "the token")
+
+    def session(self, value: str) -> Session | None:
+        """The session with this *value*, if it is valid and its user is active. Its use is recorded."""
+        found = self.sign_ins.session(value_hash(value)) if VALUE.fullmatch(value) else None
+        now = self._now()
+        if found is None or not found.is_valid(now) or not self._is_active(found.user):
+            return None
+        if now.has_reached(found.used_at + USED_EVERY):
+            found = found.model_copy(update={"used_at": now.earliest})
+            self.sign_ins.use(found)
+        return found
+
+    def sign_in(self, name: str, password: str, source: Source) -> NewSession:
+        """A new session of the user *name*. Raises N121 for a wrong name or password, N123 after many failures."""
+        places = (f"user:{name[:64]}", f"address:{source.address}")
+        for place in places:
+            self._refuse_delayed(self.sign_ins.failures(place))
+        stored = self.register.reading(lambda records: records.get(PASSWORDS, name))
+        fits = self.hashes.fits(stored.hash if stored else None, password[: LONGEST_PASSWORD + 1])
+        if not fits or not self._is_active(name):
+            self._failed(name, places)
+            raise OrchestratorError("N121", REFUSED)
+        for place in places:
+            self.sign_ins.succeed(place)
+        return self._start(name, source)
+
+    def sign_out(self, session: Session) -> None:
+        """End the session."""
+        if self.sign_ins.end(session.sha256):
+            self._record(session.actor(), "session:end", session.id)
+
+    def link(self, text: str) -> SignInLink:
+        """The one-time link with this secret. Raises N124 unless it is valid."""
+        key = value_hash(text)
+        found = self.register.reading(lambda records: records.get(SIGN_IN_LINKS, key))
+        if found is None or not found.is_valid(self._now()):
+            raise OrchestratorError("N124", "the link is unknown, has been used, or has expired")
+        return found
+
+    def set_password(self, text: str, name: str, password: str, source: Source) -> NewSession:
+        """Use the link *text*: set the password of its user, or create the administrator *name*. Raises N124 and N125.
+
+        All other sessions of the user end.
+        """
+        link = self.link(text)
+        if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+            limits = f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
+            raise OrchestratorError("N125", f"a password has {limits}")
+        if link.user is None and not PRINCIPAL.fullmatch(f"user:{name}"):
+            raise OrchestratorError("N125", "a name has lower-case letters, digits, dots, dashes and underscores")
+        user, stored = link.user or name, self.hashes.hashed(password)
+
+        def work(task: Change) -> None:
+            current = task.existing(SIGN_IN_LINKS, link.sha256)
+            if not current.is_valid(task.now):
+                raise OrchestratorError("N124", "the link has been used or has expired")
+            if link.user is None:
+                _create_administrator(task, name)
+            task.put(SIGN_IN_LINKS, current.model_copy(update={"used_at": task.now.earliest}))
+            task.put(PASSWORDS, Password(user=user, hash=stored, changed_at=task.now.earliest))
+
+        if link.user is None:
+            change(self.local, Action.MANAGE_ACCESS, work)
+        else:
+            change(self._acting(user, link), Action.MANAGE_PEOPLE, work, owner=user)
+        self.sign_ins.end_all(user)
+        self.sign_ins.succeed(f"user:{user}")
+        return self._start(user, source)
+
+    def tidy(self) -> None:
+        """Remove sessions that have ended, and old failures."""
+        now = self._now().earliest
+        self.sign_ins.remove_before(now - LONGEST, now - 4 * LONGEST_DELAY)
+
+    def _start(self, user: str, source: Source) -> NewSession:
+        value, at = secret_value(secrets.token_bytes(VALUE_BYTES)), self._now().earliest
+        session = Session(
+            sha256=value_hash(value),
+            user=user,
+            started_at=at,
+            used_at=at,
+            address=source.address,
+            agent=source.agent[:200],
+        )
+        self._record(session.actor(), "session:start", session.id, {"address": source.address})
+        self.sign_ins.start(session)
+        return NewSession(session, value)
+
+    def _failed(self, name: str, places: tuple[str, ...]) -> None:
+        """Count the failure. The audit stream gets the first one that has a delay, and not every attempt."""
+        at = self._now().earliest
+        counted = [self.sign_ins.fail(place, at) for place in places]
+        before = [each.model_copy(update={"count": each.count - 1}) if each.count > 1 else None for each in counted]
+        for place, now, earlier in zip(places, counted, before, strict=True):
+            if now.delayed_until > now.last_at and (earlier is None or earlier.delayed_until == earlier.last_at):
+                actor = Actor(name=name if place.startswith("user:") and self._is_active(name) else "unknown")
+                unproved = actor.model_copy(update={"method": Method.SESSION})
+                self._record(unproved, "session:start", place, {"failures": now.count}, denied=True)
+
+    def _refuse_delayed(self, failures: Failures | None) -> None:
+        if failures is not None and failures.delays(self._now()):
+            seconds = max(1, round((failures.delayed_until - self._now().latest).total_seconds()))
+            raise OrchestratorError("N123", f"too many failed sign-ins: the next one is possible in {seconds} s")
+
+    def _record(
+        self, actor: Actor, action: str, key: str, detail: dict[str, object] | None = None, *, denied: bool = False
+    ) -> None:
+        entry = record_by(
+            actor,
+            project=self.register.project,
+            at=self._now().earliest,
+            action=action,
+            object=key if denied else f"session:{key}",
+            outcome="denied" if denied else "done",
+            detail=detail or {},
+        )
+
+        def work(records: Changes) -> None:
+            records.record(entry)
+
+        self.register.changing(str(actor), work)
+
+    def _is_active(self, name: str) -> bool:
+        def work(records: Records) -> bool:
+            user = Directory(access_of(records)).users.get(name)
+            return user is not None and user.is_active
+
+        return self.register.reading(work)
+
+    def _acting(self, user: str, link: SignInLink) -> Acting:
+        actor = Actor(name=user, method=Method.SESSION, credential=link.sha256.removeprefix("sha256:")[:12])
+        return Acting(self.register, actor, self.clock, self.local.environments)
+
+    def _now(self) -> Now:
+        return Now.at(self.clock.now())
+
+
+def _create_administrator(task: Change, name: str) -> None:
+    """The first user with every right. A project with bindings has its administrators already. Raises N124."""
+    if task.access.bindings:
+        raise OrchestratorError("N124", "the project has an administrator already")
+    if task.records.get(USERS, name) is None:
+        task.put(USERS, User(name=name))
+    task.put(BINDINGS, Binding(role=ADMINISTRATOR, to=f"user:{name}"))

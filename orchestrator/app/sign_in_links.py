@@ -1,0 +1,48 @@
+"""One-time links, with which users set their passwords."""
+
+import secrets
+from dataclasses import dataclass
+
+from orchestrator.app.acting import Acting, Change, change
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.access.sign_in import LINK_LIFETIME, VALUE_BYTES, SignInLink, secret_value, value_hash
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.register import SIGN_IN_LINKS, USERS
+
+
+@dataclass(frozen=True)
+class NewLink:
+    """A *link* with its secret *text*, which is shown once and kept nowhere."""
+
+    link: SignInLink
+    text: str
+
+
+def create_link(acting: Acting, user: str) -> NewLink:
+    """A new link for *user*; earlier unused ones end. Raises A110."""
+
+    def work(task: Change) -> NewLink:
+        task.existing(USERS, user)
+        return _new(task, user)
+
+    return change(acting, Action.MANAGE_PEOPLE, work)
+
+
+def create_first_link(acting: Acting) -> NewLink:
+    """A new link that creates the first administrator. Raises N124 if the project has bindings."""
+
+    def work(task: Change) -> NewLink:
+        if task.access.bindings:
+            raise OrchestratorError("N124", "the project has an administrator already")
+        return _new(task, None)
+
+    return change(acting, Action.MANAGE_ACCESS, work)
+
+
+def _new(task: Change, user: str | None) -> NewLink:
+    for other in task.records.all(SIGN_IN_LINKS, user or ""):
+        task.remove(SIGN_IN_LINKS, other)
+    text = secret_value(secrets.token_bytes(VALUE_BYTES))
+    at = task.now.earliest
+    link = SignInLink(sha256=value_hash(text), user=user, created_at=at, expires_at=at + LINK_LIFETIME)
+    return NewLink(task.put(SIGN_IN_LINKS, link), text)
