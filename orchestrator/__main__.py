@@ -18,15 +18,26 @@ def open_real_project(start: Path, environ: Mapping[str, str], *, restoring: boo
     return open_app(start, environ, restoring=restoring)
 
 
+def serve_real_project(application: "Application", host: str, port: int) -> None:
+    """Serve *application* with the real server; it is imported now. Raises N101 without its packages."""
+    try:
+        from orchestrator.web.serving import serve
+    except ModuleNotFoundError as error:
+        from orchestrator.domain.errors import OrchestratorError
+
+        raise OrchestratorError("N101", f"{error.name} is not installed") from error
+    serve(application, host, port)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments* (by default those of the process) request, and return its exit status."""
-    compose(open_real_project)
+    compose(open_real_project, serve_real_project)
     return cli.main(arguments)
 
 
 def run() -> NoReturn:
     """The console script."""
-    compose(open_real_project)
+    compose(open_real_project, serve_real_project)
     cli.run_and_end()
 
 

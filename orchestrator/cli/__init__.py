@@ -33,6 +33,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "abort": "Stop a run at once, and roll back.",
         "pause": "Pause a run before its next step.",
         "worker": "Run queued requests until stopped.",
+        "serve": "Serve the dashboard and the API until stopped.",
     },
     "State and logs": {
         "status": "Show the release of every host.",

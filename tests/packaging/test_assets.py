@@ -42,7 +42,11 @@ def test_the_kept_files_are_those_of_the_lock():
 
 @pytest.mark.parametrize(
     ("files", "fault"),
-    [({}, "b.js is missing"), ({"b.js": b"let evil"}, "b.js is another file"), ({"b.js": GOOD, "c.js": b""}, "c.js is not listed")],
+    [
+        ({}, "b.js is missing"),
+        ({"b.js": b"let evil"}, "b.js is another file"),
+        ({"b.js": GOOD, "c.js": b""}, "c.js is not listed"),
+    ],
 )
 def test_another_file_is_a_fault(tmp_path: Path, files: dict[str, bytes], fault: str):
     """A missing file, a changed file and a file that is not listed are each reported."""

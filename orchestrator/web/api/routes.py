@@ -1,0 +1,182 @@
+"""The routes of `/api/v1`. Each reads its request, calls one use case as the actor, and returns its document."""
+
+import asyncio
+import hashlib
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response, StreamingResponse
+
+from orchestrator.app.access import Question, can_i, own_bindings
+from orchestrator.app.acting import Acting
+from orchestrator.app.calendar import recorded_overrides, show_calendar, states
+from orchestrator.app.run_requests import list_requests, show_request
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.journal import Kind
+from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.model import canonical_json
+from orchestrator.domain.promotion import State
+from orchestrator.domain.run_reason import reason
+from orchestrator.web.requests import SignedIn, application, required
+
+VERSION = "orchestrator/v1"
+RUN_CURSOR = re.compile(r"[0-9]{1,18}")
+FEED_CURSOR = re.compile(r"[0-9]{1,20}\.[0-9]{1,18}")
+Who = Annotated[SignedIn, Depends(required)]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[str | None, Query(max_length=40)]
+router = APIRouter(prefix="/api/v1")
+
+
+def tagged_document(request: Request, kind: str, data: dict[str, Any]) -> Response:
+    """A document with a weak ETag; 304 if the client has it already."""
+    body = canonical_json({"apiVersion": VERSION, "kind": kind, **data})
+    tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+def checked_cursor(text: str | None, form: re.Pattern[str]) -> str | None:
+    """*text*, if it has the form of a cursor. Raises N110."""
+    if text is not None and not form.fullmatch(text):
+        raise OrchestratorError("N110", "the cursor is not one of this list")
+    return text
+
+
+@router.get("/me", tags=["self"])
+def get_actor(request: Request, who: Who) -> Response:
+    """The actor of the request, with its bindings."""
+    bindings, _ = own_bindings(application(request).acting_as(who.actor))
+    data = {"actor": who.actor.to_json(), "bindings": [binding.to_json() for binding in bindings]}
+    return tagged_document(request, "Actor", {**data, "every_right": False})
+
+
+@router.get("/can-i", tags=["self"])
+def get_verdict(request: Request, who: Who, action: Action, environment: str | None = None) -> Response:
+    """Whether the actor may do something, and by which rule."""
+    question = Question(action=action, environment=environment)
+    return tagged_document(request, "Verdict", can_i(application(request).acting_as(who.actor), question).to_json())
+
+
+@router.get("/environments", tags=["environments"])
+def get_environments(request: Request, who: Who) -> Response:
+    """What is true of each environment now."""
+    app = application(request)
+    facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
+    return tagged_document(request, "Environments", {"environments": [item.to_json() for item in facts]})
+
+
+@router.get("/environments/{environment}", tags=["environments"])
+def get_environment(request: Request, who: Who, environment: str) -> Response:
+    """What is true of one environment now."""
+    facts = application(request).queries.facts(who.actor, environment)
+    return tagged_document(request, "Environment", facts.to_json())
+
+
+@router.get("/matrix", tags=["environments"])
+def get_matrix(request: Request, who: Who, name: str | None = None, limit: Limit = 50) -> Response:
+    """Every release in every environment, newest first."""
+    app = application(request)
+    facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
+    refs = [ref for ref in app.queries.releases(who.actor) if name in {None, ref.name}]
+    data = {
+        "project": app.project.name,
+        "environments": [item.name for item in facts],
+        "destroyed": [item.name for item in facts if item.destroyed is not None],
+        "calendar": {item.name: item.calendar.to_json() for item in facts if item.calendar is not None},
+        "problems": [problem.to_json() for item in facts for problem in item.problems],
+        "releases": app.queries.release_rows(who.actor, refs[:limit], facts),
+    }
+    return tagged_document(request, "Matrix", data)
+
+
+@router.get("/runs", tags=["runs"])
+def get_runs(
+    request: Request,
+    who: Who,
+    environment: str | None = None,
+    state: Annotated[tuple[State, ...] | None, Query()] = None,
+    kind: Annotated[tuple[Kind, ...] | None, Query()] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """The runs, newest first."""
+    chosen = RunFilter(environment=environment, states=state, kinds=kind)
+    page = application(request).queries.run_page(who.actor, chosen, checked_cursor(cursor, RUN_CURSOR), limit)
+    return tagged_document(request, "History", {"runs": [run.to_json() for run in page.items], "cursor": page.cursor})
+
+
+@router.get("/runs/{run}", tags=["runs"])
+def get_run(request: Request, who: Who, run: str) -> Response:
+    """One run, step by step."""
+    app = application(request)
+    story = app.queries.story(who.actor, run)
+    facts = app.queries.run_facts(who.actor, story.run)
+    now = {"interrupted": facts.interrupted, "activity": facts.activity, "reason": reason(story)}
+    return tagged_document(request, "Run", {**story.to_json(), **now})
+
+
+@router.get("/calendar", tags=["calendar"])
+def get_calendar(request: Request, who: Who) -> Response:
+    """Everything that opens and closes environments, and their state now."""
+    app = application(request)
+    acting, declared = app.acting_as(who.actor), app.declared_rules()
+    shown = show_calendar(acting, declared)
+    data = {
+        "environments": {name: each.to_json() for name, each in states(acting, declared).items()},
+        "rules": [rule.to_json() for rule in shown.rules],
+        "line_stops": [stop.to_json() for stop in shown.line_stops],
+        "overrides": [override.to_json() for override in recorded_overrides(acting)],
+    }
+    return tagged_document(request, "Calendar", data)
+
+
+@router.get("/requests", tags=["requests"])
+def get_requests(request: Request, who: Who, *, everything: bool = False) -> Response:
+    """The promotions that wait; with *everything* also those that have ended."""
+    app = application(request)
+    found = list_requests(app.acting_as(who.actor), app.request_rules(), everything=everything)
+    return tagged_document(request, "RunRequests", {"requests": [_item(each) for each in found]})
+
+
+@router.get("/requests/{run}", tags=["requests"])
+def get_request(request: Request, who: Who, run: str) -> Response:
+    """One promotion with its plan as approvers see it."""
+    app = application(request)
+    seen, text = show_request(app.acting_as(who.actor), run, app.request_rules())
+    return tagged_document(request, "RunRequest", {**_item(seen), "text": text.text if text is not None else None})
+
+
+def _item(seen: Any) -> dict[str, Any]:
+    return {
+        "request": seen.request.to_json(),
+        "state": seen.state.value,
+        "approval": seen.approval.to_json(),
+        "admission": seen.admission.to_json(),
+        "votes": [vote.to_json() for vote in seen.votes],
+    }
+
+
+def _shown(acting: Acting, names: tuple[str, ...]) -> frozenset[str]:
+    """Which of the environments the actor may view."""
+    questions = {name: Question(action=Action.VIEW, environment=name) for name in names}
+    return frozenset(name for name, question in questions.items() if can_i(acting, question).allowed)
+
+
+@router.get("/events", tags=["live"])
+async def get_events(request: Request, who: Who) -> StreamingResponse:
+    """The changes of runs as server-sent events, from `Last-Event-ID` or from now."""
+    app, broadcast = application(request), request.app.state.broadcast
+    given = checked_cursor(request.headers.get("last-event-id"), FEED_CURSOR)
+    cursor = given if given is not None else await broadcast.end()
+    acting = app.acting_as(who.actor)
+    seen = await asyncio.to_thread(_shown, acting, tuple(app.environments))
+    if not seen:
+        raise OrchestratorError("A101", "the actor may view no environment")
+    headers = {"X-Accel-Buffering": "no"}
+    listener = broadcast.listen(cursor, seen.__contains__)
+    return StreamingResponse(listener, headers=headers, media_type="text/event-stream")

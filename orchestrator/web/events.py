@@ -1,0 +1,111 @@
+"""Server-sent events: one reader of the feed in each process, and any number of listeners.
+
+Only the event loop touches the newest events. A listener starts at its `Last-Event-ID`; one that is older than the
+newest events reads from the feed until it has reached them.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from orchestrator.domain.listing import FeedEntry
+from orchestrator.domain.model import canonical_json
+from orchestrator.storage_ports import Feed
+
+KEPT = 5000
+PAGE = 500
+HEARTBEAT_S = 15.0
+COMMENT = b": still connected\n\n"
+FIRST = "0.0"
+"""The cursor before every entry."""
+LASTS_S = 300.0
+"""How long a listener is served. It connects again with its last id, and its rights are checked again."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One *entry* of the feed, and the bytes (*data*) that every listener gets."""
+
+    entry: FeedEntry
+    data: bytes
+
+
+def event_of(entry: FeedEntry) -> Event:
+    """*entry*, encoded. It has no contents: a page requests what has changed with the rights of its reader."""
+    about = {"run": entry.run, "environment": entry.environment, "seq": entry.seq, "kind": entry.kind, "at": entry.at}
+    return Event(entry, b"id: %s\nevent: run\ndata: %s\n\n" % (entry.cursor.encode(), canonical_json(about)))
+
+
+class Broadcast:
+    """Reads *feed* every *pause_s* seconds and wakes the listeners."""
+
+    def __init__(self, feed: Feed, pause_s: float = 0.2) -> None:
+        self._feed, self._pause = feed, pause_s
+        self._newest: deque[Event] = deque(maxlen=KEPT)
+        self._cursor: str | None = None
+        self._changed = asyncio.Condition()
+
+    async def run(self) -> None:
+        """Read for as long as the server runs. A database that is away is read again later."""
+        self._cursor = await asyncio.to_thread(self._feed.feed_end) or FIRST
+        while True:
+            try:
+                found = await asyncio.to_thread(self._feed.feed, cursor=self._cursor, limit=PAGE)
+            except Exception:  # noqa: BLE001 - readiness reports it; the next reading may succeed
+                found = []
+            if found:
+                async with self._changed:
+                    self._newest.extend(event_of(entry) for entry in found)
+                    self._cursor = found[-1].cursor
+                    self._changed.notify_all()
+            if len(found) < PAGE:
+                await asyncio.sleep(self._pause)
+
+    async def end(self) -> str:
+        """The cursor after which a listener without one starts."""
+        return self._cursor or await asyncio.to_thread(self._feed.feed_end) or FIRST
+
+    async def listen(self, cursor: str, shown: Callable[[str], bool]) -> AsyncIterator[bytes]:
+        """The events after *cursor* in the environments that are *shown*, and a comment while there are none.
+
+        The id comes before the first event: a listener that is cut off before any event also continues from there.
+        """
+        yield b"retry: 1000\nid: %s\n\n" % cursor.encode()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LASTS_S
+        while loop.time() < end:
+            events = self._after(cursor)
+            if events is None:
+                page = await asyncio.to_thread(self._feed.feed, cursor=cursor, limit=PAGE)
+                events = [event_of(entry) for entry in page]
+            for event in events:
+                cursor = event.entry.cursor
+                if shown(event.entry.environment):
+                    yield event.data
+            if not events and cursor != self._cursor:
+                await asyncio.sleep(self._pause)  # the reader is behind, or the feed ends before the cursor
+            elif not events and not await self._wait(cursor):
+                yield COMMENT
+
+    def _after(self, cursor: str) -> list[Event] | None:
+        """The newest events after *cursor*; None if it is not one of them."""
+        if cursor == self._cursor:
+            return []
+        found: list[Event] = []
+        for event in reversed(self._newest):
+            if event.entry.cursor == cursor:
+                return found[::-1]
+            found.append(event)
+        return None
+
+    async def _wait(self, cursor: str) -> bool:
+        """Whether there was a new event within the time of a heartbeat."""
+        async with self._changed:
+            if self._cursor != cursor:
+                return True
+            try:
+                await asyncio.wait_for(self._changed.wait(), HEARTBEAT_S)
+            except TimeoutError:
+                return False
+            return True

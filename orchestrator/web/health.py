@@ -1,0 +1,23 @@
+"""Whether the process runs, and whether it can serve."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from orchestrator.domain.model import canonical_json
+from orchestrator.web.requests import application
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/healthz")
+def healthz() -> Response:
+    """The process runs."""
+    return Response(b"ok\n", media_type="text/plain")
+
+
+@router.get("/readyz")
+def readyz(request: Request) -> Response:
+    """The store can be read, and whether a worker does what is due. Raises S-codes."""
+    app = application(request)
+    app.store.feed_end()
+    return Response(canonical_json({"store": True, "worker": app.scheduler_runs()}), media_type="application/json")

@@ -1,0 +1,1 @@
+"""The pages: HTML of use cases, complete without JavaScript."""

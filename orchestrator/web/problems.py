@@ -1,0 +1,63 @@
+"""Errors as `application/problem+json`, with the codes of the catalogue."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.responses import Response
+
+from orchestrator.domain.errors import Exit, OrchestratorError, OrchestratorErrors, lookup
+from orchestrator.domain.model import canonical_json
+
+PROBLEM = "application/problem+json"
+BY_EXIT = {
+    Exit.USAGE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Exit.NOT_ALLOWED: HTTPStatus.FORBIDDEN,
+    Exit.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Exit.BUSY: HTTPStatus.CONFLICT,
+    Exit.UNEXPECTED_CHANGES: HTTPStatus.PRECONDITION_FAILED,
+    Exit.TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
+}
+BY_CODE = {
+    "A108": HTTPStatus.UNAUTHORIZED,
+    "N112": HTTPStatus.METHOD_NOT_ALLOWED,
+    "N120": HTTPStatus.UNAUTHORIZED,
+    "N121": HTTPStatus.UNAUTHORIZED,
+    "N123": HTTPStatus.TOO_MANY_REQUESTS,
+    "S112": HTTPStatus.SERVICE_UNAVAILABLE,
+    "S113": HTTPStatus.INSUFFICIENT_STORAGE,
+}
+"""Codes whose status does not follow from their exit status."""
+RETRY_AFTER_S = "5"
+
+
+def status_of(error: OrchestratorError) -> HTTPStatus:
+    """The HTTP status of *error*."""
+    return BY_CODE.get(error.code) or BY_EXIT.get(error.exit, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def problem(error: OrchestratorError, request_id: str) -> dict[str, Any]:
+    """*error* as a problem document (RFC 9457). The remedy is the hint, or that of the catalogue."""
+    entry = lookup(error.code)
+    return {
+        "type": f"/errors/{error.code}",
+        "title": entry.title,
+        "status": int(status_of(error)),
+        "code": error.code,
+        "detail": error.message,
+        "hint": error.hint or entry.remedy,
+        "request": request_id,
+    }
+
+
+def problem_response(error: OrchestratorError, request_id: str) -> Response:
+    """The response for *error*."""
+    found = status_of(error)
+    headers = {"Retry-After": RETRY_AFTER_S} if found is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    if found is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(canonical_json(problem(error, request_id)), found, headers, PROBLEM)
+
+
+def first_of(errors: OrchestratorErrors) -> OrchestratorError:
+    """The error that stands for several."""
+    return errors.errors[0]

@@ -1,0 +1,86 @@
+"""What every response has: an id of its request, and the headers that protect its reader."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.web.problems import problem_response
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+HEADERS = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+HSTS = "max-age=31536000"
+log = logging.getLogger("orchestrator.web")
+
+
+class Protection:
+    """Adds the headers to each response of *app*, also to the one that *failed* makes for a mistake of ours.
+
+    A request for a host that is not one of *hosts* is refused: the name of another site can be made to lead here.
+    Responses are not cached unless their route has decided it.
+    """
+
+    def __init__(self, app: ASGIApp, failed: Callable[[Request, Exception], Response], hosts: frozenset[str]) -> None:
+        self._app, self._failed, self._hosts = app, failed, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        started = False
+
+        async def protected(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], *_missing(message["headers"], scope, request_id)]
+            await send(message)
+
+        if _host(scope) not in self._hosts:
+            other = OrchestratorError("N110", "the request is for another host")
+            await problem_response(other, request_id)(scope, receive, protected)
+            return
+        try:
+            await self._app(scope, receive, protected)
+        except Exception as error:
+            log.exception("request %s failed", request_id)
+            if started:
+                raise
+            await self._failed(Request(scope, receive), error)(scope, receive, protected)
+
+
+def _host(scope: Scope) -> str | None:
+    """The host that the request is for, without a port; None if it is not one."""
+    try:
+        return urlsplit(f"//{Headers(scope=scope).get('host', '')}").hostname
+    except ValueError:
+        return None
+
+
+def _missing(headers: Any, scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
+    given = {bytes(name).lower() for name, _ in headers}
+    added = {**HEADERS, "x-request-id": request_id, "cache-control": "no-store"}
+    if scope["scheme"] == "https":
+        added["strict-transport-security"] = HSTS
+    return [(name.encode(), value.encode()) for name, value in added.items() if name.encode() not in given]

@@ -1,0 +1,109 @@
+"""What a request to the server is: its application, its actor, its form."""
+
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+from urllib.parse import parse_qsl, urlsplit
+
+from fastapi import Request
+
+from orchestrator.app.authentication import Source
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.access.sign_in import Session, form_token
+from orchestrator.domain.errors import OrchestratorError
+
+if TYPE_CHECKING:
+    from orchestrator.app.application import Application
+
+COOKIE, SECURE_COOKIE = "orchestrator", "__Host-orchestrator"
+FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
+LARGEST_FORM = 64 * 1024
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """The *actor* of a request; with a *session* also the *value* of its cookie."""
+
+    actor: Actor
+    session: Session | None = None
+    value: str = ""
+
+    @property
+    def form_token(self) -> str:
+        """The token for the forms of a page."""
+        return form_token(self.value)
+
+
+def application(request: Request) -> "Application":
+    """The project that the server serves."""
+    return cast("Application", request.app.state.application)
+
+
+def source(request: Request) -> Source:
+    """Where the request comes from."""
+    address = request.client.host if request.client is not None else ""
+    return Source(address, request.headers.get("user-agent", ""))
+
+
+def cookie_name(request: Request) -> str:
+    """The name of the cookie: with TLS one that no other host or path can set."""
+    return SECURE_COOKIE if request.url.scheme == "https" else COOKIE
+
+
+def signed_in(request: Request) -> SignedIn | None:
+    """Who acts: the owner of the token, otherwise the user of the session. Raises A108 for a wrong token."""
+    way_in = application(request).authentication
+    given = request.headers.get("authorization")
+    if given is not None:
+        scheme, _, text = given.partition(" ")
+        if scheme.lower() != "bearer":
+            raise OrchestratorError("N120", "the header Authorization has another scheme than Bearer")
+        return SignedIn(way_in.token(text.strip()))
+    value = request.cookies.get(cookie_name(request), "")
+    session = way_in.session(value) if value else None
+    return SignedIn(session.actor(), session, value) if session is not None else None
+
+
+def required(request: Request) -> SignedIn:
+    """Who acts. Raises A108, and N120 if nobody is signed in."""
+    found = signed_in(request)
+    if found is None:
+        raise OrchestratorError("N120", "the request has neither a token nor a session")
+    return found
+
+
+def check_origin(request: Request) -> None:
+    """Return if a page of this server has sent the form, by the headers that a page cannot set. Raises N122."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    own = origin is not None and urlsplit(origin).netloc == request.url.netloc
+    if site == "same-origin" or (site is None and own):
+        return
+    raise OrchestratorError("N122", "the form was sent from another site")
+
+
+def check_form(who: SignedIn, form: dict[str, str]) -> None:
+    """Return if *form* has the token of the session. Raises N122."""
+    if not hmac.compare_digest(form.get(FORM_TOKEN, "").encode(), who.form_token.encode()):
+        raise OrchestratorError("N122", "the form is of another session")
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form that a page of this server has sent. Raises N110 and N122."""
+    check_origin(request)
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_FORM:
+            raise OrchestratorError("N110", f"the form has more than {LARGEST_FORM} bytes")
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
+    except ValueError as error:
+        raise OrchestratorError("N110", "the form cannot be read") from error
+
+
+def own_path(text: str) -> str:
+    """*text* if it is a path of this server, otherwise the first page."""
+    parts = urlsplit(text)
+    plain = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
+    return text if plain and not parts.scheme and not parts.netloc else "/"

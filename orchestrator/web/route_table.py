@@ -1,0 +1,45 @@
+"""Every route with the use cases that it calls as the actor of its request, or with the reason why it needs none.
+
+The table has no rights of its own: `tests/app/rights.yaml` has those of each use case.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Public:
+    """A route that needs no actor, for this *reason*."""
+
+    reason: str
+
+
+SIGN_IN = Public("how users sign in")
+FILES = Public("files without data of the project")
+PROBES = Public("for supervisors of the process; without data of the project")
+
+ROUTES: dict[str, tuple[str, ...] | Public] = {
+    "GET /healthz": PROBES,
+    "GET /readyz": PROBES,
+    "GET /assets/{name}": FILES,
+    "GET /errors/{code}": Public("the catalogue of error codes"),
+    "GET /sign-in": SIGN_IN,
+    "POST /sign-in": SIGN_IN,
+    "POST /sign-out": SIGN_IN,
+    "GET /link/{text}": SIGN_IN,
+    "POST /link/{text}": SIGN_IN,
+    "GET /": ("run_requests.list_requests", "queries.facts_of_all", "queries.run_page", "calendar.states"),
+    "GET /matrix": ("queries.facts_of_all", "queries.releases", "queries.release_rows"),
+    "GET /runs": ("queries.run_page",),
+    "GET /runs/{run}": ("queries.story", "queries.run_facts"),
+    "GET /api/v1/me": ("access.own_bindings",),
+    "GET /api/v1/can-i": ("access.can_i",),
+    "GET /api/v1/environments": ("queries.facts_of_all",),
+    "GET /api/v1/environments/{environment}": ("queries.facts",),
+    "GET /api/v1/matrix": ("queries.facts_of_all", "queries.releases", "queries.release_rows"),
+    "GET /api/v1/runs": ("queries.run_page",),
+    "GET /api/v1/runs/{run}": ("queries.story", "queries.run_facts"),
+    "GET /api/v1/calendar": ("calendar.show_calendar", "calendar.states", "calendar.recorded_overrides"),
+    "GET /api/v1/requests": ("run_requests.list_requests",),
+    "GET /api/v1/requests/{run}": ("run_requests.show_request",),
+    "GET /api/v1/events": ("access.can_i",),
+}

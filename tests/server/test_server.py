@@ -1,0 +1,190 @@
+"""The server of a project: sign-in, rights, documents, pages and events."""
+
+import asyncio
+import json
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from orchestrator.app.people import disable_user
+from orchestrator.app.tokens import create_token
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.web.events import Broadcast
+from orchestrator.web.requests import own_path
+from orchestrator.web.serving import is_loopback, serve
+from tests.cli.memory_project import MemoryProject, project  # noqa: F401 - a fixture
+from tests.server.site import HTML, ORIGIN, PASSWORD, Browser, Site
+
+PATHS = (
+    "/api/v1/me", "/api/v1/environments", "/api/v1/environments/staging", "/api/v1/matrix", "/api/v1/runs",
+    "/api/v1/calendar", "/api/v1/requests", "/api/v1/can-i?action=promote", "/", "/matrix", "/runs",
+)  # fmt: skip
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def site(project: MemoryProject) -> Site:  # noqa: F811
+    """A server whose project has one verified release in staging."""
+    project.go("staging", "1.0.0")
+    return Site(project)
+
+
+def test_what_the_routes_return_and_who_may_read(site: Site):
+    """A viewer reads every page and document; a user without a role is refused with A101; without a session nobody reads."""
+    viewer, other, nobody = site.user("ann", "viewer"), site.user("eve"), site.browser()
+    for path in PATHS:
+        assert (path, viewer.get(path).status_code) == (path, 200)
+        assert (path, nobody.get(path).status_code) == (path, 401)
+        refused = other.get(path)
+        own = path.startswith(("/api/v1/me", "/api/v1/can-i"))
+        assert (path, refused.status_code) == (path, 200 if own else 403)
+        assert own or refused.json()["code"] == "A101"
+
+
+def test_every_response_is_protected(site: Site):
+    """Pages, documents, files and errors have the headers that protect their reader, and an id."""
+    for path in ("/sign-in", "/api/v1/me", "/assets/app.css", "/assets/htmx.min.js", "/no-page", "/healthz", "/readyz"):
+        headers = site.browser().get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert (headers["x-content-type-options"], len(headers["x-request-id"])) == ("nosniff", 16)
+
+
+def test_a_form_of_another_site_is_refused(site: Site):
+    """A form without the origin of the server, or without the token of its session, changes nothing."""
+    ann = site.user("ann", "viewer")
+    for headers in ({"origin": "http://evil.test"}, {}, {"sec-fetch-site": "cross-site", "origin": ORIGIN}):
+        refused = ann.request("POST", "/sign-out", data={"form_token": "x"}, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (403, "N122")
+    assert ann.send("/sign-out", form_token="x").status_code == 403
+    assert ann.get("/api/v1/me").status_code == 200
+    token = ann.get("/").text.split('name="form_token" value="')[1].split('"')[0]
+    assert ann.send("/sign-out", form_token=token).headers["location"] == "/sign-in"
+    assert ann.get("/api/v1/me").status_code == 401
+
+
+def test_a_sign_in_makes_a_new_session_and_leads_to_this_server(site: Site):
+    """A value that a browser had before a sign-in is not taken over, and the next page is one of this server."""
+    site.user("ann", "viewer")
+    thief = site.browser()
+    thief.cookies.set("orchestrator", "A" * 43, domain="127.0.0.1")
+    done = thief.send("/sign-in", name="ann", password=PASSWORD, next="//evil.test/")
+    assert (done.status_code, done.headers["location"]) == (303, "/")
+    cookie = done.headers["set-cookie"]
+    assert ("A" * 43 in cookie, "HttpOnly" in cookie, "samesite=lax" in cookie.lower()) == (False, True, True)
+    wrong = site.browser().send("/sign-in", name=EVIL, password="wrong")
+    assert (wrong.status_code, EVIL in wrong.text, "N121" in wrong.text) == (401, False, True)
+
+
+@pytest.mark.parametrize(
+    "text", ["https://evil.test", "//evil.test", "/\\evil.test", "javascript:alert(1)", "", "/a\nb"]
+)
+def test_a_next_page_elsewhere_is_not_used(text: str):
+    """Addresses of other servers lead to the first page."""
+    assert own_path(text) == "/"
+
+
+def test_a_token_authenticates_the_api(site: Site):
+    """A token acts with its owner's rights, a wrong one is refused although there is a session, and it needs no form."""
+    ann = site.user("ann", "viewer")
+    text = create_token(site.root, "ann", lifetime=timedelta(days=1)).text
+    got = site.browser().get("/api/v1/me", authorization=f"Bearer {text}")
+    assert (got.status_code, got.json()["actor"]["method"]) == (200, "token")
+    wrong = ann.get("/api/v1/me", authorization=f"Bearer {text[:-1]}{'B' if text[-1] == 'A' else 'A'}")
+    assert (wrong.status_code, wrong.json()["code"], wrong.headers["content-type"]) == (
+        401,
+        "A108",
+        "application/problem+json",
+    )
+    disable_user(site.root, "ann")
+    assert ann.get("/api/v1/me").status_code == 401
+
+
+def test_errors_are_problem_documents(site: Site):
+    """An unknown path, run or method and a wrong parameter are problems with a code, for a browser pages."""
+    ann = site.user("ann", "viewer")
+    for path, status, code in (
+        ("/api/v1/nothing", 404, "N111"), ("/api/v1/runs/nothing", 404, "R101"), ("/api/v1/runs?limit=0", 422, "N110"),
+        ("/api/v1/runs?cursor=x", 422, "N110"), ("/api/v1/environments/nowhere", 404, "R103"),
+    ):  # fmt: skip
+        problem = ann.get(path)
+        assert (path, problem.status_code, problem.json()["code"]) == (path, status, code)
+        assert problem.json()["request"] == problem.headers["x-request-id"]
+    method = ann.request("DELETE", "/api/v1/runs")
+    assert (method.status_code, method.headers["allow"]) == (405, "GET")
+    page = ann.get(f"/runs/{EVIL}", **HTML)
+    assert (page.status_code, EVIL in page.text) == (404, False)
+    to_sign_in = site.browser().get("/matrix", **HTML)
+    assert (to_sign_in.status_code, to_sign_in.headers["location"]) == (303, "/sign-in?next=/matrix")
+
+
+def test_lists_have_cursors_and_documents_have_tags(site: Site, project: MemoryProject):  # noqa: F811
+    """Pages of a list contain each run once, and a document that has not changed is not sent again."""
+    project.go("staging", "1.1.0")
+    ann, found, cursor = site.user("ann", "viewer"), [], ""
+    for _ in range(4):
+        page = ann.get(f"/api/v1/runs?limit=1{cursor}").json()
+        found += [run["id"] for run in page["runs"]]
+        if page["cursor"] is None:
+            break
+        cursor = f"&cursor={page['cursor']}"
+    assert len(found) == len(set(found)) == 2
+    first = ann.get("/api/v1/matrix")
+    again = ann.get("/api/v1/matrix", if_none_match=first.headers["etag"])
+    assert (again.status_code, again.content) == (304, b"")
+    story = ann.get(f"/api/v1/runs/{found[0]}").json()
+    assert (story["kind"], story["run"]["id"], story["activity"]) == ("Run", found[0], "ended")
+    assert found[0] in ann.get(f"/runs/{found[0]}").text
+
+
+def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject):  # noqa: F811
+    """A listener that reconnects with the id of its last event gets every later entry of its environments once, in order."""
+    store = project.store
+    cursors = [entry.cursor for entry in store.feed(limit=500)]
+
+    async def listened(start: str | None, count: int, more: bool) -> list[tuple[str, int]]:
+        broadcast, found = Broadcast(store, 0.01), []
+        reading = asyncio.create_task(broadcast.run())
+        await asyncio.sleep(0.05)
+        listener = broadcast.listen(start, {"staging"}.__contains__)
+        if more:
+            project.go("staging", "1.2.0")
+        async for data in listener:
+            if data.startswith(b"id:"):
+                lines = data.decode().splitlines()
+                found.append((lines[0][4:], json.loads(lines[2][6:])["seq"]))
+            if len(found) == count:
+                break
+        reading.cancel()
+        return found
+
+    middle = len(cursors) // 2
+    rest = asyncio.run(listened(cursors[middle], len(cursors) - middle - 1, more=False))
+    assert [cursor for cursor, _ in rest] == cursors[middle + 1 :]
+    live = asyncio.run(listened(cursors[-1], 5, more=True))
+    assert [cursor for cursor, _ in live] == [entry.cursor for entry in store.feed(cursor=cursors[-1], limit=5)]
+    assert all(one[1] < two[1] for one, two in pairwise(live))
+
+
+def test_the_server_listens_on_this_machine_only(site: Site):
+    """Without TLS an address that other machines can reach is refused before the server starts."""
+    assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "example.test")] == [
+        True
+    ] * 3 + [False] * 2
+    with pytest.raises(OrchestratorError, match="N103"):
+        serve(site.app, "0.0.0.0", 8750)
+
+
+@pytest.mark.parametrize("host", ["evil.test", "evil.test:8750", "[::1", ""])
+def test_a_name_of_another_site_is_refused(site: Site, host: str):
+    """A request under a name that is not the server's is refused, also if the name leads to this machine."""
+    refused = site.browser().get("/sign-in", host=host)
+    assert (refused.status_code, refused.json()["code"]) == (422, "N110")
+
+
+def test_the_first_link_is_for_one_administrator(site: Site):
+    """The link of the first start has been used, and a browser with it gets a page with the code."""
+    gone: Browser = site.browser()
+    page = gone.get(f"/link/{'A' * 43}", **HTML)
+    assert (page.status_code, "N124" in page.text) == (403, True)
