@@ -21,12 +21,12 @@ def open_real_project(start: Path, environ: Mapping[str, str], *, restoring: boo
 def serve_real_project(application: "Application", host: str, port: int) -> None:
     """Serve *application* with the real server; it is imported now. Raises N101 without its packages."""
     try:
-        from orchestrator.web.serving import serve
+        from orchestrator.web.serving import run_server
     except ModuleNotFoundError as error:
         from orchestrator.domain.errors import OrchestratorError
 
         raise OrchestratorError("N101", f"{error.name} is not installed") from error
-    serve(application, host, port)
+    run_server(application, host, port)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

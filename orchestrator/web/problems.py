@@ -35,7 +35,7 @@ def status_of(error: OrchestratorError) -> HTTPStatus:
     return BY_CODE.get(error.code) or BY_EXIT.get(error.exit, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def problem(error: OrchestratorError, request_id: str) -> dict[str, Any]:
+def problem_document(error: OrchestratorError, request_id: str) -> dict[str, Any]:
     """*error* as a problem document (RFC 9457). The remedy is the hint, or that of the catalogue."""
     entry = lookup(error.code)
     return {
@@ -55,7 +55,7 @@ def problem_response(error: OrchestratorError, request_id: str) -> Response:
     headers = {"Retry-After": RETRY_AFTER_S} if found is HTTPStatus.SERVICE_UNAVAILABLE else {}
     if found is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return Response(canonical_json(problem(error, request_id)), found, headers, PROBLEM)
+    return Response(canonical_json(problem_document(error, request_id)), found, headers, PROBLEM)
 
 
 def first_of(errors: OrchestratorErrors) -> OrchestratorError:

@@ -40,7 +40,7 @@ def application(request: Request) -> "Application":
     return cast("Application", request.app.state.application)
 
 
-def source(request: Request) -> Source:
+def request_source(request: Request) -> Source:
     """Where the request comes from."""
     address = request.client.host if request.client is not None else ""
     return Source(address, request.headers.get("user-agent", ""))
@@ -65,7 +65,7 @@ def signed_in(request: Request) -> SignedIn | None:
     return SignedIn(session.actor(), session, value) if session is not None else None
 
 
-def required(request: Request) -> SignedIn:
+def require_actor(request: Request) -> SignedIn:
     """Who acts. Raises A108, and N120 if nobody is signed in."""
     found = signed_in(request)
     if found is None:

@@ -24,7 +24,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def serve(application: "Application", host: str, port: int) -> None:
+def run_server(application: "Application", host: str, port: int) -> None:
     """Serve *application* until a signal stops it. Raises N102 and N103."""
     if not is_loopback(host):
         raise OrchestratorError("N103", f"{host} is not an address of this machine alone")

@@ -12,7 +12,7 @@ from orchestrator.app.tokens import create_token
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.web.events import Broadcast
 from orchestrator.web.requests import own_path
-from orchestrator.web.serving import is_loopback, serve
+from orchestrator.web.serving import is_loopback, run_server
 from tests.cli.memory_project import MemoryProject, project  # noqa: F401 - a fixture
 from tests.server.site import HTML, ORIGIN, PASSWORD, Browser, Site
 
@@ -173,7 +173,7 @@ def test_the_server_listens_on_this_machine_only(site: Site):
         True
     ] * 3 + [False] * 2
     with pytest.raises(OrchestratorError, match="N103"):
-        serve(site.app, "0.0.0.0", 8750)
+        run_server(site.app, "0.0.0.0", 8750)
 
 
 @pytest.mark.parametrize("host", ["evil.test", "evil.test:8750", "[::1", ""])

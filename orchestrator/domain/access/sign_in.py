@@ -90,7 +90,8 @@ class Failures(Model):
         more = self.count - FREE_FAILURES
         if more <= 0:
             return self.last_at
-        return self.last_at + min(FIRST_DELAY * 2 ** min(more - 1, 30), LONGEST_DELAY)
+        doubled: int = 2 ** min(more - 1, 30)
+        return self.last_at + min(FIRST_DELAY * doubled, LONGEST_DELAY)
 
     def delays(self, now: Now) -> bool:
         """Whether a sign-in has to wait *now*. In doubt it has."""

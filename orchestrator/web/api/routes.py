@@ -19,12 +19,12 @@ from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.model import canonical_json
 from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import reason
-from orchestrator.web.requests import SignedIn, application, required
+from orchestrator.web.requests import SignedIn, application, require_actor
 
 VERSION = "orchestrator/v1"
 RUN_CURSOR = re.compile(r"[0-9]{1,18}")
 FEED_CURSOR = re.compile(r"[0-9]{1,20}\.[0-9]{1,18}")
-Who = Annotated[SignedIn, Depends(required)]
+Who = Annotated[SignedIn, Depends(require_actor)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=40)]
 router = APIRouter(prefix="/api/v1")

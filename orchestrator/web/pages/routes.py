@@ -23,12 +23,12 @@ from orchestrator.web.requests import (
     cookie_name,
     form_of,
     own_path,
-    required,
+    request_source,
+    require_actor,
     signed_in,
-    source,
 )
 
-Who = Annotated[SignedIn, Depends(required)]
+Who = Annotated[SignedIn, Depends(require_actor)]
 HERE = files("orchestrator.web.pages")
 OPEN_RUNS = RunFilter(is_open=True)
 router = APIRouter(include_in_schema=False)
@@ -187,7 +187,7 @@ def _sign_in(request: Request, form: dict[str, str]) -> Response:
     way_in, name = application(request).authentication, form.get("name", "")
     before = signed_in(request)
     try:
-        made = way_in.sign_in(name, form.get("password", ""), source(request))
+        made = way_in.sign_in(name, form.get("password", ""), request_source(request))
     except OrchestratorError as error:
         where = own_path(form.get("next", "/"))
         return rendered(request, "sign_in", None, int(status_of(error)), next=where, error=error, name=name)
@@ -197,7 +197,7 @@ def _sign_in(request: Request, form: dict[str, str]) -> Response:
 
 
 def _sign_out(request: Request, form: dict[str, str]) -> Response:
-    who = required(request)
+    who = require_actor(request)
     check_form(who, form)
     if who.session is not None:
         application(request).authentication.sign_out(who.session)
@@ -209,7 +209,7 @@ def _sign_out(request: Request, form: dict[str, str]) -> Response:
 def _use_link(request: Request, form: dict[str, str], text: str) -> Response:
     way_in, name = application(request).authentication, form.get("name", "")
     try:
-        made = way_in.set_password(text, name, form.get("password", ""), source(request))
+        made = way_in.set_password(text, name, form.get("password", ""), request_source(request))
     except OrchestratorError as error:
         if error.code != "N125":
             raise
