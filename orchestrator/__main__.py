@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from orchestrator import cli
-from orchestrator.app.opening import compose
+from orchestrator.app.opening import ServerOptions, compose
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
+    from orchestrator.app.request_duties import Shows
 
 
 def open_real_project(start: Path, environ: Mapping[str, str], *, restoring: bool) -> "Application":
@@ -18,7 +19,7 @@ def open_real_project(start: Path, environ: Mapping[str, str], *, restoring: boo
     return open_app(start, environ, restoring=restoring)
 
 
-def serve_real_project(application: "Application", host: str, port: int) -> None:
+def serve_real_project(application: "Application", options: ServerOptions, shows: "Shows") -> None:
     """Serve *application* with the real server; it is imported now. Raises N101 without its packages."""
     try:
         from orchestrator.web.serving import run_server
@@ -26,7 +27,7 @@ def serve_real_project(application: "Application", host: str, port: int) -> None
         from orchestrator.domain.errors import OrchestratorError
 
         raise OrchestratorError("N101", f"{error.name} is not installed") from error
-    run_server(application, host, port)
+    run_server(application, options, shows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from orchestrator.domain.access.sign_in import Failures, Session
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, Finding
+from orchestrator.domain.idempotency import KeptReply
 from orchestrator.domain.model import Model
 from orchestrator.domain.register import RecordKind, SchedulerLease
 
@@ -111,6 +112,25 @@ class SignIns(Protocol):
 
     def remove_before(self, started: datetime, failed: datetime) -> None:
         """Remove sessions that started before *started*, and failures whose last one was before *failed*."""
+
+    def close(self) -> None:
+        """Close connections."""
+
+
+class KeptReplies(Protocol):
+    """The replies to requests with idempotency keys, of one project. A *key* is that of one actor."""
+
+    def open(self, actor: str, key: str, reply: KeptReply) -> KeptReply | None:
+        """Keep *reply*, which is open. If the key is known, nothing changes, and its reply is returned."""
+
+    def close_with(self, actor: str, key: str, reply: KeptReply) -> None:
+        """Keep *reply* in place of the open one."""
+
+    def forget(self, actor: str, key: str) -> None:
+        """Forget a key, whose request had no effect."""
+
+    def remove_before(self, at: datetime) -> None:
+        """Remove replies from before *at*."""
 
     def close(self) -> None:
         """Close connections."""

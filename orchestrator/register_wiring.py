@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from orchestrator.app.authorize import Rights
     from orchestrator.app.entrance import RunEntrance
     from orchestrator.app.exchange import Exchange
+    from orchestrator.app.once import Once
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty, Scheduler
     from orchestrator.domain.access.principals import Actor
     from orchestrator.domain.calendar.rules import CalendarRule
     from orchestrator.domain.calendar.state import EnvironmentCalendar
     from orchestrator.domain.release import Package
-    from orchestrator.register_ports import Register, SignIns
+    from orchestrator.register_ports import KeptReplies, Register, SignIns
     from orchestrator.setting import Setting
 
 
@@ -81,6 +82,21 @@ class RegisterParts(ApprovalParts, ProjectParts):
         from orchestrator.adapters.database.sign_ins import DatabaseSignIns
 
         return DatabaseSignIns(self.store_url, self.project.name)
+
+    @cached_property
+    def kept_replies(self) -> "KeptReplies":
+        """The replies to requests with idempotency keys."""
+        from orchestrator.adapters.database.kept_replies import DatabaseKeptReplies
+
+        return DatabaseKeptReplies(self.store_url, self.project.name)
+
+    @cached_property
+    def once(self) -> "Once":
+        """Executes requests with idempotency keys."""
+        from orchestrator.adapters.clock import SystemClock
+        from orchestrator.app.once import Once
+
+        return Once(self.kept_replies, SystemClock())
 
     @cached_property
     def authentication(self) -> "Authentication":

@@ -94,6 +94,18 @@ class Authentication:
         if self.sign_ins.end(session.sha256):
             self._record(session.actor(), "session:end", session.id)
 
+    def sessions_with(self, session: Session) -> tuple[Session, ...]:
+        """All sessions of the user of *session*, the newest first."""
+        return self.sign_ins.sessions_of(session.user)
+
+    def sign_out_elsewhere(self, session: Session) -> int:
+        """End every other session of the user of *session*. Returns how many there were."""
+        others = [each for each in self.sign_ins.sessions_of(session.user) if each.sha256 != session.sha256]
+        for other in others:
+            if self.sign_ins.end(other.sha256):
+                self._record(session.actor(), "session:end", other.id)
+        return len(others)
+
     def link(self, text: str) -> SignInLink:
         """The one-time link with this secret. Raises N124 unless it is valid."""
         key = value_hash(text)

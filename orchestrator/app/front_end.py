@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from orchestrator.app.acting import Acting
 from orchestrator.app.authentication import Authentication
 from orchestrator.app.exchange import Exchange
+from orchestrator.app.once import Once
 from orchestrator.app.parts import Parts
 from orchestrator.app.request_duties import Shows
 from orchestrator.app.request_facts import RequestRules
@@ -109,6 +110,10 @@ class FrontEndParts(Parts, Protocol):
     @property
     def authentication(self) -> Authentication:
         """Who acts in requests to a server. Raises N101 and A108."""
+
+    @property
+    def once(self) -> Once:
+        """Executes requests with idempotency keys."""
 
     def declared_rules(self) -> tuple[CalendarRule, ...]:
         """The calendar entries of the environments' files."""

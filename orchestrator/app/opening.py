@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,6 +10,7 @@ from orchestrator.domain.errors import OrchestratorError
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
+    from orchestrator.app.request_duties import Shows
 
 
 class Opener(Protocol):
@@ -18,11 +20,34 @@ class Opener(Protocol):
         """The project around *start*. Raises F-codes, and S135 unless *restoring* when a restore was interrupted."""
 
 
+@dataclass(frozen=True)
+class ServerOptions:
+    """Where and how a server accepts connections.
+
+    *certificate* and *key* are files for TLS. Behind a proxy that ends TLS (*behind_proxy*), its headers about clients
+    are used. *names* are further names under which users reach it. With *worker* it starts a worker of its own.
+    """
+
+    host: str
+    port: int
+    certificate: Path | None = None
+    key: Path | None = None
+    behind_proxy: bool = False
+    names: tuple[str, ...] = ()
+    worker: bool = True
+
+    @property
+    def address(self) -> str:
+        """The address for users of this machine."""
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.certificate is not None else 'http'}://{name}:{self.port}"
+
+
 class Serving(Protocol):
     """Serves a project until it is stopped."""
 
-    def __call__(self, application: "Application", host: str, port: int) -> None:
-        """Serve *application*. Raises N-codes."""
+    def __call__(self, application: "Application", options: ServerOptions, shows: "Shows") -> None:
+        """Serve *application*. Plans are shown to approvers by *shows*. Raises N-codes."""
 
 
 _openers: list[Opener] = []
@@ -35,11 +60,11 @@ def compose(opener: Opener, serving: Serving | None = None) -> None:
     _servers[:] = [serving] if serving is not None else []
 
 
-def serve_application(application: "Application", host: str, port: int) -> None:
+def serve_application(application: "Application", options: ServerOptions, shows: "Shows") -> None:
     """Serve *application* until it is stopped. Raises N101 if there is no server, and N-codes."""
     if not _servers:
         raise OrchestratorError("N101", "this program has no server")
-    _servers[0](application, host, port)
+    _servers[0](application, options, shows)
 
 
 def open_application(start: Path, environ: Mapping[str, str] = os.environ, *, restoring: bool = False) -> "Application":

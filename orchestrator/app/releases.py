@@ -90,6 +90,18 @@ class Releases(UseCases):
             raise OrchestratorError("R106", f"there is no package {wanted!r} here")
         return found
 
+    @use_case(Action.VIEW)
+    def kept_package(self, actor: Actor, wanted: str) -> Package:
+        """The kept package that *wanted* names by version or digest. Nothing is built or read from a path.
+
+        Raises R106 and R107.
+        """
+        found = self._fitting(wanted)
+        if found is None:
+            known = [f"{ref.name}-{ref.version}" for ref in self._parts.packages.refs()]
+            raise OrchestratorError("R106", f"there is no package {wanted!r} here", hint=nearest(wanted, known))
+        return self._parts.packages.fetch(found.digest)
+
     def _fitting(self, wanted: str) -> PackageRef | None:
         """The kept package that *wanted* means; None if there is none. Raises R107 if there are several."""
         found = [ref for ref in self._parts.packages.refs() if _means(wanted, ref)]

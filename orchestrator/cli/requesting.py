@@ -1,6 +1,5 @@
 """Promotions that need a request: the plan is made and recorded, and the start follows when every condition holds."""
 
-import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -69,8 +68,6 @@ def request(
     if approved is None:
         output.note(f"planning {package.ref} → {environment} …")
         approved = app.plans.make(app.actor, package, environment, named=wanted.named)
-    app.plans.require_executable(app.actor, approved)
-    app.refuse_rolled_back(approved, wanted.again)
     recorded = _record(app, approved, wanted)
     if not as_json:
         print_plan(approved, err=True, alone=False)
@@ -79,40 +76,20 @@ def request(
 
 def _record(app: "Application", plan: "Plan", wanted: Wanted) -> "RunRequest":
     """Record the request for *plan*."""
-    from orchestrator.app.request_duties import shown_plan
-    from orchestrator.app.run_requests import request_promotion
-    from orchestrator.cli.planned import plan_text as shows
-    from orchestrator.domain.approval.requests import RunRequest
-    from orchestrator.domain.journal import run_id
-    from orchestrator.domain.moments import parse_moment
+    from orchestrator.app.planned_requests import RequestOptions, request_planned
+    from orchestrator.cli.planned import plan_text
 
-    rules, shown, risk = app.request_rules(), shown_plan(shows, plan), app.plans.risk(app.actor, plan)
-    needed = rules.approvals.requirement(plan.release.name, plan.environment, risk.level, wanted.kind)
-    drafted = RunRequest(
-        id=run_id(secrets.token_hex(3), plan.environment),
-        project=app.project.name,
-        environment=plan.environment,
-        package=plan.release.digest,
-        name=plan.release.name,
-        version=plan.release.version,
-        plan=plan.digest,
-        rendered=shown.digest,
-        requirement=needed,
-        requested_by=app.acting.actor,
-        requested_at=parse_moment(app.setting.clock.now()),
-        verifier=app.verifier_of(plan),
-        kind=wanted.kind,
-        reason=wanted.reason,
-        incident=wanted.incident,
-        start=wanted.start,
-        next_window=wanted.next_window,
-        risk=risk,
-        again=wanted.again,
-        overrun=wanted.overrun,
-        queue=wanted.queue or "default",
+    how = RequestOptions(
+        wanted.kind,
+        wanted.reason,
+        wanted.incident,
+        wanted.start,
+        wanted.next_window,
+        wanted.again,
+        wanted.overrun,
+        wanted.queue,
     )
-    supersede = app.setting.environment(plan.environment)[0].queue.supersede
-    return request_promotion(app.acting, drafted, shown, rules, supersede=supersede)
+    return request_planned(app, app.actor, plan, how, plan_text)
 
 
 def _follow(app: "Application", recorded: "RunRequest", wanted: Wanted, *, as_json: bool) -> int:

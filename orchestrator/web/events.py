@@ -66,8 +66,8 @@ class Broadcast:
         """The cursor after which a listener without one starts."""
         return self._cursor or await asyncio.to_thread(self._feed.feed_end) or FIRST
 
-    async def listen(self, cursor: str, shown: Callable[[str], bool]) -> AsyncIterator[bytes]:
-        """The events after *cursor* in the environments that are *shown*, and a comment while there are none.
+    async def listen(self, cursor: str, shown: Callable[[FeedEntry], bool]) -> AsyncIterator[bytes]:
+        """The events after *cursor* that are *shown*, and a comment while there are none.
 
         The id comes before the first event: a listener that is cut off before any event also continues from there.
         """
@@ -81,7 +81,7 @@ class Broadcast:
                 events = [event_of(entry) for entry in page]
             for event in events:
                 cursor = event.entry.cursor
-                if shown(event.entry.environment):
+                if shown(event.entry):
                     yield event.data
             if not events and cursor != self._cursor:
                 await asyncio.sleep(self._pause)  # the reader is behind, or the feed ends before the cursor

@@ -23,11 +23,38 @@ BY_CODE = {
     "N120": HTTPStatus.UNAUTHORIZED,
     "N121": HTTPStatus.UNAUTHORIZED,
     "N123": HTTPStatus.TOO_MANY_REQUESTS,
+    "N128": HTTPStatus.TOO_MANY_REQUESTS,
     "S112": HTTPStatus.SERVICE_UNAVAILABLE,
     "S113": HTTPStatus.INSUFFICIENT_STORAGE,
 }
 """Codes whose status does not follow from their exit status."""
+PASSING = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
 RETRY_AFTER_S = "5"
+PROBLEM_RESPONSE: dict[str, Any] = {
+    "description": "A problem (RFC 9457) with a code of the catalogue",
+    "content": {
+        PROBLEM: {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "code", "detail", "hint", "request"],
+                "properties": {
+                    name: {"type": "integer" if name == "status" else "string"}
+                    for name in ("type", "title", "status", "code", "detail", "hint", "request")
+                },
+            },
+            "example": {
+                "type": "/errors/A101",
+                "title": "right missing",
+                "status": 403,
+                "code": "A101",
+                "detail": "user:ann may not promote in production",
+                "hint": "`orchestrator can-i` shows who may",
+                "request": "5f2c9a0d1e3b4c67",
+            },
+        }
+    },
+}
+"""How the description of the API shows every error."""
 
 
 def status_of(error: OrchestratorError) -> HTTPStatus:
@@ -52,7 +79,7 @@ def problem_document(error: OrchestratorError, request_id: str) -> dict[str, Any
 def problem_response(error: OrchestratorError, request_id: str) -> Response:
     """The response for *error*."""
     found = status_of(error)
-    headers = {"Retry-After": RETRY_AFTER_S} if found is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    headers = {"Retry-After": RETRY_AFTER_S} if found in PASSING else {}
     if found is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(canonical_json(problem_document(error, request_id)), found, headers, PROBLEM)

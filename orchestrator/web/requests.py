@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COOKIE, SECURE_COOKIE = "orchestrator", "__Host-orchestrator"
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
+FORM_HEADER = "x-form-token"
 LARGEST_FORM = 64 * 1024
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -71,6 +72,18 @@ def require_actor(request: Request) -> SignedIn:
     if found is None:
         raise OrchestratorError("N120", "the request has neither a token nor a session")
     return found
+
+
+def require_writer(request: Request) -> SignedIn:
+    """Who acts in a request that changes something. With a session it needs the token of forms in a header.
+
+    Raises A108, N120 and N122.
+    """
+    who = require_actor(request)
+    if who.session is not None:
+        check_origin(request)
+        check_form(who, {FORM_TOKEN: request.headers.get(FORM_HEADER, "")})
+    return who
 
 
 def check_origin(request: Request) -> None:

@@ -17,6 +17,10 @@ SIGN_IN = Public("how users sign in")
 FILES = Public("files without data of the project")
 PROBES = Public("for supervisors of the process; without data of the project")
 
+REQUESTING = ("plans.find", "plans.require_executable", "plans.risk", "run_requests.request_promotion")
+ROLLING_BACK = ("releases.rollback_package", "submissions.submit(RollBack)")
+PROMOTING = ("releases.kept_package", "plans.targets", "submissions.submit(Promote)", *REQUESTING)
+
 ROUTES: dict[str, tuple[str, ...] | Public] = {
     "GET /healthz": PROBES,
     "GET /readyz": PROBES,
@@ -31,6 +35,26 @@ ROUTES: dict[str, tuple[str, ...] | Public] = {
     "GET /matrix": ("queries.facts_of_all", "queries.releases", "queries.release_rows"),
     "GET /runs": ("queries.run_page",),
     "GET /runs/{run}": ("queries.story", "queries.run_facts"),
+    "GET /requests": ("run_requests.list_requests",),
+    "GET /requests/{run}": ("run_requests.show_request",),
+    "GET /environments": ("queries.facts_of_all",),
+    "GET /environments/{environment}": ("queries.facts", "queries.run_page"),
+    "GET /environments/{environment}/rollback": ("queries.facts", "releases.rollback_package"),
+    "GET /promote": ("releases.kept_package", "admission.why"),
+    "GET /calendar": ("calendar.show_calendar", "calendar.states", "calendar.recorded_overrides"),
+    "GET /audit": ("audit.list_entries",),
+    "GET /me": ("access.own_bindings",),
+    "POST /me/sessions/end": Public("the sessions of the user of the session"),
+    "POST /requests/{run}/votes": ("votes.cast_vote",),
+    "POST /requests/{run}/votes/withdraw": ("votes.take_back_vote",),
+    "POST /requests/{run}/withdraw": ("run_requests.withdraw_request",),
+    "POST /runs/{run}/control": ("queries.story", "control.request"),
+    "POST /promote": PROMOTING,
+    "POST /environments/{environment}/rollback": ROLLING_BACK,
+    "POST /environments/{environment}/lock": ("control.lock",),
+    "POST /environments/{environment}/unlock": ("control.unlock",),
+    "POST /calendar/stop": ("calendar.stop_line",),
+    "POST /calendar/resume": ("calendar.resume_line",),
     "GET /api/v1/me": ("access.own_bindings",),
     "GET /api/v1/can-i": ("access.can_i",),
     "GET /api/v1/environments": ("queries.facts_of_all",),
@@ -42,4 +66,15 @@ ROUTES: dict[str, tuple[str, ...] | Public] = {
     "GET /api/v1/requests": ("run_requests.list_requests",),
     "GET /api/v1/requests/{run}": ("run_requests.show_request",),
     "GET /api/v1/events": ("access.can_i",),
+    "POST /api/v1/promotions": ("releases.kept_package", "plans.targets", "submissions.submit(Promote)"),
+    "POST /api/v1/rollbacks": ROLLING_BACK,
+    "POST /api/v1/runs/{run}/control": ("queries.story", "control.request"),
+    "POST /api/v1/requests": REQUESTING,
+    "POST /api/v1/requests/{run}/votes": ("votes.cast_vote",),
+    "POST /api/v1/requests/{run}/votes/withdraw": ("votes.take_back_vote",),
+    "POST /api/v1/requests/{run}/withdraw": ("run_requests.withdraw_request",),
+    "POST /api/v1/environments/{environment}/lock": ("control.lock",),
+    "POST /api/v1/environments/{environment}/unlock": ("control.unlock",),
+    "POST /api/v1/line-stops": ("calendar.stop_line",),
+    "POST /api/v1/line-stops/resume": ("calendar.resume_line",),
 }

@@ -1,6 +1,7 @@
 """The application factory: routes, errors and headers of the server of one project."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,17 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from orchestrator import __version__
+from orchestrator.app.request_duties import Shows
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
-from orchestrator.web.api.routes import router as api
+from orchestrator.web.api.changing import router as api_changing
+from orchestrator.web.api.reading import router as api_reading
 from orchestrator.web.events import Broadcast
 from orchestrator.web.health import router as health
-from orchestrator.web.pages.routes import error_page
-from orchestrator.web.pages.routes import router as pages
-from orchestrator.web.problems import first_of, problem_response
+from orchestrator.web.pages.changing import router as pages_changing
+from orchestrator.web.pages.reading import router as pages_reading
+from orchestrator.web.pages.rendering import error_page
+from orchestrator.web.pages.signing_in import router as pages_signing_in
+from orchestrator.web.problems import PROBLEM_RESPONSE, first_of, problem_response
 from orchestrator.web.protection import Protection
 
 if TYPE_CHECKING:
@@ -26,10 +31,16 @@ if TYPE_CHECKING:
 
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+LARGEST_BODY = 1024 * 1024
+TIDY_EVERY_S = 600.0
+ROUTERS = (health, api_reading, api_changing, pages_reading, pages_changing, pages_signing_in)
 
 
-def server_of(application: "Application", hosts: frozenset[str] = LOOPBACK) -> FastAPI:
-    """The server of *application*, as an ASGI application. *hosts* are the names under which it is reached."""
+def server_of(application: "Application", shows: Shows, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
+    """The server of *application*, as an ASGI application.
+
+    Plans are shown to approvers by *shows*. *hosts* are the names under which it is reached.
+    """
     server = FastAPI(
         title="Orchestrator",
         version=__version__,
@@ -38,10 +49,12 @@ def server_of(application: "Application", hosts: frozenset[str] = LOOPBACK) -> F
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifetime,
+        max_body_size=LARGEST_BODY,
+        responses={"default": PROBLEM_RESPONSE},
     )
-    server.state.application = application
+    server.state.application, server.state.shows = application, shows
     server.state.broadcast = Broadcast(application.store)
-    for router in (health, api, pages):
+    for router in ROUTERS:
         server.include_router(router)
     server.add_exception_handler(OrchestratorError, _known)
     server.add_exception_handler(OrchestratorErrors, _known)
@@ -54,9 +67,19 @@ def server_of(application: "Application", hosts: frozenset[str] = LOOPBACK) -> F
 @asynccontextmanager
 async def _lifetime(server: FastAPI) -> AsyncIterator[None]:
     reading = asyncio.create_task(server.state.broadcast.run())
-    await asyncio.to_thread(server.state.application.authentication.tidy)
+    tidying = asyncio.create_task(_tidy(server.state.application))
     yield
-    reading.cancel()
+    for task in (reading, tidying):
+        task.cancel()
+
+
+async def _tidy(application: "Application") -> None:
+    """Remove what has ended, as long as the server runs. A database that is away is tidied later."""
+    while True:
+        for work in (application.authentication.tidy, application.once.tidy):
+            with contextlib.suppress(OrchestratorError):
+                await asyncio.to_thread(work)
+        await asyncio.sleep(TIDY_EVERY_S)
 
 
 def _response(request: Request, error: OrchestratorError) -> Response:

@@ -1,12 +1,20 @@
 """The server process: one application, one address, until it is stopped."""
 
+import asyncio
 import ipaddress
+import socket
+import ssl
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
 
+from orchestrator.app.opening import ServerOptions
+from orchestrator.app.request_duties import Shows
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.web.locked_assets import asset_faults
+from orchestrator.web.own_worker import own_worker
 from orchestrator.web.server import LOOPBACK, server_of
 
 if TYPE_CHECKING:
@@ -14,6 +22,10 @@ if TYPE_CHECKING:
 
 STOP_S = 10
 LARGEST_HEADERS = 32 * 1024
+MOST_CONNECTIONS = 2000
+"""How many connections are served at the same time; further ones get 503."""
+IDLE_S = 30
+CHECK_CERTIFICATE_S = 30.0
 
 
 def is_loopback(host: str) -> bool:
@@ -24,20 +36,89 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def run_server(application: "Application", host: str, port: int) -> None:
-    """Serve *application* until a signal stops it. Raises N102 and N103."""
-    if not is_loopback(host):
-        raise OrchestratorError("N103", f"{host} is not an address of this machine alone")
+def check_options(options: ServerOptions) -> None:
+    """Return if the server may accept connections so. Raises N102, N103 and N105."""
+    if (options.certificate is None) is not (options.key is None):
+        raise OrchestratorError("N105", "a certificate and its key belong together")
+    if not (is_loopback(options.host) or options.certificate is not None or options.behind_proxy):
+        raise OrchestratorError("N103", f"{options.host} is not an address of this machine alone")
     faults = asset_faults()
     if faults:
         raise OrchestratorError("N102", f"orchestrator/web/assets: {faults[0]}")
-    uvicorn.run(
-        server_of(application, LOOPBACK | {host}),
-        host=host,
-        port=port,
+    if options.certificate is not None and options.key is not None:
+        load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), options.certificate, options.key)
+
+
+def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Use *certificate* with *key* for new connections. Raises N105."""
+    try:
+        context.load_cert_chain(certificate, key, password="")
+    except OSError as error:
+        raise OrchestratorError("N105", f"{certificate}, {key}: {error}") from error
+
+
+def bound_socket(options: ServerOptions) -> socket.socket:
+    """A socket at the address. Raises N104."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((options.host, options.port))
+    except OSError as error:
+        made.close()
+        raise OrchestratorError("N104", f"{options.host}:{options.port}: {error.strerror or error}") from error
+    return made
+
+
+def run_server(application: "Application", options: ServerOptions, shows: Shows) -> None:
+    """Serve *application* until a signal stops it. Raises N102 to N105."""
+    check_options(options)
+    hosts = LOOPBACK | {options.host, *options.names}
+    config = uvicorn.Config(
+        server_of(application, shows, hosts),
         log_level="warning",
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=options.behind_proxy,
+        ssl_certfile=options.certificate,
+        ssl_keyfile=options.key,
         timeout_graceful_shutdown=STOP_S,
+        timeout_keep_alive=IDLE_S,
+        limit_concurrency=MOST_CONNECTIONS,
         h11_max_incomplete_event_size=LARGEST_HEADERS,
     )
+    config.load()
+    with ExitStack() as stack:
+        accepting = stack.enter_context(bound_socket(options))
+        if options.worker:
+            stack.enter_context(own_worker(application.root))
+        asyncio.run(_serve(config, accepting, options))
+
+
+async def _serve(config: uvicorn.Config, accepting: socket.socket, options: ServerOptions) -> None:
+    renewing = asyncio.create_task(_renew(config, options))
+    await uvicorn.Server(config).serve(sockets=[accepting])
+    renewing.cancel()
+
+
+async def _renew(config: uvicorn.Config, options: ServerOptions) -> None:
+    """Load the certificate again when its file has changed. A faulty one is left, and the earlier one stays in use."""
+    if options.certificate is None or options.key is None:
+        return
+    loaded = _changed_at(options.certificate, options.key)
+    while True:
+        await asyncio.sleep(CHECK_CERTIFICATE_S)
+        found = _changed_at(options.certificate, options.key)
+        if found not in {loaded, None} and config.ssl is not None:
+            try:
+                load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), options.certificate, options.key)
+                load_certificate(config.ssl, options.certificate, options.key)
+            except OrchestratorError:
+                continue
+            loaded = found
+
+
+def _changed_at(*files: Path) -> tuple[int, ...] | None:
+    try:
+        return tuple(file.stat().st_mtime_ns for file in files)
+    except OSError:
+        return None

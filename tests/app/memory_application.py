@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from orchestrator.adapters.memory.execution import MemoryExecution
+from orchestrator.adapters.memory.kept_replies import MemoryKeptReplies
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.adapters.memory.sign_ins import MemorySignIns
@@ -55,6 +56,11 @@ class MemoryApplication(App):
     def sign_ins(self) -> Any:
         """Sessions in memory."""
         return MemorySignIns()
+
+    @cached_property
+    def kept_replies(self) -> Any:
+        """Replies in memory."""
+        return MemoryKeptReplies()
 
     @cached_property
     def engine(self) -> Any:

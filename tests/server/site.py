@@ -11,6 +11,7 @@ from orchestrator.adapters.passwords import Argon2Passwords
 from orchestrator.app.access import grant
 from orchestrator.app.people import add_user
 from orchestrator.app.sign_in_links import create_first_link, create_link
+from orchestrator.cli.planned import plan_text
 from orchestrator.domain.access.principals import Actor, Binding, Method, User
 from orchestrator.web.server import server_of
 from tests.app.memory_application import MemoryApplication
@@ -29,7 +30,7 @@ class Site:
         self.app = application or MemoryApplication(project, {})
         made = self.app.authentication
         self.app.__dict__["authentication"] = replace(made, hashes=HASHES)
-        self.server = server_of(self.app)
+        self.server = server_of(self.app, plan_text)
         link = create_first_link(self.app.acting).text
         done = self.browser().send(f"/link/{link}", name="root", password=PASSWORD)
         assert done.status_code == 303, done.text

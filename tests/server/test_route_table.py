@@ -5,17 +5,15 @@ from pathlib import Path
 import yaml
 from fastapi.routing import APIRoute
 
-from orchestrator.web.api.routes import router as api
-from orchestrator.web.health import router as health
-from orchestrator.web.pages.routes import router as pages
 from orchestrator.web.route_table import ROUTES, Public
+from orchestrator.web.server import ROUTERS
 
 RIGHTS = yaml.safe_load((Path(__file__).parents[1] / "app" / "rights.yaml").read_text())
 
 
 def test_every_route_is_in_the_table():
     """A route that is added to the server without an entry in the table is found."""
-    routes = [route for router in (health, api, pages) for route in router.routes if isinstance(route, APIRoute)]
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     assert {f"{method} {route.path}" for route in routes for method in route.methods} == ROUTES.keys()
 
 

@@ -7,8 +7,10 @@ from itertools import pairwise
 
 import pytest
 
+from orchestrator.app.opening import ServerOptions
 from orchestrator.app.people import disable_user
 from orchestrator.app.tokens import create_token
+from orchestrator.cli.planned import plan_text
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.web.events import Broadcast
 from orchestrator.web.requests import own_path
@@ -147,7 +149,7 @@ def test_events_continue_where_a_listener_was(site: Site, project: MemoryProject
         broadcast, found = Broadcast(store, 0.01), []
         reading = asyncio.create_task(broadcast.run())
         await asyncio.sleep(0.05)
-        listener = broadcast.listen(start, {"staging"}.__contains__)
+        listener = broadcast.listen(start, lambda entry: entry.environment == "staging")
         if more:
             project.go("staging", "1.2.0")
         async for data in listener:
@@ -173,7 +175,7 @@ def test_the_server_listens_on_this_machine_only(site: Site):
         True
     ] * 3 + [False] * 2
     with pytest.raises(OrchestratorError, match="N103"):
-        run_server(site.app, "0.0.0.0", 8750)
+        run_server(site.app, ServerOptions("0.0.0.0", 8750), plan_text)
 
 
 @pytest.mark.parametrize("host", ["evil.test", "evil.test:8750", "[::1", ""])

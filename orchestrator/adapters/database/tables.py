@@ -158,6 +158,17 @@ sign_in_failures = sa.Table(
     sa.Column("last_at", sa.Text, nullable=False),
 )
 
+kept_replies = sa.Table(
+    "kept_replies",
+    metadata,
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("actor", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Index("kept_replies_at", "project", "at"),
+)
+
 audit = sa.Table(
     "audit",
     metadata,

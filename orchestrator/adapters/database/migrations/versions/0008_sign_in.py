@@ -1,4 +1,4 @@
-"""Passwords, one-time links, sessions and failed sign-ins of the server."""
+"""Passwords, one-time links, sessions, failed sign-ins and kept replies of the server."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -34,6 +34,13 @@ def upgrade() -> None:
         sa.Column("count", sa.Integer, nullable=False),
         _text("last_at"),
     )
+    op.create_table(
+        "kept_replies",
+        *(sa.Column(column, sa.Text, primary_key=True) for column in ("project", "actor", "key")),
+        _text("at"),
+        _text("data"),
+    )
+    op.create_index("kept_replies_at", "kept_replies", ["project", "at"])
 
 
 def _text(name: str) -> "sa.Column[str]":

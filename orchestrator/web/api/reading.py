@@ -1,11 +1,10 @@
-"""The routes of `/api/v1`. Each reads its request, calls one use case as the actor, and returns its document."""
+"""The routes of `/api/v1` that read. Each calls use cases as the actor, and returns their document."""
 
 import asyncio
-import hashlib
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from orchestrator.app.access import Question, can_i, own_bindings
@@ -15,36 +14,16 @@ from orchestrator.app.run_requests import list_requests, show_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Kind
-from orchestrator.domain.listing import RunFilter
-from orchestrator.domain.model import canonical_json
+from orchestrator.domain.listing import FeedEntry, RunFilter
 from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import reason
-from orchestrator.web.requests import SignedIn, application, require_actor
+from orchestrator.web.api.documents import PREFIX, Cursor, Limit, Who, checked_cursor, request_data, tagged_document
+from orchestrator.web.requests import application
 
-VERSION = "orchestrator/v1"
 RUN_CURSOR = re.compile(r"[0-9]{1,18}")
 FEED_CURSOR = re.compile(r"[0-9]{1,20}\.[0-9]{1,18}")
-Who = Annotated[SignedIn, Depends(require_actor)]
-Limit = Annotated[int, Query(ge=1, le=200)]
-Cursor = Annotated[str | None, Query(max_length=40)]
-router = APIRouter(prefix="/api/v1")
-
-
-def tagged_document(request: Request, kind: str, data: dict[str, Any]) -> Response:
-    """A document with a weak ETag; 304 if the client has it already."""
-    body = canonical_json({"apiVersion": VERSION, "kind": kind, **data})
-    tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
-
-
-def checked_cursor(text: str | None, form: re.Pattern[str]) -> str | None:
-    """*text*, if it has the form of a cursor. Raises N110."""
-    if text is not None and not form.fullmatch(text):
-        raise OrchestratorError("N110", "the cursor is not one of this list")
-    return text
+Filter = Annotated[str | None, Query(max_length=200)]
+router = APIRouter(prefix=PREFIX)
 
 
 @router.get("/me", tags=["self"])
@@ -140,7 +119,7 @@ def get_requests(request: Request, who: Who, *, everything: bool = False) -> Res
     """The promotions that wait; with *everything* also those that have ended."""
     app = application(request)
     found = list_requests(app.acting_as(who.actor), app.request_rules(), everything=everything)
-    return tagged_document(request, "RunRequests", {"requests": [_item(each) for each in found]})
+    return tagged_document(request, "RunRequests", {"requests": [request_data(each) for each in found]})
 
 
 @router.get("/requests/{run}", tags=["requests"])
@@ -148,17 +127,9 @@ def get_request(request: Request, who: Who, run: str) -> Response:
     """One promotion with its plan as approvers see it."""
     app = application(request)
     seen, text = show_request(app.acting_as(who.actor), run, app.request_rules())
-    return tagged_document(request, "RunRequest", {**_item(seen), "text": text.text if text is not None else None})
-
-
-def _item(seen: Any) -> dict[str, Any]:
-    return {
-        "request": seen.request.to_json(),
-        "state": seen.state.value,
-        "approval": seen.approval.to_json(),
-        "admission": seen.admission.to_json(),
-        "votes": [vote.to_json() for vote in seen.votes],
-    }
+    return tagged_document(
+        request, "RunRequest", {**request_data(seen), "text": text.text if text is not None else None}
+    )
 
 
 def _shown(acting: Acting, names: tuple[str, ...]) -> frozenset[str]:
@@ -168,8 +139,8 @@ def _shown(acting: Acting, names: tuple[str, ...]) -> frozenset[str]:
 
 
 @router.get("/events", tags=["live"])
-async def get_events(request: Request, who: Who) -> StreamingResponse:
-    """The changes of runs as server-sent events, from `Last-Event-ID` or from now."""
+async def get_events(request: Request, who: Who, run: Filter = None, environment: Filter = None) -> StreamingResponse:
+    """Server-sent events about runs, from `Last-Event-ID` or from now: of all, of one run, or of one environment."""
     app, broadcast = application(request), request.app.state.broadcast
     given = checked_cursor(request.headers.get("last-event-id"), FEED_CURSOR)
     cursor = given if given is not None else await broadcast.end()
@@ -178,5 +149,9 @@ async def get_events(request: Request, who: Who) -> StreamingResponse:
     if not seen:
         raise OrchestratorError("A101", "the actor may view no environment")
     headers = {"X-Accel-Buffering": "no"}
-    listener = broadcast.listen(cursor, seen.__contains__)
+
+    def shown(entry: FeedEntry) -> bool:
+        return entry.environment in seen and environment in {None, entry.environment} and run in {None, entry.run}
+
+    listener = broadcast.listen(cursor, shown)
     return StreamingResponse(listener, headers=headers, media_type="text/event-stream")

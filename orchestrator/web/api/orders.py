@@ -1,0 +1,111 @@
+"""The bodies of requests that change something."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.app.planned_requests import DEFAULT_QUEUE
+from orchestrator.domain.approval.votes import Decision
+from orchestrator.domain.moments import Moment
+
+Text = Annotated[str, Field(max_length=2000)]
+Word = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Order(BaseModel):
+    """A body: fields that are not known are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Reason(Order):
+    """Why something is done."""
+
+    reason: Text = ""
+
+
+class PromotionOrder(Order):
+    """A promotion of a kept package (name and version, version or digest), which workers of *queue* execute.
+
+    *again* is why a release is promoted that was rolled back.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"release": "shop-1.4.0", "environment": "staging"}]})
+
+    release: Word
+    environment: Word
+    queue: Word = DEFAULT_QUEUE
+    again: Text = ""
+
+
+class RollbackOrder(Order):
+    """A rollback of *environment* to *version*; without one to the release that `orchestrator rollback` chooses."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"environment": "production"}]})
+
+    environment: Word
+    version: Word | None = None
+    queue: Word = DEFAULT_QUEUE
+
+
+class ControlOrder(Reason):
+    """What a run is to do."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"verb": "pause", "reason": "the load is high"}]})
+
+    verb: Literal["pause", "cancel", "abort", "continue"]
+
+
+class RequestOrder(Order):
+    """A request for the promotion by the kept plan with the digest *plan*.
+
+    An *emergency* has a reason and the link of an *incident*. *start* is the earliest start; with *next_window* it is
+    the next time at which the environment opens. *again* and *overrun* are reasons.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"plan": f"sha256:{'0' * 64}"}]})
+
+    plan: Word
+    emergency: bool = False
+    reason: Text = ""
+    incident: Text = ""
+    start: Moment | None = None
+    next_window: bool = False
+    again: Text = ""
+    overrun: Text = ""
+    queue: Word = DEFAULT_QUEUE
+
+
+class VoteOrder(Order):
+    """A vote for what was shown: the digest of the *plan*, and that of its text (*rendered*)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"decision": "approve", "plan": f"sha256:{'0' * 64}", "rendered": f"sha256:{'1' * 64}"}]
+        }
+    )
+
+    decision: Decision
+    plan: Word
+    rendered: Word
+    comment: Text = ""
+
+
+class LockOrder(Reason):
+    """A lock of an environment, for *seconds* or until it is unlocked."""
+
+    seconds: Annotated[float, Field(gt=0, le=366 * 86400)] | None = None
+
+
+class LineOrder(Order):
+    """A stop of all promotions into *environment* (`*`: into all), until a time or until they are resumed."""
+
+    environment: Word
+    reason: Word
+    until: Moment | None = None
+
+
+class ResumeOrder(Reason):
+    """The end of a stop of *environment*."""
+
+    environment: Word

@@ -1,0 +1,203 @@
+"""Forms: each sends a change to a use case, and leads to the page that shows its result."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from orchestrator.app.admission import why
+from orchestrator.app.calendar import resume_line, stop_line
+from orchestrator.app.planned_requests import RequestOptions
+from orchestrator.app.votes import Shown
+from orchestrator.domain.approval.votes import Decision
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.web import changes
+from orchestrator.web.pages.rendering import Who, after_form, rendered
+from orchestrator.web.requests import SignedIn, application, check_form, form_of, require_actor
+
+router = APIRouter(include_in_schema=False)
+Form = dict[str, str]
+Release = Annotated[str, Query(max_length=200)]
+LONGEST_TEXT = 2000
+
+
+async def submitted(request: Request, work: Callable[[Any, SignedIn, Form], str]) -> Response:
+    """Do *work* with the application, the actor and the form, and lead to the page whose path it returns."""
+    form = await form_of(request)
+
+    def checked() -> str:
+        who = require_actor(request)
+        check_form(who, form)
+        return work(application(request), who, form)
+
+    return after_form(await run_in_threadpool(checked))
+
+
+def text_of(form: Form, name: str, *, needed: bool = False) -> str:
+    """The field *name*. Raises N110 if it is too long, or empty although it is *needed*."""
+    found = form.get(name, "").strip()
+    if len(found) > LONGEST_TEXT or (needed and not found):
+        raise OrchestratorError("N110", f"{name}: between {int(needed)} and {LONGEST_TEXT} characters are possible")
+    return found
+
+
+@router.post("/requests/{run}/votes")
+async def send_vote(request: Request, run: str) -> Response:
+    """Vote for the plan that the page has shown."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        decision = form.get("decision", "")
+        if decision not in set(Decision):
+            raise OrchestratorError("N110", "decision: approve or reject")
+        shown = Shown(form.get("plan", ""), form.get("rendered", ""))
+        seen = changes.vote_on(app, who.actor, run, Decision(decision), shown, text_of(form, "comment"))
+        return f"/requests/{quote(seen.request.id)}"
+
+    return await submitted(request, work)
+
+
+@router.post("/requests/{run}/votes/withdraw")
+async def send_vote_withdrawal(request: Request, run: str) -> Response:
+    """Withdraw the reader's vote."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        seen = changes.withdraw_vote(app, who.actor, run, text_of(form, "reason"))
+        return f"/requests/{quote(seen.request.id)}"
+
+    return await submitted(request, work)
+
+
+@router.post("/requests/{run}/withdraw")
+async def send_withdrawal(request: Request, run: str) -> Response:
+    """Withdraw a request."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        seen = changes.withdraw(app, who.actor, run, text_of(form, "reason"))
+        return f"/requests/{quote(seen.request.id)}"
+
+    return await submitted(request, work)
+
+
+@router.post("/runs/{run}/control")
+async def send_control(request: Request, run: str) -> Response:
+    """Request that a run pauses, is cancelled or aborted, or continues."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        verb = form.get("verb", "")
+        if verb not in changes.ACCEPTED_VERBS:
+            raise OrchestratorError("N110", f"verb: one of {', '.join(changes.ACCEPTED_VERBS)}")
+        found = changes.control_run(app, who.actor, run, verb, text_of(form, "reason"))
+        return f"/runs/{quote(found.id)}"
+
+    return await submitted(request, work)
+
+
+@router.get("/promote")
+def promote_page(request: Request, who: Who, release: Release, environment: Release) -> HTMLResponse:
+    """Every condition of a promotion, and the form to queue it."""
+    app = application(request)
+    package = app.releases.kept_package(who.actor, release)
+    app.setting.environment(environment)
+    admission = why(app.acting_as(who.actor), app.promotion(package, environment))
+    governed = app.request_rules().approvals.govern(package.ref.name, environment)
+    about = {"package": package, "environment": environment, "admission": admission, "governed": governed}
+    return rendered(request, "promote", who, **about, worker=app.scheduler_runs())
+
+
+@router.post("/promote")
+async def send_promotion(request: Request) -> Response:
+    """Queue a promotion; where approvals are required, request the one by a kept plan."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        plan = text_of(form, "plan")
+        if plan:
+            seen = changes.request_plan(app, who.actor, plan, RequestOptions(), request.app.state.shows)
+            return f"/requests/{quote(seen.request.id)}"
+        release, environment = text_of(form, "release", needed=True), text_of(form, "environment", needed=True)
+        queued = changes.promote(app, who.actor, release, environment)
+        return f"/runs/{quote(queued.name)}"
+
+    return await submitted(request, work)
+
+
+@router.get("/environments/{environment}/rollback")
+def rollback_page(request: Request, who: Who, environment: str, version: Release | None = None) -> HTMLResponse:
+    """What a rollback would restore, and the form to queue it."""
+    app = application(request)
+    item = app.queries.facts(who.actor, environment)
+    package = app.releases.rollback_package(who.actor, environment, version or None)
+    return rendered(request, "rollback", who, item=item, package=package, version=version or "")
+
+
+@router.post("/environments/{environment}/rollback")
+async def send_rollback(request: Request, environment: str) -> Response:
+    """Queue a rollback."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        queued = changes.roll_back(app, who.actor, environment, text_of(form, "version") or None)
+        return f"/runs/{quote(queued.name)}"
+
+    return await submitted(request, work)
+
+
+@router.post("/environments/{environment}/lock")
+async def send_lock(request: Request, environment: str) -> Response:
+    """Lock an environment until it is unlocked."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        app.control.lock(who.actor, environment, text_of(form, "reason", needed=True))
+        return f"/environments/{quote(environment)}"
+
+    return await submitted(request, work)
+
+
+@router.post("/environments/{environment}/unlock")
+async def send_unlock(request: Request, environment: str) -> Response:
+    """Unlock an environment."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        del form
+        app.control.unlock(who.actor, environment)
+        return f"/environments/{quote(environment)}"
+
+    return await submitted(request, work)
+
+
+@router.post("/calendar/stop")
+async def send_line_stop(request: Request) -> Response:
+    """Stop all promotions into an environment, or into all."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        place, reason = text_of(form, "environment", needed=True), text_of(form, "reason", needed=True)
+        stop_line(app.acting_as(who.actor), place, reason)
+        return "/calendar"
+
+    return await submitted(request, work)
+
+
+@router.post("/calendar/resume")
+async def send_line_resume(request: Request) -> Response:
+    """End the stops of an environment."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        place = text_of(form, "environment", needed=True)
+        resume_line(app.acting_as(who.actor), place, text_of(form, "reason"))
+        return "/calendar"
+
+    return await submitted(request, work)
+
+
+@router.post("/me/sessions/end")
+async def send_sign_out_elsewhere(request: Request) -> Response:
+    """End every other session of the reader."""
+
+    def work(app: Any, who: SignedIn, form: Form) -> str:
+        del form
+        if who.session is not None:
+            app.authentication.sign_out_elsewhere(who.session)
+        return "/me"
+
+    return await submitted(request, work)

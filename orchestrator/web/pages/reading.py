@@ -1,0 +1,197 @@
+"""Pages that show what use cases return."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from orchestrator.app.access import own_bindings
+from orchestrator.app.audit import list_entries
+from orchestrator.app.calendar import recorded_overrides, show_calendar, states
+from orchestrator.app.run_requests import VOTABLE, list_requests, show_request
+from orchestrator.domain.access.actions import Action
+from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestEvent
+from orchestrator.domain.audit.export import AuditFilter
+from orchestrator.domain.calendar.intervals import interval
+from orchestrator.domain.calendar.rules import occurrences
+from orchestrator.domain.listing import RunFilter
+from orchestrator.domain.moments import parse_moment
+from orchestrator.domain.run_reason import reason
+from orchestrator.web.changes import is_allowed
+from orchestrator.web.pages.rendering import Who, rendered
+from orchestrator.web.requests import application
+
+OPEN_RUNS = RunFilter(is_open=True)
+CALENDAR_DAYS = 14
+AUDIT_PAGE = 100
+AUDIT_DAYS = 366
+router = APIRouter(include_in_schema=False)
+Word = Annotated[str | None, Query(max_length=200)]
+
+
+@router.get("/")
+def home_page(request: Request, who: Who) -> HTMLResponse:
+    """What needs the reader, what is under way, and what is closed."""
+    app = application(request)
+    acting = app.acting_as(who.actor)
+    waiting = list_requests(acting, app.request_rules())
+    facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
+    return rendered(
+        request,
+        "home",
+        who,
+        mine=[each for each in waiting if str(who.actor) in each.could],
+        problems=[problem for item in facts for problem in item.problems],
+        under_way=app.queries.run_page(who.actor, OPEN_RUNS, None, 20).items,
+        calendar=states(acting, app.declared_rules()),
+        facts=facts,
+    )
+
+
+@router.get("/matrix")
+def matrix_page(request: Request, who: Who, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> HTMLResponse:
+    """Every release in every environment."""
+    app = application(request)
+    facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
+    rows = app.queries.release_rows(who.actor, app.queries.releases(who.actor)[:limit], facts)
+    return rendered(request, "matrix", who, facts=facts, rows=rows)
+
+
+@router.get("/runs")
+def runs_page(
+    request: Request,
+    who: Who,
+    environment: Word = None,
+    cursor: Annotated[str | None, Query(pattern=r"^\d{1,18}$")] = None,
+) -> HTMLResponse:
+    """The runs, newest first."""
+    app = application(request)
+    chosen = RunFilter(environment=environment or None)
+    found = app.queries.run_page(who.actor, chosen, cursor, 50)
+    about = {"environments": tuple(app.environments), "environment": environment or ""}
+    return rendered(request, "runs", who, runs=found.items, cursor=found.cursor, **about)
+
+
+@router.get("/runs/{run}")
+def story_page(request: Request, who: Who, run: str, part: Word = None) -> HTMLResponse:
+    """One run, step by step; with *part* only what changes while it is under way."""
+    app = application(request)
+    story = app.queries.story(who.actor, run)
+    facts = app.queries.run_facts(who.actor, story.run)
+    controls = not story.run.ended and is_allowed(
+        app.acting_as(who.actor), Action.CONTROL_RUN, None if story.run.kind == "waves" else story.run.environment
+    )
+    name = "run_part" if part is not None else "run"
+    return rendered(request, name, who, story=story, facts=facts, reason=reason(story), controls=controls)
+
+
+@router.get("/requests")
+def requests_page(request: Request, who: Who, *, everything: bool = False) -> HTMLResponse:
+    """The promotions that wait, the oldest first; with *everything* also those that have ended."""
+    app = application(request)
+    found = list_requests(app.acting_as(who.actor), app.request_rules(), everything=everything)
+    return rendered(request, "requests", who, requests=found, everything=everything)
+
+
+@router.get("/requests/{run}")
+def request_page(request: Request, who: Who, run: str) -> HTMLResponse:
+    """One promotion with its plan as approvers see it, its votes, and what its start waits for."""
+    app = application(request)
+    acting = app.acting_as(who.actor)
+    seen, text = show_request(acting, run, app.request_rules())
+    place, mine = seen.request.environment, seen.request.requester == str(who.actor)
+    may_withdraw = RequestEvent.WITHDRAW in REQUEST_TABLE[seen.request.state]
+    return rendered(
+        request,
+        "request",
+        who,
+        seen=seen,
+        text=text.text if text is not None else "",
+        votable=(seen.state in VOTABLE or bool(seen.reviewers)) and is_allowed(acting, Action.APPROVE, place),
+        voted=any(vote.by == str(who.actor) and vote.withdrawn_at is None for vote in seen.votes),
+        may_withdraw=may_withdraw and (mine or is_allowed(acting, Action.CONTROL_RUN, place)),
+        worker=app.scheduler_runs(),
+    )
+
+
+@router.get("/environments")
+def environments_page(request: Request, who: Who) -> HTMLResponse:
+    """What is true of each environment."""
+    app = application(request)
+    return rendered(request, "environments", who, facts=app.queries.facts_of_all(who.actor, tuple(app.environments)))
+
+
+@router.get("/environments/{environment}")
+def environment_page(request: Request, who: Who, environment: str) -> HTMLResponse:
+    """One environment: its hosts, its queue, and what it gets next."""
+    app = application(request)
+    item = app.queries.facts(who.actor, environment)
+    acting = app.acting_as(who.actor)
+    actions = {name: is_allowed(acting, action, environment) for name, action in ENVIRONMENT_ACTIONS.items()}
+    recent = app.queries.run_page(who.actor, RunFilter(environment=environment), None, 10).items
+    return rendered(request, "environment", who, item=item, actions=actions, recent=recent)
+
+
+ENVIRONMENT_ACTIONS = {"lock": Action.LOCK, "roll_back": Action.ROLL_BACK, "promote": Action.PROMOTE}
+
+
+@router.get("/calendar")
+def calendar_page(request: Request, who: Who) -> HTMLResponse:
+    """Which environments are open, what closes them in the next days, and where the line is stopped."""
+    app = application(request)
+    acting, declared = app.acting_as(who.actor), app.declared_rules()
+    shown = show_calendar(acting, declared)
+    now = parse_moment(app.setting.clock.now())
+    within = interval(now, now + timedelta(days=CALENDAR_DAYS))
+    assert within is not None
+    coming = sorted(
+        (each for rule in shown.rules for each in occurrences(rule, within)), key=lambda each: each.sort_key
+    )
+    actions = {
+        "stop": is_allowed(acting, Action.STOP_LINE),
+        "resume": is_allowed(acting, Action.RESUME_LINE),
+    }
+    return rendered(
+        request,
+        "calendar",
+        who,
+        states=states(acting, declared),
+        coming=coming[:200],
+        days=CALENDAR_DAYS,
+        stops=[stop for stop in shown.line_stops if stop.resumed_at is None],
+        overrides=recorded_overrides(acting),
+        environments=tuple(app.environments),
+        actions=actions,
+    )
+
+
+@router.get("/audit")
+def audit_page(
+    request: Request,
+    who: Who,
+    before: Annotated[int | None, Query(ge=1)] = None,
+    actor: Word = None,
+    action: Word = None,
+    environment: Word = None,
+) -> HTMLResponse:
+    """The audit stream, newest first."""
+    app = application(request)
+    now = parse_moment(app.setting.clock.now())
+    period = (now - timedelta(days=AUDIT_DAYS), now + timedelta(days=1))
+    fields = {"actor": actor or None, "action": action or None, "environment": environment or None}
+    found = list_entries(app.acting_as(who.actor), AuditFilter(start=period[0], end=period[1], **fields))
+    older = [entry for entry in found if before is None or entry.index < before]
+    shown = older[-AUDIT_PAGE:][::-1]
+    more = shown[-1].index if len(older) > len(shown) else None
+    chosen = {name: value or "" for name, value in fields.items()}
+    return rendered(request, "audit", who, entries=shown, more=more, chosen=chosen, days=AUDIT_DAYS)
+
+
+@router.get("/me")
+def account_page(request: Request, who: Who) -> HTMLResponse:
+    """The reader's account: roles, and sessions."""
+    app = application(request)
+    bindings, _ = own_bindings(app.acting_as(who.actor))
+    sessions = app.authentication.sessions_with(who.session) if who.session is not None else ()
+    return rendered(request, "account", who, bindings=bindings, sessions=sessions)

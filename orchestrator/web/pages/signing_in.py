@@ -1,0 +1,121 @@
+"""Pages for sign-in, sign-out and one-time links, and the files of pages."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from orchestrator.app.authentication import NewSession
+from orchestrator.domain.errors import OrchestratorError, catalogue
+from orchestrator.web.locked_assets import FOLDER, listed_assets
+from orchestrator.web.pages.rendering import HERE, after_form, rendered
+from orchestrator.web.problems import status_of
+from orchestrator.web.requests import (
+    application,
+    check_form,
+    cookie_name,
+    form_of,
+    own_path,
+    request_source,
+    require_actor,
+    signed_in,
+)
+
+STATIC = {"app.css": (HERE / "static" / "app.css").read_bytes()}
+TYPES = {"css": "text/css", "js": "text/javascript"}
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/assets/{name}")
+def asset_file(name: str) -> Response:
+    """A file of ours, or one of `assets.lock`. Raises N111."""
+    data = STATIC.get(name)
+    if data is None and name in {each.name for each in listed_assets()}:
+        data = (FOLDER / name).read_bytes()
+    if data is None:
+        raise OrchestratorError("N111", f"there is no file {name}")
+    headers = {"Cache-Control": "public, max-age=3600"}
+    return Response(data, headers=headers, media_type=TYPES[name.rsplit(".", 1)[-1]])
+
+
+@router.get("/errors/{code}")
+def code_page(request: Request, code: str) -> HTMLResponse:
+    """What a code means. Raises N111."""
+    entry = catalogue().get(code)
+    if entry is None:
+        raise OrchestratorError("N111", f"there is no code {code[:20]}")
+    return rendered(request, "code", signed_in(request), entry=entry)
+
+
+@router.get("/sign-in")
+def sign_in_page(request: Request, next: str = "/") -> HTMLResponse:  # noqa: A002 - the name of the parameter
+    """The form to sign in with a password."""
+    return rendered(request, "sign_in", None, next=own_path(next), error=None, name="")
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request) -> Response:
+    """Start a session. Any session before it ends."""
+    form = await form_of(request)
+    return await run_in_threadpool(_sign_in, request, form)
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request) -> Response:
+    """End the session."""
+    form = await form_of(request)
+    return await run_in_threadpool(_sign_out, request, form)
+
+
+@router.get("/link/{text}")
+def link_page(request: Request, text: str) -> HTMLResponse:
+    """The form to set a password. Raises N124."""
+    link = application(request).authentication.link(text)
+    return rendered(request, "link", None, link=link, error=None, name="")
+
+
+@router.post("/link/{text}")
+async def use_link(request: Request, text: str) -> Response:
+    """Set the password, and start a session."""
+    form = await form_of(request)
+    return await run_in_threadpool(_use_link, request, form, text)
+
+
+def _sign_in(request: Request, form: dict[str, str]) -> Response:
+    way_in, name = application(request).authentication, form.get("name", "")
+    before = signed_in(request)
+    try:
+        made = way_in.sign_in(name, form.get("password", ""), request_source(request))
+    except OrchestratorError as error:
+        where = own_path(form.get("next", "/"))
+        return rendered(request, "sign_in", None, int(status_of(error)), next=where, error=error, name=name)
+    if before is not None and before.session is not None:
+        way_in.sign_out(before.session)
+    return _with_cookie(request, after_form(own_path(form.get("next", "/"))), made)
+
+
+def _sign_out(request: Request, form: dict[str, str]) -> Response:
+    who = require_actor(request)
+    check_form(who, form)
+    if who.session is not None:
+        application(request).authentication.sign_out(who.session)
+    response = after_form("/sign-in")
+    response.delete_cookie(cookie_name(request), path="/", httponly=True, samesite="lax")
+    return response
+
+
+def _use_link(request: Request, form: dict[str, str], text: str) -> Response:
+    way_in, name = application(request).authentication, form.get("name", "")
+    try:
+        made = way_in.set_password(text, name, form.get("password", ""), request_source(request))
+    except OrchestratorError as error:
+        if error.code != "N125":
+            raise
+        return rendered(request, "link", None, int(status_of(error)), link=way_in.link(text), error=error, name=name)
+    return _with_cookie(request, after_form("/"), made)
+
+
+def _with_cookie(request: Request, response: Response, made: NewSession) -> Response:
+    """*response* with the cookie of a new session, for this browser session."""
+    secure = request.url.scheme == "https"
+    response.set_cookie(cookie_name(request), made.value, path="/", secure=secure, httponly=True, samesite="lax")
+    return response
