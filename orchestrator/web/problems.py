@@ -16,7 +16,10 @@ BY_EXIT = {
     Exit.BUSY: HTTPStatus.CONFLICT,
     Exit.UNEXPECTED_CHANGES: HTTPStatus.PRECONDITION_FAILED,
     Exit.TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
+    Exit.FAILED: HTTPStatus.CONFLICT,
 }
+OF_THE_SERVER = ("S", "M")
+"""Families of codes about the store and the program: what failed there is not a conflict with a request."""
 BY_CODE = {
     "A108": HTTPStatus.UNAUTHORIZED,
     "N112": HTTPStatus.METHOD_NOT_ALLOWED,
@@ -59,6 +62,8 @@ PROBLEM_RESPONSE: dict[str, Any] = {
 
 def status_of(error: OrchestratorError) -> HTTPStatus:
     """The HTTP status of *error*."""
+    if error.exit is Exit.FAILED and error.code.startswith(OF_THE_SERVER):
+        return BY_CODE.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
     return BY_CODE.get(error.code) or BY_EXIT.get(error.exit, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 

@@ -24,16 +24,17 @@ HTML = {"accept": "text/html"}
 
 
 class Site:
-    """The server of *project*, with the administrator `root`."""
+    """The server of *project* with the administrator `root`; of an *application* whose users exist, if one is given."""
 
     def __init__(self, project: MemoryProject, application: Any = None) -> None:
         self.app = application or MemoryApplication(project, {})
         made = self.app.authentication
         self.app.__dict__["authentication"] = replace(made, hashes=HASHES)
         self.server = server_of(self.app, plan_text)
-        link = create_first_link(self.app.acting).text
-        done = self.browser().send(f"/link/{link}", name="root", password=PASSWORD)
-        assert done.status_code == 303, done.text
+        if application is None:
+            link = create_first_link(self.app.acting).text
+            done = self.browser().send(f"/link/{link}", name="root", password=PASSWORD)
+            assert done.status_code == 303, done.text
         self.root = self.app.acting_as(Actor(name="root", method=Method.SESSION))
 
     def browser(self) -> "Browser":
@@ -45,8 +46,13 @@ class Site:
         add_user(self.root, User(name=name))
         if role is not None:
             grant(self.root, Binding(role=role, to=f"user:{name}"))
+        return self.signed_in(name)
+
+    def signed_in(self, name: str) -> "Browser":
+        """A browser in which the user *name* has signed in."""
         browser = self.browser()
-        browser.send(f"/link/{create_link(self.root, name).text}", password=PASSWORD)
+        done = browser.send(f"/link/{create_link(self.root, name).text}", password=PASSWORD)
+        assert done.status_code == 303, done.text
         return browser
 
 
@@ -76,3 +82,17 @@ class Browser:
     def send(self, path: str, **fields: str) -> httpx2.Response:
         """A form."""
         return self.request("POST", path, data=fields, headers={"origin": ORIGIN, **HTML})
+
+    @property
+    def form_token(self) -> str:
+        """The token of the forms of this session."""
+        return self.get("/me").text.split('name="form_token" value="')[1].split('"')[0]
+
+    def form(self, path: str, **fields: str) -> httpx2.Response:
+        """A form of a page, with the token of the session."""
+        return self.send(path, form_token=self.form_token, **fields)
+
+    def post(self, path: str, body: Any, **headers: str) -> httpx2.Response:
+        """A change by the API, with the session."""
+        own = {"origin": ORIGIN, "x-form-token": self.form_token}
+        return self.request("POST", path, json=body, headers={**own, **headers})

@@ -14,7 +14,7 @@ from orchestrator.app.votes import Shown
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.risk.kinds import ChangeKind
 from orchestrator.web import changes
-from orchestrator.web.api.documents import PREFIX, document, request_data
+from orchestrator.web.api.documents import PREFIX, encoded_document, request_data
 from orchestrator.web.api.orders import (
     ControlOrder,
     LineOrder,
@@ -43,7 +43,7 @@ def reply_once(request: Request, who: SignedIn, key: str | None, order: Order, w
 
     def reply() -> tuple[int, str]:
         status, kind, data = work()
-        return status, document(kind, data).decode()
+        return status, encoded_document(kind, data).decode()
 
     if key is None:
         (status, body), again = reply(), False

@@ -19,14 +19,14 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=40)]
 
 
-def document(kind: str, data: dict[str, Any]) -> bytes:
+def encoded_document(kind: str, data: dict[str, Any]) -> bytes:
     """The bytes of a document."""
     return canonical_json({"apiVersion": VERSION, "kind": kind, **data})
 
 
 def tagged_document(request: Request, kind: str, data: dict[str, Any]) -> Response:
     """A document with a weak ETag; 304 if the client has it already."""
-    body = document(kind, data)
+    body = encoded_document(kind, data)
     tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if request.headers.get("if-none-match") == tag:

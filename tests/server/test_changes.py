@@ -1,0 +1,213 @@
+"""What pages and the API change: with the rights of the command line, and once for each idempotency key."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestrator.domain.access.actions import BUILT_IN
+from orchestrator.web.route_table import ROUTES, Public
+from tests.cli.request_project import PLACE, RequestProject, office
+from tests.server.site import HTML, ORIGIN, Site
+
+__all__ = ["office"]  # the fixture
+
+RIGHTS: dict[str, list[str]] = yaml.safe_load((Path(__file__).parents[1] / "app" / "rights.yaml").read_text())
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def site(office: RequestProject) -> Site:
+    """A server of a project whose promotions into production need one approval."""
+    return Site(office, office.app())
+
+
+def planned(office: RequestProject, version: str = "1.0.0") -> str:
+    """The digest of a plan that was made for production."""
+    office.packages.put(office.release(version))
+    return str(office.by("ann", "plan", version, "--to", PLACE)["digest"])
+
+
+def shown(request: dict[str, Any]) -> dict[str, str]:
+    """What a vote names of a request."""
+    return {"plan": request["request"]["plan"], "rendered": request["request"]["rendered"]}
+
+
+def test_a_plan_is_requested_once_for_each_key(office: RequestProject, site: Site) -> None:
+    """A repeated request with one key has one effect and one response; the key of another request is refused."""
+    ann, order = site.signed_in("ann"), {"plan": planned(office)}
+    first = ann.post("/api/v1/requests", order, **{"idempotency-key": "k1"})
+    assert (first.status_code, first.json()["state"]) == (201, "waiting"), first.text
+    again = ann.post("/api/v1/requests", order, **{"idempotency-key": "k1"})
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+    other = ann.post("/api/v1/requests", {**order, "queue": "night"}, **{"idempotency-key": "k1"})
+    assert (other.status_code, other.json()["code"]) == (422, "N126")
+    assert ann.post("/api/v1/requests", order, **{"idempotency-key": "a b"}).json()["code"] == "N110"
+    assert len(office.by("vic", "approvals")["requests"]) == 1
+    unknown = ann.post("/api/v1/requests", {"plan": "sha256:00", "more": 1})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "N110")
+    assert ann.post("/api/v1/requests", {"plan": "sha256:00"}, **{"idempotency-key": "k2"}).json()["code"] == "R121"
+
+
+def test_a_request_is_approved_by_a_form(office: RequestProject, site: Site) -> None:
+    """The page shows the plan as text; the requester may not approve; an approval is for the plan that was shown."""
+    ann, bob = site.signed_in("ann"), site.signed_in("bob")
+    asked = ann.post("/api/v1/requests", {"plan": planned(office)}).json()
+    path = f"/requests/{asked['request']['id']}"
+    page = bob.get(path)
+    assert "Plan: promote shop 1.0.0 → production" in page.text
+    assert ('value="approve"' in page.text, 'value="approve"' in ann.get(path).text) == (True, False)
+    assert path in bob.get("/").text
+    assert path in bob.get("/requests").text
+    refused = ann.form(f"{path}/votes", decision="approve", **shown(asked))
+    assert (refused.status_code, "A101" in refused.text) == (403, True)
+    stale = bob.form(f"{path}/votes", decision="approve", plan=asked["request"]["plan"], rendered="sha256:00")
+    assert "A205" in stale.text
+    done = bob.form(f"{path}/votes", decision="approve", comment=EVIL, **shown(asked))
+    assert (done.status_code, done.headers["location"]) == (303, path)
+    after = bob.get(path).text
+    assert (EVIL in after, "&lt;img" in after, "ready" in after) == (False, True, True)
+    assert bob.form(f"{path}/votes/withdraw").status_code == 303
+    assert office.by("vic", "approvals")["requests"][0]["state"] == "waiting"
+    vote = {"decision": "reject", **shown(asked), "comment": "not today"}
+    assert bob.post(f"/api/v1{path}/votes", vote, **{"idempotency-key": "v"}).json()["state"] == "rejected"
+
+
+def test_a_request_is_withdrawn(office: RequestProject, site: Site) -> None:
+    """Its requester withdraws a request by a form or the API; a viewer may not."""
+    ann, vic = site.signed_in("ann"), site.signed_in("vic")
+    for number, path in enumerate(("/requests/{}/withdraw", "/api/v1/requests/{}/withdraw")):
+        asked = ann.post("/api/v1/requests", {"plan": planned(office, f"1.{number}.0")}).json()
+        place = path.format(asked["request"]["id"])
+        api = place.startswith("/api/")
+        assert (vic.post(place, {}) if api else vic.form(place)).status_code == 403
+        assert (ann.post(place, {"reason": "x"}) if api else ann.form(place, reason="x")).status_code == [303, 200][api]
+    assert office.by("vic", "approvals")["requests"] == []
+
+
+def test_promotions_and_rollbacks_are_queued(office: RequestProject, site: Site) -> None:
+    """A server queues runs for workers and executes none; an environment with approvals needs a plan (A201)."""
+    ann = site.signed_in("ann")
+    for version in ("1.0.0", "1.1.0"):
+        office.go("staging", version)
+    office.packages.put(office.release("1.2.0"))
+    page = ann.get("/promote?release=shop-1.2.0&environment=staging")
+    assert "Promote 1.2.0 into staging" in page.text
+    done = ann.form("/promote", release="shop-1.2.0", environment="staging")
+    run = done.headers["location"].removeprefix("/runs/")
+    queued = ann.get(f"/api/v1/runs/{run}").json()
+    assert (queued["run"]["kind"], queued["activity"], queued["run"]["by"]) == ("promotion", "queued", "ann")
+    assert office.store.work(queued["run"]["root"]).queue == "default"
+    governed = ann.post("/api/v1/promotions", {"release": "shop-1.0.0", "environment": PLACE})
+    assert (governed.status_code, governed.json()["code"]) == (403, "A201")
+    assert "requires approvals" in ann.get(f"/promote?release=shop-1.1.0&environment={PLACE}").text
+    path = ann.post("/api/v1/promotions", {"release": "releases/shop", "environment": "staging"})
+    assert (path.status_code, path.json()["code"]) == (404, "R106")
+    assert "back to shop 1.0.0" in ann.get("/environments/staging/rollback").text
+    back = ann.post("/api/v1/rollbacks", {"environment": "staging"})
+    assert (back.status_code, back.json()["kind"]) == (202, "Asked"), back.text
+    assert office.store.run(back.json()["run"]).kind == "rollback"
+    assert ann.form(f"/runs/{run}/control", verb="pause", reason="wait").status_code == 303
+    assert office.store.run(run).wish == "pause"
+    assert ann.post(f"/api/v1/runs/{run}/control", {"verb": "continue"}).status_code == 202
+    assert office.store.run(run).wish == ""
+
+
+def test_environments_are_locked_and_the_line_is_stopped(office: RequestProject, site: Site) -> None:
+    """A lock and a line stop have a reason, are shown, and are ended by the roles that may."""
+    ann, olga = site.signed_in("ann"), site.signed_in("olga")
+    assert "N110" in olga.form("/environments/staging/lock", reason=" ").text
+    assert olga.form("/environments/staging/lock", reason="load test").status_code == 303
+    assert "load test" in olga.get("/environments/staging").text
+    assert olga.post("/api/v1/environments/staging/lock", {"reason": "x"}).json()["code"] == "S101"
+    assert olga.post("/api/v1/environments/staging/unlock", {}).json()["lock"]["reason"] == "load test"
+    assert olga.form("/calendar/stop", environment="*", reason="leak").status_code == 303
+    assert "leak" in olga.get("/calendar").text
+    assert "A101" in olga.form("/calendar/resume", environment="*").text
+    assert ann.post("/api/v1/line-stops/resume", {"environment": "*"}).status_code == 200
+    assert ann.post("/api/v1/line-stops", {"environment": "staging", "reason": "leak"}).status_code == 201
+    assert ann.form("/calendar/resume", environment="staging").status_code == 303
+
+
+def test_a_change_with_a_session_needs_the_token_of_its_forms(office: RequestProject, site: Site) -> None:
+    """The API takes a session for a change only with the token of forms; a token of the API needs none."""
+    ann = site.signed_in("ann")
+    order = {"environment": "staging", "reason": "leak"}
+    for headers in ({"origin": ORIGIN}, {"origin": "http://evil.test", "x-form-token": ann.form_token}):
+        refused = ann.request("POST", "/api/v1/line-stops", json=order, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (403, "N122")
+    bearer = {"authorization": f"Bearer {office.tokens['ann']}"}
+    assert site.browser().request("POST", "/api/v1/line-stops", json=order, headers=bearer).status_code == 201
+
+
+def body_of(route: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """A body or form that is valid for *route*."""
+    fields: dict[str, Any] = {"reason": "x"}
+    if "/votes" in route and not route.endswith("withdraw"):
+        return {"decision": "approve", **shown(asked)}
+    if route.endswith("control"):
+        fields["verb"] = "pause"
+    if route.endswith(("promotions", "promote")):
+        fields = {"release": "shop-1.3.0", "environment": "staging"}
+    if route.endswith("api/v1/requests"):
+        fields = {"plan": asked["request"]["plan"]}
+    if route.endswith(("rollback", "rollbacks")):
+        fields = {"environment": "staging"} if "api" in route else {}
+    if "line-stops" in route or "/calendar/" in route:
+        fields["environment"] = "staging"
+    return fields
+
+
+def test_every_route_asks_for_the_rights_of_its_use_cases(office: RequestProject, site: Site) -> None:
+    """As each role, a route is refused with A101 exactly if one of its use cases is: the table of rights has no exception."""
+    for version in ("1.0.0", "1.0.1"):
+        office.go("staging", version)
+    open_run = office.request("staging", "1.1.0")
+    office.packages.put(office.release("1.3.0"))
+    asked = site.signed_in("ann").post("/api/v1/requests", {"plan": planned(office, "1.2.0")}).json()
+    values = {"{environment}": "staging", "{code}": "A101"}
+    expected, found = {}, {}
+    for role in BUILT_IN:
+        browser = site.user(f"r-{role}", role)
+        token = browser.form_token
+        for route, cases in ROUTES.items():
+            if isinstance(cases, Public) or "events" in route:
+                continue
+            method, path = route.split()
+            run = asked["request"]["id"] if "requests" in path else open_run.id
+            for name, value in {**values, "{run}": run}.items():
+                path = path.replace(name, value)
+            path += {
+                "GET /promote": "?release=shop-1.0.0&environment=staging",
+                "GET /api/v1/can-i": "?action=view",
+            }.get(route, "")
+            more: dict[str, Any] = {"headers": {"origin": ORIGIN, "x-form-token": token}}
+            if method == "POST":
+                fields = body_of(path, asked)
+                more |= {"json": fields} if "/api/" in path else {"data": {"form_token": token, **fields}}
+            answer = browser.request(method, path, **more)
+            denied = answer.status_code == 403 and answer.json()["code"] == "A101"
+            changing = [case for case in cases if case not in ("plans.find", "queries.story")]
+            expected[role, route] = not all(role in RIGHTS[case] for case in changing)
+            found[role, route] = denied
+            assert answer.status_code < 500, (route, answer.text)
+    assert {key: value for key, value in found.items() if value != expected[key]} == {}
+
+
+def test_pages_work_without_data_and_with_hostile_text(office: RequestProject, site: Site) -> None:
+    """Empty lists name the next command, and text from records is shown as text."""
+    ann = site.signed_in("root")
+    for path, words in (
+        ("/runs", "orchestrator promote"), ("/requests", "approvals:"), ("/matrix", "orchestrator build"),
+        ("/environments/staging", "orchestrator promote RELEASE --to staging"), ("/calendar", "orchestrator calendar add"),
+    ):  # fmt: skip
+        assert words in ann.get(path).text, path
+    olga = site.signed_in("olga")
+    olga.form("/environments/staging/lock", reason=EVIL)
+    olga.form("/calendar/stop", environment="*", reason=EVIL)
+    for path in ("/", "/environments", "/environments/staging", "/calendar", "/audit"):
+        text = ann.get(path, **HTML).text
+        assert (path, EVIL in text) == (path, False)
+    assert json.loads(ann.get("/api/openapi.json").content)["openapi"].startswith("3.1")
