@@ -57,7 +57,7 @@ def test_a_late_failure(running: Project) -> None:
     stop_service(running, "web2")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 4, f"{out}\n{err}"
-    assert "the connection was refused" in err
+    assert "gate health" in err  # a request may have been on its way: refused, reset or closed
     assert running.releases("production") == {"web1": "1.0.0", "web2": "1.0.0"}
     assert running.status("production")["release"]["version"] == "1.0.0"
 
