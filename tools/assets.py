@@ -12,6 +12,7 @@ import os
 import runpy
 import sys
 import tarfile
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -66,12 +67,21 @@ def package_url(package: str, version: str) -> str:
 def _package(asset: Any, packages: dict[str, bytes]) -> bytes:
     url = package_url(asset.package, asset.version)
     if url not in packages:
+        packages[url] = _answer(url)
+    return packages[url]
+
+
+def _answer(url: str, attempts: int = 3) -> bytes:
+    """What the registry answers; a failure that may pass is tried again."""
+    for attempt in range(attempts):
         try:
             with urllib.request.urlopen(url, timeout=60) as response:
-                packages[url] = response.read(LARGEST + 1)
+                return bytes(response.read(LARGEST + 1))
         except OSError as error:
-            raise SystemExit(f"cannot get {url}: {error}") from error
-    return packages[url]
+            if attempt == attempts - 1:
+                raise SystemExit(f"cannot get {url}: {error}") from error
+            time.sleep(1 + attempt)
+    raise AssertionError
 
 
 def _member(archive: bytes, asset: Any) -> bytes:

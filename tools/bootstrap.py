@@ -50,7 +50,7 @@ def main() -> int:
     if not uv.exists():
         get_uv(packages()["uv"], uv, wheels)
     say("installing the locked dependencies (about a minute, the first time)")
-    return install(uv, python, wheels, dev="--dev" in words) or get_assets(python, wheels)
+    return install(uv, python, wheels, dev="--dev" in words) or get_assets(python, wheels, dev="--dev" in words)
 
 
 # -- what the lock says ------------------------------------------------------------------------------------------------
@@ -154,10 +154,17 @@ def install(uv: Path, python: Path, wheels: Path | None, *, dev: bool) -> int:
     return 0
 
 
-def get_assets(python: Path, wheels: Path | None) -> int:
-    """Fetch the files that browsers get, by `tools/assets.py`. Returns the exit code."""
+def get_assets(python: Path, wheels: Path | None, *, dev: bool) -> int:
+    """Fetch the files that browsers get, by `tools/assets.py`. Returns the exit code.
+
+    Only `orchestrator serve` needs them, so that their absence is a failure in the set-up for developers only.
+    """
     source = [] if wheels is None else ["--from", str(wheels.parent / "assets")]
-    return subprocess.run([str(python), str(ROOT / "tools" / "assets.py"), *source], check=False).returncode
+    code = subprocess.run([str(python), str(ROOT / "tools" / "assets.py"), *source], check=False).returncode
+    if code and not dev:
+        say("without these files `orchestrator serve` does not start; python3 tools/assets.py fetches them")
+        return 0
+    return code
 
 
 def fits(wheel: str) -> bool:
