@@ -588,10 +588,11 @@ class Store(Lists, Protocol):
         None is raised above `fencing.HIGHEST`: the tokens that follow must have as many digits as hosts read.
         """
 
-    def enqueue(self, environment: str, run: Run, *, supersede: bool) -> Waiting:
+    def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> Waiting:
         """Wait for the environment behind those who wait already; the same run keeps its place.
 
-        With *supersede*, older runs that wait with another release of the same name wait no longer.
+        With *supersede*, older runs that wait with another release of the same name wait no longer. Raises S103 when
+        *worker* is not the one who works on what the run belongs to: another may have ended it.
         """
 
     def dequeue(self, environment: str, run: str) -> None:

@@ -145,10 +145,15 @@ def submit_started(store: Store, acting: Acting, request: RunRequest, queue: Que
             break
         request = _renamed(acting, request)
     if queue.name:
-        store.enqueue(run.environment, run, supersede=queue.supersede)
-        if store.run(run.id).ended:  # another process has recorded it too, and has executed it since
-            store.dequeue(run.environment, run.id)
+        enqueue_run(store, run, supersede=queue.supersede)
     return request
+
+
+def enqueue_run(store: Store, run: Run, *, supersede: bool) -> None:
+    """Give a recorded *run* its place in the queue of its environment, unless another process has executed it since."""
+    store.enqueue(run.environment, run, supersede=supersede)
+    if store.run(run.id).ended:
+        store.dequeue(run.environment, run.id)
 
 
 def _is_recorded(store: Store, work: Work) -> bool:

@@ -9,6 +9,7 @@ from orchestrator.app.journal import recorded_request, require_free
 from orchestrator.app.parts import Parts
 from orchestrator.app.requests import PromoteInWaves, Request, RetryFrom, RunRequest
 from orchestrator.app.rights import control_rights, request_rights
+from orchestrator.app.starts import enqueue_run
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
@@ -81,7 +82,7 @@ def record_request(parts: Parts, actor: Actor, request: AnyRequest, queue: str =
     recorded, run = _record(parts, wanted, queue)
     if queue and recorded.waves is None:  # each environment of a rollout is queued once its wave has begun
         supersede = parts.setting.environment(run.environment)[0].queue.supersede
-        parts.store.enqueue(run.environment, run, supersede=supersede)
+        enqueue_run(parts.store, run, supersede=supersede)
     return recorded
 
 

@@ -72,7 +72,8 @@ def take_turn(course: Course, emit: Emit, *, deadline: float) -> StepResult:
     Raises S104 and S105.
     """
     store, clock, run, said = course.setting.store, course.setting.clock, course.run, ""
-    store.enqueue(run.environment, run, supersede=course.environment.queue.supersede)
+    supersede, worker = course.environment.queue.supersede, course.tenure.worker
+    store.enqueue(run.environment, run, supersede=supersede, worker=worker)
     while True:
         if (wish := course.wish()) in STOPPING:  # before it is its turn: what only waited has nothing to undo
             store.dequeue(run.environment, run.id)

@@ -77,6 +77,12 @@ def test_promotions_by_chance(tmp_path: Path) -> None:
         assert wrong == [], f"seed 20261124 run {number} ({kind})"
 
 
+@pytest.mark.parametrize("number", [360, 960, 2069])
+def test_a_held_run_that_another_process_ended_leaves_no_place(tmp_path: Path, number: int) -> None:
+    """A process that was paused before it waited, while another one ended its run, leaves no place in the queue when it wakes up."""
+    assert sim.one(447612178, number, tmp_path)[2] == []
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_a_planted_bug_is_found(name: str, tmp_path: Path) -> None:
     """A bug in the engine makes the campaigns fail."""

@@ -343,6 +343,20 @@ def asked(store: Store, root: str, environment: str, queue: str = "q") -> Run:
     return made
 
 
+def test_a_process_that_was_replaced_gets_no_place(store: Store) -> None:
+    """A process that another one has replaced puts its run into no queue: the run may have ended, and nobody would remove its place."""
+    made = run("r1-staging", "staging")
+    store.ask(Work(root="r1", asked={"targets": ["staging"]}), made)
+    store.claim("r1", "first", "here", 60.0)
+    store.leave("r1", "first", done=False)
+    store.claim("r1", "second", "here", 60.0)
+    with pytest.raises(OrchestratorError) as refused:
+        store.enqueue("staging", made, supersede=False, worker="first")
+    assert refused.value.code == "S103"
+    assert store.queue("staging") == []
+    assert store.enqueue("staging", made, supersede=False, worker="second").run == "r1-staging"
+
+
 def takeable(store: Store, queue: str = "q") -> list[str]:
     return [work.root for work in store.takeable(queue, lambda _root, _why: None)]
 

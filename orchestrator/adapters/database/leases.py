@@ -95,10 +95,12 @@ class DatabaseLeases:
             db.execute(fences.update().where(lower).values(fence=fence))
 
     @persistent
-    def enqueue(self, environment: str, run: Run, *, supersede: bool) -> Waiting:
+    def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> Waiting:
         """Wait for the environment."""
         with guarded(), self._engine.begin() as db:
             _next_fence(db, environment)  # one taker after the other, here too
+            if worker:
+                _refuse_deposed(db, run.id, worker)
             waiting = _queue(db, environment)
             there = next((wait for wait in waiting if wait.run == run.id), None)
             if there is not None:

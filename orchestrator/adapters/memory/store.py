@@ -147,8 +147,7 @@ class MemoryStore(MemoryLists):
         self, environment: str, holder: str, by: str, reason: str, *, worker: str = "", until: str | None = None
     ) -> Lease:
         """Take the environment's lease."""
-        if worker and self._works[self._runs[holder].root].worker != worker:
-            raise replaced(holder, worker)
+        self._refuse_deposed(holder, worker)
         held, now = self.lease(environment), self.clock.now()
         if held is not None and held.holder != holder:
             raise busy(held, now)
@@ -193,8 +192,9 @@ class MemoryStore(MemoryLists):
         """See that every later fence is higher."""
         self._fences[environment] = max(self._fences.get(environment, 0), min(fence, HIGHEST))
 
-    def enqueue(self, environment: str, run: Run, *, supersede: bool) -> Waiting:
+    def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> Waiting:
         """Wait for the environment."""
+        self._refuse_deposed(run.id, worker)
         for wait in self._waits:
             if (wait.environment, wait.run) == (environment, run.id):
                 return wait
@@ -213,6 +213,10 @@ class MemoryStore(MemoryLists):
                 self._waits[at] = wait.model_copy(update={"superseded_by": run.id})
         self._waits.append(mine)
         return mine
+
+    def _refuse_deposed(self, run: str, worker: str) -> None:
+        if worker and self._works[self._runs[run].root].worker != worker:
+            raise replaced(run, worker)
 
     def dequeue(self, environment: str, run: str) -> None:
         """Wait no longer."""
