@@ -591,8 +591,7 @@ class Store(Lists, Protocol):
     def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> Waiting:
         """Wait for the environment behind those who wait already; the same run keeps its place.
 
-        With *supersede*, older runs that wait with another release of the same name wait no longer. Raises S103 when
-        *worker* is not the one who works on what the run belongs to: another may have ended it.
+        With *supersede*, older runs with another release of that name wait no longer. Raises S103 as :meth:`acquire`.
         """
 
     def dequeue(self, environment: str, run: str) -> None:
