@@ -146,14 +146,29 @@ def _see_through(
 ) -> tuple[str, "int | None"]:
     argv, isolator = [str(word) for word in job["argv"]], _isolator(job)
     made, kept = _mounts(folder, job), secrets if isolator.isolates else {}
-    try:
-        child = start_in_view(
-            isolator, made, argv, cwd=str(job["cwd"]), secrets=kept, tied=not job.get("outlived"),
-            stdin=subprocess.DEVNULL, stdout=output.handle, stderr=output.handle, start_new_session=True,
-        )  # fmt: skip
-    except OSError as error:
-        os.write(output.handle, f"cannot start {argv[0]}: {error}\n".encode())
-        return "exited", 127
+    first, writing = os.pipe()
+    with os.fdopen(first, "rb") as told:
+        try:
+            child = start_in_view(
+                isolator, made, argv, cwd=str(job["cwd"]), secrets=kept, tied=not job.get("outlived"), first=writing,
+                stdin=subprocess.DEVNULL, stdout=output.handle, stderr=output.handle, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            os.write(output.handle, f"cannot start {argv[0]}: {error}\n".encode())
+            return "exited", 127
+        finally:
+            os.close(writing)
+        how, code = _waited(folder, job, child, output)
+        _end_first(told.read())
+    if not job.get("outlived"):
+        _end_adopted()
+    return how, code if code is None else isolator.code(code)
+
+
+def _waited(
+    folder: str, job: dict[str, Any], child: "subprocess.Popen[bytes]", output: Output
+) -> tuple[str, "int | None"]:
+    """Wait for the end of *child*, the command of the job, and end it when its time is over."""
     timeout = job.get("timeout")
     end = time.monotonic() + timeout if isinstance(timeout, (int, float)) else None
     how, code = _wait(child.wait, end)
@@ -164,9 +179,7 @@ def _see_through(
     if how != "exited":
         sweep(f"{MARK}={folder}")
         child.wait()
-    if not job.get("outlived"):
-        _end_adopted()
-    return how, code if code is None else isolator.code(code)
+    return how, code
 
 
 def _mounts(folder: str, job: dict[str, Any]) -> list[Mount]:
@@ -208,6 +221,18 @@ def _adopt(isolator: Isolator) -> None:
         import ctypes
 
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def _end_first(told: bytes) -> None:
+    """End the first process of the namespace, which bubblewrap has *told*, and with it all others.
+
+    It waits for the daemons of a command that has ended. It is a child of ours since bubblewrap itself has ended.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        process = int(json.loads(told)["child-pid"])
+        if os.waitpid(process, os.WNOHANG) == (0, 0):
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
 
 
 def _end_adopted() -> None:

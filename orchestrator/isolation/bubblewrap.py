@@ -12,7 +12,14 @@ ENV = "/usr/bin/env"
 
 
 def bubblewrap_words(
-    program: str, made: list[Mount], files: dict[str, int], cwd: str, name: str, *, tied: bool = True
+    program: str,
+    made: list[Mount],
+    files: dict[str, int],
+    cwd: str,
+    name: str,
+    *,
+    tied: bool = True,
+    first: int = -1,
 ) -> list[str]:
     """The command that starts another command in the mounts *made*.
 
@@ -23,8 +30,10 @@ def bubblewrap_words(
         cwd: where the command starts.
         name: the program of that command.
         tied: it ends with the process that starts it.
+        first: the number of the descriptor to which bubblewrap writes which process is the first of the namespace.
     """
     found = [program, *APART, *(["--die-with-parent"] if tied else [])]
+    found += ["--info-fd", str(first)] if first >= 0 else []
     for mount in made:
         found += _mount(mount)
     found += ["--proc", "/proc", "--dev", "/dev"]

@@ -19,6 +19,7 @@ def start_in_view(
     cwd: str,
     secrets: Mapping[str, bytes] | None = None,
     tied: bool = True,
+    first: int = -1,
     **options: Any,
 ) -> "subprocess.Popen[bytes]":
     """Start *argv* with the mounts *made*, as *isolator* does it.
@@ -30,6 +31,8 @@ def start_in_view(
         cwd: where it starts, as the command finds it.
         secrets: files by their paths, which are only in memory and end with the command. They need an isolator.
         tied: an isolated command ends with the process that starts it.
+        first: a descriptor to which bubblewrap writes the number of the first process of the namespace, as JSON. This
+            process waits for every daemon of the command; that of our own namespaces ends with the command.
         options: further arguments of `subprocess.Popen`.
     """
     if not isolator.isolates:
@@ -40,8 +43,8 @@ def start_in_view(
         files = {path: stack.enter_context(_descriptor(data)) for path, data in (secrets or {}).items()}
         every = _with_memory(made, files)
         if isolator.kind == "bubblewrap":
-            command = bubblewrap.bubblewrap_words(isolator.path, every, files, cwd, argv[0], tied=tied)
-            numbers = [*files.values()]
+            command = bubblewrap.bubblewrap_words(isolator.path, every, files, cwd, argv[0], tied=tied, first=first)
+            numbers = [*files.values(), *([first] if first >= 0 else [])]
         else:
             names = list(options.get("env") or os.environ)
             order = stack.enter_context(_descriptor(namespaces.order(every, files, cwd, names, tied=tied)))

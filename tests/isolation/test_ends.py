@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,18 @@ def test_daemons_end_with_the_job(either: Isolator, tmp_path: Path, end: str) ->
     outcome = jobs.run(job(tmp_path, f"{DAEMONS}\n{end}", str(tmp_path / "beats")))
     assert outcome.how == "exited"
     assert outcome.code == {"": 0, "sys.exit(3)": 3, "os.kill(os.getpid(), 9)": -9, "os.abort()": -6}[end]
+    assert len(beats(tmp_path)) == 3
+    assert still(tmp_path)
+
+
+@pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), 9)"])
+def test_daemons_of_an_isolated_job_end_where_processes_may_outlive_it(
+    isolator: Isolator, tmp_path: Path, end: str
+) -> None:
+    """What an isolated Pulumi program leaves in its namespace ends with it: only hosts, which are outside, outlive it."""
+    jobs = LocalJobs(tmp_path / "jobs", isolator=lambda: isolator)
+    outcome = jobs.run(replace(job(tmp_path, f"{DAEMONS}\n{end}", str(tmp_path / "beats")), outlived=True))
+    assert outcome.code == (-9 if end else 0)
     assert len(beats(tmp_path)) == 3
     assert still(tmp_path)
 
