@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.calendar.rules import CalendarRule
     from orchestrator.domain.plan import Plan
     from orchestrator.register_ports import Register
-    from orchestrator.setting import Setting
+    from orchestrator.services import Services
 
 
 class ApprovalParts:
@@ -28,7 +28,7 @@ class ApprovalParts:
             """Management records and the audit stream."""
 
         @property
-        def setting(self) -> Setting:
+        def services(self) -> Services:
             """What every run of this project is given."""
 
         def declared_rules(self) -> tuple[CalendarRule, ...]:
@@ -38,13 +38,13 @@ class ApprovalParts:
         """What the files of the project and the journal bring to decisions about requests. Raises F-codes."""
         from orchestrator.app.request_facts import project_rules
 
-        return project_rules(self.setting, self.declared_rules())
+        return project_rules(self.services, self.declared_rules())
 
     def request_context(self, shows: "Shows") -> "Context":
         """What the duties about requests need. Plans are shown to approvers by *shows*."""
         from orchestrator.app.request_duties import Context
 
-        return Context(self.register, self.setting, self.request_rules, shows)
+        return Context(self.register, self.services, self.request_rules, shows)
 
     def request_duties(self, shows: "Shows") -> "tuple[Duty, ...]":
         """The ends of runs, moves that are due, and starts, in this order."""
@@ -57,7 +57,7 @@ class ApprovalParts:
         """Return unless the release of *plan* was rolled back there, and is not promoted *again*. Raises R203."""
         from orchestrator.planning import guard
 
-        before = None if again else guard.gone_back_from(self.setting, plan.environment).get(plan.release.digest)
+        before = None if again else guard.gone_back_from(self.services, plan.environment).get(plan.release.digest)
         if before is not None:
             raise guard.refusal(plan.environment, before, str(plan.release))
 
@@ -65,8 +65,10 @@ class ApprovalParts:
         """The user whose run verified the release of *plan* in the environment before; empty if there is none."""
         if plan.after is None:
             return ""
-        found = [mark for mark in self.setting.store.verified(plan.after) if mark.release.digest == plan.release.digest]
-        return self.setting.store.run(found[0].run).by if found else ""
+        found = [
+            mark for mark in self.services.store.verified(plan.after) if mark.release.digest == plan.release.digest
+        ]
+        return self.services.store.run(found[0].run).by if found else ""
 
     def settle_request(self, request: "RunRequest", shows: "Shows") -> "RunRequest | None":
         """*request* after the end of its run, whoever started it; None while the run goes on."""
@@ -79,4 +81,4 @@ class ApprovalParts:
         from orchestrator.app.scheduler import is_running
         from orchestrator.domain.moments import Now
 
-        return is_running(self.register.scheduler(), Now.at(self.setting.clock.now()))
+        return is_running(self.register.scheduler(), Now.at(self.services.clock.now()))

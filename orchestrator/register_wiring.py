@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.calendar.state import EnvironmentCalendar
     from orchestrator.domain.release import Package
     from orchestrator.register_ports import KeptReplies, Register, SignIns
-    from orchestrator.setting import Setting
+    from orchestrator.services import Services
 
 
 def local_user() -> str:
@@ -47,7 +47,7 @@ class RegisterParts(ApprovalParts, ProjectParts):
             """The project key."""
 
         @property
-        def setting(self) -> Setting:
+        def services(self) -> Services:
             """What every run is given."""
 
     @cached_property
@@ -187,12 +187,12 @@ class RegisterParts(ApprovalParts, ProjectParts):
         from orchestrator.planning.durations import estimated
         from orchestrator.planning.path_facts import path_facts
 
-        rules = approval_rules(self.setting)
+        rules = approval_rules(self.services)
         return Promotion(
             environment,
             package.ref,
-            path=path_facts(self.setting, package.ref, environment, again=again),
-            estimate=lambda: estimated(self.setting, package, environment),
+            path=path_facts(self.services, package.ref, environment, again=again),
+            estimate=lambda: estimated(self.services, package, environment),
             requirement=rules.requirement(package.ref.name, environment, Level.LOW, ChangeKind.NORMAL),
             declared=self.declared_rules(),
             overrun=overrun,

@@ -15,20 +15,20 @@ from orchestrator.register_wiring import RegisterParts
 if TYPE_CHECKING:
     from orchestrator.app.request_duties import Shows
     from orchestrator.app.scheduler import Duty
-    from orchestrator.setting import Setting
+    from orchestrator.services import Services
 
 
 class App(EngineParts, RegisterParts, Application):
     """A project with everything joined. Each part is made when it is first used."""
 
     @cached_property
-    def setting(self) -> "Setting":
+    def services(self) -> "Services":
         """What every run of this project is given."""
         from orchestrator.adapters.clock import SystemClock
         from orchestrator.adapters.silence import Silence
-        from orchestrator.setting import Setting
+        from orchestrator.services import Services
 
-        return Setting(
+        return Services(
             project=self.project,
             root=self.root,
             state=self.state,
@@ -64,7 +64,7 @@ class App(EngineParts, RegisterParts, Application):
         from orchestrator.flow import COURSES  # noqa: F401
 
         assert self.engine is not None
-        assert self.setting is not None
+        assert self.services is not None
 
     def stop_softly(self) -> None:
         """Park before the next effect; what goes on now is finished first."""

@@ -49,7 +49,7 @@ class AutomaticPromotions:
 
     def _promote(self, acting: Acting, name: str) -> Iterator[str]:
         package = self._candidate(name)
-        if package is not None and approval_rules(self._parts.setting).govern(package.ref.name, name):
+        if package is not None and approval_rules(self._parts.services).govern(package.ref.name, name):
             return
         if package is None or not self._admission(acting, package, name).may_start:
             return
@@ -65,14 +65,14 @@ class AutomaticPromotions:
 
     def _candidate(self, name: str) -> Package | None:
         """The package that *name* gets next, unless it was promoted there since its verification; None: none is."""
-        setting = self._parts.setting
-        release = candidate(setting, name)
-        if release is None or runs_there(setting, name, release):
+        services = self._parts.services
+        release = candidate(services, name)
+        if release is None or runs_there(services, name, release):
             return None
-        before = setting.environment(name)[0].after or ""
-        verified_at = max(mark.at for mark in setting.store.verified(before) if mark.release.digest == release.digest)
+        before = services.environment(name)[0].after or ""
+        verified_at = max(mark.at for mark in services.store.verified(before) if mark.release.digest == release.digest)
         chosen = RunFilter(environment=name, digest=release.digest, kinds=tuple(FORWARD))
-        if any(run.requested_at >= verified_at for run in setting.store.list_runs(chosen, limit=1).items):
+        if any(run.requested_at >= verified_at for run in services.store.list_runs(chosen, limit=1).items):
             return None
         kept = {ref.digest for ref in self._parts.packages.refs()}
         package = self._parts.packages.fetch(release.digest) if release.digest in kept else None

@@ -41,20 +41,20 @@ class Control(UseCases):
     @use_case(Action.LOCK)
     def lock(self, actor: Actor, environment: str, why: str, duration: float | None = None) -> Lease:
         """Keep every run out of *environment*, for *duration* seconds or until it is unlocked. Raises S101."""
-        self._parts.setting.environment(environment)
-        until = later(self._parts.setting.clock.now(), duration) if duration else None
+        self._parts.services.environment(environment)
+        until = later(self._parts.services.clock.now(), duration) if duration else None
         held = self._parts.store.lease(environment)
         if held is not None:
-            raise busy(held, self._parts.setting.clock.now())
+            raise busy(held, self._parts.services.clock.now())
         return self._parts.store.acquire(environment, f"{LOCK}{secrets.token_hex(3)}", str(actor), why, until=until)
 
     @use_case(Action.LOCK)
     def unlock(self, actor: Actor, environment: str) -> Lease | None:
         """Open *environment*; the lock that was on it. Raises S101 when a run holds it."""
-        self._parts.setting.environment(environment)
+        self._parts.services.environment(environment)
         held = self._parts.store.lease(environment)
         if held is not None and not held.locked:
-            raise busy(held, self._parts.setting.clock.now())
+            raise busy(held, self._parts.services.clock.now())
         if held is not None:
             self._parts.store.release(environment, held.holder)
         return held

@@ -16,7 +16,7 @@ from orchestrator.planning.durations import estimated
 from orchestrator.planning.path_facts import path_facts
 from orchestrator.ports import Clock
 from orchestrator.register_ports import Records, Register
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 ELSEWHERE = frozenset(ConditionKind) - {*CALENDAR, ConditionKind.FIT, ConditionKind.PATH}
 """What is not asked at the entrance: the plan and the request of the run are checked where they are read."""
@@ -32,21 +32,21 @@ class RunEntrance:
         self._register, self._clock, self._declared = register, clock, declared
         self._first = self._reading()
 
-    def admit(self, setting: Setting, run: Run, *, plan: str | None, overrun: bool) -> None:
+    def admit(self, services: Services, run: Run, *, plan: str | None, overrun: bool) -> None:
         """Return if *run*, which executes *plan*, may take its environment now.
 
         Raises `NotAdmitted` with A220, A301 or A302, and the errors of `starts.admit_run`.
         """
         system = Acting(self._register, SYSTEM_ACTOR, self._clock)
-        requested = admit_run(setting.store, system, run, plan, project_rules(setting, self._declared()))
+        requested = admit_run(services.store, system, run, plan, project_rules(services, self._declared()))
         if run.release is None or requested:
             return
         digest = run.release.digest
         promotion = Promotion(
             run.environment,
             run.release,
-            path=path_facts(setting, run.release, run.environment),
-            estimate=lambda: estimated(setting, setting.packages.fetch(digest), run.environment),
+            path=path_facts(services, run.release, run.environment),
+            estimate=lambda: estimated(services, services.packages.fetch(digest), run.environment),
             declared=self._declared(),
             overrun=overrun,
         )

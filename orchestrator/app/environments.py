@@ -32,7 +32,7 @@ class Environments(UseCases):
     @use_case(Action.VIEW)
     def stack(self, actor: Actor, environment: str) -> StackSpec | None:
         """The stack of *environment*; None without a Pulumi program. Raises R103."""
-        return stack_of(self._parts.setting, environment)
+        return stack_of(self._parts.services, environment)
 
     @use_case(Action.VIEW)
     def existing_stack(self, actor: Actor, environment: str) -> StackSpec:
@@ -42,7 +42,7 @@ class Environments(UseCases):
     @use_case(Action.VIEW)
     def stacks(self, actor: Actor, environment: str) -> list[StackSpec]:
         """The stack of *environment*; both, if each side is one. Raises E102 and R103."""
-        return list(stacks_of(self._parts.setting, environment).values()) or [self._existing(environment)]
+        return list(stacks_of(self._parts.services, environment).values()) or [self._existing(environment)]
 
     @use_case(Action.PLAN)
     def preview(self, actor: Actor, environment: str, spec: StackSpec, tell: Callable[[Entry], None]) -> StackPreview:
@@ -54,10 +54,10 @@ class Environments(UseCases):
     def destruction(self, actor: Actor, environment: str, spec: StackSpec) -> tuple[int, tuple[Loss, ...]]:
         """How many resources the stack *spec* of *environment* has, and which of them are stateful."""
         count = self._parts.provisioner.resources(spec)
-        return count, stateful_resources(self._parts.setting, spec)
+        return count, stateful_resources(self._parts.services, spec)
 
     def _existing(self, environment: str) -> StackSpec:
-        spec = stack_of(self._parts.setting, environment)
+        spec = stack_of(self._parts.services, environment)
         if spec is None:
             raise OrchestratorError("E102", f"{environment} has no Pulumi program")
         return spec
@@ -66,14 +66,14 @@ class Environments(UseCases):
     def outputs(self, actor: Actor, environment: str, *, secret: bool = False) -> Outputs:
         """The outputs of the stack; *secret*: to print its secrets too. Raises E-codes."""
         del secret
-        return outputs_of(self._parts.setting, environment)
+        return outputs_of(self._parts.services, environment)
 
     @use_case(reading_rights)
     def inventory(self, actor: Actor, environment: str, *, secret: bool = False) -> Inventory:
         """The hosts as playbooks and suites get them; *secret*: to print their variables too. Raises E-codes."""
         del secret
-        setting = self._parts.setting
-        return inventory_of(setting, environment, outputs_of(setting, environment))
+        services = self._parts.services
+        return inventory_of(services, environment, outputs_of(services, environment))
 
 
 def update_refusal(preview: StackPreview, spec: StackSpec, named: Named) -> OrchestratorError | None:

@@ -12,12 +12,12 @@ from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import recorded_exit
 from orchestrator.flow import COURSES, walk
-from orchestrator.flow.course import Course
 from orchestrator.flow.recorder import Prefixed
+from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.leftovers import apart
 from orchestrator.inspect.stacks import learn_declared
 from orchestrator.ports import Durable, Parallel, Tenure
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
 class Execution(UseCases):
@@ -50,23 +50,23 @@ def run_workflow(parts: Parts, durable: Parallel, tenure: Tenure, data: Mapping[
         return _in_waves(parts, request, durable, tenure, data.get("part"))
     ended: list[str] = []
     for environment in request.targets:
-        run = request.run(environment, durable.step(f"{environment}.requested", parts.setting.clock.now))
+        run = request.run(environment, durable.step(f"{environment}.requested", parts.services.clock.now))
         parts.store.create(run)
         steps: Durable = Prefixed(durable, environment)
         if request.retry is not None and environment == request.targets[0]:
             steps = _Seeded(steps, _results_before(parts, request.retry))
-        course = Course(
+        ctx = RunContext(
             apart(with_own_connections(parts, environment), environment, request.release),
             steps,
             run,
             approved=request.plan,
             wait=request.wait,
-            named=request.agreed,
-            again=request.override_reason,
+            acknowledgements=request.agreed,
+            override_reason=request.override_reason,
             overrun=bool(request.overrun_reason),
             tenure=tenure,
         )
-        done = COURSES[request.kind](course)
+        done = COURSES[request.kind](ctx)
         ended.append(done.id)
         if recorded_exit(parts.store.records(done.id)) is not Exit.OK:
             break
@@ -91,7 +91,7 @@ def _in_waves(
         overrun=bool(request.overrun_reason),
     )
     if part is None:
-        walk.Walk(parts.setting, durable, tenure, way).go()
+        walk.Walk(parts.services, durable, tenure, way).go()
         return {"runs": [request.root]}
     one = walk.Part.from_json(part)
     return walk.one(isolated(parts, one.environment), durable, tenure, way, one)
@@ -108,17 +108,17 @@ def _results_before(parts: Parts, retry: RetryFrom) -> dict[str, Any]:
     return found
 
 
-def with_own_connections(parts: Parts, environment: str) -> Setting:
+def with_own_connections(parts: Parts, environment: str) -> Services:
     """The setting for one *environment*: a process that takes over closes its connections as well.
 
     The secrets that it declares are known from here on, also where a run is resumed.
     """
     if environment in parts.environments:
-        learn_declared(parts.setting, parts.environments[environment][0])
-    return replace(parts.setting, deployer=parts.engines.deployer(environment))
+        learn_declared(parts.services, parts.environments[environment][0])
+    return replace(parts.services, deployer=parts.engines.deployer(environment))
 
 
-def isolated(parts: Parts, environment: str) -> Setting:
+def isolated(parts: Parts, environment: str) -> Services:
     """The same beside others in this process: with a Pulumi of its own, too."""
     return replace(with_own_connections(parts, environment), provisioner=parts.engines.provisioner())
 

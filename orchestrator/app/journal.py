@@ -44,7 +44,7 @@ def require_free(parts: Parts, environment: str) -> None:
     """Return when *environment* can be taken now. Raises S101 with who holds it, or waits for it."""
     held = parts.store.lease(environment)
     if held is not None:
-        raise busy(held, parts.setting.clock.now())
+        raise busy(held, parts.services.clock.now())
     for waiting in parts.store.queue(environment):
         if waiting.superseded_by is None:
-            raise queued(waiting, parts.setting.clock.now())
+            raise queued(waiting, parts.services.clock.now())

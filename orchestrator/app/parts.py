@@ -16,7 +16,7 @@ from orchestrator.domain.release import Manifest, Package, PackageRef, Release
 from orchestrator.flow.prune import Records
 from orchestrator.ports import Artifacts, Deployer, Engines, Keys, Packages, Provisioner, Store
 from orchestrator.secret_values import SecretValues
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 Warn = Callable[[OrchestratorError], object]
 
@@ -136,7 +136,7 @@ class Parts(Protocol):
         """The records of durable execution, for their removal."""
 
     @property
-    def setting(self) -> Setting:
+    def services(self) -> Services:
         """What every run is given."""
 
     @property

@@ -57,7 +57,7 @@ def request_planned(app: "Application", actor: Actor, plan: Plan, how: RequestOp
         rendered=shown.digest,
         requirement=rules.approvals.requirement(plan.release.name, plan.environment, risk.level, how.kind),
         requested_by=actor,
-        requested_at=parse_moment(app.setting.clock.now()),
+        requested_at=parse_moment(app.services.clock.now()),
         verifier=app.verifier_of(plan),
         kind=how.kind,
         reason=how.reason,
@@ -69,5 +69,5 @@ def request_planned(app: "Application", actor: Actor, plan: Plan, how: RequestOp
         overrun=how.overrun,
         queue=how.queue or DEFAULT_QUEUE,
     )
-    supersede = app.setting.environment(plan.environment)[0].queue.supersede
+    supersede = app.services.environment(plan.environment)[0].queue.supersede
     return request_promotion(app.acting_as(actor), drafted, shown, rules, supersede=supersede)

@@ -69,16 +69,16 @@ class Plans(UseCases):
             named=named,
             then=then,
         )
-        setting = leftovers.apart(self._parts.setting, environment, package.ref)
-        made = make.make(setting, wanted, job, lambda _entry: None)
-        plan_store.save(self._parts.setting, made)
+        services = leftovers.apart(self._parts.services, environment, package.ref)
+        made = make.make(services, wanted, job, lambda _entry: None)
+        plan_store.save(self._parts.services, made)
         self._parts.deployer.close()
         return made
 
     @use_case(Action.PLAN)
     def document(self, actor: Actor, plan: Plan | WavePlan) -> dict[str, Any]:
         """The *plan* as a document that this project recognizes when it comes back as a file. Raises S150 and S151."""
-        return plan_store.document(self._parts.setting, plan)
+        return plan_store.document(self._parts.services, plan)
 
     @use_case(Action.VIEW)
     def agreement(self, actor: Actor, package: Package, replace: tuple[str, ...], no_return: tuple[str, ...]) -> Named:
@@ -94,7 +94,7 @@ class Plans(UseCases):
 
     def _newer_points(self, package: Package) -> list[str]:
         """The steps that cannot be undone of the releases which took the place of *package* somewhere."""
-        return [step for name in self._parts.environments for step in left_over(self._parts.setting, name, package)]
+        return [step for name in self._parts.environments for step in left_over(self._parts.services, name, package)]
 
     @use_case(Action.VIEW)
     def require_executable(self, actor: Actor, plan: Plan) -> None:
@@ -120,19 +120,19 @@ class Plans(UseCases):
         `flow.plan.make` do, and S193.
         """
         self._parts.withheld.require()
-        wanted = walk.admitted_environments(self._parts.setting, waves, package, redeploy=redeploy)
+        wanted = walk.admitted_environments(self._parts.services, waves, package, redeploy=redeploy)
 
         def planned(name: str) -> PlannedEnvironment:
             if name not in wanted:
                 return PlannedEnvironment(environment=name)
             deployer = self._parts.engines.deployer(f"process {os.getpid()}, {name}")
-            setting = leftovers.apart(replace(isolated(self._parts, name), deployer=deployer), name, package.ref)
+            services = leftovers.apart(replace(isolated(self._parts, name), deployer=deployer), name, package.ref)
             asked = Wanted(package, name, check=check, named=named, coming=waves.before(name))
-            plan = make.make(setting, asked, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
-            setting.deployer.close()
+            plan = make.make(services, asked, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
+            services.deployer.close()
             return PlannedEnvironment(environment=name, digest=plan.digest, plan=plan)
 
-        self._parts.setting.packages.fetch(package.digest)
+        self._parts.services.packages.fetch(package.digest)
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             found = dict(zip(waves.names, pool.map(planned, waves.names), strict=True))
         made = WavePlan(
@@ -141,30 +141,30 @@ class Plans(UseCases):
             walk=waves,
             waves=tuple(tuple(found[name] for name in wave) for wave in waves.environments),
             redeploy=redeploy,
-            created_at=self._parts.setting.clock.now(),
+            created_at=self._parts.services.clock.now(),
         )
-        plan_store.save(self._parts.setting, made)
+        plan_store.save(self._parts.services, made)
         return made
 
     @use_case(Action.VIEW)
     def risk(self, actor: Actor, plan: Plan) -> Risk:
         """The risk of *plan*, by its factors."""
-        return plan_risk(self._parts.setting, plan)
+        return plan_risk(self._parts.services, plan)
 
     @use_case(Action.VIEW)
     def waves(self, actor: Actor, name: str | None) -> Waves | None:
         """The list of waves that is called *name*; None when there is none."""
-        return walk.find(self._parts.setting, name)
+        return walk.find(self._parts.services, name)
 
     @use_case(Action.VIEW)
     def find(self, actor: Actor, wanted: str) -> Plan | WavePlan:
         """The plan that *wanted* means: a digest (or its beginning), or a file. Raises R121, R122, and R240 to R242."""
         if Path(wanted).is_file():
-            plan = plan_store.read(self._parts.setting, Path(wanted))
-            plan_store.save(self._parts.setting, plan)
+            plan = plan_store.read(self._parts.services, Path(wanted))
+            plan_store.save(self._parts.services, plan)
             return plan
         start = wanted.removeprefix("sha256:")
-        kept = plan_store.kept(self._parts.setting, start) if start else []
+        kept = plan_store.kept(self._parts.services, start) if start else []
         if len(kept) > 1:
             raise OrchestratorError("R121", f"{wanted!r} fits several plans: {', '.join(name[:19] for name in kept)}")
         if not kept:
@@ -172,7 +172,7 @@ class Plans(UseCases):
                 "write the plan to a file where it was made (orchestrator plan … --out FILE), and name that file here"
             )
             raise OrchestratorError("R121", f"there is no plan {wanted!r} on this machine", hint=hint)
-        return plan_store.load_any(self._parts.setting, f"sha256:{kept[0]}")
+        return plan_store.load_any(self._parts.services, f"sha256:{kept[0]}")
 
     @use_case(Action.VIEW)
     def current_rollback(self, actor: Actor, environment: str) -> RollbackPlan | None:
@@ -180,15 +180,15 @@ class Plans(UseCases):
 
         Raises R103, R130 to R133, and R137.
         """
-        self._parts.setting.environment(environment)
+        self._parts.services.environment(environment)
         last = next(iter(self._parts.store.runs(environment, limit=1)), None)
         going = last is not None and last.kind in FORWARD and not last.ended
-        return under_way(self._parts.setting, last) if last is not None and going else None
+        return under_way(self._parts.services, last) if last is not None and going else None
 
     @use_case(Action.PLAN)
     def forecast(self, actor: Actor, plan: RollbackPlan) -> Outlook | None:
         """What the way back *plan* would do to the stack, as far as that can be known now. Changes nothing."""
-        return foresee(self._parts.setting, self._parts.store.run(plan.run), plan, f"outlook-{secrets.token_hex(4)}")
+        return foresee(self._parts.services, self._parts.store.run(plan.run), plan, f"outlook-{secrets.token_hex(4)}")
 
     @use_case(Action.VIEW)
     def targets(
@@ -209,16 +209,16 @@ class Plans(UseCases):
         and the code of each condition that the first one does not meet. A promotion that is *requested*, or that its
         rules let wait for votes, is refused only by what waiting does not change.
         """
-        found = find_targets(self._parts.setting, package.manifest.release, package.ref, to, redeploy=redeploy)
+        found = find_targets(self._parts.services, package.manifest.release, package.ref, to, redeploy=redeploy)
         if not found:
             where = to or "every environment that it declares"
             raise OrchestratorError("R108", f"nothing to do: {package.ref} already runs in {where}, and is verified")
-        waits = requested or admission.approval_rules(self._parts.setting).govern(package.ref.name, found[0])
+        waits = requested or admission.approval_rules(self._parts.services).govern(package.ref.name, found[0])
         how = {"again": again, "overrun": overrun, "rehearsal": rehearsal, "requested": waits}
         promotion = self._parts.promotion(package, found[0], **how)
         check_promotion(self._parts.acting_as(actor), promotion)
         for name in found if rehearsal else ():
-            admission.refuse_governed(self._parts.setting, package.ref.name, name, "a rehearsal")
+            admission.refuse_governed(self._parts.services, package.ref.name, name, "a rehearsal")
         return tuple(found)
 
     @use_case(Action.VIEW)
@@ -242,12 +242,12 @@ class Plans(UseCases):
         Whether it is to *redeploy* follows from the *plan*, if there is one.
         """
         redeploy = plan.redeploy if plan is not None else redeploy
-        targets = walk.admitted_environments(self._parts.setting, waves, package, redeploy=redeploy)
+        targets = walk.admitted_environments(self._parts.services, waves, package, redeploy=redeploy)
         if plan is not None:
-            walk.unchanged(self._parts.setting, plan)
+            walk.unchanged(self._parts.services, plan)
             walk.executable(plan)
         if not again:
-            walk.refuse_again(self._parts.setting, targets, package.ref)
+            walk.refuse_again(self._parts.services, targets, package.ref)
         first = next(wave for wave in waves.environments if set(wave) & set(targets))
         for name in first:
             if name in targets:

@@ -50,15 +50,15 @@ class Queries(UseCases):
     @use_case(Action.VIEW)
     def facts(self, actor: Actor, environment: str) -> EnvironmentFacts:
         """What is true of *environment* now, from the journal and the calendar. Raises R103."""
-        return self._with_calendar(actor, [facts_of(self._parts.setting, environment, self._works_on)], (environment,))[
-            0
-        ]
+        return self._with_calendar(
+            actor, [facts_of(self._parts.services, environment, self._works_on)], (environment,)
+        )[0]
 
     @use_case(Action.VIEW)
     def facts_of_all(self, actor: Actor, environments: tuple[str, ...]) -> list[EnvironmentFacts]:
         """What is true of each of *environments* now, read in a few queries for all of them."""
-        found = facts_of_all(self._parts.setting, environments, self._works_on)
-        automatic = [name for name in environments if self._parts.setting.environment(name)[0].promote == "automatic"]
+        found = facts_of_all(self._parts.services, environments, self._works_on)
+        automatic = [name for name in environments if self._parts.services.environment(name)[0].promote == "automatic"]
         return self._with_calendar(actor, found, environments if len(environments) == 1 else tuple(automatic))
 
     def _with_calendar(
@@ -79,7 +79,7 @@ class Queries(UseCases):
 
     def _next(self, actor: Actor, environment: str) -> NextPromotion | None:
         """The release that *environment* gets next, with its conditions; None if its package is not kept here."""
-        release = candidate(self._parts.setting, environment)
+        release = candidate(self._parts.services, environment)
         if release is None:
             return None
         with suppress(OrchestratorError):
@@ -101,7 +101,7 @@ class Queries(UseCases):
     @use_case(Action.VIEW)
     def last_verified(self, actor: Actor, environment: str) -> PackageRef | None:
         """The release that was verified last in *environment*; None if none was."""
-        mark = last_verified(self._parts.setting, environment)
+        mark = last_verified(self._parts.services, environment)
         return mark.release if mark is not None else None
 
     @use_case(Action.VIEW)

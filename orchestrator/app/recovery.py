@@ -27,9 +27,9 @@ class Recovery(UseCases):
         Of *environment* all of them; without one, in every environment those past their time. Raises R103.
         """
         if environment is not None:
-            self._parts.setting.environment(environment)
-        now = self._parts.setting.clock.now()
-        every = leftovers(self._parts.setting, environment)
+            self._parts.services.environment(environment)
+        now = self._parts.services.clock.now()
+        every = leftovers(self._parts.services, environment)
         found = [left for left in every if environment is not None or left.due(now)]
         return [left for left in found if left.run.ended or self._is_dead(left.run)]
 

@@ -194,12 +194,12 @@ class Releases(UseCases):
     @use_case(Action.PLAN)
     def rollback_package(self, actor: Actor, environment: str, version: str | None) -> Package:
         """The package that a rollback goes to: *version*, or as `inspect.trail.destination` says. Raises R134."""
-        return self._fetched(destination(self._parts.setting, environment, version))
+        return self._fetched(destination(self._parts.services, environment, version))
 
     @use_case(Action.PLAN)
     def as_of(self, actor: Actor, environment: str, when: str) -> tuple[Package, Then]:
         """What *environment* was at a time or at the end of a run, and its package. Raises R101, R204, R205."""
-        then = as_of(self._parts.setting, environment, when)
+        then = as_of(self._parts.services, environment, when)
         return self._fetched(then.release), then
 
     def _fetched(self, ref: PackageRef) -> Package:

@@ -22,7 +22,7 @@ from orchestrator.planning import plan_store
 from orchestrator.planning.risk import plan_risk
 from orchestrator.ports import Store
 from orchestrator.register_ports import Records, Register
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 Shows = Callable[[Plan], str]
 """The text of a plan as it is shown to approvers."""
@@ -30,10 +30,10 @@ Shows = Callable[[Plan], str]
 
 @dataclass(frozen=True)
 class Context:
-    """What the duties about requests need: the *setting* of the project, its *rules*, and how plans are *shown*."""
+    """What the duties about requests need: the *services* of the project, its *rules*, and how plans are *shown*."""
 
     register: Register
-    setting: Setting
+    services: Services
     rules: Callable[[], RequestRules]
     shows: Shows
 
@@ -111,9 +111,9 @@ class StartRequests:
                 yield f"{recorded.id} started as {recorded.run}, for the workers of {recorded.queue}"
 
     def _submit(self, acting: Acting, request: RunRequest) -> RunRequest | None:
-        setting = self.context.setting
-        supersede = setting.environment(request.environment)[0].queue.supersede
-        return submit_started(setting.store, acting, request, Queue(request.queue, supersede))
+        services = self.context.services
+        supersede = services.environment(request.environment)[0].queue.supersede
+        return submit_started(services.store, acting, request, Queue(request.queue, supersede))
 
 
 def _may_start(acting: Acting, request: RunRequest, rules: RequestRules, records: Records) -> bool:
@@ -144,7 +144,7 @@ class SettleRequests:
 
 def settle_request(acting: Acting, context: Context, request: RunRequest) -> RunRequest | None:
     """*request* after the end of its run; None while the run goes on, or needs manual intervention."""
-    store = context.setting.store
+    store = context.services.store
     end = end_of(store, request.run)
     event = event_after(end) if end is not None else None
     if end is not None and event is None and is_overtaken(store, request):
@@ -188,8 +188,8 @@ def end_of(store: Store, run: str) -> RunEnd | None:
 
 def _replan(acting: Acting, context: Context, request: RunRequest, end: RunEnd) -> RunRequest:
     """*request* with the plan that its run made in place of the approved one, which no longer holds."""
-    plan = plan_store.load(context.setting, end.plan)
-    shown, risk, rules = shown_plan(context.shows, plan), plan_risk(context.setting, plan), context.rules()
+    plan = plan_store.load(context.services, end.plan)
+    shown, risk, rules = shown_plan(context.shows, plan), plan_risk(context.services, plan), context.rules()
     raised = request.risk.raised if request.risk is not None else None
     risk = risk.model_copy(update={"raised": raised})
     needed = rules.approvals.requirement(request.name, request.environment, risk.level, request.kind)

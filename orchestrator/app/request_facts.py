@@ -20,7 +20,7 @@ from orchestrator.planning.admission import approval_rules
 from orchestrator.planning.durations import estimated
 from orchestrator.planning.path_facts import path_facts
 from orchestrator.register_ports import Records
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,16 @@ class RequestRules:
     estimate: Callable[[RunRequest], Estimate] | None = None
 
 
-def project_rules(setting: Setting, declared: tuple[CalendarRule, ...]) -> RequestRules:
-    """The rules of the project of *setting*, with the calendar entries that its files have *declared*."""
+def project_rules(services: Services, declared: tuple[CalendarRule, ...]) -> RequestRules:
+    """The rules of the project of *services*, with the calendar entries that its files have *declared*."""
 
     def path(request: RunRequest) -> PathFacts:
-        return path_facts(setting, request.release, request.environment, again=bool(request.again))
+        return path_facts(services, request.release, request.environment, again=bool(request.again))
 
     def estimate(request: RunRequest) -> Estimate:
-        return estimated(setting, setting.packages.fetch(request.package), request.environment)
+        return estimated(services, services.packages.fetch(request.package), request.environment)
 
-    return RequestRules(approval_rules(setting), declared, path, estimate)
+    return RequestRules(approval_rules(services), declared, path, estimate)
 
 
 def approval_of(view: View, request: RunRequest) -> ApprovalVerdict:

@@ -81,7 +81,7 @@ def record_request(parts: Parts, actor: Actor, request: AnyRequest, queue: str =
     wanted = replace(request, root=secrets.token_hex(3), by=str(actor), wait=wait)
     recorded, run = _record(parts, wanted, queue)
     if queue and recorded.waves is None:  # each environment of a rollout is queued once its wave has begun
-        supersede = parts.setting.environment(run.environment)[0].queue.supersede
+        supersede = parts.services.environment(run.environment)[0].queue.supersede
         enqueue_run(parts.store, run, supersede=supersede)
     return recorded
 
@@ -89,7 +89,7 @@ def record_request(parts: Parts, actor: Actor, request: AnyRequest, queue: str =
 def _record(parts: Parts, request: AnyRequest, queue: str = "") -> tuple[AnyRequest, Run]:
     """*request* with its first run, recorded under a root of its own: one of six digits may be taken already."""
     while True:
-        run = request.first(parts.setting.clock.now())
+        run = request.first(parts.services.clock.now())
         if parts.store.ask(Work(root=request.root, asked=request.to_json(), queue=queue), run):
             return request, run
         request = replace(request, root=secrets.token_hex(3))

@@ -108,6 +108,6 @@ def _ours(app: Application, work: Work) -> bool:
     elsewhere = work.host not in {"", app.engine.here}
     if elsewhere and app.shared is None and not (only_waited(app, run) and not app.queries.detached(app.actor, run)):
         return False
-    begun = work.epoch > 0 or over(later(run.requested_at, GRACE), app.setting.clock.now())
+    begun = work.epoch > 0 or over(later(run.requested_at, GRACE), app.services.clock.now())
     paused = app.queries.is_paused(app.actor, work.root) if run.kind == "waves" else run.wish == "pause"
     return begun and not paused

@@ -94,6 +94,6 @@ class Effects:
         return next((result.data for change, result in self.steps if change.kind == "claim" and result.good), None)
 
     @property
-    def made(self) -> dict[str, Any] | None:
+    def ephemeral_stack(self) -> dict[str, Any] | None:
         """What was recorded of the stack that was made for this run only; None if none was made."""
         return self.claimed if self.stack_changed else None

@@ -3,8 +3,8 @@
     FLOW      request → plan → build → provision → deploy → switch → verify → rehearse → promote → watch → close
     ROLLBACK  halt → switch back → undo (newest started step first) → restore → prove → close
 
-A verb is a function in the file of its name. It reads and extends one `Course` (a run on its way), asks the
-ports for effects through `Course.step`, and raises `Halt` when the run cannot go on. A halt before the first
+A verb is a function in the file of its name. It reads and extends one `RunContext` (a run on its way), asks the
+ports for effects through `RunContext.step`, and raises `Halt` when the run cannot go on. A halt before the first
 effect ends in *failed*, with nothing changed; after it, the second list runs.
 """
 
@@ -29,10 +29,10 @@ from orchestrator.flow import (
     verify,
     watch,
 )
-from orchestrator.flow.course import Course
 from orchestrator.flow.halt import Halt
+from orchestrator.flow.run_context import RunContext
 
-Verb = Callable[[Course], None]
+Verb = Callable[[RunContext], None]
 
 FLOW: tuple[Verb, ...] = (
     request.admit,  # who asks for what, and takes the environment's lease
@@ -83,62 +83,62 @@ ACCEPT: tuple[Verb, ...] = (request.admit, observe.accept, close.finish_environm
 REAP: tuple[Verb, ...] = (request.admit, ephemeral.reap, close.finish_environment)
 
 
-def promotion(course: Course) -> Run:
+def promotion(ctx: RunContext) -> Run:
     """Run one plan in one environment to its end, and return the run as it ended."""
     try:
         for verb in FLOW:
-            verb(course)
+            verb(ctx)
     except Halt as halted:
-        if course.state is State.CLOSING:
-            close.ask_for_a_person(course, halted)
-        elif course.effects.changed:
-            _roll_back(course, halted)
+        if ctx.state is State.CLOSING:
+            close.ask_for_a_person(ctx, halted)
+        elif ctx.effects.changed:
+            _roll_back(ctx, halted)
         else:
-            close.refuse(course, halted)
-    return course.ended()
+            close.refuse(ctx, halted)
+    return ctx.ended()
 
 
-def rehearsal(course: Course) -> Run:
+def rehearsal(ctx: RunContext) -> Run:
     """A promotion that walks the way back, and forward again, before its release stays."""
-    return promotion(course)
+    return promotion(ctx)
 
 
-def going_back(course: Course) -> Run:
+def going_back(ctx: RunContext) -> Run:
     """Run a rollback that a person asked for, and return the run as it ended."""
-    return _straight(RETURN, course)
+    return _straight(RETURN, ctx)
 
 
-def provisioning(course: Course) -> Run:
+def provisioning(ctx: RunContext) -> Run:
     """Bring an environment up to date by itself, and return the run as it ended."""
-    return _straight(UPDATE, course)
+    return _straight(UPDATE, ctx)
 
 
-def destruction(course: Course) -> Run:
+def destruction(ctx: RunContext) -> Run:
     """Destroy an environment, and return the run as it ended."""
-    return _straight(DESTROY, course)
+    return _straight(DESTROY, ctx)
 
 
-def resolution(course: Course) -> Run:
+def resolution(ctx: RunContext) -> Run:
     """Settle what an operation that died may have made, and return the run as it ended."""
-    return _straight(RESOLVE, course)
+    return _straight(RESOLVE, ctx)
 
 
-def observation(course: Course) -> Run:
+def observation(ctx: RunContext) -> Run:
     """Ask every host of an environment what runs there, and return the run as it ended."""
-    return _straight(OBSERVE, course)
+    return _straight(OBSERVE, ctx)
 
 
-def acceptance(course: Course) -> Run:
+def acceptance(ctx: RunContext) -> Run:
     """Write down a person's decision about a host that cannot be asked, and return the run as it ended."""
-    return _straight(ACCEPT, course)
+    return _straight(ACCEPT, ctx)
 
 
-def reaping(course: Course) -> Run:
+def reaping(ctx: RunContext) -> Run:
     """Destroy what another run has made for itself only, and return the run as it ended."""
-    return _straight(REAP, course)
+    return _straight(REAP, ctx)
 
 
-COURSES: dict[Kind, Callable[[Course], Run]] = {
+COURSES: dict[Kind, Callable[[RunContext], Run]] = {
     "promotion": promotion,
     "rollback": going_back,
     "provision": provisioning,
@@ -151,23 +151,23 @@ COURSES: dict[Kind, Callable[[Course], Run]] = {
 }
 
 
-def _straight(verbs: tuple[Verb, ...], course: Course) -> Run:
+def _straight(verbs: tuple[Verb, ...], ctx: RunContext) -> Run:
     """Without a second list: what fails after an effect asks for a person."""
     try:
         for verb in verbs:
-            verb(course)
+            verb(ctx)
     except Halt as halted:
-        if course.effects.changed:
-            close.ask_for_a_person(course, halted)
+        if ctx.effects.changed:
+            close.ask_for_a_person(ctx, halted)
         else:
-            close.refuse(course, halted)
-    return course.ended()
+            close.refuse(ctx, halted)
+    return ctx.ended()
 
 
-def _roll_back(course: Course, failure: Halt) -> None:
-    course.failure = failure
+def _roll_back(ctx: RunContext, failure: Halt) -> None:
+    ctx.failure = failure
     try:
-        for verb in ROLLBACK if course.effects.made is None else TAKE_AWAY:
-            verb(course)
+        for verb in ROLLBACK if ctx.effects.ephemeral_stack is None else TAKE_AWAY:
+            verb(ctx)
     except Halt as halted:
-        close.ask_for_a_person(course, halted)
+        close.ask_for_a_person(ctx, halted)

@@ -3,23 +3,23 @@
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit
 
 
-def unpack(course: Course) -> None:
+def unpack(ctx: RunContext) -> None:
     """Have the package of this run, and that of the way back, ready on disk with every file's digest checked."""
-    course.move(Event.BUILD)
-    plan = course.settled_plan()
+    ctx.move(Event.BUILD)
+    plan = ctx.pinned_plan()
     wanted = [plan.release, *([plan.back.release] if plan.back.release and plan.back.available else [])]
 
     at_hand: dict[str, Package] = {}
 
     def work(_job: str, _emit: Emit) -> StepResult:
         for ref in wanted:
-            at_hand[ref.digest] = course.setting.packages.fetch(ref.digest)
+            at_hand[ref.digest] = ctx.services.packages.fetch(ref.digest)
         return StepResult(outcome=Outcome.SUCCEEDED, message=f"{plan.release} is sealed and whole")
 
-    course.must("build", f"verify the package of {plan.release}", work, verb="build", digest=plan.release.digest)
-    course.package = at_hand.get(plan.release.digest) or course.setting.packages.fetch(plan.release.digest)
-    course.at_hand = at_hand.get(plan.back.release.digest) if plan.back.release is not None else None
+    ctx.must("build", f"verify the package of {plan.release}", work, verb="build", digest=plan.release.digest)
+    ctx.package = at_hand.get(plan.release.digest) or ctx.services.packages.fetch(plan.release.digest)
+    ctx.previous_package = at_hand.get(plan.back.release.digest) if plan.back.release is not None else None

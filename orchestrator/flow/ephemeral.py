@@ -14,107 +14,107 @@ from orchestrator.domain.plan import StackSpec, losses
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import Course
 from orchestrator.flow.halt import Halt
+from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.leftovers import GONE, KIND, MADE, leftovers, made_stack
 from orchestrator.ports import Emit
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
-def claim(course: Course, spec: StackSpec) -> None:
+def claim(ctx: RunContext, spec: StackSpec) -> None:
     """Write down that what is made from here on is for this promotion only; nothing for other environments."""
-    rule = course.settled_plan().ephemeral
+    rule = ctx.pinned_plan().ephemeral
     if rule is None:
         return
 
     def work(_job: str, _emit: Emit) -> StepResult:
-        until = later(course.setting.clock.now(), seconds(rule.ttl))
+        until = later(ctx.services.clock.now(), seconds(rule.ttl))
         data = {"stack": spec.stack, "configured": spec.configured, "definition": spec.definition, "until": until}
         return StepResult(outcome=Outcome.SUCCEEDED, message=f"until {until} at the longest", data=data)
 
-    made = course.must(
-        "claim", f"an environment for {course.run.release} alone", work, may_change=Change("claim"), verb="provision"
+    made = ctx.must(
+        "claim", f"an environment for {ctx.run.release} alone", work, may_change=Change("claim"), verb="provision"
     ).data
-    course.note(Entry(kind=KIND, data=made, key=MADE))
+    ctx.note(Entry(kind=KIND, data=made, key=MADE))
 
 
-def unmade(course: Course) -> None:
+def unmade(ctx: RunContext) -> None:
     """Nothing was made after all."""
-    if course.effects.claimed is not None:
-        _tell_gone(course, course.run.id)
+    if ctx.effects.claimed is not None:
+        _tell_gone(ctx, ctx.run.id)
 
 
-def halt(course: Course) -> None:
+def halt(ctx: RunContext) -> None:
     """Nothing is rolled back here: it is destroyed, unless it is to be kept for a look. Raises `Halt` with R207."""
-    course.move(Event.HALT)
-    rule, failure, made = course.settled_plan().ephemeral, course.failure, course.effects.made or {}
+    ctx.move(Event.HALT)
+    rule, failure, made = ctx.pinned_plan().ephemeral, ctx.failure, ctx.effects.ephemeral_stack or {}
     stopped = failure is not None and failure.code == STOPPED
     if rule is not None and rule.keep_on_failure and not stopped:
         why = failure.result.message if failure else "it failed"
-        message = f"{why}; {course.run.environment} is kept for a look until {made['until']}"
+        message = f"{why}; {ctx.run.environment} is kept for a look until {made['until']}"
         raise Halt("halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R207"}))
 
 
-def take_away(course: Course) -> None:
+def take_away(ctx: RunContext) -> None:
     """Destroy what was made."""
-    course.move(Event.UNDO)
-    course.move(Event.RESTORE)
-    dispose(course)
-    course.move(Event.PROVE)
+    ctx.move(Event.UNDO)
+    ctx.move(Event.RESTORE)
+    dispose(ctx)
+    ctx.move(Event.PROVE)
 
 
-def dispose(course: Course) -> None:
+def dispose(ctx: RunContext) -> None:
     """Destroy what this run has made; nothing where it has made nothing."""
-    made = course.effects.made
+    made = ctx.effects.ephemeral_stack
     if made is None:
         return
 
     def work(job: str, emit: Emit) -> StepResult:
-        return _destroy(course.setting, course.run.environment, made, job, emit)
+        return _destroy(ctx.services, ctx.run.environment, made, job, emit)
 
-    course.must("dispose", f"destroy what was made for {course.run.release}", work, verb="close", stack=made["stack"])
-    _tell_gone(course, course.run.id)
+    ctx.must("dispose", f"destroy what was made for {ctx.run.release}", work, verb="close", stack=made["stack"])
+    _tell_gone(ctx, ctx.run.id)
 
 
-def reap(course: Course) -> None:
+def reap(ctx: RunContext) -> None:
     """Destroy what another run has made and could not destroy."""
-    asked = course.setting.store.records(course.run.id, limit=1)[0].data["about"]
+    asked = ctx.services.store.records(ctx.run.id, limit=1)[0].data["about"]
     run = str(asked["run"])
-    made = made_stack(course.setting.store, run)
-    course.move(Event.PROVISION)
+    made = made_stack(ctx.services.store, run)
+    ctx.move(Event.PROVISION)
 
     def work(job: str, emit: Emit) -> StepResult:
-        left = {item.run.id for item in leftovers(course.setting, course.run.environment)}
+        left = {item.run.id for item in leftovers(ctx.services, ctx.run.environment)}
         if made is None or run not in left:
             return StepResult(outcome=Outcome.SKIPPED, message="it is gone already", data={"gone": True})
-        return _destroy(course.setting, course.run.environment, made, job, emit)
+        return _destroy(ctx.services, ctx.run.environment, made, job, emit)
 
     change = Change("stack")
-    result = course.step("dispose", f"destroy what {run} made", work, may_change=change, verb="provision", of=run)
+    result = ctx.step("dispose", f"destroy what {run} made", work, may_change=change, verb="provision", of=run)
     if not result.good:
         raise Halt("dispose", result)
     if not result.data.get("gone"):
-        _tell_gone(course, run)
+        _tell_gone(ctx, run)
 
 
-def _destroy(setting: Setting, environment: str, made: Mapping[str, Any], job: str, emit: Emit) -> StepResult:
+def _destroy(services: Services, environment: str, made: Mapping[str, Any], job: str, emit: Emit) -> StepResult:
     """Destroy the stack, by the definition that it was made by; not when it has something stateful."""
-    spec = setting.provisioner.kept(str(made["definition"]))
+    spec = services.provisioner.kept(str(made["definition"]))
     spec = spec.model_copy(update={"stack": str(made["stack"]), "configured": str(made["configured"])})
-    now = setting.environments[environment][0].pulumi.stateful if environment in setting.environments else ()
-    lost = losses(setting.provisioner.there(spec), (*now, *spec.settings.stateful))
+    now = services.environments[environment][0].pulumi.stateful if environment in services.environments else ()
+    lost = losses(services.provisioner.there(spec), (*now, *spec.settings.stateful))
     if lost:
         message = f"{environment} is not destroyed: that would {'; '.join(map(str, lost))}"
         return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R208", "untouched": True})
-    return setting.provisioner.destroy(spec, job, emit, remove=bool(spec.configured))
+    return services.provisioner.destroy(spec, job, emit, remove=bool(spec.configured))
 
 
-def _tell_gone(course: Course, run: str) -> None:
+def _tell_gone(ctx: RunContext, run: str) -> None:
     """Write down that what *run* made is gone, and its hosts with it."""
-    course.outline = Inventory()
-    course.tell_gone("disposed")
+    ctx.hosts_only_inventory = Inventory()
+    ctx.record_gone_hosts("disposed")
     gone = Entry(kind=KIND, data={"gone": True}, key=GONE)
-    if run == course.run.id:
-        course.note(gone)
+    if run == ctx.run.id:
+        ctx.note(gone)
     else:
-        course.setting.store.append(run, [gone], course.fence)
+        ctx.services.store.append(run, [gone], ctx.fence)

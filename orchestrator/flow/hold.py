@@ -11,7 +11,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import FORWARD, STOPPING, Entry
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import age, undated
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.planning.durations import HELD
 from orchestrator.ports import Emit
 
@@ -20,95 +20,95 @@ OVER = "held-over"
 """The beginning of the key of the entry that the run continues before a step."""
 
 
-def hold_before(course: Course, name: str, emit: Emit, begun: bool) -> StepResult | None:
+def hold_before(ctx: RunContext, name: str, emit: Emit, begun: bool) -> StepResult | None:
     """Hold the run before the step *name* while its environment is closed; None: the step starts.
 
     Otherwise the result of the step: an operator has stopped the run, or its plan no longer holds. A step that was
     *begun* by a process that died is completed, unless that process held it.
     """
-    held = begun and is_held(course, name)
-    closed = "" if begun else _closed(course)
+    held = begun and is_held(ctx, name)
+    closed = "" if begun else _closed(ctx)
     if not closed and not held:
         return None
-    store, run, clock = course.setting.store, course.run, course.setting.clock
+    store, run, clock = ctx.services.store, ctx.run, ctx.services.clock
     if not held:
         data = {"level": "warning", "text": f"held before {name}: {closed}", "held": closed, "before": name}
         key = f"{HELD}:{name}" if store.knows(run.id, HELD) else HELD
-        course.note(Entry(kind="notice", step=name, data=data, key=key))
-    _let_go(course)
-    course.fence, since = 0, clock.monotonic()  # another run may have the environment meanwhile
-    stopped = take_turn(course, emit, deadline=inf)
+        ctx.note(Entry(kind="notice", step=name, data=data, key=key))
+    _let_go(ctx)
+    ctx.fence, since = 0, clock.monotonic()  # another run may have the environment meanwhile
+    stopped = take_turn(ctx, emit, deadline=inf)
     if not stopped.good:
         return stopped
-    changed = course.recheck(f"{run.id}.{name}.again", emit)
+    changed = ctx.recheck(f"{run.id}.{name}.again", emit)
     if changed is None:
         text = f"{run.environment} is open: held for {age(clock.monotonic() - since)}"
-        course.note(Entry(kind="notice", step=name, data={"level": "info", "text": text}, key=f"{OVER}:{name}"))
+        ctx.note(Entry(kind="notice", step=name, data={"level": "info", "text": text}, key=f"{OVER}:{name}"))
     return changed
 
 
-def _let_go(course: Course) -> None:
+def _let_go(ctx: RunContext) -> None:
     """Release the lease as this process, also where one that died still has it for the run."""
-    store, run = course.setting.store, course.run
-    course.tenure.check()
+    store, run = ctx.services.store, ctx.run
+    ctx.tenure.check()
     lease = store.lease(run.environment)
-    if lease is not None and lease.holder == run.id and lease.worker != course.tenure.worker:
-        course.enter()
-    store.release(run.environment, run.id, course.tenure.worker)
+    if lease is not None and lease.holder == run.id and lease.worker != ctx.tenure.worker:
+        ctx.enter()
+    store.release(run.environment, run.id, ctx.tenure.worker)
 
 
-def is_held(course: Course, name: str) -> bool:
+def is_held(ctx: RunContext, name: str) -> bool:
     """Whether a process died while it held the run before the step *name*: nothing of that step was done."""
-    store, run = course.setting.store, course.run
+    store, run = ctx.services.store, ctx.run
     if store.knows(run.id, f"{OVER}:{name}"):
         return False
     first = store.entry(run.id, HELD)
     return first is not None and (first.data.get("before") == name or store.knows(run.id, f"{HELD}:{name}"))
 
 
-def take_turn(course: Course, emit: Emit, *, deadline: float) -> StepResult:
+def take_turn(ctx: RunContext, emit: Emit, *, deadline: float) -> StepResult:
     """Take the lease when it is this run's turn and the environment is open, reporting what it waits for.
 
     Raises S104 and S105.
     """
-    store, clock, run, said = course.setting.store, course.setting.clock, course.run, ""
-    supersede, worker = course.environment.queue.supersede, course.tenure.worker
+    store, clock, run, said = ctx.services.store, ctx.services.clock, ctx.run, ""
+    supersede, worker = ctx.environment.queue.supersede, ctx.tenure.worker
     store.enqueue(run.environment, run, supersede=supersede, worker=worker)
     while True:
-        if (wish := course.wish()) in STOPPING:  # before it is its turn: what only waited has nothing to undo
+        if (wish := ctx.wish()) in STOPPING:  # before it is its turn: what only waited has nothing to undo
             store.dequeue(run.environment, run.id)
             data = {"code": STOPPED_BY_USER, "untouched": True}
             return StepResult(outcome=Outcome.ABORTED, message=f"{STOPPING[wish]} while it waited", data=data)
-        why = _closed(course) or _taken(course)
+        why = _closed(ctx) or _taken(ctx)
         if not why:
-            return StepResult(outcome=Outcome.SUCCEEDED, data={"fence": course.fence})
+            return StepResult(outcome=Outcome.SUCCEEDED, data={"fence": ctx.fence})
         if undated(why) != said:
             emit(Entry(kind="notice", data={"level": "info", "text": f"waiting: {why}"}))
             said = undated(why)
-        _keep_waiting(course, late=clock.monotonic() >= deadline)
+        _keep_waiting(ctx, late=clock.monotonic() >= deadline)
         clock.sleep(POLL)
 
 
-def check_entrance(course: Course) -> None:
+def check_entrance(ctx: RunContext) -> None:
     """Refuse a promotion or rehearsal that may not start; nothing else is ever refused. Raises codes of conditions."""
-    if course.run.kind in FORWARD:
-        entrance, run = course.setting.entrance, course.run
-        entrance.admit(course.setting, run, plan=course.approved, overrun=course.overrun)
+    if ctx.run.kind in FORWARD:
+        entrance, run = ctx.services.entrance, ctx.run
+        entrance.admit(ctx.services, run, plan=ctx.approved, overrun=ctx.overrun)
 
 
-def _closed(course: Course) -> str:
+def _closed(ctx: RunContext) -> str:
     """Why the environment is closed to the run; empty if it is open."""
-    if course.run.kind not in FORWARD:
+    if ctx.run.kind not in FORWARD:
         return ""
-    closed = course.setting.entrance.closed(course.run)
-    return f"{course.run.environment} is closed: {closed}" if closed else ""
+    closed = ctx.services.entrance.closed(ctx.run)
+    return f"{ctx.run.environment} is closed: {closed}" if closed else ""
 
 
-def _taken(course: Course) -> str:
+def _taken(ctx: RunContext) -> str:
     """Take the lease, once every condition was checked; who holds the environment, empty if the run does now."""
-    check_entrance(course)
+    check_entrance(ctx)
     try:
-        course.enter()
+        ctx.enter()
     except OrchestratorError as error:
         if error.code != ENVIRONMENT_BUSY:
             raise
@@ -116,16 +116,16 @@ def _taken(course: Course) -> str:
     return ""
 
 
-def _keep_waiting(course: Course, *, late: bool) -> None:
+def _keep_waiting(ctx: RunContext, *, late: bool) -> None:
     """Leave the queue when there is nothing to wait for any more. Raises S104 and S105."""
-    store, run = course.setting.store, course.run
-    if course.wish() == "pause":
-        course.tenure.park()
-    course.tenure.check()  # a process that is asked to end, or was replaced, waits no longer
+    store, run = ctx.services.store, ctx.run
+    if ctx.wish() == "pause":
+        ctx.tenure.park()
+    ctx.tenure.check()  # a process that is asked to end, or was replaced, waits no longer
     mine = next((wait for wait in store.queue(run.environment) if wait.run == run.id), None)
     if mine is not None and mine.superseded_by is None and not late:
         return
     store.dequeue(run.environment, run.id)
     if mine is not None and mine.superseded_by is not None:
         raise OrchestratorError("S104", f"{run.id} is superseded by {mine.superseded_by}")
-    raise OrchestratorError("S105", f"{run.environment} did not become free in {course.wait:.0f} s (--wait)")
+    raise OrchestratorError("S105", f"{run.environment} did not become free in {ctx.wait:.0f} s (--wait)")

@@ -10,8 +10,8 @@ from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import SIDES, Side
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import Course
 from orchestrator.flow.halt import Halt
+from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import tokens
 from orchestrator.inspect.observed import states_of
 from orchestrator.inspect.stacks import context_of
@@ -21,16 +21,16 @@ from orchestrator.ports import Emit
 UNSURE = (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
 
 
-def look(course: Course) -> None:
+def look(ctx: RunContext) -> None:
     """Ask every host of the environment now, and write down what they say; halt when one remains unknown."""
 
     def work(job: str, emit: Emit) -> StepResult:
         try:
-            seen = _ask(course, job, emit)
-            reconcile(course, seen)
+            seen = _ask(ctx, job, emit)
+            reconcile(ctx, seen)
         finally:
-            course.setting.deployer.close()
-        states = states_of(course.setting, course.run.environment, seen.hosts)
+            ctx.services.deployer.close()
+        states = states_of(ctx.services, ctx.run.environment, seen.hosts)
         unknown = [state.host for state in states if state.truth == "unknown"]
         data = {"states": [state.to_json() for state in states]}
         for state in states:
@@ -41,45 +41,45 @@ def look(course: Course) -> None:
         if unknown:
             reasons = [f"{host.host}: {host.invalid}" for host in seen.hosts if host.invalid]
             if any(tokens.TOO_FAR in reason for reason in reasons):
-                reasons.append(tokens.remedy(course.run.environment, seen))
+                reasons.append(tokens.remedy(ctx.run.environment, seen))
             message = "; ".join([f"nobody can say what runs on {', '.join(unknown)}", *reasons])
             data["code"] = "R161"  # type: ignore[assignment]
             return StepResult(outcome=Outcome.UNKNOWN, message=message, hosts=seen.hosts, log=seen.log, data=data)
         return StepResult(outcome=Outcome.SUCCEEDED, hosts=seen.hosts, log=seen.log, data=data)
 
-    result = course.step("observe", "ask the hosts", work, verb="observe")
-    _write(course, result, "observe")
+    result = ctx.step("observe", "ask the hosts", work, verb="observe")
+    _write(ctx, result, "observe")
     if not result.good:
         raise Halt("observe", result)
 
 
-def after_doubt(course: Course, last: StepResult | None = None) -> None:
+def after_doubt(ctx: RunContext, last: StepResult | None = None) -> None:
     """Ask the hosts when a step of this run, or the *last* one, ended so that nobody can say what it did.
 
     Whether they are asked follows from what was recorded, so that a replay takes the same way. No failure here stops
     the run: what could not be seen stays as it was known.
     """
-    results = [started.result for started in course.effects.started if started.touched()] + ([last] if last else [])
-    if course.plan is None or not course.effects.changed or not any(result.outcome in UNSURE for result in results):
+    results = [started.result for started in ctx.effects.started if started.touched()] + ([last] if last else [])
+    if ctx.plan is None or not ctx.effects.changed or not any(result.outcome in UNSURE for result in results):
         return
-    course.observed += 1
-    name = f"observe.{course.observed}"
+    ctx.observed += 1
+    name = f"observe.{ctx.observed}"
 
     def work(job: str, emit: Emit) -> StepResult:
         try:
-            seen = _ask(course, job, emit)
+            seen = _ask(ctx, job, emit)
         except JobLost:
             raise
         except OrchestratorError as error:
             return StepResult(outcome=Outcome.SKIPPED, message=f"nobody could look: {error.message}")
-        states = states_of(course.setting, course.run.environment, seen.hosts)
+        states = states_of(ctx.services, ctx.run.environment, seen.hosts)
         data = {"states": [state.to_json() for state in states]}
         return StepResult(outcome=Outcome.SUCCEEDED, message=seen.message, hosts=seen.hosts, log=seen.log, data=data)
 
-    _write(course, course.step(name, "ask the hosts what is true", work, verb="observe"), name)
+    _write(ctx, ctx.step(name, "ask the hosts what is true", work, verb="observe"), name)
 
 
-def reconcile(course: Course, seen: StepResult) -> None:
+def reconcile(ctx: RunContext, seen: StepResult) -> None:
     """Take the hosts' word when one of them has *seen* this run's fence, or a newer one: the store is older than they.
 
     Nothing of this run has carried its fence to a host yet, so whoever did got it from the store before it was put
@@ -87,75 +87,75 @@ def reconcile(course: Course, seen: StepResult) -> None:
     """
     ahead = tokens.too_far(seen)
     newest = max((host.fence or 0 for host in seen.hosts if host.host not in ahead), default=0)
-    if newest < course.fence:
+    if newest < ctx.fence:
         return
-    states = states_of(course.setting, course.run.environment, seen.hosts)
-    course.tell_hosts(states, "reconcile")
+    states = states_of(ctx.services, ctx.run.environment, seen.hosts)
+    ctx.record_hosts(states, "reconcile")
     what = ", ".join(f"{state.host} {_words(state)}" for state in states)
-    fences = f"they have seen the fence {newest}, it gave {course.fence}"
+    fences = f"they have seen the fence {newest}, it gave {ctx.fence}"
     text = f"the store was older than the hosts ({fences}); reconciled: {what}"
-    step = "observe" if course.run.kind == "observe" else "plan"
+    step = "observe" if ctx.run.kind == "observe" else "plan"
     data = {"level": "warning", "text": text, "reconciled": True}
-    course.note(Entry(kind="notice", step=step, data=data, key="reconciled"))
-    course.setting.store.raise_fence(course.run.environment, newest)
-    course.enter()
+    ctx.note(Entry(kind="notice", step=step, data=data, key="reconciled"))
+    ctx.services.store.raise_fence(ctx.run.environment, newest)
+    ctx.enter()
 
 
-def accept(course: Course) -> None:
+def accept(ctx: RunContext) -> None:
     """Write down what runs on a host of which nobody can say it, as the person who asks for this has decided.
 
     Or which side is live, which no host can say.
     """
-    asked = course.setting.store.records(course.run.id, limit=1)[0].data["about"]
+    asked = ctx.services.store.records(ctx.run.id, limit=1)[0].data["about"]
     if "live" in asked:
-        _accept_live(course, asked["live"], str(asked["why"]))
+        _accept_live(ctx, asked["live"], str(asked["why"]))
         return
     host, why = str(asked["host"]), str(asked["why"])
     release = PackageRef.from_json(asked["release"]) if asked["release"] else None
 
     def work(_job: str, _emit: Emit) -> StepResult:
-        known = {state.host: state.truth for state in course.setting.store.hosts(course.run.environment)}
+        known = {state.host: state.truth for state in ctx.services.store.hosts(ctx.run.environment)}
         if known.get(host) != "unknown":
             there = f"it is {known[host]}" if host in known else "no run has touched a host of that name"
-            raise OrchestratorError("R162", f"{host} is not unknown in {course.run.environment}: {there}")
-        message = f"{course.run.by or 'somebody'} says that {host} runs {release or 'nothing'}: {why}"
+            raise OrchestratorError("R162", f"{host} is not unknown in {ctx.run.environment}: {there}")
+        message = f"{ctx.run.by or 'somebody'} says that {host} runs {release or 'nothing'}: {why}"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message)
 
-    course.must("accept", f"accept what is said of {host}", work, verb="accept", host=host, why=why)
-    course.tell_hosts([HostState(host=host, truth="assumed", release=release, run=course.run.id)], "accept")
+    ctx.must("accept", f"accept what is said of {host}", work, verb="accept", host=host, why=why)
+    ctx.record_hosts([HostState(host=host, truth="assumed", release=release, run=ctx.run.id)], "accept")
 
 
-def _accept_live(course: Course, live: Side, why: str) -> None:
+def _accept_live(ctx: RunContext, live: Side, why: str) -> None:
     def work(_job: str, _emit: Emit) -> StepResult:
-        known = Standing.of(course.setting.store.hosts(course.run.environment))
+        known = Standing.of(ctx.services.store.hosts(ctx.run.environment))
         if not known.sides:
-            raise OrchestratorError("R214", f"no release has divided {course.run.environment} into sides yet")
+            raise OrchestratorError("R214", f"no release has divided {ctx.run.environment} into sides yet")
         data = {"sides": {side: [host for host, its in known.sides.items() if its == side] for side in SIDES}}
-        message = f"{course.run.by or 'somebody'} says that {live} is live: {why}"
+        message = f"{ctx.run.by or 'somebody'} says that {live} is live: {why}"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data=data)
 
-    result = course.must("accept", f"accept that {live} is live", work, verb="accept", live=live, why=why)
+    result = ctx.must("accept", f"accept that {live} is live", work, verb="accept", live=live, why=why)
     data = {"live": live, "unsure": False, "sides": result.data["sides"]}
-    course.note(Entry(kind="switched", step="accept", data=data, key="switched:accept"))
+    ctx.note(Entry(kind="switched", step="accept", data=data, key="switched:accept"))
 
 
-def _ask(course: Course, job: str, emit: Emit) -> StepResult:
+def _ask(ctx: RunContext, job: str, emit: Emit) -> StepResult:
     """One round trip to every host; nothing is required of them."""
-    context = context_of(course.setting, course.run.environment, course.run.id, course.outputs(), course.fence)
-    seen = course.setting.deployer.require((), course.inventory(), context, job, emit)
-    return tokens.limit_tokens(course.setting, course.run.environment, seen, emit, course.fence, _confirmed(course))
+    context = context_of(ctx.services, ctx.run.environment, ctx.run.id, ctx.outputs(), ctx.fence)
+    seen = ctx.services.deployer.require((), ctx.inventory(), context, job, emit)
+    return tokens.limit_tokens(ctx.services, ctx.run.environment, seen, emit, ctx.fence, _confirmed(ctx))
 
 
-def _confirmed(course: Course) -> int:
+def _confirmed(ctx: RunContext) -> int:
     """The highest fencing token that the operator of this observation takes over from hosts."""
-    if course.run.kind != "observe":
+    if ctx.run.kind != "observe":
         return 0
-    asked = course.setting.store.records(course.run.id, limit=1)[0].data.get("about") or {}
+    asked = ctx.services.store.records(ctx.run.id, limit=1)[0].data.get("about") or {}
     return int(asked.get("token") or 0)
 
 
-def _write(course: Course, result: StepResult, why: str) -> None:
-    course.tell_hosts([HostState.from_json(state) for state in result.data.get("states", ())], why)
+def _write(ctx: RunContext, result: StepResult, why: str) -> None:
+    ctx.record_hosts([HostState.from_json(state) for state in result.data.get("states", ())], why)
 
 
 def _words(state: HostState) -> str:

@@ -8,7 +8,7 @@ from orchestrator.domain.plan import Plan, differences, held
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import guard, observe
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.trail import Then
 from orchestrator.planning import sides
 from orchestrator.planning.make import make
@@ -19,78 +19,78 @@ from orchestrator.planning.survey import Wanted
 from orchestrator.ports import Emit
 
 
-def settle(course: Course) -> None:
+def settle(ctx: RunContext) -> None:
     """Make the plan of this run; when a plan was approved, see that it still holds, and take that one."""
-    run, setting = course.run, course.setting
+    run, services = ctx.run, ctx.services
     if run.release is None:
         raise RuntimeError("a promotion without a release")
     digest = run.release.digest
 
     def work(job: str, emit: Emit) -> StepResult:
-        guard.record_passed(course, emit)
-        held_back = guard.refuse_again(course, emit)
+        guard.record_passed(ctx, emit)
+        held_back = guard.refuse_again(ctx, emit)
         if held_back is not None:
             return StepResult(outcome=Outcome.FAILED, message=held_back.message, data={"code": held_back.code})
-        approved = load(setting, course.approved) if course.approved else None
-        now = make(setting, _wanted(course, setting.packages.fetch(digest), approved), job, emit)
+        approved = load(services, ctx.approved) if ctx.approved else None
+        now = make(services, _wanted(ctx, services.packages.fetch(digest), approved), job, emit)
         why = refusal(now)
         if why is not None:
             return StepResult(outcome=Outcome.FAILED, message=why.message, data={"code": why.code})
         _warn_of_controller(approved, now, emit)
         if approved is None:
-            save(setting, now)
+            save(services, now)
             return StepResult(outcome=Outcome.SUCCEEDED, message=summary(now), data={"plan": now.digest})
-        return _compared(course, approved, now)
+        return _compared(ctx, approved, now)
 
-    result = course.must("plan", "plan", work, verb="plan")
-    course.plan = load(setting, str(result.data["plan"]))
-    sided = course.plan.blue_green
-    course.setting = sides.aimed(setting, run.environment, (sided.to or sided.live) if sided is not None else None)
-    course.ask_again()
-    course.note(_planned(course.plan))
-    course.recheck = partial(_recheck, course)
+    result = ctx.must("plan", "plan", work, verb="plan")
+    ctx.plan = load(services, str(result.data["plan"]))
+    sided = ctx.plan.blue_green
+    ctx.services = sides.aimed(services, run.environment, (sided.to or sided.live) if sided is not None else None)
+    ctx.forget_outputs()
+    ctx.note(_planned(ctx.plan))
+    ctx.recheck = partial(_recheck, ctx)
 
 
-def _compared(course: Course, approved: Plan, now: Plan) -> StepResult:
+def _compared(ctx: RunContext, approved: Plan, now: Plan) -> StepResult:
     """The *approved* plan if it holds; otherwise what has changed, with the plan that is made *now*."""
     result = hold(approved, now)
-    if result.good or course.run.kind != "promotion":
+    if result.good or ctx.run.kind != "promotion":
         return result
-    save(course.setting, now)  # what a request for this promotion is approved by next
+    save(ctx.services, now)  # what a request for this promotion is approved by next
     return result.model_copy(update={"data": {**result.data, "now": now.digest}})
 
 
-def _recheck(course: Course, job: str, emit: Emit) -> StepResult | None:
+def _recheck(ctx: RunContext, job: str, emit: Emit) -> StepResult | None:
     """Make the plan again after the run was held: None if it is the same, else what has changed. Nothing is done."""
-    plan = course.settled_plan()
-    held_back = guard.refuse_again(course, emit)
+    plan = ctx.pinned_plan()
+    held_back = guard.refuse_again(ctx, emit)
     if held_back is not None:
         data = {"code": held_back.code, "untouched": True}
         return StepResult(outcome=Outcome.FAILED, message=held_back.message, data=data)
-    now = make(course.setting, _wanted(course, course.setting.packages.fetch(plan.release.digest), plan), job, emit)
+    now = make(ctx.services, _wanted(ctx, ctx.services.packages.fetch(plan.release.digest), plan), job, emit)
     why = refusal(now)
     refused = why and StepResult(outcome=Outcome.FAILED, message=why.message, data={"code": why.code})
-    result = refused or _compared(course, plan, now)
+    result = refused or _compared(ctx, plan, now)
     return None if result.good else result.model_copy(update={"data": {**result.data, "untouched": True}})
 
 
-def _wanted(course: Course, package: Package, approved: Plan | None) -> Wanted:
+def _wanted(ctx: RunContext, package: Package, approved: Plan | None) -> Wanted:
     """What the plan of this run is asked for; what was agreed to stands in the *approved* one, where there is one."""
 
     def told(seen: StepResult) -> None:
-        observe.reconcile(course, seen)
+        observe.reconcile(ctx, seen)
 
     return Wanted(
         package,
-        course.run.environment,
-        "rollback" if course.run.kind == "rollback" else "promote",
+        ctx.run.environment,
+        "rollback" if ctx.run.kind == "rollback" else "promote",
         approved=approved,
-        fence=course.fence,
+        fence=ctx.fence,
         no_return=approved.no_return if approved is not None else False,
-        all_at_once=approved.all_at_once if approved is not None else course.run.kind == "rollback",
-        named=approved.named if approved is not None else course.named,
+        all_at_once=approved.all_at_once if approved is not None else ctx.run.kind == "rollback",
+        named=approved.named if approved is not None else ctx.acknowledgements,
         then=_then(approved),
-        rehearse=course.run.kind == "rehearsal",
+        rehearse=ctx.run.kind == "rehearsal",
         told=told,
     )
 

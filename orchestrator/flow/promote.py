@@ -3,26 +3,26 @@
 from orchestrator.domain.journal import Entry, Verified
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.release import PackageRef
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 
 
-def record(course: Course) -> None:
+def record(ctx: RunContext) -> None:
     """Write down that the release's tests passed here: it may go on along the path, and others may return to it.
 
     A release that is to be watched counts as verified only when the watch is over.
     """
-    course.move(Event.PROMOTE)
-    if course.settled_plan().watch is None:
-        verified(course, course.settled_package().ref)
+    ctx.move(Event.PROMOTE)
+    if ctx.pinned_plan().watch is None:
+        verified(ctx, ctx.pinned_package().ref)
 
 
-def verified(course: Course, ref: PackageRef, definition: str | None = None) -> None:
+def verified(ctx: RunContext, ref: PackageRef, definition: str | None = None) -> None:
     """Write down that *ref*'s tests passed in the environment, and on which *definition* (by default the plan's)."""
     mark = Verified(
-        environment=course.run.environment,
+        environment=ctx.run.environment,
         release=ref,
-        run=course.run.id,
-        at=course.setting.clock.now(),
-        definition=definition or course.settled_plan().definition,
+        run=ctx.run.id,
+        at=ctx.services.clock.now(),
+        definition=definition or ctx.pinned_plan().definition,
     )
-    course.note(Entry(kind="verified", data=mark.to_json(), key=f"verified:{ref.digest}"))
+    ctx.note(Entry(kind="verified", data=mark.to_json(), key=f"verified:{ref.digest}"))

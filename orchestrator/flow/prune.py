@@ -27,7 +27,7 @@ from orchestrator.domain.moments import moment_text
 from orchestrator.domain.retention import Removable, is_old
 from orchestrator.file_system import is_locked
 from orchestrator.inspect.facts import recent
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 from orchestrator.storage_ports import each_run
 from orchestrator.trees import discard, entries
 
@@ -53,17 +53,17 @@ class Records:
     reached: Callable[[str], None] = lambda _point: None
 
 
-def removable(setting: Setting, records: Records, named: PlanDigests = frozenset, *, mark: bool = False) -> Removable:
+def removable(services: Services, records: Records, named: PlanDigests = frozenset, *, mark: bool = False) -> Removable:
     """What the rule of the project lets go now. Nothing is changed, but that executed plans are marked with *mark*.
 
     *named* gives the digests of the plans that run requests and votes name, which are kept.
     """
-    rule = setting.project.retention
-    cutoff = rule.cutoff(setting.clock.now())
-    needed = _needed(setting, rule.keep_per_environment)
-    state = setting.state
-    jobs, requests = _old(setting, records, cutoff, needed.runs)
-    plans = _plans(setting, cutoff, needed.plans, named, mark=mark)
+    rule = services.project.retention
+    cutoff = rule.cutoff(services.clock.now())
+    needed = _needed(services, rule.keep_per_environment)
+    state = services.state
+    jobs, requests = _old(services, records, cutoff, needed.runs)
+    plans = _plans(services, cutoff, needed.plans, named, mark=mark)
     packages = [path.name for path in _unpacked(state) if path.name not in needed.packages and _before(path, cutoff)]
     outputs = [f"logs/{path.name}" for path in _files(state / "logs") if _before(path, cutoff)]
     outputs += [f"background/{root}.log" for root in requests if (state / "background" / f"{root}.log").is_file()]
@@ -79,21 +79,21 @@ def removable(setting: Setting, records: Records, named: PlanDigests = frozenset
     )
 
 
-def prune(setting: Setting, records: Records, named: PlanDigests = frozenset) -> Removable:
+def prune(services: Services, records: Records, named: PlanDigests = frozenset) -> Removable:
     """Remove what :func:`removable` names. Raises S200 while another prune, or a backup, has the state folder."""
-    state = setting.state
+    state = services.state
     with _alone(state / "prune.lock"), _alone(state / "backup.lock"):
         for folder in ("jobs", "plans", "packages", "logs", "background"):
             for left in (state / folder).glob(f"{DOOMED}*"):
                 discard(left)
-        found = removable(setting, records, named, mark=True)
+        found = removable(services, records, named, mark=True)
         for name in found.jobs:
             _remove(state / "jobs" / name, records.reached)
         for file in _updates_of(state / "plans", found.plans):
             _remove(file, records.reached)
         for name in found.plans:
             _remove(state / "plans" / name, records.reached)
-        _remove_unpacked(setting, found.packages, records.reached)
+        _remove_unpacked(services, found.packages, records.reached)
         for name in found.outputs:
             _remove(state / name, records.reached)
         for root in found.requests:
@@ -117,13 +117,13 @@ class _Needed:
     plans: str  # the text of all requests that are not done
 
 
-def _needed(setting: Setting, newest: int) -> _Needed:
+def _needed(services: Services, newest: int) -> _Needed:
     """The newest runs of each environment, those that need intervention, and those that have not ended."""
-    store = setting.store
+    store = services.store
     runs: dict[str, Run] = {run.id: run for run in each_run(store, RunFilter(is_open=True))}
     verified: set[str] = set()
     digests: set[str] = set()
-    for names in _pages(_environments(setting), PAGE):
+    for names in _pages(_environments(services), PAGE):
         for row in store.list_environments(names, limit=PAGE).items:
             verified |= {row.verified_by_run} if row.verified_by_run else set()
             digests |= {row.release.digest} if row.release else set()
@@ -150,47 +150,47 @@ def _pages(names: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
         yield page
 
 
-def _environments(setting: Setting) -> Iterator[str]:
+def _environments(services: Services) -> Iterator[str]:
     cursor: str | None = None
     while True:
-        page = setting.store.list_environments(cursor=cursor, limit=PAGE)
+        page = services.store.list_environments(cursor=cursor, limit=PAGE)
         yield from (row.environment for row in page.items)
         if (cursor := page.cursor) is None:
             return
 
 
-def _old(setting: Setting, records: Records, cutoff: str, needed: frozenset[str]) -> tuple[list[str], list[str]]:
+def _old(services: Services, records: Records, cutoff: str, needed: frozenset[str]) -> tuple[list[str], list[str]]:
     """The folders of jobs of old runs, and the requests of which every run is old."""
     jobs: dict[str, list[str]] = {}
-    for path in _folders(setting.state / "jobs"):
+    for path in _folders(services.state / "jobs"):
         if (found := RUN_JOB.match(path.name)) and not is_locked(path / "lock"):
             jobs.setdefault(found[1], []).append(path.name)
     old: list[str] = []
     for ids in _pages(jobs, PAGE):
-        gone = [run.id for run in setting.store.runs_named(ids) if is_old(run, cutoff, needed)]
+        gone = [run.id for run in services.store.runs_named(ids) if is_old(run, cutoff, needed)]
         old += [name for run in gone for name in jobs[run]]
     requests = [
         root
         for root in records.requests(cutoff)
-        if _is_done(setting, root) and all(is_old(run, cutoff, needed) for run in setting.store.runs_of(root))
+        if _is_done(services, root) and all(is_old(run, cutoff, needed) for run in services.store.runs_of(root))
     ]
     return old, requests
 
 
-def _is_done(setting: Setting, root: str) -> bool:
+def _is_done(services: Services, root: str) -> bool:
     """Whether the request *root* is known, and complete."""
     with contextlib.suppress(OrchestratorError):
-        return setting.store.work(root).done
+        return services.store.work(root).done
     return False
 
 
-def _plans(setting: Setting, cutoff: str, waiting: str, named: PlanDigests, *, mark: bool) -> list[str]:
+def _plans(services: Services, cutoff: str, waiting: str, named: PlanDigests, *, mark: bool) -> list[str]:
     """The plans older than *cutoff* that no run has executed, and no request or vote names."""
-    old = _old_plans(setting.state / "plans", cutoff, waiting)
+    old = _old_plans(services.state / "plans", cutoff, waiting)
     found: list[str] = []
     kept = {digest.removeprefix("sha256:") for digest in named()} if old else set()
     for environment, paths in old.items():
-        runs = each_run(setting.store, RunFilter(environment=environment))
+        runs = each_run(services.store, RunFilter(environment=environment))
         executed = {str(run.plan).removeprefix("sha256:") for run in runs}
         for path in paths:
             if path.name not in executed | kept:
@@ -303,12 +303,12 @@ def _remove(path: Path, reached: Callable[[str], None]) -> None:
     reached(f"{path.name}:done")
 
 
-def _remove_unpacked(setting: Setting, names: tuple[str, ...], reached: Callable[[str], None]) -> None:
+def _remove_unpacked(services: Services, names: tuple[str, ...], reached: Callable[[str], None]) -> None:
     """Remove unpacked packages, one process at a time, as those who unpack them. One used meanwhile is kept."""
-    folder = setting.state / "packages"
+    folder = services.state / "packages"
     if not names:
         return
-    cutoff = setting.project.retention.cutoff(setting.clock.now())
+    cutoff = services.project.retention.cutoff(services.clock.now())
     with (folder / ".lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for name in names:

@@ -19,168 +19,168 @@ from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.story import seconds_between
 from orchestrator.domain.text import counted
 from orchestrator.flow import deploy, host_states, provision, rollback, switch, verify
-from orchestrator.flow.course import Course
 from orchestrator.flow.halt import Halt
+from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.stacks import kept_of
 from orchestrator.planning import second_pass
 from orchestrator.planning.evidence import REHEARSED, documents, keep, snapshot
 from orchestrator.planning.rollback_plan import AGAIN, TAKEN_BACK
 from orchestrator.planning.steps import suites_of
 from orchestrator.ports import Emit
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 STACK_BACK = "rehearse.stack.back"
 STOPS = ("before", "there", "back", "again")
 SAID = 5  # reasons that a sentence names
 
 
-def look_before(course: Course) -> None:
+def look_before(ctx: RunContext) -> None:
     """At N: its tests, and what is on the hosts. Nothing has been changed there yet, but on hosts that stand by."""
-    if course.settled_plan().rehearse:
-        back = _package(course)
-        _level(course, back)
-        verify.prove(course, suites_of(back.manifest.release), back, "rehearse.before", _hosts(course))
-        _look(course, "before")
+    if ctx.pinned_plan().rehearse:
+        back = _package(ctx)
+        _level(ctx, back)
+        verify.prove(ctx, suites_of(back.manifest.release), back, "rehearse.before", _hosts(ctx))
+        _look(ctx, "before")
 
 
-def _level(course: Course, back: Package) -> None:
+def _level(ctx: RunContext, back: Package) -> None:
     """Put N on the side that stands by with something else: what a way back leaves behind is seen from N to N."""
-    aside = {state.host for state in course.settled_plan().base if state.aside(back.digest)}
-    hosts = tuple(host for host in course.hosts if host in aside)
+    aside = {state.host for state in ctx.pinned_plan().base if state.aside(back.digest)}
+    hosts = tuple(host for host in ctx.hosts if host in aside)
     if hosts:
-        course.back = back
-        rollback.level(course, hosts, "rehearse.level")
+        ctx.back = back
+        rollback.level(ctx, hosts, "rehearse.level")
 
 
-def there_and_back(course: Course) -> None:
+def there_and_back(ctx: RunContext) -> None:
     """From N+1, which has been proved, back to N and forward again; then say what came back and what did not."""
-    if not course.settled_plan().rehearse:
+    if not ctx.pinned_plan().rehearse:
         return
-    _look(course, "there")
-    walked = _back(course)
-    _look(course, "back")
-    _again(course, stack=walked)
-    _look(course, "again")
-    _judge(course)
+    _look(ctx, "there")
+    walked = _back(ctx)
+    _look(ctx, "back")
+    _again(ctx, stack=walked)
+    _look(ctx, "again")
+    _judge(ctx)
 
 
-def _back(course: Course) -> bool:
+def _back(ctx: RunContext) -> bool:
     """Take N+1 back as a rollback would: undo playbooks and N's own steps where it was put, the stack, N's tests.
 
     Returns whether the stack went back.
     """
-    course.move(Event.DEPLOY)
-    back = course.back = _package(course)
-    rollback.take_back(course, TAKEN_BACK)
-    walked = _stack_back(course, back)
-    course.move(Event.VERIFY)
-    verify.prove(course, suites_of(back.manifest.release), back, TAKEN_BACK, verify.worked_on(course))
-    host_states.record_restored(course, back.ref, course.hosts, TAKEN_BACK)
-    course.effects.take_back()
+    ctx.move(Event.DEPLOY)
+    back = ctx.back = _package(ctx)
+    rollback.take_back(ctx, TAKEN_BACK)
+    walked = _stack_back(ctx, back)
+    ctx.move(Event.VERIFY)
+    verify.prove(ctx, suites_of(back.manifest.release), back, TAKEN_BACK, verify.worked_on(ctx))
+    host_states.record_restored(ctx, back.ref, ctx.hosts, TAKEN_BACK)
+    ctx.effects.take_back()
     return walked
 
 
-def _stack_back(course: Course, back: Package) -> bool:
+def _stack_back(ctx: RunContext, back: Package) -> bool:
     """The stack as it was defined with N, where N+1 came with another definition; N on hosts that come back with it."""
-    plan, before, worked = course.settled_plan(), set(course.hosts), verify.worked_on(course)
+    plan, before, worked = ctx.pinned_plan(), set(ctx.hosts), verify.worked_on(ctx)
     definition = plan.back.definition
-    if not course.effects.stack_changed or definition is None or definition == plan.definition:
+    if not ctx.effects.stack_changed or definition is None or definition == plan.definition:
         return False
 
     def work(job: str, emit: Emit) -> StepResult:
         if plan.losses:
-            return _spared(course, plan.losses, "")
+            return _spared(ctx, plan.losses, "")
         if plan.blue_green is not None:
-            return _spared(course, (), "the release goes to one of two sides, and the other serves meanwhile")
+            return _spared(ctx, (), "the release goes to one of two sides, and the other serves meanwhile")
         try:
-            spec = kept_of(course.setting, course.run.environment, definition)
+            spec = kept_of(ctx.services, ctx.run.environment, definition)
         except OrchestratorError as error:
             if error.code != DEFINITION_NOT_KEPT:
                 raise
-            return _spared(course, (), error.message)
-        return rollback.constrained(course, spec, job, emit, _spared)
+            return _spared(ctx, (), error.message)
+        return rollback.constrained(ctx, spec, job, emit, _spared)
 
-    label = f"pulumi up {course.run.environment}, as it was"
-    walked = course.must(STACK_BACK, label, work, verb="rehearse").outcome is Outcome.SUCCEEDED
+    label = f"pulumi up {ctx.run.environment}, as it was"
+    walked = ctx.must(STACK_BACK, label, work, verb="rehearse").outcome is Outcome.SUCCEEDED
     if walked:
-        course.ask_again()
-        changed = set(worked) if provision.settle_restored(course, "rehearse.hosts.back") else set()
-        fresh = rollback.made_anew(course, "rehearse.look.back")
-        new = tuple(host for host in course.hosts if host not in before or host in fresh or host in changed)
-        planned = plan.back.again or second_pass.second_pass(back.manifest, course.outline, ())
-        plays = second_pass.on_hosts(planned, course.outline, new)
-        rollback.put_back(course, plays, "rehearse.new", verb="rehearse")
+        ctx.forget_outputs()
+        changed = set(worked) if provision.settle_restored(ctx, "rehearse.hosts.back") else set()
+        fresh = rollback.made_anew(ctx, "rehearse.look.back")
+        new = tuple(host for host in ctx.hosts if host not in before or host in fresh or host in changed)
+        planned = plan.back.again or second_pass.second_pass(back.manifest, ctx.hosts_only_inventory, ())
+        plays = second_pass.on_hosts(planned, ctx.hosts_only_inventory, new)
+        rollback.put_back(ctx, plays, "rehearse.new", verb="rehearse")
     return walked
 
 
-def _spared(_course: Course, losses: tuple[Loss, ...], why: str) -> StepResult:
+def _spared(_course: RunContext, losses: tuple[Loss, ...], why: str) -> StepResult:
     """The infrastructure is not walked back, and that speaks against nothing."""
     text = f"that would {'; '.join(map(str, losses))}" if losses else why
     message = f"the infrastructure is not walked back: {text}"
     return StepResult(outcome=Outcome.SKIPPED, message=message, data={"untouched": True, "why": text})
 
 
-def _stack_again(course: Course) -> None:
+def _stack_again(ctx: RunContext) -> None:
     """The stack as the plan has it, once more, and the hosts that there are then."""
 
-    def refused(_course: Course, losses: tuple[Loss, ...], why: str) -> StepResult:
+    def refused(_course: RunContext, losses: tuple[Loss, ...], why: str) -> StepResult:
         text = f"that would {'; '.join(map(str, losses))}" if losses else why
         message = f"the infrastructure cannot be walked forward again: {text}"
         return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R232", "untouched": True})
 
     def work(job: str, emit: Emit) -> StepResult:
-        spec = kept_of(course.setting, course.run.environment, course.settled_plan().definition)
-        return rollback.constrained(course, spec, job, emit, refused)
+        spec = kept_of(ctx.services, ctx.run.environment, ctx.pinned_plan().definition)
+        return rollback.constrained(ctx, spec, job, emit, refused)
 
-    course.must("rehearse.stack.again", f"pulumi up {course.run.environment}, again", work, verb="rehearse")
-    course.ask_again()
-    provision.settle_hosts(course, "rehearse.hosts.again", "rehearse.require")
+    ctx.must("rehearse.stack.again", f"pulumi up {ctx.run.environment}, again", work, verb="rehearse")
+    ctx.forget_outputs()
+    provision.settle_hosts(ctx, "rehearse.hosts.again", "rehearse.require")
 
 
-def _again(course: Course, *, stack: bool) -> None:
+def _again(ctx: RunContext, *, stack: bool) -> None:
     """N+1 once more, with the *stack* where that went back, in its batches, and its tests."""
     if stack:
-        _stack_again(course)
-    deploy.roll_out(course, AGAIN)
-    switch.over(course, AGAIN)
-    verify.prove_environment(course, AGAIN.rstrip("."))
+        _stack_again(ctx)
+    deploy.roll_out(ctx, AGAIN)
+    switch.over(ctx, AGAIN)
+    verify.prove_environment(ctx, AGAIN.rstrip("."))
 
 
-def _package(course: Course) -> Package:
+def _package(ctx: RunContext) -> Package:
     """N: the release that the way back leads to."""
-    release = course.settled_plan().back.release
+    release = ctx.pinned_plan().back.release
     if release is None:
         raise RuntimeError("a rehearsal without a way back")
-    return course.setting.packages.fetch(release.digest)
+    return ctx.services.packages.fetch(release.digest)
 
 
-def _hosts(course: Course) -> tuple[str, ...]:
+def _hosts(ctx: RunContext) -> tuple[str, ...]:
     """The hosts on which N was before the run began: those that came with it have nothing to go back to."""
-    known = {state.host for state in course.settled_plan().base}
-    return tuple(host for host in course.hosts if host in known)
+    known = {state.host for state in ctx.pinned_plan().base}
+    return tuple(host for host in ctx.hosts if host in known)
 
 
-def _look(course: Course, stop: str) -> None:
+def _look(ctx: RunContext, stop: str) -> None:
     """What is on the hosts at this stop, kept by its digest."""
 
     def work(job: str, emit: Emit) -> StepResult:
-        rule = course.environment.snapshot
-        seen = course.setting.deployer.snapshot(rule, course.inventory(), course.context(), job, emit)
-        seen = course.setting.secrets.document(seen)
+        rule = ctx.environment.snapshot
+        seen = ctx.services.deployer.snapshot(rule, ctx.inventory(), ctx.context(), job, emit)
+        seen = ctx.services.secrets.document(seen)
         files = sum(len(host.files) for host in seen.hosts.values())
-        keep(course.setting, "snapshots", seen.digest, seen.to_json())
+        keep(ctx.services, "snapshots", seen.digest, seen.to_json())
         message = f"{counted(files, 'file')} on {counted(len(seen.hosts), 'host')}"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data={"snapshot": seen.digest})
 
-    course.must(f"rehearse.{stop}", f"look at the hosts, {stop}", work, verb="rehearse")
+    ctx.must(f"rehearse.{stop}", f"look at the hosts, {stop}", work, verb="rehearse")
 
 
-def _judge(course: Course) -> None:
+def _judge(ctx: RunContext) -> None:
     """Compare, write the evidence down, and halt unless everything came back."""
 
     def work(_job: str, _emit: Emit) -> StepResult:
-        found = course.setting.secrets.document(_evidence(course))
-        keep(course.setting, "evidence", found.digest, found.to_json())
+        found = ctx.services.secrets.document(_evidence(ctx))
+        keep(ctx.services, "evidence", found.digest, found.to_json())
         data = {"evidence": found.digest, "good": found.good, "document": found.to_json()}
         if found.good:
             back = next(leg.seconds for leg in found.legs if leg.name == "back")
@@ -190,28 +190,28 @@ def _judge(course: Course) -> None:
         outcome = Outcome.FAILED if found.left or found.carried else Outcome.UNKNOWN
         return StepResult(outcome=outcome, message=message, data={**data, "code": "R184"})
 
-    result = course.step("rehearse.judge", "compare what came back", work, verb="rehearse")
+    result = ctx.step("rehearse.judge", "compare what came back", work, verb="rehearse")
     evidence: dict[str, Any] = {
         name: result.data[name] for name in ("evidence", "good", "document") if name in result.data
     }
     if evidence:
-        course.note(Entry(kind="rehearsed", step="rehearse.judge", data=evidence, key=REHEARSED))
+        ctx.note(Entry(kind="rehearsed", step="rehearse.judge", data=evidence, key=REHEARSED))
     if not result.good:
         raise Halt("rehearse.judge", result)
 
 
-def _evidence(course: Course) -> Rehearsal:
-    plan, run, rule = course.settled_plan(), course.run, course.environment.snapshot
-    records = course.setting.store.records(run.id)
+def _evidence(ctx: RunContext) -> Rehearsal:
+    plan, run, rule = ctx.pinned_plan(), ctx.run, ctx.environment.snapshot
+    records = ctx.services.store.records(run.id)
     digests = _digests(records)
-    known = course.setting.secrets  # perhaps more than when the first one was taken
-    seen = {stop: known.document(snapshot(course.setting, digests[stop])) for stop in STOPS}
-    hosts = [host for host in _hosts(course) if host not in course.left_out]
-    silent = tuple(f"{host}: it was left out ({how})" for host, how in course.left_out.items())
+    known = ctx.services.secrets  # perhaps more than when the first one was taken
+    seen = {stop: known.document(snapshot(ctx.services, digests[stop])) for stop in STOPS}
+    hosts = [host for host in _hosts(ctx) if host not in ctx.excluded_hosts]
+    silent = tuple(f"{host}: it was left out ({how})" for host, how in ctx.excluded_hosts.items())
     if plan.back.release is None:
         raise RuntimeError("a rehearsal without a way back")
     return Rehearsal(
-        project=course.setting.project.name,
+        project=ctx.services.project.name,
         environment=run.environment,
         run=run.id,
         release=plan.release,
@@ -221,7 +221,7 @@ def _evidence(course: Course) -> Rehearsal:
         infrastructure=_infrastructure(records),
         left=came_back(seen["before"], seen["back"], rule, hosts),
         again=came_back(seen["there"], seen["again"], rule, hosts),
-        carried=still_there(seen["before"], _earlier(course.setting, run.environment, run.id), rule),
+        carried=still_there(seen["before"], _earlier(ctx.services, run.environment, run.id), rule),
         unknown=(*silent, *unseen(seen.values(), hosts)),
         snapshots=digests,
     )
@@ -260,12 +260,12 @@ def _legs(records: list[Record]) -> tuple[Leg, ...]:
     return tuple(legs)
 
 
-def _earlier(setting: Setting, environment: str, run: str) -> list[Difference]:
+def _earlier(services: Services, environment: str, run: str) -> list[Difference]:
     """What earlier rehearsals in *environment* have left behind."""
     return [
         difference
-        for found in setting.store.runs(environment)
+        for found in services.store.runs(environment)
         if found.kind in FORWARD and found.id != run
-        for document in documents(setting, found.id)
+        for document in documents(services, found.id)
         for difference in (*document.left, *document.carried)
     ]

@@ -7,12 +7,12 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import counted
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 
 BAD = {Outcome.FAILED, Outcome.ERRORED}
 
 
-def judged(course: Course, rule: Flaky | None, name: str, label: str, once: Callable[[int], StepResult]) -> StepResult:
+def judged(ctx: RunContext, rule: Flaky | None, name: str, label: str, once: Callable[[int], StepResult]) -> StepResult:
     """The result of the step *name*, which *once* does for the first time (0), and again (1, 2, …) where it failed.
 
     A failure that passes when it is repeated is *flaky*: that is written down and shown. One that never passes stands
@@ -22,19 +22,19 @@ def judged(course: Course, rule: Flaky | None, name: str, label: str, once: Call
     if rule is None or first.outcome not in BAD:
         return first
     for time in range(1, rule.retries + 1):
-        course.pause(f"{name}.again.{time}.wait", seconds(rule.within) / rule.retries)
+        ctx.pause(f"{name}.again.{time}.wait", seconds(rule.within) / rule.retries)
         again = once(time)
         if again.outcome is Outcome.ABORTED:
             return again
         if again.good:
-            _call_flaky(course, name, label, first, time)
+            _call_flaky(ctx, name, label, first, time)
             return again
     message = f"{first.message} (and so again, {counted(rule.retries, 'time')} within {rule.within})"
     return first.model_copy(update={"message": message})
 
 
-def _call_flaky(course: Course, name: str, label: str, first: StepResult, time: int) -> None:
+def _call_flaky(ctx: RunContext, name: str, label: str, first: StepResult, time: int) -> None:
     text = f"flaky: {label} failed {counted(time, 'time')}, then passed: {first.message}"
     flaky = {"what": label, "failed": time, "message": first.message}
     data = {"level": "warning", "text": text, "flaky": flaky}
-    course.note(Entry(kind="notice", step=name, data=data, key=f"{name}:flaky"))
+    ctx.note(Entry(kind="notice", step=name, data=data, key=f"{name}:flaky"))

@@ -5,25 +5,25 @@ from functools import partial
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import hold
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit
 
 
-def admit(course: Course) -> None:
+def admit(ctx: RunContext) -> None:
     """Take the environment's lease. Nothing else of this run happens without it."""
-    course.move(Event.PLAN)
+    ctx.move(Event.PLAN)
 
     def take(_job: str, emit: Emit) -> StepResult:
-        if course.wait:
-            return hold.take_turn(course, emit, deadline=course.setting.clock.monotonic() + course.wait)
-        hold.check_entrance(course)
-        return acquire(course)
+        if ctx.wait:
+            return hold.take_turn(ctx, emit, deadline=ctx.services.clock.monotonic() + ctx.wait)
+        hold.check_entrance(ctx)
+        return acquire(ctx)
 
-    course.must("lease", f"take {course.run.environment}", take, verb="request")
-    course.before_step = partial(hold.hold_before, course)
+    ctx.must("lease", f"take {ctx.run.environment}", take, verb="request")
+    ctx.before_step = partial(hold.hold_before, ctx)
 
 
-def acquire(course: Course) -> StepResult:
+def acquire(ctx: RunContext) -> StepResult:
     """The environment's lease for this run. Raises S101 when somebody else holds it, or waits for it."""
-    course.enter()
-    return StepResult(outcome=Outcome.SUCCEEDED, data={"fence": course.fence})
+    ctx.enter()
+    return StepResult(outcome=Outcome.SUCCEEDED, data={"fence": ctx.fence})

@@ -7,41 +7,41 @@ from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
 from orchestrator.flow import repeat
-from orchestrator.flow.course import Course
 from orchestrator.flow.halt import Halt
+from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit
 
 
-def prove_environment(course: Course, what: str = "environment") -> None:
+def prove_environment(ctx: RunContext, what: str = "environment") -> None:
     """Every suite over every host of the environment, but those whose failure was tolerated."""
-    if course.state is not State.VERIFYING:
-        course.move(Event.VERIFY)
-    prove(course, course.settled_plan().verify, course.settled_package(), what, worked_on(course))
+    if ctx.state is not State.VERIFYING:
+        ctx.move(Event.VERIFY)
+    prove(ctx, ctx.pinned_plan().verify, ctx.pinned_package(), what, worked_on(ctx))
 
 
-def worked_on(course: Course) -> tuple[str, ...]:
+def worked_on(ctx: RunContext) -> tuple[str, ...]:
     """The hosts of the environment without those whose failure was tolerated, and those that stand by."""
-    idle = course.standing_by
-    return tuple(host for host in course.hosts if host not in course.left_out and host not in idle)
+    idle = ctx.standby_hosts
+    return tuple(host for host in ctx.hosts if host not in ctx.excluded_hosts and host not in idle)
 
 
-def limited(course: Course, suite: SuiteSpec, hosts: tuple[str, ...]) -> SuiteSpec:
+def limited(ctx: RunContext, suite: SuiteSpec, hosts: tuple[str, ...]) -> SuiteSpec:
     """*suite* over *hosts*; a suite without a limit looks at every host."""
-    return suite if set(hosts) == set(course.hosts) else suite.model_copy(update={"limit": hosts})
+    return suite if set(hosts) == set(ctx.hosts) else suite.model_copy(update={"limit": hosts})
 
 
-def prove(course: Course, suites: tuple[SuiteSpec, ...], package: Package, what: str, hosts: tuple[str, ...]) -> None:
+def prove(ctx: RunContext, suites: tuple[SuiteSpec, ...], package: Package, what: str, hosts: tuple[str, ...]) -> None:
     """Run *suites* on *hosts*; halt at the first that is not good. *what* makes the steps' names."""
     for suite in suites:
-        look(course, limited(course, suite, hosts), package, what, must=True)
+        look(ctx, limited(ctx, suite, hosts), package, what, must=True)
 
 
-def look(course: Course, suite: SuiteSpec, package: Package, what: str, *, must: bool) -> StepResult:
+def look(ctx: RunContext, suite: SuiteSpec, package: Package, what: str, *, must: bool) -> StepResult:
     """Run one suite, again where it failed and its rule says so. With *must*, halt unless it is good."""
 
     def work(job: str, emit: Emit) -> StepResult:
-        context = course.context(back=package.digest != course.settled_package().digest)
-        return course.setting.verifier.verify(suite, package, course.inventory(), context, job, emit)
+        context = ctx.context(back=package.digest != ctx.pinned_package().digest)
+        return ctx.services.verifier.verify(suite, package, ctx.inventory(), context, job, emit)
 
     where = "everywhere" if not suite.limit else ", ".join(suite.limit)
     label = f"{suite.name.replace('.', ' ')} {where}"
@@ -54,9 +54,9 @@ def look(course: Course, suite: SuiteSpec, package: Package, what: str, *, must:
 
     def once(time: int) -> StepResult:
         name = f"verify.{suite.name}.{what}" if not time else f"verify.{suite.name}.again.{time}.{what}"
-        return course.step(name, label if not time else f"{label}, once more", work, **about)
+        return ctx.step(name, label if not time else f"{label}, once more", work, **about)
 
-    result = repeat.judged(course, suite.flaky, f"verify.{suite.name}.{what}", label, once)
+    result = repeat.judged(ctx, suite.flaky, f"verify.{suite.name}.{what}", label, once)
     if must and not result.good:
         raise Halt(f"verify.{suite.name}.{what}", result)
     return result

@@ -18,14 +18,14 @@ from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.domain.waves import BACK, Waves, ending, outcome, why_held
 from orchestrator.flow import COURSES
-from orchestrator.flow.course import Course
 from orchestrator.flow.recorder import Prefixed
+from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.leftovers import apart
 from orchestrator.inspect.trail import last_verified
 from orchestrator.planning import admission, guard, plan_store, refusal
 from orchestrator.planning.targets import runs_there
 from orchestrator.ports import Durable, Parallel, Tenure
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 HELD, STAYED = "R221", "R222"
 ENDS = {
@@ -42,8 +42,8 @@ class Way:
     """What a walk was asked for: to take *release* through *waves*.
 
     *plans* are the digests of the plans that its environments are held to, *plan* that over all of them; *wait*,
-    *named*, *again* and *overrun* are as of a `Course`, and the same for each environment. With *redeploy* the release
-    also goes to environments that have it.
+    *named*, *again* and *overrun* are as of a `RunContext`, and the same for each environment. With *redeploy* the
+    release also goes to environments that have it.
     """
 
     root: str
@@ -96,18 +96,18 @@ class Part:
 # -- before it begins ----------------------------------------------------------------------------------------------
 
 
-def find(setting: Setting, name: str | None) -> Waves | None:
+def find(services: Services, name: str | None) -> Waves | None:
     """The list of waves that is called *name*; None when none is."""
-    return next((waves for waves in setting.project.waves if waves.name == name), None)
+    return next((waves for waves in services.project.waves if waves.name == name), None)
 
 
-def already_deployed(setting: Setting, waves: Waves, ref: PackageRef) -> tuple[str, ...]:
+def already_deployed(services: Services, waves: Waves, ref: PackageRef) -> tuple[str, ...]:
     """The environments of *waves* that have the release already: nothing is done there."""
-    return tuple(name for name in waves.names if runs_there(setting, name, ref))
+    return tuple(name for name in waves.names if runs_there(services, name, ref))
 
 
 def admitted_environments(
-    setting: Setting, waves: Waves, package: Package, *, redeploy: bool = False
+    services: Services, waves: Waves, package: Package, *, redeploy: bool = False
 ) -> tuple[str, ...]:
     """The environments that the walk would promote *package* to, in order; refused when it may not go to one of them.
 
@@ -118,21 +118,21 @@ def admitted_environments(
     undeclared = [name for name in waves.names if name not in release.environments]
     if undeclared:
         raise OrchestratorError("R104", f"{package.ref} does not declare the environment {undeclared[0]!r}")
-    done = () if redeploy else already_deployed(setting, waves, package.ref)
+    done = () if redeploy else already_deployed(services, waves, package.ref)
     wanted = tuple(name for name in waves.names if name not in done)
     if not wanted:
         raise OrchestratorError("R108", f"{package.ref} already runs, verified, everywhere in {waves.name}")
     for name in wanted:
-        environment = setting.environment(name)[0]
-        admission.refuse_governed(setting, release.name, name, "a promotion in waves")
-        admission.gate(setting, package, environment, waves.before(name))
+        environment = services.environment(name)[0]
+        admission.refuse_governed(services, release.name, name, "a promotion in waves")
+        admission.gate(services, package, environment, waves.before(name))
     return wanted
 
 
-def refuse_again(setting: Setting, names: tuple[str, ...], ref: PackageRef) -> None:
+def refuse_again(services: Services, names: tuple[str, ...], ref: PackageRef) -> None:
     """Refuse a release that one of the environments *names* has gone back from. Raises R203."""
     for name in names:
-        before = guard.gone_back_from(setting, name).get(ref.digest)
+        before = guard.gone_back_from(services, name).get(ref.digest)
         if before is not None:
             raise guard.refusal(name, before, str(ref))
 
@@ -145,13 +145,13 @@ def executable(plan: WavePlan) -> None:
             raise OrchestratorError(why.code, f"{item.environment}: {why.message}", hint=why.hint)
 
 
-def unchanged(setting: Setting, plan: WavePlan) -> None:
+def unchanged(services: Services, plan: WavePlan) -> None:
     """Return when the waves are still those that *plan* was made for. Raises R220."""
-    now = find(setting, plan.walk.name)
+    now = find(services, plan.walk.name)
     if now != plan.walk:
         what = f"now {now}, {_rules(now)}; then {plan.walk}, {_rules(plan.walk)}" if now else "there are none any more"
         raise OrchestratorError("R220", f"the waves {plan.walk.name} have changed since the plan was made: {what}")
-    found = set() if plan.redeploy else set(already_deployed(setting, plan.walk, plan.release)) ^ set(plan.there)
+    found = set() if plan.redeploy else set(already_deployed(services, plan.walk, plan.release)) ^ set(plan.there)
     if found:
         message = f"since the plan was made, it has changed where {plan.release} runs: {', '.join(sorted(found))}"
         raise OrchestratorError("R220", message)
@@ -164,7 +164,7 @@ def _rules(waves: Waves) -> str:
 # -- one environment of it -----------------------------------------------------------------------------------------
 
 
-def one(setting: Setting, durable: Durable, tenure: Tenure, way: Way, part: Part) -> dict[str, Any]:
+def one(services: Services, durable: Durable, tenure: Tenure, way: Way, part: Part) -> dict[str, Any]:
     """Do one *part* of a walk, beside the others of its wave. Returns how its run ended."""
     name = part.run(way.root)
     durable = Prefixed(durable, name.removeprefix(f"{way.root}-"))
@@ -175,37 +175,37 @@ def one(setting: Setting, durable: Durable, tenure: Tenure, way: Way, part: Part
         environment=part.environment,
         release=part.release,
         by=way.by,
-        requested_at=durable.step("requested", setting.clock.now),
+        requested_at=durable.step("requested", services.clock.now),
     )
-    setting.store.create(run)
+    services.store.create(run)
     promotion = part.kind == "promotion"
     if promotion:
-        _pass_on(setting, run)
-    course = Course(
-        apart(setting, part.environment, part.release),
+        _pass_on(services, run)
+    ctx = RunContext(
+        apart(services, part.environment, part.release),
         durable,
         run,
         approved=way.plans.get(part.environment) if promotion else None,
         wait=way.wait,
-        named=way.named if promotion else NOTHING,
-        again=way.again if promotion else "",
+        acknowledgements=way.named if promotion else NOTHING,
+        override_reason=way.again if promotion else "",
         overrun=way.overrun,
         tenure=tenure,
     )
-    done = COURSES[part.kind](course)
-    return {"state": done.state.value, "exit": _exit(setting, done.id)}
+    done = COURSES[part.kind](ctx)
+    return {"state": done.state.value, "exit": _exit(services, done.id)}
 
 
-def _pass_on(setting: Setting, run: Run) -> None:
+def _pass_on(services: Services, run: Run) -> None:
     """What a person has wished of the walk before this *run* of it was there holds for it as well."""
-    walk = setting.store.run(run.root)
+    walk = services.store.run(run.root)
     if walk.wish:
         data = {"wish": walk.wish, "by": walk.wished_by, "why": f"as for {walk.id}"}
-        setting.store.append(run.id, [Entry(kind="control", data=data, key="as the walk")])
+        services.store.append(run.id, [Entry(kind="control", data=data, key="as the walk")])
 
 
-def _exit(setting: Setting, run: str) -> int:
-    return int(recorded_exit(setting.store.records(run)))
+def _exit(services: Services, run: str) -> int:
+    return int(recorded_exit(services.store.records(run)))
 
 
 # -- all of it -----------------------------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ class Walk:
     was to go back, whether it did.
     """
 
-    setting: Setting
+    services: Services
     durable: Parallel
     tenure: Tenure
     way: Way
@@ -232,8 +232,8 @@ class Walk:
 
     def go(self) -> Run:
         """Walk to the end; the walk's own run as it ended."""
-        store, way = self.setting.store, self.way
-        store.create(way.run(self.durable.step("walk.requested", self.setting.clock.now)))
+        store, way = self.services.store, self.way
+        store.create(way.run(self.durable.step("walk.requested", self.services.clock.now)))
         self._move(Event.WALK)
         done = self.durable.step("walk.there", self._there)
         data = {"plan": way.plan, "walk": way.waves.to_json(), "there": done}
@@ -250,7 +250,7 @@ class Walk:
 
     def _there(self) -> list[str]:
         """The environments in which nothing is done, because they have the release."""
-        return [] if self.way.redeploy else list(already_deployed(self.setting, self.way.waves, self.way.release))
+        return [] if self.way.redeploy else list(already_deployed(self.services, self.way.waves, self.way.release))
 
     def _waves(self, waves: list[tuple[int, list[str]]]) -> tuple[str, int]:
         """Begin one wave after the other; why the rest is held (empty: all were begun, and are good), and where."""
@@ -287,16 +287,16 @@ class Walk:
         time = seconds(self.way.waves.soak)
         if not time:
             return
-        until = later(self.durable.step(f"wave.{number}.soaking", self.setting.clock.now), time)
+        until = later(self.durable.step(f"wave.{number}.soaking", self.services.clock.now), time)
         self._wave("soaking", f"wave:{number}:soaking", number=number, until=until)
-        self.durable.sleep(f"wave.{number}.soak", time, lambda: self.setting.store.run(self.way.root).wish != "")
+        self.durable.sleep(f"wave.{number}.soak", time, lambda: self.services.store.run(self.way.root).wish != "")
 
     def _stopped(self, name: str) -> str:
         """Who has stopped the walk; empty when nobody has. A paused one stands still here."""
 
         def look() -> str:
             self.tenure.check()
-            while (run := self.setting.store.run(self.way.root)).wish == "pause":
+            while (run := self.services.store.run(self.way.root)).wish == "pause":
                 self.tenure.park()
             return f"{STOPPING[run.wish]} by {run.wished_by or 'somebody'}" if run.wish in STOPPING else ""
 
@@ -332,9 +332,9 @@ class Walk:
     def _goes_back(self, name: str) -> dict[str, Any]:
         """The release that *name* goes back to, else why it stays as it is, and whether that is fine."""
         self.tenure.check()
-        run = self.setting.store.run(run_id(self.way.root, name))
-        plan = plan_store.load(self.setting, str(run.plan))
-        last, back = last_verified(self.setting, name), plan.back
+        run = self.services.store.run(run_id(self.way.root, name))
+        plan = plan_store.load(self.services, str(run.plan))
+        last, back = last_verified(self.services, name), plan.back
         if plan.ephemeral is not None:
             return _stays("what was made for it is gone", fine=True)
         if last is None or last.run != run.id:
@@ -360,8 +360,8 @@ class Walk:
         message = outcome(waves, self.ended, self.returned, why)
         data = {"state": state.value, "message": message, "exit": int(self._exit(state)), "failure": failure}
         self._note(Entry(kind="ended", data=data, key="ended"))
-        ended = self.setting.store.run(self.way.root)
-        self.setting.notifier.tell(ended, message)
+        ended = self.services.store.run(self.way.root)
+        self.services.notifier.tell(ended, message)
         return ended
 
     def _exit(self, state: State) -> int:
@@ -385,7 +385,7 @@ class Walk:
         self.state = after
 
     def _note(self, entry: Entry) -> None:
-        self.setting.store.append(self.way.root, [entry])
+        self.services.store.append(self.way.root, [entry])
 
 
 def _stays(why: str, *, fine: bool) -> dict[str, Any]:

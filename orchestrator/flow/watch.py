@@ -2,14 +2,14 @@
 
 from orchestrator.domain.promotion import Event
 from orchestrator.flow import gates, promote, verify
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 
 
-def look_again(course: Course) -> None:
+def look_again(ctx: RunContext) -> None:
     """Repeat the watch's suite and gates until its time is over. A failure halts the run; *unknown* only alerts."""
-    watch = course.settled_plan().watch
+    watch = ctx.pinned_plan().watch
     if watch is None:
         return
-    course.move(Event.WATCH)
-    gates.look_again(course, gates.Look("watch", verify.worked_on(course), watch.look, watch.suite))
-    promote.verified(course, course.settled_package().ref)
+    ctx.move(Event.WATCH)
+    gates.look_again(ctx, gates.Look("watch", verify.worked_on(ctx), watch.look, watch.suite))
+    promote.verified(ctx, ctx.pinned_package().ref)

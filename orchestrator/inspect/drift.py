@@ -22,7 +22,7 @@ from orchestrator.inspect.reading import read
 from orchestrator.inspect.stacks import context_of, inventory_of, kept_of, outputs_of, stack_of, stacks_of
 from orchestrator.inspect.trail import last_verified
 from orchestrator.ports import Emit
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 UNCHANGED = {"same", "read", "refresh"}
 WORDS = {
@@ -46,17 +46,17 @@ class Found:
         return Found(self.findings + other.findings, self.unknown + other.unknown, self.notes + other.notes)
 
 
-def look(setting: Setting, environment: str, job: str, emit: Emit) -> Drift:
+def look(services: Services, environment: str, job: str, emit: Emit) -> Drift:
     """What has changed in *environment* since its last verified release. Raises R180 when there is none."""
-    setting.environment(environment)
-    mark = last_verified(setting, environment)
+    services.environment(environment)
+    mark = last_verified(services, environment)
     if mark is None:
         raise OrchestratorError("R180", f"no release has been verified in {environment}")
     with ThreadPoolExecutor(max_workers=2) as pool:
-        resources = pool.submit(_resources, setting, mark, job, emit)
-        hosts = pool.submit(_hosts, setting, mark, job, emit)
+        resources = pool.submit(_resources, services, mark, job, emit)
+        hosts = pool.submit(_hosts, services, mark, job, emit)
         found = resources.result().and_(hosts.result())
-    lease = setting.store.lease(environment)
+    lease = services.store.lease(environment)
     if lease is not None and not lease.locked and not job.startswith(f"{lease.holder}."):
         found.unknown.append(f"{lease.holder} is at work there: what it is about to change may be among this")
     return Drift(
@@ -73,19 +73,19 @@ def look(setting: Setting, environment: str, job: str, emit: Emit) -> Drift:
 # -- the infrastructure ---------------------------------------------------------------------------------------------
 
 
-def _resources(setting: Setting, mark: Verified, job: str, emit: Emit) -> Found:
+def _resources(services: Services, mark: Verified, job: str, emit: Emit) -> Found:
     """What the stack's resources are that they were not, by a refresh and by the definition of the last release."""
     found = Found()
     try:
-        now = stack_of(setting, mark.environment)
+        now = stack_of(services, mark.environment)
         if now is None:
             return found
-        then = _definition(setting, mark, now, found)
-        changes = {change.urn: change for change in _planned(setting, then, now, job, emit)}
-        changes |= {change.urn: change for change in _refreshed(setting, now, f"{job}.refresh", emit)}
-        for side, spec in stacks_of(setting, mark.environment).items():
-            if spec.stack != now.stack and setting.provisioner.there(spec):  # as it was left, by whatever definition
-                found_there = _refreshed(setting, spec, f"{job}.refresh.{side}", emit)
+        then = _definition(services, mark, now, found)
+        changes = {change.urn: change for change in _planned(services, then, now, job, emit)}
+        changes |= {change.urn: change for change in _refreshed(services, now, f"{job}.refresh", emit)}
+        for side, spec in stacks_of(services, mark.environment).items():
+            if spec.stack != now.stack and services.provisioner.there(spec):  # as it was left, by whatever definition
+                found_there = _refreshed(services, spec, f"{job}.refresh.{side}", emit)
                 changes |= {change.urn: change for change in found_there}
     except OrchestratorError as error:
         found.unknown.append(f"the stack: {error.message}")
@@ -97,16 +97,16 @@ def _resources(setting: Setting, mark: Verified, job: str, emit: Emit) -> Found:
     return found
 
 
-def _refreshed(setting: Setting, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
-    return read(lambda job: setting.provisioner.drifted(spec, job, emit), job)
+def _refreshed(services: Services, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
+    return read(lambda job: services.provisioner.drifted(spec, job, emit), job)
 
 
-def _definition(setting: Setting, mark: Verified, now: StackSpec, found: Found) -> StackSpec | None:
+def _definition(services: Services, mark: Verified, now: StackSpec, found: Found) -> StackSpec | None:
     """The stack as it was defined with the last release; None when that is not kept."""
     if mark.definition == now.definition:
         return now
     try:
-        then = kept_of(setting, mark.environment, mark.definition)
+        then = kept_of(services, mark.environment, mark.definition)
     except OrchestratorError:
         found.notes.append("how the stack was defined with the release is not kept here: only a refresh was made")
         return None
@@ -115,12 +115,12 @@ def _definition(setting: Setting, mark: Verified, now: StackSpec, found: Found) 
 
 
 def _planned(
-    setting: Setting, then: StackSpec | None, now: StackSpec, job: str, emit: Emit
+    services: Services, then: StackSpec | None, now: StackSpec, job: str, emit: Emit
 ) -> tuple[ResourceChange, ...]:
     """What an update by the definition of the release would change: somebody has updated the stack by another one."""
     if then is None:
         return ()
-    preview = read(lambda job: setting.provisioner.preview(then, job, emit), f"{job}.preview")
+    preview = read(lambda job: services.provisioner.preview(then, job, emit), f"{job}.preview")
     changes = tuple(change for change in preview.changes if change.op not in UNCHANGED)
     if not changes and preview.changes_something:  # its outputs only, which are no resource
         return (ResourceChange(op="update", type="stack", name=now.stack, urn="stack"),)
@@ -130,23 +130,23 @@ def _planned(
 # -- the hosts ------------------------------------------------------------------------------------------------------
 
 
-def _hosts(setting: Setting, mark: Verified, job: str, emit: Emit) -> Found:
+def _hosts(services: Services, mark: Verified, job: str, emit: Emit) -> Found:
     """What the hosts, the release's own steps and its tests say."""
     try:
-        package = setting.packages.fetch(mark.release.digest)
-        outputs = outputs_of(setting, mark.environment)
-        inventory = inventory_of(setting, mark.environment, outputs)
-        context = context_of(setting, mark.environment, mark.run, outputs)  # templates see the run that put it there
-        rule = setting.environment(mark.environment)[0].snapshot
-        ask = setting.deployer.snapshot
+        package = services.packages.fetch(mark.release.digest)
+        outputs = outputs_of(services, mark.environment)
+        inventory = inventory_of(services, mark.environment, outputs)
+        context = context_of(services, mark.environment, mark.run, outputs)  # templates see the run that put it there
+        rule = services.environment(mark.environment)[0].snapshot
+        ask = services.deployer.snapshot
         seen = read(lambda job: ask(rule, inventory, context, job, emit), f"{job}.snapshot")
     except OrchestratorError as error:
         return Found(unknown=[f"the hosts: {error.message}"])
-    found = _inventory(setting, mark, inventory).and_(_releases(setting, mark, seen)).and_(_files(seen, rule.ignore))
-    aside = {state.host for state in setting.store.hosts(mark.environment) if state.aside(mark.release.digest)}
+    found = _inventory(services, mark, inventory).and_(_releases(services, mark, seen)).and_(_files(seen, rule.ignore))
+    aside = {state.host for state in services.store.hosts(mark.environment) if state.aside(mark.release.digest)}
     if aside:
         found.notes.append(f"stands by, and is asked for its release and files alone: {', '.join(sorted(aside))}")
-    asking = _Asking(setting, package, inventory, frozenset(aside), context, job, emit)
+    asking = _Asking(services, package, inventory, frozenset(aside), context, job, emit)
     for step in package.manifest.release.steps:
         found = found.and_(asking.tasks(step))
     for suite in package.manifest.release.verify:
@@ -154,10 +154,10 @@ def _hosts(setting: Setting, mark: Verified, job: str, emit: Emit) -> Found:
     return found
 
 
-def _inventory(setting: Setting, mark: Verified, inventory: Inventory) -> Found:
+def _inventory(services: Services, mark: Verified, inventory: Inventory) -> Found:
     """Hosts that no run has ever touched, and those that a run has touched and that are gone."""
     found = Found()
-    known = [state.host for state in setting.store.hosts(mark.environment) if state.truth != "gone"]
+    known = [state.host for state in services.store.hosts(mark.environment) if state.truth != "gone"]
     for host in known:
         if host not in inventory.hosts:
             found.findings.append(Finding(part="host", name=host, what="is not there any more"))
@@ -167,10 +167,10 @@ def _inventory(setting: Setting, mark: Verified, inventory: Inventory) -> Found:
     return found
 
 
-def _releases(setting: Setting, mark: Verified, seen: Snapshot) -> Found:
+def _releases(services: Services, mark: Verified, seen: Snapshot) -> Found:
     """The release that each host says is current, against the one that was verified."""
     found = Found(unknown=list(seen.gaps))
-    recorded = {state.host: state for state in setting.store.hosts(mark.environment)}
+    recorded = {state.host: state for state in services.store.hosts(mark.environment)}
     for host, there in seen.hosts.items():
         state = recorded.get(host, HostState(host=host, truth="empty"))
         if state.stands_by and state.truth == "empty":  # it was retired, or nothing was ever put there
@@ -179,7 +179,7 @@ def _releases(setting: Setting, mark: Verified, seen: Snapshot) -> Found:
         if wanted is not None and there.release == wanted.digest:
             continue
         if there.release is not None:
-            ref = setting.packages.ref(there.release)
+            ref = services.packages.ref(there.release)
             what = f"is current, and not {wanted}"
             found.findings.append(Finding(part="release", name=str(ref or there.release[:19]), host=host, what=what))
         elif state.truth == "seen":
@@ -212,7 +212,7 @@ def _files(seen: Snapshot, ignore: tuple[str, ...]) -> Found:
 class _Asking:
     """The release's own steps and tests, asked about the hosts of now but those *aside*, which stand by."""
 
-    setting: Setting
+    services: Services
     package: Package
     inventory: Inventory
     aside: frozenset[str]
@@ -229,7 +229,7 @@ class _Asking:
                 return found
             job = f"{self.job}.check.{step.name}"
             play = play_of(step, hosts)
-            check = self.setting.deployer.check
+            check = self.services.deployer.check
             said = read(lambda job: check(play, self.package, self.inventory, self.context, job, self.emit), job)
         except OrchestratorError as error:
             return Found(unknown=[f"step {step.name}: {error.message}"])
@@ -244,7 +244,7 @@ class _Asking:
 
     def _answer(self, suite: SuiteSpec, job: str) -> StepResult:
         """What *suite* says. Raises `JobLost`."""
-        result = self.setting.verifier.verify(suite, self.package, self.inventory, self.context, job, self.emit)
+        result = self.services.verifier.verify(suite, self.package, self.inventory, self.context, job, self.emit)
         if result.data.get("how") == "lost":
             raise JobLost(str(result.data.get("code", "V105")), result.message)
         return result

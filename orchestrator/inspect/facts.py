@@ -28,7 +28,7 @@ from orchestrator.domain.text import few
 from orchestrator.inspect.facts_reader import FactsReader, FactsStore
 from orchestrator.inspect.leftovers import GONE
 from orchestrator.ports import Store
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 from orchestrator.storage_ports import each_run
 
 Working = Callable[[str], bool]
@@ -40,16 +40,16 @@ PAGE = 5
 """The newest runs that are read first: the newest one has mostly left nothing open."""
 
 
-def facts_of_all(setting: Setting, names: tuple[str, ...], working: Working) -> list[EnvironmentFacts]:
+def facts_of_all(services: Services, names: tuple[str, ...], working: Working) -> list[EnvironmentFacts]:
     """What is known of each of the environments *names* now, read in a few queries for all of them."""
-    reader = FactsReader(setting.store, names, (GONE, *(f"{step}:finished" for step in OUTLINES)))
-    return [facts_of(setting, name, working, reader) for name in names]
+    reader = FactsReader(services.store, names, (GONE, *(f"{step}:finished" for step in OUTLINES)))
+    return [facts_of(services, name, working, reader) for name in names]
 
 
-def facts_of(setting: Setting, name: str, working: Working, reader: FactsStore | None = None) -> EnvironmentFacts:
+def facts_of(services: Services, name: str, working: Working, reader: FactsStore | None = None) -> EnvironmentFacts:
     """What is known of the environment *name* now, from the store or from *reader*. Raises R103."""
-    environment, _ = setting.environment(name)
-    store = reader or setting.store
+    environment, _ = services.environment(name)
+    store = reader or services.store
     runs = recent(store, name)
     waiting, lease = store.queue(name), store.lease(name)
     still_open = each_run(store, RunFilter(environment=name, is_open=True))

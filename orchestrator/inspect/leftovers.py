@@ -10,7 +10,7 @@ from orchestrator.domain.plan import StackPreview, StackSpec
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.ports import Store
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 KIND, MADE, GONE = "ephemeral", "ephemeral:made", "ephemeral:gone"
 RECENT = 200  # runs of an environment among which what is left is looked for
@@ -30,40 +30,40 @@ class Leftover:
         return over(self.until, now)
 
 
-def apart(setting: Setting, environment: str, ref: PackageRef | None) -> Setting:
-    """*setting*, in which an environment that is made for each release has a stack for *ref* alone."""
-    found, _ = setting.environment(environment)
+def apart(services: Services, environment: str, ref: PackageRef | None) -> Services:
+    """*services*, in which an environment that is made for each release has a stack for *ref* alone."""
+    found, _ = services.environment(environment)
     if found.ephemeral is None or found.ephemeral.per != "release" or ref is None:
-        return setting
+        return services
     version = ref.version[:40].replace("+", "-")
     own = f"{found.stack or found.name}-{version}-{ref.digest[7:15]}"
-    return replace(setting, stacks={**setting.stacks, environment: own})
+    return replace(services, stacks={**services.stacks, environment: own})
 
 
-def refuse_foreign(setting: Setting, environment: str, spec: StackSpec, preview: StackPreview) -> None:
+def refuse_foreign(services: Services, environment: str, spec: StackSpec, preview: StackPreview) -> None:
     """Refuse a stack that has something already: what no promotion has made, none destroys. Raises E141 and R209."""
     if not {op for op, count in preview.counts.items() if count} - NOTHING:
         return
-    mine = next((left for left in leftovers(setting, environment) if left.stack == spec.stack), None)
+    mine = next((left for left in leftovers(services, environment) if left.stack == spec.stack), None)
     if mine is None:
         raise OrchestratorError("E141", f"the stack {spec.stack} of {environment} has resources that no promotion made")
     message = f"what {mine.run.id} made in {environment} is still there, until {mine.until}"
     raise OrchestratorError("R209", message, hint=f"orchestrator environment reap {environment} destroys it at once")
 
 
-def leftovers(setting: Setting, environment: str | None = None) -> list[Leftover]:
+def leftovers(services: Services, environment: str | None = None) -> list[Leftover]:
     """What promotions have made and nobody has destroyed yet, in *environment* or in all, newest first.
 
     A stack belongs to the last one who made it, or brought it up to date: what a person has taken over, or destroyed,
     is no promotion's any more.
     """
-    names = [environment] if environment else list(setting.environments)
-    return [left for name in names for left in _left(setting, name)]
+    names = [environment] if environment else list(services.environments)
+    return [left for name in names for left in _left(services, name)]
 
 
-def _left(setting: Setting, name: str) -> Iterator[Leftover]:
+def _left(services: Services, name: str) -> Iterator[Leftover]:
     settled = set[str]()  # stacks of which a newer run has told already
-    environment, store = setting.environments[name][0], setting.store
+    environment, store = services.environments[name][0], services.store
     for run in store.runs(name, limit=RECENT):
         if run.kind in {"provision", "destroy"} and run.state is not State.FAILED:
             settled.add(environment.stack or name)

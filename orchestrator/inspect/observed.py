@@ -6,17 +6,17 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import HostResult, Outcome
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 ANSWERED = (Outcome.SUCCEEDED, Outcome.FAILED)
 
 
-def refuse_unknown(setting: Setting, environment: str, silent: Iterable[str], restored: Iterable[str] = ()) -> None:
+def refuse_unknown(services: Services, environment: str, silent: Iterable[str], restored: Iterable[str] = ()) -> None:
     """Refuse to act where a host is recorded as unknown and was among the *silent* just now. Raises R160.
 
     Hosts that are *restored* by what is planned are no reason.
     """
-    recorded = {state.host for state in setting.store.hosts(environment) if state.settled.truth == "unknown"}
+    recorded = {state.host for state in services.store.hosts(environment) if state.settled.truth == "unknown"}
     unknown = [host for host in silent if host in recorded and host not in set(restored)]
     if unknown:
         raise OrchestratorError(
@@ -27,18 +27,18 @@ def refuse_unknown(setting: Setting, environment: str, silent: Iterable[str], re
         )
 
 
-def states_of(setting: Setting, environment: str, told: Iterable[HostResult]) -> list[HostState]:
+def states_of(services: Services, environment: str, told: Iterable[HostResult]) -> list[HostState]:
     """What is known of each host now: what it said itself, else what the journal knew, as far as that still counts."""
-    remembered = {state.host: state.settled for state in setting.store.hosts(environment)}
+    remembered = {state.host: state.settled for state in services.store.hosts(environment)}
     return [
-        _state(setting, remembered.get(host.host, HostState(host=host.host, truth="empty")), host).model_copy(
+        _state(services, remembered.get(host.host, HostState(host=host.host, truth="empty")), host).model_copy(
             update={"serves": host.serves}
         )
         for host in told
     ]
 
 
-def _state(setting: Setting, before: HostState, told: HostResult) -> HostState:
+def _state(services: Services, before: HostState, told: HostResult) -> HostState:
     """*before*, corrected by what the host said: one that answered and named no release is left as it was known."""
     if told.outcome not in ANSWERED or told.invalid:
         return before.model_copy(update={"truth": "unknown"})
@@ -47,4 +47,4 @@ def _state(setting: Setting, before: HostState, told: HostResult) -> HostState:
     if before.digest == told.release:
         return before.model_copy(update={"truth": "seen"})
     unknown = PackageRef(name="unknown", version="0", digest=told.release)
-    return HostState(host=before.host, truth="seen", release=setting.packages.ref(told.release) or unknown)
+    return HostState(host=before.host, truth="seen", release=services.packages.ref(told.release) or unknown)

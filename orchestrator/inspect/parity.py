@@ -9,40 +9,40 @@ from orchestrator.inspect.reading import read
 from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, stack_of
 from orchestrator.inspect.trail import last_verified
 from orchestrator.ports import Emit
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
-def look(setting: Setting, left: str, right: str, job: str, emit: Emit, kinds: tuple[str, ...] = KINDS) -> Parity:
+def look(services: Services, left: str, right: str, job: str, emit: Emit, kinds: tuple[str, ...] = KINDS) -> Parity:
     """How the environments *left* and *right* differ, beyond what the files of either allow. Raises R103."""
     allow: list[str] = []
     for one, other in ((left, right), (right, left)):
-        rule = setting.environment(one)[0].parity
+        rule = services.environment(one)[0].parity
         allow += rule.allow if rule is not None and rule.with_ == other else ()
     with ThreadPoolExecutor(max_workers=2) as pool:
-        found = [pool.submit(_portrait, setting, name, f"{job}.{name}", emit) for name in (left, right)]
+        found = [pool.submit(_portrait, services, name, f"{job}.{name}", emit) for name in (left, right)]
         first, second = (item.result() for item in found)
     return compare(first, second, allow, kinds)
 
 
-def _portrait(setting: Setting, name: str, job: str, emit: Emit) -> Portrait:
+def _portrait(services: Services, name: str, job: str, emit: Emit) -> Portrait:
     """What is compared of the environment *name*; what could not be asked is unknown."""
-    environment, _ = setting.environment(name)
-    mark, unknown = last_verified(setting, name), []
+    environment, _ = services.environment(name)
+    mark, unknown = last_verified(services, name), []
     release = str(mark.release) if mark else "none"
     definition: Definition | None = Definition()
     try:
-        spec = stack_of(setting, name)
-        definition = setting.provisioner.described(spec) if spec is not None else Definition()
+        spec = stack_of(services, name)
+        definition = services.provisioner.described(spec) if spec is not None else Definition()
     except OrchestratorError as error:
         definition = None
         unknown.append(f"its definition: {error.message}")
     try:
-        outputs = outputs_of(setting, name)
-        inventory = inventory_of(setting, name, outputs)
+        outputs = outputs_of(services, name)
+        inventory = inventory_of(services, name, outputs)
     except OrchestratorError as error:
         unknown.append(f"its hosts: {error.message}")
         return portray(environment, definition, None, Snapshot(), release, unknown)
-    context = context_of(setting, name, job, outputs)
-    ask = setting.deployer.snapshot
+    context = context_of(services, name, job, outputs)
+    ask = services.deployer.snapshot
     seen = read(lambda job: ask(environment.snapshot, inventory, context, job, emit), f"{job}.snapshot")
     return portray(environment, definition, inventory, seen, release, unknown)

@@ -11,38 +11,38 @@ from orchestrator.domain.secret import Secret
 from orchestrator.domain.sides import SIDES, Side, joined
 from orchestrator.domain.trail import verified_trail
 from orchestrator.inspect.standing import Standing
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
-def stack_of(setting: Setting, name: str) -> StackSpec | None:
+def stack_of(services: Services, name: str) -> StackSpec | None:
     """The stack of the environment *name*, or None when it has no Pulumi program.
 
     Where each side is a stack, that is the one of the run; outside of a run, the one that is live.
     """
-    environment, folder = setting.environment(name)
+    environment, folder = services.environment(name)
     if environment.program is None:
         return None
-    return _chosen(setting, name, setting.provisioner.definition(environment, folder))
+    return _chosen(services, name, services.provisioner.definition(environment, folder))
 
 
-def kept_of(setting: Setting, name: str, definition: str) -> StackSpec:
+def kept_of(services: Services, name: str, definition: str) -> StackSpec:
     """The same stack as it was defined when its *definition* had this digest. Raises E105 when it is not kept here."""
-    return _chosen(setting, name, setting.provisioner.kept(definition))
+    return _chosen(services, name, services.provisioner.kept(definition))
 
 
-def stacks_of(setting: Setting, name: str) -> dict[Side, StackSpec]:
+def stacks_of(services: Services, name: str) -> dict[Side, StackSpec]:
     """The stacks of the sides of the environment *name*; empty where its sides are none."""
-    environment, folder = setting.environment(name)
+    environment, folder = services.environment(name)
     if environment.sides is None:
         return {}
-    spec = setting.provisioner.definition(environment, folder)
+    spec = services.provisioner.definition(environment, folder)
     return {side: _named(spec, environment.sides.of(side)) for side in SIDES}
 
 
-def _chosen(setting: Setting, name: str, spec: StackSpec) -> StackSpec:
-    rule, own = setting.environment(name)[0].sides, setting.stacks.get(name)
+def _chosen(services: Services, name: str, spec: StackSpec) -> StackSpec:
+    rule, own = services.environment(name)[0].sides, services.stacks.get(name)
     if own is None and rule is not None:
-        own = rule.of(Standing.of(setting.store.hosts(name)).live or "blue")
+        own = rule.of(Standing.of(services.store.hosts(name)).live or "blue")
     return spec if own is None else _named(spec, own)
 
 
@@ -50,52 +50,52 @@ def _named(spec: StackSpec, own: str) -> StackSpec:
     return spec.model_copy(update={"stack": own, "configured": spec.stack})
 
 
-def outputs_of(setting: Setting, name: str) -> Outputs:
+def outputs_of(services: Services, name: str) -> Outputs:
     """The outputs of the stack of the environment *name* as they are now; none where it has no program."""
-    learn_declared(setting, setting.environment(name)[0])
-    spec = stack_of(setting, name)
-    return setting.provisioner.outputs(spec) if spec else Outputs({})
+    learn_declared(services, services.environment(name)[0])
+    spec = stack_of(services, name)
+    return services.provisioner.outputs(spec) if spec else Outputs({})
 
 
-def inventory_of(setting: Setting, name: str, outputs: Outputs) -> Inventory:
+def inventory_of(services: Services, name: str, outputs: Outputs) -> Inventory:
     """The hosts of the environment *name* as *outputs* and its files give them, with the user's files read in.
 
     Where each side is a stack, those of both, in groups called `blue` and `green`. Raises E-codes.
     """
-    environment, _ = setting.environment(name)
-    learn_declared(setting, environment)
-    own, found = setting.provisioner, dict[Side, Inventory]()
-    mine = stack_of(setting, name) if environment.sides is not None else None
-    for side, spec in stacks_of(setting, name).items():
+    environment, _ = services.environment(name)
+    learn_declared(services, environment)
+    own, found = services.provisioner, dict[Side, Inventory]()
+    mine = stack_of(services, name) if environment.sides is not None else None
+    for side, spec in stacks_of(services, name).items():
         told = outputs if mine is not None and spec.stack == mine.stack else own.outputs(spec)
         if told.plain or told.secret:
             found[side] = own.inventory(environment, told)
     known = joined(found) if found else own.inventory(environment, outputs)
-    resolved = setting.deployer.resolve(known, environment.settings)
-    setting.secrets.learn_names((*resolved.hosts, *resolved.groups))
+    resolved = services.deployer.resolve(known, environment.settings)
+    services.secrets.learn_names((*resolved.hosts, *resolved.groups))
     return resolved
 
 
-def learn_declared(setting: Setting, environment: Environment) -> None:
+def learn_declared(services: Services, environment: Environment) -> None:
     """Learn the secrets that *environment* declares, and which names are ordinary there."""
-    setting.secrets.learn_names((setting.project.name, *setting.environments))
+    services.secrets.learn_names((services.project.name, *services.environments))
     declared = [
-        Secret(name, os.fsencode(setting.environ[name])) for name in environment.secrets if name in setting.environ
+        Secret(name, os.fsencode(services.environ[name])) for name in environment.secrets if name in services.environ
     ]
-    setting.secrets.learn(f"secrets of {environment.name}", declared)
+    services.secrets.learn(f"secrets of {environment.name}", declared)
 
 
 def context_of(
-    setting: Setting, name: str, run_id: str, outputs: Outputs, fence: int = 0, previous: PackageRef | None = None
+    services: Services, name: str, run_id: str, outputs: Outputs, fence: int = 0, previous: PackageRef | None = None
 ) -> Context:
     """What playbooks and suites may know of the run *run_id* in the environment *name*."""
-    environment, _ = setting.environment(name)
-    marks = setting.store.verified(name) if environment.controller_files else []
-    runs = {run.id: run for run in setting.store.runs(name)} if marks else {}
+    environment, _ = services.environment(name)
+    marks = services.store.verified(name) if environment.controller_files else []
+    runs = {run.id: run for run in services.store.runs(name)} if marks else {}
     return Context(
         run=run_id,
         environment=name,
-        project=setting.project.name,
+        project=services.project.name,
         fence=fence,
         previous=previous,
         outputs=outputs,

@@ -6,19 +6,19 @@ from orchestrator.domain.host_answer import Fault
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.step import HostResult, StepResult
 from orchestrator.ports import Emit
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 TOO_FAR = "D183"
 
 
 def limit_tokens(
-    setting: Setting, environment: str, seen: StepResult, emit: Emit, ours: int = 0, confirmed: int = 0
+    services: Services, environment: str, seen: StepResult, emit: Emit, ours: int = 0, confirmed: int = 0
 ) -> StepResult:
     """*seen*, where a host whose fencing token is too far ahead of *ours* is not believed, and raises nothing.
 
     Without *ours* the newest token of the store counts. An operator has *confirmed* tokens up to that number.
     """
-    known = ours or setting.store.newest_fence(environment)
+    known = ours or services.store.newest_fence(environment)
     hosts = tuple(_bounded(host, known, confirmed) for host in seen.hosts)
     for host, reason in too_far(seen.model_copy(update={"hosts": hosts})).items():
         emit(Entry(kind="notice", host=host, data={"level": "warning", "text": f"{host}: {reason}"}))

@@ -14,41 +14,41 @@ from orchestrator.domain.release import Package, PackageRef, Step
 from orchestrator.domain.started import Started
 from orchestrator.domain.step import StepResult
 from orchestrator.domain.trail import verified_trail
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 STEPS = frozenset({"deploy", "restore"})  # the verbs of what puts a release on hosts
 
 
-def last_verified(setting: Setting, environment: str) -> Verified | None:
+def last_verified(services: Services, environment: str) -> Verified | None:
     """The newest release whose tests passed in *environment*."""
-    return next(iter(setting.store.verified(environment)), None)
+    return next(iter(services.store.verified(environment)), None)
 
 
-def mark_of(setting: Setting, environment: str, digest: str) -> Verified | None:
+def mark_of(services: Services, environment: str, digest: str) -> Verified | None:
     """When the package *digest* was last verified in *environment*; None: never."""
-    return next((mark for mark in setting.store.verified(environment) if mark.release.digest == digest), None)
+    return next((mark for mark in services.store.verified(environment) if mark.release.digest == digest), None)
 
 
-def trail(setting: Setting, environment: str) -> tuple[Verified, ...]:
+def trail(services: Services, environment: str) -> tuple[Verified, ...]:
     """The releases that a rollback of *environment* goes through, the current one first, each once."""
-    runs = {run.id: run for run in setting.store.runs(environment)}
-    return verified_trail(setting.store.verified(environment), runs)
+    runs = {run.id: run for run in services.store.runs(environment)}
+    return verified_trail(services.store.verified(environment), runs)
 
 
-def destination(setting: Setting, environment: str, version: str | None = None) -> PackageRef:
+def destination(services: Services, environment: str, version: str | None = None) -> PackageRef:
     """Where a rollback of *environment* goes: to *version*, else along the :func:`trail`. Raises R134.
 
     That is the last verified release when any host runs something else, or nobody knows what, or when the last run
     needs a person; only when every host runs it and nothing is left open, the one that it took the place of.
     """
-    setting.environment(environment)
+    services.environment(environment)
     if version is not None:
-        marks = [mark for mark in setting.store.verified(environment) if mark.release.version == version]
+        marks = [mark for mark in services.store.verified(environment) if mark.release.version == version]
         wanted = f"version {version} was never"
     else:
-        way = trail(setting, environment)
-        there = bool(way) and everywhere(setting, environment, way[0].release.digest)
-        there = there and not unsettled(setting, environment)
+        way = trail(services, environment)
+        there = bool(way) and everywhere(services, environment, way[0].release.digest)
+        there = there and not unsettled(services, environment)
         marks, wanted = list(way[1:] if there else way), "no other release was ever"
     if not marks:
         raise OrchestratorError("R134", f"{wanted} verified in {environment}")
@@ -64,29 +64,29 @@ class Then:
     definition: str
 
 
-def as_of(setting: Setting, environment: str, when: str) -> Then:
+def as_of(services: Services, environment: str, when: str) -> Then:
     """What *environment* was at *when*: a time (without an offset: of this machine), or at the end of a run by its id.
 
     That is the release that was verified last by then, on the definition that was applied last, with it or by itself.
     Raises R101, R204 when nothing is known of then, and R205 when it has been gone back from since.
     """
-    setting.environment(environment)
-    at = _time(setting, environment, when)
-    mark = next((mark for mark in setting.store.verified(environment) if over(mark.at, at)), None)
+    services.environment(environment)
+    at = _time(services, environment, when)
+    mark = next((mark for mark in services.store.verified(environment) if over(mark.at, at)), None)
     if mark is None:
         raise OrchestratorError("R204", f"no release had been verified in {environment} by {at}")
-    if mark.release.digest not in {other.release.digest for other in trail(setting, environment)}:
+    if mark.release.digest not in {other.release.digest for other in trail(services, environment)}:
         hint = f"orchestrator promote {mark.release.name}-{mark.release.version} --to {environment} --again -m WHY"
         message = f"{environment} has gone back from {mark.release} since {at}"
         raise OrchestratorError("R205", message, hint=hint)
-    return Then(at, mark.release, _definition(setting, environment, mark, at))
+    return Then(at, mark.release, _definition(services, environment, mark, at))
 
 
-def _time(setting: Setting, environment: str, when: str) -> str:
+def _time(services: Services, environment: str, when: str) -> str:
     try:
         moment = datetime.fromisoformat(when)
     except ValueError:
-        run = _run(setting, environment, when)
+        run = _run(services, environment, when)
         if run.environment != environment or run.ended_at is None:
             why = "has not ended" if run.environment == environment else f"is of {run.environment}"
             raise OrchestratorError("R204", f"{run.id} {why}") from None
@@ -94,16 +94,16 @@ def _time(setting: Setting, environment: str, when: str) -> str:
     return moment_text(moment.astimezone(UTC))
 
 
-def _run(setting: Setting, environment: str, wanted: str) -> Run:
+def _run(services: Services, environment: str, wanted: str) -> Run:
     try:
-        return setting.store.run(f"{wanted}-{environment}")
+        return services.store.run(f"{wanted}-{environment}")
     except OrchestratorError:
-        return setting.store.run(wanted)
+        return services.store.run(wanted)
 
 
-def _definition(setting: Setting, environment: str, mark: Verified, at: str) -> str:
+def _definition(services: Services, environment: str, mark: Verified, at: str) -> str:
     """The definition that was applied last by then: with the release of *mark*, or after it by itself."""
-    for run in setting.store.runs(environment):
+    for run in services.store.runs(environment):
         if run.id == mark.run:
             break
         if run.ended_at is None or not over(run.ended_at, at) or run.state is not State.SUCCEEDED:
@@ -111,36 +111,36 @@ def _definition(setting: Setting, environment: str, mark: Verified, at: str) -> 
         if run.kind == "destroy":
             raise OrchestratorError("R204", f"{environment} had been destroyed by {at} ({run.id})")
         if run.kind == "provision":
-            records = setting.store.records(run.id)
+            records = services.store.records(run.id)
             told = [record.data.get("definition") for record in records if record.kind == "step.started"]
             return next((str(digest) for digest in told if digest), mark.definition)
     return mark.definition
 
 
-def everywhere(setting: Setting, environment: str, digest: str, hosts: Sequence[HostState] | None = None) -> bool:
+def everywhere(services: Services, environment: str, digest: str, hosts: Sequence[HostState] | None = None) -> bool:
     """Whether the package *digest* runs, seen or assumed, on every host that is known of and that it is for.
 
     A host that stands by may run another, and so may one for which no step of the package was ever begun: a router, or
     a database that an older release has put there. Of one of which nobody knows what it runs that cannot be told.
     *hosts* are all hosts of the environment, where they are known better than by what is recorded of each.
     """
-    states = setting.store.hosts(environment) if hosts is None else hosts
+    states = services.store.hosts(environment) if hosts is None else hosts
     others = [state for state in states if not state.runs(digest) and not state.stands_by]
     if any(state.settled.truth == "unknown" for state in others):
         return False
-    return not others or not {state.host for state in others} & _meant(setting, environment, digest)
+    return not others or not {state.host for state in others} & _meant(services, environment, digest)
 
 
-def _meant(setting: Setting, environment: str, digest: str) -> set[str]:
+def _meant(services: Services, environment: str, digest: str) -> set[str]:
     """The hosts on which a step of the package was ever begun there; none is known of a run that was not kept."""
-    return setting.store.hosts_of_release(environment, digest, STEPS)
+    return services.store.hosts_of_release(environment, digest, STEPS)
 
 
-def unsettled(setting: Setting, environment: str) -> list[Run]:
+def unsettled(services: Services, environment: str) -> list[Run]:
     """The runs that needed a person since the last one that ended with a verified release, newest first."""
-    verified = {mark.run for mark in setting.store.verified(environment)}
+    verified = {mark.run for mark in services.store.verified(environment)}
     found = []
-    for run in setting.store.runs(environment):
+    for run in services.store.runs(environment):
         if run.kind not in {*FORWARD, "rollback"} or not run.ended or run.state is State.FAILED:
             continue
         if run.state is not State.NEEDS_PERSON or run.id in verified:
@@ -158,49 +158,49 @@ class Begun:
     hosts: tuple[str, ...] | None
 
 
-def present(setting: Setting, environment: str, target: Package) -> tuple[Begun, ...]:
+def present(services: Services, environment: str, target: Package) -> tuple[Begun, ...]:
     """The steps that a rollback to *target* takes back, newest first: those of the releases that are there now.
 
     First what the runs which needed a person started and nobody has undone, on the hosts that they touched; then all
     steps of the last verified release, and of each further one on the way back to the one to be restored.
     """
-    begun = _stuck(setting, environment)
-    for release in _between(setting, environment, target):
-        package = setting.packages.fetch(release.digest)
+    begun = _stuck(services, environment)
+    for release in _between(services, environment, target):
+        package = services.packages.fetch(release.digest)
         begun += [Begun(package, step, None) for step in reversed(package.manifest.release.steps)]
     return tuple(begun)
 
 
-def _between(setting: Setting, environment: str, target: Package) -> list[PackageRef]:
+def _between(services: Services, environment: str, target: Package) -> list[PackageRef]:
     """The releases that were put on top of *target*, newest first; off the trail, the last verified one."""
-    way = [mark.release for mark in trail(setting, environment)]
+    way = [mark.release for mark in trail(services, environment)]
     digests = [release.digest for release in way]
     if target.digest in digests:
         return way[: digests.index(target.digest)]
     return way[:1]
 
 
-def _stuck(setting: Setting, environment: str) -> list[Begun]:
+def _stuck(services: Services, environment: str) -> list[Begun]:
     """What was started, and not undone, by the runs since the last one that ended with a verified release."""
     undone: set[tuple[str, str, str]] = set()
     begun: list[Begun] = []
-    for run in unsettled(setting, environment):
-        steps = _steps_of(setting, run)
+    for run in unsettled(services, environment):
+        steps = _steps_of(services, run)
         for about, _ in steps:
             if about.get("verb") == "undo":
                 digest = about["release"]["digest"]
                 undone |= {(digest, str(about["playbook"]), host) for host in about["hosts"]}
         if run.kind in FORWARD and run.release is not None:
-            begun += _started(setting.packages.fetch(run.release.digest), steps, undone)
+            begun += _started(services.packages.fetch(run.release.digest), steps, undone)
     return begun
 
 
-def _steps_of(setting: Setting, run: Run) -> list[tuple[dict[str, Any], StepResult | None]]:
+def _steps_of(services: Services, run: Run) -> list[tuple[dict[str, Any], StepResult | None]]:
     """The steps of *run*, newest first: what was written when each was started (its `step` among it), and its result.
 
     Undos that did not end well are left out: they are to be done again.
     """
-    records = setting.store.records(run.id)
+    records = services.store.records(run.id)
     results = {record.step: StepResult.from_json(record.data) for record in records if record.kind == "step.finished"}
     found = [
         ({**record.data, "step": record.step}, results.get(record.step))

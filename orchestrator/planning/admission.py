@@ -5,25 +5,25 @@ from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Package
 from orchestrator.planning.survey import Wanted
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
-def check_admissible(setting: Setting, wanted: Wanted, environment: Environment) -> None:
+def check_admissible(services: Services, wanted: Wanted, environment: Environment) -> None:
     """Refuse what may not be planned there at all. Raises R105, R134 and R215."""
     if environment.sides is not None and wanted.package.manifest.release.blue_green is None:
         message = f"{environment.name} has two stacks as its sides, and {wanted.package.ref} has no step with sides"
         raise OrchestratorError("R215", message)
     if wanted.action == "promote":
-        gate(setting, wanted.package, environment, wanted.coming)
+        gate(services, wanted.package, environment, wanted.coming)
     elif environment.ephemeral is not None:
         raise OrchestratorError("R134", f"{environment.name} is made for each promotion: there is no rollback target")
 
 
-def gate(setting: Setting, package: Package, environment: Environment, coming: frozenset[str] = frozenset()) -> None:
+def gate(services: Services, package: Package, environment: Environment, coming: frozenset[str] = frozenset()) -> None:
     """Refuse a package that has not been verified in the environment before, unless that is *coming*. Raises R105."""
     if environment.after is None or environment.after in coming:
         return
-    if not any(item.release.digest == package.digest for item in setting.store.verified(environment.after)):
+    if not any(item.release.digest == package.digest for item in services.store.verified(environment.after)):
         raise OrchestratorError(
             "R105",
             f"{package.ref} has not been verified in {environment.after}, which comes before {environment.name}",
@@ -31,15 +31,15 @@ def gate(setting: Setting, package: Package, environment: Environment, coming: f
         )
 
 
-def approval_rules(setting: Setting) -> ApprovalRules:
+def approval_rules(services: Services) -> ApprovalRules:
     """What the files of the project require of votes."""
-    declared = {name: environment.approvals for name, (environment, _) in setting.environments.items()}
+    declared = {name: environment.approvals for name, (environment, _) in services.environments.items()}
     approvals = {name: rule for name, rule in declared.items() if rule is not None}
-    return ApprovalRules(approvals, setting.project.policy)
+    return ApprovalRules(approvals, services.project.policy)
 
 
-def refuse_governed(setting: Setting, package: str, environment: str, what: str) -> None:
+def refuse_governed(services: Services, package: str, environment: str, what: str) -> None:
     """Refuse *what*, which cannot have approvals, in an environment whose rules may need votes. Raises A207."""
-    if approval_rules(setting).govern(package, environment):
+    if approval_rules(services).govern(package, environment):
         hint = f"promote to {environment} alone: orchestrator promote RELEASE --to {environment}"
         raise OrchestratorError("A207", f"{environment} requires approvals, and {what} cannot have them", hint=hint)

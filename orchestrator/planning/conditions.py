@@ -9,55 +9,55 @@ from orchestrator.inspect import drift, parity
 from orchestrator.inspect.trail import last_verified
 from orchestrator.planning import evidence
 from orchestrator.ports import Emit
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 NAMED = 50  # reasons that a plan names
 SAID = 5  # reasons that a sentence names
 
 
-def ask(setting: Setting, environment: str, package: Package, job: str, emit: Emit) -> tuple[Condition, ...]:
+def ask(services: Services, environment: str, package: Package, job: str, emit: Emit) -> tuple[Condition, ...]:
     """Every condition of *environment*, as it is found for *package*. Changes nothing.
 
     A release that was verified there last puts the environment back to what it was: nothing keeps it out.
     """
-    rule = setting.environment(environment)[0]
-    last = last_verified(setting, environment)
+    rule = services.environment(environment)[0]
+    last = last_verified(services, environment)
     if last is None or last.release.digest == package.digest:
         return ()
     found = []
     if rule.require.no_drift:
-        seen = drift.look(setting, environment, f"{job}.drift", emit)
+        seen = drift.look(services, environment, f"{job}.drift", emit)
         found.append(Condition(name="drift", holds=seen.none, why=seen.reasons[:NAMED]))
     if rule.require.parity:
-        found.append(_parity(setting, rule, job, emit))
+        found.append(_parity(services, rule, job, emit))
     if rule.require.rehearsal:
-        found.append(_rehearsal(setting, environment, last.release, package.ref))
+        found.append(_rehearsal(services, environment, last.release, package.ref))
     return tuple(found)
 
 
-def _parity(setting: Setting, rule: Environment, job: str, emit: Emit) -> Condition:
+def _parity(services: Services, rule: Environment, job: str, emit: Emit) -> Condition:
     """Whether the environment is like the one that it names, in all but their releases."""
     other = rule.parity.with_ if rule.parity is not None else rule.after
     if other is None:
         return Condition(
             name="parity", holds=False, why=("there is no environment to compare it with: write parity.with",)
         )
-    seen = parity.look(setting, other, rule.name, f"{job}.parity", emit, GATED)
+    seen = parity.look(services, other, rule.name, f"{job}.parity", emit, GATED)
     return Condition(name="parity", holds=seen.none, why=seen.reasons[:NAMED])
 
 
-def _rehearsal(setting: Setting, environment: str, back: PackageRef, release: PackageRef) -> Condition:
+def _rehearsal(services: Services, environment: str, back: PackageRef, release: PackageRef) -> Condition:
     """Whether there is good evidence, from another environment, for exactly this pair of packages."""
-    found = evidence.newest(setting, environment, back, release)
+    found = evidence.newest(services, environment, back, release)
     if found is None:
         why = f"the way from {release} back to {back} was never rehearsed with these packages"
         return Condition(name="rehearsal", holds=False, why=(why,))
     return Condition(name="rehearsal", holds=found.good, why=found.reasons[:NAMED], evidence=found.digest)
 
 
-def missing_rehearsal(setting: Setting, environment: str, back: PackageRef, release: PackageRef) -> str:
+def missing_rehearsal(services: Services, environment: str, back: PackageRef, release: PackageRef) -> str:
     """What the evidence that the way from *release* to *back* was rehearsed lacks; empty if it is good."""
-    found = _rehearsal(setting, environment, back, release)
+    found = _rehearsal(services, environment, back, release)
     return "" if found.holds else "; ".join(found.why[:SAID])
 
 

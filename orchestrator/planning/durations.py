@@ -7,29 +7,29 @@ from orchestrator.domain.journal import Run
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 LEASED, HELD = "lease:finished", "held"
 """The key of the entry from which a run is measured, and of one that it was held: such a run is not measured."""
 
 
-def estimated(setting: Setting, package: Package, environment: str) -> Estimate:
+def estimated(services: Services, package: Package, environment: str) -> Estimate:
     """The estimate for *package* in *environment*; without a measured run, by its steps, their batches and hosts."""
     release = package.manifest.release
     batches = max((len(step.rollout.batches) for step in release.steps), default=1)
-    hosts = len([state for state in setting.store.hosts(environment) if state.truth != "gone"])
-    durations = measured_seconds(setting, release.name, environment)
+    hosts = len([state for state in services.store.hosts(environment) if state.truth != "gone"])
+    durations = measured_seconds(services, release.name, environment)
     return estimate(durations, steps=max(1, len(release.steps)), hosts=max(1, hosts), batches=batches)
 
 
-def measured_seconds(setting: Setting, name: str, environment: str) -> list[float]:
+def measured_seconds(services: Services, name: str, environment: str) -> list[float]:
     """The seconds that the newest successful promotions of releases called *name* took there, the newest first.
 
     The time before a run had the environment does not count, and a run that was held is left out.
     """
     chosen = RunFilter(environment=environment, name=name, states=(State.SUCCEEDED,), kinds=("promotion",))
-    runs = setting.store.list_runs(chosen, limit=NEWEST).items
-    found = setting.store.entries_of(tuple(run.id for run in runs), (LEASED, HELD))
+    runs = services.store.list_runs(chosen, limit=NEWEST).items
+    found = services.store.entries_of(tuple(run.id for run in runs), (LEASED, HELD))
     held = {record.run for record in found if record.key == HELD}
     begun = {record.run: record.at for record in found if record.key == LEASED and record.run not in held}
     return [_seconds(run, begun[run.id]) for run in runs if run.id in begun and run.ended_at is not None]

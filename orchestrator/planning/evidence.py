@@ -11,7 +11,7 @@ from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.file_system import write_whole
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 from orchestrator.storage_ports import each_run
 
 REHEARSED = "rehearsed"
@@ -34,23 +34,23 @@ def obstacle(release: PackageRef, way: WayBack, there: tuple[HostState, ...]) ->
     return f"{back}, which it begins with, does not run on {', '.join(other)}" if other else None
 
 
-def newest(setting: Setting, environment: str, back: PackageRef, release: PackageRef) -> Rehearsal | None:
+def newest(services: Services, environment: str, back: PackageRef, release: PackageRef) -> Rehearsal | None:
     """The newest evidence for this pair of packages from any environment but *environment*; None: there is none."""
     chosen = RunFilter(digest=release.digest, kinds=tuple(FORWARD))
-    others = {*setting.environments} - {environment}
-    runs = [run for run in each_run(setting.store, chosen) if run.environment in others]
+    others = {*services.environments} - {environment}
+    runs = [run for run in each_run(services.store, chosen) if run.environment in others]
     for run in sorted(runs, key=lambda run: run.requested_at, reverse=True):
-        for document in documents(setting, run.id):
+        for document in documents(services, run.id):
             if document.back.digest == back.digest and document.release.digest == release.digest:
                 return document
     return None
 
 
-def documents(setting: Setting, run: str) -> list[Rehearsal]:
+def documents(services: Services, run: str) -> list[Rehearsal]:
     """The evidence that *run* has given, as far as it is what its digest says."""
-    if not setting.store.knows(run, REHEARSED):  # most runs have none, and many records
+    if not services.store.knows(run, REHEARSED):  # most runs have none, and many records
         return []
-    records = [record for record in setting.store.records(run) if record.kind == REHEARSED]
+    records = [record for record in services.store.records(run) if record.kind == REHEARSED]
     found = [(Rehearsal.from_json(record.data["document"]), record.data["evidence"]) for record in records]
     return [document for document, digest in found if document.digest == digest]
 
@@ -58,23 +58,23 @@ def documents(setting: Setting, run: str) -> list[Rehearsal]:
 # -- keeping -----------------------------------------------------------------------------------------------------------
 
 
-def keep(setting: Setting, what: str, digest: str, data: object) -> None:
+def keep(services: Services, what: str, digest: str, data: object) -> None:
     """Keep a masked document under its digest in the folder *what*, here and where it is shared. Raises S-codes."""
-    file = _file(setting, what, digest)
+    file = _file(services, what, digest)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_whole(file, json.dumps(data, sort_keys=True))
     name = f"{what}/{digest.removeprefix('sha256:')}"
-    if setting.artifacts.named(name) is None:
-        setting.artifacts.name(name, setting.artifacts.put(file))
+    if services.artifacts.named(name) is None:
+        services.artifacts.name(name, services.artifacts.put(file))
 
 
-def snapshot(setting: Setting, digest: str) -> Snapshot:
+def snapshot(services: Services, digest: str) -> Snapshot:
     """The snapshot with this digest. Raises R185 when it is nowhere, or is another one, and S-codes."""
-    file = _file(setting, "snapshots", digest)
-    shared = None if file.is_file() else setting.artifacts.named(f"snapshots/{digest.removeprefix('sha256:')}")
+    file = _file(services, "snapshots", digest)
+    shared = None if file.is_file() else services.artifacts.named(f"snapshots/{digest.removeprefix('sha256:')}")
     if shared is not None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        setting.artifacts.get(shared, file)
+        services.artifacts.get(shared, file)
     try:
         found = Snapshot.from_json(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
@@ -84,5 +84,5 @@ def snapshot(setting: Setting, digest: str) -> Snapshot:
     return found
 
 
-def _file(setting: Setting, what: str, digest: str) -> Path:
-    return setting.state / what / f"{digest.removeprefix('sha256:')}.json"
+def _file(services: Services, what: str, digest: str) -> Path:
+    return services.state / what / f"{digest.removeprefix('sha256:')}.json"

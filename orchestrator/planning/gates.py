@@ -7,7 +7,7 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import Plan, PlannedGate
 from orchestrator.inspect.stacks import context_of, outputs_of
 from orchestrator.planning.survey import Wanted
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
 def _asked(plan: Plan) -> list[PlannedGate]:
@@ -18,19 +18,19 @@ def _asked(plan: Plan) -> list[PlannedGate]:
     return asked + (list(plan.watch.gates) if plan.watch is not None else [])
 
 
-def check_gates(setting: Setting, wanted: Wanted, plan: Plan) -> None:
+def check_gates(services: Services, wanted: Wanted, plan: Plan) -> None:
     """See that secrets and certificates that gates name are on this machine. Raises E160 and E161."""
-    context = context_of(setting, wanted.environment, "plan", Outputs({}), wanted.fence)
+    context = context_of(services, wanted.environment, "plan", Outputs({}), wanted.fence)
     for gate in _asked(plan):
-        setting.gates.check(gate, wanted.package, context)
+        services.gates.check(gate, wanted.package, context)
 
 
-def check_variables(setting: Setting, wanted: Wanted, plan: Plan, inventory: Inventory) -> None:
+def check_variables(services: Services, wanted: Wanted, plan: Plan, inventory: Inventory) -> None:
     """See that every variable that a gate or the probe names is there. Raises V142."""
     asked = [gate.gate for gate in _asked(plan)]
     found: list[Gate | Probe] = [*asked, *([plan.probe] if plan.probe is not None else [])]
     if found:
-        outputs = outputs_of(setting, wanted.environment)
-        context = context_of(setting, wanted.environment, "plan", outputs, wanted.fence)
+        outputs = outputs_of(services, wanted.environment)
+        context = context_of(services, wanted.environment, "plan", outputs, wanted.fence)
         for item in found:
             fillable(item, wanted.package, inventory, context)

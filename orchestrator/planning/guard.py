@@ -3,7 +3,7 @@
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STOPPED, Run
 from orchestrator.domain.promotion import State
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
 def refusal(environment: str, before: Run, what: str) -> OrchestratorError:
@@ -12,21 +12,21 @@ def refusal(environment: str, before: Run, what: str) -> OrchestratorError:
     return OrchestratorError("R203", message)
 
 
-def gone_back_from(setting: Setting, environment: str) -> dict[str, Run]:
+def gone_back_from(services: Services, environment: str) -> dict[str, Run]:
     """The packages that *environment* has gone back from and that did not go well there since: digest → that run.
 
     A promotion that a person has stopped says nothing about its release. Where the environment is made for each
     promotion nothing is gone back from.
     """
-    if setting.environment(environment)[0].ephemeral is not None:
+    if services.environment(environment)[0].ephemeral is not None:
         return {}
-    verified = {mark.run for mark in setting.store.verified(environment)}
+    verified = {mark.run for mark in services.store.verified(environment)}
     found: dict[str, Run] = {}
     present, stuck = "", set[str]()
-    for run in reversed(setting.store.runs(environment)):
+    for run in reversed(services.store.runs(environment)):
         digest = run.release.digest if run.release is not None else ""
         if run.kind == "promotion" and run.state is State.ROLLED_BACK:
-            if not _stopped(setting, run):
+            if not _stopped(services, run):
                 found[digest] = run
         elif run.kind == "promotion" and (run.state is State.SUCCEEDED or run.id in verified):
             present, stuck = digest, set()
@@ -40,7 +40,7 @@ def gone_back_from(setting: Setting, environment: str) -> dict[str, Run]:
     return found
 
 
-def _stopped(setting: Setting, run: Run) -> bool:
+def _stopped(services: Services, run: Run) -> bool:
     """Whether a person wanted the run to stop, and that is why it went back."""
-    ended = next((record.data for record in reversed(setting.store.records(run.id)) if record.kind == "ended"), {})
+    ended = next((record.data for record in reversed(services.store.records(run.id)) if record.kind == "ended"), {})
     return (ended.get("failure") or {}).get("code") == STOPPED

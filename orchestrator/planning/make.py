@@ -37,24 +37,24 @@ from orchestrator.planning.steps import (
 )
 from orchestrator.planning.survey import Survey, Wanted, make_survey
 from orchestrator.ports import Emit
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
-def make(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Plan:
+def make(services: Services, wanted: Wanted, job: str, emit: Emit) -> Plan:
     """The plan for *wanted*. Changes nothing. Raises R-codes when it may not be, E- and D-codes when it cannot be."""
-    environment, _ = setting.environment(wanted.environment)
-    check_admissible(setting, wanted, environment)
-    aim = sides.aim(setting, wanted.environment)
-    setting = sides.aimed(setting, wanted.environment, aim)
-    draft = _drafted(setting, wanted, make_survey(setting, wanted, job, emit), aim)
-    draft = _with_steps(setting, wanted, draft, job, emit)
-    draft = with_notes(setting, wanted, _with_conditions(setting, wanted, draft, job, emit))
-    plan = _with_survey(_plan(setting, wanted, draft), draft.survey)
-    check_gates(setting, wanted, plan)
+    environment, _ = services.environment(wanted.environment)
+    check_admissible(services, wanted, environment)
+    aim = sides.aim(services, wanted.environment)
+    services = sides.aimed(services, wanted.environment, aim)
+    draft = _drafted(services, wanted, make_survey(services, wanted, job, emit), aim)
+    draft = _with_steps(services, wanted, draft, job, emit)
+    draft = with_notes(services, wanted, _with_conditions(services, wanted, draft, job, emit))
+    plan = _with_survey(_plan(services, wanted, draft), draft.survey)
+    check_gates(services, wanted, plan)
     _refuse_behind(plan, draft.survey)
     if draft.survey.full is not None:
-        check_variables(setting, wanted, plan, draft.survey.full)
-    return masked_plan(setting, _blocked(plan))
+        check_variables(services, wanted, plan, draft.survey.full)
+    return masked_plan(services, _blocked(plan))
 
 
 def _refuse_behind(plan: Plan, survey: Survey) -> None:
@@ -64,16 +64,16 @@ def _refuse_behind(plan: Plan, survey: Survey) -> None:
             raise tokens.refusal(plan.environment, result)
 
 
-def _drafted(setting: Setting, wanted: Wanted, survey: Survey, aim: Side | None) -> Draft:
+def _drafted(services: Services, wanted: Wanted, survey: Survey, aim: Side | None) -> Draft:
     """What follows from the *survey*: the way back, what is undone, and the sides. Raises R-codes.
 
     *aim* is the side whose stack was looked at.
     """
-    environment, _ = setting.environment(wanted.environment)
+    environment, _ = services.environment(wanted.environment)
     silent = [host for host in survey.unreachable if host not in survey.refusing]
-    observed.refuse_unknown(setting, wanted.environment, silent, _restored(wanted, survey))
-    undone = present(setting, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
-    back = irreversible(undone) if wanted.action == "rollback" else way_back(setting, wanted)
+    observed.refuse_unknown(services, wanted.environment, silent, _restored(wanted, survey))
+    undone = present(services, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
+    back = irreversible(undone) if wanted.action == "rollback" else way_back(services, wanted)
     own = own_gates(environment)
     asked_sides = _asked_sides(wanted, survey, own, aim)
     blue_green = sides.planned(asked_sides)
@@ -82,34 +82,34 @@ def _drafted(setting: Setting, wanted: Wanted, survey: Survey, aim: Side | None)
     return Draft(environment, survey, undone, back, own, blue_green, asked_sides)
 
 
-def _with_steps(setting: Setting, wanted: Wanted, draft: Draft, job: str, emit: Emit) -> Draft:
+def _with_steps(services: Services, wanted: Wanted, draft: Draft, job: str, emit: Emit) -> Draft:
     """*draft* with its steps, and with what runs on hosts after an infrastructure that goes back."""
     survey, package = draft.survey, wanted.package
     steps = tuple(
-        with_plays(setting, planned_step(step, wanted, draft.own, draft.blue_green), package, survey.inventory)
+        with_plays(services, planned_step(step, wanted, draft.own, draft.blue_green), package, survey.inventory)
         for step in steps_of(package.manifest.release, wanted.action)
     )
-    refuse_empty(setting, wanted, steps, survey)
-    steps = all_checked(setting, wanted, steps, survey, f"{job}.check", emit)
-    return replace(draft, steps=steps, back=with_second_pass(setting, draft.back, survey, steps))
+    refuse_empty(services, wanted, steps, survey)
+    steps = all_checked(services, wanted, steps, survey, f"{job}.check", emit)
+    return replace(draft, steps=steps, back=with_second_pass(services, draft.back, survey, steps))
 
 
-def _with_conditions(setting: Setting, wanted: Wanted, draft: Draft, job: str, emit: Emit) -> Draft:
+def _with_conditions(services: Services, wanted: Wanted, draft: Draft, job: str, emit: Emit) -> Draft:
     """*draft* with whether it is rehearsed, and with what the environment requires of a promotion."""
-    rehearse, notes = rehearsed(setting, wanted, draft.back, draft.survey.base)
+    rehearse, notes = rehearsed(services, wanted, draft.back, draft.survey.base)
     promoting = wanted.action == "promote"
-    asked = conditions.ask(setting, wanted.environment, wanted.package, job, emit) if promoting else ()
+    asked = conditions.ask(services, wanted.environment, wanted.package, job, emit) if promoting else ()
     return replace(draft, rehearse=rehearse, conditions=asked, notes=notes)
 
 
-def _plan(setting: Setting, wanted: Wanted, draft: Draft) -> Plan:
+def _plan(services: Services, wanted: Wanted, draft: Draft) -> Plan:
     """The plan of *draft*, without what the survey found of stack and hosts."""
     environment, release, survey = draft.environment, wanted.package.manifest.release, draft.survey
     promoting = wanted.action == "promote"
     return Plan(
         action="promote" if promoting else "rollback",
         at=wanted.then.at if wanted.then else None,
-        project=setting.project.name,
+        project=services.project.name,
         environment=wanted.environment,
         release=wanted.package.ref,
         points_of_no_return=draft.back.impossible,
@@ -117,9 +117,9 @@ def _plan(setting: Setting, wanted: Wanted, draft: Draft) -> Plan:
         definition=survey.definition,
         after=environment.after,
         requirements=release.requirements,
-        undo=planned_undos(setting, draft.undone, survey.inventory),
+        undo=planned_undos(services, draft.undone, survey.inventory),
         steps=draft.steps,
-        blue_green=sides_with_plays(setting, draft.blue_green, wanted.package, survey.inventory, survey.base),
+        blue_green=sides_with_plays(services, draft.blue_green, wanted.package, survey.inventory, survey.base),
         verify=suites_of(release),
         artifacts=_artifacts(release),
         rehearse=draft.rehearse,
@@ -129,14 +129,14 @@ def _plan(setting: Setting, wanted: Wanted, draft: Draft) -> Plan:
         automatic_rollback=environment.rollback.automatic,
         ephemeral=environment.ephemeral,
         no_return=wanted.no_return,
-        crossed=left_over(setting, wanted.environment, wanted.package) if promoting else (),
+        crossed=left_over(services, wanted.environment, wanted.package) if promoting else (),
         all_at_once=wanted.all_at_once,
         again=rollback_second_pass(wanted, survey, draft.blue_green),
         skipped=() if promoting else left_alone(wanted.package, draft.undone),
         conditions=draft.conditions,
-        configuration=configuration_of(setting, wanted.package, environment, wanted.approved),
+        configuration=configuration_of(services, wanted.package, environment, wanted.approved),
         notes=draft.notes,
-        created_at=setting.clock.now(),
+        created_at=services.clock.now(),
     )
 
 

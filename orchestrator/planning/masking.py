@@ -6,21 +6,21 @@ from orchestrator.domain.configuration import ORDINARY
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import Plan
 from orchestrator.planning.plan_store import learn_names
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 SHOWN = ("notes", "conditions", "configuration", "unmet", "uninspected")
 """Parts of a plan that are for readers, or that are only compared."""
 
 
-def masked_plan(setting: Setting, plan: Plan) -> Plan:
+def masked_plan(services: Services, plan: Plan) -> Plan:
     """*plan* with known secrets masked where it only shows them, before it gets its digest. Adds warnings. Raises S181.
 
     What is executed stays as it is: a play must not get a mask as its variable. It comes from files with it in clear.
     """
-    learn_names(setting, plan)
-    plan = plan.model_copy(update={"notes": (*plan.notes, *_about_ordinary(setting))})
+    learn_names(services, plan)
+    plan = plan.model_copy(update={"notes": (*plan.notes, *_about_ordinary(services))})
     data = plan.to_json()
-    masked = setting.secrets.data(data)
+    masked = services.secrets.data(data)
     try:
         return plan if masked is data else Plan.from_json(_only_shown(data, masked))
     except ValueError as error:
@@ -41,10 +41,10 @@ def _only_shown(plain: dict[str, Any], masked: dict[str, Any]) -> dict[str, Any]
     return made
 
 
-def _about_ordinary(setting: Setting) -> list[str]:
+def _about_ordinary(services: Services) -> list[str]:
     """A note for each source of secrets whose values are too short or too common to be masked wherever they occur."""
     keys: dict[str, list[str]] = {}
-    for source, key in setting.secrets.ordinary():
+    for source, key in services.secrets.ordinary():
         keys.setdefault(source, []).append(key)
     return [
         f"{source}: the values of {', '.join(found)} are short or common, and masked only beside their keys {ORDINARY}"

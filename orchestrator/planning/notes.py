@@ -8,21 +8,21 @@ from orchestrator.domain.text import counted
 from orchestrator.planning import conditions, guard, sides
 from orchestrator.planning.draft import Draft
 from orchestrator.planning.survey import Survey, Wanted
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
-def with_notes(setting: Setting, wanted: Wanted, draft: Draft) -> Draft:
+def with_notes(services: Services, wanted: Wanted, draft: Draft) -> Draft:
     """*draft* with all notes; so far it has those about the rehearsal."""
     notes = (
         *_notes(draft.environment, draft.back, draft.survey),
         *_not_previewed(draft.environment),
         *_about_losses(wanted, draft.survey.losses),
-        *_again(setting, wanted),
+        *_again(services, wanted),
         *sides.notes(draft.blue_green, draft.asked_sides),
         *draft.notes,
         *conditions.notes(draft.conditions),
-        *setting.deployer.unused_settings(wanted.package, draft.environment.settings),
-        *(setting.provisioner.unused_settings(draft.environment.pulumi) if draft.survey.stack is not None else ()),
+        *services.deployer.unused_settings(wanted.package, draft.environment.settings),
+        *(services.provisioner.unused_settings(draft.environment.pulumi) if draft.survey.stack is not None else ()),
     )
     return replace(draft, notes=notes)
 
@@ -57,11 +57,11 @@ def _notes(environment: Environment, back: WayBack, survey: Survey) -> tuple[str
     return tuple(notes)
 
 
-def _again(setting: Setting, wanted: Wanted) -> list[str]:
+def _again(services: Services, wanted: Wanted) -> list[str]:
     """That the environment has gone back from this release before."""
     if wanted.action != "promote":
         return []
-    before = guard.gone_back_from(setting, wanted.environment).get(wanted.package.digest)
+    before = guard.gone_back_from(services, wanted.environment).get(wanted.package.digest)
     return [guard.refusal(wanted.environment, before, str(wanted.package.ref)).message] if before else []
 
 

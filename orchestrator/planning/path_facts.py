@@ -11,62 +11,62 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.inspect.trail import last_verified, mark_of
 from orchestrator.planning.conditions import missing_rehearsal
 from orchestrator.planning.guard import gone_back_from
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
-def path_facts(setting: Setting, ref: PackageRef, name: str, *, again: bool = False) -> PathFacts:
+def path_facts(services: Services, ref: PackageRef, name: str, *, again: bool = False) -> PathFacts:
     """What the journal shows about the package *ref* on its path into the environment *name*.
 
     With *again* a rollback does not hold it. Raises R103.
     """
-    environment = setting.environment(name)[0]
-    mark = mark_of(setting, environment.after, ref.digest) if environment.after else None
-    before = None if again else gone_back_from(setting, name).get(ref.digest)
+    environment = services.environment(name)[0]
+    mark = mark_of(services, environment.after, ref.digest) if environment.after else None
+    before = None if again else gone_back_from(services, name).get(ref.digest)
     return PathFacts(
         previous=environment.after or "",
         verified_at=parse_moment(mark.at) if mark is not None else None,
         promote_after=span(environment.promote_after.verified) if environment.promote_after else span("0s"),
         rolled_back=f"{ref} was rolled back in {name} by {before.id}" if before is not None else "",
-        automatic_hold=_automatic_hold(setting, environment),
-        superseded_by=_superseded_by(setting, ref, name),
-        needs_rehearsal=_rehearsal(setting, environment, ref),
-        lease=_holder(setting.store.lease(name)),
+        automatic_hold=_automatic_hold(services, environment),
+        superseded_by=_superseded_by(services, ref, name),
+        needs_rehearsal=_rehearsal(services, environment, ref),
+        lease=_holder(services.store.lease(name)),
     )
 
 
-def _automatic_hold(setting: Setting, environment: Environment) -> str:
+def _automatic_hold(services: Services, environment: Environment) -> str:
     """The rollback since which no user has promoted a release there; empty if there is none or nothing is automatic."""
     if environment.promote != "automatic":
         return ""
     ended = (State.SUCCEEDED, State.ROLLED_BACK, State.NEEDS_PERSON)
     chosen = RunFilter(environment=environment.name, states=ended, kinds=(*FORWARD, "rollback"))
-    last = next(iter(setting.store.list_runs(chosen, limit=1).items), None)
+    last = next(iter(services.store.list_runs(chosen, limit=1).items), None)
     if last is None or (last.kind in FORWARD and last.state is State.SUCCEEDED):
         return ""
     how = "needs manual intervention" if last.state is State.NEEDS_PERSON else "went back"
     return f"{last.id} {how}"
 
 
-def _rehearsal(setting: Setting, environment: Environment, ref: PackageRef) -> str:
+def _rehearsal(services: Services, environment: Environment, ref: PackageRef) -> str:
     """What the rehearsal that the environment requires lacks; empty if nothing is missing."""
-    last = last_verified(setting, environment.name)
+    last = last_verified(services, environment.name)
     if not environment.require.rehearsal or last is None or last.release.digest == ref.digest:
         return ""
-    return missing_rehearsal(setting, environment.name, last.release, ref)
+    return missing_rehearsal(services, environment.name, last.release, ref)
 
 
-def _superseded_by(setting: Setting, ref: PackageRef, name: str) -> str:
+def _superseded_by(services: Services, ref: PackageRef, name: str) -> str:
     """The run that took the place of the newest run of the release in its queue; empty if none did."""
     chosen = RunFilter(environment=name, digest=ref.digest, kinds=tuple(FORWARD))
-    run = next(iter(setting.store.list_runs(chosen, limit=1).items), None)
+    run = next(iter(services.store.list_runs(chosen, limit=1).items), None)
     if run is None:
         return ""
-    waiting = next((wait for wait in setting.store.queue(name) if wait.run == run.id), None)
+    waiting = next((wait for wait in services.store.queue(name) if wait.run == run.id), None)
     if waiting is not None:
         return waiting.superseded_by or ""
     if run.state is not State.FAILED:
         return ""
-    ended = next((record.data for record in reversed(setting.store.records(run.id)) if record.kind == "ended"), {})
+    ended = next((record.data for record in reversed(services.store.records(run.id)) if record.kind == "ended"), {})
     code = (ended.get("failure") or {}).get("code")
     return run.message.rpartition("superseded by ")[2] if code == SUPERSEDED else ""
 

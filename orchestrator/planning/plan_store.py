@@ -18,7 +18,7 @@ from orchestrator.domain.plan import Plan, StackPreview
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.file_system import write_whole
 from orchestrator.ports import SavedPlan
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 CALENDAR = "calendar"
 """What is printed with a plan, and is not part of it."""
@@ -27,37 +27,37 @@ SHARED, UPDATES = "plans/", "updates/"  # names of shared plans, and of Pulumi's
 AnyPlan = Plan | WavePlan  # of one environment, or of a walk
 
 
-def folder(setting: Setting, digest: str) -> Path:
+def folder(services: Services, digest: str) -> Path:
     """Where the plan with this digest is kept."""
-    return setting.state / "plans" / digest.removeprefix("sha256:")
+    return services.state / "plans" / digest.removeprefix("sha256:")
 
 
-def update_plan_file(setting: Setting, digest: str) -> Path:
+def update_plan_file(services: Services, digest: str) -> Path:
     """Where Pulumi's own plan with this digest is kept: what the update is constrained to."""
-    return setting.state / "plans" / f"update-{digest.removeprefix('sha256:')}.json"
+    return services.state / "plans" / f"update-{digest.removeprefix('sha256:')}.json"
 
 
-def saved_plan(setting: Setting, stack: StackPreview) -> SavedPlan:
+def saved_plan(services: Services, stack: StackPreview) -> SavedPlan:
     """Pulumi's update plan of *stack*. Raises E162 when the plan has none, so that no update is unconstrained."""
     digest = stack.update_file or stack.update_plan  # an older version kept it under the digest of its content
     if stack.update_plan is None or digest is None:
         raise OrchestratorError("E162", "the plan changes the stack and has no saved update plan of Pulumi")
-    return SavedPlan(update_plan_file(setting, digest), stack.update_plan, stack.update_file, stack.settings)
+    return SavedPlan(update_plan_file(services, digest), stack.update_plan, stack.update_file, stack.settings)
 
 
-def made_by(setting: Setting, job: str) -> Path:
+def made_by(services: Services, job: str) -> Path:
     """Where the preview that belongs to *job* writes Pulumi's own plan; its folder is there."""
-    file = setting.state / "plans" / f"{job}.json"
+    file = services.state / "plans" / f"{job}.json"
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return file
 
 
-def document(setting: Setting, plan: AnyPlan) -> dict[str, Any]:
+def document(services: Services, plan: AnyPlan) -> dict[str, Any]:
     """The plan as a document with its digest and an authentication code. Raises S150 and S151."""
-    return setting.keys.authenticate(plan.document())
+    return services.keys.authenticate(plan.document())
 
 
-def save(setting: Setting, plan: AnyPlan) -> Path:
+def save(services: Services, plan: AnyPlan) -> Path:
     """Keep the plan under its digest, and Pulumi's own with it, here and where they are shared. Returns its file.
 
     Of a walk each environment's is kept too. A rollback is not held up where they cannot be shared: it goes on, and
@@ -66,105 +66,105 @@ def save(setting: Setting, plan: AnyPlan) -> Path:
     if isinstance(plan, WavePlan):
         for item in plan.planned:
             if item.plan is not None:
-                save(setting, item.plan)
-    learn_names(setting, plan)
-    kept_document = document(setting, plan)
+                save(services, item.plan)
+    learn_names(services, plan)
+    kept_document = document(services, plan)
     digest = str(kept_document["digest"])
-    file = folder(setting, digest) / "plan.json"
+    file = folder(services, digest) / "plan.json"
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_whole(file, json.dumps(kept_document))
     try:
-        for name, path in _files(setting, plan, digest):
-            if path.is_file() and setting.artifacts.named(name) is None:
-                setting.artifacts.name(name, setting.artifacts.put(path))
+        for name, path in _files(services, plan, digest):
+            if path.is_file() and services.artifacts.named(name) is None:
+                services.artifacts.name(name, services.artifacts.put(path))
     except OrchestratorError:
         if isinstance(plan, WavePlan) or plan.action != "rollback":
             raise
     return file
 
 
-def learn_names(setting: Setting, plan: AnyPlan) -> None:
+def learn_names(services: Services, plan: AnyPlan) -> None:
     """Treat what *plan* is about as ordinary: values that are its names are not masked wherever they occur."""
     plans = [item.plan for item in plan.planned if item.plan is not None] if isinstance(plan, WavePlan) else [plan]
     for one in plans:
         steps = {name for step in one.steps for name in (step.play.step, step.play.playbook)}
         suites = {name for suite in one.verify for name in (suite.name, suite.tests)}
         hosts = one.inventory.hosts if one.inventory is not None else ()
-        setting.secrets.learn_names((one.release.name, one.release.version, *steps, *suites, *hosts))
+        services.secrets.learn_names((one.release.name, one.release.version, *steps, *suites, *hosts))
 
 
-def kept(setting: Setting, start: str) -> list[str]:
+def kept(services: Services, start: str) -> list[str]:
     """The digests, in hexadecimal digits, of the plans whose digest begins with *start*: here, else shared."""
-    here = [found.name for found in (setting.state / "plans").glob(f"{start}*/") if len(found.name) == 64]
-    return here or [name.removeprefix(SHARED) for name in setting.artifacts.names(f"{SHARED}{start}")]
+    here = [found.name for found in (services.state / "plans").glob(f"{start}*/") if len(found.name) == 64]
+    return here or [name.removeprefix(SHARED) for name in services.artifacts.names(f"{SHARED}{start}")]
 
 
-def load(setting: Setting, digest: str) -> Plan:
+def load(services: Services, digest: str) -> Plan:
     """The kept plan of one environment, by a digest from the journal.
 
     Raises as :func:`load_any` does, and R121 when it is a walk's.
     """
-    plan = load_any(setting, digest, recorded=True)
+    plan = load_any(services, digest, recorded=True)
     if isinstance(plan, WavePlan):
         raise OrchestratorError("R121", f"{digest} is the plan of a walk over several environments")
     return plan
 
 
-def load_any(setting: Setting, digest: str, *, recorded: bool = False) -> AnyPlan:
+def load_any(services: Services, digest: str, *, recorded: bool = False) -> AnyPlan:
     """The kept plan of one environment or of a walk, from where it is shared when it is not here.
 
     *recorded* says that the journal has the digest. Raises R121 when it is nowhere, R122 when it is not what its digest
     says, R240 to R242 when this project did not make it, and S-codes.
     """
-    file = folder(setting, digest) / "plan.json"
-    _fetch(setting, f"{SHARED}{digest.removeprefix('sha256:')}", file)
+    file = folder(services, digest) / "plan.json"
+    _fetch(services, f"{SHARED}{digest.removeprefix('sha256:')}", file)
     if not file.is_file():
         raise OrchestratorError("R121", f"there is no plan {digest} here")
     data = _data(file)
     plan, found = _plan(file, data)
     if found != digest:
         raise OrchestratorError("R122", f"the plan {digest} has been changed since it was made")
-    _authenticate(setting, file, data, recorded=recorded)
-    learn_names(setting, plan)
-    for name, path in _files(setting, plan, digest):
-        _fetch(setting, name, path)
+    _authenticate(services, file, data, recorded=recorded)
+    learn_names(services, plan)
+    for name, path in _files(services, plan, digest):
+        _fetch(services, name, path)
     return plan
 
 
-def read(setting: Setting, file: Path) -> AnyPlan:
+def read(services: Services, file: Path) -> AnyPlan:
     """The plan in *file*, as `plan --out` or :func:`save` wrote it. Raises R121, R122, and R240 to R242."""
     data = _data(file)
     plan, _ = _plan(file, data)
-    _authenticate(setting, file, data)
+    _authenticate(services, file, data)
     return plan
 
 
-def _authenticate(setting: Setting, file: Path, data: dict[str, Any], *, recorded: bool = False) -> None:
+def _authenticate(services: Services, file: Path, data: dict[str, Any], *, recorded: bool = False) -> None:
     try:
-        setting.keys.verify(data)
+        services.keys.verify(data)
     except OrchestratorError as error:
         if recorded and error.code in {PLAN_NOT_AUTHENTICATED, PROJECT_KEY_UNKNOWN}:
             return
         raise OrchestratorError(error.code, f"the plan in {file} is refused: {error.message}") from error
 
 
-def _files(setting: Setting, plan: AnyPlan, digest: str) -> Iterator[tuple[str, Path]]:
+def _files(services: Services, plan: AnyPlan, digest: str) -> Iterator[tuple[str, Path]]:
     """What the plan with this digest is made of: the names under which it is shared, and the files here."""
     plain = digest.removeprefix("sha256:")
     if isinstance(plan, Plan) and plan.stack is not None:
         with suppress(OrchestratorError):
-            file = saved_plan(setting, plan.stack).file
+            file = saved_plan(services, plan.stack).file
             own = (plan.stack.update_file or digest).removeprefix("sha256:")
             yield f"{UPDATES}{own}", file
-    yield f"{SHARED}{plain}", folder(setting, digest) / "plan.json"
+    yield f"{SHARED}{plain}", folder(services, digest) / "plan.json"
 
 
-def _fetch(setting: Setting, name: str, path: Path) -> None:
+def _fetch(services: Services, name: str, path: Path) -> None:
     """Bring what is shared under *name* to *path*. Without effect when it is there, or nothing is shared so."""
-    found = None if path.is_file() else setting.artifacts.named(name)
+    found = None if path.is_file() else services.artifacts.named(name)
     if found is not None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        setting.artifacts.get(found, path)
+        services.artifacts.get(found, path)
 
 
 def _data(file: Path) -> dict[str, Any]:

@@ -6,14 +6,14 @@ from orchestrator.domain.once import NO_TAGS, Once
 from orchestrator.domain.plan import HostState, PlannedSides, PlannedStep, PlannedUndo, PlaySpec
 from orchestrator.domain.plays import Batches, PlannedPlay, planned_plays
 from orchestrator.domain.release import Package
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 NO_PLAYBOOK = (None, "nothing", "impossible")
 """What the `undo` of a step is when no playbook undoes it."""
 
 
 def plays_of(
-    setting: Setting,
+    services: Services,
     package: Package,
     playbook: str,
     batches: Batches | None,
@@ -21,22 +21,22 @@ def plays_of(
     once: Once = NO_TAGS,
 ) -> tuple[PlannedPlay, ...]:
     """Every play of *playbook* in *package*, run on *batches* of hosts. Raises D150."""
-    return planned_plays(setting.deployer.plays(playbook, package), batches, inventory, once)
+    return planned_plays(services.deployer.plays(playbook, package), batches, inventory, once)
 
 
-def with_plays(setting: Setting, step: PlannedStep, package: Package, inventory: Inventory | None) -> PlannedStep:
+def with_plays(services: Services, step: PlannedStep, package: Package, inventory: Inventory | None) -> PlannedStep:
     """*step* with its hosts in batches, where they are known, and with the plays of its two playbooks. Raises D150."""
     batches = step.cut(inventory) if inventory is not None else None
-    plays = plays_of(setting, package, step.play.playbook, batches, inventory, step.once)
+    plays = plays_of(services, package, step.play.playbook, batches, inventory, step.once)
     found = step.model_copy(update={"batches": batches, "plays": plays})
     if step.undo is None or step.undo in NO_PLAYBOOK:
         return found
     every = None if batches is None else (tuple(host for batch in batches for host in batch),)
-    return found.model_copy(update={"undo_plays": plays_of(setting, package, step.undo, every, inventory)})
+    return found.model_copy(update={"undo_plays": plays_of(services, package, step.undo, every, inventory)})
 
 
 def sides_with_plays(
-    setting: Setting,
+    services: Services,
     planned: PlannedSides | None,
     package: Package,
     inventory: Inventory | None,
@@ -49,20 +49,22 @@ def sides_with_plays(
     if inventory is not None and planned.hosts is not None:
         switched = (planned.switched(planned.hosts, inventory).limit,)
         retired = (planned.retired(base, planned.hosts, planned.to),)
-    plays = {"switch_plays": plays_of(setting, package, planned.switch.playbook, switched, inventory)}
+    plays = {"switch_plays": plays_of(services, package, planned.switch.playbook, switched, inventory)}
     if planned.retire is not None:
-        plays["retire_plays"] = plays_of(setting, package, planned.retire.playbook, retired, inventory)
+        plays["retire_plays"] = plays_of(services, package, planned.retire.playbook, retired, inventory)
     return planned.model_copy(update=plays)
 
 
-def undo_with_plays(setting: Setting, undo: PlannedUndo, package: Package, inventory: Inventory) -> PlannedUndo:
+def undo_with_plays(services: Services, undo: PlannedUndo, package: Package, inventory: Inventory) -> PlannedUndo:
     """*undo* with the plays of its playbook in *package*."""
-    return undo.model_copy(update={"plays": readable_plays(setting, package, undo.play, inventory)})
+    return undo.model_copy(update={"plays": readable_plays(services, package, undo.play, inventory)})
 
 
-def readable_plays(setting: Setting, package: Package, play: PlaySpec, inventory: Inventory) -> tuple[PlannedPlay, ...]:
+def readable_plays(
+    services: Services, package: Package, play: PlaySpec, inventory: Inventory
+) -> tuple[PlannedPlay, ...]:
     """The plays of the playbook of *play*; none if they cannot be read: that must not hold up a rollback."""
     try:
-        return plays_of(setting, package, play.playbook, (play.limit,), inventory)
+        return plays_of(services, package, play.playbook, (play.limit,), inventory)
     except (OrchestratorError, OSError):
         return ()

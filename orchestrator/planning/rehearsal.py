@@ -4,18 +4,18 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import HostState, WayBack
 from orchestrator.planning.evidence import obstacle
 from orchestrator.planning.survey import Wanted
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
 def rehearsed(
-    setting: Setting, wanted: Wanted, back: WayBack, base: tuple[HostState, ...]
+    services: Services, wanted: Wanted, back: WayBack, base: tuple[HostState, ...]
 ) -> tuple[bool, tuple[str, ...]]:
     """Whether the way back is walked before the release stays; when the files want it and it cannot be, a note why.
 
     Raises R183 when it was asked for by name and cannot be.
     """
-    environment, release = setting.environment(wanted.environment)[0], wanted.package.manifest.release
-    first = next((name for name in setting.environments if name in release.environments), "")
+    environment, release = services.environment(wanted.environment)[0], wanted.package.manifest.release
+    first = next((name for name in services.environments if name in release.environments), "")
     asked = environment.rehearse or (release.rehearse and first == environment.name)
     if wanted.action != "promote" or not (asked or wanted.rehearse):
         return False, ()

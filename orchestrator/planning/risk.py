@@ -6,19 +6,19 @@ from orchestrator.domain.journal import FORWARD, Run
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.risk.assessment import Risk, RiskFacts, assess
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 REPLACING = ("replace", "create-replacement", "delete-replaced")
 
 
-def plan_risk(setting: Setting, plan: Plan) -> Risk:
+def plan_risk(services: Services, plan: Plan) -> Risk:
     """The risk of *plan* now, with its arithmetic."""
-    return assess(risk_facts(setting, plan))
+    return assess(risk_facts(services, plan))
 
 
-def risk_facts(setting: Setting, plan: Plan) -> RiskFacts:
+def risk_facts(services: Services, plan: Plan) -> RiskFacts:
     """What the risk of *plan* is computed from: *plan*, and the earlier runs of its environment."""
-    runs = [run for run in setting.store.runs(plan.environment) if run.kind in FORWARD and run.ended]
+    runs = [run for run in services.store.runs(plan.environment) if run.kind in FORWARD and run.ended]
     mine = [run.state for run in runs if run.release is not None and run.release.name == plan.release.name]
     counts = plan.stack.counts if plan.stack is not None else {}
     return RiskFacts(
@@ -29,7 +29,7 @@ def risk_facts(setting: Setting, plan: Plan) -> RiskFacts:
         rehearsed=_holds(plan, "rehearsal"),
         promotions=mine.count(State.SUCCEEDED) + mine.count(State.ROLLED_BACK),
         rollbacks=mine.count(State.ROLLED_BACK),
-        days_since=_days_since(runs, setting.clock.now()),
+        days_since=_days_since(runs, services.clock.now()),
         parity_differences=_reasons(plan, "parity"),
         drift_differences=_reasons(plan, "drift"),
     )

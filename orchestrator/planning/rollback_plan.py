@@ -34,7 +34,7 @@ from orchestrator.planning.sides import SWITCH, of_plan
 from orchestrator.planning.skipped_steps import not_run_again, not_undone
 from orchestrator.planning.steps import suites_of
 from orchestrator.planning.survey import lost
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 TAKEN_BACK = "rehearse.back"
 """The step of a rehearsal before which all that was started has been taken back, and proved to be."""
@@ -113,7 +113,7 @@ def compute(run: Run, plan: Plan, back: Manifest, gone: Gone) -> RollbackPlan:
 
 
 def with_plays(
-    setting: Setting, plan: RollbackPlan, outline: Inventory, own: Package | None, back: Package
+    services: Services, plan: RollbackPlan, outline: Inventory, own: Package | None, back: Package
 ) -> RollbackPlan:
     """*plan* with the plays of its playbooks.
 
@@ -122,11 +122,11 @@ def with_plays(
     """
 
     def listed(play: PlaySpec, package: Package) -> tuple[PlannedPlay, ...]:
-        return readable_plays(setting, package, play, outline)
+        return readable_plays(services, package, play, outline)
 
     found: dict[str, Any] = {"restore_plays": {play.step: listed(play, back) for play in plan.restore}}
     if own is not None:
-        found["undo"] = tuple(undo_with_plays(setting, undo, own, outline) for undo in plan.undo)
+        found["undo"] = tuple(undo_with_plays(services, undo, own, outline) for undo in plan.undo)
         found["switch_plays"] = listed(plan.switch, own) if plan.switch is not None else ()
     return plan.model_copy(update=found)
 
@@ -167,57 +167,57 @@ def restoring(back: Manifest, outline: Inventory, hosts: tuple[str, ...]) -> tup
     return tuple(found)
 
 
-def under_way(setting: Setting, run: Run) -> RollbackPlan:
+def under_way(services: Services, run: Run) -> RollbackPlan:
     """The way back of the promotion *run* as far as its journal has come; the one that it goes once it goes back.
 
     Raises R130 to R133 when there is none, and R137 before it has a plan.
     """
-    records = setting.store.records(run.id)
+    records = services.store.records(run.id)
     kept = next((record.data for record in reversed(records) if record.kind == "way back"), None)
     if kept is not None:
         return RollbackPlan.from_json({key: value for key, value in kept.items() if key != "digest"})
     if run.plan is None:
         raise OrchestratorError("R137", f"{run.id} has no plan yet, and has touched nothing")
-    plan = load(setting, run.plan)
+    plan = load(services, run.plan)
     gone = _gone(plan, records)
     why = closed(plan, gone.started)
     if why is not None or plan.back.release is None:
         raise why or RuntimeError("there is no way back")
-    back, own = setting.packages.fetch(plan.back.release.digest), None
+    back, own = services.packages.fetch(plan.back.release.digest), None
     with suppress(OrchestratorError):  # without it the plan is the same, but for the plays of undo playbooks
-        own = setting.packages.fetch(plan.release.digest)
-    return with_plays(setting, compute(run, plan, back.manifest, gone), gone.outline, own, back)
+        own = services.packages.fetch(plan.release.digest)
+    return with_plays(services, compute(run, plan, back.manifest, gone), gone.outline, own, back)
 
 
-def foresee(setting: Setting, run: Run, plan: RollbackPlan, job: str) -> Outlook | None:
+def foresee(services: Services, run: Run, plan: RollbackPlan, job: str) -> Outlook | None:
     """What the way back *plan* of *run* would do to the stack, if it were gone now; None when that is no question.
 
     Pulumi is asked under the key *job*, for the definition that comes back, as the rollback will ask it. While it
     works on the stack for the promotion it is not: a look between two changes would say nothing.
     """
-    steps = {record.step: record.kind for record in setting.store.records(run.id) if record.kind.startswith("step.")}
+    steps = {record.step: record.kind for record in services.store.records(run.id) if record.kind.startswith("step.")}
     if plan.definition is None or "restore.stack" in steps or run.plan is None:
         return None
     if any(steps.get(name) == "step.started" for update in UPDATES for name in attempts(update)):
         why = "the stack is being updated now"
     else:
         try:
-            spec = kept_of(setting, run.environment, plan.definition)
-            seen = setting.provisioner.preview(spec, job, lambda _entry: None)
+            spec = kept_of(services, run.environment, plan.definition)
+            seen = services.provisioner.preview(spec, job, lambda _entry: None)
         except OrchestratorError as error:
             why = error.message
         else:
-            gone = lost(setting, run.environment, spec, seen)
+            gone = lost(services, run.environment, spec, seen)
             return Outlook(how="preview", counts=seen.counts, losses=gone, refused=seen.refused)
-    return Outlook(how="plan", why=why, losses=_other_way_round(setting, load(setting, run.plan), plan))
+    return Outlook(how="plan", why=why, losses=_other_way_round(services, load(services, run.plan), plan))
 
 
-def _other_way_round(setting: Setting, plan: Plan, back: RollbackPlan) -> tuple[Loss, ...]:
+def _other_way_round(services: Services, plan: Plan, back: RollbackPlan) -> tuple[Loss, ...]:
     """What would be lost as far as the promotion's *plan* tells: what it creates goes, what it replaces is replaced."""
     changes = [_reverse(change) for change in plan.stack.changes] if plan.stack is not None else []
-    rules = list(setting.environment(plan.environment)[0].pulumi.stateful)
+    rules = list(services.environment(plan.environment)[0].pulumi.stateful)
     with suppress(OrchestratorError):  # the definition is not here: then only the rules of now are known
-        rules += setting.provisioner.kept(str(back.definition)).settings.stateful
+        rules += services.provisioner.kept(str(back.definition)).settings.stateful
     return losses(changes, dict.fromkeys(rules))
 
 

@@ -9,22 +9,22 @@ from orchestrator.planning.plays import NO_PLAYBOOK, undo_with_plays
 from orchestrator.planning.second_pass import restrict, second_pass
 from orchestrator.planning.skipped_steps import not_run_again, not_undone
 from orchestrator.planning.survey import Survey, Wanted
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
-def way_back(setting: Setting, wanted: Wanted) -> WayBack:
+def way_back(services: Services, wanted: Wanted) -> WayBack:
     """Where a failure would lead, found out before anything is done."""
     if wanted.action == "rollback":
         return WayBack(reason="this is the way back")
     release = wanted.package.manifest.release
     impossible = tuple(step.name for step in release.steps if step.undo == "impossible")
-    last = last_verified(setting, wanted.environment)
-    if setting.environment(wanted.environment)[0].ephemeral is not None:
+    last = last_verified(services, wanted.environment)
+    if services.environment(wanted.environment)[0].ephemeral is not None:
         return WayBack(impossible=impossible, reason="what is made for it is destroyed")
     if last is None:
         return WayBack(impossible=impossible, reason="no release has been verified here yet")
     try:
-        back = setting.packages.fetch(last.release.digest)
+        back = services.packages.fetch(last.release.digest)
     except OrchestratorError as error:
         return WayBack(release=last.release, impossible=impossible, reason=error.message)
     return WayBack(
@@ -45,7 +45,7 @@ def left_alone(package: Package, undone: tuple[Begun, ...]) -> tuple[SkippedStep
     return tuple(dict.fromkeys((*left, *not_run_again(package.ref, package.manifest.release.steps))))
 
 
-def with_second_pass(setting: Setting, back: WayBack, survey: Survey, steps: tuple[PlannedStep, ...]) -> WayBack:
+def with_second_pass(services: Services, back: WayBack, survey: Survey, steps: tuple[PlannedStep, ...]) -> WayBack:
     """*back* with what a failure runs on hosts after the infrastructure went back, if this plan changes its definition.
 
     The hosts are those that *steps* go to; none are named while they are not known.
@@ -53,7 +53,7 @@ def with_second_pass(setting: Setting, back: WayBack, survey: Survey, steps: tup
     stays = survey.stack is None or back.definition in {None, survey.definition}
     if back.release is None or not back.available or stays:
         return back
-    manifest = setting.packages.fetch(back.release.digest).manifest
+    manifest = services.packages.fetch(back.release.digest).manifest
     hosts = tuple(host for step in steps for batch in step.batches or () for host in batch)
     return back.model_copy(update={"again": second_pass(manifest, survey.inventory or Inventory(), hosts)})
 
@@ -67,12 +67,12 @@ def rollback_second_pass(wanted: Wanted, survey: Survey, sides: PlannedSides | N
     return second_pass(wanted.package.manifest, inventory, hosts)
 
 
-def left_over(setting: Setting, environment: str, package: Package) -> tuple[str, ...]:
+def left_over(services: Services, environment: str, package: Package) -> tuple[str, ...]:
     """The steps that cannot be undone of the releases which took the place of *package*; none where it is not older."""
-    older = [mark.release.digest for mark in trail(setting, environment)][1:]
+    older = [mark.release.digest for mark in trail(services, environment)][1:]
     if package.digest not in older:
         return ()
-    begun = present(setting, environment, package)
+    begun = present(services, environment, package)
     return tuple(dict.fromkeys(item.step.name for item in begun if item.step.undo == "impossible"))
 
 
@@ -82,7 +82,7 @@ def irreversible(undone: tuple[Begun, ...]) -> WayBack:
     return WayBack(impossible=gone, reason="this is the way back")
 
 
-def planned_undos(setting: Setting, begun: tuple[Begun, ...], inventory: Inventory | None) -> tuple[PlannedUndo, ...]:
+def planned_undos(services: Services, begun: tuple[Begun, ...], inventory: Inventory | None) -> tuple[PlannedUndo, ...]:
     """The undo playbooks of what was *begun*, on the hosts that are still there."""
     found = []
     for item in begun:
@@ -93,6 +93,6 @@ def planned_undos(setting: Setting, begun: tuple[Begun, ...], inventory: Invento
         if wanted:
             play = play_of(item.step).model_copy(update={"playbook": playbook, "limit": wanted})
             found.append(
-                undo_with_plays(setting, PlannedUndo(release=item.package.ref, play=play), item.package, inventory)
+                undo_with_plays(services, PlannedUndo(release=item.package.ref, play=play), item.package, inventory)
             )
     return tuple(found)

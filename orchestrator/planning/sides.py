@@ -9,7 +9,7 @@ from orchestrator.domain.plan import HostState, Plan, PlannedLook, PlannedSides,
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import SIDES, BlueGreen, Side, Sides, other
 from orchestrator.inspect.standing import Standing
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 SWITCH, RETIRE = "switch", "retire"  # what the plays are called, beside the steps of a release
 
@@ -31,20 +31,20 @@ class Asked:
     aim: Side | None = None
 
 
-def aim(setting: Setting, environment: str) -> Side | None:
+def aim(services: Services, environment: str) -> Side | None:
     """The side whose stack a release updates: the one that is not live. None where the sides are no stacks."""
-    if setting.environment(environment)[0].sides is None:
+    if services.environment(environment)[0].sides is None:
         return None
-    live = Standing.of(setting.store.hosts(environment)).live
+    live = Standing.of(services.store.hosts(environment)).live
     return other(live) if live is not None else "blue"
 
 
-def aimed(setting: Setting, environment: str, side: Side | None) -> Setting:
-    """*setting*, in which the stack of *environment* is that of *side*, where each side is a stack."""
-    rule = setting.environment(environment)[0].sides
+def aimed(services: Services, environment: str, side: Side | None) -> Services:
+    """*services*, in which the stack of *environment* is that of *side*, where each side is a stack."""
+    rule = services.environment(environment)[0].sides
     if rule is None or side is None:
-        return setting
-    return replace(setting, stacks={**setting.stacks, environment: rule.of(side)})
+        return services
+    return replace(services, stacks={**services.stacks, environment: rule.of(side)})
 
 
 def planned(asked: Asked) -> PlannedSides | None:

@@ -24,7 +24,7 @@ from orchestrator.inspect.stacks import context_of, outputs_of
 from orchestrator.planning import sides
 from orchestrator.planning.survey import Survey, Wanted
 from orchestrator.ports import Emit
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
 def steps_of(release: Release, action: str) -> tuple[Step, ...]:
@@ -55,14 +55,14 @@ def planned_step(
     return sides.sided(plain.model_copy(update=about), blue_green, of=has_sides)
 
 
-def refuse_empty(setting: Setting, wanted: Wanted, steps: tuple[PlannedStep, ...], survey: Survey) -> None:
+def refuse_empty(services: Services, wanted: Wanted, steps: tuple[PlannedStep, ...], survey: Survey) -> None:
     """Refuse a promotion with a step for which there is no host, also when Pulumi will only make the hosts.
 
     Raises D101, D102, R170 and R210.
     """
     inventory = survey.inventory
     if inventory is None and survey.stack is not None and survey.stack.inventory is not None:
-        inventory = setting.deployer.resolve(survey.stack.inventory)
+        inventory = services.deployer.resolve(survey.stack.inventory)
     if wanted.action != "promote" or inventory is None:
         return
     for step in steps:
@@ -118,21 +118,21 @@ def watch_of(release: Release, asked: tuple[PlannedGate, ...]) -> PlannedWatch |
 
 
 def all_checked(
-    setting: Setting, wanted: Wanted, steps: tuple[PlannedStep, ...], survey: Survey, job: str, emit: Emit
+    services: Services, wanted: Wanted, steps: tuple[PlannedStep, ...], survey: Survey, job: str, emit: Emit
 ) -> tuple[PlannedStep, ...]:
     """*steps* with what Ansible's check mode says of each, where that is wanted and the hosts are known."""
-    preview = setting.environment(wanted.environment)[0].preview
+    preview = services.environment(wanted.environment)[0].preview
     if not wanted.check or preview == "none" or survey.inventory is None or survey.full is None:
         return steps
-    return tuple(_checked(setting, wanted, step, survey.full, job, emit) for step in steps)
+    return tuple(_checked(services, wanted, step, survey.full, job, emit) for step in steps)
 
 
 def _checked(
-    setting: Setting, wanted: Wanted, step: PlannedStep, inventory: Inventory, job: str, emit: Emit
+    services: Services, wanted: Wanted, step: PlannedStep, inventory: Inventory, job: str, emit: Emit
 ) -> PlannedStep:
     hosts = tuple(host for batch in step.batches or () for host in batch)
-    outputs = outputs_of(setting, wanted.environment)
-    context = context_of(setting, wanted.environment, job, outputs, wanted.fence)
+    outputs = outputs_of(services, wanted.environment)
+    context = context_of(services, wanted.environment, job, outputs, wanted.fence)
     play = step.play.model_copy(update={"limit": hosts})
-    preview = setting.deployer.check(play, wanted.package, inventory, context, f"{job}.{step.play.step}", emit)
+    preview = services.deployer.check(play, wanted.package, inventory, context, f"{job}.{step.play.step}", emit)
     return step.model_copy(update={"preview": preview})

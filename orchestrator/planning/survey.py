@@ -18,7 +18,7 @@ from orchestrator.inspect.stacks import context_of, inventory_of, kept_of, outpu
 from orchestrator.inspect.trail import Then, mark_of
 from orchestrator.planning.plan_store import made_by, saved_plan, update_plan_file
 from orchestrator.ports import Emit
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 
 @dataclass(frozen=True)
@@ -69,27 +69,27 @@ class Survey:
     refusing: Mapping[str, HostResult] = field(default_factory=dict)
 
 
-def make_survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Survey:
+def make_survey(services: Services, wanted: Wanted, job: str, emit: Emit) -> Survey:
     """Look at the stack and at the hosts, side by side: neither needs the other when the hosts exist already."""
-    environment, _ = setting.environment(wanted.environment)
-    spec = _wanted_stack(setting, wanted)
-    outputs = outputs_of(setting, wanted.environment)
-    context = context_of(setting, wanted.environment, job, outputs, wanted.fence)
-    setting.deployer.prepare(context)
+    environment, _ = services.environment(wanted.environment)
+    spec = _wanted_stack(services, wanted)
+    outputs = outputs_of(services, wanted.environment)
+    context = context_of(services, wanted.environment, job, outputs, wanted.fence)
+    services.deployer.prepare(context)
     try:
-        known = inventory_of(setting, wanted.environment, outputs)
+        known = inventory_of(services, wanted.environment, outputs)
     except OrchestratorError:
         if spec is None or outputs.plain or outputs.secret:
             raise
         known = None  # nothing has been provisioned yet
     with ThreadPoolExecutor(max_workers=1) as pool:
-        hosts = pool.submit(_look, setting, wanted, known, context, job, emit)
-        preview = _stack(setting, wanted, spec, job, emit)
+        hosts = pool.submit(_look, services, wanted, known, context, job, emit)
+        preview = _stack(services, wanted, spec, job, emit)
         seen = hosts.result()
     if seen is not None:
         wanted.told(seen)
     if environment.ephemeral is not None and spec is not None and preview is not None:
-        leftovers.refuse_foreign(setting, wanted.environment, spec, preview)
+        leftovers.refuse_foreign(services, wanted.environment, spec, preview)
     refusing = tokens.too_far(seen) if wanted.action == "promote" else {}  # a rollback goes on without them
     settled = known if known is not None and _hosts_stay(wanted, preview, known) else None
     return Survey(
@@ -97,11 +97,11 @@ def make_survey(setting: Setting, wanted: Wanted, job: str, emit: Emit) -> Surve
         stack=preview,
         inventory=settled.outline() if settled else None,
         full=settled,
-        base=_base(setting, wanted.environment, known, seen),
+        base=_base(services, wanted.environment, known, seen),
         unreachable=_unreachable(seen, refusing),
         unmet=unmet(seen) if settled and seen else (),
         stays=spec is not None and wanted.action == "rollback" and preview is None,
-        losses=lost(setting, wanted.environment, spec, preview) if spec and preview else (),
+        losses=lost(services, wanted.environment, spec, preview) if spec and preview else (),
         uninspected=seen.message if seen is not None and failed_as_a_whole(seen) else "",
         refusing={host.host: host for host in seen.hosts if host.host in refusing} if seen is not None else {},
     )
@@ -119,9 +119,9 @@ def failed_as_a_whole(seen: StepResult) -> bool:
     return seen.data.get("code") == "D151"
 
 
-def lost(setting: Setting, environment: str, spec: StackSpec, preview: StackPreview) -> tuple[Loss, ...]:
+def lost(services: Services, environment: str, spec: StackSpec, preview: StackPreview) -> tuple[Loss, ...]:
     """The stateful resources that *preview* would replace or delete: by the rules of now, and by those of *spec*."""
-    now = setting.environment(environment)[0].pulumi.stateful
+    now = services.environment(environment)[0].pulumi.stateful
     return losses(preview.changes, dict.fromkeys((*now, *spec.settings.stateful)))
 
 
@@ -141,39 +141,39 @@ def _hosts_stay(wanted: Wanted, preview: StackPreview | None, known: Inventory) 
     return preview.inventory is not None and preview.inventory.digest == known.digest
 
 
-def _wanted_stack(setting: Setting, wanted: Wanted) -> StackSpec | None:
+def _wanted_stack(services: Services, wanted: Wanted) -> StackSpec | None:
     """The stack as it is defined now; for a rollback as it was when the release that is restored was verified.
 
     Raises E105 when a time is to be restored, and how the stack was defined then is not kept.
     """
-    spec = stack_of(setting, wanted.environment)
+    spec = stack_of(services, wanted.environment)
     if spec is not None and wanted.then is not None and wanted.then.definition:
         there = wanted.then.definition == spec.definition
-        return spec if there else kept_of(setting, wanted.environment, wanted.then.definition)
-    mark = mark_of(setting, wanted.environment, wanted.package.digest) if wanted.action == "rollback" else None
+        return spec if there else kept_of(services, wanted.environment, wanted.then.definition)
+    mark = mark_of(services, wanted.environment, wanted.package.digest) if wanted.action == "rollback" else None
     if spec is None or mark is None or mark.definition in {"", spec.definition}:
         return spec
     try:
-        return kept_of(setting, wanted.environment, mark.definition)
+        return kept_of(services, wanted.environment, mark.definition)
     except OrchestratorError as error:
         if error.code != "E105":
             raise
         return spec
 
 
-def _stack(setting: Setting, wanted: Wanted, spec: StackSpec | None, job: str, emit: Emit) -> StackPreview | None:
-    if spec is None or _forgotten(setting, wanted, spec):
+def _stack(services: Services, wanted: Wanted, spec: StackSpec | None, job: str, emit: Emit) -> StackPreview | None:
+    if spec is None or _forgotten(services, wanted, spec):
         return None
     if wanted.approved is not None:
-        return _derived(setting, wanted.approved, spec)
-    made = made_by(setting, job)
-    preview = setting.provisioner.preview(spec, f"{job}.preview", emit, save_plan=made)
+        return _derived(services, wanted.approved, spec)
+    made = made_by(services, job)
+    preview = services.provisioner.preview(spec, f"{job}.preview", emit, save_plan=made)
     if preview.update_file is not None:
-        _link(made, update_plan_file(setting, preview.update_file))
+        _link(made, update_plan_file(services, preview.update_file))
     return preview
 
 
-def _derived(setting: Setting, plan: Plan, spec: StackSpec) -> StackPreview:
+def _derived(services: Services, plan: Plan, spec: StackSpec) -> StackPreview:
     """What the update would do, derived from Pulumi's saved update plan and never believed from the document.
 
     Where Pulumi would refuse the update, nothing was saved, and the plan is not executed either (E140). Raises E162,
@@ -181,10 +181,10 @@ def _derived(setting: Setting, plan: Plan, spec: StackSpec) -> StackPreview:
     """
     approved = plan.stack
     if approved is None:
-        return StackPreview(base=setting.provisioner.base(spec))
+        return StackPreview(base=services.provisioner.base(spec))
     if approved.refused:
-        return approved.model_copy(update={"base": setting.provisioner.base(spec)})
-    derived = setting.provisioner.planned(spec, saved_plan(setting, approved))
+        return approved.model_copy(update={"base": services.provisioner.base(spec)})
+    derived = services.provisioner.planned(spec, saved_plan(services, approved))
     same_start = derived.base == approved.base and spec.definition == plan.definition
     stated = StackPreview.model_fields.keys() - {"base", "versions"}  # these are compared with what is there now
     names = sorted(name for name in stated if getattr(derived, name) != getattr(approved, name))
@@ -203,30 +203,30 @@ def _link(made: Path, target: Path) -> None:
     new.unlink(missing_ok=True)  # the rename of a link to the same file changes nothing
 
 
-def _forgotten(setting: Setting, wanted: Wanted, spec: StackSpec) -> bool:
+def _forgotten(services: Services, wanted: Wanted, spec: StackSpec) -> bool:
     """Whether a rollback cannot say how the stack was defined with the release that it restores."""
     if wanted.action != "rollback" or (wanted.then is not None and wanted.then.definition):
         return False
-    mark = mark_of(setting, wanted.environment, wanted.package.digest)
+    mark = mark_of(services, wanted.environment, wanted.package.digest)
     return mark is None or mark.definition != spec.definition
 
 
 def _look(
-    setting: Setting, wanted: Wanted, known: Inventory | None, context: Context, job: str, emit: Emit
+    services: Services, wanted: Wanted, known: Inventory | None, context: Context, job: str, emit: Emit
 ) -> StepResult | None:
     """Ask every host whether it is there, has what is required, and what runs on it."""
     if known is None or not known.hosts:
         return None
     requirements = wanted.package.manifest.release.requirements
-    seen = setting.deployer.require(requirements, known, context, f"{job}.require", emit)
-    return tokens.limit_tokens(setting, wanted.environment, seen, emit, wanted.fence)
+    seen = services.deployer.require(requirements, known, context, f"{job}.require", emit)
+    return tokens.limit_tokens(services, wanted.environment, seen, emit, wanted.fence)
 
 
 def _base(
-    setting: Setting, environment: str, known: Inventory | None, seen: StepResult | None
+    services: Services, environment: str, known: Inventory | None, seen: StepResult | None
 ) -> tuple[HostState, ...]:
     """What runs on each host: what it said itself, else what the journal last knew of it."""
-    remembered = {state.host: state.settled for state in setting.store.hosts(environment)}
+    remembered = {state.host: state.settled for state in services.store.hosts(environment)}
     told = {host.host: host for host in seen.hosts} if seen else {}
     states = []
     for host in known.hosts if known else ():
@@ -235,15 +235,15 @@ def _base(
         if result is not None and (result.outcome is Outcome.UNKNOWN or result.invalid):
             state = state.model_copy(update={"truth": "unknown"})
         elif result is not None and result.release is not None:
-            state = _seen(setting, state, result.release)
+            state = _seen(services, state, result.release)
         states.append(state.model_copy(update={"serves": ""}))
     return tuple(states)
 
 
-def _seen(setting: Setting, state: HostState, digest: str) -> HostState:
+def _seen(services: Services, state: HostState, digest: str) -> HostState:
     """*state*, corrected by the digest that the host itself reported."""
     if state.release is not None and state.release.digest == digest:
         return state.model_copy(update={"truth": "seen"})
     unknown = PackageRef(name="unknown", version="0", digest=digest)
-    release = setting.packages.ref(digest) or unknown
+    release = services.packages.ref(digest) or unknown
     return HostState(host=state.host, truth="seen", release=release).on_side_of(state)

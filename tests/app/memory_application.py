@@ -14,7 +14,7 @@ from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.adapters.memory.sign_ins import MemorySignIns
 from orchestrator.app.parts import Execution
 from orchestrator.flow.halt import Unchallenged
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 from orchestrator.wiring import App
 from tests.cli.memory_project import MemoryProject
 
@@ -30,14 +30,14 @@ class MemoryApplication(App):
         self._memory = project
 
     @cached_property
-    def setting(self) -> Setting:
+    def services(self) -> Services:
         """The setting of the memory world, with the calendar of the register."""
-        return replace(self._memory.setting(), state=self.state, entrance=self.entrance)
+        return replace(self._memory.services(), state=self.state, entrance=self.entrance)
 
     @cached_property
     def engines(self) -> Any:
         """The adapters of the memory world."""
-        own = self._memory.setting()
+        own = self._memory.services()
         return SimpleNamespace(
             provisioner=lambda: own.provisioner, deployer=lambda _own: own.deployer, verifier=lambda: own.verifier
         )

@@ -7,7 +7,7 @@ from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.app.execute import run_workflow
 from orchestrator.app.requests import Promote
 from orchestrator.domain.promotion import State
-from orchestrator.flow.course import Unchallenged
+from orchestrator.flow.run_context import Unchallenged
 from tests.cli.memory_project import MemoryProject, project  # noqa: F401 - a fixture
 
 
@@ -15,10 +15,10 @@ def test_a_promotion_along_the_path(project: MemoryProject) -> None:  # noqa: F8
     """A recorded promotion goes to one environment after the other, and its replay does nothing a second time."""
     package = project.packages.put(project.release("1.0.0"))
     request = Promote(root="abc123", package=package.ref, targets=("staging", "production"), by="ann")
-    setting = project.setting()
-    engines = SimpleNamespace(deployer=lambda _own: setting.deployer, provisioner=lambda: setting.provisioner)
+    services = project.services()
+    engines = SimpleNamespace(deployer=lambda _own: services.deployer, provisioner=lambda: services.provisioner)
     parts: Any = SimpleNamespace(
-        setting=setting, store=setting.store, environments={}, engines=engines, secrets=setting.secrets
+        services=services, store=services.store, environments={}, engines=engines, secrets=services.secrets
     )
     answers: dict[str, Any] = {}
     durable: Any = MemoryDurable(answers)

@@ -21,7 +21,7 @@ from orchestrator.domain.release import Manifest
 from orchestrator.domain.started import Started
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import close, deploy, hold, host_states, promote, provision, rollback, switch, verify, watch
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.planning import rollback_plan, sides
 from tests.campaigns import simulated
 from tests.campaigns.judge import judged
@@ -90,7 +90,7 @@ def _without(kind: str) -> Bug:
 
 
 def _intent_afterwards(_old: Callable[..., Any]) -> Callable[..., Any]:
-    def attempt_(self: Course, name: str, label: str, work: Any, about: Any) -> StepResult:
+    def attempt_(self: RunContext, name: str, label: str, work: Any, about: Any) -> StepResult:
         recorded = self.durable.step(name, lambda: self._work(name, work, begun=False).to_json())
         self.note(Entry(kind="step.started", step=name, data={"label": label, **about}, key=f"{name}:started"))
         self.note(Entry(kind="step.finished", step=name, data=recorded, key=f"{name}:finished"))
@@ -100,7 +100,7 @@ def _intent_afterwards(_old: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _lost_is_done(old: Callable[..., Any]) -> Callable[..., Any]:
-    def attempt_(self: Course, *args: Any) -> StepResult:
+    def attempt_(self: RunContext, *args: Any) -> StepResult:
         result: StepResult = old(self, *args)
         lost = result.data.get("how") == "lost"
         return result.model_copy(update={"outcome": Outcome.SUCCEEDED, "data": {}}) if lost else result
@@ -125,31 +125,31 @@ def _last_batch_only(old: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _unproved(_old: Callable[..., Any]) -> Callable[..., Any]:
-    def prove(course: Course) -> None:
-        course.move(rollback.Event.PROVE)
-        promote.verified(course, course.back.ref)  # type: ignore[union-attr]
+    def prove(ctx: RunContext) -> None:
+        ctx.move(rollback.Event.PROVE)
+        promote.verified(ctx, ctx.back.ref)  # type: ignore[union-attr]
 
     return prove
 
 
 def _early(old: Callable[..., Any]) -> Callable[..., Any]:
-    def roll_out(course: Course) -> None:
-        promote.verified(course, course.settled_package().ref)
-        old(course)
+    def roll_out(ctx: RunContext) -> None:
+        promote.verified(ctx, ctx.pinned_package().ref)
+        old(ctx)
 
     return roll_out
 
 
 def _all_at_once(old: Callable[..., Any]) -> Callable[..., Any]:
-    def batch(course: Course, step: Any, number: int, count: int, _hosts: Any) -> StepResult:
-        every = step.model_copy(update={"play": step.play.model_copy(update={"limit": course.hosts})})
-        kept = course.setting.deployer.deploy
-        object.__setattr__(course.setting.deployer, "deploy", lambda _play, *more: kept(every.play, *more))
+    def batch(ctx: RunContext, step: Any, number: int, count: int, _hosts: Any) -> StepResult:
+        every = step.model_copy(update={"play": step.play.model_copy(update={"limit": ctx.hosts})})
+        kept = ctx.services.deployer.deploy
+        object.__setattr__(ctx.services.deployer, "deploy", lambda _play, *more: kept(every.play, *more))
         try:
-            result: StepResult = old(course, step, number, count, _hosts)
+            result: StepResult = old(ctx, step, number, count, _hosts)
             return result
         finally:
-            object.__delattr__(course.setting.deployer, "deploy")
+            object.__delattr__(ctx.services.deployer, "deploy")
 
     return batch
 
@@ -174,16 +174,16 @@ def _deaf(_old: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _looks_away(_old: Callable[..., Any]) -> Callable[..., Any]:
-    def look_again(course: Course) -> None:
-        if course.settled_plan().watch is not None:
-            course.move(watch.Event.WATCH)
-            promote.verified(course, course.settled_package().ref)
+    def look_again(ctx: RunContext) -> None:
+        if ctx.pinned_plan().watch is not None:
+            ctx.move(watch.Event.WATCH)
+            promote.verified(ctx, ctx.pinned_package().ref)
 
     return look_again
 
 
 def _inspects_once(old: Callable[..., Any]) -> Callable[..., Any]:
-    def work(self: Course, *args: Any, **more: Any) -> StepResult:
+    def work(self: RunContext, *args: Any, **more: Any) -> StepResult:
         result: StepResult = old(self, *args, **more)
         reading = args[0].startswith(("plan", "require"))
         data = {name: value for name, value in result.data.items() if name != "how"}
@@ -193,18 +193,18 @@ def _inspects_once(old: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _as_if_nothing_changed(old: Callable[..., Any]) -> Callable[..., Any]:
-    def settle(course: Course, *args: Any) -> bool:
-        old(course, *args)
+    def settle(ctx: RunContext, *args: Any) -> bool:
+        old(ctx, *args)
         return False
 
     return settle
 
 
 def _inspection_records(_old: Callable[..., Any]) -> Callable[..., Any]:
-    def record(course: Course, result: StepResult, step: str) -> None:
-        release, run = course.settled_plan().release, course.run.id
+    def record(ctx: RunContext, result: StepResult, step: str) -> None:
+        release, run = ctx.pinned_plan().release, ctx.run.id
         hosts = [host.host for host in result.hosts]
-        course.tell_hosts([HostState(host=host, truth="seen", release=release, run=run) for host in hosts], step)
+        ctx.record_hosts([HostState(host=host, truth="seen", release=release, run=run) for host in hosts], step)
 
     return record
 
@@ -229,14 +229,14 @@ BUGS: dict[str, list[tuple[Any, str, Bug]]] = {
         (MemoryStore, "append", _unfenced),
         (MemoryStore, "acquire", _anybody),
     ],
-    "an intent is never written": [(Course, "note", _without("step.started"))],
-    "an intent is written after its effect": [(Course, "_attempt", _intent_afterwards)],
-    "an outcome is never written": [(Course, "note", _without("step.finished"))],
-    "the end is never written": [(Course, "note", _without("ended"))],
-    "what is true of hosts is never written": [(Course, "note", _without("host"))],
-    "a job that died is taken for done": [(Course, "_attempt", _lost_is_done)],
+    "an intent is never written": [(RunContext, "note", _without("step.started"))],
+    "an intent is written after its effect": [(RunContext, "_attempt", _intent_afterwards)],
+    "an outcome is never written": [(RunContext, "note", _without("step.finished"))],
+    "the end is never written": [(RunContext, "note", _without("ended"))],
+    "what is true of hosts is never written": [(RunContext, "note", _without("host"))],
+    "a job that died is taken for done": [(RunContext, "_attempt", _lost_is_done)],
     "a second attempt forgets what the first one touched": [(StepResult, "after", _second_only)],
-    "a wish to stop is not heard": [(Course, "_stopped", _deaf)],
+    "a wish to stop is not heard": [(RunContext, "_stopped", _deaf)],
     "only hosts that went well are rolled back": [(Started, "touched", _only_good)],
     "only one host is put back": [(rollback_plan, "restoring", _last_batch_only)],
     "a rollback is not proved": [(rollback, "prove", _unproved)],
@@ -250,14 +250,14 @@ BUGS: dict[str, list[tuple[Any, str, Bug]]] = {
     "nothing is ever tested": [(verify, "prove", _everything_is_good)],
     "a run that needs a person keeps the environment": [(close, "_end", _nothing)],
     "it is not switched back": [(switch, "back", _nothing)],
-    "a switch is never written down": [(Course, "note", _without("switched"))],
+    "a switch is never written down": [(RunContext, "note", _without("switched"))],
     "hosts are not told to be changing": [(host_states, "begin_change", _nothing)],
     "hosts that were not touched stay changing": [(host_states, "as_before", lambda _old: lambda *_args: [])],
     "hosts keep the variables of the stack that is gone": [(provision, "settle_restored", _as_if_nothing_changed)],
     "an inspection records a release": [(host_states, "record_inspection", _inspection_records)],
-    "a job that died while it looked is not begun again": [(Course, "_attempt", _inspects_once)],
+    "a job that died while it looked is not begun again": [(RunContext, "_attempt", _inspects_once)],
     "a run does not see that its environment closes": [(hold, "_closed", lambda _old: lambda _course: "")],
-    "a run that has changed something is held": [(Course, "_held", _held_at_any_time)],
+    "a run that has changed something is held": [(RunContext, "_held", _held_at_any_time)],
     "a run that is held keeps its environment": [(hold, "_let_go", _nothing)],
     "the live side is deployed to": [(sides, "other", lambda _old: lambda side: side)],
 }

@@ -26,9 +26,9 @@ from orchestrator.domain.journal import Run, Work
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.retention import Retention
 from orchestrator.flow import COURSES
-from orchestrator.flow.course import Course
 from orchestrator.flow.prune import Records, prune
-from orchestrator.setting import Setting
+from orchestrator.flow.run_context import RunContext
+from orchestrator.services import Services
 from tests.flow.test_promotion import Stage, release
 
 DAY = 86400.0
@@ -73,9 +73,9 @@ class Project:
     def __post_init__(self) -> None:
         self.stage = Stage(self.folder)
         self.store = DatabaseStore(self.url or f"sqlite:///{self.folder}/state.db", self.clock)
-        made = self.stage.setting()
+        made = self.stage.services()
         project = made.project.model_copy(update={"retention": self.rule})
-        self.setting: Setting = replace(made, store=self.store, clock=self.clock, project=project)
+        self.services: Services = replace(made, store=self.store, clock=self.clock, project=project)
 
     def promote(self, number: int) -> None:
         """The promotion of this number, with all that it leaves; a day passes."""
@@ -87,7 +87,7 @@ class Project:
         asked = {"root": root, "kind": run.kind, "release": ref.to_json(), "targets": [environment], "by": "ann"}
         self.store.ask(Work(root=root, asked=asked), run)
         answers: dict[str, Any] = {}
-        COURSES[run.kind](Course(self.setting, MemoryDurable(answers), run))
+        COURSES[run.kind](RunContext(self.services, MemoryDurable(answers), run))
         self.store.leave(root, "", done=True)
         ended = self.store.run(run.id)
         assert ended.state.value == "succeeded", ended.message
@@ -125,7 +125,7 @@ class Project:
 
     def prune(self) -> None:
         """Remove what the rule lets go."""
-        prune(self.setting, Records(self._roots, lambda _root: contextlib.nullcontext(True), self._forget))
+        prune(self.services, Records(self._roots, lambda _root: contextlib.nullcontext(True), self._forget))
 
     def _roots(self, _by: str) -> set[str]:
         return {path.stem for path in self.folder.glob("records/*.json")}

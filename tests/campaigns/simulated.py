@@ -33,10 +33,10 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release, Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import COURSES
-from orchestrator.flow.course import Course
 from orchestrator.flow.halt import Deposed
+from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit, Provisioned, SavedPlan
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 HEAD = {"apiVersion": "orchestrator/v1"}
 TTL = 30.0
@@ -322,7 +322,7 @@ class Calendar:
             self._kept.closed[step] = self._kept.store.clock.monotonic() + seconds
             self._kept.trace.append(("calendar", run.id, "closed", "", ""))
 
-    def admit(self, setting: Setting, run: Run, *, plan: str | None, overrun: bool) -> None:
+    def admit(self, services: Services, run: Run, *, plan: str | None, overrun: bool) -> None:
         """It was open when the run was requested."""
 
     def passed(self, run: Run) -> tuple[str, ...]:
@@ -378,7 +378,7 @@ class Simulation:
         names = [f"p{number}" for number in range(1, scenario.hosts + 1)]
         world = World(stacks={"staging": ["s1"], "production": names})
         self.kept = Kept(Journal(points, trace), world, MemoryPackages(), points, trace=trace)
-        self.setting = self._setting()
+        self.services = self._setting()
         self._workers = itertools.count(1)
         self._roots = itertools.count(1)
         self.old, self.new = (self.kept.packages.put(self._release(version)) for version in ("1.0.0", "1.1.0"))
@@ -424,7 +424,7 @@ class Simulation:
             live=mine.live,
         )
         other._workers, other._roots = itertools.count(100), itertools.count(100)
-        other.setting = other._setting()
+        other.services = other._setting()
         return other
 
     def play(self, at: Iterable[int] = ()) -> str:
@@ -515,8 +515,8 @@ class Simulation:
     def _walk(self, root: str, worker: str) -> None:
         run = next(run for run in self.kept.store.runs() if run.root == root)
         durable = MemoryDurable(self.kept.answers.setdefault(root, {}), self._crash(run))
-        course = Course(self.setting, durable, run, tenure=Acting(self.kept, root, worker))
-        COURSES[run.kind](course)
+        ctx = RunContext(self.services, durable, run, tenure=Acting(self.kept, root, worker))
+        COURSES[run.kind](ctx)
 
     def _crash(self, run: Run) -> Callable[[str, str], None]:
         wishes = dict(self.scenario.wishes) if run.environment == "production" and run.release == self.new.ref else {}
@@ -538,8 +538,8 @@ class Simulation:
 
     # -- its parts -------------------------------------------------------------------------------------------------
 
-    def _setting(self) -> Setting:
-        return Setting(
+    def _setting(self) -> Services:
+        return Services(
             project=Project.from_json({**HEAD, "kind": "Project", "name": "demo"}),
             root=self.folder,
             state=self.folder,

@@ -23,7 +23,7 @@ from orchestrator.cli.planned import plan_text
 from orchestrator.domain.access.principals import Binding, User
 from orchestrator.domain.journal import Run
 from orchestrator.flow import COURSES
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.wiring import App
 from tests.cli.memory_project import MemoryProject
 
@@ -137,8 +137,10 @@ class RequestProject(MemoryProject):
         app = self.app()
         run, work = self.store.run(name), self.store.work(self.store.run(name).root)
         plan, again = work.asked["plan"], str(work.asked["about"].get("again") or "")
-        course = Course(app.setting, MemoryDurable({}, lambda *_: None), run, approved=plan, wait=1.0, again=again)
-        done = COURSES[run.kind](course)
+        ctx = RunContext(
+            app.services, MemoryDurable({}, lambda *_: None), run, approved=plan, wait=1.0, override_reason=again
+        )
+        done = COURSES[run.kind](ctx)
         self.store.leave(run.root, "", done=True)
         return done
 

@@ -253,7 +253,7 @@ def test_a_retry_completes_what_was_approved(office: RequestProject) -> None:
         app.register.close()
     app = office.app()
     office.by("bob", "approvals", run)
-    app.entrance.admit(app.setting, office.store.run(again.name), plan=again.plan, overrun=False)
+    app.entrance.admit(app.services, office.store.run(again.name), plan=again.plan, overrun=False)
     app.register.close()
     assert state(office, run)["request"]["run"] == again.name
     office.store.append(again.name, [Entry(kind="ended", data={"state": "needs a person", "exit": 5, "failure": None})])

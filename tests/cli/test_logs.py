@@ -41,7 +41,7 @@ def app(say: Say, tmp_path: Path) -> App:
         folder.mkdir(parents=True)
         (folder / "output.log").write_text(text)
         (folder / "outcome.json").write_text('{"how": "exited", "code": 0, "seconds": 1, "cut": 0}')
-        app.store.append(RUN, app.setting.logs.keep(f"{RUN}.{step}"))
+        app.store.append(RUN, app.services.logs.keep(f"{RUN}.{step}"))
     app.close()
     return app
 

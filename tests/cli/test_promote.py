@@ -132,7 +132,7 @@ def test_many_hosts_are_counted(project: MemoryProject) -> None:
 
 def _plan(project: MemoryProject, version: str, action: str = "promote") -> Plan:
     package = project.packages.put(project.release(version))
-    return make.make(project.setting(), Wanted(package, PLACE, action), "p", lambda _entry: None)
+    return make.make(project.services(), Wanted(package, PLACE, action), "p", lambda _entry: None)
 
 
 def _printed(project: MemoryProject, plan: Plan) -> str:

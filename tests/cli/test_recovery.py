@@ -28,7 +28,7 @@ def yard(tmp_path: Path) -> Yard:
 def ask(app: App, root: str, wait: float = 0.0) -> Run:
     """A promotion into eu-1 that is asked for."""
     asked = Promote(root=root, package=REF, targets=("eu-1",), by="ann", wait=wait)
-    run = asked.first(app.setting.clock.now())
+    run = asked.first(app.services.clock.now())
     app.store.ask(Work(root=root, asked=asked.to_json()), run)
     return run
 

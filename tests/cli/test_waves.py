@@ -54,7 +54,7 @@ class Yard:
         waves = app.plans.waves(app.actor, "regions")
         assert waves is not None
         asked = PromoteInWaves(root=self.root, package=REF, targets=NAMES, by="ann", rollout=waves)
-        app.store.ask(Work(root=self.root, asked=asked.to_json()), asked.first(app.setting.clock.now()))
+        app.store.ask(Work(root=self.root, asked=asked.to_json()), asked.first(app.services.clock.now()))
         app.close()
         return self
 

@@ -77,12 +77,12 @@ def test_each_environment_has_connections_of_its_own(project: Path) -> None:
     app = open_app(project)
     try:
         settings = [
-            app.setting,
+            app.services,
             with_own_connections(app, "staging"),
             with_own_connections(app, "production"),
             isolated(app, "production"),
         ]
-        folders = [vars(setting.deployer)["control"].path for setting in settings]
+        folders = [vars(services.deployer)["control"].path for services in settings]
         assert len(set(folders)) == 3
         assert folders[2] == folders[3]  # whoever takes a run over finds them
     finally:

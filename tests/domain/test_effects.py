@@ -95,4 +95,4 @@ def test_a_claimed_stack_was_made_if_the_update_may_have_changed_it() -> None:
         effects.record(Change("claim"), StepResult(outcome=Outcome.SUCCEEDED, data={"stack": "pr-1"}))
         effects.record(Change("stack"), result)
         assert effects.claimed == {"stack": "pr-1"}
-        assert effects.made == made
+        assert effects.ephemeral_stack == made

@@ -14,7 +14,7 @@ from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.engine.jobs import LocalJobs
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit, Job
 from tests.flow.test_promotion import Stage, release
 
@@ -39,10 +39,10 @@ def follow(folder: Path) -> dict[int, int]:
     """Have a step's job tell tens of thousands of events, as a playbook on many hosts does; the memory at two."""
     stage, store = Stage(folder), DatabaseStore(f"sqlite:///{folder}/state.db", SystemClock())
     jobs, seen = LocalJobs(folder / "jobs"), dict[int, int]()
-    setting = replace(stage.setting(), store=store, clock=SystemClock())
-    course = stage.course(stage.packages.put(release("1.0.0")), "staging")
-    store.create(course.run)
-    course = Course(setting=setting, durable=course.durable, run=course.run)
+    setting = replace(stage.services(), store=store, clock=SystemClock())
+    ctx = stage.ctx(stage.packages.put(release("1.0.0")), "staging")
+    store.create(ctx.run)
+    ctx = RunContext(services=setting, durable=ctx.durable, run=ctx.run)
 
     def work(job: str, emit: Emit) -> StepResult:
         def on_event(line: int, event: dict[str, object]) -> None:
@@ -54,8 +54,8 @@ def follow(folder: Path) -> dict[int, int]:
         jobs.run(Job(key=job, argv=argv, env={"PATH": os.environ["PATH"]}, cwd=folder, view=None), on_event)
         return StepResult(outcome=Outcome.SUCCEEDED)
 
-    assert course.step("deploy", "deploy", work).good
-    assert len([None for record in store.records(course.run.id) if record.kind == "task"]) == LAST + 1
+    assert ctx.step("deploy", "deploy", work).good
+    assert len([None for record in store.records(ctx.run.id) if record.kind == "task"]) == LAST + 1
     return seen
 
 

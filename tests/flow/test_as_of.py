@@ -33,19 +33,19 @@ def later(stage: Stage) -> str:
 
 
 def planned(stage: Stage, when: str, environment: str = "production") -> Plan:
-    setting = stage.setting()
-    then = trail.as_of(setting, environment, when)
+    services = stage.services()
+    then = trail.as_of(services, environment, when)
     package = stage.packages.fetch(then.release.digest)
     wanted = Wanted(package, environment, "rollback", then=then)
-    plan = make.make(setting, wanted, "p", lambda _entry: None)
-    plan_store.save(setting, plan)
+    plan = make.make(services, wanted, "p", lambda _entry: None)
+    plan_store.save(services, plan)
     return plan
 
 
 def restored(stage: Stage, when: str, environment: str = "production") -> Run:
     plan = planned(stage, when, environment)
     package = stage.packages.fetch(plan.release.digest)
-    return going_back(stage.course(package, environment, kind="rollback", approved=plan.digest))
+    return going_back(stage.ctx(package, environment, kind="rollback", approved=plan.digest))
 
 
 def test_release_and_infrastructure_of_a_time(stage: Stage) -> None:
@@ -58,7 +58,7 @@ def test_release_and_infrastructure_of_a_time(stage: Stage) -> None:
     stage.walk("1.1.0")
     later(stage)
     plan = planned(stage, then)
-    assert (plan.release.version, plan.at) == ("1.0.0", trail.as_of(stage.setting(), "production", then).at)
+    assert (plan.release.version, plan.at) == ("1.0.0", trail.as_of(stage.services(), "production", then).at)
     assert restored(stage, then).state is State.ROLLED_BACK
     assert stage.world.up["production"] == ["p1", "p2", "p3"]
     assert {stage.packages.ref(digest).version for digest in stage.world.releases("production")} == {"1.0.0"}
@@ -69,13 +69,13 @@ def test_infrastructure_that_was_updated_by_itself(stage: Stage) -> None:
     stage.walk("1.0.0")
     before = later(stage)
     stage.world.stacks["production"] = ["p1", "p2"]
-    course = stage.course(stage.packages.fetch(stage.packages.refs()[0].digest), "production", kind="provision")
-    assert provisioning(course).state is State.SUCCEEDED
+    ctx = stage.ctx(stage.packages.fetch(stage.packages.refs()[0].digest), "production", kind="provision")
+    assert provisioning(ctx).state is State.SUCCEEDED
     after = later(stage)
     stage.world.stacks["production"] = ["p1"]
     stage.walk("1.1.0")
     later(stage)
-    assert planned(stage, after).definition == trail.as_of(stage.setting(), "production", after).definition
+    assert planned(stage, after).definition == trail.as_of(stage.services(), "production", after).definition
     assert restored(stage, after).state is State.ROLLED_BACK
     assert stage.world.up["production"] == ["p1", "p2"]
     assert planned(stage, before).stack.counts == {"create": 1, "same": 2}
@@ -92,10 +92,10 @@ def test_a_run_stands_for_its_end(stage: Stage) -> None:
     later(stage)
     stage.world.faults.clear()
     stage.walk("1.2.0")
-    assert trail.as_of(stage.setting(), "production", failed.id).release.version == "1.0.0"
-    assert trail.as_of(stage.setting(), "production", failed.root).release.version == "1.0.0"
+    assert trail.as_of(stage.services(), "production", failed.id).release.version == "1.0.0"
+    assert trail.as_of(stage.services(), "production", failed.root).release.version == "1.0.0"
     with pytest.raises(OrchestratorError, match="is of production") as error:
-        trail.as_of(stage.setting(), "staging", failed.id)
+        trail.as_of(stage.services(), "staging", failed.id)
     assert error.value.code == "R204"
 
 
@@ -122,13 +122,13 @@ def test_nothing_is_known_of_a_time_before_the_first_release(stage: Stage) -> No
     stage.walk("1.0.0")
     later(stage)
     with pytest.raises(OrchestratorError, match="no release had been verified") as error:
-        trail.as_of(stage.setting(), "production", early)
+        trail.as_of(stage.services(), "production", early)
     assert error.value.code == "R204"
     package = stage.packages.fetch(stage.packages.refs()[0].digest)
-    destruction(stage.course(package, "production", kind="destroy"))
+    destruction(stage.ctx(package, "production", kind="destroy"))
     gone = later(stage)
     with pytest.raises(OrchestratorError, match="had been destroyed"):
-        trail.as_of(stage.setting(), "production", gone)
+        trail.as_of(stage.services(), "production", gone)
 
 
 def test_never_forward(stage: Stage) -> None:
@@ -139,7 +139,7 @@ def test_never_forward(stage: Stage) -> None:
     then = later(stage)
     back(stage, "production")
     with pytest.raises(OrchestratorError, match=r"has gone back from shop 1\.1\.0") as error:
-        trail.as_of(stage.setting(), "production", then)
+        trail.as_of(stage.services(), "production", then)
     assert error.value.code == "R205"
 
 
@@ -148,7 +148,7 @@ def test_a_destroyed_environment_comes_back(stage: Stage) -> None:
     stage.walk("1.0.0")
     then = later(stage)
     package = stage.packages.fetch(stage.packages.refs()[0].digest)
-    assert destruction(stage.course(package, "production", kind="destroy")).state is State.SUCCEEDED
+    assert destruction(stage.ctx(package, "production", kind="destroy")).state is State.SUCCEEDED
     later(stage)
     run = restored(stage, then)
     assert run.state is State.ROLLED_BACK
@@ -162,7 +162,7 @@ def test_the_definition_of_then_must_be_kept(stage: Stage) -> None:
     then = later(stage)
     stage.world.stacks["production"] = ["p1"]
     stage.walk("1.1.0")
-    del stage.world.kept[trail.as_of(stage.setting(), "production", then).definition]
+    del stage.world.kept[trail.as_of(stage.services(), "production", then).definition]
     with pytest.raises(OrchestratorError) as error:
         planned(stage, then)
     assert error.value.code == "E105"

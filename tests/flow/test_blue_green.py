@@ -14,7 +14,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Release
 from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow import COURSES, going_back, promotion
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import drift, trail
 from orchestrator.inspect.standing import Standing
 from orchestrator.planning import make, rollback_plan
@@ -66,7 +66,7 @@ def done(stage: Stage, run: Run) -> list[str]:
 
 def back(stage: Stage, version: str, **more: Any) -> Run:
     package = stage.packages.put(plain.release(version, **more))
-    return going_back(stage.course(package, "production", kind="rollback"))
+    return going_back(stage.ctx(package, "production", kind="rollback"))
 
 
 def switches(stage: Stage) -> list[str]:
@@ -94,7 +94,7 @@ def test_the_next_one_goes_to_the_other_side(second: Stage) -> None:
     assert deployed(second, "1.1.0") == list(GREEN)
     assert (standing(second).live, routed(second)) == ("green", {GREEN})
     assert runs(second) == {"p1": "1.0.0", "p2": "1.0.0", "p3": "1.1.0", "p4": "1.1.0"}
-    assert trail.everywhere(second.setting(), "production", second.store.verified("production")[0].release.digest)
+    assert trail.everywhere(second.services(), "production", second.store.verified("production")[0].release.digest)
     third = second.walk("1.2.0", **sides())
     assert third.state is State.SUCCEEDED
     assert (standing(second).live, deployed(second, "1.2.0")) == ("blue", list(BLUE))
@@ -123,10 +123,10 @@ def test_it_is_switched_back_first(second: Stage, fault: tuple[str, str, str]) -
     """A switch that fails, a test after it and a gate of the watch: first it is switched back, then the touched hosts go back."""
     about = {**sides(), **watch(gates=[GATE])}
     second.promote("1.1.0", "staging", **about)
-    course = second.course(second.packages.put(plain.release("1.1.0", **about)), "production")
+    ctx = second.ctx(second.packages.put(plain.release("1.1.0", **about)), "production")
     at = {"switch": "switch", "verify": "verify.smoke.environment", "gate": "watch.1.wait"}[fault[0]]
-    course.durable = Spoiling(at, lambda: second.world.faults.add(fault))
-    run = promotion(course)
+    ctx.durable = Spoiling(at, lambda: second.world.faults.add(fault))
+    run = promotion(ctx)
     assert run.state is State.ROLLED_BACK
     steps = done(second, run)
     assert steps.index("switch.back") < steps.index("restore.deploy") < steps.index("verify.smoke.restored")
@@ -177,7 +177,7 @@ def test_a_switch_that_fails_both_ways(second: Stage) -> None:
     second.world.faults.clear()
     refused = second.promote("1.0.0", "production", **sides())
     assert second.failure(refused)["failure"]["code"] == "R211"
-    assert trail.destination(second.setting(), "production").version == "1.0.0"
+    assert trail.destination(second.services(), "production").version == "1.0.0"
     assert back(second, "1.0.0", **sides()).state is State.ROLLED_BACK
     assert (standing(second).live, standing(second).unsure, routed(second)) == ("blue", False, {BLUE})
 
@@ -186,12 +186,12 @@ def test_a_person_goes_back(second: Stage, capsys: pytest.CaptureFixture[str]) -
     """A rollback that a person asks for switches to the side that has the release still, and deploys nothing; and there and back again."""
     second.walk("1.1.0", **sides())
     second.world.ledger.clear()
-    assert trail.destination(second.setting(), "production").version == "1.0.0"
+    assert trail.destination(second.services(), "production").version == "1.0.0"
     run = back(second, "1.0.0", **sides())
     assert run.state is State.ROLLED_BACK
     assert [line for line in second.world.ledger if line.startswith("deploy")] == []
     assert (standing(second).live, routed(second)) == ("blue", {BLUE})
-    plan = load(second.setting(), str(second.store.run(run.id).plan))
+    plan = load(second.services(), str(second.store.run(run.id).plan))
     assert "blue has it already: it is switched to first" in plan.notes
     print_plan(plan)
     assert "Step 1   deploy: not run, its hosts have shop 1.0.0" in capsys.readouterr().out
@@ -216,7 +216,7 @@ def test_the_old_side_is_retired_in_the_end(second: Stage) -> None:
     steps = done(second, run)
     assert steps.index("verify.watch.watch.3") < steps.index("retire")
     assert runs(second) == {"p1": None, "p2": None, "p3": "1.1.0", "p4": "1.1.0"}
-    assert drift.look(second.setting(), "production", "j.drift", lambda _entry: None).none
+    assert drift.look(second.services(), "production", "j.drift", lambda _entry: None).none
     again = back(second, "1.0.0", **sides())
     assert again.state is State.ROLLED_BACK
     assert runs(second) == {"p1": "1.0.0", "p2": "1.0.0", "p3": "1.1.0", "p4": "1.1.0"}
@@ -244,9 +244,9 @@ def test_an_approved_plan_knows_which_side_is_live(second: Stage) -> None:
     """A plan that was approved holds no longer once the sides were switched."""
     second.promote("1.1.0", "staging", **sides())
     package = second.packages.put(plain.release("1.1.0", **sides()))
-    first = promotion(second.course(package, "production"))
+    first = promotion(second.ctx(package, "production"))
     digest = str(second.store.run(first.id).plan)
-    late = promotion(second.course(package, "production", approved=digest))
+    late = promotion(second.ctx(package, "production", approved=digest))
     assert late.state is State.FAILED
     assert "which side is live" in str(second.failure(late)["message"])
 
@@ -299,9 +299,9 @@ def test_from_a_rolling_release_to_sides(stage: Stage) -> None:
     """The first release with sides, after one without: a failure after the switch leads to the side that still has the old one."""
     stage.walk("1.0.0")
     stage.promote("1.1.0", "staging", **sides())
-    course = stage.course(stage.packages.put(plain.release("1.1.0", **sides())), "production")
-    course.durable = Spoiling("verify.smoke.environment", lambda: stage.world.faults.add(("verify", "p1", "1.1.0")))
-    run = promotion(course)
+    ctx = stage.ctx(stage.packages.put(plain.release("1.1.0", **sides())), "production")
+    ctx.durable = Spoiling("verify.smoke.environment", lambda: stage.world.faults.add(("verify", "p1", "1.1.0")))
+    run = promotion(ctx)
     assert run.state is State.ROLLED_BACK
     assert (standing(stage).live, routed(stage)) == ("green", {GREEN})
     assert runs(stage) == dict.fromkeys((*BLUE, *GREEN), "1.0.0")
@@ -310,8 +310,8 @@ def test_from_a_rolling_release_to_sides(stage: Stage) -> None:
 def test_a_rehearsal_with_sides(second: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """A rehearsal puts the old release on the idle side first, and then goes there, back and there again, with a switch each time."""
     second.promote("1.1.0", "staging", **sides())
-    course = second.course(second.packages.put(plain.release("1.1.0", **sides())), "production", kind="rehearsal")
-    run = COURSES["rehearsal"](course)
+    ctx = second.ctx(second.packages.put(plain.release("1.1.0", **sides())), "production", kind="rehearsal")
+    run = COURSES["rehearsal"](ctx)
     assert run.state is State.SUCCEEDED
     assert switches(second) == ["green", "blue", "green"]
     steps = done(second, run)
@@ -319,7 +319,7 @@ def test_a_rehearsal_with_sides(second: Stage, capsys: pytest.CaptureFixture[str
              "rehearse.again.switch", "rehearse.judge"]  # fmt: skip
     assert [step for step in steps if step in order] == order
     assert run.plan is not None
-    plan = load(second.setting(), run.plan)
+    plan = load(second.services(), run.plan)
     print_plan(plan)
     assert "first shop 1.0.0 on p3, p4, which stand by with another release" in capsys.readouterr().out
     assert runs(second) == {"p1": "1.0.0", "p2": "1.0.0", "p3": "1.1.0", "p4": "1.1.0"}
@@ -329,8 +329,8 @@ def test_what_a_rehearsal_with_sides_finds(second: Stage) -> None:
     """What the release leaves behind on the idle side is found, and it goes back to the side that was live."""
     second.promote("1.1.0", "staging", **sides())
     second.world.leaves["1.1.0"] = "etc/left"
-    course = second.course(second.packages.put(plain.release("1.1.0", **sides())), "production", kind="rehearsal")
-    run = COURSES["rehearsal"](course)
+    ctx = second.ctx(second.packages.put(plain.release("1.1.0", **sides())), "production", kind="rehearsal")
+    run = COURSES["rehearsal"](ctx)
     assert run.state is State.ROLLED_BACK
     assert second.failure(run)["failure"]["code"] == "R184"
     assert (standing(second).live, routed(second)) == ("blue", {BLUE})
@@ -339,13 +339,13 @@ def test_what_a_rehearsal_with_sides_finds(second: Stage) -> None:
 def test_the_way_back_under_way(second: Stage) -> None:
     """While a promotion is under way, its way back has the switch once that was begun, and is the one that it goes."""
     second.promote("1.1.0", "staging", **sides())
-    course = second.course(second.packages.put(plain.release("1.1.0", **sides())), "production")
+    ctx = second.ctx(second.packages.put(plain.release("1.1.0", **sides())), "production")
     seen = []
-    course.durable = Spoiling("verify.smoke.environment", lambda: (
-        seen.append(rollback_plan.under_way(second.setting(), second.store.run(course.run.id))),
+    ctx.durable = Spoiling("verify.smoke.environment", lambda: (
+        seen.append(rollback_plan.under_way(second.services(), second.store.run(ctx.run.id))),
         second.world.faults.add(("verify", "p3", "1.1.0")),
     ))  # fmt: skip
-    run = promotion(course)
+    run = promotion(ctx)
     assert seen[0].live == "blue"
     assert second.story(run).way_back["digest"] == seen[0].digest
 
@@ -355,7 +355,7 @@ def test_drift_asks_each_side_for_its_own(second: Stage) -> None:
     second.walk("1.1.0", **sides())
 
     def look() -> list[str]:
-        found = drift.look(second.setting(), "production", "j.drift", lambda _entry: None)
+        found = drift.look(second.services(), "production", "j.drift", lambda _entry: None)
         return [str(item) for item in found.findings]
 
     assert look() == []
@@ -365,8 +365,8 @@ def test_drift_asks_each_side_for_its_own(second: Stage) -> None:
 
 def test_a_destroyed_environment_has_no_live_side(second: Stage) -> None:
     """Once an environment is destroyed, nothing is live there."""
-    course = second.course(second.packages.put(plain.release("1.0.0", **sides())), "production", kind="destroy")
-    COURSES["destroy"](replace(course, run=course.run))
+    ctx = second.ctx(second.packages.put(plain.release("1.0.0", **sides())), "production", kind="destroy")
+    COURSES["destroy"](replace(ctx, run=ctx.run))
     assert standing(second) == Standing(None, False, {})
 
 
@@ -391,11 +391,11 @@ def test_every_crash_of_a_switch_ends_alike(tmp_path: Path) -> None:
                 raise Crash
 
         release = Release.from_json(plain.release("1.1.0", **about).model_dump(mode="json", by_alias=True))
-        course = stage.course(stage.packages.put(release), "production")
+        ctx = stage.ctx(stage.packages.put(release), "production")
         try:
-            run = promotion(replace(course, durable=MemoryDurable(answers, crash)))
+            run = promotion(replace(ctx, durable=MemoryDurable(answers, crash)))
         except Crash:
-            run = promotion(Course(setting=course.setting, durable=MemoryDurable(answers, crash), run=course.run))
+            run = promotion(RunContext(services=ctx.services, durable=MemoryDurable(answers, crash), run=ctx.run))
         assert run.state is (State.ROLLED_BACK if bad else State.SUCCEEDED)
         ledger = [line for line in stage.world.ledger if ".yml" in line]
         return stage.kinds(run, "step.finished"), ledger, standing(stage), routed(stage), runs(stage), seen
@@ -429,11 +429,11 @@ def test_every_crash_of_a_rollback_ends_alike(tmp_path: Path, here: bool) -> Non
                 raise Crash
 
         package = stage.packages.put(plain.release("1.0.0", **sides()))
-        course = stage.course(package, "production", kind="rollback")
+        ctx = stage.ctx(package, "production", kind="rollback")
         try:
-            run = going_back(replace(course, durable=MemoryDurable(answers, crash)))
+            run = going_back(replace(ctx, durable=MemoryDurable(answers, crash)))
         except Crash:
-            run = going_back(Course(setting=course.setting, durable=MemoryDurable(answers, crash), run=course.run))
+            run = going_back(RunContext(services=ctx.services, durable=MemoryDurable(answers, crash), run=ctx.run))
         assert run.state is State.ROLLED_BACK
         return stage.kinds(run, "step.finished"), list(stage.world.ledger), standing(stage), runs(stage), seen
 
@@ -462,12 +462,10 @@ def test_a_router_of_its_own(stage: Stage) -> None:
     stage.world.stacks["production"] = [*BLUE, *GREEN, "lb"]
     about = {"steps": [{**sides(router="lb")["steps"][0], "hosts": "p1:p2:p3:p4"},
                        {"name": "tune", "playbook": "tune.yml", "hosts": "lb"}]}  # fmt: skip
-    course = stage.course(
-        stage.packages.put(plain.release("1.0.0", environments=["production"], **about)), "production"
-    )
-    environment, folder = course.setting.environments["production"]
+    ctx = stage.ctx(stage.packages.put(plain.release("1.0.0", environments=["production"], **about)), "production")
+    environment, folder = ctx.services.environments["production"]
     alone = {"production": (environment.model_copy(update={"after": None}), folder)}
-    run = promotion(replace(course, setting=replace(course.setting, environments=alone)))
+    run = promotion(replace(ctx, services=replace(ctx.services, environments=alone)))
     assert run.state is State.SUCCEEDED
     assert stage.world.routed == {("production", "lb"): BLUE}
     assert [line for line in stage.world.ledger if line.startswith("switch")] == ["switch.yml blue production/lb"]
@@ -539,10 +537,10 @@ def test_a_persons_word_on_which_side_is_live(second: Stage) -> None:
 
     def say(environment: str) -> Run:
         package = second.packages.put(plain.release("1.0.0", **sides()))
-        course = second.course(package, environment, kind="accept")
+        ctx = second.ctx(package, environment, kind="accept")
         about = {"about": {"live": "green", "why": "I looked"}}
-        second.store.append(course.run.id, [Entry(kind="requested", data=about)])
-        return COURSES["accept"](course)
+        second.store.append(ctx.run.id, [Entry(kind="requested", data=about)])
+        return COURSES["accept"](ctx)
 
     assert say("production").state is State.SUCCEEDED
     assert (standing(second).live, standing(second).unsure) == ("green", False)
@@ -552,11 +550,11 @@ def test_a_persons_word_on_which_side_is_live(second: Stage) -> None:
 def test_a_plan_lists_the_plays_that_switch_and_retire(second: Stage) -> None:
     """A plan lists the plays of the playbooks that switch and retire, with their hosts; where nothing is switched, none."""
     about = sides(retire="retire.yml", router="p1")
-    made = make.make(second.setting(), _wanted(second, "1.1.0", "promote", **about), "p", lambda _entry: None)
+    made = make.make(second.services(), _wanted(second, "1.1.0", "promote", **about), "p", lambda _entry: None)
     assert made.blue_green is not None
     assert [(play.where, play.on) for play in made.blue_green.switch_plays] == [("switch.yml:1", ("p1",))]
     assert [(play.where, play.on) for play in made.blue_green.retire_plays] == [("retire.yml:1", BLUE)]
-    back = make.make(second.setting(), _wanted(second, "1.0.0", "rollback", **sides()), "q", lambda _entry: None)
+    back = make.make(second.services(), _wanted(second, "1.0.0", "rollback", **sides()), "q", lambda _entry: None)
     assert back.blue_green is not None
     assert (back.blue_green.to, back.blue_green.switch_plays) == (None, ())
 

@@ -29,7 +29,7 @@ def _approved(stage: Stage, keys: Keys | None = None) -> Plan:
     stage.promote("1.0.0", "staging")
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
     stage.world.up["production"] = ["p1", "p2", "p3"]
-    setting = replace(stage.setting(), keys=keys or stage.setting().keys)
+    setting = replace(stage.services(), keys=keys or stage.services().keys)
     plan = make.make(setting, Wanted(package, "production"), "p", lambda _entry: None)
     plan_store.save(setting, plan)
     return plan
@@ -44,8 +44,8 @@ def test_another_configuration_than_the_approved_one_is_refused_by_name(stage: S
     stage.world.configuration = Configuration(versions={"ansible-core": "2.19.0"})
     approved = _approved(stage)
     stage.world.configuration = Configuration(versions={"ansible-core": "2.20.0"})
-    course = stage.course(stage.packages.fetch(approved.release.digest), "production", approved=approved.digest)
-    run = promotion(course)
+    ctx = stage.ctx(stage.packages.fetch(approved.release.digest), "production", approved=approved.digest)
+    run = promotion(ctx)
     ended = _last_step(stage, run)
     assert ended["data"]["code"] == "R120"
     assert ended["message"] == "since the plan was made, this has changed: the configuration"
@@ -78,13 +78,13 @@ def test_a_kept_plan_is_usable_after_a_rotation(stage: Stage, tmp_path: Path, pi
     approved = _approved(stage, keys)
     if key == "of an older version":
         approved = approved.model_copy(update={"configuration": _short_secrets("1234")})
-        plan_store.save(replace(stage.setting(), keys=keys), approved)
+        plan_store.save(replace(stage.services(), keys=keys), approved)
     if key == "rotated":
         keys.rotate()
     stage.world.configuration = _short_secrets(pin)
-    course = stage.course(stage.packages.fetch(approved.release.digest), "production", approved=approved.digest)
-    course.setting = replace(course.setting, keys=keys)
-    run = promotion(course)
+    ctx = stage.ctx(stage.packages.fetch(approved.release.digest), "production", approved=approved.digest)
+    ctx.services = replace(ctx.services, keys=keys)
+    run = promotion(ctx)
     assert (run.state is State.SUCCEEDED) is good
     if not good:
         assert _last_step(stage, run)["message"] == "since the plan was made, this has changed: the configuration"
@@ -96,8 +96,8 @@ def test_a_variable_of_the_controller_that_is_not_passed_on_changes_no_plan(stag
     approved = _approved(stage)
     assert approved.notes[-1] == "ANSIBLE_FORKS is set here and is not passed on"
     stage.world.unused_settings = ("ANSIBLE_SKIP_TAGS is set here and is not passed on",)
-    course = stage.course(stage.packages.fetch(approved.release.digest), "production", approved=approved.digest)
-    run = promotion(course)
+    ctx = stage.ctx(stage.packages.fetch(approved.release.digest), "production", approved=approved.digest)
+    run = promotion(ctx)
     texts = [record.data.get("text") for record in stage.store.records(run.id) if record.kind == "notice"]
     assert stage.world.releases("production") == [approved.release.digest] * 3
     assert texts == ["ANSIBLE_SKIP_TAGS is set here and is not passed on"]
@@ -110,11 +110,11 @@ def test_hosts_that_could_not_be_inspected_block_with_the_reason(stage: Stage) -
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
     stage.world.uninspected = "no vault secrets found"
     stage.world.ledger.clear()
-    plan = make.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
+    plan = make.make(stage.services(), Wanted(package, "production"), "p", lambda _entry: None)
     assert "cannot be executed: the hosts are unknown: no vault secrets found" in plan.notes
     assert {state.truth for state in plan.base} == {"unknown"}
-    course = stage.course(package, "production")
-    ended = _last_step(stage, promotion(course))
+    ctx = stage.ctx(package, "production")
+    ended = _last_step(stage, promotion(ctx))
     assert ended["data"]["code"] == "D151"
     assert ended["message"] == "no vault secrets found; nothing was changed"
     assert stage.world.ledger == []

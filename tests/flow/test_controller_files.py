@@ -22,7 +22,7 @@ from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
 from orchestrator.flow import COURSES, promotion
 from orchestrator.ports import Emit
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 from tests.flow.test_as_of import later, restored
 from tests.flow.test_promotion import Stage, release
 from tests.flow.test_ways_back import UNDO, back
@@ -65,12 +65,12 @@ class Machines(Stage):
     keys: dict[str, MemoryKeys] = field(default_factory=dict)
     seen: list[tuple[str, str]] = field(default_factory=list)
 
-    def setting(self) -> Setting:
+    def services(self) -> Services:
         """The project on this machine."""
         shared = None
         if self.objects is not None:
             shared = SharedFiles(VerifiedArtifacts(self.objects), self.keys.get(self.at, MemoryKeys()))
-        return replace(super().setting(), deployer=Controller(self.world, self.folder / self.at, shared, self.seen))
+        return replace(super().services(), deployer=Controller(self.world, self.folder / self.at, shared, self.seen))
 
     def found(self, *steps: str) -> list[str]:
         """What the plays of these steps found, since the last call; every step has a play."""
@@ -173,8 +173,8 @@ def test_an_environment_of_a_time_gets_the_version_of_its_release(stage: Machine
 
 def test_a_rehearsal_keeps_no_version(stage: Machines) -> None:
     """What is rehearsed finds the version of its own release, and writes into a copy that is thrown away."""
-    course = stage.course(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
-    assert COURSES["rehearsal"](course).state is State.SUCCEEDED
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
+    assert COURSES["rehearsal"](ctx).state is State.SUCCEEDED
     folder = stage.folder / "one/controller-files/staging"
     assert len([path for path in folder.iterdir() if path.is_dir()]) == 2
     assert stage.found("rehearse.back.deploy", "rehearse.again.deploy.1") == ["1.0.0", "1.0.0 1.1.0"]
@@ -237,9 +237,9 @@ def test_a_rollback_does_not_need_the_place_that_machines_share(tmp_path: Path) 
     stage = Machines(tmp_path, rules={"staging": {"controller_files": ["credentials/"]}}, objects=objects)
     stage.promote("1.0.0", "staging")
     stage.world.faults.add(("verify", "s1", "1.1.0"))
-    course = stage.course(stage.packages.put(release("1.1.0", steps=UNDO)), "staging")
-    course.durable = MemoryDurable({}, lambda name, _when: setattr(objects, "down", objects.down or "verify" in name))
-    assert promotion(course).state is State.ROLLED_BACK
+    ctx = stage.ctx(stage.packages.put(release("1.1.0", steps=UNDO)), "staging")
+    ctx.durable = MemoryDurable({}, lambda name, _when: setattr(objects, "down", objects.down or "verify" in name))
+    assert promotion(ctx).state is State.ROLLED_BACK
     assert objects.down
     assert stage.found("restore.deploy") == ["1.0.0"]
     names = shared_names(objects)

@@ -29,7 +29,7 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def look(stage: Stage) -> Drift:
-    return drift.look(stage.setting(), PLACE, "drift-1", lambda _entry: None)
+    return drift.look(stage.services(), PLACE, "drift-1", lambda _entry: None)
 
 
 def gated(stage: Stage) -> None:
@@ -51,7 +51,7 @@ def test_each_thing_is_named(stage: Stage) -> None:
     other = stage.packages.put(release("0.9.0"))
     stage.world.edited.add("p1")
     stage.world.running[PLACE, "p2"] = other.digest
-    mark = last_verified(stage.setting(), PLACE)
+    mark = last_verified(stage.services(), PLACE)
     assert mark is not None
     stage.world.files[PLACE, "p3"] = {f"releases/{mark.release.digest[7:19]}/more": "text"}
     found = look(stage)
@@ -84,7 +84,7 @@ def test_what_could_not_be_asked_is_unknown(stage: Stage) -> None:
 @pytest.mark.parametrize(("times", "unknown"), [(2, ()), (3, ("the hosts: killed", "the stack: killed"))])
 def test_what_died_while_it_read_is_asked_again(stage: Stage, times: int, unknown: tuple[str, ...]) -> None:
     """A refresh, a look at the hosts, a check and a suite that die before they can answer are asked again; what dies three times is unknown."""
-    setting, died = stage.setting(), Counter[str]()
+    services, died = stage.services(), Counter[str]()
 
     def dying(port: object, *verbs: str) -> Any:
         """*port*, each of whose *verbs* dies for so many times."""
@@ -100,7 +100,7 @@ def test_what_died_while_it_read_is_asked_again(stage: Stage, times: int, unknow
         return port
 
     asked = dataclasses.replace(
-        setting,
+        services,
         provisioner=dying(MemoryProvisioner(stage.world), "drifted"),
         deployer=dying(MemoryDeployer(stage.world), "snapshot", "check"),
         verifier=dying(MemoryVerifier(stage.world), "verify"),

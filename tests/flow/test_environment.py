@@ -9,7 +9,7 @@ from orchestrator.domain.journal import Entry, Kind, Run
 from orchestrator.domain.plan import NOTHING, Named
 from orchestrator.domain.promotion import State
 from orchestrator.flow import COURSES
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from tests.flow.test_promotion import MemoryDurable, Stage
 
 NAMED = Named(replace=("p3",))
@@ -18,15 +18,15 @@ NAMED = Named(replace=("p3",))
 def test_resolving(tmp_path):
     """A person's decision about interrupted creates is a run of its own: it holds the environment, reaches Pulumi, and gives the environment back."""
     stage = Stage(tmp_path)
-    setting = stage.setting()
+    services = stage.services()
     run = Run(id="r-staging", root="r", kind="resolve", environment="staging")
-    setting.store.create(run)
+    services.store.create(run)
     about = {"created": {"urn:a": "1"}, "absent": ["*"], "why": "looked"}
-    setting.store.append(run.id, [Entry(kind="requested", data={"about": about}, key="requested")])
-    ended = COURSES["resolve"](Course(setting, MemoryDurable({}), run))
+    services.store.append(run.id, [Entry(kind="requested", data={"about": about}, key="requested")])
+    ended = COURSES["resolve"](RunContext(services, MemoryDurable({}), run))
     assert (ended.state, ended.message) == (State.SUCCEEDED, "staging is settled")
     assert stage.world.ledger == ["resolve staging: urn:a=1 *"]
-    assert setting.store.lease("staging") is None
+    assert services.store.lease("staging") is None
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def _ask(stage: Stage, kind: Kind, named: Named = NOTHING, durable: MemoryDurabl
     stage.count += 1
     run = Run(id=f"e{stage.count}-production", root=f"e{stage.count}", kind=kind, environment="production")
     stage.store.create(run)
-    return COURSES[kind](Course(stage.setting(), durable or MemoryDurable({}), run, named=named))
+    return COURSES[kind](RunContext(stage.services(), durable or MemoryDurable({}), run, acknowledgements=named))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,6 @@ def test_a_crash_changes_nothing_of_that(stage: Stage, kind: Kind, name: str, wh
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        COURSES[kind](Course(stage.setting(), MemoryDurable(answers, crash), run, named=NAMED))
-    ended = COURSES[kind](Course(stage.setting(), MemoryDurable(answers), run, named=NAMED))
+        COURSES[kind](RunContext(stage.services(), MemoryDurable(answers, crash), run, acknowledgements=NAMED))
+    ended = COURSES[kind](RunContext(stage.services(), MemoryDurable(answers), run, acknowledgements=NAMED))
     assert ended.state is State.SUCCEEDED

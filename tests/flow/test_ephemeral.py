@@ -9,7 +9,7 @@ from orchestrator.adapters.memory.store import ManualClock
 from orchestrator.domain.journal import Run
 from orchestrator.domain.promotion import State
 from orchestrator.flow import destruction, promotion, provisioning, reaping
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import leftovers
 from orchestrator.inspect.facts import facts_of
 from orchestrator.planning import make
@@ -34,11 +34,11 @@ def reap(stage: Stage, of: Run) -> Run:
     run = Run(id=f"r{stage.count}-staging", root=f"r{stage.count}", kind="reap", environment="staging", by="worker")
     stage.store.create(run)
     stage.store.append(run.id, [Entry(kind="requested", data={"about": {"run": of.id}}, key="requested")])
-    return reaping(Course(setting=stage.setting(), durable=MemoryDurable({}), run=run))
+    return reaping(RunContext(services=stage.services(), durable=MemoryDurable({}), run=run))
 
 
 def left(stage: Stage) -> list[str]:
-    return [item.run.id for item in leftovers.leftovers(stage.setting())]
+    return [item.run.id for item in leftovers.leftovers(stage.services())]
 
 
 def test_it_is_gone_after_a_promotion_that_succeeded(stage: Stage) -> None:
@@ -49,7 +49,7 @@ def test_it_is_gone_after_a_promotion_that_succeeded(stage: Stage) -> None:
     assert stage.store.hosts("staging") == []
     assert stage.world.ledger[-1] == "destroy staging"
     assert left(stage) == []
-    assert facts_of(stage.setting(), "staging", lambda _root: False).hosts == ()
+    assert facts_of(stage.services(), "staging", lambda _root: False).hosts == ()
     assert stage.promote("1.0.0", "production").state is State.SUCCEEDED
 
 
@@ -68,7 +68,7 @@ def test_it_is_gone_after_a_promotion_that_failed(stage: Stage) -> None:
 def test_a_stack_that_stops_half_way_is_gone_too(stage: Stage) -> None:
     """An update that fails after it began is followed by the destruction of what it made."""
     stage.world.stacks["staging"] = ["s1", "s2"]
-    spec = stage.setting().provisioner.definition(stage.setting().environment("staging")[0], stage.folder)
+    spec = stage.services().provisioner.definition(stage.services().environment("staging")[0], stage.folder)
     stage.world.faults.add(("up", "staging", spec.definition))
     assert stage.promote("1.0.0", "staging").state is State.ROLLED_BACK
     assert stage.world.ledger == ["up staging half-way", "destroy staging"]
@@ -82,7 +82,7 @@ def test_it_is_kept_for_a_look_until_its_time_is_over(stage: Stage) -> None:
     assert run.state is State.NEEDS_PERSON
     assert "staging is kept for a look until 2026-" in run.message
     assert stage.world.up["staging"] == ["s1"]
-    [found] = leftovers.leftovers(stage.setting())
+    [found] = leftovers.leftovers(stage.services())
     clock = stage.store.clock
     assert isinstance(clock, ManualClock)
     assert not found.due(clock.now())
@@ -101,14 +101,14 @@ def test_a_person_who_stops_it_does_not_want_to_look(stage: Stage) -> None:
     from orchestrator.domain.journal import Entry
 
     stage.ephemeral = {"keep_on_failure": True}
-    course = stage.course(stage.packages.put(release("1.0.0")), "staging")
+    ctx = stage.ctx(stage.packages.put(release("1.0.0")), "staging")
 
     def stop(name: str, when: str) -> None:
         if (name, when) == ("deploy.1", "after"):
-            stage.store.append(course.run.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
+            stage.store.append(ctx.run.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
 
-    course.durable = MemoryDurable({}, stop)
-    assert promotion(course).state is State.ROLLED_BACK
+    ctx.durable = MemoryDurable({}, stop)
+    assert promotion(ctx).state is State.ROLLED_BACK
     assert "staging" not in stage.world.up
 
 
@@ -126,7 +126,7 @@ def test_what_is_stateful_is_never_destroyed(stage: Stage) -> None:
 def test_a_stack_that_no_promotion_made_is_none_of_its_business(stage: Stage) -> None:
     """Where somebody else has made something, a promotion is refused before any effect, and nothing is ever destroyed."""
     package = stage.packages.put(release("1.0.0"))
-    assert provisioning(stage.course(package, "staging", kind="provision")).state is State.SUCCEEDED
+    assert provisioning(stage.ctx(package, "staging", kind="provision")).state is State.SUCCEEDED
     before = list(stage.world.ledger)
     run = stage.promote("1.0.0", "staging")
     assert (run.state, code(stage, run)) == (State.FAILED, "E141")
@@ -141,7 +141,7 @@ def test_what_a_person_has_taken_over_is_not_reaped(stage: Stage, taken: str) ->
     run = stage.promote("1.1.0", "staging")
     package = stage.packages.put(release("1.1.0"))
     act, kind = (destruction, "destroy") if taken == "destroyed" else (provisioning, "provision")
-    assert act(stage.course(package, "staging", kind=kind)).state is State.SUCCEEDED
+    assert act(stage.ctx(package, "staging", kind=kind)).state is State.SUCCEEDED
     assert left(stage) == []
     before = list(stage.world.ledger)
     assert reap(stage, run).state is State.SUCCEEDED
@@ -163,19 +163,19 @@ def test_each_release_has_a_stack_of_its_own(stage: Stage) -> None:
     """With `per: release` the stack is named after the release, and has the configuration of the environment's own."""
     stage.ephemeral = {"per": "release"}
     package = stage.packages.put(release("1.0.0+build.7"))
-    setting = leftovers.apart(stage.setting(), "staging", package.ref)
+    services = leftovers.apart(stage.services(), "staging", package.ref)
     from orchestrator.inspect.stacks import stack_of
 
-    spec = stack_of(setting, "staging")
+    spec = stack_of(services, "staging")
     assert spec is not None
     assert (spec.stack, spec.configured) == (f"staging-1.0.0-build.7-{package.digest[7:15]}", "staging")
-    assert stack_of(setting, "production").stack == "production"  # type: ignore[union-attr]
+    assert stack_of(services, "production").stack == "production"  # type: ignore[union-attr]
 
 
 def test_the_plan_says_so(stage: Stage) -> None:
     """A plan says that the environment is made for it, for how long at the longest, and covers that by its digest."""
     package = stage.packages.put(release("1.0.0"))
-    plan = make.make(stage.setting(), Wanted(package, "staging"), "p", lambda _entry: None)
+    plan = make.make(stage.services(), Wanted(package, "staging"), "p", lambda _entry: None)
     assert plan.ephemeral is not None
     assert "staging is made for this promotion and destroyed after it, within 1h" in plan.notes
     assert not any("nothing to roll back to" in note for note in plan.notes)
@@ -188,7 +188,7 @@ def test_nothing_is_rolled_back_there(stage: Stage) -> None:
     run = stage.promote("1.0.0", "staging")
     package = stage.packages.fetch(run.release.digest)
     with pytest.raises(OrchestratorError) as error:
-        make.make(stage.setting(), Wanted(package, "staging", "rollback"), "p", lambda _entry: None)
+        make.make(stage.services(), Wanted(package, "staging", "rollback"), "p", lambda _entry: None)
     assert error.value.code == "R134"
 
 
@@ -208,15 +208,15 @@ def test_a_crash_at_any_step_leaves_nothing_behind(stage: Stage, tmp_path: Path,
             if when == "after" and seen[0] == at:
                 raise Crash
 
-        course = trial.course(trial.packages.put(release("1.0.0")), "staging")
+        ctx = trial.ctx(trial.packages.put(release("1.0.0")), "staging")
         answers: dict[str, object] = {}
-        course.durable = MemoryDurable(answers, crash)
+        ctx.durable = MemoryDurable(answers, crash)
         try:
-            promotion(course)
+            promotion(ctx)
             died = False
         except Crash:
             died = True
-            again = Course(setting=trial.setting(), durable=MemoryDurable(answers), run=course.run)
+            again = RunContext(services=trial.services(), durable=MemoryDurable(answers), run=ctx.run)
             assert promotion(again).state is (State.ROLLED_BACK if fails else State.SUCCEEDED)
         assert "staging" not in trial.world.up
         assert trial.world.ledger.count("destroy staging") == 1

@@ -32,7 +32,7 @@ def code(stage: Stage, run: Run) -> object:
 
 def again(stage: Stage, version: str, why: str) -> Run:
     package = stage.packages.put(release(version))
-    return promotion(stage.course(package, "production", again=why))
+    return promotion(stage.ctx(package, "production", override_reason=why))
 
 
 def test_the_same_release_is_refused(stage: Stage) -> None:
@@ -70,7 +70,7 @@ def test_a_rollback_by_hand_counts_as_well(stage: Stage) -> None:
     stage.promote("1.3.0", "staging")
     assert stage.promote("1.3.0", "production").state is State.NEEDS_PERSON
     assert back(stage, "production").state is State.ROLLED_BACK
-    held = {stage.packages.ref(digest).version for digest in guard.gone_back_from(stage.setting(), "production")}
+    held = {stage.packages.ref(digest).version for digest in guard.gone_back_from(stage.services(), "production")}
     assert held == {"1.1.0", "1.2.0", "1.3.0"} - {stage.store.verified("production")[0].release.version}
     assert code(stage, stage.promote("1.3.0", "production")) == "R203"
 
@@ -78,14 +78,14 @@ def test_a_rollback_by_hand_counts_as_well(stage: Stage) -> None:
 def test_a_person_who_stopped_it_need_not_say_why(stage: Stage) -> None:
     """A promotion that was cancelled says nothing about its release: it may be promoted again."""
     stage.promote("1.2.0", "staging")
-    course = stage.course(stage.packages.put(release("1.2.0")), "production")
+    ctx = stage.ctx(stage.packages.put(release("1.2.0")), "production")
 
     def stop(name: str, when: str) -> None:
         if (name, when) == ("deploy.1", "after"):
-            stage.store.append(course.run.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
+            stage.store.append(ctx.run.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
 
-    course.durable = MemoryDurable({}, stop)
-    assert promotion(course).state is State.ROLLED_BACK
+    ctx.durable = MemoryDurable({}, stop)
+    assert promotion(ctx).state is State.ROLLED_BACK
     assert stage.promote("1.2.0", "production").state is State.SUCCEEDED
 
 
@@ -98,12 +98,12 @@ def test_an_approved_plan_is_no_reason(stage: Stage) -> None:
     """A plan of such a release says so beforehand, and is refused without a reason although it still holds."""
     stage.world.faults.clear()
     package = stage.packages.put(release("1.1.0"))
-    plan = make.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
-    plan_store.save(stage.setting(), plan)
+    plan = make.make(stage.services(), Wanted(package, "production"), "p", lambda _entry: None)
+    plan_store.save(stage.services(), plan)
     assert any("--again -m WHY" in note for note in plan.notes)
-    run = promotion(stage.course(package, "production", approved=plan.digest))
+    run = promotion(stage.ctx(package, "production", approved=plan.digest))
     assert code(stage, run) == "R203"
-    run = promotion(stage.course(package, "production", approved=plan.digest, again="it was the network"))
+    run = promotion(stage.ctx(package, "production", approved=plan.digest, override_reason="it was the network"))
     assert (run.state, run.plan) == (State.SUCCEEDED, plan.digest)
 
 

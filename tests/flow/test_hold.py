@@ -8,8 +8,8 @@ from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
 from orchestrator.flow import going_back, promotion
-from orchestrator.flow.course import Course
-from orchestrator.setting import Setting
+from orchestrator.flow.run_context import RunContext
+from orchestrator.services import Services
 from tests.flow.test_promotion import Stage, release
 
 
@@ -24,7 +24,7 @@ class Freeze:
     leases: list[bool] = field(default_factory=list)
     closes: bool = False
 
-    def admit(self, setting: Setting, run: Run, *, plan: str | None, overrun: bool) -> None:
+    def admit(self, services: Services, run: Run, *, plan: str | None, overrun: bool) -> None:
         """It is open at first."""
 
     def passed(self, run: Run) -> tuple[str, ...]:
@@ -50,10 +50,10 @@ def promote(stage: Stage, at: str, meanwhile: object = None) -> tuple[Run, Freez
     stage.walk("1.0.0")
     stage.promote("1.1.0", "staging")
     freeze = Freeze(stage, at)
-    course = stage.course(stage.packages.put(release("1.1.0")), "production")
-    course.setting = replace(course.setting, entrance=freeze)
-    course.durable = MemoryDurable({}, freeze.reached)
-    return promotion(course), freeze
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), "production")
+    ctx.services = replace(ctx.services, entrance=freeze)
+    ctx.durable = MemoryDurable({}, freeze.reached)
+    return promotion(ctx), freeze
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_what_has_changed_meanwhile_stops_a_held_run(stage: Stage) -> None:
     stage.walk("1.0.0")
     stage.promote("1.1.0", "staging")
     freeze = Freeze(stage, "deploy.1")
-    course = stage.course(stage.packages.put(release("1.1.0")), "production")
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), "production")
 
     def changing(run: Run) -> str:
         if freeze.closes and freeze.polls == 1:
@@ -92,10 +92,10 @@ def test_what_has_changed_meanwhile_stops_a_held_run(stage: Stage) -> None:
         return Freeze.closed(freeze, run)
 
     freeze.closed = changing  # type: ignore[method-assign]
-    course.setting = replace(course.setting, entrance=freeze)
-    course.durable = MemoryDurable({}, freeze.reached)
+    ctx.services = replace(ctx.services, entrance=freeze)
+    ctx.durable = MemoryDurable({}, freeze.reached)
     before = list(stage.world.ledger)
-    run = promotion(course)
+    run = promotion(ctx)
     assert run.state is State.FAILED, run.message
     assert stage.world.ledger == before
     assert stage.store.lease("production") is None
@@ -107,7 +107,7 @@ def test_a_held_run_is_cancelled_without_an_effect(stage: Stage, wish: str, stat
     stage.walk("1.0.0")
     stage.promote("1.1.0", "staging")
     freeze = Freeze(stage, "deploy.1", polls=1000)
-    course: Course = stage.course(stage.packages.put(release("1.1.0")), "production")
+    ctx: RunContext = stage.ctx(stage.packages.put(release("1.1.0")), "production")
 
     def wished(run: Run) -> str:
         if freeze.closes and freeze.polls == 990:
@@ -115,9 +115,9 @@ def test_a_held_run_is_cancelled_without_an_effect(stage: Stage, wish: str, stat
         return Freeze.closed(freeze, run)
 
     freeze.closed = wished  # type: ignore[method-assign]
-    course.setting = replace(course.setting, entrance=freeze)
-    course.durable = MemoryDurable({}, freeze.reached)
-    run = promotion(course)
+    ctx.services = replace(ctx.services, entrance=freeze)
+    ctx.durable = MemoryDurable({}, freeze.reached)
+    run = promotion(ctx)
     assert (run.state, stage.store.queue("production"), stage.store.lease("production")) == (state, [], None)
 
 
@@ -126,13 +126,13 @@ def test_a_rollback_is_never_held(stage: Stage) -> None:
     stage.walk("1.0.0")
     stage.walk("1.1.0")
     freeze = Freeze(stage, "lease", closes=True)
-    course = stage.course(stage.packages.put(release("1.0.0")), "production", "rollback")
-    course.setting = replace(course.setting, entrance=freeze)
-    assert going_back(course).state is State.ROLLED_BACK
+    ctx = stage.ctx(stage.packages.put(release("1.0.0")), "production", "rollback")
+    ctx.services = replace(ctx.services, entrance=freeze)
+    assert going_back(ctx).state is State.ROLLED_BACK
     stage.world.faults.add(("deploy", "p2", "1.2.0"))
     stage.promote("1.2.0", "staging")
-    course = stage.course(stage.packages.put(release("1.2.0")), "production")
+    ctx = stage.ctx(stage.packages.put(release("1.2.0")), "production")
     failing = Freeze(stage, "deploy.2", polls=1000)
-    course.setting = replace(course.setting, entrance=failing)
-    course.durable = MemoryDurable({}, failing.reached)
-    assert (promotion(course).state, failing.leases) == (State.ROLLED_BACK, [])
+    ctx.services = replace(ctx.services, entrance=failing)
+    ctx.durable = MemoryDurable({}, failing.reached)
+    assert (promotion(ctx).state, failing.leases) == (State.ROLLED_BACK, [])

@@ -11,7 +11,7 @@ from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import promotion
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from tests.flow.test_promotion import Stage, release
 
 
@@ -46,10 +46,10 @@ class Watched(MemoryDeployer):
         return result
 
 
-def started(stage: Stage, deployer: MemoryDeployer, **more: Any) -> Course:
-    course = stage.course(stage.packages.put(release("1.1.0")), "production", **more)
-    object.__setattr__(course.setting, "deployer", deployer)
-    return course
+def started(stage: Stage, deployer: MemoryDeployer, **more: Any) -> RunContext:
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), "production", **more)
+    object.__setattr__(ctx.services, "deployer", deployer)
+    return ctx
 
 
 def test_a_host_is_changing_while_a_step_may_change_it(stage: Stage) -> None:
@@ -70,13 +70,13 @@ def test_a_host_stays_changing_when_the_process_dies(stage: Stage) -> None:
     stage.walk("1.0.0")
     stage.promote("1.1.0", "staging")
     answers: dict[str, Any] = {}
-    course = started(stage, Watched(stage, dies=True))
-    course.durable = MemoryDurable(answers)
+    ctx = started(stage, Watched(stage, dies=True))
+    ctx.durable = MemoryDurable(answers)
     with pytest.raises(Dies):
-        promotion(course)
+        promotion(ctx)
     state = next(state for state in stage.store.hosts("production") if state.host == "p1")
     assert (state.truth, state.settled.truth, state.before and state.before.truth) == ("changing", "unknown", "seen")
-    again = Course(stage.setting(), MemoryDurable(answers), course.run)
+    again = RunContext(stage.services(), MemoryDurable(answers), ctx.run)
     assert promotion(again).state is State.SUCCEEDED
     assert set(known(stage).values()) == {("seen", "1.1.0")}
 
@@ -173,9 +173,9 @@ def test_a_host_that_only_undo_playbooks_brought_back_runs_the_old_release(stage
             hosts = tuple(HostResult(host=host, outcome=Outcome.SUCCEEDED, touched=True) for host in play.limit)
             return StepResult(outcome=Outcome.SUCCEEDED, hosts=hosts)
 
-    course = stage.course(stage.packages.put(release("1.1.0", steps=steps)), "production")
-    object.__setattr__(course.setting, "deployer", Undoing(stage.world))
-    assert promotion(course).state is State.ROLLED_BACK
+    ctx = stage.ctx(stage.packages.put(release("1.1.0", steps=steps)), "production")
+    object.__setattr__(ctx.services, "deployer", Undoing(stage.world))
+    assert promotion(ctx).state is State.ROLLED_BACK
     assert set(known(stage).values()) == {("assumed", "1.0.0")}
 
 
@@ -198,9 +198,9 @@ def test_a_host_has_a_release_when_all_of_its_steps_have_run(stage: Stage) -> No
     stage.walk("1.0.0", steps=TWO)
     stage.promote("1.1.0", "staging", steps=TWO)
     watched = Watched(stage)
-    course = stage.course(stage.packages.put(release("1.1.0", steps=TWO)), "production")
-    object.__setattr__(course.setting, "deployer", watched)
-    assert promotion(course).state is State.SUCCEEDED
+    ctx = stage.ctx(stage.packages.put(release("1.1.0", steps=TWO)), "production")
+    object.__setattr__(ctx.services, "deployer", watched)
+    assert promotion(ctx).state is State.SUCCEEDED
     _, second, _, *then = (seen for _, seen in watched.seen)
     assert second == {"p1": ("changing", "1.0.0"), "p2": ("changing", "1.0.0"), "p3": ("changing", "1.0.0")}
     assert then == [{"p1": ("changing", "1.0.0"), "p2": ("changing", "1.0.0"), "p3": ("seen", "1.1.0")}] * 2
@@ -215,7 +215,7 @@ def test_a_run_that_ends_between_two_steps_leaves_no_host_with_the_release(stage
     stage.automatic = automatic
     stage.promote("1.1.0", "staging", steps=TWO)
     stage.world.faults.add(("verify", "p1", "1.1.0"))
-    course = stage.course(stage.packages.put(release("1.1.0", steps=TWO)), "production")
-    assert promotion(course).state is (State.ROLLED_BACK if automatic else State.NEEDS_PERSON)
+    ctx = stage.ctx(stage.packages.put(release("1.1.0", steps=TWO)), "production")
+    assert promotion(ctx).state is (State.ROLLED_BACK if automatic else State.NEEDS_PERSON)
     truth = "assumed" if automatic else "unknown"
     assert {host: known(stage)[host][0] for host in ("p1", "p2")} == {"p1": truth, "p2": "assumed"}

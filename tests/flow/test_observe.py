@@ -12,7 +12,7 @@ from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.flow import COURSES, promotion
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.planning.targets import runs_there
 from tests.flow.test_promotion import Stage, release
 
@@ -30,7 +30,7 @@ def do(stage: Stage, kind: str, about: Mapping[str, Any] | None = None) -> Run:
     run = Run(id=f"r{stage.count}-{PLACE}", root=f"r{stage.count}", kind=kind, environment=PLACE, by="ann")  # type: ignore[arg-type]
     stage.store.create(run)
     stage.store.append(run.id, [Entry(kind="requested", data={"about": about or {}}, key="requested")])
-    return COURSES[run.kind](Course(stage.setting(), MemoryDurable({}), run))
+    return COURSES[run.kind](RunContext(stage.services(), MemoryDurable({}), run))
 
 
 def truths(stage: Stage) -> dict[str, tuple[str, str | None]]:
@@ -63,16 +63,16 @@ def test_a_service_of_another_version_does_not_count(stage: Stage) -> None:
     """A host whose running service tells another version than its release's is named, and the release is not taken for running everywhere."""
     stage.walk("1.0.0")
     ref = stage.store.verified(PLACE)[0].release
-    assert runs_there(stage.setting(), PLACE, ref)
+    assert runs_there(stage.services(), PLACE, ref)
     stage.world.serves = {"p1": "1.0.0", "p2": "0.9.9"}
     run = do(stage, "observe")
     assert [text for text in notices(stage, run) if "tells 0.9.9" in text]
     states = {state.host: (state.truth, state.differs) for state in stage.store.hosts(PLACE)}
     assert states == {"p1": ("seen", False), "p2": ("seen", True), "p3": ("seen", False)}
-    assert not runs_there(stage.setting(), PLACE, ref)
+    assert not runs_there(stage.services(), PLACE, ref)
     stage.world.serves = {}
     do(stage, "observe")
-    assert runs_there(stage.setting(), PLACE, ref)
+    assert runs_there(stage.services(), PLACE, ref)
 
 
 def test_a_host_that_does_not_answer_is_unknown(stage: Stage) -> None:
@@ -129,14 +129,14 @@ def test_hosts_are_asked_after_a_doubt(stage: Stage) -> None:
     """When a deployment ends so that nobody can say what it did, the hosts are asked before the run ends."""
     good = stage.walk("1.0.0")
     stage.promote("1.1.0", "staging")
-    course = stage.course(stage.packages.put(release("1.1.0")), PLACE)
-    deployer = course.setting.deployer
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), PLACE)
+    deployer = ctx.services.deployer
 
     def dies(*words: Any, **more: Any) -> Any:
         raise ValueError("the machinery broke")
 
     deployer.deploy = dies  # type: ignore[method-assign]
-    run = promotion(course)
+    run = promotion(ctx)
     assert run.state is State.NEEDS_PERSON
     assert [step for step in stage.kinds(run, "step.started") if step.startswith("observe")] == [
         "observe.1",
@@ -167,7 +167,7 @@ def test_reconciling_survives_a_crash(stage: Stage, where: str) -> None:
     stage.walk("1.0.0")
     stage.store._fences[PLACE] = 0
     stage.promote("1.1.0", "staging")
-    course = stage.course(stage.packages.put(release("1.1.0")), PLACE)
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), PLACE)
     answers: dict[str, Any] = {}
 
     def crash(name: str, when: str) -> None:
@@ -175,8 +175,8 @@ def test_reconciling_survives_a_crash(stage: Stage, where: str) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        promotion(Course(course.setting, MemoryDurable(answers, crash), course.run))
-    run = promotion(Course(course.setting, MemoryDurable(answers), course.run))
+        promotion(RunContext(ctx.services, MemoryDurable(answers, crash), ctx.run))
+    run = promotion(RunContext(ctx.services, MemoryDurable(answers), ctx.run))
     assert run.state is State.SUCCEEDED
     assert len([text for text in notices(stage, run) if "older than the hosts" in text]) == 1
 

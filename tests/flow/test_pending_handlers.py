@@ -15,7 +15,7 @@ from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
 from orchestrator.flow import promotion
 from orchestrator.ports import Emit
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 from tests.flow.test_promotion import Stage, release
 from tests.flow.test_ways_back import back
 
@@ -45,15 +45,15 @@ class Notified(Stage):
 
     given: list[tuple[PendingHandler, ...]] = field(default_factory=list)
 
-    def setting(self) -> Setting:
+    def services(self) -> Services:
         """The project with such plays."""
-        return replace(super().setting(), deployer=Notifying(self.world, self.given))
+        return replace(super().services(), deployer=Notifying(self.world, self.given))
 
     def try_it(self, version: str, why: str = "") -> tuple[State, list[tuple[PendingHandler, ...]]]:
         """Promote, and say what its plays were given; *why* it may go there again."""
         self.given.clear()
         package = self.packages.put(release(version, steps=[{"name": "deploy", "playbook": "deploy.yml"}]))
-        run = promotion(self.course(package, "staging", again=why))
+        run = promotion(self.ctx(package, "staging", override_reason=why))
         return run.state, list(self.given)
 
 

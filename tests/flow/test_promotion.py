@@ -21,9 +21,9 @@ from orchestrator.domain.plan import NOTHING, Named
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release
 from orchestrator.flow import going_back, promotion
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.planning.survey import Wanted
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 HEAD = {"apiVersion": "orchestrator/v1"}
 
@@ -58,7 +58,7 @@ class Stage:
     rules: dict[str, dict[str, object]] = field(default_factory=dict)
     count: int = 0
 
-    def setting(self) -> Setting:
+    def services(self) -> Services:
         def environment(name: str, after: str | None) -> tuple[Environment, Path]:
             rollback = {"automatic": self.automatic}
             data = {**HEAD, "kind": "Environment", "name": name, "after": after, "rollback": rollback,
@@ -68,7 +68,7 @@ class Stage:
             data |= self.rules.get(name, {})
             return Environment.from_json(data), self.folder
 
-        return Setting(
+        return Services(
             project=Project.from_json({**HEAD, "kind": "Project", "name": "demo"}),
             root=self.folder,
             state=self.folder,
@@ -86,15 +86,15 @@ class Stage:
             keys=MemoryKeys(),
         )
 
-    def course(self, package: Package, environment: str, kind: str = "promotion", **more: object) -> Course:
+    def ctx(self, package: Package, environment: str, kind: str = "promotion", **more: object) -> RunContext:
         self.count += 1
         run = Run(id=f"r{self.count}-{environment}", root=f"r{self.count}", kind=kind, environment=environment,
                   release=package.ref, by="ann")  # fmt: skip
         self.store.create(run)
-        return Course(setting=self.setting(), durable=MemoryDurable({}), run=run, **more)  # type: ignore[arg-type]
+        return RunContext(services=self.services(), durable=MemoryDurable({}), run=run, **more)  # type: ignore[arg-type]
 
     def promote(self, version: str, environment: str, named: Named = NOTHING, **changes: object) -> Run:
-        return promotion(self.course(self.packages.put(release(version, **changes)), environment, named=named))
+        return promotion(self.ctx(self.packages.put(release(version, **changes)), environment, acknowledgements=named))
 
     def walk(self, version: str, **changes: object) -> Run:
         self.promote(version, "staging", **changes)
@@ -193,9 +193,9 @@ def test_a_host_that_goes_away_after_the_plan_asks_for_a_person(stage: Stage) ->
     """A host that goes away in mid-run is unknown; what was touched goes back, and a person is told its state."""
     old = stage.walk("1.0.0")
     stage.promote("1.1.0", "staging")
-    course = stage.course(stage.packages.put(release("1.1.0")), "production")
-    course.durable = MemoryDurable({}, lambda name, when: stage.leave("p3", name == "deploy.2" and when == "before"))
-    run = promotion(course)
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), "production")
+    ctx.durable = MemoryDurable({}, lambda name, when: stage.leave("p3", name == "deploy.2" and when == "before"))
+    run = promotion(ctx)
     known = {state.host: (state.truth, state.digest) for state in stage.store.hosts("production")}
     assert (run.state, stage.failure(run)["exit"]) == (State.NEEDS_PERSON, 5)
     assert known == {"p1": ("seen", old.release.digest), "p2": ("seen", old.release.digest),
@@ -206,10 +206,10 @@ def test_a_first_batch_that_cannot_be_reached_has_changed_nothing(stage: Stage) 
     """When the very first batch goes away before anything was touched, the run has failed and needs nobody."""
     stage.walk("1.0.0")
     stage.promote("1.1.0", "staging")
-    course = stage.course(stage.packages.put(release("1.1.0")), "production")
-    course.durable = MemoryDurable({}, lambda name, when: stage.leave("p1", name == "deploy.1" and when == "before"))
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), "production")
+    ctx.durable = MemoryDurable({}, lambda name, when: stage.leave("p1", name == "deploy.1" and when == "before"))
     before = list(stage.world.ledger)
-    run = promotion(course)
+    run = promotion(ctx)
     assert (run.state, stage.failure(run)["exit"]) == (State.FAILED, 1)
     assert stage.world.ledger == before
     assert [state.truth for state in stage.store.hosts("production")] == ["unknown", "seen", "seen"]
@@ -267,7 +267,7 @@ def test_a_tampered_package_is_refused_before_any_effect(stage: Stage) -> None:
     staged = stage.promote("1.0.0", "staging")
     stage.packages.spoiled.add(staged.release.digest)
     before = list(stage.world.ledger)
-    run = promotion(stage.course(Package.model_construct(**_package("1.0.0")), "production"))
+    run = promotion(stage.ctx(Package.model_construct(**_package("1.0.0")), "production"))
     assert run.state is State.FAILED
     assert stage.world.ledger == before
 
@@ -282,7 +282,7 @@ def test_going_back_by_hand_restores_every_host(stage: Stage) -> None:
     old = stage.walk("1.0.0")
     stage.walk("1.1.0")
     package = stage.packages.fetch(old.release.digest)
-    run = going_back(stage.course(package, "production", kind="rollback"))
+    run = going_back(stage.ctx(package, "production", kind="rollback"))
     assert run.state is State.ROLLED_BACK
     assert stage.failure(run)["exit"] == 0
     assert stage.world.releases("production") == [old.release.digest] * 3
@@ -296,11 +296,11 @@ def test_an_approved_plan_that_no_longer_holds_stops_before_any_effect(stage: St
     stage.walk("1.0.0")
     package = stage.packages.put(release("1.1.0"))
     stage.promote("1.1.0", "staging")
-    approved = make.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
-    plan_store.save(stage.setting(), approved)
+    approved = make.make(stage.services(), Wanted(package, "production"), "p", lambda _entry: None)
+    plan_store.save(stage.services(), approved)
     stage.world.running["production", "p2"] = "sha256:" + "0" * 64
     before = list(stage.world.ledger)
-    run = promotion(stage.course(package, "production", approved=approved.digest))
+    run = promotion(stage.ctx(package, "production", approved=approved.digest))
     assert (run.state, stage.failure(run)["exit"]) == (State.FAILED, 7)
     assert "what runs on the hosts" in run.message
     assert stage.world.ledger == before
@@ -313,9 +313,9 @@ def test_an_approved_plan_that_holds_is_the_one_that_runs(stage: Stage) -> None:
     stage.walk("1.0.0")
     package = stage.packages.put(release("1.1.0"))
     stage.promote("1.1.0", "staging")
-    approved = make.make(stage.setting(), Wanted(package, "production"), "p", lambda _entry: None)
-    plan_store.save(stage.setting(), approved)
-    run = promotion(stage.course(package, "production", approved=approved.digest))
+    approved = make.make(stage.services(), Wanted(package, "production"), "p", lambda _entry: None)
+    plan_store.save(stage.services(), approved)
+    run = promotion(stage.ctx(package, "production", approved=approved.digest))
     assert (run.state, run.plan) == (State.SUCCEEDED, approved.digest)
 
 
@@ -346,7 +346,7 @@ def test_a_stack_that_stops_half_way_is_put_back(stage: Stage) -> None:
     stage.walk("1.0.0")
     stage.promote("1.1.0", "staging")
     stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
-    changed = MemoryProvisioner(stage.world).definition(stage.setting().environment("production")[0], stage.folder)
+    changed = MemoryProvisioner(stage.world).definition(stage.services().environment("production")[0], stage.folder)
     stage.world.faults.add(("up", "production", changed.definition))
     run = stage.promote("1.1.0", "production")
     assert run.state is State.ROLLED_BACK
@@ -360,7 +360,7 @@ def test_an_engine_that_is_killed_on_the_way_back_is_begun_once_more(stage: Stag
     stage.promote("1.0.0", "staging")
     stage.promote("1.0.0", "production")
     stage.promote("1.1.0", "staging")
-    before = MemoryProvisioner(stage.world).definition(stage.setting().environment("production")[0], stage.folder)
+    before = MemoryProvisioner(stage.world).definition(stage.services().environment("production")[0], stage.folder)
     stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
     stage.world.faults.add(("verify", "p4", "1.1.0"))
     stage.world.killed[before.definition] = deaths
@@ -396,13 +396,13 @@ def _crashed_at(stage: Stage, number: int) -> bool:
         if when == "after" and seen[0] == number:
             raise Crash
 
-    course = stage.course(stage.packages.put(release("1.0.0")), "production")
+    ctx = stage.ctx(stage.packages.put(release("1.0.0")), "production")
     answers: dict[str, object] = {}
-    course.durable = MemoryDurable(answers, crash)
+    ctx.durable = MemoryDurable(answers, crash)
     try:
-        promotion(course)
+        promotion(ctx)
         return False
     except Crash:
-        again = Course(setting=stage.setting(), durable=MemoryDurable(answers), run=course.run)
+        again = RunContext(services=stage.services(), durable=MemoryDurable(answers), run=ctx.run)
         assert promotion(again).state is State.SUCCEEDED
         return True

@@ -15,7 +15,7 @@ from orchestrator.domain.journal import Run, over
 from orchestrator.domain.retention import Removable, Retention
 from orchestrator.flow.prune import Records, prune, removable
 from orchestrator.inspect.trail import destination
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 from tests.cli.memory_project import MemoryProject, project
 
 __all__ = ["project"]
@@ -70,60 +70,60 @@ def ran(project: MemoryProject, kept: Kept, number: int, environment: str = "sta
     return made
 
 
-def ruled(project: MemoryProject, runs: str = "90d", newest: int = 3) -> Setting:
-    setting = project.setting()
+def ruled(project: MemoryProject, runs: str = "90d", newest: int = 3) -> Services:
+    services = project.services()
     rule = Retention(runs=runs, keep_per_environment=newest)
-    return replace(setting, project=setting.project.model_copy(update={"retention": rule}))
+    return replace(services, project=services.project.model_copy(update={"retention": rule}))
 
 
-def stray_plan(setting: Setting) -> Path:
+def stray_plan(services: Services) -> Path:
     """A plan that nobody has executed: one that was, with another digest."""
-    some = next(path for path in sorted((setting.state / "plans").iterdir()) if len(path.name) == 64)
-    folder = setting.state / "plans" / STRAY
+    some = next(path for path in sorted((services.state / "plans").iterdir()) if len(path.name) == 64)
+    folder = services.state / "plans" / STRAY
     folder.mkdir()
     (folder / "plan.json").write_text((some / "plan.json").read_text())
     return folder
 
 
-def jobs_of(setting: Setting) -> set[str]:
-    return {path.name.partition(".")[0] for path in (setting.state / "jobs").iterdir()}
+def jobs_of(services: Services) -> set[str]:
+    return {path.name.partition(".")[0] for path in (services.state / "jobs").iterdir()}
 
 
 def test_old_runs_lose_what_they_left(project: MemoryProject) -> None:
     """Old runs lose job folders and records; the newest of each environment, the journal and executed plans stay."""
     kept = Kept(project)
     made = ran(project, kept, 8)
-    setting = ruled(project)
-    stray = stray_plan(setting)
+    services = ruled(project)
+    stray = stray_plan(services)
     project.store.clock.sleep(100 * DAY)
-    plans = {path.name for path in (setting.state / "plans").iterdir()}
+    plans = {path.name for path in (services.state / "plans").iterdir()}
     journal = [project.store.records(run.id) for run in made]
-    found = prune(setting, kept.records())
-    assert jobs_of(setting) == {run.id for run in made[-3:]}
+    found = prune(services, kept.records())
+    assert jobs_of(services) == {run.id for run in made[-3:]}
     assert kept.roots == {run.root for run in made[-3:]}
     assert found.plans == (STRAY,)
-    assert {path.name for path in (setting.state / "plans").iterdir()} == plans - {stray.name}
+    assert {path.name for path in (services.state / "plans").iterdir()} == plans - {stray.name}
     assert len(plans) > 8
     assert [project.store.records(run.id) for run in made] == journal
     assert found.bytes >= 10 * 1000
-    assert removable(setting, kept.records()).is_empty
+    assert removable(services, kept.records()).is_empty
 
 
 def test_a_plan_that_was_voted_on_is_kept(project: MemoryProject) -> None:
     """An old plan that no run has executed stays while a run request or a vote names it, and goes without one."""
     kept = Kept(project)
     ran(project, kept, 1)
-    setting = ruled(project)
-    stray = stray_plan(setting)
+    services = ruled(project)
+    stray = stray_plan(services)
     project.store.clock.sleep(100 * DAY)
 
     def named() -> frozenset[str]:
         return frozenset({f"sha256:{STRAY}"})
 
-    assert removable(setting, kept.records(), named).plans == ()
-    prune(setting, kept.records(), named)
+    assert removable(services, kept.records(), named).plans == ()
+    prune(services, kept.records(), named)
     assert stray.is_dir()
-    assert prune(setting, kept.records()).plans == (STRAY,)
+    assert prune(services, kept.records()).plans == (STRAY,)
 
 
 def test_a_dry_run_removes_nothing(project: MemoryProject) -> None:
@@ -131,12 +131,12 @@ def test_a_dry_run_removes_nothing(project: MemoryProject) -> None:
     kept = Kept(project)
     ran(project, kept, 6)
     project.store.clock.sleep(100 * DAY)
-    setting = ruled(project)
-    before = sorted(setting.state.rglob("*"))
-    named = removable(setting, kept.records())
-    assert sorted(setting.state.rglob("*")) == before
+    services = ruled(project)
+    before = sorted(services.state.rglob("*"))
+    named = removable(services, kept.records())
+    assert sorted(services.state.rglob("*")) == before
     assert (len(named.jobs), len(named.requests)) == (6, 3)
-    assert prune(setting, kept.records()) == named
+    assert prune(services, kept.records()) == named
 
 
 def test_young_runs_lose_nothing(project: MemoryProject) -> None:
@@ -155,10 +155,10 @@ def test_what_is_open_is_kept(project: MemoryProject) -> None:
     for run in (killed, verified):
         (project.folder / "jobs" / f"{run.id}.x").mkdir(parents=True, exist_ok=True)
     project.store.clock.sleep(100 * DAY)
-    setting = ruled(project, newest=1)
-    kept.busy = {min(removable(setting, kept.records()).requests)}
-    prune(setting, kept.records())
-    assert {killed.id, verified.id} <= jobs_of(setting)
+    services = ruled(project, newest=1)
+    kept.busy = {min(removable(services, kept.records()).requests)}
+    prune(services, kept.records())
+    assert {killed.id, verified.id} <= jobs_of(services)
     assert kept.busy <= kept.roots
 
 
@@ -167,10 +167,10 @@ def test_a_rollback_is_offered_as_before(project: MemoryProject) -> None:
     kept = Kept(project)
     ran(project, kept, 6)
     project.store.clock.sleep(100 * DAY)
-    setting = ruled(project, newest=1)
-    before = destination(setting, "staging")
-    prune(setting, kept.records())
-    assert destination(setting, "staging") == before
+    services = ruled(project, newest=1)
+    before = destination(services, "staging")
+    prune(services, kept.records())
+    assert destination(services, "staging") == before
     run = project.do(project.request("staging", before.version, "rollback"))
     assert run.state.value == "rolled back"
 
@@ -179,41 +179,41 @@ def test_a_prune_dies_at_each_boundary(project: MemoryProject) -> None:
     """A prune that is killed at any boundary leaves each thing whole or gone, and the next one ends the work."""
     kept = Kept(project)
     made = ran(project, kept, 4)
-    setting = ruled(project, newest=2)
-    stray_plan(setting)
+    services = ruled(project, newest=2)
+    stray_plan(services)
     project.store.clock.sleep(100 * DAY)
-    named = removable(setting, kept.records())
+    named = removable(services, kept.records())
     deaths = 0
     while True:
         kept.points, kept.dies_at = [], 1 + deaths % 4
         try:
-            prune(setting, kept.records())
+            prune(services, kept.records())
         except Died:
             deaths += 1
-            folders = (path for path in (setting.state / "jobs").iterdir() if not path.name.startswith("."))
+            folders = (path for path in (services.state / "jobs").iterdir() if not path.name.startswith("."))
             assert all((path / "output.log").stat().st_size == 1000 for path in folders)
             assert deaths < 200
             continue
         break
     assert deaths > len(named.jobs)
-    assert jobs_of(setting) == {run.id for run in made[-2:]}
+    assert jobs_of(services) == {run.id for run in made[-2:]}
     assert kept.roots == {run.root for run in made[-2:]}
-    assert not list(setting.state.rglob(".removing-*"))
+    assert not list(services.state.rglob(".removing-*"))
 
 
 @pytest.mark.parametrize("name", ["prune.lock", "backup.lock"])
 def test_a_prune_waits_for_nobody(project: MemoryProject, name: str) -> None:
     """While another prune or a backup has the state folder, a prune is refused (S200) and removes nothing."""
-    setting = ruled(project)
-    with (setting.state / name).open("ab") as lock:
+    services = ruled(project)
+    with (services.state / name).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(OrchestratorError) as caught:
-            prune(setting, Kept(project).records())
+            prune(services, Kept(project).records())
     assert caught.value.code == "S200"
 
 
-def unpacked(setting: Setting, digit: str) -> Path:
-    folder = setting.state / "packages"
+def unpacked(services: Services, digit: str) -> Path:
+    folder = services.state / "packages"
     (folder / (digit * 64) / "content").mkdir(parents=True)
     (folder / f"{digit * 64}.release").write_bytes(b"sealed")
     return folder / (digit * 64)
@@ -221,34 +221,34 @@ def unpacked(setting: Setting, digit: str) -> Path:
 
 def test_unpacked_packages_that_nobody_uses_go(project: MemoryProject) -> None:
     """An unpacked package that was not used for long is removed; its sealed file and one that hosts run stay."""
-    setting = ruled(project)
-    idle, used = unpacked(setting, "a"), unpacked(setting, "b")
-    lonely = setting.state / "packages" / ("c" * 64)  # without its sealed file it could not be unpacked again
+    services = ruled(project)
+    idle, used = unpacked(services, "a"), unpacked(services, "b")
+    lonely = services.state / "packages" / ("c" * 64)  # without its sealed file it could not be unpacked again
     lonely.mkdir()
     long_ago = 1_000_000_000
     os.utime(idle, (long_ago, long_ago))
     os.utime(lonely, (long_ago, long_ago))
-    prune(setting, Kept(project).records())
+    prune(services, Kept(project).records())
     assert not idle.exists()
     assert used.is_dir()
     assert lonely.is_dir()
     assert idle.with_name(f"{idle.name}.release").is_file()
 
 
-def size_of(setting: Setting) -> int:
+def size_of(services: Services) -> int:
     """The bytes of the state folder without journal and evidence; executed plans are evidence of what was approved."""
     folders = ("jobs", "packages", "logs", "background", "executors")
-    return sum(path.stat().st_size for name in folders for path in (setting.state / name).rglob("*") if path.is_file())
+    return sum(path.stat().st_size for name in folders for path in (services.state / name).rglob("*") if path.is_file())
 
 
 def test_the_state_folder_does_not_grow(project: MemoryProject) -> None:
     """With a prune each ten promotions, the state folder after 60 promotions is at most 1.2 times that after 20."""
     kept, sizes = Kept(project), []
-    setting = ruled(project, runs="10d", newest=5)
+    services = ruled(project, runs="10d", newest=5)
     for _ in range(6):
         ran(project, kept, 10)
-        prune(setting, kept.records())
-        sizes.append(size_of(setting))
+        prune(services, kept.records())
+        sizes.append(size_of(services))
     assert sizes[-1] <= 1.2 * sizes[1]
     assert len(kept.roots) <= 15
 

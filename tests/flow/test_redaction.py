@@ -64,50 +64,50 @@ def _is_kept(word: str) -> bool:
 
 def test_a_plan_is_masked_before_its_digest(stage: Stage) -> None:
     """A secret that a plan would show is masked in it, and the plan that is kept is the one that was made."""
-    setting = stage.setting()
-    setting.secrets.learn("here", [Secret("message", CANARY.encode())])
+    services = stage.services()
+    services.secrets.learn("here", [Secret("message", CANARY.encode())])
     package = stage.packages.put(release("1.0.0", description=CANARY))
     stage.world.unused_settings = (f"{CANARY} is set here",)
-    made = make.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
+    made = make.make(services, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
     assert "[secret] is set here" in made.notes
     assert CANARY not in str(made.document())
 
 
 def test_what_a_plan_executes_is_not_masked(stage: Stage) -> None:
     """A play gets its variables as the release has them, also where one has the value of a secret, and the plan is kept under its digest."""
-    setting = stage.setting()
-    setting.secrets.learn("vaults", [Secret("database", b"orders-of-the-shop")])
+    services = stage.services()
+    services.secrets.learn("vaults", [Secret("database", b"orders-of-the-shop")])
     steps = [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "vars": {"name": "orders-of-the-shop"}}]
     package = stage.packages.put(release("1.0.0", steps=steps))
-    made = make.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
+    made = make.make(services, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
     assert made.steps[0].play.vars == {"name": "orders-of-the-shop"}
-    plan_store.save(setting, made)
-    setting.secrets.learn("later", [Secret("other", made.steps[0].play.playbook.encode())])
-    plan_store.save(setting, made)
-    assert plan_store.load(setting, made.digest) == made
+    plan_store.save(services, made)
+    services.secrets.learn("later", [Secret("other", made.steps[0].play.playbook.encode())])
+    plan_store.save(services, made)
+    assert plan_store.load(services, made.digest) == made
 
 
 def test_evidence_is_masked_before_its_digest(stage: Stage) -> None:
     """A snapshot that names a secret is kept masked, and is found by its digest."""
-    setting = stage.setting()
-    setting.secrets.learn("vaults", [Secret("password", CANARY.encode())])
-    seen = setting.secrets.document(Snapshot(hosts={}, unknown={"s1": f"it is {CANARY}"}))
-    evidence.keep(setting, "snapshots", seen.digest, seen.to_json())
-    assert evidence.snapshot(setting, seen.digest).unknown == {"s1": "it is [secret]"}
-    assert not [path for path in setting.state.rglob("*.json") if CANARY in path.read_text()]
+    services = stage.services()
+    services.secrets.learn("vaults", [Secret("password", CANARY.encode())])
+    seen = services.secrets.document(Snapshot(hosts={}, unknown={"s1": f"it is {CANARY}"}))
+    evidence.keep(services, "snapshots", seen.digest, seen.to_json())
+    assert evidence.snapshot(services, seen.digest).unknown == {"s1": "it is [secret]"}
+    assert not [path for path in services.state.rglob("*.json") if CANARY in path.read_text()]
 
 
 def test_a_plan_names_ordinary_secrets(stage: Stage) -> None:
     """A plan warns of each secret that is too short or too common to be masked everywhere, and never repeats it; it holds also when more of them are known."""
-    setting = stage.setting()
-    setting.secrets.learn("outputs of staging", [Secret("pin", b"4711"), Secret("password", CANARY.encode())])
+    services = stage.services()
+    services.secrets.learn("outputs of staging", [Secret("pin", b"4711"), Secret("password", CANARY.encode())])
     package = stage.packages.put(release("1.0.0"))
-    made = make.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
+    made = make.make(services, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
     (note,) = (note for note in made.notes if "S180" in note)
     assert note.startswith("outputs of staging: the values of pin are short")
     assert "4711" not in note
-    setting.secrets.learn("vaults of shop 1.0.0", [Secret("port", b"5432"), Secret("user", b"root")])
-    later = make.make(setting, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
+    services.secrets.learn("vaults of shop 1.0.0", [Secret("port", b"5432"), Secret("user", b"root")])
+    later = make.make(services, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
     assert any("port, user" in item for item in later.notes)
     assert differences(made, held(made, later)) == []
 
@@ -116,10 +116,10 @@ def test_declared_variables_are_learnt(stage: Stage) -> None:
     """The variables that an environment declares as secrets are known from its first use on, also in another process."""
     stage.rules["staging"] = {"secrets": ["LICENCE"]}
     for _ in range(2):
-        setting = stage.setting()
-        object.__setattr__(setting, "environ", {"LICENCE": CANARY})
-        outputs_of(setting, "staging")
-        assert setting.secrets.text(f"it is {CANARY}") == "it is [secret]"
+        services = stage.services()
+        object.__setattr__(services, "environ", {"LICENCE": CANARY})
+        outputs_of(services, "staging")
+        assert services.secrets.text(f"it is {CANARY}") == "it is [secret]"
 
 
 def test_outcomes_are_never_masked() -> None:

@@ -11,7 +11,7 @@ from orchestrator.domain.plan import Named
 from orchestrator.domain.promotion import State
 from orchestrator.domain.rehearsal import Rehearsal, Walked
 from orchestrator.flow import COURSES
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.planning import rollback_plan
 from orchestrator.planning.plan_store import load
 from tests.flow.test_promotion import Stage, release
@@ -30,8 +30,8 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def rehearse(stage: Stage, version: str, **changes: object) -> Run:
-    course = stage.course(stage.packages.put(release(version, **changes)), "staging", kind="rehearsal")
-    return COURSES["rehearsal"](course)
+    ctx = stage.ctx(stage.packages.put(release(version, **changes)), "staging", kind="rehearsal")
+    return COURSES["rehearsal"](ctx)
 
 
 def evidence(stage: Stage, run: Run) -> Rehearsal | None:
@@ -187,7 +187,7 @@ def test_it_survives_a_crash_anywhere(tmp_path: Path) -> None:
         stage = Stage(tmp_path / str(number))
         stage.world.stacks["staging"] = ["s1", "s2"]
         stage.walk("1.0.0")
-        course = stage.course(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
+        ctx = stage.ctx(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
         answers: dict[str, Any] = {}
 
         def crash(step: str, moment: str, name: str = name, when: str = when) -> None:
@@ -195,8 +195,8 @@ def test_it_survives_a_crash_anywhere(tmp_path: Path) -> None:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            COURSES["rehearsal"](Course(course.setting, MemoryDurable(answers, crash), course.run))
-        run = COURSES["rehearsal"](Course(course.setting, MemoryDurable(answers), course.run))
+            COURSES["rehearsal"](RunContext(ctx.services, MemoryDurable(answers, crash), ctx.run))
+        run = COURSES["rehearsal"](RunContext(ctx.services, MemoryDurable(answers), ctx.run))
         assert run.state is State.SUCCEEDED, (name, when)
         found = evidence(stage, run)
         assert found is not None
@@ -216,16 +216,16 @@ def test_it_survives_a_crash_anywhere(tmp_path: Path) -> None:
 )
 def test_the_way_back_is_known_on_each_leg(stage: Stage, step: str, touched: tuple[str, ...]) -> None:
     """Before each step of a rehearsal the journal says which hosts a rollback would put back: those of the leg that goes on."""
-    course = stage.course(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
 
     def crash(name: str, when: str) -> None:
         if (name, when) == (step, "before"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        COURSES["rehearsal"](Course(course.setting, MemoryDurable({}, crash), course.run))
-    run = stage.store.run(course.run.id)
-    told = rollback_plan.under_way(stage.setting(), run)
+        COURSES["rehearsal"](RunContext(ctx.services, MemoryDurable({}, crash), ctx.run))
+    run = stage.store.run(ctx.run.id)
+    told = rollback_plan.under_way(stage.services(), run)
     assert told.touched == touched
 
 
@@ -257,7 +257,7 @@ def test_the_infrastructure_is_walked_as_well(stage: Stage) -> None:
                      "1.0.0 s2", "up staging", "1.1.0 s1", "1.1.0 s3"]  # fmt: skip
     assert stage.world.up["staging"] == ["s1", "s3"]
     assert run.plan is not None
-    planned = load(stage.setting(), run.plan).back.again
+    planned = load(stage.services(), run.plan).back.again
     assert planned is not None
     listed = [f"rehearse.new.{play.step}" for play in planned.restore]
     assert [step for step in stacks(stage, run) if step.startswith("rehearse.new")] == listed
@@ -271,14 +271,14 @@ def test_the_infrastructure_is_walked_as_well(stage: Stage) -> None:
 def test_a_host_that_is_made_anew_on_the_walk(stage: Stage) -> None:
     """A host that the walk replaces gets the older release again, as it would in a rollback, before that one is proved."""
     stage.world.stacks["staging"] = ["s1", "s2", "s3"]
-    course = stage.course(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
 
     def replaced(step: str, when: str) -> None:
         if (step, when) == ("rehearse.stack.back", "before"):
             stage.world.replaced = {"s2"}
 
-    course.durable = MemoryDurable({}, replaced)
-    run = COURSES["rehearsal"](course)
+    ctx.durable = MemoryDurable({}, replaced)
+    run = COURSES["rehearsal"](ctx)
     assert run.state is State.SUCCEEDED
     lines = [line.removeprefix("deploy.yml shop ").replace("staging/", "") for line in stage.world.ledger]
     back = lines[lines.index("up staging", 1) :]
@@ -317,10 +317,10 @@ def test_what_the_promotion_loses_by_name_is_lost_once(stage: Stage) -> None:
     """Where the promotion itself deletes something stateful, by its name, the infrastructure is not walked back: it would come back empty."""
     stage.stateful = [{"name": "s2"}]
     stage.world.stacks["staging"] = ["s1"]
-    course = stage.course(
-        stage.packages.put(release("1.1.0")), "staging", kind="rehearsal", named=Named(replace=("s2",))
+    ctx = stage.ctx(
+        stage.packages.put(release("1.1.0")), "staging", kind="rehearsal", acknowledgements=Named(replace=("s2",))
     )
-    run = COURSES["rehearsal"](course)
+    run = COURSES["rehearsal"](ctx)
     assert run.state is State.SUCCEEDED
     found = evidence(stage, run)
     assert found is not None
@@ -344,15 +344,15 @@ def test_a_failure_between_two_stacks_goes_back(stage: Stage, version: str) -> N
     """What fails while the stack is walked back or forward ends where every rollback ends: the older release, and the stack that it was verified with."""
     stage.world.stacks["staging"] = ["s1", "s2", "s3"]
     fault = ("verify", "s1", version)
-    course = stage.course(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
 
     def crash(step: str, when: str) -> None:  # no crash: the fault comes when the stack has gone back, and goes
         if (step, when) == ("rehearse.hosts.back", "after"):
             stage.world.faults.add(fault)
             stage.world.passing[fault] = 1
 
-    course.durable = MemoryDurable({}, crash)
-    run = COURSES["rehearsal"](course)
+    ctx.durable = MemoryDurable({}, crash)
+    run = COURSES["rehearsal"](ctx)
     assert run.state is State.ROLLED_BACK
     old = stage.store.verified("staging")[0].release
     assert old.version == "1.0.0"
@@ -371,7 +371,7 @@ WALK = ["rehearse.stack.back", "rehearse.hosts.back", "rehearse.back", "rehearse
 def test_a_walk_of_the_stack_survives_a_crash(stage: Stage, name: str, when: str) -> None:
     """A process that dies while the stack goes back or forward is gone on with to the same end, and what the journal foresees of the way back is what is gone then."""
     stage.world.stacks["staging"] = ["s1", "s2", "s3"]
-    course = stage.course(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
     answers: dict[str, Any] = {}
 
     def crash(step: str, moment: str) -> None:
@@ -379,10 +379,10 @@ def test_a_walk_of_the_stack_survives_a_crash(stage: Stage, name: str, when: str
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        COURSES["rehearsal"](Course(course.setting, MemoryDurable(answers, crash), course.run))
-    told = rollback_plan.under_way(stage.setting(), stage.store.run(course.run.id))
+        COURSES["rehearsal"](RunContext(ctx.services, MemoryDurable(answers, crash), ctx.run))
+    told = rollback_plan.under_way(stage.services(), stage.store.run(ctx.run.id))
     assert set(told.touched) <= {"s1", "s2", "s3"}
-    run = COURSES["rehearsal"](Course(course.setting, MemoryDurable(answers), course.run))
+    run = COURSES["rehearsal"](RunContext(ctx.services, MemoryDurable(answers), ctx.run))
     assert run.state is State.SUCCEEDED
     found = evidence(stage, run)
     assert found is not None

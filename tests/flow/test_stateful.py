@@ -90,17 +90,17 @@ def test_the_name_is_part_of_the_plan(stage: Stage) -> None:
     made = {}
     for named in (Named(), NAMED):
         wanted = Wanted(stage.packages.fetch(package.digest), "production", named=named)
-        made[named] = make.make(stage.setting(), wanted, "p", lambda _entry: None)
-        plan_store.save(stage.setting(), made[named])
+        made[named] = make.make(stage.services(), wanted, "p", lambda _entry: None)
+        plan_store.save(stage.services(), made[named])
         assert [loss.name for loss in made[named].losses] == ["p3"]
     assert made[Named()].digest != made[NAMED].digest
     assert refusal.refusal(made[Named()]).code == "R200"
-    course = stage.course(stage.packages.fetch(package.digest), "production", approved=made[Named()].digest)
+    ctx = stage.ctx(stage.packages.fetch(package.digest), "production", approved=made[Named()].digest)
     from orchestrator.flow import promotion
 
-    assert promotion(course).state is State.FAILED
-    course = stage.course(stage.packages.fetch(package.digest), "production", approved=made[NAMED].digest)
-    assert promotion(course).state is State.SUCCEEDED
+    assert promotion(ctx).state is State.FAILED
+    ctx = stage.ctx(stage.packages.fetch(package.digest), "production", approved=made[NAMED].digest)
+    assert promotion(ctx).state is State.SUCCEEDED
 
 
 def test_what_pulumi_protects_is_refused_even_by_name(stage: Stage) -> None:
@@ -149,12 +149,12 @@ def test_a_rollback_by_hand_leaves_it_alone(stage: Stage) -> None:
 
 def test_the_rules_of_then_count_as_well(stage: Stage) -> None:
     """A rule that stands only in the definition to which the infrastructure goes back protects as one of now does."""
-    spec = MemoryProvisioner(stage.world).definition(stage.setting().environment("production")[0], stage.folder)
+    spec = MemoryProvisioner(stage.world).definition(stage.services().environment("production")[0], stage.folder)
     old = spec.model_copy(
         update={"settings": spec.settings.model_copy(update={"stateful": (StatefulRule(name="p3"),)})}
     )
     stage.world.stacks["production"] = ["p1", "p2"]
-    now = MemoryProvisioner(stage.world).definition(stage.setting().environment("production")[0], stage.folder)
+    now = MemoryProvisioner(stage.world).definition(stage.services().environment("production")[0], stage.folder)
     preview = MemoryProvisioner(stage.world).preview(now, "job", lambda _entry: None)
-    assert survey.lost(stage.setting(), "production", now, preview) == ()
-    assert [loss.name for loss in survey.lost(stage.setting(), "production", old, preview)] == ["p3"]
+    assert survey.lost(stage.services(), "production", now, preview) == ()
+    assert [loss.name for loss in survey.lost(stage.services(), "production", old, preview)] == ["p3"]

@@ -15,9 +15,9 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Release
 from orchestrator.domain.story import Story
 from orchestrator.flow import promotion
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.planning.plan_store import load
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 from tests.flow import test_promotion as plain
 
 GATE = {"name": "errors", "prometheus": {"server": "http://127.0.0.1", "query": "q", "below": 1}}
@@ -51,8 +51,8 @@ class Stage(plain.Stage):
     own: dict[str, Any] = field(default_factory=dict)
     told: Told = field(default_factory=Told)
 
-    def setting(self) -> Setting:
-        made = super().setting()
+    def services(self) -> Services:
+        made = super().services()
         environments = {
             name: (Environment.from_json({**environment.to_json(), **self.own}), folder)
             for name, (environment, folder) in made.environments.items()
@@ -64,7 +64,7 @@ class Stage(plain.Stage):
         return Story.of(run, self.store.records(run.id))
 
     def plan(self, run: Run) -> Plan:
-        return load(self.setting(), str(self.store.run(run.id).plan))
+        return load(self.services(), str(self.store.run(run.id).plan))
 
 
 @pytest.fixture
@@ -229,10 +229,10 @@ def test_what_passes_when_it_is_repeated_is_flaky(stage: Stage, verb: str) -> No
     about = watch(gates=[GATE], flaky={"retries": 2, "within": "2s"})
     stage.promote("1.1.0", "staging", **about)
     fault = (verb, what, "1.1.0")
-    course = stage.course(stage.packages.put(plain.release("1.1.0", **about)), "production")
-    course.durable = Spoiling(lambda: stage.world.faults.add(fault))
+    ctx = stage.ctx(stage.packages.put(plain.release("1.1.0", **about)), "production")
+    ctx.durable = Spoiling(lambda: stage.world.faults.add(fault))
     stage.world.passing[fault] = 2
-    run = promotion(course)
+    run = promotion(ctx)
     assert run.state is State.SUCCEEDED
     story = stage.story(run)
     assert [(flaky["failed"], flaky["step"].partition(".")[0]) for flaky in story.flaky] == [(2, verb)]
@@ -279,11 +279,11 @@ def test_somebody_who_cancels_a_watch(stage: Stage) -> None:
     """A cancel during the watch goes back, and does not let the release pass unwatched."""
     about = watch()
     stage.promote("1.1.0", "staging", **about)
-    course = stage.course(stage.packages.put(plain.release("1.1.0", **about)), "production")
-    course.durable = Spoiling(
-        lambda: stage.store.append(course.run.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
+    ctx = stage.ctx(stage.packages.put(plain.release("1.1.0", **about)), "production")
+    ctx.durable = Spoiling(
+        lambda: stage.store.append(ctx.run.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
     )
-    assert promotion(course).state is State.ROLLED_BACK
+    assert promotion(ctx).state is State.ROLLED_BACK
 
 
 PROBE = {"probe": {"url": "http://{{ inventory_hostname }}/", "every": "1s"}}
@@ -340,11 +340,11 @@ def test_every_crash_of_a_canary_ends_alike(tmp_path: Path) -> None:
         package = stage.packages.put(
             Release.from_json(plain.release("1.1.0", **about).model_dump(mode="json", by_alias=True))
         )
-        course = stage.course(package, "production")
+        ctx = stage.ctx(package, "production")
         try:
-            run = promotion(replace(course, durable=MemoryDurable(answers, crash)))
+            run = promotion(replace(ctx, durable=MemoryDurable(answers, crash)))
         except Crash:
-            again = Course(setting=course.setting, durable=MemoryDurable(answers, crash), run=course.run)
+            again = RunContext(services=ctx.services, durable=MemoryDurable(answers, crash), run=ctx.run)
             run = promotion(again)
         assert run.state is State.SUCCEEDED
         assert stage.world.probes == set()

@@ -84,9 +84,9 @@ def test_a_release_that_is_not_everywhere_may_be_promoted_again(stage: Stage) ->
     """An environment with a host that was left out is not passed over by the next walk of the same release."""
     stage.world.gone.add("p1")
     run = stage.promote("1.1.0", "production", steps=ONE)
-    setting = stage.setting()
-    assert targets.runs_there(setting, "staging", run.release)
-    assert not targets.runs_there(setting, "production", run.release)
+    services = stage.services()
+    assert targets.runs_there(services, "staging", run.release)
+    assert not targets.runs_there(services, "production", run.release)
 
 
 def test_hosts_that_were_removed_are_told_as_gone(stage: Stage) -> None:
@@ -120,13 +120,13 @@ def test_a_new_host_that_is_away_and_tolerated_does_not_block(stage: Stage) -> N
 
 def test_a_host_that_refuses_is_never_tolerated(stage: Stage) -> None:
     """A host that has seen a newer fence stops the run, however many failures its step tolerates."""
-    course = stage.course(stage.packages.put(release("1.1.0", steps=ONE)), "production")
+    ctx = stage.ctx(stage.packages.put(release("1.1.0", steps=ONE)), "production")
 
     def meanwhile(name: str, when: str) -> None:
         """Somebody else acts on the host after everything was looked at."""
         if (name, when) == ("deploy.1", "before"):
             stage.world.fences["production", "p1"] = 99
 
-    course.durable = MemoryDurable({}, meanwhile)
-    run = promotion(course)
+    ctx.durable = MemoryDurable({}, meanwhile)
+    run = promotion(ctx)
     assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "D140")

@@ -14,7 +14,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.sides import joined
 from orchestrator.domain.step import Outcome
 from orchestrator.flow import COURSES, going_back, promotion
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import drift, trail
 from orchestrator.inspect.stacks import inventory_of, outputs_of
 from orchestrator.inspect.standing import Standing
@@ -68,7 +68,7 @@ def routed(stage: Stage) -> set[tuple[str, ...]]:
 
 def back(stage: Stage, version: str, **more: Any) -> Run:
     package = stage.packages.put(plain.release(version, **more))
-    return going_back(stage.course(package, "production", kind="rollback"))
+    return going_back(stage.ctx(package, "production", kind="rollback"))
 
 
 def test_a_release_updates_the_stack_that_is_not_live(second: Stage) -> None:
@@ -80,11 +80,11 @@ def test_a_release_updates_the_stack_that_is_not_live(second: Stage) -> None:
     assert ups(second) == ["up prod-green"]
     assert (standing(second).live, routed(second)) == ("green", {GREEN})
     assert runs(second) == {**dict.fromkeys(BLUE, "1.0.0"), **dict.fromkeys(GREEN, "1.1.0")}
-    inventory = inventory_of(second.setting(), "production", outputs_of(second.setting(), "production"))
+    inventory = inventory_of(second.services(), "production", outputs_of(second.services(), "production"))
     assert {name: group.hosts for name, group in inventory.groups.items()} == {
         "web": (*BLUE, *GREEN), "blue": BLUE, "green": GREEN,
     }  # fmt: skip
-    assert trail.destination(second.setting(), "production").version == "1.0.0"
+    assert trail.destination(second.services(), "production").version == "1.0.0"
 
 
 def test_a_changed_program_changes_one_stack(second: Stage) -> None:
@@ -96,9 +96,9 @@ def test_a_changed_program_changes_one_stack(second: Stage) -> None:
     assert run.state is State.SUCCEEDED
     assert ups(second) == ["up prod-blue"]
     assert routed(second) == {(*BLUE, "prod-blue-c")}
-    assert drift.look(second.setting(), "production", "j.drift", lambda _entry: None).none
+    assert drift.look(second.services(), "production", "j.drift", lambda _entry: None).none
     second.world.edited.add("prod-green-a")
-    found = drift.look(second.setting(), "production", "j.drift", lambda _entry: None).findings
+    found = drift.look(second.services(), "production", "j.drift", lambda _entry: None).findings
     assert [finding.name for finding in found] == ["host prod-green-a"]
 
 
@@ -109,10 +109,10 @@ def test_a_failure_leaves_the_live_stack_alone(second: Stage, at: str) -> None:
     second.world.stacks["production"] = ["a", "b", "c"]
     second.promote("1.2.0", "staging", **sides())
     second.world.ledger.clear()
-    course = second.course(second.packages.put(plain.release("1.2.0", **sides())), "production")
+    ctx = second.ctx(second.packages.put(plain.release("1.2.0", **sides())), "production")
     fault = ("switch", "blue", "1.2.0") if at == "switch" else ("verify", BLUE[0], "1.2.0")
-    course.durable = Spoiling(at, lambda: second.world.faults.add(fault))
-    run = promotion(course)
+    ctx.durable = Spoiling(at, lambda: second.world.faults.add(fault))
+    run = promotion(ctx)
     assert run.state is State.ROLLED_BACK
     assert (standing(second).live, standing(second).unsure, routed(second)) == ("green", False, {GREEN})
     assert ups(second) == ["up prod-blue", "up prod-blue"]
@@ -157,9 +157,9 @@ def test_both_stacks_are_the_environment(second: Stage) -> None:
         run = Run(id=f"{kind}-production", root=kind, kind=kind, environment="production")  # type: ignore[arg-type]
         second.store.create(run)
         second.store.append(run.id, [Entry(kind="requested", data={"about": {}}, key="requested")])
-        course = second.course(second.packages.put(plain.release("1.0.0", **sides())), "production", kind=kind)
+        ctx = second.ctx(second.packages.put(plain.release("1.0.0", **sides())), "production", kind=kind)
         second.world.ledger.clear()
-        assert COURSES[kind](course).state is State.SUCCEEDED
+        assert COURSES[kind](ctx).state is State.SUCCEEDED
         assert ups(second) == [f"{words} prod-blue", f"{words} prod-green"]
     assert standing(second).live is None
 
@@ -174,8 +174,8 @@ def test_what_either_would_lose_is_named_before_one_is_changed(second: Stage, ki
     for number, named in enumerate((NOTHING, Named(replace=("prod-blue-b",)), Named(replace=("prod-green-b",)))):
         run = Run(id=f"{kind}{number}-production", root=f"{kind}{number}", kind=kind, environment="production")
         second.store.create(run)
-        course = Course(second.setting(), MemoryDurable({}), run, named=named)
-        ended = COURSES[kind](course)
+        ctx = RunContext(second.services(), MemoryDurable({}), run, acknowledgements=named)
+        ended = COURSES[kind](ctx)
         if number < 2:
             assert (ended.state, second.failure(ended)["failure"]["code"]) == (State.FAILED, code)
             assert ups(second) == []
@@ -191,7 +191,7 @@ def test_a_rehearsal_leaves_the_stack_where_it_is(second: Stage) -> None:
     second.promote("1.2.0", "staging", **sides())
     second.world.ledger.clear()
     package = second.packages.put(plain.release("1.2.0", **sides()))
-    run = COURSES["rehearsal"](second.course(package, "production", kind="rehearsal"))
+    run = COURSES["rehearsal"](second.ctx(package, "production", kind="rehearsal"))
     assert run.state is State.SUCCEEDED, run.message
     assert ups(second) == ["up prod-blue"]
     spared = second.story(run).steps["rehearse.stack.back"].result
@@ -221,7 +221,7 @@ def test_every_crash_ends_alike(tmp_path: Path) -> None:
     """Wherever the process dies, whoever takes over updates the same stack, and switches to the same side."""
     from dataclasses import replace
 
-    from orchestrator.flow.course import Course
+    from orchestrator.flow.run_context import RunContext
     from tests.flow.test_strategies import Crash
 
     def once(folder: Path, point: tuple[str, str] | None) -> tuple[Any, ...]:
@@ -241,11 +241,11 @@ def test_every_crash_ends_alike(tmp_path: Path) -> None:
             if point == (name, when) and seen.count(f"{name} {when}") == 1:
                 raise Crash
 
-        course = made.course(made.packages.put(plain.release("1.1.0", **sides())), "production")
+        ctx = made.ctx(made.packages.put(plain.release("1.1.0", **sides())), "production")
         try:
-            run = promotion(replace(course, durable=MemoryDurable(answers, crash)))
+            run = promotion(replace(ctx, durable=MemoryDurable(answers, crash)))
         except Crash:
-            run = promotion(Course(setting=made.setting(), durable=MemoryDurable(answers, crash), run=course.run))
+            run = promotion(RunContext(services=made.services(), durable=MemoryDurable(answers, crash), run=ctx.run))
         return run.state, made.kinds(run, "step.finished"), list(made.world.ledger), standing(made), runs(made), seen
 
     whole = once(tmp_path / "whole", None)

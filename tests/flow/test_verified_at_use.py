@@ -46,18 +46,18 @@ def losing(folder: Path) -> Stage:
 def planned(stage: Stage, named: Named = Named()) -> tuple[Package, Path]:  # noqa: B008 - frozen
     package = stage.packages.put(release("1.1.0"))
     wanted = Wanted(package, "production", named=named)
-    made = make.make(stage.setting(), wanted, f"p{stage.count}", lambda _entry: None)
-    return package, plan_store.save(stage.setting(), made)
+    made = make.make(stage.services(), wanted, f"p{stage.count}", lambda _entry: None)
+    return package, plan_store.save(stage.services(), made)
 
 
 def execute(stage: Stage, package: Package, file: Path) -> State | str:
     """Execute the plan in *file* as `promote --plan FILE` does: the state of the run, or the code of the refusal."""
     try:
-        approved = plan_store.read(stage.setting(), file)
-        plan_store.save(stage.setting(), approved)
+        approved = plan_store.read(stage.services(), file)
+        plan_store.save(stage.services(), approved)
     except OrchestratorError as error:
         return error.code
-    run = promotion(stage.course(package, "production", approved=approved.digest))
+    run = promotion(stage.ctx(package, "production", approved=approved.digest))
     return run.state if run.state is State.SUCCEEDED else code_of(stage, run)
 
 
@@ -131,7 +131,7 @@ def test_any_change_of_a_plan_file_is_refused(stage: Stage, tmp_path: Path) -> N
 def test_any_change_of_a_wave_plan_file_is_refused(stage: Stage, tmp_path: Path) -> None:
     """The same holds of the plan over several environments, down to the plans in it."""
     package, file = planned(stage)
-    plan = plan_store.read(stage.setting(), file)
+    plan = plan_store.read(stage.services(), file)
     assert isinstance(plan, Plan)
     made = WavePlan(
         project="demo",
@@ -143,14 +143,14 @@ def test_any_change_of_a_wave_plan_file_is_refused(stage: Stage, tmp_path: Path)
         ),
         created_at="2026-01-01T00:00:00Z",
     )
-    document = plan_store.document(stage.setting(), made)
+    document = plan_store.document(stage.services(), made)
     copy, accepted = tmp_path / "copy.json", []
     copy.write_text(json.dumps(document))
-    assert plan_store.read(stage.setting(), copy) == made
+    assert plan_store.read(stage.services(), copy) == made
     for path, text in changes(document):
         copy.write_text(text)
         try:
-            plan_store.read(stage.setting(), copy)
+            plan_store.read(stage.services(), copy)
             accepted.append(path)
         except OrchestratorError:
             continue
@@ -200,21 +200,21 @@ def test_a_plan_of_an_older_version_counts_no_more_as_a_file(stage: Stage) -> No
     del document[FIELD]
     file.write_text(json.dumps(document))
     with pytest.raises(OrchestratorError) as refused:
-        plan_store.read(stage.setting(), file)
+        plan_store.read(stage.services(), file)
     assert refused.value.code == "R240"
     with pytest.raises(OrchestratorError) as refused:
-        plan_store.load_any(stage.setting(), document["digest"])
+        plan_store.load_any(stage.services(), document["digest"])
     assert refused.value.code == "R240"
-    assert plan_store.load(stage.setting(), document["digest"]).digest == document["digest"]
+    assert plan_store.load(stage.services(), document["digest"]).digest == document["digest"]
 
 
 def test_any_change_of_the_saved_update_plan_is_refused(stage: Stage) -> None:
     """The file to which the update is constrained is the one that was planned with, byte for byte, or nothing is done."""
     package, file = planned(stage, Named(replace=("p4",)))
-    plan = plan_store.read(stage.setting(), file)
+    plan = plan_store.read(stage.services(), file)
     assert isinstance(plan, Plan)
     assert plan.stack is not None
-    saved = plan_store.saved_plan(stage.setting(), plan.stack).file
+    saved = plan_store.saved_plan(stage.services(), plan.stack).file
     data, before = saved.read_bytes(), list(stage.world.ledger)
     for changed in [*(text.encode() for _, text in changes(json.loads(data))), data + b" ", b""]:
         saved.unlink()
@@ -230,12 +230,12 @@ def test_any_change_of_the_saved_update_plan_is_refused(stage: Stage) -> None:
 def test_the_update_plan_is_verified_again_immediately_before_the_update(stage: Stage) -> None:
     """An update plan that is replaced between the plan and the update of one run changes nothing."""
     package, file = planned(stage, Named(replace=("p4",)))
-    plan = plan_store.read(stage.setting(), file)
+    plan = plan_store.read(stage.services(), file)
     assert isinstance(plan, Plan)
     assert plan.stack is not None
-    saved = plan_store.saved_plan(stage.setting(), plan.stack).file
-    course = stage.course(package, "production", approved=plan.digest)
-    provisioner = course.setting.provisioner
+    saved = plan_store.saved_plan(stage.services(), plan.stack).file
+    ctx = stage.ctx(package, "production", approved=plan.digest)
+    provisioner = ctx.services.provisioner
     planned_before = provisioner.planned
 
     def then_replaced(*args: Any) -> Any:
@@ -246,7 +246,7 @@ def test_the_update_plan_is_verified_again_immediately_before_the_update(stage: 
 
     provisioner.planned = then_replaced  # type: ignore[method-assign]
     before = list(stage.world.ledger)
-    run = promotion(course)
+    run = promotion(ctx)
     assert (run.state, code_of(stage, run)) == (State.FAILED, "E163")
     assert stage.world.ledger == before
 
@@ -293,9 +293,9 @@ def test_an_inventory_that_is_changed_during_a_run_is_refused_before_the_next_st
             changed = {host: {**known, "size": 2} for host, known in inventory.hosts.items()}
             return inventory.model_copy(update={"hosts": changed}) if self.edited and other else inventory
 
-    course = stage.course(stage.packages.put(release("1.1.0")), "production")
-    object.__setattr__(course.setting, "deployer", Edited(stage.world))
-    run = promotion(course)
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), "production")
+    object.__setattr__(ctx.services, "deployer", Edited(stage.world))
+    run = promotion(ctx)
     assert run.state is (State.ROLLED_BACK if other else State.SUCCEEDED)
     if other:
         assert stage.failure(run)["failure"]["code"] == "R123"  # type: ignore[index]

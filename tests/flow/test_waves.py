@@ -28,7 +28,7 @@ from orchestrator.flow.halt import Unchallenged
 from orchestrator.flow.walk import Part, Walk, Way, admitted_environments, executable, one, refuse_again, unchanged
 from orchestrator.planning import make, plan_store
 from orchestrator.planning.survey import Wanted
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 HEAD = {"apiVersion": "orchestrator/v1"}
 NAMES = ("eu-1", "eu-2", "us-1", "asia-1")
@@ -64,13 +64,13 @@ class Stage:
     def waves(self) -> Waves:
         return Waves.from_json({"name": "regions", "environments": WAVES, "soak": "5m", **self.more})
 
-    def setting(self) -> Setting:
+    def services(self) -> Services:
         def environment(name: str) -> tuple[Environment, Path]:
             data = {**HEAD, "kind": "Environment", "name": name, **self.rules.get(name, {})}
             return Environment.from_json(data), self.folder
 
         project = {**HEAD, "kind": "Project", "name": "demo", "waves": [self.waves.to_json()]}
-        return Setting(
+        return Services(
             project=Project.from_json(project),
             root=self.folder,
             state=self.folder,
@@ -105,22 +105,22 @@ class Stage:
 
     def go(self, way: Way, crash: Callable[[str, str], None] = lambda _name, _when: None) -> Run:
         def beside(durable: MemoryDurable, part: dict[str, Any]) -> dict[str, Any]:
-            return one(self.setting(), durable, Unchallenged(), way, Part.from_json(part))
+            return one(self.services(), durable, Unchallenged(), way, Part.from_json(part))
 
-        return Walk(self.setting(), Sleeping(self.answers, crash, beside), Unchallenged(), way).go()
+        return Walk(self.services(), Sleeping(self.answers, crash, beside), Unchallenged(), way).go()
 
     def walk(self, version: str) -> Run:
         return self.go(self.way(version))
 
     def plan(self, version: str, *, redeploy: bool = False) -> WavePlan:
         package, waves = self.package(version), self.waves
-        wanted = admitted_environments(self.setting(), waves, package, redeploy=redeploy)
+        wanted = admitted_environments(self.services(), waves, package, redeploy=redeploy)
 
         def planned(name: str) -> PlannedEnvironment:
             if name not in wanted:
                 return PlannedEnvironment(environment=name)
             asked = Wanted(package, name, coming=waves.before(name))
-            plan = make.make(self.setting(), asked, "plan", lambda _entry: None)
+            plan = make.make(self.services(), asked, "plan", lambda _entry: None)
             return PlannedEnvironment(environment=name, digest=plan.digest, plan=plan)
 
         made = WavePlan(
@@ -130,7 +130,7 @@ class Stage:
             waves=tuple(tuple(planned(name) for name in wave) for wave in waves.environments),
             redeploy=redeploy,
         )
-        plan_store.save(self.setting(), made)
+        plan_store.save(self.services(), made)
         return made
 
     def versions(self) -> dict[str, str | None]:
@@ -274,11 +274,11 @@ def test_redeploy_goes_to_every_environment(stage: Stage) -> None:
     assert run.state is State.SUCCEEDED
     assert {stage.store.run(f"{run.id}-{name}").state for name in NAMES} == {State.SUCCEEDED}
     assert stage.events(run).count("begun") == 3
-    assert admitted_environments(stage.setting(), stage.waves, stage.package("1.1.0"), redeploy=True) == NAMES
+    assert admitted_environments(stage.services(), stage.waves, stage.package("1.1.0"), redeploy=True) == NAMES
 
     plan = stage.plan("1.1.0", redeploy=True)
     assert sorted(plan.plans) == sorted(NAMES)
-    unchanged(stage.setting(), plan)
+    unchanged(stage.services(), plan)
     assert plan.digest != plan.model_copy(update={"redeploy": False}).digest
     way = stage.way("1.1.0", plan=plan.digest, plans=plan.plans, redeploy=True)
     run = stage.go(way)
@@ -420,30 +420,30 @@ def test_a_walk_executes_its_plan(stage: Stage) -> None:
 def test_a_plan_is_kept_and_read_again(stage: Stage) -> None:
     """A plan over waves is found by its digest, covers waves, rules and all plans, and is refused when it was changed."""
     plan = stage.plan("1.0.0")
-    setting = stage.setting()
-    assert plan_store.load_any(setting, plan.digest) == plan
+    services = stage.services()
+    assert plan_store.load_any(services, plan.digest) == plan
     assert plan.digest != plan.model_copy(update={"walk": plan.walk.model_copy(update={"soak": "1s"})}).digest
     assert plan.digest == plan.model_copy(update={"created_at": "later"}).digest
-    file = plan_store.folder(setting, plan.digest) / "plan.json"
+    file = plan_store.folder(services, plan.digest) / "plan.json"
     file.write_text(file.read_text().replace('"deploy.yml"', '"other.yml"', 1))
     with pytest.raises(OrchestratorError) as caught:
-        plan_store.load_any(setting, plan.digest)
+        plan_store.load_any(services, plan.digest)
     assert caught.value.code == "R122"
 
 
 def test_a_plan_for_other_waves_is_refused(stage: Stage) -> None:
     """A plan does not hold when the waves or their rules have changed since, nor when the release has come somewhere."""
     plan = stage.plan("1.0.0")
-    unchanged(stage.setting(), plan)
+    unchanged(stage.services(), plan)
     stage.more = {"max_failures": 2}
     with pytest.raises(OrchestratorError) as caught:
-        unchanged(stage.setting(), plan)
+        unchanged(stage.services(), plan)
     assert caught.value.code == "R220"
     stage.more = {"environments": [["eu-1"]]}
     stage.walk("1.0.0")
     stage.more = {}
     with pytest.raises(OrchestratorError) as caught:
-        unchanged(stage.setting(), plan)
+        unchanged(stage.services(), plan)
     assert "eu-1" in caught.value.message
 
 
@@ -451,18 +451,18 @@ def test_who_may_not_go_everywhere_goes_nowhere(stage: Stage) -> None:
     """Before anything begins each environment is looked at: declared, free of rules, and with what comes before it verified."""
     stage.rules["asia-1"] = {"after": "us-1"}
     package = stage.package("1.0.0")
-    assert admitted_environments(stage.setting(), stage.waves, package) == NAMES
+    assert admitted_environments(stage.services(), stage.waves, package) == NAMES
     stage.more = {"environments": [["eu-1"], ["asia-1"]]}
     with pytest.raises(OrchestratorError) as caught:
-        admitted_environments(stage.setting(), stage.waves, package)
+        admitted_environments(stage.services(), stage.waves, package)
     assert (caught.value.code, "us-1" in caught.value.message) == ("R105", True)
     with pytest.raises(OrchestratorError) as caught:
-        admitted_environments(stage.setting(), stage.waves, stage.package("1.0.1", environments=["eu-1"]))
+        admitted_environments(stage.services(), stage.waves, stage.package("1.0.1", environments=["eu-1"]))
     assert caught.value.code == "R104"
     stage.more, stage.rules = {}, {}
     stage.walk("1.0.0")
     with pytest.raises(OrchestratorError) as caught:
-        admitted_environments(stage.setting(), stage.waves, package)
+        admitted_environments(stage.services(), stage.waves, package)
     assert caught.value.code == "R108"
 
 
@@ -472,10 +472,10 @@ def test_what_was_gone_back_from_is_refused_before_anything_begins(stage: Stage)
     stage.fail("us-1")
     stage.walk("1.1.0")
     package = stage.package("1.1.0")
-    wanted = admitted_environments(stage.setting(), stage.waves, package)
+    wanted = admitted_environments(stage.services(), stage.waves, package)
     assert wanted == ("us-1", "asia-1")
     with pytest.raises(OrchestratorError) as caught:
-        refuse_again(stage.setting(), wanted, package.ref)
+        refuse_again(stage.services(), wanted, package.ref)
     assert caught.value.code == "R203"
     stage.world.faults.clear()
     run = stage.go(stage.way("1.1.0", again="the tax was to blame"))

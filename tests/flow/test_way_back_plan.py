@@ -16,7 +16,7 @@ from orchestrator.domain.plan import Loss, Named, SkippedStep, differences
 from orchestrator.domain.promotion import State
 from orchestrator.domain.way_back import Outlook, RollbackPlan
 from orchestrator.flow import promotion
-from orchestrator.flow.course import Course
+from orchestrator.flow.run_context import RunContext
 from orchestrator.planning import rollback_plan
 from orchestrator.planning.make import make
 from orchestrator.planning.plan_store import load
@@ -87,9 +87,9 @@ def test_the_way_back_is_what_was_planned(
     assert [item for item in done if item[1] == "1.0.0" or item[0].startswith("undo")] == plays
     assert {host for _, _, host in done} == set(plan.touched)
 
-    setting = stage.setting()
-    object.__setattr__(setting, "store", _until(stage, run, "way back"))
-    assert rollback_plan.under_way(setting, setting.store.run(run.id)) == plan
+    services = stage.services()
+    object.__setattr__(services, "store", _until(stage, run, "way back"))
+    assert rollback_plan.under_way(services, services.store.run(run.id)) == plan
 
 
 def test_steps_that_are_left_out_are_named(tmp_path: Path) -> None:
@@ -105,13 +105,13 @@ def test_steps_that_are_left_out_are_named(tmp_path: Path) -> None:
         ("one", "1.0.0", "undo-one.yml"), ("two", "1.0.0", "nothing"), ("seed", "1.0.0", "impossible"),
     ]  # fmt: skip
     assert run.plan is not None
-    planned, back = load(stage.setting(), run.plan), _recorded(stage, run)
+    planned, back = load(stage.services(), run.plan), _recorded(stage, run)
     assert [_skipped(item) for item in (planned.back.skipped, back.skipped)] == [skipped, skipped]
     lines = words.way_back(back.document())
     assert "seed of shop 1.0.0: not run again (undo: impossible)" in lines
     assert "two of shop 1.1.0: not undone (undo: nothing)" in lines
     wanted = Wanted(stage.packages.fetch(planned.back.release.digest), "staging", "rollback")  # type: ignore[union-attr]
-    by_hand = make(stage.setting(), wanted, "p", lambda _entry: None)
+    by_hand = make(stage.services(), wanted, "p", lambda _entry: None)
     assert _skipped(by_hand.skipped) == skipped
     assert differences(by_hand, by_hand.model_copy(update={"skipped": ()})) == ["the steps that are left out"]
 
@@ -124,10 +124,10 @@ def test_what_has_no_plan_has_no_way_back(tmp_path: Path) -> None:
     """Before it has a plan, a promotion has no way back to be shown (R137), and has touched nothing."""
     stage = Stage(tmp_path)
     run = stage.promote("1.0.0", "staging")
-    setting = stage.setting()
-    object.__setattr__(setting, "store", _until(stage, run, "planned"))
+    services = stage.services()
+    object.__setattr__(services, "store", _until(stage, run, "planned"))
     with pytest.raises(OrchestratorError) as caught:
-        rollback_plan.under_way(setting, setting.store.run(run.id).model_copy(update={"plan": None}))
+        rollback_plan.under_way(services, services.store.run(run.id).model_copy(update={"plan": None}))
     assert caught.value.code == "R137"
 
 
@@ -135,25 +135,25 @@ def test_a_closed_way_back_says_why(tmp_path: Path) -> None:
     """Where a rollback would ask for a person, so does the question for it: a first release has nothing to go back to (R132)."""
     stage = Stage(tmp_path)
     run = stage.promote("1.0.0", "staging")
-    setting = stage.setting()
-    object.__setattr__(setting, "store", _until(stage, run, "ended"))
+    services = stage.services()
+    object.__setattr__(services, "store", _until(stage, run, "ended"))
     with pytest.raises(OrchestratorError) as caught:
-        rollback_plan.under_way(setting, setting.store.run(run.id))
+        rollback_plan.under_way(services, services.store.run(run.id))
     assert caught.value.code == "R132"
 
 
 def _dies(stage: Stage, step: str) -> Run:
     """A promotion of 1.1.0 into production, whose process has died before *step*."""
     stage.promote("1.1.0", "staging")
-    course = stage.course(stage.packages.put(release("1.1.0")), "production")
+    ctx = stage.ctx(stage.packages.put(release("1.1.0")), "production")
 
     def crash(name: str, when: str) -> None:
         if (name, when) == (step, "before"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        promotion(Course(course.setting, MemoryDurable({}, crash), course.run))
-    return stage.store.run(course.run.id)
+        promotion(RunContext(ctx.services, MemoryDurable({}, crash), ctx.run))
+    return stage.store.run(ctx.run.id)
 
 
 @pytest.mark.parametrize(("kept", "lost"), [("", ["p4"]), ("protect", ["p4"]), (None, [])])
@@ -166,14 +166,14 @@ def test_a_stack_that_would_stay_is_told_beforehand(tmp_path: Path, kept: str | 
     stage.world.wanted.update({"p4": kept} if kept else {})
     run = _dies(stage, "deploy.1")
     before = list(stage.world.ledger)
-    plan = rollback_plan.under_way(stage.setting(), run)
-    seen = rollback_plan.foresee(stage.setting(), run, plan, "look")
+    plan = rollback_plan.under_way(stage.services(), run)
+    seen = rollback_plan.foresee(stage.services(), run, plan, "look")
     assert seen is not None
     assert (seen.how, seen.why, seen.stays) == ("preview", "", bool(lost))
     assert [loss.name for loss in seen.losses] == lost
     assert seen.counts == {"delete": 1, "same": 3}
     assert stage.world.ledger == before
-    assert rollback_plan.under_way(stage.setting(), run).digest == plan.digest
+    assert rollback_plan.under_way(stage.services(), run).digest == plan.digest
 
 
 def test_what_is_known_while_the_stack_is_updated(tmp_path: Path) -> None:
@@ -183,8 +183,8 @@ def test_what_is_known_while_the_stack_is_updated(tmp_path: Path) -> None:
     stage.world.stacks["production"] = ["p1", "p2", "p4"]  # p3 goes, p4 comes
     run = _dies(stage, "provision")
     stage.stateful = [{"name": "p3"}, {"name": "p4"}]
-    plan = rollback_plan.under_way(stage.setting(), run)
-    seen = rollback_plan.foresee(stage.setting(), run, plan, "look")
+    plan = rollback_plan.under_way(stage.services(), run)
+    seen = rollback_plan.foresee(stage.services(), run, plan, "look")
     assert seen is not None
     assert (seen.how, seen.why) == ("plan", "the stack is being updated now")
     assert [str(loss) for loss in seen.losses] == ["delete memory:host p4 (stateful by its name p4)"]
@@ -195,7 +195,7 @@ def test_a_stack_that_stays_is_not_asked_for(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.walk("1.0.0")
     run = _dies(stage, "deploy.1")
-    assert rollback_plan.foresee(stage.setting(), run, rollback_plan.under_way(stage.setting(), run), "look") is None
+    assert rollback_plan.foresee(stage.services(), run, rollback_plan.under_way(stage.services(), run), "look") is None
 
 
 def test_what_is_foreseen_in_words() -> None:

@@ -29,22 +29,22 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def goal(stage: Stage, environment: str = "staging") -> str:
-    return trail.destination(stage.setting(), environment).version
+    return trail.destination(stage.services(), environment).version
 
 
 def planned(stage: Stage, environment: str = "staging", **more: object) -> Plan:
-    setting = stage.setting()
-    package = stage.packages.fetch(trail.destination(setting, environment).digest)
+    services = stage.services()
+    package = stage.packages.fetch(trail.destination(services, environment).digest)
     wanted = Wanted(package, environment, "rollback", **more)  # type: ignore[arg-type]
-    plan = make.make(setting, wanted, "p", lambda _entry: None)
-    plan_store.save(setting, plan)
+    plan = make.make(services, wanted, "p", lambda _entry: None)
+    plan_store.save(services, plan)
     return plan
 
 
 def back(stage: Stage, environment: str = "staging", **more: object) -> Run:
     plan = planned(stage, environment, **more)
     package = stage.packages.fetch(plan.release.digest)
-    return going_back(stage.course(package, environment, kind="rollback", approved=plan.digest))
+    return going_back(stage.ctx(package, environment, kind="rollback", approved=plan.digest))
 
 
 def test_after_a_run_that_needs_a_person_it_is_the_last_verified_release(stage: Stage) -> None:
@@ -138,7 +138,7 @@ def test_a_promotion_without_its_way_back_is_refused_beforehand(stage: Stage) ->
     """While the package of the last verified release is gone or changed nothing is begun, unless nothing would go back by itself."""
     stage.promote("1.0.0", "staging")
     before = list(stage.world.ledger)
-    stage.packages.spoiled.add(trail.last_verified(stage.setting(), "staging").release.digest)
+    stage.packages.spoiled.add(trail.last_verified(stage.services(), "staging").release.digest)
     run = stage.promote("1.1.0", "staging")
     assert (run.state, stage.failure(run)["failure"]["code"]) == (State.FAILED, "R136")
     assert stage.world.ledger == before
@@ -329,11 +329,11 @@ def test_an_older_release_is_not_promoted_over_a_point_of_no_return(stage: Stage
     deploy = {"name": "deploy", "playbook": "deploy.yml"}
     stage.promote("1.0.0", "staging")
     stage.promote("1.1.0", "staging", named=Named(no_return=("migrate",)), steps=[gone, deploy])
-    old = stage.packages.fetch(trail.trail(stage.setting(), "staging")[1].release.digest)
+    old = stage.packages.fetch(trail.trail(stage.services(), "staging")[1].release.digest)
 
     def made(*named: str) -> Plan:
         wanted = Wanted(old, "staging", named=Named(no_return=named))
-        return make.make(stage.setting(), wanted, "p", lambda _entry: None)
+        return make.make(stage.services(), wanted, "p", lambda _entry: None)
 
     why = refusal.refusal(made())
     assert why is not None

@@ -82,7 +82,9 @@ def states(project: Project) -> dict[str, str]:
     """The digest of each side's stack, as its backend has it."""
     app = open_app(project.root, project.environ())
     try:
-        return {side: app.setting.provisioner.base(spec) for side, spec in stacks_of(app.setting, "production").items()}
+        return {
+            side: app.services.provisioner.base(spec) for side, spec in stacks_of(app.services, "production").items()
+        }
     finally:
         app.store.close()
 

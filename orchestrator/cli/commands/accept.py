@@ -39,7 +39,7 @@ def command(
 
     app = open_application(Path.cwd())
     recover(app)
-    app.setting.environment(environment)
+    app.services.environment(environment)
     if not message.strip():
         raise click.UsageError("say why with -m: whoever comes next will read it")
     if (live is None) == (host is None) or (host is None) != (wanted is None):

@@ -190,7 +190,7 @@ def override(release: str, environment: str, entry: str | None, message: str, as
     if not message.strip():
         raise click.UsageError("give the reason with -m: it is recorded and shown permanently")
     app = open_project()
-    app.setting.environment(environment)
+    app.services.environment(environment)
     package = app.releases.package(app.actor, release, warn, building, publish=False)
     done = override_calendar(app.acting, app.promotion(package, environment), message.strip(), entry)
     if as_json:

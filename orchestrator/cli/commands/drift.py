@@ -29,7 +29,7 @@ def command(environment: str, as_json: bool) -> int:
     from orchestrator.domain.errors import Exit
 
     app = open_application(Path.cwd())
-    app.setting.environment(environment)
+    app.services.environment(environment)
     note(f"comparing {environment} with its last verified release …")
     found = app.inspections.drift(app.actor, environment)
     if as_json:

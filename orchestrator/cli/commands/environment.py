@@ -79,7 +79,7 @@ def show(environment: str, as_json: bool) -> None:
     from orchestrator.cli.situation import calendar_lines
 
     app = _open(environment)
-    item, folder = app.setting.environment(environment)
+    item, folder = app.services.environment(environment)
     spec = app.stacks.stack(app.actor, environment)
     calendar = app.calendar_state(environment)
     lease = app.store.lease(environment)
@@ -306,7 +306,7 @@ def _open(environment: str, *, acts: bool = False) -> "Application":
     from orchestrator.cli.recovery import recover
 
     app = open_application(Path.cwd())
-    app.setting.environment(environment)
+    app.services.environment(environment)
     if acts:
         recover(app)
     return app

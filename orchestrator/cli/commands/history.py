@@ -26,7 +26,7 @@ def command(environment: str | None, limit: int, cursor: str | None, as_json: bo
     app = open_application(Path.cwd())
     remind(app)
     if environment is not None and app.plans.waves(app.actor, environment) is None:
-        app.setting.environment(environment)
+        app.services.environment(environment)
     page = app.store.list_runs(RunFilter(environment=environment), cursor=_checked(cursor), limit=limit)
     runs = [app.queries.run_facts(app.actor, run) for run in page.items]
     if as_json:

@@ -41,7 +41,7 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
 
     app = open_application(Path.cwd())
     recover(app)
-    app.setting.environment(environment)
+    app.services.environment(environment)
     before = {state.host: state for state in app.store.hosts(environment)}
     asked = app.submissions.submit(app.actor, Observe(targets=(environment,), wait=wait, token=token))
     code = exit_of(attend(app, asked, app.execution.begin(app.actor, asked)))

@@ -31,7 +31,7 @@ def command(left: str, right: str, as_json: bool) -> int:
 
     app = open_application(Path.cwd())
     for name in (left, right):
-        app.setting.environment(name)
+        app.services.environment(name)
     note(f"comparing {left} and {right} …")
     found = app.inspections.parity(app.actor, left, right)
     if as_json:

@@ -207,5 +207,5 @@ def _unfinished(app: "Application") -> list[str]:
 def _close(app: "Application") -> None:
     """Close what was opened, so that files can be moved and the next look is at what is there then."""
     app.close()
-    for part in ("engine", "store", "register", "rights", "setting", "queries"):
+    for part in ("engine", "store", "register", "rights", "services", "queries"):
         app.__dict__.pop(part, None)

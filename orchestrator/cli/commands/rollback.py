@@ -53,7 +53,7 @@ def command(
     outlast_readers()
     app = open_application(Path.cwd())
     recover(app)
-    app.setting.environment(environment)
+    app.services.environment(environment)
     if not wait and not queue:
         app.submissions.require_free(app.actor, environment)
     package = app.releases.rollback_package(app.actor, environment, version)

@@ -36,7 +36,7 @@ def command(environment: str | None, every: bool, watching: bool, as_json: bool)
     app = open_application(Path.cwd())
     remind(app)
     if environment is not None:
-        app.setting.environment(environment)
+        app.services.environment(environment)
     while watching:
         lines = _lines(app, environment, every=every)
         click.clear() if sys.stdout.isatty() else None

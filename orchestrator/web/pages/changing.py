@@ -100,7 +100,7 @@ def promote_page(request: Request, who: Who, release: Release, environment: Rele
     """Every condition of a promotion, and the form to queue it."""
     app = application(request)
     package = app.releases.kept_package(who.actor, release)
-    app.setting.environment(environment)
+    app.services.environment(environment)
     admission = why(app.acting_as(who.actor), app.promotion(package, environment))
     governed = app.request_rules().approvals.govern(package.ref.name, environment)
     about = {"package": package, "environment": environment, "admission": admission, "governed": governed}

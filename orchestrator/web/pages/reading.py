@@ -142,7 +142,7 @@ def calendar_page(request: Request, who: Who) -> HTMLResponse:
     app = application(request)
     acting, declared = app.acting_as(who.actor), app.declared_rules()
     shown = show_calendar(acting, declared)
-    now = parse_moment(app.setting.clock.now())
+    now = parse_moment(app.services.clock.now())
     within = interval(now, now + timedelta(days=CALENDAR_DAYS))
     assert within is not None
     coming = sorted(
@@ -177,7 +177,7 @@ def audit_page(
 ) -> HTMLResponse:
     """The audit stream, newest first."""
     app = application(request)
-    now = parse_moment(app.setting.clock.now())
+    now = parse_moment(app.services.clock.now())
     period = (now - timedelta(days=AUDIT_DAYS), now + timedelta(days=1))
     fields = {"actor": actor or None, "action": action or None, "environment": environment or None}
     found = list_entries(app.acting_as(who.actor), AuditFilter(start=period[0], end=period[1], **fields))

@@ -254,7 +254,7 @@ def test_a_bad_definition_is_refused(
 def test_a_plan_is_had_by_other_machines(tmp_path: Path, place: VerifiedArtifacts) -> None:
     """A plan made on one machine is found by the beginning of its digest on another, and read as it was made."""
     stage = Stage(tmp_path / "a")
-    setting = replace(stage.setting(), artifacts=place)
+    setting = replace(stage.services(), artifacts=place)
     wanted = Wanted(stage.packages.put(release("1.0.0")), "staging")
     made = make.make(setting, wanted, "plan-1", lambda _entry: None)
     plan_store.save(setting, made)
@@ -271,9 +271,9 @@ def test_a_plan_is_had_by_other_machines(tmp_path: Path, place: VerifiedArtifact
 def test_only_a_promotion_waits_for_the_place(action: str, tmp_path: Path) -> None:
     """Where a plan cannot be shared a promotion is refused before anything is done, and a rollback goes on."""
     stage = Stage(tmp_path)
-    setting = replace(stage.setting(), artifacts=artifacts("not-mounted", tmp_path))
+    setting = replace(stage.services(), artifacts=artifacts("not-mounted", tmp_path))
     wanted = Wanted(stage.packages.put(release("1.0.0")), "staging")
-    made = make.make(stage.setting(), wanted, "plan-1", lambda _entry: None)
+    made = make.make(stage.services(), wanted, "plan-1", lambda _entry: None)
     made = made.model_copy(update={"action": action})
     if action == "rollback":
         plan_store.save(setting, made)

@@ -27,12 +27,12 @@ from orchestrator.domain.environment import IsolationRule, Project, PulumiSettin
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import Loss
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.course import Course
 from orchestrator.flow.rollback import constrained
+from orchestrator.flow.run_context import RunContext
 from orchestrator.hosts import loopback
 from orchestrator.isolation.find import available
 from orchestrator.processes import command_line, marked, sweep
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 from .conftest import Stage
 
@@ -351,21 +351,21 @@ def test_going_back_after_a_death(slow: Slow, moment: str) -> None:
     assert code(slow.interrupt(moment, "engine"))[:2] == (Outcome.ERRORED, "E111")
     next(slow.things.glob("thing-one-*")).unlink()  # so the refresh after the death finds another stack than was seen
     run = Run(id="r1", root="r1", kind="promotion", environment="staging")
-    course = Course(_setting(slow), MemoryDurable({}), run)
-    result = constrained(course, before, slow.job(), slow.entries.append, _nothing_to_lose)
+    ctx = RunContext(_setting(slow), MemoryDurable({}), run)
+    result = constrained(ctx, before, slow.job(), slow.entries.append, _nothing_to_lose)
     assert result.good, result.message
     assert slow.known() == ["one"]
     assert slow.made().count("one") == 1
 
 
-def _nothing_to_lose(_course: Course, losses: tuple[Loss, ...], refused: str) -> StepResult:
+def _nothing_to_lose(_course: RunContext, losses: tuple[Loss, ...], refused: str) -> StepResult:
     raise AssertionError(f"nothing here is stateful: {losses}, {refused}")
 
 
-def _setting(slow: Slow) -> Setting:
+def _setting(slow: Slow) -> Services:
     """The project, with nothing real in it but its infrastructure."""
     store, world = MemoryStore(), World()
-    return Setting(
+    return Services(
         project=Project(apiVersion="orchestrator/v1", kind="Project", name="demo"),
         root=slow.project,
         state=slow.state,

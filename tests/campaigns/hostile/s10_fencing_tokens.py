@@ -93,7 +93,7 @@ def _refuse_older(stage: Stage) -> Outcome:
     package, seen = stage.packages.fetch(stage.packages.refs()[0].digest), stage.world.fences[PLACE, "p1"]
     late = Context(run="late", environment=PLACE, project="demo", fence=seen - 1)
     play = PlaySpec(step="deploy", playbook="deploy.yml", hosts="web", limit=("p1",), timeout=60.0)
-    deployer, inventory = stage.setting().deployer, Inventory(hosts={"p1": {}})
+    deployer, inventory = stage.services().deployer, Inventory(hosts={"p1": {}})
     result = deployer.deploy(play, package, inventory, late, "late.deploy.1", lambda _entry: None)
     return HELD if result.data.get("code") == "D140" else Outcome(accepted=f"fence {seen - 1} after {seen}")
 

@@ -27,7 +27,7 @@ from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, st
 from orchestrator.planning.restoration import Restoration
 from orchestrator.ports import Durable, Emit, Tenure
 from orchestrator.room import spent
-from orchestrator.setting import Setting
+from orchestrator.services import Services
 
 BeforeStep = Callable[[str, Emit, bool], StepResult | None]
 """What is checked before a step starts, or is begun again by another process; its result if it does not start."""
@@ -37,43 +37,42 @@ UNRECORDED = "unrecorded"  # of variables in a run that was started before they 
 
 
 @dataclass
-class Course:
+class RunContext:
     """One run, from its request to its end. Verbs add to it what the next ones need.
 
-    *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment; *named*
-    what was agreed to by name, where no plan was approved; *again* why a release may come that was rolled back before;
-    *overrun* whether it may last beyond the time at which its environment closes;
-    *left_out* are the hosts whose failure was tolerated, with how it went there; *refusing* those that refused our
-    token on the way back, which goes on without them. *effects* is what it may have
-    changed so far, *probed* since when a probe looks; empty when none does. *sides* are those of the plan with their
-    hosts, *live* the one that is live now. *at_hand* is the package of the way back as it was verified when the run
-    began. *before_step* is checked before each step while the run has changed nothing, and *recheck* after it was held.
-    *variables* is the
-    digest of the hosts and outputs that plays were given last; None when some of them are secret.
+    *approved* is the digest of the plan that it is held to; *wait* the seconds to wait for a busy environment;
+    *acknowledgements* what was agreed to by name, where no plan was approved; *override_reason* why a release may come
+    that was rolled back before; *overrun* whether it may last beyond the time at which its environment closes;
+    *excluded_hosts* are the hosts whose failure was tolerated, with how it went there; *refusing_hosts* those that
+    refused our token on the way back, which goes on without them. *effects* is what it may have changed so far,
+    *probed* since when a probe looks; empty when none does. *sides* are those of the plan with their hosts, *live* the
+    one that is live now. *previous_package* is the package of the way back as it was verified when the run began.
+    *before_step* is checked before each step while the run has changed nothing, and *recheck* after it was held.
+    *variables* is the digest of the hosts and outputs that plays were given last; None when some of them are secret.
     """
 
-    setting: Setting
+    services: Services
     durable: Durable
     run: Run
     approved: str | None = None
     wait: float = 0.0
-    named: Named = NOTHING
-    again: str = ""
+    acknowledgements: Named = NOTHING
+    override_reason: str = ""
     overrun: bool = False
     tenure: Tenure = field(default_factory=Unchallenged)
     state: State = State.REQUESTED
     plan: Plan | None = None
     package: Package | None = None
     back: Package | None = None
-    at_hand: Package | None = None
-    returning: Restoration | None = None
+    previous_package: Package | None = None
+    rollback_plan: Restoration | None = None
     fence: int = 0
-    outline: Inventory = field(default_factory=Inventory)
+    hosts_only_inventory: Inventory = field(default_factory=Inventory)
     inventory_digest: str | None = None
     variables: str | None = UNRECORDED
     batches: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
-    refusing: dict[str, "Halt"] = field(default_factory=dict)
+    excluded_hosts: dict[str, str] = field(default_factory=dict)
+    refusing_hosts: dict[str, "Halt"] = field(default_factory=dict)
     effects: Effects = field(default_factory=Effects)
     failure: Halt | None = None
     observed: int = 0
@@ -88,13 +87,13 @@ class Course:
 
     # -- what was settled by an earlier verb -------------------------------------------------------------------------
 
-    def settled_plan(self) -> Plan:
+    def pinned_plan(self) -> Plan:
         """The plan that this run executes."""
         if self.plan is None:
             raise RuntimeError("the plan verb has not run yet")
         return self.plan
 
-    def settled_package(self) -> Package:
+    def pinned_package(self) -> Package:
         """The package that this run puts on the hosts."""
         if self.package is None:
             raise RuntimeError("the build verb has not run yet")
@@ -102,9 +101,9 @@ class Course:
 
     def restoration(self) -> Restoration:
         """What the rollback of this run does."""
-        if self.returning is None:
+        if self.rollback_plan is None:
             raise RuntimeError("the rollback has no plan yet")
-        return self.returning
+        return self.rollback_plan
 
     @property
     def going_back(self) -> bool:
@@ -114,16 +113,16 @@ class Course:
     @property
     def environment(self) -> Environment:
         """The environment's file."""
-        return self.setting.environment(self.run.environment)[0]
+        return self.services.environment(self.run.environment)[0]
 
     def stack(self) -> StackSpec | None:
         """The environment's stack, or None when it has no Pulumi program."""
-        return stack_of(self.setting, self.run.environment)
+        return stack_of(self.services, self.run.environment)
 
     def outputs(self) -> Outputs:
         """The stack's outputs, asked for once in this process and never recorded: some are secret."""
         if self._outputs is None:
-            self._outputs = outputs_of(self.setting, self.run.environment)
+            self._outputs = outputs_of(self.services, self.run.environment)
         return self._outputs
 
     def inventory(self) -> Inventory:
@@ -133,8 +132,8 @@ class Course:
         time: a play reads them as they are then. A way back takes them as they are.
         """
         if self._inventory is None:
-            self._inventory = inventory_of(self.setting, self.run.environment, self.outputs())
-        elif not self.going_back and self.setting.deployer.is_outdated(self._inventory):
+            self._inventory = inventory_of(self.services, self.run.environment, self.outputs())
+        elif not self.going_back and self.services.deployer.is_outdated(self._inventory):
             self._read_again(self._inventory)
         if self.inventory_digest is not None and self._inventory.digest != self.inventory_digest:
             raise OrchestratorError("R123", f"the hosts of {self.run.environment} have changed during the run")
@@ -142,7 +141,7 @@ class Course:
 
     def _read_again(self, before: Inventory) -> None:
         """Read the operator's own files again. Raises R123 if they give other hosts or variables than *before*."""
-        now = inventory_of(self.setting, self.run.environment, self.outputs())
+        now = inventory_of(self.services, self.run.environment, self.outputs())
         if self.inventory_digest is not None and now.digest != before.digest:
             text = f"the inventory files of {self.run.environment} were changed during the run"
             raise OrchestratorError("R123", text)
@@ -151,17 +150,17 @@ class Course:
     @property
     def hosts(self) -> tuple[str, ...]:
         """The names of all hosts of the environment."""
-        return tuple(self.outline.hosts)
+        return tuple(self.hosts_only_inventory.hosts)
 
     @property
-    def standing_by(self) -> set[str]:
+    def standby_hosts(self) -> set[str]:
         """The hosts of the side that is not live, but those that this run has touched: no proof is about them."""
         plan, mine = self.plan, {host for started in self.effects.started for host in started.touched()}
         if plan is None:
             return set()
         planned = plan.blue_green
         if planned is not None and planned.stacked and self.sides is None and planned.to is not None:
-            return set(self.outline.members(planned.to)) - mine  # it came no further than to that stack
+            return set(self.hosts_only_inventory.members(planned.to)) - mine  # it came no further than to that stack
         if planned is not None and self.sides is not None and planned.to is not None:
             return set(self.sides.of(other(self.live) if self.live is not None else planned.to)) - mine
         if self.run.kind == "rollback":  # it has put its release on every host
@@ -173,21 +172,21 @@ class Course:
         outputs = self.outputs()
         return None if outputs.secret else digest_of([self.inventory().digest, dict(outputs.plain)])
 
-    def ask_again(self) -> None:
+    def forget_outputs(self) -> None:
         """Forget outputs and hosts: the stack has changed."""
         self._outputs = self._inventory = None
 
     def context(self, *, back: bool = False) -> Context:
         """What playbooks and suites may know of this run; *back* means: of the release that is being restored."""
-        previous = None if back else self.settled_plan().back.release
-        return context_of(self.setting, self.run.environment, self.run.id, self.outputs(), self.fence, previous)
+        previous = None if back else self.pinned_plan().back.release
+        return context_of(self.services, self.run.environment, self.run.id, self.outputs(), self.fence, previous)
 
     # -- the records around everything ---------------------------------------------------------------------------------
 
     def note(self, *entries: Entry) -> None:
         """Write entries to the journal; a process that somebody else has taken over from writes nothing."""
         try:
-            self.setting.store.append(self.run.id, entries, self.fence)
+            self.services.store.append(self.run.id, entries, self.fence)
         except OrchestratorError as error:
             if error.code != "S103":
                 raise
@@ -235,7 +234,7 @@ class Course:
     def _attempt(
         self, name: str, label: str, work: Callable[[str, Emit], StepResult], about: Mapping[str, Any]
     ) -> StepResult:
-        begun = self.setting.store.knows(self.run.id, f"{name}:started")  # by a process that died since
+        begun = self.services.store.knows(self.run.id, f"{name}:started")  # by a process that died since
         self.note(Entry(kind="step.started", step=name, data={"label": label, **about}, key=f"{name}:started"))
         recorded = self.durable.step(name, lambda: self._work(name, work, begun=begun).to_json())
         result = StepResult.from_json(recorded)
@@ -248,7 +247,7 @@ class Course:
 
     def wish(self) -> str:
         """What a person asked of this run last: nothing, `pause`, `cancel` or `abort`."""
-        return self.setting.store.run(self.run.id).wish
+        return self.services.store.run(self.run.id).wish
 
     def must(self, name: str, label: str, work: Callable[[str, Emit], StepResult], **about: Any) -> StepResult:
         """Like :meth:`step`; raises `Halt` unless the result is good."""
@@ -263,13 +262,13 @@ class Course:
         What was *begun* before is seen through, also when a person wants the run to stop: it has touched something.
         """
         self.tenure.check()
-        reporter, known = Reporter(self.note, self.setting.clock, name), ""
+        reporter, known = Reporter(self.note, self.services.clock, name), ""
         try:
             stopped = self._stopped(begun=begun) or self._held(name, reporter, begun=begun)
             if stopped is None and name != "lease":
                 self.enter()
             if self.going_back or not begun:  # a wish that is older than this work is why it is done, or was refused
-                known = self.setting.store.run(self.run.id).wished_at
+                known = self.services.store.run(self.run.id).wished_at
             self.tenure.acting(self.run.id, known)
             result = stopped or work(f"{self.run.id}.{name}", reporter)
         except OrchestratorError as error:
@@ -286,7 +285,7 @@ class Course:
         finally:
             self.tenure.acting(None)
             reporter.flush()
-        printed = self.setting.logs.keep(f"{self.run.id}.{name}")
+        printed = self.services.logs.keep(f"{self.run.id}.{name}")
         self.note(*(entry.model_copy(update={"step": name}) for entry in printed))
         self.tenure.check()  # what came of it is recorded by the process that may, and by no other
         return result if result.good else self._cut_off(result, known)
@@ -295,7 +294,7 @@ class Course:
         """Hold the environment as this process: whoever acted for the run before is refused from here on."""
         run, reason = self.run, f"{self.run.kind} of {self.run.release}" if self.run.release else self.run.kind
         try:
-            lease = self.setting.store.acquire(run.environment, run.id, run.by, reason, worker=self.tenure.worker)
+            lease = self.services.store.acquire(run.environment, run.id, run.by, reason, worker=self.tenure.worker)
         except OrchestratorError as error:
             if error.code == "S103":
                 self.tenure.deposed()
@@ -304,7 +303,7 @@ class Course:
 
     def _stopped(self, *, begun: bool) -> StepResult | None:
         """The result of work that is not begun because a person wants the run to stop; None: begin it."""
-        while (run := self.setting.store.run(self.run.id)).wish == "pause":
+        while (run := self.services.store.run(self.run.id)).wish == "pause":
             self.tenure.park()
         if begun or self.going_back or self.state is State.CLOSING or run.wish not in STOPPING:
             return None
@@ -319,7 +318,7 @@ class Course:
 
     def _cut_off(self, result: StepResult, known: str) -> StepResult:
         """A bad *result*, said to be aborted when a person wanted that while the work went on."""
-        run = self.setting.store.run(self.run.id)
+        run = self.services.store.run(self.run.id)
         if run.wish != "abort" or run.wished_at == known or result.outcome is not Outcome.ERRORED:
             return result
         data = {**result.data, "code": STOPPED, "how": "stopped"}
@@ -328,12 +327,12 @@ class Course:
 
     def alert(self, step: str, text: str, key: str, *, tell: bool = True) -> None:
         """Write down what a person should know and the run does not stop for; with *tell*, tell people as well."""
-        new = tell and not self.setting.store.knows(self.run.id, key)
+        new = tell and not self.services.store.knows(self.run.id, key)
         self.note(Entry(kind="notice", step=step, data={"level": "warning", "text": text, "alert": tell}, key=key))
         if new:
-            self.setting.notifier.tell(self.ended(), text)
+            self.services.notifier.tell(self.ended(), text)
 
-    def tell_hosts(self, states: list[HostState], why: str) -> None:
+    def record_hosts(self, states: list[HostState], why: str) -> None:
         """Write down what is now known of hosts; *why* makes the entries' keys."""
         self.note(
             *(
@@ -342,12 +341,16 @@ class Course:
             )
         )
 
-    def tell_gone(self, why: str) -> None:
+    def record_gone_hosts(self, why: str) -> None:
         """Write down that hosts which are known of, and are not in the environment any more, are gone."""
-        known = [state.host for state in self.setting.store.hosts(self.run.environment)]
-        gone = [HostState(host=host, truth="gone", run=self.run.id) for host in known if host not in self.outline.hosts]
-        self.tell_hosts(gone, why)
+        known = [state.host for state in self.services.store.hosts(self.run.environment)]
+        gone = [
+            HostState(host=host, truth="gone", run=self.run.id)
+            for host in known
+            if host not in self.hosts_only_inventory.hosts
+        ]
+        self.record_hosts(gone, why)
 
     def ended(self) -> Run:
         """The run as the journal has it."""
-        return self.setting.store.run(self.run.id)
+        return self.services.store.run(self.run.id)

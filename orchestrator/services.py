@@ -33,7 +33,7 @@ from orchestrator.secret_values import SecretValues
 class Entrance(Protocol):
     """Whether an environment is open to a run."""
 
-    def admit(self, setting: "Setting", run: Run, *, plan: str | None, overrun: bool) -> None:
+    def admit(self, services: "Services", run: Run, *, plan: str | None, overrun: bool) -> None:
         """Return if *run*, which executes *plan*, may take its environment now. Raises the codes of conditions."""
 
     def closed(self, run: Run) -> str:
@@ -46,7 +46,7 @@ class Entrance(Protocol):
 class AlwaysOpen:
     """The `Entrance` of a project without a calendar."""
 
-    def admit(self, setting: "Setting", run: Run, *, plan: str | None, overrun: bool) -> None:
+    def admit(self, services: "Services", run: Run, *, plan: str | None, overrun: bool) -> None:
         """Every run may."""
 
     def closed(self, run: Run) -> str:
@@ -61,7 +61,7 @@ class AlwaysOpen:
 
 
 @dataclass(frozen=True)
-class Setting:
+class Services:
     """What is the same for every run of a project: the ports, and the files that describe it.
 
     *environments* maps names to what their files say and the folders that hold them, in the order of the path;
