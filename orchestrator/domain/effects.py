@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from orchestrator.domain.plan import PlannedStep
 from orchestrator.domain.promotion import State
-from orchestrator.domain.started import Started, touched
+from orchestrator.domain.started import StartedStep, touched
 from orchestrator.domain.step import StepResult
 
 GOING_BACK = frozenset({State.HALTING, State.UNDOING, State.RESTORING, State.PROVING})
@@ -71,10 +71,10 @@ class Effects:
         return any(change.kind == "stack" and change.made_by(result) for change, result in self.steps)
 
     @property
-    def started(self) -> list[Started]:
+    def started(self) -> list[StartedStep]:
         """The batches of planned steps that were deployed, in their order, without those that were taken back."""
         return [
-            Started(change.step, change.hosts, result)
+            StartedStep(change.step, change.hosts, result)
             for change, result in self.steps[self.taken_back :]
             if change.step is not None
         ]

@@ -17,7 +17,7 @@ def touched(result: StepResult, hosts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Started:
+class StartedStep:
     """One batch of one step that was started, and what came of it."""
 
     step: PlannedStep

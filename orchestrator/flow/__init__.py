@@ -4,7 +4,7 @@
     ROLLBACK  halt → switch back → undo (newest started step first) → restore → prove → close
 
 A verb is a function in the file of its name. It reads and extends one `RunContext` (a run on its way), asks the
-ports for effects through `RunContext.step`, and raises `Halt` when the run cannot go on. A halt before the first
+ports for effects through `RunContext.step`, and raises `RunHalted` when the run cannot go on. A halt before the first
 effect ends in *failed*, with nothing changed; after it, the second list runs.
 """
 
@@ -29,7 +29,7 @@ from orchestrator.flow import (
     verify,
     watch,
 )
-from orchestrator.flow.halt import Halt
+from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 
 Verb = Callable[[RunContext], None]
@@ -88,7 +88,7 @@ def promotion(ctx: RunContext) -> Run:
     try:
         for verb in FLOW:
             verb(ctx)
-    except Halt as halted:
+    except RunHalted as halted:
         if ctx.state is State.CLOSING:
             close.ask_for_a_person(ctx, halted)
         elif ctx.effects.changed:
@@ -156,7 +156,7 @@ def _straight(verbs: tuple[Verb, ...], ctx: RunContext) -> Run:
     try:
         for verb in verbs:
             verb(ctx)
-    except Halt as halted:
+    except RunHalted as halted:
         if ctx.effects.changed:
             close.ask_for_a_person(ctx, halted)
         else:
@@ -164,10 +164,10 @@ def _straight(verbs: tuple[Verb, ...], ctx: RunContext) -> Run:
     return ctx.ended()
 
 
-def _roll_back(ctx: RunContext, failure: Halt) -> None:
+def _roll_back(ctx: RunContext, failure: RunHalted) -> None:
     ctx.failure = failure
     try:
         for verb in ROLLBACK if ctx.effects.ephemeral_stack is None else TAKE_AWAY:
             verb(ctx)
-    except Halt as halted:
+    except RunHalted as halted:
         close.ask_for_a_person(ctx, halted)

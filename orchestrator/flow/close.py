@@ -5,7 +5,7 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import ephemeral, host_states, observe, probe, switch
-from orchestrator.flow.halt import Halt
+from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning.sides import RETIRE
 from orchestrator.ports import Emit
@@ -18,7 +18,7 @@ def finish(ctx: RunContext) -> None:
     probe.end(ctx)
     _tidy(ctx)
     if kept is not None:
-        raise Halt(RETIRE, kept)
+        raise RunHalted(RETIRE, kept)
     ephemeral.dispose(ctx)
     ctx.move(Event.FINISH)
     if ctx.effects.ephemeral_stack is not None:
@@ -61,14 +61,14 @@ def finish_taken_away(ctx: RunContext) -> None:
     _end(ctx, text, Exit.ROLLED_BACK)
 
 
-def refuse(ctx: RunContext, halted: Halt) -> None:
+def refuse(ctx: RunContext, halted: RunHalted) -> None:
     """Nothing was changed: say why not."""
     probe.end(ctx)
     ctx.move(Event.REFUSE)
     _end(ctx, halted.result.message, _exit(halted), halted)
 
 
-def ask_for_a_person(ctx: RunContext, halted: Halt) -> None:
+def ask_for_a_person(ctx: RunContext, halted: RunHalted) -> None:
     """It cannot go on by itself: keep nobody out, and say what is true and what would help."""
     observe.after_doubt(ctx, halted.result)
     probe.end(ctx)
@@ -76,7 +76,7 @@ def ask_for_a_person(ctx: RunContext, halted: Halt) -> None:
     _end(ctx, halted.result.message, Exit.NEEDS_PERSON, halted)
 
 
-def _exit(halted: Halt) -> Exit:
+def _exit(halted: RunHalted) -> Exit:
     """How the command ends: as the error's code says, else *failed, nothing changed*."""
     try:
         return lookup(halted.code).exit if halted.code else Exit.FAILED
@@ -95,7 +95,7 @@ def _tidy(ctx: RunContext) -> None:
     ctx.must("close", "clean up", work, verb="close")
 
 
-def _end(ctx: RunContext, message: str, code: Exit, halted: Halt | None = None) -> None:
+def _end(ctx: RunContext, message: str, code: Exit, halted: RunHalted | None = None) -> None:
     """Write the run's last record, give the lease and the place in the queue back, and tell whoever wants to know."""
     failure = ctx.failure or halted
     data = {
@@ -111,5 +111,5 @@ def _end(ctx: RunContext, message: str, code: Exit, halted: Halt | None = None) 
     ctx.services.notifier.tell(ctx.ended(), message)
 
 
-def _failure(halted: Halt) -> dict[str, object]:
+def _failure(halted: RunHalted) -> dict[str, object]:
     return {"step": halted.step, "message": halted.result.message, "code": halted.code}

@@ -6,7 +6,7 @@ from orchestrator.domain.plan import PendingHandler, PlannedStep
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import gates, host_states, probe, verify
-from orchestrator.flow.halt import Halt
+from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit
 
@@ -28,7 +28,7 @@ def roll_out(ctx: RunContext, prefix: str = "") -> None:
         left = tuple(tuple(host for host in hosts if host not in ctx.excluded_hosts) for hosts in groups)
         if step.canary is not None and any(left) and not left[0]:
             message = f"every canary of the step {step.play.step} failed in a step before it"
-            raise Halt(step.play.step, StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R171"}))
+            raise RunHalted(step.play.step, StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R171"}))
         later = tuple(ctx.batches[number:])
         _roll_out_step(ctx, step, tuple(hosts for hosts in left if hosts), prefix, later)
 
@@ -42,7 +42,7 @@ def _roll_out_step(
     failed = 0
     if not groups:
         message = f"every host of the step {step.play.step} failed in a step before it"
-        raise Halt(step.play.step, StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"}))
+        raise RunHalted(step.play.step, StepResult(outcome=Outcome.FAILED, message=message, data={"code": "D102"}))
     for number, hosts in enumerate(groups, start=1):
         name = f"{prefix}{step.play.step}.{number}"
         result = _batch(ctx, step, name, number, len(groups), hosts)
@@ -56,7 +56,7 @@ def _roll_out_step(
         )  # of hosts only
         alone = final or canary is not None  # nobody would be left to prove it on, or to go first
         if not result.good and (not blame or failed > step.max_failures or (alone and not good)):
-            raise Halt(name, result)
+            raise RunHalted(name, result)
         _leave_out(ctx, step, bad)
         there = tuple(host for host in hosts if host not in ctx.excluded_hosts)
         if canary is not None or (len(groups) > 1 and not (final and last)):  # everything is verified after the last

@@ -12,7 +12,7 @@ from orchestrator.domain.plan import HostState, Loss, Named, ResourceChange, Sta
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.halt import Halt
+from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.stacks import stacks_of
 from orchestrator.planning.plan_store import made_by
@@ -154,7 +154,7 @@ def _stack(ctx: RunContext) -> StackSpec:
     except OrchestratorError as problem:
         spec, error = None, problem
     if spec is None:
-        raise Halt("provision", StepResult(outcome=Outcome.ERRORED, message=error.message, data=error.to_json()))
+        raise RunHalted("provision", StepResult(outcome=Outcome.ERRORED, message=error.message, data=error.to_json()))
     return spec
 
 
@@ -164,4 +164,4 @@ def _operate(
     about = {"stack": spec.stack, "definition": spec.definition}
     result = ctx.step(name, label, work, may_change=Change("stack"), verb="provision", **about)
     if not result.good:
-        raise Halt(name, result)
+        raise RunHalted(name, result)

@@ -14,7 +14,7 @@ from orchestrator.domain.plan import StackSpec, losses
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.halt import Halt
+from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.leftovers import GONE, KIND, MADE, leftovers, made_stack
 from orchestrator.ports import Emit
@@ -45,14 +45,14 @@ def unmade(ctx: RunContext) -> None:
 
 
 def halt(ctx: RunContext) -> None:
-    """Nothing is rolled back here: it is destroyed, unless it is to be kept for a look. Raises `Halt` with R207."""
+    """Nothing is rolled back here: it is destroyed, unless it is to be kept for a look. Raises `RunHalted` with R207."""
     ctx.move(Event.HALT)
     rule, failure, made = ctx.pinned_plan().ephemeral, ctx.failure, ctx.effects.ephemeral_stack or {}
     stopped = failure is not None and failure.code == STOPPED
     if rule is not None and rule.keep_on_failure and not stopped:
         why = failure.result.message if failure else "it failed"
         message = f"{why}; {ctx.run.environment} is kept for a look until {made['until']}"
-        raise Halt("halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R207"}))
+        raise RunHalted("halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R207"}))
 
 
 def take_away(ctx: RunContext) -> None:
@@ -92,7 +92,7 @@ def reap(ctx: RunContext) -> None:
     change = Change("stack")
     result = ctx.step("dispose", f"destroy what {run} made", work, may_change=change, verb="provision", of=run)
     if not result.good:
-        raise Halt("dispose", result)
+        raise RunHalted("dispose", result)
     if not result.data.get("gone"):
         _tell_gone(ctx, run)
 

@@ -7,7 +7,7 @@ from orchestrator.domain.gate import Flaky
 from orchestrator.domain.plan import PlannedGate, PlannedLook, SuiteSpec
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import repeat, verify
-from orchestrator.flow.halt import Halt
+from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning.second_pass import restrict
 from orchestrator.ports import Emit
@@ -42,7 +42,7 @@ def look_again(ctx: RunContext, look: Look) -> None:
 
 def _judge(ctx: RunContext, step: str, who: str, result: StepResult, unknown: set[str]) -> None:
     if result.outcome in {Outcome.FAILED, Outcome.ERRORED, Outcome.ABORTED}:
-        raise Halt(step, result)
+        raise RunHalted(step, result)
     if result.good:
         unknown.discard(who)
         return

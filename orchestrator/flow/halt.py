@@ -5,7 +5,7 @@ from typing import NoReturn
 from orchestrator.domain.step import StepResult
 
 
-class Halt(Exception):
+class RunHalted(Exception):
     """The run cannot go on. *result* says why; *code* is the error's, where there is one."""
 
     def __init__(self, step: str, result: StepResult) -> None:
@@ -20,7 +20,7 @@ class Halt(Exception):
         return code if isinstance(code, str) else None
 
 
-class Deposed(BaseException):
+class OwnershipLost(BaseException):
     """Another process acts for the run: not an `Exception`, so that nothing on the way takes it for a failure."""
 
 
@@ -37,8 +37,8 @@ class Unchallenged:
 
     def park(self) -> NoReturn:
         """Stop here."""
-        raise Deposed("parked")
+        raise OwnershipLost("parked")
 
     def deposed(self) -> NoReturn:
         """Stop here."""
-        raise Deposed("taken over")
+        raise OwnershipLost("taken over")

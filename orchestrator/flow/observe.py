@@ -10,7 +10,7 @@ from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import SIDES, Side
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.flow.halt import Halt
+from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import tokens
 from orchestrator.inspect.observed import states_of
@@ -50,7 +50,7 @@ def look(ctx: RunContext) -> None:
     result = ctx.step("observe", "ask the hosts", work, verb="observe")
     _write(ctx, result, "observe")
     if not result.good:
-        raise Halt("observe", result)
+        raise RunHalted("observe", result)
 
 
 def after_doubt(ctx: RunContext, last: StepResult | None = None) -> None:

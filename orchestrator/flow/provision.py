@@ -8,7 +8,7 @@ from orchestrator.domain.promotion import Event
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.domain.text import counted
 from orchestrator.flow import ephemeral, host_states
-from orchestrator.flow.halt import Halt
+from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import UNRECORDED, RunContext
 from orchestrator.inspect import tokens
 from orchestrator.planning.plan_store import saved_plan
@@ -39,7 +39,7 @@ def update(ctx: RunContext) -> None:
         if not result.good:
             if not ctx.effects.stack_changed:  # Pulumi refused before it changed anything
                 ephemeral.unmade(ctx)
-            raise Halt("provision", result)
+            raise RunHalted("provision", result)
     settle_hosts(ctx)
 
 
@@ -135,7 +135,7 @@ def look_at_new_hosts(ctx: RunContext, name: str = "require") -> None:
     result = ctx.step(name, "look at the hosts", work, verb="provision")
     host_states.record_inspection(ctx, result, name)
     if not result.good:
-        raise Halt(name, result)
+        raise RunHalted(name, result)
 
 
 def _refused(environment: str, found: StepResult, refusing: tuple[HostResult, ...]) -> StepResult:

@@ -19,7 +19,7 @@ from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.story import seconds_between
 from orchestrator.domain.text import counted
 from orchestrator.flow import deploy, host_states, provision, rollback, switch, verify
-from orchestrator.flow.halt import Halt
+from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.stacks import kept_of
 from orchestrator.planning import second_pass
@@ -197,7 +197,7 @@ def _judge(ctx: RunContext) -> None:
     if evidence:
         ctx.note(Entry(kind="rehearsed", step="rehearse.judge", data=evidence, key=REHEARSED))
     if not result.good:
-        raise Halt("rehearse.judge", result)
+        raise RunHalted("rehearse.judge", result)
 
 
 def _evidence(ctx: RunContext) -> Rehearsal:

@@ -15,7 +15,7 @@ from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import host_states, observe, probe, promote, provision, refusals, switch, verify
-from orchestrator.flow.halt import Halt
+from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.stacks import kept_of
 from orchestrator.planning import rollback_plan, second_pass
@@ -33,7 +33,7 @@ OTHERWISE = "E131"  # Pulumi would do something else than was planned
 
 
 def halt(ctx: RunContext) -> None:
-    """Stop here, and see that there is a way back; else raise `Halt`, and a person is asked."""
+    """Stop here, and see that there is a way back; else raise `RunHalted`, and a person is asked."""
     ctx.move(Event.HALT)
     if not ctx.effects.switching:  # else there is something to be done first
         observe.after_doubt(ctx)
@@ -41,7 +41,9 @@ def halt(ctx: RunContext) -> None:
     why = rollback_plan.closed(plan, ctx.effects.started)
     if why is not None or plan.back.release is None:
         message = why.message if why else ""
-        raise Halt("halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": why.code if why else ""}))
+        raise RunHalted(
+            "halt", StepResult(outcome=Outcome.FAILED, message=message, data={"code": why.code if why else ""})
+        )
     at_hand = (
         ctx.previous_package if ctx.effects.switching else None
     )  # how big a package is must not hold up the switch
@@ -156,7 +158,7 @@ def _update_stack(ctx: RunContext, restoration: Restoration, definition: str) ->
     label = f"pulumi up {ctx.run.environment}, as it was"
     result = ctx.step("restore.stack", label, work, may_change=Change("stack"), verb="restore")
     if not result.good:
-        raise Halt("restore.stack", result)
+        raise RunHalted("restore.stack", result)
     ctx.forget_outputs()
 
 
@@ -295,7 +297,7 @@ def _play(
     host_states.record_result(ctx, result, release, name, play.limit, later)
     if result.good:
         return
-    halt = Halt(name, result)
+    halt = RunHalted(name, result)
     if not ctx.going_back or not refusals.only(result):
         raise halt
     ctx.refusing_hosts.update(dict.fromkeys(result.data["refused"], halt))

@@ -21,7 +21,7 @@ from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import Side, Sides, other
 from orchestrator.domain.step import Outcome, StepResult, attempts
-from orchestrator.flow.halt import Halt, Unchallenged
+from orchestrator.flow.halt import RunHalted, Unchallenged
 from orchestrator.flow.recorder import Reporter
 from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, stack_of
 from orchestrator.planning.restoration import Restoration
@@ -72,9 +72,9 @@ class RunContext:
     variables: str | None = UNRECORDED
     batches: list[tuple[tuple[str, ...], ...]] = field(default_factory=list)
     excluded_hosts: dict[str, str] = field(default_factory=dict)
-    refusing_hosts: dict[str, "Halt"] = field(default_factory=dict)
+    refusing_hosts: dict[str, "RunHalted"] = field(default_factory=dict)
     effects: Effects = field(default_factory=Effects)
-    failure: Halt | None = None
+    failure: RunHalted | None = None
     observed: int = 0
     probed: str = ""
     sides: Sides | None = None
@@ -250,10 +250,10 @@ class RunContext:
         return self.services.store.run(self.run.id).wish
 
     def must(self, name: str, label: str, work: Callable[[str, Emit], StepResult], **about: Any) -> StepResult:
-        """Like :meth:`step`; raises `Halt` unless the result is good."""
+        """Like :meth:`step`; raises `RunHalted` unless the result is good."""
         result = self.step(name, label, work, **about)
         if not result.good:
-            raise Halt(name, result)
+            raise RunHalted(name, result)
         return result
 
     def _work(self, name: str, work: Callable[[str, Emit], StepResult], *, begun: bool) -> StepResult:

@@ -13,7 +13,7 @@ from orchestrator.domain.sides import Side, Sides, other
 from orchestrator.domain.started import touched
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import gates, host_states, observe, verify
-from orchestrator.flow.halt import Halt
+from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning.rollback_plan import SWITCHED_BACK
 from orchestrator.planning.sides import RETIRE, SWITCH, of_plan
@@ -61,7 +61,7 @@ def lead_to(ctx: RunContext, side: Side, package: Package, play: PlaySpec, name:
     if not result.good:
         if touched(result, play.limit):  # nobody knows where it leads now
             _note(ctx, ctx.live, name, unsure=True)
-        raise Halt(name, result)
+        raise RunHalted(name, result)
     ctx.live = side
     _note(ctx, side, name, unsure=False)
 

@@ -7,7 +7,7 @@ from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
 from orchestrator.flow import repeat
-from orchestrator.flow.halt import Halt
+from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit
 
@@ -58,5 +58,5 @@ def look(ctx: RunContext, suite: SuiteSpec, package: Package, what: str, *, must
 
     result = repeat.judged(ctx, suite.flaky, f"verify.{suite.name}.{what}", label, once)
     if must and not result.good:
-        raise Halt(f"verify.{suite.name}.{what}", result)
+        raise RunHalted(f"verify.{suite.name}.{what}", result)
     return result

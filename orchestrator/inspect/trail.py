@@ -11,7 +11,7 @@ from orchestrator.domain.moments import moment_text
 from orchestrator.domain.plan import HostState, PlannedStep, play_of
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, PackageRef, Step
-from orchestrator.domain.started import Started
+from orchestrator.domain.started import StartedStep
 from orchestrator.domain.step import StepResult
 from orchestrator.domain.trail import verified_trail
 from orchestrator.services import Services
@@ -226,7 +226,7 @@ def _started(
             continue
         hosts = tuple(about["hosts"])
         planned = PlannedStep(play=play_of(step), undo=step.undo)
-        touched = Started(planned, hosts, result).touched() if result is not None else hosts
+        touched = StartedStep(planned, hosts, result).touched() if result is not None else hosts
         left = tuple(host for host in touched if (package.digest, str(step.undo), host) not in undone)
         if left:
             begun.append(Begun(package, step, left))

@@ -23,7 +23,7 @@ from orchestrator.domain.plan import (
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.release import Manifest, Package, PackageRef
 from orchestrator.domain.sides import Side
-from orchestrator.domain.started import Started
+from orchestrator.domain.started import StartedStep
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.way_back import Outlook, RollbackPlan
 from orchestrator.inspect.stacks import kept_of
@@ -55,7 +55,7 @@ class Gone:
     *switched*: a switch from one side to the other was begun, and not taken back.
     """
 
-    started: Sequence[Started] = ()
+    started: Sequence[StartedStep] = ()
     outline: Inventory = field(default_factory=Inventory)
     provisioned: bool = False
     switched: bool = False
@@ -70,12 +70,12 @@ class Gone:
         """The hosts where something may have been changed, and that are there, in the order in which that happened."""
         return tuple(dict.fromkeys(host for started in self.started for host in self.hosts(started)))
 
-    def hosts(self, started: Started) -> tuple[str, ...]:
+    def hosts(self, started: StartedStep) -> tuple[str, ...]:
         """The hosts that *started* may have changed; those that went away with the infrastructure since are none."""
         return tuple(host for host in started.touched() if host in self.outline.hosts)
 
 
-def closed(plan: Plan, started: Iterable[Started]) -> OrchestratorError | None:
+def closed(plan: Plan, started: Iterable[StartedStep]) -> OrchestratorError | None:
     """Why there is no way back by itself: R130 to R133. None when there is one."""
     gone = [item.step.play.step for item in started if item.step.undo == "impossible"]
     if not plan.automatic_rollback:

@@ -18,7 +18,7 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import HostState, PlaySpec
 from orchestrator.domain.release import Manifest
-from orchestrator.domain.started import Started
+from orchestrator.domain.started import StartedStep
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import close, deploy, hold, host_states, promote, provision, rollback, switch, verify, watch
 from orchestrator.flow.run_context import RunContext
@@ -237,7 +237,7 @@ BUGS: dict[str, list[tuple[Any, str, Bug]]] = {
     "a job that died is taken for done": [(RunContext, "_attempt", _lost_is_done)],
     "a second attempt forgets what the first one touched": [(StepResult, "after", _second_only)],
     "a wish to stop is not heard": [(RunContext, "_stopped", _deaf)],
-    "only hosts that went well are rolled back": [(Started, "touched", _only_good)],
+    "only hosts that went well are rolled back": [(StartedStep, "touched", _only_good)],
     "only one host is put back": [(rollback_plan, "restoring", _last_batch_only)],
     "a rollback is not proved": [(rollback, "prove", _unproved)],
     "a release is verified before it is deployed": [(deploy, "roll_out", _early)],
@@ -318,7 +318,7 @@ def hunt(folder: Path) -> tuple[int, str]:
     tried = 0
     for run in _runs(folder):
         tried += 1
-        with contextlib.suppress(simulated.Deposed):
+        with contextlib.suppress(simulated.OwnershipLost):
             if wrong := run():
                 return tried, wrong[0]
     return tried, ""

@@ -33,7 +33,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release, Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.flow import COURSES
-from orchestrator.flow.halt import Deposed
+from orchestrator.flow.halt import OwnershipLost
 from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit, Provisioned, SavedPlan
 from orchestrator.services import Services
@@ -362,11 +362,11 @@ class Acting:
     def park(self) -> NoReturn:
         """Stop until somebody resumes the run."""
         self._kept.parked = True
-        raise Deposed("parked")
+        raise OwnershipLost("parked")
 
     def deposed(self) -> NoReturn:
         """Another process has taken over."""
-        raise Deposed("taken over")
+        raise OwnershipLost("taken over")
 
 
 class Simulation:
@@ -505,7 +505,7 @@ class Simulation:
             return "done"
         except Crash:
             return "crashed"
-        except Deposed:
+        except OwnershipLost:
             return "still"
         except OrchestratorError as error:
             if error.code not in UNWRITTEN:
