@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.folders import collections_folder
-from orchestrator.ports import Deployer, Engines, Gates, Jobs, Parallel, Prober, Provisioner, Tenure, Verifier
+from orchestrator.ports import Deployer, Engines, Gates, Jobs, Parallel, Prober, Provisioner, RunOwnership, Verifier
 from orchestrator.storage_wiring import StorageParts
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class EngineParts(StorageParts):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder / f"{root}.log"
 
-    def _workflow(self, durable: Parallel, tenure: Tenure, data: dict[str, Any]) -> dict[str, Any]:
+    def _workflow(self, durable: Parallel, ownership: RunOwnership, data: dict[str, Any]) -> dict[str, Any]:
         from orchestrator.app.execute import run_workflow
 
-        return run_workflow(cast("Parts", self), durable, tenure, data)
+        return run_workflow(cast("Parts", self), durable, ownership, data)

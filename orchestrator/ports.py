@@ -681,7 +681,7 @@ class Parallel(Durable, Protocol):
         """
 
 
-class Tenure(Protocol):
+class RunOwnership(Protocol):
     """The process that acts for a run: who it is, and whether it still may."""
 
     worker: str
@@ -701,5 +701,5 @@ class Tenure(Protocol):
         It returns only where other runs go on beside this one, and a person has let this one go on as well.
         """
 
-    def deposed(self) -> NoReturn:
+    def taken_over(self) -> NoReturn:
         """Another process has taken over: stand still, and touch nothing more."""

@@ -68,22 +68,22 @@ class App(EngineParts, RegisterParts, Application):
 
     def stop_softly(self) -> None:
         """Park before the next effect; what goes on now is finished first."""
-        self.engine.brake.pull()
+        self.engine.stop_signal.request_stop()
 
     @property
     def parked(self) -> bool:
         """Whether the walk stands still, so that the process can end and the run be resumed."""
-        return self.engine.brake.parked.is_set()
+        return self.engine.stop_signal.parked.is_set()
 
     @property
     def stop_reason(self) -> str:
         """Why this process stopped; empty if a user or the system requested it."""
-        return self.engine.brake.why
+        return self.engine.stop_signal.why
 
     @property
-    def deposed(self) -> bool:
+    def taken_over(self) -> bool:
         """Whether another process has taken over what this one was doing."""
-        return self.engine.brake.lost.is_set()
+        return self.engine.stop_signal.lost.is_set()
 
     def close(self) -> None:
         """Give everything back that was opened."""

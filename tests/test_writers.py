@@ -83,7 +83,7 @@ OWN = {
     "cli/commands/calendar.py": "writes a calendar",
     "cli/commands/token.py": "prints a new token once, to the user who made it",
     "flow/prune.py": "takes locks, and marks executed plans",
-    "engine/tenure.py": "writes a time",
+    "engine/ownership.py": "writes a time",
     "hosts/loopback.py": "makes hosts on this machine",
     "hosts/sshd.py": "makes hosts on this machine",
 }

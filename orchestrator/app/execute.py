@@ -16,7 +16,7 @@ from orchestrator.flow.recorder import Prefixed
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.leftovers import apart
 from orchestrator.inspect.stacks import learn_declared
-from orchestrator.ports import Durable, Parallel, Tenure
+from orchestrator.ports import Durable, Parallel, RunOwnership
 from orchestrator.services import Services
 
 
@@ -37,7 +37,7 @@ class Execution(UseCases):
         return self._parts.engine.begin(request.root, request.to_json())
 
 
-def run_workflow(parts: Parts, durable: Parallel, tenure: Tenure, data: Mapping[str, Any]) -> dict[str, Any]:
+def run_workflow(parts: Parts, durable: Parallel, ownership: RunOwnership, data: Mapping[str, Any]) -> dict[str, Any]:
     """Execute the request *data* from environment to environment, until one does not end well.
 
     *data* is what :meth:`Execution.begin` gave to the engine, of any version; of a rollout in waves maybe with one
@@ -47,7 +47,7 @@ def run_workflow(parts: Parts, durable: Parallel, tenure: Tenure, data: Mapping[
     if request.release is not None:
         parts.secrets.learn_names((request.release.name, request.release.version))
     if isinstance(request, PromoteInWaves):
-        return _in_waves(parts, request, durable, tenure, data.get("part"))
+        return _in_waves(parts, request, durable, ownership, data.get("part"))
     ended: list[str] = []
     for environment in request.targets:
         run = request.run(environment, durable.step(f"{environment}.requested", parts.services.clock.now))
@@ -64,7 +64,7 @@ def run_workflow(parts: Parts, durable: Parallel, tenure: Tenure, data: Mapping[
             acknowledgements=request.agreed,
             override_reason=request.override_reason,
             overrun=bool(request.overrun_reason),
-            tenure=tenure,
+            ownership=ownership,
         )
         done = COURSES[request.kind](ctx)
         ended.append(done.id)
@@ -74,7 +74,7 @@ def run_workflow(parts: Parts, durable: Parallel, tenure: Tenure, data: Mapping[
 
 
 def _in_waves(
-    parts: Parts, request: PromoteInWaves, durable: Parallel, tenure: Tenure, part: dict[str, Any] | None
+    parts: Parts, request: PromoteInWaves, durable: Parallel, ownership: RunOwnership, part: dict[str, Any] | None
 ) -> dict[str, Any]:
     """A rollout in waves, or one *part* of it: a run in one of its environments."""
     way = walk.Way(
@@ -91,10 +91,10 @@ def _in_waves(
         overrun=bool(request.overrun_reason),
     )
     if part is None:
-        walk.Walk(parts.services, durable, tenure, way).go()
+        walk.Walk(parts.services, durable, ownership, way).go()
         return {"runs": [request.root]}
     one = walk.Part.from_json(part)
-    return walk.one(isolated(parts, one.environment), durable, tenure, way, one)
+    return walk.one(isolated(parts, one.environment), durable, ownership, way, one)
 
 
 def _results_before(parts: Parts, retry: RetryFrom) -> dict[str, Any]:

@@ -174,7 +174,7 @@ class FrontEndParts(Parts, Protocol):
         """Why this process stopped; empty if a user or the system requested it."""
 
     @property
-    def deposed(self) -> bool:
+    def taken_over(self) -> bool:
         """Whether another process has taken over."""
 
     def close(self) -> None:

@@ -163,7 +163,7 @@ def work(app: Application, root: str) -> int:
 
 def _parked(app: Application, asked: RunRequest, follower: Follower, view: Lines) -> NoReturn:
     """The walk stands still in this process: say why, and end."""
-    if app.deposed:
+    if app.taken_over:
         leave(app, asked, "another process has taken over; this one touches nothing more", view)
     if app.stop_reason:
         leave(app, asked, f"stopped: {app.stop_reason}", view)

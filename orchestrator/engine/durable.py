@@ -23,15 +23,15 @@ from typing import IO, Any, ClassVar, TypeVar
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import UNWRITTEN, Work
 from orchestrator.domain.moments import moment_text
+from orchestrator.engine.ownership import TTL, ClaimKeeper, StopSignal, name
 from orchestrator.engine.points import reached
 from orchestrator.engine.records import complete_requests, remove_request
-from orchestrator.engine.tenure import TTL, Brake, Holder, name
 from orchestrator.file_system import is_locked
-from orchestrator.ports import Jobs, Parallel, Store, Tenure
+from orchestrator.ports import Jobs, Parallel, RunOwnership, Store
 from orchestrator.room import full, lacking, spent, told
 from orchestrator.secret_values import SecretValues
 
-Walk = Callable[[Parallel, Tenure, dict[str, Any]], dict[str, Any]]
+Walk = Callable[[Parallel, RunOwnership, dict[str, Any]], dict[str, Any]]
 
 WORKFLOWS = "2"  # raised by hand, only for a change of the flow that old recorded runs could not follow
 T = TypeVar("T")
@@ -45,8 +45,8 @@ class Steps:
     Nothing is begun without room in *folder*. *part* begins a part of the walk, and returns a way to wait for it.
     """
 
-    def __init__(self, dbos: Any, brake: Brake, folder: Path, secrets: SecretValues | None = None) -> None:
-        self._dbos, self._brake, self._folder = dbos, brake, folder
+    def __init__(self, dbos: Any, brake: StopSignal, folder: Path, secrets: SecretValues | None = None) -> None:
+        self._dbos, self._stop_signal, self._folder = dbos, brake, folder
         self._secrets = secrets or SecretValues()
         self.part: Callable[[str, Any], Callable[[], Any]] = _no_part
 
@@ -54,12 +54,12 @@ class Steps:
         """The recorded answer of *name*, or that of *work*."""
 
         def held() -> Any:
-            if self._brake.pulled:
-                self._brake.stand_still()
+            if self._stop_signal.is_requested:
+                self._stop_signal.park_forever()
             if missing := lacking(self._folder):
-                self._brake.fail(f"{missing} (S113)")
+                self._stop_signal.fail(f"{missing} (S113)")
             reached(f"{name}:before")
-            answer = written_or_still(self._brake, self._folder, work)
+            answer = written_or_still(self._stop_signal, self._folder, work)
             reached(f"{name}:done")
             return self._secrets.data(answer)  # a replay gets the recorded answer, which is masked
 
@@ -73,13 +73,13 @@ class Steps:
         left = min(seconds, until - time.time())  # a clock that was set back makes nobody wait longer
         end = time.monotonic() + left
         while time.monotonic() < end and not awake():
-            if self._brake.pulled:
-                self._brake.stand_still()
+            if self._stop_signal.is_requested:
+                self._stop_signal.park_forever()
             time.sleep(min(GLANCE, max(0.0, end - time.monotonic())))
 
     def together(self, parts: Mapping[str, Any]) -> dict[str, Any]:
         """Each part as a workflow of its own, which DBOS recovers by itself with that of the walk."""
-        with self._brake.together(parts):
+        with self._stop_signal.together(parts):
             waiting = {name: self.part(name, data) for name, data in parts.items()}
             answers: dict[str, Any] = {}
             failures: list[Exception] = []
@@ -99,7 +99,7 @@ class Steps:
             with guarded():
                 return self._dbos.run_step({"name": name}, work)
 
-        return written_or_still(self._brake, self._folder, recorded)
+        return written_or_still(self._stop_signal, self._folder, recorded)
 
 
 def _no_part(name: str, data: Any) -> Callable[[], Any]:
@@ -107,7 +107,7 @@ def _no_part(name: str, data: Any) -> Callable[[], Any]:
     raise RuntimeError(f"{name} cannot be begun: there is no engine")
 
 
-def written_or_still(brake: Brake, folder: Path, work: Callable[[], T]) -> T:
+def written_or_still(brake: StopSignal, folder: Path, work: Callable[[], T]) -> T:
     """What *work* returns. When the store, or a file in *folder*, cannot be written, this process stands still.
 
     DBOS would record the error as the end of the walk, and nobody could go on with it.
@@ -157,8 +157,8 @@ class Engine:
         place: the database and the folder for locks.
         store: where claims are kept.
         jobs: what an abort stops.
-        walk: the flow, as a function of the `Durable` and `Tenure` ports and its arguments (JSON data), which returns
-            JSON data.
+        walk: the flow, as a function of the `Durable` and `RunOwnership` ports and its arguments (JSON data), which
+            returns JSON data.
         secrets: are masked in what is recorded of a step.
     """
 
@@ -170,10 +170,10 @@ class Engine:
         self._lock: IO[str] | None = None
         self._dbos: Any = None
         self.ended = False
-        self._holder: Holder | None = None
+        self._holder: ClaimKeeper | None = None
         self._root = ""
         self._worker = ""
-        self.brake = Brake()
+        self.stop_signal = StopSignal()
 
     def begin(self, root: str, arguments: dict[str, Any]) -> Callable[[], dict[str, Any]]:
         """Start the walk *root*, or go on with it, in threads of this process. Returns a way to wait for its answer.
@@ -199,17 +199,17 @@ class Engine:
                 "sys_db_pool_size": CONNECTIONS,
             }
         )
-        steps, walk = Steps(DBOS, self.brake, self._place.folder.parent, self._secrets), self._walk
+        steps, walk = Steps(DBOS, self.stop_signal, self._place.folder.parent, self._secrets), self._walk
 
         @DBOS.workflow(name="walk", max_recovery_attempts=None)  # the default gives up after 100 restarts
         def workflow(data: dict[str, Any]) -> dict[str, Any]:
-            return written_or_still(self.brake, self._place.folder.parent, lambda: walk(steps, holder, data))
+            return written_or_still(self.stop_signal, self._place.folder.parent, lambda: walk(steps, holder, data))
 
         @DBOS.workflow(name="part", max_recovery_attempts=None)
         def beside(name: str, data: dict[str, Any]) -> dict[str, Any]:
-            with self.brake.beside(name):
+            with self.stop_signal.beside(name):
                 about = {**arguments, "part": data}
-                return written_or_still(self.brake, self._place.folder.parent, lambda: walk(steps, holder, about))
+                return written_or_still(self.stop_signal, self._place.folder.parent, lambda: walk(steps, holder, about))
 
         def part(name: str, data: dict[str, Any]) -> Callable[[], Any]:
             with guarded(), SetWorkflowID(name):
@@ -336,11 +336,13 @@ class Engine:
         if Engine._launched is self:
             Engine._launched = None
 
-    def _claim(self, root: str) -> Holder:
+    def _claim(self, root: str) -> ClaimKeeper:
         if self._root != root:
             self.reserve(root)
         bound = self._place.folder / f"{root}.until" if self._place.bound else None
-        self._holder = Holder(self._store, self._jobs, root, self._worker, self._place.ttl, self.brake, bound)
+        self._holder = ClaimKeeper(
+            self._store, self._jobs, root, self._worker, self._place.ttl, self.stop_signal, bound
+        )
         self._holder.begin()
         return self._holder
 

@@ -24,8 +24,8 @@ class OwnershipLost(BaseException):
     """Another process acts for the run: not an `Exception`, so that nothing on the way takes it for a failure."""
 
 
-class Unchallenged:
-    """The `Tenure` of a process that has no rival."""
+class SoleOwner:
+    """The `RunOwnership` of a process that has no rival."""
 
     worker = ""
 
@@ -39,6 +39,6 @@ class Unchallenged:
         """Stop here."""
         raise OwnershipLost("parked")
 
-    def deposed(self) -> NoReturn:
+    def taken_over(self) -> NoReturn:
         """Stop here."""
         raise OwnershipLost("taken over")

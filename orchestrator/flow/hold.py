@@ -50,11 +50,11 @@ def hold_before(ctx: RunContext, name: str, emit: Emit, begun: bool) -> StepResu
 def _let_go(ctx: RunContext) -> None:
     """Release the lease as this process, also where one that died still has it for the run."""
     store, run = ctx.services.store, ctx.run
-    ctx.tenure.check()
+    ctx.ownership.check()
     lease = store.lease(run.environment)
-    if lease is not None and lease.holder == run.id and lease.worker != ctx.tenure.worker:
+    if lease is not None and lease.holder == run.id and lease.worker != ctx.ownership.worker:
         ctx.enter()
-    store.release(run.environment, run.id, ctx.tenure.worker)
+    store.release(run.environment, run.id, ctx.ownership.worker)
 
 
 def is_held(ctx: RunContext, name: str) -> bool:
@@ -72,7 +72,7 @@ def take_turn(ctx: RunContext, emit: Emit, *, deadline: float) -> StepResult:
     Raises S104 and S105.
     """
     store, clock, run, said = ctx.services.store, ctx.services.clock, ctx.run, ""
-    supersede, worker = ctx.environment.queue.supersede, ctx.tenure.worker
+    supersede, worker = ctx.environment.queue.supersede, ctx.ownership.worker
     store.enqueue(run.environment, run, supersede=supersede, worker=worker)
     while True:
         if (wish := ctx.wish()) in STOPPING:  # before it is its turn: what only waited has nothing to undo
@@ -120,8 +120,8 @@ def _keep_waiting(ctx: RunContext, *, late: bool) -> None:
     """Leave the queue when there is nothing to wait for any more. Raises S104 and S105."""
     store, run = ctx.services.store, ctx.run
     if ctx.wish() == "pause":
-        ctx.tenure.park()
-    ctx.tenure.check()  # a process that is asked to end, or was replaced, waits no longer
+        ctx.ownership.park()
+    ctx.ownership.check()  # a process that is asked to end, or was replaced, waits no longer
     mine = next((wait for wait in store.queue(run.environment) if wait.run == run.id), None)
     if mine is not None and mine.superseded_by is None and not late:
         return

@@ -21,11 +21,11 @@ from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import Side, Sides, other
 from orchestrator.domain.step import Outcome, StepResult, attempts
-from orchestrator.flow.halt import RunHalted, Unchallenged
+from orchestrator.flow.halt import RunHalted, SoleOwner
 from orchestrator.flow.recorder import Reporter
 from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, stack_of
 from orchestrator.planning.restoration import Restoration
-from orchestrator.ports import Durable, Emit, Tenure
+from orchestrator.ports import Durable, Emit, RunOwnership
 from orchestrator.room import spent
 from orchestrator.services import Services
 
@@ -59,7 +59,7 @@ class RunContext:
     acknowledgements: Named = NOTHING
     override_reason: str = ""
     overrun: bool = False
-    tenure: Tenure = field(default_factory=Unchallenged)
+    ownership: RunOwnership = field(default_factory=SoleOwner)
     state: State = State.REQUESTED
     plan: Plan | None = None
     package: Package | None = None
@@ -190,7 +190,7 @@ class RunContext:
         except OrchestratorError as error:
             if error.code != "S103":
                 raise
-            self.tenure.deposed()
+            self.ownership.taken_over()
 
     def move(self, event: Event) -> None:
         """Go on to the next state, and say so."""
@@ -261,7 +261,7 @@ class RunContext:
 
         What was *begun* before is seen through, also when a person wants the run to stop: it has touched something.
         """
-        self.tenure.check()
+        self.ownership.check()
         reporter, known = Reporter(self.note, self.services.clock, name), ""
         try:
             stopped = self._stopped(begun=begun) or self._held(name, reporter, begun=begun)
@@ -269,7 +269,7 @@ class RunContext:
                 self.enter()
             if self.going_back or not begun:  # a wish that is older than this work is why it is done, or was refused
                 known = self.services.store.run(self.run.id).wished_at
-            self.tenure.acting(self.run.id, known)
+            self.ownership.acting(self.run.id, known)
             result = stopped or work(f"{self.run.id}.{name}", reporter)
         except OrchestratorError as error:
             if error.code in UNWRITTEN:
@@ -283,28 +283,28 @@ class RunContext:
             message = f"internal error: {type(error).__name__}: {error}"
             result = StepResult(outcome=Outcome.ERRORED, message=message)
         finally:
-            self.tenure.acting(None)
+            self.ownership.acting(None)
             reporter.flush()
         printed = self.services.logs.keep(f"{self.run.id}.{name}")
         self.note(*(entry.model_copy(update={"step": name}) for entry in printed))
-        self.tenure.check()  # what came of it is recorded by the process that may, and by no other
+        self.ownership.check()  # what came of it is recorded by the process that may, and by no other
         return result if result.good else self._cut_off(result, known)
 
     def enter(self) -> None:
         """Hold the environment as this process: whoever acted for the run before is refused from here on."""
         run, reason = self.run, f"{self.run.kind} of {self.run.release}" if self.run.release else self.run.kind
         try:
-            lease = self.services.store.acquire(run.environment, run.id, run.by, reason, worker=self.tenure.worker)
+            lease = self.services.store.acquire(run.environment, run.id, run.by, reason, worker=self.ownership.worker)
         except OrchestratorError as error:
             if error.code == "S103":
-                self.tenure.deposed()
+                self.ownership.taken_over()
             raise
         self.fence = lease.fence
 
     def _stopped(self, *, begun: bool) -> StepResult | None:
         """The result of work that is not begun because a person wants the run to stop; None: begin it."""
         while (run := self.services.store.run(self.run.id)).wish == "pause":
-            self.tenure.park()
+            self.ownership.park()
         if begun or self.going_back or self.state is State.CLOSING or run.wish not in STOPPING:
             return None
         message = f"{STOPPING[run.wish]} by {run.wished_by or 'somebody'}"

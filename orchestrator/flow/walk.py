@@ -24,7 +24,7 @@ from orchestrator.inspect.leftovers import apart
 from orchestrator.inspect.trail import last_verified
 from orchestrator.planning import admission, guard, plan_store, refusal
 from orchestrator.planning.targets import runs_there
-from orchestrator.ports import Durable, Parallel, Tenure
+from orchestrator.ports import Durable, Parallel, RunOwnership
 from orchestrator.services import Services
 
 HELD, STAYED = "R221", "R222"
@@ -164,7 +164,7 @@ def _rules(waves: Waves) -> str:
 # -- one environment of it -----------------------------------------------------------------------------------------
 
 
-def one(services: Services, durable: Durable, tenure: Tenure, way: Way, part: Part) -> dict[str, Any]:
+def one(services: Services, durable: Durable, ownership: RunOwnership, way: Way, part: Part) -> dict[str, Any]:
     """Do one *part* of a walk, beside the others of its wave. Returns how its run ended."""
     name = part.run(way.root)
     durable = Prefixed(durable, name.removeprefix(f"{way.root}-"))
@@ -190,7 +190,7 @@ def one(services: Services, durable: Durable, tenure: Tenure, way: Way, part: Pa
         acknowledgements=way.named if promotion else NOTHING,
         override_reason=way.again if promotion else "",
         overrun=way.overrun,
-        tenure=tenure,
+        ownership=ownership,
     )
     done = COURSES[part.kind](ctx)
     return {"state": done.state.value, "exit": _exit(services, done.id)}
@@ -221,7 +221,7 @@ class Walk:
 
     services: Services
     durable: Parallel
-    tenure: Tenure
+    ownership: RunOwnership
     way: Way
     ended: dict[str, State] = field(default_factory=dict)
     exits: dict[str, int] = field(default_factory=dict)
@@ -295,9 +295,9 @@ class Walk:
         """Who has stopped the walk; empty when nobody has. A paused one stands still here."""
 
         def look() -> str:
-            self.tenure.check()
+            self.ownership.check()
             while (run := self.services.store.run(self.way.root)).wish == "pause":
-                self.tenure.park()
+                self.ownership.park()
             return f"{STOPPING[run.wish]} by {run.wished_by or 'somebody'}" if run.wish in STOPPING else ""
 
         why = str(self.durable.step(name, look))
@@ -331,7 +331,7 @@ class Walk:
 
     def _goes_back(self, name: str) -> dict[str, Any]:
         """The release that *name* goes back to, else why it stays as it is, and whether that is fine."""
-        self.tenure.check()
+        self.ownership.check()
         run = self.services.store.run(run_id(self.way.root, name))
         plan = plan_store.load(self.services, str(run.plan))
         last, back = last_verified(self.services, name), plan.back

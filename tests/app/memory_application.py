@@ -13,7 +13,7 @@ from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.adapters.memory.sign_ins import MemorySignIns
 from orchestrator.app.parts import Execution
-from orchestrator.flow.halt import Unchallenged
+from orchestrator.flow.halt import SoleOwner
 from orchestrator.services import Services
 from orchestrator.wiring import App
 from tests.cli.memory_project import MemoryProject
@@ -22,7 +22,7 @@ from tests.cli.memory_project import MemoryProject
 class MemoryApplication(App):
     """The application of *project*: its journal, its world, and a register in memory."""
 
-    parked = deposed = False
+    parked = taken_over = False
     stop_reason = ""
 
     def __init__(self, project: MemoryProject, environ: Mapping[str, str]) -> None:
@@ -65,7 +65,7 @@ class MemoryApplication(App):
     @cached_property
     def engine(self) -> Any:
         """Execution in this process."""
-        made: Execution = MemoryExecution(self.store, self._workflow, Unchallenged())
+        made: Execution = MemoryExecution(self.store, self._workflow, SoleOwner())
         return made
 
     def close(self) -> None:

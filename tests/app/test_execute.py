@@ -7,7 +7,7 @@ from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.app.execute import run_workflow
 from orchestrator.app.requests import Promote
 from orchestrator.domain.promotion import State
-from orchestrator.flow.run_context import Unchallenged
+from orchestrator.flow.run_context import SoleOwner
 from tests.cli.memory_project import MemoryProject, project  # noqa: F401 - a fixture
 
 
@@ -22,9 +22,9 @@ def test_a_promotion_along_the_path(project: MemoryProject) -> None:  # noqa: F8
     )
     answers: dict[str, Any] = {}
     durable: Any = MemoryDurable(answers)
-    done = run_workflow(parts, durable, Unchallenged(), request.to_json())
+    done = run_workflow(parts, durable, SoleOwner(), request.to_json())
     assert done == {"runs": ["abc123-staging", "abc123-production"]}
     assert [project.store.run(run).state for run in done["runs"]] == [State.SUCCEEDED] * 2
     entries = {run: len(project.store.records(run)) for run in done["runs"]}
-    assert run_workflow(parts, durable, Unchallenged(), request.to_json()) == done
+    assert run_workflow(parts, durable, SoleOwner(), request.to_json()) == done
     assert {run: len(project.store.records(run)) for run in done["runs"]} == entries

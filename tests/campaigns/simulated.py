@@ -345,7 +345,7 @@ class Calendar:
 
 
 class Acting:
-    """The `Tenure` of a process of the simulation."""
+    """The `RunOwnership` of a process of the simulation."""
 
     def __init__(self, kept: Kept, root: str, worker: str) -> None:
         self.worker, self._kept, self._root = worker, kept, root
@@ -354,7 +354,7 @@ class Acting:
         """Whether the claim is still this process's."""
         self._kept.until[threading.get_ident()] = self._kept.store.clock.monotonic() + TTL
         if self._root not in self._kept.store.renew(self.worker, TTL):
-            self.deposed()
+            self.taken_over()
 
     def acting(self, run: str | None, known: str = "") -> None:
         """Nobody watches."""
@@ -364,7 +364,7 @@ class Acting:
         self._kept.parked = True
         raise OwnershipLost("parked")
 
-    def deposed(self) -> NoReturn:
+    def taken_over(self) -> NoReturn:
         """Another process has taken over."""
         raise OwnershipLost("taken over")
 
@@ -515,7 +515,7 @@ class Simulation:
     def _walk(self, root: str, worker: str) -> None:
         run = next(run for run in self.kept.store.runs() if run.root == root)
         durable = MemoryDurable(self.kept.answers.setdefault(root, {}), self._crash(run))
-        ctx = RunContext(self.services, durable, run, tenure=Acting(self.kept, root, worker))
+        ctx = RunContext(self.services, durable, run, ownership=Acting(self.kept, root, worker))
         COURSES[run.kind](ctx)
 
     def _crash(self, run: Run) -> Callable[[str, str], None]:

@@ -30,7 +30,7 @@ from tests.engine.test_durable import engine_in
 
 folder = Path({folder!r})
 
-def walk(durable, tenure, data):
+def walk(durable, ownership, data):
     answers = []
     for number in range(4):
         def work():
@@ -46,10 +46,10 @@ def walk(durable, tenure, data):
 
 engine = engine_in(folder, walk)
 if len(sys.argv) > 1 and sys.argv[1] == "brake":
-    engine.brake.pull()
+    engine.stop_signal.request_stop()
 wait = engine.begin("root1", {{"factor": 10}})
 if len(sys.argv) > 1 and sys.argv[1] == "brake":
-    engine.brake.parked.wait(20)
+    engine.stop_signal.parked.wait(20)
     os._exit(9)
 (folder / "answer").write_text(json.dumps(wait()))
 engine.close()

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator import room
-from orchestrator.engine import tenure
+from orchestrator.engine import ownership
 from orchestrator.engine.durable import written_or_still
-from orchestrator.engine.tenure import Brake
+from orchestrator.engine.ownership import StopSignal
 
 
 def test_what_is_lacking_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_what_a_machine_has_no_more_of(error: BaseException, what: str) -> None:
 @pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EAGAIN, "again"), OSError(errno.ENOSPC, "no space")])
 def test_without_room_a_walk_stands_still(error: BaseException, tmp_path: Path) -> None:
     """Work that finds no room is not judged by it: its process stands still before anything is recorded, and says why."""
-    brake, after = Brake(), list[str]()
+    brake, after = StopSignal(), list[str]()
 
     def work() -> None:
         raise error
@@ -75,22 +75,22 @@ def test_without_room_a_walk_stands_still(error: BaseException, tmp_path: Path) 
 
 def test_a_thread_that_cannot_begin_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that could not begin for want of memory is noticed after a while, and one that runs never is."""
-    monkeypatch.setattr(tenure, "UNBEGUN", 0.2)
-    watch, started = tenure.Unbegun(), threading.Event()
+    monkeypatch.setattr(ownership, "UNBEGUN", 0.2)
+    watch, started = ownership.StuckThreadDetector(), threading.Event()
 
     class Broken(threading.Thread):
         def _bootstrap(self) -> None:
             started.wait(20)
             super()._bootstrap()  # type: ignore[misc]
 
-    assert not watch.for_ever()
+    assert not watch.is_stuck()
     threading.Thread(target=Broken().start, daemon=True).start()
     began = time.monotonic()
-    while not watch.for_ever():
+    while not watch.is_stuck():
         assert time.monotonic() - began < 10
         time.sleep(0.02)
     assert time.monotonic() - began > 0.15
     started.set()
-    while watch.for_ever():
+    while watch.is_stuck():
         assert time.monotonic() - began < 10
         time.sleep(0.02)

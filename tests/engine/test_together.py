@@ -27,26 +27,26 @@ from tests.engine.test_together import engine_in, NAMES
 
 folder = Path({folder!r})
 
-def one(durable, tenure, name):
+def one(durable, ownership, name):
     run = f"root1-{{name}}"
     def work(number):
         while store.run(run).wish == "pause":
-            tenure.park()
-        tenure.acting(run)
+            ownership.park()
+        ownership.acting(run)
         with open(folder / "effects", "a") as effects:
             effects.write(f"{{name}}{{number}}\\n")
         (folder / f"at-{{name}}{{number}}").touch()
         while (folder / f"hold-{{name}}{{number}}").exists():
             time.sleep(0.02)
-        tenure.acting(None)
+        ownership.acting(None)
         return number
     answers = [durable.step(f"{{name}}.{{number}}", lambda: work(number)) for number in range(3)]
     durable.step(f"{{name}}.end", lambda: store.append(run, [Entry(kind="ended", data={{"state": "succeeded", "exit": 0}})]))
     return {{"answers": answers}}
 
-def walk(durable, tenure, data):
+def walk(durable, ownership, data):
     if data.get("part"):
-        return one(durable, tenure, data["part"]["name"])
+        return one(durable, ownership, data["part"]["name"])
     durable.step("before", lambda: 1)
     found = durable.together({{f"root1-{{name}}": {{"name": name}} for name in NAMES}})
     durable.step("after", lambda: (folder / "after").touch())
@@ -55,11 +55,11 @@ def walk(durable, tenure, data):
 engine, store = engine_in(folder, walk)
 wait = engine.begin("root1", {{"factor": 10}})
 import signal, threading
-signal.signal(signal.SIGTERM, lambda *_: engine.brake.pull())
+signal.signal(signal.SIGTERM, lambda *_: engine.stop_signal.request_stop())
 done = {{}}
 thread = threading.Thread(target=lambda: done.update(wait()), daemon=True)
 thread.start()
-while thread.is_alive() and not engine.brake.parked.is_set():
+while thread.is_alive() and not engine.stop_signal.parked.is_set():
     thread.join(0.05)
 if thread.is_alive():
     engine.let_go()

@@ -35,7 +35,7 @@ from orchestrator.engine.worker import Worker, forked
 
 folder = Path({folder!r})
 
-def walk(durable, tenure, data):
+def walk(durable, ownership, data):
     def work():
         with open(folder / "effects", "a") as effects:
             effects.write(data["root"] + "\\n")
@@ -50,12 +50,12 @@ def walk(durable, tenure, data):
 
 def work(root):
     import signal
-    signal.signal(signal.SIGTERM, lambda *_: engine.brake.pull())
+    signal.signal(signal.SIGTERM, lambda *_: engine.stop_signal.request_stop())
     wait = engine.begin(root, {{"root": root}})
     import threading
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
-    while thread.is_alive() and not engine.brake.parked.is_set():
+    while thread.is_alive() and not engine.stop_signal.parked.is_set():
         thread.join(0.05)
     if thread.is_alive():
         engine.let_go()
@@ -330,7 +330,7 @@ from tests.engine.test_worker import engine_in, job_in, store_at
 
 folder = Path({folder!r})
 
-def walk(durable, tenure, data):
+def walk(durable, ownership, data):
     return durable.step("job", lambda: job_in(engine._jobs, folder))
 
 engine = engine_in(folder, {url!r}, store_at({url!r}), walk)

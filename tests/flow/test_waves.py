@@ -24,7 +24,7 @@ from orchestrator.domain.release import Package, Release
 from orchestrator.domain.story import Story
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
-from orchestrator.flow.halt import Unchallenged
+from orchestrator.flow.halt import SoleOwner
 from orchestrator.flow.walk import Part, Walk, Way, admitted_environments, executable, one, refuse_again, unchanged
 from orchestrator.planning import make, plan_store
 from orchestrator.planning.survey import Wanted
@@ -105,9 +105,9 @@ class Stage:
 
     def go(self, way: Way, crash: Callable[[str, str], None] = lambda _name, _when: None) -> Run:
         def beside(durable: MemoryDurable, part: dict[str, Any]) -> dict[str, Any]:
-            return one(self.services(), durable, Unchallenged(), way, Part.from_json(part))
+            return one(self.services(), durable, SoleOwner(), way, Part.from_json(part))
 
-        return Walk(self.services(), Sleeping(self.answers, crash, beside), Unchallenged(), way).go()
+        return Walk(self.services(), Sleeping(self.answers, crash, beside), SoleOwner(), way).go()
 
     def walk(self, version: str) -> Run:
         return self.go(self.way(version))

@@ -34,7 +34,7 @@ class DatabaseLeases:
         with guarded(), self._engine.begin() as db:
             fence, now = _next_fence(db, environment), self._clock.now()
             if worker:
-                _refuse_deposed(db, holder, worker)
+                _refuse_taken_over(db, holder, worker)
             held = _lease(db, environment, now)
             if held is not None and held.holder != holder:
                 raise busy(held, now)
@@ -100,7 +100,7 @@ class DatabaseLeases:
         with guarded(), self._engine.begin() as db:
             _next_fence(db, environment)  # one taker after the other, here too
             if worker:
-                _refuse_deposed(db, run.id, worker)
+                _refuse_taken_over(db, run.id, worker)
             waiting = _queue(db, environment)
             there = next((wait for wait in waiting if wait.run == run.id), None)
             if there is not None:
@@ -162,7 +162,7 @@ def _same_thing(one: Waiting, other: Waiting) -> bool:
     return one.release is not None and other.release is not None and one.release.name == other.release.name
 
 
-def _refuse_deposed(db: sa.Connection, run: str, worker: str) -> None:
+def _refuse_taken_over(db: sa.Connection, run: str, worker: str) -> None:
     """Raise S103 unless *worker* is the one who works on what *run* belongs to."""
     query = sa.select(works.c.worker).join(runs, runs.c.root == works.c.root).where(runs.c.id == run)
     row = db.execute(query.with_for_update(read=True, of=works)).first()

@@ -6,18 +6,18 @@ from typing import Any
 
 from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.journal import Work
-from orchestrator.ports import Parallel, Store, Tenure
+from orchestrator.ports import Parallel, RunOwnership, Store
 
-Workflow = Callable[[Parallel, Tenure, Mapping[str, Any]], dict[str, Any]]
+Workflow = Callable[[Parallel, RunOwnership, Mapping[str, Any]], dict[str, Any]]
 
 
 class MemoryExecution:
-    """Executes the *workflow* of each request with the ownership *tenure*; *store* learns when one is done."""
+    """Executes the *workflow* of each request with the ownership *ownership*; *store* learns when one is done."""
 
     here = "this process"
 
-    def __init__(self, store: Store, workflow: Workflow, tenure: Tenure) -> None:
-        self._store, self._workflow, self._tenure = store, workflow, tenure
+    def __init__(self, store: Store, workflow: Workflow, ownership: RunOwnership) -> None:
+        self._store, self._workflow, self._tenure = store, workflow, ownership
         self._answers: dict[str, dict[str, Any]] = {}
         self._active = threading.Lock()
         self._root = ""

@@ -147,7 +147,7 @@ class MemoryStore(MemoryLists):
         self, environment: str, holder: str, by: str, reason: str, *, worker: str = "", until: str | None = None
     ) -> Lease:
         """Take the environment's lease."""
-        self._refuse_deposed(holder, worker)
+        self._refuse_taken_over(holder, worker)
         held, now = self.lease(environment), self.clock.now()
         if held is not None and held.holder != holder:
             raise busy(held, now)
@@ -194,7 +194,7 @@ class MemoryStore(MemoryLists):
 
     def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> Waiting:
         """Wait for the environment."""
-        self._refuse_deposed(run.id, worker)
+        self._refuse_taken_over(run.id, worker)
         for wait in self._waits:
             if (wait.environment, wait.run) == (environment, run.id):
                 return wait
@@ -214,7 +214,7 @@ class MemoryStore(MemoryLists):
         self._waits.append(mine)
         return mine
 
-    def _refuse_deposed(self, run: str, worker: str) -> None:
+    def _refuse_taken_over(self, run: str, worker: str) -> None:
         if worker and self._works[self._runs[run].root].worker != worker:
             raise replaced(run, worker)
 

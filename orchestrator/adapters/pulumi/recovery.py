@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator.adapters.pulumi.events import Log
 from orchestrator.adapters.pulumi.stack import Stack, State, likeness, pending, risky, unanswered
-from orchestrator.adapters.pulumi.trace import Holder, Trace, holders
+from orchestrator.adapters.pulumi.trace import LockHolder, Trace, holders
 from orchestrator.adapters.pulumi.workspace import Refused
 from orchestrator.processes import sweep
 
@@ -120,7 +120,7 @@ class Recovery:
                 raise Refused("E130", f"the former operation still works on the stack: process {numbers}")
             time.sleep(0.1)
 
-    def _break(self, held: list[Holder]) -> None:
+    def _break(self, held: list[LockHolder]) -> None:
         """Take the locks away when every holder is proved dead and ours. Raises `Refused` with E130."""
         if not held:
             return
@@ -135,7 +135,7 @@ class Recovery:
         """Refresh; once more after a lock was in the way that could be broken."""
         done = self._stack.refresh(self._trace, *words)
         if done.returncode != 0 and LOCKED in done.stderr + done.stdout:
-            self._break(holders(done.stderr + done.stdout) or [Holder(0, "somebody", "unknown", 0, "")])
+            self._break(holders(done.stderr + done.stdout) or [LockHolder(0, "somebody", "unknown", 0, "")])
             done = self._stack.refresh(self._trace, *words)
         self._left |= done.returncode < 0  # it died as well: its lock is proved ours by the trace
         if done.returncode != 0:

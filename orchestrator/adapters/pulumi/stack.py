@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from orchestrator.adapters.pulumi.events import CREATES, hide
-from orchestrator.adapters.pulumi.trace import Holder, Trace, moment
+from orchestrator.adapters.pulumi.trace import LockHolder, Trace, moment
 from orchestrator.domain.job_event import parsed
 from orchestrator.file_system import lines_of
 
@@ -53,7 +53,7 @@ class Stack:
             raise OSError(done.stderr.strip() or f"it ended with {done.returncode}")
         return dict(json.loads(done.stdout).get("deployment") or {}) if done.returncode == 0 else {}
 
-    def locks(self) -> list[Holder]:
+    def locks(self) -> list[LockHolder]:
         """Who holds the stack, where the backend is a folder; elsewhere only the engine's own attempt can tell."""
         found = []
         if self._folder is not None:
@@ -61,10 +61,10 @@ class Stack:
                 with contextlib.suppress(OSError, ValueError):
                     lock = json.loads(file.read_bytes())
                     who = (int(lock["pid"]), str(lock["username"]), str(lock["hostname"]), moment(lock["timestamp"]))
-                    found.append(Holder(*who, file.as_uri()))
+                    found.append(LockHolder(*who, file.as_uri()))
         return found
 
-    def unlock(self, held: list[Holder]) -> None:
+    def unlock(self, held: list[LockHolder]) -> None:
         """Take away the locks *held*, whose holders are proved dead.
 
         In a folder just these; `pulumi cancel` elsewhere, which takes away every lock that there is by then.

@@ -46,7 +46,7 @@ _HOLDER = re.compile(r"(\S+): created by (\S*)@(\S+) \(pid (\d+)\) at (\S+)")
 
 
 @dataclass(frozen=True)
-class Holder:
+class LockHolder:
     """Whom a lock on a stack names: a process, its user and machine, and when it took it (seconds since 1970).
 
     *where* is the lock's own address.
@@ -63,10 +63,10 @@ class Holder:
         return f"process {self.pid} of {self.user} on {self.host}, since {taken}"
 
 
-def holders(text: str) -> list[Holder]:
+def holders(text: str) -> list[LockHolder]:
     """The holders of the locks that the engine's words *text* name."""
     found = _HOLDER.findall(text)
-    return [Holder(int(pid), user, host, moment(at), where) for where, user, host, pid, at in found]
+    return [LockHolder(int(pid), user, host, moment(at), where) for where, user, host, pid, at in found]
 
 
 def moment(text: str) -> float:
@@ -140,7 +140,7 @@ class Trace:
         engines = (engine for engine in self._engines() if engine["pid"] is not None)
         return [_name(engine) for engine in engines if self._number(engine) is None]
 
-    def proves_dead(self, holder: Holder) -> bool:
+    def proves_dead(self, holder: LockHolder) -> bool:
         """Whether the lock's holder was an engine of ours on this machine, and is no more.
 
         A number is not enough, since numbers come again: the process that has it now must be another one by its
@@ -151,7 +151,7 @@ class Trace:
             engine["pid"] in (holder.pid, None) and self._dead(engine, holder) for engine in self._engines()
         )
 
-    def _dead(self, engine: dict[str, Any], holder: Holder) -> bool:
+    def _dead(self, engine: dict[str, Any], holder: LockHolder) -> bool:
         here = _place()
         if engine["host"] != here["host"]:
             return False

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.pulumi.trace import Holder, Trace, holders
+from orchestrator.adapters.pulumi.trace import LockHolder, Trace, holders
 from orchestrator.domain.view import View
 from orchestrator.isolation.isolator import Isolator, Kind
 from orchestrator.isolation.mounts import mounts
@@ -28,11 +28,11 @@ def trace(tmp_path: Path) -> Trace:
     return found
 
 
-def ended(trace: Trace) -> Holder:
+def ended(trace: Trace) -> LockHolder:
     """The holder of a lock that an engine of ours took, which is no more."""
     process = subprocess.Popen(trace.traced(["/bin/true"]))
     process.wait()
-    return Holder(process.pid, getuser(), socket.gethostname(), time.time(), "")
+    return LockHolder(process.pid, getuser(), socket.gethostname(), time.time(), "")
 
 
 def test_there_only_while_an_operation_goes_on(trace):
@@ -63,7 +63,7 @@ def test_alive(trace):
             time.sleep(0.01)
         assert trace.living() == trace.living("job-1") == [process.pid]
         assert trace.living("job-2") == []
-        holder = Holder(process.pid, getuser(), socket.gethostname(), time.time(), "")
+        holder = LockHolder(process.pid, getuser(), socket.gethostname(), time.time(), "")
         assert not trace.proves_dead(holder)
     finally:
         process.kill()
@@ -138,9 +138,9 @@ subprocess.run(trace.traced([sys.executable, "-I", "-S", "-c", "import time; tim
 NEXT = """
 import json, sys
 from pathlib import Path
-from orchestrator.adapters.pulumi.trace import Holder, Trace
+from orchestrator.adapters.pulumi.trace import LockHolder, Trace
 trace = Trace(Path(sys.argv[1]), json.loads(sys.argv[2]), alone=json.loads(sys.argv[4]))
-print(json.dumps([trace.living(), trace.proves_dead(Holder(*json.loads(sys.argv[3])))]))
+print(json.dumps([trace.living(), trace.proves_dead(LockHolder(*json.loads(sys.argv[3])))]))
 """
 
 
@@ -161,7 +161,7 @@ def test_an_engine_in_a_namespace_of_its_own(tmp_path: Path, kind: Kind) -> None
         (number,) = trace.living("job-inside")
         assert b"time.sleep" in Path(f"/proc/{number}/cmdline").read_bytes()
         engine = next(line for line in map(json.loads, filter(None, file.read_text().splitlines())) if "pid" in line)
-        holder = Holder(engine["pid"], getuser(), socket.gethostname(), time.time(), "")
+        holder = LockHolder(engine["pid"], getuser(), socket.gethostname(), time.time(), "")
         assert (trace.proves_dead(holder), trace.ended()) == (False, [])
         assert follower(isolator, tmp_path, file, [], holder) == [[engine["pid"]], False]
     finally:
@@ -178,7 +178,7 @@ def test_an_engine_in_a_namespace_of_its_own(tmp_path: Path, kind: Kind) -> None
 
 
 def follower(
-    isolator: Isolator, folder: Path, file: Path, ended: list[str], holder: Holder, *, alone: bool = False
+    isolator: Isolator, folder: Path, file: Path, ended: list[str], holder: LockHolder, *, alone: bool = False
 ) -> list[object]:
     """What the next isolated operation knows: which engines live, and whether the holder of a lock is dead."""
     env = {"ORCHESTRATOR_NAMESPACE": str(Path("/proc/self/ns/pid").readlink())}

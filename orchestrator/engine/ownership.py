@@ -32,7 +32,7 @@ def name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
-class Brake:
+class StopSignal:
     """A wish to stop: the flow parks before its next effect, so that it can be resumed from there.
 
     Where a walk does several runs side by side, each in a thread of its own, the process has parked when all of them
@@ -49,38 +49,38 @@ class Brake:
         self._expected: set[str] | None = None
         self._standing: set[str] = set()
 
-    def pull(self) -> None:
+    def request_stop(self) -> None:
         """Park at the next step."""
         self._wanted.set()
 
     @property
-    def pulled(self) -> bool:
+    def is_requested(self) -> bool:
         """Whether somebody wants it to stop."""
         return self._wanted.is_set()
 
     def fail(self, why: str) -> NoReturn:
         """What happens cannot be written down: stand still, and say *why*."""
         self.why = why
-        self.pull()
-        self.stand_still()
+        self.request_stop()
+        self.park_forever()
 
-    def stand_still(self) -> NoReturn:
+    def park_forever(self) -> NoReturn:
         """Until the process ends; what was recorded stays, and is resumed from."""
         self._stand()
         while True:
             threading.Event().wait()
 
-    def stand_while(self, wanted: Callable[[], bool]) -> None:
+    def park_while(self, wanted: Callable[[], bool]) -> None:
         """Stand still as long as it is *wanted*: until the process ends, unless other runs of it go on beside."""
         if self.part is None:
-            self.stand_still()
+            self.park_forever()
         self._stand()
         while wanted() and not self.parked.is_set():
-            if self.pulled:
-                self.stand_still()
+            if self.is_requested:
+                self.park_forever()
             threading.Event().wait(LOOK)
         if self.parked.is_set():
-            self.stand_still()
+            self.park_forever()
         with self._busy:
             self._standing.discard(str(self.part))
 
@@ -124,13 +124,13 @@ class Brake:
             self._standing.add(self.part)
 
 
-class Unbegun:
+class StuckThreadDetector:
     """Threads that were started and cannot begin: whoever started them waits for ever (python/cpython#140746)."""
 
     def __init__(self) -> None:
         self._since: dict[threading.Thread, float] = {}
 
-    def for_ever(self) -> bool:
+    def is_stuck(self) -> bool:
         """Whether there is one that could not begin for so long that it never will."""
         now = time.monotonic()
         starting = [thread for thread in threading.enumerate() if thread.ident is None]
@@ -138,8 +138,8 @@ class Unbegun:
         return any(now - since > UNBEGUN for since in self._since.values())
 
 
-class Holder:
-    """The `Tenure` of this process over one root.
+class ClaimKeeper:
+    """The `RunOwnership` of this process over one root.
 
     Args:
         store: where the claim is kept.
@@ -152,15 +152,15 @@ class Holder:
     """
 
     def __init__(
-        self, store: Store, jobs: Jobs, root: str, worker: str, ttl: float, brake: Brake, bound: Path | None = None
+        self, store: Store, jobs: Jobs, root: str, worker: str, ttl: float, brake: StopSignal, bound: Path | None = None
     ) -> None:
         self.worker = worker
-        self._store, self._jobs, self._root, self._ttl, self._brake = store, jobs, root, ttl, brake
+        self._store, self._jobs, self._root, self._ttl, self._stop_signal = store, jobs, root, ttl, brake
         self._acting: dict[int, tuple[str, str]] = {}
         self._until = 0.0
         self._bound, self._writing = bound, threading.Lock()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="tenure", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name="ownership", daemon=True)
 
     def begin(self) -> None:
         """Renew from now on; what this process has claimed is its own for as long as a claim lasts."""
@@ -212,12 +212,12 @@ class Holder:
             try:
                 if self._renew():
                     return
-                self.deposed()
+                self.taken_over()
             except OrchestratorError as error:
                 if error.code == DISK_FULL:
-                    self._brake.fail(f"{error.message} (S113)")
-            if self._brake.pulled:
-                self._brake.stand_still()
+                    self._stop_signal.fail(f"{error.message} (S113)")
+            if self._stop_signal.is_requested:
+                self._stop_signal.park_forever()
             self._ended.wait(RETRY)
 
     def acting(self, run: str | None, known: str = "") -> None:
@@ -229,8 +229,8 @@ class Holder:
 
     def park(self) -> None:
         """Stand still until the process ends; beside other runs, only as long as a person wants this one to."""
-        run = self._brake.part
-        self._brake.stand_while(lambda: run is None or self._paused(run))
+        run = self._stop_signal.part
+        self._stop_signal.park_while(lambda: run is None or self._paused(run))
 
     def _paused(self, run: str) -> bool:
         try:
@@ -238,26 +238,26 @@ class Holder:
         except OrchestratorError:  # it may answer again
             return True
 
-    def deposed(self) -> NoReturn:
+    def taken_over(self) -> NoReturn:
         """Stand still: another process acts for the run."""
-        self._brake.lost.set()
-        self._brake.stand_still()
+        self._stop_signal.lost.set()
+        self._stop_signal.park_forever()
 
     def _keep(self) -> None:
-        waited, unbegun = 0.0, Unbegun()
+        waited, unbegun = 0.0, StuckThreadDetector()
         while not self._ended.wait(LOOK):
             waited += LOOK
-            if unbegun.for_ever():
-                self._brake.fail("this machine gives no more memory (S116)")
+            if unbegun.is_stuck():
+                self._stop_signal.fail("this machine gives no more memory (S116)")
             with contextlib.suppress(OrchestratorError, MemoryError):  # both may pass
-                self._attend_to_wishes()
-                self._brake.settle(lambda run: self._store.run(run).ended)
+                self._apply_control_requests()
+                self._stop_signal.settle(lambda run: self._store.run(run).ended)
                 if waited >= self._ttl / 3:
                     waited = 0.0
                     if not self._renew():
-                        self._brake.pull()
+                        self._stop_signal.request_stop()
 
-    def _attend_to_wishes(self) -> None:
+    def _apply_control_requests(self) -> None:
         acting = list(self._acting.values())
         for run, known in acting:
             found = self._store.run(run)
