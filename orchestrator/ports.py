@@ -16,7 +16,7 @@ from orchestrator.domain.environment import AnsibleSettings, Environment, Pulumi
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import Entry, Lease, Record, Run, Verified, Waiting, Work
+from orchestrator.domain.journal import Entry, Lease, QueuedRequest, QueueEntry, Record, Run, Verified
 from orchestrator.domain.parity import Definition
 from orchestrator.domain.plan import (
     HostState,
@@ -542,7 +542,7 @@ class Store(Lists, Protocol):
     def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
         """The run's records with a higher seq than *after*, in order."""
 
-    def knows(self, run: str, key: str) -> bool:
+    def has_entry(self, run: str, key: str) -> bool:
         """Whether an entry with this key has been written."""
 
     def entry(self, run: str, key: str) -> Record | None:
@@ -588,7 +588,7 @@ class Store(Lists, Protocol):
         None is raised above `fencing.HIGHEST`: the tokens that follow must have as many digits as hosts read.
         """
 
-    def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> Waiting:
+    def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> QueueEntry:
         """Wait for the environment behind those who wait already; the same run keeps its place.
 
         With *supersede*, older runs with another release of that name wait no longer. Raises S103 as :meth:`acquire`.
@@ -597,24 +597,24 @@ class Store(Lists, Protocol):
     def dequeue(self, environment: str, run: str) -> None:
         """Wait no longer."""
 
-    def queue(self, environment: str) -> list[Waiting]:
+    def queue(self, environment: str) -> list[QueueEntry]:
         """Who waits, in order; those that were superseded as well, until they have noticed."""
 
     # who works on what was asked for
 
-    def ask(self, work: Work, run: Run) -> bool:
+    def submit(self, work: QueuedRequest, run: Run) -> bool:
         """Write down what is asked for with its first run, in one. The same again changes nothing.
 
         Returns False, with nothing written, when the root stands for something else already.
         """
 
-    def work(self, root: str) -> Work:
+    def work(self, root: str) -> QueuedRequest:
         """What was asked for under *root*. Raises R101."""
 
-    def works(self) -> list[Work]:
+    def pending(self) -> list[QueuedRequest]:
         """What was asked for and is not done, oldest first."""
 
-    def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[Work]:
+    def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[QueuedRequest]:
         """What was left to the workers of *queue*, is not done, and waits for no environment, oldest first.
 
         It costs as much whether one request waits for an environment or a thousand do. *unread* is called with the root
@@ -624,7 +624,7 @@ class Store(Lists, Protocol):
     def news(self) -> bool:
         """Whether anything may have been written since this was asked last. It reads no table."""
 
-    def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> Work:
+    def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> QueuedRequest:
         """Work on it as *worker* for *ttl* seconds; *dead* says that the one before is proved to be no more.
 
         Raises S120 when another worker may still be working on it.
@@ -633,7 +633,7 @@ class Store(Lists, Protocol):
     def renew(self, worker: str, ttl: float) -> list[str]:
         """Go on for *ttl* seconds from now. Returns the roots that *worker* still has."""
 
-    def leave(self, root: str, worker: str, *, done: bool) -> None:
+    def release_claim(self, root: str, worker: str, *, done: bool) -> None:
         """Work on it no longer. Without effect when another worker has it."""
 
     def close(self) -> None:

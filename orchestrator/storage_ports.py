@@ -7,7 +7,7 @@ that part.
 from collections.abc import Iterator
 from typing import Protocol
 
-from orchestrator.domain.journal import Lease, Record, Run, Waiting, Work
+from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run
 from orchestrator.domain.listing import (
     ALL_RUNS,
     PAGE_SIZE,
@@ -98,10 +98,10 @@ class LeaseLists(Protocol):
 class QueueLists(Protocol):
     """What waits for environments and for workers."""
 
-    def queues_of(self, environments: tuple[str, ...]) -> dict[str, list[Waiting]]:
+    def queues_of(self, environments: tuple[str, ...]) -> dict[str, list[QueueEntry]]:
         """The queues of several environments, in one query."""
 
-    def list_requests(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[Work]:
+    def list_requests(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[QueuedRequest]:
         """The requests that are not done, oldest first."""
 
 

@@ -21,7 +21,7 @@ from orchestrator.domain import authentication
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, Finding, appended, verify_chain
 from orchestrator.domain.authentication import KEY_BYTES, KeyRecord, key_id
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import later
+from orchestrator.domain.journal import add_seconds
 from orchestrator.file_system import write_whole
 from orchestrator.ports import Clock
 
@@ -147,7 +147,7 @@ class FileKeys:
 
 
 def _expiry(retired_at: str) -> str:
-    return later(retired_at, timedelta(days=RETIRED_DAYS).total_seconds())
+    return add_seconds(retired_at, timedelta(days=RETIRED_DAYS).total_seconds())
 
 
 def _private(file: Path) -> bytes:

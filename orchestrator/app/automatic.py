@@ -10,7 +10,7 @@ from orchestrator.app.requests import Promote
 from orchestrator.app.submit import record_request
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.admission.conditions import Admission
-from orchestrator.domain.journal import FORWARD
+from orchestrator.domain.journal import PROMOTION_KINDS
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import Now
 from orchestrator.domain.release import Package
@@ -71,7 +71,7 @@ class AutomaticPromotions:
             return None
         before = services.environment(name)[0].after or ""
         verified_at = max(mark.at for mark in services.store.verified(before) if mark.release.digest == release.digest)
-        chosen = RunFilter(environment=name, digest=release.digest, kinds=tuple(FORWARD))
+        chosen = RunFilter(environment=name, digest=release.digest, kinds=tuple(PROMOTION_KINDS))
         if any(run.requested_at >= verified_at for run in services.store.list_runs(chosen, limit=1).items):
             return None
         kept = {ref.digest for ref in self._parts.packages.refs()}

@@ -8,13 +8,13 @@ from orchestrator.app.parts import Parts
 from orchestrator.app.rights import control_rights
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
-from orchestrator.domain.journal import LOCK, Entry, Lease, Run, Wish, busy, later
+from orchestrator.domain.journal import LOCK, ControlVerb, Entry, Lease, Run, add_seconds, busy
 from orchestrator.ports import Store
 
 DETACHED = "detached"  # the key of the entry that a run was detached
 
 
-def record_control(store: Store, by: str, run: Run, wish: Wish, why: str = "") -> None:
+def record_control(store: Store, by: str, run: Run, wish: ControlVerb, why: str = "") -> None:
     """Record that *by* wants *run* to pause, to be cancelled or aborted; an empty *wish*: to continue after all.
 
     A control request of a rollout in waves holds for its runs that continue; none that rolls back is stopped.
@@ -34,7 +34,7 @@ class Control(UseCases):
         self._parts = parts
 
     @use_case(control_rights)
-    def request(self, actor: Actor, run: Run, wish: Wish, why: str = "") -> None:
+    def request(self, actor: Actor, run: Run, wish: ControlVerb, why: str = "") -> None:
         """Record a control request for *run*: pause, cancel or abort; empty: continue after all."""
         record_control(self._parts.store, str(actor), run, wish, why)
 
@@ -42,7 +42,7 @@ class Control(UseCases):
     def lock(self, actor: Actor, environment: str, why: str, duration: float | None = None) -> Lease:
         """Keep every run out of *environment*, for *duration* seconds or until it is unlocked. Raises S101."""
         self._parts.services.environment(environment)
-        until = later(self._parts.services.clock.now(), duration) if duration else None
+        until = add_seconds(self._parts.services.clock.now(), duration) if duration else None
         held = self._parts.store.lease(environment)
         if held is not None:
             raise busy(held, self._parts.services.clock.now())

@@ -11,7 +11,7 @@ from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Work
+from orchestrator.domain.journal import QueuedRequest
 from orchestrator.domain.release import Manifest, Package, PackageRef, Release
 from orchestrator.flow.prune import Records
 from orchestrator.ports import Artifacts, Deployer, Engines, Keys, Packages, Provisioner, Store
@@ -62,10 +62,10 @@ class Execution(Protocol):
     def working(self, root: str) -> bool:
         """Whether a process works, or may work, on a request."""
 
-    def works_on(self, work: Work) -> bool:
+    def works_on(self, work: QueuedRequest) -> bool:
         """The same, for a request that was just read."""
 
-    def leftover(self) -> list[Work]:
+    def leftover(self) -> list[QueuedRequest]:
         """Requests that are not done and that no process works on, oldest first."""
 
     def let_go(self) -> None:

@@ -14,7 +14,7 @@ from orchestrator.app.parts import Parts
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import FORWARD
+from orchestrator.domain.journal import PROMOTION_KINDS
 from orchestrator.domain.plan import NOTHING, Named, Plan
 from orchestrator.domain.release import Package
 from orchestrator.domain.risk.assessment import Risk
@@ -182,7 +182,7 @@ class Plans(UseCases):
         """
         self._parts.services.environment(environment)
         last = next(iter(self._parts.store.runs(environment, limit=1)), None)
-        going = last is not None and last.kind in FORWARD and not last.ended
+        going = last is not None and last.kind in PROMOTION_KINDS and not last.ended
         return under_way(self._parts.services, last) if last is not None and going else None
 
     @use_case(Action.PLAN)

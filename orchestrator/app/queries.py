@@ -140,7 +140,7 @@ class Queries(UseCases):
     def coming(self, actor: Actor) -> dict[str, list[dict[str, Any]]]:
         """The walks in waves that come to each environment with a wave that has not begun, as JSON data."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for work in self._parts.store.works():
+        for work in self._parts.store.pending():
             asked = parse_request(work.asked)
             run = current_run(self._parts.store, work.root) if asked.waves is not None else None
             walk = Story.of(run, self._parts.store.records(run.id)).walk if run is not None else None
@@ -186,7 +186,7 @@ class Queries(UseCases):
     @use_case(Action.VIEW)
     def detached(self, actor: Actor, run: Run) -> bool:
         """Whether *run* was detached from the process that asked for it."""
-        return self._parts.store.knows(run.id, DETACHED)
+        return self._parts.store.has_entry(run.id, DETACHED)
 
     @use_case(Action.VIEW)
     def current_run(self, actor: Actor, root: str) -> Run:

@@ -44,7 +44,7 @@ class Recovery(UseCases):
             if run.wish != "cancel":
                 record_control(self._parts.store, str(actor), run, "cancel", "what it made is past its time")
             return recorded_request(self._parts.store, run.root)
-        for work in self._parts.store.works():
+        for work in self._parts.store.pending():
             if work.asked["kind"] == "reap" and (work.asked.get("about") or {}).get("run") == run.id:
                 return parse_request(work.asked)
         return record_request(self._parts, actor, Reap(targets=(run.environment,), leftover=run.id), queue)

@@ -16,7 +16,7 @@ from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.approval.reviews import EmergencyReview, passed_over
 from orchestrator.domain.approval.votes import satisfied
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import FORWARD, Run, Work, run_id
+from orchestrator.domain.journal import PROMOTION_KINDS, QueuedRequest, Run, run_id
 from orchestrator.domain.register import OPEN, OUTBOX, REQUESTS, REVIEWS, Message
 from orchestrator.domain.risk.kinds import ChangeKind
 from orchestrator.ports import Store
@@ -105,7 +105,7 @@ NO_QUEUE = Queue()
 # -- the run -----------------------------------------------------------------------------------------------------------
 
 
-def recorded_work(request: RunRequest, queue: str) -> tuple[Work, Run]:
+def recorded_work(request: RunRequest, queue: str) -> tuple[QueuedRequest, Run]:
     """What the journal and the engine keep of a started *request*, for the workers of *queue* (empty: none)."""
     root = request.run.removesuffix(f"-{request.environment}")
     release = request.release
@@ -128,7 +128,7 @@ def recorded_work(request: RunRequest, queue: str) -> tuple[Work, Run]:
         release=release,
         by=request.requester,
     )
-    return Work(root=root, asked=asked, queue=queue), run
+    return QueuedRequest(root=root, asked=asked, queue=queue), run
 
 
 def submit_started(store: Store, acting: Acting, request: RunRequest, queue: Queue = NO_QUEUE) -> RunRequest | None:
@@ -141,7 +141,7 @@ def submit_started(store: Store, acting: Acting, request: RunRequest, queue: Que
         work, run = recorded_work(request, queue.name)
         if _is_recorded(store, work):
             return None
-        if store.ask(work, run.model_copy(update={"requested_at": acting.clock.now()})):
+        if store.submit(work, run.model_copy(update={"requested_at": acting.clock.now()})):
             break
         request = _renamed(acting, request)
     if queue.name:
@@ -156,7 +156,7 @@ def enqueue_run(store: Store, run: Run, *, supersede: bool) -> None:
         store.dequeue(run.environment, run.id)
 
 
-def _is_recorded(store: Store, work: Work) -> bool:
+def _is_recorded(store: Store, work: QueuedRequest) -> bool:
     """Whether the journal has the run, as it was started or as a retry: it executes the same plan in the same place."""
     try:
         asked = store.work(work.root).asked
@@ -201,7 +201,7 @@ def admit_run(store: Store, acting: Acting, run: Run, plan: str | None, rules: R
     request = acting.register.reading(partial(_of_run, attempts))
     if request is None:
         name = run.release.name if run.release is not None else ""
-        if run.kind in FORWARD and rules.approvals.govern(name, run.environment):
+        if run.kind in PROMOTION_KINDS and rules.approvals.govern(name, run.environment):
             raise _without_request(run)
         return False
     if request.plan != plan:

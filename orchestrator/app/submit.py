@@ -13,7 +13,7 @@ from orchestrator.app.starts import enqueue_run
 from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run, Work
+from orchestrator.domain.journal import QueuedRequest, Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.text import nearest
 
@@ -90,6 +90,6 @@ def _record(parts: Parts, request: AnyRequest, queue: str = "") -> tuple[AnyRequ
     """*request* with its first run, recorded under a root of its own: one of six digits may be taken already."""
     while True:
         run = request.first(parts.services.clock.now())
-        if parts.store.ask(Work(root=request.root, asked=request.to_json(), queue=queue), run):
+        if parts.store.submit(QueuedRequest(root=request.root, asked=request.to_json(), queue=queue), run):
             return request, run
         request = replace(request, root=secrets.token_hex(3))

@@ -19,7 +19,7 @@ from orchestrator.cli.view import Lines, Live, opened
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
 from orchestrator.domain.error_codes import RIGHT_MISSING
 from orchestrator.domain.errors import Exit, OrchestratorError
-from orchestrator.domain.journal import UNWRITTEN, Run, run_id
+from orchestrator.domain.journal import STORE_FAILURES, Run, run_id
 from orchestrator.domain.story import Story
 from orchestrator.domain.worker import WorkerEvent, WorkerRules
 
@@ -104,7 +104,7 @@ def _patient() -> Iterator[None]:
     try:
         yield
     except OrchestratorError as error:
-        if error.code not in UNWRITTEN:
+        if error.code not in STORE_FAILURES:
             raise
 
 

@@ -402,7 +402,7 @@ def _claims(start: Path, environ: Mapping[str, str]) -> Check:
 
     app = open_application(start, environ)
     try:
-        works = app.store.works()
+        works = app.store.pending()
         claimed = {work.root for work in works if app.engine.works_on(work)}
     finally:
         app.close()

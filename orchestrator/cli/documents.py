@@ -12,7 +12,7 @@ from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.downtime import Measured
 from orchestrator.domain.drift import Finding
 from orchestrator.domain.facts import Activity, EnvironmentFacts, Problem, Remedy, RunFacts
-from orchestrator.domain.journal import Lease, Run, Waiting
+from orchestrator.domain.journal import Lease, QueueEntry, Run
 from orchestrator.domain.model import DIGEST, Digest, Model
 from orchestrator.domain.parity import Disparity
 from orchestrator.domain.plan import HostState, Plan
@@ -61,7 +61,7 @@ class QueueStatus(Model):
     environment: str
     lease: Lease | None
     holder: RunFacts | None
-    waiting: tuple[Waiting, ...]
+    waiting: tuple[QueueEntry, ...]
     coming: tuple[Coming, ...]
     calendar: EnvironmentCalendar
 

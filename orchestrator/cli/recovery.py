@@ -8,7 +8,7 @@ from orchestrator.app.application import Application
 from orchestrator.app.requests import RunRequest
 from orchestrator.cli.output import note
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
-from orchestrator.domain.journal import Run, Work, later, over
+from orchestrator.domain.journal import QueuedRequest, Run, add_seconds, is_past
 
 GRACE = 15.0  # seconds that a process has from asking for something to beginning it
 LOOK = 2.0  # seconds between looks at what a waiting run waits for
@@ -80,7 +80,7 @@ def only_waited(app: Application, run: Run) -> bool:
     return waits and (lease is None or lease.holder != run.id)
 
 
-def _recover(app: Application, work: Work) -> None:
+def _recover(app: Application, work: QueuedRequest) -> None:
     """Resume *work* in the background; cancel it first if it only waited and nobody detached it."""
     run = app.queries.current_run(app.actor, work.root)
     leaves = run.kind != "waves" and only_waited(app, run) and not app.queries.detached(app.actor, run)
@@ -93,11 +93,11 @@ def _recover(app: Application, work: Work) -> None:
     note(f"{work.root} {what}{then}")
 
 
-def _is_left(app: Application, work: Work) -> bool:
+def _is_left(app: Application, work: QueuedRequest) -> bool:
     return not work.done and not app.engine.works_on(work)
 
 
-def _ours(app: Application, work: Work) -> bool:
+def _ours(app: Application, work: QueuedRequest) -> bool:
     """Whether this machine may recover *work*: begun here, all that it needs is shared, or it only leaves the queue."""
     if work.queue:
         return False
@@ -108,6 +108,6 @@ def _ours(app: Application, work: Work) -> bool:
     elsewhere = work.host not in {"", app.engine.here}
     if elsewhere and app.shared is None and not (only_waited(app, run) and not app.queries.detached(app.actor, run)):
         return False
-    begun = work.epoch > 0 or over(later(run.requested_at, GRACE), app.services.clock.now())
+    begun = work.epoch > 0 or is_past(add_seconds(run.requested_at, GRACE), app.services.clock.now())
     paused = app.queries.is_paused(app.actor, work.root) if run.kind == "waves" else run.wish == "pause"
     return begun and not paused

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.cli import output
 from orchestrator.cli.words import mark, seconds, state_words, way_back, when
-from orchestrator.domain.journal import FORWARD, Record
+from orchestrator.domain.journal import PROMOTION_KINDS, Record
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.domain.story import StepStory, Story, reason_of
@@ -111,7 +111,7 @@ class Lines:
             self.write(f"      {line}")
 
     def _state(self, story: Story, record: Record) -> None:
-        if record.data.get("event") == Event.UNDO.value and story.run.kind in FORWARD:
+        if record.data.get("event") == Event.UNDO.value and story.run.kind in PROMOTION_KINDS:
             back = (story.planned.get("back") or {}).get("release") or {}
             where = f"{back.get('name', '')} {back.get('version', '')}".strip()
             self.write(output.paint(f"  ← rolling back to {where}", fg="yellow", bold=True, err=True))

@@ -6,7 +6,7 @@ from orchestrator.cli.output import note, outlast_readers
 from orchestrator.cli.walk import do, tell
 from orchestrator.domain.error_codes import HAS_PROCESS
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run, Wish
+from orchestrator.domain.journal import ControlVerb, Run
 
 
 def going(app: Application, wanted: str) -> Run:
@@ -18,7 +18,7 @@ def going(app: Application, wanted: str) -> Run:
     return run
 
 
-def stop(app: Application, wanted: str, wish: Wish, why: str, *, as_json: bool) -> int:
+def stop(app: Application, wanted: str, wish: ControlVerb, why: str, *, as_json: bool) -> int:
     """Write the *wish* down, and see the run to its end: by watching who does it, else by doing it here."""
     outlast_readers()
     run = going(app, wanted)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from orchestrator.domain.admission.documents import NextPromotion
 from orchestrator.domain.calendar.state import EnvironmentCalendar
-from orchestrator.domain.journal import FORWARD, Kind, Lease, Run, Waiting
+from orchestrator.domain.journal import PROMOTION_KINDS, Kind, Lease, QueueEntry, Run
 from orchestrator.domain.model import Model
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
@@ -16,9 +16,9 @@ Activity = Literal["working", "waiting", "queued", "paused", "interrupted", "end
 """What a run does: a process works on it; it waits for the environment, or for a worker; an operator paused it; its
 process has died; or it has ended."""
 
-EFFECTIVE: frozenset[Kind] = frozenset({*FORWARD, "rollback", "provision", "destroy", "resolve", "reap"})
+EFFECTIVE: frozenset[Kind] = frozenset({*PROMOTION_KINDS, "rollback", "provision", "destroy", "resolve", "reap"})
 """Runs that change an environment. The others only record what was observed or decided."""
-RELEASING: frozenset[Kind] = frozenset({*FORWARD, "rollback"})
+RELEASING: frozenset[Kind] = frozenset({*PROMOTION_KINDS, "rollback"})
 STACK_ONLY: frozenset[Kind] = frozenset({"provision", "destroy", "resolve", "reap"})
 TOUCHING = frozenset({"deploy", "undo", "restore", "switch"})
 """The verbs of steps that change hosts."""
@@ -64,7 +64,7 @@ class QueueFacts(Model):
 
     lease: Lease | None
     holder: RunFacts | None
-    waiting: tuple[Waiting, ...]
+    waiting: tuple[QueueEntry, ...]
 
 
 class EnvironmentFacts(Model):
@@ -87,7 +87,7 @@ class EnvironmentFacts(Model):
     destroyed: Destroyed | None
     lease: Lease | None
     holder: RunFacts | None
-    waiting: tuple[Waiting, ...]
+    waiting: tuple[QueueEntry, ...]
     open_runs: tuple[RunFacts, ...]
     last_run: RunFacts | None
     last_effect: RunFacts | None

@@ -17,11 +17,11 @@ from orchestrator.domain.text import moment
 Kind = Literal[
     "promotion", "rollback", "provision", "destroy", "resolve", "observe", "accept", "reap", "rehearsal", "waves"
 ]
-FORWARD: frozenset[Kind] = frozenset({"promotion", "rehearsal"})
+PROMOTION_KINDS: frozenset[Kind] = frozenset({"promotion", "rehearsal"})
 """Runs that put a release into an environment: a rehearsal is a promotion that walks the way back before it stays."""
-UNWRITTEN = frozenset({STORE_FAILS, DISK_FULL})
+STORE_FAILURES = frozenset({STORE_FAILS, DISK_FULL})
 """Errors after which nothing can be written down: nothing more is done, and nothing is judged."""
-Wish = Literal["", "pause", "cancel", "abort"]
+ControlVerb = Literal["", "pause", "cancel", "abort"]
 STOPPED = "R150"  # the code of what a person has stopped
 STOPPING = {"cancel": "cancelled", "abort": "aborted"}
 
@@ -69,7 +69,7 @@ class Run(Model):
     state: State = State.REQUESTED
     ended_at: str | None = None
     message: str = ""
-    wish: Wish = ""
+    wish: ControlVerb = ""
     wished_by: str = ""
     wished_at: str = ""
 
@@ -116,7 +116,7 @@ class Lease(Model):
 LOCK = "lock:"
 
 
-class Work(Model):
+class QueuedRequest(Model):
     """What was asked for in one go, and which process works on it now.
 
     *asked* is what the engine is given. *queue* names the workers that take it; empty means that whoever asked does
@@ -134,12 +134,12 @@ class Work(Model):
     until: str | None = None
     epoch: int = 0
 
-    def claimed(self, now: str) -> bool:
+    def is_claimed(self, now: str) -> bool:
         """Whether some process may be working on it at the time *now*."""
-        return bool(self.worker) and self.until is not None and not over(self.until, now)
+        return bool(self.worker) and self.until is not None and not is_past(self.until, now)
 
 
-class Waiting(Model):
+class QueueEntry(Model):
     """One place in an environment's queue. *number* increases; *state* is whether it still waits."""
 
     environment: str
@@ -162,12 +162,12 @@ def recorded_exit(records: Sequence[Record]) -> Exit:
     return Exit.INTERRUPTED if ended is None else Exit(int(ended["exit"]))
 
 
-def over(until: str, now: str) -> bool:
+def is_past(until: str, now: str) -> bool:
     """Whether the time *until* is past at *now* (both ISO 8601 with an offset)."""
     return datetime.fromisoformat(until) <= datetime.fromisoformat(now)
 
 
-def later(now: str, seconds: float) -> str:
+def add_seconds(now: str, seconds: float) -> str:
     """The time *seconds* after *now* (ISO 8601)."""
     return moment_text(datetime.fromisoformat(now) + timedelta(seconds=seconds))
 
@@ -217,14 +217,14 @@ def busy(lease: Lease, now: str) -> OrchestratorError:
     )
 
 
-def queued(ahead: Waiting, now: str) -> OrchestratorError:
+def queued(ahead: QueueEntry, now: str) -> OrchestratorError:
     """The error for an environment that is free, and that another run has been waiting for longer, by *now*."""
     waits = f"by {ahead.by or 'unknown'}, waiting since {moment(ahead.since, now)}"
     text = f"{ahead.environment} is promised to {ahead.run} ({waits})"
     return OrchestratorError("S101", text, hint="wait behind it with --wait; orchestrator queue shows who waits")
 
 
-def taken(work: Work) -> OrchestratorError:
+def taken(work: QueuedRequest) -> OrchestratorError:
     """The error for something that a living process works on."""
     return OrchestratorError(
         "S120",

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from orchestrator.domain.journal import Run, over
+from orchestrator.domain.journal import Run, is_past
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import moment_text, parse_moment, span
 from orchestrator.domain.quantities import Duration
@@ -25,7 +25,7 @@ class Retention(Model):
 
 def is_old(run: Run, cutoff: str, kept: frozenset[str]) -> bool:
     """Whether nothing needs what *run* left: it ended by *cutoff*, and is none of the runs *kept*."""
-    return run.ended_at is not None and over(run.ended_at, cutoff) and run.id not in kept
+    return run.ended_at is not None and is_past(run.ended_at, cutoff) and run.id not in kept
 
 
 class Removable(Model):

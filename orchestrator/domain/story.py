@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.domain.downtime import Measured
-from orchestrator.domain.journal import FORWARD, Record, Run, after_entry
+from orchestrator.domain.journal import PROMOTION_KINDS, Record, Run, after_entry
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.step import HostResult, StepResult, TestResult
@@ -202,7 +202,7 @@ class Story:
 
         Empty before there is a plan, and for every other kind of run.
         """
-        if self.run.kind not in FORWARD or not self.planned:
+        if self.run.kind not in PROMOTION_KINDS or not self.planned:
             return []
         settled = self.steps.get("hosts")
         batches = settled.result.data.get("batches", []) if settled and settled.result else []
@@ -223,7 +223,7 @@ class Story:
     @property
     def going_back(self) -> bool:
         """Whether a promotion has begun to roll back."""
-        return self.run.kind in FORWARD and any(state in BACKWARDS for _, state in self.states)
+        return self.run.kind in PROMOTION_KINDS and any(state in BACKWARDS for _, state in self.states)
 
     @property
     def recovery(self) -> float | None:

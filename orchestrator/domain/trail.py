@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from orchestrator.domain.journal import FORWARD, Run, Verified
+from orchestrator.domain.journal import PROMOTION_KINDS, Run, Verified
 
 
 def verified_trail(marks: Sequence[Verified], runs: Mapping[str, Run]) -> tuple[Verified, ...]:
@@ -15,7 +15,7 @@ def verified_trail(marks: Sequence[Verified], runs: Mapping[str, Run]) -> tuple[
     found: list[Verified] = []
     for mark in reversed(marks):
         run, digest = runs.get(mark.run), mark.release.digest
-        promoted = run is not None and run.kind in FORWARD and run.release == mark.release
+        promoted = run is not None and run.kind in PROMOTION_KINDS and run.release == mark.release
         places = [number for number, other in enumerate(found) if other.release.digest == digest]
         if places and promoted:
             del found[places[0]]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar, TypeVar
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import UNWRITTEN, Work
+from orchestrator.domain.journal import STORE_FAILURES, QueuedRequest
 from orchestrator.domain.moments import moment_text
 from orchestrator.engine.ownership import TTL, ClaimKeeper, StopSignal, name
 from orchestrator.engine.points import reached
@@ -115,7 +115,7 @@ def written_or_still(brake: StopSignal, folder: Path, work: Callable[[], T]) -> 
     try:
         return work()
     except OrchestratorError as error:
-        if error.code not in UNWRITTEN:
+        if error.code not in STORE_FAILURES:
             raise
         brake.fail(f"{error.message} ({error.code})")
     except (OSError, MemoryError, RuntimeError) as error:
@@ -231,7 +231,7 @@ class Engine:
                 answer: dict[str, Any] = handle.get_result()
             self.ended = True
             holder.end(done=True)
-            self._store.leave(root, holder.worker, done=True)
+            self._store.release_claim(root, holder.worker, done=True)
             return answer
 
         return wait
@@ -240,11 +240,11 @@ class Engine:
         """Whether any process is, or may be, working on *root* now."""
         return self.works_on(self._store.work(root))
 
-    def works_on(self, work: Work) -> bool:
+    def works_on(self, work: QueuedRequest) -> bool:
         """The same, for *work* as it was just read."""
         if is_locked(self._folder_lock(work.root)):
             return True
-        return work.claimed(_now()) and work.host != self.here  # here, the lock has said already that it is no more
+        return work.is_claimed(_now()) and work.host != self.here  # here, the lock has said already that it is no more
 
     def reserve(self, root: str) -> None:
         """Take *root* for a process that is about to be forked, which begins it; the lock goes along with it.
@@ -267,9 +267,9 @@ class Engine:
             self._lock.close()  # the lock itself stays until the other process has closed it as well
         self._lock, self._root, self._worker = None, "", ""
 
-    def leftover(self) -> list[Work]:
+    def leftover(self) -> list[QueuedRequest]:
         """What was asked for, is not done, and nobody works on; oldest first."""
-        return [work for work in self._store.works() if not self.works_on(work)]
+        return [work for work in self._store.pending() if not self.works_on(work)]
 
     def complete_requests(self, by: str) -> set[str]:
         """The requests whose records of durable execution were complete *by* a time (ISO 8601)."""
@@ -302,7 +302,7 @@ class Engine:
         if self._holder is not None:
             self._holder.end()
             with contextlib.suppress(OrchestratorError):
-                self._store.leave(self._root, self._holder.worker, done=False)
+                self._store.release_claim(self._root, self._holder.worker, done=False)
             self._holder = None
         self._root = self._worker = ""
 

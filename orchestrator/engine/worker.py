@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from orchestrator.domain.error_codes import HAS_PROCESS, STORE_NEWER
 from orchestrator.domain.errors import Exit, OrchestratorError
-from orchestrator.domain.journal import Waiting, Work, run_id
+from orchestrator.domain.journal import QueuedRequest, QueueEntry, run_id
 from orchestrator.domain.waves import BACK
 from orchestrator.domain.worker import WorkerEvent, WorkerRules
 from orchestrator.engine.durable import Engine
@@ -134,7 +134,7 @@ class Worker:
                 taken, free = taken + 1, free - 1
         return taken
 
-    def _can_be_taken(self, look: "_Look", work: Work) -> bool:
+    def _can_be_taken(self, look: "_Look", work: QueuedRequest) -> bool:
         try:
             return look.takeable(work)
         except OrchestratorError as error:
@@ -242,11 +242,11 @@ class _Look:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._queues: dict[str, list[Waiting]] = {}
+        self._queues: dict[str, list[QueueEntry]] = {}
         self._holders: dict[str, str] = {}
         self._places: dict[str, list[tuple[str, str]]] = {}
 
-    def takeable(self, work: Work) -> bool:
+    def takeable(self, work: QueuedRequest) -> bool:
         """Whether a process could go on with *work* now: nobody else has its environment, or waits before it.
 
         One that is to stop, or is superseded, has nothing to wait for. Of several side by side one is enough.
@@ -265,12 +265,12 @@ class _Look:
         superseded = any(wait.run == run and wait.superseded_by for wait in self._queue(environment))
         return ((holder or first) == run or superseded or wish in {"cancel", "abort"}) and wish != "pause"
 
-    def take(self, work: Work) -> None:
+    def take(self, work: QueuedRequest) -> None:
         """From here on *work* has its environment."""
         for environment, run in self._place(work):
             self._holders[environment] = self._holder(environment) or run
 
-    def waits(self, work: Work) -> bool:
+    def waits(self, work: QueuedRequest) -> bool:
         """Whether it stands in a queue behind somebody who has the environment; of several, whether all do.
 
         A walk between two waves waits as well.
@@ -284,13 +284,13 @@ class _Look:
         queued = any(wait.run == run for wait in self._queue(environment))
         return queued and self._holder(environment) not in {"", run}
 
-    def _place(self, work: Work) -> list[tuple[str, str]]:
+    def _place(self, work: QueuedRequest) -> list[tuple[str, str]]:
         """The environment and the run of *work* that goes on or is to begin, or several; none between two."""
         if work.root not in self._places:
             self._places[work.root] = self._find(work)
         return self._places[work.root]
 
-    def _find(self, work: Work) -> list[tuple[str, str]]:
+    def _find(self, work: QueuedRequest) -> list[tuple[str, str]]:
         targets, waves = work.asked["targets"], _in_waves(work)
         if not work.epoch:
             return [] if waves else [(targets[0], run_id(work.root, targets[0]))]
@@ -304,7 +304,7 @@ class _Look:
                         found.append((target, run.id))
         return found if waves else found[:1]
 
-    def _queue(self, environment: str) -> list[Waiting]:
+    def _queue(self, environment: str) -> list[QueueEntry]:
         if environment not in self._queues:
             self._queues[environment] = self._store.queue(environment)
         return self._queues[environment]
@@ -316,7 +316,7 @@ class _Look:
         return self._holders[environment]
 
 
-def _in_waves(work: Work) -> bool:
+def _in_waves(work: QueuedRequest) -> bool:
     return bool((work.asked.get("about") or {}).get("waves"))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.domain.effects import Change
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import STOPPED, Entry, later
+from orchestrator.domain.journal import STOPPED, Entry, add_seconds
 from orchestrator.domain.plan import StackSpec, losses
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.quantities import seconds
@@ -28,7 +28,7 @@ def claim(ctx: RunContext, spec: StackSpec) -> None:
         return
 
     def work(_job: str, _emit: Emit) -> StepResult:
-        until = later(ctx.services.clock.now(), seconds(rule.ttl))
+        until = add_seconds(ctx.services.clock.now(), seconds(rule.ttl))
         data = {"stack": spec.stack, "configured": spec.configured, "definition": spec.definition, "until": until}
         return StepResult(outcome=Outcome.SUCCEEDED, message=f"until {until} at the longest", data=data)
 

@@ -8,7 +8,7 @@ from math import inf
 
 from orchestrator.domain.error_codes import ENVIRONMENT_BUSY, STOPPED_BY_USER
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import FORWARD, STOPPING, Entry
+from orchestrator.domain.journal import PROMOTION_KINDS, STOPPING, Entry
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import age, undated
 from orchestrator.flow.run_context import RunContext
@@ -33,7 +33,7 @@ def hold_before(ctx: RunContext, name: str, emit: Emit, begun: bool) -> StepResu
     store, run, clock = ctx.services.store, ctx.run, ctx.services.clock
     if not held:
         data = {"level": "warning", "text": f"held before {name}: {closed}", "held": closed, "before": name}
-        key = f"{HELD}:{name}" if store.knows(run.id, HELD) else HELD
+        key = f"{HELD}:{name}" if store.has_entry(run.id, HELD) else HELD
         ctx.note(Entry(kind="notice", step=name, data=data, key=key))
     _let_go(ctx)
     ctx.fence, since = 0, clock.monotonic()  # another run may have the environment meanwhile
@@ -60,10 +60,10 @@ def _let_go(ctx: RunContext) -> None:
 def is_held(ctx: RunContext, name: str) -> bool:
     """Whether a process died while it held the run before the step *name*: nothing of that step was done."""
     store, run = ctx.services.store, ctx.run
-    if store.knows(run.id, f"{OVER}:{name}"):
+    if store.has_entry(run.id, f"{OVER}:{name}"):
         return False
     first = store.entry(run.id, HELD)
-    return first is not None and (first.data.get("before") == name or store.knows(run.id, f"{HELD}:{name}"))
+    return first is not None and (first.data.get("before") == name or store.has_entry(run.id, f"{HELD}:{name}"))
 
 
 def take_turn(ctx: RunContext, emit: Emit, *, deadline: float) -> StepResult:
@@ -75,7 +75,7 @@ def take_turn(ctx: RunContext, emit: Emit, *, deadline: float) -> StepResult:
     supersede, worker = ctx.environment.queue.supersede, ctx.ownership.worker
     store.enqueue(run.environment, run, supersede=supersede, worker=worker)
     while True:
-        if (wish := ctx.wish()) in STOPPING:  # before it is its turn: what only waited has nothing to undo
+        if (wish := ctx.control()) in STOPPING:  # before it is its turn: what only waited has nothing to undo
             store.dequeue(run.environment, run.id)
             data = {"code": STOPPED_BY_USER, "untouched": True}
             return StepResult(outcome=Outcome.ABORTED, message=f"{STOPPING[wish]} while it waited", data=data)
@@ -91,14 +91,14 @@ def take_turn(ctx: RunContext, emit: Emit, *, deadline: float) -> StepResult:
 
 def check_entrance(ctx: RunContext) -> None:
     """Refuse a promotion or rehearsal that may not start; nothing else is ever refused. Raises codes of conditions."""
-    if ctx.run.kind in FORWARD:
+    if ctx.run.kind in PROMOTION_KINDS:
         entrance, run = ctx.services.entrance, ctx.run
         entrance.admit(ctx.services, run, plan=ctx.approved, overrun=ctx.overrun)
 
 
 def _closed(ctx: RunContext) -> str:
     """Why the environment is closed to the run; empty if it is open."""
-    if ctx.run.kind not in FORWARD:
+    if ctx.run.kind not in PROMOTION_KINDS:
         return ""
     closed = ctx.services.entrance.closed(ctx.run)
     return f"{ctx.run.environment} is closed: {closed}" if closed else ""
@@ -119,7 +119,7 @@ def _taken(ctx: RunContext) -> str:
 def _keep_waiting(ctx: RunContext, *, late: bool) -> None:
     """Leave the queue when there is nothing to wait for any more. Raises S104 and S105."""
     store, run = ctx.services.store, ctx.run
-    if ctx.wish() == "pause":
+    if ctx.control() == "pause":
         ctx.ownership.park()
     ctx.ownership.check()  # a process that is asked to end, or was replaced, waits no longer
     mine = next((wait for wait in store.queue(run.environment) if wait.run == run.id), None)

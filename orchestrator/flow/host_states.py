@@ -52,7 +52,7 @@ def record_result(
 def as_before(ctx: RunContext, step: str, hosts: tuple[str, ...]) -> list[HostState]:
     """What was known of *hosts* before *step*, which said that it may change them and did not."""
     known, store = _recorded(ctx), ctx.services.store
-    begun = [host for host in hosts if store.knows(ctx.run.id, f"host:{_changing(step)}:{host}")]
+    begun = [host for host in hosts if store.has_entry(ctx.run.id, f"host:{_changing(step)}:{host}")]
     states = [known[host].before for host in begun if host in known]
     return [state for state in states if state is not None]
 

@@ -3,7 +3,7 @@
 import traceback
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import UNWRITTEN, Entry
+from orchestrator.domain.journal import STORE_FAILURES, Entry
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit
@@ -16,12 +16,12 @@ def begin(ctx: RunContext) -> None:
     if probe is None or ctx.probed:
         return
     ctx.probed = str(ctx.durable.step("probe.since", ctx.services.clock.now))
-    if ctx.services.store.knows(ctx.run.id, "probe:finished"):
+    if ctx.services.store.has_entry(ctx.run.id, "probe:finished"):
         return
     try:
         missing = ctx.services.prober.begin(probe, ctx.pinned_package(), ctx.inventory(), ctx.context(), _job(ctx))
     except OrchestratorError as error:
-        if error.code in UNWRITTEN:
+        if error.code in STORE_FAILURES:
             raise
         missing = error.message
     except Exception as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.domain.error_codes import DEFINITION_NOT_KEPT
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import FORWARD, Entry, Record
+from orchestrator.domain.journal import PROMOTION_KINDS, Entry, Record
 from orchestrator.domain.plan import Loss
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.rehearsal import Leg, Rehearsal, Timed, Walked, came_back, still_there, unseen
@@ -265,7 +265,7 @@ def _earlier(services: Services, environment: str, run: str) -> list[Difference]
     return [
         difference
         for found in services.store.runs(environment)
-        if found.kind in FORWARD and found.id != run
+        if found.kind in PROMOTION_KINDS and found.id != run
         for document in documents(services, found.id)
         for difference in (*document.left, *document.carried)
     ]

@@ -14,7 +14,7 @@ from orchestrator.domain.effects import GOING_BACK, Change, Effects
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import STOPPED, STOPPING, UNWRITTEN, Entry, Run
+from orchestrator.domain.journal import STOPPED, STOPPING, STORE_FAILURES, Entry, Run
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import NOTHING, HostState, Named, Plan, StackSpec
 from orchestrator.domain.promotion import Event, State, move
@@ -234,7 +234,7 @@ class RunContext:
     def _attempt(
         self, name: str, label: str, work: Callable[[str, Emit], StepResult], about: Mapping[str, Any]
     ) -> StepResult:
-        begun = self.services.store.knows(self.run.id, f"{name}:started")  # by a process that died since
+        begun = self.services.store.has_entry(self.run.id, f"{name}:started")  # by a process that died since
         self.note(Entry(kind="step.started", step=name, data={"label": label, **about}, key=f"{name}:started"))
         recorded = self.durable.step(name, lambda: self._work(name, work, begun=begun).to_json())
         result = StepResult.from_json(recorded)
@@ -243,9 +243,9 @@ class RunContext:
 
     def pause(self, name: str, seconds: float) -> None:
         """Wait, across restarts; no longer once a person wants the run to stop."""
-        self.durable.sleep(name, seconds, lambda: self.wish() != "")
+        self.durable.sleep(name, seconds, lambda: self.control() != "")
 
-    def wish(self) -> str:
+    def control(self) -> str:
         """What a person asked of this run last: nothing, `pause`, `cancel` or `abort`."""
         return self.services.store.run(self.run.id).wish
 
@@ -272,7 +272,7 @@ class RunContext:
             self.ownership.acting(self.run.id, known)
             result = stopped or work(f"{self.run.id}.{name}", reporter)
         except OrchestratorError as error:
-            if error.code in UNWRITTEN:
+            if error.code in STORE_FAILURES:
                 raise
             lost = {"how": "lost", "untouched": True} if isinstance(error, JobLost) else {}
             result = StepResult(outcome=Outcome.ERRORED, message=error.message, data={**error.to_json(), **lost})
@@ -327,7 +327,7 @@ class RunContext:
 
     def alert(self, step: str, text: str, key: str, *, tell: bool = True) -> None:
         """Write down what a person should know and the run does not stop for; with *tell*, tell people as well."""
-        new = tell and not self.services.store.knows(self.run.id, key)
+        new = tell and not self.services.store.has_entry(self.run.id, key)
         self.note(Entry(kind="notice", step=step, data={"level": "warning", "text": text, "alert": tell}, key=key))
         if new:
             self.services.notifier.tell(self.ended(), text)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain.errors import Exit, OrchestratorError
-from orchestrator.domain.journal import STOPPED, STOPPING, Entry, Kind, Run, later, recorded_exit, run_id
+from orchestrator.domain.journal import STOPPED, STOPPING, Entry, Kind, Run, add_seconds, recorded_exit, run_id
 from orchestrator.domain.plan import NOTHING, Named
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.quantities import seconds
@@ -287,7 +287,7 @@ class Walk:
         time = seconds(self.way.waves.soak)
         if not time:
             return
-        until = later(self.durable.step(f"wave.{number}.soaking", self.services.clock.now), time)
+        until = add_seconds(self.durable.step(f"wave.{number}.soaking", self.services.clock.now), time)
         self._wave("soaking", f"wave:{number}:soaking", number=number, until=until)
         self.durable.sleep(f"wave.{number}.soak", time, lambda: self.services.store.run(self.way.root).wish != "")
 

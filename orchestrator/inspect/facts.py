@@ -19,7 +19,7 @@ from orchestrator.domain.facts import (
     unsettled,
 )
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import Lease, Run, Waiting
+from orchestrator.domain.journal import Lease, QueueEntry, Run
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.run_reason import reason
@@ -109,7 +109,7 @@ def recent(store: FactsStore, environment: str) -> list[Run]:
         limit *= 10
 
 
-def activity(store: FactsStore, run: Run, waiting: Iterable[Waiting], working: Working) -> Activity:
+def activity(store: FactsStore, run: Run, waiting: Iterable[QueueEntry], working: Working) -> Activity:
     """What *run* does now."""
     if run.ended:
         return "ended"
@@ -124,7 +124,7 @@ def activity(store: FactsStore, run: Run, waiting: Iterable[Waiting], working: W
     return "interrupted"
 
 
-def run_facts(store: FactsStore, run: Run, waiting: Iterable[Waiting], working: Working) -> RunFacts:
+def run_facts(store: FactsStore, run: Run, waiting: Iterable[QueueEntry], working: Working) -> RunFacts:
     """*run* with what it does now."""
     what = activity(store, run, waiting, working)
     return RunFacts(**run.model_dump(), activity=what, interrupted=what == "interrupted")
@@ -149,7 +149,7 @@ def _hosts(store: FactsStore, name: str, runs: list[Run], holder: RunFacts | Non
 def outline(store: FactsStore, runs: Iterable[Run]) -> tuple[str, ...]:
     """All hosts of the environment as the newest of its *runs* recorded them; none after its stack was destroyed."""
     for run in runs:
-        if (run.kind == "destroy" and had_effect(run)) or store.knows(run.id, GONE):
+        if (run.kind == "destroy" and had_effect(run)) or store.has_entry(run.id, GONE):
             return ()
         for step in OUTLINES:
             record = store.entry(run.id, f"{step}:finished")

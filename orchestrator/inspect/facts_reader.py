@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from orchestrator.domain.facts import is_settled
-from orchestrator.domain.journal import Lease, Record, Run, Waiting, Work
+from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run
 from orchestrator.domain.listing import ALL_RUNS, PAGE_SIZE, EnvironmentSummary, Page, RunFilter
 from orchestrator.domain.plan import HostState
 from orchestrator.ports import Store
@@ -33,19 +33,19 @@ class FactsStore(Protocol):
     def lease(self, environment: str) -> Lease | None:
         """The lease of the environment."""
 
-    def queue(self, environment: str) -> list[Waiting]:
+    def queue(self, environment: str) -> list[QueueEntry]:
         """The runs that wait, in order."""
 
     def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
         """The run's records."""
 
-    def knows(self, run: str, key: str) -> bool:
+    def has_entry(self, run: str, key: str) -> bool:
         """Whether an entry with this key has been written."""
 
     def entry(self, run: str, key: str) -> Record | None:
         """The entry of *run* with this key."""
 
-    def work(self, root: str) -> Work:
+    def work(self, root: str) -> QueuedRequest:
         """The request *root*."""
 
 
@@ -100,7 +100,7 @@ class FactsReader:
         """The lease of the environment."""
         return self._leases.get(environment)
 
-    def queue(self, environment: str) -> list[Waiting]:
+    def queue(self, environment: str) -> list[QueueEntry]:
         """The runs that wait, in order."""
         return self._queues[environment]
 
@@ -108,7 +108,7 @@ class FactsReader:
         """The run's records."""
         return self._store.records(run, after, limit)
 
-    def knows(self, run: str, key: str) -> bool:
+    def has_entry(self, run: str, key: str) -> bool:
         """Whether an entry with this key has been written."""
         return self.entry(run, key) is not None
 
@@ -118,6 +118,6 @@ class FactsReader:
             return self._entries.get((run, key))
         return self._store.entry(run, key)
 
-    def work(self, root: str) -> Work:
+    def work(self, root: str) -> QueuedRequest:
         """The request *root*."""
         return self._store.work(root)

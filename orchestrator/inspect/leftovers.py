@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run, over
+from orchestrator.domain.journal import Run, is_past
 from orchestrator.domain.plan import StackPreview, StackSpec
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
@@ -27,7 +27,7 @@ class Leftover:
 
     def due(self, now: str) -> bool:
         """Whether its time is over at *now*."""
-        return over(self.until, now)
+        return is_past(self.until, now)
 
 
 def apart(services: Services, environment: str, ref: PackageRef | None) -> Services:
@@ -67,11 +67,11 @@ def _left(services: Services, name: str) -> Iterator[Leftover]:
     for run in store.runs(name, limit=RECENT):
         if run.kind in {"provision", "destroy"} and run.state is not State.FAILED:
             settled.add(environment.stack or name)
-        made = made_stack(store, run.id) if run.kind == "promotion" and store.knows(run.id, MADE) else None
+        made = made_stack(store, run.id) if run.kind == "promotion" and store.has_entry(run.id, MADE) else None
         if made is None or made["stack"] in settled:
             continue
         settled.add(str(made["stack"]))
-        if not store.knows(run.id, GONE):
+        if not store.has_entry(run.id, GONE):
             yield Leftover(run, str(made["stack"]), str(made["until"]))
 
 

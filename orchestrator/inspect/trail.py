@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import FORWARD, Run, Verified, over
+from orchestrator.domain.journal import PROMOTION_KINDS, Run, Verified, is_past
 from orchestrator.domain.moments import moment_text
 from orchestrator.domain.plan import HostState, PlannedStep, play_of
 from orchestrator.domain.promotion import State
@@ -72,7 +72,7 @@ def as_of(services: Services, environment: str, when: str) -> Then:
     """
     services.environment(environment)
     at = _time(services, environment, when)
-    mark = next((mark for mark in services.store.verified(environment) if over(mark.at, at)), None)
+    mark = next((mark for mark in services.store.verified(environment) if is_past(mark.at, at)), None)
     if mark is None:
         raise OrchestratorError("R204", f"no release had been verified in {environment} by {at}")
     if mark.release.digest not in {other.release.digest for other in trail(services, environment)}:
@@ -106,7 +106,7 @@ def _definition(services: Services, environment: str, mark: Verified, at: str) -
     for run in services.store.runs(environment):
         if run.id == mark.run:
             break
-        if run.ended_at is None or not over(run.ended_at, at) or run.state is not State.SUCCEEDED:
+        if run.ended_at is None or not is_past(run.ended_at, at) or run.state is not State.SUCCEEDED:
             continue
         if run.kind == "destroy":
             raise OrchestratorError("R204", f"{environment} had been destroyed by {at} ({run.id})")
@@ -141,7 +141,7 @@ def unsettled(services: Services, environment: str) -> list[Run]:
     verified = {mark.run for mark in services.store.verified(environment)}
     found = []
     for run in services.store.runs(environment):
-        if run.kind not in {*FORWARD, "rollback"} or not run.ended or run.state is State.FAILED:
+        if run.kind not in {*PROMOTION_KINDS, "rollback"} or not run.ended or run.state is State.FAILED:
             continue
         if run.state is not State.NEEDS_PERSON or run.id in verified:
             break
@@ -190,7 +190,7 @@ def _stuck(services: Services, environment: str) -> list[Begun]:
             if about.get("verb") == "undo":
                 digest = about["release"]["digest"]
                 undone |= {(digest, str(about["playbook"]), host) for host in about["hosts"]}
-        if run.kind in FORWARD and run.release is not None:
+        if run.kind in PROMOTION_KINDS and run.release is not None:
             begun += _started(services.packages.fetch(run.release.digest), steps, undone)
     return begun
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import FORWARD
+from orchestrator.domain.journal import PROMOTION_KINDS
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import HostState, WayBack
 from orchestrator.domain.rehearsal import Rehearsal
@@ -36,7 +36,7 @@ def obstacle(release: PackageRef, way: WayBack, there: tuple[HostState, ...]) ->
 
 def newest(services: Services, environment: str, back: PackageRef, release: PackageRef) -> Rehearsal | None:
     """The newest evidence for this pair of packages from any environment but *environment*; None: there is none."""
-    chosen = RunFilter(digest=release.digest, kinds=tuple(FORWARD))
+    chosen = RunFilter(digest=release.digest, kinds=tuple(PROMOTION_KINDS))
     others = {*services.environments} - {environment}
     runs = [run for run in each_run(services.store, chosen) if run.environment in others]
     for run in sorted(runs, key=lambda run: run.requested_at, reverse=True):
@@ -48,7 +48,7 @@ def newest(services: Services, environment: str, back: PackageRef, release: Pack
 
 def documents(services: Services, run: str) -> list[Rehearsal]:
     """The evidence that *run* has given, as far as it is what its digest says."""
-    if not services.store.knows(run, REHEARSED):  # most runs have none, and many records
+    if not services.store.has_entry(run, REHEARSED):  # most runs have none, and many records
         return []
     records = [record for record in services.store.records(run) if record.kind == REHEARSED]
     found = [(Rehearsal.from_json(record.data["document"]), record.data["evidence"]) for record in records]

@@ -3,7 +3,7 @@
 from orchestrator.domain.admission.may_start import PathFacts
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.error_codes import SUPERSEDED
-from orchestrator.domain.journal import FORWARD, Lease
+from orchestrator.domain.journal import PROMOTION_KINDS, Lease
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import parse_moment, span
 from orchestrator.domain.promotion import State
@@ -39,9 +39,9 @@ def _automatic_hold(services: Services, environment: Environment) -> str:
     if environment.promote != "automatic":
         return ""
     ended = (State.SUCCEEDED, State.ROLLED_BACK, State.NEEDS_PERSON)
-    chosen = RunFilter(environment=environment.name, states=ended, kinds=(*FORWARD, "rollback"))
+    chosen = RunFilter(environment=environment.name, states=ended, kinds=(*PROMOTION_KINDS, "rollback"))
     last = next(iter(services.store.list_runs(chosen, limit=1).items), None)
-    if last is None or (last.kind in FORWARD and last.state is State.SUCCEEDED):
+    if last is None or (last.kind in PROMOTION_KINDS and last.state is State.SUCCEEDED):
         return ""
     how = "needs manual intervention" if last.state is State.NEEDS_PERSON else "went back"
     return f"{last.id} {how}"
@@ -57,7 +57,7 @@ def _rehearsal(services: Services, environment: Environment, ref: PackageRef) ->
 
 def _superseded_by(services: Services, ref: PackageRef, name: str) -> str:
     """The run that took the place of the newest run of the release in its queue; empty if none did."""
-    chosen = RunFilter(environment=name, digest=ref.digest, kinds=tuple(FORWARD))
+    chosen = RunFilter(environment=name, digest=ref.digest, kinds=tuple(PROMOTION_KINDS))
     run = next(iter(services.store.list_runs(chosen, limit=1).items), None)
     if run is None:
         return ""

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from orchestrator.domain.journal import FORWARD, Run
+from orchestrator.domain.journal import PROMOTION_KINDS, Run
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.risk.assessment import Risk, RiskFacts, assess
@@ -18,7 +18,7 @@ def plan_risk(services: Services, plan: Plan) -> Risk:
 
 def risk_facts(services: Services, plan: Plan) -> RiskFacts:
     """What the risk of *plan* is computed from: *plan*, and the earlier runs of its environment."""
-    runs = [run for run in services.store.runs(plan.environment) if run.kind in FORWARD and run.ended]
+    runs = [run for run in services.store.runs(plan.environment) if run.kind in PROMOTION_KINDS and run.ended]
     mine = [run.state for run in runs if run.release is not None and run.release.name == plan.release.name]
     counts = plan.stack.counts if plan.stack is not None else {}
     return RiskFacts(

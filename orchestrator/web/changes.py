@@ -13,13 +13,13 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run, Wish
+from orchestrator.domain.journal import ControlVerb, Run
 from orchestrator.domain.plan import Plan
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
 
-ACCEPTED_VERBS: dict[str, Wish] = {"pause": "pause", "cancel": "cancel", "abort": "abort", "continue": ""}
+ACCEPTED_VERBS: dict[str, ControlVerb] = {"pause": "pause", "cancel": "cancel", "abort": "abort", "continue": ""}
 """What a run can be requested to do, with the word that the journal has for it."""
 
 

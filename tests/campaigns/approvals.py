@@ -43,7 +43,7 @@ from orchestrator.domain.approval.requests import RunRequest
 from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.audit.chain import AuditHead, record_by
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run, Work
+from orchestrator.domain.journal import QueuedRequest, Run
 from orchestrator.domain.moments import Now, parse_moment
 from orchestrator.domain.register import BINDINGS, LINE_STOPS, OPEN, REQUESTS, USERS, VOTES, PlanText, RecordKind
 from orchestrator.domain.risk.kinds import ChangeKind, Level
@@ -69,16 +69,16 @@ def digest(number: int) -> str:
 class Runs:
     """What is needed of a journal: the runs that were recorded."""
 
-    def __init__(self, works: dict[str, Work] | None = None) -> None:
+    def __init__(self, works: dict[str, QueuedRequest] | None = None) -> None:
         self.works = dict(works or {})
 
-    def work(self, root: str) -> Work:
+    def work(self, root: str) -> QueuedRequest:
         """What was recorded under *root*."""
         if root not in self.works:
             raise OrchestratorError("R101", f"there is no run {root}")
         return self.works[root]
 
-    def ask(self, work: Work, _run: Run) -> bool:
+    def submit(self, work: QueuedRequest, _run: Run) -> bool:
         """Record *work*."""
         return self.works.setdefault(work.root, work).asked == work.asked
 

@@ -221,7 +221,7 @@ BUGS: dict[str, list[tuple[Any, str, Bug]]] = {
     "a process that was replaced takes the lease": [(MemoryStore, "acquire", _anybody)],
     "the fence does not rise with a new process": [(MemoryStore, "acquire", _same_fence)],
     "the lease is not given back": [(simulated.Journal, "release", _nothing)],
-    "what is done is never marked so": [(simulated.Journal, "leave", _nothing)],
+    "what is done is never marked so": [(simulated.Journal, "release_claim", _nothing)],
     "hosts are not told the fence": [(MemoryDeployer, "_one", _fence_of_nobody)],
     "hosts forget what they have done": [(MemoryDeployer, "_one", _forgetful)],
     "nobody asks whether this process still may act, and the store takes an older fence": [

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.store import ManualClock
-from orchestrator.domain.journal import Run, Work
+from orchestrator.domain.journal import QueuedRequest, Run
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.retention import Retention
 from orchestrator.flow import COURSES
@@ -85,10 +85,10 @@ class Project:
         run = Run(id=f"{root}-{environment}", root=root, kind="promotion", environment=environment, release=ref, by="ann",
                   requested_at=self.clock.now())  # fmt: skip
         asked = {"root": root, "kind": run.kind, "release": ref.to_json(), "targets": [environment], "by": "ann"}
-        self.store.ask(Work(root=root, asked=asked), run)
+        self.store.submit(QueuedRequest(root=root, asked=asked), run)
         answers: dict[str, Any] = {}
         COURSES[run.kind](RunContext(self.services, MemoryDurable(answers), run))
-        self.store.leave(root, "", done=True)
+        self.store.release_claim(root, "", done=True)
         ended = self.store.run(run.id)
         assert ended.state.value == "succeeded", ended.message
         self.plans.add(str(ended.plan).removeprefix("sha256:"))

@@ -35,7 +35,7 @@ def project(folder: Path) -> Path:
     engine = Engine(place, store, LocalJobs(state / "jobs"), lambda _durable, _tenure, _data: {})
     engine.begin("000001", {})()
     engine.close()
-    store.leave("000001", "", done=True)
+    store.release_claim("000001", "", done=True)
     store.close()
     package, plan = state / "packages" / ("a" * 64), state / "plans" / ("e" * 64)
     for path, text in (

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.domain.approval.request_state import RequestState
-from orchestrator.domain.journal import Run, Work
+from orchestrator.domain.journal import QueuedRequest, Run
 from orchestrator.register_ports import Changes
 from tests.campaigns.approvals import EVENTS, Runs, Scene, lay
 
@@ -68,9 +68,9 @@ class DyingRuns(Runs):
 
     deaths = Deaths()
 
-    def ask(self, work: Work, run: Run) -> bool:
+    def submit(self, work: QueuedRequest, run: Run) -> bool:
         """As in the other campaign, or death."""
-        return self.deaths.around(lambda: Runs.ask(self, work, run))
+        return self.deaths.around(lambda: Runs.submit(self, work, run))
 
 
 def follow(order: Sequence[str], deaths: Iterator[Deaths]) -> int:

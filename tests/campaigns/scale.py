@@ -22,7 +22,7 @@ from orchestrator.adapters.database.engine import open_database
 from orchestrator.adapters.database.read_tables import feed
 from orchestrator.adapters.database.rebuild import rebuild
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import Entry, Kind, Record, Run, Verified, Work
+from orchestrator.domain.journal import Entry, Kind, QueuedRequest, Record, Run, Verified
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import HostState
@@ -176,7 +176,7 @@ def _fill_runs(db: sa.Connection, numbers: range, size: Size, states: dict[tuple
                 )
         if number % 2 == 0:
             asked: dict[str, Any] = {"root": run.root, "kind": run.kind, "targets": [run.environment], "by": run.by}
-            work = Work(root=run.root, asked=asked, done=run.ended)
+            work = QueuedRequest(root=run.root, asked=asked, done=run.ended)
             works.append(
                 {
                     "root": run.root,

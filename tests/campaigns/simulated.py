@@ -27,7 +27,7 @@ from orchestrator.domain.context import Context
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.journal import UNWRITTEN, Entry, Lease, Run, Work
+from orchestrator.domain.journal import STORE_FAILURES, Entry, Lease, QueuedRequest, Run
 from orchestrator.domain.plan import PlaySpec, StackSpec, SuiteSpec
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release, Requirement
@@ -178,10 +178,10 @@ class Journal(MemoryStore):
         super().release(environment, holder, worker)
         self.points.reached("released")
 
-    def leave(self, root: str, worker: str, *, done: bool) -> None:
+    def release_claim(self, root: str, worker: str, *, done: bool) -> None:
         """Work on it no longer."""
         self.points.reached("leave")
-        super().leave(root, worker, done=done)
+        super().release_claim(root, worker, done=done)
         self.points.reached("left")
 
 
@@ -441,12 +441,12 @@ class Simulation:
         run = Run(id=f"{root}-{target}", root=root, kind=kind, environment=target, release=package.ref, by="ann")  # type: ignore[arg-type]
         while True:
             try:
-                self.kept.store.ask(Work(root=root, asked={"kind": kind, "target": target}), run)
+                self.kept.store.submit(QueuedRequest(root=root, asked={"kind": kind, "target": target}), run)
                 return root
             except Crash:
                 continue
             except OrchestratorError as error:
-                if error.code not in UNWRITTEN:
+                if error.code not in STORE_FAILURES:
                     raise
 
     def finish(self, root: str) -> int:
@@ -501,14 +501,14 @@ class Simulation:
             if self.scenario.closes:
                 self.kept.trace.append(("process", f"{root}-production", name, "", ""))
             self._walk(root, name)
-            store.leave(root, name, done=True)
+            store.release_claim(root, name, done=True)
             return "done"
         except Crash:
             return "crashed"
         except OwnershipLost:
             return "still"
         except OrchestratorError as error:
-            if error.code not in UNWRITTEN:
+            if error.code not in STORE_FAILURES:
                 raise
             return "still"
 
@@ -529,7 +529,7 @@ class Simulation:
                 self.kept.world.gone.add(leaves[name])
             if when == "before" and name in closes:
                 self.calendar.close(run, name, closes[name])
-            if when == "before" and name in wishes and not self.kept.store.knows(run.id, f"wish:{name}"):
+            if when == "before" and name in wishes and not self.kept.store.has_entry(run.id, f"wish:{name}"):
                 data = {"wish": wishes[name], "by": "ann"}
                 MemoryStore.append(self.kept.store, run.id, [Entry(kind="control", data=data, key=f"wish:{name}")])
             self.kept.points.reached(f"{name}:{when}")

@@ -350,7 +350,7 @@ def _work_off(app: Simulated, workers: Workers, every: float, peace: float) -> N
     """
     now = time.monotonic()
     kill_at, left, ended_at = now + every, -1, now
-    while works := app.store.works():
+    while works := app.store.pending():
         now = time.monotonic()
         if len(works) != left:
             left, ended_at = len(works), now

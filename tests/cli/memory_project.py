@@ -16,7 +16,7 @@ import pytest
 from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.adapters.memory.store import ManualClock, MemoryStore
 from orchestrator.cli import main
-from orchestrator.domain.journal import Entry, Run, Work
+from orchestrator.domain.journal import Entry, QueuedRequest, Run
 from orchestrator.domain.release import Release
 from orchestrator.flow import COURSES
 from orchestrator.flow.run_context import RunContext
@@ -60,7 +60,7 @@ class MemoryProject(Stage):
                   requested_at=self.store.clock.now())  # type: ignore[arg-type]  # fmt: skip
         asked = {"root": root, "kind": run.kind, "release": ref and ref.to_json(), "targets": [environment], "by": "ann",
                  "plan": None, "wait": 0.0, "again": None, "about": {}}  # fmt: skip
-        self.store.ask(Work(root=root, asked=asked, queue=about.pop("queue", "")), run)
+        self.store.submit(QueuedRequest(root=root, asked=asked, queue=about.pop("queue", "")), run)
         if about:
             self.store.append(run.id, [Entry(kind="requested", data={"about": about}, key="requested more")])
         return run
@@ -70,7 +70,7 @@ class MemoryProject(Stage):
         durable = MemoryDurable(self.answers.setdefault(run.id, {}), crash)
         try:
             COURSES[run.kind](RunContext(self.services(), durable, run, wait=wait))
-            self.store.leave(run.root, "", done=True)
+            self.store.release_claim(run.root, "", done=True)
         except Killed:
             pass
         return self.store.run(run.id)

@@ -141,7 +141,7 @@ class RequestProject(MemoryProject):
             app.services, MemoryDurable({}, lambda *_: None), run, approved=plan, wait=1.0, override_reason=again
         )
         done = COURSES[run.kind](ctx)
-        self.store.leave(run.root, "", done=True)
+        self.store.release_claim(run.root, "", done=True)
         return done
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
-from orchestrator.domain.journal import Entry, Run, Work
+from orchestrator.domain.journal import Entry, QueuedRequest, Run
 from tests.cli.memory_project import ENVIRONMENT, PROJECT, MemoryProject, project
 
 __all__ = ["project"]
@@ -29,9 +29,9 @@ def laid(folder: Path) -> Path:
         run = Run(
             id=f"{root}-staging", root=root, kind="observe", environment="staging", requested_at=SystemClock().now()
         )
-        store.ask(Work(root=root, asked={}), run)
+        store.submit(QueuedRequest(root=root, asked={}), run)
         store.append(run.id, [Entry(kind="ended", data={"state": "succeeded", "exit": 0, "message": "ended"})])
-        store.leave(root, "", done=True)
+        store.release_claim(root, "", done=True)
     store.close()
     for name in JOBS:
         (state / "jobs" / name).mkdir(parents=True)

@@ -101,7 +101,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Yard:
     run = ask(app, "aaa111")
     app.store.claim("aaa111", "worker", app.engine.here, 30.0)
     app.store.acquire("eu-1", run.id, "ann", "promotion", worker="worker")
-    app.store.leave("aaa111", "worker", done=False)
+    app.store.release_claim("aaa111", "worker", done=False)
     app.close()
     say(yard.folder, yard.environ(**AUTOMATIC), "status")  # what opening a project makes
     say(yard.folder, yard.environ(**AUTOMATIC), "keys", "show")

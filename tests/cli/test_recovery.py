@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.app.requests import Promote
-from orchestrator.domain.journal import Run, Work
+from orchestrator.domain.journal import QueuedRequest, Run
 from orchestrator.wiring import App
 from tests.cli.test_waves import REF, Yard
 
@@ -29,14 +29,14 @@ def ask(app: App, root: str, wait: float = 0.0) -> Run:
     """A promotion into eu-1 that is asked for."""
     asked = Promote(root=root, package=REF, targets=("eu-1",), by="ann", wait=wait)
     run = asked.first(app.services.clock.now())
-    app.store.ask(Work(root=root, asked=asked.to_json()), run)
+    app.store.submit(QueuedRequest(root=root, asked=asked.to_json()), run)
     return run
 
 
 def die(app: App, root: str) -> None:
     """A process has taken the promotion up, and is no more."""
     app.store.claim(root, "worker", app.engine.here, 30.0)
-    app.store.leave(root, "worker", done=False)
+    app.store.release_claim(root, "worker", done=False)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def held(yard: Yard) -> Yard:
     run = ask(app, "aaa111")
     app.store.claim("aaa111", "worker", app.engine.here, 30.0)
     app.store.acquire("eu-1", run.id, "ann", "promotion", worker="worker")
-    app.store.leave("aaa111", "worker", done=False)
+    app.store.release_claim("aaa111", "worker", done=False)
     app.close()
     return yard
 

@@ -16,7 +16,7 @@ import pytest
 
 from orchestrator.app.requests import PromoteInWaves, RetryFrom
 from orchestrator.cli.documents import QueueDocument, RunDocument, StatusDocument
-from orchestrator.domain.journal import Entry, Run, Work
+from orchestrator.domain.journal import Entry, QueuedRequest, Run
 from orchestrator.domain.release import PackageRef
 from orchestrator.wiring import App, open_app
 from tests.inside import Said, reads, say
@@ -54,7 +54,7 @@ class Yard:
         waves = app.plans.waves(app.actor, "regions")
         assert waves is not None
         asked = PromoteInWaves(root=self.root, package=REF, targets=NAMES, by="ann", rollout=waves)
-        app.store.ask(Work(root=self.root, asked=asked.to_json()), asked.first(app.services.clock.now()))
+        app.store.submit(QueuedRequest(root=self.root, asked=asked.to_json()), asked.first(app.services.clock.now()))
         app.close()
         return self
 

@@ -15,7 +15,7 @@ from orchestrator.adapters.database import lists
 from orchestrator.adapters.database.read_tables import feed
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.adapters.memory.store import MemoryStore
-from orchestrator.domain.journal import Entry, Run, Verified, Work
+from orchestrator.domain.journal import Entry, QueuedRequest, Run, Verified
 from orchestrator.domain.listing import FeedEntry, Page, RunFilter
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
@@ -185,9 +185,9 @@ def test_requests_that_are_not_done(store: Store) -> None:
     """Requests are listed oldest first until they are done."""
     for number in range(5):
         run = Run(id=f"q{number}-staging", root=f"q{number}", kind="promotion", environment="staging")
-        store.ask(Work(root=run.root, asked={"n": number}), run)
+        store.submit(QueuedRequest(root=run.root, asked={"n": number}), run)
     store.claim("q1", "w", "h", 60)
-    store.leave("q1", "w", done=True)
+    store.release_claim("q1", "w", done=True)
     assert [work.root for work in every(store.list_requests)] == ["q0", "q2", "q3", "q4"]
 
 

@@ -11,7 +11,7 @@ from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.fencing import HIGHEST
-from orchestrator.domain.journal import Entry, Run, Verified, Work
+from orchestrator.domain.journal import Entry, QueuedRequest, Run, Verified
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
@@ -209,11 +209,11 @@ def test_verified_releases_come_newest_first(store: Store) -> None:
 
 def test_a_root_stands_for_one_thing(store: Store) -> None:
     """What is asked for again changes nothing, and what is asked for under a root that is taken is not written at all."""
-    work = Work(root="r1", asked={"kind": "promotion", "targets": ["staging"]})
-    assert store.ask(work, run())
-    assert store.ask(work, run())
-    other = Work(root="r1", asked={"kind": "promotion", "targets": ["production"]})
-    assert not store.ask(other, run("r1-production", "production"))
+    work = QueuedRequest(root="r1", asked={"kind": "promotion", "targets": ["staging"]})
+    assert store.submit(work, run())
+    assert store.submit(work, run())
+    other = QueuedRequest(root="r1", asked={"kind": "promotion", "targets": ["production"]})
+    assert not store.submit(other, run("r1-production", "production"))
     assert store.work("r1") == work
     assert [found.id for found in store.runs()] == ["r1-staging"]
 
@@ -338,7 +338,7 @@ def test_what_was_written_is_there_for_the_next_process(opened: Open) -> None:
 def asked(store: Store, root: str, environment: str, queue: str = "q") -> Run:
     """A promotion that was left to workers, and stands in the queue of its environment."""
     made = run(f"{root}-{environment}", environment)
-    store.ask(Work(root=root, asked={"targets": [environment]}, queue=queue), made)
+    store.submit(QueuedRequest(root=root, asked={"targets": [environment]}, queue=queue), made)
     store.enqueue(environment, made, supersede=False)
     return made
 
@@ -346,9 +346,9 @@ def asked(store: Store, root: str, environment: str, queue: str = "q") -> Run:
 def test_a_process_that_was_replaced_gets_no_place(store: Store) -> None:
     """A process that another one has replaced puts its run into no queue: the run may have ended, and nobody would remove its place."""
     made = run("r1-staging", "staging")
-    store.ask(Work(root="r1", asked={"targets": ["staging"]}), made)
+    store.submit(QueuedRequest(root="r1", asked={"targets": ["staging"]}), made)
     store.claim("r1", "first", "here", 60.0)
-    store.leave("r1", "first", done=False)
+    store.release_claim("r1", "first", done=False)
     store.claim("r1", "second", "here", 60.0)
     with pytest.raises(OrchestratorError) as refused:
         store.enqueue("staging", made, supersede=False, worker="first")
@@ -370,7 +370,7 @@ def test_what_waits_for_nobody_can_be_taken(store: Store) -> None:
     assert takeable(store) == ["a1", "c1"]
     assert takeable(store, "other") == ["d1"]
     store.release("two", "lock:1")
-    store.leave("a1", "", done=True)
+    store.release_claim("a1", "", done=True)
     store.dequeue("one", "a1-one")
     assert takeable(store) == ["a2", "b1", "c1"]
 
@@ -380,7 +380,7 @@ def test_what_has_nothing_to_wait_for_can_be_taken(store: Store) -> None:
     first, last = asked(store, "a1", "one"), asked(store, "a2", "one")
     store.acquire("two", "lock:1", "ann", "inventory", until="2020-01-01T00:00:00.000Z")  # it is over
     asked(store, "b1", "two")
-    store.ask(Work(root="c1", asked={"targets": ["three"]}, queue="q"), run("c1-three", "three"))
+    store.submit(QueuedRequest(root="c1", asked={"targets": ["three"]}, queue="q"), run("c1-three", "three"))
     store.append(last.id, [Entry(kind="control", data={"wish": "cancel", "by": "ann"})])
     assert takeable(store) == ["a1", "a2", "b1", "c1"]
     store.acquire("one", first.id, "ann", "promotion")

@@ -11,7 +11,7 @@ from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.engine import SCHEMA
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Kind, Run, Wish, Work
+from orchestrator.domain.journal import ControlVerb, Kind, QueuedRequest, Run
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import Event, State
@@ -32,12 +32,12 @@ WORDS = {
 def words() -> dict[str, list[str]]:
     return {
         "kinds": sorted(get_args(Kind)),
-        "wishes": sorted(get_args(Wish)),
+        "wishes": sorted(get_args(ControlVerb)),
         "truths": sorted(get_args(HostState.model_fields["truth"].annotation)),
         "states": sorted(State),
         "events": sorted(Event),
         "outcomes": sorted(Outcome),
-        "fields": sorted({*Run.model_fields, *Work.model_fields, *HostState.model_fields}),
+        "fields": sorted({*Run.model_fields, *QueuedRequest.model_fields, *HostState.model_fields}),
     }
 
 
@@ -53,7 +53,7 @@ def store(tmp_path: Path) -> DatabaseStore:
 
 def ask(store: DatabaseStore, root: str, environment: str) -> None:
     run = Run(id=f"{root}-{environment}", root=root, kind="promotion", environment=environment)
-    store.ask(Work(root=root, asked={"targets": [environment]}, queue="q"), run)
+    store.submit(QueuedRequest(root=root, asked={"targets": [environment]}, queue="q"), run)
     store.enqueue(environment, run, supersede=False)
 
 
@@ -77,7 +77,7 @@ def test_a_word_of_a_newer_program_is_told_as_such(store: DatabaseStore) -> None
 class Idle:
     """An engine on which nobody works."""
 
-    def works_on(self, work: Work) -> bool:
+    def works_on(self, work: QueuedRequest) -> bool:
         del work
         return False
 
@@ -97,7 +97,7 @@ def test_a_request_that_cannot_be_read_keeps_only_itself(
     def start(root: str) -> int:
         took.append(root)
         store.dequeue("two", "b1-two")
-        store.leave(root, "", done=True)
+        store.release_claim(root, "", done=True)
         return 0
 
     worker = Worker(Idle(), store, start, told.append, WorkerRules("q", once=True))  # type: ignore[arg-type]
@@ -106,7 +106,7 @@ def test_a_request_that_cannot_be_read_keeps_only_itself(
         worker._children.clear()
     assert took == ["b1"]
     assert [news.root for news in told if news.what == "left to others"] == ["a1"]
-    assert "b1" not in {work.root for work in store.works()}
+    assert "b1" not in {work.root for work in store.pending()}
 
 
 @pytest.mark.parametrize("blocked", [5, 100])

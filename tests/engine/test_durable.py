@@ -15,7 +15,7 @@ import pytest
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run, Work
+from orchestrator.domain.journal import QueuedRequest, Run
 from orchestrator.engine.durable import Engine, Place, Walk
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.ports import Durable
@@ -61,7 +61,7 @@ def engine_in(folder: Path, walk: Walk) -> Engine:
     store = DatabaseStore(f"sqlite:///{folder}/state.db", SystemClock())
     for root in ("root1", "root2"):
         run = Run(id=f"{root}-staging", root=root, kind="promotion", environment="staging")
-        store.ask(Work(root=root, asked={}), run)
+        store.submit(QueuedRequest(root=root, asked={}), run)
     place = Place(f"sqlite:///{folder}/engine.db", folder / "executors", ttl=3.0)
     return Engine(place, store, LocalJobs(folder / "jobs"), walk)
 

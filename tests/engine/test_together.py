@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
-from orchestrator.domain.journal import Entry, Run, Work
+from orchestrator.domain.journal import Entry, QueuedRequest, Run
 from orchestrator.engine.durable import Engine, Place, Walk
 from orchestrator.engine.jobs import LocalJobs
 
@@ -73,7 +73,7 @@ def engine_in(folder: Path, walk: Walk) -> tuple[Engine, DatabaseStore]:
     """An engine and its store in *folder*, where one root with three runs was asked for."""
     store = DatabaseStore(f"sqlite:///{folder}/state.db", SystemClock())
     runs = [Run(id=f"root1-{name}", root="root1", kind="promotion", environment=name) for name in NAMES]
-    store.ask(Work(root="root1", asked={}), runs[0])
+    store.submit(QueuedRequest(root="root1", asked={}), runs[0])
     for run in runs:
         store.create(run)
     place = Place(f"sqlite:///{folder}/engine.db", folder / "executors", ttl=6.0)

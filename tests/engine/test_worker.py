@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
-from orchestrator.domain.journal import Entry, Run, Work
+from orchestrator.domain.journal import Entry, QueuedRequest, Run
 from orchestrator.engine.durable import Engine, Place
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.ports import Job
@@ -92,7 +92,7 @@ class Yard:
     def ask(self, root: str, environment: str, queue: str = "q") -> Run:
         """Leave *root* to workers, in the queue of its environment."""
         run = Run(id=f"{root}-{environment}", root=root, kind="promotion", environment=environment)
-        self.store.ask(Work(root=root, asked={"targets": [environment]}, queue=queue), run)
+        self.store.submit(QueuedRequest(root=root, asked={"targets": [environment]}, queue=queue), run)
         self.store.enqueue(environment, run, supersede=False)
         return run
 
@@ -100,7 +100,7 @@ class Yard:
         """Leave a walk in waves to workers; it stands in no environment's queue."""
         run = Run(id=root, root=root, kind="waves", environment="all")
         asked = {"targets": list(environments), "about": {"waves": {"plans": {}}}}
-        self.store.ask(Work(root=root, asked=asked, queue=queue), run)
+        self.store.submit(QueuedRequest(root=root, asked=asked, queue=queue), run)
         return run
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
@@ -169,7 +169,7 @@ def test_what_can_be_taken_is_done_oldest_first(place: Yard) -> None:
 def test_who_waits_longer_goes_first(place: Yard) -> None:
     """A root whose environment is promised to somebody else is not taken, and holds nobody's place."""
     run = Run(id="p-one", root="p", kind="promotion", environment="one")
-    place.store.ask(Work(root="p", asked={"targets": ["one"]}), run)
+    place.store.submit(QueuedRequest(root="p", asked={"targets": ["one"]}), run)
     place.store.enqueue("one", run, supersede=False)
     place.ask("a", "one")
     place.ask("b", "two")
@@ -292,7 +292,7 @@ def test_a_job_does_not_outlive_its_claim(tmp_path: Path, postgres: Server) -> N
         folder.mkdir()
         store = store_at(url)
         run = Run(id="a-one", root="a", kind="promotion", environment="one")
-        store.ask(Work(root="a", asked={"targets": ["one"]}), run)
+        store.submit(QueuedRequest(root="a", asked={"targets": ["one"]}), run)
         code = JOB.format(root=str(ROOT), folder=str(folder), url=url)
         process = subprocess.Popen([sys.executable, "-c", code])
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Run, over
+from orchestrator.domain.journal import Run, is_past
 from orchestrator.domain.retention import Removable, Retention
 from orchestrator.flow.prune import Records, prune, removable
 from orchestrator.inspect.trail import destination
@@ -38,7 +38,7 @@ class Kept:
         return Records(self._complete, self._alone, self.roots.discard, self._reached)
 
     def _complete(self, by: str) -> set[str]:
-        ended = {run.root for run in self.project.store.runs() if run.ended_at and over(run.ended_at, by)}
+        ended = {run.root for run in self.project.store.runs() if run.ended_at and is_past(run.ended_at, by)}
         return self.roots & ended
 
     @contextlib.contextmanager

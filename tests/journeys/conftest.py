@@ -109,7 +109,7 @@ class Project:
             while time.monotonic() < deadline:
                 assert process.poll() is None, process.communicate()
                 for run in store.runs(environment, limit=1):
-                    if not run.ended and store.knows(run.id, f"{step}:started"):
+                    if not run.ended and store.has_entry(run.id, f"{step}:started"):
                         return run.id
                 time.sleep(0.05)
         finally:

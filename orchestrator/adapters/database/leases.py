@@ -10,10 +10,10 @@ from orchestrator.adapters.database.values import known
 from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import (
     Lease,
+    QueueEntry,
     Run,
-    Waiting,
     busy,
-    over,
+    is_past,
     queued,
     replaced,
 )
@@ -95,7 +95,7 @@ class DatabaseLeases:
             db.execute(fences.update().where(lower).values(fence=fence))
 
     @persistent
-    def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> Waiting:
+    def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> QueueEntry:
         """Wait for the environment."""
         with guarded(), self._engine.begin() as db:
             _next_fence(db, environment)  # one taker after the other, here too
@@ -107,7 +107,7 @@ class DatabaseLeases:
                 return there
             one_at_a_time(db)
             number = (db.execute(sa.select(sa.func.max(waits.c.number))).scalar() or 0) + 1
-            mine = Waiting(
+            mine = QueueEntry(
                 environment=environment,
                 run=run.id,
                 number=number,
@@ -133,7 +133,7 @@ class DatabaseLeases:
             db.execute(waits.delete().where(waits.c.environment == environment, waits.c.run == run))
 
     @persistent
-    def queue(self, environment: str) -> list[Waiting]:
+    def queue(self, environment: str) -> list[QueueEntry]:
         """Who waits, in order."""
         with guarded(), self._engine.connect().execution_options(reading=True) as db:
             return _queue(db, environment)
@@ -149,15 +149,15 @@ def _lease(db: sa.Connection, environment: str, now: str) -> Lease | None:
     """Who holds the environment at the time *now*."""
     row = db.execute(sa.select(leases.c.data).where(leases.c.environment == environment)).first()
     held = known(Lease, row.data) if row is not None else None
-    return None if held is None or (held.until is not None and over(held.until, now)) else held
+    return None if held is None or (held.until is not None and is_past(held.until, now)) else held
 
 
-def _queue(db: sa.Connection, environment: str) -> list[Waiting]:
+def _queue(db: sa.Connection, environment: str) -> list[QueueEntry]:
     query = sa.select(waits.c.data).where(waits.c.environment == environment).order_by(waits.c.number)
-    return [known(Waiting, row.data) for row in db.execute(query)]
+    return [known(QueueEntry, row.data) for row in db.execute(query)]
 
 
-def _same_thing(one: Waiting, other: Waiting) -> bool:
+def _same_thing(one: QueueEntry, other: QueueEntry) -> bool:
     """Whether two who wait bring releases of the same name."""
     return one.release is not None and other.release is not None and one.release.name == other.release.name
 

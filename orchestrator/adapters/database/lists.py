@@ -18,7 +18,7 @@ from orchestrator.adapters.database.read_tables import (
 from orchestrator.adapters.database.rebuild import rebuild
 from orchestrator.adapters.database.tables import hosts, leases, records, runs, waits, works
 from orchestrator.adapters.database.values import known, readable_requests
-from orchestrator.domain.journal import Lease, Record, Run, Waiting, Work, over
+from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run, is_past
 from orchestrator.domain.listing import (
     ALL_RUNS,
     PAGE_SIZE,
@@ -153,19 +153,19 @@ class DatabaseLists:
         now = self._clock.now()
         query = sa.select(leases.c.data).where(leases.c.environment.in_(environments))
         held = [known(Lease, row.data) for row in self._rows(query)]
-        return {lease.environment: lease for lease in held if lease.until is None or not over(lease.until, now)}
+        return {lease.environment: lease for lease in held if lease.until is None or not is_past(lease.until, now)}
 
     # -- what waits ----------------------------------------------------------------------------------------------------
 
-    def queues_of(self, environments: tuple[str, ...]) -> dict[str, list[Waiting]]:
+    def queues_of(self, environments: tuple[str, ...]) -> dict[str, list[QueueEntry]]:
         """The queues of several environments, in one query."""
         query = sa.select(waits.c.environment, waits.c.data).where(waits.c.environment.in_(environments))
-        found: dict[str, list[Waiting]] = {name: [] for name in environments}
+        found: dict[str, list[QueueEntry]] = {name: [] for name in environments}
         for row in self._rows(query.order_by(waits.c.environment, waits.c.number)):
-            found[row.environment].append(known(Waiting, row.data))
+            found[row.environment].append(known(QueueEntry, row.data))
         return found
 
-    def list_requests(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[Work]:
+    def list_requests(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[QueuedRequest]:
         """The requests that are not done, oldest first."""
         rows = self._rows(requests_query(cursor, limit + 1))
         items = tuple(readable_requests(rows[:limit], lambda _root, _why: None))

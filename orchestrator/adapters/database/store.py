@@ -15,13 +15,13 @@ from orchestrator.adapters.database.values import known, readable_requests
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import (
     Entry,
+    QueuedRequest,
     Record,
     Run,
     Verified,
-    Work,
+    add_seconds,
     after_entry,
     find,
-    later,
     stale,
     taken,
 )
@@ -80,7 +80,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         query = sa.select(records.c.data).where(records.c.run == run, records.c.seq > after).order_by(records.c.seq)
         return [known(Record, data) for data in self._read(query.limit(limit))]
 
-    def knows(self, run: str, key: str) -> bool:
+    def has_entry(self, run: str, key: str) -> bool:
         """Whether an entry with this key has been written."""
         return bool(self._read(sa.select(records.c.seq).where(records.c.run == run, records.c.key == key)))
 
@@ -115,7 +115,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
     # -- who works on what was asked for ------------------------------------------------------------------------------
 
     @persistent
-    def ask(self, work: Work, run: Run) -> bool:
+    def submit(self, work: QueuedRequest, run: Run) -> bool:
         """Write down what is asked for."""
         with guarded(), self._engine.begin() as db:
             asked = sa.select(works.c.data).where(works.c.root == work.root)
@@ -123,7 +123,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
                 lock_environment(db, run.environment)  # who waits for it must not keep numbers from all others
             one_at_a_time(db)
             there = db.execute(asked).scalar()
-            if there is not None and known(Work, there).asked != work.asked:
+            if there is not None and known(QueuedRequest, there).asked != work.asked:
                 return False
             if there is None:
                 number = (db.execute(sa.select(sa.func.max(works.c.number))).scalar() or 0) + 1
@@ -133,19 +133,19 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
             self._append(db, run.id, once([Entry(kind="requested", data=work.asked, key="requested")]), 0)
             return True
 
-    def work(self, root: str) -> Work:
+    def work(self, root: str) -> QueuedRequest:
         """What was asked for under *root*."""
         found = self._read(sa.select(works.c.data).where(works.c.root == root))
         if not found:
             raise OrchestratorError("R101", f"there is no run {root!r}")
-        return known(Work, found[0])
+        return known(QueuedRequest, found[0])
 
-    def works(self) -> list[Work]:
+    def pending(self) -> list[QueuedRequest]:
         """What is not done, oldest first; what a newer program wrote is left out."""
         query = sa.select(works.c.root, works.c.data).where(works.c.done.is_(False)).order_by(works.c.number)
         return readable_requests(self._rows(query), lambda _root, _why: None)
 
-    def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[Work]:
+    def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[QueuedRequest]:
         """What is not done and waits for nobody, in one statement."""
         rows = self._rows(takeable_requests(self._engine.dialect.name, queue, self._clock.now()))
         return readable_requests(rows, unread)
@@ -155,37 +155,42 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         return self._pulse.beats()
 
     @persistent
-    def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> Work:
+    def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> QueuedRequest:
         """Work on it."""
         with guarded(), self._engine.begin() as db:
             row = db.execute(sa.select(works.c.data).where(works.c.root == root).with_for_update()).first()
             if row is None:
                 raise OrchestratorError("R101", f"there is no run {root!r}")
-            work, now = known(Work, row.data), self._clock.now()
-            if work.worker != worker and work.claimed(now) and not dead:
+            work, now = known(QueuedRequest, row.data), self._clock.now()
+            if work.worker != worker and work.is_claimed(now) and not dead:
                 raise taken(work)
             other = work.worker != worker
-            mine = {"worker": worker, "host": host, "since": now if other else work.since, "until": later(now, ttl)}
+            mine = {
+                "worker": worker,
+                "host": host,
+                "since": now if other else work.since,
+                "until": add_seconds(now, ttl),
+            }
             return _keep(db, work.model_copy(update={**mine, "epoch": work.epoch + other}))
 
     def renew(self, worker: str, ttl: float) -> list[str]:
         """Go on."""
         with guarded(), self._engine.begin() as db:
-            until = later(self._clock.now(), ttl)
+            until = add_seconds(self._clock.now(), ttl)
             query = sa.select(works.c.data).where(works.c.worker == worker, works.c.done.is_(False))
-            found = [known(Work, row.data) for row in db.execute(query.with_for_update())]
+            found = [known(QueuedRequest, row.data) for row in db.execute(query.with_for_update())]
             for work in found:
                 _keep(db, work.model_copy(update={"until": until}))
             return [work.root for work in found]
 
     @persistent
-    def leave(self, root: str, worker: str, *, done: bool) -> None:
+    def release_claim(self, root: str, worker: str, *, done: bool) -> None:
         """Work on it no longer."""
         with guarded(), self._engine.begin() as db:
             query = sa.select(works.c.data).where(works.c.root == root, works.c.worker == worker)
             row = db.execute(query.with_for_update()).first()
             if row is not None:
-                work = known(Work, row.data)
+                work = known(QueuedRequest, row.data)
                 _keep(db, work.model_copy(update={"worker": "", "until": None, "done": done}))
 
     def close(self) -> None:
@@ -214,7 +219,7 @@ def _create(db: sa.Connection, run: Run) -> None:
         add_run(db, run, number)
 
 
-def _keep(db: sa.Connection, work: Work) -> Work:
+def _keep(db: sa.Connection, work: QueuedRequest) -> QueuedRequest:
     changed = {"worker": work.worker, "done": work.done, "data": work.model_dump_json()}
     db.execute(works.update().where(works.c.root == work.root).values(**changed))
     return work

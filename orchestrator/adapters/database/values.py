@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.journal import Work
+from orchestrator.domain.journal import QueuedRequest
 from orchestrator.domain.model import Model
 from orchestrator.secret_values import known as known_secrets
 
@@ -33,12 +33,12 @@ def as_stored(value: T) -> T:
     return value if secrets.redactor.is_empty else secrets.document(value)
 
 
-def readable_requests(rows: "Sequence[sa.Row[Any]]", unread: Callable[[str, str], None]) -> list[Work]:
+def readable_requests(rows: "Sequence[sa.Row[Any]]", unread: Callable[[str, str], None]) -> list[QueuedRequest]:
     """The requests in *rows*. *unread* is called with the root of each that this program cannot read, and why."""
     found = []
     for row in rows:
         try:
-            found.append(known(Work, row.data))
+            found.append(known(QueuedRequest, row.data))
         except OrchestratorError as error:
             unread(str(row.root), error.message)
     return found

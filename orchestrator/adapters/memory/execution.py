@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.adapters.memory.durable import MemoryDurable
-from orchestrator.domain.journal import Work
+from orchestrator.domain.journal import QueuedRequest
 from orchestrator.ports import Parallel, RunOwnership, Store
 
 Workflow = Callable[[Parallel, RunOwnership, Mapping[str, Any]], dict[str, Any]]
@@ -33,7 +33,7 @@ class MemoryExecution:
             with self._active:
                 durable = MemoryDurable(self._answers.setdefault(root, {}), part=part)
                 done = self._workflow(durable, self._tenure, arguments)
-                self._store.leave(root, "", done=True)
+                self._store.release_claim(root, "", done=True)
                 return done
 
         return execute
@@ -42,11 +42,11 @@ class MemoryExecution:
         """Whether *root* is executed now."""
         return self._active.locked() and root == self._root
 
-    def works_on(self, work: Work) -> bool:
+    def works_on(self, work: QueuedRequest) -> bool:
         """The same, for a request that was just read."""
         return self.working(work.root)
 
-    def leftover(self) -> list[Work]:
+    def leftover(self) -> list[QueuedRequest]:
         """Nothing is left behind: an execution ends with its process."""
         return []
 

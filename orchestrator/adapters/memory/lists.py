@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from orchestrator.domain.facts import RELEASING, had_effect
-from orchestrator.domain.journal import Lease, Record, Run, Verified, Waiting, Work, over
+from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run, Verified, is_past
 from orchestrator.domain.listing import (
     ALL_RUNS,
     PAGE_SIZE,
@@ -33,8 +33,8 @@ class MemoryLists:
     _hosts: dict[tuple[str, str], HostState]
     _verified: dict[str, list[Verified]]
     _leases: dict[str, Lease]
-    _works: dict[str, Work]
-    _waits: list[Waiting]
+    _works: dict[str, QueuedRequest]
+    _waits: list[QueueEntry]
     _feed: list[tuple[str, int]]
 
     def rebuild(self) -> int:
@@ -175,15 +175,15 @@ class MemoryLists:
         """The leases of several environments; nothing for one that is free."""
         now = self.clock.now()
         held = [lease for name, lease in self._leases.items() if name in environments]
-        return {lease.environment: lease for lease in held if lease.until is None or not over(lease.until, now)}
+        return {lease.environment: lease for lease in held if lease.until is None or not is_past(lease.until, now)}
 
     # -- what waits ----------------------------------------------------------------------------------------------------
 
-    def queues_of(self, environments: tuple[str, ...]) -> dict[str, list[Waiting]]:
+    def queues_of(self, environments: tuple[str, ...]) -> dict[str, list[QueueEntry]]:
         """The queues of several environments."""
         return {name: [wait for wait in self._waits if wait.environment == name] for name in environments}
 
-    def list_requests(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[Work]:
+    def list_requests(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[QueuedRequest]:
         """The requests that are not done, oldest first."""
         numbered = [(str(number), work) for number, work in enumerate(self._works.values(), 1) if not work.done]
         return _page([item for item in numbered if cursor is None or int(item[0]) > int(cursor)], limit)

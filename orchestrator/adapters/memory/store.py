@@ -10,16 +10,16 @@ from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import (
     Entry,
     Lease,
+    QueuedRequest,
+    QueueEntry,
     Record,
     Run,
     Verified,
-    Waiting,
-    Work,
+    add_seconds,
     after_entry,
     busy,
     find,
-    later,
-    over,
+    is_past,
     queued,
     replaced,
     stale,
@@ -69,8 +69,8 @@ class MemoryStore(MemoryLists):
     _verified: dict[str, list[Verified]] = field(default_factory=dict)
     _leases: dict[str, Lease] = field(default_factory=dict)
     _fences: dict[str, int] = field(default_factory=dict)
-    _works: dict[str, Work] = field(default_factory=dict)
-    _waits: list[Waiting] = field(default_factory=list)
+    _works: dict[str, QueuedRequest] = field(default_factory=dict)
+    _waits: list[QueueEntry] = field(default_factory=list)
     _waited: int = 0
     _feed: list[tuple[str, int]] = field(default_factory=list)
 
@@ -116,7 +116,7 @@ class MemoryStore(MemoryLists):
         found = [record for record in self._records.get(run, []) if record.seq > after]
         return found[:limit] if limit is not None else found
 
-    def knows(self, run: str, key: str) -> bool:
+    def has_entry(self, run: str, key: str) -> bool:
         """Whether an entry with this key has been written."""
         return key in self._keys.get(run, ())
 
@@ -180,7 +180,7 @@ class MemoryStore(MemoryLists):
     def lease(self, environment: str) -> Lease | None:
         """Who holds the environment."""
         held = self._leases.get(environment)
-        if held is not None and held.until is not None and over(held.until, self.clock.now()):
+        if held is not None and held.until is not None and is_past(held.until, self.clock.now()):
             return None
         return held
 
@@ -192,14 +192,14 @@ class MemoryStore(MemoryLists):
         """See that every later fence is higher."""
         self._fences[environment] = max(self._fences.get(environment, 0), min(fence, HIGHEST))
 
-    def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> Waiting:
+    def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> QueueEntry:
         """Wait for the environment."""
         self._refuse_taken_over(run.id, worker)
         for wait in self._waits:
             if (wait.environment, wait.run) == (environment, run.id):
                 return wait
         self._waited += 1
-        mine = Waiting(
+        mine = QueueEntry(
             environment=environment,
             run=run.id,
             number=self._waited,
@@ -222,13 +222,13 @@ class MemoryStore(MemoryLists):
         """Wait no longer."""
         self._waits = [wait for wait in self._waits if (wait.environment, wait.run) != (environment, run)]
 
-    def queue(self, environment: str) -> list[Waiting]:
+    def queue(self, environment: str) -> list[QueueEntry]:
         """Who waits, in order."""
         return [wait for wait in self._waits if wait.environment == environment]
 
     # -- who works on what was asked for ------------------------------------------------------------------------------
 
-    def ask(self, work: Work, run: Run) -> bool:
+    def submit(self, work: QueuedRequest, run: Run) -> bool:
         """Write down what is asked for."""
         if self._works.setdefault(work.root, work).asked != work.asked:
             return False
@@ -236,26 +236,26 @@ class MemoryStore(MemoryLists):
         self.append(run.id, [Entry(kind="requested", data=work.asked, key="requested")])
         return True
 
-    def work(self, root: str) -> Work:
+    def work(self, root: str) -> QueuedRequest:
         """What was asked for under *root*."""
         if root not in self._works:
             raise OrchestratorError("R101", f"there is no run {root!r}")
         return self._works[root]
 
-    def works(self) -> list[Work]:
+    def pending(self) -> list[QueuedRequest]:
         """What is not done, oldest first."""
         return [work for work in self._works.values() if not work.done]
 
-    def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[Work]:
+    def takeable(self, queue: str, unread: Callable[[str, str], None]) -> list[QueuedRequest]:
         """What is not done and waits for nobody."""
         del unread
-        return [work for work in self.works() if work.queue == queue and self._waits_for_nobody(work)]
+        return [work for work in self.pending() if work.queue == queue and self._waits_for_nobody(work)]
 
-    def _waits_for_nobody(self, work: Work) -> bool:
+    def _waits_for_nobody(self, work: QueuedRequest) -> bool:
         mine = [wait for wait in self._waits if self._runs[wait.run].root == work.root]
         return not mine or any(self._is_free(wait) for wait in mine)
 
-    def _is_free(self, wait: Waiting) -> bool:
+    def _is_free(self, wait: QueueEntry) -> bool:
         if wait.superseded_by is not None or self._runs[wait.run].wish in {"cancel", "abort"}:
             return True
         held = self.lease(wait.environment)
@@ -266,25 +266,25 @@ class MemoryStore(MemoryLists):
         """There may always be some."""
         return True
 
-    def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> Work:
+    def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> QueuedRequest:
         """Work on it."""
         work, now = self.work(root), self.clock.now()
-        if work.worker != worker and work.claimed(now) and not dead:
+        if work.worker != worker and work.is_claimed(now) and not dead:
             raise taken(work)
         other = work.worker != worker
-        mine = {"worker": worker, "host": host, "since": now if other else work.since, "until": later(now, ttl)}
+        mine = {"worker": worker, "host": host, "since": now if other else work.since, "until": add_seconds(now, ttl)}
         self._works[root] = work.model_copy(update={**mine, "epoch": work.epoch + other})
         return self._works[root]
 
     def renew(self, worker: str, ttl: float) -> list[str]:
         """Go on."""
-        until = later(self.clock.now(), ttl)
-        mine = [work for work in self.works() if work.worker == worker]
+        until = add_seconds(self.clock.now(), ttl)
+        mine = [work for work in self.pending() if work.worker == worker]
         for work in mine:
             self._works[work.root] = work.model_copy(update={"until": until})
         return [work.root for work in mine]
 
-    def leave(self, root: str, worker: str, *, done: bool) -> None:
+    def release_claim(self, root: str, worker: str, *, done: bool) -> None:
         """Work on it no longer."""
         work = self.work(root)
         if work.worker == worker:
