@@ -320,7 +320,7 @@ class Gates(Protocol):
         """Return when all that the gate needs of this machine is here. Raises E160 and E161."""
 
 
-class Unasked:
+class NullGates:
     """The `Gates` of whoever has none: nothing can be asked."""
 
     def ask(
@@ -357,7 +357,7 @@ class Prober(Protocol):
         """See that nobody looks any more. Safe at any time."""
 
 
-class Unmeasured:
+class NullProber:
     """The `Prober` that looks at nothing."""
 
     def begin(self, probe: Probe, package: Package, inventory: Inventory, context: Context, job: str) -> str:
@@ -470,7 +470,7 @@ class Keys(Protocol):
         """What :meth:`encrypt` was given, also after the key was rotated. Raises D170 and D171."""
 
 
-class Unshared:
+class NullArtifacts:
     """The `Artifacts` of a project on one machine: what is kept stays where it is, and nothing is anywhere else."""
 
     where = "nowhere else"
@@ -515,7 +515,7 @@ class Logs(Protocol):
         """Keep what *job*, and the jobs that it has begun, have printed; an entry for each. Never raises."""
 
 
-class Unkept:
+class NullLogs:
     """The `Logs` of a project on one machine: what jobs have printed stays in their folders."""
 
     def keep(self, job: str) -> list[Entry]:

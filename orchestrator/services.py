@@ -17,14 +17,14 @@ from orchestrator.ports import (
     Keys,
     Logs,
     Notifier,
+    NullArtifacts,
+    NullGates,
+    NullLogs,
+    NullProber,
     Packages,
     Prober,
     Provisioner,
     Store,
-    Unasked,
-    Unkept,
-    Unmeasured,
-    Unshared,
     Verifier,
 )
 from orchestrator.secret_values import SecretValues
@@ -83,11 +83,11 @@ class Services:
     clock: Clock
     notifier: Notifier
     keys: Keys
-    artifacts: Artifacts = field(default_factory=Unshared)
-    logs: Logs = field(default_factory=Unkept)
+    artifacts: Artifacts = field(default_factory=NullArtifacts)
+    logs: Logs = field(default_factory=NullLogs)
     stacks: Mapping[str, str] = field(default_factory=dict)
-    gates: Gates = field(default_factory=Unasked)
-    prober: Prober = field(default_factory=Unmeasured)
+    gates: Gates = field(default_factory=NullGates)
+    prober: Prober = field(default_factory=NullProber)
     secrets: SecretValues = field(default_factory=SecretValues)
     environ: Mapping[str, str] = field(default_factory=dict)
     entrance: Entrance = field(default_factory=AlwaysOpen)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.domain.authentication import KEY_FILE
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.folders import collections_folder
-from orchestrator.ports import Artifacts, Logs, Store, Unkept, Unshared
+from orchestrator.ports import Artifacts, Logs, NullArtifacts, NullLogs, Store
 from orchestrator.project_wiring import ProjectParts
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class StorageParts(ProjectParts):
     def artifacts(self) -> Artifacts:
         """What several machines share. Nothing is asked there yet. Raises S140."""
         if self.shared is None:
-            return Unshared()
+            return NullArtifacts()
         from orchestrator.adapters.artifacts.places import artifacts
 
         return artifacts(self.shared, self.root)
@@ -51,7 +51,7 @@ class StorageParts(ProjectParts):
     def logs(self) -> Logs:
         """What jobs have printed, for other machines."""
         if self.shared is None:
-            return Unkept()
+            return NullLogs()
         from orchestrator.adapters.artifacts.logs import SharedLogs
 
         return SharedLogs(self.state / "jobs", self.artifacts)

@@ -25,7 +25,7 @@ class App(EngineParts, RegisterParts, Application):
     def services(self) -> "Services":
         """What every run of this project is given."""
         from orchestrator.adapters.clock import SystemClock
-        from orchestrator.adapters.silence import Silence
+        from orchestrator.adapters.null_notifier import NullNotifier
         from orchestrator.services import Services
 
         return Services(
@@ -39,7 +39,7 @@ class App(EngineParts, RegisterParts, Application):
             packages=self.packages,
             store=self.store,
             clock=SystemClock(),
-            notifier=Silence(),
+            notifier=NullNotifier(),
             keys=self.keys,
             artifacts=self.artifacts,
             logs=self.logs,

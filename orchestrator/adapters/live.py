@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.adapters.views import Views
-from orchestrator.ports import Artifacts, Deployer, Jobs, Keys, Provisioner, Unshared, Verifier
+from orchestrator.ports import Artifacts, Deployer, Jobs, Keys, NullArtifacts, Provisioner, Verifier
 from orchestrator.secret_values import SecretValues
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class LiveEngines:
         from orchestrator.adapters.ansible.deployer import AnsibleDeployer
         from orchestrator.adapters.ansible.shared_files import SharedFiles
 
-        shared = None if isinstance(self.artifacts, Unshared) else SharedFiles(self.artifacts, self.keys)
+        shared = None if isinstance(self.artifacts, NullArtifacts) else SharedFiles(self.artifacts, self.keys)
         places = (self.state, self.collections, self.environ, self.root)
         return AnsibleDeployer(self.jobs, *places, own, shared, self.secrets, self.views)
 

@@ -22,7 +22,7 @@ from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.adapters.memory.store import ManualClock, MemoryStore
 from orchestrator.adapters.memory.verifier import MemoryVerifier
 from orchestrator.adapters.memory.world import World
-from orchestrator.adapters.silence import Silence
+from orchestrator.adapters.null_notifier import NullNotifier
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import JobLost, OrchestratorError
@@ -553,7 +553,7 @@ class Simulation:
             packages=self.kept.packages,
             store=self.kept.store,
             clock=self.kept.store.clock,
-            notifier=Silence(),
+            notifier=NullNotifier(),
             keys=MemoryKeys(),
             entrance=self.calendar,
         )

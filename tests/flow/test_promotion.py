@@ -14,7 +14,7 @@ from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.adapters.memory.verifier import MemoryVerifier
 from orchestrator.adapters.memory.world import World
-from orchestrator.adapters.silence import Silence
+from orchestrator.adapters.null_notifier import NullNotifier
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.journal import Run
 from orchestrator.domain.plan import NOTHING, Named
@@ -82,7 +82,7 @@ class Stage:
             packages=self.packages,
             store=self.store,
             clock=self.store.clock,
-            notifier=Silence(),
+            notifier=NullNotifier(),
             keys=MemoryKeys(),
         )
 

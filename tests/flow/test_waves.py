@@ -15,7 +15,7 @@ from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.adapters.memory.verifier import MemoryVerifier
 from orchestrator.adapters.memory.world import World
-from orchestrator.adapters.silence import Silence
+from orchestrator.adapters.null_notifier import NullNotifier
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import Entry, Run
@@ -81,7 +81,7 @@ class Stage:
             packages=self.packages,
             store=self.store,
             clock=self.store.clock,
-            notifier=Silence(),
+            notifier=NullNotifier(),
             keys=MemoryKeys(),
         )
 

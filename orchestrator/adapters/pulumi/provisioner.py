@@ -38,7 +38,7 @@ from orchestrator.domain.parity import Definition
 from orchestrator.domain.plan import ResourceChange, StackPreview, StackSpec
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text
-from orchestrator.ports import Artifacts, Emit, JobOutcome, Jobs, Provisioned, SavedPlan, Unshared
+from orchestrator.ports import Artifacts, Emit, JobOutcome, Jobs, NullArtifacts, Provisioned, SavedPlan
 from orchestrator.secret_values import SecretValues
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # stands for what Pulumi will only know after the update
@@ -69,7 +69,7 @@ class PulumiProvisioner:
         views: Views | None = None,
     ) -> None:
         self._jobs, self._folder, self._project, self._environ = jobs, folder, project.resolve(), environ
-        self._artifacts, self._views = artifacts or Unshared(), views
+        self._artifacts, self._views = artifacts or NullArtifacts(), views
         self._operations = Operations(jobs, folder, self._project, engine, environ, secrets or SecretValues(), views)
 
     def definition(self, environment: Environment, folder: Path) -> StackSpec:

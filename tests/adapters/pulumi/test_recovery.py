@@ -19,9 +19,9 @@ from orchestrator.adapters.memory.packages import MemoryPackages
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.adapters.memory.verifier import MemoryVerifier
 from orchestrator.adapters.memory.world import World
+from orchestrator.adapters.null_notifier import NullNotifier
 from orchestrator.adapters.pulumi import engine
 from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
-from orchestrator.adapters.silence import Silence
 from orchestrator.adapters.views import Views
 from orchestrator.domain.environment import IsolationRule, Project, PulumiSettings
 from orchestrator.domain.journal import Run
@@ -376,6 +376,6 @@ def _setting(slow: Slow) -> Services:
         packages=MemoryPackages(),
         store=store,
         clock=store.clock,
-        notifier=Silence(),
+        notifier=NullNotifier(),
         keys=MemoryKeys(),
     )

@@ -3,7 +3,7 @@
 from orchestrator.domain.journal import Run
 
 
-class Silence:
+class NullNotifier:
     """Says nothing."""
 
     def tell(self, run: Run, what: str) -> None:
