@@ -11,7 +11,7 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import recorded_exit
-from orchestrator.flow import COURSES, walk
+from orchestrator.flow import COURSES, wave_rollout
 from orchestrator.flow.recorder import Prefixed
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.leftovers import apart
@@ -77,7 +77,7 @@ def _in_waves(
     parts: Parts, request: PromoteInWaves, durable: Parallel, ownership: RunOwnership, part: dict[str, Any] | None
 ) -> dict[str, Any]:
     """A rollout in waves, or one *part* of it: a run in one of its environments."""
-    way = walk.Way(
+    way = wave_rollout.WaveRolloutRequest(
         request.root,
         request.package,
         request.by,
@@ -91,10 +91,10 @@ def _in_waves(
         overrun=bool(request.overrun_reason),
     )
     if part is None:
-        walk.Walk(parts.services, durable, ownership, way).go()
+        wave_rollout.WaveRollout(parts.services, durable, ownership, way).go()
         return {"runs": [request.root]}
-    one = walk.Part.from_json(part)
-    return walk.one(isolated(parts, one.environment), durable, ownership, way, one)
+    one = wave_rollout.WaveMember.from_json(part)
+    return wave_rollout.one(isolated(parts, one.environment), durable, ownership, way, one)
 
 
 def _results_before(parts: Parts, retry: RetryFrom) -> dict[str, Any]:

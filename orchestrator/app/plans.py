@@ -21,7 +21,7 @@ from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
 from orchestrator.domain.way_back import Outlook, RollbackPlan
-from orchestrator.flow import walk
+from orchestrator.flow import wave_rollout
 from orchestrator.inspect import leftovers
 from orchestrator.inspect.trail import Then
 from orchestrator.planning import admission, make, plan_store
@@ -120,7 +120,7 @@ class Plans(UseCases):
         `flow.plan.make` do, and S193.
         """
         self._parts.withheld.require()
-        wanted = walk.admitted_environments(self._parts.services, waves, package, redeploy=redeploy)
+        wanted = wave_rollout.admitted_environments(self._parts.services, waves, package, redeploy=redeploy)
 
         def planned(name: str) -> PlannedEnvironment:
             if name not in wanted:
@@ -154,7 +154,7 @@ class Plans(UseCases):
     @use_case(Action.VIEW)
     def waves(self, actor: Actor, name: str | None) -> Waves | None:
         """The list of waves that is called *name*; None when there is none."""
-        return walk.find(self._parts.services, name)
+        return wave_rollout.find(self._parts.services, name)
 
     @use_case(Action.VIEW)
     def find(self, actor: Actor, wanted: str) -> Plan | WavePlan:
@@ -242,12 +242,12 @@ class Plans(UseCases):
         Whether it is to *redeploy* follows from the *plan*, if there is one.
         """
         redeploy = plan.redeploy if plan is not None else redeploy
-        targets = walk.admitted_environments(self._parts.services, waves, package, redeploy=redeploy)
+        targets = wave_rollout.admitted_environments(self._parts.services, waves, package, redeploy=redeploy)
         if plan is not None:
-            walk.unchanged(self._parts.services, plan)
-            walk.executable(plan)
+            wave_rollout.unchanged(self._parts.services, plan)
+            wave_rollout.executable(plan)
         if not again:
-            walk.refuse_again(self._parts.services, targets, package.ref)
+            wave_rollout.refuse_again(self._parts.services, targets, package.ref)
         first = next(wave for wave in waves.environments if set(wave) & set(targets))
         for name in first:
             if name in targets:

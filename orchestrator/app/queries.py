@@ -22,7 +22,7 @@ from orchestrator.domain.facts import EnvironmentFacts, QueueFacts, RunFacts
 from orchestrator.domain.journal import Run
 from orchestrator.domain.listing import Page, RunFilter
 from orchestrator.domain.release import PackageRef
-from orchestrator.domain.story import Story
+from orchestrator.domain.story import RunView
 from orchestrator.inspect.facts import facts_of, facts_of_all, queue_facts, run_facts
 from orchestrator.inspect.trail import last_verified
 from orchestrator.planning.candidates import candidate
@@ -121,10 +121,10 @@ class Queries(UseCases):
         return Page[RunFacts](items=tuple(found), cursor=page.cursor)
 
     @use_case(Action.VIEW)
-    def story(self, actor: Actor, name: str) -> Story:
+    def story(self, actor: Actor, name: str) -> RunView:
         """The run *name* from its request to now. Raises R101."""
         run = self._parts.store.run(name)
-        return Story.of(run, self._parts.store.records(run.id))
+        return RunView.of(run, self._parts.store.records(run.id))
 
     @use_case(Action.VIEW)
     def queue_facts(self, actor: Actor, environments: tuple[str, ...]) -> dict[str, QueueFacts]:
@@ -143,7 +143,7 @@ class Queries(UseCases):
         for work in self._parts.store.pending():
             asked = parse_request(work.asked)
             run = current_run(self._parts.store, work.root) if asked.waves is not None else None
-            walk = Story.of(run, self._parts.store.records(run.id)).walk if run is not None else None
+            walk = RunView.of(run, self._parts.store.records(run.id)).walk if run is not None else None
             for wave in walk.story if walk is not None else ():
                 for station in wave.environments:
                     if station.state == "waiting" and asked.release is not None:

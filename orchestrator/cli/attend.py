@@ -20,7 +20,7 @@ from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
 from orchestrator.domain.error_codes import RIGHT_MISSING
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES, Run, run_id
-from orchestrator.domain.story import Story
+from orchestrator.domain.story import RunView
 from orchestrator.domain.worker import WorkerEvent, WorkerRules
 
 POLL = 0.08
@@ -37,7 +37,7 @@ class Follower:
         self._beside = view.beside = asked.waves is not None and not only
         path = [only] if only else [run_id(asked.root, target) for target in asked.targets]
         self._coming = [asked.root] if self._beside else path
-        self.stories: list[Story] = []
+        self.stories: list[RunView] = []
 
     def poll(self) -> None:
         """Take what is new."""
@@ -48,7 +48,7 @@ class Follower:
                 break
         self._view.draw(self.stories)
 
-    def _read(self, story: Story) -> bool:
+    def _read(self, story: RunView) -> bool:
         """Take the records of one run; True when runs have begun in it, which are to be told before the rest."""
         for record in self._app.store.records(story.run.id, story.last):
             story.take(record)
@@ -67,14 +67,14 @@ class Follower:
                 run = self._app.store.run(wanted)
                 if run.id == wanted:
                     self._coming.remove(wanted)
-                    story = Story(run.model_copy(update={"ended_at": None}))
+                    story = RunView(run.model_copy(update={"ended_at": None}))
                     self.stories.append(story)
                     self._view.begin(story)
                     return True
         return False
 
 
-def attend(app: Application, asked: RunRequest, wait: Callable[[], dict[str, Any]]) -> list[Story]:
+def attend(app: Application, asked: RunRequest, wait: Callable[[], dict[str, Any]]) -> list[RunView]:
     """Follow the walk *asked*, which this process does, to its end.
 
     The first interrupt cancels it, the second leaves it to a process in the background. SIGTERM parks it before its
@@ -177,7 +177,7 @@ def _parked(app: Application, asked: RunRequest, follower: Follower, view: Lines
     leave(app, asked, f"{why}{_not_begun(asked, follower.stories, only_meant)}", view)
 
 
-def _not_begun(asked: RunRequest, stories: list[Story], first: Sequence[str] = ()) -> str:
+def _not_begun(asked: RunRequest, stories: list[RunView], first: Sequence[str] = ()) -> str:
     """What of the plan, and of the path, is left after *first*; empty when nothing is, or nobody knows yet."""
     going = [story for story in stories if not story.run.ended] if asked.waves is not None else stories[-1:]
     left = [*first, *(label for story in going if not story.going_back for label in story.remaining)]
@@ -186,7 +186,7 @@ def _not_begun(asked: RunRequest, stories: list[Story], first: Sequence[str] = (
     return f"; not begun: {', '.join(left)}" if left else ""
 
 
-def follow(app: Application, asked: RunRequest, only: str = "") -> list[Story]:
+def follow(app: Application, asked: RunRequest, only: str = "") -> list[RunView]:
     """Follow a walk that another process does, until it has ended or nobody works on it; or *only* that run of it."""
     with opened() as view:
         follower = Follower(app, asked, view, only)
@@ -198,7 +198,7 @@ def follow(app: Application, asked: RunRequest, only: str = "") -> list[Story]:
             time.sleep(POLL)
 
 
-def exit_of(stories: list[Story]) -> Exit:
+def exit_of(stories: list[RunView]) -> Exit:
     """How the command ends: as the last run did, or the walk in waves."""
     walk = next((story for story in stories if story.run.kind == "waves"), None)
     ending = (walk or stories[-1]).ending if stories else None

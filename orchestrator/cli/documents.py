@@ -23,7 +23,7 @@ from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import HostResult, Outcome, TestResult
 from orchestrator.domain.wave_plan import WavePlan
-from orchestrator.domain.waves import Waves, WaveStory
+from orchestrator.domain.waves import Waves, WaveStatus
 from orchestrator.domain.way_back import Outlook, RollbackPlan
 
 
@@ -32,7 +32,7 @@ class WavesStatus(Model):
 
     walk: Waves
     last_run: RunFacts | None
-    waves: tuple[WaveStory, ...] | None
+    waves: tuple[WaveStatus, ...] | None
     soaking: int | None
 
 
@@ -199,7 +199,7 @@ class RunDocument(Document):
     switched: tuple[SwitchDocument, ...]
     switch_back_seconds: float | None
     probe: Measured | None
-    waves: tuple[WaveStory, ...] | None
+    waves: tuple[WaveStatus, ...] | None
     ending: dict[str, Any] | None
     failed_at: str | None
     recovery_seconds: float | None

@@ -17,7 +17,7 @@ from orchestrator.cli.words import mark, seconds, state_words, way_back, when
 from orchestrator.domain.journal import PROMOTION_KINDS, Record
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, Outcome, StepResult
-from orchestrator.domain.story import StepStory, Story, reason_of
+from orchestrator.domain.story import RunView, StepStory, reason_of
 from orchestrator.domain.text import counted, first_line
 from orchestrator.domain.waves import Progress
 
@@ -43,7 +43,7 @@ class Lines:
     beside = False
     _whose = ""
 
-    def begin(self, story: Story) -> None:
+    def begin(self, story: RunView) -> None:
         """Say which run this is."""
         run = story.run
         what = f"{run.release} → {run.environment}" if run.release else f"{run.kind} of {run.environment}"
@@ -51,20 +51,20 @@ class Lines:
         with self._of(story):
             self.write(f"{output.paint(what, bold=True, err=True)}  (run {run.id}, by {run.by or 'unknown'})")
 
-    def take(self, story: Story, record: Record) -> None:
+    def take(self, story: RunView, record: Record) -> None:
         """Say what is over."""
         with self._of(story):
             self._take(story, record)
 
     @contextlib.contextmanager
-    def _of(self, story: Story) -> Iterator[None]:
+    def _of(self, story: RunView) -> Iterator[None]:
         self._whose = whose(story) if self.beside else ""
         try:
             yield
         finally:
             self._whose = ""
 
-    def _take(self, story: Story, record: Record) -> None:
+    def _take(self, story: RunView, record: Record) -> None:
         if record.kind == "step.finished":
             self._step(story.steps[record.step], story.run.id)
         elif record.kind == "planned":
@@ -88,7 +88,7 @@ class Lines:
         """How wide lines may be; None where nobody looks at once."""
         return None
 
-    def draw(self, stories: list[Story]) -> None:
+    def draw(self, stories: list[RunView]) -> None:
         """Nothing is redrawn."""
 
     def stop(self) -> None:
@@ -110,7 +110,7 @@ class Lines:
         for line in detail(step, run):
             self.write(f"      {line}")
 
-    def _state(self, story: Story, record: Record) -> None:
+    def _state(self, story: RunView, record: Record) -> None:
         if record.data.get("event") == Event.UNDO.value and story.run.kind in PROMOTION_KINDS:
             back = (story.planned.get("back") or {}).get("release") or {}
             where = f"{back.get('name', '')} {back.get('version', '')}".strip()
@@ -118,7 +118,7 @@ class Lines:
             for line in way_back(story.way_back):
                 self.write(f"    {line}")
 
-    def _ended(self, story: Story) -> None:
+    def _ended(self, story: RunView) -> None:
         ending = story.ending or {}
         good = story.run.state in {State.SUCCEEDED, State.ROLLED_BACK}
         outcome = Outcome.SUCCEEDED if good and ending.get("exit") == 0 else Outcome.FAILED
@@ -172,7 +172,7 @@ class Live(Lines):
         with self._as_long_as_it_is_there():
             self._console.print(Text.from_ansi(output.writable(f"{self._whose}{line}", sys.stderr)), soft_wrap=True)
 
-    def draw(self, stories: list[Story]) -> None:
+    def draw(self, stories: list[RunView]) -> None:
         """Draw what goes on now."""
         with self._as_long_as_it_is_there():
             self._live.update(self._region(stories), refresh=True)
@@ -186,7 +186,7 @@ class Live(Lines):
             assert self._console is not None
             self._console.quiet = True
 
-    def _region(self, stories: list[Story]) -> "RenderableType":
+    def _region(self, stories: list[RunView]) -> "RenderableType":
         from rich.text import Text
 
         pictures = output.unicode(sys.stderr)
@@ -213,12 +213,12 @@ def opened() -> Iterator[Lines]:
         yield Lines()
 
 
-def whose(story: Story) -> str:
+def whose(story: RunView) -> str:
     """What a line of *story* begins with where others stand beside it; nothing for the walk of all of them."""
     return "" if story.run.kind == "waves" else output.paint(f"{story.run.environment} ", fg="cyan", err=True)
 
 
-def soaking(story: Story) -> Iterator[str]:
+def soaking(story: RunView) -> Iterator[str]:
     """The wave that soaks now, and for how long it will."""
     walk = story.walk
     if walk is not None and walk.soaking and not story.run.ended:

@@ -10,7 +10,7 @@ from orchestrator.domain.access.principals import SYSTEM_ACTOR
 from orchestrator.domain.facts import remedies
 from orchestrator.domain.promotion import State
 from orchestrator.domain.run_reason import reason
-from orchestrator.domain.story import Story
+from orchestrator.domain.story import RunView
 from orchestrator.domain.text import counted
 from orchestrator.domain.waves import Progress
 
@@ -21,7 +21,7 @@ def do(app: Application, asked: RunRequest, *, as_json: bool) -> int:
     return tell(app, asked, attend(app, asked, app.execution.begin(SYSTEM_ACTOR, asked)), as_json=as_json)
 
 
-def tell(app: Application, asked: RunRequest, stories: list[Story], *, as_json: bool) -> int:
+def tell(app: Application, asked: RunRequest, stories: list[RunView], *, as_json: bool) -> int:
     """Say how the runs of a walk ended, whoever did it. Returns the command's exit status."""
     code = exit_of(stories)
     if as_json:
@@ -56,7 +56,7 @@ def leave_to_workers(asked: RunRequest, queue: str, *, as_json: bool) -> int:
     return 0
 
 
-def conclude(app: Application, story: Story) -> None:
+def conclude(app: Application, story: RunView) -> None:
     """What is true now, host by host, and what to do about it when somebody has to."""
     environment, run = story.run.environment, story.run
     if story.walk is not None:
@@ -80,7 +80,7 @@ def conclude(app: Application, story: Story) -> None:
         _help(story)
 
 
-def _walked(story: Story, walk: Progress) -> None:
+def _walked(story: RunView, walk: Progress) -> None:
     """What became of each environment of a walk in waves."""
     output.out(f"{story.run.id} {state_words(story.run.state)}: {story.run.message}")
     output.out(waves(walk.story))
@@ -88,7 +88,7 @@ def _walked(story: Story, walk: Progress) -> None:
         output.out(f"{story.run.id} needs manual intervention in the environments that are listed above")
 
 
-def _help(story: Story) -> None:
+def _help(story: RunView) -> None:
     run = story.run
     output.out(f"{run.id} needs manual intervention: {reason(story)}")
     for line in remedy_lines(remedies(story), "  "):

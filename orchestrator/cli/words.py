@@ -12,7 +12,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import Outcome
 from orchestrator.domain.text import age, clean_text, counted, listed
-from orchestrator.domain.waves import WaveStory
+from orchestrator.domain.waves import WaveStatus
 from orchestrator.domain.way_back import Outlook
 
 MARKS = {
@@ -171,7 +171,7 @@ def way_back(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]:
     return [*lines, f"plan {short(plan['digest'])}"]
 
 
-def waves(story: Sequence[WaveStory], columns: int | None = None) -> str:
+def waves(story: Sequence[WaveStatus], columns: int | None = None) -> str:
     """A walk in waves as a table of at most so many *columns*."""
     rows: list[list[Cell]] = [
         [

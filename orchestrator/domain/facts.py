@@ -10,7 +10,7 @@ from orchestrator.domain.model import Model
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
-from orchestrator.domain.story import Story
+from orchestrator.domain.story import RunView
 
 Activity = Literal["working", "waiting", "queued", "paused", "interrupted", "ended"]
 """What a run does: a process works on it; it waits for the environment, or for a worker; an operator paused it; its
@@ -147,12 +147,12 @@ def destroyed(runs: Iterable[Run]) -> Destroyed | None:
     return Destroyed(at=last.ended_at or last.requested_at, by=last.by, run=last.id)
 
 
-def changing(story: Story) -> tuple[str, ...]:
+def changing(story: RunView) -> tuple[str, ...]:
     """The hosts that a step of the run may be changing: one that was started, and has no outcome yet."""
     return tuple(host for step in story.running if step.verb in TOUCHING for host in step.about.get("hosts", ()) or ())
 
 
-def remedies(story: Story) -> tuple[Remedy, ...]:
+def remedies(story: RunView) -> tuple[Remedy, ...]:
     """The commands that help a run which needs manual intervention, the most useful one first."""
     run, back = story.run, story.planned.get("back") or {}
     found = [Remedy(command=f"orchestrator show {run.id}", effect="each step and the state of each host")]

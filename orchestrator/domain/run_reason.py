@@ -1,10 +1,10 @@
 """Why a run ended as it did."""
 
-from orchestrator.domain.story import Story
+from orchestrator.domain.story import RunView
 from orchestrator.domain.text import first_line
 
 
-def reason(story: Story) -> str:
+def reason(story: RunView) -> str:
     """Why the run ended as it did, in one line: the step that failed, and the last line of its cause."""
     failure = (story.ending or {}).get("failure") or {}
     message = first_line(str(failure.get("message") or story.run.message), 300)

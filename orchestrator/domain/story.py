@@ -93,7 +93,7 @@ class StepStory:
 
 
 @dataclass
-class Story:
+class RunView:
     """One run as far as its records have been taken."""
 
     run: Run
@@ -113,7 +113,7 @@ class Story:
     last: int = 0
 
     @classmethod
-    def of(cls, run: Run, records: list[Record]) -> "Story":
+    def of(cls, run: Run, records: list[Record]) -> "RunView":
         """The story that *records* tell of *run*."""
         story = cls(run)
         for record in records:

@@ -46,7 +46,7 @@ class WavePlan(Model):
         return {item.environment: item.digest for item in self.planned if item.digest is not None}
 
     @property
-    def there(self) -> tuple[str, ...]:
+    def already_deployed(self) -> tuple[str, ...]:
         """The environments that had the release already."""
         return tuple(item.environment for item in self.planned if item.digest is None)
 

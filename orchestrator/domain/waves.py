@@ -95,7 +95,7 @@ def outcome(waves: Waves, ended: Mapping[str, State], returned: Mapping[str, boo
     return f"{waves.name}: {'; '.join(parts)}"
 
 
-class Station(Model):
+class WaveEnvironment(Model):
     """One environment of a promotion in waves. *run* is its promotion, *back* the run that rolled it back.
 
     *state* is `waiting`, `going`, `there` (it already had the release), `not begun`, or the end of its run. It is
@@ -110,11 +110,11 @@ class Station(Model):
     why: str = ""
 
 
-class WaveStory(Model):
+class WaveStatus(Model):
     """One wave of a walk: what became of each environment, and *until* when it soaks, or has soaked (ISO 8601)."""
 
     number: int
-    environments: tuple[Station, ...]
+    environments: tuple[WaveEnvironment, ...]
     until: str | None = None
 
 
@@ -123,7 +123,7 @@ class Progress:
     """How far a walk has come, folded from the data of the records of its own run."""
 
     waves: Waves
-    stations: dict[str, Station] = field(default_factory=dict)
+    stations: dict[str, WaveEnvironment] = field(default_factory=dict)
     until: dict[int, str] = field(default_factory=dict)
     soaking: int = 0
 
@@ -132,7 +132,7 @@ class Progress:
         """A walk of which only what was *planned* is known."""
         waves, there = Waves.from_json(planned["walk"]), planned["there"]
         states = {name: "there" if name in there else "waiting" for name in waves.names}
-        return cls(waves, {name: Station(environment=name, state=state) for name, state in states.items()})
+        return cls(waves, {name: WaveEnvironment(environment=name, state=state) for name, state in states.items()})
 
     def take(self, data: Mapping[str, Any]) -> tuple[str, ...]:
         """Add one record of the kind `wave`. Returns the runs that begin with it."""
@@ -160,10 +160,10 @@ class Progress:
             self.stations[name] = self.stations[name].model_copy(update=dict(change))
 
     @property
-    def story(self) -> tuple[WaveStory, ...]:
+    def story(self) -> tuple[WaveStatus, ...]:
         """Wave by wave."""
         return tuple(
-            WaveStory(
+            WaveStatus(
                 number=number, environments=tuple(self.stations[name] for name in wave), until=self.until.get(number)
             )
             for number, wave in enumerate(self.waves.environments, start=1)

@@ -23,7 +23,7 @@ from orchestrator.domain.journal import Lease, QueueEntry, Run
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.run_reason import reason
-from orchestrator.domain.story import Story
+from orchestrator.domain.story import RunView
 from orchestrator.domain.text import few
 from orchestrator.inspect.facts_reader import FactsReader, FactsStore
 from orchestrator.inspect.leftovers import GONE
@@ -138,7 +138,7 @@ def _hosts(store: FactsStore, name: str, runs: list[Run], holder: RunFacts | Non
     found = [known[host] for host in sorted(known)]
     if holder is None:
         return tuple(found)
-    touched = set(changing(Story.of(holder, store.records(holder.id)))) if had_effect(holder) else set()
+    touched = set(changing(RunView.of(holder, store.records(holder.id)))) if had_effect(holder) else set()
     truth = "changing" if holder.activity in {"working", "waiting"} else "unknown"
     return tuple(
         state.model_copy(update={"truth": truth}) if state.host in touched or state.truth == "changing" else state
@@ -162,7 +162,7 @@ def _problems(
     store: FactsStore, name: str, runs: list[Run], open_runs: tuple[RunFacts, ...], hosts: tuple[HostState, ...]
 ) -> Iterator[Problem]:
     for run in unsettled(runs):
-        story = Story.of(run, store.records(run.id))
+        story = RunView.of(run, store.records(run.id))
         yield Problem(
             kind="intervention",
             environment=name,

@@ -29,7 +29,7 @@ from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import HostResult, Outcome, StepResult, TestResult
-from orchestrator.domain.story import Story
+from orchestrator.domain.story import RunView
 from orchestrator.wiring import App, open_app
 from tests.postgres import serving
 
@@ -228,7 +228,7 @@ def documents(size: Size) -> list[Document]:
 
     def shown(app: App, chance: random.Random) -> object:
         run = app.store.run(any_run(chance).id[:-3])
-        return Story.of(run, app.store.records(run.id)).to_json()
+        return RunView.of(run, app.store.records(run.id)).to_json()
 
     def some(app: App, chance: random.Random) -> object:
         run = any_run(chance)

@@ -12,7 +12,7 @@ from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import SILENT, HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
-from orchestrator.domain.story import Story
+from orchestrator.domain.story import RunView
 from tests.cli.memory_project import MemoryProject, project
 
 __all__ = ["project"]
@@ -367,7 +367,7 @@ def test_a_refusal_has_no_line_for_a_log(project: MemoryProject) -> None:
 
 
 def _details(project: MemoryProject, run: Run) -> str:
-    story = Story.of(run, project.store.records(run.id))
+    story = RunView.of(run, project.store.records(run.id))
     bad = [step for step in story.steps.values() if step.result is not None and not step.result.good]
     return "\n".join(line for step in bad for line in detail(step, run.id))
 

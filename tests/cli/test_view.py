@@ -19,10 +19,10 @@ CODE = """
 import sys
 from orchestrator.cli.view import opened
 from orchestrator.domain.journal import Record, Run
-from orchestrator.domain.story import Story
+from orchestrator.domain.story import RunView
 
 run = Run(id="abc-staging", root="abc", kind="provision", environment="staging", by="ann")
-story = Story(run)
+story = RunView(run)
 records = [
     Record(run=run.id, seq=1, at="2026-01-01T00:00:00+00:00", kind="step.started", step="one", data={"label": "first"}),
     Record(run=run.id, seq=2, at="2026-01-01T00:00:01+00:00", kind="step.finished", step="one",
@@ -82,14 +82,14 @@ import sys
 from datetime import UTC, datetime, timedelta
 from orchestrator.cli.view import opened
 from orchestrator.domain.journal import Record, Run
-from orchestrator.domain.story import Story
+from orchestrator.domain.story import RunView
 
 until = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
 walk = {"name": "regions", "environments": [["eu-1"], ["eu-2", "us-1"]], "soak": "5m"}
 
 def story(name, kind, records):
     run = Run(id=f"abc-{name}", root="abc", kind=kind, environment=name, by="ann")
-    made = Story(run)
+    made = RunView(run)
     for number, (what, step, data) in enumerate(records, start=1):
         record = Record(run=run.id, seq=number, at="2026-01-01T00:00:00+00:00", kind=what, step=step, data=data)
         made.take(record)

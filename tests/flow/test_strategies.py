@@ -13,7 +13,7 @@ from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Release
-from orchestrator.domain.story import Story
+from orchestrator.domain.story import RunView
 from orchestrator.flow import promotion
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning.plan_store import load
@@ -60,8 +60,8 @@ class Stage(plain.Stage):
         gates, prober = MemoryGates(self.world), MemoryProber(self.world)
         return replace(made, environments=environments, gates=gates, prober=prober, notifier=self.told)
 
-    def story(self, run: Run) -> Story:
-        return Story.of(run, self.store.records(run.id))
+    def story(self, run: Run) -> RunView:
+        return RunView.of(run, self.store.records(run.id))
 
     def plan(self, run: Run) -> Plan:
         return load(self.services(), str(self.store.run(run.id).plan))

@@ -21,11 +21,20 @@ from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release
-from orchestrator.domain.story import Story
+from orchestrator.domain.story import RunView
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
 from orchestrator.flow.halt import SoleOwner
-from orchestrator.flow.walk import Part, Walk, Way, admitted_environments, executable, one, refuse_again, unchanged
+from orchestrator.flow.wave_rollout import (
+    WaveMember,
+    WaveRollout,
+    WaveRolloutRequest,
+    admitted_environments,
+    executable,
+    one,
+    refuse_again,
+    unchanged,
+)
 from orchestrator.planning import make, plan_store
 from orchestrator.planning.survey import Wanted
 from orchestrator.services import Services
@@ -98,16 +107,16 @@ class Stage:
         }
         return self.packages.put(Release.from_json(data))
 
-    def way(self, version: str, **about: Any) -> Way:
+    def way(self, version: str, **about: Any) -> WaveRolloutRequest:
         self.count += 1
         self.answers = {}
-        return Way(f"r{self.count}", self.package(version).ref, "ann", self.waves, **about)
+        return WaveRolloutRequest(f"r{self.count}", self.package(version).ref, "ann", self.waves, **about)
 
-    def go(self, way: Way, crash: Callable[[str, str], None] = lambda _name, _when: None) -> Run:
+    def go(self, way: WaveRolloutRequest, crash: Callable[[str, str], None] = lambda _name, _when: None) -> Run:
         def beside(durable: MemoryDurable, part: dict[str, Any]) -> dict[str, Any]:
-            return one(self.services(), durable, SoleOwner(), way, Part.from_json(part))
+            return one(self.services(), durable, SoleOwner(), way, WaveMember.from_json(part))
 
-        return Walk(self.services(), Sleeping(self.answers, crash, beside), SoleOwner(), way).go()
+        return WaveRollout(self.services(), Sleeping(self.answers, crash, beside), SoleOwner(), way).go()
 
     def walk(self, version: str) -> Run:
         return self.go(self.way(version))
@@ -140,7 +149,7 @@ class Stage:
 
     def story(self, run: Run) -> dict[str, tuple[str, str]]:
         """What the walk's journal says of each environment: its state, and why."""
-        walk = Story.of(run, self.store.records(run.id)).walk
+        walk = RunView.of(run, self.store.records(run.id)).walk
         assert walk is not None
         return {place.environment: (place.state, place.why) for wave in walk.story for place in wave.environments}
 

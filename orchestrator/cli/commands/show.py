@@ -11,7 +11,7 @@ from orchestrator.cli.output import folded, json_option, out, out_folded, paint,
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
     from orchestrator.domain.facts import Remedy, RunFacts
-    from orchestrator.domain.story import Story
+    from orchestrator.domain.story import RunView
 
 
 @click.command("show")
@@ -24,7 +24,7 @@ def command(run: str, as_json: bool) -> None:
     """
     from orchestrator.app.opening import open_application
     from orchestrator.cli.recovery import remind
-    from orchestrator.domain.story import Story
+    from orchestrator.domain.story import RunView
 
     app = open_application(Path.cwd())
     remind(app)
@@ -32,30 +32,30 @@ def command(run: str, as_json: bool) -> None:
         print_json("Run", run_document(app, run))
         return
     found = app.store.run(run)
-    story = Story.of(found, app.store.records(found.id))
+    story = RunView.of(found, app.store.records(found.id))
     _print(story, app.queries.run_facts(app.actor, story.run))
 
 
 def run_document(app: "Application", run: str) -> dict[str, Any]:
     """Everything that is known of *run*, as JSON data."""
     from orchestrator.domain.run_reason import reason
-    from orchestrator.domain.story import Story
+    from orchestrator.domain.story import RunView
 
     found = app.store.run(run)
-    story = Story.of(found, app.store.records(found.id))
+    story = RunView.of(found, app.store.records(found.id))
     facts = app.queries.run_facts(app.actor, story.run)
     now = {"interrupted": facts.interrupted, "activity": facts.activity, "reason": reason(story)}
     return {**story.to_json(), **now, "remedies": [item.to_json() for item in _remedies(story)]}
 
 
-def _remedies(story: "Story") -> "tuple[Remedy, ...]":
+def _remedies(story: "RunView") -> "tuple[Remedy, ...]":
     from orchestrator.domain.facts import remedies
     from orchestrator.domain.promotion import State
 
     return remedies(story) if story.run.state is State.NEEDS_PERSON else ()
 
 
-def _print(story: "Story", facts: "RunFacts") -> None:
+def _print(story: "RunView", facts: "RunFacts") -> None:
     from orchestrator.cli.view import detail
     from orchestrator.cli.words import mark, release_of, seconds, short, truth_of, waves, way_back, when
 
@@ -85,7 +85,7 @@ def _print(story: "Story", facts: "RunFacts") -> None:
     _end(story, facts)
 
 
-def _end(story: "Story", facts: "RunFacts") -> None:
+def _end(story: "RunView", facts: "RunFacts") -> None:
     """How the run ended and why, with the commands that help; or what it does now."""
     from orchestrator.cli.situation import remedy_lines, run_line
     from orchestrator.cli.words import seconds, state_words, when
@@ -128,7 +128,7 @@ def _print_rehearsal(found: dict[str, Any]) -> None:
         out_folded(f"  {paint('–', fg='bright_black')} {item} the second time")
 
 
-def _aside(story: "Story") -> None:
+def _aside(story: "RunView") -> None:
     """What is worth knowing and decided nothing: what was flaky, what could not be asked, how long it was away."""
     from orchestrator.cli.words import seconds
     from orchestrator.domain.text import counted

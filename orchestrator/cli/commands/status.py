@@ -106,10 +106,10 @@ def print_environment(facts: "EnvironmentFacts", *, every: bool = False) -> None
 
 def waves_status(app: "Application", waves: "Waves") -> dict[str, Any]:
     """How far the last rollout through *waves* has come, as JSON data."""
-    from orchestrator.domain.story import Story
+    from orchestrator.domain.story import RunView
 
     run = next((run for run in app.store.runs(waves.name, limit=1) if run.kind == "waves"), None)
-    walk = Story.of(run, app.store.records(run.id)).walk if run else None
+    walk = RunView.of(run, app.store.records(run.id)).walk if run else None
     return {
         "walk": waves.to_json(),
         "last_run": app.queries.run_facts(app.actor, run).to_json() if run else None,
@@ -123,7 +123,7 @@ def walk_lines(item: dict[str, Any]) -> list[str]:
     from orchestrator.cli.words import activity_words, waves, when
     from orchestrator.domain.facts import RunFacts
     from orchestrator.domain.promotion import State
-    from orchestrator.domain.waves import WaveStory
+    from orchestrator.domain.waves import WaveStatus
 
     if item["last_run"] is None or item["last_run"]["state"] == State.SUCCEEDED.value:
         return []
@@ -132,7 +132,7 @@ def walk_lines(item: dict[str, Any]) -> list[str]:
     more = run.message if run.ended else f"orchestrator {'resume' if resume else 'watch'} {run.id}"
     name = paint(item["walk"]["name"], bold=True)
     lines = [f"{name}: {run.release} {paint(activity_words(run), fg='yellow')}: {more}"]
-    story = [WaveStory.from_json(wave) for wave in item["waves"] or ()]
+    story = [WaveStatus.from_json(wave) for wave in item["waves"] or ()]
     if item["soaking"]:
         lines.append(f"  wave {item['soaking']} soaks until {when(story[item['soaking'] - 1].until)}")
     return lines + [f"  {line}" for line in waves(story).splitlines()]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.app.application import Application
     from orchestrator.app.requests import RunRequest
     from orchestrator.domain.journal import Record
-    from orchestrator.domain.story import Story
+    from orchestrator.domain.story import RunView
 
 
 @click.command("watch")
@@ -44,10 +44,10 @@ def _lines(app: "Application", asked: "RunRequest") -> int:
     from orchestrator.cli.view import Lines
 
     class Records(Lines):
-        def begin(self, story: "Story") -> None:
+        def begin(self, story: "RunView") -> None:
             """Runs are told by their records."""
 
-        def take(self, story: "Story", record: "Record") -> None:
+        def take(self, story: "RunView", record: "Record") -> None:
             del story
             print_json_line("Record", record.to_json())
 

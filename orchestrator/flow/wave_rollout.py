@@ -38,7 +38,7 @@ ENDS = {
 
 
 @dataclass(frozen=True)
-class Way:
+class WaveRolloutRequest:
     """What a walk was asked for: to take *release* through *waves*.
 
     *plans* are the digests of the plans that its environments are held to, *plan* that over all of them; *wait*,
@@ -72,7 +72,7 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Part:
+class WaveMember:
     """What is done in one *environment* of a walk: its promotion, or the rollback to *release*."""
 
     environment: str
@@ -88,7 +88,7 @@ class Part:
         return {"environment": self.environment, "kind": self.kind, "release": self.release.to_json()}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Part":
+    def from_json(cls, data: Mapping[str, Any]) -> "WaveMember":
         """The reverse of :meth:`to_json`."""
         return cls(data["environment"], data["kind"], PackageRef.from_json(data["release"]))
 
@@ -151,7 +151,8 @@ def unchanged(services: Services, plan: WavePlan) -> None:
     if now != plan.walk:
         what = f"now {now}, {_rules(now)}; then {plan.walk}, {_rules(plan.walk)}" if now else "there are none any more"
         raise OrchestratorError("R220", f"the waves {plan.walk.name} have changed since the plan was made: {what}")
-    found = set() if plan.redeploy else set(already_deployed(services, plan.walk, plan.release)) ^ set(plan.there)
+    deployed = already_deployed(services, plan.walk, plan.release)
+    found = set() if plan.redeploy else set(deployed) ^ set(plan.already_deployed)
     if found:
         message = f"since the plan was made, it has changed where {plan.release} runs: {', '.join(sorted(found))}"
         raise OrchestratorError("R220", message)
@@ -164,7 +165,9 @@ def _rules(waves: Waves) -> str:
 # -- one environment of it -----------------------------------------------------------------------------------------
 
 
-def one(services: Services, durable: Durable, ownership: RunOwnership, way: Way, part: Part) -> dict[str, Any]:
+def one(
+    services: Services, durable: Durable, ownership: RunOwnership, way: WaveRolloutRequest, part: WaveMember
+) -> dict[str, Any]:
     """Do one *part* of a walk, beside the others of its wave. Returns how its run ended."""
     name = part.run(way.root)
     durable = Prefixed(durable, name.removeprefix(f"{way.root}-"))
@@ -212,7 +215,7 @@ def _exit(services: Services, run: str) -> int:
 
 
 @dataclass
-class Walk:
+class WaveRollout:
     """A walk on its way: what it was asked for, and what came of each environment so far.
 
     *ended* maps environments to how their promotions did, *exits* to their exit statuses; *returned* says, of each that
@@ -222,7 +225,7 @@ class Walk:
     services: Services
     durable: Parallel
     ownership: RunOwnership
-    way: Way
+    way: WaveRolloutRequest
     ended: dict[str, State] = field(default_factory=dict)
     exits: dict[str, int] = field(default_factory=dict)
     returned: dict[str, bool] | None = None
@@ -235,7 +238,7 @@ class Walk:
         store, way = self.services.store, self.way
         store.create(way.run(self.durable.step("walk.requested", self.services.clock.now)))
         self._move(Event.WALK)
-        done = self.durable.step("walk.there", self._there)
+        done = self.durable.step("walk.there", self._already_deployed)
         data = {"plan": way.plan, "walk": way.waves.to_json(), "there": done}
         self._note(Entry(kind="planned", data=data, key="planned"))
         every = enumerate(way.waves.environments, start=1)
@@ -248,7 +251,7 @@ class Walk:
             self._return(waves)
         return self._end(why, at)
 
-    def _there(self) -> list[str]:
+    def _already_deployed(self) -> list[str]:
         """The environments in which nothing is done, because they have the release."""
         return [] if self.way.redeploy else list(already_deployed(self.services, self.way.waves, self.way.release))
 
@@ -268,14 +271,14 @@ class Walk:
         return why, at
 
     def _side_by_side(self, number: int, names: list[str]) -> None:
-        parts = [Part(name, "promotion", self.way.release) for name in names]
+        parts = [WaveMember(name, "promotion", self.way.release) for name in names]
         answers = self._parts("begun", number, parts)
         for part, answer in zip(parts, answers, strict=True):
             self.ended[part.environment], self.exits[part.environment] = State(answer["state"]), int(answer["exit"])
         ended = {name: self.ended[name].value for name in names}
         self._wave("ended", f"wave:{number}:ended", number=number, ended=ended)
 
-    def _parts(self, event: str, number: int, parts: list[Part]) -> list[dict[str, Any]]:
+    def _parts(self, event: str, number: int, parts: list[WaveMember]) -> list[dict[str, Any]]:
         """Do *parts* side by side, and say so before; how their runs ended."""
         runs = {part.environment: part.run(self.way.root) for part in parts}
         self._wave(event, f"wave:{number}:{event}", number=number, runs=runs)
@@ -319,11 +322,11 @@ class Walk:
                 self._wave("returned", f"wave:{number}:returned", number=number, returned=back)
                 self.returned |= back
 
-    def _part_back(self, name: str) -> Part | None:
+    def _part_back(self, name: str) -> WaveMember | None:
         """The way back of the environment *name*; None where it stays as it is."""
         found = self.durable.step(f"walk.{name}.back", lambda: self._goes_back(name))
         if found["release"] is not None:
-            return Part(name, "rollback", PackageRef.from_json(found["release"]))
+            return WaveMember(name, "rollback", PackageRef.from_json(found["release"]))
         self._wave("stays", f"{name}:stays", environment=name, why=found["why"], fine=found["fine"])
         if not found["fine"]:
             self.returned = {**(self.returned or {}), name: False}
