@@ -23,7 +23,7 @@ from orchestrator.domain.waves import Waves
 from orchestrator.domain.way_back import Outlook, RollbackPlan
 from orchestrator.flow import wave_rollout
 from orchestrator.inspect import leftovers
-from orchestrator.inspect.trail import Then
+from orchestrator.inspect.trail import RestorePoint
 from orchestrator.planning import admission, make, plan_store
 from orchestrator.planning.refusal import refusal
 from orchestrator.planning.risk import plan_risk
@@ -54,7 +54,7 @@ class Plans(UseCases):
         no_return: bool = False,
         all_at_once: bool = False,
         named: Named = NOTHING,
-        then: Then | None = None,
+        then: RestorePoint | None = None,
     ) -> Plan:
         """Make and keep a plan. Changes nothing outside. Raises S193."""
         self._parts.withheld.require()

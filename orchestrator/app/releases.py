@@ -17,7 +17,7 @@ from orchestrator.domain.plan import Plan
 from orchestrator.domain.release import Package, PackageRef, Release
 from orchestrator.domain.text import nearest
 from orchestrator.domain.wave_plan import WavePlan
-from orchestrator.inspect.trail import Then, as_of, destination
+from orchestrator.inspect.trail import RestorePoint, as_of, destination
 from orchestrator.inspect.versions import Versions, uses
 from orchestrator.trees import temporary_folder
 
@@ -197,7 +197,7 @@ class Releases(UseCases):
         return self._fetched(destination(self._parts.services, environment, version))
 
     @use_case(Action.PLAN)
-    def as_of(self, actor: Actor, environment: str, when: str) -> tuple[Package, Then]:
+    def as_of(self, actor: Actor, environment: str, when: str) -> tuple[Package, RestorePoint]:
         """What *environment* was at a time or at the end of a run, and its package. Raises R101, R204, R205."""
         then = as_of(self._parts.services, environment, when)
         return self._fetched(then.release), then

@@ -41,7 +41,7 @@ FLOW: tuple[Verb, ...] = (
     provision.update,  # the infrastructure, held to the plan
     rehearse.look_before,  # what is on the hosts now, when the way back is to be rehearsed
     deploy.roll_out,  # every step, batch by batch, each batch verified before the next
-    switch.over,  # from the side that is live to the one that was deployed to, where there are sides
+    switch.switch_over,  # from the side that is live to the one that was deployed to, where there are sides
     verify.prove_environment,  # the release's own tests over the whole environment
     rehearse.there_and_back,  # the way back, and forward again, when it is to be rehearsed
     promote.record,  # this release is now the environment's own

@@ -16,7 +16,7 @@ from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.stacks import stacks_of
 from orchestrator.planning.plan_store import made_by
-from orchestrator.planning.sides import aim
+from orchestrator.planning.sides import target_side
 from orchestrator.planning.survey import lost
 from orchestrator.ports import Emit, SavedPlan
 from orchestrator.services import Services
@@ -63,7 +63,7 @@ def destroy(ctx: RunContext) -> None:
 
 def resolve(ctx: RunContext) -> None:
     """Settle creates of which nobody knew whether they happened, as the person who asks for this has decided."""
-    spec = next(iter(_stacks(ctx, only=aim(ctx.services, ctx.run.environment)).values()))
+    spec = next(iter(_stacks(ctx, only=target_side(ctx.services, ctx.run.environment)).values()))
     asked = ctx.services.store.records(ctx.run.id, limit=1)[0].data["about"]
     created, absent = dict(asked["created"]), tuple(asked["absent"])
 

@@ -15,7 +15,7 @@ from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import tokens
 from orchestrator.inspect.observed import states_of
 from orchestrator.inspect.stacks import context_of
-from orchestrator.inspect.standing import Standing
+from orchestrator.inspect.standing import BlueGreenState
 from orchestrator.ports import Emit
 
 UNSURE = (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
@@ -127,7 +127,7 @@ def accept(ctx: RunContext) -> None:
 
 def _accept_live(ctx: RunContext, live: Side, why: str) -> None:
     def work(_job: str, _emit: Emit) -> StepResult:
-        known = Standing.of(ctx.services.store.hosts(ctx.run.environment))
+        known = BlueGreenState.of(ctx.services.store.hosts(ctx.run.environment))
         if not known.sides:
             raise OrchestratorError("R214", f"no release has divided {ctx.run.environment} into sides yet")
         data = {"sides": {side: [host for host, its in known.sides.items() if its == side] for side in SIDES}}

@@ -9,7 +9,7 @@ from orchestrator.domain.release import Package
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import guard, observe
 from orchestrator.flow.run_context import RunContext
-from orchestrator.inspect.trail import Then
+from orchestrator.inspect.trail import RestorePoint
 from orchestrator.planning import sides
 from orchestrator.planning.make import make
 from orchestrator.planning.notes import summary
@@ -45,7 +45,7 @@ def settle(ctx: RunContext) -> None:
     result = ctx.must("plan", "plan", work, verb="plan")
     ctx.plan = load(services, str(result.data["plan"]))
     sided = ctx.plan.blue_green
-    ctx.services = sides.aimed(services, run.environment, (sided.to or sided.live) if sided is not None else None)
+    ctx.services = sides.for_side(services, run.environment, (sided.to or sided.live) if sided is not None else None)
     ctx.forget_outputs()
     ctx.note(_planned(ctx.plan))
     ctx.recheck = partial(_recheck, ctx)
@@ -122,10 +122,10 @@ def _planned(plan: Plan) -> Entry:
     return Entry(kind="planned", data=data, key="planned")
 
 
-def _then(approved: Plan | None) -> Then | None:
+def _then(approved: Plan | None) -> RestorePoint | None:
     if approved is None or approved.at is None:
         return None
-    return Then(approved.at, approved.release, approved.definition)
+    return RestorePoint(approved.at, approved.release, approved.definition)
 
 
 def hold(approved: Plan, now: Plan) -> StepResult:

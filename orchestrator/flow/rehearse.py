@@ -142,7 +142,7 @@ def _again(ctx: RunContext, *, stack: bool) -> None:
     if stack:
         _stack_again(ctx)
     deploy.roll_out(ctx, AGAIN)
-    switch.over(ctx, AGAIN)
+    switch.switch_over(ctx, AGAIN)
     verify.prove_environment(ctx, AGAIN.rstrip("."))
 
 

@@ -90,7 +90,7 @@ def take_back(ctx: RunContext, prefix: str) -> None:
     planned = rollback_plan.compute(ctx.run, ctx.pinned_plan(), back.manifest, gone)
     if planned.switch is not None and planned.live is not None:
         name = f"{prefix}.{switch.BACK}"
-        switch.lead_to(ctx, planned.live, ctx.pinned_package(), planned.switch, name, verb="rehearse")
+        switch.switch_traffic(ctx, planned.live, ctx.pinned_package(), planned.switch, name, verb="rehearse")
     _undo(ctx, [(ctx.pinned_package(), item.play) for item in planned.undo], f"{prefix}.", verb="rehearse")
     put_back(ctx, planned.restore, prefix, verb="rehearse")
 

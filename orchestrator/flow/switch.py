@@ -22,7 +22,7 @@ from orchestrator.ports import Emit
 BACK = SWITCHED_BACK
 
 
-def over(ctx: RunContext, prefix: str = "") -> None:
+def switch_over(ctx: RunContext, prefix: str = "") -> None:
     """Prove the side that the release went to, look at it, and let the service lead there. Nothing without sides.
 
     *prefix* is what the steps' names begin with, when it is done once more; then nobody looks again.
@@ -37,12 +37,14 @@ def over(ctx: RunContext, prefix: str = "") -> None:
     if planned.look is not None and not prefix:
         gates.look_again(ctx, gates.Look("switch.look", hosts, planned.look))
     ctx.move(Event.DEPLOY)
-    lead_to(
+    switch_traffic(
         ctx, planned.to, ctx.pinned_package(), planned.switched(sides, ctx.hosts_only_inventory), f"{prefix}{SWITCH}"
     )
 
 
-def lead_to(ctx: RunContext, side: Side, package: Package, play: PlaySpec, name: str, verb: str = SWITCH) -> None:
+def switch_traffic(
+    ctx: RunContext, side: Side, package: Package, play: PlaySpec, name: str, verb: str = SWITCH
+) -> None:
     """Let the service lead to *side* by *package*'s *play*, and write down that it does; halt unless it went well."""
 
     def work(job: str, emit: Emit) -> StepResult:
@@ -73,7 +75,7 @@ def back(ctx: RunContext) -> None:
     if returning is None or release is None or not begun:
         return
     if returning.switch is not None and returning.live is not None:
-        lead_to(ctx, returning.live, ctx.pinned_package(), returning.switch, BACK)
+        switch_traffic(ctx, returning.live, ctx.pinned_package(), returning.switch, BACK)
     ctx.back = ctx.services.packages.fetch(release.digest)  # there was no time for that before
     observe.after_doubt(ctx)
 
@@ -82,7 +84,7 @@ def first(ctx: RunContext) -> None:
     """Where a rollback finds its release on the whole other side: let the service lead there before all else."""
     planned, sides = ctx.pinned_plan().blue_green, ctx.sides
     if planned is not None and sides is not None and planned.first and planned.to is not None:
-        lead_to(ctx, planned.to, ctx.pinned_package(), planned.switched(sides, ctx.hosts_only_inventory), SWITCH)
+        switch_traffic(ctx, planned.to, ctx.pinned_package(), planned.switched(sides, ctx.hosts_only_inventory), SWITCH)
 
 
 def then(ctx: RunContext) -> None:
@@ -94,7 +96,7 @@ def then(ctx: RunContext) -> None:
     ctx.sides = ctx.sides or of_plan(plan, ctx.hosts_only_inventory)
     if ctx.sides is not None:
         verify.prove(ctx, plan.verify, package, "side", ctx.sides.of(planned.to))
-        lead_to(ctx, planned.to, package, planned.switched(ctx.sides, ctx.hosts_only_inventory), SWITCH)
+        switch_traffic(ctx, planned.to, package, planned.switched(ctx.sides, ctx.hosts_only_inventory), SWITCH)
 
 
 def retire(ctx: RunContext) -> StepResult | None:

@@ -10,7 +10,7 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.domain.secret import Secret
 from orchestrator.domain.sides import SIDES, Side, joined
 from orchestrator.domain.trail import verified_trail
-from orchestrator.inspect.standing import Standing
+from orchestrator.inspect.standing import BlueGreenState
 from orchestrator.services import Services
 
 
@@ -42,7 +42,7 @@ def stacks_of(services: Services, name: str) -> dict[Side, StackSpec]:
 def _chosen(services: Services, name: str, spec: StackSpec) -> StackSpec:
     rule, own = services.environment(name)[0].sides, services.stacks.get(name)
     if own is None and rule is not None:
-        own = rule.of(Standing.of(services.store.hosts(name)).live or "blue")
+        own = rule.of(BlueGreenState.of(services.store.hosts(name)).live or "blue")
     return spec if own is None else _named(spec, own)
 
 

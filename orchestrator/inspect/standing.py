@@ -8,7 +8,7 @@ from orchestrator.domain.sides import Side
 
 
 @dataclass(frozen=True)
-class Standing:
+class BlueGreenState:
     """What the journal knows of an environment's sides: which one is *live* (None: nobody has ever switched here).
 
     *unsure*: a switch was begun, and nobody saw it end well; *live* is the side before. *sides* are the hosts' then.
@@ -19,7 +19,7 @@ class Standing:
     sides: dict[str, Side]
 
     @classmethod
-    def of(cls, states: Iterable[HostState]) -> "Standing":
+    def of(cls, states: Iterable[HostState]) -> "BlueGreenState":
         """What the *states* of its hosts tell."""
         known = [(state, state.side) for state in states if state.side is not None]
         up = {side for state, side in known if not state.stands_by}

@@ -56,7 +56,7 @@ def destination(services: Services, environment: str, version: str | None = None
 
 
 @dataclass(frozen=True)
-class Then:
+class RestorePoint:
     """What an environment was at the time *at* (ISO 8601): a release, and the *definition* of its infrastructure."""
 
     at: str
@@ -64,7 +64,7 @@ class Then:
     definition: str
 
 
-def as_of(services: Services, environment: str, when: str) -> Then:
+def as_of(services: Services, environment: str, when: str) -> RestorePoint:
     """What *environment* was at *when*: a time (without an offset: of this machine), or at the end of a run by its id.
 
     That is the release that was verified last by then, on the definition that was applied last, with it or by itself.
@@ -79,7 +79,7 @@ def as_of(services: Services, environment: str, when: str) -> Then:
         hint = f"orchestrator promote {mark.release.name}-{mark.release.version} --to {environment} --again -m WHY"
         message = f"{environment} has gone back from {mark.release} since {at}"
         raise OrchestratorError("R205", message, hint=hint)
-    return Then(at, mark.release, _definition(services, environment, mark, at))
+    return RestorePoint(at, mark.release, _definition(services, environment, mark, at))
 
 
 def _time(services: Services, environment: str, when: str) -> str:

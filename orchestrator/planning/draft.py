@@ -23,7 +23,7 @@ class Draft:
     back: WayBack
     own: tuple[PlannedGate, ...]
     blue_green: PlannedSides | None
-    asked_sides: sides.Asked
+    asked_sides: sides.BlueGreenQuery
     steps: tuple[PlannedStep, ...] = ()
     rehearse: bool = False
     conditions: tuple[Condition, ...] = ()

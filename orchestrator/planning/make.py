@@ -44,8 +44,8 @@ def make(services: Services, wanted: Wanted, job: str, emit: Emit) -> Plan:
     """The plan for *wanted*. Changes nothing. Raises R-codes when it may not be, E- and D-codes when it cannot be."""
     environment, _ = services.environment(wanted.environment)
     check_admissible(services, wanted, environment)
-    aim = sides.aim(services, wanted.environment)
-    services = sides.aimed(services, wanted.environment, aim)
+    aim = sides.target_side(services, wanted.environment)
+    services = sides.for_side(services, wanted.environment, aim)
     draft = _drafted(services, wanted, make_survey(services, wanted, job, emit), aim)
     draft = _with_steps(services, wanted, draft, job, emit)
     draft = with_notes(services, wanted, _with_conditions(services, wanted, draft, job, emit))
@@ -178,9 +178,11 @@ def _restored(wanted: Wanted, survey: Survey) -> tuple[str, ...]:
     return tuple(host for step in steps for host in survey.inventory.select(step.hosts))
 
 
-def _asked_sides(wanted: Wanted, survey: Survey, own: tuple[PlannedGate, ...], aim: Side | None) -> sides.Asked:
+def _asked_sides(
+    wanted: Wanted, survey: Survey, own: tuple[PlannedGate, ...], aim: Side | None
+) -> sides.BlueGreenQuery:
     """What a plan asks about the sides of the environment."""
     rule = wanted.package.manifest.release.blue_green
     look = look_at(rule.look, rule, own) if rule is not None and rule.look is not None else None
     promoting = wanted.action == "promote"
-    return sides.Asked(wanted.package, wanted.environment, promoting, survey.inventory, survey.base, look, aim)
+    return sides.BlueGreenQuery(wanted.package, wanted.environment, promoting, survey.inventory, survey.base, look, aim)

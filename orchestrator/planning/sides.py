@@ -8,14 +8,14 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import HostState, Plan, PlannedLook, PlannedSides, PlannedStep, PlaySpec
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import SIDES, BlueGreen, Side, Sides, other
-from orchestrator.inspect.standing import Standing
+from orchestrator.inspect.standing import BlueGreenState
 from orchestrator.services import Services
 
 SWITCH, RETIRE = "switch", "retire"  # what the plays are called, beside the steps of a release
 
 
 @dataclass(frozen=True)
-class Asked:
+class BlueGreenQuery:
     """What is asked of sides: for which *package*, *promoting* or going back, on which hosts, of which *base* is known.
 
     *look* is the one before the switch. *inventory* is None where the hosts are only known after provisioning. *aim* is
@@ -31,15 +31,15 @@ class Asked:
     aim: Side | None = None
 
 
-def aim(services: Services, environment: str) -> Side | None:
+def target_side(services: Services, environment: str) -> Side | None:
     """The side whose stack a release updates: the one that is not live. None where the sides are no stacks."""
     if services.environment(environment)[0].sides is None:
         return None
-    live = Standing.of(services.store.hosts(environment)).live
+    live = BlueGreenState.of(services.store.hosts(environment)).live
     return other(live) if live is not None else "blue"
 
 
-def aimed(services: Services, environment: str, side: Side | None) -> Services:
+def for_side(services: Services, environment: str, side: Side | None) -> Services:
     """*services*, in which the stack of *environment* is that of *side*, where each side is a stack."""
     rule = services.environment(environment)[0].sides
     if rule is None or side is None:
@@ -47,7 +47,7 @@ def aimed(services: Services, environment: str, side: Side | None) -> Services:
     return replace(services, stacks={**services.stacks, environment: rule.of(side)})
 
 
-def planned(asked: Asked) -> PlannedSides | None:
+def planned(asked: BlueGreenQuery) -> PlannedSides | None:
     """The sides of a plan; None where the release has none, or the environment has no host on either.
 
     Raises R210 when they do not fit the hosts, R211 when nobody knows which one is live, R212 when a host has changed
@@ -59,7 +59,7 @@ def planned(asked: Asked) -> PlannedSides | None:
     found = _found(rule, asked)
     if asked.inventory is not None and found is None:
         return None
-    standing = Standing.of(asked.base)
+    standing = BlueGreenState.of(asked.base)
     _refuse(asked, standing, found)
     made = PlannedSides(
         blue=rule.blue,
@@ -78,7 +78,7 @@ def planned(asked: Asked) -> PlannedSides | None:
     return made if asked.promoting or found is None else _returning(made, standing, found, asked)
 
 
-def _returning(made: PlannedSides, standing: Standing, sides: Sides, asked: Asked) -> PlannedSides:
+def _returning(made: PlannedSides, standing: BlueGreenState, sides: Sides, asked: BlueGreenQuery) -> PlannedSides:
     """The sides of a rollback: to the side where its release is already, else to the one that stands by."""
     digest = asked.package.digest
     there = {state.host for state in asked.base if state.runs(digest)}
@@ -101,7 +101,7 @@ def _unused(base: tuple[HostState, ...], sides: Sides | None) -> Side:
     return free[0] if free else "blue"
 
 
-def _refuse(asked: Asked, standing: Standing, sides: Sides | None) -> None:
+def _refuse(asked: BlueGreenQuery, standing: BlueGreenState, sides: Sides | None) -> None:
     if standing.unsure and asked.promoting:
         was = f"{standing.live} was the last one that was" if standing.live is not None else "none ever was for certain"
         message = f"nobody knows which side of {asked.environment} is live: a switch did not end well ({was})"
@@ -113,7 +113,7 @@ def _refuse(asked: Asked, standing: Standing, sides: Sides | None) -> None:
             raise OrchestratorError("R212", message)
 
 
-def _found(rule: BlueGreen, asked: Asked) -> Sides | None:
+def _found(rule: BlueGreen, asked: BlueGreenQuery) -> Sides | None:
     steps = asked.package.manifest.release.steps
     if asked.inventory is None:
         return None
@@ -178,7 +178,7 @@ def sided(step: PlannedStep, planned: PlannedSides | None, *, of: bool) -> Plann
     return step.model_copy(update=about)
 
 
-def notes(planned: PlannedSides | None, asked: Asked) -> tuple[str, ...]:
+def notes(planned: PlannedSides | None, asked: BlueGreenQuery) -> tuple[str, ...]:
     """What a plan says of sides to whoever reads it."""
     if planned is None:
         rule = asked.package.manifest.release.blue_green

@@ -15,7 +15,7 @@ from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.inspect import leftovers, tokens
 from orchestrator.inspect.stacks import context_of, inventory_of, kept_of, outputs_of, stack_of
-from orchestrator.inspect.trail import Then, mark_of
+from orchestrator.inspect.trail import RestorePoint, mark_of
 from orchestrator.planning.plan_store import made_by, saved_plan, update_plan_file
 from orchestrator.ports import Emit
 from orchestrator.services import Services
@@ -42,7 +42,7 @@ class Wanted:
     no_return: bool = False
     all_at_once: bool = False
     named: Named = NOTHING
-    then: Then | None = None
+    then: RestorePoint | None = None
     rehearse: bool = False
     coming: frozenset[str] = frozenset()
     told: Callable[[StepResult], None] = lambda _seen: None

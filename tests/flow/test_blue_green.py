@@ -16,7 +16,7 @@ from orchestrator.domain.way_back import RollbackPlan
 from orchestrator.flow import COURSES, going_back, promotion
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import drift, trail
-from orchestrator.inspect.standing import Standing
+from orchestrator.inspect.standing import BlueGreenState
 from orchestrator.planning import make, rollback_plan
 from orchestrator.planning.plan_store import load
 from orchestrator.planning.survey import Wanted
@@ -48,8 +48,8 @@ def second(stage: Stage) -> Stage:
     return stage
 
 
-def standing(stage: Stage) -> Standing:
-    return Standing.of(stage.store.hosts("production"))
+def standing(stage: Stage) -> BlueGreenState:
+    return BlueGreenState.of(stage.store.hosts("production"))
 
 
 def runs(stage: Stage) -> dict[str, str | None]:
@@ -173,7 +173,7 @@ def test_a_switch_that_fails_both_ways(second: Stage) -> None:
     second.world.faults |= {("switch", "green", "1.1.0"), ("switch", "blue", "1.1.0")}
     run = second.promote("1.1.0", "production", **sides())
     assert run.state is State.NEEDS_PERSON
-    assert standing(second) == Standing("blue", True, {"p1": "blue", "p2": "blue", "p3": "green", "p4": "green"})
+    assert standing(second) == BlueGreenState("blue", True, {"p1": "blue", "p2": "blue", "p3": "green", "p4": "green"})
     second.world.faults.clear()
     refused = second.promote("1.0.0", "production", **sides())
     assert second.failure(refused)["failure"]["code"] == "R211"
@@ -367,7 +367,7 @@ def test_a_destroyed_environment_has_no_live_side(second: Stage) -> None:
     """Once an environment is destroyed, nothing is live there."""
     ctx = second.ctx(second.packages.put(plain.release("1.0.0", **sides())), "production", kind="destroy")
     COURSES["destroy"](replace(ctx, run=ctx.run))
-    assert standing(second) == Standing(None, False, {})
+    assert standing(second) == BlueGreenState(None, False, {})
 
 
 def test_every_crash_of_a_switch_ends_alike(tmp_path: Path) -> None:
@@ -526,7 +526,7 @@ def test_made_for_one_promotion_only(stage: Stage) -> None:
         run = stage.promote(version, "staging", **sides())
         assert run.state is State.SUCCEEDED
         assert stage.story(run).switched[0]["live"] == "blue"
-        assert Standing.of(stage.store.hosts("staging")) == Standing(None, False, {})
+        assert BlueGreenState.of(stage.store.hosts("staging")) == BlueGreenState(None, False, {})
 
 
 def test_a_persons_word_on_which_side_is_live(second: Stage) -> None:

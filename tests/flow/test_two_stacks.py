@@ -17,7 +17,7 @@ from orchestrator.flow import COURSES, going_back, promotion
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import drift, trail
 from orchestrator.inspect.stacks import inventory_of, outputs_of
-from orchestrator.inspect.standing import Standing
+from orchestrator.inspect.standing import BlueGreenState
 from tests.flow import test_promotion as plain
 from tests.flow.test_blue_green import Spoiling
 from tests.flow.test_strategies import Stage
@@ -50,8 +50,8 @@ def second(stage: Stage) -> Stage:
     return stage
 
 
-def standing(stage: Stage) -> Standing:
-    return Standing.of(stage.store.hosts("production"))
+def standing(stage: Stage) -> BlueGreenState:
+    return BlueGreenState.of(stage.store.hosts("production"))
 
 
 def runs(stage: Stage) -> dict[str, str | None]:
