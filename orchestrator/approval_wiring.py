@@ -57,7 +57,7 @@ class ApprovalParts:
         """Return unless the release of *plan* was rolled back there, and is not promoted *again*. Raises R203."""
         from orchestrator.planning import guard
 
-        before = None if again else guard.gone_back_from(self.services, plan.environment).get(plan.release.digest)
+        before = None if again else guard.rolled_back_releases(self.services, plan.environment).get(plan.release.digest)
         if before is not None:
             raise guard.refusal(plan.environment, before, str(plan.release))
 

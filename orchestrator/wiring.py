@@ -61,7 +61,7 @@ class App(EngineParts, RegisterParts, Application):
         import dbos  # noqa: F401 - it takes half a second
         import sqlalchemy.dialects.sqlite  # noqa: F401 - it imports this when it is launched
 
-        from orchestrator.flow import COURSES  # noqa: F401
+        from orchestrator.flow import WORKFLOWS  # noqa: F401
 
         assert self.engine is not None
         assert self.services is not None

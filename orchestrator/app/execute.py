@@ -11,7 +11,7 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import recorded_exit
-from orchestrator.flow import COURSES, wave_rollout
+from orchestrator.flow import WORKFLOWS, wave_rollout
 from orchestrator.flow.recorder import Prefixed
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.leftovers import apart
@@ -66,7 +66,7 @@ def run_workflow(parts: Parts, durable: Parallel, ownership: RunOwnership, data:
             overrun=bool(request.overrun_reason),
             ownership=ownership,
         )
-        done = COURSES[request.kind](ctx)
+        done = WORKFLOWS[request.kind](ctx)
         ended.append(done.id)
         if recorded_exit(parts.store.records(done.id)) is not Exit.OK:
             break

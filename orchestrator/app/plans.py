@@ -15,19 +15,19 @@ from orchestrator.domain.access.actions import Action
 from orchestrator.domain.access.principals import Actor
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import PROMOTION_KINDS
-from orchestrator.domain.plan import NOTHING, Named, Plan
+from orchestrator.domain.plan import NOTHING, Acknowledgements, Plan
 from orchestrator.domain.release import Package
 from orchestrator.domain.risk.assessment import Risk
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
-from orchestrator.domain.way_back import Outlook, RollbackPlan
+from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 from orchestrator.flow import wave_rollout
 from orchestrator.inspect import leftovers
 from orchestrator.inspect.trail import RestorePoint
 from orchestrator.planning import admission, make, plan_store
 from orchestrator.planning.refusal import refusal
 from orchestrator.planning.risk import plan_risk
-from orchestrator.planning.rollback_plan import foresee, under_way
+from orchestrator.planning.rollback_plan import current_rollback_plan, preview_rollback
 from orchestrator.planning.rollback_target import left_over
 from orchestrator.planning.survey import Wanted
 from orchestrator.planning.targets import targets as find_targets
@@ -53,7 +53,7 @@ class Plans(UseCases):
         check: bool = True,
         no_return: bool = False,
         all_at_once: bool = False,
-        named: Named = NOTHING,
+        named: Acknowledgements = NOTHING,
         then: RestorePoint | None = None,
     ) -> Plan:
         """Make and keep a plan. Changes nothing outside. Raises S193."""
@@ -81,7 +81,9 @@ class Plans(UseCases):
         return plan_store.document(self._parts.services, plan)
 
     @use_case(Action.VIEW)
-    def agreement(self, actor: Actor, package: Package, replace: tuple[str, ...], no_return: tuple[str, ...]) -> Named:
+    def agreement(
+        self, actor: Actor, package: Package, replace: tuple[str, ...], no_return: tuple[str, ...]
+    ) -> Acknowledgements:
         """What a person agrees to by name for *package*. Raises R206 for a step that is no point of no return there."""
         there = [step.name for step in package.manifest.release.steps if step.undo == "impossible"]
         there += self._newer_points(package) if no_return else []
@@ -90,7 +92,7 @@ class Plans(UseCases):
             known = ", ".join(there) or "none"
             text = f"{package.ref} has no point of no return {', '.join(strange)} (there are: {known})"
             raise OrchestratorError("R206", text)
-        return Named(replace=replace, no_return=no_return)
+        return Acknowledgements(replace=replace, no_return=no_return)
 
     def _newer_points(self, package: Package) -> list[str]:
         """The steps that cannot be undone of the releases which took the place of *package* somewhere."""
@@ -111,7 +113,7 @@ class Plans(UseCases):
         waves: Waves,
         *,
         check: bool = True,
-        named: Named = NOTHING,
+        named: Acknowledgements = NOTHING,
         redeploy: bool = False,
     ) -> WavePlan:
         """Make and keep the plan of each environment of *waves*, and that over all of them. Changes nothing outside.
@@ -183,12 +185,14 @@ class Plans(UseCases):
         self._parts.services.environment(environment)
         last = next(iter(self._parts.store.runs(environment, limit=1)), None)
         going = last is not None and last.kind in PROMOTION_KINDS and not last.ended
-        return under_way(self._parts.services, last) if last is not None and going else None
+        return current_rollback_plan(self._parts.services, last) if last is not None and going else None
 
     @use_case(Action.PLAN)
-    def forecast(self, actor: Actor, plan: RollbackPlan) -> Outlook | None:
+    def forecast(self, actor: Actor, plan: RollbackPlan) -> RollbackForecast | None:
         """What the way back *plan* would do to the stack, as far as that can be known now. Changes nothing."""
-        return foresee(self._parts.services, self._parts.store.run(plan.run), plan, f"outlook-{secrets.token_hex(4)}")
+        return preview_rollback(
+            self._parts.services, self._parts.store.run(plan.run), plan, f"outlook-{secrets.token_hex(4)}"
+        )
 
     @use_case(Action.VIEW)
     def targets(

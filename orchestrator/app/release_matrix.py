@@ -7,8 +7,8 @@ from orchestrator.domain.facts import EnvironmentFacts
 from orchestrator.domain.listing import ReleasePlace
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
-from orchestrator.inspect.trail import everywhere
-from orchestrator.planning.guard import gone_back_from
+from orchestrator.inspect.trail import on_all_hosts
+from orchestrator.planning.guard import rolled_back_releases
 
 PAGE = 200  # releases
 
@@ -31,7 +31,7 @@ def every_release(parts: Parts) -> list[PackageRef]:
 def release_rows(parts: Parts, refs: list[PackageRef], facts: list[EnvironmentFacts]) -> list[dict[str, Any]]:
     """The row of each release, as JSON data. Environments and releases are each read once, and not for each cell."""
     names = tuple(item.name for item in facts)
-    rolled_back = {name: set(gone_back_from(parts.services, name)) for name in names}
+    rolled_back = {name: set(rolled_back_releases(parts.services, name)) for name in names}
     rows = []
     for at in range(0, len(refs), PAGE):
         part = refs[at : at + PAGE]
@@ -70,7 +70,7 @@ def _state(parts: Parts, ref: PackageRef, facts: EnvironmentFacts, *, left: bool
     if stuck:
         return "needs intervention"
     if any(host.runs(ref.digest) for host in facts.serving):
-        return "current" if everywhere(parts.services, facts.name, ref.digest, facts.hosts) else "partly"
+        return "current" if on_all_hosts(parts.services, facts.name, ref.digest, facts.hosts) else "partly"
     if any(host.runs(ref.digest) for host in facts.hosts):
         return "standing by"
     if left:

@@ -24,7 +24,7 @@ from orchestrator.domain.sides import Side
 from orchestrator.domain.step import HostResult, Outcome, TestResult
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.domain.waves import Waves, WaveStatus
-from orchestrator.domain.way_back import Outlook, RollbackPlan
+from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 
 
 class WavesStatus(Model):
@@ -249,7 +249,7 @@ class WayBackDocument(RollbackPlan):
     already. The digest does not cover it.
     """
 
-    outlook: Outlook | None = None
+    outlook: RollbackForecast | None = None
 
 
 MODELS: dict[str, type[Model]] = {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.app.application import Application
     from orchestrator.app.run_requests import RequestView
     from orchestrator.domain.approval.requests import RunRequest
-    from orchestrator.domain.plan import Named, Plan
+    from orchestrator.domain.plan import Acknowledgements, Plan
     from orchestrator.domain.release import Package
     from orchestrator.domain.risk.kinds import ChangeKind
 
@@ -28,7 +28,7 @@ class Wanted:
     *reason* and *incident* are of an emergency.
     """
 
-    named: "Named"
+    named: "Acknowledgements"
     again: str = ""
     overrun: str = ""
     emergency: bool = False

@@ -13,7 +13,7 @@ from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import Outcome
 from orchestrator.domain.text import age, clean_text, counted, listed
 from orchestrator.domain.waves import WaveStatus
-from orchestrator.domain.way_back import Outlook
+from orchestrator.domain.way_back import RollbackForecast
 
 MARKS = {
     Outcome.SUCCEEDED: ("✔", "green"),
@@ -187,7 +187,7 @@ def waves(story: Sequence[WaveStatus], columns: int | None = None) -> str:
     return table(["wave", "environment", "state", "run", ""], rows, columns)
 
 
-def outlook(seen: Outlook | None) -> list[str]:
+def outlook(seen: RollbackForecast | None) -> list[str]:
     """What a way back would do to the stack, as far as it is known; none where that is no question."""
     if seen is None:
         return []

@@ -51,7 +51,7 @@ class RollbackPlan(Model):
         return {**self.to_json(), "digest": self.digest}
 
 
-class Outlook(Model):
+class RollbackForecast(Model):
     """The forecast of a rollback's changes of the stack. It is not part of the plan's digest.
 
     *how* is `preview` if Pulumi was just queried; *counts* are then its words and numbers. It is `plan` if Pulumi could

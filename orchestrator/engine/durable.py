@@ -33,7 +33,7 @@ from orchestrator.secret_values import SecretValues
 
 Walk = Callable[[Parallel, RunOwnership, dict[str, Any]], dict[str, Any]]
 
-WORKFLOWS = "2"  # raised by hand, only for a change of the flow that old recorded runs could not follow
+WORKFLOW_VERSION = "2"  # raised by hand, only for a change of the flow that old recorded runs could not follow
 T = TypeVar("T")
 CONNECTIONS = 4  # to the database of DBOS at once: one walk is one thread, and a few that watch
 GLANCE = 0.2  # seconds between looks whether a wait is over
@@ -192,7 +192,7 @@ class Engine:
                 "name": "orchestrator",
                 "system_database_url": self._place.url,
                 "serializer": DBOSPortableJSONSerializer(),
-                "application_version": f"{WORKFLOWS}.{root}",  # recovery goes through a queue that a version shares
+                "application_version": f"{WORKFLOW_VERSION}.{root}",  # recovery's queue is shared by a version
                 "executor_id": root,
                 "log_level": "CRITICAL",
                 "notification_listener_polling_interval_sec": 0.2,

@@ -138,7 +138,7 @@ def reaping(ctx: RunContext) -> Run:
     return _straight(REAP, ctx)
 
 
-COURSES: dict[Kind, Callable[[RunContext], Run]] = {
+WORKFLOWS: dict[Kind, Callable[[RunContext], Run]] = {
     "promotion": promotion,
     "rollback": going_back,
     "provision": provisioning,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from orchestrator.domain.effects import Change
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
-from orchestrator.domain.plan import HostState, Loss, Named, ResourceChange, StackSpec, losses
+from orchestrator.domain.plan import Acknowledgements, HostState, Loss, ResourceChange, StackSpec, losses
 from orchestrator.domain.promotion import Event
 from orchestrator.domain.sides import Side
 from orchestrator.domain.step import Outcome, StepResult
@@ -86,9 +86,9 @@ def stateful_resources(services: Services, spec: StackSpec) -> tuple[Loss, ...]:
     return _kept(services, spec, services.provisioner.there(spec))
 
 
-def refusal(code: str, found: Iterable[Loss], named: Named) -> OrchestratorError | None:
+def refusal(code: str, found: Iterable[Loss], named: Acknowledgements) -> OrchestratorError | None:
     """Why what would lose *found* is not done: R230 or R231; None when a person has *named* all of it."""
-    unnamed = named.lacking(found)
+    unnamed = named.missing(found)
     if not unnamed:
         return None
     words = " ".join(f"{AGREEING[code]} {loss.name}" for loss in unnamed)

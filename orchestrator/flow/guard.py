@@ -7,7 +7,7 @@ from does not go there again by itself, nor by a person who does not say why.
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.flow.run_context import RunContext
-from orchestrator.planning.guard import gone_back_from, refusal
+from orchestrator.planning.guard import refusal, rolled_back_releases
 from orchestrator.ports import Emit
 
 
@@ -22,7 +22,7 @@ def refuse_again(ctx: RunContext, emit: Emit) -> OrchestratorError | None:
     run = ctx.run
     if run.kind != "promotion" or run.release is None:
         return None
-    before = gone_back_from(ctx.services, run.environment).get(run.release.digest)
+    before = rolled_back_releases(ctx.services, run.environment).get(run.release.digest)
     if before is None:
         return None
     if not ctx.override_reason:

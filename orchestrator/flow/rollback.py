@@ -48,7 +48,7 @@ def halt(ctx: RunContext) -> None:
         ctx.previous_package if ctx.effects.switching else None
     )  # how big a package is must not hold up the switch
     ctx.back = at_hand or ctx.services.packages.fetch(plan.back.release.digest)
-    gone = rollback_plan.Gone.of(ctx.effects, ctx.hosts_only_inventory)
+    gone = rollback_plan.PromotionProgress.of(ctx.effects, ctx.hosts_only_inventory)
     computed = rollback_plan.compute(ctx.run, plan, ctx.back.manifest, gone)
     own = ctx.pinned_package()
     document = rollback_plan.with_plays(ctx.services, computed, ctx.hosts_only_inventory, own, ctx.back)
@@ -86,7 +86,7 @@ def take_back(ctx: RunContext, prefix: str) -> None:
     The steps are no undo of a rollback: whoever goes back after them undoes what was started all the same.
     """
     back = _back(ctx)
-    gone = replace(rollback_plan.Gone.of(ctx.effects, ctx.hosts_only_inventory), provisioned=False)
+    gone = replace(rollback_plan.PromotionProgress.of(ctx.effects, ctx.hosts_only_inventory), provisioned=False)
     planned = rollback_plan.compute(ctx.run, ctx.pinned_plan(), back.manifest, gone)
     if planned.switch is not None and planned.live is not None:
         name = f"{prefix}.{switch.BACK}"

@@ -16,7 +16,7 @@ from orchestrator.domain.errors import JobLost, OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import STOPPED, STOPPING, STORE_FAILURES, Entry, Run
 from orchestrator.domain.model import digest_of
-from orchestrator.domain.plan import NOTHING, HostState, Named, Plan, StackSpec
+from orchestrator.domain.plan import NOTHING, Acknowledgements, HostState, Plan, StackSpec
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import Side, Sides, other
@@ -56,7 +56,7 @@ class RunContext:
     run: Run
     approved: str | None = None
     wait: float = 0.0
-    acknowledgements: Named = NOTHING
+    acknowledgements: Acknowledgements = NOTHING
     override_reason: str = ""
     overrun: bool = False
     ownership: RunOwnership = field(default_factory=SoleOwner)

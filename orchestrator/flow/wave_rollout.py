@@ -11,13 +11,13 @@ from typing import Any
 
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import STOPPED, STOPPING, Entry, Kind, Run, add_seconds, recorded_exit, run_id
-from orchestrator.domain.plan import NOTHING, Named
+from orchestrator.domain.plan import NOTHING, Acknowledgements
 from orchestrator.domain.promotion import Event, State, move
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.wave_plan import WavePlan
 from orchestrator.domain.waves import BACK, Waves, ending, outcome, why_held
-from orchestrator.flow import COURSES
+from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.recorder import Prefixed
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.leftovers import apart
@@ -53,7 +53,7 @@ class WaveRolloutRequest:
     plan: str | None = None
     plans: Mapping[str, str] = field(default_factory=dict)
     wait: float = 0.0
-    named: Named = NOTHING
+    named: Acknowledgements = NOTHING
     again: str = ""
     redeploy: bool = False
     overrun: bool = False
@@ -132,7 +132,7 @@ def admitted_environments(
 def refuse_again(services: Services, names: tuple[str, ...], ref: PackageRef) -> None:
     """Refuse a release that one of the environments *names* has gone back from. Raises R203."""
     for name in names:
-        before = guard.gone_back_from(services, name).get(ref.digest)
+        before = guard.rolled_back_releases(services, name).get(ref.digest)
         if before is not None:
             raise guard.refusal(name, before, str(ref))
 
@@ -195,7 +195,7 @@ def one(
         overrun=way.overrun,
         ownership=ownership,
     )
-    done = COURSES[part.kind](ctx)
+    done = WORKFLOWS[part.kind](ctx)
     return {"state": done.state.value, "exit": _exit(services, done.id)}
 
 

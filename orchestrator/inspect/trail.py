@@ -29,14 +29,14 @@ def mark_of(services: Services, environment: str, digest: str) -> Verified | Non
     return next((mark for mark in services.store.verified(environment) if mark.release.digest == digest), None)
 
 
-def trail(services: Services, environment: str) -> tuple[Verified, ...]:
+def release_history(services: Services, environment: str) -> tuple[Verified, ...]:
     """The releases that a rollback of *environment* goes through, the current one first, each once."""
     runs = {run.id: run for run in services.store.runs(environment)}
     return verified_trail(services.store.verified(environment), runs)
 
 
-def destination(services: Services, environment: str, version: str | None = None) -> PackageRef:
-    """Where a rollback of *environment* goes: to *version*, else along the :func:`trail`. Raises R134.
+def rollback_target(services: Services, environment: str, version: str | None = None) -> PackageRef:
+    """Where a rollback of *environment* goes: to *version*, else along the :func:`release_history`. Raises R134.
 
     That is the last verified release when any host runs something else, or nobody knows what, or when the last run
     needs a person; only when every host runs it and nothing is left open, the one that it took the place of.
@@ -46,8 +46,8 @@ def destination(services: Services, environment: str, version: str | None = None
         marks = [mark for mark in services.store.verified(environment) if mark.release.version == version]
         wanted = f"version {version} was never"
     else:
-        way = trail(services, environment)
-        there = bool(way) and everywhere(services, environment, way[0].release.digest)
+        way = release_history(services, environment)
+        there = bool(way) and on_all_hosts(services, environment, way[0].release.digest)
         there = there and not unsettled(services, environment)
         marks, wanted = list(way[1:] if there else way), "no other release was ever"
     if not marks:
@@ -75,7 +75,7 @@ def as_of(services: Services, environment: str, when: str) -> RestorePoint:
     mark = next((mark for mark in services.store.verified(environment) if is_past(mark.at, at)), None)
     if mark is None:
         raise OrchestratorError("R204", f"no release had been verified in {environment} by {at}")
-    if mark.release.digest not in {other.release.digest for other in trail(services, environment)}:
+    if mark.release.digest not in {other.release.digest for other in release_history(services, environment)}:
         hint = f"orchestrator promote {mark.release.name}-{mark.release.version} --to {environment} --again -m WHY"
         message = f"{environment} has gone back from {mark.release} since {at}"
         raise OrchestratorError("R205", message, hint=hint)
@@ -117,7 +117,7 @@ def _definition(services: Services, environment: str, mark: Verified, at: str) -
     return mark.definition
 
 
-def everywhere(services: Services, environment: str, digest: str, hosts: Sequence[HostState] | None = None) -> bool:
+def on_all_hosts(services: Services, environment: str, digest: str, hosts: Sequence[HostState] | None = None) -> bool:
     """Whether the package *digest* runs, seen or assumed, on every host that is known of and that it is for.
 
     A host that stands by may run another, and so may one for which no step of the package was ever begun: a router, or
@@ -158,7 +158,7 @@ class Begun:
     hosts: tuple[str, ...] | None
 
 
-def present(services: Services, environment: str, target: Package) -> tuple[Begun, ...]:
+def steps_to_undo(services: Services, environment: str, target: Package) -> tuple[Begun, ...]:
     """The steps that a rollback to *target* takes back, newest first: those of the releases that are there now.
 
     First what the runs which needed a person started and nobody has undone, on the hosts that they touched; then all
@@ -173,7 +173,7 @@ def present(services: Services, environment: str, target: Package) -> tuple[Begu
 
 def _between(services: Services, environment: str, target: Package) -> list[PackageRef]:
     """The releases that were put on top of *target*, newest first; off the trail, the last verified one."""
-    way = [mark.release for mark in trail(services, environment)]
+    way = [mark.release for mark in release_history(services, environment)]
     digests = [release.digest for release in way]
     if target.digest in digests:
         return way[: digests.index(target.digest)]

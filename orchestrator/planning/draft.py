@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from orchestrator.domain.environment import Environment
-from orchestrator.domain.plan import Condition, PlannedGate, PlannedSides, PlannedStep, WayBack
+from orchestrator.domain.plan import Condition, PlannedGate, PlannedSides, PlannedStep, RollbackTarget
 from orchestrator.inspect.trail import Begun
 from orchestrator.planning import sides
 from orchestrator.planning.survey import Survey
@@ -20,7 +20,7 @@ class Draft:
     environment: Environment
     survey: Survey
     undone: tuple[Begun, ...]
-    back: WayBack
+    back: RollbackTarget
     own: tuple[PlannedGate, ...]
     blue_green: PlannedSides | None
     asked_sides: sides.BlueGreenQuery

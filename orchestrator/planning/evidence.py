@@ -6,7 +6,7 @@ from pathlib import Path
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import PROMOTION_KINDS
 from orchestrator.domain.listing import RunFilter
-from orchestrator.domain.plan import HostState, WayBack
+from orchestrator.domain.plan import HostState, RollbackTarget
 from orchestrator.domain.rehearsal import Rehearsal
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.snapshot import Snapshot
@@ -18,7 +18,7 @@ REHEARSED = "rehearsed"
 """The kind, and the key, of the journal's entry with the evidence of a rehearsal."""
 
 
-def obstacle(release: PackageRef, way: WayBack, there: tuple[HostState, ...]) -> str | None:
+def obstacle(release: PackageRef, way: RollbackTarget, there: tuple[HostState, ...]) -> str | None:
     """Why *release* cannot be rehearsed now; None when it can. *there* is what runs on each host.
 
     Hosts that stand by get the release before it at the beginning of the rehearsal.

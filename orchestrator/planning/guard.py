@@ -12,7 +12,7 @@ def refusal(environment: str, before: Run, what: str) -> OrchestratorError:
     return OrchestratorError("R203", message)
 
 
-def gone_back_from(services: Services, environment: str) -> dict[str, Run]:
+def rolled_back_releases(services: Services, environment: str) -> dict[str, Run]:
     """The packages that *environment* has gone back from and that did not go well there since: digest → that run.
 
     A promotion that a person has stopped says nothing about its release. Where the environment is made for each

@@ -6,7 +6,7 @@ from orchestrator.domain.plan import Plan, PlannedArtifact, PlannedGate
 from orchestrator.domain.release import Release
 from orchestrator.domain.sides import Side
 from orchestrator.inspect import observed, tokens
-from orchestrator.inspect.trail import present
+from orchestrator.inspect.trail import steps_to_undo
 from orchestrator.planning import conditions, sides
 from orchestrator.planning.admission import check_admissible
 from orchestrator.planning.configuration import configuration_of
@@ -72,7 +72,7 @@ def _drafted(services: Services, wanted: Wanted, survey: Survey, aim: Side | Non
     environment, _ = services.environment(wanted.environment)
     silent = [host for host in survey.unreachable if host not in survey.refusing]
     observed.refuse_unknown(services, wanted.environment, silent, _restored(wanted, survey))
-    undone = present(services, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
+    undone = steps_to_undo(services, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
     back = irreversible(undone) if wanted.action == "rollback" else way_back(services, wanted)
     own = own_gates(environment)
     asked_sides = _asked_sides(wanted, survey, own, aim)

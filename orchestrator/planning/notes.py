@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from orchestrator.domain.environment import Environment
-from orchestrator.domain.plan import Loss, Plan, WayBack
+from orchestrator.domain.plan import Loss, Plan, RollbackTarget
 from orchestrator.domain.text import counted
 from orchestrator.planning import conditions, guard, sides
 from orchestrator.planning.draft import Draft
@@ -31,7 +31,7 @@ def _not_previewed(environment: Environment) -> tuple[str, ...]:
     return ("changes on hosts are not previewed (preview: none)",) if environment.preview == "none" else ()
 
 
-def _notes(environment: Environment, back: WayBack, survey: Survey) -> tuple[str, ...]:
+def _notes(environment: Environment, back: RollbackTarget, survey: Survey) -> tuple[str, ...]:
     notes = []
     if back.impossible:
         notes.append(f"point of no return: {', '.join(back.impossible)} cannot be undone")
@@ -61,7 +61,7 @@ def _again(services: Services, wanted: Wanted) -> list[str]:
     """That the environment has gone back from this release before."""
     if wanted.action != "promote":
         return []
-    before = guard.gone_back_from(services, wanted.environment).get(wanted.package.digest)
+    before = guard.rolled_back_releases(services, wanted.environment).get(wanted.package.digest)
     return [guard.refusal(wanted.environment, before, str(wanted.package.ref)).message] if before else []
 
 

@@ -10,7 +10,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.inspect.trail import last_verified, mark_of
 from orchestrator.planning.conditions import missing_rehearsal
-from orchestrator.planning.guard import gone_back_from
+from orchestrator.planning.guard import rolled_back_releases
 from orchestrator.services import Services
 
 
@@ -21,7 +21,7 @@ def path_facts(services: Services, ref: PackageRef, name: str, *, again: bool = 
     """
     environment = services.environment(name)[0]
     mark = mark_of(services, environment.after, ref.digest) if environment.after else None
-    before = None if again else gone_back_from(services, name).get(ref.digest)
+    before = None if again else rolled_back_releases(services, name).get(ref.digest)
     return PathFacts(
         previous=environment.after or "",
         verified_at=parse_moment(mark.at) if mark is not None else None,

@@ -1,14 +1,14 @@
 """Whether a promotion is rehearsed before its release stays."""
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.plan import HostState, WayBack
+from orchestrator.domain.plan import HostState, RollbackTarget
 from orchestrator.planning.evidence import obstacle
 from orchestrator.planning.survey import Wanted
 from orchestrator.services import Services
 
 
 def rehearsed(
-    services: Services, wanted: Wanted, back: WayBack, base: tuple[HostState, ...]
+    services: Services, wanted: Wanted, back: RollbackTarget, base: tuple[HostState, ...]
 ) -> tuple[bool, tuple[str, ...]]:
     """Whether the way back is walked before the release stays; when the files want it and it cannot be, a note why.
 

@@ -25,7 +25,7 @@ from orchestrator.domain.release import Manifest, Package, PackageRef
 from orchestrator.domain.sides import Side
 from orchestrator.domain.started import StartedStep
 from orchestrator.domain.step import Outcome, StepResult, attempts
-from orchestrator.domain.way_back import Outlook, RollbackPlan
+from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 from orchestrator.inspect.stacks import kept_of
 from orchestrator.planning.plan_store import load
 from orchestrator.planning.plays import readable_plays, undo_with_plays
@@ -49,19 +49,20 @@ SETTLED = ("hosts", "rehearse.hosts.back", "rehearse.hosts.again")
 
 
 @dataclass(frozen=True)
-class Gone:
-    """How far a promotion has come: what was *started*, among the hosts of *outline*; *provisioned*: also the stack.
+class PromotionProgress:
+    """How far a promotion has come.
 
+    *started*: the steps that were started, among the hosts of *hosts_only_inventory*. *provisioned*: also the stack.
     *switched*: a switch from one side to the other was begun, and not taken back.
     """
 
     started: Sequence[StartedStep] = ()
-    outline: Inventory = field(default_factory=Inventory)
+    hosts_only_inventory: Inventory = field(default_factory=Inventory)
     provisioned: bool = False
     switched: bool = False
 
     @classmethod
-    def of(cls, effects: Effects, outline: Inventory) -> "Gone":
+    def of(cls, effects: Effects, outline: Inventory) -> "PromotionProgress":
         """How far a run with these *effects* has come, among the hosts of *outline*."""
         return cls(effects.started, outline, effects.stack_changed, effects.switching)
 
@@ -72,7 +73,7 @@ class Gone:
 
     def hosts(self, started: StartedStep) -> tuple[str, ...]:
         """The hosts that *started* may have changed; those that went away with the infrastructure since are none."""
-        return tuple(host for host in started.touched() if host in self.outline.hosts)
+        return tuple(host for host in started.touched() if host in self.hosts_only_inventory.hosts)
 
 
 def closed(plan: Plan, started: Iterable[StartedStep]) -> OrchestratorError | None:
@@ -89,7 +90,7 @@ def closed(plan: Plan, started: Iterable[StartedStep]) -> OrchestratorError | No
     return None
 
 
-def compute(run: Run, plan: Plan, back: Manifest, gone: Gone) -> RollbackPlan:
+def compute(run: Run, plan: Plan, back: Manifest, gone: PromotionProgress) -> RollbackPlan:
     """The way back of *run*, which executes *plan* and has come as far as *gone*, to the release of *back*."""
     if plan.back.release is None or run.release is None:
         raise RuntimeError("there is no way back")
@@ -102,13 +103,13 @@ def compute(run: Run, plan: Plan, back: Manifest, gone: Gone) -> RollbackPlan:
         switch=switch,
         live=live,
         undo=tuple(_undos(run.release, gone)),
-        restore=restoring(back, gone.outline, gone.touched),
+        restore=restoring(back, gone.hosts_only_inventory, gone.touched),
         definition=plan.back.definition if changed else None,
-        again=second_pass(back, gone.outline, gone.touched) if changed else None,
+        again=second_pass(back, gone.hosts_only_inventory, gone.touched) if changed else None,
         skipped=_skipped(run.release, plan.back.release, back, gone),
         verify=suites_of(back.release),
         touched=gone.touched,
-        untouched=tuple(host for host in gone.outline.hosts if host not in set(gone.touched)),
+        untouched=tuple(host for host in gone.hosts_only_inventory.hosts if host not in set(gone.touched)),
     )
 
 
@@ -131,25 +132,25 @@ def with_plays(
     return plan.model_copy(update=found)
 
 
-def _switch(plan: Plan, gone: Gone) -> tuple[PlaySpec | None, Side | None]:
+def _switch(plan: Plan, gone: PromotionProgress) -> tuple[PlaySpec | None, Side | None]:
     """The switch back, and the side that it leads to; none where there is no side to go back to."""
-    planned, sides = plan.blue_green, of_plan(plan, gone.outline)
+    planned, sides = plan.blue_green, of_plan(plan, gone.hosts_only_inventory)
     if planned is None or sides is None or plan.back.release is None:
         return None, None
     live = planned.way_back(plan.base, sides, plan.back.release.digest)
-    return (planned.switched(sides, gone.outline), live) if live is not None else (None, None)
+    return (planned.switched(sides, gone.hosts_only_inventory), live) if live is not None else (None, None)
 
 
-def _undos(release: PackageRef, gone: Gone) -> Iterable[PlannedUndo]:
+def _undos(release: PackageRef, gone: PromotionProgress) -> Iterable[PlannedUndo]:
     for item in reversed(gone.started):
         if item.step.undo not in (None, "nothing", "impossible") and gone.hosts(item):
             play = item.step.play.model_copy(update={"playbook": item.step.undo, "limit": gone.hosts(item)})
             yield PlannedUndo(release=release, play=play)
 
 
-def _skipped(own: PackageRef, release: PackageRef, back: Manifest, gone: Gone) -> tuple[SkippedStep, ...]:
+def _skipped(own: PackageRef, release: PackageRef, back: Manifest, gone: PromotionProgress) -> tuple[SkippedStep, ...]:
     started = [(item.step.play.step, item.step.undo) for item in reversed(gone.started) if gone.hosts(item)]
-    again = not_run_again(release, back.release.steps, gone.outline, gone.touched)
+    again = not_run_again(release, back.release.steps, gone.hosts_only_inventory, gone.touched)
     return (*not_undone(own, started), *again)
 
 
@@ -167,7 +168,7 @@ def restoring(back: Manifest, outline: Inventory, hosts: tuple[str, ...]) -> tup
     return tuple(found)
 
 
-def under_way(services: Services, run: Run) -> RollbackPlan:
+def current_rollback_plan(services: Services, run: Run) -> RollbackPlan:
     """The way back of the promotion *run* as far as its journal has come; the one that it goes once it goes back.
 
     Raises R130 to R133 when there is none, and R137 before it has a plan.
@@ -186,10 +187,10 @@ def under_way(services: Services, run: Run) -> RollbackPlan:
     back, own = services.packages.fetch(plan.back.release.digest), None
     with suppress(OrchestratorError):  # without it the plan is the same, but for the plays of undo playbooks
         own = services.packages.fetch(plan.release.digest)
-    return with_plays(services, compute(run, plan, back.manifest, gone), gone.outline, own, back)
+    return with_plays(services, compute(run, plan, back.manifest, gone), gone.hosts_only_inventory, own, back)
 
 
-def foresee(services: Services, run: Run, plan: RollbackPlan, job: str) -> Outlook | None:
+def preview_rollback(services: Services, run: Run, plan: RollbackPlan, job: str) -> RollbackForecast | None:
     """What the way back *plan* of *run* would do to the stack, if it were gone now; None when that is no question.
 
     Pulumi is asked under the key *job*, for the definition that comes back, as the rollback will ask it. While it
@@ -208,8 +209,8 @@ def foresee(services: Services, run: Run, plan: RollbackPlan, job: str) -> Outlo
             why = error.message
         else:
             gone = lost(services, run.environment, spec, seen)
-            return Outlook(how="preview", counts=seen.counts, losses=gone, refused=seen.refused)
-    return Outlook(how="plan", why=why, losses=_other_way_round(services, load(services, run.plan), plan))
+            return RollbackForecast(how="preview", counts=seen.counts, losses=gone, refused=seen.refused)
+    return RollbackForecast(how="plan", why=why, losses=_other_way_round(services, load(services, run.plan), plan))
 
 
 def _other_way_round(services: Services, plan: Plan, back: RollbackPlan) -> tuple[Loss, ...]:
@@ -226,7 +227,7 @@ def _reverse(change: ResourceChange) -> ResourceChange:
     return change.model_copy(update={"op": op})
 
 
-def _gone(plan: Plan, records: Sequence[Record]) -> Gone:
+def _gone(plan: Plan, records: Sequence[Record]) -> PromotionProgress:
     """How far the records say that it has come; what was begun and has not ended may have changed all of its hosts."""
     results = {record.step: StepResult.from_json(record.data) for record in records if record.kind == "step.finished"}
     steps = {step.play.step: step for step in plan.steps}
@@ -240,7 +241,7 @@ def _gone(plan: Plan, records: Sequence[Record]) -> Gone:
             effects.record(change, results.get(record.step, unfinished))
     settled = next((results[name] for name in reversed(SETTLED) if name in results), None)
     good = settled is not None and settled.good
-    return Gone.of(
+    return PromotionProgress.of(
         effects, Inventory.from_json(settled.data["outline"]) if settled is not None and good else Inventory()
     )
 

@@ -2,9 +2,17 @@
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.plan import PlannedSides, PlannedStep, PlannedUndo, SecondPass, SkippedStep, WayBack, play_of
+from orchestrator.domain.plan import (
+    PlannedSides,
+    PlannedStep,
+    PlannedUndo,
+    RollbackTarget,
+    SecondPass,
+    SkippedStep,
+    play_of,
+)
 from orchestrator.domain.release import Package
-from orchestrator.inspect.trail import Begun, last_verified, present, trail
+from orchestrator.inspect.trail import Begun, last_verified, release_history, steps_to_undo
 from orchestrator.planning.plays import NO_PLAYBOOK, undo_with_plays
 from orchestrator.planning.second_pass import restrict, second_pass
 from orchestrator.planning.skipped_steps import not_run_again, not_undone
@@ -12,22 +20,22 @@ from orchestrator.planning.survey import Survey, Wanted
 from orchestrator.services import Services
 
 
-def way_back(services: Services, wanted: Wanted) -> WayBack:
+def way_back(services: Services, wanted: Wanted) -> RollbackTarget:
     """Where a failure would lead, found out before anything is done."""
     if wanted.action == "rollback":
-        return WayBack(reason="this is the way back")
+        return RollbackTarget(reason="this is the way back")
     release = wanted.package.manifest.release
     impossible = tuple(step.name for step in release.steps if step.undo == "impossible")
     last = last_verified(services, wanted.environment)
     if services.environment(wanted.environment)[0].ephemeral is not None:
-        return WayBack(impossible=impossible, reason="what is made for it is destroyed")
+        return RollbackTarget(impossible=impossible, reason="what is made for it is destroyed")
     if last is None:
-        return WayBack(impossible=impossible, reason="no release has been verified here yet")
+        return RollbackTarget(impossible=impossible, reason="no release has been verified here yet")
     try:
         back = services.packages.fetch(last.release.digest)
     except OrchestratorError as error:
-        return WayBack(release=last.release, impossible=impossible, reason=error.message)
-    return WayBack(
+        return RollbackTarget(release=last.release, impossible=impossible, reason=error.message)
+    return RollbackTarget(
         release=last.release,
         definition=last.definition or None,
         available=True,
@@ -45,7 +53,9 @@ def left_alone(package: Package, undone: tuple[Begun, ...]) -> tuple[SkippedStep
     return tuple(dict.fromkeys((*left, *not_run_again(package.ref, package.manifest.release.steps))))
 
 
-def with_second_pass(services: Services, back: WayBack, survey: Survey, steps: tuple[PlannedStep, ...]) -> WayBack:
+def with_second_pass(
+    services: Services, back: RollbackTarget, survey: Survey, steps: tuple[PlannedStep, ...]
+) -> RollbackTarget:
     """*back* with what a failure runs on hosts after the infrastructure went back, if this plan changes its definition.
 
     The hosts are those that *steps* go to; none are named while they are not known.
@@ -69,17 +79,17 @@ def rollback_second_pass(wanted: Wanted, survey: Survey, sides: PlannedSides | N
 
 def left_over(services: Services, environment: str, package: Package) -> tuple[str, ...]:
     """The steps that cannot be undone of the releases which took the place of *package*; none where it is not older."""
-    older = [mark.release.digest for mark in trail(services, environment)][1:]
+    older = [mark.release.digest for mark in release_history(services, environment)][1:]
     if package.digest not in older:
         return ()
-    begun = present(services, environment, package)
+    begun = steps_to_undo(services, environment, package)
     return tuple(dict.fromkeys(item.step.name for item in begun if item.step.undo == "impossible"))
 
 
-def irreversible(undone: tuple[Begun, ...]) -> WayBack:
+def irreversible(undone: tuple[Begun, ...]) -> RollbackTarget:
     """A rollback has no way back itself; what it cannot undo is said beforehand."""
     gone = tuple(dict.fromkeys(begun.step.name for begun in undone if begun.step.undo == "impossible"))
-    return WayBack(impossible=gone, reason="this is the way back")
+    return RollbackTarget(impossible=gone, reason="this is the way back")
 
 
 def planned_undos(services: Services, begun: tuple[Begun, ...], inventory: Inventory | None) -> tuple[PlannedUndo, ...]:

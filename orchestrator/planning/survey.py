@@ -10,7 +10,7 @@ from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import digest_of
-from orchestrator.domain.plan import NOTHING, HostState, Loss, Named, Plan, StackPreview, StackSpec, losses
+from orchestrator.domain.plan import NOTHING, Acknowledgements, HostState, Loss, Plan, StackPreview, StackSpec, losses
 from orchestrator.domain.release import Package, PackageRef
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.inspect import leftovers, tokens
@@ -41,7 +41,7 @@ class Wanted:
     fence: int = 0
     no_return: bool = False
     all_at_once: bool = False
-    named: Named = NOTHING
+    named: Acknowledgements = NOTHING
     then: RestorePoint | None = None
     rehearse: bool = False
     coming: frozenset[str] = frozenset()

@@ -3,7 +3,7 @@
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import PackageRef, Release
 from orchestrator.inspect.stacks import stack_of
-from orchestrator.inspect.trail import everywhere, unsettled
+from orchestrator.inspect.trail import on_all_hosts, unsettled
 from orchestrator.services import Services
 
 
@@ -47,4 +47,4 @@ def runs_there(services: Services, environment: str, ref: PackageRef) -> bool:
     """Whether *ref* is the release that was verified last in *environment*, and runs on each host that it is for."""
     verified = services.store.verified(environment)
     last = bool(verified) and verified[0].release.digest == ref.digest
-    return last and everywhere(services, environment, ref.digest)
+    return last and on_all_hosts(services, environment, ref.digest)

@@ -21,7 +21,7 @@ from orchestrator.app.requests import (
     parse_request,
 )
 from orchestrator.domain.journal import Run
-from orchestrator.domain.plan import Named
+from orchestrator.domain.plan import Acknowledgements
 
 DIGEST = f"sha256:{'1' * 64}"
 RELEASE = {"name": "shop", "version": "1.4.0", "digest": DIGEST}
@@ -82,14 +82,14 @@ def test_requests_of_the_first_versions() -> None:
     """A request that was recorded without wait, retry and parameters is read."""
     data = {"root": "abc123", "kind": "promotion", "release": RELEASE, "targets": ["eu-1"], "by": "ann", "plan": None}
     request = parse_request(data)
-    assert (request.wait, request.retry, request.agreed, request.override_reason) == (0.0, None, Named(), "")
+    assert (request.wait, request.retry, request.agreed, request.override_reason) == (0.0, None, Acknowledgements(), "")
 
 
 def test_what_a_workflow_takes_from_a_request() -> None:
     """The agreement, the reason and the retry of a promotion are where a run takes them from."""
     data = recorded("promotion", {"named": NAMED, "again": "why"}, again={"run": "r", "step": "s"}, release=RELEASE)
     request = parse_request(data)
-    assert request.agreed == Named(replace=("db",), no_return=("migrate",))
+    assert request.agreed == Acknowledgements(replace=("db",), no_return=("migrate",))
     assert (request.override_reason, request.retry) == ("why", RetryFrom("r", "s"))
     assert request.from_environment("us-1").targets == ("us-1",)
 

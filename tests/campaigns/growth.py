@@ -25,7 +25,7 @@ from orchestrator.adapters.memory.store import ManualClock
 from orchestrator.domain.journal import QueuedRequest, Run
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.retention import Retention
-from orchestrator.flow import COURSES
+from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.prune import Records, prune
 from orchestrator.flow.run_context import RunContext
 from orchestrator.services import Services
@@ -87,7 +87,7 @@ class Project:
         asked = {"root": root, "kind": run.kind, "release": ref.to_json(), "targets": [environment], "by": "ann"}
         self.store.submit(QueuedRequest(root=root, asked=asked), run)
         answers: dict[str, Any] = {}
-        COURSES[run.kind](RunContext(self.services, MemoryDurable(answers), run))
+        WORKFLOWS[run.kind](RunContext(self.services, MemoryDurable(answers), run))
         self.store.release_claim(root, "", done=True)
         ended = self.store.run(run.id)
         assert ended.state.value == "succeeded", ended.message

@@ -32,7 +32,7 @@ from orchestrator.domain.plan import PlaySpec, StackSpec, SuiteSpec
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release, Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult
-from orchestrator.flow import COURSES
+from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.halt import OwnershipLost
 from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit, Provisioned, SavedPlan
@@ -516,7 +516,7 @@ class Simulation:
         run = next(run for run in self.kept.store.runs() if run.root == root)
         durable = MemoryDurable(self.kept.answers.setdefault(root, {}), self._crash(run))
         ctx = RunContext(self.services, durable, run, ownership=Acting(self.kept, root, worker))
-        COURSES[run.kind](ctx)
+        WORKFLOWS[run.kind](ctx)
 
     def _crash(self, run: Run) -> Callable[[str, str], None]:
         wishes = dict(self.scenario.wishes) if run.environment == "production" and run.release == self.new.ref else {}

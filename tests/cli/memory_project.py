@@ -18,7 +18,7 @@ from orchestrator.adapters.memory.store import ManualClock, MemoryStore
 from orchestrator.cli import main
 from orchestrator.domain.journal import Entry, QueuedRequest, Run
 from orchestrator.domain.release import Release
-from orchestrator.flow import COURSES
+from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.run_context import RunContext
 from orchestrator.wiring import App, open_app
 from tests.flow.test_promotion import Stage, release
@@ -69,7 +69,7 @@ class MemoryProject(Stage):
         """Do the run to its end, or until *crash* raises."""
         durable = MemoryDurable(self.answers.setdefault(run.id, {}), crash)
         try:
-            COURSES[run.kind](RunContext(self.services(), durable, run, wait=wait))
+            WORKFLOWS[run.kind](RunContext(self.services(), durable, run, wait=wait))
             self.store.release_claim(run.root, "", done=True)
         except Killed:
             pass

@@ -22,7 +22,7 @@ from orchestrator.app.run_requests import record_builder
 from orchestrator.cli.planned import plan_text
 from orchestrator.domain.access.principals import Binding, User
 from orchestrator.domain.journal import Run
-from orchestrator.flow import COURSES
+from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.run_context import RunContext
 from orchestrator.wiring import App
 from tests.cli.memory_project import MemoryProject
@@ -140,7 +140,7 @@ class RequestProject(MemoryProject):
         ctx = RunContext(
             app.services, MemoryDurable({}, lambda *_: None), run, approved=plan, wait=1.0, override_reason=again
         )
-        done = COURSES[run.kind](ctx)
+        done = WORKFLOWS[run.kind](ctx)
         self.store.release_claim(run.root, "", done=True)
         return done
 

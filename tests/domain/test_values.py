@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from orchestrator.domain.plan import Plan, PlannedStep, PlaySpec, SuiteSpec, WayBack, differences
+from orchestrator.domain.plan import Plan, PlannedStep, PlaySpec, RollbackTarget, SuiteSpec, differences
 from orchestrator.domain.promotion import ENDINGS, TABLE, Event, IllegalMove, State, move
 from orchestrator.domain.quantities import seconds, size_bytes
 from orchestrator.domain.release import PackageRef, Rollout
@@ -139,7 +139,7 @@ def _plan(**more: Any) -> Plan:
         "definition": D1,
         "steps": (PlannedStep(play=play, batches=(("web1",), ("web2",))),),
         "verify": (SuiteSpec(name="smoke", tests="tests"),),
-        "back": WayBack(),
+        "back": RollbackTarget(),
     }
     return Plan(**{**about, **more})
 
@@ -160,7 +160,7 @@ def test_equal_plans_have_equal_digests() -> None:
         ({"definition": D2}, ["the environment's definition"]),
         ({"inventory_digest": D2}, ["the hosts"]),
         ({"verify": (SuiteSpec(name="smoke", tests="tests", args=("-x",)),)}, ["the tests"]),
-        ({"back": WayBack(reason="none")}, ["the way back"]),
+        ({"back": RollbackTarget(reason="none")}, ["the way back"]),
         ({"environment": "production"}, ["the environment"]),
         ({"automatic_rollback": False}, ["whether a failure is rolled back by itself"]),
         ({"notes": ("a warning",)}, ["the notes"]),

@@ -13,7 +13,7 @@ from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Release
 from orchestrator.domain.way_back import RollbackPlan
-from orchestrator.flow import COURSES, going_back, promotion
+from orchestrator.flow import WORKFLOWS, going_back, promotion
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import drift, trail
 from orchestrator.inspect.standing import BlueGreenState
@@ -94,7 +94,7 @@ def test_the_next_one_goes_to_the_other_side(second: Stage) -> None:
     assert deployed(second, "1.1.0") == list(GREEN)
     assert (standing(second).live, routed(second)) == ("green", {GREEN})
     assert runs(second) == {"p1": "1.0.0", "p2": "1.0.0", "p3": "1.1.0", "p4": "1.1.0"}
-    assert trail.everywhere(second.services(), "production", second.store.verified("production")[0].release.digest)
+    assert trail.on_all_hosts(second.services(), "production", second.store.verified("production")[0].release.digest)
     third = second.walk("1.2.0", **sides())
     assert third.state is State.SUCCEEDED
     assert (standing(second).live, deployed(second, "1.2.0")) == ("blue", list(BLUE))
@@ -177,7 +177,7 @@ def test_a_switch_that_fails_both_ways(second: Stage) -> None:
     second.world.faults.clear()
     refused = second.promote("1.0.0", "production", **sides())
     assert second.failure(refused)["failure"]["code"] == "R211"
-    assert trail.destination(second.services(), "production").version == "1.0.0"
+    assert trail.rollback_target(second.services(), "production").version == "1.0.0"
     assert back(second, "1.0.0", **sides()).state is State.ROLLED_BACK
     assert (standing(second).live, standing(second).unsure, routed(second)) == ("blue", False, {BLUE})
 
@@ -186,7 +186,7 @@ def test_a_person_goes_back(second: Stage, capsys: pytest.CaptureFixture[str]) -
     """A rollback that a person asks for switches to the side that has the release still, and deploys nothing; and there and back again."""
     second.walk("1.1.0", **sides())
     second.world.ledger.clear()
-    assert trail.destination(second.services(), "production").version == "1.0.0"
+    assert trail.rollback_target(second.services(), "production").version == "1.0.0"
     run = back(second, "1.0.0", **sides())
     assert run.state is State.ROLLED_BACK
     assert [line for line in second.world.ledger if line.startswith("deploy")] == []
@@ -311,7 +311,7 @@ def test_a_rehearsal_with_sides(second: Stage, capsys: pytest.CaptureFixture[str
     """A rehearsal puts the old release on the idle side first, and then goes there, back and there again, with a switch each time."""
     second.promote("1.1.0", "staging", **sides())
     ctx = second.ctx(second.packages.put(plain.release("1.1.0", **sides())), "production", kind="rehearsal")
-    run = COURSES["rehearsal"](ctx)
+    run = WORKFLOWS["rehearsal"](ctx)
     assert run.state is State.SUCCEEDED
     assert switches(second) == ["green", "blue", "green"]
     steps = done(second, run)
@@ -330,7 +330,7 @@ def test_what_a_rehearsal_with_sides_finds(second: Stage) -> None:
     second.promote("1.1.0", "staging", **sides())
     second.world.leaves["1.1.0"] = "etc/left"
     ctx = second.ctx(second.packages.put(plain.release("1.1.0", **sides())), "production", kind="rehearsal")
-    run = COURSES["rehearsal"](ctx)
+    run = WORKFLOWS["rehearsal"](ctx)
     assert run.state is State.ROLLED_BACK
     assert second.failure(run)["failure"]["code"] == "R184"
     assert (standing(second).live, routed(second)) == ("blue", {BLUE})
@@ -342,7 +342,7 @@ def test_the_way_back_under_way(second: Stage) -> None:
     ctx = second.ctx(second.packages.put(plain.release("1.1.0", **sides())), "production")
     seen = []
     ctx.durable = Spoiling("verify.smoke.environment", lambda: (
-        seen.append(rollback_plan.under_way(second.services(), second.store.run(ctx.run.id))),
+        seen.append(rollback_plan.current_rollback_plan(second.services(), second.store.run(ctx.run.id))),
         second.world.faults.add(("verify", "p3", "1.1.0")),
     ))  # fmt: skip
     run = promotion(ctx)
@@ -366,7 +366,7 @@ def test_drift_asks_each_side_for_its_own(second: Stage) -> None:
 def test_a_destroyed_environment_has_no_live_side(second: Stage) -> None:
     """Once an environment is destroyed, nothing is live there."""
     ctx = second.ctx(second.packages.put(plain.release("1.0.0", **sides())), "production", kind="destroy")
-    COURSES["destroy"](replace(ctx, run=ctx.run))
+    WORKFLOWS["destroy"](replace(ctx, run=ctx.run))
     assert standing(second) == BlueGreenState(None, False, {})
 
 
@@ -540,7 +540,7 @@ def test_a_persons_word_on_which_side_is_live(second: Stage) -> None:
         ctx = second.ctx(package, environment, kind="accept")
         about = {"about": {"live": "green", "why": "I looked"}}
         second.store.append(ctx.run.id, [Entry(kind="requested", data=about)])
-        return COURSES["accept"](ctx)
+        return WORKFLOWS["accept"](ctx)
 
     assert say("production").state is State.SUCCEEDED
     assert (standing(second).live, standing(second).unsure) == ("green", False)

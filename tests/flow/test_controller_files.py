@@ -20,7 +20,7 @@ from orchestrator.domain.plan import PlaySpec
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
-from orchestrator.flow import COURSES, promotion
+from orchestrator.flow import WORKFLOWS, promotion
 from orchestrator.ports import Emit
 from orchestrator.services import Services
 from tests.flow.test_as_of import later, restored
@@ -174,7 +174,7 @@ def test_an_environment_of_a_time_gets_the_version_of_its_release(stage: Machine
 def test_a_rehearsal_keeps_no_version(stage: Machines) -> None:
     """What is rehearsed finds the version of its own release, and writes into a copy that is thrown away."""
     ctx = stage.ctx(stage.packages.put(release("1.1.0")), "staging", kind="rehearsal")
-    assert COURSES["rehearsal"](ctx).state is State.SUCCEEDED
+    assert WORKFLOWS["rehearsal"](ctx).state is State.SUCCEEDED
     folder = stage.folder / "one/controller-files/staging"
     assert len([path for path in folder.iterdir() if path.is_dir()]) == 2
     assert stage.found("rehearse.back.deploy", "rehearse.again.deploy.1") == ["1.0.0", "1.0.0 1.1.0"]

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.journal import Entry, Kind, Run
-from orchestrator.domain.plan import NOTHING, Named
+from orchestrator.domain.plan import NOTHING, Acknowledgements
 from orchestrator.domain.promotion import State
-from orchestrator.flow import COURSES
+from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.run_context import RunContext
 from tests.flow.test_promotion import MemoryDurable, Stage
 
-NAMED = Named(replace=("p3",))
+NAMED = Acknowledgements(replace=("p3",))
 
 
 def test_resolving(tmp_path):
@@ -23,7 +23,7 @@ def test_resolving(tmp_path):
     services.store.create(run)
     about = {"created": {"urn:a": "1"}, "absent": ["*"], "why": "looked"}
     services.store.append(run.id, [Entry(kind="requested", data={"about": about}, key="requested")])
-    ended = COURSES["resolve"](RunContext(services, MemoryDurable({}), run))
+    ended = WORKFLOWS["resolve"](RunContext(services, MemoryDurable({}), run))
     assert (ended.state, ended.message) == (State.SUCCEEDED, "staging is settled")
     assert stage.world.ledger == ["resolve staging: urn:a=1 *"]
     assert services.store.lease("staging") is None
@@ -38,11 +38,11 @@ def stage(tmp_path: Path) -> Stage:
     return made
 
 
-def _ask(stage: Stage, kind: Kind, named: Named = NOTHING, durable: MemoryDurable | None = None) -> Run:
+def _ask(stage: Stage, kind: Kind, named: Acknowledgements = NOTHING, durable: MemoryDurable | None = None) -> Run:
     stage.count += 1
     run = Run(id=f"e{stage.count}-production", root=f"e{stage.count}", kind=kind, environment="production")
     stage.store.create(run)
-    return COURSES[kind](RunContext(stage.services(), durable or MemoryDurable({}), run, acknowledgements=named))
+    return WORKFLOWS[kind](RunContext(stage.services(), durable or MemoryDurable({}), run, acknowledgements=named))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_is_stateful_is_only_lost_by_its_name(stage: Stage, kind: Kind, cod
     """To update or destroy an environment so that something stateful goes is refused with nothing changed, until exactly that is named."""
     stage.world.stacks["production"] = ["p1", "p2"]
     before = list(stage.world.ledger)
-    for named in (NOTHING, Named(replace=("p2",))):
+    for named in (NOTHING, Acknowledgements(replace=("p2",))):
         run = _ask(stage, kind, named)
         ended = stage.failure(run)
         assert (run.state, ended["exit"], ended["failure"]["code"]) == (State.FAILED, 3, code)
@@ -102,6 +102,6 @@ def test_a_crash_changes_nothing_of_that(stage: Stage, kind: Kind, name: str, wh
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        COURSES[kind](RunContext(stage.services(), MemoryDurable(answers, crash), run, acknowledgements=NAMED))
-    ended = COURSES[kind](RunContext(stage.services(), MemoryDurable(answers), run, acknowledgements=NAMED))
+        WORKFLOWS[kind](RunContext(stage.services(), MemoryDurable(answers, crash), run, acknowledgements=NAMED))
+    ended = WORKFLOWS[kind](RunContext(stage.services(), MemoryDurable(answers), run, acknowledgements=NAMED))
     assert ended.state is State.SUCCEEDED

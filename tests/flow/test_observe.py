@@ -11,7 +11,7 @@ from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
-from orchestrator.flow import COURSES, promotion
+from orchestrator.flow import WORKFLOWS, promotion
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning.targets import runs_there
 from tests.flow.test_promotion import Stage, release
@@ -30,7 +30,7 @@ def do(stage: Stage, kind: str, about: Mapping[str, Any] | None = None) -> Run:
     run = Run(id=f"r{stage.count}-{PLACE}", root=f"r{stage.count}", kind=kind, environment=PLACE, by="ann")  # type: ignore[arg-type]
     stage.store.create(run)
     stage.store.append(run.id, [Entry(kind="requested", data={"about": about or {}}, key="requested")])
-    return COURSES[run.kind](RunContext(stage.services(), MemoryDurable({}), run))
+    return WORKFLOWS[run.kind](RunContext(stage.services(), MemoryDurable({}), run))
 
 
 def truths(stage: Stage) -> dict[str, tuple[str, str | None]]:

@@ -17,7 +17,7 @@ from orchestrator.adapters.memory.world import World
 from orchestrator.adapters.null_notifier import NullNotifier
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.journal import Run
-from orchestrator.domain.plan import NOTHING, Named
+from orchestrator.domain.plan import NOTHING, Acknowledgements
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release
 from orchestrator.flow import going_back, promotion
@@ -93,7 +93,7 @@ class Stage:
         self.store.create(run)
         return RunContext(services=self.services(), durable=MemoryDurable({}), run=run, **more)  # type: ignore[arg-type]
 
-    def promote(self, version: str, environment: str, named: Named = NOTHING, **changes: object) -> Run:
+    def promote(self, version: str, environment: str, named: Acknowledgements = NOTHING, **changes: object) -> Run:
         return promotion(self.ctx(self.packages.put(release(version, **changes)), environment, acknowledgements=named))
 
     def walk(self, version: str, **changes: object) -> Run:
@@ -225,7 +225,7 @@ def test_a_point_of_no_return_stops_the_rollback(stage: Stage) -> None:
     assert (run.state, stage.failure(run)["exit"]) == (State.FAILED, 3)
     assert stage.failure(run)["failure"]["code"] == "R201"
     assert stage.world.ledger == before
-    run = stage.promote("1.1.0", "staging", named=Named(no_return=("deploy",)), steps=steps)
+    run = stage.promote("1.1.0", "staging", named=Acknowledgements(no_return=("deploy",)), steps=steps)
     assert (run.state, stage.failure(run)["exit"]) == (State.NEEDS_PERSON, 5)
     assert "deploy cannot be undone" in run.message
 

@@ -14,7 +14,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Run, is_past
 from orchestrator.domain.retention import Removable, Retention
 from orchestrator.flow.prune import Records, prune, removable
-from orchestrator.inspect.trail import destination
+from orchestrator.inspect.trail import rollback_target
 from orchestrator.services import Services
 from tests.cli.memory_project import MemoryProject, project
 
@@ -168,9 +168,9 @@ def test_a_rollback_is_offered_as_before(project: MemoryProject) -> None:
     ran(project, kept, 6)
     project.store.clock.sleep(100 * DAY)
     services = ruled(project, newest=1)
-    before = destination(services, "staging")
+    before = rollback_target(services, "staging")
     prune(services, kept.records())
-    assert destination(services, "staging") == before
+    assert rollback_target(services, "staging") == before
     run = project.do(project.request("staging", before.version, "rollback"))
     assert run.state.value == "rolled back"
 

@@ -7,10 +7,10 @@ import pytest
 
 from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.journal import Run
-from orchestrator.domain.plan import Named
+from orchestrator.domain.plan import Acknowledgements
 from orchestrator.domain.promotion import State
 from orchestrator.domain.rehearsal import Rehearsal, Walked
-from orchestrator.flow import COURSES
+from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning import rollback_plan
 from orchestrator.planning.plan_store import load
@@ -31,7 +31,7 @@ def stage(tmp_path: Path) -> Stage:
 
 def rehearse(stage: Stage, version: str, **changes: object) -> Run:
     ctx = stage.ctx(stage.packages.put(release(version, **changes)), "staging", kind="rehearsal")
-    return COURSES["rehearsal"](ctx)
+    return WORKFLOWS["rehearsal"](ctx)
 
 
 def evidence(stage: Stage, run: Run) -> Rehearsal | None:
@@ -141,7 +141,7 @@ def test_files_ask_for_it(stage: Stage) -> None:
     assert evidence(stage, stage.promote("1.3.0", "staging", rehearse=True)) is not None
     assert evidence(stage, stage.promote("1.3.0", "production", rehearse=True)) is None
     impossible = [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "undo": "impossible"}]
-    agreed = Named(no_return=("deploy",))
+    agreed = Acknowledgements(no_return=("deploy",))
     run = stage.promote("1.4.0", "staging", named=agreed, rehearse=True, steps=impossible)
     assert run.state is State.SUCCEEDED
     planned = next(record.data for record in stage.store.records(run.id) if record.kind == "planned")
@@ -195,8 +195,8 @@ def test_it_survives_a_crash_anywhere(tmp_path: Path) -> None:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            COURSES["rehearsal"](RunContext(ctx.services, MemoryDurable(answers, crash), ctx.run))
-        run = COURSES["rehearsal"](RunContext(ctx.services, MemoryDurable(answers), ctx.run))
+            WORKFLOWS["rehearsal"](RunContext(ctx.services, MemoryDurable(answers, crash), ctx.run))
+        run = WORKFLOWS["rehearsal"](RunContext(ctx.services, MemoryDurable(answers), ctx.run))
         assert run.state is State.SUCCEEDED, (name, when)
         found = evidence(stage, run)
         assert found is not None
@@ -223,9 +223,9 @@ def test_the_way_back_is_known_on_each_leg(stage: Stage, step: str, touched: tup
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        COURSES["rehearsal"](RunContext(ctx.services, MemoryDurable({}, crash), ctx.run))
+        WORKFLOWS["rehearsal"](RunContext(ctx.services, MemoryDurable({}, crash), ctx.run))
     run = stage.store.run(ctx.run.id)
-    told = rollback_plan.under_way(stage.services(), run)
+    told = rollback_plan.current_rollback_plan(stage.services(), run)
     assert told.touched == touched
 
 
@@ -278,7 +278,7 @@ def test_a_host_that_is_made_anew_on_the_walk(stage: Stage) -> None:
             stage.world.replaced = {"s2"}
 
     ctx.durable = MemoryDurable({}, replaced)
-    run = COURSES["rehearsal"](ctx)
+    run = WORKFLOWS["rehearsal"](ctx)
     assert run.state is State.SUCCEEDED
     lines = [line.removeprefix("deploy.yml shop ").replace("staging/", "") for line in stage.world.ledger]
     back = lines[lines.index("up staging", 1) :]
@@ -318,9 +318,12 @@ def test_what_the_promotion_loses_by_name_is_lost_once(stage: Stage) -> None:
     stage.stateful = [{"name": "s2"}]
     stage.world.stacks["staging"] = ["s1"]
     ctx = stage.ctx(
-        stage.packages.put(release("1.1.0")), "staging", kind="rehearsal", acknowledgements=Named(replace=("s2",))
+        stage.packages.put(release("1.1.0")),
+        "staging",
+        kind="rehearsal",
+        acknowledgements=Acknowledgements(replace=("s2",)),
     )
-    run = COURSES["rehearsal"](ctx)
+    run = WORKFLOWS["rehearsal"](ctx)
     assert run.state is State.SUCCEEDED
     found = evidence(stage, run)
     assert found is not None
@@ -352,7 +355,7 @@ def test_a_failure_between_two_stacks_goes_back(stage: Stage, version: str) -> N
             stage.world.passing[fault] = 1
 
     ctx.durable = MemoryDurable({}, crash)
-    run = COURSES["rehearsal"](ctx)
+    run = WORKFLOWS["rehearsal"](ctx)
     assert run.state is State.ROLLED_BACK
     old = stage.store.verified("staging")[0].release
     assert old.version == "1.0.0"
@@ -379,10 +382,10 @@ def test_a_walk_of_the_stack_survives_a_crash(stage: Stage, name: str, when: str
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        COURSES["rehearsal"](RunContext(ctx.services, MemoryDurable(answers, crash), ctx.run))
-    told = rollback_plan.under_way(stage.services(), stage.store.run(ctx.run.id))
+        WORKFLOWS["rehearsal"](RunContext(ctx.services, MemoryDurable(answers, crash), ctx.run))
+    told = rollback_plan.current_rollback_plan(stage.services(), stage.store.run(ctx.run.id))
     assert set(told.touched) <= {"s1", "s2", "s3"}
-    run = COURSES["rehearsal"](RunContext(ctx.services, MemoryDurable(answers), ctx.run))
+    run = WORKFLOWS["rehearsal"](RunContext(ctx.services, MemoryDurable(answers), ctx.run))
     assert run.state is State.SUCCEEDED
     found = evidence(stage, run)
     assert found is not None

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.domain.environment import StatefulRule
-from orchestrator.domain.plan import Named, ResourceChange, losses
+from orchestrator.domain.plan import Acknowledgements, ResourceChange, losses
 from orchestrator.domain.promotion import State
 from orchestrator.planning import make, plan_store, refusal, survey
 from orchestrator.planning.survey import Wanted
@@ -14,7 +14,7 @@ from tests.flow.test_promotion import Stage
 from tests.flow.test_ways_back import back, goal, planned
 
 P3 = [{"name": "p3"}]
-NAMED = Named(replace=("p3",))
+NAMED = Acknowledgements(replace=("p3",))
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_promotion_that_would_delete_it_is_refused_beforehand(stage: Stage) ->
     assert stage.failure(run)["failure"]["code"] == "R200"
     assert "delete memory:host p3 (stateful by its name p3)" in run.message
     assert stage.world.ledger == before
-    other = stage.promote("1.1.0", "production", named=Named(replace=("p2",)))
+    other = stage.promote("1.1.0", "production", named=Acknowledgements(replace=("p2",)))
     assert stage.failure(other)["failure"]["code"] == "R200"
     assert stage.promote("1.1.0", "production", named=NAMED).state is State.SUCCEEDED
     assert stage.world.up["production"] == ["p1", "p2"]
@@ -88,14 +88,14 @@ def test_the_name_is_part_of_the_plan(stage: Stage) -> None:
     stage.world.stacks["production"] = ["p1", "p2"]
     package = stage.packages.refs()[-1]
     made = {}
-    for named in (Named(), NAMED):
+    for named in (Acknowledgements(), NAMED):
         wanted = Wanted(stage.packages.fetch(package.digest), "production", named=named)
         made[named] = make.make(stage.services(), wanted, "p", lambda _entry: None)
         plan_store.save(stage.services(), made[named])
         assert [loss.name for loss in made[named].losses] == ["p3"]
-    assert made[Named()].digest != made[NAMED].digest
-    assert refusal.refusal(made[Named()]).code == "R200"
-    ctx = stage.ctx(stage.packages.fetch(package.digest), "production", approved=made[Named()].digest)
+    assert made[Acknowledgements()].digest != made[NAMED].digest
+    assert refusal.refusal(made[Acknowledgements()]).code == "R200"
+    ctx = stage.ctx(stage.packages.fetch(package.digest), "production", approved=made[Acknowledgements()].digest)
     from orchestrator.flow import promotion
 
     assert promotion(ctx).state is State.FAILED

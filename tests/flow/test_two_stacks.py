@@ -9,11 +9,11 @@ from orchestrator.adapters.memory.durable import MemoryDurable
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.journal import Entry, Kind, Run
-from orchestrator.domain.plan import NOTHING, Named
+from orchestrator.domain.plan import NOTHING, Acknowledgements
 from orchestrator.domain.promotion import State
 from orchestrator.domain.sides import joined
 from orchestrator.domain.step import Outcome
-from orchestrator.flow import COURSES, going_back, promotion
+from orchestrator.flow import WORKFLOWS, going_back, promotion
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import drift, trail
 from orchestrator.inspect.stacks import inventory_of, outputs_of
@@ -84,7 +84,7 @@ def test_a_release_updates_the_stack_that_is_not_live(second: Stage) -> None:
     assert {name: group.hosts for name, group in inventory.groups.items()} == {
         "web": (*BLUE, *GREEN), "blue": BLUE, "green": GREEN,
     }  # fmt: skip
-    assert trail.destination(second.services(), "production").version == "1.0.0"
+    assert trail.rollback_target(second.services(), "production").version == "1.0.0"
 
 
 def test_a_changed_program_changes_one_stack(second: Stage) -> None:
@@ -159,7 +159,7 @@ def test_both_stacks_are_the_environment(second: Stage) -> None:
         second.store.append(run.id, [Entry(kind="requested", data={"about": {}}, key="requested")])
         ctx = second.ctx(second.packages.put(plain.release("1.0.0", **sides())), "production", kind=kind)
         second.world.ledger.clear()
-        assert COURSES[kind](ctx).state is State.SUCCEEDED
+        assert WORKFLOWS[kind](ctx).state is State.SUCCEEDED
         assert ups(second) == [f"{words} prod-blue", f"{words} prod-green"]
     assert standing(second).live is None
 
@@ -171,11 +171,13 @@ def test_what_either_would_lose_is_named_before_one_is_changed(second: Stage, ki
     second.stateful = [{"name": "prod-green-b"}]
     second.world.stacks["production"] = ["a"]
     second.world.ledger.clear()
-    for number, named in enumerate((NOTHING, Named(replace=("prod-blue-b",)), Named(replace=("prod-green-b",)))):
+    for number, named in enumerate(
+        (NOTHING, Acknowledgements(replace=("prod-blue-b",)), Acknowledgements(replace=("prod-green-b",)))
+    ):
         run = Run(id=f"{kind}{number}-production", root=f"{kind}{number}", kind=kind, environment="production")
         second.store.create(run)
         ctx = RunContext(second.services(), MemoryDurable({}), run, acknowledgements=named)
-        ended = COURSES[kind](ctx)
+        ended = WORKFLOWS[kind](ctx)
         if number < 2:
             assert (ended.state, second.failure(ended)["failure"]["code"]) == (State.FAILED, code)
             assert ups(second) == []
@@ -191,7 +193,7 @@ def test_a_rehearsal_leaves_the_stack_where_it_is(second: Stage) -> None:
     second.promote("1.2.0", "staging", **sides())
     second.world.ledger.clear()
     package = second.packages.put(plain.release("1.2.0", **sides()))
-    run = COURSES["rehearsal"](second.ctx(package, "production", kind="rehearsal"))
+    run = WORKFLOWS["rehearsal"](second.ctx(package, "production", kind="rehearsal"))
     assert run.state is State.SUCCEEDED, run.message
     assert ups(second) == ["up prod-blue"]
     spared = second.story(run).steps["rehearse.stack.back"].result

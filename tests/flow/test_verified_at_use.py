@@ -15,7 +15,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Run
 from orchestrator.domain.model import digest_of
-from orchestrator.domain.plan import Named, Plan
+from orchestrator.domain.plan import Acknowledgements, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
@@ -43,7 +43,7 @@ def losing(folder: Path) -> Stage:
     return made
 
 
-def planned(stage: Stage, named: Named = Named()) -> tuple[Package, Path]:  # noqa: B008 - frozen
+def planned(stage: Stage, named: Acknowledgements = Acknowledgements()) -> tuple[Package, Path]:  # noqa: B008 - frozen
     package = stage.packages.put(release("1.1.0"))
     wanted = Wanted(package, "production", named=named)
     made = make.make(stage.services(), wanted, f"p{stage.count}", lambda _entry: None)
@@ -110,14 +110,14 @@ def resigned(text: str) -> str:
 
 def test_the_untouched_plan_is_executed(stage: Stage) -> None:
     """The plan itself, with its loss agreed to by name, is executed from its file."""
-    package, file = planned(stage, Named(replace=("p4",)))
+    package, file = planned(stage, Acknowledgements(replace=("p4",)))
     assert execute(stage, package, file) is State.SUCCEEDED
     assert stage.world.up["production"] == ["p1", "p2", "p3", "p5"]
 
 
 def test_any_change_of_a_plan_file_is_refused(stage: Stage, tmp_path: Path) -> None:
     """A plan file in which any value was replaced, removed or added is refused before anything is planned."""
-    package, file = planned(stage, Named(replace=("p4",)))
+    package, file = planned(stage, Acknowledgements(replace=("p4",)))
     copy, accepted, tried = tmp_path / "copy.json", [], 0
     for path, text in changes(json.loads(file.read_text())):
         copy.write_text(text)
@@ -159,7 +159,7 @@ def test_any_change_of_a_wave_plan_file_is_refused(stage: Stage, tmp_path: Path)
 
 def test_what_a_plan_states_of_the_stack_is_never_believed(stage: Stage, tmp_path: Path) -> None:
     """Operations, losses and hosts that differ from the saved update plan are refused, also with a valid digest and code."""
-    package, file = planned(stage, Named(replace=("p4",)))
+    package, file = planned(stage, Acknowledgements(replace=("p4",)))
     document = json.loads(file.read_text())
     stated = {name: document.pop(name) for name in ("stack", "losses")}
     before, copy, accepted, tried = list(stage.world.ledger), tmp_path / "copy.json", [], 0
@@ -210,7 +210,7 @@ def test_a_plan_of_an_older_version_counts_no_more_as_a_file(stage: Stage) -> No
 
 def test_any_change_of_the_saved_update_plan_is_refused(stage: Stage) -> None:
     """The file to which the update is constrained is the one that was planned with, byte for byte, or nothing is done."""
-    package, file = planned(stage, Named(replace=("p4",)))
+    package, file = planned(stage, Acknowledgements(replace=("p4",)))
     plan = plan_store.read(stage.services(), file)
     assert isinstance(plan, Plan)
     assert plan.stack is not None
@@ -229,7 +229,7 @@ def test_any_change_of_the_saved_update_plan_is_refused(stage: Stage) -> None:
 
 def test_the_update_plan_is_verified_again_immediately_before_the_update(stage: Stage) -> None:
     """An update plan that is replaced between the plan and the update of one run changes nothing."""
-    package, file = planned(stage, Named(replace=("p4",)))
+    package, file = planned(stage, Acknowledgements(replace=("p4",)))
     plan = plan_store.read(stage.services(), file)
     assert isinstance(plan, Plan)
     assert plan.stack is not None
@@ -253,7 +253,7 @@ def test_the_update_plan_is_verified_again_immediately_before_the_update(stage: 
 
 def test_no_update_is_unconstrained(stage: Stage, tmp_path: Path) -> None:
     """A plan that changes the stack and names no saved update plan is refused."""
-    package, file = planned(stage, Named(replace=("p4",)))
+    package, file = planned(stage, Acknowledgements(replace=("p4",)))
     document = json.loads(file.read_text())
     document["stack"]["update_plan"] = None
     copy = tmp_path / "copy.json"

@@ -12,9 +12,9 @@ from orchestrator.cli import words
 from orchestrator.cli.words import outlook
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
-from orchestrator.domain.plan import Loss, Named, SkippedStep, differences
+from orchestrator.domain.plan import Acknowledgements, Loss, SkippedStep, differences
 from orchestrator.domain.promotion import State
-from orchestrator.domain.way_back import Outlook, RollbackPlan
+from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 from orchestrator.flow import promotion
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning import rollback_plan
@@ -89,13 +89,13 @@ def test_the_way_back_is_what_was_planned(
 
     services = stage.services()
     object.__setattr__(services, "store", _until(stage, run, "way back"))
-    assert rollback_plan.under_way(services, services.store.run(run.id)) == plan
+    assert rollback_plan.current_rollback_plan(services, services.store.run(run.id)) == plan
 
 
 def test_steps_that_are_left_out_are_named(tmp_path: Path) -> None:
     """The plan of a promotion, that of its rollback and that of a rollback by hand name each step that is neither undone nor run again, with its declaration."""
     stage, seed = Stage(tmp_path), {**STEPS[1], "name": "seed", "undo": "impossible"}
-    stage.walk("1.0.0", steps=[*STEPS, seed], named=Named(no_return=("seed",)))
+    stage.walk("1.0.0", steps=[*STEPS, seed], named=Acknowledgements(no_return=("seed",)))
     at_once = [{**step, "rollout": {}} for step in STEPS]
     stage.promote("1.1.0", "staging", steps=at_once)
     stage.world.faults.add(("verify", "p3", "1.1.0"))
@@ -127,7 +127,7 @@ def test_what_has_no_plan_has_no_way_back(tmp_path: Path) -> None:
     services = stage.services()
     object.__setattr__(services, "store", _until(stage, run, "planned"))
     with pytest.raises(OrchestratorError) as caught:
-        rollback_plan.under_way(services, services.store.run(run.id).model_copy(update={"plan": None}))
+        rollback_plan.current_rollback_plan(services, services.store.run(run.id).model_copy(update={"plan": None}))
     assert caught.value.code == "R137"
 
 
@@ -138,7 +138,7 @@ def test_a_closed_way_back_says_why(tmp_path: Path) -> None:
     services = stage.services()
     object.__setattr__(services, "store", _until(stage, run, "ended"))
     with pytest.raises(OrchestratorError) as caught:
-        rollback_plan.under_way(services, services.store.run(run.id))
+        rollback_plan.current_rollback_plan(services, services.store.run(run.id))
     assert caught.value.code == "R132"
 
 
@@ -166,14 +166,14 @@ def test_a_stack_that_would_stay_is_told_beforehand(tmp_path: Path, kept: str | 
     stage.world.wanted.update({"p4": kept} if kept else {})
     run = _dies(stage, "deploy.1")
     before = list(stage.world.ledger)
-    plan = rollback_plan.under_way(stage.services(), run)
-    seen = rollback_plan.foresee(stage.services(), run, plan, "look")
+    plan = rollback_plan.current_rollback_plan(stage.services(), run)
+    seen = rollback_plan.preview_rollback(stage.services(), run, plan, "look")
     assert seen is not None
     assert (seen.how, seen.why, seen.stays) == ("preview", "", bool(lost))
     assert [loss.name for loss in seen.losses] == lost
     assert seen.counts == {"delete": 1, "same": 3}
     assert stage.world.ledger == before
-    assert rollback_plan.under_way(stage.services(), run).digest == plan.digest
+    assert rollback_plan.current_rollback_plan(stage.services(), run).digest == plan.digest
 
 
 def test_what_is_known_while_the_stack_is_updated(tmp_path: Path) -> None:
@@ -183,8 +183,8 @@ def test_what_is_known_while_the_stack_is_updated(tmp_path: Path) -> None:
     stage.world.stacks["production"] = ["p1", "p2", "p4"]  # p3 goes, p4 comes
     run = _dies(stage, "provision")
     stage.stateful = [{"name": "p3"}, {"name": "p4"}]
-    plan = rollback_plan.under_way(stage.services(), run)
-    seen = rollback_plan.foresee(stage.services(), run, plan, "look")
+    plan = rollback_plan.current_rollback_plan(stage.services(), run)
+    seen = rollback_plan.preview_rollback(stage.services(), run, plan, "look")
     assert seen is not None
     assert (seen.how, seen.why) == ("plan", "the stack is being updated now")
     assert [str(loss) for loss in seen.losses] == ["delete memory:host p4 (stateful by its name p4)"]
@@ -195,16 +195,21 @@ def test_a_stack_that_stays_is_not_asked_for(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.walk("1.0.0")
     run = _dies(stage, "deploy.1")
-    assert rollback_plan.foresee(stage.services(), run, rollback_plan.under_way(stage.services(), run), "look") is None
+    assert (
+        rollback_plan.preview_rollback(
+            stage.services(), run, rollback_plan.current_rollback_plan(stage.services(), run), "look"
+        )
+        is None
+    )
 
 
 def test_what_is_foreseen_in_words() -> None:
     """A person reads whether the infrastructure would stay, by whose word, and that it is looked at again."""
     loss = Loss(op="delete", type="t", name="db", urn="urn:db", why="it says protect")
-    told = outlook(Outlook(how="plan", why="the stack is being updated now", losses=(loss,)))
+    told = outlook(RollbackForecast(how="plan", why="the stack is being updated now", losses=(loss,)))
     assert told[0] == "Pulumi was not asked: the stack is being updated now"
     assert "it would delete t db (it says protect): the infrastructure would stay as it is" in told[1]
     assert "nothing stateful would be replaced or deleted (1 delete, 2 same)" in "".join(
-        outlook(Outlook(how="preview", counts={"delete": 1, "same": 2}))
+        outlook(RollbackForecast(how="preview", counts={"delete": 1, "same": 2}))
     )
     assert outlook(None) == []

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
-from orchestrator.domain.plan import Named, Plan
+from orchestrator.domain.plan import Acknowledgements, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.flow import going_back
 from orchestrator.inspect import trail
@@ -29,12 +29,12 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def goal(stage: Stage, environment: str = "staging") -> str:
-    return trail.destination(stage.services(), environment).version
+    return trail.rollback_target(stage.services(), environment).version
 
 
 def planned(stage: Stage, environment: str = "staging", **more: object) -> Plan:
     services = stage.services()
-    package = stage.packages.fetch(trail.destination(services, environment).digest)
+    package = stage.packages.fetch(trail.rollback_target(services, environment).digest)
     wanted = Wanted(package, environment, "rollback", **more)  # type: ignore[arg-type]
     plan = make.make(services, wanted, "p", lambda _entry: None)
     plan_store.save(services, plan)
@@ -123,7 +123,7 @@ def test_what_cannot_be_undone_is_said_and_refused_beforehand(stage: Stage) -> N
     """A present release with a step that cannot be undone is not gone back from without an explicit word."""
     stage.promote("1.0.0", "staging")
     steps = [*UNDO, {"name": "data", "playbook": "data.yml", "undo": "impossible"}]
-    stage.promote("1.1.0", "staging", named=Named(no_return=("data",)), steps=steps)
+    stage.promote("1.1.0", "staging", named=Acknowledgements(no_return=("data",)), steps=steps)
     before = list(stage.world.ledger)
     plan = planned(stage)
     assert plan.back.impossible == ("data",)
@@ -328,11 +328,11 @@ def test_an_older_release_is_not_promoted_over_a_point_of_no_return(stage: Stage
     gone = {"name": "migrate", "playbook": "migrate.yml", "undo": "impossible"}
     deploy = {"name": "deploy", "playbook": "deploy.yml"}
     stage.promote("1.0.0", "staging")
-    stage.promote("1.1.0", "staging", named=Named(no_return=("migrate",)), steps=[gone, deploy])
-    old = stage.packages.fetch(trail.trail(stage.services(), "staging")[1].release.digest)
+    stage.promote("1.1.0", "staging", named=Acknowledgements(no_return=("migrate",)), steps=[gone, deploy])
+    old = stage.packages.fetch(trail.release_history(stage.services(), "staging")[1].release.digest)
 
     def made(*named: str) -> Plan:
-        wanted = Wanted(old, "staging", named=Named(no_return=named))
+        wanted = Wanted(old, "staging", named=Acknowledgements(no_return=named))
         return make.make(stage.services(), wanted, "p", lambda _entry: None)
 
     why = refusal.refusal(made())
@@ -343,4 +343,4 @@ def test_an_older_release_is_not_promoted_over_a_point_of_no_return(stage: Stage
     run = stage.promote("1.0.0", "staging")
     assert run.state is State.FAILED
     assert stage.world.releases("staging") != [old.digest]
-    assert stage.promote("1.0.0", "staging", named=Named(no_return=("migrate",))).state is State.SUCCEEDED
+    assert stage.promote("1.0.0", "staging", named=Acknowledgements(no_return=("migrate",))).state is State.SUCCEEDED

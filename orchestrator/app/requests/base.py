@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from orchestrator.domain.journal import Kind, Run, run_id
-from orchestrator.domain.plan import NOTHING, Named
+from orchestrator.domain.plan import NOTHING, Acknowledgements
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.waves import Waves
 
@@ -52,7 +52,7 @@ class RunRequest:
         return None
 
     @property
-    def agreed(self) -> Named:
+    def agreed(self) -> Acknowledgements:
         """What was agreed to by name."""
         return NOTHING
 
@@ -132,6 +132,6 @@ def common_of(data: Data) -> dict[str, Any]:
     }
 
 
-def recorded_agreement(named: Named) -> dict[str, Any]:
+def recorded_agreement(named: Acknowledgements) -> dict[str, Any]:
     """The agreement as recorded; nothing where there is none."""
     return {"named": named.to_json()} if named.replace or named.no_return else {}

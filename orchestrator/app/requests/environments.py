@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.app.requests.base import Data, RunRequest, recorded_agreement
-from orchestrator.domain.plan import NOTHING, Named
+from orchestrator.domain.plan import NOTHING, Acknowledgements
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.sides import Side
 
 
 @dataclass(frozen=True, kw_only=True)
 class _ChangeStack(RunRequest):
-    agreement: Named = NOTHING
+    agreement: Acknowledgements = NOTHING
 
     @property
-    def agreed(self) -> Named:
+    def agreed(self) -> Acknowledgements:
         """What was agreed to by name."""
         return self.agreement
 
@@ -26,7 +26,7 @@ class _ChangeStack(RunRequest):
     @classmethod
     def _own(cls, data: Data, about: Data) -> dict[str, Any]:
         del data
-        return {"agreement": Named.from_json(about.get("named") or {})}
+        return {"agreement": Acknowledgements.from_json(about.get("named") or {})}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.app.requests.base import Data, RunRequest, recorded_agreement
 from orchestrator.domain.journal import Run
-from orchestrator.domain.plan import NOTHING, Named
+from orchestrator.domain.plan import NOTHING, Acknowledgements
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.waves import Waves
 
@@ -42,12 +42,12 @@ class AgreedRequest(ReleaseRequest):
     why it may last beyond the time at which its environment closes.
     """
 
-    agreement: Named = NOTHING
+    agreement: Acknowledgements = NOTHING
     reason: str = ""
     overrun: str = ""
 
     @property
-    def agreed(self) -> Named:
+    def agreed(self) -> Acknowledgements:
         """What was agreed to by name."""
         return self.agreement
 
@@ -68,7 +68,7 @@ class AgreedRequest(ReleaseRequest):
 
     @classmethod
     def _own(cls, data: Data, about: Data) -> dict[str, Any]:
-        agreement = Named.from_json(about.get("named") or {})
+        agreement = Acknowledgements.from_json(about.get("named") or {})
         reasons = {"reason": str(about.get("again") or ""), "overrun": str(about.get("overrun") or "")}
         return {**super()._own(data, about), "agreement": agreement, **reasons}
 

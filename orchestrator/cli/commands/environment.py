@@ -133,9 +133,9 @@ def up(environment: str, replace: tuple[str, ...], yes: bool, wait: float, as_js
     from orchestrator.app.environments import update_refusal
     from orchestrator.app.requests import Provision
     from orchestrator.cli.walk import do
-    from orchestrator.domain.plan import Named
+    from orchestrator.domain.plan import Acknowledgements
 
-    app, named = _open(environment, acts=True), Named(replace=replace)
+    app, named = _open(environment, acts=True), Acknowledgements(replace=replace)
     for spec in app.stacks.stacks(app.actor, environment) if not yes else ():
         found = _preview(app, spec)
         _print_preview(found, spec, err=True)
@@ -161,9 +161,9 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
     from orchestrator.app.environments import destruction_refusal
     from orchestrator.app.requests import Destroy
     from orchestrator.cli.walk import do
-    from orchestrator.domain.plan import Named
+    from orchestrator.domain.plan import Acknowledgements
 
-    app, named = _open(environment, acts=True), Named(replace=delete)
+    app, named = _open(environment, acts=True), Acknowledgements(replace=delete)
     for spec in app.stacks.stacks(app.actor, environment):
         count, lost = app.stacks.destruction(app.actor, environment, spec)
         note(f"this destroys {counted(count, 'resource')} of the stack {spec.stack}, the stack itself included")

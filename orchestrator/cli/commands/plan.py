@@ -10,10 +10,10 @@ from orchestrator.cli.output import json_option, named_options, note, out_folded
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
-    from orchestrator.domain.plan import Named, Plan
+    from orchestrator.domain.plan import Acknowledgements, Plan
     from orchestrator.domain.risk.assessment import Risk
     from orchestrator.domain.wave_plan import WavePlan
-    from orchestrator.domain.way_back import Outlook, RollbackPlan
+    from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 
 
 @click.command("plan")
@@ -61,7 +61,7 @@ def command(
     """
     from orchestrator.app.opening import open_application
     from orchestrator.cli.report import UsageProblem
-    from orchestrator.domain.plan import Named
+    from orchestrator.domain.plan import Acknowledgements
 
     if back is not None and (release is not None or environment is not None):
         raise UsageProblem("--rollback is about an environment and no release", "orchestrator plan --rollback ENV")
@@ -72,13 +72,13 @@ def command(
     if back is not None:
         plan = _returning(app, back)
     else:
-        named = Named(replace=replace, no_return=no_return)
+        named = Acknowledgements(replace=replace, no_return=no_return)
         plan = _promotion(app, str(release), str(environment), named, check=check, redeploy=redeploy)
     _deliver(app, plan, target, as_json=as_json)
 
 
 def _promotion(
-    app: "Application", release: str, environment: str, named: "Named", *, check: bool, redeploy: bool
+    app: "Application", release: str, environment: str, named: "Acknowledgements", *, check: bool, redeploy: bool
 ) -> "Plan | WavePlan":
     """The plan of a promotion into one environment, or in waves. Nothing is published."""
     from orchestrator.cli.report import building, warn
@@ -147,7 +147,7 @@ def _returning(app: "Application", environment: str) -> "Plan | RollbackPlan":
     return app.plans.make(app.actor, package, environment, action="rollback", check=False)
 
 
-def _outlook(app: "Application", plan: "Plan | RollbackPlan | WavePlan") -> "Outlook | None":
+def _outlook(app: "Application", plan: "Plan | RollbackPlan | WavePlan") -> "RollbackForecast | None":
     """What a way back that is known now would do to the stack."""
     if plan.kind != "RollbackPlan" or plan.definition is None:
         return None
@@ -155,7 +155,7 @@ def _outlook(app: "Application", plan: "Plan | RollbackPlan | WavePlan") -> "Out
     return app.plans.forecast(app.actor, plan)
 
 
-def _print(plan: "Plan | RollbackPlan | WavePlan", seen: "Outlook | None") -> None:
+def _print(plan: "Plan | RollbackPlan | WavePlan", seen: "RollbackForecast | None") -> None:
     from orchestrator.cli.planned import print_plan, print_waves
     from orchestrator.cli.words import outlook, way_back
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.app.requests import Promote
     from orchestrator.cli.requesting import Wanted as Requesting
     from orchestrator.domain.errors import OrchestratorError
-    from orchestrator.domain.plan import Named, Plan
+    from orchestrator.domain.plan import Acknowledgements, Plan
     from orchestrator.domain.release import Package
     from orchestrator.domain.wave_plan import WavePlan
 
@@ -116,14 +116,14 @@ def _check_words(words: dict[str, Any]) -> None:
 
 
 def _wanted(words: dict[str, Any]) -> "_Wanted":
-    from orchestrator.domain.plan import Named
+    from orchestrator.domain.plan import Acknowledgements
 
     why = words["message"].strip()
     return _Wanted(
         words["release"],
         words["environment"],
         words["plan"],
-        Named(replace=words["replace"], no_return=words["no_return"]),
+        Acknowledgements(replace=words["replace"], no_return=words["no_return"]),
         words["redeploy"],
         why if words["again"] else "",
         why if words["overrun"] else "",
@@ -203,7 +203,7 @@ class _Wanted:
     release: str | None
     to: str | None
     plan: str | None
-    named: "Named"
+    named: "Acknowledgements"
     redeploy: bool
     again: str
     overrun: str

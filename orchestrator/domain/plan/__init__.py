@@ -6,11 +6,11 @@ and not when the plan was made. `stack`, `play`, `look`, `step`, `hosts`, `rollb
 """
 
 from orchestrator.domain.plan.changes import PARTS, SETTINGS, STACK, VERSIONS, differences, held
-from orchestrator.domain.plan.document import NOTHING, Condition, Named, Plan
+from orchestrator.domain.plan.document import NOTHING, Acknowledgements, Condition, Plan
 from orchestrator.domain.plan.hosts import SILENT, HostState, after_switch
 from orchestrator.domain.plan.look import PlannedGate, PlannedLook, PlannedWatch
 from orchestrator.domain.plan.play import HostPreview, PendingHandler, PlaySpec, StepPreview, SuiteSpec, play_of
-from orchestrator.domain.plan.rollback import SecondPass, SkippedStep, WayBack
+from orchestrator.domain.plan.rollback import RollbackTarget, SecondPass, SkippedStep
 from orchestrator.domain.plan.sides import PlannedSides
 from orchestrator.domain.plan.stack import Loss, ResourceChange, StackPreview, StackSpec, losses
 from orchestrator.domain.plan.step import PlannedArtifact, PlannedCanary, PlannedStep, PlannedUndo
@@ -22,11 +22,11 @@ __all__ = [
     "SILENT",
     "STACK",
     "VERSIONS",
+    "Acknowledgements",
     "Condition",
     "HostPreview",
     "HostState",
     "Loss",
-    "Named",
     "PendingHandler",
     "Plan",
     "PlannedArtifact",
@@ -39,13 +39,13 @@ __all__ = [
     "PlannedWatch",
     "PlaySpec",
     "ResourceChange",
+    "RollbackTarget",
     "SecondPass",
     "SkippedStep",
     "StackPreview",
     "StackSpec",
     "StepPreview",
     "SuiteSpec",
-    "WayBack",
     "after_switch",
     "differences",
     "held",

@@ -13,14 +13,14 @@ from orchestrator.domain.model import Digest, Model, digest_of
 from orchestrator.domain.plan.hosts import HostState
 from orchestrator.domain.plan.look import PlannedWatch
 from orchestrator.domain.plan.play import SuiteSpec
-from orchestrator.domain.plan.rollback import SecondPass, SkippedStep, WayBack
+from orchestrator.domain.plan.rollback import RollbackTarget, SecondPass, SkippedStep
 from orchestrator.domain.plan.sides import PlannedSides
 from orchestrator.domain.plan.stack import Loss, StackPreview
 from orchestrator.domain.plan.step import PlannedArtifact, PlannedStep, PlannedUndo
 from orchestrator.domain.release import PackageRef, Requirement
 
 
-class Named(Model):
+class Acknowledgements(Model):
     """The losses and irreversible steps that were agreed to by name.
 
     *replace* are stateful resources (names or URNs) that may be replaced or deleted, *no_return* steps that cannot be
@@ -30,12 +30,12 @@ class Named(Model):
     replace: tuple[str, ...] = ()
     no_return: tuple[str, ...] = ()
 
-    def lacking(self, losses: Iterable[Loss]) -> tuple[Loss, ...]:
+    def missing(self, losses: Iterable[Loss]) -> tuple[Loss, ...]:
         """Those of *losses* that nobody has named."""
         return tuple(loss for loss in losses if not {loss.name, loss.urn} & set(self.replace))
 
 
-NOTHING = Named()
+NOTHING = Acknowledgements()
 
 
 class Condition(Model):
@@ -81,7 +81,7 @@ class Plan(Model):
     release: PackageRef
     losses: tuple[Loss, ...] = ()
     points_of_no_return: tuple[str, ...] = ()
-    named: Named = NOTHING
+    named: Acknowledgements = NOTHING
     definition: Digest
     after: str | None = None
     stack: StackPreview | None = None
@@ -100,7 +100,7 @@ class Plan(Model):
     unmet: tuple[str, ...] = ()
     unreachable: tuple[str, ...] = ()
     uninspected: str = Field(default="", exclude_if=lambda reason: not reason)
-    back: WayBack
+    back: RollbackTarget
     automatic_rollback: bool = True
     ephemeral: Ephemeral | None = None
     no_return: bool = False
@@ -126,7 +126,7 @@ class Plan(Model):
     @property
     def unnamed_losses(self) -> tuple[Loss, ...]:
         """The stateful resources that nobody has named."""
-        return self.named.lacking(self.losses)
+        return self.named.missing(self.losses)
 
     @property
     def unnamed_points(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ class SkippedStep(Model):
     undo: str
 
 
-class WayBack(Model):
+class RollbackTarget(Model):
     """The rollback target: the last verified release, whether its package is available, and irreversible steps.
 
     *definition* is that of the environment when the release was verified: the infrastructure is restored to it.

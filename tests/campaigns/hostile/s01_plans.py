@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.memory.keys import MemoryKeys
-from orchestrator.domain.plan import Named
+from orchestrator.domain.plan import Acknowledgements
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package
 from orchestrator.planning import survey
@@ -41,7 +41,7 @@ class Made:
 
 def _made(folder: Path) -> Made:
     stage = losing(folder)
-    package, file = planned(stage, Named(replace=("p4",)))
+    package, file = planned(stage, Acknowledgements(replace=("p4",)))
     return Made(stage, package, _plain(file.read_text()), _coded(file.read_text()))
 
 
