@@ -80,7 +80,7 @@ class EngineParts(StorageParts):
     @cached_property
     def gates(self) -> Gates:
         """Requests, queries and commands."""
-        from orchestrator.adapters.gates.asker import LiveGates
+        from orchestrator.adapters.gates.live_gates import LiveGates
 
         return LiveGates(self.jobs, self.root, self.environ, self.secrets, self.views)
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Protocol
 
 from orchestrator.domain.configuration import Configuration
 from orchestrator.domain.context import Context, Outputs
-from orchestrator.domain.downtime import Measured
+from orchestrator.domain.downtime import AvailabilityReport
 from orchestrator.domain.environment import AnsibleSettings, Environment, PulumiSettings, SnapshotRule
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Probe
@@ -350,7 +350,7 @@ class Prober(Protocol):
         It goes on when this process dies, and when it dies itself it is begun again by whoever goes on with the run.
         """
 
-    def end(self, probe: Probe, job: str, since: str) -> Measured:
+    def end(self, probe: Probe, job: str, since: str) -> AvailabilityReport:
         """Look no longer: what was seen since the time *since* (ISO 8601), and when nobody looked."""
 
     def stop(self, job: str) -> None:
@@ -365,10 +365,10 @@ class NullProber:
         del probe, package, inventory, context, job
         return ""
 
-    def end(self, probe: Probe, job: str, since: str) -> Measured:
+    def end(self, probe: Probe, job: str, since: str) -> AvailabilityReport:
         """Nothing was seen."""
         del probe, job, since
-        return Measured()
+        return AvailabilityReport()
 
     def stop(self, job: str) -> None:
         """Nothing goes on."""

@@ -21,7 +21,7 @@ FILTER = {
 }
 JOB = {
     "adapters/ansible/child.py": "writes into the pipes of its supervisor; its answer is masked when it ends",
-    "adapters/gates/looking.py": "writes into the pipe of its supervisor",
+    "adapters/gates/probe_child.py": "writes into the pipe of its supervisor",
     "adapters/pulumi/child.py": "writes into the pipes of its supervisor; its answer is masked when it ends",
     "adapters/pulumi/printed.py": "writes into the pipe of its supervisor",
     "adapters/pulumi/stack.py": "prints into the pipe of its supervisor",

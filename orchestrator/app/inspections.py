@@ -23,7 +23,9 @@ class Inspections(UseCases):
     def drift(self, actor: Actor, environment: str) -> Drift:
         """What has changed in *environment* since its last release. Changes nothing. Raises R103 and R180."""
         try:
-            return drift.look(self._parts.services, environment, f"drift-{secrets.token_hex(4)}", lambda _entry: None)
+            return drift.find_drift(
+                self._parts.services, environment, f"drift-{secrets.token_hex(4)}", lambda _entry: None
+            )
         finally:
             self._parts.deployer.close()
 
@@ -31,6 +33,8 @@ class Inspections(UseCases):
     def parity(self, actor: Actor, left: str, right: str) -> Parity:
         """How two environments differ. Changes nothing. Raises R103."""
         try:
-            return parity.look(self._parts.services, left, right, f"parity-{secrets.token_hex(4)}", lambda _entry: None)
+            return parity.find_differences(
+                self._parts.services, left, right, f"parity-{secrets.token_hex(4)}", lambda _entry: None
+            )
         finally:
             self._parts.deployer.close()

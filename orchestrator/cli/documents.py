@@ -9,12 +9,12 @@ from orchestrator.cli.register_documents import MODELS as REGISTER_MODELS
 from orchestrator.cli.register_documents import RequestItem
 from orchestrator.domain.authentication import FIELD
 from orchestrator.domain.calendar.state import EnvironmentCalendar
-from orchestrator.domain.downtime import Measured
+from orchestrator.domain.downtime import AvailabilityReport
 from orchestrator.domain.drift import Finding
 from orchestrator.domain.facts import Activity, EnvironmentFacts, Problem, Remedy, RunFacts
 from orchestrator.domain.journal import Lease, QueueEntry, Run
 from orchestrator.domain.model import DIGEST, Digest, Model
-from orchestrator.domain.parity import Disparity
+from orchestrator.domain.parity import ProfileDifference
 from orchestrator.domain.plan import HostState, Plan
 from orchestrator.domain.promotion import State
 from orchestrator.domain.rehearsal import Rehearsal
@@ -198,7 +198,7 @@ class RunDocument(Document):
     alerts: tuple[AlertDocument, ...]
     switched: tuple[SwitchDocument, ...]
     switch_back_seconds: float | None
-    probe: Measured | None
+    probe: AvailabilityReport | None
     waves: tuple[WaveStatus, ...] | None
     ending: dict[str, Any] | None
     failed_at: str | None
@@ -236,8 +236,8 @@ class ParityDocument(Document):
     left: str
     right: str
     none: bool
-    differences: tuple[Disparity, ...]
-    allowed: tuple[Disparity, ...]
+    differences: tuple[ProfileDifference, ...]
+    allowed: tuple[ProfileDifference, ...]
     unknown: tuple[str, ...]
     unused: tuple[str, ...]
 

@@ -10,7 +10,7 @@ from orchestrator.cli import output
 from orchestrator.cli.configuration import configuration_lines
 from orchestrator.cli.words import again_lines, play_lines, release_of, seconds, short, skipped_lines, when
 from orchestrator.domain.gate import Flaky
-from orchestrator.domain.plan import Plan, PlannedGate, PlannedLook, PlannedStep, ResourceChange, StepPreview
+from orchestrator.domain.plan import ObservationWindow, Plan, PlannedGate, PlannedStep, ResourceChange, StepPreview
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.quantities import seconds as seconds_of
 from orchestrator.domain.sides import SIDES
@@ -293,7 +293,7 @@ def _canary_hosts(step: PlannedStep) -> str:
     return counted(wanted, "host") if isinstance(wanted, int) else wanted
 
 
-def _look(look: PlannedLook) -> str:
+def _look(look: ObservationWindow) -> str:
     return f"every {seconds(look.every)} for {seconds(look.seconds)}{_repeated(look.flaky)}"
 
 

@@ -11,7 +11,7 @@ SERVICE = ""  # the name of the one target that stands for the whole service
 SHORTEST_GAP = 1.0  # seconds: a probe needs some time to begin, and is silent for less between two signs of life
 
 
-class Sight(Model):
+class ProbeSample(Model):
     """One thing that a probe wrote down at the time *at* (seconds since 1970).
 
     `begin` and `end` bound what was measured in one go, `beat` is a sign of life. A `turn` says that *target* (a host,
@@ -37,7 +37,7 @@ class Gap(Model):
         return round(self.until - self.since, 3)
 
 
-class Measured(Model):
+class AvailabilityReport(Model):
     """The measurements of a probe. Times are in seconds, and right to within *every*.
 
     *downtime* is the total downtime of the service, *longest* the longest interruption. They are measured by its own
@@ -73,7 +73,7 @@ class Measured(Model):
 Span = tuple[float, float]
 
 
-def measured(segments: Iterable[Sequence[Sight]], since: float, until: float, every: float) -> Measured:
+def measured(segments: Iterable[Sequence[ProbeSample]], since: float, until: float, every: float) -> AvailabilityReport:
     """The figures of all *segments* (each what was measured in one go, in order) between *since* and *until*."""
     found = sorted((list(sights) for sights in segments if sights), key=lambda sights: sights[0].at)
     spans = [(sights[0].at, sights[-1].at) for sights in found]
@@ -81,7 +81,7 @@ def measured(segments: Iterable[Sequence[Sight]], since: float, until: float, ev
     hosts = {target: times for target, times in down.items() if target != SERVICE}
     most, none = _together(hosts)
     gone = down.get(SERVICE, none)
-    return Measured(
+    return AvailabilityReport(
         downtime=_sum(gone),
         longest=round(max((end - start for start, end in gone), default=0.0), 3),
         most_away=most,
@@ -105,7 +105,7 @@ def _gaps(spans: list[Span], since: float, until: float) -> tuple[Gap, ...]:
     return tuple(Gap(since=start, until=end) for start, end in pairs if end - start >= SHORTEST_GAP)
 
 
-def _down(segments: list[list[Sight]]) -> dict[str, list[Span]]:
+def _down(segments: list[list[ProbeSample]]) -> dict[str, list[Span]]:
     """When each target that ever answered was away, from its first answer on."""
     found: dict[str, list[Span]] = {}
     for sights in segments:

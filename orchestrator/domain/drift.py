@@ -39,7 +39,7 @@ class Drift(Model):
     notes: tuple[str, ...] = ()
 
     @property
-    def none(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether everything was asked, and nothing has changed."""
         return not self.findings and not self.unknown
 

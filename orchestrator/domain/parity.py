@@ -30,7 +30,7 @@ class Definition(Model):
     config: tuple[str, ...] = ()
 
 
-class Portrait(Model):
+class EnvironmentProfile(Model):
     """What is compared of one *environment*: of each of `KINDS`, names and what is told of them.
 
     *unknown* says, a sentence each, what could not be asked.
@@ -41,7 +41,7 @@ class Portrait(Model):
     unknown: tuple[str, ...] = ()
 
 
-class Disparity(Model):
+class ProfileDifference(Model):
     """One difference between both environments; a value is null if the environment does not have it."""
 
     kind: str
@@ -58,13 +58,13 @@ class Parity(Model):
 
     left: str
     right: str
-    differences: tuple[Disparity, ...] = ()
-    allowed: tuple[Disparity, ...] = ()
+    differences: tuple[ProfileDifference, ...] = ()
+    allowed: tuple[ProfileDifference, ...] = ()
     unknown: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
 
     @property
-    def none(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether everything was asked, and nothing differs that may not."""
         return not self.differences and not self.unknown
 
@@ -73,7 +73,7 @@ class Parity(Model):
         """Why they cannot be called alike, a sentence each."""
         return (*map(self.say, self.differences), *(f"unknown: {text}" for text in self.unknown))
 
-    def say(self, item: Disparity) -> str:
+    def say(self, item: ProfileDifference) -> str:
         """One difference as a sentence."""
         what = f"{item.kind} {item.name}"
         if item.left is None or item.right is None:
@@ -83,14 +83,14 @@ class Parity(Model):
         return f"{what}: {item.left} in {self.left}, {item.right} in {self.right}"
 
 
-def portray(
+def profile_of(
     environment: Environment,
     definition: Definition | None,
     inventory: Inventory | None,
     seen: Snapshot,
     release: str,
     unknown: Iterable[str] = (),
-) -> Portrait:
+) -> EnvironmentProfile:
     """The portrait of *environment*; None stands for what it has not, or what could not be asked."""
     names = {**dict.fromkeys(environment.vars, THERE), **dict.fromkeys(environment.ansible.extra_vars, THERE)}
     things: dict[str, dict[str, str]] = {"variable": names, "release": {"verified": release}}
@@ -105,7 +105,7 @@ def portray(
         ignore = environment.snapshot.ignore
         things["fact"] = _gathered("fact", (found.facts for found in seen.hosts.values()), ignore)
         things["package"] = _gathered("package", (found.packages for found in seen.hosts.values()), ignore)
-    return Portrait(environment=environment.name, things=things, unknown=(*unknown, *seen.gaps))
+    return EnvironmentProfile(environment=environment.name, things=things, unknown=(*unknown, *seen.gaps))
 
 
 def _variables(inventory: Inventory) -> dict[str, str]:
@@ -127,10 +127,12 @@ def _gathered(kind: str, hosts: Iterable[Mapping[str, str]], ignore: tuple[str, 
     return {name: ", ".join(sorted(values)) for name, values in sorted(found.items())}
 
 
-def compare(left: Portrait, right: Portrait, allow: Iterable[str] = (), kinds: Iterable[str] = KINDS) -> Parity:
+def compare(
+    left: EnvironmentProfile, right: EnvironmentProfile, allow: Iterable[str] = (), kinds: Iterable[str] = KINDS
+) -> Parity:
     """How two portraits differ in *kinds*. *allow* are patterns `KIND:NAME`, or a KIND for all of it."""
     patterns = tuple(dict.fromkeys(allow))
-    differences, allowed, used = list[Disparity](), list[Disparity](), set[str]()
+    differences, allowed, used = list[ProfileDifference](), list[ProfileDifference](), set[str]()
     for item in _differences(left, right, kinds):
         fitting = [pattern for pattern in patterns if _means(pattern, item)]
         used |= set(fitting)
@@ -146,7 +148,7 @@ def compare(left: Portrait, right: Portrait, allow: Iterable[str] = (), kinds: I
     )
 
 
-def _differences(left: Portrait, right: Portrait, kinds: Iterable[str]) -> list[Disparity]:
+def _differences(left: EnvironmentProfile, right: EnvironmentProfile, kinds: Iterable[str]) -> list[ProfileDifference]:
     found = []
     for kind in kinds:
         one, two = left.things.get(kind), right.things.get(kind)
@@ -154,13 +156,13 @@ def _differences(left: Portrait, right: Portrait, kinds: Iterable[str]) -> list[
             continue  # not asked, or not there at all: a portrait says so itself
         names = set(one) & set(two) if kind == "hosts" else set(one) | set(two)  # a missing group is told as such
         found += [
-            Disparity(kind=kind, name=name, left=one.get(name), right=two.get(name))
+            ProfileDifference(kind=kind, name=name, left=one.get(name), right=two.get(name))
             for name in sorted(names)
             if one.get(name) != two.get(name)
         ]
     return found
 
 
-def _means(pattern: str, item: Disparity) -> bool:
+def _means(pattern: str, item: ProfileDifference) -> bool:
     kind, colon, name = pattern.partition(":")
     return kind == item.kind and (not colon or fnmatchcase(item.name, name))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from orchestrator.domain.downtime import Measured
+from orchestrator.domain.downtime import AvailabilityReport
 from orchestrator.domain.journal import PROMOTION_KINDS, Record, Run, after_entry
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import State
@@ -172,11 +172,11 @@ class RunView:
             self.alerts.append({"at": record.at, "text": record.data["text"]})
 
     @property
-    def probe(self) -> Measured | None:
+    def probe(self) -> AvailabilityReport | None:
         """What was seen of the service while it went on; None where nobody looked, or it has not ended."""
         step = self.steps.get("probe")
         found = step.result.data.get("probe") if step and step.result else None
-        return Measured.from_json(found) if found else None
+        return AvailabilityReport.from_json(found) if found else None
 
     def _detail(self, record: Record) -> None:
         step = self.steps.get(record.step)

@@ -42,10 +42,10 @@ FLOW: tuple[Verb, ...] = (
     rehearse.look_before,  # what is on the hosts now, when the way back is to be rehearsed
     deploy.roll_out,  # every step, batch by batch, each batch verified before the next
     switch.switch_over,  # from the side that is live to the one that was deployed to, where there are sides
-    verify.prove_environment,  # the release's own tests over the whole environment
+    verify.verify_environment,  # the release's own tests over the whole environment
     rehearse.there_and_back,  # the way back, and forward again, when it is to be rehearsed
     promote.record,  # this release is now the environment's own
-    watch.look_again,  # the tests again, for as long as the release asks
+    watch.watch_release,  # the tests again, for as long as the release asks
     close.finish,  # the lease back, nothing left behind
 )
 
@@ -54,7 +54,7 @@ ROLLBACK: tuple[Verb, ...] = (
     switch.back,  # to the side that was live, where it was switched
     rollback.undo,  # steps with an undo of their own, newest started first
     rollback.restore,  # infrastructure and touched hosts, by the last verified release's own steps
-    rollback.prove,  # that release's own tests
+    rollback.verify_restored,  # that release's own tests
     close.finish_rollback,
 )
 
@@ -71,14 +71,14 @@ RETURN: tuple[Verb, ...] = (  # a rollback that a person asked for: the same sec
     rollback.start_requested,  # its hosts, and what its plan restores
     rollback.undo,
     rollback.restore,
-    rollback.prove,
+    rollback.verify_restored,
     close.finish_rollback,
 )
 
 UPDATE: tuple[Verb, ...] = (request.admit, environment.update, close.finish_environment)
 DESTROY: tuple[Verb, ...] = (request.admit, environment.destroy, close.finish_environment)
 RESOLVE: tuple[Verb, ...] = (request.admit, environment.resolve, close.finish_environment)
-OBSERVE: tuple[Verb, ...] = (request.admit, observe.look, close.finish_environment)
+OBSERVE: tuple[Verb, ...] = (request.admit, observe.inspect_hosts, close.finish_environment)
 ACCEPT: tuple[Verb, ...] = (request.admit, observe.accept, close.finish_environment)
 REAP: tuple[Verb, ...] = (request.admit, ephemeral.reap, close.finish_environment)
 

@@ -62,7 +62,7 @@ def _roll_out_step(
         if canary is not None or (len(groups) > 1 and not (final and last)):  # everything is verified after the last
             _prove_batch(ctx, name, there)
         if canary is not None and not prefix:
-            gates.look_again(ctx, gates.Look(f"{name}.look", there, canary.look))
+            gates.observe_release(ctx, gates.Observation(f"{name}.look", there, canary.look))
         if not final and step.pause:
             ctx.pause(f"{name}.pause", step.pause)
 
@@ -125,4 +125,4 @@ def _prove_batch(ctx: RunContext, name: str, hosts: tuple[str, ...]) -> None:
     if not hosts:
         return
     ctx.move(Event.VERIFY)
-    verify.prove(ctx, ctx.pinned_plan().verify, ctx.pinned_package(), name, hosts)
+    verify.verify_suites(ctx, ctx.pinned_plan().verify, ctx.pinned_package(), name, hosts)

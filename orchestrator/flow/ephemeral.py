@@ -45,7 +45,7 @@ def unmade(ctx: RunContext) -> None:
 
 
 def halt(ctx: RunContext) -> None:
-    """Nothing is rolled back here: it is destroyed, unless it is to be kept for a look. Raises `RunHalted` with R207."""
+    """Nothing is rolled back here: it is destroyed, unless it is to be inspected. Raises `RunHalted` with R207."""
     ctx.move(Event.HALT)
     rule, failure, made = ctx.pinned_plan().ephemeral, ctx.failure, ctx.effects.ephemeral_stack or {}
     stopped = failure is not None and failure.code == STOPPED

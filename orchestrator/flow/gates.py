@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain.gate import Flaky
-from orchestrator.domain.plan import PlannedGate, PlannedLook, SuiteSpec
+from orchestrator.domain.plan import ObservationWindow, PlannedGate, SuiteSpec
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow import repeat, verify
 from orchestrator.flow.halt import RunHalted
@@ -14,16 +14,16 @@ from orchestrator.ports import Emit
 
 
 @dataclass(frozen=True)
-class Look:
+class Observation:
     """A look at *hosts* again and again: *what* makes the steps' names. *suite* is run each time, before the gates."""
 
     what: str
     hosts: tuple[str, ...]
-    rule: PlannedLook
+    rule: ObservationWindow
     suite: SuiteSpec | None = None
 
 
-def look_again(ctx: RunContext, look: Look) -> None:
+def observe_release(ctx: RunContext, look: Observation) -> None:
     """Look as often as the plan says. The first failure halts the run; *unknown* rolls nothing back, and alerts.
 
     Whoever cannot be asked is alerted of once, and again only when it could be asked in between.
@@ -33,7 +33,7 @@ def look_again(ctx: RunContext, look: Look) -> None:
         ctx.pause(f"{look.what}.{number}.wait", look.rule.every)
         if look.suite is not None:
             suite = verify.limited(ctx, look.suite, look.hosts)
-            result = verify.look(ctx, suite, ctx.pinned_package(), f"{look.what}.{number}", must=False)
+            result = verify.run_suite(ctx, suite, ctx.pinned_package(), f"{look.what}.{number}", must=False)
             _judge(ctx, f"{look.what}.{number}", suite.name, result, unknown)
         for gate in look.rule.gates:
             result = ask(ctx, gate, look.hosts, f"{look.what}.{number}", look.rule.flaky)
@@ -56,7 +56,7 @@ def ask(ctx: RunContext, gate: PlannedGate, hosts: tuple[str, ...], what: str, r
     package, meant = ctx.pinned_package(), restrict(ctx.hosts_only_inventory, gate.gate.hosts, hosts)
     if gate.suite is not None and meant:
         suite = verify.limited(ctx, gate.suite, meant).model_copy(update={"flaky": rule})
-        return verify.look(ctx, suite, package, what, must=False)
+        return verify.run_suite(ctx, suite, package, what, must=False)
 
     def work(job: str, emit: Emit) -> StepResult:
         if not meant:

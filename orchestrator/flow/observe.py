@@ -21,7 +21,7 @@ from orchestrator.ports import Emit
 UNSURE = (Outcome.ERRORED, Outcome.UNKNOWN, Outcome.ABORTED)
 
 
-def look(ctx: RunContext) -> None:
+def inspect_hosts(ctx: RunContext) -> None:
     """Ask every host of the environment now, and write down what they say; halt when one remains unknown."""
 
     def work(job: str, emit: Emit) -> StepResult:

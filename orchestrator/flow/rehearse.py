@@ -39,7 +39,7 @@ def look_before(ctx: RunContext) -> None:
     if ctx.pinned_plan().rehearse:
         back = _package(ctx)
         _level(ctx, back)
-        verify.prove(ctx, suites_of(back.manifest.release), back, "rehearse.before", _hosts(ctx))
+        verify.verify_suites(ctx, suites_of(back.manifest.release), back, "rehearse.before", _hosts(ctx))
         _look(ctx, "before")
 
 
@@ -74,7 +74,7 @@ def _back(ctx: RunContext) -> bool:
     rollback.take_back(ctx, TAKEN_BACK)
     walked = _stack_back(ctx, back)
     ctx.move(Event.VERIFY)
-    verify.prove(ctx, suites_of(back.manifest.release), back, TAKEN_BACK, verify.worked_on(ctx))
+    verify.verify_suites(ctx, suites_of(back.manifest.release), back, TAKEN_BACK, verify.worked_on(ctx))
     host_states.record_restored(ctx, back.ref, ctx.hosts, TAKEN_BACK)
     ctx.effects.take_back()
     return walked
@@ -143,7 +143,7 @@ def _again(ctx: RunContext, *, stack: bool) -> None:
         _stack_again(ctx)
     deploy.roll_out(ctx, AGAIN)
     switch.switch_over(ctx, AGAIN)
-    verify.prove_environment(ctx, AGAIN.rstrip("."))
+    verify.verify_environment(ctx, AGAIN.rstrip("."))
 
 
 def _package(ctx: RunContext) -> Package:

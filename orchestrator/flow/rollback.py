@@ -231,7 +231,7 @@ def _restore_hosts(ctx: RunContext, plays: tuple[RestoringPlay, ...], verb: str 
     for item in plays:
         _play(ctx, item.play, back, item.name, item.label, verb=verb, release=back.ref, later=item.later)
         if item.proved:
-            verify.prove(ctx, ctx.pinned_plan().verify, back, item.name, item.play.limit)
+            verify.verify_suites(ctx, ctx.pinned_plan().verify, back, item.name, item.play.limit)
         if item.pause:
             ctx.pause(f"{item.name}.pause", item.pause)
 
@@ -243,13 +243,13 @@ def level(ctx: RunContext, hosts: tuple[str, ...], prefix: str) -> None:
     )
 
 
-def prove(ctx: RunContext) -> None:
+def verify_restored(ctx: RunContext) -> None:
     """The restored release's own suites, over the whole environment."""
     ctx.move(Event.PROVE)
     back = _back(ctx)
     idle = ctx.standby_hosts
     hosts = tuple(host for host in ctx.hosts if host not in idle)
-    verify.prove(ctx, suites_of(back.manifest.release), back, "restored", hosts)
+    verify.verify_suites(ctx, suites_of(back.manifest.release), back, "restored", hosts)
     host_states.record_restored(ctx, back.ref, hosts, "restored")
     promote.verified(ctx, back.ref, ctx.restoration().verified)
 

@@ -33,9 +33,9 @@ def switch_over(ctx: RunContext, prefix: str = "") -> None:
     hosts = _good(ctx, planned.to)
     if ctx.state is not State.VERIFYING:
         ctx.move(Event.VERIFY)
-    verify.prove(ctx, ctx.pinned_plan().verify, ctx.pinned_package(), f"{prefix}side", hosts)
+    verify.verify_suites(ctx, ctx.pinned_plan().verify, ctx.pinned_package(), f"{prefix}side", hosts)
     if planned.look is not None and not prefix:
-        gates.look_again(ctx, gates.Look("switch.look", hosts, planned.look))
+        gates.observe_release(ctx, gates.Observation("switch.look", hosts, planned.look))
     ctx.move(Event.DEPLOY)
     switch_traffic(
         ctx, planned.to, ctx.pinned_package(), planned.switched(sides, ctx.hosts_only_inventory), f"{prefix}{SWITCH}"
@@ -95,7 +95,7 @@ def then(ctx: RunContext) -> None:
         return
     ctx.sides = ctx.sides or of_plan(plan, ctx.hosts_only_inventory)
     if ctx.sides is not None:
-        verify.prove(ctx, plan.verify, package, "side", ctx.sides.of(planned.to))
+        verify.verify_suites(ctx, plan.verify, package, "side", ctx.sides.of(planned.to))
         switch_traffic(ctx, planned.to, package, planned.switched(ctx.sides, ctx.hosts_only_inventory), SWITCH)
 
 

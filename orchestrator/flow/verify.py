@@ -12,11 +12,11 @@ from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit
 
 
-def prove_environment(ctx: RunContext, what: str = "environment") -> None:
+def verify_environment(ctx: RunContext, what: str = "environment") -> None:
     """Every suite over every host of the environment, but those whose failure was tolerated."""
     if ctx.state is not State.VERIFYING:
         ctx.move(Event.VERIFY)
-    prove(ctx, ctx.pinned_plan().verify, ctx.pinned_package(), what, worked_on(ctx))
+    verify_suites(ctx, ctx.pinned_plan().verify, ctx.pinned_package(), what, worked_on(ctx))
 
 
 def worked_on(ctx: RunContext) -> tuple[str, ...]:
@@ -30,13 +30,15 @@ def limited(ctx: RunContext, suite: SuiteSpec, hosts: tuple[str, ...]) -> SuiteS
     return suite if set(hosts) == set(ctx.hosts) else suite.model_copy(update={"limit": hosts})
 
 
-def prove(ctx: RunContext, suites: tuple[SuiteSpec, ...], package: Package, what: str, hosts: tuple[str, ...]) -> None:
+def verify_suites(
+    ctx: RunContext, suites: tuple[SuiteSpec, ...], package: Package, what: str, hosts: tuple[str, ...]
+) -> None:
     """Run *suites* on *hosts*; halt at the first that is not good. *what* makes the steps' names."""
     for suite in suites:
-        look(ctx, limited(ctx, suite, hosts), package, what, must=True)
+        run_suite(ctx, limited(ctx, suite, hosts), package, what, must=True)
 
 
-def look(ctx: RunContext, suite: SuiteSpec, package: Package, what: str, *, must: bool) -> StepResult:
+def run_suite(ctx: RunContext, suite: SuiteSpec, package: Package, what: str, *, must: bool) -> StepResult:
     """Run one suite, again where it failed and its rule says so. With *must*, halt unless it is good."""
 
     def work(job: str, emit: Emit) -> StepResult:

@@ -5,11 +5,11 @@ from orchestrator.flow import gates, promote, verify
 from orchestrator.flow.run_context import RunContext
 
 
-def look_again(ctx: RunContext) -> None:
+def watch_release(ctx: RunContext) -> None:
     """Repeat the watch's suite and gates until its time is over. A failure halts the run; *unknown* only alerts."""
     watch = ctx.pinned_plan().watch
     if watch is None:
         return
     ctx.move(Event.WATCH)
-    gates.look_again(ctx, gates.Look("watch", verify.worked_on(ctx), watch.look, watch.suite))
+    gates.observe_release(ctx, gates.Observation("watch", verify.worked_on(ctx), watch.look, watch.suite))
     promote.verified(ctx, ctx.pinned_package().ref)

@@ -46,7 +46,7 @@ class Found:
         return Found(self.findings + other.findings, self.unknown + other.unknown, self.notes + other.notes)
 
 
-def look(services: Services, environment: str, job: str, emit: Emit) -> Drift:
+def find_drift(services: Services, environment: str, job: str, emit: Emit) -> Drift:
     """What has changed in *environment* since its last verified release. Raises R180 when there is none."""
     services.environment(environment)
     mark = last_verified(services, environment)

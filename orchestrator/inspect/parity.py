@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.parity import KINDS, Definition, Parity, Portrait, compare, portray
+from orchestrator.domain.parity import KINDS, Definition, EnvironmentProfile, Parity, compare, profile_of
 from orchestrator.domain.snapshot import Snapshot
 from orchestrator.inspect.reading import read
 from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, stack_of
@@ -12,7 +12,9 @@ from orchestrator.ports import Emit
 from orchestrator.services import Services
 
 
-def look(services: Services, left: str, right: str, job: str, emit: Emit, kinds: tuple[str, ...] = KINDS) -> Parity:
+def find_differences(
+    services: Services, left: str, right: str, job: str, emit: Emit, kinds: tuple[str, ...] = KINDS
+) -> Parity:
     """How the environments *left* and *right* differ, beyond what the files of either allow. Raises R103."""
     allow: list[str] = []
     for one, other in ((left, right), (right, left)):
@@ -24,7 +26,7 @@ def look(services: Services, left: str, right: str, job: str, emit: Emit, kinds:
     return compare(first, second, allow, kinds)
 
 
-def _portrait(services: Services, name: str, job: str, emit: Emit) -> Portrait:
+def _portrait(services: Services, name: str, job: str, emit: Emit) -> EnvironmentProfile:
     """What is compared of the environment *name*; what could not be asked is unknown."""
     environment, _ = services.environment(name)
     mark, unknown = last_verified(services, name), []
@@ -41,8 +43,8 @@ def _portrait(services: Services, name: str, job: str, emit: Emit) -> Portrait:
         inventory = inventory_of(services, name, outputs)
     except OrchestratorError as error:
         unknown.append(f"its hosts: {error.message}")
-        return portray(environment, definition, None, Snapshot(), release, unknown)
+        return profile_of(environment, definition, None, Snapshot(), release, unknown)
     context = context_of(services, name, job, outputs)
     ask = services.deployer.snapshot
     seen = read(lambda job: ask(environment.snapshot, inventory, context, job, emit), f"{job}.snapshot")
-    return portray(environment, definition, inventory, seen, release, unknown)
+    return profile_of(environment, definition, inventory, seen, release, unknown)

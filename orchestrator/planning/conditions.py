@@ -26,8 +26,8 @@ def ask(services: Services, environment: str, package: Package, job: str, emit: 
         return ()
     found = []
     if rule.require.no_drift:
-        seen = drift.look(services, environment, f"{job}.drift", emit)
-        found.append(Condition(name="drift", holds=seen.none, why=seen.reasons[:NAMED]))
+        seen = drift.find_drift(services, environment, f"{job}.drift", emit)
+        found.append(Condition(name="drift", holds=seen.is_empty, why=seen.reasons[:NAMED]))
     if rule.require.parity:
         found.append(_parity(services, rule, job, emit))
     if rule.require.rehearsal:
@@ -42,8 +42,8 @@ def _parity(services: Services, rule: Environment, job: str, emit: Emit) -> Cond
         return Condition(
             name="parity", holds=False, why=("there is no environment to compare it with: write parity.with",)
         )
-    seen = parity.look(services, other, rule.name, f"{job}.parity", emit, GATED)
-    return Condition(name="parity", holds=seen.none, why=seen.reasons[:NAMED])
+    seen = parity.find_differences(services, other, rule.name, f"{job}.parity", emit, GATED)
+    return Condition(name="parity", holds=seen.is_empty, why=seen.reasons[:NAMED])
 
 
 def _rehearsal(services: Services, environment: str, back: PackageRef, release: PackageRef) -> Condition:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
-from orchestrator.domain.plan import HostState, Plan, PlannedLook, PlannedSides, PlannedStep, PlaySpec
+from orchestrator.domain.plan import HostState, ObservationWindow, Plan, PlannedSides, PlannedStep, PlaySpec
 from orchestrator.domain.release import Package
 from orchestrator.domain.sides import SIDES, BlueGreen, Side, Sides, other
 from orchestrator.inspect.standing import BlueGreenState
@@ -27,7 +27,7 @@ class BlueGreenQuery:
     promoting: bool
     inventory: Inventory | None
     base: tuple[HostState, ...]
-    look: PlannedLook | None
+    look: ObservationWindow | None
     aim: Side | None = None
 
 

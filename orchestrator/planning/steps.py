@@ -8,9 +8,9 @@ from orchestrator.domain.gate import Canary, Flaky, Gate
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import (
+    ObservationWindow,
     PlannedCanary,
     PlannedGate,
-    PlannedLook,
     PlannedSides,
     PlannedStep,
     PlannedWatch,
@@ -74,10 +74,10 @@ def _canary(canary: Canary, asked: tuple[PlannedGate, ...]) -> PlannedCanary:
     return PlannedCanary(hosts=canary.hosts, look=look_at(canary.look, canary, asked))
 
 
-def look_at(span: str, rule: Canary | BlueGreen, asked: tuple[PlannedGate, ...]) -> PlannedLook:
+def look_at(span: str, rule: Canary | BlueGreen, asked: tuple[PlannedGate, ...]) -> ObservationWindow:
     """The observation of *span* by *rule*, with the gates that are *asked* in any case."""
     gates = (*_gates(rule.gates), *asked)
-    return PlannedLook(seconds=seconds(span), every=seconds(rule.every), gates=gates, flaky=rule.flaky)
+    return ObservationWindow(seconds=seconds(span), every=seconds(rule.every), gates=gates, flaky=rule.flaky)
 
 
 def _gates(gates: tuple[Gate, ...]) -> tuple[PlannedGate, ...]:

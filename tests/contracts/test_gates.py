@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.gates.asker import LiveGates
+from orchestrator.adapters.gates.live_gates import LiveGates
 from orchestrator.adapters.memory.verifier import MemoryGates
 from orchestrator.adapters.memory.world import World
 from orchestrator.adapters.views import Views

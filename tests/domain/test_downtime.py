@@ -3,16 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.domain.downtime import SERVICE, Sight, measured
+from orchestrator.domain.downtime import SERVICE, ProbeSample, measured
 
 
-def turns(at: float, target: str, *times: tuple[float, bool]) -> list[Sight]:
-    return [Sight(kind="turn", at=at + later, target=target, up=up, asked=1) for later, up in times]
+def turns(at: float, target: str, *times: tuple[float, bool]) -> list[ProbeSample]:
+    return [ProbeSample(kind="turn", at=at + later, target=target, up=up, asked=1) for later, up in times]
 
 
-def segment(start: float, end: float, *sights: list[Sight]) -> list[Sight]:
+def segment(start: float, end: float, *sights: list[ProbeSample]) -> list[ProbeSample]:
     inner = sorted((sight for group in sights for sight in group), key=lambda sight: sight.at)
-    return [Sight(kind="begin", at=start), *inner, Sight(kind="end", at=end)]
+    return [ProbeSample(kind="begin", at=start), *inner, ProbeSample(kind="end", at=end)]
 
 
 def test_hosts_one_after_the_other() -> None:

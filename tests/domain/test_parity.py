@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.inventory import Group, Inventory
-from orchestrator.domain.parity import KINDS, Definition, Portrait, compare, portray
+from orchestrator.domain.parity import KINDS, Definition, EnvironmentProfile, compare, profile_of
 from orchestrator.domain.snapshot import HostSnapshot, Snapshot
 
 THINGS = some.dictionaries(
@@ -25,14 +25,16 @@ def environment(name: str, **fields: Any) -> Environment:
 @given(THINGS)
 def test_nothing_differs_from_itself(things: dict[str, dict[str, str]]) -> None:
     """Two environments with the same portrait differ in nothing."""
-    found = compare(Portrait(environment="a", things=things), Portrait(environment="b", things=things))
-    assert (found.none, found.differences, found.allowed) == (True, (), ())
+    found = compare(
+        EnvironmentProfile(environment="a", things=things), EnvironmentProfile(environment="b", things=things)
+    )
+    assert (found.is_empty, found.differences, found.allowed) == (True, (), ())
 
 
 @given(THINGS, THINGS, some.sampled_from(KINDS))
 def test_what_is_allowed_is_told_apart(one: dict[str, Any], two: dict[str, Any], kind: str) -> None:
     """An allowed kind moves its differences from the one list to the other, and changes nothing else."""
-    left, right = Portrait(environment="a", things=one), Portrait(environment="b", things=two)
+    left, right = EnvironmentProfile(environment="a", things=one), EnvironmentProfile(environment="b", things=two)
     strict, allowing = compare(left, right), compare(left, right, [kind])
     assert {item.kind for item in allowing.allowed} <= {kind}
     assert kind not in {item.kind for item in allowing.differences}
@@ -41,10 +43,10 @@ def test_what_is_allowed_is_told_apart(one: dict[str, Any], two: dict[str, Any],
 
 
 @pytest.fixture
-def sides() -> tuple[Portrait, Portrait]:
+def sides() -> tuple[EnvironmentProfile, EnvironmentProfile]:
     """Staging and production, which differ in one thing of each kind."""
 
-    def made(name: str, *, more: bool) -> Portrait:
+    def made(name: str, *, more: bool) -> EnvironmentProfile:
         hosts = {"w1": {"app_port": 1}, **({"w2": {"app_port": 2, "tax": 1}} if more else {})}
         inventory = Inventory(
             hosts=hosts, groups={"web": Group(hosts=tuple(hosts)), **({"db": Group()} if more else {})}
@@ -54,12 +56,12 @@ def sides() -> tuple[Portrait, Portrait]:
         seen = Snapshot(hosts={host: HostSnapshot(facts=facts, packages=packages) for host in hosts})
         definition = Definition(files={"main.py": name}, config=("size", *(("zone",) if more else ())))
         about = environment(name, vars={"team": 1, **({"pager": 1} if more else {})})
-        return portray(about, definition, inventory, seen, f"shop {1 + more}")
+        return profile_of(about, definition, inventory, seen, f"shop {1 + more}")
 
     return made("staging", more=False), made("production", more=True)
 
 
-def test_each_kind_is_named(sides: tuple[Portrait, Portrait]) -> None:
+def test_each_kind_is_named(sides: tuple[EnvironmentProfile, EnvironmentProfile]) -> None:
     """Program, configuration, variables, groups, hosts, facts, packages and releases are compared, and said in words."""
     found = compare(*sides)
     assert found.reasons == (
@@ -75,22 +77,22 @@ def test_each_kind_is_named(sides: tuple[Portrait, Portrait]) -> None:
         "release verified: shop 1 in staging, shop 2 in production",
     )
     allow = ("file", "config:z*", "variable", "group:db", "hosts:*", "fact:distribution", "package:nginx", "release")
-    assert compare(*sides, (*allow, "file:gone.py")).none
+    assert compare(*sides, (*allow, "file:gone.py")).is_empty
     assert compare(*sides, (*allow, "fact:cpus")).unused == ("fact:cpus",)
     assert len(compare(*sides, allow[1:]).differences) == 1
 
 
-def test_unknown_is_not_alike(sides: tuple[Portrait, Portrait]) -> None:
+def test_unknown_is_not_alike(sides: tuple[EnvironmentProfile, EnvironmentProfile]) -> None:
     """What could not be asked is named with its environment, and keeps anybody from saying that nothing differs."""
     seen = Snapshot(unknown={"w1": "unreachable"})
-    silent = portray(environment("staging"), None, None, seen, "none", ["its hosts: no stack"])
+    silent = profile_of(environment("staging"), None, None, seen, "none", ["its hosts: no stack"])
     found = compare(silent, silent)
-    assert (found.none, found.unknown) == (False, ("staging: its hosts: no stack", "staging: w1: unreachable"))
+    assert (found.is_empty, found.unknown) == (False, ("staging: its hosts: no stack", "staging: w1: unreachable"))
 
 
 def test_what_snapshots_leave_out_is_left_out() -> None:
     """Facts and packages that the environment's file ignores are not compared."""
     about = environment("staging", snapshot={"ignore": ["fact:user:*", "package:linux-*"]})
     host = HostSnapshot(facts={"user:ann": "1", "system": "Linux"}, packages={"linux-image": "1"})
-    found = portray(about, None, Inventory(hosts={"w1": {}}), Snapshot(hosts={"w1": host}), "none")
+    found = profile_of(about, None, Inventory(hosts={"w1": {}}), Snapshot(hosts={"w1": host}), "none")
     assert (found.things["fact"], found.things["package"]) == ({"system": "Linux"}, {})

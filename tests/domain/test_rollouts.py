@@ -9,12 +9,12 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Canary, Flaky, Gate, Probe, PrometheusGate
 from orchestrator.domain.inventory import Group, Inventory, ordered
 from orchestrator.domain.model import Model, canonical_json
-from orchestrator.domain.plan import HostState, PlannedCanary, PlannedLook, PlannedStep, PlaySpec
+from orchestrator.domain.plan import HostState, ObservationWindow, PlannedCanary, PlannedStep, PlaySpec
 from orchestrator.domain.release import Release, Rollout, Verification, Watch
 from orchestrator.domain.sides import Sides
 
 PLAY = PlaySpec(step="deploy", playbook="p.yml", hosts="web")
-LOOK = PlannedLook(seconds=1.0, every=1.0)
+LOOK = ObservationWindow(seconds=1.0, every=1.0)
 
 
 def inventory(count: int) -> Inventory:

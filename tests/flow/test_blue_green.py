@@ -216,7 +216,7 @@ def test_the_old_side_is_retired_in_the_end(second: Stage) -> None:
     steps = done(second, run)
     assert steps.index("verify.watch.watch.3") < steps.index("retire")
     assert runs(second) == {"p1": None, "p2": None, "p3": "1.1.0", "p4": "1.1.0"}
-    assert drift.look(second.services(), "production", "j.drift", lambda _entry: None).none
+    assert drift.find_drift(second.services(), "production", "j.drift", lambda _entry: None).is_empty
     again = back(second, "1.0.0", **sides())
     assert again.state is State.ROLLED_BACK
     assert runs(second) == {"p1": "1.0.0", "p2": "1.0.0", "p3": "1.1.0", "p4": "1.1.0"}
@@ -355,7 +355,7 @@ def test_drift_asks_each_side_for_its_own(second: Stage) -> None:
     second.walk("1.1.0", **sides())
 
     def look() -> list[str]:
-        found = drift.look(second.services(), "production", "j.drift", lambda _entry: None)
+        found = drift.find_drift(second.services(), "production", "j.drift", lambda _entry: None)
         return [str(item) for item in found.findings]
 
     assert look() == []

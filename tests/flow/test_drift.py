@@ -29,7 +29,7 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def look(stage: Stage) -> Drift:
-    return drift.look(stage.services(), PLACE, "drift-1", lambda _entry: None)
+    return drift.find_drift(stage.services(), PLACE, "drift-1", lambda _entry: None)
 
 
 def gated(stage: Stage) -> None:
@@ -41,7 +41,7 @@ def test_nothing_has_changed(stage: Stage) -> None:
     """Right after a promotion nothing has changed, everything was asked, and nothing is done by asking."""
     ledger, records = list(stage.world.ledger), len(stage.store.runs())
     found = look(stage)
-    assert (found.none, found.findings, found.unknown) == (True, (), ())
+    assert (found.is_empty, found.findings, found.unknown) == (True, (), ())
     assert found.release.version == "1.0.0"
     assert (stage.world.ledger, len(stage.store.runs())) == (ledger, records)
 
@@ -77,7 +77,7 @@ def test_what_could_not_be_asked_is_unknown(stage: Stage) -> None:
     """A host that is away is unknown and not a change, and nobody says that nothing has changed."""
     stage.world.gone.add("p2")
     found = look(stage)
-    assert (found.none, found.findings) == (False, ())
+    assert (found.is_empty, found.findings) == (False, ())
     assert found.unknown[0] == "p2: unreachable"
 
 
@@ -105,7 +105,7 @@ def test_what_died_while_it_read_is_asked_again(stage: Stage, times: int, unknow
         deployer=dying(MemoryDeployer(stage.world), "snapshot", "check"),
         verifier=dying(MemoryVerifier(stage.world), "verify"),
     )
-    found = drift.look(asked, PLACE, "drift-1", lambda _entry: None)
+    found = drift.find_drift(asked, PLACE, "drift-1", lambda _entry: None)
     assert (found.findings, tuple(sorted(found.unknown))) == ((), unknown)
     assert died["drifted"] == died["snapshot"] == 3
 
@@ -113,11 +113,11 @@ def test_what_died_while_it_read_is_asked_again(stage: Stage, times: int, unknow
 def test_a_run_at_work_is_told(stage: Stage) -> None:
     """While a run holds the environment nobody says that nothing has changed; a person's lock is no such thing."""
     stage.store.acquire(PLACE, "lock:abc", "ann", "tea")
-    assert look(stage).none
+    assert look(stage).is_empty
     stage.store.release(PLACE, "lock:abc")
     stage.store.acquire(PLACE, "r9-production", "ann", "promotion")
     found = look(stage)
-    assert (found.none, found.findings) == (False, ())
+    assert (found.is_empty, found.findings) == (False, ())
     assert "r9-production is at work there" in found.unknown[0]
 
 

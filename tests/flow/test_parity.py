@@ -19,7 +19,7 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def look(stage: Stage) -> list[str]:
-    found = parity.look(stage.services(), "staging", "production", "parity-1", lambda _entry: None)
+    found = parity.find_differences(stage.services(), "staging", "production", "parity-1", lambda _entry: None)
     return list(found.reasons)
 
 

@@ -96,9 +96,9 @@ def test_a_changed_program_changes_one_stack(second: Stage) -> None:
     assert run.state is State.SUCCEEDED
     assert ups(second) == ["up prod-blue"]
     assert routed(second) == {(*BLUE, "prod-blue-c")}
-    assert drift.look(second.services(), "production", "j.drift", lambda _entry: None).none
+    assert drift.find_drift(second.services(), "production", "j.drift", lambda _entry: None).is_empty
     second.world.edited.add("prod-green-a")
-    found = drift.look(second.services(), "production", "j.drift", lambda _entry: None).findings
+    found = drift.find_drift(second.services(), "production", "j.drift", lambda _entry: None).findings
     assert [finding.name for finding in found] == ["host prod-green-a"]
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from orchestrator.adapters.gates import looking
+from orchestrator.adapters.gates import probe_child
 from orchestrator.domain.context import Context
-from orchestrator.domain.downtime import SERVICE, Measured, Sight, measured
+from orchestrator.domain.downtime import SERVICE, AvailabilityReport, ProbeSample, measured
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.filling import known, url_filled
 from orchestrator.domain.gate import Probe
@@ -25,7 +25,7 @@ MOST = 50  # how often it is begun again in one run: something kills it
 ENDING = 5.0  # seconds in which it has to end by itself
 FIRST = 3.0  # seconds at most until the first answers, before anything is changed
 AGAIN = 0.5  # seconds before it is begun again
-COMMAND = (sys.executable, "-I", "-S", str(Path(looking.__file__).resolve()))
+COMMAND = (sys.executable, "-I", "-S", str(Path(probe_child.__file__).resolve()))
 
 
 class LiveProber:
@@ -59,7 +59,7 @@ class LiveProber:
                 return
             time.sleep(0.02)
 
-    def end(self, probe: Probe, job: str, since: str) -> Measured:
+    def end(self, probe: Probe, job: str, since: str) -> AvailabilityReport:
         """Let it end, and fold what it and those before it have written down."""
         until = time.time()
         self.stop(job)
@@ -86,7 +86,7 @@ class LiveProber:
             if not (folder / "outcome.json").exists():
                 self._jobs.stop(folder.name)
 
-    def _segments(self, job: str) -> list[list[Sight]]:
+    def _segments(self, job: str) -> list[list[ProbeSample]]:
         return [_sights(folder / "events.jsonl") for folder in self._folders(job)]
 
     def _folders(self, job: str) -> list[Path]:
@@ -138,11 +138,11 @@ def _targets(probe: Probe, package: Package, inventory: Inventory, context: Cont
     return found, "; ".join(missing)
 
 
-def _sights(file: Path) -> list[Sight]:
+def _sights(file: Path) -> list[ProbeSample]:
     """What was written down; a line that a crash has torn is none."""
     found = []
     with contextlib.suppress(OSError):
         for line in file.read_text(encoding="utf-8").splitlines():
             with contextlib.suppress(ValueError):
-                found.append(Sight.model_validate_json(line))
+                found.append(ProbeSample.model_validate_json(line))
     return found

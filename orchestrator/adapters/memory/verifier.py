@@ -2,7 +2,7 @@
 
 from orchestrator.adapters.memory.world import World
 from orchestrator.domain.context import Context
-from orchestrator.domain.downtime import Measured
+from orchestrator.domain.downtime import AvailabilityReport
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
@@ -83,11 +83,11 @@ class MemoryProber:
         self._world.probes.add(job)
         return ""
 
-    def end(self, probe: Probe, job: str, since: str) -> Measured:
+    def end(self, probe: Probe, job: str, since: str) -> AvailabilityReport:
         """Nobody looks any more."""
         del probe, since
         self._world.probes.discard(job)
-        return Measured()
+        return AvailabilityReport()
 
     def stop(self, job: str) -> None:
         """Nobody looks any more."""

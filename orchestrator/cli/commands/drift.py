@@ -33,10 +33,10 @@ def command(environment: str, as_json: bool) -> int:
     note(f"comparing {environment} with its last verified release …")
     found = app.inspections.drift(app.actor, environment)
     if as_json:
-        print_json("Drift", {**found.to_json(), "none": found.none})
+        print_json("Drift", {**found.to_json(), "none": found.is_empty})
     else:
         _print(found)
-    return int(Exit.OK if found.none else Exit.FAILED)
+    return int(Exit.OK if found.is_empty else Exit.FAILED)
 
 
 def _print(found: "Drift") -> None:

@@ -35,10 +35,10 @@ def command(left: str, right: str, as_json: bool) -> int:
     note(f"comparing {left} and {right} …")
     found = app.inspections.parity(app.actor, left, right)
     if as_json:
-        print_json("Parity", {**found.to_json(), "none": found.none})
+        print_json("Parity", {**found.to_json(), "none": found.is_empty})
     else:
         _print(found)
-    return int(Exit.OK if found.none else Exit.FAILED)
+    return int(Exit.OK if found.is_empty else Exit.FAILED)
 
 
 def _print(found: "Parity") -> None:

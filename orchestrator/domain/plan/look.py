@@ -18,7 +18,7 @@ class PlannedGate(Model):
         return f"environment.{self.gate.name}" if self.own else self.gate.name
 
 
-class PlannedLook(Model):
+class ObservationWindow(Model):
     """An observation for a number of *seconds*: every *every* seconds all *gates* are checked."""
 
     seconds: float
@@ -42,6 +42,6 @@ class PlannedWatch(Model):
     flaky: Flaky | None = None
 
     @property
-    def look(self) -> PlannedLook:
+    def look(self) -> ObservationWindow:
         """When its gates are asked."""
-        return PlannedLook(seconds=self.seconds, every=self.every, gates=self.gates, flaky=self.flaky)
+        return ObservationWindow(seconds=self.seconds, every=self.every, gates=self.gates, flaky=self.flaky)

@@ -7,7 +7,7 @@ from pydantic import Field
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model import Model
 from orchestrator.domain.plan.hosts import HostState
-from orchestrator.domain.plan.look import PlannedLook
+from orchestrator.domain.plan.look import ObservationWindow
 from orchestrator.domain.plan.play import PlaySpec
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.sides import Side, Sides, other
@@ -30,7 +30,7 @@ class PlannedSides(Model):
     hosts: Sides | None = None
     switch: PlaySpec
     router: str | None = None
-    look: PlannedLook | None = None
+    look: ObservationWindow | None = None
     retire: PlaySpec | None = None
     left: tuple[str, ...] = ()
     first: bool = False

@@ -7,7 +7,7 @@ from pydantic import Field
 from orchestrator.domain.inventory import Inventory, batches, canaries, ordered
 from orchestrator.domain.model import Model
 from orchestrator.domain.once import NO_TAGS, Once
-from orchestrator.domain.plan.look import PlannedLook
+from orchestrator.domain.plan.look import ObservationWindow
 from orchestrator.domain.plan.play import PlaySpec, StepPreview
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.release import PackageRef
@@ -18,7 +18,7 @@ class PlannedCanary(Model):
     """The canary of a step: its hosts, and their observation before the others follow."""
 
     hosts: int | str
-    look: PlannedLook
+    look: ObservationWindow
 
 
 class PlannedStep(Model):

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.adapters.gates import addresses, looking
+from orchestrator.adapters.gates import addresses, probe_child
 from orchestrator.adapters.gates.addresses import AddressRefusedError, connected, is_refused
-from orchestrator.adapters.gates.looking import Target
+from orchestrator.adapters.gates.probe_child import Target
 from orchestrator.adapters.gates.web import fetch
 from tests.web import serving
 
@@ -129,8 +129,8 @@ def test_a_probe_does_not_connect_there() -> None:
 
 def test_the_probe_starts_without_a_package(tmp_path: Path) -> None:
     """It is run by its path, isolated, and finds the module beside it."""
-    assert Path(looking.__file__).with_name("addresses.py") == Path(addresses.__file__)
-    words = [sys.executable, "-I", "-S", looking.__file__]
+    assert Path(probe_child.__file__).with_name("addresses.py") == Path(addresses.__file__)
+    words = [sys.executable, "-I", "-S", probe_child.__file__]
     with contextlib.suppress(subprocess.TimeoutExpired):
         done = subprocess.run(
             words, env={"ORCHESTRATOR_JOB": str(tmp_path)}, capture_output=True, text=True, timeout=20, check=False

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.gates.asker import LiveGates
+from orchestrator.adapters.gates.live_gates import LiveGates
 from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Context
 from orchestrator.domain.errors import OrchestratorError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.adapters.gates.asker import _error, _values
+from orchestrator.adapters.gates.live_gates import _error, _values
 from orchestrator.adapters.gates.web import Answer
 
 TEXTS = {

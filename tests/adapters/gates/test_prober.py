@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.gates import looking
+from orchestrator.adapters.gates import probe_child
 from orchestrator.adapters.gates.prober import LiveProber
 from orchestrator.adapters.memory.packages import MemoryPackages
 from orchestrator.domain.context import Context
@@ -139,9 +139,9 @@ def test_what_it_cannot_ask_is_named(jobs: LocalJobs, server: Server) -> None:
 def test_nobody_waits_for_it(jobs: LocalJobs, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A probe that nobody has waited for, for long enough, ends by itself."""
     server.answers["/"] = (200, "")
-    monkeypatch.setattr(looking, "PATIENCE", 0.6)
+    monkeypatch.setattr(probe_child, "PATIENCE", 0.6)
     (tmp_path / "targets.json").write_text(f'{{"targets": {{"": "{server.url}/"}}, "every": 0.02, "timeout": 1}}')
     began = time.monotonic()
-    assert looking.main(tmp_path) == 0
+    assert probe_child.main(tmp_path) == 0
     assert time.monotonic() - began < 10
     assert '"up": true' in (tmp_path / "events.jsonl").read_text()

@@ -98,7 +98,7 @@ class Target:
         return self._tls.wrap_socket(link, server_hostname=self.host) if self._tls is not None else link
 
 
-def look(targets: list[Target], writer: Writer, every: float, timeout: float, ended: threading.Event) -> None:
+def run_probes(targets: list[Target], writer: Writer, every: float, timeout: float, ended: threading.Event) -> None:
     """Ask each of *targets* every so often. One that turns has turned when the question was asked."""
     following = time.monotonic()
     while not ended.is_set():
@@ -123,7 +123,7 @@ def main(folder: Path) -> int:
     count = max(1, min(WORKERS, len(targets)))
     for number in range(count):
         words = (targets[number::count], writer, spec["every"], spec["timeout"], ended)
-        threading.Thread(target=look, args=words, daemon=True).start()
+        threading.Thread(target=run_probes, args=words, daemon=True).start()
     _until_enough(folder, writer)
     ended.set()
     writer.say("end", time.time())
