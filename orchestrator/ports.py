@@ -656,7 +656,7 @@ class Clock(Protocol):
 class Notifier(Protocol):
     """Tells people."""
 
-    def tell(self, run: Run, what: str) -> None:
+    def notify(self, run: Run, what: str) -> None:
         """Send one sentence about *run*. Never raises: a deaf receiver stops no release."""
 
 

@@ -6,6 +6,6 @@ from orchestrator.domain.journal import Run
 class NullNotifier:
     """Says nothing."""
 
-    def tell(self, run: Run, what: str) -> None:
+    def notify(self, run: Run, what: str) -> None:
         """Say nothing."""
         del run, what

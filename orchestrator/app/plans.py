@@ -29,7 +29,7 @@ from orchestrator.planning.refusal import refusal
 from orchestrator.planning.risk import plan_risk
 from orchestrator.planning.rollback_plan import current_rollback_plan, preview_rollback
 from orchestrator.planning.rollback_target import left_over
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from orchestrator.planning.targets import targets as find_targets
 
 AT_ONCE = 4  # environments whose plans are made side by side
@@ -59,7 +59,7 @@ class Plans(UseCases):
         """Make and keep a plan. Changes nothing outside. Raises S193."""
         self._parts.withheld.require()
         job = f"plan-{secrets.token_hex(4)}"
-        wanted = Wanted(
+        wanted = PlanRequest(
             package,
             environment,
             action,
@@ -129,7 +129,7 @@ class Plans(UseCases):
                 return PlannedEnvironment(environment=name)
             deployer = self._parts.engines.deployer(f"process {os.getpid()}, {name}")
             services = leftovers.apart(replace(isolated(self._parts, name), deployer=deployer), name, package.ref)
-            asked = Wanted(package, name, check=check, named=named, coming=waves.before(name))
+            asked = PlanRequest(package, name, check=check, named=named, coming=waves.before(name))
             plan = make.make(services, asked, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
             services.deployer.close()
             return PlannedEnvironment(environment=name, digest=plan.digest, plan=plan)

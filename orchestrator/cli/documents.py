@@ -242,7 +242,7 @@ class ParityDocument(Document):
     unused: tuple[str, ...]
 
 
-class WayBackDocument(RollbackPlan):
+class RollbackPlanDocument(RollbackPlan):
     """`orchestrator plan --rollback ENV --json` during a promotion.
 
     *outlook* is the forecast of its changes of the stack; null if the stack stays anyway, or is being rolled back
@@ -257,7 +257,7 @@ MODELS: dict[str, type[Model]] = {
     "matrix": MatrixDocument,
     "run": RunDocument,
     "plan": Plan,
-    "rollback-plan": WayBackDocument,
+    "rollback-plan": RollbackPlanDocument,
     "wave-plan": WavePlan,
     "queue": QueueDocument,
     "lock": LockDocument,

@@ -21,7 +21,7 @@ POLL = 1.0  # seconds between two checks whether a request that is followed may 
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PromotionOptions:
     """How a promotion is requested, besides release and environment.
 
     *again* is why a release is promoted that was rolled back, *overrun* why it may last beyond the end of a window.
@@ -54,13 +54,19 @@ class Wanted:
         return ChangeKind.EMERGENCY if self.emergency else ChangeKind.NORMAL
 
 
-def governed(app: "Application", package: "Package", environment: str, wanted: Wanted) -> bool:
+def governed(app: "Application", package: "Package", environment: str, wanted: PromotionOptions) -> bool:
     """Whether a promotion of *package* into *environment* needs a run request."""
     return wanted.needs_request or app.request_rules().approvals.govern(package.ref.name, environment)
 
 
 def request(
-    app: "Application", package: "Package", environment: str, approved: "Plan | None", wanted: Wanted, *, as_json: bool
+    app: "Application",
+    package: "Package",
+    environment: str,
+    approved: "Plan | None",
+    wanted: PromotionOptions,
+    *,
+    as_json: bool,
 ) -> int:
     """Record the request of a promotion, print it, and start it if that may be now. Returns the exit status."""
     from orchestrator.cli.planned import print_plan
@@ -74,7 +80,7 @@ def request(
     return _follow(app, recorded, wanted, as_json=as_json)
 
 
-def _record(app: "Application", plan: "Plan", wanted: Wanted) -> "RunRequest":
+def _record(app: "Application", plan: "Plan", wanted: PromotionOptions) -> "RunRequest":
     """Record the request for *plan*."""
     from orchestrator.app.planned_requests import RequestOptions, request_planned
     from orchestrator.cli.planned import plan_text
@@ -92,7 +98,7 @@ def _record(app: "Application", plan: "Plan", wanted: Wanted) -> "RunRequest":
     return request_planned(app, app.actor, plan, how, plan_text)
 
 
-def _follow(app: "Application", recorded: "RunRequest", wanted: Wanted, *, as_json: bool) -> int:
+def _follow(app: "Application", recorded: "RunRequest", wanted: PromotionOptions, *, as_json: bool) -> int:
     """Start the request now if that is possible, wait for it with --wait, or leave it to a worker."""
     from orchestrator.app.run_requests import show_request
 
@@ -191,7 +197,7 @@ def _end(app: "Application", seen: "RequestView", *, as_json: bool) -> int:
 
 
 def after_path(
-    app: "Application", package: "Package", environment: str, code: int, wanted: Wanted, *, as_json: bool
+    app: "Application", package: "Package", environment: str, code: int, wanted: PromotionOptions, *, as_json: bool
 ) -> int:
     """Request the promotion into *environment* after the environments before it were promoted, with exit *code*."""
     if code != int(Exit.OK):

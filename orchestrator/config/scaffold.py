@@ -23,7 +23,7 @@ PLAYBOOK_FOLDERS = ("playbooks", ".", "ansible", "ansible/playbooks", "deploy", 
 
 
 @dataclass
-class Found:
+class FolderContents:
     """What a folder holds already. Paths are relative to it."""
 
     program: str | None = None
@@ -40,14 +40,14 @@ class Found:
         return bool(self.program or self.playbook or self.tests or self.environments or self.releases)
 
 
-def survey(root: Path) -> Found:
+def survey(root: Path) -> FolderContents:
     """Look what is there. Only an `orchestrator.yaml` is read as a whole: raises F-codes."""
     project = load_project(root) if (root / PROJECT).is_file() else None
     places = project or Project(apiVersion="orchestrator/v1", kind="Project", name="project")
     programs = [path.parent for pattern in ("Pulumi.y*ml", "*/Pulumi.y*ml") for path in sorted(root.glob(pattern))]
     program = programs[0] if programs else None
     stacks = sorted({m[1] for path in program.iterdir() if (m := STACK.match(path.name))}) if program else []
-    return Found(
+    return FolderContents(
         program=program.relative_to(root).as_posix() if program else None,
         stacks=sorted(stacks, key=_rank),
         playbook=_playbook(root),
@@ -100,7 +100,7 @@ def missing(root: Path, name: str, reference: Path, templates: Path) -> list[tup
         reference: the folder that holds the reference `environments/` and `playbooks/`.
         templates: the folder of the templates.
     """
-    found = survey(root) if root.is_dir() else Found()
+    found = survey(root) if root.is_dir() else FolderContents()
     wanted = [(path, content) for path, content in _wanted(found, name, Templates(templates, reference))]
     for path, _ in wanted:
         _check_way(root, path)
@@ -176,7 +176,7 @@ class Templates:
         return (self._reference / name).read_bytes()
 
 
-def _wanted(found: Found, name: str, files: Templates) -> Iterator[tuple[str, bytes]]:
+def _wanted(found: FolderContents, name: str, files: Templates) -> Iterator[tuple[str, bytes]]:
     places = found.project or Project(apiVersion="orchestrator/v1", kind="Project", name=name)
     yield PROJECT, files.filled("orchestrator.yaml", name=name, schema=_schema("project", PROJECT))
     yield ".gitignore", files.plain("gitignore")
@@ -225,7 +225,9 @@ def _named(stacks: list[str]) -> dict[str, str]:
     return named
 
 
-def _environments(found: Found, folder: str, stacks: dict[str, str], files: Templates) -> Iterator[tuple[str, bytes]]:
+def _environments(
+    found: FolderContents, folder: str, stacks: dict[str, str], files: Templates
+) -> Iterator[tuple[str, bytes]]:
     """One environment for each stack, in the order of the path; with a program of its own where there is none."""
     after = None
     for name, stack in stacks.items():

@@ -90,7 +90,7 @@ def promotion(ctx: RunContext) -> Run:
             verb(ctx)
     except RunHalted as halted:
         if ctx.state is State.CLOSING:
-            close.ask_for_a_person(ctx, halted)
+            close.end_needing_intervention(ctx, halted)
         elif ctx.effects.changed:
             _roll_back(ctx, halted)
         else:
@@ -158,7 +158,7 @@ def _straight(verbs: tuple[Verb, ...], ctx: RunContext) -> Run:
             verb(ctx)
     except RunHalted as halted:
         if ctx.effects.changed:
-            close.ask_for_a_person(ctx, halted)
+            close.end_needing_intervention(ctx, halted)
         else:
             close.refuse(ctx, halted)
     return ctx.ended()
@@ -170,4 +170,4 @@ def _roll_back(ctx: RunContext, failure: RunHalted) -> None:
         for verb in ROLLBACK if ctx.effects.ephemeral_stack is None else TAKE_AWAY:
             verb(ctx)
     except RunHalted as halted:
-        close.ask_for_a_person(ctx, halted)
+        close.end_needing_intervention(ctx, halted)

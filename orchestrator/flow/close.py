@@ -68,7 +68,7 @@ def refuse(ctx: RunContext, halted: RunHalted) -> None:
     _end(ctx, halted.result.message, _exit(halted), halted)
 
 
-def ask_for_a_person(ctx: RunContext, halted: RunHalted) -> None:
+def end_needing_intervention(ctx: RunContext, halted: RunHalted) -> None:
     """It cannot go on by itself: keep nobody out, and say what is true and what would help."""
     observe.after_doubt(ctx, halted.result)
     probe.end(ctx)
@@ -108,7 +108,7 @@ def _end(ctx: RunContext, message: str, code: Exit, halted: RunHalted | None = N
     ctx.note(Entry(kind="ended", data=data, key="ended"))
     ctx.services.store.dequeue(ctx.run.environment, ctx.run.id)
     ctx.services.store.release(ctx.run.environment, ctx.run.id)
-    ctx.services.notifier.tell(ctx.ended(), message)
+    ctx.services.notifier.notify(ctx.ended(), message)
 
 
 def _failure(halted: RunHalted) -> dict[str, object]:

@@ -15,7 +15,7 @@ from orchestrator.planning.make import make
 from orchestrator.planning.notes import summary
 from orchestrator.planning.plan_store import load, save
 from orchestrator.planning.refusal import refusal
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from orchestrator.ports import Emit
 
 
@@ -74,13 +74,13 @@ def _recheck(ctx: RunContext, job: str, emit: Emit) -> StepResult | None:
     return None if result.good else result.model_copy(update={"data": {**result.data, "untouched": True}})
 
 
-def _wanted(ctx: RunContext, package: Package, approved: Plan | None) -> Wanted:
+def _wanted(ctx: RunContext, package: Package, approved: Plan | None) -> PlanRequest:
     """What the plan of this run is asked for; what was agreed to stands in the *approved* one, where there is one."""
 
     def told(seen: StepResult) -> None:
         observe.reconcile(ctx, seen)
 
-    return Wanted(
+    return PlanRequest(
         package,
         ctx.run.environment,
         "rollback" if ctx.run.kind == "rollback" else "promote",

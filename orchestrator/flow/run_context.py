@@ -330,7 +330,7 @@ class RunContext:
         new = tell and not self.services.store.has_entry(self.run.id, key)
         self.note(Entry(kind="notice", step=step, data={"level": "warning", "text": text, "alert": tell}, key=key))
         if new:
-            self.services.notifier.tell(self.ended(), text)
+            self.services.notifier.notify(self.ended(), text)
 
     def record_hosts(self, states: list[HostState], why: str) -> None:
         """Write down what is now known of hosts; *why* makes the entries' keys."""

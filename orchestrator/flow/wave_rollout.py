@@ -364,7 +364,7 @@ class WaveRollout:
         data = {"state": state.value, "message": message, "exit": int(self._exit(state)), "failure": failure}
         self._note(Entry(kind="ended", data=data, key="ended"))
         ended = self.services.store.run(self.way.root)
-        self.services.notifier.tell(ended, message)
+        self.services.notifier.notify(ended, message)
         return ended
 
     def _exit(self, state: State) -> int:

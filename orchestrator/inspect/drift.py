@@ -34,16 +34,16 @@ WORDS = {
 
 
 @dataclass
-class Found:
+class DriftFindings:
     """What one question has found, and what it could not ask."""
 
     findings: list[Finding] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def and_(self, other: "Found") -> "Found":
+    def and_(self, other: "DriftFindings") -> "DriftFindings":
         """Both, in this order."""
-        return Found(self.findings + other.findings, self.unknown + other.unknown, self.notes + other.notes)
+        return DriftFindings(self.findings + other.findings, self.unknown + other.unknown, self.notes + other.notes)
 
 
 def find_drift(services: Services, environment: str, job: str, emit: Emit) -> Drift:
@@ -73,9 +73,9 @@ def find_drift(services: Services, environment: str, job: str, emit: Emit) -> Dr
 # -- the infrastructure ---------------------------------------------------------------------------------------------
 
 
-def _resources(services: Services, mark: Verified, job: str, emit: Emit) -> Found:
+def _resources(services: Services, mark: Verified, job: str, emit: Emit) -> DriftFindings:
     """What the stack's resources are that they were not, by a refresh and by the definition of the last release."""
-    found = Found()
+    found = DriftFindings()
     try:
         now = stack_of(services, mark.environment)
         if now is None:
@@ -101,7 +101,7 @@ def _refreshed(services: Services, spec: StackSpec, job: str, emit: Emit) -> tup
     return read(lambda job: services.provisioner.drifted(spec, job, emit), job)
 
 
-def _definition(services: Services, mark: Verified, now: StackSpec, found: Found) -> StackSpec | None:
+def _definition(services: Services, mark: Verified, now: StackSpec, found: DriftFindings) -> StackSpec | None:
     """The stack as it was defined with the last release; None when that is not kept."""
     if mark.definition == now.definition:
         return now
@@ -130,7 +130,7 @@ def _planned(
 # -- the hosts ------------------------------------------------------------------------------------------------------
 
 
-def _hosts(services: Services, mark: Verified, job: str, emit: Emit) -> Found:
+def _hosts(services: Services, mark: Verified, job: str, emit: Emit) -> DriftFindings:
     """What the hosts, the release's own steps and its tests say."""
     try:
         package = services.packages.fetch(mark.release.digest)
@@ -141,7 +141,7 @@ def _hosts(services: Services, mark: Verified, job: str, emit: Emit) -> Found:
         ask = services.deployer.snapshot
         seen = read(lambda job: ask(rule, inventory, context, job, emit), f"{job}.snapshot")
     except OrchestratorError as error:
-        return Found(unknown=[f"the hosts: {error.message}"])
+        return DriftFindings(unknown=[f"the hosts: {error.message}"])
     found = _inventory(services, mark, inventory).and_(_releases(services, mark, seen)).and_(_files(seen, rule.ignore))
     aside = {state.host for state in services.store.hosts(mark.environment) if state.aside(mark.release.digest)}
     if aside:
@@ -154,9 +154,9 @@ def _hosts(services: Services, mark: Verified, job: str, emit: Emit) -> Found:
     return found
 
 
-def _inventory(services: Services, mark: Verified, inventory: Inventory) -> Found:
+def _inventory(services: Services, mark: Verified, inventory: Inventory) -> DriftFindings:
     """Hosts that no run has ever touched, and those that a run has touched and that are gone."""
-    found = Found()
+    found = DriftFindings()
     known = [state.host for state in services.store.hosts(mark.environment) if state.truth != "gone"]
     for host in known:
         if host not in inventory.hosts:
@@ -167,9 +167,9 @@ def _inventory(services: Services, mark: Verified, inventory: Inventory) -> Foun
     return found
 
 
-def _releases(services: Services, mark: Verified, seen: Snapshot) -> Found:
+def _releases(services: Services, mark: Verified, seen: Snapshot) -> DriftFindings:
     """The release that each host says is current, against the one that was verified."""
-    found = Found(unknown=list(seen.gaps))
+    found = DriftFindings(unknown=list(seen.gaps))
     recorded = {state.host: state for state in services.store.hosts(mark.environment)}
     for host, there in seen.hosts.items():
         state = recorded.get(host, HostState(host=host, truth="empty"))
@@ -190,9 +190,9 @@ def _releases(services: Services, mark: Verified, seen: Snapshot) -> Found:
     return found
 
 
-def _files(seen: Snapshot, ignore: tuple[str, ...]) -> Found:
+def _files(seen: Snapshot, ignore: tuple[str, ...]) -> DriftFindings:
     """The files of the current release on each host, against what was written down when they were put there."""
-    found = Found()
+    found = DriftFindings()
     for host, there in seen.hosts.items():
         if not there.installed:
             found.notes.append(f"{host}: no files are compared, because the deployment recorded none")
@@ -220,9 +220,9 @@ class _Asking:
     job: str
     emit: Emit
 
-    def tasks(self, step: Step) -> Found:
+    def tasks(self, step: Step) -> DriftFindings:
         """What the step would change, by check mode."""
-        found = Found()
+        found = DriftFindings()
         try:
             hosts = tuple(host for host in self.inventory.select(step.hosts) if host not in self.aside)
             if not hosts:
@@ -232,7 +232,7 @@ class _Asking:
             check = self.services.deployer.check
             said = read(lambda job: check(play, self.package, self.inventory, self.context, job, self.emit), job)
         except OrchestratorError as error:
-            return Found(unknown=[f"step {step.name}: {error.message}"])
+            return DriftFindings(unknown=[f"step {step.name}: {error.message}"])
         for host in said.hosts:
             for task in host.tasks:
                 what = f"of the step {step.name} would change something"
@@ -249,16 +249,16 @@ class _Asking:
             raise JobLost(str(result.data.get("code", "V105")), result.message)
         return result
 
-    def tests(self, item: Verification) -> Found:
+    def tests(self, item: Verification) -> DriftFindings:
         """What the suite says today."""
-        found = Found()
+        found = DriftFindings()
         limit = tuple(host for host in self.inventory.hosts if host not in self.aside) if self.aside else ()
         suite = SuiteSpec(name=item.name, tests=item.tests, limit=limit, args=item.args, timeout=seconds(item.timeout))
         job = f"{self.job}.verify.{item.name}"
         try:
             result = read(lambda job: self._answer(suite, job), job)
         except OrchestratorError as error:
-            return Found(unknown=[f"suite {item.name}: {error.message}"])
+            return DriftFindings(unknown=[f"suite {item.name}: {error.message}"])
         for test in result.tests:
             why = next(iter(clean_text(test.message).splitlines()), "")
             if test.outcome is Outcome.FAILED:

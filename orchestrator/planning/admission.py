@@ -4,11 +4,11 @@ from orchestrator.domain.approval.policy import ApprovalRules
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Package
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from orchestrator.services import Services
 
 
-def check_admissible(services: Services, wanted: Wanted, environment: Environment) -> None:
+def check_admissible(services: Services, wanted: PlanRequest, environment: Environment) -> None:
     """Refuse what may not be planned there at all. Raises R105, R134 and R215."""
     if environment.sides is not None and wanted.package.manifest.release.blue_green is None:
         message = f"{environment.name} has two stacks as its sides, and {wanted.package.ref} has no step with sides"

@@ -6,7 +6,7 @@ from orchestrator.domain.gate import Gate, Probe
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import Plan, PlannedGate
 from orchestrator.inspect.stacks import context_of, outputs_of
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from orchestrator.services import Services
 
 
@@ -18,14 +18,14 @@ def _asked(plan: Plan) -> list[PlannedGate]:
     return asked + (list(plan.watch.gates) if plan.watch is not None else [])
 
 
-def check_gates(services: Services, wanted: Wanted, plan: Plan) -> None:
+def check_gates(services: Services, wanted: PlanRequest, plan: Plan) -> None:
     """See that secrets and certificates that gates name are on this machine. Raises E160 and E161."""
     context = context_of(services, wanted.environment, "plan", Outputs({}), wanted.fence)
     for gate in _asked(plan):
         services.gates.check(gate, wanted.package, context)
 
 
-def check_variables(services: Services, wanted: Wanted, plan: Plan, inventory: Inventory) -> None:
+def check_variables(services: Services, wanted: PlanRequest, plan: Plan, inventory: Inventory) -> None:
     """See that every variable that a gate or the probe names is there. Raises V142."""
     asked = [gate.gate for gate in _asked(plan)]
     found: list[Gate | Probe] = [*asked, *([plan.probe] if plan.probe is not None else [])]

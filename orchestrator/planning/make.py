@@ -35,12 +35,12 @@ from orchestrator.planning.steps import (
     suites_of,
     watch_of,
 )
-from orchestrator.planning.survey import Survey, Wanted, make_survey
+from orchestrator.planning.survey import PlanRequest, Survey, make_survey
 from orchestrator.ports import Emit
 from orchestrator.services import Services
 
 
-def make(services: Services, wanted: Wanted, job: str, emit: Emit) -> Plan:
+def make(services: Services, wanted: PlanRequest, job: str, emit: Emit) -> Plan:
     """The plan for *wanted*. Changes nothing. Raises R-codes when it may not be, E- and D-codes when it cannot be."""
     environment, _ = services.environment(wanted.environment)
     check_admissible(services, wanted, environment)
@@ -64,7 +64,7 @@ def _refuse_behind(plan: Plan, survey: Survey) -> None:
             raise tokens.refusal(plan.environment, result)
 
 
-def _drafted(services: Services, wanted: Wanted, survey: Survey, aim: Side | None) -> Draft:
+def _drafted(services: Services, wanted: PlanRequest, survey: Survey, aim: Side | None) -> Draft:
     """What follows from the *survey*: the way back, what is undone, and the sides. Raises R-codes.
 
     *aim* is the side whose stack was looked at.
@@ -82,7 +82,7 @@ def _drafted(services: Services, wanted: Wanted, survey: Survey, aim: Side | Non
     return Draft(environment, survey, undone, back, own, blue_green, asked_sides)
 
 
-def _with_steps(services: Services, wanted: Wanted, draft: Draft, job: str, emit: Emit) -> Draft:
+def _with_steps(services: Services, wanted: PlanRequest, draft: Draft, job: str, emit: Emit) -> Draft:
     """*draft* with its steps, and with what runs on hosts after an infrastructure that goes back."""
     survey, package = draft.survey, wanted.package
     steps = tuple(
@@ -94,7 +94,7 @@ def _with_steps(services: Services, wanted: Wanted, draft: Draft, job: str, emit
     return replace(draft, steps=steps, back=with_second_pass(services, draft.back, survey, steps))
 
 
-def _with_conditions(services: Services, wanted: Wanted, draft: Draft, job: str, emit: Emit) -> Draft:
+def _with_conditions(services: Services, wanted: PlanRequest, draft: Draft, job: str, emit: Emit) -> Draft:
     """*draft* with whether it is rehearsed, and with what the environment requires of a promotion."""
     rehearse, notes = rehearsed(services, wanted, draft.back, draft.survey.base)
     promoting = wanted.action == "promote"
@@ -102,7 +102,7 @@ def _with_conditions(services: Services, wanted: Wanted, draft: Draft, job: str,
     return replace(draft, rehearse=rehearse, conditions=asked, notes=notes)
 
 
-def _plan(services: Services, wanted: Wanted, draft: Draft) -> Plan:
+def _plan(services: Services, wanted: PlanRequest, draft: Draft) -> Plan:
     """The plan of *draft*, without what the survey found of stack and hosts."""
     environment, release, survey = draft.environment, wanted.package.manifest.release, draft.survey
     promoting = wanted.action == "promote"
@@ -170,7 +170,7 @@ def _blocked(plan: Plan) -> Plan:
     return plan.model_copy(update={"notes": (*plan.notes, note)})
 
 
-def _restored(wanted: Wanted, survey: Survey) -> tuple[str, ...]:
+def _restored(wanted: PlanRequest, survey: Survey) -> tuple[str, ...]:
     """The hosts that a rollback puts back; none for a promotion."""
     if wanted.action != "rollback" or survey.inventory is None:
         return ()
@@ -179,7 +179,7 @@ def _restored(wanted: Wanted, survey: Survey) -> tuple[str, ...]:
 
 
 def _asked_sides(
-    wanted: Wanted, survey: Survey, own: tuple[PlannedGate, ...], aim: Side | None
+    wanted: PlanRequest, survey: Survey, own: tuple[PlannedGate, ...], aim: Side | None
 ) -> sides.BlueGreenQuery:
     """What a plan asks about the sides of the environment."""
     rule = wanted.package.manifest.release.blue_green

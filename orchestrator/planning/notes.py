@@ -7,11 +7,11 @@ from orchestrator.domain.plan import Loss, Plan, RollbackTarget
 from orchestrator.domain.text import counted
 from orchestrator.planning import conditions, guard, sides
 from orchestrator.planning.draft import Draft
-from orchestrator.planning.survey import Survey, Wanted
+from orchestrator.planning.survey import PlanRequest, Survey
 from orchestrator.services import Services
 
 
-def with_notes(services: Services, wanted: Wanted, draft: Draft) -> Draft:
+def with_notes(services: Services, wanted: PlanRequest, draft: Draft) -> Draft:
     """*draft* with all notes; so far it has those about the rehearsal."""
     notes = (
         *_notes(draft.environment, draft.back, draft.survey),
@@ -57,7 +57,7 @@ def _notes(environment: Environment, back: RollbackTarget, survey: Survey) -> tu
     return tuple(notes)
 
 
-def _again(services: Services, wanted: Wanted) -> list[str]:
+def _again(services: Services, wanted: PlanRequest) -> list[str]:
     """That the environment has gone back from this release before."""
     if wanted.action != "promote":
         return []
@@ -65,7 +65,7 @@ def _again(services: Services, wanted: Wanted) -> list[str]:
     return [guard.refusal(wanted.environment, before, str(wanted.package.ref)).message] if before else []
 
 
-def _about_losses(wanted: Wanted, lost: tuple[Loss, ...]) -> list[str]:
+def _about_losses(wanted: PlanRequest, lost: tuple[Loss, ...]) -> list[str]:
     what = "; ".join(map(str, lost))
     if wanted.action == "rollback":
         return [f"the infrastructure stays as it is, and a person is asked: to go back would {what}"] if lost else []

@@ -3,12 +3,12 @@
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.plan import HostState, RollbackTarget
 from orchestrator.planning.evidence import obstacle
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from orchestrator.services import Services
 
 
 def rehearsed(
-    services: Services, wanted: Wanted, back: RollbackTarget, base: tuple[HostState, ...]
+    services: Services, wanted: PlanRequest, back: RollbackTarget, base: tuple[HostState, ...]
 ) -> tuple[bool, tuple[str, ...]]:
     """Whether the way back is walked before the release stays; when the files want it and it cannot be, a note why.
 

@@ -16,11 +16,11 @@ from orchestrator.inspect.trail import Begun, last_verified, release_history, st
 from orchestrator.planning.plays import NO_PLAYBOOK, undo_with_plays
 from orchestrator.planning.second_pass import restrict, second_pass
 from orchestrator.planning.skipped_steps import not_run_again, not_undone
-from orchestrator.planning.survey import Survey, Wanted
+from orchestrator.planning.survey import PlanRequest, Survey
 from orchestrator.services import Services
 
 
-def way_back(services: Services, wanted: Wanted) -> RollbackTarget:
+def way_back(services: Services, wanted: PlanRequest) -> RollbackTarget:
     """Where a failure would lead, found out before anything is done."""
     if wanted.action == "rollback":
         return RollbackTarget(reason="this is the way back")
@@ -68,7 +68,7 @@ def with_second_pass(
     return back.model_copy(update={"again": second_pass(manifest, survey.inventory or Inventory(), hosts)})
 
 
-def rollback_second_pass(wanted: Wanted, survey: Survey, sides: PlannedSides | None) -> SecondPass | None:
+def rollback_second_pass(wanted: PlanRequest, survey: Survey, sides: PlannedSides | None) -> SecondPass | None:
     """What a rollback runs on hosts after the infrastructure was restored; None for a promotion, or if it stays."""
     if wanted.action != "rollback" or survey.stack is None or not survey.stack.changes_something:
         return None

@@ -22,7 +22,7 @@ from orchestrator.domain.release import Release, Step
 from orchestrator.domain.sides import BlueGreen
 from orchestrator.inspect.stacks import context_of, outputs_of
 from orchestrator.planning import sides
-from orchestrator.planning.survey import Survey, Wanted
+from orchestrator.planning.survey import PlanRequest, Survey
 from orchestrator.ports import Emit
 from orchestrator.services import Services
 
@@ -33,7 +33,7 @@ def steps_of(release: Release, action: str) -> tuple[Step, ...]:
 
 
 def planned_step(
-    step: Step, wanted: Wanted, asked: tuple[PlannedGate, ...], blue_green: PlannedSides | None
+    step: Step, wanted: PlanRequest, asked: tuple[PlannedGate, ...], blue_green: PlannedSides | None
 ) -> PlannedStep:
     """*step* as it is promoted, before its hosts are known; a rollback keeps its batches, order and pause."""
     rollout = step.rollout
@@ -55,7 +55,7 @@ def planned_step(
     return sides.sided(plain.model_copy(update=about), blue_green, of=has_sides)
 
 
-def refuse_empty(services: Services, wanted: Wanted, steps: tuple[PlannedStep, ...], survey: Survey) -> None:
+def refuse_empty(services: Services, wanted: PlanRequest, steps: tuple[PlannedStep, ...], survey: Survey) -> None:
     """Refuse a promotion with a step for which there is no host, also when Pulumi will only make the hosts.
 
     Raises D101, D102, R170 and R210.
@@ -118,7 +118,7 @@ def watch_of(release: Release, asked: tuple[PlannedGate, ...]) -> PlannedWatch |
 
 
 def all_checked(
-    services: Services, wanted: Wanted, steps: tuple[PlannedStep, ...], survey: Survey, job: str, emit: Emit
+    services: Services, wanted: PlanRequest, steps: tuple[PlannedStep, ...], survey: Survey, job: str, emit: Emit
 ) -> tuple[PlannedStep, ...]:
     """*steps* with what Ansible's check mode says of each, where that is wanted and the hosts are known."""
     preview = services.environment(wanted.environment)[0].preview
@@ -128,7 +128,7 @@ def all_checked(
 
 
 def _checked(
-    services: Services, wanted: Wanted, step: PlannedStep, inventory: Inventory, job: str, emit: Emit
+    services: Services, wanted: PlanRequest, step: PlannedStep, inventory: Inventory, job: str, emit: Emit
 ) -> PlannedStep:
     hosts = tuple(host for batch in step.batches or () for host in batch)
     outputs = outputs_of(services, wanted.environment)

@@ -22,7 +22,7 @@ from orchestrator.services import Services
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PlanRequest:
     """What a plan is asked for.
 
     *check* runs Ansible's check mode. *approved* is a plan that this one will only be compared with: Pulumi's
@@ -69,7 +69,7 @@ class Survey:
     refusing: Mapping[str, HostResult] = field(default_factory=dict)
 
 
-def make_survey(services: Services, wanted: Wanted, job: str, emit: Emit) -> Survey:
+def make_survey(services: Services, wanted: PlanRequest, job: str, emit: Emit) -> Survey:
     """Look at the stack and at the hosts, side by side: neither needs the other when the hosts exist already."""
     environment, _ = services.environment(wanted.environment)
     spec = _wanted_stack(services, wanted)
@@ -130,7 +130,7 @@ def unmet(seen: StepResult) -> tuple[str, ...]:
     return tuple(f"{host.host}: {host.message}" for host in seen.hosts if host.outcome is Outcome.FAILED)
 
 
-def _hosts_stay(wanted: Wanted, preview: StackPreview | None, known: Inventory) -> bool:
+def _hosts_stay(wanted: PlanRequest, preview: StackPreview | None, known: Inventory) -> bool:
     """Whether the hosts to be worked on are known to be those of now; a rollback begins with those that there are."""
     if wanted.action == "rollback":
         return True
@@ -141,7 +141,7 @@ def _hosts_stay(wanted: Wanted, preview: StackPreview | None, known: Inventory) 
     return preview.inventory is not None and preview.inventory.digest == known.digest
 
 
-def _wanted_stack(services: Services, wanted: Wanted) -> StackSpec | None:
+def _wanted_stack(services: Services, wanted: PlanRequest) -> StackSpec | None:
     """The stack as it is defined now; for a rollback as it was when the release that is restored was verified.
 
     Raises E105 when a time is to be restored, and how the stack was defined then is not kept.
@@ -161,7 +161,9 @@ def _wanted_stack(services: Services, wanted: Wanted) -> StackSpec | None:
         return spec
 
 
-def _stack(services: Services, wanted: Wanted, spec: StackSpec | None, job: str, emit: Emit) -> StackPreview | None:
+def _stack(
+    services: Services, wanted: PlanRequest, spec: StackSpec | None, job: str, emit: Emit
+) -> StackPreview | None:
     if spec is None or _forgotten(services, wanted, spec):
         return None
     if wanted.approved is not None:
@@ -203,7 +205,7 @@ def _link(made: Path, target: Path) -> None:
     new.unlink(missing_ok=True)  # the rename of a link to the same file changes nothing
 
 
-def _forgotten(services: Services, wanted: Wanted, spec: StackSpec) -> bool:
+def _forgotten(services: Services, wanted: PlanRequest, spec: StackSpec) -> bool:
     """Whether a rollback cannot say how the stack was defined with the release that it restores."""
     if wanted.action != "rollback" or (wanted.then is not None and wanted.then.definition):
         return False
@@ -212,7 +214,7 @@ def _forgotten(services: Services, wanted: Wanted, spec: StackSpec) -> bool:
 
 
 def _look(
-    services: Services, wanted: Wanted, known: Inventory | None, context: Context, job: str, emit: Emit
+    services: Services, wanted: PlanRequest, known: Inventory | None, context: Context, job: str, emit: Emit
 ) -> StepResult | None:
     """Ask every host whether it is there, has what is required, and what runs on it."""
     if known is None or not known.hosts:

@@ -333,7 +333,7 @@ class Tally:
             self.attempts, self.bad = self.attempts + 1, self.bad + 1
             print(f"{seed} did not come to its end  [--attempt {seed}]\n{trouble}", flush=True)
 
-    def tell(self, seconds: float, lanes: int) -> None:
+    def report(self, seconds: float, lanes: int) -> None:
         """The figures."""
         times = self.times
         median = f"{statistics.median(times):.1f} s in the median, {max(times):.1f} s at the most" if times else "none"
@@ -368,7 +368,7 @@ def campaign(runs: int, seed: int, lanes: int = 1, only: int | None = None) -> i
             began = time.monotonic()
             with ThreadPoolExecutor(lanes) as pool:
                 list(pool.map(lambda fleet: _lane(fleet, tally), fleets))
-            tally.tell(time.monotonic() - began, lanes)
+            tally.report(time.monotonic() - began, lanes)
         finally:
             for fleet in fleets:
                 fleet.clean()

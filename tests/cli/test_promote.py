@@ -11,7 +11,7 @@ from orchestrator.domain.plan import Plan
 from orchestrator.domain.text import undated
 from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.planning import make
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from tests.cli.memory_project import PROJECT, MemoryProject, project
 
 __all__ = ["project"]
@@ -132,7 +132,7 @@ def test_many_hosts_are_counted(project: MemoryProject) -> None:
 
 def _plan(project: MemoryProject, version: str, action: str = "promote") -> Plan:
     package = project.packages.put(project.release(version))
-    return make.make(project.services(), Wanted(package, PLACE, action), "p", lambda _entry: None)
+    return make.make(project.services(), PlanRequest(package, PLACE, action), "p", lambda _entry: None)
 
 
 def _printed(project: MemoryProject, plan: Plan) -> str:

@@ -13,7 +13,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.flow import destruction, going_back, provisioning
 from orchestrator.inspect import trail
 from orchestrator.planning import make, plan_store
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Stage
 from tests.flow.test_ways_back import UNDO, back
 
@@ -36,7 +36,7 @@ def planned(stage: Stage, when: str, environment: str = "production") -> Plan:
     services = stage.services()
     then = trail.as_of(services, environment, when)
     package = stage.packages.fetch(then.release.digest)
-    wanted = Wanted(package, environment, "rollback", then=then)
+    wanted = PlanRequest(package, environment, "rollback", then=then)
     plan = make.make(services, wanted, "p", lambda _entry: None)
     plan_store.save(services, plan)
     return plan

@@ -19,7 +19,7 @@ from orchestrator.inspect import drift, trail
 from orchestrator.inspect.standing import BlueGreenState
 from orchestrator.planning import make, rollback_plan
 from orchestrator.planning.plan_store import load
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from tests.flow import test_promotion as plain
 from tests.flow.test_strategies import GATE, Crash, Stage, deployed, watch
 
@@ -576,8 +576,8 @@ def test_the_plan_of_a_way_back_lists_its_plays(second: Stage, switched: bool) -
     )
 
 
-def _wanted(stage: Stage, version: str, action: str, **about: Any) -> Wanted:
+def _wanted(stage: Stage, version: str, action: str, **about: Any) -> PlanRequest:
     package = stage.packages.put(plain.release(version, **about))
     if action == "promote":
         stage.promote(version, "staging", **about)
-    return Wanted(package, "production", action)
+    return PlanRequest(package, "production", action)

@@ -15,7 +15,7 @@ from orchestrator.domain.plan import Plan
 from orchestrator.domain.promotion import State
 from orchestrator.flow import promotion
 from orchestrator.planning import make, plan_store
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from orchestrator.ports import Keys
 from tests.flow.test_promotion import Stage
 
@@ -30,7 +30,7 @@ def _approved(stage: Stage, keys: Keys | None = None) -> Plan:
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
     stage.world.up["production"] = ["p1", "p2", "p3"]
     setting = replace(stage.services(), keys=keys or stage.services().keys)
-    plan = make.make(setting, Wanted(package, "production"), "p", lambda _entry: None)
+    plan = make.make(setting, PlanRequest(package, "production"), "p", lambda _entry: None)
     plan_store.save(setting, plan)
     return plan
 
@@ -110,7 +110,7 @@ def test_hosts_that_could_not_be_inspected_block_with_the_reason(stage: Stage) -
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
     stage.world.uninspected = "no vault secrets found"
     stage.world.ledger.clear()
-    plan = make.make(stage.services(), Wanted(package, "production"), "p", lambda _entry: None)
+    plan = make.make(stage.services(), PlanRequest(package, "production"), "p", lambda _entry: None)
     assert "cannot be executed: the hosts are unknown: no vault secrets found" in plan.notes
     assert {state.truth for state in plan.base} == {"unknown"}
     ctx = stage.ctx(package, "production")

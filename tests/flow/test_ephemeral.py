@@ -13,7 +13,7 @@ from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import leftovers
 from orchestrator.inspect.facts import facts_of
 from orchestrator.planning import make
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Crash, Stage, release
 
 
@@ -175,7 +175,7 @@ def test_each_release_has_a_stack_of_its_own(stage: Stage) -> None:
 def test_the_plan_says_so(stage: Stage) -> None:
     """A plan says that the environment is made for it, for how long at the longest, and covers that by its digest."""
     package = stage.packages.put(release("1.0.0"))
-    plan = make.make(stage.services(), Wanted(package, "staging"), "p", lambda _entry: None)
+    plan = make.make(stage.services(), PlanRequest(package, "staging"), "p", lambda _entry: None)
     assert plan.ephemeral is not None
     assert "staging is made for this promotion and destroyed after it, within 1h" in plan.notes
     assert not any("nothing to roll back to" in note for note in plan.notes)
@@ -188,7 +188,7 @@ def test_nothing_is_rolled_back_there(stage: Stage) -> None:
     run = stage.promote("1.0.0", "staging")
     package = stage.packages.fetch(run.release.digest)
     with pytest.raises(OrchestratorError) as error:
-        make.make(stage.services(), Wanted(package, "staging", "rollback"), "p", lambda _entry: None)
+        make.make(stage.services(), PlanRequest(package, "staging", "rollback"), "p", lambda _entry: None)
     assert error.value.code == "R134"
 
 

@@ -9,7 +9,7 @@ from orchestrator.domain.journal import Entry, Run
 from orchestrator.domain.promotion import State
 from orchestrator.flow import promotion
 from orchestrator.planning import guard, make, plan_store
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Stage, release
 from tests.flow.test_ways_back import back
 
@@ -98,7 +98,7 @@ def test_an_approved_plan_is_no_reason(stage: Stage) -> None:
     """A plan of such a release says so beforehand, and is refused without a reason although it still holds."""
     stage.world.faults.clear()
     package = stage.packages.put(release("1.1.0"))
-    plan = make.make(stage.services(), Wanted(package, "production"), "p", lambda _entry: None)
+    plan = make.make(stage.services(), PlanRequest(package, "production"), "p", lambda _entry: None)
     plan_store.save(stage.services(), plan)
     assert any("--again -m WHY" in note for note in plan.notes)
     run = promotion(stage.ctx(package, "production", approved=plan.digest))

@@ -13,7 +13,7 @@ from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.promotion import State
 from orchestrator.flow import going_back, promotion
 from orchestrator.planning import make, plan_store
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Stage, release
 
 OTHER = "sha256:" + "9" * 64
@@ -201,7 +201,7 @@ def test_a_plan_file_without_its_digest_is_refused(stage: Stage) -> None:
     """A plan whose digest was taken out could say anything, and is not executed."""
     stage.promote("1.0.0", "staging")
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
-    made = make.make(stage.services(), Wanted(package, "production"), "p", lambda _entry: None)
+    made = make.make(stage.services(), PlanRequest(package, "production"), "p", lambda _entry: None)
     file = plan_store.save(stage.services(), made)
     assert plan_store.read(stage.services(), file).digest == made.digest
     document = json.loads(file.read_text())
@@ -229,7 +229,7 @@ def test_a_switched_off_rollback_is_named(stage: Stage) -> None:
     stage.promote("1.0.0", "staging")
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
     stage.world.up["production"] = ["p1", "p2", "p3"]
-    approved = make.make(stage.services(), Wanted(package, "production"), "p", lambda _entry: None)
+    approved = make.make(stage.services(), PlanRequest(package, "production"), "p", lambda _entry: None)
     plan_store.save(stage.services(), approved)
     stage.automatic = False
     run = promotion(stage.ctx(package, "production", approved=approved.digest))
@@ -242,7 +242,7 @@ def test_a_step_without_hosts_is_refused_before_the_stack_is_updated(stage: Stag
     """A step whose pattern means no host that the preview foresees is refused by the plan: nothing is provisioned."""
     package = stage.packages.put(release("1.0.0", steps=[{"name": "deploy", "playbook": "deploy.yml", "hosts": hosts}]))
     with pytest.raises(OrchestratorError) as error:
-        make.make(stage.services(), Wanted(package, "staging"), "p", lambda _entry: None)
+        make.make(stage.services(), PlanRequest(package, "staging"), "p", lambda _entry: None)
     assert (error.value.code, stage.world.up) == (code, {})
 
 
@@ -267,7 +267,7 @@ def test_a_plan_lists_every_play_and_its_digest_covers_them(stage: Stage) -> Non
     """Each step of a plan has the plays of its playbook, and a plan with others has another digest."""
     stage.promote("1.0.0", "staging")
     package = stage.packages.put(release("1.0.0"))
-    made = make.make(stage.services(), Wanted(package, "staging"), "p", lambda _entry: None)
+    made = make.make(stage.services(), PlanRequest(package, "staging"), "p", lambda _entry: None)
     assert [(play.hosts, play.times, play.on) for play in made.steps[0].plays] == [("web", 1, ("s1",))]
     other = made.model_copy(update={"steps": (made.steps[0].model_copy(update={"plays": ()}),)})
     assert (made.digest != other.digest, differences(made, other)) == (True, ["the steps"])
@@ -276,7 +276,7 @@ def test_a_plan_lists_every_play_and_its_digest_covers_them(stage: Stage) -> Non
 def test_a_plan_previews_no_hosts_where_the_environment_turns_that_off(stage: Stage) -> None:
     """With `preview: none` no playbook runs in check mode, and the plan says so; without it each step is previewed."""
     stage.promote("1.0.0", "staging")
-    wanted = Wanted(stage.packages.put(release("1.1.0")), "staging", check=True)
+    wanted = PlanRequest(stage.packages.put(release("1.1.0")), "staging", check=True)
     with_preview = make.make(stage.services(), wanted, "p", lambda _entry: None)
     stage.rules["staging"] = {"preview": "none"}
     without = make.make(stage.services(), wanted, "q", lambda _entry: None)
@@ -297,12 +297,12 @@ def test_a_plan_lists_the_plays_of_undo_playbooks(stage: Stage) -> None:
     stage.walk("1.0.0")
     stage.walk("1.1.0", steps=steps)
     package = stage.packages.put(release("1.1.0", steps=steps))
-    made = make.make(stage.services(), Wanted(package, "production"), "p", lambda _entry: None)
+    made = make.make(stage.services(), PlanRequest(package, "production"), "p", lambda _entry: None)
     hosts = ("p1", "p2", "p3")
     assert [_listed(step.undo_plays) for step in made.steps] == [[("undo-one.yml:1", 1, hosts)], []]
     other = made.model_copy(update={"steps": tuple(step.model_copy(update={"undo_plays": ()}) for step in made.steps)})
     assert differences(made, other) == ["the steps"]
-    wanted = Wanted(stage.packages.put(release("1.0.0")), "production", "rollback")
+    wanted = PlanRequest(stage.packages.put(release("1.0.0")), "production", "rollback")
     back = make.make(stage.services(), wanted, "q", lambda _entry: None)
     assert [_listed(item.plays) for item in back.undo] == [[("undo-one.yml:1", 1, hosts)]]
     bare = back.model_copy(update={"undo": tuple(item.model_copy(update={"plays": ()}) for item in back.undo)})
@@ -314,7 +314,7 @@ def test_a_plan_lists_what_runs_after_the_infrastructure_went_back(stage: Stage)
     stage.walk("1.0.0")
     stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
     stage.promote("1.1.0", "staging")
-    wanted = Wanted(stage.packages.put(release("1.1.0")), "production")
+    wanted = PlanRequest(stage.packages.put(release("1.1.0")), "production")
     made = make.make(stage.services(), wanted, "p", lambda _entry: None)
     assert made.back.again is not None
     assert [(play.step, play.playbook, play.limit) for play in made.back.again.restore] == [
@@ -323,7 +323,7 @@ def test_a_plan_lists_what_runs_after_the_infrastructure_went_back(stage: Stage)
     assert stage.promote("1.1.0", "production").state is State.SUCCEEDED
 
     package = stage.packages.put(release("1.0.0"))
-    back = make.make(stage.services(), Wanted(package, "production", "rollback"), "q", lambda _entry: None)
+    back = make.make(stage.services(), PlanRequest(package, "production", "rollback"), "q", lambda _entry: None)
     assert back.again is not None
     assert [play.limit for play in back.again.restore] == [("p1", "p2", "p3", "p4")]
     assert differences(back, back.model_copy(update={"again": None})) == ["the steps after the restored infrastructure"]
@@ -343,6 +343,6 @@ def test_a_plan_that_leaves_the_stack_has_no_second_pass(stage: Stage) -> None:
     stage.walk("1.1.0")
     for version, action in (("1.2.0", "promote"), ("1.0.0", "rollback")):
         stage.promote("1.2.0", "staging") if action == "promote" else None
-        wanted = Wanted(stage.packages.put(release(version)), "production", action)
+        wanted = PlanRequest(stage.packages.put(release(version)), "production", action)
         made = make.make(stage.services(), wanted, "p", lambda _entry: None)
         assert (made.again, made.back.again) == (None, None)

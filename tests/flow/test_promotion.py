@@ -22,7 +22,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.release import Package, Release
 from orchestrator.flow import going_back, promotion
 from orchestrator.flow.run_context import RunContext
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from orchestrator.services import Services
 
 HEAD = {"apiVersion": "orchestrator/v1"}
@@ -296,7 +296,7 @@ def test_an_approved_plan_that_no_longer_holds_stops_before_any_effect(stage: St
     stage.walk("1.0.0")
     package = stage.packages.put(release("1.1.0"))
     stage.promote("1.1.0", "staging")
-    approved = make.make(stage.services(), Wanted(package, "production"), "p", lambda _entry: None)
+    approved = make.make(stage.services(), PlanRequest(package, "production"), "p", lambda _entry: None)
     plan_store.save(stage.services(), approved)
     stage.world.running["production", "p2"] = "sha256:" + "0" * 64
     before = list(stage.world.ledger)
@@ -313,7 +313,7 @@ def test_an_approved_plan_that_holds_is_the_one_that_runs(stage: Stage) -> None:
     stage.walk("1.0.0")
     package = stage.packages.put(release("1.1.0"))
     stage.promote("1.1.0", "staging")
-    approved = make.make(stage.services(), Wanted(package, "production"), "p", lambda _entry: None)
+    approved = make.make(stage.services(), PlanRequest(package, "production"), "p", lambda _entry: None)
     plan_store.save(stage.services(), approved)
     run = promotion(stage.ctx(package, "production", approved=approved.digest))
     assert (run.state, run.plan) == (State.SUCCEEDED, approved.digest)

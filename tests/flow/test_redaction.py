@@ -16,7 +16,7 @@ from orchestrator.domain.snapshot import Snapshot
 from orchestrator.domain.step import Outcome
 from orchestrator.inspect.stacks import outputs_of
 from orchestrator.planning import evidence, make, plan_store
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from orchestrator.secret_values import SecretValues
 from tests.flow.test_promotion import Stage, release
 
@@ -68,7 +68,7 @@ def test_a_plan_is_masked_before_its_digest(stage: Stage) -> None:
     services.secrets.learn("here", [Secret("message", CANARY.encode())])
     package = stage.packages.put(release("1.0.0", description=CANARY))
     stage.world.unused_settings = (f"{CANARY} is set here",)
-    made = make.make(services, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
+    made = make.make(services, PlanRequest(package, "staging", "promote"), "job", lambda _entry: None)
     assert "[secret] is set here" in made.notes
     assert CANARY not in str(made.document())
 
@@ -79,7 +79,7 @@ def test_what_a_plan_executes_is_not_masked(stage: Stage) -> None:
     services.secrets.learn("vaults", [Secret("database", b"orders-of-the-shop")])
     steps = [{"name": "deploy", "playbook": "deploy.yml", "hosts": "web", "vars": {"name": "orders-of-the-shop"}}]
     package = stage.packages.put(release("1.0.0", steps=steps))
-    made = make.make(services, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
+    made = make.make(services, PlanRequest(package, "staging", "promote"), "job", lambda _entry: None)
     assert made.steps[0].play.vars == {"name": "orders-of-the-shop"}
     plan_store.save(services, made)
     services.secrets.learn("later", [Secret("other", made.steps[0].play.playbook.encode())])
@@ -102,12 +102,12 @@ def test_a_plan_names_ordinary_secrets(stage: Stage) -> None:
     services = stage.services()
     services.secrets.learn("outputs of staging", [Secret("pin", b"4711"), Secret("password", CANARY.encode())])
     package = stage.packages.put(release("1.0.0"))
-    made = make.make(services, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
+    made = make.make(services, PlanRequest(package, "staging", "promote"), "job", lambda _entry: None)
     (note,) = (note for note in made.notes if "S180" in note)
     assert note.startswith("outputs of staging: the values of pin are short")
     assert "4711" not in note
     services.secrets.learn("vaults of shop 1.0.0", [Secret("port", b"5432"), Secret("user", b"root")])
-    later = make.make(services, Wanted(package, "staging", "promote"), "job", lambda _entry: None)
+    later = make.make(services, PlanRequest(package, "staging", "promote"), "job", lambda _entry: None)
     assert any("port, user" in item for item in later.notes)
     assert differences(made, held(made, later)) == []
 

@@ -9,7 +9,7 @@ from orchestrator.domain.environment import StatefulRule
 from orchestrator.domain.plan import Acknowledgements, ResourceChange, losses
 from orchestrator.domain.promotion import State
 from orchestrator.planning import make, plan_store, refusal, survey
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Stage
 from tests.flow.test_ways_back import back, goal, planned
 
@@ -89,7 +89,7 @@ def test_the_name_is_part_of_the_plan(stage: Stage) -> None:
     package = stage.packages.refs()[-1]
     made = {}
     for named in (Acknowledgements(), NAMED):
-        wanted = Wanted(stage.packages.fetch(package.digest), "production", named=named)
+        wanted = PlanRequest(stage.packages.fetch(package.digest), "production", named=named)
         made[named] = make.make(stage.services(), wanted, "p", lambda _entry: None)
         plan_store.save(stage.services(), made[named])
         assert [loss.name for loss in made[named].losses] == ["p3"]

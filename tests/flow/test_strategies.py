@@ -39,7 +39,7 @@ class Told:
 
     texts: list[str] = field(default_factory=list)
 
-    def tell(self, run: Run, what: str) -> None:
+    def notify(self, run: Run, what: str) -> None:
         if not run.ended:
             self.texts.append(what)
 

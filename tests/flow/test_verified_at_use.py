@@ -23,7 +23,7 @@ from orchestrator.domain.wave_plan import PlannedEnvironment, WavePlan
 from orchestrator.domain.waves import Waves
 from orchestrator.flow import promotion
 from orchestrator.planning import make, plan_store
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from orchestrator.ports import DEFAULTS
 from tests.flow.test_promotion import HEAD, Stage, release
 
@@ -45,7 +45,7 @@ def losing(folder: Path) -> Stage:
 
 def planned(stage: Stage, named: Acknowledgements = Acknowledgements()) -> tuple[Package, Path]:  # noqa: B008 - frozen
     package = stage.packages.put(release("1.1.0"))
-    wanted = Wanted(package, "production", named=named)
+    wanted = PlanRequest(package, "production", named=named)
     made = make.make(stage.services(), wanted, f"p{stage.count}", lambda _entry: None)
     return package, plan_store.save(stage.services(), made)
 

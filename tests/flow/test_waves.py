@@ -36,7 +36,7 @@ from orchestrator.flow.wave_rollout import (
     unchanged,
 )
 from orchestrator.planning import make, plan_store
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from orchestrator.services import Services
 
 HEAD = {"apiVersion": "orchestrator/v1"}
@@ -128,7 +128,7 @@ class Stage:
         def planned(name: str) -> PlannedEnvironment:
             if name not in wanted:
                 return PlannedEnvironment(environment=name)
-            asked = Wanted(package, name, coming=waves.before(name))
+            asked = PlanRequest(package, name, coming=waves.before(name))
             plan = make.make(self.services(), asked, "plan", lambda _entry: None)
             return PlannedEnvironment(environment=name, digest=plan.digest, plan=plan)
 

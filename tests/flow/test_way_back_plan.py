@@ -20,7 +20,7 @@ from orchestrator.flow.run_context import RunContext
 from orchestrator.planning import rollback_plan
 from orchestrator.planning.make import make
 from orchestrator.planning.plan_store import load
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Stage, release
 
 STEPS = [
@@ -110,7 +110,7 @@ def test_steps_that_are_left_out_are_named(tmp_path: Path) -> None:
     lines = words.way_back(back.document())
     assert "seed of shop 1.0.0: not run again (undo: impossible)" in lines
     assert "two of shop 1.1.0: not undone (undo: nothing)" in lines
-    wanted = Wanted(stage.packages.fetch(planned.back.release.digest), "staging", "rollback")  # type: ignore[union-attr]
+    wanted = PlanRequest(stage.packages.fetch(planned.back.release.digest), "staging", "rollback")  # type: ignore[union-attr]
     by_hand = make(stage.services(), wanted, "p", lambda _entry: None)
     assert _skipped(by_hand.skipped) == skipped
     assert differences(by_hand, by_hand.model_copy(update={"skipped": ()})) == ["the steps that are left out"]

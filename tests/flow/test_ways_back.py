@@ -11,7 +11,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.flow import going_back
 from orchestrator.inspect import trail
 from orchestrator.planning import make, plan_store, refusal
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Stage
 
 UNDO = [
@@ -35,7 +35,7 @@ def goal(stage: Stage, environment: str = "staging") -> str:
 def planned(stage: Stage, environment: str = "staging", **more: object) -> Plan:
     services = stage.services()
     package = stage.packages.fetch(trail.rollback_target(services, environment).digest)
-    wanted = Wanted(package, environment, "rollback", **more)  # type: ignore[arg-type]
+    wanted = PlanRequest(package, environment, "rollback", **more)  # type: ignore[arg-type]
     plan = make.make(services, wanted, "p", lambda _entry: None)
     plan_store.save(services, plan)
     return plan
@@ -332,7 +332,7 @@ def test_an_older_release_is_not_promoted_over_a_point_of_no_return(stage: Stage
     old = stage.packages.fetch(trail.release_history(stage.services(), "staging")[1].release.digest)
 
     def made(*named: str) -> Plan:
-        wanted = Wanted(old, "staging", named=Acknowledgements(no_return=named))
+        wanted = PlanRequest(old, "staging", named=Acknowledgements(no_return=named))
         return make.make(stage.services(), wanted, "p", lambda _entry: None)
 
     why = refusal.refusal(made())

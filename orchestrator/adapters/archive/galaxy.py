@@ -33,7 +33,7 @@ SOURCES = "sources.json"  # beside what was installed: where each role and colle
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequirementsFile:
     """What one requirements file asks for: *kind* is `roles` or `collections`."""
 
     file: Path
@@ -107,7 +107,7 @@ class Installer:
     def _lock_file(self) -> Path:
         return self.project / galaxy_lock.FILE
 
-    def _fill(self, final: Path, missing: list[Wanted], lock: RequirementsLock | None) -> None:
+    def _fill(self, final: Path, missing: list[RequirementsFile], lock: RequirementsLock | None) -> None:
         """Install into *final*; what is there is replaced. Raises P223 if the result is not what *lock* says."""
         self.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = Path(tempfile.mkdtemp(prefix=".installing-", dir=self.cache))
@@ -129,7 +129,9 @@ class Installer:
         finally:
             discard(temporary)
 
-    def _described(self, folder: Path, missing: list[Wanted], sources: Path | None = None) -> RequirementsLock:
+    def _described(
+        self, folder: Path, missing: list[RequirementsFile], sources: Path | None = None
+    ) -> RequirementsLock:
         """What was installed in *folder*, as a lock."""
         sources = sources or self.cache / f"{folder.name}.{SOURCES}"
         known: dict[str, str] = {}
@@ -164,7 +166,7 @@ class Installer:
         self.warnings.append(OrchestratorError("P225", text, hint=hint))
 
 
-def _complete(folder: Path, missing: list[Wanted], lock: RequirementsLock | None) -> bool:
+def _complete(folder: Path, missing: list[RequirementsFile], lock: RequirementsLock | None) -> bool:
     """Whether *folder* has all that is *missing*, as far as it has plain names, and what that needs by the lock."""
     places = [(wanted.kind, _place(wanted.kind, entry)) for wanted in missing for entry in wanted.entries]
     names = [".".join(place.split("/")[-2:]) for kind, place in places if kind == "collections" and place]
@@ -173,7 +175,7 @@ def _complete(folder: Path, missing: list[Wanted], lock: RequirementsLock | None
     return folder.is_dir() and all((folder / kind / place).is_dir() for kind, place in places if place)
 
 
-def _sources(made: Path, missing: list[Wanted]) -> dict[str, str]:
+def _sources(made: Path, missing: list[RequirementsFile]) -> dict[str, str]:
     """Where each role and collection in *made* came from: its server, or what the requirements file says."""
     found = {}
     for wanted in missing:
@@ -192,7 +194,7 @@ def _sources(made: Path, missing: list[Wanted]) -> dict[str, str]:
     return found
 
 
-def _unplaced(missing: list[Wanted]) -> Iterator[dict[str, Any]]:
+def _unplaced(missing: list[RequirementsFile]) -> Iterator[dict[str, Any]]:
     """The entries for collections that name an archive or a repository, and not the collection."""
     for wanted in missing:
         for entry in wanted.entries:
@@ -207,7 +209,7 @@ def _other_source(path: Path, others: list[str]) -> str:
     return next(iter(named or (others if len(others) == 1 else [])), galaxy_lock.UNKNOWN)
 
 
-def _pinned(wanted: Wanted, lock: RequirementsLock | None, target: Path) -> Path:
+def _pinned(wanted: RequirementsFile, lock: RequirementsLock | None, target: Path) -> Path:
     """The requirements file, or a copy that asks a server for the versions that the *lock* has."""
     if lock is None or wanted.kind != "collections":
         return wanted.file
@@ -244,7 +246,7 @@ def _pep440(word: str) -> str:
     return word if re.match(r"[<>=!]=|[<>]", word) else f"=={word.lstrip('=')}"
 
 
-def _requirements(base: Path) -> Iterator[Wanted]:
+def _requirements(base: Path) -> Iterator[RequirementsFile]:
     for folder, kinds in PLACES.items():
         for file in (base / folder / name for name in FILES):
             if file.is_file():
@@ -254,7 +256,7 @@ def _requirements(base: Path) -> Iterator[Wanted]:
                     if not isinstance(entries, list):
                         raise OrchestratorError("P110", f"{kind} in {file} is not a list")
                     if entries:
-                        yield Wanted(file, kind, tuple(entries))
+                        yield RequirementsFile(file, kind, tuple(entries))
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -269,7 +271,7 @@ def _read(file: Path) -> dict[str, Any]:
     return data
 
 
-def _held(wanted: Wanted, places: Places) -> bool:
+def _held(wanted: RequirementsFile, places: Places) -> bool:
     """Whether all entries lie in one of *places* already. What has no plain name is taken to be missing."""
     names = [_place(wanted.kind, entry) for entry in wanted.entries]
     return all(name and any((folder / name).is_dir() for folder in places.of(wanted.kind)) for name in names)
@@ -286,7 +288,7 @@ def _place(kind: str, entry: Any) -> str | None:
     return f"ansible_collections/{found[1]}/{found[2]}" if found else None
 
 
-def _fingerprint(missing: list[Wanted]) -> str:
+def _fingerprint(missing: list[RequirementsFile]) -> str:
     """A name for what will be installed: the requirements files, and the local files and folders that they name."""
     digest = hashlib.sha256(b"2\0")  # the second form of what is kept there
     for wanted in missing:

@@ -15,7 +15,7 @@ from orchestrator.adapters.archive.artifact import is_unpacked
 from orchestrator.adapters.archive.galaxy import Places, requirement_folders
 from orchestrator.adapters.archive.key_scan import Scan
 from orchestrator.adapters.archive.manifest_checks import OWN_COLLECTION, playbooks
-from orchestrator.adapters.archive.named import Named
+from orchestrator.adapters.archive.named import ReferencedFiles
 from orchestrator.adapters.archive.names import check_name, on_disk
 from orchestrator.adapters.archive.resolved import resolved
 from orchestrator.adapters.archive.selection import Selection, defaults, secrets, too_large
@@ -105,7 +105,7 @@ def gather(
     if folder is not None:
         raise OrchestratorError("P102", f"the playbook {folder!r} is not a file")
     gathered = Gathered(final, tree.listing.revision)
-    gathered.warnings += Named(tree, tree.places(final), kept).take(playbooks(final))
+    gathered.warnings += ReferencedFiles(tree, tree.places(final), kept).take(playbooks(final))
     for name in sorted(tree.taken):
         gathered.add("content", name, project / name)
     gathered.named = tree.named

@@ -28,7 +28,7 @@ class Project(Protocol):
         """Take the file or folder *name*."""
 
 
-class Named:
+class ReferencedFiles:
     """Finds what the playbooks of a release name, and what that names, and takes it.
 
     Args:

@@ -24,7 +24,7 @@ NEXT_WINDOW = "next-window"
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
     from orchestrator.app.requests import Promote
-    from orchestrator.cli.requesting import Wanted as Requesting
+    from orchestrator.cli.requesting import PromotionOptions
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.domain.plan import Acknowledgements, Plan
     from orchestrator.domain.release import Package
@@ -115,11 +115,11 @@ def _check_words(words: dict[str, Any]) -> None:
         raise click.UsageError("--emergency and --incident URL belong together")
 
 
-def _wanted(words: dict[str, Any]) -> "_Wanted":
+def _wanted(words: dict[str, Any]) -> "_PromoteOptions":
     from orchestrator.domain.plan import Acknowledgements
 
     why = words["message"].strip()
-    return _Wanted(
+    return _PromoteOptions(
         words["release"],
         words["environment"],
         words["plan"],
@@ -130,13 +130,13 @@ def _wanted(words: dict[str, Any]) -> "_Wanted":
     )
 
 
-def _requesting(words: dict[str, Any], promotion: "_Wanted") -> "Requesting":
+def _requesting(words: dict[str, Any], promotion: "_PromoteOptions") -> "PromotionOptions":
     """How the promotion is requested, where it needs a request."""
     from orchestrator.cli.register_options import MOMENT
-    from orchestrator.cli.requesting import Wanted as Requesting
+    from orchestrator.cli.requesting import PromotionOptions
 
     start = words["start"]
-    return Requesting(
+    return PromotionOptions(
         promotion.named,
         promotion.again,
         promotion.overrun,
@@ -156,7 +156,7 @@ def _promote(
     package: "Package",
     approved: "Plan | WavePlan | None",
     wanted: "Promote",
-    requesting: "Requesting",
+    requesting: "PromotionOptions",
     *,
     as_json: bool,
 ) -> int:
@@ -178,7 +178,7 @@ def _promote(
 
 
 def _divided(
-    app: "Application", package: "Package", wanted: "Promote", requesting: "Requesting"
+    app: "Application", package: "Package", wanted: "Promote", requesting: "PromotionOptions"
 ) -> tuple[tuple[str, ...], str]:
     """The environments of a path before the first one that needs a request, and that one; empty if none does."""
     from orchestrator.cli.requesting import governed
@@ -194,7 +194,7 @@ def _divided(
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _PromoteOptions:
     """What the command line says of a promotion. *named* is what it agrees to by name.
 
     *again* is why it may go again, *overrun* why it may last longer than the environment is open.
@@ -209,7 +209,7 @@ class _Wanted:
     overrun: str
 
 
-def _chosen(app: "Application", wanted: _Wanted) -> "tuple[Package, Plan | WavePlan | None]":
+def _chosen(app: "Application", wanted: _PromoteOptions) -> "tuple[Package, Plan | WavePlan | None]":
     """The package that is promoted, and the plan that is executed, if one is named. Raises R103, R124 and others."""
     approved = _approved(app, wanted.plan, wanted.to) if wanted.plan else None
     if wanted.to is not None and app.plans.waves(app.actor, wanted.to) is None:
@@ -240,8 +240,8 @@ def _request(
     app: "Application",
     package: "Package",
     approved: "Plan | WavePlan | None",
-    wanted: _Wanted,
-    requesting: "Requesting",
+    wanted: _PromoteOptions,
+    requesting: "PromotionOptions",
 ) -> "Promote":
     """The request: to one environment, along the path, or in waves."""
     from orchestrator.app.requests import Promote, PromoteInWaves

@@ -21,7 +21,7 @@ from orchestrator.domain.environment import Environment
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import Release
 from orchestrator.planning import make, plan_store
-from orchestrator.planning.survey import Wanted
+from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Stage, release
 
 RELEASE = {
@@ -255,7 +255,7 @@ def test_a_plan_is_had_by_other_machines(tmp_path: Path, place: VerifiedArtifact
     """A plan made on one machine is found by the beginning of its digest on another, and read as it was made."""
     stage = Stage(tmp_path / "a")
     setting = replace(stage.services(), artifacts=place)
-    wanted = Wanted(stage.packages.put(release("1.0.0")), "staging")
+    wanted = PlanRequest(stage.packages.put(release("1.0.0")), "staging")
     made = make.make(setting, wanted, "plan-1", lambda _entry: None)
     plan_store.save(setting, made)
     other = replace(setting, state=tmp_path / "b")
@@ -272,7 +272,7 @@ def test_only_a_promotion_waits_for_the_place(action: str, tmp_path: Path) -> No
     """Where a plan cannot be shared a promotion is refused before anything is done, and a rollback goes on."""
     stage = Stage(tmp_path)
     setting = replace(stage.services(), artifacts=artifacts("not-mounted", tmp_path))
-    wanted = Wanted(stage.packages.put(release("1.0.0")), "staging")
+    wanted = PlanRequest(stage.packages.put(release("1.0.0")), "staging")
     made = make.make(stage.services(), wanted, "plan-1", lambda _entry: None)
     made = made.model_copy(update={"action": action})
     if action == "rollback":
