@@ -31,7 +31,7 @@ from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.hosts import loopback
-from orchestrator.processes import marked
+from orchestrator.processes import tagged
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -132,7 +132,7 @@ def _heavy(artifact: Path, app: Path) -> None:
 
 
 def _emptied(host: loopback.Host) -> None:
-    for process in marked(host.mark):  # what serves the shop, among the processes of this host and no others
+    for process in tagged(host.mark):  # what serves the shop, among the processes of this host and no others
         with contextlib.suppress(OSError):
             if b"server.py" in Path(f"/proc/{process}/cmdline").read_bytes():
                 os.kill(process, signal.SIGKILL)

@@ -104,11 +104,11 @@ class EngineParts(StorageParts):
     @property
     def durable_records(self) -> "Records":
         """The records of durable execution, for their removal."""
-        from orchestrator.engine.points import reached
+        from orchestrator.engine.points import failpoint
         from orchestrator.flow.prune import Records
 
         engine = self.engine
-        return Records(engine.complete_requests, engine.alone, engine.forget, lambda at: reached(f"prune {at}"))
+        return Records(engine.complete_requests, engine.alone, engine.forget, lambda at: failpoint(f"prune {at}"))
 
     def run_in_background(self, root: str) -> int:
         """Resume *root* in a process without a terminal, as soon as no other has it. Returns its number."""

@@ -25,7 +25,7 @@ def events_of(folder: str) -> str:
     return pipe if os.path.exists(pipe) else os.path.join(folder, EVENTS)
 
 
-def marked(mark: str) -> list[int]:
+def tagged(mark: str) -> list[int]:
     """The processes, other than this one, whose environment holds *mark* (`NAME=value`).
 
     On systems without /proc, `ps` shows the environment of the user's own processes.
@@ -64,7 +64,9 @@ def command_line(process: int) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def sweep(mark: str, patience: float = 30.0, roots: Callable[[], list[int]] = list, spare: Sequence[int] = ()) -> bool:
+def kill_tree(
+    mark: str, patience: float = 30.0, roots: Callable[[], list[int]] = list, spare: Sequence[int] = ()
+) -> bool:
     """Kill every marked process but those to *spare* until none is left; False when some outlast *patience* seconds.
 
     What *roots* gives goes with all its descendants, marked or not. They are held still before they are counted, so
@@ -76,7 +78,7 @@ def sweep(mark: str, patience: float = 30.0, roots: Callable[[], list[int]] = li
             _send(process, signal.SIGSTOP)
             known |= set(family([process]))
         known = {process for process in known if runs(process)}
-        left = (known | set(marked(mark))) - set(spare)
+        left = (known | set(tagged(mark))) - set(spare)
         if not left:
             return True
         if time.monotonic() > deadline:
@@ -129,7 +131,7 @@ def asked(argv: Sequence[str], starts: int = STARTS, **options: Any) -> "subproc
 
 
 @contextlib.contextmanager
-def telling(echo: Callable[[str], None], what: str, every: float = 15.0) -> Iterator[None]:
+def progress_heartbeat(echo: Callable[[str], None], what: str, every: float = 15.0) -> Iterator[None]:
     """Say every *every* seconds for how long the block goes on already, and in the end how long it took."""
     import threading
 

@@ -16,7 +16,7 @@ from orchestrator.cli.checks import check_project
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors, lookup
 from orchestrator.domain.model import Model
 from orchestrator.domain.text import counted
-from orchestrator.room import lacking
+from orchestrator.resources import shortage
 
 Level = Literal["ok", "warning", "problem"]
 ROOMY = 500 * 2**20  # bytes: packages, logs and plans of a few promotions
@@ -210,7 +210,7 @@ def _state(start: Path, environ: Mapping[str, str]) -> Check:
     if folder.stat().st_mode & 0o077:
         says = f"others may read {folder}, which holds secrets"
         return Check(name="state folder", level="problem", says=says, remedy=f"chmod 700 {folder}")
-    if missing := lacking(folder):
+    if missing := shortage(folder):
         return Check(name="state folder", level="problem", says=missing, remedy="make room: nothing is begun before")
     free = shutil.disk_usage(folder).free
     if free < ROOMY:

@@ -23,7 +23,7 @@ import click
 from orchestrator.cli import output
 from orchestrator.domain.errors import Exit, OrchestratorError, OrchestratorErrors, Where
 from orchestrator.domain.text import clean_text
-from orchestrator.room import spent, told
+from orchestrator.resources import as_error, is_exhausted
 from orchestrator.secret_values import known
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE: what a shell sees of any program whose reader has gone
@@ -76,8 +76,8 @@ def guarded(run: Callable[[], Any], words: Sequence[str]) -> int:  # noqa: PLR09
         output.silence(sys.stderr)
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last net: everything else was caught by its name
-        if spent(error):
-            return show([OrchestratorError(*told(error))], as_json)
+        if is_exhausted(error):
+            return show([OrchestratorError(*as_error(error))], as_json)
         return _crash(error, as_json)
 
 

@@ -24,11 +24,11 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES, QueuedRequest
 from orchestrator.domain.moments import moment_text
 from orchestrator.engine.ownership import TTL, ClaimKeeper, StopSignal, name
-from orchestrator.engine.points import reached
+from orchestrator.engine.points import failpoint
 from orchestrator.engine.records import complete_requests, remove_request
 from orchestrator.file_system import is_locked
 from orchestrator.ports import Jobs, Parallel, RunOwnership, Store
-from orchestrator.room import full, lacking, spent, told
+from orchestrator.resources import as_error, full, is_exhausted, shortage
 from orchestrator.secret_values import SecretValues
 
 Walk = Callable[[Parallel, RunOwnership, dict[str, Any]], dict[str, Any]]
@@ -56,15 +56,15 @@ class Steps:
         def held() -> Any:
             if self._stop_signal.is_requested:
                 self._stop_signal.park_forever()
-            if missing := lacking(self._folder):
+            if missing := shortage(self._folder):
                 self._stop_signal.fail(f"{missing} (S113)")
-            reached(f"{name}:before")
+            failpoint(f"{name}:before")
             answer = written_or_still(self._stop_signal, self._folder, work)
-            reached(f"{name}:done")
+            failpoint(f"{name}:done")
             return self._secrets.data(answer)  # a replay gets the recorded answer, which is masked
 
         answer = self._recorded(name, held)
-        reached(f"{name}:recorded")
+        failpoint(f"{name}:recorded")
         return answer
 
     def sleep(self, name: str, seconds: float, awake: Callable[[], bool] = lambda: False) -> None:
@@ -119,10 +119,10 @@ def written_or_still(brake: StopSignal, folder: Path, work: Callable[[], T]) -> 
             raise
         brake.fail(f"{error.message} ({error.code})")
     except (OSError, MemoryError, RuntimeError) as error:
-        if not spent(error):
+        if not is_exhausted(error):
             raise
-        code, message = told(error)
-        brake.fail("; ".join(filter(None, (message, lacking(folder)))) + f" ({code})")
+        code, message = as_error(error)
+        brake.fail("; ".join(filter(None, (message, shortage(folder)))) + f" ({code})")
 
 
 @contextlib.contextmanager

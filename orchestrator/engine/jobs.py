@@ -22,13 +22,13 @@ from orchestrator.domain.job_event import parsed
 from orchestrator.engine import supervisor
 from orchestrator.engine.job_output import LONGEST_EVENT
 from orchestrator.engine.masked_files import TEXTS, mask_below, mask_files, mask_written
-from orchestrator.engine.points import reached
+from orchestrator.engine.points import failpoint
 from orchestrator.file_system import is_locked, write_whole
 from orchestrator.isolation.find import UNSET, find
 from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.isolation.mounts import mounts
 from orchestrator.ports import Job, JobOutcome
-from orchestrator.processes import EVENTS, EVENTS_PIPE, command_line, sweep
+from orchestrator.processes import EVENTS, EVENTS_PIPE, command_line, kill_tree
 from orchestrator.secret_values import SecretValues
 
 OnEvent = Callable[[int, dict[str, Any]], None]
@@ -84,7 +84,7 @@ class LocalJobs:
                 self._settle(folder, job)
             finally:
                 self._active.pop(job.key, None)
-            reached(f"job {step}:ended")
+            failpoint(f"job {step}:ended")
         elif _outcome(folder).how in {
             "stopped",
             "lost",
@@ -136,9 +136,9 @@ class LocalJobs:
 
     def _follow(self, folder: Path, job: Job, events: "_Events") -> None:
         step = job.key.partition(".")[2]
-        reached(f"job {step}:laid")
+        failpoint(f"job {step}:laid")
         process = self._spawn(folder, job)
-        reached(f"job {step}:spawned")
+        failpoint(f"job {step}:spawned")
         while process.poll() is None:
             events.drain()
             self._sleep(POLL)
@@ -159,7 +159,7 @@ class LocalJobs:
         supervisor.remove_secrets(str(folder))  # first: where this process is killed too, nobody comes here again
         outcome = json.dumps({"how": how, "code": None, "seconds": 0}).encode()
         supervisor.write_once(str(folder / "outcome.json"), outcome)
-        ended = sweep(f"{supervisor.MARK}={folder}", roots=lambda: _supervisors(folder))
+        ended = kill_tree(f"{supervisor.MARK}={folder}", roots=lambda: _supervisors(folder))
         supervisor.remove_secrets(str(folder))
         supervisor.clear_leavings(str(folder))
         if not ended:
@@ -219,7 +219,7 @@ class _Events:
         if isinstance(event, dict):
             on_event(self._line, event)
         self._line += 1
-        reached(f"job {self._step}:event {self._line}")
+        failpoint(f"job {self._step}:event {self._line}")
 
 
 def _regular(path: Path) -> BinaryIO | None:

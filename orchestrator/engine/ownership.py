@@ -18,7 +18,7 @@ from typing import NoReturn
 from orchestrator.domain.error_codes import DISK_FULL
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.ports import Jobs, Store
-from orchestrator.room import full
+from orchestrator.resources import full
 
 TTL = 30.0  # seconds after which a silent worker may be taken for dead
 LOOK = 0.3  # seconds between looks at what a person wants

@@ -12,7 +12,7 @@ import signal
 _WANTED = frozenset(filter(None, os.environ.get("ORCHESTRATOR_CRASH", "").split(",")))
 
 
-def reached(point: str) -> None:
+def failpoint(point: str) -> None:
     """Die here, as by `kill -9`, when this is a point that is wanted."""
     if point in _WANTED:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -36,7 +36,7 @@ from orchestrator.engine.masked_files import mask_files, mask_written
 from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.isolation.mount import READ, Mount
 from orchestrator.isolation.start import start_in_view
-from orchestrator.processes import EVENTS, family, sweep
+from orchestrator.processes import EVENTS, family, kill_tree
 from orchestrator.trees import discard
 
 __all__ = ["LARGEST"]
@@ -177,7 +177,7 @@ def _waited(
         # die of an output that nobody reads, before it has recorded its effects.
         how, code = _wait(partial(_closed, output, code), end)
     if how != "exited":
-        sweep(f"{MARK}={folder}")
+        kill_tree(f"{MARK}={folder}")
         child.wait()
     return how, code
 

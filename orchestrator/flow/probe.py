@@ -7,7 +7,7 @@ from orchestrator.domain.journal import STORE_FAILURES, Entry
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit
-from orchestrator.room import spent
+from orchestrator.resources import is_exhausted
 
 
 def begin(ctx: RunContext) -> None:
@@ -25,7 +25,7 @@ def begin(ctx: RunContext) -> None:
             raise
         missing = error.message
     except Exception as error:
-        if spent(error):
+        if is_exhausted(error):
             raise
         ctx.note(Entry(kind="notice", data={"level": "error", "text": traceback.format_exc()}))
         missing = f"{type(error).__name__}: {error}"

@@ -26,7 +26,7 @@ from orchestrator.flow.recorder import Reporter
 from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, stack_of
 from orchestrator.planning.restoration import Restoration
 from orchestrator.ports import Durable, Emit, RunOwnership
-from orchestrator.room import spent
+from orchestrator.resources import is_exhausted
 from orchestrator.services import Services
 
 BeforeStep = Callable[[str, Emit, bool], StepResult | None]
@@ -277,7 +277,7 @@ class RunContext:
             lost = {"how": "lost", "untouched": True} if isinstance(error, JobLost) else {}
             result = StepResult(outcome=Outcome.ERRORED, message=error.message, data={**error.to_json(), **lost})
         except Exception as error:
-            if spent(error):
+            if is_exhausted(error):
                 raise
             self.note(Entry(kind="notice", step=name, data={"level": "error", "text": traceback.format_exc()}))
             message = f"internal error: {type(error).__name__}: {error}"

@@ -38,7 +38,7 @@ from pathlib import Path
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.names import HOST, HOST_MARK
 from orchestrator.hosts import asking, sshd
-from orchestrator.processes import command_line, family, marked, sweep
+from orchestrator.processes import command_line, family, kill_tree, tagged
 from orchestrator.trees import discard, remove
 
 MARK = HOST_MARK
@@ -196,12 +196,12 @@ def alive(host: Host) -> bool:
 
 def processes(host: Host) -> list[int]:
     """Everything that runs on the host: its server, the server's sessions, and what they have started."""
-    return list(dict.fromkeys([*family(_server(host)), *marked(host.mark)]))
+    return list(dict.fromkeys([*family(_server(host)), *tagged(host.mark)]))
 
 
 def end(host: Host) -> None:
     """End everything that runs on the host. Raises `TimeoutError`."""
-    if not sweep(host.mark, roots=lambda: _server(host)):
+    if not kill_tree(host.mark, roots=lambda: _server(host)):
         raise TimeoutError(f"processes of {host.name} cannot be ended")
 
 
@@ -212,7 +212,7 @@ def _server(host: Host) -> list[int]:
         if f"{host.folder}/sshd_config" in command_line(process):
             return [process]
     # inside a process namespace the server knows itself by another number; what holds it there keeps its environment
-    return [process for process in marked(host.mark) if f"{host.folder}/sshd_config" in command_line(process)]
+    return [process for process in tagged(host.mark) if f"{host.folder}/sshd_config" in command_line(process)]
 
 
 def stop(host: Host) -> None:

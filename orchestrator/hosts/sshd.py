@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.processes import telling
+from orchestrator.processes import progress_heartbeat
 
 SYSTEM = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/local/bin", "/opt/homebrew/sbin")
 INSTALLERS = (
@@ -116,13 +116,13 @@ def install(environ: Mapping[str, str], echo: Echo) -> Sshd:
         prefix = _privileged()
         if shutil.which(tool) and prefix is not None and environ.get("ORCHESTRATOR_SSHD") != "cache":
             echo(f"installing the distribution's package: {' '.join(words)} (about half a minute)")
-            with telling(echo, tool):
+            with progress_heartbeat(echo, tool):
                 done = _install_package([*prefix, *words], [*prefix, tool, "update"] if tool == "apt-get" else None)
             if done:
                 return find(environ)
     if shutil.which("apt-get") and shutil.which("dpkg-deb"):
         echo(f"unpacking the distribution's OpenSSH into {cache(environ)} (no root needed, about a minute)")
-        with telling(echo, "OpenSSH"):
+        with progress_heartbeat(echo, "OpenSSH"):
             _unpack(cache(environ))
         return find({**environ, "ORCHESTRATOR_SSHD": "cache"})
     raise OrchestratorError("E202", "there is neither a package manager that we know nor a way to use it without root")

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.domain.journal import Record
-from orchestrator.processes import marked
+from orchestrator.processes import tagged
 from tests.campaigns.judge import batches_of
 from tests.campaigns.plain import BAD, GOOD, LIVE, SIDES, Plain
 from tests.campaigns.real import ENGINE, WHOLE, end_job
@@ -227,7 +227,7 @@ def seen(project: Plain, environment: str, status: dict[str, Any], before: Had) 
         records = app.store.records(run)
     web = {host: root for host, root in found.items() if host in WEB}
     live = [host for host in web if host in told and not told[host].stands_by and told[host].truth != "empty"]
-    jobs = [path.name for path in (project.state / "jobs").glob(f"{run}.*") if marked(f"ORCHESTRATOR_JOB={path}")]
+    jobs = [path.name for path in (project.state / "jobs").glob(f"{run}.*") if tagged(f"ORCHESTRATOR_JOB={path}")]
     motto = outputs(project, environment).get("motto")
     return Seen(
         running={host: own.running(root) for host, root in web.items() if told.get(host, Told("", None)).truth != "empty"

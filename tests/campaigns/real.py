@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.hosts import loopback
-from orchestrator.processes import marked, sweep
+from orchestrator.processes import kill_tree, tagged
 from tests.checker.hosts import done, running
 from tests.checker.invariants import Seen, Told, violations
 from tests.journeys.conftest import AGAIN, Project, lay_small_shop
@@ -250,8 +250,8 @@ def end_job(project: Project, *steps: str, whole: bool) -> bool:
     while not (found / "started").exists() and time.monotonic() < deadline:
         time.sleep(0.01)  # its supervisor was only just begun
     spare = [] if whole else [int((found / "started").read_text(encoding="ascii"))]
-    over = not set(marked(f"ORCHESTRATOR_JOB={found}")) - set(spare)
-    sweep(f"ORCHESTRATOR_JOB={found}", spare=spare)
+    over = not set(tagged(f"ORCHESTRATOR_JOB={found}")) - set(spare)
+    kill_tree(f"ORCHESTRATOR_JOB={found}", spare=spare)
     return over
 
 
@@ -266,7 +266,7 @@ def seen(project: Project, status: dict[str, Any], ended: dict[str, Any], hosts:
     """What is there now, by the files of the *hosts*, the process table and what the journal tells of the run *ended*."""
     run = str(ended["id"])
     roots = {host.name: Path(host.root) for host in hosts}
-    jobs = [path for path in (project.state / "jobs").glob(f"{run}.*") if marked(f"ORCHESTRATOR_JOB={path}")]
+    jobs = [path for path in (project.state / "jobs").glob(f"{run}.*") if tagged(f"ORCHESTRATOR_JOB={path}")]
     return Seen(
         running={name: running(root) for name, root in roots.items()},
         told={host["host"]: Told(host["truth"], (host["release"] or {}).get("digest")) for host in status["hosts"]},

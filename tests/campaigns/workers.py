@@ -41,7 +41,7 @@ from orchestrator.domain.release import Package, Release, Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult
 from orchestrator.domain.worker import WorkerRules
 from orchestrator.ports import Emit
-from orchestrator.processes import marked, sweep
+from orchestrator.processes import kill_tree, tagged
 from orchestrator.wiring import App
 from tests.checker.invariants import Done, Seen, Told, violations
 from tests.postgres import Server, serving
@@ -239,7 +239,7 @@ class Workers:
     def kill_one(self) -> None:
         """`kill -9` of a worker, or of a process that does a root."""
         ours = {process.pid for process in self.processes.values()}
-        children = [process for process in marked(f"{MARK}={self.folder}") if process not in ours]
+        children = [process for process in tagged(f"{MARK}={self.folder}") if process not in ours]
         what = self.rng.choice(("worker", "root", "root"))
         chosen = self.rng.choice(sorted(ours) if what == "worker" else children or sorted(ours))
         self.killed["worker" if chosen in ours else "root"] += 1
@@ -257,8 +257,8 @@ class Workers:
                 process.kill()
                 process.wait()
         time.sleep(0.2)
-        left = [f"process {process}" for process in marked(f"{MARK}={self.folder}")]
-        sweep(f"{MARK}={self.folder}")
+        left = [f"process {process}" for process in tagged(f"{MARK}={self.folder}")]
+        kill_tree(f"{MARK}={self.folder}")
         return left
 
 
@@ -298,7 +298,7 @@ def campaign(server: Server, roots: int, count: int, every: float, rng: random.R
     try:
         return run(server, folder, roots, count, every, rng)
     finally:
-        sweep(f"{MARK}={folder}")
+        kill_tree(f"{MARK}={folder}")
         shutil.rmtree(folder, ignore_errors=True)
 
 

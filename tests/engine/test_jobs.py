@@ -19,7 +19,7 @@ from orchestrator.domain.view import View
 from orchestrator.engine import masked_files, supervisor
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.ports import Job
-from orchestrator.processes import marked
+from orchestrator.processes import tagged
 from orchestrator.secret_values import SecretValues
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,7 +157,7 @@ def test_a_time_limit_stops_the_whole_tree(jobs: LocalJobs, tmp_path: Path) -> N
     """
     outcome = jobs.run(job(tmp_path, timeout=0.5, code=textwrap.dedent(code)))
     assert outcome.how == "timeout"
-    assert marked(f"ORCHESTRATOR_JOB={outcome.folder}") == []
+    assert tagged(f"ORCHESTRATOR_JOB={outcome.folder}") == []
 
 
 FOLLOW = """
@@ -212,14 +212,14 @@ def test_a_dead_supervisor_is_settled(tmp_path: Path) -> None:
     """A job whose supervisor was killed is ended with all that it had started, called lost, and never run again."""
     process = _begun(tmp_path)
     folder = tmp_path / "jobs" / "one"
-    for pid in marked(f"ORCHESTRATOR_JOB={folder}"):
+    for pid in tagged(f"ORCHESTRATOR_JOB={folder}"):
         with contextlib.suppress(OSError):  # the job ends with its supervisor, while we go through them
             if str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
                 os.kill(pid, signal.SIGKILL)
     process.wait(20)
     outcome = LocalJobs(tmp_path / "jobs").run(job(tmp_path, "20", "0.1"))
     assert (outcome.how, outcome.code) == ("lost", None)
-    assert marked(f"ORCHESTRATOR_JOB={folder}") == []
+    assert tagged(f"ORCHESTRATOR_JOB={folder}") == []
     assert ran(tmp_path) == 1
 
 
@@ -229,7 +229,7 @@ def test_stopping(tmp_path: Path) -> None:
     jobs = LocalJobs(tmp_path / "jobs")
     jobs.stop("one")
     process.wait(20)
-    assert marked(f"ORCHESTRATOR_JOB={jobs.folder('one')}") == []
+    assert tagged(f"ORCHESTRATOR_JOB={jobs.folder('one')}") == []
     assert jobs.run(job(tmp_path, "20", "0.1")).how == "stopped"
     assert ran(tmp_path) == 1
     jobs.stop("one")
@@ -411,7 +411,7 @@ def test_a_process_that_its_job_leaves_does_not_hold_it(tmp_path: Path) -> None:
     outcome = LocalJobs(tmp_path / "jobs").run(job(tmp_path, code=code))
     assert time.monotonic() - before < 10
     assert (outcome.folder / "output.log").read_text() == "done\n"
-    assert marked(f"{supervisor.MARK}={outcome.folder}") == []
+    assert tagged(f"{supervisor.MARK}={outcome.folder}") == []
 
 
 @pytest.mark.usefixtures("isolation")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import room
+from orchestrator import resources
 from orchestrator.engine import ownership
 from orchestrator.engine.durable import written_or_still
 from orchestrator.engine.ownership import StopSignal
@@ -16,10 +16,10 @@ from orchestrator.engine.ownership import StopSignal
 
 def test_what_is_lacking_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with room lacks nothing; where there is too little, it is said how much there is and how much is needed."""
-    assert room.lacking(tmp_path) == ""
-    monkeypatch.setattr(room, "NEEDED", 2**60)
-    assert room.lacking(tmp_path).startswith(f"{tmp_path} has ")
-    assert room.lacking(tmp_path).endswith(f"at least {2**40} MiB are needed")
+    assert resources.shortage(tmp_path) == ""
+    monkeypatch.setattr(resources, "NEEDED", 2**60)
+    assert resources.shortage(tmp_path).startswith(f"{tmp_path} has ")
+    assert resources.shortage(tmp_path).endswith(f"at least {2**40} MiB are needed")
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_what_is_lacking_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 )
 def test_what_says_that_there_is_none(error: BaseException | None, full: bool) -> None:
     """A full disk, a used-up quota and a database without space are told from every other error."""
-    assert room.full(error) is full
+    assert resources.full(error) is full
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_says_that_there_is_none(error: BaseException | None, full: bool) -
 )
 def test_what_a_machine_has_no_more_of(error: BaseException, what: str) -> None:
     """A machine without memory, processes, files or threads is told from every other error."""
-    assert room.exhausted(error) == what
+    assert resources.exhausted(error) == what
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EAGAIN, "again"), OSError(errno.ENOSPC, "no space")])

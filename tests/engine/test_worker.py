@@ -18,7 +18,7 @@ from orchestrator.domain.journal import Entry, QueuedRequest, Run
 from orchestrator.engine.durable import Engine, Place
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.ports import Job
-from orchestrator.processes import marked, sweep
+from orchestrator.processes import kill_tree, tagged
 from tests.postgres import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,7 +144,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Yard]:
     try:
         yield made
     finally:
-        sweep(f"{MARK}={tmp_path}")
+        kill_tree(f"{MARK}={tmp_path}")
         for process in made.processes:
             process.communicate()
         made.store.close()
@@ -191,7 +191,7 @@ def test_sigterm_parks_and_the_next_worker_goes_on(place: Yard) -> None:
     out, _ = worker.communicate(timeout=PATIENCE)
     assert _events(out)[-3:] == [("stopping", "a"), ("left", "a"), ("ended", "")]
     assert place.effects() == ["a"]
-    assert not marked(f"{MARK}={place.folder}")
+    assert not tagged(f"{MARK}={place.folder}")
     place.start("2", "--once").wait(PATIENCE)
     assert place.effects() == ["a", "b"]
     assert place.done("a")
@@ -307,16 +307,16 @@ def test_a_job_does_not_outlive_its_claim(tmp_path: Path, postgres: Server) -> N
             until = store.work("a").until
             assert until is not None
             mark = f"ORCHESTRATOR_JOB={folder}/jobs/a.one"
-            while not (over := SystemClock().now() >= until) and marked(mark):  # who wrote the outcome ends last
+            while not (over := SystemClock().now() >= until) and tagged(mark):  # who wrote the outcome ends last
                 time.sleep(0.05)
             assert over == outlives
-            assert bool(marked(mark)) == outlives
+            assert bool(tagged(mark)) == outlives
             if not outlives:
                 assert json.loads((folder / "jobs/a.one/outcome.json").read_text())["how"] == "lost"
         finally:
             process.kill()
             process.wait()
-            sweep(f"ORCHESTRATOR_JOB={folder}/jobs/a.one")
+            kill_tree(f"ORCHESTRATOR_JOB={folder}/jobs/a.one")
             with contextlib.suppress(FileNotFoundError):
                 store.close()
 

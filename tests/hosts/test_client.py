@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.hosts import sshd
-from orchestrator.processes import telling
+from orchestrator.processes import progress_heartbeat
 from orchestrator.wiring import App
 
 PROGRAMS = ("ssh", "scp", "sftp")
@@ -48,7 +48,7 @@ def test_the_machines_own_ssh_is_preferred(unpacked: Path, tmp_path: Path) -> No
 def test_what_takes_long_says_so() -> None:
     """While something goes on a line tells for how long, and in the end how long it took."""
     said: list[str] = []
-    with telling(said.append, "the build", every=0.05):
+    with progress_heartbeat(said.append, "the build", every=0.05):
         time.sleep(0.2)
     assert said[0] == "the build: 0 s so far"
     assert (len(said) > 2, said[-1]) == (True, "the build: took 0 s")

@@ -19,7 +19,7 @@ from orchestrator.domain.view import View
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.ports import Job
-from orchestrator.processes import marked
+from orchestrator.processes import tagged
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "the vault password"
@@ -136,7 +136,7 @@ def on_disk(folder: Path) -> list[str]:
 
 def supervisors(folder: Path) -> list[int]:
     found = []
-    for process in marked(f"ORCHESTRATOR_JOB={folder / 'jobs/one'}"):
+    for process in tagged(f"ORCHESTRATOR_JOB={folder / 'jobs/one'}"):
         with contextlib.suppress(OSError):  # one may end while we go through them
             words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
             if b"supervisor" in b" ".join(words) and os.fsencode(folder / "jobs/one") in words:
@@ -157,7 +157,7 @@ def test_secrets_and_daemons_end_after_the_orchestrator_was_killed(either: Isola
     assert json.loads((tmp_path / "jobs/one/outcome.json").read_text())["code"] == 0
     assert on_disk(tmp_path) == []
     assert still(tmp_path)
-    assert marked(f"ORCHESTRATOR_JOB={tmp_path / 'jobs/one'}") == []
+    assert tagged(f"ORCHESTRATOR_JOB={tmp_path / 'jobs/one'}") == []
 
 
 def test_an_isolated_job_ends_with_its_supervisor(isolator: Isolator, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_an_isolated_job_ends_with_its_supervisor(isolator: Isolator, tmp_path: 
     process.wait()
     for number in supervisors(tmp_path):
         os.kill(number, signal.SIGKILL)
-    wait(lambda: not marked(f"ORCHESTRATOR_JOB={tmp_path / 'jobs/one'}"), "processes are left")
+    wait(lambda: not tagged(f"ORCHESTRATOR_JOB={tmp_path / 'jobs/one'}"), "processes are left")
     wait(lambda: still(tmp_path), "daemons are left")
     assert on_disk(tmp_path) == []
     outcome = LocalJobs(tmp_path / "jobs").run(job(tmp_path, ""))

@@ -315,10 +315,10 @@ def test_a_command_that_takes_too_long_leaves_nothing(isolator: Isolator, enviro
     name, value = mark.split("=")
     with pytest.raises(subprocess.TimeoutExpired):
         run_in_view(isolator, View(), ["sh", "-c", code], cwd="/", env={**environ, name: value}, timeout=0.5)
-    from orchestrator.processes import marked
+    from orchestrator.processes import tagged
 
     deadline = time.monotonic() + 10
-    while marked(mark):
+    while tagged(mark):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 

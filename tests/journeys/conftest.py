@@ -20,7 +20,7 @@ import pytest
 from orchestrator.cli.commands.show import run_document
 from orchestrator.cli.commands.status import environment_status
 from orchestrator.hosts import loopback
-from orchestrator.processes import sweep
+from orchestrator.processes import kill_tree
 from orchestrator.wiring import App, open_app
 from tests.inside import Said, reads, say
 from tests.postgres import Server
@@ -172,7 +172,7 @@ class Project:
         finally:
             del os.environ["ORCHESTRATOR_STATE"]
         for job in (self.state / "jobs").glob("*"):
-            sweep(f"ORCHESTRATOR_JOB={job}")
+            kill_tree(f"ORCHESTRATOR_JOB={job}")
         shutil.rmtree(self.root, ignore_errors=True)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from orchestrator.processes import runs
-from orchestrator.room import NEEDED
+from orchestrator.resources import NEEDED
 from tests.journeys.conftest import Project, lay_small_shop
 
 SIZE = 64  # MiB: more than the shop's state and what must be free

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from orchestrator.processes import marked
+from orchestrator.processes import tagged
 from tests.journeys.conftest import Project
 
 
@@ -124,7 +124,7 @@ def test_an_abort_stops_what_goes_on_at_once(running: Project) -> None:
     steps = {step["name"]: step for step in running.run("show", run, "--json").json["steps"]}
     assert steps["deploy.1"]["outcome"] in {"aborted", "succeeded"}
     assert "verify.smoke.deploy.1" not in steps or steps["verify.smoke.deploy.1"]["outcome"] == "aborted"
-    assert not marked(f"ORCHESTRATOR_JOB={running.state}/jobs/{run}.deploy.1")
+    assert not tagged(f"ORCHESTRATOR_JOB={running.state}/jobs/{run}.deploy.1")
     assert set(running.releases("production").values()) == {"1.0.0"}
 
 

@@ -5,7 +5,7 @@ import signal
 import socket
 
 from orchestrator.hosts import loopback
-from orchestrator.processes import command_line, marked
+from orchestrator.processes import command_line, tagged
 from tests.journeys.conftest import Project
 from tests.journeys.releases import lay_release
 
@@ -43,7 +43,7 @@ def stop_service(project: Project, name: str) -> None:
     host = next(
         host for host in loopback.recorded(project.state) if f"production/{name}" in host.folder and host.name == name
     )
-    for process in marked(host.mark):
+    for process in tagged(host.mark):
         if "server.py" in command_line(process):
             os.kill(process, signal.SIGKILL)
 

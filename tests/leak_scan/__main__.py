@@ -15,7 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from orchestrator.adapters.pulumi import engine
-from orchestrator.processes import sweep
+from orchestrator.processes import kill_tree
 from tests.journeys.conftest import Project
 from tests.leak_scan import project as files
 from tests.leak_scan.canaries import ENCODINGS, KINDS, Canary, made
@@ -215,7 +215,7 @@ def main() -> int:
                         campaign.search(moment, processes)
         finally:
             for job in (project.state / "jobs").glob("*"):
-                sweep(f"ORCHESTRATOR_JOB={job}")
+                kill_tree(f"ORCHESTRATOR_JOB={job}")
             project.clean()
     for moment, hit in sorted(campaign.hits):
         print(f"{moment}: {hit.kind} as {hit.encoding} in {hit.where}")

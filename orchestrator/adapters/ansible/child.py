@@ -18,7 +18,7 @@ from typing import Any
 from orchestrator.adapters.ansible.events import Translator
 from orchestrator.adapters.ansible.pipe import PipedProcess
 from orchestrator.adapters.ansible.prompts import Prompts, lay_askpass
-from orchestrator.processes import events_of, sweep
+from orchestrator.processes import events_of, kill_tree
 from orchestrator.trees import discard
 
 AT_ITS_END = (0, 2, 4)  # all hosts done, some failed, some unreachable: nothing goes on behind it
@@ -50,7 +50,7 @@ def main() -> int:
             events.put({"event": "prompt", "stdout": listener.prompt})
         events.put(None)
         if rc not in AT_ITS_END:  # its workers are sessions of their own, and outlive it
-            sweep(f"ORCHESTRATOR_JOB={folder}", spare=(os.getppid(),))
+            kill_tree(f"ORCHESTRATOR_JOB={folder}", spare=(os.getppid(),))
         writer.join()
         discard(private)  # it holds the whole environment, in `command`
         (folder / "result.json").write_text(json.dumps({"rc": rc, "status": status}), encoding="utf-8")

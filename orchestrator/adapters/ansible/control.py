@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.processes import marked
+from orchestrator.processes import tagged
 from orchestrator.trees import discard
 
 FORGOTTEN = 2 * 86400  # seconds: no play leaves its connections alone for so long
@@ -160,7 +160,7 @@ def _close_abandoned(folder: Path, environ: Mapping[str, str]) -> None:
     lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a process that needs it now waits
-        if not marked(f"ANSIBLE_SSH_CONTROL_PATH_DIR={folder}"):  # masters of ssh show no environment
+        if not tagged(f"ANSIBLE_SSH_CONTROL_PATH_DIR={folder}"):  # masters of ssh show no environment
             _close(folder, environ)
     finally:
         os.close(lock)

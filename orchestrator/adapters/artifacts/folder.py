@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.room import full
+from orchestrator.resources import full
 
 CHUNK = 1 << 20
 DEEPEST = 16  # folders in each other, which is more than any key has

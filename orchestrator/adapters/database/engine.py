@@ -16,7 +16,7 @@ from orchestrator.adapters.database.driver import driver, is_error, journal_mode
 from orchestrator.domain.error_codes import DISK_FULL
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
-from orchestrator.room import full
+from orchestrator.resources import full
 
 if TYPE_CHECKING:
     from alembic.config import Config

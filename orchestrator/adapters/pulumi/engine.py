@@ -20,7 +20,7 @@ from pathlib import Path
 
 from orchestrator.adapters.pulumi.engine_archive import VendorArchive, unpack
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.processes import telling
+from orchestrator.processes import progress_heartbeat
 
 OLDEST = (3, 226, 1)  # the first whose exit codes are documented
 VERSION = "v3.259.0"
@@ -131,7 +131,7 @@ def install_host(environ: Mapping[str, str], echo: Echo, runtime: str) -> Path:
         if not target.is_file():
             go = _go_program(environ)
             echo(f"building the language host for {runtime} programs from its Go modules: a few minutes, once")
-            with tempfile.TemporaryDirectory(dir=target.parent.parent) as folder, telling(echo, "the build"):
+            with tempfile.TemporaryDirectory(dir=target.parent.parent) as folder, progress_heartbeat(echo, "the build"):
                 work, made = Path(folder) / "source", Path(folder) / target.name
                 shutil.copytree(_source_folder() / f"language-{runtime}", work)
                 words = ["build", "-ldflags", "-s -w", "-o", str(made), FURTHER_HOSTS[runtime]]
@@ -149,7 +149,7 @@ def _from_source(target: Path, environ: Mapping[str, str], echo: Echo) -> None:
     go, source = _go_program(environ), _source_folder()
     echo(f"building the Pulumi engine {VERSION} from its Go modules: about 4 minutes on 2 cores, once")
     env = _go_environment(environ)
-    with tempfile.TemporaryDirectory() as folder, telling(echo, "the build"):
+    with tempfile.TemporaryDirectory() as folder, progress_heartbeat(echo, "the build"):
         work = Path(folder) / "source"
         shutil.copytree(source, work)
         _go(go, work, env, ["build", "-ldflags", f"-s -w -X {STAMP}", "-o", str(target / "pulumi"), COMMAND])

@@ -40,7 +40,7 @@ from orchestrator.domain.plan import StackSpec
 from orchestrator.domain.secret import Secret
 from orchestrator.domain.text import clean_text
 from orchestrator.ports import Emit, Job, JobOutcome, Jobs
-from orchestrator.processes import asked, sweep
+from orchestrator.processes import asked, kill_tree
 from orchestrator.secret_values import SecretValues
 
 _PACKAGES = str(Path(__file__).resolve().parents[3])
@@ -207,7 +207,7 @@ class Operations:
             time.sleep(0.05)
         if not trace.living():
             for job in trace.jobs:
-                sweep(f"ORCHESTRATOR_JOB={job}")  # providers whose engine is gone could still make something
+                kill_tree(f"ORCHESTRATOR_JOB={job}")  # providers whose engine is gone could still make something
         return trace
 
     def run(

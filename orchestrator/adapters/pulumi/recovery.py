@@ -17,7 +17,7 @@ from orchestrator.adapters.pulumi.events import Log
 from orchestrator.adapters.pulumi.stack import Stack, State, likeness, pending, risky, unanswered
 from orchestrator.adapters.pulumi.trace import LockHolder, Trace, holders
 from orchestrator.adapters.pulumi.workspace import Refused
-from orchestrator.processes import sweep
+from orchestrator.processes import kill_tree
 
 LOCKED = "the stack is currently locked"
 PATIENCE = 60.0  # seconds that an engine of ours, whose parent died, is given to end by itself
@@ -104,7 +104,7 @@ class Recovery:
         """Nobody else is at work, no lock of the dead is left, and the state has what is really there."""
         self._wait()
         for job in self._jobs:
-            sweep(f"ORCHESTRATOR_JOB={job}")  # providers whose engine is gone could still make something
+            kill_tree(f"ORCHESTRATOR_JOB={job}")  # providers whose engine is gone could still make something
         self._break(self._stack.locks())
         if before:
             self._refresh()

@@ -27,7 +27,7 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.step import StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.hosts import loopback
-from orchestrator.processes import _parents, command_line, family, marked, runs
+from orchestrator.processes import _parents, command_line, family, runs, tagged
 from tests.adapters.ansible.conftest import COLLECTIONS, FILES, Stage, named, outcomes, staged
 
 SECRET = "hush-4711-hush"
@@ -282,7 +282,7 @@ def test_a_play_that_hangs_is_ended_with_all_it_started(stage: Stage) -> None:
     assert result.message.startswith("ansible ran longer than 15 s and was stopped (timeout of the step ")
     assert outcomes(result) == ["unknown"]
     assert result.touched() == ("web1",)
-    assert not marked(f"ORCHESTRATOR_JOB={stage.jobs.folder('r1.deploy.1')}")
+    assert not tagged(f"ORCHESTRATOR_JOB={stage.jobs.folder('r1.deploy.1')}")
 
 
 @pytest.mark.parametrize("part", ["the playbook", "its worker"])
@@ -292,7 +292,7 @@ def test_nothing_of_a_play_outlives_its_step(stage: Stage, part: str) -> None:
 
     def kill() -> None:
         deadline = time.monotonic() + 60
-        while not (at_work := [one for one in marked(job) if command_line(one).endswith("&& sleep 0'")]):
+        while not (at_work := [one for one in tagged(job) if command_line(one).endswith("&& sleep 0'")]):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         above = _parents()
@@ -305,7 +305,7 @@ def test_nothing_of_a_play_outlives_its_step(stage: Stage, part: str) -> None:
     killer.join()
     assert not result.good
     assert result.touched() == ("web1",)
-    assert [one for one in marked(job) if not command_line(one).endswith("[mux]")] == []
+    assert [one for one in tagged(job) if not command_line(one).endswith("[mux]")] == []
 
 
 def test_a_batch_is_what_the_flow_says(stage: Stage) -> None:

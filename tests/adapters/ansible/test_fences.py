@@ -13,7 +13,7 @@ from orchestrator.adapters.ansible.ledger import records_itself
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.hosts import loopback
-from orchestrator.processes import command_line, family, marked
+from orchestrator.processes import command_line, family, tagged
 from tests.adapters.ansible.conftest import FILES, Stage, named, outcomes, staged
 from tests.shared_hosts import state_in
 
@@ -252,7 +252,7 @@ def _kill_module(stage: Stage) -> None:
     host, deadline = stage.hosts[1], time.monotonic() + 60
     while stage.marks()[1] == 0 and time.monotonic() < deadline:
         time.sleep(0.05)
-    for process in family([process for process in marked(host.mark) if "orchestrator_remote" in command_line(process)]):
+    for process in family([process for process in tagged(host.mark) if "orchestrator_remote" in command_line(process)]):
         os.kill(process, signal.SIGKILL)
 
 

@@ -18,7 +18,7 @@ from orchestrator.domain.context import Context
 from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
 from orchestrator.engine.jobs import LocalJobs
-from orchestrator.processes import marked, sweep
+from orchestrator.processes import kill_tree, tagged
 from tests.flow.test_promotion import release
 from tests.web import Server
 
@@ -31,7 +31,7 @@ def jobs(tmp_path: Path) -> Iterator[LocalJobs]:
     made = LocalJobs(tmp_path / "jobs")
     yield made
     for folder in (tmp_path / "jobs").glob("*"):
-        sweep(f"ORCHESTRATOR_JOB={folder}")
+        kill_tree(f"ORCHESTRATOR_JOB={folder}")
 
 
 def now() -> str:
@@ -70,7 +70,7 @@ def test_what_goes_and_comes_is_seen(jobs: LocalJobs, server: Server) -> None:
     assert (found.downtime, found.most_away, found.hosts, found.gaps) == (0, 1, 2, ())
     assert 0.4 < found.away["b"] < 2
     assert found.asked > 10
-    assert marked(f"ORCHESTRATOR_JOB={jobs.folder(f'{JOB}.1')}") == []
+    assert tagged(f"ORCHESTRATOR_JOB={jobs.folder(f'{JOB}.1')}") == []
 
 
 def test_it_keeps_no_variable(jobs: LocalJobs, server: Server) -> None:
@@ -115,10 +115,10 @@ def test_it_is_begun_again(jobs: LocalJobs, server: Server) -> None:
     until(lambda: counted(jobs, 1, '"up": true') == 2)
     time.sleep(1.2)
     os.kill(int((jobs.folder(f"{JOB}.1") / "started").read_text()), signal.SIGSTOP)
-    for process in marked(f"ORCHESTRATOR_JOB={jobs.folder(f'{JOB}.1')}"):
+    for process in tagged(f"ORCHESTRATOR_JOB={jobs.folder(f'{JOB}.1')}"):
         os.kill(process, signal.SIGSTOP)
     time.sleep(1.5)
-    for process in marked(f"ORCHESTRATOR_JOB={jobs.folder(f'{JOB}.1')}"):
+    for process in tagged(f"ORCHESTRATOR_JOB={jobs.folder(f'{JOB}.1')}"):
         os.kill(process, signal.SIGKILL)
     until(lambda: counted(jobs, 2, '"up": true') == 2)
     found = prober.end(PROBE, JOB, since)

@@ -31,7 +31,7 @@ from orchestrator.flow.rollback import constrained
 from orchestrator.flow.run_context import RunContext
 from orchestrator.hosts import loopback
 from orchestrator.isolation.find import available
-from orchestrator.processes import command_line, marked, sweep
+from orchestrator.processes import command_line, kill_tree, tagged
 from orchestrator.services import Services
 
 from .conftest import Stage
@@ -199,7 +199,7 @@ class Slow(Stage):
     def process(self, part: str) -> int:
         """The number of one of the processes of the operation that goes on."""
         job = f"ORCHESTRATOR_JOB={self.jobs.folder(f'job-{self._number}')}"
-        lines = {number: command_line(number) for number in marked(job)}
+        lines = {number: command_line(number) for number in tagged(job)}
         sign = {
             "engine": f"{self.provisioner._operations.engine.path} ",
             "language host": "pulumi-language-python ",
@@ -235,7 +235,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
     for host in loopback.recorded(stage.state):
         loopback.stop(host)
     for job in (stage.state / "jobs").glob("*"):
-        sweep(f"ORCHESTRATOR_JOB={job}")
+        kill_tree(f"ORCHESTRATOR_JOB={job}")
 
 
 def test_a_killed_engine_is_not_taken_for_a_clean_slate(slow: Slow) -> None:

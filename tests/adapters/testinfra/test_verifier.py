@@ -9,7 +9,7 @@ from orchestrator.domain.environment import IsolationRule
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.hosts import loopback
-from orchestrator.processes import marked
+from orchestrator.processes import tagged
 from tests.adapters.testinfra.conftest import Room, code, of_hosts, told
 from tests.shared_hosts import state_in
 
@@ -216,7 +216,7 @@ def test_a_suite_that_hangs_is_ended_with_all_it_started(room: Room) -> None:
     result = room.verify({"test_it.py": text}, timeout=10.0)
     assert (result.outcome, code(result)) == ("errored", "V104")
     assert told(result) == {("test_a", ""): "succeeded"}
-    assert not marked(f"ORCHESTRATOR_JOB={room.jobs.folder(room.job)}")
+    assert not tagged(f"ORCHESTRATOR_JOB={room.jobs.folder(room.job)}")
 
 
 def test_a_host_that_is_gone_is_unknown(room: Room) -> None:

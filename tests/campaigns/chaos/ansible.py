@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
 from orchestrator.domain.context import Context
 from orchestrator.domain.plan import SuiteSpec
-from orchestrator.processes import _parents, command_line, family, marked
+from orchestrator.processes import _parents, command_line, family, tagged
 from tests.adapters.ansible.conftest import FILES, Stage, outcomes
 from tests.campaigns.chaos.hosts import PLAYS, Going, gone
 from tests.campaigns.chaos.parts import nothing_left, stage, until
@@ -105,9 +105,9 @@ def module(scene: Scene) -> str:
 def _victims(made: Stage, folder: Path, what: str) -> list[int]:
     """The processes to kill."""
     if what == "module":
-        on_host = marked(made.hosts[1].mark)
+        on_host = tagged(made.hosts[1].mark)
         return family([process for process in on_host if "orchestrator_remote" in command_line(process)])
-    parents, here = _parents(), marked(f"ORCHESTRATOR_JOB={folder}")
+    parents, here = _parents(), tagged(f"ORCHESTRATOR_JOB={folder}")
     ours = [process for process in here if "bin/ansible-playbook" in command_line(process)]
     top = [process for process in ours if parents.get(process) not in ours]
     return top if what == "parent" else [process for process in ours if parents.get(process) in top]

@@ -18,7 +18,7 @@ from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry, Run
 from orchestrator.hosts import loopback
-from orchestrator.processes import family, marked, sweep
+from orchestrator.processes import family, kill_tree, tagged
 from tests.campaigns import workers
 from tests.campaigns.chaos.parts import EDGE, apart, ended, kill, postgres, small
 from tests.campaigns.chaos.processes import recovered
@@ -39,7 +39,7 @@ def split_brain(scene: Scene) -> str:
     second.state.mkdir()
     for common in ("packages", "plans"):  # a folder that both machines have
         (second.state / common).symlink_to(first.state / common)
-    scene.end.callback(lambda: [sweep(f"ORCHESTRATOR_JOB={job}") for job in (second.state / "jobs").glob("*")])
+    scene.end.callback(lambda: [kill_tree(f"ORCHESTRATOR_JOB={job}") for job in (second.state / "jobs").glob("*")])
     mark, all_of_it = f"{MARK}={scene.folder}", scene.rng.random() < 0.5
     version = first.make()
     first.hold(0)
@@ -49,7 +49,7 @@ def split_brain(scene: Scene) -> str:
     run = first.last()
     paused = [process.pid]
     if all_of_it:  # as a machine that stands still: with everything that it runs
-        paused += [one for job in (first.state / "jobs").glob("*") for one in marked(f"ORCHESTRATOR_JOB={job}")]
+        paused += [one for job in (first.state / "jobs").glob("*") for one in tagged(f"ORCHESTRATOR_JOB={job}")]
     for one in paused:
         os.kill(one, signal.SIGSTOP)
     time.sleep(scene.rng.uniform(5, 8))
@@ -68,7 +68,7 @@ def split_brain(scene: Scene) -> str:
     assert [host_ledger(host) for host in first.hosts] == before, "the late one has written to a host"
     assert first.story(EDGE)["run"]["state"] == "succeeded"
     first.once(version)  # the ledger has a line of either: the later one found it done
-    assert marked(mark) == []
+    assert tagged(mark) == []
     fences = [line["fence"] for line in before[1]]
     assert fences == sorted(fences)
     return (
@@ -88,7 +88,7 @@ class Paused(workers.Workers):
     def kill_one(self) -> None:
         """SIGSTOP, and after up to twice a claim's length SIGCONT."""
         ours = {process.pid for process in self.processes.values()}
-        children = [process for process in marked(f"{workers.MARK}={self.folder}") if process not in ours]
+        children = [process for process in tagged(f"{workers.MARK}={self.folder}") if process not in ours]
         chosen = self.rng.choice(sorted(children) or sorted(ours))
         seconds = self.rng.uniform(1, 1.6 * workers.LASTS)
         self.killed[f"root paused for {'more' if seconds > workers.LASTS else 'less'} than its claim"] += 1
@@ -100,7 +100,7 @@ class Paused(workers.Workers):
 
     def stop(self) -> list[str]:
         """Wake them all up, give them time to find out that they are late, and end them."""
-        for process in marked(f"{workers.MARK}={self.folder}"):
+        for process in tagged(f"{workers.MARK}={self.folder}"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGCONT)
         time.sleep(3)
@@ -108,7 +108,7 @@ class Paused(workers.Workers):
 
     def go_on(self, process: int) -> None:
         """SIGCONT, when it is still there and ours."""
-        if process in marked(f"{workers.MARK}={self.folder}"):
+        if process in tagged(f"{workers.MARK}={self.folder}"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGCONT)
 
@@ -118,7 +118,7 @@ def late_renewals(scene: Scene) -> str:
     """Queued promotions over two workers whose processes stand still for 1 to 13 seconds: none lost, none twice."""
     server, roots = postgres(scene), 12
     folder = Path(tempfile.mkdtemp(prefix="paused-", dir=scene.folder))
-    scene.end.callback(sweep, f"{workers.MARK}={folder}")
+    scene.end.callback(kill_tree, f"{workers.MARK}={folder}")
     scene.end.callback(os.environ.pop, "ORCHESTRATOR_STORE", None)
     said = io.StringIO()
     with contextlib.redirect_stdout(said):

@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator.domain.inventory import Inventory
 from orchestrator.hosts import loopback
-from orchestrator.processes import command_line, marked
+from orchestrator.processes import command_line, tagged
 from tests.adapters.ansible.conftest import Stage, staged
 from tests.campaigns.chaos.proxy import Proxy
 from tests.campaigns.chaos.table import Scene
@@ -284,6 +284,6 @@ def ended(process: "subprocess.Popen[str]", patience: float = 120.0) -> tuple[in
 
 def nothing_left(folder: Path) -> None:
     """See that no process of the job in *folder* is left, but connections that wait for the next job."""
-    found = {process: command_line(process) for process in marked(f"ORCHESTRATOR_JOB={folder}")}
+    found = {process: command_line(process) for process in tagged(f"ORCHESTRATOR_JOB={folder}")}
     left = [line or str(process) for process, line in found.items() if not line.endswith("[mux]")]
     assert left == [], f"processes of {folder.name} are left: {left}"

@@ -6,7 +6,7 @@ import threading
 import time
 
 from orchestrator.domain.step import Outcome, StepResult
-from orchestrator.processes import sweep
+from orchestrator.processes import kill_tree
 from tests.adapters.pulumi.conftest import Stage
 from tests.adapters.pulumi.test_recovery import Slow, code
 from tests.campaigns.chaos.parts import nothing_left, until
@@ -22,7 +22,7 @@ def _slow(scene: Scene) -> Slow:
     def clean() -> None:
         (made.things / "hold").unlink(missing_ok=True)
         for job in (made.state / "jobs").glob("*"):
-            sweep(f"ORCHESTRATOR_JOB={job}")
+            kill_tree(f"ORCHESTRATOR_JOB={job}")
 
     scene.end.callback(clean)
     return made

@@ -18,7 +18,7 @@ from orchestrator.engine.jobs import LocalJobs
 from orchestrator.isolation.find import available
 from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.ports import Job
-from orchestrator.processes import marked
+from orchestrator.processes import tagged
 from tests.campaigns.hostile.case import HELD, Case, Defence, Outcome, Yard, replaced
 
 LINE = "S12"
@@ -119,7 +119,7 @@ def _kill(killed: str, process: "subprocess.Popen[bytes]", folder: Path) -> None
     if ("supervisor" in killed or killed == "everything") and started.exists():
         os.kill(int(started.read_text()), signal.SIGKILL)
     if killed in {"the job", "everything"}:
-        for number in marked(f"{supervisor.MARK}={folder}"):
+        for number in tagged(f"{supervisor.MARK}={folder}"):
             if not started.exists() or number != int(started.read_text()):
                 _send(number)
 

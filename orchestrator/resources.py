@@ -14,7 +14,7 @@ FILES = 200
 """Files that there must be room for, on a file system that counts them."""
 
 
-def lacking(folder: Path) -> str:
+def shortage(folder: Path) -> str:
     """What there is too little of where *folder* is, and how much is needed; empty when there is room."""
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
@@ -47,13 +47,13 @@ def exhausted(error: BaseException | None) -> str:
 _SPENT = {errno.ENOMEM: "memory", errno.EAGAIN: "processes", errno.EMFILE: "files", errno.ENFILE: "files"}
 
 
-def spent(error: BaseException) -> bool:
+def is_exhausted(error: BaseException) -> bool:
     """Whether *error* says that there is no room, of whatever kind, and nothing about what was done."""
     return full(error) or bool(exhausted(error))
 
 
-def told(error: BaseException) -> tuple[str, str]:
-    """*error*, of which :func:`spent` is true, as the code and the message of an error of ours."""
+def as_error(error: BaseException) -> tuple[str, str]:
+    """*error*, of which :func:`is_exhausted` is true, as the code and the message of an error of ours."""
     if what := exhausted(error):
         return "S116", f"this machine gives no more {what}"
     return "S113", f"no space is left for {getattr(error, 'filename', None) or 'a file'}: {os.strerror(errno.ENOSPC)}"
