@@ -15,7 +15,7 @@ from orchestrator.storage_wiring import StorageParts
 if TYPE_CHECKING:
     from orchestrator.adapters.views import Views
     from orchestrator.app.parts import Parts
-    from orchestrator.domain.worker import WorkerEvent, WorkerRules
+    from orchestrator.domain.worker import WorkerConfig, WorkerEvent
     from orchestrator.engine.durable import Engine
     from orchestrator.flow.prune import Records
     from orchestrator.isolation.isolator import Isolator
@@ -95,10 +95,10 @@ class EngineParts(StorageParts):
     def engine(self) -> "Engine":
         """Durable execution."""
         from orchestrator.adapters.database.engine import engine_url
-        from orchestrator.engine.durable import Engine, Place
+        from orchestrator.engine.durable import Engine, EngineConfig
 
         bound = not self.store_url.startswith("sqlite")  # a file is on one machine, where nobody need wait for a claim
-        place = Place(engine_url(self.store_url), self.state / "executors", self.claim_lasts, bound=bound)
+        place = EngineConfig(engine_url(self.store_url), self.state / "executors", self.claim_lasts, bound=bound)
         return Engine(place, self.store, self.jobs, self._workflow, self.secrets)
 
     @property
@@ -121,7 +121,7 @@ class EngineParts(StorageParts):
 
     def run_worker(
         self,
-        rules: "WorkerRules",
+        rules: "WorkerConfig",
         tell: "Callable[[WorkerEvent], None]",
         work: Callable[[str], int],
         tidy: Callable[[], None],

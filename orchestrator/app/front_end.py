@@ -18,7 +18,7 @@ from orchestrator.domain.authentication import KeyRecord
 from orchestrator.domain.calendar.rules import CalendarRule
 from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.worker import WorkerEvent, WorkerRules
+from orchestrator.domain.worker import WorkerConfig, WorkerEvent
 from orchestrator.ports import Keys
 from orchestrator.register_ports import AuditHeads, AuditKeys, Register
 
@@ -151,7 +151,7 @@ class FrontEndParts(Parts, Protocol):
 
     def run_worker(
         self,
-        rules: WorkerRules,
+        rules: WorkerConfig,
         tell: Callable[[WorkerEvent], None],
         work: Callable[[str], int],
         tidy: Callable[[], None],

@@ -68,7 +68,7 @@ class Execution(Protocol):
     def leftover(self) -> list[QueuedRequest]:
         """Requests that are not done and that no process works on, oldest first."""
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Give the claim of this process back."""
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from orchestrator.domain.error_codes import RIGHT_MISSING
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import STORE_FAILURES, Run, run_id
 from orchestrator.domain.story import RunView
-from orchestrator.domain.worker import WorkerEvent, WorkerRules
+from orchestrator.domain.worker import WorkerConfig, WorkerEvent
 
 POLL = 0.08
 
@@ -108,7 +108,7 @@ def _patient() -> Iterator[None]:
             raise
 
 
-def serve(app: Application, rules: WorkerRules, tell: Callable[[WorkerEvent], None]) -> None:
+def serve(app: Application, rules: WorkerConfig, tell: Callable[[WorkerEvent], None]) -> None:
     """Be a worker under these *rules*, which tells what happens, until it is stopped."""
     app.warm()
     scheduler = app.scheduler(plan_text)
@@ -155,7 +155,7 @@ def work(app: Application, root: str) -> int:
         done.join(POLL)
     if done.running:
         output.note(f"{root}: {app.stop_reason or 'stopped before its next step'}")
-        app.engine.let_go()
+        app.engine.release()
         return int(Exit.INTERRUPTED)
     done.check()
     return int(Exit.OK)
@@ -209,7 +209,7 @@ def leave(app: Application, asked: RunRequest, why: str, view: Lines) -> NoRetur
     """End this process now, with the walk as it is in the journal; whoever comes next need not wait for our claim."""
     view.stop()
     run = asked.name if len(asked.targets) == 1 else asked.root
-    app.engine.let_go()
+    app.engine.release()
     output.note(f"{why}; nothing is lost: orchestrator resume {run}")
     os._exit(Exit.INTERRUPTED)  # threads stand still on purpose, and would keep the process
 
@@ -219,7 +219,7 @@ def detach(app: Application, asked: RunRequest, view: Lines) -> NoReturn:
     view.stop()
     app.control.detach(app.actor, app.queries.current_run(app.actor, asked.root))
     process = app.run_in_background(asked.root)
-    app.engine.let_go()
+    app.engine.release()
     output.note(f"left; it goes on in the background (process {process}): orchestrator watch {asked.root}")
     os._exit(Exit.INTERRUPTED)
 

@@ -80,7 +80,7 @@ class LockDocument(Document):
     environments: dict[str, Lease | None]
 
 
-class Place(Model):
+class MatrixCell(Model):
     """The state of a release in one environment. *hosts* are those that run it, *of* is how many the environment has.
 
     With `standing by` it only runs on hosts of the standby side. *problem* is the run of the release
@@ -99,7 +99,7 @@ class Row(Model):
     """One release, and what it is in each environment."""
 
     release: PackageRef
-    places: dict[str, Place] = Field(alias="in")
+    places: dict[str, MatrixCell] = Field(alias="in")
 
 
 class MatrixDocument(Document):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class WorkerRules:
+class WorkerConfig:
     """What a worker takes: from which *queue*, how many at once; *once*: until there is nothing that can be taken."""
 
     queue: str

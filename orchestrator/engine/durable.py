@@ -59,7 +59,7 @@ class Steps:
             if missing := shortage(self._folder):
                 self._stop_signal.fail(f"{missing} (S113)")
             failpoint(f"{name}:before")
-            answer = written_or_still(self._stop_signal, self._folder, work)
+            answer = record_or_park(self._stop_signal, self._folder, work)
             failpoint(f"{name}:done")
             return self._secrets.data(answer)  # a replay gets the recorded answer, which is masked
 
@@ -99,7 +99,7 @@ class Steps:
             with guarded():
                 return self._dbos.run_step({"name": name}, work)
 
-        return written_or_still(self._stop_signal, self._folder, recorded)
+        return record_or_park(self._stop_signal, self._folder, recorded)
 
 
 def _no_part(name: str, data: Any) -> Callable[[], Any]:
@@ -107,7 +107,7 @@ def _no_part(name: str, data: Any) -> Callable[[], Any]:
     raise RuntimeError(f"{name} cannot be begun: there is no engine")
 
 
-def written_or_still(brake: StopSignal, folder: Path, work: Callable[[], T]) -> T:
+def record_or_park(brake: StopSignal, folder: Path, work: Callable[[], T]) -> T:
     """What *work* returns. When the store, or a file in *folder*, cannot be written, this process stands still.
 
     DBOS would record the error as the end of the walk, and nobody could go on with it.
@@ -138,7 +138,7 @@ def guarded() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Place:
+class EngineConfig:
     """Where an engine works: *url* is where DBOS keeps its tables, *folder* where the locks are.
 
     *bound* says that another machine may take over what this one does, so that jobs must not outlive a claim.
@@ -164,7 +164,9 @@ class Engine:
 
     _launched: ClassVar["Engine | None"] = None  # DBOS has one database, executor and version for a whole process
 
-    def __init__(self, place: Place, store: Store, jobs: Jobs, walk: Walk, secrets: SecretValues | None = None) -> None:
+    def __init__(
+        self, place: EngineConfig, store: Store, jobs: Jobs, walk: Walk, secrets: SecretValues | None = None
+    ) -> None:
         self._place, self._store, self._jobs, self._walk = place, store, jobs, walk
         self._secrets = secrets or SecretValues()
         self._lock: IO[str] | None = None
@@ -203,13 +205,13 @@ class Engine:
 
         @DBOS.workflow(name="walk", max_recovery_attempts=None)  # the default gives up after 100 restarts
         def workflow(data: dict[str, Any]) -> dict[str, Any]:
-            return written_or_still(self.stop_signal, self._place.folder.parent, lambda: walk(steps, holder, data))
+            return record_or_park(self.stop_signal, self._place.folder.parent, lambda: walk(steps, holder, data))
 
         @DBOS.workflow(name="part", max_recovery_attempts=None)
         def beside(name: str, data: dict[str, Any]) -> dict[str, Any]:
             with self.stop_signal.beside(name):
                 about = {**arguments, "part": data}
-                return written_or_still(self.stop_signal, self._place.folder.parent, lambda: walk(steps, holder, about))
+                return record_or_park(self.stop_signal, self._place.folder.parent, lambda: walk(steps, holder, about))
 
         def part(name: str, data: dict[str, Any]) -> Callable[[], Any]:
             with guarded(), SetWorkflowID(name):
@@ -261,7 +263,7 @@ class Engine:
             raise
         self._root, self._worker = root, worker
 
-    def hand_over(self) -> None:
+    def transfer(self) -> None:
         """The process that was forked has what was reserved, and this one has it no longer."""
         if self._lock is not None:
             self._lock.close()  # the lock itself stays until the other process has closed it as well
@@ -297,7 +299,7 @@ class Engine:
         """Remove the records of durable execution of *root*, which is complete."""
         remove_request(self._place.url, root)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Give the claim back: somebody else may go on with it as soon as this process has ended."""
         if self._holder is not None:
             self._holder.end()
@@ -308,7 +310,7 @@ class Engine:
 
     def close(self) -> None:
         """Let go of the database and of the root."""
-        self.let_go()
+        self.release()
         self._shut_down()
         if self._lock is not None:
             self._lock.close()

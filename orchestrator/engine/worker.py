@@ -22,7 +22,7 @@ from orchestrator.domain.error_codes import HAS_PROCESS, STORE_NEWER
 from orchestrator.domain.errors import Exit, OrchestratorError
 from orchestrator.domain.journal import QueuedRequest, QueueEntry, run_id
 from orchestrator.domain.waves import BACK
-from orchestrator.domain.worker import WorkerEvent, WorkerRules
+from orchestrator.domain.worker import WorkerConfig, WorkerEvent
 from orchestrator.engine.durable import Engine
 from orchestrator.ports import Store
 from orchestrator.secret_values import known
@@ -60,7 +60,7 @@ class Worker:
         store: Store,
         start: Callable[[str], int],
         tell: Callable[[WorkerEvent], None],
-        rules: WorkerRules,
+        rules: WorkerConfig,
         tidy: Callable[[], None] = lambda: None,
         duties: Callable[[], Iterable[str]] = tuple,
     ) -> None:
@@ -339,7 +339,7 @@ def forked(engine: Engine, store: Store, root: str, log: Path, work: Callable[[]
             _child(log, work)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    engine.hand_over()
+    engine.transfer()
     return process
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.engine import engine_url
 from orchestrator.adapters.database.store import DatabaseStore
-from orchestrator.engine.durable import Engine, Place
+from orchestrator.engine.durable import Engine, EngineConfig
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.engine.records import complete_requests
 from tests.cli.test_prune import laid, run_prune
@@ -31,7 +31,7 @@ def project(folder: Path) -> Path:
     folder.mkdir()
     state = laid(folder).parent
     store = DatabaseStore(f"sqlite:///{state}/state.db", SystemClock())
-    place = Place(engine_url(f"sqlite:///{state}/state.db"), state / "executors", 3.0)
+    place = EngineConfig(engine_url(f"sqlite:///{state}/state.db"), state / "executors", 3.0)
     engine = Engine(place, store, LocalJobs(state / "jobs"), lambda _durable, _tenure, _data: {})
     engine.begin("000001", {})()
     engine.close()

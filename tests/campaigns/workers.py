@@ -39,7 +39,7 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import PlaySpec, StackSpec, SuiteSpec
 from orchestrator.domain.release import Package, Release, Requirement
 from orchestrator.domain.step import HostResult, Outcome, StepResult
-from orchestrator.domain.worker import WorkerRules
+from orchestrator.domain.worker import WorkerConfig
 from orchestrator.ports import Emit
 from orchestrator.processes import kill_tree, tagged
 from orchestrator.wiring import App
@@ -193,9 +193,9 @@ class Simulated(App):
     @cached_property
     def engine(self) -> Any:
         """Durable execution, with locks that no other machine sees."""
-        from orchestrator.engine.durable import Engine, Place
+        from orchestrator.engine.durable import Engine, EngineConfig
 
-        place = Place(self.store_url, self.state / f"executors-{self.machine}", LASTS, bound=True)
+        place = EngineConfig(self.store_url, self.state / f"executors-{self.machine}", LASTS, bound=True)
         return Engine(place, self.store, self.jobs, self._workflow)
 
     def _release(self, number: int) -> Release:
@@ -285,7 +285,7 @@ def main() -> int:
 def _serve(folder: Path, machine: str) -> int:
     count = int((folder / "count").read_text())
     app = Simulated(folder, machine, count)
-    rules = WorkerRules("campaign", CONCURRENCY)
+    rules = WorkerConfig("campaign", CONCURRENCY)
     serve(
         app, rules, lambda news: print(round(time.time(), 2), news.what, news.root, news.process, news.why, flush=True)
     )

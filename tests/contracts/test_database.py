@@ -24,10 +24,10 @@ from orchestrator.adapters.database.engine import (
     alembic_config,
     guarded,
     integrity,
-    once,
     open_database,
-    persistent,
+    retry_on_disconnect,
     schema_version,
+    with_keys,
 )
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.errors import OrchestratorError
@@ -156,15 +156,15 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
 class Lasting(DatabaseStore):
     """The store with every write made again until it is known to be there."""
 
-    @persistent
+    @retry_on_disconnect
     def create(self, run: Run) -> None:
         super().create(run)
 
     def append(self, run: str, entries: Iterable[Entry], *more: Any) -> int:
-        keyed = [entry.model_copy(update={"key": key}) for key, entry in once(entries)]
+        keyed = [entry.model_copy(update={"key": key}) for key, entry in with_keys(entries)]
         return self._again(run, keyed, *more)
 
-    @persistent
+    @retry_on_disconnect
     def _again(self, run: str, entries: list[Entry], *more: Any) -> int:
         return super().append(run, entries, *more)
 
@@ -256,7 +256,7 @@ def test_what_will_not_pass_is_told_at_once(tmp_path: Path) -> None:
     """Damage, a full disk and a mistake of ours are not tried again."""
     calls = []
 
-    @persistent
+    @retry_on_disconnect
     def fails() -> None:
         calls.append(1)
         with guarded():

@@ -16,7 +16,7 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.plan import HostState
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import Outcome
-from orchestrator.domain.worker import WorkerEvent, WorkerRules
+from orchestrator.domain.worker import WorkerConfig, WorkerEvent
 from orchestrator.engine.worker import Worker
 
 WORDS = {
@@ -100,7 +100,7 @@ def test_a_request_that_cannot_be_read_keeps_only_itself(
         store.release_claim(root, "", done=True)
         return 0
 
-    worker = Worker(Idle(), store, start, told.append, WorkerRules("q", once=True))  # type: ignore[arg-type]
+    worker = Worker(Idle(), store, start, told.append, WorkerConfig("q", once=True))  # type: ignore[arg-type]
     for _ in range(3):
         worker._take()
         worker._children.clear()
@@ -121,7 +121,7 @@ def test_a_request_that_waits_costs_nothing(store: DatabaseStore, blocked: int) 
     def start(root: str) -> int:
         raise AssertionError(f"{root} waits")
 
-    worker = Worker(Idle(), store, start, lambda _news: None, WorkerRules("q", concurrency=4))  # type: ignore[arg-type]
+    worker = Worker(Idle(), store, start, lambda _news: None, WorkerConfig("q", concurrency=4))  # type: ignore[arg-type]
     assert worker._take() == 0
     assert len([statement for statement in statements if statement.startswith("SELECT")]) == 1
     statements.clear()

@@ -16,7 +16,7 @@ from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueuedRequest, Run
-from orchestrator.engine.durable import Engine, Place, Walk
+from orchestrator.engine.durable import Engine, EngineConfig, Walk
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.ports import Durable
 
@@ -62,7 +62,7 @@ def engine_in(folder: Path, walk: Walk) -> Engine:
     for root in ("root1", "root2"):
         run = Run(id=f"{root}-staging", root=root, kind="promotion", environment="staging")
         store.submit(QueuedRequest(root=root, asked={}), run)
-    place = Place(f"sqlite:///{folder}/engine.db", folder / "executors", ttl=3.0)
+    place = EngineConfig(f"sqlite:///{folder}/engine.db", folder / "executors", ttl=3.0)
     return Engine(place, store, LocalJobs(folder / "jobs"), walk)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator import resources
 from orchestrator.engine import ownership
-from orchestrator.engine.durable import written_or_still
+from orchestrator.engine.durable import record_or_park
 from orchestrator.engine.ownership import StopSignal
 
 
@@ -64,7 +64,7 @@ def test_without_room_a_walk_stands_still(error: BaseException, tmp_path: Path) 
         raise error
 
     def walk() -> None:
-        written_or_still(brake, tmp_path, work)
+        record_or_park(brake, tmp_path, work)
         after.append("went on")
 
     threading.Thread(target=walk, daemon=True).start()

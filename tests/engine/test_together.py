@@ -11,7 +11,7 @@ from pathlib import Path
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.journal import Entry, QueuedRequest, Run
-from orchestrator.engine.durable import Engine, Place, Walk
+from orchestrator.engine.durable import Engine, EngineConfig, Walk
 from orchestrator.engine.jobs import LocalJobs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +62,7 @@ thread.start()
 while thread.is_alive() and not engine.stop_signal.parked.is_set():
     thread.join(0.05)
 if thread.is_alive():
-    engine.let_go()
+    engine.release()
     os._exit(9)
 (folder / "answer").write_text(json.dumps(done))
 engine.close()
@@ -76,7 +76,7 @@ def engine_in(folder: Path, walk: Walk) -> tuple[Engine, DatabaseStore]:
     store.submit(QueuedRequest(root="root1", asked={}), runs[0])
     for run in runs:
         store.create(run)
-    place = Place(f"sqlite:///{folder}/engine.db", folder / "executors", ttl=6.0)
+    place = EngineConfig(f"sqlite:///{folder}/engine.db", folder / "executors", ttl=6.0)
     return Engine(place, store, LocalJobs(folder / "jobs"), walk), store
 
 

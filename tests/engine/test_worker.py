@@ -15,7 +15,7 @@ import pytest
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.store import DatabaseStore
 from orchestrator.domain.journal import Entry, QueuedRequest, Run
-from orchestrator.engine.durable import Engine, Place
+from orchestrator.engine.durable import Engine, EngineConfig
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.ports import Job
 from orchestrator.processes import kill_tree, tagged
@@ -30,7 +30,7 @@ import json, os, sys, time
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from tests.engine.test_worker import engine_in, store_at
-from orchestrator.domain.worker import WorkerRules
+from orchestrator.domain.worker import WorkerConfig
 from orchestrator.engine.worker import Worker, forked
 
 folder = Path({folder!r})
@@ -58,7 +58,7 @@ def work(root):
     while thread.is_alive() and not engine.stop_signal.parked.is_set():
         thread.join(0.05)
     if thread.is_alive():
-        engine.let_go()
+        engine.release()
         return 130
     return 0
 
@@ -66,7 +66,7 @@ store = store_at({url!r})
 engine = engine_in(folder, {url!r}, store, walk)
 start = lambda root: forked(engine, store, root, folder / "log", lambda: work(root))
 tell = lambda news: print(json.dumps([news.what, news.root, news.process, news.why]), flush=True)
-Worker(engine, store, start, tell, WorkerRules("q", int(sys.argv[1]), "--once" in sys.argv)).run()
+Worker(engine, store, start, tell, WorkerConfig("q", int(sys.argv[1]), "--once" in sys.argv)).run()
 """
 
 
@@ -78,7 +78,7 @@ def store_at(url: str) -> DatabaseStore:
 def engine_in(folder: Path, url: str, store: DatabaseStore, walk: object) -> Engine:
     """An engine whose locks are in *folder*, as on a machine of its own."""
     own = f"sqlite:///{folder}/engine.db" if url.startswith("sqlite") else url
-    place = Place(own, folder / "executors", ttl=4.0, bound=not url.startswith("sqlite"))
+    place = EngineConfig(own, folder / "executors", ttl=4.0, bound=not url.startswith("sqlite"))
     return Engine(place, store, LocalJobs(folder / "jobs"), walk)  # type: ignore[arg-type]
 
 

@@ -109,11 +109,11 @@ def guarded() -> Iterator[None]:
         raise OrchestratorError("S112", f"the store cannot be used: {_first_line(error)}") from error
 
 
-def persistent(method: Callable[P, T]) -> Callable[P, T]:
+def retry_on_disconnect(method: Callable[P, T]) -> Callable[P, T]:
     """*method*, done again while the database's server is away, for *PATIENCE* seconds; then its S112 is raised.
 
     Whether a commit whose answer was lost has come to pass nobody can know: *method* must be one transaction that
-    changes nothing when it is done again (see :func:`once`).
+    changes nothing when it is done again (see :func:`with_keys`).
     """
 
     @functools.wraps(method)
@@ -136,7 +136,7 @@ def persistent(method: Callable[P, T]) -> Callable[P, T]:
     return again
 
 
-def once(entries: Iterable[Entry]) -> list[tuple[str, Entry]]:
+def with_keys(entries: Iterable[Entry]) -> list[tuple[str, Entry]]:
     """Each of *entries* with the key under which it is written: its own, else one that belongs to this call alone.
 
     So all of them can be written again when nobody knows whether they were, and none stands there twice.

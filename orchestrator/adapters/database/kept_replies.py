@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from orchestrator.adapters.database import tables
-from orchestrator.adapters.database.engine import guarded, open_database, persistent
+from orchestrator.adapters.database.engine import guarded, open_database, retry_on_disconnect
 from orchestrator.adapters.database.values import known
 from orchestrator.domain.idempotency import KeptReply
 from orchestrator.domain.moments import moment_text
@@ -19,7 +19,7 @@ class DatabaseKeptReplies:
     def __init__(self, url: str, project: str) -> None:
         self._engine, self._project = open_database(url), project
 
-    @persistent
+    @retry_on_disconnect
     def open(self, actor: str, key: str, reply: KeptReply) -> KeptReply | None:
         """Keep an open reply. Of two at the same moment, the primary key lets one in, and the other is repeated."""
         row = {"project": self._project, "actor": actor, "key": key, "at": moment_text(reply.at)}
@@ -29,20 +29,20 @@ class DatabaseKeptReplies:
                 db.execute(TABLE.insert().values(**row, data=reply.model_dump_json()))
             return found
 
-    @persistent
+    @retry_on_disconnect
     def close_with(self, actor: str, key: str, reply: KeptReply) -> None:
         """Keep the reply."""
         values = {"at": moment_text(reply.at), "data": reply.model_dump_json()}
         with guarded(), self._engine.begin() as db:
             db.execute(TABLE.update().where(self._is(actor, key)).values(**values))
 
-    @persistent
+    @retry_on_disconnect
     def forget(self, actor: str, key: str) -> None:
         """Forget a key."""
         with guarded(), self._engine.begin() as db:
             db.execute(TABLE.delete().where(self._is(actor, key)))
 
-    @persistent
+    @retry_on_disconnect
     def remove_before(self, at: datetime) -> None:
         """Remove what is old."""
         with guarded(), self._engine.begin() as db:

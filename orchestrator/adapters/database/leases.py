@@ -4,7 +4,7 @@ import socket
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.database.engine import guarded, persistent
+from orchestrator.adapters.database.engine import guarded, retry_on_disconnect
 from orchestrator.adapters.database.tables import fences, leases, runs, waits, works
 from orchestrator.adapters.database.values import known
 from orchestrator.domain.fencing import HIGHEST
@@ -26,7 +26,7 @@ class DatabaseLeases:
     _engine: sa.Engine
     _clock: Clock
 
-    @persistent
+    @retry_on_disconnect
     def acquire(
         self, environment: str, holder: str, by: str, reason: str, *, worker: str = "", until: str | None = None
     ) -> Lease:
@@ -63,7 +63,7 @@ class DatabaseLeases:
             db.execute(fences.update().where(fences.c.environment == environment).values(fence=fence))
             return lease
 
-    @persistent
+    @retry_on_disconnect
     def release(self, environment: str, holder: str, worker: str | None = None) -> None:
         """Give the lease back."""
         with guarded(), self._engine.begin() as db:
@@ -72,20 +72,20 @@ class DatabaseLeases:
             if held is not None and held.holder == holder and worker in {None, held.worker}:
                 db.execute(leases.delete().where(leases.c.environment == environment))
 
-    @persistent
+    @retry_on_disconnect
     def lease(self, environment: str) -> Lease | None:
         """Who holds the environment."""
         with guarded(), self._engine.connect().execution_options(reading=True) as db:
             return _lease(db, environment, self._clock.now())
 
-    @persistent
+    @retry_on_disconnect
     def newest_fence(self, environment: str) -> int:
         """The newest fence that was given out."""
         with guarded(), self._engine.connect().execution_options(reading=True) as db:
             query = sa.select(fences.c.fence).where(fences.c.environment == environment)
             return int(db.execute(query).scalar() or 0)
 
-    @persistent
+    @retry_on_disconnect
     def raise_fence(self, environment: str, fence: int) -> None:
         """See that every later fence is higher."""
         fence = min(fence, HIGHEST)
@@ -94,7 +94,7 @@ class DatabaseLeases:
             lower = (fences.c.environment == environment) & (fences.c.fence < fence)
             db.execute(fences.update().where(lower).values(fence=fence))
 
-    @persistent
+    @retry_on_disconnect
     def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> QueueEntry:
         """Wait for the environment."""
         with guarded(), self._engine.begin() as db:
@@ -126,13 +126,13 @@ class DatabaseLeases:
                     )
             return mine
 
-    @persistent
+    @retry_on_disconnect
     def dequeue(self, environment: str, run: str) -> None:
         """Wait no longer."""
         with guarded(), self._engine.begin() as db:
             db.execute(waits.delete().where(waits.c.environment == environment, waits.c.run == run))
 
-    @persistent
+    @retry_on_disconnect
     def queue(self, environment: str) -> list[QueueEntry]:
         """Who waits, in order."""
         with guarded(), self._engine.connect().execution_options(reading=True) as db:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.database.engine import guarded, open_database, persistent
+from orchestrator.adapters.database.engine import guarded, open_database, retry_on_disconnect
 from orchestrator.adapters.database.tables import audit, register_tables, scheduler_leases
 from orchestrator.adapters.database.values import known
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, empty_head, head_of
@@ -40,7 +40,7 @@ class DatabaseRegister:
         self._engine = open_database(url).execution_options(project=project)
         self._clock, self._keys, self._heads = clock, keys, heads
 
-    @persistent
+    @retry_on_disconnect
     def reading(self, work: Callable[[Records], R]) -> R:
         """What *work* finds at one moment."""
         with guarded(), self._reader().connect() as db:
@@ -50,7 +50,7 @@ class DatabaseRegister:
         """What *work* returns, after its changes were committed. Raises S103."""
         return self._change(by, work, _Attempts(secrets.token_hex(8), []), fence)
 
-    @persistent
+    @retry_on_disconnect
     def _change(self, by: str, work: Callable[[Changes], R], attempts: _Attempts[R], fence: int | None) -> R:
         """One attempt. An earlier one whose answer was lost may have been committed: then its result counts."""
         with guarded(), self._engine.begin() as db:
@@ -66,7 +66,7 @@ class DatabaseRegister:
         self._heads.write(head)
         return attempts.results[-1]
 
-    @persistent
+    @retry_on_disconnect
     def take_scheduler(self, holder: str, until: datetime) -> SchedulerLease | None:
         """The lease of the scheduler."""
         now = parse_moment(self._clock.now())
@@ -84,7 +84,7 @@ class DatabaseRegister:
                 db.execute(scheduler_leases.update().where(scheduler_leases.c.project == self.project).values(**row))
             return lease
 
-    @persistent
+    @retry_on_disconnect
     def leave_scheduler(self, holder: str) -> None:
         """End the lease of the scheduler."""
         table = scheduler_leases
@@ -92,7 +92,7 @@ class DatabaseRegister:
         with guarded(), self._engine.begin() as db:
             db.execute(mine.values(until=self._clock.now()))
 
-    @persistent
+    @retry_on_disconnect
     def scheduler(self) -> SchedulerLease | None:
         """The lease of the scheduler."""
         with guarded(), self._reader().connect() as db:

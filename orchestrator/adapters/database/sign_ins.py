@@ -4,7 +4,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.database.engine import guarded, open_database, persistent
+from orchestrator.adapters.database.engine import guarded, open_database, retry_on_disconnect
 from orchestrator.adapters.database.tables import sessions, sign_in_failures
 from orchestrator.adapters.database.values import known
 from orchestrator.domain.access.sign_in import Failures, Session
@@ -17,7 +17,7 @@ class DatabaseSignIns:
     def __init__(self, url: str, project: str) -> None:
         self._engine, self._project = open_database(url), project
 
-    @persistent
+    @retry_on_disconnect
     def start(self, session: Session) -> None:
         """Keep a new session."""
         row = {"user": session.user, "data": session.model_dump_json()}
@@ -25,32 +25,32 @@ class DatabaseSignIns:
             db.execute(sessions.delete().where(self._is(session.sha256)))
             db.execute(sessions.insert().values(project=self._project, sha256=session.sha256, **row))
 
-    @persistent
+    @retry_on_disconnect
     def session(self, sha256: str) -> Session | None:
         """The session."""
         with guarded(), self._engine.execution_options(reading=True).connect() as db:
             data = db.execute(sa.select(sessions.c.data).where(self._is(sha256))).scalar()
         return known(Session, str(data)) if data is not None else None
 
-    @persistent
+    @retry_on_disconnect
     def use(self, session: Session) -> None:
         """Record a later use."""
         with guarded(), self._engine.begin() as db:
             db.execute(sessions.update().where(self._is(session.sha256)).values(data=session.model_dump_json()))
 
-    @persistent
+    @retry_on_disconnect
     def end(self, sha256: str) -> bool:
         """End a session."""
         with guarded(), self._engine.begin() as db:
             return db.execute(sessions.delete().where(self._is(sha256))).rowcount > 0
 
-    @persistent
+    @retry_on_disconnect
     def end_all(self, user: str) -> int:
         """End every session of *user*."""
         with guarded(), self._engine.begin() as db:
             return db.execute(sessions.delete().where(self._of(user))).rowcount
 
-    @persistent
+    @retry_on_disconnect
     def sessions_of(self, user: str) -> tuple[Session, ...]:
         """The sessions of *user*."""
         with guarded(), self._engine.execution_options(reading=True).connect() as db:
@@ -58,13 +58,13 @@ class DatabaseSignIns:
         found = (known(Session, str(data)) for data in rows)
         return tuple(sorted(found, key=lambda session: session.started_at, reverse=True))
 
-    @persistent
+    @retry_on_disconnect
     def failures(self, source: str) -> Failures | None:
         """The failures of *source*."""
         with guarded(), self._engine.execution_options(reading=True).connect() as db:
             return _failures(db, self._from(source))
 
-    @persistent
+    @retry_on_disconnect
     def fail(self, source: str, at: datetime) -> Failures:
         """Count one more failure. The row is written first, so that two at the same moment wait for each other."""
         table, last_at = sign_in_failures, moment_text(at)
@@ -76,13 +76,13 @@ class DatabaseSignIns:
         assert found is not None
         return found
 
-    @persistent
+    @retry_on_disconnect
     def succeed(self, source: str) -> None:
         """Forget the failures."""
         with guarded(), self._engine.begin() as db:
             db.execute(sign_in_failures.delete().where(self._from(source)))
 
-    @persistent
+    @retry_on_disconnect
     def remove_before(self, started: datetime, failed: datetime) -> None:
         """Remove what is over."""
         with guarded(), self._engine.begin() as db:

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.database.engine import guarded, once, open_database, persistent
+from orchestrator.adapters.database.engine import guarded, open_database, retry_on_disconnect, with_keys
 from orchestrator.adapters.database.leases import DatabaseLeases, one_at_a_time
 from orchestrator.adapters.database.lists import DatabaseLists, beginning_query
 from orchestrator.adapters.database.read_model import ReadModel, add_run, lock_environment
@@ -37,7 +37,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         self._clock = clock
         self._pulse = Pulse(self._engine)
 
-    @persistent
+    @retry_on_disconnect
     def create(self, run: Run) -> None:
         """Write a run's first record."""
         with guarded(), self._engine.begin() as db:
@@ -45,9 +45,9 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
 
     def append(self, run: str, entries: Iterable[Entry], fence: int = 0) -> int:
         """Write entries in order; a key that is there already is left out."""
-        return self._write(run, once(entries), fence)
+        return self._write(run, with_keys(entries), fence)
 
-    @persistent
+    @retry_on_disconnect
     def _write(self, run: str, keyed: list[tuple[str, Entry]], fence: int) -> int:
         with guarded(), self._engine.begin() as db:
             return self._append(db, run, keyed, fence)
@@ -114,7 +114,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
 
     # -- who works on what was asked for ------------------------------------------------------------------------------
 
-    @persistent
+    @retry_on_disconnect
     def submit(self, work: QueuedRequest, run: Run) -> bool:
         """Write down what is asked for."""
         with guarded(), self._engine.begin() as db:
@@ -130,7 +130,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
                 row = {"root": work.root, "number": number, "done": work.done, "worker": work.worker}
                 db.execute(works.insert().values(**row, data=work.model_dump_json()))
             _create(db, run)
-            self._append(db, run.id, once([Entry(kind="requested", data=work.asked, key="requested")]), 0)
+            self._append(db, run.id, with_keys([Entry(kind="requested", data=work.asked, key="requested")]), 0)
             return True
 
     def work(self, root: str) -> QueuedRequest:
@@ -154,7 +154,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         """Whether anything may have been written since this was asked last."""
         return self._pulse.beats()
 
-    @persistent
+    @retry_on_disconnect
     def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> QueuedRequest:
         """Work on it."""
         with guarded(), self._engine.begin() as db:
@@ -183,7 +183,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
                 _keep(db, work.model_copy(update={"until": until}))
             return [work.root for work in found]
 
-    @persistent
+    @retry_on_disconnect
     def release_claim(self, root: str, worker: str, *, done: bool) -> None:
         """Work on it no longer."""
         with guarded(), self._engine.begin() as db:
@@ -198,12 +198,12 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         self._pulse.close()
         self._engine.dispose()
 
-    @persistent
+    @retry_on_disconnect
     def _rows(self, query: "sa.Select[Any]") -> "Sequence[sa.Row[Any]]":
         with guarded(), self._engine.connect().execution_options(reading=True) as db:
             return db.execute(query).all()
 
-    @persistent
+    @retry_on_disconnect
     def _read(self, query: "sa.Select[Any]") -> list[str]:
         with guarded(), self._engine.connect().execution_options(reading=True) as db:
             return [str(data) for data in db.execute(query).scalars()]

@@ -50,7 +50,7 @@ class MemoryExecution:
         """Nothing is left behind: an execution ends with its process."""
         return []
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """No claim is held."""
 
     def close(self) -> None:

@@ -38,7 +38,7 @@ def command(queue: str, concurrency: int, once: bool, as_json: bool) -> int:
     from orchestrator.app.opening import open_application
     from orchestrator.cli.attend import serve
     from orchestrator.cli.output import note, print_json_line
-    from orchestrator.domain.worker import WorkerRules
+    from orchestrator.domain.worker import WorkerConfig
 
     def tell(news: "WorkerEvent") -> None:
         if as_json:
@@ -48,5 +48,5 @@ def command(queue: str, concurrency: int, once: bool, as_json: bool) -> int:
             process = f"(process {news.process})" if news.process else ""
             note(" ".join(word for word in (news.what, news.root, process, news.why) if word))
 
-    serve(open_application(Path.cwd()), WorkerRules(queue, concurrency, once), tell)
+    serve(open_application(Path.cwd()), WorkerConfig(queue, concurrency, once), tell)
     return 0
