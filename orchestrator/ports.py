@@ -204,7 +204,7 @@ class Provisioner(Protocol):
     def destroy(self, spec: StackSpec, job: str, emit: Emit, *, remove: bool = False) -> StepResult:
         """Destroy every resource of the stack; with *remove*, the stack itself as well."""
 
-    def there(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
+    def existing_resources(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
         """What destroying the stack would delete, resource by resource."""
 
     def resolve(
@@ -218,7 +218,7 @@ class Provisioner(Protocol):
     def resources(self, spec: StackSpec) -> int:
         """The number of resources that destroying the stack deletes, as the result of :meth:`destroy` counts them."""
 
-    def base(self, spec: StackSpec) -> str:
+    def state_digest(self, spec: StackSpec) -> str:
         """The digest of the stack's state as it is now."""
 
 
@@ -244,7 +244,7 @@ class Deployer(Protocol):
     def plays(self, playbook: str, package: Package) -> tuple[PlaySource, ...]:
         """Every play of *playbook*, with what it imports, as it is written. Nothing is run."""
 
-    def require(
+    def inspect(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
         """Look whether every host can be reached and has what is required. Changes nothing."""

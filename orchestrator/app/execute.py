@@ -14,7 +14,7 @@ from orchestrator.domain.journal import recorded_exit
 from orchestrator.flow import WORKFLOWS, wave_rollout
 from orchestrator.flow.recorder import Prefixed
 from orchestrator.flow.run_context import RunContext
-from orchestrator.inspect.leftovers import apart
+from orchestrator.inspect.leftovers import with_ephemeral_stack
 from orchestrator.inspect.stacks import learn_declared
 from orchestrator.ports import Durable, Parallel, RunOwnership
 from orchestrator.services import Services
@@ -56,7 +56,7 @@ def run_workflow(parts: Parts, durable: Parallel, ownership: RunOwnership, data:
         if request.retry is not None and environment == request.targets[0]:
             steps = _Seeded(steps, _results_before(parts, request.retry))
         ctx = RunContext(
-            apart(with_own_connections(parts, environment), environment, request.release),
+            with_ephemeral_stack(with_own_connections(parts, environment), environment, request.release),
             steps,
             run,
             approved=request.plan,

@@ -69,7 +69,7 @@ class Plans(UseCases):
             named=named,
             then=then,
         )
-        services = leftovers.apart(self._parts.services, environment, package.ref)
+        services = leftovers.with_ephemeral_stack(self._parts.services, environment, package.ref)
         made = make.make(services, wanted, job, lambda _entry: None)
         plan_store.save(self._parts.services, made)
         self._parts.deployer.close()
@@ -128,7 +128,9 @@ class Plans(UseCases):
             if name not in wanted:
                 return PlannedEnvironment(environment=name)
             deployer = self._parts.engines.deployer(f"process {os.getpid()}, {name}")
-            services = leftovers.apart(replace(isolated(self._parts, name), deployer=deployer), name, package.ref)
+            services = leftovers.with_ephemeral_stack(
+                replace(isolated(self._parts, name), deployer=deployer), name, package.ref
+            )
             asked = PlanRequest(package, name, check=check, named=named, coming=waves.before(name))
             plan = make.make(services, asked, f"plan-{secrets.token_hex(4)}", lambda _entry: None)
             services.deployer.close()

@@ -48,7 +48,7 @@ class Submissions(UseCases):
         finished = [record for record in self._parts.store.records(run.id) if record.kind == "step.finished"]
         bad = [record.step for record in finished if record.data["outcome"] not in {"succeeded", "skipped"}]
         newest = self._parts.store.runs(run.environment, limit=1)[0]
-        if run.state is not State.NEEDS_PERSON or newest.id != run.id or not bad:
+        if run.state is not State.NEEDS_INTERVENTION or newest.id != run.id or not bad:
             why = f"{newest.id} came after it" if newest.id != run.id else f"it ended as: {run.state}"
             raise OrchestratorError("R151", f"{run.id} cannot be retried: {why}")
         chosen = step or bad[-1]

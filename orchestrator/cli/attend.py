@@ -74,7 +74,7 @@ class Follower:
         return False
 
 
-def attend(app: Application, asked: RunRequest, wait: Callable[[], dict[str, Any]]) -> list[RunView]:
+def run_and_follow(app: Application, asked: RunRequest, wait: Callable[[], dict[str, Any]]) -> list[RunView]:
     """Follow the walk *asked*, which this process does, to its end.
 
     The first interrupt cancels it, the second leaves it to a process in the background. SIGTERM parks it before its
@@ -87,7 +87,7 @@ def attend(app: Application, asked: RunRequest, wait: Callable[[], dict[str, Any
             while done.running and not app.parked:
                 with _patient():
                     follower.poll()
-                    signals.obey()
+                    signals.apply_control()
                 blockers.recover()
                 done.join(view.every)
         with _patient():
@@ -256,7 +256,7 @@ class _Waiting:
 class _Signals:
     """Ctrl-C: cancel first, then leave it to the background. SIGTERM: park.
 
-    A context: entered, it hears them. It acts on them in :meth:`obey`, where nothing is in the middle of being
+    A context: entered, it hears them. It acts on them in :meth:`apply_control`, where nothing is in the middle of being
     written or asked; only a third Ctrl-C is not waited with.
     """
 
@@ -275,7 +275,7 @@ class _Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def obey(self) -> None:
+    def apply_control(self) -> None:
         """Do what was asked since the last time, and say what goes on and what is left."""
         if self._interrupts and signal.SIGINT not in self._told:
             self._app.control.request(

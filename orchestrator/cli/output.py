@@ -102,7 +102,7 @@ def to_option(help_: str) -> Callable[[F], F]:
 _lasting = False
 
 
-def outlast_readers() -> None:
+def ignore_broken_pipe() -> None:
     """From now on a reader that goes away ends nothing: what a command has begun is worth more than its words."""
     global _lasting  # noqa: PLW0603 - there is one process, and one pair of streams
     _lasting = True
@@ -119,7 +119,7 @@ def silence(stream: TextIO) -> None:
 def write(text: str, stream: TextIO) -> None:
     """Write a line to *stream*, with known secrets masked.
 
-    Raises `OSError` when nobody reads, unless :func:`outlast_readers` was called.
+    Raises `OSError` when nobody reads, unless :func:`ignore_broken_pipe` was called.
     """
     try:
         click.echo(masked(text), file=stream)

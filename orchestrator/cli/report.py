@@ -31,17 +31,17 @@ WINDOW = 100  # columns of a long line that are shown
 COLOURS = {"error": "red", "warning": "yellow"}
 
 
-class Unread(Exception):
+class OutputClosed(Exception):
     """Whoever read what a command says has gone away."""
 
 
 @contextlib.contextmanager
 def read() -> Iterator[None]:
-    """Raise `Unread` for a closed pipe: of the error itself, click makes an exit status of its own."""
+    """Raise `OutputClosed` for a closed pipe: of the error itself, click makes an exit status of its own."""
     try:
         yield
     except BrokenPipeError as error:
-        raise Unread from error
+        raise OutputClosed from error
 
 
 class UsageProblem(click.UsageError):
@@ -71,7 +71,7 @@ def guarded(run: Callable[[], Any], words: Sequence[str]) -> int:  # noqa: PLR09
     except (KeyboardInterrupt, click.Abort):
         output.note()
         return show([OrchestratorError("M103", "interrupted")], as_json)
-    except (Unread, BrokenPipeError):
+    except (OutputClosed, BrokenPipeError):
         output.silence(sys.stdout)  # what is still buffered must not be written at exit
         output.silence(sys.stderr)
         return BROKEN_PIPE

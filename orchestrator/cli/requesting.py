@@ -158,8 +158,8 @@ def _start(app: "Application", seen: "RequestView", *, as_json: bool) -> int:
 def _execute(app: "Application", started: "RunRequest", *, as_json: bool) -> int:
     """Execute the run of a request that this process has started, and settle the request by its end."""
     from orchestrator.app.starts import submit_started
+    from orchestrator.cli.follow_run import do
     from orchestrator.cli.planned import plan_text
-    from orchestrator.cli.walk import do
 
     recorded = submit_started(app.store, app.acting, started)
     if recorded is None:
@@ -178,7 +178,7 @@ def _root(started: "RunRequest") -> str:
 def _follow_run(app: "Application", started: "RunRequest", *, as_json: bool) -> int:
     """Follow the run of a request that another process executes."""
     from orchestrator.cli.attend import follow
-    from orchestrator.cli.walk import tell
+    from orchestrator.cli.follow_run import tell
 
     asked = app.submissions.recorded(app.actor, _root(started))
     while not (stories := follow(app, asked)) or not stories[-1].run.ended:

@@ -28,7 +28,7 @@ STATES = {
     State.SUCCEEDED: "green",
     State.FAILED: "red",
     State.ROLLED_BACK: "yellow",
-    State.NEEDS_PERSON: "red",
+    State.NEEDS_INTERVENTION: "red",
     State.HELD: "yellow",
 }
 WALKED = {"waiting": "bright_black", "there": "bright_black", "not begun": "yellow", "gone back": "yellow"}
@@ -204,7 +204,7 @@ def outlook(seen: RollbackForecast | None) -> list[str]:
 
 def state_words(state: State | str) -> str:
     """A run's state as it is shown."""
-    return "needs intervention" if state == State.NEEDS_PERSON else str(State(state).value)
+    return "needs intervention" if state == State.NEEDS_INTERVENTION else str(State(state).value)
 
 
 def state_cell(state: State, activity: str = "ended") -> Cell:

@@ -12,7 +12,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.started import StartedStep, touched
 from orchestrator.domain.step import StepResult
 
-GOING_BACK = frozenset({State.HALTING, State.UNDOING, State.RESTORING, State.PROVING})
+GOING_BACK = frozenset({State.HALTING, State.UNDOING, State.RESTORING, State.VERIFYING_ROLLBACK})
 """The states of a run that restores what was there before."""
 CHANGED = GOING_BACK | {State.VERIFYING}
 """The states that a run only reaches after it may have changed something: suites may change hosts too."""

@@ -34,7 +34,7 @@ class Exit(IntEnum):
     USAGE = 2  # the command line or a file is wrong
     NOT_ALLOWED = 3  # a rule, gate or approval forbids it
     ROLLED_BACK = 4  # failed, and rolled back
-    NEEDS_PERSON = 5  # failed, and not rolled back
+    NEEDS_INTERVENTION = 5  # failed, and not rolled back
     NOT_FOUND = 6
     UNEXPECTED_CHANGES = 7  # what was planned is not what is there now
     BUSY = 8  # somebody else holds the environment

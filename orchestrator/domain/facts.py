@@ -130,11 +130,11 @@ def unsettled(runs: Iterable[Run]) -> list[Run]:
     for run in runs:
         if is_settled(run):
             break
-        if run.state is State.NEEDS_PERSON and run.kind not in operated:
+        if run.state is State.NEEDS_INTERVENTION and run.kind not in operated:
             found.append(run)
-        if run.state is State.NEEDS_PERSON and run.kind in RELEASING:
+        if run.state is State.NEEDS_INTERVENTION and run.kind in RELEASING:
             break
-        if run.state in {*GOOD, State.NEEDS_PERSON} and run.kind in STACK_ONLY:
+        if run.state in {*GOOD, State.NEEDS_INTERVENTION} and run.kind in STACK_ONLY:
             operated.add(run.kind)
     return found
 

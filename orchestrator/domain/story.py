@@ -15,7 +15,7 @@ from orchestrator.domain.step import HostResult, StepResult, TestResult
 from orchestrator.domain.text import first_line, last_line
 from orchestrator.domain.waves import Progress
 
-BACKWARDS = {State.HALTING, State.UNDOING, State.RESTORING, State.PROVING}
+BACKWARDS = {State.HALTING, State.UNDOING, State.RESTORING, State.VERIFYING_ROLLBACK}
 
 
 def reason_of(message: str) -> str:
@@ -156,7 +156,7 @@ class RunView:
         step.finished_at, step.result = record.at, StepResult.from_json(record.data)
         if not step.result.good and not self.going_back:  # the last one is what it goes back for
             self.failed_at = record.at
-        if self.run.state is State.PROVING:
+        if self.run.state is State.VERIFYING_ROLLBACK:
             self.proved_at = record.at
 
     def _notice(self, record: Record) -> None:

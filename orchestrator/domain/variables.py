@@ -107,7 +107,7 @@ def release_variables(package: Package, context: Context) -> dict[str, Any]:
     }
 
 
-def lowest(package: Package | None, play: PlaySpec | None, context: Context) -> dict[str, Any]:
+def base_vars(package: Package | None, play: PlaySpec | None, context: Context) -> dict[str, Any]:
     """The variables of lowest precedence: the inventory's `all` group, which everything else overrides."""
     found: dict[str, Any] = {}
     if package is not None:

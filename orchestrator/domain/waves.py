@@ -74,8 +74,8 @@ def ending(ended: Mapping[str, State], returned: Mapping[str, bool] | None, why:
     if not why:
         return State.SUCCEEDED
     states = set(ended.values())
-    if State.NEEDS_PERSON in states or (returned is not None and not all(returned.values())):
-        return State.NEEDS_PERSON
+    if State.NEEDS_INTERVENTION in states or (returned is not None and not all(returned.values())):
+        return State.NEEDS_INTERVENTION
     if State.SUCCEEDED in states and returned is None:
         return State.HELD
     return State.ROLLED_BACK if State.ROLLED_BACK in states or returned else State.FAILED

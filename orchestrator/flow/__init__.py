@@ -36,7 +36,7 @@ Verb = Callable[[RunContext], None]
 
 FLOW: tuple[Verb, ...] = (
     request.admit,  # who asks for what, and takes the environment's lease
-    plan.settle,  # what would be done; with an approved plan: does it still hold?
+    plan.resolve_plan,  # what would be done; with an approved plan: does it still hold?
     build.unpack,  # the sealed package, verified again file by file
     provision.update,  # the infrastructure, held to the plan
     rehearse.look_before,  # what is on the hosts now, when the way back is to be rehearsed
@@ -66,7 +66,7 @@ TAKE_AWAY: tuple[Verb, ...] = (  # instead, where the environment was made for t
 
 RETURN: tuple[Verb, ...] = (  # a rollback that a person asked for: the same second list, planned first
     request.admit,
-    plan.settle,
+    plan.resolve_plan,
     build.unpack,
     rollback.start_requested,  # its hosts, and what its plan restores
     rollback.undo,

@@ -73,7 +73,7 @@ def end_needing_intervention(ctx: RunContext, halted: RunHalted) -> None:
     observe.after_doubt(ctx, halted.result)
     probe.end(ctx)
     ctx.move(Event.GIVE_UP)
-    _end(ctx, halted.result.message, Exit.NEEDS_PERSON, halted)
+    _end(ctx, halted.result.message, Exit.NEEDS_INTERVENTION, halted)
 
 
 def _exit(halted: RunHalted) -> Exit:

@@ -83,7 +83,7 @@ def _stacks(ctx: RunContext, only: Side | None = None) -> dict[str, StackSpec]:
 
 def stateful_resources(services: Services, spec: StackSpec) -> tuple[Loss, ...]:
     """What destroying the stack would lose: what is stateful in it, by the rules of now and by those of *spec*."""
-    return _kept(services, spec, services.provisioner.there(spec))
+    return _kept(services, spec, services.provisioner.existing_resources(spec))
 
 
 def refusal(code: str, found: Iterable[Loss], named: Acknowledgements) -> OrchestratorError | None:

@@ -102,7 +102,7 @@ def _destroy(services: Services, environment: str, made: Mapping[str, Any], job:
     spec = services.provisioner.kept(str(made["definition"]))
     spec = spec.model_copy(update={"stack": str(made["stack"]), "configured": str(made["configured"])})
     now = services.environments[environment][0].pulumi.stateful if environment in services.environments else ()
-    lost = losses(services.provisioner.there(spec), (*now, *spec.settings.stateful))
+    lost = losses(services.provisioner.existing_resources(spec), (*now, *spec.settings.stateful))
     if lost:
         message = f"{environment} is not destroyed: that would {'; '.join(map(str, lost))}"
         return StepResult(outcome=Outcome.FAILED, message=message, data={"code": "R208", "untouched": True})

@@ -142,7 +142,7 @@ def _accept_live(ctx: RunContext, live: Side, why: str) -> None:
 def _ask(ctx: RunContext, job: str, emit: Emit) -> StepResult:
     """One round trip to every host; nothing is required of them."""
     context = context_of(ctx.services, ctx.run.environment, ctx.run.id, ctx.outputs(), ctx.fence)
-    seen = ctx.services.deployer.require((), ctx.inventory(), context, job, emit)
+    seen = ctx.services.deployer.inspect((), ctx.inventory(), context, job, emit)
     return tokens.limit_tokens(ctx.services, ctx.run.environment, seen, emit, ctx.fence, _confirmed(ctx))
 
 

@@ -19,7 +19,7 @@ from orchestrator.planning.survey import PlanRequest
 from orchestrator.ports import Emit
 
 
-def settle(ctx: RunContext) -> None:
+def resolve_plan(ctx: RunContext) -> None:
     """Make the plan of this run; when a plan was approved, see that it still holds, and take that one."""
     run, services = ctx.run, ctx.services
     if run.release is None:

@@ -40,10 +40,10 @@ def update(ctx: RunContext) -> None:
             if not ctx.effects.stack_changed:  # Pulumi refused before it changed anything
                 ephemeral.unmade(ctx)
             raise RunHalted("provision", result)
-    settle_hosts(ctx)
+    record_hosts(ctx)
 
 
-def settle_hosts(ctx: RunContext, name: str = "hosts", require: str = "require") -> None:
+def record_hosts(ctx: RunContext, name: str = "hosts", require: str = "require") -> None:
     """Record which hosts this run is about, and its batches; halt when they are not those of the plan.
 
     *name* and *require* are the steps' names, for a run that settles them more than once.
@@ -119,7 +119,7 @@ def look_at_new_hosts(ctx: RunContext, name: str = "require") -> None:
 
     def work(job: str, emit: Emit) -> StepResult:
         inventory = ctx.inventory()
-        found = ctx.services.deployer.require(requirements, inventory, ctx.context(), job, emit)
+        found = ctx.services.deployer.inspect(requirements, inventory, ctx.context(), job, emit)
         found = tokens.limit_tokens(ctx.services, ctx.run.environment, found, emit, ctx.fence)
         ahead = tokens.too_far(found)
         missing = tuple(host.host for host in found.hosts if host.outcome is Outcome.UNKNOWN or host.host in ahead)

@@ -134,7 +134,7 @@ def _stack_again(ctx: RunContext) -> None:
 
     ctx.must("rehearse.stack.again", f"pulumi up {ctx.run.environment}, again", work, verb="rehearse")
     ctx.forget_outputs()
-    provision.settle_hosts(ctx, "rehearse.hosts.again", "rehearse.require")
+    provision.record_hosts(ctx, "rehearse.hosts.again", "rehearse.require")
 
 
 def _again(ctx: RunContext, *, stack: bool) -> None:

@@ -63,7 +63,7 @@ def start_requested(ctx: RunContext) -> None:
     """
     plan = ctx.pinned_plan()
     if plan.inventory is not None:
-        provision.settle_hosts(ctx)
+        provision.record_hosts(ctx)
     ctx.back = ctx.pinned_package()
     ctx.rollback_plan = as_planned(plan, ctx.back, ctx.batches, ctx.hosts)
     ctx.move(Event.UNDO)
@@ -181,7 +181,7 @@ def made_anew(ctx: RunContext, name: str) -> tuple[str, ...]:
     def work(job: str, emit: Emit) -> StepResult:
         states = ctx.services.store.hosts(ctx.run.environment)
         had = {state.host for state in states if state.truth == "seen" and state.digest == back}
-        seen = ctx.services.deployer.require((), ctx.inventory(), ctx.context(back=True), job, emit)
+        seen = ctx.services.deployer.inspect((), ctx.inventory(), ctx.context(back=True), job, emit)
         told = [host for host in seen.hosts if host.host in had and host.outcome.good and not host.invalid]
         fresh = [host.host for host in told if host.release != back]
         message = f"made anew: {', '.join(fresh)}" if fresh else "none was made anew"

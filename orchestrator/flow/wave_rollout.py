@@ -20,7 +20,7 @@ from orchestrator.domain.waves import BACK, Waves, ending, outcome, why_held
 from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.recorder import Prefixed
 from orchestrator.flow.run_context import RunContext
-from orchestrator.inspect.leftovers import apart
+from orchestrator.inspect.leftovers import with_ephemeral_stack
 from orchestrator.inspect.trail import last_verified
 from orchestrator.planning import admission, guard, plan_store, refusal
 from orchestrator.planning.targets import runs_there
@@ -33,7 +33,7 @@ ENDS = {
     State.HELD: Event.HOLD,
     State.ROLLED_BACK: Event.RETURN,
     State.FAILED: Event.REFUSE,
-    State.NEEDS_PERSON: Event.GIVE_UP,
+    State.NEEDS_INTERVENTION: Event.GIVE_UP,
 }
 
 
@@ -185,7 +185,7 @@ def one(
     if promotion:
         _pass_on(services, run)
     ctx = RunContext(
-        apart(services, part.environment, part.release),
+        with_ephemeral_stack(services, part.environment, part.release),
         durable,
         run,
         approved=way.plans.get(part.environment) if promotion else None,
@@ -369,7 +369,11 @@ class WaveRollout:
 
     def _exit(self, state: State) -> int:
         """How the command ends: as the worst of its environments did."""
-        fixed = {State.SUCCEEDED: Exit.OK, State.ROLLED_BACK: Exit.ROLLED_BACK, State.NEEDS_PERSON: Exit.NEEDS_PERSON}
+        fixed = {
+            State.SUCCEEDED: Exit.OK,
+            State.ROLLED_BACK: Exit.ROLLED_BACK,
+            State.NEEDS_INTERVENTION: Exit.NEEDS_INTERVENTION,
+        }
         if state in fixed:
             return fixed[state]
         if State.ROLLED_BACK in self.ended.values() or self.stopped:

@@ -84,7 +84,9 @@ def _resources(services: Services, mark: Verified, job: str, emit: Emit) -> Drif
         changes = {change.urn: change for change in _planned(services, then, now, job, emit)}
         changes |= {change.urn: change for change in _refreshed(services, now, f"{job}.refresh", emit)}
         for side, spec in stacks_of(services, mark.environment).items():
-            if spec.stack != now.stack and services.provisioner.there(spec):  # as it was left, by whatever definition
+            if spec.stack != now.stack and services.provisioner.existing_resources(
+                spec
+            ):  # as it was left, by whatever definition
                 found_there = _refreshed(services, spec, f"{job}.refresh.{side}", emit)
                 changes |= {change.urn: change for change in found_there}
     except OrchestratorError as error:

@@ -30,7 +30,7 @@ class Leftover:
         return is_past(self.until, now)
 
 
-def apart(services: Services, environment: str, ref: PackageRef | None) -> Services:
+def with_ephemeral_stack(services: Services, environment: str, ref: PackageRef | None) -> Services:
     """*services*, in which an environment that is made for each release has a stack for *ref* alone."""
     found, _ = services.environment(environment)
     if found.ephemeral is None or found.ephemeral.per != "release" or ref is None:

@@ -143,7 +143,7 @@ def unsettled(services: Services, environment: str) -> list[Run]:
     for run in services.store.runs(environment):
         if run.kind not in {*PROMOTION_KINDS, "rollback"} or not run.ended or run.state is State.FAILED:
             continue
-        if run.state is not State.NEEDS_PERSON or run.id in verified:
+        if run.state is not State.NEEDS_INTERVENTION or run.id in verified:
             break
         found.append(run)
     return found

@@ -1,10 +1,10 @@
 """The gates and probes of a plan: whether all that they need is there."""
 
 from orchestrator.domain.context import Outputs
-from orchestrator.domain.filling import fillable
 from orchestrator.domain.gate import Gate, Probe
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import Plan, PlannedGate
+from orchestrator.domain.templating import check_renderable
 from orchestrator.inspect.stacks import context_of, outputs_of
 from orchestrator.planning.survey import PlanRequest
 from orchestrator.services import Services
@@ -33,4 +33,4 @@ def check_variables(services: Services, wanted: PlanRequest, plan: Plan, invento
         outputs = outputs_of(services, wanted.environment)
         context = context_of(services, wanted.environment, "plan", outputs, wanted.fence)
         for item in found:
-            fillable(item, wanted.package, inventory, context)
+            check_renderable(item, wanted.package, inventory, context)

@@ -31,7 +31,7 @@ def rolled_back_releases(services: Services, environment: str) -> dict[str, Run]
         elif run.kind == "promotion" and (run.state is State.SUCCEEDED or run.id in verified):
             present, stuck = digest, set()
             found.pop(digest, None)
-        elif run.kind == "promotion" and run.state is State.NEEDS_PERSON:
+        elif run.kind == "promotion" and run.state is State.NEEDS_INTERVENTION:
             stuck.add(digest)
         elif run.kind == "rollback" and run.state is State.ROLLED_BACK:
             found |= dict.fromkeys({*stuck, *([present] if present else [])} - {digest}, run)

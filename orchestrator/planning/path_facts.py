@@ -38,12 +38,12 @@ def _automatic_hold(services: Services, environment: Environment) -> str:
     """The rollback since which no user has promoted a release there; empty if there is none or nothing is automatic."""
     if environment.promote != "automatic":
         return ""
-    ended = (State.SUCCEEDED, State.ROLLED_BACK, State.NEEDS_PERSON)
+    ended = (State.SUCCEEDED, State.ROLLED_BACK, State.NEEDS_INTERVENTION)
     chosen = RunFilter(environment=environment.name, states=ended, kinds=(*PROMOTION_KINDS, "rollback"))
     last = next(iter(services.store.list_runs(chosen, limit=1).items), None)
     if last is None or (last.kind in PROMOTION_KINDS and last.state is State.SUCCEEDED):
         return ""
-    how = "needs manual intervention" if last.state is State.NEEDS_PERSON else "went back"
+    how = "needs manual intervention" if last.state is State.NEEDS_INTERVENTION else "went back"
     return f"{last.id} {how}"
 
 

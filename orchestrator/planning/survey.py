@@ -183,9 +183,9 @@ def _derived(services: Services, plan: Plan, spec: StackSpec) -> StackPreview:
     """
     approved = plan.stack
     if approved is None:
-        return StackPreview(base=services.provisioner.base(spec))
+        return StackPreview(base=services.provisioner.state_digest(spec))
     if approved.refused:
-        return approved.model_copy(update={"base": services.provisioner.base(spec)})
+        return approved.model_copy(update={"base": services.provisioner.state_digest(spec)})
     derived = services.provisioner.planned(spec, saved_plan(services, approved))
     same_start = derived.base == approved.base and spec.definition == plan.definition
     stated = StackPreview.model_fields.keys() - {"base", "versions"}  # these are compared with what is there now
@@ -220,7 +220,7 @@ def _look(
     if known is None or not known.hosts:
         return None
     requirements = wanted.package.manifest.release.requirements
-    seen = services.deployer.require(requirements, known, context, f"{job}.require", emit)
+    seen = services.deployer.inspect(requirements, known, context, f"{job}.require", emit)
     return tokens.limit_tokens(services, wanted.environment, seen, emit, wanted.fence)
 
 

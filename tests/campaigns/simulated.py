@@ -206,14 +206,14 @@ class Hosts(MemoryDeployer):
         found: StepResult = self._kept.jobs[job]
         return found
 
-    def require(
+    def inspect(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
         """Inspect the hosts. An inspection that dies with its orchestrator says that it touched them all: it cannot tell."""
         if job not in self._kept.jobs:
             try:
                 self._kept.points.reached(f"inspect {job}")
-                self._kept.jobs[job] = super().require(requirements, inventory, context, job, emit)
+                self._kept.jobs[job] = super().inspect(requirements, inventory, context, job, emit)
                 self._kept.points.reached(f"inspected {job}")
             except Crash:
                 if self._fate != "go on":
@@ -306,7 +306,7 @@ class Stacks(MemoryProvisioner):
             if self._fate != "go on":
                 data = {"code": "E111", "untouched": True, "how": "lost"}
                 died = StepResult(outcome=Outcome.ERRORED, message="died", data=data)
-                self._kept.jobs[job] = Provisioned(died, self.base(spec))
+                self._kept.jobs[job] = Provisioned(died, self.state_digest(spec))
             raise
 
 

@@ -98,12 +98,12 @@ class Hosts(MemoryDeployer):
         with self._ledgers.opened(context.environment):
             return super().deploy(play, package, inventory, context, job, emit)
 
-    def require(
+    def inspect(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
         """Look at the hosts."""
         with self._ledgers.opened(context.environment):
-            return super().require(requirements, inventory, context, job, emit)
+            return super().inspect(requirements, inventory, context, job, emit)
 
     def _one(
         self, host: str, play: PlaySpec, package: Package, context: Context, step: str, given: tuple[str, ...]
@@ -134,7 +134,7 @@ class Proofs(MemoryVerifier):
 class Stacks(MemoryProvisioner):
     """Stacks that are up, and stay as they are."""
 
-    def base(self, spec: StackSpec) -> str:
+    def state_digest(self, spec: StackSpec) -> str:
         """The digest of what is there: the same for every process."""
         return digest_of(self._world.up[spec.environment])
 

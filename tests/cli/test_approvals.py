@@ -245,7 +245,7 @@ def test_a_retry_completes_what_was_approved(office: RequestProject) -> None:
     office.by("bob", "approve", run)
     office.duties()
     office.world.faults.add(("deploy", "p1", "1.0.0"))
-    assert office.execute(run).state is State.NEEDS_PERSON
+    assert office.execute(run).state is State.NEEDS_INTERVENTION
     assert office.duties() == []
     with office.acting("olga"):
         app = office.app()

@@ -46,7 +46,7 @@ def test_a_journal_that_cannot_be_read_is_read_later() -> None:
         store.append("abc-staging", ending)
         return {}
 
-    (story,) = attend.attend(app, REQUEST, wait)
+    (story,) = attend.run_and_follow(app, REQUEST, wait)
     assert store.refused == 3
     assert story.ending is not None
     assert story.ending["exit"] == 0
@@ -94,7 +94,7 @@ def test_two_interrupts_at_once_cancel_and_leave(monkeypatch: pytest.MonkeyPatch
     over = threading.Event()
     try:
         with pytest.raises(Detached):
-            attend.attend(app, REQUEST, lambda: {"over": over.wait(20)})
+            attend.run_and_follow(app, REQUEST, lambda: {"over": over.wait(20)})
     finally:
         over.set()
     assert wished == ["cancel"]

@@ -140,7 +140,7 @@ def test_what_changes_something_goes_on_without_a_reader() -> None:
     """Once a command has said that it outlasts its readers, writing to a closed pipe does nothing, on either stream."""
     code = (
         "import sys\nfrom orchestrator.cli import output, report\n"
-        "def work():\n    output.outlast_readers()\n"
+        "def work():\n    output.ignore_broken_pipe()\n"
         "    for _ in range(3):\n        output.note('progress')\n        output.out('data')\n    return 4\n"
         "raise SystemExit(report.guarded(work, []))"
     )

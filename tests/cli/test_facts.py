@@ -337,7 +337,7 @@ def test_a_later_run_takes_the_place_of_an_intervention(project: MemoryProject) 
     assert [problem["run"] for problem in problems if problem["kind"] == "intervention"] == [stuck[1].id]
     settled = Run(id="a", root="a", kind="promotion", environment=PLACE, state=State.SUCCEEDED, ended_at="x")
     runs = [
-        settled.model_copy(update={"id": name, "kind": kind, "state": State.NEEDS_PERSON if bad else State.SUCCEEDED})
+        settled.model_copy(update={"id": name, "kind": kind, "state": State.NEEDS_INTERVENTION if bad else State.SUCCEEDED})
         for name, kind, bad in (
             ("1", "provision", True), ("2", "provision", True), ("3", "resolve", True), ("4", "promotion", True),
             ("5", "provision", True), ("6", "promotion", True), ("7", "promotion", False), ("8", "promotion", True),

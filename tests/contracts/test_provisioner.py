@@ -58,11 +58,11 @@ def _pulumi(folder: Path, keep: str) -> Place:
 def test_what_is_kept_is_told(make: Callable[[Path, str], Place], keep: str, tmp_path: Path) -> None:
     """A preview and a look at what is there tell of each resource what its program wants kept; a preview of what is protected says that it would be refused."""
     place = make(tmp_path, keep)
-    assert place.provisioner.there(place.full) == ()
+    assert place.provisioner.existing_resources(place.full) == ()
     assert place.provisioner.up(place.full, "up", lambda _entry: None).result.good
-    kept = {resource.name: resource.kept for resource in place.provisioner.there(place.full)}
+    kept = {resource.name: resource.kept for resource in place.provisioner.existing_resources(place.full)}
     assert {name: word for name, word in kept.items() if name != "data"} == {"web": "", "orders-db": keep}
-    assert {resource.op for resource in place.provisioner.there(place.full)} == {"delete"}
+    assert {resource.op for resource in place.provisioner.existing_resources(place.full)} == {"delete"}
     preview = place.provisioner.preview(place.bare, "look", lambda _entry: None)
     lost = [(change.name, change.kept) for change in preview.changes if change.op == "delete"]
     assert lost == [("orders-db", keep)]
@@ -73,4 +73,4 @@ def test_what_is_kept_is_told(make: Callable[[Path, str], Place], keep: str, tmp
         done = place.provisioner.destroy(place.full, "end", lambda _entry: None, remove=True)
         assert done.good
         assert sum(done.data["counts"].values()) == number
-        assert place.provisioner.there(place.full) == ()
+        assert place.provisioner.existing_resources(place.full) == ()

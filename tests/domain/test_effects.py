@@ -54,7 +54,7 @@ def test_a_later_step_without_effect_takes_no_earlier_effect_away() -> None:
 @pytest.mark.parametrize("state", list(State))
 def test_a_run_that_verifies_or_restores_may_have_changed_something(state: State) -> None:
     """The states in which suites run over the new release, or the earlier one is restored, count as a change."""
-    expected = {State.VERIFYING, State.HALTING, State.UNDOING, State.RESTORING, State.PROVING}
+    expected = {State.VERIFYING, State.HALTING, State.UNDOING, State.RESTORING, State.VERIFYING_ROLLBACK}
     assert Effects(states={State.PLANNING, state}).changed is (state in expected)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.filling import filled, url_filled
+from orchestrator.domain.templating import filled, url_filled
 from orchestrator.domain.variables import unsafe
 
 KNOWN = {

@@ -107,11 +107,11 @@ def test_moves(state: State, event: Event) -> None:
 def test_every_state_reaches_an_ending() -> None:
     """The table knows every state, every one can be reached, and from each there is a way to an ending."""
     assert set(TABLE) == set(State)
-    assert {State.SUCCEEDED, State.FAILED, State.ROLLED_BACK, State.HELD, State.NEEDS_PERSON} == ENDINGS
+    assert {State.SUCCEEDED, State.FAILED, State.ROLLED_BACK, State.HELD, State.NEEDS_INTERVENTION} == ENDINGS
     assert _from(State.REQUESTED) == set(State)
     for state in State:
         assert _from(state) & ENDINGS
-    for state in (State.HALTING, State.UNDOING, State.RESTORING, State.PROVING):
+    for state in (State.HALTING, State.UNDOING, State.RESTORING, State.VERIFYING_ROLLBACK):
         assert not _from(state) & {State.SUCCEEDED, State.FAILED}
 
 

@@ -14,10 +14,10 @@ from orchestrator.domain.release import Manifest, Package, Release
 from orchestrator.domain.variables import (
     RELEASE,
     Unsafe,
+    base_vars,
     checked,
     inventory_document,
     json_document,
-    lowest,
     plain_text,
     unsafe,
 )
@@ -81,7 +81,7 @@ def test_old_names_are_only_for_old_packages() -> None:
     for number, old in olds.items():
         manifest = Manifest(apiVersion="orchestrator/v1", kind="Package", format=number, release=release, files=())
         package = Package(manifest=manifest, digest=manifest.digest, path="", root="/package")
-        found = lowest(package, None, Context(run="r1", environment="test"))
+        found = base_vars(package, None, Context(run="r1", environment="test"))
         assert found.keys() - {"orchestrator_release", "orchestrator_outputs"} == old
 
 

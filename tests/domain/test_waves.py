@@ -9,7 +9,8 @@ from orchestrator.domain.waves import BAD, Progress, Waves, ending, outcome, why
 
 NAMES = ("a", "b", "c", "d")
 ENDED = st.dictionaries(
-    st.sampled_from(NAMES), st.sampled_from([State.SUCCEEDED, State.FAILED, State.ROLLED_BACK, State.NEEDS_PERSON])
+    st.sampled_from(NAMES),
+    st.sampled_from([State.SUCCEEDED, State.FAILED, State.ROLLED_BACK, State.NEEDS_INTERVENTION]),
 )
 
 
@@ -21,7 +22,7 @@ def waves(**more: object) -> Waves:
 def test_a_walk_is_held_by_more_failures_than_allowed_or_by_a_person(ended: dict[str, State], allowed: int) -> None:
     """The next wave begins exactly when no more have failed than may, and nobody is needed."""
     failed = sum(state in BAD for state in ended.values())
-    stuck = State.NEEDS_PERSON in ended.values()
+    stuck = State.NEEDS_INTERVENTION in ended.values()
     assert bool(why_held(waves(max_failures=allowed), ended)) is (stuck or failed > allowed)
 
 
@@ -40,8 +41,8 @@ def test_no_ending_can_be_taken_for_another(ended: dict[str, State], back: bool 
         assert returned is None
     if state is State.ROLLED_BACK:
         assert all((returned or {}).get(name) for name in promoted)
-    if why and State.NEEDS_PERSON in ended.values():
-        assert state is State.NEEDS_PERSON
+    if why and State.NEEDS_INTERVENTION in ended.values():
+        assert state is State.NEEDS_INTERVENTION
 
 
 def test_an_ending_is_said_in_a_sentence() -> None:

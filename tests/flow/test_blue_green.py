@@ -172,7 +172,7 @@ def test_a_switch_that_fails_both_ways(second: Stage) -> None:
     second.promote("1.1.0", "staging", **sides())
     second.world.faults |= {("switch", "green", "1.1.0"), ("switch", "blue", "1.1.0")}
     run = second.promote("1.1.0", "production", **sides())
-    assert run.state is State.NEEDS_PERSON
+    assert run.state is State.NEEDS_INTERVENTION
     assert standing(second) == BlueGreenState("blue", True, {"p1": "blue", "p2": "blue", "p3": "green", "p4": "green"})
     second.world.faults.clear()
     refused = second.promote("1.0.0", "production", **sides())
@@ -235,7 +235,7 @@ def test_a_retirement_that_fails_undoes_nothing(second: Stage) -> None:
     second.promote("1.1.0", "staging", **sides(retire="retire.yml"))
     second.world.faults.add(("retire", "p1", "1.1.0"))
     run = second.promote("1.1.0", "production", **sides(retire="retire.yml"))
-    assert run.state is State.NEEDS_PERSON
+    assert run.state is State.NEEDS_INTERVENTION
     assert second.store.verified("production")[0].release.version == "1.1.0"
     assert (standing(second).live, routed(second)) == ("green", {GREEN})
 

@@ -79,7 +79,7 @@ def test_it_is_kept_for_a_look_until_its_time_is_over(stage: Stage) -> None:
     stage.ephemeral = {"ttl": "1h", "keep_on_failure": True}
     stage.world.faults.add(("verify", "s1", "1.1.0"))
     run = stage.promote("1.1.0", "staging")
-    assert run.state is State.NEEDS_PERSON
+    assert run.state is State.NEEDS_INTERVENTION
     assert "staging is kept for a look until 2026-" in run.message
     assert stage.world.up["staging"] == ["s1"]
     [found] = leftovers.leftovers(stage.services())
@@ -116,7 +116,7 @@ def test_what_is_stateful_is_never_destroyed(stage: Stage) -> None:
     """A stack with a stateful resource is left as it is, and a person is asked; the release counts as verified all the same."""
     stage.stateful = [{"name": "s1"}]
     run = stage.promote("1.0.0", "staging")
-    assert (run.state, code(stage, run)) == (State.NEEDS_PERSON, "R208")
+    assert (run.state, code(stage, run)) == (State.NEEDS_INTERVENTION, "R208")
     assert stage.world.up["staging"] == ["s1"]
     assert stage.promote("1.0.0", "production").state is State.SUCCEEDED
     again = reap(stage, run)
@@ -152,7 +152,7 @@ def test_a_destruction_that_fails_is_tried_again_by_a_reaper(stage: Stage) -> No
     """When the environment cannot be destroyed the release stays verified, a person is told, and a reaper may try later."""
     stage.world.faults.add(("destroy", "staging", ""))
     run = stage.promote("1.0.0", "staging")
-    assert run.state is State.NEEDS_PERSON
+    assert run.state is State.NEEDS_INTERVENTION
     assert left(stage) == [run.id]
     stage.world.faults.clear()
     assert reap(stage, run).state is State.SUCCEEDED
@@ -163,7 +163,7 @@ def test_each_release_has_a_stack_of_its_own(stage: Stage) -> None:
     """With `per: release` the stack is named after the release, and has the configuration of the environment's own."""
     stage.ephemeral = {"per": "release"}
     package = stage.packages.put(release("1.0.0+build.7"))
-    services = leftovers.apart(stage.services(), "staging", package.ref)
+    services = leftovers.with_ephemeral_stack(stage.services(), "staging", package.ref)
     from orchestrator.inspect.stacks import stack_of
 
     spec = stack_of(services, "staging")

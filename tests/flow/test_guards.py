@@ -68,7 +68,7 @@ def test_a_rollback_by_hand_counts_as_well(stage: Stage) -> None:
     stage.automatic = False
     stage.world.faults.add(("verify", "p1", "1.3.0"))
     stage.promote("1.3.0", "staging")
-    assert stage.promote("1.3.0", "production").state is State.NEEDS_PERSON
+    assert stage.promote("1.3.0", "production").state is State.NEEDS_INTERVENTION
     assert back(stage, "production").state is State.ROLLED_BACK
     held = {stage.packages.ref(digest).version for digest in guard.rolled_back_releases(stage.services(), "production")}
     assert held == {"1.1.0", "1.2.0", "1.3.0"} - {stage.store.verified("production")[0].release.version}
@@ -112,9 +112,9 @@ def test_there_is_no_rollback_of_a_rollback(stage: Stage) -> None:
     stage.walk("1.2.0")
     stage.world.faults |= {("verify", "p1", "1.3.0"), ("verify", "p1", "1.2.0")}
     stage.promote("1.3.0", "staging")
-    assert stage.promote("1.3.0", "production").state is State.NEEDS_PERSON
+    assert stage.promote("1.3.0", "production").state is State.NEEDS_INTERVENTION
     count = len(stage.store.runs("production"))
-    assert back(stage, "production").state is State.NEEDS_PERSON
+    assert back(stage, "production").state is State.NEEDS_INTERVENTION
     assert len(stage.store.runs("production")) == count + 1
 
 

@@ -108,13 +108,13 @@ def test_a_step_without_a_word_of_its_hosts_leaves_them_unknown(stage: Stage) ->
             del args
             return StepResult(outcome=Outcome.ERRORED, message="it broke")
 
-        def require(self, *args: Any) -> StepResult:
-            found = super().require(*args)
+        def inspect(self, *args: Any) -> StepResult:
+            found = super().inspect(*args)
             return found.model_copy(
                 update={"hosts": tuple(h.model_copy(update={"release": None}) for h in found.hosts)}
             )
 
-    assert promotion(started(stage, Broken(stage.world))).state is State.NEEDS_PERSON
+    assert promotion(started(stage, Broken(stage.world))).state is State.NEEDS_INTERVENTION
     assert {host: truth for host, (truth, _) in known(stage).items()} == {
         "p1": "unknown",
         "p2": "unknown",
@@ -136,12 +136,12 @@ def test_an_inspection_that_died_records_no_release(stage: Stage, fails: str | N
             super().__init__(stage.world)
             self.deaths, self.seen = 1, dict[str, Any]()
 
-        def require(self, requirements: Any, inventory: Any, context: Any, job: str, emit: Any) -> StepResult:
+        def inspect(self, requirements: Any, inventory: Any, context: Any, job: str, emit: Any) -> StepResult:
             if ".plan" not in job and self.deaths:
                 self.deaths -= 1
                 hosts = tuple(HostResult(host=host, outcome=Outcome.SKIPPED, touched=True) for host in inventory.hosts)
                 return StepResult(outcome=Outcome.ERRORED, hosts=hosts, data={"code": "D130", "how": "lost"})
-            return super().require(requirements, inventory, context, job, emit)
+            return super().inspect(requirements, inventory, context, job, emit)
 
         def deploy(self, *args: Any) -> StepResult:
             self.seen = self.seen or known(stage)
@@ -216,6 +216,6 @@ def test_a_run_that_ends_between_two_steps_leaves_no_host_with_the_release(stage
     stage.promote("1.1.0", "staging", steps=TWO)
     stage.world.faults.add(("verify", "p1", "1.1.0"))
     ctx = stage.ctx(stage.packages.put(release("1.1.0", steps=TWO)), "production")
-    assert promotion(ctx).state is (State.ROLLED_BACK if automatic else State.NEEDS_PERSON)
+    assert promotion(ctx).state is (State.ROLLED_BACK if automatic else State.NEEDS_INTERVENTION)
     truth = "assumed" if automatic else "unknown"
     assert {host: known(stage)[host][0] for host in ("p1", "p2")} == {"p1": truth, "p2": "assumed"}

@@ -158,7 +158,7 @@ def test_a_rollback_goes_on_without_a_host_that_refuses(stage: Stage) -> None:
 
     stage.world.fails = turns  # type: ignore[method-assign]
     run = stage.promote("1.1.0", PLACE)
-    assert run.state is State.NEEDS_PERSON
+    assert run.state is State.NEEDS_INTERVENTION
     assert run.release is not None
     assert stage.world.releases(PLACE)[0] == good.release.digest
     assert stage.world.releases(PLACE)[2] == good.release.digest

@@ -137,7 +137,7 @@ def test_hosts_are_asked_after_a_doubt(stage: Stage) -> None:
 
     deployer.deploy = dies  # type: ignore[method-assign]
     run = promotion(ctx)
-    assert run.state is State.NEEDS_PERSON
+    assert run.state is State.NEEDS_INTERVENTION
     assert [step for step in stage.kinds(run, "step.started") if step.startswith("observe")] == [
         "observe.1",
         "observe.2",

@@ -63,13 +63,13 @@ def stage(tmp_path: Path) -> Notified:
     made.world.stacks["staging"] = ["s1", "s2"]
     assert made.try_it("1.0.0") == (State.SUCCEEDED, [()])
     made.world.faults.add(("deploy", "s2", "1.1.0"))
-    assert made.try_it("1.1.0") == (State.NEEDS_PERSON, [()])
+    assert made.try_it("1.1.0") == (State.NEEDS_INTERVENTION, [()])
     return made
 
 
 def test_the_next_attempt_gets_the_handlers_until_one_succeeds(stage: Notified) -> None:
     """Each attempt with the same package gets what the last one left, and nothing after they have run."""
-    assert stage.try_it("1.1.0") == (State.NEEDS_PERSON, [(RESTART,)])
+    assert stage.try_it("1.1.0") == (State.NEEDS_INTERVENTION, [(RESTART,)])
     stage.world.faults.clear()
     assert stage.try_it("1.1.0") == (State.SUCCEEDED, [(RESTART,)])
     assert stage.try_it("1.1.0") == (State.SUCCEEDED, [()])

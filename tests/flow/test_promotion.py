@@ -162,7 +162,7 @@ def test_without_a_verified_release_a_failure_asks_for_a_person(stage: Stage) ->
     """The first release that fails stops, says that there is nothing to go back to, and exits 5."""
     stage.world.faults.add(("deploy", "s1", "1.0.0"))
     run = stage.promote("1.0.0", "staging")
-    assert run.state is State.NEEDS_PERSON
+    assert run.state is State.NEEDS_INTERVENTION
     assert stage.failure(run)["exit"] == 5
     assert "no verified release" in run.message
 
@@ -173,7 +173,7 @@ def test_an_update_of_the_stack_that_fails_both_ways_asks_for_a_person(stage: St
     stage.world.stacks["staging"] = ["s1", "s2"]
     stage.world.faults.add(("up", "staging", ""))
     before = list(stage.world.ledger)
-    assert stage.promote("1.1.0", "staging").state is State.NEEDS_PERSON
+    assert stage.promote("1.1.0", "staging").state is State.NEEDS_INTERVENTION
     assert stage.world.ledger == before
 
 
@@ -197,7 +197,7 @@ def test_a_host_that_goes_away_after_the_plan_asks_for_a_person(stage: Stage) ->
     ctx.durable = MemoryDurable({}, lambda name, when: stage.leave("p3", name == "deploy.2" and when == "before"))
     run = promotion(ctx)
     known = {state.host: (state.truth, state.digest) for state in stage.store.hosts("production")}
-    assert (run.state, stage.failure(run)["exit"]) == (State.NEEDS_PERSON, 5)
+    assert (run.state, stage.failure(run)["exit"]) == (State.NEEDS_INTERVENTION, 5)
     assert known == {"p1": ("seen", old.release.digest), "p2": ("seen", old.release.digest),
                      "p3": ("unknown", old.release.digest)}  # fmt: skip
 
@@ -226,7 +226,7 @@ def test_a_point_of_no_return_stops_the_rollback(stage: Stage) -> None:
     assert stage.failure(run)["failure"]["code"] == "R201"
     assert stage.world.ledger == before
     run = stage.promote("1.1.0", "staging", named=Acknowledgements(no_return=("deploy",)), steps=steps)
-    assert (run.state, stage.failure(run)["exit"]) == (State.NEEDS_PERSON, 5)
+    assert (run.state, stage.failure(run)["exit"]) == (State.NEEDS_INTERVENTION, 5)
     assert "deploy cannot be undone" in run.message
 
 
@@ -249,7 +249,7 @@ def test_a_rollback_that_fails_is_never_called_rolled_back(stage: Stage) -> None
     """When the old release does not come back either, the run asks for a person."""
     stage.walk("1.0.0")
     stage.world.faults |= {("deploy", "p1", "1.1.0"), ("verify", "p1", "1.0.0")}
-    assert stage.walk("1.1.0").state is State.NEEDS_PERSON
+    assert stage.walk("1.1.0").state is State.NEEDS_INTERVENTION
 
 
 def test_automatic_rollback_can_be_switched_off(stage: Stage) -> None:
@@ -258,7 +258,7 @@ def test_automatic_rollback_can_be_switched_off(stage: Stage) -> None:
     stage.automatic = False
     stage.world.faults.add(("deploy", "s1", "1.1.0"))
     run = stage.promote("1.1.0", "staging")
-    assert run.state is State.NEEDS_PERSON
+    assert run.state is State.NEEDS_INTERVENTION
     assert "switched off" in run.message
 
 
@@ -354,7 +354,9 @@ def test_a_stack_that_stops_half_way_is_put_back(stage: Stage) -> None:
     assert stage.world.up["production"] == ["p1", "p2", "p3"]
 
 
-@pytest.mark.parametrize(("deaths", "end"), [(1, State.ROLLED_BACK), (2, State.ROLLED_BACK), (3, State.NEEDS_PERSON)])
+@pytest.mark.parametrize(
+    ("deaths", "end"), [(1, State.ROLLED_BACK), (2, State.ROLLED_BACK), (3, State.NEEDS_INTERVENTION)]
+)
 def test_an_engine_that_is_killed_on_the_way_back_is_begun_once_more(stage: Stage, deaths: int, end: State) -> None:
     """A Pulumi that is killed while the infrastructure goes back is begun a second time and a third, and no more."""
     stage.promote("1.0.0", "staging")

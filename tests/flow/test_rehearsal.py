@@ -105,7 +105,7 @@ def test_a_way_back_that_fails_is_gone_again(stage: Stage, host: str) -> None:
     """Where the way back itself fails, the release does not stay: it ends as every run whose way back fails."""
     stage.world.faults.add(("deploy", host, "1.0.0"))
     run = rehearse(stage, "1.1.0")
-    assert run.state is State.NEEDS_PERSON
+    assert run.state is State.NEEDS_INTERVENTION
     assert evidence(stage, run) is None
 
 

@@ -219,8 +219,8 @@ def test_a_rollback_that_fails_asks_for_a_person(stage: Stage) -> None:
     stage.fail("eu-2")
     stage.fail("us-1", "1.0.0")
     run = stage.walk("1.1.0")
-    assert run.state is State.NEEDS_PERSON
-    assert (stage.ending(run)["exit"], stage.ending(run)["failure"]["code"]) == (Exit.NEEDS_PERSON, "R222")
+    assert run.state is State.NEEDS_INTERVENTION
+    assert (stage.ending(run)["exit"], stage.ending(run)["failure"]["code"]) == (Exit.NEEDS_INTERVENTION, "R222")
     assert stage.versions()["eu-1"] == "1.0.0"
     assert stage.story(run)["us-1"][0] == "stays"
     assert stage.store.runs("us-1")[0].kind == "rollback"
@@ -322,7 +322,7 @@ def test_what_cannot_go_back_is_said(stage: Stage) -> None:
     stage.rules["eu-2"] = {"rollback": {"automatic": False}}
     stage.fail("us-1", "1.0.0")
     run = stage.walk("1.0.0")
-    assert run.state is State.NEEDS_PERSON
+    assert run.state is State.NEEDS_INTERVENTION
     assert stage.story(run)["eu-1"] == ("stays", "there is no way back: no release has been verified here yet")
     assert stage.story(run)["eu-2"] == ("stays", "automatic rollback is switched off there")
 

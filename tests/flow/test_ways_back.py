@@ -53,7 +53,7 @@ def test_after_a_run_that_needs_a_person_it_is_the_last_verified_release(stage: 
         stage.promote(version, "staging")
     stage.automatic = False
     stage.world.faults.add(("verify", "s1", "1.2.0"))
-    assert stage.promote("1.2.0", "staging").state is State.NEEDS_PERSON
+    assert stage.promote("1.2.0", "staging").state is State.NEEDS_INTERVENTION
     assert goal(stage) == "1.1.0"
     assert back(stage).state is State.ROLLED_BACK
     assert goal(stage) == "1.0.0"
@@ -114,7 +114,7 @@ def test_only_what_was_started_is_undone(stage: Stage) -> None:
     stage.promote("1.0.0", "production")
     stage.promote("1.1.0", "staging", steps=BATCHES)
     stage.world.faults.add(("deploy", "p1", "1.1.0"))
-    assert stage.promote("1.1.0", "production", steps=BATCHES).state is State.NEEDS_PERSON
+    assert stage.promote("1.1.0", "production", steps=BATCHES).state is State.NEEDS_INTERVENTION
     undo = planned(stage, "production").undo
     assert [(item.play.playbook, item.play.limit) for item in undo] == [("undo-one.yml", ("p1",))]
 
@@ -211,7 +211,7 @@ def test_what_two_runs_left_behind_is_undone_once(stage: Stage) -> None:
     stage.automatic = False
     stage.world.faults.add(("verify", "s1", "1.1.0"))
     for _ in range(2):
-        assert stage.promote("1.1.0", "staging", steps=UNDO).state is State.NEEDS_PERSON
+        assert stage.promote("1.1.0", "staging", steps=UNDO).state is State.NEEDS_INTERVENTION
     assert [item.play.playbook for item in planned(stage).undo] == ["undo-two.yml", "undo-one.yml"]
     assert back(stage).state is State.ROLLED_BACK
     with pytest.raises(OrchestratorError, match="no other release"):
@@ -222,7 +222,7 @@ def test_an_undo_that_was_done_is_not_done_again(stage: Stage) -> None:
     """What the automatic rollback had undone before it got stuck is not undone a second time by hand."""
     stage.promote("1.0.0", "staging")
     stage.world.faults |= {("verify", "s1", "1.1.0"), ("verify", "s1", "1.0.0")}
-    assert stage.promote("1.1.0", "staging", steps=UNDO).state is State.NEEDS_PERSON
+    assert stage.promote("1.1.0", "staging", steps=UNDO).state is State.NEEDS_INTERVENTION
     stage.world.faults.clear()
     assert planned(stage).undo == ()
     assert back(stage).state is State.ROLLED_BACK
@@ -235,7 +235,7 @@ def test_a_stack_that_needs_a_person_goes_back_to_the_last_verified_release(stag
     stage.promote("1.2.0", "staging")
     stage.world.stacks["production"] = ["p1", "p2", "p3", "p4"]
     stage.world.faults.add(("up", "production", ""))
-    assert stage.promote("1.2.0", "production").state is State.NEEDS_PERSON
+    assert stage.promote("1.2.0", "production").state is State.NEEDS_INTERVENTION
     stage.world.faults.clear()
     assert goal(stage, "production") == "1.1.0"
     assert back(stage, "production").state is State.ROLLED_BACK
@@ -309,7 +309,7 @@ def test_a_bad_batch_stops_a_manual_rollback(stage: Stage) -> None:
         stage.walk(version)
     stage.world.faults.add(("verify", "p1", "1.0.0"))
     run = back(stage, "production")
-    assert run.state is State.NEEDS_PERSON
+    assert run.state is State.NEEDS_INTERVENTION
     assert "restore.deploy.2" not in stage.kinds(run, "step.started")
 
 

@@ -83,7 +83,8 @@ def states(project: Project) -> dict[str, str]:
     app = open_app(project.root, project.environ())
     try:
         return {
-            side: app.services.provisioner.base(spec) for side, spec in stacks_of(app.services, "production").items()
+            side: app.services.provisioner.state_digest(spec)
+            for side, spec in stacks_of(app.services, "production").items()
         }
     finally:
         app.store.close()

@@ -12,7 +12,7 @@ from orchestrator.adapters.ansible.control import ControlSockets
 from orchestrator.adapters.ansible.controller_files import uses_passwords
 from orchestrator.adapters.ansible.document import dump
 from orchestrator.adapters.ansible.known_secrets import KnownSecrets
-from orchestrator.adapters.ansible.ledger import Claim, has_done
+from orchestrator.adapters.ansible.ledger import LedgerKey, has_done
 from orchestrator.adapters.ansible.play import QUESTION, PlayRequest, PlayRunner, content_of, result_code
 from orchestrator.adapters.ansible.playbook_reader import reader
 from orchestrator.adapters.ansible.playbook_traits import sources
@@ -81,7 +81,7 @@ class AnsibleDeployer:
         self, play: PlaySpec, package: Package, inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
         """Run the play on `play.limit`; in a second attempt, on those that have not done it by their own ledgers."""
-        claim = Claim.of(job, context, package.digest)
+        claim = LedgerKey.of(job, context, package.digest)
         done = self._done_before(claim, play, inventory, job) if claim.attempt > 1 and claim.wanted else {}
         rest = play.model_copy(update={"limit": tuple(host for host in play.limit if host not in done)})
         if not rest.limit:
@@ -127,12 +127,12 @@ class AnsibleDeployer:
         except ValueError as error:
             return (PlaySource(name=playbook, where=playbook, hosts="", unseen=(f"{playbook}: {error}",)),)
 
-    def require(
+    def inspect(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
         """Ask every host, in one round trip each, whether it is there, what it has, and which release it runs."""
         wanted = inspection.requirements_by_host(requirements, inventory)
-        claim = Claim(replace(context, run=context.run.partition(".")[0]))  # a plan asks for its run
+        claim = LedgerKey(replace(context, run=context.run.partition(".")[0]))  # a plan asks for its run
         question = inspection.question(requirements, claim, "look")
         tally, outcome = self._ask(question, tuple(inventory.hosts), inventory, context, job)
         if outcome.how != "exited" or not tally.stats:
@@ -221,7 +221,7 @@ class AnsibleDeployer:
         request = PlayRequest(play, None, inventory, context, job, question=playbook, stdout=limit)
         return tally, self._plays.run(request, tally)
 
-    def _done_before(self, claim: Claim, play: PlaySpec, inventory: Inventory, job: str) -> dict[str, HostResult]:
+    def _done_before(self, claim: LedgerKey, play: PlaySpec, inventory: Inventory, job: str) -> dict[str, HostResult]:
         """The hosts whose ledgers say that they have come through this step of this run, with what runs there."""
         question = inspection.question((), claim, "ask")
         tally, _ = self._ask(question, play.limit, inventory, claim.context, f"{job}.ask")

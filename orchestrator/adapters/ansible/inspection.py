@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.adapters.ansible.ledger import Claim
+from orchestrator.adapters.ansible.ledger import LedgerKey
 from orchestrator.adapters.ansible.snapshot import ROOT
 from orchestrator.adapters.ansible.tally import Tally, message_of
 from orchestrator.domain.errors import OrchestratorError
@@ -34,7 +34,7 @@ echo "@serves $( ( {command} ) 2>/dev/null </dev/null | head -n 1 | cut -c 1-100
 """
 
 
-def question(requirements: tuple[Requirement, ...], claim: Claim, verb: str) -> dict[str, Any]:
+def question(requirements: tuple[Requirement, ...], claim: LedgerKey, verb: str) -> dict[str, Any]:
     """One task that asks a host everything; `raw`, so that it needs nothing on the host but a shell."""
     commands = sorted({command for requirement in requirements for command in requirement.commands})
     for command in commands:

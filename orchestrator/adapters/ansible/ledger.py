@@ -60,7 +60,7 @@ def clean(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Claim:
+class LedgerKey:
     """For whom something is done on hosts: what the ledger's lines say of it."""
 
     context: Context
@@ -69,10 +69,10 @@ class Claim:
     digest: str = "-"
 
     @staticmethod
-    def of(job: str, context: Context, digest: str) -> "Claim":
+    def of(job: str, context: Context, digest: str) -> "LedgerKey":
         """The claim of the job *job*, which puts the package *digest* on hosts."""
         step, attempt = step_of(job, context.run)
-        return Claim(context, step, attempt, digest)
+        return LedgerKey(context, step, attempt, digest)
 
     @property
     def wanted(self) -> bool:
@@ -157,7 +157,7 @@ def _is_own_task(task: Any) -> bool:
     return all(isinstance(given, dict) and not {"root", "release"} & set(given) for given in options)
 
 
-def has_done(lines: Iterable[LedgerLine], claim: Claim, host: str) -> bool:
+def has_done(lines: Iterable[LedgerLine], claim: LedgerKey, host: str) -> bool:
     """Whether *host*, whose ledger has *lines*, has come through the whole playbook of this step of this run before."""
     wanted = (clean(claim.context.run), clean(claim.step), clean(host), "", "done")
     return any((line.run, line.step, line.host, line.part, line.outcome) == wanted for line in lines)

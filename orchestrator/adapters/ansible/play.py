@@ -18,7 +18,7 @@ from orchestrator.adapters.ansible.document import dump
 from orchestrator.adapters.ansible.handlers import notify_again
 from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
 from orchestrator.adapters.ansible.known_secrets import KnownSecrets
-from orchestrator.adapters.ansible.ledger import AROUND, Claim, records_itself, tags_of
+from orchestrator.adapters.ansible.ledger import AROUND, LedgerKey, records_itself, tags_of
 from orchestrator.adapters.ansible.prompts import askpass
 from orchestrator.adapters.ansible.resolution import asks_us, static_document
 from orchestrator.adapters.ansible.shared_files import SharedFiles
@@ -39,9 +39,9 @@ from orchestrator.domain.variables import (
     RELEASE,
     SECRETS,
     Unsafe,
+    base_vars,
     checked,
     inventory_document,
-    lowest,
     unsafe,
     with_old_names,
 )
@@ -237,7 +237,7 @@ class PlayRunner:
         """What the child is told of the play, whose content it finds at *found*."""
         play, settings, inventory = request.play, request.context.settings, request.inventory
         words = ["--check", "--diff"] if request.check else []
-        words += [word for name in _highest(request) for word in ("-e", f"@{folder / SECRETS_FOLDER / name}")]
+        words += [word for name in _extra_vars(request) for word in ("-e", f"@{folder / SECRETS_FOLDER / name}")]
         return {
             "project": str(effective.folder),
             "playbook": str(folder / (AROUND if request.package is not None else QUESTION)),
@@ -291,10 +291,10 @@ def _claims(request: PlayRequest, content: Path) -> bool:
     return not records_itself(content / request.play.playbook)
 
 
-def _claim(request: PlayRequest) -> Claim:
+def _claim(request: PlayRequest) -> LedgerKey:
     if request.package is None:
-        return Claim(request.context)
-    return Claim.of(request.job, request.context, request.package.digest)
+        return LedgerKey(request.context)
+    return LedgerKey.of(request.job, request.context, request.package.digest)
 
 
 def _files(request: PlayRequest, content: Path, found: Path) -> dict[str, bytes]:
@@ -310,17 +310,17 @@ def _files(request: PlayRequest, content: Path, found: Path) -> dict[str, bytes]
 
 def _secret_files(request: PlayRequest, found: Path) -> dict[str, bytes]:
     """The files that end with the play: variables, which may be secret."""
-    variables = lowest(request.package, request.play, request.context)
+    variables = base_vars(request.package, request.play, request.context)
     if request.package is not None:
         variables[RELEASE] |= {**_claim(request).variables(), "package_dir": Unsafe(found)}
         variables = with_old_names(variables, request.package)
-    files = {OVERLAY: dump(inventory_document(request.inventory, variables)), **_highest(request)}
+    files = {OVERLAY: dump(inventory_document(request.inventory, variables)), **_extra_vars(request)}
     if any(map(asks_us, request.inventory.files)):
         files[RESOLVED] = dump(static_document(request.inventory))
     return files
 
 
-def _highest(request: PlayRequest) -> dict[str, bytes]:
+def _extra_vars(request: PlayRequest) -> dict[str, bytes]:
     """The files of variables that nothing else outdoes, by name; none for what there is nothing of."""
     extra = {**checked(request.play.extra_vars), **request.context.settings.extra_vars}
     values = {"extra.yml": extra, "secret.yml": _secrets(request)}

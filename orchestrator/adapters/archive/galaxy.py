@@ -42,7 +42,7 @@ class RequirementsFile:
 
 
 @dataclass(frozen=True)
-class Places:
+class SearchPaths:
     """Where a project may have what it requires.
 
     *bases* are folders with a `requirements.yml`, `roles/` and `collections/`; *roles* and *collections* are further
@@ -59,7 +59,7 @@ class Places:
         return list(dict.fromkeys([*(base / kind for base in self.bases), *further]))
 
 
-def requirement_folders(places: Places) -> dict[str, set[Path]]:
+def requirement_folders(places: SearchPaths) -> dict[str, set[Path]]:
     """The folders of roles and of collections in which something lies that a requirements file names."""
     found: dict[str, set[Path]] = {"roles": set(), "collections": set()}
     for wanted in (wanted for base in places.bases for wanted in _requirements(base)):
@@ -85,7 +85,7 @@ class Installer:
     process: GalaxyProcess = field(default_factory=GalaxyProcess)
     warnings: list[OrchestratorError] = field(default_factory=list)
 
-    def __call__(self, places: Places) -> Path | None:
+    def __call__(self, places: SearchPaths) -> Path | None:
         """A folder with the `roles/` and `collections/` that *places* require and do not hold; None if none is missing.
 
         It is made once for each content of the requirements files and of the local files that they name. Raises P107
@@ -271,7 +271,7 @@ def _read(file: Path) -> dict[str, Any]:
     return data
 
 
-def _held(wanted: RequirementsFile, places: Places) -> bool:
+def _held(wanted: RequirementsFile, places: SearchPaths) -> bool:
     """Whether all entries lie in one of *places* already. What has no plain name is taken to be missing."""
     names = [_place(wanted.kind, entry) for entry in wanted.entries]
     return all(name and any((folder / name).is_dir() for folder in places.of(wanted.kind)) for name in names)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestrator.adapters.archive import links
 from orchestrator.adapters.archive.artifact import is_unpacked
-from orchestrator.adapters.archive.galaxy import Places, requirement_folders
+from orchestrator.adapters.archive.galaxy import SearchPaths, requirement_folders
 from orchestrator.adapters.archive.key_scan import Scan
 from orchestrator.adapters.archive.manifest_checks import OWN_COLLECTION, playbooks
 from orchestrator.adapters.archive.named import ReferencedFiles
@@ -30,7 +30,7 @@ INNER = "ansible_collections"
 POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 LARGEST_POINTER = 1024  # bytes
 
-Install = Callable[[Places], Path | None]
+Install = Callable[[SearchPaths], Path | None]
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class Tree:
         text = "the submodule {} is not checked out, and nothing of it is in the package"
         return [OrchestratorError("P121", text.format(name), hint=hint) for name in self.listing.absent]
 
-    def places(self, release: Release) -> Places:
+    def places(self, release: Release) -> SearchPaths:
         """Where the project may have the roles and collections that it requires."""
         folders = {".", self.beside}
         for playbook in playbooks(release):
@@ -227,7 +227,7 @@ class Tree:
             roles += _paths(base, options.get("roles_path"))
             found += _paths(base, options.get("collections_path") or options.get("collections_paths"))
         inside = [[path for path in paths if path.is_relative_to(self.project)] for paths in (roles, found)]
-        return Places(bases, inside[0], [path.parent if path.name == INNER else path for path in inside[1]])
+        return SearchPaths(bases, inside[0], [path.parent if path.name == INNER else path for path in inside[1]])
 
 
 def _configured_above(folder: str, names: frozenset[str]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.adapters.ansible.playbook_reader import PlaybookReader
-from orchestrator.adapters.archive.galaxy import Places, requirement_folders
+from orchestrator.adapters.archive.galaxy import SearchPaths, requirement_folders
 from orchestrator.adapters.archive.references import ROLE, Reference, candidates, references
 from orchestrator.adapters.archive.templated import unpacked_folder
 from orchestrator.adapters.archive.tree import Listing
@@ -37,7 +37,7 @@ class ReferencedFiles:
         kept: whether a path in the tree is a controller file that runs keep.
     """
 
-    def __init__(self, tree: Project, places: Places, kept: Callable[[str], bool] = lambda _path: False) -> None:
+    def __init__(self, tree: Project, places: SearchPaths, kept: Callable[[str], bool] = lambda _path: False) -> None:
         self._kept = kept
         self._tree, self._places = tree, places
         self._installed = requirement_folders(places)["roles"]

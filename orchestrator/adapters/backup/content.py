@@ -20,7 +20,7 @@ BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite keeps beside a database
 
 
 @dataclass(frozen=True)
-class Places:
+class BackupPaths:
     """A project and where its state is: *state* is its folder, *store* the URL of its journal.
 
     *declared* are the paths of controller files that each environment declares as secret.
@@ -55,7 +55,7 @@ class Places:
         return {**{name: self.state / name for name in (*KEPT_FOLDERS, *KEYS, MARKER)}, **beside, **databases}
 
 
-def files(places: Places, *, logs: bool, secrets: bool) -> Iterator[tuple[str, Path]]:
+def files(places: BackupPaths, *, logs: bool, secrets: bool) -> Iterator[tuple[str, Path]]:
     """The files beside the databases: packages, plans, evidence, controller files, Pulumi's state, *logs*, *secrets*.
 
     Unpacked packages, copies of programs, and locks are made again.
@@ -64,7 +64,7 @@ def files(places: Places, *, logs: bool, secrets: bool) -> Iterator[tuple[str, P
     yield from (item for item in _files(places, logs=logs) if item[0] not in left_out)
 
 
-def _files(places: Places, *, logs: bool) -> Iterator[tuple[str, Path]]:
+def _files(places: BackupPaths, *, logs: bool) -> Iterator[tuple[str, Path]]:
     yield from _packages(places.state / "packages")
     for name in ("plans", "evidence", "snapshots", "controller-files"):
         yield from _below(places.state, name)

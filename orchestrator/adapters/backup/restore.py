@@ -21,7 +21,7 @@ from alembic.util import CommandError
 from orchestrator.adapters import withheld
 from orchestrator.adapters.backup import databases
 from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, opened, told
-from orchestrator.adapters.backup.content import BESIDE, DUMP, ENGINE, JOURNAL, RETIRED, Places
+from orchestrator.adapters.backup.content import BESIDE, DUMP, ENGINE, JOURNAL, RETIRED, BackupPaths
 from orchestrator.adapters.database import schema_list
 from orchestrator.adapters.database.engine import integrity, known_schemas, schema_version, sqlite_url
 from orchestrator.adapters.withheld import PROJECT_KEY
@@ -31,7 +31,7 @@ from orchestrator.file_system import is_locked
 from orchestrator.trees import discard, remove
 
 
-def inspect(places: Places, file: Path, passphrase: bytes | None) -> BackupManifest:
+def inspect(places: BackupPaths, file: Path, passphrase: bytes | None) -> BackupManifest:
     """What *file* says that it is, when it can be restored here. Its files are not read yet.
 
     *passphrase* is None for a backup that has no authentication code, if the operator accepts that. Raises S130 when it
@@ -55,7 +55,7 @@ def inspect(places: Places, file: Path, passphrase: bytes | None) -> BackupManif
     return manifest
 
 
-def restore(places: Places, file: Path, stamp: str, passphrase: bytes | None) -> Path:
+def restore(places: BackupPaths, file: Path, stamp: str, passphrase: bytes | None) -> Path:
     """Put the backup *file* in the place of the project's state. Returns where the old state is kept.
 
     *stamp* is a time that can stand in a file's name. Secrets that the backup does not have stay in their places where
@@ -83,7 +83,7 @@ def restore(places: Places, file: Path, stamp: str, passphrase: bytes | None) ->
     return kept
 
 
-def undo(places: Places) -> bool:
+def undo(places: BackupPaths) -> bool:
     """Put back what a restore that did not come to its end has put aside. Whether there was one.
 
     Raises S133 and S134.
@@ -98,7 +98,7 @@ def undo(places: Places) -> bool:
     return True
 
 
-def _put_back(places: Places) -> None:
+def _put_back(places: BackupPaths) -> None:
     old, new = places.restoring / "old", places.restoring / "new"
     parts: dict[str, str] = json.loads((places.restoring / "parts.json").read_text(encoding="utf-8"))
     for name, place in reversed(parts.items()):
@@ -187,7 +187,7 @@ def _check_objects(new: Path) -> None:
         raise OrchestratorError("S192", f"the backup has database objects that are not on the list: {shown}")
 
 
-def _exchange(places: Places, new: Path) -> None:
+def _exchange(places: BackupPaths, new: Path) -> None:
     """Move the old parts away and the new ones in; when anything fails, all back."""
     parts = places.parts()
     named = {f"+{name}" if os.path.lexists(new / name) else name: str(path) for name, path in parts.items()}

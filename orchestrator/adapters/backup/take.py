@@ -18,7 +18,7 @@ from orchestrator import __version__
 from orchestrator.adapters import withheld
 from orchestrator.adapters.backup import databases
 from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, opened, write
-from orchestrator.adapters.backup.content import DUMP, JOURNAL, Places, files
+from orchestrator.adapters.backup.content import DUMP, JOURNAL, BackupPaths, files
 from orchestrator.adapters.database.engine import integrity, schema_version, sqlite_url
 from orchestrator.adapters.secret_files import INDEX, is_listed, secret_files
 from orchestrator.domain.errors import OrchestratorError
@@ -29,7 +29,7 @@ STAGING = "backing-up-"
 
 
 def take(
-    places: Places, target: Path, at: str, passphrase: bytes, *, logs: bool = False, secrets: bool = False
+    places: BackupPaths, target: Path, at: str, passphrase: bytes, *, logs: bool = False, secrets: bool = False
 ) -> BackupManifest:
     """Write a backup into the new file *target*, mode 0600, and read it again. *at* is the time, UTC, ISO 8601.
 
@@ -57,7 +57,7 @@ def take(
     return manifest
 
 
-def _withheld(places: Places, found: dict[str, Path]) -> Iterator[withheld.Withheld]:
+def _withheld(places: BackupPaths, found: dict[str, Path]) -> Iterator[withheld.Withheld]:
     """The secrets of the state that are not among the files that were *found* for the backup.
 
     A version of controller files that was written meanwhile is not in the index that was found.
@@ -70,7 +70,7 @@ def _withheld(places: Places, found: dict[str, Path]) -> Iterator[withheld.Withh
     yield from (item for item in withheld.found(places.state, files) if item.name not in found)
 
 
-def _databases(places: Places, staging: Path) -> dict[str, Path]:
+def _databases(places: BackupPaths, staging: Path) -> dict[str, Path]:
     """Copies of the databases, each checked."""
     if places.kind != "sqlite":
         databases.dump_database(places.store, staging / DUMP)
@@ -86,7 +86,7 @@ def _databases(places: Places, staging: Path) -> dict[str, Path]:
     return found
 
 
-def _files(places: Places, staging: Path, *, logs: bool, secrets: bool) -> dict[str, Path]:
+def _files(places: BackupPaths, staging: Path, *, logs: bool, secrets: bool) -> dict[str, Path]:
     """The other files: packages where they are, since they never change, and copies of those that may."""
     found = {}
     for name, path in files(places, logs=logs, secrets=secrets):

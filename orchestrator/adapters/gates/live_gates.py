@@ -21,7 +21,6 @@ from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Context
 from orchestrator.domain.error_codes import GATE_CERTIFICATES_UNREADABLE, GATE_VALUE_MISSING, GATE_VARIABLE_UNKNOWN
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.filling import filled, known, url_filled
 from orchestrator.domain.gate import HttpGate, PrometheusGate, origin
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.plan import PlannedGate
@@ -29,6 +28,7 @@ from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package
 from orchestrator.domain.secret import Secret
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
+from orchestrator.domain.templating import filled, known, url_filled
 from orchestrator.domain.text import clean_text
 from orchestrator.domain.view import View
 from orchestrator.file_system import read_end

@@ -14,11 +14,11 @@ from orchestrator.adapters.gates import probe_child
 from orchestrator.domain.context import Context
 from orchestrator.domain.downtime import SERVICE, AvailabilityReport, ProbeSample, measured
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.filling import known, url_filled
 from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package
+from orchestrator.domain.templating import known, url_filled
 from orchestrator.ports import Job, Jobs
 
 MOST = 50  # how often it is begun again in one run: something kills it

@@ -131,7 +131,7 @@ class MemoryDeployer:
         name, hosts = (step.name, step.hosts) if step is not None else (playbook, "all")
         return (PlaySource(name=name, where=f"{playbook}:1", hosts=hosts),)
 
-    def require(
+    def inspect(
         self, requirements: tuple[Requirement, ...], inventory: Inventory, context: Context, job: str, emit: Emit
     ) -> StepResult:
         """Who is there, and what runs there."""

@@ -75,7 +75,11 @@ class MemoryProvisioner:
     def planned(self, spec: StackSpec, plan: SavedPlan) -> StackPreview:
         """What the saved preview says, from the state as it is now."""
         seen = StackPreview.from_json(json.loads(_verified(plan)))
-        digests = {"update_plan": digest_of(seen.to_json()), "update_file": plan.update_file, "base": self.base(spec)}
+        digests = {
+            "update_plan": digest_of(seen.to_json()),
+            "update_file": plan.update_file,
+            "base": self.state_digest(spec),
+        }
         return seen.model_copy(update=digests)
 
     def _previewed(self, spec: StackSpec) -> StackPreview:
@@ -88,7 +92,9 @@ class MemoryProvisioner:
         refused = f"{', '.join(protected)} is protected" if protected else ""
         counts = {op: count for op, count in counts.items() if count}
         foreseen = web_inventory(self._hosts(spec))
-        return StackPreview(base=self.base(spec), changes=told, counts=counts, refused=refused, inventory=foreseen)
+        return StackPreview(
+            base=self.state_digest(spec), changes=told, counts=counts, refused=refused, inventory=foreseen
+        )
 
     def _change(self, op: str, host: str) -> ResourceChange:
         kept = self._world.wanted.get(host, "")
@@ -114,24 +120,30 @@ class MemoryProvisioner:
             _ = plan is None or _verified(plan)
         except OrchestratorError as error:
             data = {"code": error.code, "untouched": True}
-            return Provisioned(StepResult(outcome=Outcome.FAILED, message=error.message, data=data), self.base(spec))
+            return Provisioned(
+                StepResult(outcome=Outcome.FAILED, message=error.message, data=data), self.state_digest(spec)
+            )
         if self._world.killed.get(spec.definition):
             self._world.killed[spec.definition] -= 1
             data = {"code": "E111", "untouched": True, "how": "lost"}
-            return Provisioned(StepResult(outcome=Outcome.ERRORED, message="killed", data=data), self.base(spec))
+            return Provisioned(
+                StepResult(outcome=Outcome.ERRORED, message="killed", data=data), self.state_digest(spec)
+            )
         if ("up", spec.stack, spec.definition) in self._world.faults:
             self._world.up[self._place(spec)] = self._hosts(spec)[:1]  # it stops half-way
             self._world.serial[self._place(spec)] = self._world.serial.get(self._place(spec), 0) + 1
             self._world.ledger.append(f"up {spec.stack} half-way")
-            return Provisioned(StepResult(outcome=Outcome.FAILED, message="half-way"), self.base(spec))
+            return Provisioned(StepResult(outcome=Outcome.FAILED, message="half-way"), self.state_digest(spec))
         if ("up", spec.stack, "") in self._world.faults:
-            return Provisioned(StepResult(outcome=Outcome.FAILED, message="the provider said no"), self.base(spec))
+            return Provisioned(
+                StepResult(outcome=Outcome.FAILED, message="the provider said no"), self.state_digest(spec)
+            )
         self._world.up[self._place(spec)] = self._hosts(spec)
         self._world.serial[self._place(spec)] = self._world.serial.get(self._place(spec), 0) + 1
         for host in self._world.replaced:
             self._world.running.pop((spec.environment, host), None)
         self._world.ledger.append(f"up {spec.stack}")
-        return Provisioned(StepResult(outcome=Outcome.SUCCEEDED), self.base(spec))
+        return Provisioned(StepResult(outcome=Outcome.SUCCEEDED), self.state_digest(spec))
 
     def destroy(self, spec: StackSpec, job: str, emit: Emit, *, remove: bool = False) -> StepResult:  # noqa: ARG002 - the port's
         """Remove every host."""
@@ -141,7 +153,7 @@ class MemoryProvisioner:
         self._world.ledger.append(f"destroy {spec.stack}")
         return StepResult(outcome=Outcome.SUCCEEDED, data={"counts": {"delete": deleted}})
 
-    def there(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
+    def existing_resources(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
         """Its hosts."""
         return tuple(self._change("delete", host) for host in self._world.up.get(self._place(spec), []))
 
@@ -163,7 +175,7 @@ class MemoryProvisioner:
         """How many hosts are there."""
         return len(self._world.up.get(self._place(spec), []))
 
-    def base(self, spec: StackSpec) -> str:
+    def state_digest(self, spec: StackSpec) -> str:
         """The digest of what is there."""
         return digest_of([self._world.serial.get(self._place(spec), 0), self._world.up.get(self._place(spec))])
 

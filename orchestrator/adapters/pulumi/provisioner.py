@@ -183,10 +183,10 @@ class PulumiProvisioner:
         except OrchestratorError as error:
             told = {**error.to_json(), "untouched": True}
             refused = StepResult(outcome=Outcome.FAILED, message=f"{error.message}; nothing was changed", data=told)
-            return Provisioned(refused, self.base(spec))
+            return Provisioned(refused, self.state_digest(spec))
         words = ["up", "--yes", "--skip-preview", *_words(spec)]
         outcome, result = self._operations.run(spec, words, job, emit, held=data)
-        base = self.base(spec)
+        base = self.state_digest(spec)
         self._jobs.mask(job)  # by the secrets that the update has made as well
         return Provisioned(self._judge("up", spec, outcome, result), base)
 
@@ -198,7 +198,7 @@ class PulumiProvisioner:
             raise OrchestratorError("R120", f"the plan was made with other settings of Pulumi: {', '.join(names)}")
         return update_plan.read(plan)
 
-    def there(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
+    def existing_resources(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
         """What destroying the stack would delete, as the backend has it now."""
         return tuple(map(ResourceChange.from_json, state.resources(self._operations.export(spec))))
 
@@ -219,7 +219,7 @@ class PulumiProvisioner:
         """The stack's outputs as the backend has them now."""
         return state.outputs(self._operations.state(spec))
 
-    def base(self, spec: StackSpec) -> str:
+    def state_digest(self, spec: StackSpec) -> str:
         """The digest of the stack's state as the backend has it now."""
         return state.base(self._operations.state(spec))
 

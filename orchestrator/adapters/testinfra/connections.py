@@ -184,7 +184,7 @@ class _Release:
         self._lock.release()
 
 
-class Line:
+class HostConnection:
     """The connection to one host: through its agent, or the reason why the host has no agent.
 
     Args:
@@ -265,10 +265,10 @@ class Connections:
     def __init__(self, *, persistent: bool, control: str | None = None) -> None:
         self.persistent = persistent
         self._control = control
-        self._lines: dict[tuple[str, ...], Line] = {}
+        self._lines: dict[tuple[str, ...], HostConnection] = {}
         self._lock = threading.Lock()
 
-    def line(self, backend: SshBackend) -> Line | None:
+    def line(self, backend: SshBackend) -> HostConnection | None:
         """The way that *backend* takes; None when its ssh arguments need a shell to be understood."""
         words = self._words(backend)
         if words is None:
@@ -276,7 +276,7 @@ class Connections:
         with self._lock:
             if words not in self._lines:
                 patience = backend.timeout + PATIENCE
-                self._lines[words] = Line(words, patience, persistent=self.persistent)
+                self._lines[words] = HostConnection(words, patience, persistent=self.persistent)
             return self._lines[words]
 
     def look(self, backends: Iterable[SshBackend], *, again: bool = False) -> list[str]:

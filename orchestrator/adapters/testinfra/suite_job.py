@@ -22,7 +22,7 @@ from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.plan import SuiteSpec
 from orchestrator.domain.release import Package
 from orchestrator.domain.step import StepResult
-from orchestrator.domain.variables import inventory_document, json_document, lowest
+from orchestrator.domain.variables import base_vars, inventory_document, json_document
 from orchestrator.domain.view import View
 from orchestrator.ports import SECRETS_FOLDER, Job
 from orchestrator.trees import discard
@@ -120,7 +120,7 @@ class SuiteJob:
 
     def _secret_files(self) -> dict[str, bytes]:
         """The files of the job that hold variables and ways to hosts."""
-        variables = lowest(self._package, None, self._context)
+        variables = base_vars(self._package, None, self._context)
         return {
             "hosts.json": json.dumps(json_document(inventory_document(self._inventory, variables))).encode(),
             "inventory.list": json.dumps(listed(self._inventory, variables)).encode(),

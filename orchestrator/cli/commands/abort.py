@@ -20,7 +20,7 @@ def command(run: str, message: str, yes: bool, as_json: bool) -> int:
     `needs a person`. The exit code is that of the run.
     """
     from orchestrator.app.opening import open_application
-    from orchestrator.cli.wishes import going, stop
+    from orchestrator.cli.control import going, stop
 
     app = open_application(Path.cwd())
     going(app, run)

@@ -33,8 +33,8 @@ def command(
     """
     from orchestrator.app.opening import open_application
     from orchestrator.app.requests import AssumeHost, AssumeLiveSide
+    from orchestrator.cli.follow_run import do
     from orchestrator.cli.recovery import recover
-    from orchestrator.cli.walk import do
     from orchestrator.domain.sides import Side
 
     app = open_application(Path.cwd())

@@ -31,7 +31,7 @@ def command(file: Path | None, passphrase_file: Path | None, with_secrets: bool,
     from datetime import UTC, datetime
 
     from orchestrator.adapters.backup.authentication import read_passphrase
-    from orchestrator.adapters.backup.content import Places
+    from orchestrator.adapters.backup.content import BackupPaths
     from orchestrator.adapters.backup.take import take
     from orchestrator.app.opening import open_application
 
@@ -44,7 +44,7 @@ def command(file: Path | None, passphrase_file: Path | None, with_secrets: bool,
     now = datetime.now(UTC)
     target = file or Path(f"{app.project.name}-{now:%Y%m%dT%H%M%SZ}.backup")
     at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    places = Places(app.project.name, app.state, app.store_url, app.secret_paths())
+    places = BackupPaths(app.project.name, app.state, app.store_url, app.secret_paths())
     manifest = take(places, target, at, passphrase, logs=logs, secrets=with_secrets)
     size = target.stat().st_size
     if as_json:

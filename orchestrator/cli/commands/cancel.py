@@ -22,6 +22,6 @@ def command(run: str, message: str, as_json: bool) -> int:
     run counts as a failure of its environment.
     """
     from orchestrator.app.opening import open_application
-    from orchestrator.cli.wishes import stop
+    from orchestrator.cli.control import stop
 
     return stop(open_application(Path.cwd()), run, "cancel", message, as_json=as_json)

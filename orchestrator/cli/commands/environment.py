@@ -132,7 +132,7 @@ def up(environment: str, replace: tuple[str, ...], yes: bool, wait: float, as_js
     """
     from orchestrator.app.environments import update_refusal
     from orchestrator.app.requests import Provision
-    from orchestrator.cli.walk import do
+    from orchestrator.cli.follow_run import do
     from orchestrator.domain.plan import Acknowledgements
 
     app, named = _open(environment, acts=True), Acknowledgements(replace=replace)
@@ -160,7 +160,7 @@ def destroy(environment: str, delete: tuple[str, ...], yes: bool, wait: float, a
     """
     from orchestrator.app.environments import destruction_refusal
     from orchestrator.app.requests import Destroy
-    from orchestrator.cli.walk import do
+    from orchestrator.cli.follow_run import do
     from orchestrator.domain.plan import Acknowledgements
 
     app, named = _open(environment, acts=True), Acknowledgements(replace=delete)
@@ -195,7 +195,7 @@ def resolve(
     one is removed from the list, and created by the next update. Changes only the state.
     """
     from orchestrator.app.requests import Resolve
-    from orchestrator.cli.walk import do
+    from orchestrator.cli.follow_run import do
 
     app = _open(environment)
     app.stacks.existing_stack(app.actor, environment)

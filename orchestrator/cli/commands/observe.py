@@ -34,7 +34,7 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
     """
     from orchestrator.app.opening import open_application
     from orchestrator.app.requests import Observe
-    from orchestrator.cli.attend import attend, exit_of
+    from orchestrator.cli.attend import exit_of, run_and_follow
     from orchestrator.cli.commands.status import environment_status, print_environment
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.words import release_of
@@ -44,7 +44,7 @@ def command(environment: str, token: int | None, wait: float, as_json: bool) -> 
     app.services.environment(environment)
     before = {state.host: state for state in app.store.hosts(environment)}
     asked = app.submissions.submit(app.actor, Observe(targets=(environment,), wait=wait, token=token))
-    code = exit_of(attend(app, asked, app.execution.begin(app.actor, asked)))
+    code = exit_of(run_and_follow(app, asked, app.execution.begin(app.actor, asked)))
     after = app.store.hosts(environment)
     changed = {}
     for state in after:

@@ -21,7 +21,7 @@ def command(run: str, message: str, as_json: bool) -> None:
     import time
 
     from orchestrator.app.opening import open_application
-    from orchestrator.cli.wishes import going
+    from orchestrator.cli.control import going
 
     app = open_application(Path.cwd())
     found = going(app, run)

@@ -161,8 +161,8 @@ def _promote(
     as_json: bool,
 ) -> int:
     """Promote as far as that needs no run request, and then request the next environment."""
+    from orchestrator.cli.follow_run import do, report_enqueued, start_in_background
     from orchestrator.cli.requesting import after_path, request
-    from orchestrator.cli.walk import do, leave_behind, leave_to_workers
 
     free, held = _divided(app, package, wanted, requesting)
     if not free and held:
@@ -171,9 +171,9 @@ def _promote(
     queue = requesting.queue
     asked = app.submissions.submit(app.actor, replace(wanted, targets=free), queue=queue)
     if queue:
-        code = leave_to_workers(asked, queue, as_json=as_json)
+        code = report_enqueued(asked, queue, as_json=as_json)
     else:
-        code = leave_behind(app, asked, as_json=as_json) if requesting.leave else do(app, asked, as_json=as_json)
+        code = start_in_background(app, asked, as_json=as_json) if requesting.leave else do(app, asked, as_json=as_json)
     return after_path(app, package, held, code, requesting, as_json=as_json) if held else code
 
 

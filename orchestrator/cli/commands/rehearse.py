@@ -27,9 +27,9 @@ def command(release: str, environment: str, wait: float, detach: bool, queue: st
     """
     from orchestrator.app.opening import open_application
     from orchestrator.app.requests import Rehearse
+    from orchestrator.cli.follow_run import do, report_enqueued, start_in_background
     from orchestrator.cli.recovery import recover
     from orchestrator.cli.report import building, warn
-    from orchestrator.cli.walk import do, leave_behind, leave_to_workers
 
     app = open_application(Path.cwd())
     recover(app)
@@ -37,5 +37,5 @@ def command(release: str, environment: str, wait: float, detach: bool, queue: st
     targets = app.plans.targets(app.actor, package, environment, redeploy=True, rehearsal=True)
     asked = app.submissions.submit(app.actor, Rehearse(package=package.ref, targets=targets, wait=wait), queue=queue)
     if queue:
-        return leave_to_workers(asked, queue, as_json=as_json)
-    return leave_behind(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)
+        return report_enqueued(asked, queue, as_json=as_json)
+    return start_in_background(app, asked, as_json=as_json) if detach else do(app, asked, as_json=as_json)

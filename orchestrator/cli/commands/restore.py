@@ -7,10 +7,10 @@ import click
 
 from orchestrator.cli.output import (
     confirm,
+    ignore_broken_pipe,
     json_option,
     note,
     out,
-    outlast_readers,
     print_json,
     queue_option,
     wait_option,
@@ -98,12 +98,12 @@ def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: floa
     """An environment as it was at a time."""
     from orchestrator.app.opening import open_application
     from orchestrator.app.requests import RollBack
+    from orchestrator.cli.follow_run import do, report_enqueued
     from orchestrator.cli.planned import print_plan
     from orchestrator.cli.recovery import recover
-    from orchestrator.cli.walk import do, leave_to_workers
     from orchestrator.cli.words import when
 
-    outlast_readers()
+    ignore_broken_pipe()
     app = open_application(Path.cwd())
     recover(app)
     package, then = app.releases.as_of(app.actor, environment, at)
@@ -116,7 +116,7 @@ def _return(environment: str, at: str, *, no_return: bool, yes: bool, wait: floa
     confirm(f"Restore {environment} as of {when(then.at)}?", yes)
     request = RollBack(package=package.ref, targets=(environment,), plan_digest=plan.digest, wait=wait, at=then.at)
     asked = app.submissions.submit(app.actor, request, queue=queue)
-    return leave_to_workers(asked, queue, as_json=as_json) if queue else do(app, asked, as_json=as_json)
+    return report_enqueued(asked, queue, as_json=as_json) if queue else do(app, asked, as_json=as_json)
 
 
 def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bool, as_json: bool) -> None:
@@ -124,14 +124,14 @@ def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bo
     from datetime import UTC, datetime
 
     from orchestrator.adapters.backup import restore
-    from orchestrator.adapters.backup.content import Places
+    from orchestrator.adapters.backup.content import BackupPaths
     from orchestrator.app.opening import open_application
     from orchestrator.cli.words import when
 
     if (file is None) is not undo:
         raise click.UsageError("give either a FILE or --undo")
     app = open_application(Path.cwd(), restoring=True)
-    places = Places(app.project.name, app.state, app.store_url)
+    places = BackupPaths(app.project.name, app.state, app.store_url)
     _refuse_while_working(app)
     if file is None:
         done = restore.undo(places)

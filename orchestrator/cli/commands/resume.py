@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli import completing
-from orchestrator.cli.output import json_option, note, outlast_readers
+from orchestrator.cli.output import ignore_broken_pipe, json_option, note
 
 if TYPE_CHECKING:
     from orchestrator.app.application import Application
@@ -30,11 +30,11 @@ def command(run: str, background: bool, as_json: bool) -> int:
     """
     from orchestrator.app.opening import open_application
     from orchestrator.cli.attend import follow, walk_of
-    from orchestrator.cli.walk import do, tell
+    from orchestrator.cli.follow_run import do, tell
     from orchestrator.domain.access.principals import SYSTEM_ACTOR
     from orchestrator.domain.errors import OrchestratorError
 
-    outlast_readers()
+    ignore_broken_pipe()
     app = open_application(Path.cwd())
     actor = SYSTEM_ACTOR if background else app.actor  # the token of the user may have expired since the request
     asked, found = walk_of(app, actor, run)
@@ -57,7 +57,7 @@ def _when_free(app: "Application", asked: "RunRequest", *, as_json: bool) -> int
     """Do it once the process before has let go of it."""
     import time
 
-    from orchestrator.cli.walk import do
+    from orchestrator.cli.follow_run import do
 
     deadline = time.monotonic() + PATIENCE
     while app.engine.working(asked.root) and time.monotonic() < deadline:

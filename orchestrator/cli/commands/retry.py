@@ -25,8 +25,8 @@ def command(run: str, step: str | None, as_json: bool) -> int:
     from it.
     """
     from orchestrator.app.opening import open_application
+    from orchestrator.cli.follow_run import do
     from orchestrator.cli.recovery import recover
-    from orchestrator.cli.walk import do
 
     app = open_application(Path.cwd())
     recover(app)

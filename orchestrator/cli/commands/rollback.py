@@ -5,7 +5,15 @@ from pathlib import Path
 import click
 
 from orchestrator.cli import completing
-from orchestrator.cli.output import confirm, json_option, note, outlast_readers, queue_option, wait_option, yes_option
+from orchestrator.cli.output import (
+    confirm,
+    ignore_broken_pipe,
+    json_option,
+    note,
+    queue_option,
+    wait_option,
+    yes_option,
+)
 
 
 @click.command("rollback")
@@ -46,11 +54,11 @@ def command(
     """
     from orchestrator.app.opening import open_application
     from orchestrator.app.requests import RollBack
+    from orchestrator.cli.follow_run import do, report_enqueued
     from orchestrator.cli.planned import print_plan
     from orchestrator.cli.recovery import recover
-    from orchestrator.cli.walk import do, leave_to_workers
 
-    outlast_readers()
+    ignore_broken_pipe()
     app = open_application(Path.cwd())
     recover(app)
     app.services.environment(environment)
@@ -66,4 +74,4 @@ def command(
     confirm(f"Roll back {environment} to {package.ref}?", yes)
     request = RollBack(package=package.ref, targets=(environment,), plan_digest=plan.digest, wait=wait)
     asked = app.submissions.submit(app.actor, request, queue=queue)
-    return leave_to_workers(asked, queue, as_json=as_json) if queue else do(app, asked, as_json=as_json)
+    return report_enqueued(asked, queue, as_json=as_json) if queue else do(app, asked, as_json=as_json)

@@ -52,7 +52,7 @@ def _remedies(story: "RunView") -> "tuple[Remedy, ...]":
     from orchestrator.domain.facts import remedies
     from orchestrator.domain.promotion import State
 
-    return remedies(story) if story.run.state is State.NEEDS_PERSON else ()
+    return remedies(story) if story.run.state is State.NEEDS_INTERVENTION else ()
 
 
 def _print(story: "RunView", facts: "RunFacts") -> None:

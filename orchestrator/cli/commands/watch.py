@@ -25,7 +25,7 @@ def command(run: str, as_json: bool) -> int:
     """
     from orchestrator.app.opening import open_application
     from orchestrator.cli.attend import follow, walk_of
-    from orchestrator.cli.walk import tell
+    from orchestrator.cli.follow_run import tell
 
     app = open_application(Path.cwd())
     asked, found = walk_of(app, app.actor, run)

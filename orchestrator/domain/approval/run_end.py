@@ -28,7 +28,7 @@ def event_after(end: RunEnd) -> RequestEvent | None:
     A run that ended as *failed* had no effect. If its plan did not hold any more, the request waits for votes for the
     new plan. If a condition did not hold, the request starts again later.
     """
-    if end.state is State.NEEDS_PERSON:
+    if end.state is State.NEEDS_INTERVENTION:
         return None
     if end.state is State.FAILED and end.code == CHANGED and end.plan:
         return RequestEvent.REPLAN

@@ -37,7 +37,7 @@ CODES: tuple[ErrorCode, ...] = (
         "definition not kept on this machine",
         "The infrastructure is to be restored to an older definition, whose files are not in the state folder.",
         "Check the older program out from version control, and run `orchestrator environment up ENV`.",
-        Exit.NEEDS_PERSON,
+        Exit.NEEDS_INTERVENTION,
     ),
     ErrorCode(
         "E106",
@@ -133,7 +133,7 @@ CODES: tuple[ErrorCode, ...] = (
         "unresolved interrupted creates",
         "An operation died while it created resources. They may exist, and the state does not have their ids. Creating them now could create them twice.",
         "Check each resource with the provider, and resolve it: `orchestrator environment resolve ENV --created URN=ID`, `--absent URN` or `--all-absent`. If the provider finds existing resources when it creates, `pulumi: {pending_creates: clear}` in `environment.yaml` resolves them automatically.",
-        Exit.NEEDS_PERSON,
+        Exit.NEEDS_INTERVENTION,
     ),
     ErrorCode(
         "E137",

@@ -275,7 +275,7 @@ def test_one_configuration_for_inventory_inspection_and_plays_as_by_hand(plain: 
     listed = json.loads(plain.by_hand("ansible-inventory", "--list"))
     stage.inventory = stage.deployer.resolve(Inventory(files=(str(plain.folder / "hosts"),)))
     assert list(stage.inventory.hosts) == list(listed["_meta"]["hostvars"])
-    seen = stage.deployer.require((), stage.inventory, stage.context("r1", 1), "r1.require", stage.entries.append)
+    seen = stage.deployer.inspect((), stage.inventory, stage.context("r1", 1), "r1.require", stage.entries.append)
     assert outcomes(seen) == ["succeeded"], seen.message
     plain.by_hand("ansible-playbook", "site.yml")
     file = Path(stage.hosts[0].root) / "seen.json"
@@ -299,7 +299,7 @@ def test_one_configuration_for_inventory_inspection_and_plays_as_by_hand(plain: 
 def test_an_inspection_that_failed_as_a_whole_leaves_every_host_unknown(stage: Stage) -> None:
     """An `ansible.cfg` that Ansible cannot use says nothing about hosts: each is unknown, for that reason."""
     (stage.folder / "ansible.cfg").write_text("[defaults]\nremote_port = many\n")
-    seen = stage.deployer.require((), stage.inventory, stage.context("r1", 1), "r1.require", stage.entries.append)
+    seen = stage.deployer.inspect((), stage.inventory, stage.context("r1", 1), "r1.require", stage.entries.append)
     assert outcomes(seen) == ["unknown", "unknown"]
     assert seen.data["code"] == "D151"
     assert "many" in seen.message

@@ -79,7 +79,7 @@ def test_an_invalid_state_makes_its_host_unknown(stage: Stage) -> None:
     (own / "state.json").write_text(json.dumps(state))
     (own / "fence").write_text("9" * 16 + "\n")
     seen: list[Entry] = []
-    asked = stage.deployer.require((), stage.inventory, stage.context("r2", 2), "r2.require", seen.append)
+    asked = stage.deployer.inspect((), stage.inventory, stage.context("r2", 2), "r2.require", seen.append)
     bad, good = named(asked)["web1"], named(asked)["web2"]
     assert (bad.outcome.value, bad.release, bad.fence) == ("succeeded", None, 1)
     assert bad.invalid == "its release is not a digest: 'sha256:x' (D181)"
@@ -199,10 +199,10 @@ def test_hosts_without_a_shell_are_left_alone(stage: Stage) -> None:
 def test_hosts_are_asked_for_their_fence(stage: Stage) -> None:
     """`require` tells the newest fence of each host, and what its ledger has for the run that asks."""
     stage.deploy("site.yml", "r1", 7)
-    asked = stage.deployer.require((), stage.inventory, stage.context("r1.plan", 8), "r1.plan", stage.entries.append)
+    asked = stage.deployer.inspect((), stage.inventory, stage.context("r1.plan", 8), "r1.plan", stage.entries.append)
     assert [host.fence for host in asked.hosts] == [7, 7]
     assert [line["outcome"] for line in asked.data["ledger"]["web1"]] == ["began", "done"]
-    other = stage.deployer.require((), stage.inventory, stage.context("r2.plan", 8), "r2.plan", stage.entries.append)
+    other = stage.deployer.inspect((), stage.inventory, stage.context("r2.plan", 8), "r2.plan", stage.entries.append)
     assert "ledger" not in other.data
 
 

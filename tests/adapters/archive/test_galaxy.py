@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.archive.galaxy import Installer, Places
+from orchestrator.adapters.archive.galaxy import Installer, SearchPaths
 from orchestrator.domain.errors import OrchestratorError
 
 GALAXY = "namespace: demo\nname: tools\nversion: 1.0.0\nreadme: README.md\nauthors: [a]\n"
@@ -85,7 +85,7 @@ def test_a_failure_says_what_ansible_galaxy_said(shop: Any) -> None:
 def test_what_is_there_is_not_installed_again(shop: Any, file: str, text: str) -> None:
     """A project that brings its collections and roles is packed without a network."""
     shop.files({file: text, "collections/ansible_collections/demo/tools/galaxy.yml": GALAXY})
-    assert Installer(shop.project, shop.folder / "cache")(Places([shop.project])) is None
+    assert Installer(shop.project, shop.folder / "cache")(SearchPaths([shop.project])) is None
 
 
 @pytest.mark.parametrize("text", ["collections: {", "collections: demo.tools\n", "just text\n", "roles: {a: b}\n"])
@@ -93,5 +93,5 @@ def test_an_unreadable_file_is_named(shop: Any, text: str) -> None:
     """A requirements file that is none is refused by name."""
     shop.files({"requirements.yml": text})
     with pytest.raises(OrchestratorError, match=r"requirements\.yml") as caught:
-        Installer(shop.project, shop.folder / "cache")(Places([shop.project]))
+        Installer(shop.project, shop.folder / "cache")(SearchPaths([shop.project]))
     assert caught.value.code == "P110"

@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from orchestrator.adapters.archive import galaxy_lock
-from orchestrator.adapters.archive.galaxy import Installer, Places, _asks_for
+from orchestrator.adapters.archive.galaxy import Installer, SearchPaths, _asks_for
 from orchestrator.adapters.archive.galaxy_lock import LockedContent, RequirementsLock
 from orchestrator.adapters.archive.galaxy_process import GalaxyProcess
 from orchestrator.adapters.archive.packages import SealedPackages
@@ -68,7 +68,7 @@ class Site:
 
     def install(self) -> Installer:
         installer = Installer(self.project, self.cache, FolderGalaxy(self.server))
-        self.folder = installer(Places([self.project]))
+        self.folder = installer(SearchPaths([self.project]))
         return installer
 
     def refused(self, code: str = "P223") -> str:

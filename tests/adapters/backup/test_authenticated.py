@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
 from orchestrator.adapters.backup.archive import BackupReader, opened, write
 from orchestrator.adapters.backup.authentication import read_passphrase
-from orchestrator.adapters.backup.content import Places
+from orchestrator.adapters.backup.content import BackupPaths
 from orchestrator.adapters.backup.restore import inspect, restore
 from orchestrator.adapters.backup.take import take
 from orchestrator.adapters.clock import SystemClock
@@ -43,13 +43,13 @@ SECRET = b"correct horse battery staple"
 PHRASE, KEY = b"canary-of-the-stacks", b"canary-of-the-project-key-32-by!"
 
 
-def lay(state: Path) -> Places:
+def lay(state: Path) -> BackupPaths:
     """A state with a journal and both secrets."""
     for name, data in {"pulumi/passphrase": PHRASE, "project.key": KEY, "pulumi/backend/x.json": b"{}"}.items():
         (state / name).parent.mkdir(parents=True, exist_ok=True)
         (state / name).write_bytes(data)
         (state / name).chmod(0o600)
-    places = Places("shop", state, f"sqlite:///{state}/state.db")
+    places = BackupPaths("shop", state, f"sqlite:///{state}/state.db")
     store = DatabaseStore(places.store, SystemClock())
     store.create(Run(id="r1-staging", root="r1", kind="promotion", environment="staging", release=None, by="ann"))
     store.close()
@@ -57,7 +57,7 @@ def lay(state: Path) -> Places:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
+def places(tmp_path: Path) -> BackupPaths:
     return lay(tmp_path / "state")
 
 
@@ -100,7 +100,9 @@ def sql(*statements: str) -> Callable[[Path], None]:
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM runs", "UPDATE runs SET environment = 'production'"])
-def test_a_backup_whose_digests_were_computed_again_is_refused(places: Places, tmp_path: Path, statement: str) -> None:
+def test_a_backup_whose_digests_were_computed_again_is_refused(
+    places: BackupPaths, tmp_path: Path, statement: str
+) -> None:
     """The authentication code covers every byte; nothing is changed by the attempt."""
     take(places, tmp_path / "a.backup", AT, SECRET)
     remade(tmp_path / "a.backup", tmp_path / "b.backup", sql(statement), tmp_path / "x", None)
@@ -109,7 +111,7 @@ def test_a_backup_whose_digests_were_computed_again_is_refused(places: Places, t
     restore(places, tmp_path / "a.backup", "now", SECRET)
 
 
-def test_another_passphrase_does_not_fit(places: Places, tmp_path: Path) -> None:
+def test_another_passphrase_does_not_fit(places: BackupPaths, tmp_path: Path) -> None:
     """A backup is restored with its own passphrase only; without one it is refused as well."""
     take(places, tmp_path / "a.backup", AT, SECRET)
     refused("S191", lambda: inspect(places, tmp_path / "a.backup", SECRET + b"r"))
@@ -117,7 +119,7 @@ def test_another_passphrase_does_not_fit(places: Places, tmp_path: Path) -> None
     assert inspect(places, tmp_path / "a.backup", SECRET).project == "shop"
 
 
-def test_two_backups_have_two_salts(places: Places, tmp_path: Path) -> None:
+def test_two_backups_have_two_salts(places: BackupPaths, tmp_path: Path) -> None:
     """A passphrase cannot be searched for in two backups at once."""
     made = [take(places, tmp_path / f"{number}.backup", AT, SECRET).authentication for number in (1, 2)]
     assert made[0] is not None
@@ -135,7 +137,7 @@ def test_two_backups_have_two_salts(places: Places, tmp_path: Path) -> None:
     ],
 )
 def test_a_file_does_not_decide_what_a_restore_costs(
-    places: Places, tmp_path: Path, before: bytes, after: bytes
+    places: BackupPaths, tmp_path: Path, before: bytes, after: bytes
 ) -> None:
     """Other parameters of the derivation are refused before anything is derived."""
     take(places, tmp_path / "a.backup", AT, SECRET)
@@ -145,7 +147,7 @@ def test_a_file_does_not_decide_what_a_restore_costs(
     refused("S130", lambda: inspect(places, tmp_path / "a.backup", SECRET))
 
 
-def test_a_backup_of_an_earlier_version_needs_a_word_of_the_operator(places: Places, tmp_path: Path) -> None:
+def test_a_backup_of_an_earlier_version_needs_a_word_of_the_operator(places: BackupPaths, tmp_path: Path) -> None:
     """It has no code: it is restored only if the operator accepts that."""
     take(places, tmp_path / "a.backup", AT, SECRET)
     with opened(tmp_path / "a.backup") as file:
@@ -159,7 +161,7 @@ def test_a_backup_of_an_earlier_version_needs_a_word_of_the_operator(places: Pla
 
 
 def test_a_file_that_is_replaced_between_two_reads_is_refused(
-    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    places: BackupPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is unpacked is what was authenticated."""
     file = tmp_path / "a.backup"
@@ -206,7 +208,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("statement", HOSTILE)
-def test_an_object_that_is_not_on_the_list_is_refused(places: Places, tmp_path: Path, statement: str) -> None:
+def test_an_object_that_is_not_on_the_list_is_refused(places: BackupPaths, tmp_path: Path, statement: str) -> None:
     """Even where the passphrase fits: triggers, views, tables, indexes, and tables with another definition."""
     take(places, tmp_path / "a.backup", AT, SECRET)
     remade(tmp_path / "a.backup", tmp_path / "b.backup", sql(statement), tmp_path / "x", SECRET)
@@ -216,7 +218,7 @@ def test_an_object_that_is_not_on_the_list_is_refused(places: Places, tmp_path: 
     assert not (places.state / "restoring").exists()
 
 
-def test_the_engine_s_database_has_a_list_of_its_own(places: Places, tmp_path: Path) -> None:
+def test_the_engine_s_database_has_a_list_of_its_own(places: BackupPaths, tmp_path: Path) -> None:
     """A trigger in the database of durable execution is refused, too."""
     engine = sqlite_path(engine_url(places.store))
     sql("CREATE TABLE dbos_migrations (version INTEGER NOT NULL PRIMARY KEY)")(engine)
@@ -227,7 +229,7 @@ def test_the_engine_s_database_has_a_list_of_its_own(places: Places, tmp_path: P
     assert "engine.db: trigger evil" in refused("S192", lambda: restore(places, tmp_path / "b.backup", "later", SECRET))
 
 
-def test_a_name_that_was_taken_for_another_object_is_refused(places: Places, tmp_path: Path) -> None:
+def test_a_name_that_was_taken_for_another_object_is_refused(places: BackupPaths, tmp_path: Path) -> None:
     """A view in the place of a table, and a schema that was written by hand."""
     take(places, tmp_path / "a.backup", AT, SECRET)
     change = sql("ALTER TABLE waits RENAME TO hidden", "CREATE VIEW waits AS SELECT * FROM hidden")
@@ -236,7 +238,7 @@ def test_a_name_that_was_taken_for_another_object_is_refused(places: Places, tmp
 
 
 @pytest.mark.parametrize("kind", ["trigger", "index"])
-def test_the_beginning_of_a_name_excuses_nothing(places: Places, tmp_path: Path, kind: str) -> None:
+def test_the_beginning_of_a_name_excuses_nothing(places: BackupPaths, tmp_path: Path, kind: str) -> None:
     """A file can have a trigger that is named as SQLite names its own objects; it is refused all the same."""
     made = {
         "trigger": "CREATE TRIGGER evil AFTER INSERT ON runs BEGIN DELETE FROM leases; END",
@@ -250,7 +252,7 @@ def test_the_beginning_of_a_name_excuses_nothing(places: Places, tmp_path: Path,
 
 
 @pytest.mark.parametrize("name", ["journal.db-wal", "journal.db-shm", "journal.db-journal", "engine.db-wal"])
-def test_a_database_in_a_backup_has_no_unfinished_changes(places: Places, tmp_path: Path, name: str) -> None:
+def test_a_database_in_a_backup_has_no_unfinished_changes(places: BackupPaths, tmp_path: Path, name: str) -> None:
     """What SQLite keeps beside a database would change it when it is opened; `backup` never writes such a file."""
     take(places, tmp_path / "a.backup", AT, SECRET)
     with opened(tmp_path / "a.backup") as file:
@@ -350,7 +352,7 @@ def test_another_statement_in_a_dump_is_refused(statement: str) -> None:
 # -- secrets
 
 
-def test_a_backup_has_no_secrets_by_default(places: Places, tmp_path: Path) -> None:
+def test_a_backup_has_no_secrets_by_default(places: BackupPaths, tmp_path: Path) -> None:
     """The passphrase of the stacks and the project key are in it only if they are asked for."""
     FileKeys(places.state / "project.key", SystemClock()).rotate()
     key = (places.state / "project.key").read_bytes()
@@ -364,7 +366,7 @@ def test_a_backup_has_no_secrets_by_default(places: Places, tmp_path: Path) -> N
         assert canary in full.read_bytes()
 
 
-def test_secrets_of_this_machine_stay(places: Places, tmp_path: Path) -> None:
+def test_secrets_of_this_machine_stay(places: BackupPaths, tmp_path: Path) -> None:
     """A restore where the backup was made needs nothing else."""
     take(places, tmp_path / "a.backup", AT, SECRET)
     restore(places, tmp_path / "a.backup", "now", SECRET)
@@ -376,17 +378,17 @@ def test_secrets_of_this_machine_stay(places: Places, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def elsewhere(places: Places, tmp_path: Path) -> Places:
+def elsewhere(places: BackupPaths, tmp_path: Path) -> BackupPaths:
     """Another machine, with a backup without secrets restored. It had a key of its own."""
     take(places, tmp_path / "a.backup", AT, SECRET)
-    other = Places("shop", tmp_path / "other", f"sqlite:///{tmp_path}/other/state.db")
+    other = BackupPaths("shop", tmp_path / "other", f"sqlite:///{tmp_path}/other/state.db")
     other.state.mkdir()
     (other.state / "project.key").write_bytes(b"k" * 32)
     restore(other, tmp_path / "a.backup", "now", SECRET)
     return other
 
 
-def test_what_is_missing_is_named_until_it_is_given(elsewhere: Places) -> None:
+def test_what_is_missing_is_named_until_it_is_given(elsewhere: BackupPaths) -> None:
     """Another key or passphrase does not do; after the right ones were copied the rule is gone."""
     secrets = WithheldSecrets(elsewhere.state, {})
     message = refused("S193", secrets.require)
@@ -401,7 +403,7 @@ def test_what_is_missing_is_named_until_it_is_given(elsewhere: Places) -> None:
     assert not (elsewhere.state / MARKER).exists()
 
 
-def test_nothing_makes_a_new_secret_in_its_place(elsewhere: Places) -> None:
+def test_nothing_makes_a_new_secret_in_its_place(elsewhere: BackupPaths) -> None:
     """Neither a plan nor the engine's environment: what was restored could not be read with it."""
     keys = FileKeys(elsewhere.state / "project.key", SystemClock())
     refused("S193", keys.current)
@@ -411,7 +413,7 @@ def test_nothing_makes_a_new_secret_in_its_place(elsewhere: Places) -> None:
     assert not (elsewhere.state / "pulumi/passphrase").exists()
 
 
-def test_a_passphrase_in_the_environment_does_as_well(elsewhere: Places) -> None:
+def test_a_passphrase_in_the_environment_does_as_well(elsewhere: BackupPaths) -> None:
     """As for Pulumi itself, in a variable or in a file that a variable names."""
     environ = {"PULUMI_CONFIG_PASSPHRASE": PHRASE.decode()}
     assert [item.name for item in WithheldSecrets(elsewhere.state, environ).missing()] == ["project.key"]
@@ -420,7 +422,7 @@ def test_a_passphrase_in_the_environment_does_as_well(elsewhere: Places) -> None
     WithheldSecrets(elsewhere.state, {**environ, "ORCHESTRATOR_PROJECT_KEY_FILE": str(named)}).require()
 
 
-def test_a_lost_project_key_is_replaced_by_a_new_one(elsewhere: Places) -> None:
+def test_a_lost_project_key_is_replaced_by_a_new_one(elsewhere: BackupPaths) -> None:
     """`keys rotate` is the decision of the operator; the passphrase is still missing."""
     FileKeys(elsewhere.state / "project.key", SystemClock()).rotate()
     assert [item.name for item in WithheldSecrets(elsewhere.state, {}).missing()] == ["pulumi/passphrase"]
@@ -440,7 +442,7 @@ def keep_files(state: Path, declared: tuple[str, ...], **content: str) -> None:
 VERSION = f"controller-files/staging/000001-{hashlib.sha256(b'r1.deploy').hexdigest()[:12]}"
 
 
-def test_a_backup_has_no_secret_controller_file(places: Places, tmp_path: Path) -> None:
+def test_a_backup_has_no_secret_controller_file(places: BackupPaths, tmp_path: Path) -> None:
     """Files that the environment marks as secret are left out and named; others are in the backup."""
     keep_files(places.state, ("credentials/",), credentials_db="canary-of-a-file", facts_web1="canary-of-facts")
     manifest = take(places, tmp_path / "a.backup", AT, SECRET)
@@ -457,7 +459,7 @@ def test_a_backup_has_no_secret_controller_file(places: Places, tmp_path: Path) 
     [({}, {"credentials/db", "facts/web1"}), ({"staging": ()}, set()), ({"staging": ("facts/",)}, {"facts/web1"})],
 )
 def test_versions_that_record_nothing_are_secret_as_declared_now(
-    places: Places, tmp_path: Path, declared: dict[str, tuple[str, ...]], left_out: set[str]
+    places: BackupPaths, tmp_path: Path, declared: dict[str, tuple[str, ...]], left_out: set[str]
 ) -> None:
     """Versions of an earlier program are judged by what the environment declares; all are secret if it is not known."""
     keep_files(places.state, ("credentials/",), credentials_db="one", facts_web1="two")
@@ -470,7 +472,7 @@ def test_versions_that_record_nothing_are_secret_as_declared_now(
     assert {name.removeprefix(f"{VERSION}/") for name in names} == left_out
 
 
-def test_a_restore_waits_for_secret_controller_files(places: Places, tmp_path: Path) -> None:
+def test_a_restore_waits_for_secret_controller_files(places: BackupPaths, tmp_path: Path) -> None:
     """On this machine they stay. On another one each is named until it has its content again, or is given up."""
     keep_files(places.state, ("credentials/",), credentials_db="canary-of-a-file", credentials_web="another")
     take(places, tmp_path / "a.backup", AT, SECRET)
@@ -479,7 +481,7 @@ def test_a_restore_waits_for_secret_controller_files(places: Places, tmp_path: P
     assert (place.read_text(), place.stat().st_mode & 0o777) == ("canary-of-a-file", 0o600)
     WithheldSecrets(places.state, {}).require()
 
-    other = Places("shop", tmp_path / "other", f"sqlite:///{tmp_path}/other/state.db")
+    other = BackupPaths("shop", tmp_path / "other", f"sqlite:///{tmp_path}/other/state.db")
     other.state.mkdir()
     for name, data in {"project.key": KEY, "pulumi/passphrase": PHRASE}.items():
         (other.state / name).parent.mkdir(exist_ok=True)
@@ -510,10 +512,10 @@ def test_a_backup_names_secrets_in_their_places_only(name: str) -> None:
         Withheld(name="project.key", id="0" * 16, salt="0" * 32)
 
 
-def test_a_backup_of_such_a_state_still_names_what_is_missing(elsewhere: Places, tmp_path: Path) -> None:
+def test_a_backup_of_such_a_state_still_names_what_is_missing(elsewhere: BackupPaths, tmp_path: Path) -> None:
     """A second backup and restore do not lose the rule."""
     take(elsewhere, tmp_path / "second.backup", AT, SECRET)
-    third = Places("shop", tmp_path / "third", f"sqlite:///{tmp_path}/third/state.db")
+    third = BackupPaths("shop", tmp_path / "third", f"sqlite:///{tmp_path}/third/state.db")
     third.state.mkdir()
     restore(third, tmp_path / "second.backup", "now", SECRET)
     assert len(WithheldSecrets(third.state, {}).missing()) == 2

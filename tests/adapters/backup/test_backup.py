@@ -21,7 +21,7 @@ from dbos._migration import ensure_dbos_schema, run_dbos_migrations, sqlite_migr
 from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
 from orchestrator.adapters.backup import restore as restoring
 from orchestrator.adapters.backup.archive import BackupManifest, write
-from orchestrator.adapters.backup.content import Places
+from orchestrator.adapters.backup.content import BackupPaths
 from orchestrator.adapters.backup.restore import inspect, restore, undo
 from orchestrator.adapters.backup.take import take
 from orchestrator.adapters.clock import SystemClock
@@ -57,7 +57,7 @@ LEFT_OUT |= {"pulumi/work/production/Pulumi.yaml", "hosts/staging/web1/host.json
 SECRET = b"correct horse battery staple"
 
 
-def backup(places: Places, file: Path, *, logs: bool = False) -> BackupManifest:
+def backup(places: BackupPaths, file: Path, *, logs: bool = False) -> BackupManifest:
     """A backup with all secrets."""
     return take(places, file, AT, SECRET, logs=logs, secrets=True)
 
@@ -66,25 +66,25 @@ def run(name: str) -> Run:
     return Run(id=f"{name}-staging", root=name, kind="promotion", environment="staging", release=None, by="ann")
 
 
-def lay(state: Path, url: str | None = None) -> Places:
+def lay(state: Path, url: str | None = None) -> BackupPaths:
     """A project's state with one run in its journal."""
     for name, data in FILES.items():
         (state / name).parent.mkdir(parents=True, exist_ok=True)
         (state / name).write_bytes(data)
     (state / "pulumi/definitions/cc/tree/run.sh").chmod(0o755)
-    places = Places("shop", state, url or f"sqlite:///{state}/state.db")
+    places = BackupPaths("shop", state, url or f"sqlite:///{state}/state.db")
     add(places, "r1")
     return places
 
 
-def add(places: Places, name: str) -> None:
+def add(places: BackupPaths, name: str) -> None:
     store = DatabaseStore(places.store, SystemClock())
     store.create(run(name))
     store.append(f"{name}-staging", [Entry(kind="notice", data={"text": name})])
     store.close()
 
 
-def runs(places: Places) -> list[str]:
+def runs(places: BackupPaths) -> list[str]:
     store = DatabaseStore(places.store, SystemClock())
     try:
         return [item.id for item in store.runs()]
@@ -92,7 +92,7 @@ def runs(places: Places) -> list[str]:
         store.close()
 
 
-def remember(places: Places, what: str) -> None:
+def remember(places: BackupPaths, what: str) -> None:
     """Write something into the database of durable execution."""
     if places.kind == "sqlite":
         with contextlib.closing(sqlite3.connect(sqlite_path(engine_url(places.store)))) as database, database:
@@ -117,7 +117,7 @@ def _lay_engine(database: sqlite3.Connection) -> None:
         database.execute("INSERT INTO dbos_migrations VALUES (?)", (len(sqlite_migrations),))
 
 
-def remembered(places: Places) -> list[str]:
+def remembered(places: BackupPaths) -> list[str]:
     """What is in the database of durable execution."""
     if places.kind == "sqlite":
         with contextlib.closing(sqlite3.connect(sqlite_path(engine_url(places.store)))) as database:
@@ -137,12 +137,12 @@ def content(state: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
+def places(tmp_path: Path) -> BackupPaths:
     return lay(tmp_path / "state")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def either(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+def either(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BackupPaths:
     """A project's state on either store."""
     if request.param == "sqlite":
         return lay(tmp_path / "state")
@@ -158,7 +158,7 @@ def _refused(code: str, work: Callable[[], object]) -> OrchestratorError:
     return caught.value
 
 
-def test_what_was_there_comes_back(either: Places, tmp_path: Path) -> None:
+def test_what_was_there_comes_back(either: BackupPaths, tmp_path: Path) -> None:
     """After a restore the journal, the engine's database and every file are those of the backup, and what was there is kept beside them."""
     remember(either, "one")
     before = content(either.state)
@@ -185,7 +185,7 @@ def test_what_was_there_comes_back(either: Places, tmp_path: Path) -> None:
     assert remembered(either) == ["one"]
 
 
-def test_controller_files_come_back(places: Places, tmp_path: Path) -> None:
+def test_controller_files_come_back(places: BackupPaths, tmp_path: Path) -> None:
     """After a restore each play finds the version that it found when the backup was taken, as private as it was."""
     context = Context(run="r1", environment="staging", project="shop", controller_files=("credentials/",))
     kept, sealed, file = KeptFiles(places.state, context), tmp_path / "sealed", tmp_path / "a.backup"
@@ -207,7 +207,7 @@ def test_controller_files_come_back(places: Places, tmp_path: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in (places.state / "controller-files").rglob("db")} == {0o600}
 
 
-def test_only_what_cannot_be_made_again_is_in_it(places: Places, tmp_path: Path) -> None:
+def test_only_what_cannot_be_made_again_is_in_it(places: BackupPaths, tmp_path: Path) -> None:
     """Unpacked packages, locks, copies of programs and hosts are left out, and so is what jobs said unless it is asked for."""
     names = {file.path for file in backup(places, tmp_path / "a.backup").files}
     assert names == {"journal.db"} | {name for name in FILES if name not in LEFT_OUT and not name.startswith("jobs/")}
@@ -215,7 +215,7 @@ def test_only_what_cannot_be_made_again_is_in_it(places: Places, tmp_path: Path)
     assert {name for name in names if name.startswith("jobs/")} == {"jobs/r1.deploy/output.log"}
 
 
-def test_a_backup_is_taken_while_others_write(places: Places, tmp_path: Path) -> None:
+def test_a_backup_is_taken_while_others_write(places: BackupPaths, tmp_path: Path) -> None:
     """A backup that is taken while the journal is written to holds whole records up to some moment, in order, and loses none of the writer's."""
     store, stop, written = DatabaseStore(places.store, SystemClock()), threading.Event(), [0]
 
@@ -242,7 +242,7 @@ def test_a_backup_is_taken_while_others_write(places: Places, tmp_path: Path) ->
     assert len(found) % 5 == 1
 
 
-def test_nothing_is_overwritten(places: Places, tmp_path: Path) -> None:
+def test_nothing_is_overwritten(places: BackupPaths, tmp_path: Path) -> None:
     """A file that is there already is left as it is, and a backup that cannot be written leaves nothing behind."""
     file = tmp_path / "a.backup"
     file.write_text("mine")
@@ -252,7 +252,7 @@ def test_nothing_is_overwritten(places: Places, tmp_path: Path) -> None:
     assert [path.name for path in places.state.iterdir() if path.name.startswith("backing-up-")] == []
 
 
-def test_every_changed_byte_is_noticed(places: Places, tmp_path: Path) -> None:
+def test_every_changed_byte_is_noticed(places: BackupPaths, tmp_path: Path) -> None:
     """A backup with a byte changed, cut off or added anywhere is refused, and the state stays as it was."""
     file, damaged = tmp_path / "a.backup", tmp_path / "b.backup"
     backup(places, file)
@@ -274,7 +274,7 @@ def test_every_changed_byte_is_noticed(places: Places, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "plans/../../outside", "-rf", "a\\b", "plans//x"])
-def test_names_that_lead_elsewhere(places: Places, tmp_path: Path, name: str) -> None:
+def test_names_that_lead_elsewhere(places: BackupPaths, tmp_path: Path, name: str) -> None:
     """A backup with a name that is not a plain relative path is refused, however well its digests fit."""
     file, data = tmp_path / "a.backup", b"x"
     about = PackageFile(path=name, size=1, sha256=hashlib.sha256(data).hexdigest())
@@ -288,13 +288,13 @@ def test_names_that_lead_elsewhere(places: Places, tmp_path: Path, name: str) ->
     assert not (tmp_path / "outside").exists()
 
 
-def test_what_is_not_ours(places: Places, tmp_path: Path) -> None:
+def test_what_is_not_ours(places: BackupPaths, tmp_path: Path) -> None:
     """Another project's backup, one of another kind of store, a newer one and something else are refused by name."""
     file = tmp_path / "a.backup"
     backup(places, file)
-    other = Places("blog", places.state, places.store)
+    other = BackupPaths("blog", places.state, places.store)
     assert "'shop'" in _refused("S130", lambda: inspect(other, file, SECRET)).message
-    _refused("S130", lambda: inspect(Places("shop", places.state, "postgresql://x/y"), file, SECRET))
+    _refused("S130", lambda: inspect(BackupPaths("shop", places.state, "postgresql://x/y"), file, SECRET))
     with sqlite3.connect(places.state / "state.db") as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()
@@ -308,7 +308,9 @@ def test_what_is_not_ours(places: Places, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at", range(10))
-def test_a_restore_is_all_or_nothing(places: Places, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restore_is_all_or_nothing(
+    places: BackupPaths, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When its process dies at any move of a file, the restore is undone as a whole, or begun again to its end."""
     file = tmp_path / "a.backup"
     backup(places, file)
@@ -347,7 +349,9 @@ def test_a_restore_is_all_or_nothing(places: Places, tmp_path: Path, at: int, mo
     assert not undo(places)
 
 
-def test_a_move_that_fails_is_undone_at_once(places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_move_that_fails_is_undone_at_once(
+    places: BackupPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When a file cannot be moved, everything is back in its place when the error is told."""
     file = tmp_path / "a.backup"
     backup(places, file)
@@ -375,7 +379,7 @@ def test_postgres_needs_its_own_programs(postgres: Server, tmp_path: Path, monke
     assert not (tmp_path / "a.backup").exists()
     (tmp_path / "pg_dump").write_text('#!/bin/sh\necho "$PGPASSWORD $*" >&2\nexit 1\n')
     (tmp_path / "pg_dump").chmod(0o755)
-    secret = Places("shop", places.state, "postgresql://ann:s3cret%21@db.test:5433/shop?sslmode=require")
+    secret = BackupPaths("shop", places.state, "postgresql://ann:s3cret%21@db.test:5433/shop?sslmode=require")
     said = _refused("S133", lambda: backup(secret, tmp_path / "a.backup")).message
     assert "s3cret! --dbname=postgresql://ann@db.test:5433/shop?sslmode=require --format=custom" in said
 

@@ -36,7 +36,7 @@ def test_an_older_fence_is_refused() -> None:
     assert "fence 1 is older than 2" in result.message + result.hosts[0].message
     assert result.data == {"code": "D140", "refused": ["a", "b"]}
     assert world.running == running
-    asked = MemoryDeployer(world).require(
+    asked = MemoryDeployer(world).inspect(
         (), Inventory(hosts={"a": {}, "c": {}}), Context(run="r3", environment="test"), "r3.plan", lambda _entry: None
     )
     assert [host.fence for host in asked.hosts] == [2, 0]

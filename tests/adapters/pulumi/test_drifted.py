@@ -26,14 +26,14 @@ def test_what_a_hand_has_changed_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     stage = Stage(tmp_path)
     assert stage.up().result.good
     try:
-        base = stage.provisioner.base(stage.spec())
+        base = stage.provisioner.state_digest(stage.spec())
         assert stage.provisioner.drifted(stage.spec(), "look-1", stage.entries.append) == ()
         (stage.things / "web1").write_text("edited")
         (stage.things / "web2").unlink()
         found = stage.provisioner.drifted(stage.spec(), "look-2", stage.entries.append)
         named = [(change.op, change.name, change.properties) for change in found]
         assert named == [("update", "web1", ("text",)), ("delete", "web2", ())]
-        assert stage.provisioner.base(stage.spec()) == base
+        assert stage.provisioner.state_digest(stage.spec()) == base
         assert (stage.things / "web1").read_text() == "edited"
         assert SECRET not in stage.written()
     finally:

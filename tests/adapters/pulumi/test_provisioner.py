@@ -54,7 +54,7 @@ def test_users_files(world):
 def test_a_state_whose_reader_was_killed_is_read_again(world):
     """`kill -9` of the engine that prints the state is no answer: it is started again, and the resources are those of the stack."""
     with killing("pulumi stack export", 1) as killed:
-        found = world.stage.provisioner.there(world.stage.spec())
+        found = world.stage.provisioner.existing_resources(world.stage.spec())
     assert len(killed) == 1
     assert {change.name for change in found} >= {"web1", "web2"}
 
@@ -80,7 +80,7 @@ def test_unchanged(world):
     preview = world.stage.preview()
     assert preview.counts == {"same": 4}
     assert not preview.changes_something
-    assert preview.base == world.up.base == world.stage.provisioner.base(world.stage.spec())
+    assert preview.base == world.up.base == world.stage.provisioner.state_digest(world.stage.spec())
     assert preview.inventory == world.preview.inventory
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from orchestrator.adapters.archive import galaxy_lock, galaxy_process
-from orchestrator.adapters.archive.galaxy import Installer, Places
+from orchestrator.adapters.archive.galaxy import Installer, SearchPaths
 from orchestrator.adapters.archive.galaxy_lock import RequirementsLock
 from orchestrator.adapters.archive.galaxy_process import GalaxyProcess
 from orchestrator.domain.errors import OrchestratorError
@@ -86,7 +86,7 @@ class Site:
 
     def install(self) -> Path:
         folder = Installer(self.project, self.cache, Folder(self.server, self.roles, self.source))(
-            Places([self.project])
+            SearchPaths([self.project])
         )
         assert folder is not None
         return folder

@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.adapters.backup import authentication, restore
 from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, opened, write
-from orchestrator.adapters.backup.content import Places
+from orchestrator.adapters.backup.content import BackupPaths
 from orchestrator.adapters.backup.take import take
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database import schema_list
@@ -35,8 +35,8 @@ SALT = "00" * 16  # one for all: each derivation takes long
 # -- a good backup -----------------------------------------------------------------------------------------------------
 
 
-def _places(folder: Path) -> Places:
-    return Places("shop", folder, f"sqlite:///{folder}/state.db")
+def _places(folder: Path) -> BackupPaths:
+    return BackupPaths("shop", folder, f"sqlite:///{folder}/state.db")
 
 
 def _make(folder: Path, _end: ExitStack) -> Path:

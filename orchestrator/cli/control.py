@@ -2,8 +2,8 @@
 
 from orchestrator.app.application import Application
 from orchestrator.cli.attend import follow, walk_of
-from orchestrator.cli.output import note, outlast_readers
-from orchestrator.cli.walk import do, tell
+from orchestrator.cli.follow_run import do, tell
+from orchestrator.cli.output import ignore_broken_pipe, note
 from orchestrator.domain.error_codes import HAS_PROCESS
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import ControlVerb, Run
@@ -20,7 +20,7 @@ def going(app: Application, wanted: str) -> Run:
 
 def stop(app: Application, wanted: str, wish: ControlVerb, why: str, *, as_json: bool) -> int:
     """Write the *wish* down, and see the run to its end: by watching who does it, else by doing it here."""
-    outlast_readers()
+    ignore_broken_pipe()
     run = going(app, wanted)
     asked = app.submissions.recorded(app.actor, run.root)
     app.control.request(app.actor, run, wish, why)

@@ -13,7 +13,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.gate import Gate, Probe
 from orchestrator.domain.inventory import Inventory, variables_of
 from orchestrator.domain.release import Package
-from orchestrator.domain.variables import Unsafe, lowest
+from orchestrator.domain.variables import Unsafe, base_vars
 
 BRACES = re.compile(r"\{\{(.*?)\}\}")
 NAME = re.compile(r"^[A-Za-z_]\w*(\.\w+)*$", re.ASCII)
@@ -53,11 +53,11 @@ def url_filled(text: str, variables: Mapping[str, Any]) -> str:
 def known(package: Package, inventory: Inventory, context: Context, host: str | None = None) -> dict[str, Any]:
     """The variables that a text may name: the release's, the environment's, and those of *host* where there is one."""
     own = {"release_version": package.ref.version, "environment": context.environment}
-    found = {**lowest(package, None, context), **own}
+    found = {**base_vars(package, None, context), **own}
     return {**found, **variables_of(inventory, host)} if host is not None else found
 
 
-def fillable(asked: Gate | Probe, package: Package, inventory: Inventory, context: Context) -> None:
+def check_renderable(asked: Gate | Probe, package: Package, inventory: Inventory, context: Context) -> None:
     """Return when every text of *asked* can be filled, for all hosts that it is for. Raises V142, naming the host."""
     plain = {**known(package, inventory, context), "hosts": ""}
     if isinstance(asked, Gate) and asked.prometheus is not None:

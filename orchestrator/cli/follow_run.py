@@ -3,7 +3,7 @@
 from orchestrator.app.application import Application
 from orchestrator.app.requests import RunRequest
 from orchestrator.cli import output
-from orchestrator.cli.attend import attend, exit_of
+from orchestrator.cli.attend import exit_of, run_and_follow
 from orchestrator.cli.situation import remedy_lines, summary
 from orchestrator.cli.words import seconds, state_words, waves
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
@@ -17,8 +17,8 @@ from orchestrator.domain.waves import Progress
 
 def do(app: Application, asked: RunRequest, *, as_json: bool) -> int:
     """Begin *asked*, or go on with it, and follow it. Returns the command's exit status."""
-    output.outlast_readers()
-    return tell(app, asked, attend(app, asked, app.execution.begin(SYSTEM_ACTOR, asked)), as_json=as_json)
+    output.ignore_broken_pipe()
+    return tell(app, asked, run_and_follow(app, asked, app.execution.begin(SYSTEM_ACTOR, asked)), as_json=as_json)
 
 
 def tell(app: Application, asked: RunRequest, stories: list[RunView], *, as_json: bool) -> int:
@@ -34,7 +34,7 @@ def tell(app: Application, asked: RunRequest, stories: list[RunView], *, as_json
     return int(code)
 
 
-def leave_behind(app: Application, asked: RunRequest, *, as_json: bool) -> int:
+def start_in_background(app: Application, asked: RunRequest, *, as_json: bool) -> int:
     """Have *asked* done by a process in the background."""
     run = asked.name
     app.control.detach(app.actor, app.store.run(run))
@@ -46,7 +46,7 @@ def leave_behind(app: Application, asked: RunRequest, *, as_json: bool) -> int:
     return 0
 
 
-def leave_to_workers(asked: RunRequest, queue: str, *, as_json: bool) -> int:
+def report_enqueued(asked: RunRequest, queue: str, *, as_json: bool) -> int:
     """Say that *asked* waits for the workers of *queue*."""
     run = asked.name
     if as_json:
@@ -76,7 +76,7 @@ def conclude(app: Application, story: RunView) -> None:
         output.out(
             f"{environment}: {flaky['what']} is flaky: it failed {counted(flaky['failed'], 'time')}, then passed"
         )
-    if run.state is State.NEEDS_PERSON:
+    if run.state is State.NEEDS_INTERVENTION:
         _help(story)
 
 
@@ -84,7 +84,7 @@ def _walked(story: RunView, walk: Progress) -> None:
     """What became of each environment of a walk in waves."""
     output.out(f"{story.run.id} {state_words(story.run.state)}: {story.run.message}")
     output.out(waves(walk.story))
-    if story.run.state is State.NEEDS_PERSON:
+    if story.run.state is State.NEEDS_INTERVENTION:
         output.out(f"{story.run.id} needs manual intervention in the environments that are listed above")
 
 
