@@ -172,7 +172,7 @@ def stage(hosts: int) -> Iterator[Stage]:
             made.deployer.close()
         os.environ["ORCHESTRATOR_STATE"] = str(folder / "shop" / ".orchestrator")
         for host in loopback.recorded(folder / "shop" / ".orchestrator"):
-            loopback.stop(host)
+            loopback.remove_host(host)
         del os.environ["ORCHESTRATOR_STATE"]
         shutil.rmtree(folder)
 

@@ -59,7 +59,7 @@ class ApprovalParts:
 
         before = None if again else guard.rolled_back_releases(self.services, plan.environment).get(plan.release.digest)
         if before is not None:
-            raise guard.refusal(plan.environment, before, str(plan.release))
+            raise guard.rolled_back_refusal(plan.environment, before, str(plan.release))
 
     def verifier_of(self, plan: "Plan") -> str:
         """The user whose run verified the release of *plan* in the environment before; empty if there is none."""

@@ -40,9 +40,9 @@ class EngineParts(StorageParts):
 
     def isolator(self) -> "Isolator":
         """What isolates processes, as the project's file says. Raises I101 and I102."""
-        from orchestrator.isolation.find import find
+        from orchestrator.isolation.find import find_isolator
 
-        return find(self.project.isolation, self.environ)
+        return find_isolator(self.project.isolation, self.environ)
 
     @cached_property
     def views(self) -> "Views":

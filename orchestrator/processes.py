@@ -48,7 +48,7 @@ def family(roots: list[int]) -> list[int]:
     children: dict[int, list[int]] = {}
     for process, parent in _parents().items():
         children.setdefault(parent, []).append(process)
-    found = [process for process in roots if runs(process)]
+    found = [process for process in roots if is_alive(process)]
     for process in found:  # it grows while we go through it
         found.extend(child for child in children.get(process, []) if child not in found)
     return found
@@ -77,7 +77,7 @@ def kill_tree(
         for process in roots():
             _send(process, signal.SIGSTOP)
             known |= set(family([process]))
-        known = {process for process in known if runs(process)}
+        known = {process for process in known if is_alive(process)}
         left = (known | set(tagged(mark))) - set(spare)
         if not left:
             return True
@@ -94,7 +94,7 @@ def _send(process: int, number: signal.Signals) -> None:
         os.kill(process, number)
 
 
-def runs(process: int) -> bool:
+def is_alive(process: int) -> bool:
     """Whether the process is there, and not only waits to be reaped."""
     try:
         with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as file:
@@ -121,7 +121,7 @@ def _parents() -> dict[int, int]:
     return found
 
 
-def asked(argv: Sequence[str], starts: int = STARTS, **options: Any) -> "subprocess.CompletedProcess[str]":
+def run_query(argv: Sequence[str], starts: int = STARTS, **options: Any) -> "subprocess.CompletedProcess[str]":
     """Run a command that only reads; one that a signal has ended gave no answer, and is started again."""
     for _ in range(starts):
         done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **options)

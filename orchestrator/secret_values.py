@@ -94,7 +94,7 @@ class _Process:
     values = SecretValues()
 
 
-def known() -> SecretValues:
+def process_secrets() -> SecretValues:
     """The secrets of the project that is open in this process."""
     return _Process.values
 

@@ -27,4 +27,4 @@ def hosts_in(folder: Path, stack: str, *names: str) -> Iterator[list[loopback.Ho
     finally:
         with state_in(folder):
             for host in loopback.recorded(folder):
-                loopback.stop(host)
+                loopback.remove_host(host)

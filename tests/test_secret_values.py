@@ -17,14 +17,14 @@ from orchestrator.domain.promotion import State
 from orchestrator.domain.secret import Secret, is_secret_variable, secret_variables, secrets_in_urls
 from orchestrator.domain.step import Outcome
 from orchestrator.file_system import write_whole
-from orchestrator.secret_values import SURROUNDINGS, SecretValues, known, use
+from orchestrator.secret_values import SURROUNDINGS, SecretValues, process_secrets, use
 
 CANARY = "canary-4711\nof two lines"
 
 
 @pytest.fixture
 def secrets() -> Iterator[SecretValues]:
-    before, mine = known(), SecretValues()
+    before, mine = process_secrets(), SecretValues()
     mine.learn("here", [Secret("password", CANARY.encode())])
     use(mine)
     yield mine

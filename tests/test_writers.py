@@ -138,7 +138,7 @@ def test_known_writers_exist() -> None:
 def test_what_passes_the_filter_uses_it(name: str) -> None:
     """A file that is said to mask what it writes calls the filter."""
     text = (ROOT / name).read_text(encoding="utf-8")
-    words = ("known()", "redactor", "secrets.json", "output.writable", "self.json(", "masked(")
+    words = ("process_secrets()", "redactor", "secrets.json", "output.writable", "self.json(", "masked(")
     assert any(word in text for word in words)
 
 

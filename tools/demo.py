@@ -134,7 +134,7 @@ class Demo:
 
         os.environ["ORCHESTRATOR_STATE"] = str(self.folder / ".orchestrator")
         for host in loopback.recorded(self.folder / ".orchestrator"):
-            loopback.stop(host)
+            loopback.remove_host(host)
         shutil.rmtree(self.folder.parent)
 
 

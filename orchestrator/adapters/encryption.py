@@ -27,7 +27,7 @@ def encrypt(data: bytes, about: str, key: bytes) -> bytes:
     return head + _cipher(key).encrypt(head[-NONCE:], data, head + about.encode())
 
 
-def named_key(blob: bytes) -> str:
+def encryption_key(blob: bytes) -> str:
     """The identifier of the project key with which *blob* was encrypted. Raises D171."""
     if len(blob) < _HEAD or not blob.startswith(PREFIX):
         raise OrchestratorError("D171", "the shared controller files are not encrypted data of this project")

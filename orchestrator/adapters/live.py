@@ -45,7 +45,7 @@ class LiveEngines:
         from orchestrator.adapters.pulumi import engine
         from orchestrator.adapters.pulumi.provisioner import PulumiProvisioner
 
-        found = cache(lambda: engine.find(self.environ))
+        found = cache(lambda: engine.find_engine(self.environ))
         return PulumiProvisioner(
             self.jobs, self.state / "pulumi", self.root, found, self.environ, self.artifacts, self.secrets, self.views
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 import jwt
 
-from orchestrator.adapters.gates.web import fetch
+from orchestrator.adapters.gates.web import fetch_url
 from orchestrator.domain.access.job_tokens import LONGEST_TEXT, job_refusal
 from orchestrator.domain.errors import OrchestratorError
 
@@ -116,7 +116,7 @@ def _document(url: str, authorization: str = "") -> dict[str, Any]:
     """The JSON object at *url*. Raises A112."""
     if not url.startswith("https://"):
         raise _unusable(url, "it does not begin with https://")
-    answer = fetch(url, PATIENCE, authorization, redirects=False)
+    answer = fetch_url(url, PATIENCE, authorization, redirects=False)
     where = url.partition("?")[0]
     if answer.trouble or answer.status != 200:
         raise _unusable(where, answer.trouble or f"it responds with the status {answer.status}")

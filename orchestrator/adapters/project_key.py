@@ -66,7 +66,7 @@ class FileKeys:
 
     def decrypt(self, blob: bytes, about: str) -> bytes:
         """What was encrypted with the current key or with a retired one, of whatever age. Raises D170 and D171."""
-        named = encryption.named_key(blob)
+        named = encryption.encryption_key(blob)
         key = {key_id(key): key for key in (self._current(), *self._former().values())}.get(named)
         if key is None:
             text = f"the controller files {about} are encrypted with the key {named}, which this machine does not have"

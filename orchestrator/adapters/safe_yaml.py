@@ -32,7 +32,7 @@ def composed(text: str) -> yaml.Node | None:
     return found
 
 
-def load(text: str) -> Any:
+def load_yaml(text: str) -> Any:
     """The value that *text* stands for. Raises `ValueError` beyond the bounds, and `yaml.YAMLError`."""
     if len(text) > LONGEST:
         raise ValueError(f"it is longer than {LONGEST} characters")

@@ -21,7 +21,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.view import View
 from orchestrator.isolation import system
-from orchestrator.isolation.find import UNSET, find
+from orchestrator.isolation.find import UNSET, find_isolator
 from orchestrator.isolation.isolator import Isolator
 from orchestrator.isolation.mounts import changeable, visible
 from orchestrator.isolation.run import run_in_view
@@ -74,7 +74,7 @@ class Views:
         environments: Callable[[], Mapping[str, Environment]] = dict,
     ) -> None:
         self.root, self._state, self._environ = root, state, environ
-        self.isolator = isolator or (lambda: find(UNSET, environ))
+        self.isolator = isolator or (lambda: find_isolator(UNSET, environ))
         self._environments = environments
 
     @property

@@ -13,7 +13,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import Acknowledgements, Loss, StackPreview, StackSpec, losses
-from orchestrator.flow.environment import refusal, stateful_resources
+from orchestrator.flow.environment import loss_refusal, stateful_resources
 from orchestrator.inspect.stacks import inventory_of, outputs_of, stack_of, stacks_of
 
 
@@ -78,9 +78,9 @@ class Environments(UseCases):
 
 def update_refusal(preview: StackPreview, spec: StackSpec, named: Acknowledgements) -> OrchestratorError | None:
     """Why an update is refused: R230 for each stateful resource that it would lose and that is not *named*."""
-    return refusal("R230", losses(preview.changes, spec.settings.stateful), named)
+    return loss_refusal("R230", losses(preview.changes, spec.settings.stateful), named)
 
 
 def destruction_refusal(lost: tuple[Loss, ...], named: Acknowledgements) -> OrchestratorError | None:
     """Why a destruction is refused: R231 for each stateful resource that is not *named*."""
-    return refusal("R231", lost, named)
+    return loss_refusal("R231", lost, named)

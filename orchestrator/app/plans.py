@@ -25,7 +25,7 @@ from orchestrator.flow import wave_rollout
 from orchestrator.inspect import leftovers
 from orchestrator.inspect.trail import RestorePoint
 from orchestrator.planning import admission, make, plan_store
-from orchestrator.planning.refusal import refusal
+from orchestrator.planning.refusal import plan_refusal
 from orchestrator.planning.risk import plan_risk
 from orchestrator.planning.rollback_plan import current_rollback_plan, preview_rollback
 from orchestrator.planning.rollback_target import left_over
@@ -100,8 +100,8 @@ class Plans(UseCases):
 
     @use_case(Action.VIEW)
     def require_executable(self, actor: Actor, plan: Plan) -> None:
-        """Return when nothing that *plan* says keeps it from being executed. Raises what `flow.plan.refusal` gives."""
-        why = refusal(plan)
+        """Return when nothing that *plan* says keeps it from being executed. Raises its `plan_refusal`."""
+        why = plan_refusal(plan)
         if why is not None:
             raise why
 
@@ -158,17 +158,17 @@ class Plans(UseCases):
     @use_case(Action.VIEW)
     def waves(self, actor: Actor, name: str | None) -> Waves | None:
         """The list of waves that is called *name*; None when there is none."""
-        return wave_rollout.find(self._parts.services, name)
+        return wave_rollout.find_waves(self._parts.services, name)
 
     @use_case(Action.VIEW)
     def find(self, actor: Actor, wanted: str) -> Plan | WavePlan:
         """The plan that *wanted* means: a digest (or its beginning), or a file. Raises R121, R122, and R240 to R242."""
         if Path(wanted).is_file():
-            plan = plan_store.read(self._parts.services, Path(wanted))
+            plan = plan_store.read_plan(self._parts.services, Path(wanted))
             plan_store.save(self._parts.services, plan)
             return plan
         start = wanted.removeprefix("sha256:")
-        kept = plan_store.kept(self._parts.services, start) if start else []
+        kept = plan_store.stored_plans(self._parts.services, start) if start else []
         if len(kept) > 1:
             raise OrchestratorError("R121", f"{wanted!r} fits several plans: {', '.join(name[:19] for name in kept)}")
         if not kept:
@@ -253,7 +253,7 @@ class Plans(UseCases):
             wave_rollout.unchanged(self._parts.services, plan)
             wave_rollout.executable(plan)
         if not again:
-            wave_rollout.refuse_again(self._parts.services, targets, package.ref)
+            wave_rollout.refuse_rolled_back(self._parts.services, targets, package.ref)
         first = next(wave for wave in waves.environments if set(wave) & set(targets))
         for name in first:
             if name in targets:

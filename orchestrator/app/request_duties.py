@@ -188,7 +188,7 @@ def end_of(store: Store, run: str) -> RunEnd | None:
 
 def _replan(acting: Acting, context: Context, request: RunRequest, end: RunEnd) -> RunRequest:
     """*request* with the plan that its run made in place of the approved one, which no longer holds."""
-    plan = plan_store.load(context.services, end.plan)
+    plan = plan_store.load_plan(context.services, end.plan)
     shown, risk, rules = shown_plan(context.shows, plan), plan_risk(context.services, plan), context.rules()
     raised = request.risk.raised if request.risk is not None else None
     risk = risk.model_copy(update={"raised": raised})

@@ -101,12 +101,12 @@ class Table(click.Group):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """As click's; a reader that goes away while help is written ends as everywhere else."""
-        with report.read():
+        with report.detect_closed_pipe():
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; likewise."""
-        with report.read():
+        with report.detect_closed_pipe():
             return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -198,4 +198,4 @@ def run_and_end() -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments* (by default those of the process) ask for, and return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return report.guarded(lambda: cli.main(words, prog_name="orchestrator", standalone_mode=False), words)
+    return report.run_guarded(lambda: cli.main(words, prog_name="orchestrator", standalone_mode=False), words)

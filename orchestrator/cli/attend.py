@@ -15,7 +15,7 @@ from orchestrator.app.scheduler import Scheduler
 from orchestrator.cli import output
 from orchestrator.cli.planned import plan_text
 from orchestrator.cli.recovery import Blockers, recover
-from orchestrator.cli.view import Lines, Live, opened
+from orchestrator.cli.view import Lines, Live, open_view
 from orchestrator.domain.access.principals import SYSTEM_ACTOR, Actor
 from orchestrator.domain.error_codes import RIGHT_MISSING
 from orchestrator.domain.errors import Exit, OrchestratorError
@@ -81,7 +81,7 @@ def run_and_follow(app: Application, asked: RunRequest, wait: Callable[[], dict[
     next effect, and whoever comes next goes on with it. What an engine has begun is not cut off by any of them.
     """
     done, blockers = _Waiting(wait), Blockers(app, asked)
-    with opened() as view:
+    with open_view() as view:
         follower = Follower(app, asked, view)
         with _Signals(app, asked, view, follower) as signals:
             while done.running and not app.parked:
@@ -108,7 +108,7 @@ def _patient() -> Iterator[None]:
             raise
 
 
-def serve(app: Application, rules: WorkerConfig, tell: Callable[[WorkerEvent], None]) -> None:
+def run_worker(app: Application, rules: WorkerConfig, tell: Callable[[WorkerEvent], None]) -> None:
     """Be a worker under these *rules*, which tells what happens, until it is stopped."""
     app.warm()
     scheduler = app.scheduler(plan_text)
@@ -188,7 +188,7 @@ def _not_begun(asked: RunRequest, stories: list[RunView], first: Sequence[str] =
 
 def follow(app: Application, asked: RunRequest, only: str = "") -> list[RunView]:
     """Follow a walk that another process does, until it has ended or nobody works on it; or *only* that run of it."""
-    with opened() as view:
+    with open_view() as view:
         follower = Follower(app, asked, view, only)
         while True:
             working = app.engine.working(asked.root)

@@ -53,7 +53,7 @@ def places(_context: click.Context, _parameter: click.Parameter, begun: str) -> 
 
 
 @_quietly
-def runs(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+def complete_runs(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The newest runs, each with what it is."""
     from click.shell_completion import CompletionItem
 

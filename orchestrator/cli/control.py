@@ -18,7 +18,7 @@ def going(app: Application, wanted: str) -> Run:
     return run
 
 
-def stop(app: Application, wanted: str, wish: ControlVerb, why: str, *, as_json: bool) -> int:
+def stop_run(app: Application, wanted: str, wish: ControlVerb, why: str, *, as_json: bool) -> int:
     """Write the *wish* down, and see the run to its end: by watching who does it, else by doing it here."""
     ignore_broken_pipe()
     run = going(app, wanted)

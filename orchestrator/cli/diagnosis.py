@@ -80,7 +80,7 @@ def _pulumi(environ: Mapping[str, str]) -> Check:
     from orchestrator.adapters.pulumi import engine
 
     try:
-        found = engine.find(environ)
+        found = engine.find_engine(environ)
     except OrchestratorError as error:
         chosen = environ.get("ORCHESTRATOR_PULUMI")
         remedy = "correct ORCHESTRATOR_PULUMI, or unset it" if chosen else "orchestrator engine install"
@@ -92,7 +92,7 @@ def _sshd(environ: Mapping[str, str]) -> Check:
     from orchestrator.hosts import loopback, sshd
 
     try:
-        found = sshd.find(environ)
+        found = sshd.find_server(environ)
     except OrchestratorError as error:
         remedy = "orchestrator hosts install (only loopback hosts need it)"
         return Check(name="sshd", level="warning", says=error.message, remedy=remedy)
@@ -136,14 +136,14 @@ def _sockets() -> Check:
 def _isolation(start: Path, environ: Mapping[str, str]) -> Check:
     """What isolates processes that run code of a package, as the project wants it."""
     from orchestrator.config import find_project, load_project
-    from orchestrator.isolation.find import UNSET, find
+    from orchestrator.isolation.find import UNSET, find_isolator
     from orchestrator.isolation.isolator import NONE
 
     setting = UNSET
     with contextlib.suppress(OrchestratorError, OrchestratorErrors):  # the files have a check of their own
         setting = load_project(find_project(start)).isolation
     try:
-        found = find(setting, environ)
+        found = find_isolator(setting, environ)
     except OrchestratorError as error:
         remedy = "install bubblewrap, or allow user namespaces"
         return Check(name="isolation", level="problem", says=error.message, remedy=remedy)
@@ -273,11 +273,11 @@ def _runtimes(start: Path, environ: Mapping[str, str]) -> Check:
 
     app, names = open_application(start, environ), list[str]()
     with contextlib.suppress(OrchestratorError):  # the engine has a check of its own
-        found = engine.find(environ)
+        found = engine.find_engine(environ)
         for name, (environment, folder) in app.environments.items():
             if environment.program is None:
                 continue
-            program = definition.find(environment, folder, app.root)
+            program = definition.find_program(environment, folder, app.root)
             project = settings.project_file(program.path)
             problem = runtimes.problem(project, found, environ, program.path)
             if problem is not None:

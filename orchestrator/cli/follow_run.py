@@ -4,12 +4,12 @@ from orchestrator.app.application import Application
 from orchestrator.app.requests import RunRequest
 from orchestrator.cli import output
 from orchestrator.cli.attend import exit_of, run_and_follow
-from orchestrator.cli.situation import remedy_lines, summary
-from orchestrator.cli.words import seconds, state_words, waves
+from orchestrator.cli.situation import hosts_summary, remedy_lines
+from orchestrator.cli.words import duration_text, state_words, waves
 from orchestrator.domain.access.principals import SYSTEM_ACTOR
 from orchestrator.domain.facts import remedies
 from orchestrator.domain.promotion import State
-from orchestrator.domain.run_reason import reason
+from orchestrator.domain.run_reason import ending_reason
 from orchestrator.domain.story import RunView
 from orchestrator.domain.text import counted
 from orchestrator.domain.waves import Progress
@@ -63,13 +63,13 @@ def conclude(app: Application, story: RunView) -> None:
         _walked(story, story.walk)
         return
     hosts = app.store.hosts(environment)
-    truth = summary(hosts)
+    truth = hosts_summary(hosts)
     if run.kind == "destroy" and run.state is State.SUCCEEDED:
         output.out(f"{environment}: destroyed")
     elif run.state is not State.FAILED:
         output.out(f"{environment}: {truth or 'no release runs here'}")
     if story.switch_back is not None:
-        output.out(f"{environment}: switched back {seconds(story.switch_back)} after the failure")
+        output.out(f"{environment}: switched back {duration_text(story.switch_back)} after the failure")
     if story.probe is not None:
         output.out(f"{environment}: {story.probe.text}")
     for flaky in story.flaky:
@@ -90,6 +90,6 @@ def _walked(story: RunView, walk: Progress) -> None:
 
 def _help(story: RunView) -> None:
     run = story.run
-    output.out(f"{run.id} needs manual intervention: {reason(story)}")
+    output.out(f"{run.id} needs manual intervention: {ending_reason(story)}")
     for line in remedy_lines(remedies(story), "  "):
         output.out(line)

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import click
 
-from orchestrator.app.refusal import refusal
+from orchestrator.app.refusal import plan_refusal
 from orchestrator.cli import output
 from orchestrator.cli.configuration import configuration_lines
-from orchestrator.cli.words import again_lines, play_lines, release_of, seconds, short, skipped_lines, when
+from orchestrator.cli.words import again_lines, duration_text, play_lines, release_of, short, skipped_lines, when
 from orchestrator.domain.gate import Flaky
 from orchestrator.domain.plan import ObservationWindow, Plan, PlannedGate, PlannedStep, ResourceChange, StepPreview
 from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.quantities import seconds as seconds_of
 from orchestrator.domain.sides import SIDES
-from orchestrator.domain.text import LISTED, clean_text, counted, few, listed
+from orchestrator.domain.text import LISTED, clean_text, counted, few, list_names
 from orchestrator.domain.wave_plan import WavePlan
 
 SIGNS = {
@@ -71,7 +71,7 @@ def print_waves(plan: WavePlan) -> None:
         f"Failures {walk.max_failures} may fail; with more, later waves are not begun, what was promoted {stays}"
     )
     output.out_folded(f"Digest   {plan.digest}")
-    blocked = [item.environment for wave in plan.waves for item in wave if item.plan and refusal(item.plan)]
+    blocked = [item.environment for wave in plan.waves for item in wave if item.plan and plan_refusal(item.plan)]
     if blocked:
         output.out_folded(f"Blocked  {', '.join(blocked)}, for the reasons above")
     else:
@@ -82,7 +82,7 @@ def print_plan(plan: Plan, *, err: bool = False, alone: bool = True) -> None:
     """Write *plan* to standard output, or to standard error; how to execute it only where it stands *alone*."""
     say = Printer(output.note_folded, output.note) if err else Printer(output.out_folded, output.out)
     _write_plan(plan, say, err=err)
-    why = refusal(plan)
+    why = plan_refusal(plan)
     if why is not None and not err:
         say(f"Blocked  {clean_text(why.message)}: orchestrator explain {why.code}")
     elif not err and alone:
@@ -116,7 +116,7 @@ def _write_plan(plan: Plan, say: Printer, *, err: bool = False) -> None:
 def _work(plan: Plan, say: Printer, *, err: bool) -> None:
     """What is done, in its order."""
     for undo in plan.undo:
-        say(f"Undo     {undo.play.step} of {undo.release}: {undo.play.playbook} on {listed(undo.play.limit)}")
+        say(f"Undo     {undo.play.step} of {undo.release}: {undo.play.playbook} on {list_names(undo.play.limit)}")
         _plays(undo.plays, say, err=err)
     for number, step in enumerate(plan.steps, start=1):
         batches = plan.executed(step.batches) if step.batches is not None else None
@@ -130,7 +130,7 @@ def _work(plan: Plan, say: Printer, *, err: bool) -> None:
     for artifact in plan.artifacts:
         say(f"Artifact {artifact.name}: {'unpacked on hosts' if artifact.unpack else 'one file on hosts'}")
     for suite in plan.verify:
-        say(f"Verify   {suite.name}: {suite.tests} (at most {seconds(suite.timeout)}){_repeated(suite.flaky)}")
+        say(f"Verify   {suite.name}: {suite.tests} (at most {duration_text(suite.timeout)}){_repeated(suite.flaky)}")
     _titled("Rehearse", _rehearsal(plan), say)
     if plan.watch is not None:
         say(f"Watch    {_look(plan.watch.look)}")
@@ -150,7 +150,7 @@ def _rehearsal(plan: Plan) -> Iterator[str]:
     yield f"back to {back} and forward again, before it stays; the way back is the one below"
     aside = [state.host for state in plan.base if state.aside(back.digest)]
     if aside:
-        yield f"first {back} on {listed(aside)}, which stand by with another release"
+        yield f"first {back} on {list_names(aside)}, which stand by with another release"
 
 
 def _titled(title: str, lines: Iterable[str], say: Say) -> None:
@@ -228,7 +228,7 @@ def _hosts(plan: Plan, say: Say) -> None:
         text = release_of(state) if state.truth == "empty" else f"{release_of(state)} ({state.truth})"
         groups.setdefault(text, []).append(state.host)
     for number, (what, names) in enumerate(groups.items()):
-        say(f"{'Hosts   ' if not number else '        '} {what} on {listed(names)}")
+        say(f"{'Hosts   ' if not number else '        '} {what} on {list_names(names)}")
 
 
 def _step(number: int, step: PlannedStep, say: Printer, *, err: bool) -> None:
@@ -294,7 +294,7 @@ def _canary_hosts(step: PlannedStep) -> str:
 
 
 def _look(look: ObservationWindow) -> str:
-    return f"every {seconds(look.every)} for {seconds(look.seconds)}{_repeated(look.flaky)}"
+    return f"every {duration_text(look.every)} for {duration_text(look.seconds)}{_repeated(look.flaky)}"
 
 
 def _repeated(rule: Flaky | None) -> str:

@@ -24,7 +24,7 @@ from orchestrator.cli import output
 from orchestrator.domain.errors import Exit, OrchestratorError, OrchestratorErrors, Where
 from orchestrator.domain.text import clean_text
 from orchestrator.resources import as_error, is_exhausted
-from orchestrator.secret_values import known
+from orchestrator.secret_values import process_secrets
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE: what a shell sees of any program whose reader has gone
 WINDOW = 100  # columns of a long line that are shown
@@ -36,7 +36,7 @@ class OutputClosed(Exception):
 
 
 @contextlib.contextmanager
-def read() -> Iterator[None]:
+def detect_closed_pipe() -> Iterator[None]:
     """Raise `OutputClosed` for a closed pipe: of the error itself, click makes an exit status of its own."""
     try:
         yield
@@ -52,7 +52,7 @@ class UsageProblem(click.UsageError):
         self.hint = hint
 
 
-def guarded(run: Callable[[], Any], words: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to end
+def run_guarded(run: Callable[[], Any], words: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to end
     """Call *run* and return the exit status. *words* are the command line, in which `--json` is looked for."""
     as_json = "--json" in words
     try:
@@ -117,7 +117,7 @@ def _crash(error: Exception, as_json: bool) -> int:
     folder = next((path for path in _crash_folders() if path.is_dir() and os.access(path, os.W_OK)), None)
     descriptor, name = tempfile.mkstemp(prefix="crash-", suffix=".log", dir=folder)
     with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123 - it is open
-        file.write(known().text("".join(traceback.format_exception(error))))
+        file.write(process_secrets().text("".join(traceback.format_exception(error))))
     kind = type(error).__name__
     hint = f"the details are in {name}"
     return show(

@@ -9,7 +9,7 @@ from orchestrator.domain.calendar.state import EnvironmentCalendar
 from orchestrator.domain.facts import EnvironmentFacts, Problem, Remedy, RunFacts
 from orchestrator.domain.moments import minute_text
 from orchestrator.domain.plan import HostState
-from orchestrator.domain.text import LISTED, clean_text, counted, few, listed
+from orchestrator.domain.text import LISTED, clean_text, counted, few, list_names
 
 COLOURS = {
     "intervention": "red",
@@ -154,11 +154,11 @@ def _room() -> int | None:
     return wide - 2 if wide is not None else None
 
 
-def summary(hosts: Sequence[HostState]) -> str:
+def hosts_summary(hosts: Sequence[HostState]) -> str:
     """Which release runs on which hosts, in one line: names of few hosts, a count of many."""
     groups: dict[str, list[str]] = {}
     for state in hosts:
         what = release_of(state) if state.truth in {"seen", "empty"} else f"{release_of(state)} ({state.truth})"
         what += " standing by" if state.stands_by and not state.unsure else ""
         groups.setdefault(what, []).append(state.host)
-    return "; ".join(f"{what} on {listed(names)}" for what, names in groups.items())
+    return "; ".join(f"{what} on {list_names(names)}" for what, names in groups.items())

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.cli import output
-from orchestrator.cli.words import mark, seconds, state_words, way_back, when
+from orchestrator.cli.words import duration_text, mark, rollback_lines, state_words, when
 from orchestrator.domain.journal import PROMOTION_KINDS, Record
 from orchestrator.domain.promotion import Event, State
 from orchestrator.domain.step import HostResult, Outcome, StepResult
@@ -105,7 +105,7 @@ class Lines:
             return
         text = f"{step.label}: {first_line(result.message)}" if result.message else step.label
         columns = self.columns - output.width(self._whose) if self.columns is not None else None
-        for line in step_lines(result.outcome, text, seconds(step.seconds), columns):
+        for line in step_lines(result.outcome, text, duration_text(step.seconds), columns):
             self.write(line)
         for line in detail(step, run):
             self.write(f"      {line}")
@@ -115,7 +115,7 @@ class Lines:
             back = (story.planned.get("back") or {}).get("release") or {}
             where = f"{back.get('name', '')} {back.get('version', '')}".strip()
             self.write(output.paint(f"  ← rolling back to {where}", fg="yellow", bold=True, err=True))
-            for line in way_back(story.way_back):
+            for line in rollback_lines(story.way_back):
                 self.write(f"    {line}")
 
     def _ended(self, story: RunView) -> None:
@@ -124,7 +124,7 @@ class Lines:
         outcome = Outcome.SUCCEEDED if good and ending.get("exit") == 0 else Outcome.FAILED
         text = f"{state_words(story.run.state)}: {first_line(str(ending.get('message', '')), 300)}"
         if story.recovery is not None:
-            text += f" ({seconds(story.recovery)} from the failure to the restored release's tests)"
+            text += f" ({duration_text(story.recovery)} from the failure to the restored release's tests)"
         self.write(f"{mark(outcome, err=True)} {output.paint(text, bold=True, err=True)}")
 
 
@@ -204,7 +204,7 @@ class Live(Lines):
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[Lines]:
+def open_view() -> Iterator[Lines]:
     """The view for where standard error leads."""
     if output.terminal(sys.stderr):
         with Live() as live:
@@ -223,7 +223,7 @@ def soaking(story: RunView) -> Iterator[str]:
     walk = story.walk
     if walk is not None and walk.soaking and not story.run.ended:
         left = datetime.fromisoformat(walk.until[walk.soaking]) - datetime.now(UTC)
-        yield f"○ wave {walk.soaking} soaks: {seconds(max(0.0, left.total_seconds()))} left"
+        yield f"○ wave {walk.soaking} soaks: {duration_text(max(0.0, left.total_seconds()))} left"
 
 
 def wave_lines(walk: Progress, data: dict[str, Any]) -> Iterator[str]:

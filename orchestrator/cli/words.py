@@ -11,7 +11,7 @@ from orchestrator.domain.plays import PlannedPlay
 from orchestrator.domain.promotion import State
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.step import Outcome
-from orchestrator.domain.text import age, clean_text, counted, listed
+from orchestrator.domain.text import age, clean_text, counted, list_names
 from orchestrator.domain.waves import WaveStatus
 from orchestrator.domain.way_back import RollbackForecast
 
@@ -55,7 +55,7 @@ def short(digest: str | None) -> str:
     return digest.removeprefix("sha256:")[:12] if digest else "–"
 
 
-def seconds(value: float | None) -> str:
+def duration_text(value: float | None) -> str:
     """`0.4 s`, `3 m 20 s`, `2 h 5 m`."""
     if value is None:
         return ""
@@ -113,7 +113,7 @@ def truth_of(state: HostState) -> Cell:
 def play_lines(plays: Iterable[PlannedPlay], *, err: bool = False) -> Iterator[str]:
     """Every play of a playbook: its hosts, how often it runs, and what batches do to it."""
     for play in plays:
-        on = "hosts known when it runs" if play.on is None else listed(play.on) or "no host"
+        on = "hosts known when it runs" if play.on is None else list_names(play.on) or "no host"
         often = "" if play.times in {None, 0} else f", {counted(play.times or 0, 'time')}"
         yield clean_text(f"play {play.name} ({play.where}): {play.hosts} → {on}{often}")
         for text in play.effects:
@@ -130,7 +130,7 @@ def again_lines(planned: SecondPass | None) -> Iterator[str]:
         return
     yield "after the infrastructure, on hosts that it replaces or brings back; on these, if plays get other variables:"
     for play in planned.restore:
-        on = listed(play.limit) or f"hosts that are known then ({play.hosts})"
+        on = list_names(play.limit) or f"hosts that are known then ({play.hosts})"
         yield f"  restore again by {play.step}: {play.playbook} on {on}"
 
 
@@ -141,7 +141,7 @@ def skipped_lines(skipped: Iterable[SkippedStep], restored: PackageRef) -> Itera
         yield clean_text(f"{item.step} of {item.release}: {what} (undo: {item.undo})")
 
 
-def way_back(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]:
+def rollback_lines(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]:
     """The plan of a rollback (its JSON form) in a few lines; none if it is empty. With *plays*, each play is listed."""
     if not plan:
         return []
@@ -155,10 +155,10 @@ def way_back(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]:
         lines += listing(plan.get("switch_plays", ()))
     for item in plan["undo"]:
         play = item["play"]
-        lines += [f"undo {play['step']}: {play['playbook']} on {listed(play['limit'])}"]
+        lines += [f"undo {play['step']}: {play['playbook']} on {list_names(play['limit'])}"]
         lines += listing(item.get("plays", ()))
     for play in plan["restore"]:
-        lines += [f"restore by {play['step']}: {play['playbook']} on {listed(play['limit'])}"]
+        lines += [f"restore by {play['step']}: {play['playbook']} on {list_names(play['limit'])}"]
         lines += listing(plan.get("restore_plays", {}).get(play["step"], ()))
     if plan["definition"]:
         lines.append(f"the infrastructure as it was then ({short(plan['definition'])}), after the hosts")
@@ -167,7 +167,7 @@ def way_back(plan: Mapping[str, Any], *, plays: bool = False) -> list[str]:
     lines += skipped_lines(skipped, PackageRef.from_json(plan["release"]))
     lines.append(f"prove by {', '.join(suite['name'] for suite in plan['verify'])}")
     if plan["untouched"]:
-        lines.append(f"left alone: {listed(plan['untouched'])}")
+        lines.append(f"left alone: {list_names(plan['untouched'])}")
     return [*lines, f"plan {short(plan['digest'])}"]
 
 

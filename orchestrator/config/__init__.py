@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.config.diagnose import build
-from orchestrator.config.source import Path_, Source, read
+from orchestrator.config.source import Path_, Source, read_source
 from orchestrator.domain.environment import Environment, Project
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors, Where
 from orchestrator.domain.model import LONGEST_PATH, RELATIVE
@@ -67,12 +67,12 @@ def search_path(environ: Mapping[str, str]) -> str:
 
 def load_project(root: Path) -> Project:
     """The project's file. Raises F-codes."""
-    return build(read(root / PROJECT, PROJECT), Project)
+    return build(read_source(root / PROJECT, PROJECT), Project)
 
 
 def load_release(file: Path, root: Path | None = None) -> Release:
     """A `release.yaml`. Raises F-codes; *root* shortens the file's name in them."""
-    return build(read(file, _shown(file, root)), Release, _release_problems)
+    return build(read_source(file, _shown(file, root)), Release, _release_problems)
 
 
 def load_environment(file: Path, root: Path | None = None) -> Environment:
@@ -86,7 +86,7 @@ def load_environment(file: Path, root: Path | None = None) -> Environment:
             hint = f"write name: {folder}, or rename the folder to {name}"
             yield OrchestratorError("F131", message, where=source.where(("name",)), hint=hint)
 
-    return build(read(file, _shown(file, root)), Environment, named_as_its_folder)
+    return build(read_source(file, _shown(file, root)), Environment, named_as_its_folder)
 
 
 def load_environments(root: Path, project: Project) -> Environments:
@@ -105,7 +105,7 @@ def load_environments(root: Path, project: Project) -> Environments:
     _raise(errors)
     ordered = in_order(found, root)
     if project.waves:
-        _raise(list(_wave_problems(read(root / PROJECT, PROJECT), project, ordered)))
+        _raise(list(_wave_problems(read_source(root / PROJECT, PROJECT), project, ordered)))
     return ordered
 
 
@@ -186,7 +186,7 @@ def _circle(waiting: Environments) -> list[str]:
 
 def _after(folder: Path, root: Path | None) -> Where:
     file = folder / ENVIRONMENT
-    return read(file, _shown(file, root)).where(("after",))
+    return read_source(file, _shown(file, root)).where(("after",))
 
 
 def find_release(root: Path, project: Project, wanted: str) -> Path:
@@ -203,7 +203,7 @@ def find_release(root: Path, project: Project, wanted: str) -> Path:
     )
 
 
-def resolve(base: Path, root: Path, relative: str) -> Path | None:
+def resolve_path(base: Path, root: Path, relative: str) -> Path | None:
     """The file or folder that a path in a release means: beside its `release.yaml`, else in the project."""
     return next((folder / relative for folder in (base, root) if (folder / relative).exists()), None)
 
@@ -213,7 +213,7 @@ def missing_files(file: Path, root: Path) -> list[tuple[str, OrchestratorError]]
 
     Whatever else may be wrong with the file. Raises `OrchestratorErrors` when nothing of it can be read.
     """
-    source = read(file, _shown(file, root))
+    source = read_source(file, _shown(file, root))
     wanted: list[tuple[Path_, object, str]] = []
     for number, step in _items(source.data, "steps"):
         wanted.append((("steps", number, "playbook"), step.get("playbook"), "error"))
@@ -237,7 +237,7 @@ def missing_files(file: Path, root: Path) -> list[tuple[str, OrchestratorError]]
     return [
         (level, _missing(source, at, path))
         for at, path, level in wanted
-        if isinstance(path, str) and _inside(path) and resolve(file.parent, root, path) is None
+        if isinstance(path, str) and _inside(path) and resolve_path(file.parent, root, path) is None
     ]
 
 
@@ -249,7 +249,7 @@ def _missing(source: Source, at: Path_, path: str) -> OrchestratorError:
 
 def unknown_targets(file: Path, root: Path, known: Collection[str]) -> list[OrchestratorError]:
     """The environments that a release goes to and the project, which has the *known* ones, does not declare."""
-    source = read(file, _shown(file, root))
+    source = read_source(file, _shown(file, root))
     names = ", ".join(known)
     hint = f"the project has {names}" if names else "write environments/NAME/environment.yaml"
     return [

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from orchestrator.config.diagnose import build
-from orchestrator.config.source import read
+from orchestrator.config.source import read_source
 from orchestrator.domain.access.access_file import AccessFile, problems
 from orchestrator.domain.access.directory import Access
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
@@ -14,7 +14,7 @@ def load_access(file: Path, known: Access | None = None) -> AccessFile:
 
     Names may be those of the file itself or of *known*, what the project has recorded.
     """
-    source = read(file, file.name)
+    source = read_source(file, file.name)
     built = build(source, AccessFile)
     errors = [
         OrchestratorError(each.code, each.message, where=source.where(each.path), hint=each.hint or None)

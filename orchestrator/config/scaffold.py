@@ -127,7 +127,7 @@ def _check_way(root: Path, path: str) -> None:
             raise OrchestratorError("F139", f"{at} {reason}, and {path} could not be written", hint=hint)
 
 
-def write(root: Path, files: Iterable[tuple[str, bytes]]) -> None:
+def write_files(root: Path, files: Iterable[tuple[str, bytes]]) -> None:
     """Write *files*, which are not there, below *root*: all or none of them. Raises F139."""
     made: list[Path] = []
     try:

@@ -77,7 +77,7 @@ class Source:
         return _BREAK.split(self.text)
 
 
-def read(path: Path, shown: str) -> Source:
+def read_source(path: Path, shown: str) -> Source:
     """The file at *path*, called *shown* in messages. Raises `OrchestratorErrors` when nothing of it can be read."""
     try:
         with path.open("rb") as file:

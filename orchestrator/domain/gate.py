@@ -162,7 +162,7 @@ def _canary_hosts(hosts: int | str) -> int | str:
         if hosts < 1:
             raise ValueError("must be at least 1")
     elif not SHARE.fullmatch(hosts):
-        patterns.checked(hosts, "must be a count, a share from 1% to 100%, or a host pattern")
+        patterns.valid_pattern(hosts, "must be a count, a share from 1% to 100%, or a host pattern")
     return hosts
 
 

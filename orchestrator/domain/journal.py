@@ -187,7 +187,7 @@ def after_entry(run: Run, entry: Entry, at: str) -> Run:
     return run
 
 
-def find(wanted: str, exact: Run | None, beginning: list[Run]) -> Run:
+def find_run(wanted: str, exact: Run | None, beginning: list[Run]) -> Run:
     """The run that *wanted* means: the *exact* one, or the only one *beginning* so. Raises R101 or R102."""
     if exact is not None:
         return exact

@@ -127,7 +127,7 @@ def _gathered(kind: str, hosts: Iterable[Mapping[str, str]], ignore: tuple[str, 
     return {name: ", ".join(sorted(values)) for name, values in sorted(found.items())}
 
 
-def compare(
+def compare_profiles(
     left: EnvironmentProfile, right: EnvironmentProfile, allow: Iterable[str] = (), kinds: Iterable[str] = KINDS
 ) -> Parity:
     """How two portraits differ in *kinds*. *allow* are patterns `KIND:NAME`, or a KIND for all of it."""

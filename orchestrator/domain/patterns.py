@@ -95,7 +95,9 @@ def parts(pattern: str) -> list[Part]:
     return plain + [part for sign in "&!" for part in found if part.sign == sign]
 
 
-def checked(pattern: str, otherwise: str = "must be a host pattern, such as web, web:&eu, web[0] or ~web[0-9]+") -> str:
+def valid_pattern(
+    pattern: str, otherwise: str = "must be a host pattern, such as web, web:&eu, web[0] or ~web[0-9]+"
+) -> str:
     """*pattern*, when it is one that can mean something. Raises `ValueError`, with *otherwise* or what is invalid."""
     if not _PATTERN.fullmatch(pattern) or len(pattern) > LONGEST:
         raise ValueError(otherwise)

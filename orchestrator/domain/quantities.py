@@ -43,6 +43,8 @@ def _size(text: str) -> str:
 
 Duration = Annotated[str, AfterValidator(_duration), WithJsonSchema(text_schema(DURATION.pattern))]
 HostPattern = Annotated[
-    str, AfterValidator(patterns.checked), WithJsonSchema(text_schema(patterns.PATTERN, maxLength=patterns.LONGEST))
+    str,
+    AfterValidator(patterns.valid_pattern),
+    WithJsonSchema(text_schema(patterns.PATTERN, maxLength=patterns.LONGEST)),
 ]
 Size = Annotated[str, AfterValidator(_size), WithJsonSchema(text_schema(SIZE.pattern))]

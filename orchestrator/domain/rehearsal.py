@@ -12,7 +12,7 @@ from pydantic import Field
 from orchestrator.domain.environment import SnapshotRule
 from orchestrator.domain.model import Digest, Model, digest_of
 from orchestrator.domain.release import PackageRef
-from orchestrator.domain.snapshot import Difference, Snapshot, compare, gaps, ignored
+from orchestrator.domain.snapshot import Difference, Snapshot, compare_snapshots, gaps, ignored
 
 LISTED = 500  # differences that a document lists
 
@@ -84,7 +84,7 @@ class Rehearsal(Model):
 
 def came_back(before: Snapshot, back: Snapshot, rule: SnapshotRule, hosts: Iterable[str]) -> tuple[Difference, ...]:
     """What differs on *hosts* between two times that the same release was there."""
-    return tuple(item for item in compare(before, back, rule.ignore) if item.host in set(hosts))[:LISTED]
+    return tuple(item for item in compare_snapshots(before, back, rule.ignore) if item.host in set(hosts))[:LISTED]
 
 
 def unseen(snapshots: Iterable[Snapshot], hosts: Iterable[str]) -> tuple[str, ...]:

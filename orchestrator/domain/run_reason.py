@@ -4,7 +4,7 @@ from orchestrator.domain.story import RunView
 from orchestrator.domain.text import first_line
 
 
-def reason(story: RunView) -> str:
+def ending_reason(story: RunView) -> str:
     """Why the run ended as it did, in one line: the step that failed, and the last line of its cause."""
     failure = (story.ending or {}).get("failure") or {}
     message = first_line(str(failure.get("message") or story.run.message), 300)

@@ -127,7 +127,7 @@ def _means(pattern: str, kind: str, name: str) -> bool:
     return any(fnmatchcase(part, pattern.rstrip("/")) for part in name.split("/"))
 
 
-def compare(before: Snapshot, after: Snapshot, ignore: Iterable[str] = ()) -> tuple[Difference, ...]:
+def compare_snapshots(before: Snapshot, after: Snapshot, ignore: Iterable[str] = ()) -> tuple[Difference, ...]:
     """Each thing that differs between two snapshots, on the hosts that both have, by host, kind and name.
 
     What could not be asked in one of them is no difference: see :func:`gaps`.

@@ -50,7 +50,9 @@ def url_filled(text: str, variables: Mapping[str, Any]) -> str:
     return url
 
 
-def known(package: Package, inventory: Inventory, context: Context, host: str | None = None) -> dict[str, Any]:
+def known_variables(
+    package: Package, inventory: Inventory, context: Context, host: str | None = None
+) -> dict[str, Any]:
     """The variables that a text may name: the release's, the environment's, and those of *host* where there is one."""
     own = {"release_version": package.ref.version, "environment": context.environment}
     found = {**base_vars(package, None, context), **own}
@@ -59,7 +61,7 @@ def known(package: Package, inventory: Inventory, context: Context, host: str | 
 
 def check_renderable(asked: Gate | Probe, package: Package, inventory: Inventory, context: Context) -> None:
     """Return when every text of *asked* can be filled, for all hosts that it is for. Raises V142, naming the host."""
-    plain = {**known(package, inventory, context), "hosts": ""}
+    plain = {**known_variables(package, inventory, context), "hosts": ""}
     if isinstance(asked, Gate) and asked.prometheus is not None:
         url_filled(asked.prometheus.server, plain)
         filled(asked.prometheus.query, plain)
@@ -69,7 +71,7 @@ def check_renderable(asked: Gate | Probe, package: Package, inventory: Inventory
     if url is None:
         return
     for host in _meant(asked, inventory):
-        variables = known(package, inventory, context, host)
+        variables = known_variables(package, inventory, context, host)
         try:
             url_filled(url, variables)
             if isinstance(asked, Gate) and asked.http is not None:

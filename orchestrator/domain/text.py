@@ -115,7 +115,7 @@ def few(names: Sequence[str], most: int = 5) -> str:
     return f"{', '.join(names[:most])}{more}"
 
 
-def listed(names: Sequence[str], most: int = LISTED) -> str:
+def list_names(names: Sequence[str], most: int = LISTED) -> str:
     """All host *names* where they are few; else how many there are, with the first ones."""
     return ", ".join(names) if len(names) <= most else f"{counted(len(names), 'host')} ({few(names, 3)})"
 

@@ -75,7 +75,7 @@ def plain_text(value: dict[str, Any]) -> Any:
     return value[IN_JSON] if set(value) == {IN_JSON} else value
 
 
-def checked(names: Mapping[str, Any]) -> dict[str, Any]:
+def marked_unsafe(names: Mapping[str, Any]) -> dict[str, Any]:
     """*names* (variables of a release) marked unsafe. Raises D111 for names that change how Ansible works."""
     for name in names:
         if name.startswith(("ansible_", PREFIX)):
@@ -111,8 +111,8 @@ def base_vars(package: Package | None, play: PlaySpec | None, context: Context) 
     """The variables of lowest precedence: the inventory's `all` group, which everything else overrides."""
     found: dict[str, Any] = {}
     if package is not None:
-        found |= checked(package.manifest.release.vars)
-        found |= checked(play.vars if play else {})
+        found |= marked_unsafe(package.manifest.release.vars)
+        found |= marked_unsafe(play.vars if play else {})
         found[RELEASE] = unsafe(release_variables(package, context))
     found = {**found, **context.vars, OUTPUTS: unsafe(dict(context.outputs.plain))}
     return with_old_names(found, package)

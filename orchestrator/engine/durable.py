@@ -96,7 +96,7 @@ class Steps:
         """The answer of DBOS for *name*; when it cannot write down what was done, this process stands still."""
 
         def recorded() -> Any:
-            with guarded():
+            with translate_engine_errors():
                 return self._dbos.run_step({"name": name}, work)
 
         return record_or_park(self._stop_signal, self._folder, recorded)
@@ -126,7 +126,7 @@ def record_or_park(brake: StopSignal, folder: Path, work: Callable[[], T]) -> T:
 
 
 @contextlib.contextmanager
-def guarded() -> Iterator[None]:
+def translate_engine_errors() -> Iterator[None]:
     """Turn what the database of DBOS says into S-codes."""
     from sqlalchemy.exc import DBAPIError
 
@@ -214,22 +214,22 @@ class Engine:
                 return record_or_park(self.stop_signal, self._place.folder.parent, lambda: walk(steps, holder, about))
 
         def part(name: str, data: dict[str, Any]) -> Callable[[], Any]:
-            with guarded(), SetWorkflowID(name):
+            with translate_engine_errors(), SetWorkflowID(name):
                 begun = DBOS.start_workflow(beside, name, data)
 
             def ended() -> Any:
-                with guarded():
+                with translate_engine_errors():
                     return begun.get_result(polling_interval_sec=GLANCE)
 
             return ended
 
         steps.part = part
-        with guarded(), SetWorkflowID(root):
+        with translate_engine_errors(), SetWorkflowID(root):
             DBOS.launch()
             handle = DBOS.start_workflow(workflow, arguments)
 
         def wait() -> dict[str, Any]:
-            with guarded():
+            with translate_engine_errors():
                 answer: dict[str, Any] = handle.get_result()
             self.ended = True
             holder.end(done=True)

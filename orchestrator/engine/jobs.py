@@ -24,7 +24,7 @@ from orchestrator.engine.job_output import LONGEST_EVENT
 from orchestrator.engine.masked_files import TEXTS, mask_below, mask_files, mask_written
 from orchestrator.engine.points import failpoint
 from orchestrator.file_system import is_locked, write_whole
-from orchestrator.isolation.find import UNSET, find
+from orchestrator.isolation.find import UNSET, find_isolator
 from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.isolation.mounts import mounts
 from orchestrator.ports import Job, JobOutcome
@@ -49,7 +49,7 @@ class LocalJobs:
         self,
         root: Path,
         sleep: Callable[[float], None] = time.sleep,
-        isolator: Callable[[], Isolator] = lambda: find(UNSET, os.environ),
+        isolator: Callable[[], Isolator] = lambda: find_isolator(UNSET, os.environ),
         secrets: SecretValues | None = None,
     ) -> None:
         self._root = root

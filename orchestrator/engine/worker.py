@@ -25,7 +25,7 @@ from orchestrator.domain.waves import BACK
 from orchestrator.domain.worker import WorkerConfig, WorkerEvent
 from orchestrator.engine.durable import Engine
 from orchestrator.ports import Store
-from orchestrator.secret_values import known
+from orchestrator.secret_values import process_secrets
 
 TIDY = 30.0  # seconds between looks for what is past its time
 DUTIES = 5.0  # seconds between two times at which what is due is done
@@ -358,8 +358,8 @@ def _child(log: Path, work: Callable[[], int]) -> NoReturn:
         code = work()
     except OrchestratorError as error:
         code = int(error.exit)
-        os.write(2, known().text(f"{error.code}: {error.message}\n").encode())
+        os.write(2, process_secrets().text(f"{error.code}: {error.message}\n").encode())
     except BaseException:  # noqa: BLE001 - nothing of the parent may run on in here
-        os.write(2, known().text(traceback.format_exc()).encode())
+        os.write(2, process_secrets().text(traceback.format_exc()).encode())
     finally:
         os._exit(code)

@@ -37,7 +37,7 @@ Verb = Callable[[RunContext], None]
 FLOW: tuple[Verb, ...] = (
     request.admit,  # who asks for what, and takes the environment's lease
     plan.resolve_plan,  # what would be done; with an approved plan: does it still hold?
-    build.unpack,  # the sealed package, verified again file by file
+    build.unpack_release,  # the sealed package, verified again file by file
     provision.update,  # the infrastructure, held to the plan
     rehearse.look_before,  # what is on the hosts now, when the way back is to be rehearsed
     deploy.roll_out,  # every step, batch by batch, each batch verified before the next
@@ -59,7 +59,7 @@ ROLLBACK: tuple[Verb, ...] = (
 )
 
 TAKE_AWAY: tuple[Verb, ...] = (  # instead, where the environment was made for this promotion only
-    ephemeral.halt,  # is it to be kept for a look?
+    ephemeral.keep_or_destroy,  # is it to be kept for a look?
     ephemeral.take_away,  # everything that was made is destroyed
     close.finish_taken_away,
 )
@@ -67,7 +67,7 @@ TAKE_AWAY: tuple[Verb, ...] = (  # instead, where the environment was made for t
 RETURN: tuple[Verb, ...] = (  # a rollback that a person asked for: the same second list, planned first
     request.admit,
     plan.resolve_plan,
-    build.unpack,
+    build.unpack_release,
     rollback.start_requested,  # its hosts, and what its plan restores
     rollback.undo,
     rollback.restore,
@@ -75,7 +75,7 @@ RETURN: tuple[Verb, ...] = (  # a rollback that a person asked for: the same sec
     close.finish_rollback,
 )
 
-UPDATE: tuple[Verb, ...] = (request.admit, environment.update, close.finish_environment)
+UPDATE: tuple[Verb, ...] = (request.admit, environment.update_environment, close.finish_environment)
 DESTROY: tuple[Verb, ...] = (request.admit, environment.destroy, close.finish_environment)
 RESOLVE: tuple[Verb, ...] = (request.admit, environment.resolve, close.finish_environment)
 OBSERVE: tuple[Verb, ...] = (request.admit, observe.inspect_hosts, close.finish_environment)

@@ -7,7 +7,7 @@ from orchestrator.flow.run_context import RunContext
 from orchestrator.ports import Emit
 
 
-def unpack(ctx: RunContext) -> None:
+def unpack_release(ctx: RunContext) -> None:
     """Have the package of this run, and that of the way back, ready on disk with every file's digest checked."""
     ctx.move(Event.BUILD)
     plan = ctx.pinned_plan()

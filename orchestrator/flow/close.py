@@ -15,7 +15,7 @@ def finish(ctx: RunContext) -> None:
     """The release is in place and verified. What fails from here on never undoes it."""
     ctx.move(Event.CLOSE)
     kept = switch.retire(ctx)
-    probe.end(ctx)
+    probe.end_probe(ctx)
     _tidy(ctx)
     if kept is not None:
         raise RunHalted(RETIRE, kept)
@@ -44,7 +44,7 @@ def finish_environment(ctx: RunContext) -> None:
 
 def finish_rollback(ctx: RunContext) -> None:
     """The last verified release is back, and its tests passed."""
-    probe.end(ctx)
+    probe.end_probe(ctx)
     _tidy(ctx)
     ctx.move(Event.FINISH)
     back = ctx.back.ref if ctx.back else None
@@ -54,7 +54,7 @@ def finish_rollback(ctx: RunContext) -> None:
 
 def finish_taken_away(ctx: RunContext) -> None:
     """What was made for a promotion that failed is gone: nothing of it is left."""
-    probe.end(ctx)
+    probe.end_probe(ctx)
     _tidy(ctx)
     ctx.move(Event.FINISH)
     text = f"{ctx.run.release} failed, and what was made for it in {ctx.run.environment} is gone"
@@ -63,7 +63,7 @@ def finish_taken_away(ctx: RunContext) -> None:
 
 def refuse(ctx: RunContext, halted: RunHalted) -> None:
     """Nothing was changed: say why not."""
-    probe.end(ctx)
+    probe.end_probe(ctx)
     ctx.move(Event.REFUSE)
     _end(ctx, halted.result.message, _exit(halted), halted)
 
@@ -71,7 +71,7 @@ def refuse(ctx: RunContext, halted: RunHalted) -> None:
 def end_needing_intervention(ctx: RunContext, halted: RunHalted) -> None:
     """It cannot go on by itself: keep nobody out, and say what is true and what would help."""
     observe.after_doubt(ctx, halted.result)
-    probe.end(ctx)
+    probe.end_probe(ctx)
     ctx.move(Event.GIVE_UP)
     _end(ctx, halted.result.message, Exit.NEEDS_INTERVENTION, halted)
 

@@ -25,7 +25,7 @@ Find = Callable[[RunContext, StackSpec, str, Emit], StepResult]
 AGREEING = {"R230": "--replace", "R231": "--delete"}  # the option that agrees to what the code refuses
 
 
-def update(ctx: RunContext) -> None:
+def update_environment(ctx: RunContext) -> None:
     """Bring the stack up to date with its program as it is now; both of them, where each side is a stack.
 
     Where something stateful is there, the update is looked at first, and held to what was seen and agreed to.
@@ -86,7 +86,7 @@ def stateful_resources(services: Services, spec: StackSpec) -> tuple[Loss, ...]:
     return _kept(services, spec, services.provisioner.existing_resources(spec))
 
 
-def refusal(code: str, found: Iterable[Loss], named: Acknowledgements) -> OrchestratorError | None:
+def loss_refusal(code: str, found: Iterable[Loss], named: Acknowledgements) -> OrchestratorError | None:
     """Why what would lose *found* is not done: R230 or R231; None when a person has *named* all of it."""
     unnamed = named.missing(found)
     if not unnamed:
@@ -137,7 +137,7 @@ def _would_delete(ctx: RunContext, spec: StackSpec, _job: str, _emit: Emit) -> S
 
 
 def _agreed(ctx: RunContext, code: str, found: tuple[Loss, ...], data: Mapping[str, str | None]) -> StepResult:
-    why = refusal(code, found, ctx.acknowledgements)
+    why = loss_refusal(code, found, ctx.acknowledgements)
     told = {**data, "losses": [loss.to_json() for loss in found]}
     if why is not None:
         return StepResult(outcome=Outcome.FAILED, message=why.message, data={**told, "code": code, "untouched": True})

@@ -44,7 +44,7 @@ def unmade(ctx: RunContext) -> None:
         _tell_gone(ctx, ctx.run.id)
 
 
-def halt(ctx: RunContext) -> None:
+def keep_or_destroy(ctx: RunContext) -> None:
     """Nothing is rolled back here: it is destroyed, unless it is to be inspected. Raises `RunHalted` with R207."""
     ctx.move(Event.HALT)
     rule, failure, made = ctx.pinned_plan().ephemeral, ctx.failure, ctx.effects.ephemeral_stack or {}

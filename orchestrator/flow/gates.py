@@ -36,7 +36,7 @@ def observe_release(ctx: RunContext, look: Observation) -> None:
             result = verify.run_suite(ctx, suite, ctx.pinned_package(), f"{look.what}.{number}", must=False)
             _judge(ctx, f"{look.what}.{number}", suite.name, result, unknown)
         for gate in look.rule.gates:
-            result = ask(ctx, gate, look.hosts, f"{look.what}.{number}", look.rule.flaky)
+            result = ask_gate(ctx, gate, look.hosts, f"{look.what}.{number}", look.rule.flaky)
             _judge(ctx, f"gate.{gate.name}.{look.what}.{number}", f"gate {gate.name}", result, unknown)
 
 
@@ -51,7 +51,7 @@ def _judge(ctx: RunContext, step: str, who: str, result: StepResult, unknown: se
     unknown.add(who)
 
 
-def ask(ctx: RunContext, gate: PlannedGate, hosts: tuple[str, ...], what: str, rule: Flaky | None) -> StepResult:
+def ask_gate(ctx: RunContext, gate: PlannedGate, hosts: tuple[str, ...], what: str, rule: Flaky | None) -> StepResult:
     """Ask one gate about those of *hosts* that it is for, again where it failed and the *rule* says so."""
     package, meant = ctx.pinned_package(), restrict(ctx.hosts_only_inventory, gate.gate.hosts, hosts)
     if gate.suite is not None and meant:

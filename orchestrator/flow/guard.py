@@ -7,7 +7,7 @@ from does not go there again by itself, nor by a person who does not say why.
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Entry
 from orchestrator.flow.run_context import RunContext
-from orchestrator.planning.guard import refusal, rolled_back_releases
+from orchestrator.planning.guard import rolled_back_refusal, rolled_back_releases
 from orchestrator.ports import Emit
 
 
@@ -17,7 +17,7 @@ def record_passed(ctx: RunContext, emit: Emit) -> None:
         emit(Entry(kind="notice", data={"level": "warning", "text": text, "passed": True}, key=f"passed:{number}"))
 
 
-def refuse_again(ctx: RunContext, emit: Emit) -> OrchestratorError | None:
+def again_refusal(ctx: RunContext, emit: Emit) -> OrchestratorError | None:
     """Why this run's release may not go to its environment again; None when it may, with a person's reason told."""
     run = ctx.run
     if run.kind != "promotion" or run.release is None:
@@ -26,7 +26,7 @@ def refuse_again(ctx: RunContext, emit: Emit) -> OrchestratorError | None:
     if before is None:
         return None
     if not ctx.override_reason:
-        return refusal(run.environment, before, str(run.release))
+        return rolled_back_refusal(run.environment, before, str(run.release))
     text = f"{run.release} goes to {run.environment} again, though {before.id} went back from it: {ctx.override_reason}"
     data = {"level": "warning", "text": text, "again": ctx.override_reason, "of": before.id}
     emit(Entry(kind="notice", data=data, key="again"))

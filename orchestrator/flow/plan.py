@@ -12,9 +12,9 @@ from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.trail import RestorePoint
 from orchestrator.planning import sides
 from orchestrator.planning.make import make
-from orchestrator.planning.notes import summary
-from orchestrator.planning.plan_store import load, save
-from orchestrator.planning.refusal import refusal
+from orchestrator.planning.notes import plan_summary
+from orchestrator.planning.plan_store import load_plan, save
+from orchestrator.planning.refusal import plan_refusal
 from orchestrator.planning.survey import PlanRequest
 from orchestrator.ports import Emit
 
@@ -28,22 +28,22 @@ def resolve_plan(ctx: RunContext) -> None:
 
     def work(job: str, emit: Emit) -> StepResult:
         guard.record_passed(ctx, emit)
-        held_back = guard.refuse_again(ctx, emit)
+        held_back = guard.again_refusal(ctx, emit)
         if held_back is not None:
             return StepResult(outcome=Outcome.FAILED, message=held_back.message, data={"code": held_back.code})
-        approved = load(services, ctx.approved) if ctx.approved else None
+        approved = load_plan(services, ctx.approved) if ctx.approved else None
         now = make(services, _wanted(ctx, services.packages.fetch(digest), approved), job, emit)
-        why = refusal(now)
+        why = plan_refusal(now)
         if why is not None:
             return StepResult(outcome=Outcome.FAILED, message=why.message, data={"code": why.code})
         _warn_of_controller(approved, now, emit)
         if approved is None:
             save(services, now)
-            return StepResult(outcome=Outcome.SUCCEEDED, message=summary(now), data={"plan": now.digest})
+            return StepResult(outcome=Outcome.SUCCEEDED, message=plan_summary(now), data={"plan": now.digest})
         return _compared(ctx, approved, now)
 
     result = ctx.must("plan", "plan", work, verb="plan")
-    ctx.plan = load(services, str(result.data["plan"]))
+    ctx.plan = load_plan(services, str(result.data["plan"]))
     sided = ctx.plan.blue_green
     ctx.services = sides.for_side(services, run.environment, (sided.to or sided.live) if sided is not None else None)
     ctx.forget_outputs()
@@ -63,12 +63,12 @@ def _compared(ctx: RunContext, approved: Plan, now: Plan) -> StepResult:
 def _recheck(ctx: RunContext, job: str, emit: Emit) -> StepResult | None:
     """Make the plan again after the run was held: None if it is the same, else what has changed. Nothing is done."""
     plan = ctx.pinned_plan()
-    held_back = guard.refuse_again(ctx, emit)
+    held_back = guard.again_refusal(ctx, emit)
     if held_back is not None:
         data = {"code": held_back.code, "untouched": True}
         return StepResult(outcome=Outcome.FAILED, message=held_back.message, data=data)
     now = make(ctx.services, _wanted(ctx, ctx.services.packages.fetch(plan.release.digest), plan), job, emit)
-    why = refusal(now)
+    why = plan_refusal(now)
     refused = why and StepResult(outcome=Outcome.FAILED, message=why.message, data={"code": why.code})
     result = refused or _compared(ctx, plan, now)
     return None if result.good else result.model_copy(update={"data": {**result.data, "untouched": True}})

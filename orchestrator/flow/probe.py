@@ -33,7 +33,7 @@ def begin(ctx: RunContext) -> None:
         ctx.alert("", f"the probe cannot look at everything: {missing}", "probe:missing")
 
 
-def end(ctx: RunContext) -> None:
+def end_probe(ctx: RunContext) -> None:
     """Look no longer, and write down what was seen. Without effect where nothing was begun, or it has ended."""
     probe, since = ctx.pinned_plan().probe if ctx.plan is not None else None, ctx.probed
     if probe is None or not since:

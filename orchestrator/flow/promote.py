@@ -13,10 +13,10 @@ def record(ctx: RunContext) -> None:
     """
     ctx.move(Event.PROMOTE)
     if ctx.pinned_plan().watch is None:
-        verified(ctx, ctx.pinned_package().ref)
+        record_verified(ctx, ctx.pinned_package().ref)
 
 
-def verified(ctx: RunContext, ref: PackageRef, definition: str | None = None) -> None:
+def record_verified(ctx: RunContext, ref: PackageRef, definition: str | None = None) -> None:
     """Write down that *ref*'s tests passed in the environment, and on which *definition* (by default the plan's)."""
     mark = Verified(
         environment=ctx.run.environment,

@@ -23,7 +23,7 @@ from orchestrator.flow.halt import RunHalted
 from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect.stacks import kept_of
 from orchestrator.planning import second_pass
-from orchestrator.planning.evidence import REHEARSED, documents, keep, snapshot
+from orchestrator.planning.evidence import REHEARSED, documents, snapshot, store_document
 from orchestrator.planning.rollback_plan import AGAIN, TAKEN_BACK
 from orchestrator.planning.steps import suites_of
 from orchestrator.ports import Emit
@@ -168,7 +168,7 @@ def _look(ctx: RunContext, stop: str) -> None:
         seen = ctx.services.deployer.snapshot(rule, ctx.inventory(), ctx.context(), job, emit)
         seen = ctx.services.secrets.document(seen)
         files = sum(len(host.files) for host in seen.hosts.values())
-        keep(ctx.services, "snapshots", seen.digest, seen.to_json())
+        store_document(ctx.services, "snapshots", seen.digest, seen.to_json())
         message = f"{counted(files, 'file')} on {counted(len(seen.hosts), 'host')}"
         return StepResult(outcome=Outcome.SUCCEEDED, message=message, data={"snapshot": seen.digest})
 
@@ -180,7 +180,7 @@ def _judge(ctx: RunContext) -> None:
 
     def work(_job: str, _emit: Emit) -> StepResult:
         found = ctx.services.secrets.document(_evidence(ctx))
-        keep(ctx.services, "evidence", found.digest, found.to_json())
+        store_document(ctx.services, "evidence", found.digest, found.to_json())
         data = {"evidence": found.digest, "good": found.good, "document": found.to_json()}
         if found.good:
             back = next(leg.seconds for leg in found.legs if leg.name == "back")

@@ -51,7 +51,7 @@ def halt(ctx: RunContext) -> None:
     gone = rollback_plan.PromotionProgress.of(ctx.effects, ctx.hosts_only_inventory)
     computed = rollback_plan.compute(ctx.run, plan, ctx.back.manifest, gone)
     own = ctx.pinned_package()
-    document = rollback_plan.with_plays(ctx.services, computed, ctx.hosts_only_inventory, own, ctx.back)
+    document = rollback_plan.with_rollback_plays(ctx.services, computed, ctx.hosts_only_inventory, own, ctx.back)
     ctx.note(Entry(kind="way back", data=document.document(), key="way back"))
     ctx.rollback_plan = after_failure(plan, document, ctx.back, stack_changed=ctx.effects.stack_changed)
 
@@ -251,7 +251,7 @@ def verify_restored(ctx: RunContext) -> None:
     hosts = tuple(host for host in ctx.hosts if host not in idle)
     verify.verify_suites(ctx, suites_of(back.manifest.release), back, "restored", hosts)
     host_states.record_restored(ctx, back.ref, hosts, "restored")
-    promote.verified(ctx, back.ref, ctx.restoration().verified)
+    promote.record_verified(ctx, back.ref, ctx.restoration().verified)
 
 
 def _back(ctx: RunContext) -> Package:

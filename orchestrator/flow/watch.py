@@ -12,4 +12,4 @@ def watch_release(ctx: RunContext) -> None:
         return
     ctx.move(Event.WATCH)
     gates.observe_release(ctx, gates.Observation("watch", verify.worked_on(ctx), watch.look, watch.suite))
-    promote.verified(ctx, ctx.pinned_package().ref)
+    promote.record_verified(ctx, ctx.pinned_package().ref)

@@ -96,7 +96,7 @@ class WaveMember:
 # -- before it begins ----------------------------------------------------------------------------------------------
 
 
-def find(services: Services, name: str | None) -> Waves | None:
+def find_waves(services: Services, name: str | None) -> Waves | None:
     """The list of waves that is called *name*; None when none is."""
     return next((waves for waves in services.project.waves if waves.name == name), None)
 
@@ -129,25 +129,25 @@ def admitted_environments(
     return wanted
 
 
-def refuse_again(services: Services, names: tuple[str, ...], ref: PackageRef) -> None:
+def refuse_rolled_back(services: Services, names: tuple[str, ...], ref: PackageRef) -> None:
     """Refuse a release that one of the environments *names* has gone back from. Raises R203."""
     for name in names:
         before = guard.rolled_back_releases(services, name).get(ref.digest)
         if before is not None:
-            raise guard.refusal(name, before, str(ref))
+            raise guard.rolled_back_refusal(name, before, str(ref))
 
 
 def executable(plan: WavePlan) -> None:
-    """Return when each environment's plan may be executed. Raises what `flow.plan.refusal` gives for the first."""
+    """Return when each environment's plan may be executed. Raises the first one's `plan_refusal`."""
     for item in plan.planned:
-        why = refusal.refusal(item.plan) if item.plan is not None else None
+        why = refusal.plan_refusal(item.plan) if item.plan is not None else None
         if why is not None:
             raise OrchestratorError(why.code, f"{item.environment}: {why.message}", hint=why.hint)
 
 
 def unchanged(services: Services, plan: WavePlan) -> None:
     """Return when the waves are still those that *plan* was made for. Raises R220."""
-    now = find(services, plan.walk.name)
+    now = find_waves(services, plan.walk.name)
     if now != plan.walk:
         what = f"now {now}, {_rules(now)}; then {plan.walk}, {_rules(plan.walk)}" if now else "there are none any more"
         raise OrchestratorError("R220", f"the waves {plan.walk.name} have changed since the plan was made: {what}")
@@ -336,7 +336,7 @@ class WaveRollout:
         """The release that *name* goes back to, else why it stays as it is, and whether that is fine."""
         self.ownership.check()
         run = self.services.store.run(run_id(self.way.root, name))
-        plan = plan_store.load(self.services, str(run.plan))
+        plan = plan_store.load_plan(self.services, str(run.plan))
         last, back = last_verified(self.services, name), plan.back
         if plan.ephemeral is not None:
             return _stays("what was made for it is gone", fine=True)

@@ -55,7 +55,7 @@ class _Provider(ResourceProvider):
         from orchestrator.hosts import loopback
 
         moved = [name for name in ("stack", "host", "address", "port") if old.get(name) != new.get(name)]
-        host = loopback.find(new["stack"], new["host"])
+        host = loopback.find_host(new["stack"], new["host"])
         gone = host is None or not loopback.alive(host)
         other = old.get("own") != new.get("own")
         return DiffResult(changes=bool(moved) or gone or other, replaces=moved, delete_before_replace=True)
@@ -64,7 +64,7 @@ class _Provider(ResourceProvider):
         """Is it really there? A refresh forgets a host that is not."""
         from orchestrator.hosts import loopback
 
-        host = loopback.find(props["stack"], props["host"])
+        host = loopback.find_host(props["stack"], props["host"])
         return ReadResult(id_, props) if host is not None and loopback.alive(host) else ReadResult(None, {})
 
     def update(self, _id: str, _old: dict[str, Any], new: dict[str, Any]) -> UpdateResult:
@@ -73,9 +73,9 @@ class _Provider(ResourceProvider):
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         from orchestrator.hosts import loopback
 
-        host = loopback.find(props["stack"], props["host"])
+        host = loopback.find_host(props["stack"], props["host"])
         if host is not None:
-            loopback.stop(host)
+            loopback.remove_host(host)
 
 
 def _port(props: dict[str, Any]) -> int | None:

@@ -79,19 +79,19 @@ def _start(stack: str, name: str, address: str | None = None, port: int | None =
 
 
 def _find(stack: str, name: str) -> dict[str, Any] | None:
-    host = loopback.find(stack, name)
+    host = loopback.find_host(stack, name)
     return asdict(host) if host is not None else None
 
 
 def _alive(stack: str, name: str) -> bool:
-    host = loopback.find(stack, name)
+    host = loopback.find_host(stack, name)
     return host is not None and loopback.alive(host)
 
 
 def _stop(stack: str, name: str) -> None:
-    host = loopback.find(stack, name)
+    host = loopback.find_host(stack, name)
     if host is not None:
-        loopback.stop(host)
+        loopback.remove_host(host)
 
 
 def main(stack: str, how: str) -> None:

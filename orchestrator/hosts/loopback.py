@@ -111,7 +111,7 @@ def _quoted(path: object) -> str:
     return f'"{path}"' if _blank(path) else str(path)
 
 
-def state_folder() -> Path:
+def hosts_folder() -> Path:
     """Where hosts live: `ORCHESTRATOR_STATE` (set by the orchestrator), else the user's own state folder."""
     chosen = os.environ.get("ORCHESTRATOR_STATE")
     return Path(chosen) if chosen else Path.home() / ".local" / "state" / "orchestrator"
@@ -137,12 +137,12 @@ def start(stack: str, name: str, *, address: str | None = None, port: int | None
     check(name, address, port)
     if asking.has_broker():
         return Host(**asking.ask_broker("start", stack, name, address=address, port=port))
-    server = sshd.find(os.environ)
-    hosts = state_folder() / "hosts"
+    server = sshd.find_server(os.environ)
+    hosts = hosts_folder() / "hosts"
     folder = hosts / stack / name
-    state_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+    hosts_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
     hosts.mkdir(exist_ok=True, mode=0o700)
-    known = find(stack, name)
+    known = find_host(stack, name)
     try:
         with _locked(hosts):
             (folder / "root" / ".ansible" / "tmp").mkdir(parents=True, exist_ok=True)
@@ -159,7 +159,7 @@ def _started(folder: Path, server: sshd.Sshd, known: Host | None, address: str |
     if known is not None and alive(known) and address in (None, known.address) and port in (None, known.port):
         return known
     if known is not None:
-        end(known)
+        end_processes(known)
         address, port = address or known.address, port or known.port
     where = address or own_address(folder)
     ssh_port = port or (SSH_PORT if where != "127.0.0.1" else _free_port(where))
@@ -173,12 +173,12 @@ def _started(folder: Path, server: sshd.Sshd, known: Host | None, address: str |
     return host
 
 
-def find(stack: str, name: str) -> Host | None:
+def find_host(stack: str, name: str) -> Host | None:
     """The host as it was recorded; None when there is none."""
     if asking.has_broker():
         answer = asking.ask_broker("find", stack, name)
         return Host(**answer) if answer is not None else None
-    file = state_folder() / "hosts" / stack / name / "host.json"
+    file = hosts_folder() / "hosts" / stack / name / "host.json"
     return Host(**json.loads(file.read_text())) if file.is_file() else None
 
 
@@ -199,7 +199,7 @@ def processes(host: Host) -> list[int]:
     return list(dict.fromkeys([*family(_server(host)), *tagged(host.mark)]))
 
 
-def end(host: Host) -> None:
+def end_processes(host: Host) -> None:
     """End everything that runs on the host. Raises `TimeoutError`."""
     if not kill_tree(host.mark, roots=lambda: _server(host)):
         raise TimeoutError(f"processes of {host.name} cannot be ended")
@@ -215,12 +215,12 @@ def _server(host: Host) -> list[int]:
     return [process for process in tagged(host.mark) if f"{host.folder}/sshd_config" in command_line(process)]
 
 
-def stop(host: Host) -> None:
+def remove_host(host: Host) -> None:
     """End all that runs on the host, and remove its folder: nothing of it is left. Raises `TimeoutError`."""
     if asking.has_broker():
         asking.ask_broker("stop", Path(host.folder).parent.name, host.name)
         return
-    end(host)
+    end_processes(host)
     _remove(Path(host.folder))
 
 
@@ -331,7 +331,7 @@ def _launch(host: Host, server: sshd.Sshd) -> None:
     deadline = time.monotonic() + PATIENCE
     while not _answers(host):
         if process.poll() is not None or time.monotonic() > deadline:
-            end(host)
+            end_processes(host)
             last = Path(f"{host.folder}/sshd.log").read_text(errors="replace").strip().splitlines()[-3:]
             raise OrchestratorError("E203", f"{host.name} does not start: {' / '.join(last) or 'no message'}")
         time.sleep(0.01)
@@ -347,7 +347,7 @@ def _answers(host: Host) -> bool:
 
 def _box(host: Host) -> list[str]:
     """Bubblewrap's words: the system read-only, this host's folder, and its own processes and temporary files."""
-    state = str(state_folder())
+    state = str(hosts_folder())
     words = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/run"]  # noqa: S108
     words += ["--dir", "/run/sshd", "--tmpfs", state, "--bind", host.folder, host.folder]
     words += ["--ro-bind", f"{Path(host.folder).parent}/client_key.pub", f"{Path(host.folder).parent}/client_key.pub"]

@@ -49,9 +49,9 @@ class Sshd:
     options: tuple[str, ...] = ()
 
 
-def find(environ: Mapping[str, str]) -> Sshd:
+def find_server(environ: Mapping[str, str]) -> Sshd:
     """The server to use: the one that `ORCHESTRATOR_SSHD` names, the system's, or ours. Raises E201."""
-    ours = _unpacked(cache(environ))
+    ours = _unpacked(server_cache(environ))
     if environ.get("ORCHESTRATOR_SSHD") == "cache":
         chosen = None
     else:
@@ -67,7 +67,7 @@ def find(environ: Mapping[str, str]) -> Sshd:
     )
 
 
-def cache(environ: Mapping[str, str]) -> Path:
+def server_cache(environ: Mapping[str, str]) -> Path:
     """Where unpacked files go: `~/.cache/orchestrator/sshd/`."""
     base = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "/")) / ".cache")
     return Path(base) / "orchestrator" / "sshd"
@@ -106,7 +106,7 @@ def lay_clients(root: Path, place: Path) -> None:
         script.chmod(0o755)
 
 
-def install(environ: Mapping[str, str], echo: Echo) -> Sshd:
+def install_server(environ: Mapping[str, str], echo: Echo) -> Sshd:
     """Get a server: the distribution's package as root or with password-less sudo, else its files into the cache.
 
     The unpacked client is for machines without one. The system's own SSH service is neither started nor enabled by us.
@@ -119,12 +119,12 @@ def install(environ: Mapping[str, str], echo: Echo) -> Sshd:
             with progress_heartbeat(echo, tool):
                 done = _install_package([*prefix, *words], [*prefix, tool, "update"] if tool == "apt-get" else None)
             if done:
-                return find(environ)
+                return find_server(environ)
     if shutil.which("apt-get") and shutil.which("dpkg-deb"):
-        echo(f"unpacking the distribution's OpenSSH into {cache(environ)} (no root needed, about a minute)")
+        echo(f"unpacking the distribution's OpenSSH into {server_cache(environ)} (no root needed, about a minute)")
         with progress_heartbeat(echo, "OpenSSH"):
-            _unpack(cache(environ))
-        return find({**environ, "ORCHESTRATOR_SSHD": "cache"})
+            _unpack(server_cache(environ))
+        return find_server({**environ, "ORCHESTRATOR_SSHD": "cache"})
     raise OrchestratorError("E202", "there is neither a package manager that we know nor a way to use it without root")
 
 

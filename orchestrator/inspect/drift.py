@@ -18,7 +18,7 @@ from orchestrator.domain.release import Package, Step, Verification
 from orchestrator.domain.snapshot import Snapshot, left_out, tampered
 from orchestrator.domain.step import Outcome, StepResult
 from orchestrator.domain.text import clean_text, few
-from orchestrator.inspect.reading import read
+from orchestrator.inspect.reading import read_by_job
 from orchestrator.inspect.stacks import context_of, inventory_of, kept_of, outputs_of, stack_of, stacks_of
 from orchestrator.inspect.trail import last_verified
 from orchestrator.ports import Emit
@@ -100,7 +100,7 @@ def _resources(services: Services, mark: Verified, job: str, emit: Emit) -> Drif
 
 
 def _refreshed(services: Services, spec: StackSpec, job: str, emit: Emit) -> tuple[ResourceChange, ...]:
-    return read(lambda job: services.provisioner.drifted(spec, job, emit), job)
+    return read_by_job(lambda job: services.provisioner.drifted(spec, job, emit), job)
 
 
 def _definition(services: Services, mark: Verified, now: StackSpec, found: DriftFindings) -> StackSpec | None:
@@ -122,7 +122,7 @@ def _planned(
     """What an update by the definition of the release would change: somebody has updated the stack by another one."""
     if then is None:
         return ()
-    preview = read(lambda job: services.provisioner.preview(then, job, emit), f"{job}.preview")
+    preview = read_by_job(lambda job: services.provisioner.preview(then, job, emit), f"{job}.preview")
     changes = tuple(change for change in preview.changes if change.op not in UNCHANGED)
     if not changes and preview.changes_something:  # its outputs only, which are no resource
         return (ResourceChange(op="update", type="stack", name=now.stack, urn="stack"),)
@@ -141,7 +141,7 @@ def _hosts(services: Services, mark: Verified, job: str, emit: Emit) -> DriftFin
         context = context_of(services, mark.environment, mark.run, outputs)  # templates see the run that put it there
         rule = services.environment(mark.environment)[0].snapshot
         ask = services.deployer.snapshot
-        seen = read(lambda job: ask(rule, inventory, context, job, emit), f"{job}.snapshot")
+        seen = read_by_job(lambda job: ask(rule, inventory, context, job, emit), f"{job}.snapshot")
     except OrchestratorError as error:
         return DriftFindings(unknown=[f"the hosts: {error.message}"])
     found = _inventory(services, mark, inventory).and_(_releases(services, mark, seen)).and_(_files(seen, rule.ignore))
@@ -232,7 +232,7 @@ class _Asking:
             job = f"{self.job}.check.{step.name}"
             play = play_of(step, hosts)
             check = self.services.deployer.check
-            said = read(lambda job: check(play, self.package, self.inventory, self.context, job, self.emit), job)
+            said = read_by_job(lambda job: check(play, self.package, self.inventory, self.context, job, self.emit), job)
         except OrchestratorError as error:
             return DriftFindings(unknown=[f"step {step.name}: {error.message}"])
         for host in said.hosts:
@@ -258,7 +258,7 @@ class _Asking:
         suite = SuiteSpec(name=item.name, tests=item.tests, limit=limit, args=item.args, timeout=seconds(item.timeout))
         job = f"{self.job}.verify.{item.name}"
         try:
-            result = read(lambda job: self._answer(suite, job), job)
+            result = read_by_job(lambda job: self._answer(suite, job), job)
         except OrchestratorError as error:
             return DriftFindings(unknown=[f"suite {item.name}: {error.message}"])
         for test in result.tests:

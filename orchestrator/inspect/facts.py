@@ -22,7 +22,7 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.journal import Lease, QueueEntry, Run
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.plan import SILENT, HostState
-from orchestrator.domain.run_reason import reason
+from orchestrator.domain.run_reason import ending_reason
 from orchestrator.domain.story import RunView
 from orchestrator.domain.text import few
 from orchestrator.inspect.facts_reader import FactsReader, FactsStore
@@ -168,7 +168,7 @@ def _problems(
             environment=name,
             run=run.id,
             text=f"{titled(run)} needs manual intervention",
-            reason=reason(story),
+            reason=ending_reason(story),
             remedies=remedies(story),
         )
     for broken in open_runs:

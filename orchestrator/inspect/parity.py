@@ -3,9 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.parity import KINDS, Definition, EnvironmentProfile, Parity, compare, profile_of
+from orchestrator.domain.parity import KINDS, Definition, EnvironmentProfile, Parity, compare_profiles, profile_of
 from orchestrator.domain.snapshot import Snapshot
-from orchestrator.inspect.reading import read
+from orchestrator.inspect.reading import read_by_job
 from orchestrator.inspect.stacks import context_of, inventory_of, outputs_of, stack_of
 from orchestrator.inspect.trail import last_verified
 from orchestrator.ports import Emit
@@ -23,7 +23,7 @@ def find_differences(
     with ThreadPoolExecutor(max_workers=2) as pool:
         found = [pool.submit(_portrait, services, name, f"{job}.{name}", emit) for name in (left, right)]
         first, second = (item.result() for item in found)
-    return compare(first, second, allow, kinds)
+    return compare_profiles(first, second, allow, kinds)
 
 
 def _portrait(services: Services, name: str, job: str, emit: Emit) -> EnvironmentProfile:
@@ -46,5 +46,5 @@ def _portrait(services: Services, name: str, job: str, emit: Emit) -> Environmen
         return profile_of(environment, definition, None, Snapshot(), release, unknown)
     context = context_of(services, name, job, outputs)
     ask = services.deployer.snapshot
-    seen = read(lambda job: ask(environment.snapshot, inventory, context, job, emit), f"{job}.snapshot")
+    seen = read_by_job(lambda job: ask(environment.snapshot, inventory, context, job, emit), f"{job}.snapshot")
     return profile_of(environment, definition, inventory, seen, release, unknown)

@@ -10,7 +10,7 @@ T = TypeVar("T")
 STARTS = 3  # how often a job that only reads is started when it dies each time
 
 
-def read(ask: Callable[[str], T], job: str) -> T:
+def read_by_job(ask: Callable[[str], T], job: str) -> T:
     """What *ask* reads by the job whose key it is given: *job*, or another one where that died before it answered."""
     for number in range(1, STARTS):
         with contextlib.suppress(JobLost):

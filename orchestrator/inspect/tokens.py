@@ -42,7 +42,7 @@ def remedy(environment: str, seen: StepResult) -> str:
     return f"if an older store was restored: orchestrator observe {environment} --accept-token {allowed}; else {reset}"
 
 
-def refusal(environment: str, host: HostResult) -> OrchestratorError:
+def token_refusal(environment: str, host: HostResult) -> OrchestratorError:
     """Why *host* keeps a promotion from being executed: it would refuse our token."""
     way_out = remedy(environment, StepResult(outcome=host.outcome, hosts=(host,)))
     return OrchestratorError(TOO_FAR, f"{host.host}: {host.invalid}; nothing was changed; {way_out}")

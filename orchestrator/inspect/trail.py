@@ -48,7 +48,7 @@ def rollback_target(services: Services, environment: str, version: str | None = 
     else:
         way = release_history(services, environment)
         there = bool(way) and on_all_hosts(services, environment, way[0].release.digest)
-        there = there and not unsettled(services, environment)
+        there = there and not unsettled_runs(services, environment)
         marks, wanted = list(way[1:] if there else way), "no other release was ever"
     if not marks:
         raise OrchestratorError("R134", f"{wanted} verified in {environment}")
@@ -136,7 +136,7 @@ def _meant(services: Services, environment: str, digest: str) -> set[str]:
     return services.store.hosts_of_release(environment, digest, STEPS)
 
 
-def unsettled(services: Services, environment: str) -> list[Run]:
+def unsettled_runs(services: Services, environment: str) -> list[Run]:
     """The runs that needed a person since the last one that ended with a verified release, newest first."""
     verified = {mark.run for mark in services.store.verified(environment)}
     found = []
@@ -184,7 +184,7 @@ def _stuck(services: Services, environment: str) -> list[Begun]:
     """What was started, and not undone, by the runs since the last one that ended with a verified release."""
     undone: set[tuple[str, str, str]] = set()
     begun: list[Begun] = []
-    for run in unsettled(services, environment):
+    for run in unsettled_runs(services, environment):
         steps = _steps_of(services, run)
         for about, _ in steps:
             if about.get("verb") == "undo":

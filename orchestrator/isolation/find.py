@@ -22,7 +22,7 @@ SETTINGS = ("required", "auto", "off")
 PATIENCE = 20.0  # seconds for a command that does nothing
 
 
-def find(setting: str, environ: Mapping[str, str]) -> Isolator:
+def find_isolator(setting: str, environ: Mapping[str, str]) -> Isolator:
     """The isolator for processes of a project with this *setting*. Raises I101 and I102."""
     wanted = environ.get(SETTING) or setting
     if wanted not in SETTINGS:

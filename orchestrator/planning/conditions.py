@@ -15,7 +15,9 @@ NAMED = 50  # reasons that a plan names
 SAID = 5  # reasons that a sentence names
 
 
-def ask(services: Services, environment: str, package: Package, job: str, emit: Emit) -> tuple[Condition, ...]:
+def check_conditions(
+    services: Services, environment: str, package: Package, job: str, emit: Emit
+) -> tuple[Condition, ...]:
     """Every condition of *environment*, as it is found for *package*. Changes nothing.
 
     A release that was verified there last puts the environment back to what it was: nothing keeps it out.
@@ -61,7 +63,7 @@ def missing_rehearsal(services: Services, environment: str, back: PackageRef, re
     return "" if found.holds else "; ".join(found.why[:SAID])
 
 
-def refusal(plan: Plan, condition: Condition) -> OrchestratorError:
+def condition_refusal(plan: Plan, condition: Condition) -> OrchestratorError:
     """The error for a plan whose *condition* does not hold."""
     reasons = "; ".join(condition.why[:SAID])
     reasons += f" (and {len(condition.why) - SAID} more)" if len(condition.why) > SAID else ""
@@ -75,7 +77,7 @@ def refusal(plan: Plan, condition: Condition) -> OrchestratorError:
     return OrchestratorError("R181", message, hint=f"orchestrator drift {plan.environment}")
 
 
-def notes(found: tuple[Condition, ...]) -> tuple[str, ...]:
+def condition_notes(found: tuple[Condition, ...]) -> tuple[str, ...]:
     """What a plan says of conditions that do not hold to whoever reads it."""
     return tuple(
         f"cannot be executed: {condition.name}: {text}"

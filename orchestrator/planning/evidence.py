@@ -58,7 +58,7 @@ def documents(services: Services, run: str) -> list[Rehearsal]:
 # -- keeping -----------------------------------------------------------------------------------------------------------
 
 
-def keep(services: Services, what: str, digest: str, data: object) -> None:
+def store_document(services: Services, what: str, digest: str, data: object) -> None:
     """Keep a masked document under its digest in the folder *what*, here and where it is shared. Raises S-codes."""
     file = _file(services, what, digest)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -6,7 +6,7 @@ from orchestrator.domain.promotion import State
 from orchestrator.services import Services
 
 
-def refusal(environment: str, before: Run, what: str) -> OrchestratorError:
+def rolled_back_refusal(environment: str, before: Run, what: str) -> OrchestratorError:
     """The error R203 for the release *what*, from which the run *before* went back."""
     message = f"{what} was rolled back in {environment} by {before.id} (--again -m WHY promotes it all the same)"
     return OrchestratorError("R203", message)

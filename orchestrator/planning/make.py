@@ -17,12 +17,12 @@ from orchestrator.planning.notes import with_notes
 from orchestrator.planning.plays import sides_with_plays, with_plays
 from orchestrator.planning.rehearsal import rehearsed
 from orchestrator.planning.rollback_target import (
+    find_rollback_target,
     irreversible,
     left_alone,
     left_over,
     planned_undos,
     rollback_second_pass,
-    way_back,
     with_second_pass,
 )
 from orchestrator.planning.steps import (
@@ -61,7 +61,7 @@ def _refuse_behind(plan: Plan, survey: Survey) -> None:
     """Refuse a plan that is blocked by hosts whose fencing tokens are too far ahead of ours. Raises D183."""
     for host in plan.blocking:
         if (result := survey.refusing.get(host)) is not None:
-            raise tokens.refusal(plan.environment, result)
+            raise tokens.token_refusal(plan.environment, result)
 
 
 def _drafted(services: Services, wanted: PlanRequest, survey: Survey, aim: Side | None) -> Draft:
@@ -73,7 +73,7 @@ def _drafted(services: Services, wanted: PlanRequest, survey: Survey, aim: Side 
     silent = [host for host in survey.unreachable if host not in survey.refusing]
     observed.refuse_unknown(services, wanted.environment, silent, _restored(wanted, survey))
     undone = steps_to_undo(services, wanted.environment, wanted.package) if wanted.action == "rollback" else ()
-    back = irreversible(undone) if wanted.action == "rollback" else way_back(services, wanted)
+    back = irreversible(undone) if wanted.action == "rollback" else find_rollback_target(services, wanted)
     own = own_gates(environment)
     asked_sides = _asked_sides(wanted, survey, own, aim)
     blue_green = sides.planned(asked_sides)
@@ -98,7 +98,7 @@ def _with_conditions(services: Services, wanted: PlanRequest, draft: Draft, job:
     """*draft* with whether it is rehearsed, and with what the environment requires of a promotion."""
     rehearse, notes = rehearsed(services, wanted, draft.back, draft.survey.base)
     promoting = wanted.action == "promote"
-    asked = conditions.ask(services, wanted.environment, wanted.package, job, emit) if promoting else ()
+    asked = conditions.check_conditions(services, wanted.environment, wanted.package, job, emit) if promoting else ()
     return replace(draft, rehearse=rehearse, conditions=asked, notes=notes)
 
 

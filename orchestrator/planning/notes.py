@@ -18,9 +18,9 @@ def with_notes(services: Services, wanted: PlanRequest, draft: Draft) -> Draft:
         *_not_previewed(draft.environment),
         *_about_losses(wanted, draft.survey.losses),
         *_again(services, wanted),
-        *sides.notes(draft.blue_green, draft.asked_sides),
+        *sides.side_notes(draft.blue_green, draft.asked_sides),
         *draft.notes,
-        *conditions.notes(draft.conditions),
+        *conditions.condition_notes(draft.conditions),
         *services.deployer.unused_settings(wanted.package, draft.environment.settings),
         *(services.provisioner.unused_settings(draft.environment.pulumi) if draft.survey.stack is not None else ()),
     )
@@ -62,7 +62,7 @@ def _again(services: Services, wanted: PlanRequest) -> list[str]:
     if wanted.action != "promote":
         return []
     before = guard.rolled_back_releases(services, wanted.environment).get(wanted.package.digest)
-    return [guard.refusal(wanted.environment, before, str(wanted.package.ref)).message] if before else []
+    return [guard.rolled_back_refusal(wanted.environment, before, str(wanted.package.ref)).message] if before else []
 
 
 def _about_losses(wanted: PlanRequest, lost: tuple[Loss, ...]) -> list[str]:
@@ -75,7 +75,7 @@ def _about_losses(wanted: PlanRequest, lost: tuple[Loss, ...]) -> list[str]:
     return notes + ([f"named, and neither replaced nor deleted: {', '.join(strange)}"] if strange else [])
 
 
-def summary(plan: Plan) -> str:
+def plan_summary(plan: Plan) -> str:
     """The plan in one line."""
     counts = plan.stack.counts if plan.stack else {}
     changes = ", ".join(f"{count} {op}" for op, count in sorted(counts.items()) if op != "same") or "no changes"

@@ -93,13 +93,13 @@ def learn_names(services: Services, plan: AnyPlan) -> None:
         services.secrets.learn_names((one.release.name, one.release.version, *steps, *suites, *hosts))
 
 
-def kept(services: Services, start: str) -> list[str]:
+def stored_plans(services: Services, start: str) -> list[str]:
     """The digests, in hexadecimal digits, of the plans whose digest begins with *start*: here, else shared."""
     here = [found.name for found in (services.state / "plans").glob(f"{start}*/") if len(found.name) == 64]
     return here or [name.removeprefix(SHARED) for name in services.artifacts.names(f"{SHARED}{start}")]
 
 
-def load(services: Services, digest: str) -> Plan:
+def load_plan(services: Services, digest: str) -> Plan:
     """The kept plan of one environment, by a digest from the journal.
 
     Raises as :func:`load_any` does, and R121 when it is a walk's.
@@ -131,7 +131,7 @@ def load_any(services: Services, digest: str, *, recorded: bool = False) -> AnyP
     return plan
 
 
-def read(services: Services, file: Path) -> AnyPlan:
+def read_plan(services: Services, file: Path) -> AnyPlan:
     """The plan in *file*, as `plan --out` or :func:`save` wrote it. Raises R121, R122, and R240 to R242."""
     data = _data(file)
     plan, _ = _plan(file, data)

@@ -5,7 +5,7 @@ from orchestrator.domain.plan import Plan
 from orchestrator.planning import conditions
 
 
-def refusal(plan: Plan) -> OrchestratorError | None:
+def plan_refusal(plan: Plan) -> OrchestratorError | None:
     """Why *plan* may be shown and not executed: D106, D107, D151, E140, R135, R136, R181, R182, R186, R200 or R201."""
     if plan.uninspected:
         return OrchestratorError("D151", f"{plan.uninspected}; nothing was changed")
@@ -19,7 +19,7 @@ def refusal(plan: Plan) -> OrchestratorError | None:
         return OrchestratorError("R136", message)
     missing = next((condition for condition in plan.conditions if not condition.holds), None)
     if missing is not None:
-        return conditions.refusal(plan, missing)
+        return conditions.condition_refusal(plan, missing)
     return _unnamed(plan) or _crossed(plan) if plan.action == "promote" else _left_behind(plan)
 
 

@@ -27,7 +27,7 @@ from orchestrator.domain.started import StartedStep
 from orchestrator.domain.step import Outcome, StepResult, attempts
 from orchestrator.domain.way_back import RollbackForecast, RollbackPlan
 from orchestrator.inspect.stacks import kept_of
-from orchestrator.planning.plan_store import load
+from orchestrator.planning.plan_store import load_plan
 from orchestrator.planning.plays import readable_plays, undo_with_plays
 from orchestrator.planning.second_pass import restrict, second_pass
 from orchestrator.planning.sides import SWITCH, of_plan
@@ -113,7 +113,7 @@ def compute(run: Run, plan: Plan, back: Manifest, gone: PromotionProgress) -> Ro
     )
 
 
-def with_plays(
+def with_rollback_plays(
     services: Services, plan: RollbackPlan, outline: Inventory, own: Package | None, back: Package
 ) -> RollbackPlan:
     """*plan* with the plays of its playbooks.
@@ -179,7 +179,7 @@ def current_rollback_plan(services: Services, run: Run) -> RollbackPlan:
         return RollbackPlan.from_json({key: value for key, value in kept.items() if key != "digest"})
     if run.plan is None:
         raise OrchestratorError("R137", f"{run.id} has no plan yet, and has touched nothing")
-    plan = load(services, run.plan)
+    plan = load_plan(services, run.plan)
     gone = _gone(plan, records)
     why = closed(plan, gone.started)
     if why is not None or plan.back.release is None:
@@ -187,7 +187,7 @@ def current_rollback_plan(services: Services, run: Run) -> RollbackPlan:
     back, own = services.packages.fetch(plan.back.release.digest), None
     with suppress(OrchestratorError):  # without it the plan is the same, but for the plays of undo playbooks
         own = services.packages.fetch(plan.release.digest)
-    return with_plays(services, compute(run, plan, back.manifest, gone), gone.hosts_only_inventory, own, back)
+    return with_rollback_plays(services, compute(run, plan, back.manifest, gone), gone.hosts_only_inventory, own, back)
 
 
 def preview_rollback(services: Services, run: Run, plan: RollbackPlan, job: str) -> RollbackForecast | None:
@@ -210,7 +210,7 @@ def preview_rollback(services: Services, run: Run, plan: RollbackPlan, job: str)
         else:
             gone = lost(services, run.environment, spec, seen)
             return RollbackForecast(how="preview", counts=seen.counts, losses=gone, refused=seen.refused)
-    return RollbackForecast(how="plan", why=why, losses=_other_way_round(services, load(services, run.plan), plan))
+    return RollbackForecast(how="plan", why=why, losses=_other_way_round(services, load_plan(services, run.plan), plan))
 
 
 def _other_way_round(services: Services, plan: Plan, back: RollbackPlan) -> tuple[Loss, ...]:

@@ -20,7 +20,7 @@ from orchestrator.planning.survey import PlanRequest, Survey
 from orchestrator.services import Services
 
 
-def way_back(services: Services, wanted: PlanRequest) -> RollbackTarget:
+def find_rollback_target(services: Services, wanted: PlanRequest) -> RollbackTarget:
     """Where a failure would lead, found out before anything is done."""
     if wanted.action == "rollback":
         return RollbackTarget(reason="this is the way back")

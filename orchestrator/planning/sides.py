@@ -120,7 +120,7 @@ def _found(rule: BlueGreen, asked: BlueGreenQuery) -> Sides | None:
     stacked = asked.aim is not None
     plain = [PlannedStep(play=_play(step.name, step.playbook, step.hosts), stacked=stacked) for step in steps]
     wanted = [step.rollout.blue_green is not None for step in steps]
-    found = resolved(rule.blue, rule.green, zip(plain, wanted, strict=True), asked.inventory)
+    found = resolve_sides(rule.blue, rule.green, zip(plain, wanted, strict=True), asked.inventory)
     if asked.aim is not None:
         _on_their_stacks(found, asked.inventory)
     return found
@@ -136,7 +136,9 @@ def _on_their_stacks(found: Sides | None, inventory: Inventory) -> None:
             raise OrchestratorError("E152", f"{', '.join(strange)} would be {side}, and is not in the {side} stack")
 
 
-def resolved(blue: str, green: str, steps: Iterable[tuple[PlannedStep, bool]], inventory: Inventory) -> Sides | None:
+def resolve_sides(
+    blue: str, green: str, steps: Iterable[tuple[PlannedStep, bool]], inventory: Inventory
+) -> Sides | None:
     """The sides of *steps* (each with whether it has sides) on the hosts of *inventory*. Raises R210 and R213."""
     found, plain = None, []
     for step, has_sides in steps:
@@ -159,7 +161,7 @@ def of_plan(plan: Plan, inventory: Inventory) -> Sides | None:
     if planned is None:
         return None
     steps = ((step, step.sides is not None) for step in plan.steps)
-    found = resolved(planned.blue, planned.green, steps, inventory)
+    found = resolve_sides(planned.blue, planned.green, steps, inventory)
     if planned.stacked:
         _on_their_stacks(found, inventory)
     if found is not None:
@@ -178,7 +180,7 @@ def sided(step: PlannedStep, planned: PlannedSides | None, *, of: bool) -> Plann
     return step.model_copy(update=about)
 
 
-def notes(planned: PlannedSides | None, asked: BlueGreenQuery) -> tuple[str, ...]:
+def side_notes(planned: PlannedSides | None, asked: BlueGreenQuery) -> tuple[str, ...]:
     """What a plan says of sides to whoever reads it."""
     if planned is None:
         rule = asked.package.manifest.release.blue_green

@@ -3,7 +3,7 @@
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import PackageRef, Release
 from orchestrator.inspect.stacks import stack_of
-from orchestrator.inspect.trail import on_all_hosts, unsettled
+from orchestrator.inspect.trail import on_all_hosts, unsettled_runs
 from orchestrator.services import Services
 
 
@@ -37,7 +37,7 @@ def is_current(services: Services, environment: str, ref: PackageRef) -> bool:
     """
     if services.environment(environment)[0].ephemeral is not None or not runs_there(services, environment, ref):
         return False
-    if services.store.lease(environment) is not None or unsettled(services, environment):
+    if services.store.lease(environment) is not None or unsettled_runs(services, environment):
         return False
     spec = stack_of(services, environment)
     return spec is None or services.store.verified(environment)[0].definition == spec.definition

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.adapters.ansible.deployer import AnsibleDeployer
-from orchestrator.adapters.pulumi.inventory import from_output, inventory
+from orchestrator.adapters.pulumi.inventory import from_output, read_inventory
 from orchestrator.domain.context import Outputs
 from orchestrator.domain.environment import Environment, InventoryGroup, InventorySource
 from orchestrator.domain.errors import OrchestratorError
@@ -33,7 +33,7 @@ def _environment(**source: Any) -> Environment:
 
 def _mapped(hosts: str, outputs: dict[str, Any], **variables: Any) -> Inventory:
     groups = {"web": InventoryGroup(hosts=hosts, vars=variables)}
-    return inventory(_environment(groups=groups), Outputs(outputs), Path("/"))
+    return read_inventory(_environment(groups=groups), Outputs(outputs), Path("/"))
 
 
 @given(ANY)
@@ -187,7 +187,7 @@ def test_an_environment_without_infrastructure_is_not_an_error_of_its_program(
 ) -> None:
     """Before its first update an environment has no hosts yet, and the message says so and what creates them."""
     with pytest.raises(OrchestratorError) as caught:
-        inventory(_environment(**source).model_copy(update={"program": "."}), Outputs({}), tmp_path)
+        read_inventory(_environment(**source).model_copy(update={"program": "."}), Outputs({}), tmp_path)
     assert caught.value.message == f"{_environment().name} has no hosts yet: its stack has no outputs"
     assert "environment up" in str(caught.value.hint)
 
@@ -196,7 +196,7 @@ def test_no_inventory_and_no_file(tmp_path: Path) -> None:
     """Without any source of hosts, and with a file that is not there, the error says which it is."""
     for source, code in (({}, "E120"), ({"output": "hosts"}, "E120"), ({"files": ("hosts.yml",)}, "E121")):
         with pytest.raises(OrchestratorError) as caught:
-            inventory(_environment(**source), Outputs({"other": 1}), tmp_path)
+            read_inventory(_environment(**source), Outputs({"other": 1}), tmp_path)
         assert caught.value.code == code
 
 

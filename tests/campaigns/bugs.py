@@ -127,14 +127,14 @@ def _last_batch_only(old: Callable[..., Any]) -> Callable[..., Any]:
 def _unproved(_old: Callable[..., Any]) -> Callable[..., Any]:
     def prove(ctx: RunContext) -> None:
         ctx.move(rollback.Event.PROVE)
-        promote.verified(ctx, ctx.back.ref)  # type: ignore[union-attr]
+        promote.record_verified(ctx, ctx.back.ref)  # type: ignore[union-attr]
 
     return prove
 
 
 def _early(old: Callable[..., Any]) -> Callable[..., Any]:
     def roll_out(ctx: RunContext) -> None:
-        promote.verified(ctx, ctx.pinned_package().ref)
+        promote.record_verified(ctx, ctx.pinned_package().ref)
         old(ctx)
 
     return roll_out
@@ -177,7 +177,7 @@ def _looks_away(_old: Callable[..., Any]) -> Callable[..., Any]:
     def look_again(ctx: RunContext) -> None:
         if ctx.pinned_plan().watch is not None:
             ctx.move(watch.Event.WATCH)
-            promote.verified(ctx, ctx.pinned_package().ref)
+            promote.record_verified(ctx, ctx.pinned_package().ref)
 
     return look_again
 

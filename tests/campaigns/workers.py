@@ -31,7 +31,7 @@ from orchestrator.adapters.memory.provisioner import MemoryProvisioner
 from orchestrator.adapters.memory.verifier import MemoryVerifier
 from orchestrator.adapters.memory.world import World
 from orchestrator.app.requests import Promote
-from orchestrator.cli.attend import serve
+from orchestrator.cli.attend import run_worker
 from orchestrator.domain.context import Context
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.inventory import Inventory
@@ -286,7 +286,7 @@ def _serve(folder: Path, machine: str) -> int:
     count = int((folder / "count").read_text())
     app = Simulated(folder, machine, count)
     rules = WorkerConfig("campaign", CONCURRENCY)
-    serve(
+    run_worker(
         app, rules, lambda news: print(round(time.time(), 2), news.what, news.root, news.process, news.why, flush=True)
     )
     return 0

@@ -142,7 +142,7 @@ def test_what_changes_something_goes_on_without_a_reader() -> None:
         "import sys\nfrom orchestrator.cli import output, report\n"
         "def work():\n    output.ignore_broken_pipe()\n"
         "    for _ in range(3):\n        output.note('progress')\n        output.out('data')\n    return 4\n"
-        "raise SystemExit(report.guarded(work, []))"
+        "raise SystemExit(report.run_guarded(work, []))"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None

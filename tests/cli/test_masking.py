@@ -9,14 +9,14 @@ import pytest
 from orchestrator.cli import output, report
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.secret import Secret
-from orchestrator.secret_values import SecretValues, known, use
+from orchestrator.secret_values import SecretValues, process_secrets, use
 
 CANARY = 'canary-4711 "of" the terminal'
 
 
 @pytest.fixture(autouse=True)
 def secrets() -> Iterator[None]:
-    before, mine = known(), SecretValues()
+    before, mine = process_secrets(), SecretValues()
     mine.learn("here", [Secret("password", CANARY.encode())])
     use(mine)
     yield
@@ -62,7 +62,7 @@ def test_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     def fail() -> None:
         raise RuntimeError(CANARY)
 
-    assert report.guarded(fail, []) == 70
+    assert report.run_guarded(fail, []) == 70
     (file,) = tmp_path.glob("crash-*.log")
     assert "RuntimeError: [secret]" in file.read_text()
     assert "canary" not in file.read_text() + capsys.readouterr().err

@@ -17,7 +17,7 @@ from orchestrator.domain.step import Outcome
 
 CODE = """
 import sys
-from orchestrator.cli.view import opened
+from orchestrator.cli.view import open_view
 from orchestrator.domain.journal import Record, Run
 from orchestrator.domain.story import RunView
 
@@ -29,7 +29,7 @@ records = [
            data={"outcome": "succeeded", "message": "done → here"}),
     Record(run=run.id, seq=3, at="2026-01-01T00:00:02+00:00", kind="step.started", step="two", data={"label": "other"}),
 ]
-with opened() as view:
+with open_view() as view:
     view.begin(story)
     for record in records:
         story.take(record)
@@ -80,7 +80,7 @@ def test_a_terminal_without_them_gets_plain_ones() -> None:
 BESIDE = """
 import sys
 from datetime import UTC, datetime, timedelta
-from orchestrator.cli.view import opened
+from orchestrator.cli.view import open_view
 from orchestrator.domain.journal import Record, Run
 from orchestrator.domain.story import RunView
 
@@ -96,7 +96,7 @@ def story(name, kind, records):
         view.take(made, record)
     return made
 
-with opened() as view:
+with open_view() as view:
     view.beside = True
     top = story("regions", "waves", [
         ("planned", "", {"plan": None, "walk": walk, "there": []}),

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.cli import main
-from orchestrator.config.scaffold import write
+from orchestrator.config.scaffold import write_files
 from orchestrator.domain.errors import OrchestratorError
 
 
@@ -119,7 +119,7 @@ def test_stacks_whose_names_fall_together_stay_apart(root: Path) -> None:
 def test_what_fails_in_the_middle_leaves_nothing(root: Path) -> None:
     """When the second file cannot be written, the first one and its folders go away again."""
     with pytest.raises(OrchestratorError) as caught:
-        write(root, [("a/b/one", b"1"), ("a/" + "x" * 300, b"2")])
+        write_files(root, [("a/b/one", b"1"), ("a/" + "x" * 300, b"2")])
     assert caught.value.code == "F139"
     assert list(root.iterdir()) == []
 

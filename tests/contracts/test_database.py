@@ -22,11 +22,11 @@ from orchestrator.adapters.database.driver import has_wal, wal_is_safe
 from orchestrator.adapters.database.engine import (
     SCHEMA,
     alembic_config,
-    guarded,
     integrity,
     open_database,
     retry_on_disconnect,
     schema_version,
+    translate_errors,
     with_keys,
 )
 from orchestrator.adapters.database.store import DatabaseStore
@@ -259,7 +259,7 @@ def test_what_will_not_pass_is_told_at_once(tmp_path: Path) -> None:
     @retry_on_disconnect
     def fails() -> None:
         calls.append(1)
-        with guarded():
+        with translate_errors():
             raise sa.exc.DatabaseError("SELECT", {}, sqlite3.DatabaseError("malformed"))
 
     with pytest.raises(OrchestratorError) as caught:

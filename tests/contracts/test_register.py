@@ -22,7 +22,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import KINDS, LINE_STOPS, OPEN, USERS
 from orchestrator.domain.secret import Secret
 from orchestrator.register_ports import Changes, Records, Register
-from orchestrator.secret_values import SecretValues, known, use
+from orchestrator.secret_values import SecretValues, process_secrets, use
 
 ANN = Actor(name="ann")
 AT = datetime(2026, 11, 29, 8, 0, tzinfo=UTC)
@@ -290,7 +290,7 @@ def test_secrets_are_masked_before_the_chain_is_made(tmp_path: Path) -> None:
     from orchestrator.adapters.database.masking import mask_databases
 
     mask_databases()
-    before, values = known(), SecretValues()
+    before, values = process_secrets(), SecretValues()
     use(values)
     try:
         values.learn("test", [Secret("password", b"s3cr3t-hunter2-xyz")])

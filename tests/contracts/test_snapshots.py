@@ -14,7 +14,7 @@ from orchestrator.domain.environment import SnapshotRule
 from orchestrator.domain.inventory import Group, Inventory
 from orchestrator.domain.journal import Entry
 from orchestrator.domain.plan import PlaySpec
-from orchestrator.domain.snapshot import Snapshot, compare, tampered
+from orchestrator.domain.snapshot import Snapshot, compare_snapshots, tampered
 from orchestrator.hosts import loopback
 from orchestrator.ports import Deployer
 from tests.adapters.ansible.conftest import staged
@@ -59,7 +59,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
         def remove(host: str) -> None:
             with state_in(tmp_path):
-                loopback.end(next(one for one in hosts if one.name == host))
+                loopback.end_processes(next(one for one in hosts if one.name == host))
 
         yield Place(stage.deployer, stage.inventory, stage.package.digest, put, remove)
 
@@ -95,7 +95,7 @@ def test_a_file_is_named(place: Place) -> None:
     before = place.look()
     place.put("web2", "etc/told", "two")
     place.put("web1", "left behind", "text")
-    found = [(item.host, item.name, item.change) for item in compare(before, place.look())]
+    found = [(item.host, item.name, item.change) for item in compare_snapshots(before, place.look())]
     assert found == [("web1", "left behind", "added"), ("web2", "etc/told", "changed")]
 
 
@@ -127,5 +127,5 @@ def test_a_host_that_is_away_is_unknown(place: Place) -> None:
     assert list(after.hosts) == ["web1"]
     assert list(after.unknown) == ["web2"]
     assert after.unknown["web2"]
-    assert compare(before, after) == ()
+    assert compare_snapshots(before, after) == ()
     assert after.gaps[0].startswith("web2: ")

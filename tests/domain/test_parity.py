@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from orchestrator.domain.environment import Environment
 from orchestrator.domain.inventory import Group, Inventory
-from orchestrator.domain.parity import KINDS, Definition, EnvironmentProfile, compare, profile_of
+from orchestrator.domain.parity import KINDS, Definition, EnvironmentProfile, compare_profiles, profile_of
 from orchestrator.domain.snapshot import HostSnapshot, Snapshot
 
 THINGS = some.dictionaries(
@@ -25,7 +25,7 @@ def environment(name: str, **fields: Any) -> Environment:
 @given(THINGS)
 def test_nothing_differs_from_itself(things: dict[str, dict[str, str]]) -> None:
     """Two environments with the same portrait differ in nothing."""
-    found = compare(
+    found = compare_profiles(
         EnvironmentProfile(environment="a", things=things), EnvironmentProfile(environment="b", things=things)
     )
     assert (found.is_empty, found.differences, found.allowed) == (True, (), ())
@@ -35,7 +35,7 @@ def test_nothing_differs_from_itself(things: dict[str, dict[str, str]]) -> None:
 def test_what_is_allowed_is_told_apart(one: dict[str, Any], two: dict[str, Any], kind: str) -> None:
     """An allowed kind moves its differences from the one list to the other, and changes nothing else."""
     left, right = EnvironmentProfile(environment="a", things=one), EnvironmentProfile(environment="b", things=two)
-    strict, allowing = compare(left, right), compare(left, right, [kind])
+    strict, allowing = compare_profiles(left, right), compare_profiles(left, right, [kind])
     assert {item.kind for item in allowing.allowed} <= {kind}
     assert kind not in {item.kind for item in allowing.differences}
     assert sorted(map(str, strict.differences)) == sorted(map(str, (*allowing.differences, *allowing.allowed)))
@@ -63,7 +63,7 @@ def sides() -> tuple[EnvironmentProfile, EnvironmentProfile]:
 
 def test_each_kind_is_named(sides: tuple[EnvironmentProfile, EnvironmentProfile]) -> None:
     """Program, configuration, variables, groups, hosts, facts, packages and releases are compared, and said in words."""
-    found = compare(*sides)
+    found = compare_profiles(*sides)
     assert found.reasons == (
         "file main.py is another one",
         "config zone is only in production",
@@ -77,16 +77,16 @@ def test_each_kind_is_named(sides: tuple[EnvironmentProfile, EnvironmentProfile]
         "release verified: shop 1 in staging, shop 2 in production",
     )
     allow = ("file", "config:z*", "variable", "group:db", "hosts:*", "fact:distribution", "package:nginx", "release")
-    assert compare(*sides, (*allow, "file:gone.py")).is_empty
-    assert compare(*sides, (*allow, "fact:cpus")).unused == ("fact:cpus",)
-    assert len(compare(*sides, allow[1:]).differences) == 1
+    assert compare_profiles(*sides, (*allow, "file:gone.py")).is_empty
+    assert compare_profiles(*sides, (*allow, "fact:cpus")).unused == ("fact:cpus",)
+    assert len(compare_profiles(*sides, allow[1:]).differences) == 1
 
 
 def test_unknown_is_not_alike(sides: tuple[EnvironmentProfile, EnvironmentProfile]) -> None:
     """What could not be asked is named with its environment, and keeps anybody from saying that nothing differs."""
     seen = Snapshot(unknown={"w1": "unreachable"})
     silent = profile_of(environment("staging"), None, None, seen, "none", ["its hosts: no stack"])
-    found = compare(silent, silent)
+    found = compare_profiles(silent, silent)
     assert (found.is_empty, found.unknown) == (False, ("staging: its hosts: no stack", "staging: w1: unreachable"))
 
 

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from orchestrator.domain.snapshot import FileState, HostSnapshot, Snapshot, compare, gaps, ignored, left_out, tampered
+from orchestrator.domain.snapshot import (
+    FileState,
+    HostSnapshot,
+    Snapshot,
+    compare_snapshots,
+    gaps,
+    ignored,
+    left_out,
+    tampered,
+)
 
 NAMES = some.text("abc/.", min_size=1, max_size=6)
 STATES = some.builds(
@@ -26,7 +35,7 @@ SNAPSHOTS = some.builds(Snapshot, hosts=some.dictionaries(some.sampled_from(["w1
 @given(SNAPSHOTS)
 def test_nothing_differs_from_itself(one: Snapshot) -> None:
     """A snapshot equals itself, and what was written of it and read again."""
-    assert compare(one, one) == ()
+    assert compare_snapshots(one, one) == ()
     assert gaps(one, one) == ()
     again = Snapshot.from_json(one.to_json())
     assert (again, again.digest) == (one, one.digest)
@@ -35,7 +44,7 @@ def test_nothing_differs_from_itself(one: Snapshot) -> None:
 @given(SNAPSHOTS, SNAPSHOTS)
 def test_a_difference_is_seen_from_both_sides(one: Snapshot, two: Snapshot) -> None:
     """What came on one way is what went on the other; each thing that differs on a host that both have is named once."""
-    there, back = compare(one, two), compare(two, one)
+    there, back = compare_snapshots(one, two), compare_snapshots(two, one)
     assert [(item.host, item.kind, item.name) for item in there] == [(item.host, item.kind, item.name) for item in back]
     assert [(item.before, item.after) for item in there] == [(item.after, item.before) for item in back]
     assert len({(item.host, item.kind, item.name) for item in there}) == len(there)
@@ -70,7 +79,7 @@ def test_what_of_a_file_differs_is_told() -> None:
     old = FileState(type="file", mode="0644", owner="a:a", content="0" * 64)
     before = Snapshot(hosts={"w1": HostSnapshot(files={"x": old})})
     after = Snapshot(hosts={"w1": HostSnapshot(files={"x": old.model_copy(update={"mode": "0600"})})})
-    assert [str(item) for item in compare(before, after)] == ["w1: file x changed (mode 0644 → mode 0600)"]
+    assert [str(item) for item in compare_snapshots(before, after)] == ["w1: file x changed (mode 0644 → mode 0600)"]
 
 
 def test_what_the_collection_wrote_down_is_believed() -> None:

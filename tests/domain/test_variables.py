@@ -15,9 +15,9 @@ from orchestrator.domain.variables import (
     RELEASE,
     Unsafe,
     base_vars,
-    checked,
     inventory_document,
     json_document,
+    marked_unsafe,
     plain_text,
     unsafe,
 )
@@ -51,7 +51,7 @@ def _texts(value: Any) -> list[str]:
 def test_a_key_that_could_be_a_template_is_refused(key: Any) -> None:
     """Keys cannot be marked, so one that looks like a template is D110, also deep inside."""
     with pytest.raises(OrchestratorError) as error:
-        checked({"word": [{"deep": {key: 1}}]})
+        marked_unsafe({"word": [{"deep": {key: 1}}]})
     assert error.value.code == "D110"
 
 
@@ -61,7 +61,7 @@ def test_a_key_that_could_be_a_template_is_refused(key: Any) -> None:
 def test_names_that_change_how_ansible_works_are_refused(name: str) -> None:
     """A release sets no `ansible_*` variable, and none that the orchestrator sets itself: D111."""
     with pytest.raises(OrchestratorError) as error:
-        checked({name: "x"})
+        marked_unsafe({name: "x"})
     assert error.value.code == "D111"
 
 

@@ -18,7 +18,7 @@ from orchestrator.flow.run_context import RunContext
 from orchestrator.inspect import drift, trail
 from orchestrator.inspect.standing import BlueGreenState
 from orchestrator.planning import make, rollback_plan
-from orchestrator.planning.plan_store import load
+from orchestrator.planning.plan_store import load_plan
 from orchestrator.planning.survey import PlanRequest
 from tests.flow import test_promotion as plain
 from tests.flow.test_strategies import GATE, Crash, Stage, deployed, watch
@@ -191,7 +191,7 @@ def test_a_person_goes_back(second: Stage, capsys: pytest.CaptureFixture[str]) -
     assert run.state is State.ROLLED_BACK
     assert [line for line in second.world.ledger if line.startswith("deploy")] == []
     assert (standing(second).live, routed(second)) == ("blue", {BLUE})
-    plan = load(second.services(), str(second.store.run(run.id).plan))
+    plan = load_plan(second.services(), str(second.store.run(run.id).plan))
     assert "blue has it already: it is switched to first" in plan.notes
     print_plan(plan)
     assert "Step 1   deploy: not run, its hosts have shop 1.0.0" in capsys.readouterr().out
@@ -319,7 +319,7 @@ def test_a_rehearsal_with_sides(second: Stage, capsys: pytest.CaptureFixture[str
              "rehearse.again.switch", "rehearse.judge"]  # fmt: skip
     assert [step for step in steps if step in order] == order
     assert run.plan is not None
-    plan = load(second.services(), run.plan)
+    plan = load_plan(second.services(), run.plan)
     print_plan(plan)
     assert "first shop 1.0.0 on p3, p4, which stand by with another release" in capsys.readouterr().out
     assert runs(second) == {"p1": "1.0.0", "p2": "1.0.0", "p3": "1.1.0", "p4": "1.1.0"}
@@ -572,7 +572,7 @@ def test_the_plan_of_a_way_back_lists_its_plays(second: Stage, switched: bool) -
     assert {play.on for play in plan.restore_plays["deploy"]} == {plan.restore[0].limit}
     assert [(play.where, play.on) for play in plan.switch_plays] == ([("switch.yml:1", ("p1",))] if switched else [])
     assert "    play deploy (deploy.yml:1): web → p3" in "\n".join(
-        f"  {line}" for line in words.way_back(data, plays=True)
+        f"  {line}" for line in words.rollback_lines(data, plays=True)
     )
 
 

@@ -203,12 +203,12 @@ def test_a_plan_file_without_its_digest_is_refused(stage: Stage) -> None:
     package = stage.packages.fetch(stage.store.verified("staging")[0].release.digest)
     made = make.make(stage.services(), PlanRequest(package, "production"), "p", lambda _entry: None)
     file = plan_store.save(stage.services(), made)
-    assert plan_store.read(stage.services(), file).digest == made.digest
+    assert plan_store.read_plan(stage.services(), file).digest == made.digest
     document = json.loads(file.read_text())
     del document["digest"]
     file.write_text(json.dumps(document))
     with pytest.raises(OrchestratorError) as refused:
-        plan_store.read(stage.services(), file)
+        plan_store.read_plan(stage.services(), file)
     assert refused.value.code == "R122"
 
 
@@ -218,7 +218,7 @@ def test_what_is_no_plan_is_refused(stage: Stage, tmp_path: Path, text: str) -> 
     file = tmp_path / "plan.json"
     file.write_text(text)
     with pytest.raises(OrchestratorError) as refused:
-        plan_store.read(stage.services(), file)
+        plan_store.read_plan(stage.services(), file)
     assert refused.value.code == "R121"
 
 

@@ -84,7 +84,7 @@ def test_what_a_plan_executes_is_not_masked(stage: Stage) -> None:
     plan_store.save(services, made)
     services.secrets.learn("later", [Secret("other", made.steps[0].play.playbook.encode())])
     plan_store.save(services, made)
-    assert plan_store.load(services, made.digest) == made
+    assert plan_store.load_plan(services, made.digest) == made
 
 
 def test_evidence_is_masked_before_its_digest(stage: Stage) -> None:
@@ -92,7 +92,7 @@ def test_evidence_is_masked_before_its_digest(stage: Stage) -> None:
     services = stage.services()
     services.secrets.learn("vaults", [Secret("password", CANARY.encode())])
     seen = services.secrets.document(Snapshot(hosts={}, unknown={"s1": f"it is {CANARY}"}))
-    evidence.keep(services, "snapshots", seen.digest, seen.to_json())
+    evidence.store_document(services, "snapshots", seen.digest, seen.to_json())
     assert evidence.snapshot(services, seen.digest).unknown == {"s1": "it is [secret]"}
     assert not [path for path in services.state.rglob("*.json") if CANARY in path.read_text()]
 

@@ -13,7 +13,7 @@ from orchestrator.domain.rehearsal import Rehearsal, Walked
 from orchestrator.flow import WORKFLOWS
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning import rollback_plan
-from orchestrator.planning.plan_store import load
+from orchestrator.planning.plan_store import load_plan
 from tests.flow.test_promotion import Stage, release
 
 SUITES = ["verify.smoke.rehearse.before", "verify.smoke.environment", "verify.smoke.rehearse.back",
@@ -257,7 +257,7 @@ def test_the_infrastructure_is_walked_as_well(stage: Stage) -> None:
                      "1.0.0 s2", "up staging", "1.1.0 s1", "1.1.0 s3"]  # fmt: skip
     assert stage.world.up["staging"] == ["s1", "s3"]
     assert run.plan is not None
-    planned = load(stage.services(), run.plan).back.again
+    planned = load_plan(stage.services(), run.plan).back.again
     assert planned is not None
     listed = [f"rehearse.new.{play.step}" for play in planned.restore]
     assert [step for step in stacks(stage, run) if step.startswith("rehearse.new")] == listed

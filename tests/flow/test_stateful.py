@@ -94,7 +94,7 @@ def test_the_name_is_part_of_the_plan(stage: Stage) -> None:
         plan_store.save(stage.services(), made[named])
         assert [loss.name for loss in made[named].losses] == ["p3"]
     assert made[Acknowledgements()].digest != made[NAMED].digest
-    assert refusal.refusal(made[Acknowledgements()]).code == "R200"
+    assert refusal.plan_refusal(made[Acknowledgements()]).code == "R200"
     ctx = stage.ctx(stage.packages.fetch(package.digest), "production", approved=made[Acknowledgements()].digest)
     from orchestrator.flow import promotion
 

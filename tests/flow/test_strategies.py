@@ -16,7 +16,7 @@ from orchestrator.domain.release import Release
 from orchestrator.domain.story import RunView
 from orchestrator.flow import promotion
 from orchestrator.flow.run_context import RunContext
-from orchestrator.planning.plan_store import load
+from orchestrator.planning.plan_store import load_plan
 from orchestrator.services import Services
 from tests.flow import test_promotion as plain
 
@@ -64,7 +64,7 @@ class Stage(plain.Stage):
         return RunView.of(run, self.store.records(run.id))
 
     def plan(self, run: Run) -> Plan:
-        return load(self.services(), str(self.store.run(run.id).plan))
+        return load_plan(self.services(), str(self.store.run(run.id).plan))
 
 
 @pytest.fixture

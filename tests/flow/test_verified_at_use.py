@@ -53,7 +53,7 @@ def planned(stage: Stage, named: Acknowledgements = Acknowledgements()) -> tuple
 def execute(stage: Stage, package: Package, file: Path) -> State | str:
     """Execute the plan in *file* as `promote --plan FILE` does: the state of the run, or the code of the refusal."""
     try:
-        approved = plan_store.read(stage.services(), file)
+        approved = plan_store.read_plan(stage.services(), file)
         plan_store.save(stage.services(), approved)
     except OrchestratorError as error:
         return error.code
@@ -131,7 +131,7 @@ def test_any_change_of_a_plan_file_is_refused(stage: Stage, tmp_path: Path) -> N
 def test_any_change_of_a_wave_plan_file_is_refused(stage: Stage, tmp_path: Path) -> None:
     """The same holds of the plan over several environments, down to the plans in it."""
     package, file = planned(stage)
-    plan = plan_store.read(stage.services(), file)
+    plan = plan_store.read_plan(stage.services(), file)
     assert isinstance(plan, Plan)
     made = WavePlan(
         project="demo",
@@ -146,11 +146,11 @@ def test_any_change_of_a_wave_plan_file_is_refused(stage: Stage, tmp_path: Path)
     document = plan_store.document(stage.services(), made)
     copy, accepted = tmp_path / "copy.json", []
     copy.write_text(json.dumps(document))
-    assert plan_store.read(stage.services(), copy) == made
+    assert plan_store.read_plan(stage.services(), copy) == made
     for path, text in changes(document):
         copy.write_text(text)
         try:
-            plan_store.read(stage.services(), copy)
+            plan_store.read_plan(stage.services(), copy)
             accepted.append(path)
         except OrchestratorError:
             continue
@@ -200,18 +200,18 @@ def test_a_plan_of_an_older_version_counts_no_more_as_a_file(stage: Stage) -> No
     del document[FIELD]
     file.write_text(json.dumps(document))
     with pytest.raises(OrchestratorError) as refused:
-        plan_store.read(stage.services(), file)
+        plan_store.read_plan(stage.services(), file)
     assert refused.value.code == "R240"
     with pytest.raises(OrchestratorError) as refused:
         plan_store.load_any(stage.services(), document["digest"])
     assert refused.value.code == "R240"
-    assert plan_store.load(stage.services(), document["digest"]).digest == document["digest"]
+    assert plan_store.load_plan(stage.services(), document["digest"]).digest == document["digest"]
 
 
 def test_any_change_of_the_saved_update_plan_is_refused(stage: Stage) -> None:
     """The file to which the update is constrained is the one that was planned with, byte for byte, or nothing is done."""
     package, file = planned(stage, Acknowledgements(replace=("p4",)))
-    plan = plan_store.read(stage.services(), file)
+    plan = plan_store.read_plan(stage.services(), file)
     assert isinstance(plan, Plan)
     assert plan.stack is not None
     saved = plan_store.saved_plan(stage.services(), plan.stack).file
@@ -230,7 +230,7 @@ def test_any_change_of_the_saved_update_plan_is_refused(stage: Stage) -> None:
 def test_the_update_plan_is_verified_again_immediately_before_the_update(stage: Stage) -> None:
     """An update plan that is replaced between the plan and the update of one run changes nothing."""
     package, file = planned(stage, Acknowledgements(replace=("p4",)))
-    plan = plan_store.read(stage.services(), file)
+    plan = plan_store.read_plan(stage.services(), file)
     assert isinstance(plan, Plan)
     assert plan.stack is not None
     saved = plan_store.saved_plan(stage.services(), plan.stack).file

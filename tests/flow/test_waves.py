@@ -32,7 +32,7 @@ from orchestrator.flow.wave_rollout import (
     admitted_environments,
     executable,
     one,
-    refuse_again,
+    refuse_rolled_back,
     unchanged,
 )
 from orchestrator.planning import make, plan_store
@@ -484,7 +484,7 @@ def test_what_was_gone_back_from_is_refused_before_anything_begins(stage: Stage)
     wanted = admitted_environments(stage.services(), stage.waves, package)
     assert wanted == ("us-1", "asia-1")
     with pytest.raises(OrchestratorError) as caught:
-        refuse_again(stage.services(), wanted, package.ref)
+        refuse_rolled_back(stage.services(), wanted, package.ref)
     assert caught.value.code == "R203"
     stage.world.faults.clear()
     run = stage.go(stage.way("1.1.0", again="the tax was to blame"))

@@ -19,7 +19,7 @@ from orchestrator.flow import promotion
 from orchestrator.flow.run_context import RunContext
 from orchestrator.planning import rollback_plan
 from orchestrator.planning.make import make
-from orchestrator.planning.plan_store import load
+from orchestrator.planning.plan_store import load_plan
 from orchestrator.planning.survey import PlanRequest
 from tests.flow.test_promotion import Stage, release
 
@@ -105,9 +105,9 @@ def test_steps_that_are_left_out_are_named(tmp_path: Path) -> None:
         ("one", "1.0.0", "undo-one.yml"), ("two", "1.0.0", "nothing"), ("seed", "1.0.0", "impossible"),
     ]  # fmt: skip
     assert run.plan is not None
-    planned, back = load(stage.services(), run.plan), _recorded(stage, run)
+    planned, back = load_plan(stage.services(), run.plan), _recorded(stage, run)
     assert [_skipped(item) for item in (planned.back.skipped, back.skipped)] == [skipped, skipped]
-    lines = words.way_back(back.document())
+    lines = words.rollback_lines(back.document())
     assert "seed of shop 1.0.0: not run again (undo: impossible)" in lines
     assert "two of shop 1.1.0: not undone (undo: nothing)" in lines
     wanted = PlanRequest(stage.packages.fetch(planned.back.release.digest), "staging", "rollback")  # type: ignore[union-attr]

@@ -335,11 +335,11 @@ def test_an_older_release_is_not_promoted_over_a_point_of_no_return(stage: Stage
         wanted = PlanRequest(old, "staging", named=Acknowledgements(no_return=named))
         return make.make(stage.services(), wanted, "p", lambda _entry: None)
 
-    why = refusal.refusal(made())
+    why = refusal.plan_refusal(made())
     assert why is not None
     assert why.code == "R135"
     assert "--point-of-no-return migrate" in why.message
-    assert refusal.refusal(made("migrate")) is None
+    assert refusal.plan_refusal(made("migrate")) is None
     run = stage.promote("1.0.0", "staging")
     assert run.state is State.FAILED
     assert stage.world.releases("staging") != [old.digest]

@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.hosts import loopback
-from orchestrator.processes import command_line, runs
+from orchestrator.processes import command_line, is_alive
 from tools import bubblewrap
 
 
@@ -49,7 +49,7 @@ def state(
     monkeypatch.setenv("ORCHESTRATOR_STATE", str(folder))
     yield folder
     for host in loopback.recorded(folder):
-        loopback.stop(host)
+        loopback.remove_host(host)
 
 
 def _listens(host: loopback.Host, port: int) -> bool:
@@ -92,10 +92,10 @@ def test_what_is_stopped_is_gone(state: Path) -> None:
     sleeping = [process for process in loopback.processes(host) if command_line(process) == "sleep 301"]
     assert len(sleeping) == 2 or host.isolated
     known = loopback.processes(host)
-    loopback.stop(host)
+    loopback.remove_host(host)
     assert session.wait(10) != 0
     assert not _listens(host, host.port)
-    assert [process for process in known if runs(process)] == []
+    assert [process for process in known if is_alive(process)] == []
     assert not (state / "hosts" / "s").exists()
 
 
@@ -122,12 +122,12 @@ def test_a_host_whose_server_died_is_not_there(state: Path) -> None:
 def test_another_program_is_not_taken_for_a_host(state: Path) -> None:
     """A number that was given to another process since is not believed, and that process is left alone."""
     host = loopback.start("s", "web1")
-    loopback.end(host)
+    loopback.end_processes(host)
     other = subprocess.Popen(["sleep", "300"])
     try:
         Path(host.folder, "sshd.pid").write_text(f"{other.pid}\n")
         assert loopback.processes(host) == []
-        loopback.stop(host)
+        loopback.remove_host(host)
         assert other.poll() is None
     finally:
         other.kill()

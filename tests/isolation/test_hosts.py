@@ -42,12 +42,12 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir(parents=True)
     monkeypatch.setenv("ORCHESTRATOR_STATE", str(folder))
     try:
-        sshd.find(os.environ)
+        sshd.find_server(os.environ)
     except OrchestratorError as error:
         pytest.skip(str(error))
     yield folder
     for host in loopback.recorded(folder):
-        loopback.stop(host)
+        loopback.remove_host(host)
 
 
 def asked(isolator: Isolator, state: Path, code: str, verb: str = "up", key: str = "one") -> dict[str, object]:
@@ -71,15 +71,15 @@ def test_hosts_outlive_the_isolated_job_that_made_them(isolator: Isolator, state
     """A host that an isolated job makes runs on, is found by the next one, and is gone when one has ended it."""
     code = f"""
 attempt("made", lambda: loopback.start({STACK!r}, "web1").name)
-attempt("again", lambda: loopback.start({STACK!r}, "web1").address == loopback.find({STACK!r}, "web1").address)
-attempt("alive", lambda: loopback.alive(loopback.find({STACK!r}, "web1")))
+attempt("again", lambda: loopback.start({STACK!r}, "web1").address == loopback.find_host({STACK!r}, "web1").address)
+attempt("alive", lambda: loopback.alive(loopback.find_host({STACK!r}, "web1")))
 import os
 attempt("seen", lambda: os.path.exists({str(state)!r} + "/hosts"))
 """
     assert asked(isolator, state, code) == {"made": "web1", "again": True, "alive": True, "seen": False}
     [host] = loopback.recorded(state)
     assert loopback.alive(host)
-    ending = f'attempt("ended", lambda: loopback.stop(loopback.find({STACK!r}, "web1")))'
+    ending = f'attempt("ended", lambda: loopback.remove_host(loopback.find_host({STACK!r}, "web1")))'
     assert asked(isolator, state, ending, key="two") == {"ended": None}
     assert loopback.recorded(state) == []
     assert not loopback.alive(host)
@@ -89,10 +89,10 @@ def test_a_preview_starts_and_ends_no_host(isolator: Isolator, state: Path) -> N
     """The preview of an isolated program finds hosts, and is refused to start or end one."""
     made = loopback.start(STACK, "web1")
     code = f"""
-host = loopback.find({STACK!r}, "web1")
+host = loopback.find_host({STACK!r}, "web1")
 attempt("found", lambda: loopback.alive(host))
 attempt("start", lambda: loopback.start({STACK!r}, "web2"))
-attempt("end", lambda: loopback.stop(host))
+attempt("end", lambda: loopback.remove_host(host))
 """
     assert asked(isolator, state, code, "preview") == {"found": True, "start": "I111", "end": "I111"}
     assert loopback.alive(made)
@@ -102,11 +102,11 @@ def test_hosts_of_other_stacks_are_out_of_reach(isolator: Isolator, state: Path)
     """An isolated program neither finds, starts nor ends the hosts of another stack."""
     other = loopback.start("shop-production", "web1")
     code = """
-attempt("find", lambda: loopback.find("shop-production", "web1"))
+attempt("find", lambda: loopback.find_host("shop-production", "web1"))
 attempt("start", lambda: loopback.start("shop-production", "web2"))
-attempt("above", lambda: loopback.find("../hosts/shop-production", "web1"))
+attempt("above", lambda: loopback.find_host("../hosts/shop-production", "web1"))
 from dataclasses import replace
-attempt("end", lambda: loopback.stop(loopback.Host("web1", "127.0.0.1", 1, 1, "root", "/x/shop-production/web1", True)))
+attempt("end", lambda: loopback.remove_host(loopback.Host("web1", "127.0.0.1", 1, 1, "root", "/x/shop-production/web1", True)))
 """
     assert asked(isolator, state, code) == dict.fromkeys(("find", "start", "above", "end"), "I111")
     assert loopback.alive(other)

@@ -51,7 +51,7 @@ ASKING = {
     "adapters/ansible/vaulted.py": "a program that prints a vault password, which the operator's settings name",
     "adapters/pulumi/operations.py": "pulumi stack export, which does not run the program",
 }
-"""The modules that call `processes.asked`, which does not isolate."""
+"""The modules that call `processes.run_query`, which does not isolate."""
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
@@ -101,7 +101,7 @@ def test_only_named_modules_start_processes() -> None:
 
 def test_only_named_modules_start_processes_without_a_view() -> None:
     """Only named modules use the function that starts a command without a view."""
-    found = {name for name, tree in modules() if name != "processes.py" and "asked" in _imported(tree)}
+    found = {name for name, tree in modules() if name != "processes.py" and "run_query" in _imported(tree)}
     assert found == set(ASKING)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.domain.view import View
 from orchestrator.isolation import run, system
-from orchestrator.isolation.find import available, find
+from orchestrator.isolation.find import available, find_isolator
 from orchestrator.isolation.isolator import NONE, Isolator
 from orchestrator.isolation.mount import READ, Mount
 from orchestrator.isolation.mounts import clear, mounts, visible
@@ -390,14 +390,14 @@ def test_off_and_required(monkeypatch: pytest.MonkeyPatch) -> None:
 
     lacking = Isolator("none", reason="no namespaces")
     monkeypatch.setattr("orchestrator.isolation.find.available", lambda _path: lacking)
-    assert find("off", {}) == NONE
-    assert find("auto", {}) == lacking
+    assert find_isolator("off", {}) == NONE
+    assert find_isolator("auto", {}) == lacking
     with pytest.raises(OrchestratorError, match="no namespaces") as refused:
-        find("required", {})
+        find_isolator("required", {})
     assert refused.value.code == "I101"
-    assert find("required", {"ORCHESTRATOR_JOB_ISOLATION": "off"}) == NONE
+    assert find_isolator("required", {"ORCHESTRATOR_JOB_ISOLATION": "off"}) == NONE
     with pytest.raises(OrchestratorError) as wrong:
-        find("auto", {"ORCHESTRATOR_JOB_ISOLATION": "on"})
+        find_isolator("auto", {"ORCHESTRATOR_JOB_ISOLATION": "on"})
     assert wrong.value.code == "I102"
 
 

@@ -168,7 +168,7 @@ class Project:
         os.environ["ORCHESTRATOR_STATE"] = str(self.state)
         try:
             for host in loopback.recorded(self.state):
-                loopback.stop(host)
+                loopback.remove_host(host)
         finally:
             del os.environ["ORCHESTRATOR_STATE"]
         for job in (self.state / "jobs").glob("*"):

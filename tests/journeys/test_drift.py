@@ -106,7 +106,7 @@ def test_what_cannot_be_asked_is_unknown(running: Project, monkeypatch: pytest.M
     running.put_in_production("1.0.0")
     host = next(host for host in loopback.recorded(running.state) if host.name == "web2")
     stack = Path(host.folder).parent.name
-    loopback.end(host)
+    loopback.end_processes(host)
     try:
         found = running.run("drift", "production", "--json", code=1).json
         assert any(text.startswith("web2: ") for text in found["unknown"])

@@ -183,9 +183,9 @@ def test_unreachable_host(
         deadline = time.monotonic() + 120
         while not reached.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
-        found = loopback.find("edge", "edge2")
+        found = loopback.find_host("edge", "edge2")
         assert found is not None
-        loopback.stop(found)
+        loopback.remove_host(found)
         stopped.touch()
         out, err = process.communicate(timeout=200)
         known = {h["host"]: (h["truth"], (h["release"] or {}).get("version")) for h in running.status("edge")["hosts"]}
@@ -193,7 +193,7 @@ def test_unreachable_host(
     finally:
         stopped.touch()
         for host in loopback.recorded(tmp_path / "hosts"):
-            loopback.stop(host)
+            loopback.remove_host(host)
         running.write("playbooks/deploy.yml", plain)
         shutil.rmtree(running.root / "environments/edge")
     assert "cannot be reached: ghost" in refused.err + refused.out

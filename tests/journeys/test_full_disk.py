@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.processes import runs
+from orchestrator.processes import is_alive
 from orchestrator.resources import NEEDED
 from tests.journeys.conftest import Project, lay_small_shop
 
@@ -76,7 +76,7 @@ class Small:
 
 
 def _processes() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and runs(int(path.name))]
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and is_alive(int(path.name))]
 
 
 def _namespace(process: int) -> str:

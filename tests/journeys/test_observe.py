@@ -39,9 +39,9 @@ def test_a_host_that_is_gone_is_unknown(running: Project, monkeypatch: pytest.Mo
     running.run("promote", "releases/1.1.0", "--to", "staging")
     monkeypatch.setenv("ORCHESTRATOR_STATE", str(running.state))
     stack, name = _last_host(running)
-    host = loopback.find(stack, name)
+    host = loopback.find_host(stack, name)
     assert host is not None
-    loopback.end(host)
+    loopback.end_processes(host)
     try:
         said = running.run("observe", "production", code=1)
         assert f"runs on {name}" in said.err
@@ -84,7 +84,7 @@ def test_a_hand_on_the_host_is_seen_and_undone(running: Project, monkeypatch: py
     running.put("1.1.0")
     monkeypatch.setenv("ORCHESTRATOR_STATE", str(running.state))
     stack, name = _last_host(running)
-    host = loopback.find(stack, name)
+    host = loopback.find_host(stack, name)
     assert host is not None
     current = Path(host.root) / "current"
     newer = current.resolve()

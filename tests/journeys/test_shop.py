@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from orchestrator.hosts import loopback
-from orchestrator.processes import runs
+from orchestrator.processes import is_alive
 from tests.journeys.conftest import ROOT, Project
 
 
@@ -60,7 +60,7 @@ def test_a_bad_release_comes_back_by_itself(shop: Project) -> None:
         shop.run("environment", "destroy", environment, "--yes")
     assert len(hosts) == 6
     assert len(running) >= 12  # a server and a shop on each
-    assert not [process for process in running if runs(process)]
+    assert not [process for process in running if is_alive(process)]
     assert not any(Path(host.folder).exists() for host in hosts)
 
 

@@ -97,7 +97,7 @@ class Campaign:
     def prepare(self) -> None:
         """Lay the project, and configure its stack."""
         files.lay(self.project, self.canaries)
-        files.configure(self.project, engine.find(self.project.environ()).path, self.canaries["config"])
+        files.configure(self.project, engine.find_engine(self.project.environ()).path, self.canaries["config"])
 
     def generate(self) -> None:
         """A promotion that generates a password in a secret controller file, and does not show it."""

@@ -54,7 +54,7 @@ def environ(home: Path) -> dict[str, str]:
 def _engines() -> list[str]:
     """The folder of the Pulumi engine; none where there is no engine."""
     try:
-        return [str(engine.find(os.environ).path.parent)]
+        return [str(engine.find_engine(os.environ).path.parent)]
     except OrchestratorError:
         return []
 

@@ -109,7 +109,7 @@ def _run(project: Project, folder: Path, product: str | None) -> Side:
             return Side(root, hosts, places, results, left)
         finally:
             for host in loopback.recorded(state):
-                loopback.stop(host)
+                loopback.remove_host(host)
 
 
 def _places(root: Path, folder: Path, hosts: Mapping[str, loopback.Host]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from orchestrator.adapters.ansible.installed import catalogue, versions
+from orchestrator.adapters.ansible.installed import ansible_settings, ansible_versions
 from orchestrator.adapters.ansible.settings import CURRENT, SEALED, EffectiveSettings, Source, Types
 from orchestrator.adapters.testinfra import installed
 from orchestrator.adapters.views import CONTROL, Views
@@ -260,7 +260,7 @@ class Configurations:
             plays.setdefault(folder or ".", self.of_play(package, playbook, settings).settings.listed())
         declared = tuple(sorted({name for name in settings.environment if name in self.environ}))
         return Configuration(
-            versions={**versions(), **installed.versions()},
+            versions={**ansible_versions(), **installed.python_versions()},
             plays=tuple(FolderSettings(folder=name, settings=found) for name, found in sorted(plays.items())),
             hosts=self.of_hosts(files, settings).settings.listed(),
             environment=declared,
@@ -298,7 +298,7 @@ class Configurations:
     def without_machine(self, settings: EffectiveSettings, home: Path) -> dict[str, str]:
         """Variables that keep plugins of the machine out: each search path that nothing sets gets an empty place."""
         found = {}
-        for name, about in catalogue().items():
+        for name, about in ansible_settings().items():
             options = tuple((item["section"], item["key"]) for item in about.get("ini") or ())
             is_search_path = about.get("type") == "pathspec" and "/usr/share/ansible" in str(about.get("default"))
             if is_search_path and about.get("env") and settings.get(*options) is None:
@@ -355,7 +355,7 @@ class Configurations:
     def _types(self) -> Types:
         return {
             (item["section"], item["key"]): str(about.get("type") or "")
-            for about in catalogue().values()
+            for about in ansible_settings().values()
             for item in about.get("ini") or ()
         }
 

@@ -144,7 +144,9 @@ class AnsibleDeployer:
                 text = f"{host.host}: {host.invalid}" if host.outcome.good else host.message
                 level = "warning" if host.outcome.good else "error"
                 emit(Entry(kind="notice", host=host.host, data={"level": level, "text": text}))
-        return inspection.summary(hosts, outcome, {host: answer.ledger for host, (_, answer) in answers.items()})
+        return inspection.inspection_result(
+            hosts, outcome, {host: answer.ledger for host, (_, answer) in answers.items()}
+        )
 
     def snapshot(self, rule: SnapshotRule, inventory: Inventory, context: Context, job: str, emit: Emit) -> Snapshot:
         """Ask every host, in one round trip each, what is on it."""
@@ -155,7 +157,7 @@ class AnsibleDeployer:
         result = _reported(tally.result(outcome, result_code(outcome), str(outcome.folder)))
         found, unknown = {}, {}
         for host in hosts:
-            seen = look.read(tally.answers.get(host, ""), rule)
+            seen = look.parse_snapshot(tally.answers.get(host, ""), rule)
             if isinstance(seen, HostSnapshot):
                 found[host] = seen
             elif tally.host(host).outcome.good:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.adapters.ansible.prompts import asked
-from orchestrator.adapters.ansible.reason import reason
+from orchestrator.adapters.ansible.prompts import unanswered_prompt
+from orchestrator.adapters.ansible.reason import failure_reason
 
 LIMIT = 4000
 INVALID = "D184"
@@ -48,7 +48,7 @@ class Translator:
             told[name] = self._relative(told[name])
         if told.get("check"):
             told["check"]["diff"] = self._relative(told["check"]["diff"])
-        prompt = asked(self._folder) if told["outcome"] == "unreachable" else ""
+        prompt = unanswered_prompt(self._folder) if told["outcome"] == "unreachable" else ""
         if prompt:
             told["message"] = f"ssh asks for input, which a run cannot give: {prompt}\n{told['message']}"
         if str(data.get("task_uuid")) in self._handlers:
@@ -136,7 +136,7 @@ def _changed(result: Mapping[str, Any], said: str) -> bool:
 
 
 def _message(outcome: str, result: Mapping[str, Any]) -> str:
-    return reason(result)[:LIMIT] if outcome in {"failed", "unreachable"} else ""
+    return failure_reason(result)[:LIMIT] if outcome in {"failed", "unreachable"} else ""
 
 
 def _opaque(outcome: str, action: object, result: dict[str, Any], said: str) -> bool:

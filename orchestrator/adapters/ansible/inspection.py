@@ -88,7 +88,7 @@ def _missing(requirement: Requirement, answer: HostAnswer) -> list[str]:
     return missing
 
 
-def summary(
+def inspection_result(
     hosts: tuple[HostResult, ...], outcome: JobOutcome, ledgers: Mapping[str, tuple[LedgerLine, ...]]
 ) -> StepResult:
     """The result of an inspection: the worst of its *hosts*, and what their *ledgers* say of the run."""

@@ -10,7 +10,7 @@ import yaml
 
 
 @cache
-def versions() -> dict[str, str]:
+def ansible_versions() -> dict[str, str]:
     """The installed versions of Ansible: its core, and its collections where the whole distribution is installed."""
     found = {}
     for name in ("ansible-core", "ansible"):
@@ -28,7 +28,7 @@ def program(name: str) -> str:
 
 
 @cache
-def catalogue() -> dict[str, dict[str, Any]]:
+def ansible_settings() -> dict[str, dict[str, Any]]:
     """Ansible's settings by name, from the file that `ansible-config list` prints: to start Ansible takes a second.
 
     The file is read as data; nothing of Ansible is imported.

@@ -135,7 +135,7 @@ def records_itself(playbook: Path) -> bool:
     release or a root of the playbook's own.
     """
     try:
-        plays = safe_yaml.load(playbook.read_text("utf-8"))
+        plays = safe_yaml.load_yaml(playbook.read_text("utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return False
     return isinstance(plays, list) and bool(plays) and all(_is_own_play(play) for play in plays)

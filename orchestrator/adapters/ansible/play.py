@@ -40,8 +40,8 @@ from orchestrator.domain.variables import (
     SECRETS,
     Unsafe,
     base_vars,
-    checked,
     inventory_document,
+    marked_unsafe,
     unsafe,
     with_old_names,
 )
@@ -100,7 +100,7 @@ class PlayRunner:
     def run(self, request: PlayRequest, tally: Tally) -> JobOutcome:
         """Lay down inventory and variables, run the play as a job, and take away what is secret."""
         folder = self._jobs.folder(request.job)
-        checked({**request.play.vars, **request.play.extra_vars})  # before anything is laid down
+        marked_unsafe({**request.play.vars, **request.play.extra_vars})  # before anything is laid down
         copy = self._copy(request, folder)
         effective = self._configuration(request, copy)
         self._known.of_play(request.package, request.inventory.files, effective)
@@ -322,7 +322,7 @@ def _secret_files(request: PlayRequest, found: Path) -> dict[str, bytes]:
 
 def _extra_vars(request: PlayRequest) -> dict[str, bytes]:
     """The files of variables that nothing else outdoes, by name; none for what there is nothing of."""
-    extra = {**checked(request.play.extra_vars), **request.context.settings.extra_vars}
+    extra = {**marked_unsafe(request.play.extra_vars), **request.context.settings.extra_vars}
     values = {"extra.yml": extra, "secret.yml": _secrets(request)}
     return {name: dump(found) for name, found in values.items() if found}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.ansible.playbook_model import BUILTIN, Definition, Play, Playbook, Task, templated
-from orchestrator.adapters.ansible.playbook_yaml import Mapped, Text, load, source
+from orchestrator.adapters.ansible.playbook_yaml import Mapped, Text, load_playbook, source
 from orchestrator.domain.errors import Where
 
 IMPORTS = {"import_tasks", "import_role"}
@@ -342,7 +342,7 @@ class _Reading:
     def _load(self, path: Path) -> Any:
         shown = self._shown(path)
         if shown not in self._files:
-            self._files[shown] = load(path)
+            self._files[shown] = load_playbook(path)
         return self._files[shown]
 
     def _see(self, what: str, file: Path, line: int | None) -> None:

@@ -42,7 +42,7 @@ class Encrypted(str):
     __slots__ = ()
 
 
-def load(path: Path) -> Any:
+def load_playbook(path: Path) -> Any:
     """The content of the YAML file *path*: mappings, lists, texts, numbers, truth values and None.
 
     Raises `ValueError` when it cannot be read, also when it is encrypted as a whole or larger than 1 MiB.

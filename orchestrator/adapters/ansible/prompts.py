@@ -56,7 +56,7 @@ def askpass(folder: Path) -> dict[str, str]:
     return {"SSH_ASKPASS": str(folder / ASKPASS), "SSH_ASKPASS_REQUIRE": "force"}
 
 
-def asked(folder: Path) -> str:
+def unanswered_prompt(folder: Path) -> str:
     """The last prompt of ssh that had no answer; empty when there was none."""
     lines = read_end(folder / ASKED, LAST).splitlines()
     return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -10,12 +10,12 @@ VIA_SSH = "Failed to connect to the host via ssh:"
 STREAMS = ("stderr", "module_stderr", "exception", "stdout", "module_stdout")
 
 
-def reason(result: Mapping[str, Any]) -> str:
+def failure_reason(result: Mapping[str, Any]) -> str:
     """The reason of a failed task's *result* in its first line, and all that the task said after it."""
     items = result.get("results")
     for item in items if isinstance(items, list) else ():
         if isinstance(item, dict) and (item.get("failed") or item.get("unreachable")):
-            return reason(item)
+            return failure_reason(item)
     message = str(result.get("msg") or "").strip()
     texts = [message, *(str(result[name]).strip() for name in ("stderr", "stdout") if result.get(name))]
     whole = "\n".join(dict.fromkeys(text for text in texts if text))

@@ -31,7 +31,7 @@ from orchestrator.domain.text import clean_text
 from orchestrator.domain.variables import inventory_document, plain_text
 from orchestrator.domain.view import View
 from orchestrator.file_system import files_of, read_bounded
-from orchestrator.processes import STARTS, asked
+from orchestrator.processes import STARTS, run_query
 from orchestrator.trees import discard
 
 LARGEST = 1 << 20  # bytes of what Ansible states of one host
@@ -238,7 +238,7 @@ class _Reader:
         if asking and self.views.isolator().required:
             raise OrchestratorError("I101", f"{asking[0]} starts this command, which cannot be isolated")
         if asking:  # it starts us for another environment, which needs the project
-            return asked(argv, cwd=cwd, env=dict(env), errors="replace")
+            return run_query(argv, cwd=cwd, env=dict(env), errors="replace")
         done = self.views.answer(argv, self.view(str(folder)), cwd=cwd, env=env)
         out, errors = (data.decode("utf-8", "replace") for data in (done.stdout, done.stderr))
         return subprocess.CompletedProcess(done.args, done.returncode, out, errors)

@@ -146,7 +146,7 @@ def _prune(pattern: str) -> tuple[str, ...]:
     return ("-o", "-path", pattern if pattern.startswith("/") else f"./{pattern.removeprefix('./')}")
 
 
-def read(answer: str, rule: SnapshotRule) -> HostSnapshot | str:
+def parse_snapshot(answer: str, rule: SnapshotRule) -> HostSnapshot | str:
     """What a host's *answer* to the script says; else why it says nothing: it ends early, or is not valid."""
     said = answer_lines(answer, LINE, MOST)
     if "end" not in said:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from orchestrator.domain.secret import Secret, secrets_of
-from orchestrator.processes import asked
+from orchestrator.processes import run_query
 from orchestrator.trees import LONGEST, entries
 
 MARK = b"$ANSIBLE_VAULT;"
@@ -47,7 +47,7 @@ class VaultPassword:
             return self.path.read_bytes().strip()
         words = ["--vault-id", self.label] if self.label and self.path.stem.endswith("-client") else []
         try:
-            done = asked([str(self.path), *words], env=env, timeout=30)
+            done = run_query([str(self.path), *words], env=env, timeout=30)
         except OSError:
             return None
         return done.stdout.strip().encode() if done.returncode == 0 else None

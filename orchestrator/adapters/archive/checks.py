@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from orchestrator.adapters.ansible.playbook_model import Playbook, Task, templated
 from orchestrator.adapters.ansible.playbook_reader import reader
 from orchestrator.adapters.ansible.playbook_traits import other_facts
-from orchestrator.adapters.ansible.playbook_yaml import Mapped, load, texts, truth
+from orchestrator.adapters.ansible.playbook_yaml import Mapped, load_playbook, texts, truth
 from orchestrator.adapters.testinfra.sealed_settings import options, suite_root
 from orchestrator.domain.configuration import CONFIG_FILE, working_folder
 from orchestrator.domain.environment import Environment
@@ -156,7 +156,7 @@ class StaticChecks:
 
     def _names_in(self, path: Path, kind: str) -> Iterator[OrchestratorError]:
         try:
-            content = load(path) if path.is_file() and path.suffix in {".yml", ".yaml", ".json", ""} else None
+            content = load_playbook(path) if path.is_file() and path.suffix in {".yml", ".yaml", ".json", ""} else None
         except ValueError:
             return
         for name, line in content.lines.items() if isinstance(content, Mapped) else ():

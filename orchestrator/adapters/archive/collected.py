@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator.adapters.ansible.configuration import PASSED
 from orchestrator.adapters.testinfra.sealed_settings import suite_root
-from orchestrator.adapters.testinfra.suite_job import EMPTY, PLUGIN, listed, own_packages
+from orchestrator.adapters.testinfra.suite_job import EMPTY, PLUGIN, inventory_listing, own_packages
 from orchestrator.adapters.views import Views
 from orchestrator.domain.configuration import CONFIG_FILE
 from orchestrator.domain.errors import OrchestratorError, Where
@@ -79,7 +79,7 @@ class SuiteCollection:
         folder.mkdir(parents=True)
         (self.content.parent / EMPTY).touch()
         (folder / "hosts.json").write_text(json.dumps(inventory_document(self.inventory, {})))
-        (folder / "inventory.list").write_text(json.dumps(listed(self.inventory, {})))
+        (folder / "inventory.list").write_text(json.dumps(inventory_listing(self.inventory, {})))
         (folder / "outputs.json").write_text("{}")
         (folder / "connections.json").write_text("{}")
         (folder / CONFIG_FILE).touch()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.adapters.archive.packages import opened
+from orchestrator.adapters.archive.packages import open_package
 from orchestrator.adapters.archive.sealed import Reader
 from orchestrator.adapters.archive.tree import commits_between
 from orchestrator.domain.errors import OrchestratorError
@@ -52,7 +52,7 @@ class Comparison(Model):
     commits_unknown: str = ""
 
 
-def compare(before: Path, after: Path, project: Path | None = None) -> Comparison:
+def compare_packages(before: Path, after: Path, project: Path | None = None) -> Comparison:
     """Compare two sealed files, each verified as it is read; commits are those of the *project*. Raises P-codes."""
     old, new = _Side(before), _Side(after)
     changed = sorted(name for name in old.files.keys() | new.files.keys() if old.files.get(name) != new.files.get(name))
@@ -85,7 +85,7 @@ class _Side:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with opened(path) as source:
+        with open_package(path) as source:
             reader = Reader(source)
             reader.verify()
         self.manifest = reader.manifest
@@ -100,7 +100,7 @@ class _Side:
     def texts(self, names: set[str]) -> dict[str, bytes]:
         """The content of those of *names* that are here."""
         found = {}
-        with opened(self._path) as source:
+        with open_package(self._path) as source:
             for file, data in Reader(source).files():
                 name = _name(file)
                 pieces = list(data) if name in names else _dropped(data)

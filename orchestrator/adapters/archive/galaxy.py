@@ -95,7 +95,7 @@ class Installer:
         missing = [wanted for base in places.bases for wanted in _requirements(base) if not _held(wanted, places)]
         if not missing:
             return None
-        lock = galaxy_lock.read(self._lock_file)
+        lock = galaxy_lock.read_lock(self._lock_file)
         final = self.cache / _fingerprint(missing)
         usable = _complete(final, missing, lock)
         if not usable or (lock is not None and lock.differences(self._described(final, missing))):
@@ -156,7 +156,7 @@ class Installer:
             return
         what = "written" if lock is None else "extended"
         try:
-            galaxy_lock.write(self._lock_file, merged)
+            galaxy_lock.write_lock(self._lock_file, merged)
             text, hint = f"{galaxy_lock.FILE} was {what}: later builds compare with it", "commit it"
         except OSError as error:
             text = (
@@ -261,7 +261,7 @@ def _requirements(base: Path) -> Iterator[RequirementsFile]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        data = safe_yaml.load(file.read_text("utf-8"))
+        data = safe_yaml.load_yaml(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = clean_text(str(error), SHOWN)
         raise OrchestratorError("P110", f"the requirements file {file} cannot be read: {reason}") from error

@@ -99,7 +99,7 @@ def _difference(what: str, known: LockedContent | None, item: LockedContent, sam
     return []
 
 
-def read(file: Path) -> RequirementsLock | None:
+def read_lock(file: Path) -> RequirementsLock | None:
     """The lock in *file*; None if there is none. Raises P224."""
     try:
         data = file.read_bytes()[: LARGEST + 1]
@@ -108,14 +108,14 @@ def read(file: Path) -> RequirementsLock | None:
     except OSError as error:
         raise OrchestratorError("P224", f"cannot read {file}: {error.strerror}") from error
     try:
-        content = safe_yaml.load(data.decode("utf-8")) if len(data) <= LARGEST else None
+        content = safe_yaml.load_yaml(data.decode("utf-8")) if len(data) <= LARGEST else None
         return RequirementsLock.from_json(content)
     except (yaml.YAMLError, ValidationError, ValueError, TypeError, RecursionError) as error:
         why = clean_text(str(error).splitlines()[0], 200)
         raise OrchestratorError("P224", f"{file} is not a lock of requirements: {why}") from error
 
 
-def write(file: Path, lock: RequirementsLock) -> None:
+def write_lock(file: Path, lock: RequirementsLock) -> None:
     """Write *lock* into *file*, as a whole or not at all. Raises `OSError`."""
     write_whole(file, HEAD + yaml.safe_dump(lock.to_json(), sort_keys=False, width=1000), mode=SHARED)
 

@@ -17,9 +17,9 @@ from orchestrator.adapters.archive.key_scan import Scan
 from orchestrator.adapters.archive.manifest_checks import OWN_COLLECTION, playbooks
 from orchestrator.adapters.archive.named import ReferencedFiles
 from orchestrator.adapters.archive.names import check_name, on_disk
-from orchestrator.adapters.archive.resolved import resolved
+from orchestrator.adapters.archive.resolved import with_resolved_paths
 from orchestrator.adapters.archive.selection import Selection, defaults, secrets, too_large
-from orchestrator.adapters.archive.tree import NEVER, Listing, below, is_cache, listed
+from orchestrator.adapters.archive.tree import NEVER, Listing, below, is_cache, list_project
 from orchestrator.domain.errors import OrchestratorError, Where
 from orchestrator.domain.packing import Packing
 from orchestrator.domain.quantities import size_bytes
@@ -100,7 +100,7 @@ def gather(
     for path in [*playbooks(release), *release.suites(), *release.certificates()]:
         tree.take(path)
     tree.check_size()
-    final = resolved(release, tree.find)
+    final = with_resolved_paths(release, tree.find)
     folder = next((path for path in playbooks(final) if not (project / path).is_file()), None)
     if folder is not None:
         raise OrchestratorError("P102", f"the playbook {folder!r} is not a file")
@@ -124,7 +124,7 @@ class Tree:
 
     def __init__(self, project: Path, beside: str, release: Release, packing: Packing) -> None:
         self.project, self.beside, self._packing = project, beside, packing
-        self.listing: Listing = listed(project)
+        self.listing: Listing = list_project(project)
         self._selection = Selection(project, self.listing.names, beside, release, packing.exclude)
         self._secret = secrets(project, self.listing.names)
         self._links = {

@@ -17,7 +17,7 @@ from orchestrator.adapters.archive.galaxy_process import GalaxyProcess
 from orchestrator.adapters.archive.gather import Gathered, Item, gather
 from orchestrator.adapters.archive.manifest_checks import OWN_COLLECTION, check_manifest
 from orchestrator.adapters.archive.names import on_disk
-from orchestrator.adapters.archive.sealed import CHUNK, Reader, write
+from orchestrator.adapters.archive.sealed import CHUNK, Reader, write_package
 from orchestrator.adapters.archive.unpacked import FOLDER, content_as, link_as, naming_remedy, unpack, verify_package
 from orchestrator.adapters.views import Views
 from orchestrator.domain.errors import OrchestratorError
@@ -98,7 +98,9 @@ class SealedPackages:
             raise OrchestratorError("P106", f"{target.name} exists with another content")
         if differs:
             with _Replacing(target) as out:
-                write(out, manifest, lambda file: gathered.items[file.name].source.open("rb"), gathered.revision)
+                write_package(
+                    out, manifest, lambda file: gathered.items[file.name].source.open("rb"), gathered.revision
+                )
                 _check(out, manifest.digest)
                 for warning in self._proved(out, manifest):
                     warn(warning)
@@ -116,7 +118,7 @@ class SealedPackages:
 
     def read(self, path: Path) -> Package:
         """Read and verify a sealed file; nothing is written."""
-        with opened(path) as source:
+        with open_package(path) as source:
             reader = Reader(source)
             reader.verify()
         return Package(
@@ -137,7 +139,7 @@ class SealedPackages:
         kept = self._folder / f"{_hex(package.digest)}{ENDING}"
         with self._alone():
             if self._differs(kept, package.digest):
-                with opened(path) as source, _Replacing(kept) as out:
+                with open_package(path) as source, _Replacing(kept) as out:
                     shutil.copyfileobj(source, out, CHUNK)
                     _check(out, package.digest)
             self._unpack(kept)
@@ -255,7 +257,7 @@ class SealedPackages:
             return
         temporary = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=self._folder))
         try:
-            with opened(kept) as source:
+            with open_package(kept) as source:
                 unpack(source, temporary / "content")
             temporary.chmod(0o755)
             temporary.rename(final)
@@ -330,7 +332,7 @@ def _check(written: BinaryIO, digest: str) -> None:
 
 def _heading(path: Path) -> Reader:
     """A reader that has read the manifest of *path* and no more."""
-    with opened(path) as source:
+    with open_package(path) as source:
         return Reader(source)
 
 
@@ -380,7 +382,7 @@ class _Replacing:
             raise OrchestratorError("P112", f"cannot write {self._target}: {error.strerror}") from error
 
 
-def opened(path: Path, code: str = "P200", what: str = "package") -> BinaryIO:
+def open_package(path: Path, code: str = "P200", what: str = "package") -> BinaryIO:
     """*path* to be read, when it is a regular file; opening a pipe would wait for ever. Raises the *code* otherwise."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)

@@ -9,7 +9,7 @@ from orchestrator.domain.release import Release, Step
 Find = Callable[[str], str]
 
 
-def resolved(release: Release, find: Find) -> Release:
+def with_resolved_paths(release: Release, find: Find) -> Release:
     """*release* with the path that *find* gives for each of its paths."""
     artifacts = [
         item.model_copy(update={"path": find(item.path), "name": item.file_name}) for item in release.artifacts

@@ -78,7 +78,7 @@ def header(member: Member) -> bytes:
     return block[:148] + b"%06o\0 " % sum(block) + block[156:]
 
 
-def write(
+def write_package(
     target: BinaryIO, manifest: Manifest, content: Callable[[PackageFile], BinaryIO], revision: Revision | None = None
 ) -> None:
     """Write the sealed file: *content* opens each file of the manifest that is not a link.
@@ -89,7 +89,7 @@ def write(
     put_all(target, text, manifest.files, content, _changed)
     if revision is not None:
         data = canonical_json(revision.to_json())
-        put(target, Member(ATTACHMENTS + REVISION, len(data), executable=False), io.BytesIO(data))
+        write_member(target, Member(ATTACHMENTS + REVISION, len(data), executable=False), io.BytesIO(data))
     target.write(END)
 
 
@@ -108,18 +108,18 @@ def put_all(
 
     The two blocks at the end of an archive are for the caller to write.
     """
-    put(target, Member(MANIFEST, len(manifest), executable=False), io.BytesIO(manifest))
+    write_member(target, Member(MANIFEST, len(manifest), executable=False), io.BytesIO(manifest))
     for file in files:
         if file.link is not None:
             target.write(header(Member.of(file)))
             continue
         with content(file) as data:
-            digest = put(target, Member.of(file), data)
+            digest = write_member(target, Member.of(file), data)
         if digest != file.sha256:
             raise changed(file.path)
 
 
-def put(target: BinaryIO, member: Member, data: BinaryIO) -> str:
+def write_member(target: BinaryIO, member: Member, data: BinaryIO) -> str:
     """Write one member with its header; the SHA-256 of its data. Raises P206 when *data* is too short."""
     target.write(header(member))
     digest, left = hashlib.sha256(), member.size

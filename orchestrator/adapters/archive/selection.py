@@ -169,7 +169,7 @@ def _settings(file: Path) -> dict[str, Any]:
     """What a settings file says; nothing if it cannot be read, which other commands report."""
     try:
         text = file.read_text("utf-8") if file.stat().st_size <= LARGEST_SETTINGS else ""
-        data = safe_yaml.load(text)
+        data = safe_yaml.load_yaml(text)
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}

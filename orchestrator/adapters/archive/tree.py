@@ -40,7 +40,7 @@ class Listing:
     absent: tuple[str, ...] = ()
 
 
-def listed(project: Path, environ: Mapping[str, str] = os.environ) -> Listing:
+def list_project(project: Path, environ: Mapping[str, str] = os.environ) -> Listing:
     """The files of *project*. Raises P109 if a folder cannot be read, and P119 if Git cannot list them."""
     git = _Git(environ)
     if git.manages(project):

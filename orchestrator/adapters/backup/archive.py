@@ -58,7 +58,7 @@ class BackupManifest(Model):
 
 
 class BackupReader(Reader):
-    """Reads a backup from front to back. Raises S131 for anything that :func:`write` would not have written."""
+    """Reads a backup from front to back. Raises S131 for anything that :func:`write_backup` would not have written."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
@@ -103,7 +103,7 @@ class told:  # noqa: N801 - it is read as a word of the sentence `with told()`
             raise OrchestratorError(code, f"{what}: {error.message}") from error
 
 
-def write(target: BinaryIO, manifest: BackupManifest, content: Callable[[str], BinaryIO]) -> None:
+def write_backup(target: BinaryIO, manifest: BackupManifest, content: Callable[[str], BinaryIO]) -> None:
     """Write the file: *content* opens each file of the manifest by name. Raises S134 when one has changed."""
     check_together([check_name(file.path) for file in manifest.files])
     text = canonical_json(manifest.to_json())
@@ -115,9 +115,9 @@ def _changed(path: str) -> OrchestratorError:
     return OrchestratorError("S134", f"{path} changed while it was copied; try again")
 
 
-def opened(path: Path) -> BinaryIO:
+def open_backup(path: Path) -> BinaryIO:
     """*path* to be read, when it is a regular file. Raises S130."""
-    return packages.opened(path, "S130", "backup")
+    return packages.open_package(path, "S130", "backup")
 
 
 def _manifest(text: bytes) -> BackupManifest:

@@ -5,7 +5,7 @@
     restoring/old/       what was there; while this folder is there, nothing else may be done with the project
 
 Each part is moved by a rename. When one fails, all are moved back; when the process dies in between, the next command
-says so, and :func:`undo` moves them back. What a restore has put aside is kept, and never deleted by us.
+says so, and :func:`undo_restore` moves them back. What a restore has put aside is kept, and never deleted by us.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from alembic.util import CommandError
 
 from orchestrator.adapters import withheld
 from orchestrator.adapters.backup import databases
-from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, opened, told
+from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, open_backup, told
 from orchestrator.adapters.backup.content import BESIDE, DUMP, ENGINE, JOURNAL, RETIRED, BackupPaths
 from orchestrator.adapters.database import schema_list
 from orchestrator.adapters.database.engine import integrity, known_schemas, schema_version, sqlite_url
@@ -38,7 +38,7 @@ def inspect(places: BackupPaths, file: Path, passphrase: bytes | None) -> Backup
     is no backup of this project, S131 when it is damaged, S115 when it is of a newer program, S190 and S191 when it
     was not made with *passphrase*.
     """
-    with opened(file) as source:
+    with open_backup(file) as source:
         manifest = BackupReader(source).description
     if passphrase is not None:
         manifest.verify(passphrase)
@@ -55,7 +55,7 @@ def inspect(places: BackupPaths, file: Path, passphrase: bytes | None) -> Backup
     return manifest
 
 
-def restore(places: BackupPaths, file: Path, stamp: str, passphrase: bytes | None) -> Path:
+def restore_backup(places: BackupPaths, file: Path, stamp: str, passphrase: bytes | None) -> Path:
     """Put the backup *file* in the place of the project's state. Returns where the old state is kept.
 
     *stamp* is a time that can stand in a file's name. Secrets that the backup does not have stay in their places where
@@ -65,7 +65,7 @@ def restore(places: BackupPaths, file: Path, stamp: str, passphrase: bytes | Non
     manifest = inspect(places, file, passphrase)
     kept = places.state / f"state-before-restore-{stamp}"
     with _told():
-        undo(places)
+        undo_restore(places)
         discard(places.restoring)
         new = places.restoring / "new"
         new.mkdir(parents=True, mode=0o700)
@@ -83,7 +83,7 @@ def restore(places: BackupPaths, file: Path, stamp: str, passphrase: bytes | Non
     return kept
 
 
-def undo(places: BackupPaths) -> bool:
+def undo_restore(places: BackupPaths) -> bool:
     """Put back what a restore that did not come to its end has put aside. Whether there was one.
 
     Raises S133 and S134.
@@ -136,7 +136,7 @@ def _copy_private(source: Path, target: Path) -> None:
 
 def _unpack(file: Path, new: Path, manifest: BackupManifest) -> None:
     """Write each file below *new*, which is ours alone, and flush it; its digest is checked as it is read."""
-    with opened(file) as source, told():
+    with open_backup(file) as source, told():
         reader = BackupReader(source)
         if reader.description != manifest:
             raise OrchestratorError("S131", "the backup is damaged: the file was replaced while it was read")

@@ -17,7 +17,7 @@ from pathlib import Path
 from orchestrator import __version__
 from orchestrator.adapters import withheld
 from orchestrator.adapters.backup import databases
-from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, opened, write
+from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, open_backup, write_backup
 from orchestrator.adapters.backup.content import DUMP, JOURNAL, BackupPaths, files
 from orchestrator.adapters.database.engine import integrity, schema_version, sqlite_url
 from orchestrator.adapters.secret_files import INDEX, is_listed, secret_files
@@ -113,10 +113,10 @@ def _seal(target: Path, manifest: BackupManifest, found: dict[str, Path]) -> Non
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as out:
-            write(out, manifest, lambda wanted: found[wanted].open("rb"))
+            write_backup(out, manifest, lambda wanted: found[wanted].open("rb"))
             out.flush()
             os.fsync(out.fileno())
-        with opened(temporary) as source:
+        with open_backup(temporary) as source:
             BackupReader(source).check()
         temporary.rename(target)
     finally:

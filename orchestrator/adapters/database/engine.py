@@ -33,7 +33,7 @@ T = TypeVar("T")
 def open_database(url: str) -> sa.Engine:
     """The engine for *url*, with the schema of this program in it. Raises S-codes."""
     engine = _sqlite(url) if url.startswith("sqlite") else _postgres(url)
-    with guarded():
+    with translate_errors():
         _migrate(engine)
     return engine
 
@@ -96,7 +96,7 @@ def _postgres(url: str) -> sa.Engine:
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn what a database says into S-codes."""
     try:
         yield
@@ -193,7 +193,7 @@ def schema_version(url: str) -> str | None:
     """The schema of the database at *url* as it is, None when there is none. Changes nothing. Raises S-codes."""
     engine = sa.create_engine(url, module=driver()) if url.startswith("sqlite") else _postgres(url)
     try:
-        with guarded(), engine.connect() as connection:
+        with translate_errors(), engine.connect() as connection:
             return _read_version(connection)
     finally:
         engine.dispose()

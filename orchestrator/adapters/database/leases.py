@@ -4,9 +4,9 @@ import socket
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.database.engine import guarded, retry_on_disconnect
+from orchestrator.adapters.database.engine import retry_on_disconnect, translate_errors
 from orchestrator.adapters.database.tables import fences, leases, runs, waits, works
-from orchestrator.adapters.database.values import known
+from orchestrator.adapters.database.values import decode
 from orchestrator.domain.fencing import HIGHEST
 from orchestrator.domain.journal import (
     Lease,
@@ -31,7 +31,7 @@ class DatabaseLeases:
         self, environment: str, holder: str, by: str, reason: str, *, worker: str = "", until: str | None = None
     ) -> Lease:
         """Take the environment's lease."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             fence, now = _next_fence(db, environment), self._clock.now()
             if worker:
                 _refuse_taken_over(db, holder, worker)
@@ -66,7 +66,7 @@ class DatabaseLeases:
     @retry_on_disconnect
     def release(self, environment: str, holder: str, worker: str | None = None) -> None:
         """Give the lease back."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             _next_fence(db, environment)  # no other process takes it over before the commit
             held = _lease(db, environment, self._clock.now())
             if held is not None and held.holder == holder and worker in {None, held.worker}:
@@ -75,13 +75,13 @@ class DatabaseLeases:
     @retry_on_disconnect
     def lease(self, environment: str) -> Lease | None:
         """Who holds the environment."""
-        with guarded(), self._engine.connect().execution_options(reading=True) as db:
+        with translate_errors(), self._engine.connect().execution_options(reading=True) as db:
             return _lease(db, environment, self._clock.now())
 
     @retry_on_disconnect
     def newest_fence(self, environment: str) -> int:
         """The newest fence that was given out."""
-        with guarded(), self._engine.connect().execution_options(reading=True) as db:
+        with translate_errors(), self._engine.connect().execution_options(reading=True) as db:
             query = sa.select(fences.c.fence).where(fences.c.environment == environment)
             return int(db.execute(query).scalar() or 0)
 
@@ -89,7 +89,7 @@ class DatabaseLeases:
     def raise_fence(self, environment: str, fence: int) -> None:
         """See that every later fence is higher."""
         fence = min(fence, HIGHEST)
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             _next_fence(db, environment)
             lower = (fences.c.environment == environment) & (fences.c.fence < fence)
             db.execute(fences.update().where(lower).values(fence=fence))
@@ -97,7 +97,7 @@ class DatabaseLeases:
     @retry_on_disconnect
     def enqueue(self, environment: str, run: Run, *, supersede: bool, worker: str = "") -> QueueEntry:
         """Wait for the environment."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             _next_fence(db, environment)  # one taker after the other, here too
             if worker:
                 _refuse_taken_over(db, run.id, worker)
@@ -129,13 +129,13 @@ class DatabaseLeases:
     @retry_on_disconnect
     def dequeue(self, environment: str, run: str) -> None:
         """Wait no longer."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             db.execute(waits.delete().where(waits.c.environment == environment, waits.c.run == run))
 
     @retry_on_disconnect
     def queue(self, environment: str) -> list[QueueEntry]:
         """Who waits, in order."""
-        with guarded(), self._engine.connect().execution_options(reading=True) as db:
+        with translate_errors(), self._engine.connect().execution_options(reading=True) as db:
             return _queue(db, environment)
 
 
@@ -148,13 +148,13 @@ def one_at_a_time(db: sa.Connection) -> None:
 def _lease(db: sa.Connection, environment: str, now: str) -> Lease | None:
     """Who holds the environment at the time *now*."""
     row = db.execute(sa.select(leases.c.data).where(leases.c.environment == environment)).first()
-    held = known(Lease, row.data) if row is not None else None
+    held = decode(Lease, row.data) if row is not None else None
     return None if held is None or (held.until is not None and is_past(held.until, now)) else held
 
 
 def _queue(db: sa.Connection, environment: str) -> list[QueueEntry]:
     query = sa.select(waits.c.data).where(waits.c.environment == environment).order_by(waits.c.number)
-    return [known(QueueEntry, row.data) for row in db.execute(query)]
+    return [decode(QueueEntry, row.data) for row in db.execute(query)]
 
 
 def _same_thing(one: QueueEntry, other: QueueEntry) -> bool:

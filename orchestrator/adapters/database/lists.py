@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.database.engine import guarded
+from orchestrator.adapters.database.engine import translate_errors
 from orchestrator.adapters.database.read_tables import (
     environment_summary,
     feed,
@@ -17,7 +17,7 @@ from orchestrator.adapters.database.read_tables import (
 )
 from orchestrator.adapters.database.rebuild import rebuild
 from orchestrator.adapters.database.tables import hosts, leases, records, runs, waits, works
-from orchestrator.adapters.database.values import known, readable_requests
+from orchestrator.adapters.database.values import decode, readable_requests
 from orchestrator.domain.journal import Lease, QueuedRequest, QueueEntry, Record, Run, is_past
 from orchestrator.domain.listing import (
     ALL_RUNS,
@@ -46,7 +46,7 @@ class DatabaseLists:
 
     def rebuild(self) -> int:
         """Write the read model again, in one transaction."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             rebuild(db)
             return int(db.execute(sa.select(sa.func.count()).select_from(run_list)).scalar() or 0)
 
@@ -57,23 +57,23 @@ class DatabaseLists:
     ) -> Page[Run]:
         """The runs that *chosen* accepts, newest first."""
         rows = self._rows(runs_query(chosen, cursor, limit + 1))
-        items = tuple(known(Run, row.data) for row in rows[:limit])
+        items = tuple(decode(Run, row.data) for row in rows[:limit])
         return Page(items=items, cursor=str(rows[limit - 1].number) if len(rows) > limit else None)
 
     def runs_named(self, ids: tuple[str, ...]) -> list[Run]:
         """The runs with these ids."""
         query = sa.select(runs.c.data).where(runs.c.id.in_(ids))
-        return [known(Run, row.data) for row in self._rows(query)]
+        return [decode(Run, row.data) for row in self._rows(query)]
 
     def entries_of(self, runs: tuple[str, ...], keys: tuple[str, ...]) -> list[Record]:
         """The entries of several runs that have one of *keys*, in one query."""
         query = sa.select(records.c.data).where(records.c.run.in_(runs), records.c.key.in_(keys))
-        return [known(Record, row.data) for row in self._rows(query)]
+        return [decode(Record, row.data) for row in self._rows(query)]
 
     def runs_of(self, request_id: str) -> list[Run]:
         """The runs of one request, oldest first."""
         query = sa.select(runs.c.data).where(runs.c.root == request_id).order_by(runs.c.number)
-        return [known(Run, row.data) for row in self._rows(query)]
+        return [decode(Run, row.data) for row in self._rows(query)]
 
     def list_steps(self, run: str, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[StepRow]:
         """The steps of *run*, in the order in which they were started."""
@@ -145,14 +145,14 @@ class DatabaseLists:
         query = sa.select(hosts.c.environment, hosts.c.data).where(chosen).order_by(hosts.c.environment, hosts.c.host)
         found: dict[str, list[HostState]] = {name: [] for name in environments}
         for row in self._rows(query):
-            found[row.environment].append(known(HostState, row.data))
+            found[row.environment].append(decode(HostState, row.data))
         return found
 
     def leases_of(self, environments: tuple[str, ...]) -> dict[str, Lease]:
         """The leases of several environments, in one query; nothing for one that is free."""
         now = self._clock.now()
         query = sa.select(leases.c.data).where(leases.c.environment.in_(environments))
-        held = [known(Lease, row.data) for row in self._rows(query)]
+        held = [decode(Lease, row.data) for row in self._rows(query)]
         return {lease.environment: lease for lease in held if lease.until is None or not is_past(lease.until, now)}
 
     # -- what waits ----------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class DatabaseLists:
         query = sa.select(waits.c.environment, waits.c.data).where(waits.c.environment.in_(environments))
         found: dict[str, list[QueueEntry]] = {name: [] for name in environments}
         for row in self._rows(query.order_by(waits.c.environment, waits.c.number)):
-            found[row.environment].append(known(QueueEntry, row.data))
+            found[row.environment].append(decode(QueueEntry, row.data))
         return found
 
     def list_requests(self, *, cursor: str | None = None, limit: int = PAGE_SIZE) -> Page[QueuedRequest]:

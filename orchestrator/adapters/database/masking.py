@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchestrator.secret_values import known
+from orchestrator.secret_values import process_secrets
 
 
 @cache
@@ -20,15 +20,17 @@ def mask_databases() -> None:
     def _before(
         _connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
     ) -> tuple[str, Any]:
-        return statement, parameters if known().redactor.is_empty else mask_parameters(parameters)
+        return statement, parameters if process_secrets().redactor.is_empty else mask_parameters(parameters)
 
 
 def mask_parameters(parameters: Any) -> Any:
     """The *parameters* of a statement, or of several, with each known secret masked."""
     if isinstance(parameters, str):
-        return known().json(parameters) if parameters[:1] in {"{", "["} else known().data(parameters)
+        return (
+            process_secrets().json(parameters) if parameters[:1] in {"{", "["} else process_secrets().data(parameters)
+        )
     if isinstance(parameters, bytes):
-        return known().redactor.mask(parameters)
+        return process_secrets().redactor.mask(parameters)
     if isinstance(parameters, Mapping):
         return {name: mask_parameters(value) for name, value in parameters.items()}
     if isinstance(parameters, (list, tuple)):

@@ -8,9 +8,9 @@ from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.database.engine import guarded, open_database, retry_on_disconnect
+from orchestrator.adapters.database.engine import open_database, retry_on_disconnect, translate_errors
 from orchestrator.adapters.database.tables import audit, register_tables, scheduler_leases
-from orchestrator.adapters.database.values import known
+from orchestrator.adapters.database.values import decode
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, empty_head, head_of
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.model import Model
@@ -18,7 +18,7 @@ from orchestrator.domain.moments import moment_text, parse_moment
 from orchestrator.domain.register import RecordKind, SchedulerLease, changed_meanwhile, not_the_scheduler
 from orchestrator.ports import Clock
 from orchestrator.register_ports import AuditHeads, AuditKeys, Changes, Records
-from orchestrator.secret_values import known as known_secrets
+from orchestrator.secret_values import process_secrets as known_secrets
 
 T = TypeVar("T", bound=Model)
 R = TypeVar("R")
@@ -43,7 +43,7 @@ class DatabaseRegister:
     @retry_on_disconnect
     def reading(self, work: Callable[[Records], R]) -> R:
         """What *work* finds at one moment."""
-        with guarded(), self._reader().connect() as db:
+        with translate_errors(), self._reader().connect() as db:
             return work(DatabaseChanges(db, self.project, self._keys))
 
     def changing(self, by: str, work: Callable[[Changes], R], fence: int | None = None) -> R:
@@ -53,7 +53,7 @@ class DatabaseRegister:
     @retry_on_disconnect
     def _change(self, by: str, work: Callable[[Changes], R], attempts: _Attempts[R], fence: int | None) -> R:
         """One attempt. An earlier one whose answer was lost may have been committed: then its result counts."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             _one_change_at_a_time(db, self.project)
             changes = DatabaseChanges(db, self.project, self._keys, by, self._clock.now(), attempts.call)
             if attempts.results and changes.was_committed():
@@ -70,7 +70,7 @@ class DatabaseRegister:
     def take_scheduler(self, holder: str, until: datetime) -> SchedulerLease | None:
         """The lease of the scheduler."""
         now = parse_moment(self._clock.now())
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             _one_change_at_a_time(db, self.project)
             held = _scheduler(db, self.project)
             if held is not None and held.holder != holder and not held.has_ended(now):
@@ -89,13 +89,13 @@ class DatabaseRegister:
         """End the lease of the scheduler."""
         table = scheduler_leases
         mine = table.update().where(table.c.project == self.project, table.c.holder == holder)
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             db.execute(mine.values(until=self._clock.now()))
 
     @retry_on_disconnect
     def scheduler(self) -> SchedulerLease | None:
         """The lease of the scheduler."""
-        with guarded(), self._reader().connect() as db:
+        with translate_errors(), self._reader().connect() as db:
             return _scheduler(db, self.project)
 
     def close(self) -> None:
@@ -123,12 +123,12 @@ class DatabaseChanges:
         table = register_tables[kind.name]
         query = sa.select(table.c.data).where(table.c.project == self._project).order_by(table.c.key)
         query = query if part is None else query.where(table.c.part == part)
-        return tuple(known(kind.model, str(data)) for data in self._db.execute(query).scalars())
+        return tuple(decode(kind.model, str(data)) for data in self._db.execute(query).scalars())
 
     def get(self, kind: RecordKind[T], key: str) -> T | None:
         """The record with this key."""
         found = self._row(kind, key)
-        return known(kind.model, str(found.data)) if found is not None else None
+        return decode(kind.model, str(found.data)) if found is not None else None
 
     def version(self, kind: RecordKind[Any], key: str) -> int:
         """How often it was written."""
@@ -207,7 +207,7 @@ class DatabaseChanges:
     def _newest(self) -> AuditEntry | None:
         query = sa.select(audit.c.data).where(audit.c.project == self._project).order_by(audit.c.index.desc()).limit(1)
         data = self._db.execute(query).scalar()
-        return known(AuditEntry, str(data)) if data is not None else None
+        return decode(AuditEntry, str(data)) if data is not None else None
 
     def _row(self, kind: RecordKind[Any], key: str) -> Any:
         table = register_tables[kind.name]
@@ -220,7 +220,7 @@ class DatabaseChanges:
 def _entry(index: int, text: str) -> AuditEntry:
     """The entry that is recorded at *index*. Raises S115 with the index if it cannot be read."""
     try:
-        return known(AuditEntry, text)
+        return decode(AuditEntry, text)
     except OrchestratorError as error:
         raise OrchestratorError(error.code, f"audit entry {index}: {error.message}") from error
 

@@ -4,9 +4,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.database.engine import guarded, open_database, retry_on_disconnect
+from orchestrator.adapters.database.engine import open_database, retry_on_disconnect, translate_errors
 from orchestrator.adapters.database.tables import sessions, sign_in_failures
-from orchestrator.adapters.database.values import known
+from orchestrator.adapters.database.values import decode
 from orchestrator.domain.access.sign_in import Failures, Session
 from orchestrator.domain.moments import moment_text, parse_moment
 
@@ -21,47 +21,47 @@ class DatabaseSignIns:
     def start(self, session: Session) -> None:
         """Keep a new session."""
         row = {"user": session.user, "data": session.model_dump_json()}
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             db.execute(sessions.delete().where(self._is(session.sha256)))
             db.execute(sessions.insert().values(project=self._project, sha256=session.sha256, **row))
 
     @retry_on_disconnect
     def session(self, sha256: str) -> Session | None:
         """The session."""
-        with guarded(), self._engine.execution_options(reading=True).connect() as db:
+        with translate_errors(), self._engine.execution_options(reading=True).connect() as db:
             data = db.execute(sa.select(sessions.c.data).where(self._is(sha256))).scalar()
-        return known(Session, str(data)) if data is not None else None
+        return decode(Session, str(data)) if data is not None else None
 
     @retry_on_disconnect
     def use(self, session: Session) -> None:
         """Record a later use."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             db.execute(sessions.update().where(self._is(session.sha256)).values(data=session.model_dump_json()))
 
     @retry_on_disconnect
     def end(self, sha256: str) -> bool:
         """End a session."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             return db.execute(sessions.delete().where(self._is(sha256))).rowcount > 0
 
     @retry_on_disconnect
     def end_all(self, user: str) -> int:
         """End every session of *user*."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             return db.execute(sessions.delete().where(self._of(user))).rowcount
 
     @retry_on_disconnect
     def sessions_of(self, user: str) -> tuple[Session, ...]:
         """The sessions of *user*."""
-        with guarded(), self._engine.execution_options(reading=True).connect() as db:
+        with translate_errors(), self._engine.execution_options(reading=True).connect() as db:
             rows = db.execute(sa.select(sessions.c.data).where(self._of(user))).scalars().all()
-        found = (known(Session, str(data)) for data in rows)
+        found = (decode(Session, str(data)) for data in rows)
         return tuple(sorted(found, key=lambda session: session.started_at, reverse=True))
 
     @retry_on_disconnect
     def failures(self, source: str) -> Failures | None:
         """The failures of *source*."""
-        with guarded(), self._engine.execution_options(reading=True).connect() as db:
+        with translate_errors(), self._engine.execution_options(reading=True).connect() as db:
             return _failures(db, self._from(source))
 
     @retry_on_disconnect
@@ -69,7 +69,7 @@ class DatabaseSignIns:
         """Count one more failure. The row is written first, so that two at the same moment wait for each other."""
         table, last_at = sign_in_failures, moment_text(at)
         more = table.update().where(self._from(source)).values(count=table.c.count + 1, last_at=last_at)
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             if not db.execute(more).rowcount:
                 db.execute(table.insert().values(project=self._project, source=source, count=1, last_at=last_at))
             found = _failures(db, self._from(source))
@@ -79,16 +79,16 @@ class DatabaseSignIns:
     @retry_on_disconnect
     def succeed(self, source: str) -> None:
         """Forget the failures."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             db.execute(sign_in_failures.delete().where(self._from(source)))
 
     @retry_on_disconnect
     def remove_before(self, started: datetime, failed: datetime) -> None:
         """Remove what is over."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             mine = sessions.c.project == self._project
             for sha256, data in db.execute(sa.select(sessions.c.sha256, sessions.c.data).where(mine)).all():
-                if known(Session, str(data)).started_at < started:
+                if decode(Session, str(data)).started_at < started:
                     db.execute(sessions.delete().where(self._is(str(sha256))))
             table = sign_in_failures
             old = sa.and_(table.c.project == self._project, table.c.last_at < moment_text(failed))

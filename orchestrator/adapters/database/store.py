@@ -5,13 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.database.engine import guarded, open_database, retry_on_disconnect, with_keys
+from orchestrator.adapters.database.engine import open_database, retry_on_disconnect, translate_errors, with_keys
 from orchestrator.adapters.database.leases import DatabaseLeases, one_at_a_time
 from orchestrator.adapters.database.lists import DatabaseLists, beginning_query
 from orchestrator.adapters.database.read_model import ReadModel, add_run, lock_environment
 from orchestrator.adapters.database.tables import fences, hosts, records, runs, verified, works
 from orchestrator.adapters.database.takeable import Pulse, takeable_requests
-from orchestrator.adapters.database.values import known, readable_requests
+from orchestrator.adapters.database.values import decode, readable_requests
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import (
     Entry,
@@ -21,7 +21,7 @@ from orchestrator.domain.journal import (
     Verified,
     add_seconds,
     after_entry,
-    find,
+    find_run,
     stale,
     taken,
 )
@@ -40,7 +40,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
     @retry_on_disconnect
     def create(self, run: Run) -> None:
         """Write a run's first record."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             _create(db, run)
 
     def append(self, run: str, entries: Iterable[Entry], fence: int = 0) -> int:
@@ -49,13 +49,13 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
 
     @retry_on_disconnect
     def _write(self, run: str, keyed: list[tuple[str, Entry]], fence: int) -> int:
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             return self._append(db, run, keyed, fence)
 
     def _append(self, db: sa.Connection, run: str, keyed: list[tuple[str, Entry]], fence: int) -> int:
         chosen = sa.select(runs.c.number, runs.c.last_seq, runs.c.data).where(runs.c.id == run)
         row = db.execute(chosen.with_for_update()).one()
-        seq, current = int(row.last_seq), known(Run, row.data)
+        seq, current = int(row.last_seq), decode(Run, row.data)
         lists = ReadModel(db, current, int(row.number))
         for key, entry in keyed:
             if _has_key(db, run, key):
@@ -78,7 +78,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
     def records(self, run: str, after: int = 0, limit: int | None = None) -> list[Record]:
         """The run's records with a higher seq than *after*."""
         query = sa.select(records.c.data).where(records.c.run == run, records.c.seq > after).order_by(records.c.seq)
-        return [known(Record, data) for data in self._read(query.limit(limit))]
+        return [decode(Record, data) for data in self._read(query.limit(limit))]
 
     def has_entry(self, run: str, key: str) -> bool:
         """Whether an entry with this key has been written."""
@@ -87,43 +87,43 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
     def entry(self, run: str, key: str) -> Record | None:
         """The entry of *run* with this key."""
         found = self._read(sa.select(records.c.data).where(records.c.run == run, records.c.key == key))
-        return known(Record, found[0]) if found else None
+        return decode(Record, found[0]) if found else None
 
     def run(self, run: str) -> Run:
         """The run with this id or beginning."""
-        found = [known(Run, data) for data in self._read(beginning_query(self._engine.dialect.name, run).limit(20))]
+        found = [decode(Run, data) for data in self._read(beginning_query(self._engine.dialect.name, run).limit(20))]
         exact = self._read(sa.select(runs.c.data).where(runs.c.id == run))
-        return find(run, known(Run, exact[0]) if exact else None, found)
+        return find_run(run, decode(Run, exact[0]) if exact else None, found)
 
     def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
         """Runs, newest first."""
         query = sa.select(runs.c.data).order_by(runs.c.number.desc()).limit(limit)
         if environment is not None:
             query = query.where(runs.c.environment == environment)
-        return [known(Run, data) for data in self._read(query)]
+        return [decode(Run, data) for data in self._read(query)]
 
     def hosts(self, environment: str) -> list[HostState]:
         """What is known of each host."""
         query = sa.select(hosts.c.data).where(hosts.c.environment == environment).order_by(hosts.c.host)
-        return [known(HostState, data) for data in self._read(query)]
+        return [decode(HostState, data) for data in self._read(query)]
 
     def verified(self, environment: str) -> list[Verified]:
         """Releases whose tests passed there, newest first."""
         query = sa.select(verified.c.data).where(verified.c.environment == environment)
-        return [known(Verified, data) for data in self._read(query.order_by(verified.c.number.desc()))]
+        return [decode(Verified, data) for data in self._read(query.order_by(verified.c.number.desc()))]
 
     # -- who works on what was asked for ------------------------------------------------------------------------------
 
     @retry_on_disconnect
     def submit(self, work: QueuedRequest, run: Run) -> bool:
         """Write down what is asked for."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             asked = sa.select(works.c.data).where(works.c.root == work.root)
             if db.execute(asked).first() is None:
                 lock_environment(db, run.environment)  # who waits for it must not keep numbers from all others
             one_at_a_time(db)
             there = db.execute(asked).scalar()
-            if there is not None and known(QueuedRequest, there).asked != work.asked:
+            if there is not None and decode(QueuedRequest, there).asked != work.asked:
                 return False
             if there is None:
                 number = (db.execute(sa.select(sa.func.max(works.c.number))).scalar() or 0) + 1
@@ -138,7 +138,7 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
         found = self._read(sa.select(works.c.data).where(works.c.root == root))
         if not found:
             raise OrchestratorError("R101", f"there is no run {root!r}")
-        return known(QueuedRequest, found[0])
+        return decode(QueuedRequest, found[0])
 
     def pending(self) -> list[QueuedRequest]:
         """What is not done, oldest first; what a newer program wrote is left out."""
@@ -157,11 +157,11 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
     @retry_on_disconnect
     def claim(self, root: str, worker: str, host: str, ttl: float, *, dead: bool = False) -> QueuedRequest:
         """Work on it."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             row = db.execute(sa.select(works.c.data).where(works.c.root == root).with_for_update()).first()
             if row is None:
                 raise OrchestratorError("R101", f"there is no run {root!r}")
-            work, now = known(QueuedRequest, row.data), self._clock.now()
+            work, now = decode(QueuedRequest, row.data), self._clock.now()
             if work.worker != worker and work.is_claimed(now) and not dead:
                 raise taken(work)
             other = work.worker != worker
@@ -175,10 +175,10 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
 
     def renew(self, worker: str, ttl: float) -> list[str]:
         """Go on."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             until = add_seconds(self._clock.now(), ttl)
             query = sa.select(works.c.data).where(works.c.worker == worker, works.c.done.is_(False))
-            found = [known(QueuedRequest, row.data) for row in db.execute(query.with_for_update())]
+            found = [decode(QueuedRequest, row.data) for row in db.execute(query.with_for_update())]
             for work in found:
                 _keep(db, work.model_copy(update={"until": until}))
             return [work.root for work in found]
@@ -186,11 +186,11 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
     @retry_on_disconnect
     def release_claim(self, root: str, worker: str, *, done: bool) -> None:
         """Work on it no longer."""
-        with guarded(), self._engine.begin() as db:
+        with translate_errors(), self._engine.begin() as db:
             query = sa.select(works.c.data).where(works.c.root == root, works.c.worker == worker)
             row = db.execute(query.with_for_update()).first()
             if row is not None:
-                work = known(QueuedRequest, row.data)
+                work = decode(QueuedRequest, row.data)
                 _keep(db, work.model_copy(update={"worker": "", "until": None, "done": done}))
 
     def close(self) -> None:
@@ -200,12 +200,12 @@ class DatabaseStore(DatabaseLists, DatabaseLeases):
 
     @retry_on_disconnect
     def _rows(self, query: "sa.Select[Any]") -> "Sequence[sa.Row[Any]]":
-        with guarded(), self._engine.connect().execution_options(reading=True) as db:
+        with translate_errors(), self._engine.connect().execution_options(reading=True) as db:
             return db.execute(query).all()
 
     @retry_on_disconnect
     def _read(self, query: "sa.Select[Any]") -> list[str]:
-        with guarded(), self._engine.connect().execution_options(reading=True) as db:
+        with translate_errors(), self._engine.connect().execution_options(reading=True) as db:
             return [str(data) for data in db.execute(query).scalars()]
 
 
@@ -255,7 +255,7 @@ def _fold(db: sa.Connection, run: Run, entry: Entry, at: str) -> None:
 def _hosts(db: sa.Connection, environment: str, host: str | None = None) -> list[HostState]:
     query = sa.select(hosts.c.data).where(hosts.c.environment == environment).order_by(hosts.c.host)
     chosen = query if host is None else query.where(hosts.c.host == host)
-    return [known(HostState, data) for data in db.execute(chosen).scalars()]
+    return [decode(HostState, data) for data in db.execute(chosen).scalars()]
 
 
 def _keep_host(db: sa.Connection, environment: str, state: HostState) -> None:

@@ -9,12 +9,12 @@ from pydantic import ValidationError
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import QueuedRequest
 from orchestrator.domain.model import Model
-from orchestrator.secret_values import known as known_secrets
+from orchestrator.secret_values import process_secrets as known_secrets
 
 T = TypeVar("T", bound=Model)
 
 
-def known(model: type[T], text: str) -> T:
+def decode(model: type[T], text: str) -> T:
     """The value that was written as *text*. Raises S115 when a newer program wrote it."""
     try:
         return model.model_validate_json(text)
@@ -38,7 +38,7 @@ def readable_requests(rows: "Sequence[sa.Row[Any]]", unread: Callable[[str, str]
     found = []
     for row in rows:
         try:
-            found.append(known(QueuedRequest, row.data))
+            found.append(decode(QueuedRequest, row.data))
         except OrchestratorError as error:
             unread(str(row.root), error.message)
     return found

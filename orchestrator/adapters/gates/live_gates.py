@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.archive.working_copy import copy_content
-from orchestrator.adapters.gates.web import Answer, fetch
+from orchestrator.adapters.gates.web import Answer, fetch_url
 from orchestrator.adapters.views import Views
 from orchestrator.domain.context import Context
 from orchestrator.domain.error_codes import GATE_CERTIFICATES_UNREADABLE, GATE_VALUE_MISSING, GATE_VARIABLE_UNKNOWN
@@ -28,7 +28,7 @@ from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package
 from orchestrator.domain.secret import Secret
 from orchestrator.domain.step import HostResult, Outcome, StepResult, worst
-from orchestrator.domain.templating import filled, known, url_filled
+from orchestrator.domain.templating import filled, known_variables, url_filled
 from orchestrator.domain.text import clean_text
 from orchestrator.domain.view import View
 from orchestrator.file_system import read_end
@@ -121,7 +121,7 @@ class LiveGates:
             if gate.gate.http is not None:
                 return _http(gate.gate.http, hosts, package, inventory, context)
             if gate.gate.prometheus is not None:
-                variables = {**known(package, inventory, context), "hosts": "|".join(map(re.escape, hosts))}
+                variables = {**known_variables(package, inventory, context), "hosts": "|".join(map(re.escape, hosts))}
                 return _prometheus(gate.gate.prometheus, variables, self._shown(gate, package, context))
             return self._command(gate, hosts, package, context, job)
         except OrchestratorError as error:
@@ -249,12 +249,12 @@ def _http(
     """Ask each URL that comes of it once, all side by side; one host's trouble is told as that host's."""
     urls: dict[str, tuple[str, str]] = {}
     for host in hosts:
-        variables = known(package, inventory, context, host)
+        variables = known_variables(package, inventory, context, host)
         urls[host] = url_filled(gate.url, variables), filled(gate.contains, variables)
     distinct = list(dict.fromkeys(urls.values()))
     timeout = seconds(gate.timeout)
     with ThreadPoolExecutor(max_workers=min(32, len(distinct))) as pool:
-        answers = dict(zip(distinct, pool.map(lambda asked: fetch(asked[0], timeout), distinct), strict=True))
+        answers = dict(zip(distinct, pool.map(lambda asked: fetch_url(asked[0], timeout), distinct), strict=True))
     judged = {host: _judged(gate, answers[asked], asked[1]) for host, asked in urls.items()}
     found = tuple(
         HostResult(host=host, outcome=outcome, touched=False, message=message)
@@ -289,7 +289,7 @@ def _prometheus(gate: PrometheusGate, variables: Mapping[str, Any], shown_as: Sh
     shown_as.check(server)
     query = urllib.parse.urlencode({"query": filled(gate.query, variables)})
     url = f"{server}/api/v1/query?{query}"
-    answer = fetch(url, seconds(gate.timeout), shown_as.authorization, shown_as.ca)
+    answer = fetch_url(url, seconds(gate.timeout), shown_as.authorization, shown_as.ca)
     answer = replace(answer, text=shown_as.masked(answer.text))  # before anything of it is cut
     values = list(_values(answer))
     if not values or any(math.isnan(value) for value in values):

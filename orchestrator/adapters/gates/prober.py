@@ -18,7 +18,7 @@ from orchestrator.domain.gate import Probe
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.quantities import seconds
 from orchestrator.domain.release import Package
-from orchestrator.domain.templating import known, url_filled
+from orchestrator.domain.templating import known_variables, url_filled
 from orchestrator.ports import Job, Jobs
 
 MOST = 50  # how often it is begun again in one run: something kills it
@@ -132,7 +132,7 @@ def _targets(probe: Probe, package: Package, inventory: Inventory, context: Cont
     wanted += [(SERVICE, probe.service, None)] if probe.service is not None else []
     for name, url, host in wanted:
         try:
-            found[name] = url_filled(url, known(package, inventory, context, host))
+            found[name] = url_filled(url, known_variables(package, inventory, context, host))
         except OrchestratorError as error:
             missing.append(f"{name or 'the service'}: {error.message}")
     return found, "; ".join(missing)

@@ -31,7 +31,7 @@ class Answer:
     there: bool = True
 
 
-def fetch(
+def fetch_url(
     url: str, timeout: float, authorization: str = "", ca: Path | None = None, *, redirects: bool = True
 ) -> Answer:
     """Request *url*, for *timeout* seconds at most. Only http and https are spoken, also after a redirect.

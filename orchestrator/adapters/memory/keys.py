@@ -46,7 +46,7 @@ class MemoryKeys:
 
     def decrypt(self, blob: bytes, about: str) -> bytes:
         """What was encrypted with this key. Raises D170 and D171."""
-        named = encryption.named_key(blob)
+        named = encryption.encryption_key(blob)
         if named != authentication.key_id(self._key):
             raise OrchestratorError("D170", f"the controller files {about} are encrypted with the key {named}")
         return encryption.decrypt(blob, about, self._key)

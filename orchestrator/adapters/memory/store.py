@@ -18,7 +18,7 @@ from orchestrator.domain.journal import (
     add_seconds,
     after_entry,
     busy,
-    find,
+    find_run,
     is_past,
     queued,
     replaced,
@@ -126,7 +126,7 @@ class MemoryStore(MemoryLists):
 
     def run(self, run: str) -> Run:
         """The run with this id or beginning."""
-        return find(run, self._runs.get(run), [found for found in self._runs.values() if found.id.startswith(run)])
+        return find_run(run, self._runs.get(run), [found for found in self._runs.values() if found.id.startswith(run)])
 
     def runs(self, environment: str | None = None, limit: int | None = None) -> list[Run]:
         """Runs, newest first."""

@@ -35,13 +35,13 @@ def main() -> int:
             with Workspace(spec, folder, log.notice) as work:
                 result = Operation(folder, work, spec, log).run()
         except Refused as refused:
-            result = refusal(refused, log)
+            result = refused_result(refused, log)
     (folder / "result.json.new").write_text(json.dumps(result), encoding="utf-8")
     (folder / "result.json.new").replace(folder / "result.json")
     return int(result["code"])
 
 
-def refusal(refused: Refused, log: Log) -> dict[str, Any]:
+def refused_result(refused: Refused, log: Log) -> dict[str, Any]:
     """The result of an operation that was not begun."""
     told = {"error": refused.message, "refused": refused.code, "urns": refused.urns}
     return {"code": 1, **log.facts(), "effects": 0, **told}
@@ -62,7 +62,7 @@ class Operation:
             try:
                 code, text = self._with_effects()
             except Refused as refused:
-                return refusal(refused, self._log)
+                return refused_result(refused, self._log)
         return {"code": code, "error": self._log.error or ("" if code == 0 else text), **self._log.facts()}
 
     def _with_effects(self) -> tuple[int, str]:

@@ -98,7 +98,7 @@ def _walk(top: Path, ignored: set[str], stack: str) -> Iterator[tuple[str, Path]
                 waiting.append((path, IGNORED))
 
 
-def find(environment: Environment, folder: Path, project: Path) -> Program:
+def find_program(environment: Environment, folder: Path, project: Path) -> Program:
     """The program of *environment*, whose file is in *folder*. Raises E102.
 
     `program:` is relative to the environment's folder; when no Pulumi project is there, to the project's root.
@@ -115,7 +115,7 @@ def find(environment: Environment, folder: Path, project: Path) -> Program:
     raise OrchestratorError("E102", f"there is no Pulumi project (Pulumi.yaml) in {folder / wanted}", hint=hint)
 
 
-def keep(program: Program, environment: Environment, store: Path) -> tuple[str, Path]:
+def keep_definition(program: Program, environment: Environment, store: Path) -> tuple[str, Path]:
     """The definition's digest, and the program's folder in a copy below *store*, made once for each digest.
 
     Raises E104 when a file changes while it is read, E165, E167, and E166 when the copy was changed.
@@ -125,7 +125,7 @@ def keep(program: Program, environment: Environment, store: Path) -> tuple[str, 
     manifest = Manifest(place=program.place, environment=environment.to_json(), files=listed)
     kept = store / manifest.digest.removeprefix("sha256:")
     if kept.is_dir():
-        verified(store, manifest.digest)
+        verify_definition(store, manifest.digest)
     else:
         _keep(manifest, files, kept)
     return manifest.digest, kept / TREE / program.place
@@ -142,7 +142,9 @@ def _keep(manifest: Manifest, files: Mapping[str, Path], kept: Path) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=".copying-", dir=kept.parent))
     try:
         for file in manifest.files:
-            put(temporary, file, files[file.path].read_bytes(), "E104", f"{files[file.path]} changed while it was read")
+            write_verified(
+                temporary, file, files[file.path].read_bytes(), "E104", f"{files[file.path]} changed while it was read"
+            )
         (temporary / TREE / manifest.place).mkdir(parents=True, exist_ok=True)
         (temporary / MANIFEST).write_bytes(manifest.text)
         temporary.rename(kept)
@@ -153,7 +155,7 @@ def _keep(manifest: Manifest, files: Mapping[str, Path], kept: Path) -> None:
         discard(temporary)
 
 
-def put(folder: Path, file: PackageFile, data: bytes, code: str, message: str) -> None:
+def write_verified(folder: Path, file: PackageFile, data: bytes, code: str, message: str) -> None:
     """Write *data* as *file* below the tree in *folder*. Raises *code* when it is not what the manifest says."""
     if hashlib.sha256(data).hexdigest() != file.sha256:
         raise OrchestratorError(code, message)
@@ -166,7 +168,7 @@ def put(folder: Path, file: PackageFile, data: bytes, code: str, message: str) -
 # -- kept definitions --------------------------------------------------------------------------------------------------
 
 
-def verified(store: Path, digest: str) -> Manifest:
+def verify_definition(store: Path, digest: str) -> Manifest:
     """The kept definition *digest*, each of its files compared with it.
 
     Raises E105 when it is not kept here, and E166 when a file was changed, added or removed since.
@@ -228,4 +230,4 @@ def _changed(folder: Path, name: str) -> OrchestratorError:
 
 def kept_environment(store: Path, digest: str) -> Environment:
     """The environment's file as it was in the kept definition *digest*. Raises E105 and E166."""
-    return Environment.from_json(verified(store, digest).environment)
+    return Environment.from_json(verify_definition(store, digest).environment)

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from orchestrator.adapters.archive.names import check_name, check_together
 from orchestrator.adapters.archive.sealed import END, MAX_MANIFEST, Member, Reader, put_all
 from orchestrator.adapters.archive.sealed import MANIFEST as FIRST
-from orchestrator.adapters.pulumi.definition import MANIFEST, TREE, Manifest, put, verified
+from orchestrator.adapters.pulumi.definition import MANIFEST, TREE, Manifest, verify_definition, write_verified
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.release import PackageFile
 from orchestrator.ports import Artifacts
@@ -61,7 +61,7 @@ def share(digest: str, store: Path, artifacts: Artifacts) -> None:
     name = f"{SHARED}{digest.removeprefix('sha256:')}"
     if artifacts.named(name) is not None:
         return
-    manifest, folder = verified(store, digest), store / digest.removeprefix("sha256:")
+    manifest, folder = verify_definition(store, digest), store / digest.removeprefix("sha256:")
     if not (folder / MANIFEST).is_file():
         return  # an earlier version kept it, and shared it if it could
     check_together([check_name(file.path) for file in manifest.files])
@@ -79,7 +79,7 @@ def _changed(path: str) -> OrchestratorError:
     return OrchestratorError("E166", f"the kept definition was changed: {path}")
 
 
-def fetch(digest: str, store: Path, artifacts: Artifacts) -> None:
+def fetch_definition(digest: str, store: Path, artifacts: Artifacts) -> None:
     """Keep a definition here that is shared; without effect when it is not. Raises E105 when it cannot be had."""
     plain = digest.removeprefix("sha256:")
     store.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -89,7 +89,7 @@ def fetch(digest: str, store: Path, artifacts: Artifacts) -> None:
         if shared is None:
             return
         artifacts.get(shared, temporary / "archive")
-        unpack(temporary / "archive", temporary, digest)
+        unpack_definition(temporary / "archive", temporary, digest)
         (temporary / plain).rename(store / plain)
     except OrchestratorError as error:
         raise OrchestratorError("E105", f"the definition {digest[:19]} is not kept here: {error.message}") from error
@@ -100,7 +100,7 @@ def fetch(digest: str, store: Path, artifacts: Artifacts) -> None:
         discard(temporary)
 
 
-def unpack(archive: Path, store: Path, digest: str) -> None:
+def unpack_definition(archive: Path, store: Path, digest: str) -> None:
     """Unpack the definition *digest* below *store*, and compare every file. Raises E105, E166 and P-codes.
 
     What was written by then has to be removed when it raises.
@@ -109,7 +109,7 @@ def unpack(archive: Path, store: Path, digest: str) -> None:
         _unpack(archive, store / digest.removeprefix("sha256:"), digest)
     except (ValueError, ValidationError, tarfile.TarError) as error:
         raise OrchestratorError("E105", f"the shared definition {digest[:19]} cannot be unpacked") from error
-    verified(store, digest)
+    verify_definition(store, digest)
 
 
 def _unpack(archive: Path, target: Path, digest: str) -> None:
@@ -122,7 +122,7 @@ def _unpack(archive: Path, target: Path, digest: str) -> None:
         if reader.digest != digest:
             raise OrchestratorError("E105", f"the shared definition {digest[:19]} is another one")
         for file, data in reader.content():
-            put(target, file, data, "E105", f"{file.path} is another one")
+            write_verified(target, file, data, "E105", f"{file.path} is another one")
         (target / TREE / reader.definition.place).mkdir(parents=True, exist_ok=True)
         (target / MANIFEST).write_bytes(reader.definition.text)
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.adapters.pulumi.engine_archive import VendorArchive, unpack
+from orchestrator.adapters.pulumi.engine_archive import VendorArchive, unpack_engine
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.processes import progress_heartbeat
 
@@ -43,7 +43,7 @@ class Engine:
     source: str
 
 
-def find(environ: Mapping[str, str], named: Path | None = None) -> Engine:
+def find_engine(environ: Mapping[str, str], named: Path | None = None) -> Engine:
     """The first engine that is new enough: the one that is named, the user's own, ours. Raises E101."""
     tried: list[str] = []
     for source, path in _candidates(environ, named):
@@ -71,10 +71,10 @@ def _candidates(environ: Mapping[str, str], named: Path | None) -> Iterator[tupl
     yield "Pulumi's home", home / "bin" / "pulumi"
     for folder in sorted((home / "versions").glob("*/bin/pulumi"), reverse=True):
         yield "Pulumi's home", folder
-    yield "cache", cache(environ) / "pulumi"
+    yield "cache", engine_cache(environ) / "pulumi"
 
 
-def cache(environ: Mapping[str, str]) -> Path:
+def engine_cache(environ: Mapping[str, str]) -> Path:
     """Where our own engine goes: `~/.cache/orchestrator/engine/<version>/`."""
     base = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "/")) / ".cache")
     return Path(base) / "orchestrator" / "engine" / VERSION
@@ -98,7 +98,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 # -- installing ---------------------------------------------------------------------------------------------------
 
 
-def install(
+def install_engine(
     environ: Mapping[str, str], echo: Echo, archive: VendorArchive | None = None, *, force: bool = False
 ) -> Engine:
     """Put an engine into the cache: built from source, or from the vendor's *archive*.
@@ -106,7 +106,7 @@ def install(
     One that is there stays when it can be used, unless *force* is given. The caller has asked the user. Safe to run
     twice at once: one waits for the other. Raises E103.
     """
-    target = cache(environ)
+    target = engine_cache(environ)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target.parent / ".lock", echo):
         if force or not _usable(target / "pulumi"):
@@ -114,18 +114,18 @@ def install(
                 made, old = Path(folder) / "new", Path(folder) / "old"
                 made.mkdir(mode=0o755)
                 if archive is not None:
-                    unpack(archive, VERSION, made, echo)
+                    unpack_engine(archive, VERSION, made, echo)
                 else:
                     _from_source(made, environ, echo)
                 if target.exists():
                     target.rename(old)
                 made.rename(target)
-    return find({**environ, "ORCHESTRATOR_PULUMI": str(target / "pulumi")})
+    return find_engine({**environ, "ORCHESTRATOR_PULUMI": str(target / "pulumi")})
 
 
 def install_host(environ: Mapping[str, str], echo: Echo, runtime: str) -> Path:
     """Build the language host for a further *runtime* into the cache, unless it is there. Raises E103."""
-    target = cache(environ) / f"pulumi-language-{runtime}"
+    target = engine_cache(environ) / f"pulumi-language-{runtime}"
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target.parent.parent / ".lock", echo):
         if not target.is_file():

@@ -35,7 +35,7 @@ class VendorArchive:
     file: Path | None = None
 
 
-def unpack(archive: VendorArchive, version: str, target: Path, echo: Echo, base: str = BASE) -> None:
+def unpack_engine(archive: VendorArchive, version: str, target: Path, echo: Echo, base: str = BASE) -> None:
     """Put the programs of *archive* into the folder *target*. Raises E103, and nothing is unpacked then."""
     url = f"{base}/pulumi-{version}-{machine()}.tar.gz"
     try:

@@ -28,7 +28,7 @@ class _Templates(ImmutableSandboxedEnvironment, NativeEnvironment):
     """Templates that give values and not only text. They are the operator's own."""
 
 
-def inventory(environment: Environment, outputs: Outputs, project: Path) -> Inventory:
+def read_inventory(environment: Environment, outputs: Outputs, project: Path) -> Inventory:
     """The hosts of *environment*. Raises E120 to E124; before its first update there are no outputs, and it says so."""
     try:
         return _inventory(environment, outputs, project)
@@ -75,7 +75,7 @@ def from_output(value: Any, name: str) -> Inventory:
     Raises E122 and E123.
     """
     try:
-        return _read(safe_yaml.load(value) if isinstance(value, str) else bounded(value), name)
+        return _read(safe_yaml.load_yaml(value) if isinstance(value, str) else bounded(value), name)
     except yaml.YAMLError as error:
         raise OrchestratorError("E122", f"the output {name!r} is neither JSON nor YAML") from error
     except (ValueError, RecursionError) as error:  # a date that is none, keys that are no names, a shape without end

@@ -40,7 +40,7 @@ from orchestrator.domain.plan import StackSpec
 from orchestrator.domain.secret import Secret
 from orchestrator.domain.text import clean_text
 from orchestrator.ports import Emit, Job, JobOutcome, Jobs
-from orchestrator.processes import asked, kill_tree
+from orchestrator.processes import kill_tree, run_query
 from orchestrator.secret_values import SecretValues
 
 _PACKAGES = str(Path(__file__).resolve().parents[3])
@@ -155,7 +155,7 @@ class Operations:
         """The stack's state, secrets in clear: held in memory only. Empty when there is no such stack yet."""
         words = ["stack", "export", "--stack", spec.stack, "--show-secrets", "--non-interactive"]
         argv = [str(self.engine.path), *words]
-        done = asked(argv, cwd=spec.program, env=self._environment(spec))
+        done = run_query(argv, cwd=spec.program, env=self._environment(spec))
         if done.returncode != 0 and "no stack named" not in done.stderr:
             ended = f"it ended with {done.returncode}"
             raise verdict.error("stack export", spec.stack, done.stderr, "its output", ended)
@@ -168,7 +168,7 @@ class Operations:
         """An operation on the stack, as far as it decides what is shown to it; None: it is not isolated."""
         if self.views is None or not self.views.isolates:
             return None
-        manifest = definition.verified(self.folder / "definitions", spec.definition)
+        manifest = definition.verify_definition(self.folder / "definitions", spec.definition)
         return sight.Operation(
             env=self._program_env(spec),
             engine=self.engine.path,
@@ -247,7 +247,7 @@ class Operations:
         self, spec: StackSpec, words: list[str], decided: dict[str, Any], held: bytes | None, job: str
     ) -> dict[str, bytes]:
         """What the child finds in its folder."""
-        manifest = definition.verified(self.folder / "definitions", spec.definition)
+        manifest = definition.verify_definition(self.folder / "definitions", spec.definition)
         project, place = settings.project_file(Path(spec.program)), self.place(spec)
         salt, env = self._salt(spec), self._environment(spec)
         data = {
@@ -283,7 +283,7 @@ class Operations:
         words = ["config", "--show-secrets", "--json", "--stack", spec.stack, "--config-file", str(file)]
 
         def ask() -> str:
-            done = asked([str(self.engine.path), *words, "--non-interactive"], cwd=spec.program, env=env)
+            done = run_query([str(self.engine.path), *words, "--non-interactive"], cwd=spec.program, env=env)
             return done.stdout if done.returncode == 0 else ""
 
         with ThreadPoolExecutor(1) as beside:  # to derive a key of the passphrase takes as long as to read the state

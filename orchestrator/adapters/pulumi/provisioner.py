@@ -22,7 +22,7 @@ from orchestrator.adapters.pulumi import (
 )
 from orchestrator.adapters.pulumi.engine import Engine
 from orchestrator.adapters.pulumi.events import HIDDEN
-from orchestrator.adapters.pulumi.inventory import inventory
+from orchestrator.adapters.pulumi.inventory import read_inventory
 from orchestrator.adapters.pulumi.operations import SAVED_PLAN, Operations
 from orchestrator.adapters.pulumi.surroundings import line_to_add
 from orchestrator.adapters.pulumi.trace import Trace
@@ -74,8 +74,8 @@ class PulumiProvisioner:
 
     def definition(self, environment: Environment, folder: Path) -> StackSpec:
         """The environment's program as it is now, kept under its digest."""
-        program = definition.find(environment, folder.resolve(), self._project)
-        digest, kept = definition.keep(program, environment, self._folder / "definitions")
+        program = definition.find_program(environment, folder.resolve(), self._project)
+        digest, kept = definition.keep_definition(program, environment, self._folder / "definitions")
         return StackSpec(
             environment=environment.name,
             program=str(kept),
@@ -88,8 +88,8 @@ class PulumiProvisioner:
         """The stack as it was defined under *digest*. Raises E105 and E166."""
         store = self._folder / "definitions"
         if not (store / digest.removeprefix("sha256:")).is_dir():
-            definition_archive.fetch(digest, store, self._artifacts)
-        manifest = definition.verified(store, digest)
+            definition_archive.fetch_definition(digest, store, self._artifacts)
+        manifest = definition.verify_definition(store, digest)
         environment = Environment.from_json(manifest.environment)
         return StackSpec(
             environment=environment.name,
@@ -115,7 +115,7 @@ class PulumiProvisioner:
 
     def inventory(self, environment: Environment, outputs: Outputs) -> Inventory:
         """The hosts that the outputs and the environment's file give."""
-        return inventory(environment, outputs, self._project)
+        return read_inventory(environment, outputs, self._project)
 
     def preview(self, spec: StackSpec, job: str, emit: Emit, *, save_plan: Path | None = None) -> StackPreview:
         """What an update would do; Pulumi's own plan goes to *save_plan*.
@@ -141,7 +141,7 @@ class PulumiProvisioner:
             return StackPreview(base=state.base(before), changes=changes, counts=counts, refused=error.message)
         if save_plan is not None:
             plan = update_plan.saved(save_plan)
-            return self._derived(spec, before, plan, update_plan.read(plan))
+            return self._derived(spec, before, plan, update_plan.read_update_plan(plan))
         counts = _counts(result)
         if result["outputs"] is not None and result["outputs"] != state.hidden(before):
             counts["output"] = 1  # Pulumi counts no change of outputs, and an update is needed for it all the same
@@ -150,7 +150,7 @@ class PulumiProvisioner:
 
     def planned(self, spec: StackSpec, plan: SavedPlan) -> StackPreview:
         """What an update constrained to *plan* would do, derived from its file and the state as it is now."""
-        return self._derived(spec, self._operations.state(spec), plan, update_plan.read(plan))
+        return self._derived(spec, self._operations.state(spec), plan, update_plan.read_update_plan(plan))
 
     def _derived(self, spec: StackSpec, before: stack.State, plan: SavedPlan, data: bytes) -> StackPreview:
         return StackPreview(
@@ -159,7 +159,7 @@ class PulumiProvisioner:
             update_file=plan.update_file,
             changes=update_plan.changes(data, before),
             counts=update_plan.counts(data, before),
-            inventory=self._planned(spec, update_plan.outputs(data)),
+            inventory=self._planned(spec, update_plan.planned_outputs(data)),
             versions={"pulumi": self._operations.engine.version, **update_plan.providers(data)},
             settings=variables.decides(self._environ, spec.settings.environment),
         )
@@ -196,7 +196,7 @@ class PulumiProvisioner:
         if plan.settings is not None and plan.settings != now:
             names = sorted({name for name, _ in plan.settings.items() ^ now.items()})
             raise OrchestratorError("R120", f"the plan was made with other settings of Pulumi: {', '.join(names)}")
-        return update_plan.read(plan)
+        return update_plan.read_update_plan(plan)
 
     def existing_resources(self, spec: StackSpec) -> tuple[ResourceChange, ...]:
         """What destroying the stack would delete, as the backend has it now."""
@@ -217,7 +217,7 @@ class PulumiProvisioner:
 
     def outputs(self, spec: StackSpec) -> Outputs:
         """The stack's outputs as the backend has them now."""
-        return state.outputs(self._operations.state(spec))
+        return state.stack_outputs(self._operations.state(spec))
 
     def state_digest(self, spec: StackSpec) -> str:
         """The digest of the stack's state as the backend has it now."""
@@ -279,7 +279,9 @@ class PulumiProvisioner:
         roots = (str(self._project), str(self._operations.work(spec)))
         error = verdict.error(verb, spec.stack, str(result.get("error", "")), log, ended, roots)
         if error.code == "E110":
-            files = [file.path for file in definition.verified(self._folder / "definitions", spec.definition).files]
+            files = [
+                file.path for file in definition.verify_definition(self._folder / "definitions", spec.definition).files
+            ]
             error.hint = line_to_add(self._project, self._operations.place(spec), files, error.message) or error.hint
             return self._explained(spec, error)
         return error
@@ -327,7 +329,7 @@ def _counts(result: dict[str, Any]) -> dict[str, int]:
 
 def _changes(result: dict[str, Any], before: stack.State) -> tuple[ResourceChange, ...]:
     """What the operation told of resources, sorted, with what the state has said *before* against their end."""
-    kept = state.kept(before)
+    kept = state.protected_resources(before)
     told = (ResourceChange.from_json(change) for change in result.get("changes") or [])
     marked = (change.model_copy(update={"kept": kept.get(change.urn, "")}) for change in told)
     return tuple(sorted(marked, key=lambda change: change.urn))

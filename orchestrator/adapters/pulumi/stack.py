@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from orchestrator.adapters.pulumi.events import CREATES, hide
-from orchestrator.adapters.pulumi.trace import LockHolder, Trace, moment
+from orchestrator.adapters.pulumi.trace import LockHolder, Trace, parse_time
 from orchestrator.domain.job_event import parsed
 from orchestrator.file_system import lines_of
 
@@ -60,7 +60,12 @@ class Stack:
             for file in (self._folder / "locks" / "organization" / self._place).glob("*.json"):
                 with contextlib.suppress(OSError, ValueError):
                     lock = json.loads(file.read_bytes())
-                    who = (int(lock["pid"]), str(lock["username"]), str(lock["hostname"]), moment(lock["timestamp"]))
+                    who = (
+                        int(lock["pid"]),
+                        str(lock["username"]),
+                        str(lock["hostname"]),
+                        parse_time(lock["timestamp"]),
+                    )
                     found.append(LockHolder(*who, file.as_uri()))
         return found
 

@@ -14,7 +14,7 @@ from orchestrator.domain.model import digest_of
 from orchestrator.domain.secret import Secret, secrets_of
 
 
-def outputs(state: State) -> Outputs:
+def stack_outputs(state: State) -> Outputs:
     """The stack's outputs. One that holds anything secret is secret as a whole."""
     plain: dict[str, Any] = {}
     hidden: dict[str, Any] = {}
@@ -64,7 +64,7 @@ def _is_default_provider(resource: dict[str, Any]) -> bool:
     return str(resource.get("type", "")).startswith("pulumi:providers:") and name.startswith("default")
 
 
-def kept(state: State) -> dict[str, str]:
+def protected_resources(state: State) -> dict[str, str]:
     """The resources that the program wants kept, by URN: `protect` or `retainOnDelete`."""
     found = {}
     for resource in state.get("resources") or []:
@@ -76,7 +76,7 @@ def kept(state: State) -> dict[str, str]:
 
 def resources(state: State) -> list[dict[str, Any]]:
     """Every resource but the stack itself and its providers, as an operation would tell that it deletes it."""
-    saving = kept(state)
+    saving = protected_resources(state)
     return [
         {
             "op": "delete",

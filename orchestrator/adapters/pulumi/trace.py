@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.file_system import write_whole
-from orchestrator.processes import runs
+from orchestrator.processes import is_alive
 
 NAMESPACE = "ORCHESTRATOR_NAMESPACE"
 """The variable by which an isolated job knows the process namespace of the orchestrator."""
@@ -66,10 +66,10 @@ class LockHolder:
 def holders(text: str) -> list[LockHolder]:
     """The holders of the locks that the engine's words *text* name."""
     found = _HOLDER.findall(text)
-    return [LockHolder(int(pid), user, host, moment(at), where) for where, user, host, pid, at in found]
+    return [LockHolder(int(pid), user, host, parse_time(at), where) for where, user, host, pid, at in found]
 
 
-def moment(text: str) -> float:
+def parse_time(text: str) -> float:
     """Go's time in RFC 3339, with up to nine digits after the point, as seconds since 1970; 0 when it is none."""
     with contextlib.suppress(ValueError):
         return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
@@ -167,7 +167,7 @@ class Trace:
         if not same or engine["pid"] is None:
             return None
         if inside == here["inside"]:
-            return engine["pid"] if runs(engine["pid"]) and _same(engine) else None
+            return engine["pid"] if is_alive(engine["pid"]) and _same(engine) else None
         if here["inside"]:  # the processes of another namespace are not seen from here
             return None if (inside and self._alone) or _name(engine) in self._ended else engine["pid"]
         return _within(inside, engine)
@@ -205,7 +205,7 @@ def _within(inside: str, engine: dict[str, Any]) -> int | None:
         if not name.isdigit():
             continue
         with contextlib.suppress(OSError, IndexError):
-            if str((process / "ns/pid").readlink()) != inside or not runs(int(name)):
+            if str((process / "ns/pid").readlink()) != inside or not is_alive(int(name)):
                 continue
             status = (process / "status").read_text(encoding="ascii", errors="replace")
             numbers = next((line.split() for line in status.splitlines() if line.startswith("NSpid:")), [""])

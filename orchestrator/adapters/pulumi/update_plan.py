@@ -46,7 +46,7 @@ def content_digest(data: bytes) -> str:
     return digest_of(_in_order(hide(plan)))
 
 
-def read(saved: SavedPlan) -> bytes:
+def read_update_plan(saved: SavedPlan) -> bytes:
     """The bytes of the update plan, if they are those that *saved* states. Raises E162 and E163."""
     try:
         data = read_bounded(saved.file, LARGEST)
@@ -62,7 +62,7 @@ def read(saved: SavedPlan) -> bytes:
 
 def changes(data: bytes, before: State) -> tuple[ResourceChange, ...]:
     """Each operation that the plan allows, sorted by resource; *before* is the state, with what protects each."""
-    kept = state.kept(before)
+    kept = state.protected_resources(before)
     parents = {str(item["urn"]): str(item.get("parent") or "") for item in before.get("resources") or []}
     found = []
     for urn, resource in _resources(data).items():
@@ -86,12 +86,12 @@ def counts(data: bytes, before: State) -> dict[str, int]:
     """How many resources the plan has for each of Pulumi's words, as Pulumi counts them; `output` for new outputs."""
     ops = [str(op) for resource in _resources(data).values() for op in resource.get("steps") or []]
     found = Counter(op for op in ops if op not in _PART_OF_REPLACE)
-    if outputs(data) != state.hidden(before):
+    if planned_outputs(data) != state.hidden(before):
         found["output"] = 1  # Pulumi does not count a change of outputs, although it needs an update
     return dict(found)
 
 
-def outputs(data: bytes) -> dict[str, Any]:
+def planned_outputs(data: bytes) -> dict[str, Any]:
     """The stack's outputs as the plan has them, each part that is secret replaced."""
     for urn, resource in _resources(data).items():
         if urn.split("::")[2] == STACK:

@@ -45,7 +45,7 @@ def session_environment(ctype: str) -> "dict[str, str]":
     return env
 
 
-def serve(command: bytes, shell: str, env: "dict[str, str]") -> None:
+def run_command(command: bytes, shell: str, env: "dict[str, str]") -> None:
     """Run one command. When the other end goes away in the middle, the command is ended too."""
     child = subprocess.Popen(
         [shell.rpartition("/")[2].encode(), b"-c", command],
@@ -83,7 +83,7 @@ def main() -> None:
     os.write(1, HELLO)
     while True:
         (length,) = struct.unpack(">I", receive(4))
-        serve(receive(length), shell, env)
+        run_command(receive(length), shell, env)
 
 
 if __name__ == "__main__":

@@ -311,7 +311,7 @@ class Connections:
         return (*words[:at], *ours, *words[at:-1])
 
 
-def install(connections: Connections, aliases: Callable[[str], SshBackend | None]) -> None:
+def install_backend(connections: Connections, aliases: Callable[[str], SshBackend | None]) -> None:
     """Replace testinfra's ssh backend in this process.
 
     Args:

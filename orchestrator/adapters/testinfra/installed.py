@@ -9,7 +9,7 @@ GROUP = "pytest11"
 
 
 @cache
-def versions() -> dict[str, str]:
+def python_versions() -> dict[str, str]:
     """The versions of Python, pytest, testinfra and pytest's plugins in our Python environment, by distribution.
 
     They decide which tests run and how: a plan has them, and its digest covers them.

@@ -216,7 +216,7 @@ def pytest_configure(config: pytest.Config) -> None:
         persistent = os.environ.get("ORCHESTRATOR_AGENT") == "1"
         config.stash[CONNECTIONS] = connections.Connections(persistent=persistent)
         if persistent:
-            connections.install(config.stash[CONNECTIONS], known.alias)
+            connections.install_backend(config.stash[CONNECTIONS], known.alias)
 
 
 @pytest.hookimpl(hookwrapper=True)

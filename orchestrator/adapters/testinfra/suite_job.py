@@ -123,7 +123,7 @@ class SuiteJob:
         variables = base_vars(self._package, None, self._context)
         return {
             "hosts.json": json.dumps(json_document(inventory_document(self._inventory, variables))).encode(),
-            "inventory.list": json.dumps(listed(self._inventory, variables)).encode(),
+            "inventory.list": json.dumps(inventory_listing(self._inventory, variables)).encode(),
             "connections.json": json.dumps(self._connections()).encode(),
             "outputs.json": json.dumps(dict(self._context.outputs.plain)).encode(),
         }
@@ -192,7 +192,7 @@ def narrowed(inventory: Inventory, hosts: list[str]) -> Inventory:
     return inventory.model_copy(update={"hosts": {host: inventory.hosts[host] for host in hosts}, "groups": groups})
 
 
-def listed(inventory: Inventory, variables: Mapping[str, Any]) -> dict[str, Any]:
+def inventory_listing(inventory: Inventory, variables: Mapping[str, Any]) -> dict[str, Any]:
     """What `ansible-inventory --list` prints of the hosts of *inventory*, with *variables* below all of theirs."""
     hosts = inventory.hosts
     if inventory.listing is None:

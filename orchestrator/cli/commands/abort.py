@@ -9,7 +9,7 @@ from orchestrator.cli.output import confirm, json_option, yes_option
 
 
 @click.command("abort")
-@click.argument("run", shell_complete=completing.runs)
+@click.argument("run", shell_complete=completing.complete_runs)
 @click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the journal.")
 @yes_option
 @json_option
@@ -20,9 +20,9 @@ def command(run: str, message: str, yes: bool, as_json: bool) -> int:
     `needs a person`. The exit code is that of the run.
     """
     from orchestrator.app.opening import open_application
-    from orchestrator.cli.control import going, stop
+    from orchestrator.cli.control import going, stop_run
 
     app = open_application(Path.cwd())
     going(app, run)
     confirm(f"Cut off what {run} does now?", yes)
-    return stop(app, run, "abort", message, as_json=as_json)
+    return stop_run(app, run, "abort", message, as_json=as_json)

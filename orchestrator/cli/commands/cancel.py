@@ -9,7 +9,7 @@ from orchestrator.cli.output import json_option
 
 
 @click.command("cancel")
-@click.argument("run", shell_complete=completing.runs)
+@click.argument("run", shell_complete=completing.complete_runs)
 @click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the journal.")
 @json_option
 def command(run: str, message: str, as_json: bool) -> int:
@@ -22,6 +22,6 @@ def command(run: str, message: str, as_json: bool) -> int:
     run counts as a failure of its environment.
     """
     from orchestrator.app.opening import open_application
-    from orchestrator.cli.control import stop
+    from orchestrator.cli.control import stop_run
 
-    return stop(open_application(Path.cwd()), run, "cancel", message, as_json=as_json)
+    return stop_run(open_application(Path.cwd()), run, "cancel", message, as_json=as_json)

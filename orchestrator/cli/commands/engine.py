@@ -29,7 +29,7 @@ def status(as_json: bool) -> None:
 
     from orchestrator.adapters.pulumi import engine
 
-    found = engine.find(os.environ)
+    found = engine.find_engine(os.environ)
     if as_json:
         print_json("Engine", {"path": str(found.path), "version": found.version, "source": found.source})
     else:
@@ -82,14 +82,14 @@ def install(
     found = None
     if not force:
         try:
-            found = engine.find(os.environ)
+            found = engine.find_engine(os.environ)
         except OrchestratorError:
             found = None
     if found is None:
-        confirm(f"Install Pulumi {engine.VERSION} into {engine.cache(os.environ)}?", yes)
-        found = engine.install(os.environ, note, vendor, force=force)
+        confirm(f"Install Pulumi {engine.VERSION} into {engine.engine_cache(os.environ)}?", yes)
+        found = engine.install_engine(os.environ, note, vendor, force=force)
     if runtime is not None:
-        confirm(f"Build the language host for {runtime} programs into {engine.cache(os.environ)}?", yes)
+        confirm(f"Build the language host for {runtime} programs into {engine.engine_cache(os.environ)}?", yes)
         note(f"{engine.install_host(os.environ, note, runtime)} is installed")
     if as_json:
         print_json("Engine", {"path": str(found.path), "version": found.version, "source": found.source})

@@ -49,7 +49,7 @@ def status(as_json: bool) -> None:
 
     from orchestrator.hosts import loopback, sshd
 
-    found = sshd.find(os.environ)
+    found = sshd.find_server(os.environ)
     isolated = loopback.isolation()
     if as_json:
         print_json("Hosts", {"sshd": str(found.path), "isolated": isolated})
@@ -71,8 +71,8 @@ def install(yes: bool) -> None:
     from orchestrator.hosts import sshd
 
     try:
-        found = sshd.find(os.environ)
+        found = sshd.find_server(os.environ)
     except OrchestratorError:
         confirm("Install an SSH server?", yes)
-        found = sshd.install(os.environ, note)
+        found = sshd.install_server(os.environ, note)
     out(f"sshd at {found.path}")

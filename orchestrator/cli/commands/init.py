@@ -19,7 +19,7 @@ def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> Non
     Existing files are not changed, and either all missing files are written or none. In an empty folder this writes
     two environments on loopback hosts, a playbook, a suite and a first release, which can be promoted at once.
     """
-    from orchestrator.config.scaffold import missing, project_name, slug, survey, write
+    from orchestrator.config.scaffold import missing, project_name, slug, survey, write_files
     from orchestrator.domain.errors import OrchestratorError
     from orchestrator.domain.model import NAME
     from orchestrator.folders import reference_folder, templates_folder
@@ -33,7 +33,7 @@ def command(folder: Path, name: str | None, dry_run: bool, as_json: bool) -> Non
     files = missing(folder, chosen, reference_folder(), templates_folder())
     written = [path for path, _ in files]
     if not dry_run:
-        write(folder, files)
+        write_files(folder, files)
     if as_json:
         print_json("Init", {"folder": str(folder), "name": chosen, "written": written, "dry_run": dry_run})
         return

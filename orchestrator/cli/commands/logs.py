@@ -18,7 +18,7 @@ COLOURS = {"ok": "green", "succeeded": "green", "failed": "red", "errored": "mag
 
 
 @click.command("logs")
-@click.argument("run", shell_complete=completing.runs)
+@click.argument("run", shell_complete=completing.complete_runs)
 @click.option(
     "--step",
     metavar="NAME",

@@ -134,10 +134,10 @@ def diff(before: str, after: str, as_json: bool) -> None:
     `package diff production shop-1.4.0`. Commits are shown if both packages recorded a revision and the project's
     repository has it.
     """
-    from orchestrator.adapters.archive.compare import compare
+    from orchestrator.adapters.archive.compare import compare_packages
 
     app = _app()
-    found = compare(_file(before), _file(after), app.root if app is not None else None)
+    found = compare_packages(_file(before), _file(after), app.root if app is not None else None)
     if as_json:
         print_json("PackageComparison", found.to_json())
         return

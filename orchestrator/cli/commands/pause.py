@@ -9,7 +9,7 @@ from orchestrator.cli.output import json_option, note, out, print_json
 
 
 @click.command("pause")
-@click.argument("run", shell_complete=completing.runs)
+@click.argument("run", shell_complete=completing.complete_runs)
 @click.option("-m", "--message", default="", metavar="WHY", help="The reason, for the journal.")
 @json_option
 def command(run: str, message: str, as_json: bool) -> None:

@@ -134,7 +134,7 @@ def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bo
     places = BackupPaths(app.project.name, app.state, app.store_url)
     _refuse_while_working(app)
     if file is None:
-        done = restore.undo(places)
+        done = restore.undo_restore(places)
         if as_json:
             print_json("RestoreUndo", {"undone": done})
         else:
@@ -145,7 +145,7 @@ def _replace(file: Path | None, passphrase: bytes | None, *, undo: bool, yes: bo
     if unfinished:
         note(f"not ended, and unknown afterwards unless the backup has them: {', '.join(unfinished)}")
     confirm(f"Replace the state of {app.project.name} by that of {manifest.made_at}?", yes)
-    kept = restore.restore(places, file, f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}", passphrase)
+    kept = restore.restore_backup(places, file, f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}", passphrase)
     missing = app.withheld.missing()
     if as_json:
         data = {"file": str(file), "made_at": manifest.made_at, "files": len(manifest.files), "kept": str(kept)}

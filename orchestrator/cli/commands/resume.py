@@ -17,7 +17,7 @@ PATIENCE = 30.0  # seconds that a process in the background waits for the one th
 
 
 @click.command("resume")
-@click.argument("run", shell_complete=completing.runs)
+@click.argument("run", shell_complete=completing.complete_runs)
 @click.option(
     "--background", is_flag=True, help="Wait until the current process releases the run, and do not follow it."
 )

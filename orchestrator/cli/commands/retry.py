@@ -9,7 +9,7 @@ from orchestrator.cli.output import json_option
 
 
 @click.command("retry")
-@click.argument("run", shell_complete=completing.runs)
+@click.argument("run", shell_complete=completing.complete_runs)
 @click.option(
     "--step",
     metavar="NAME",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("run", shell_complete=completing.runs)
+@click.argument("run", shell_complete=completing.complete_runs)
 @json_option
 def command(run: str, as_json: bool) -> None:
     """Show RUN from its request to its end: each step, each host, each test, and the resulting state.
@@ -38,13 +38,13 @@ def command(run: str, as_json: bool) -> None:
 
 def run_document(app: "Application", run: str) -> dict[str, Any]:
     """Everything that is known of *run*, as JSON data."""
-    from orchestrator.domain.run_reason import reason
+    from orchestrator.domain.run_reason import ending_reason
     from orchestrator.domain.story import RunView
 
     found = app.store.run(run)
     story = RunView.of(found, app.store.records(found.id))
     facts = app.queries.run_facts(app.actor, story.run)
-    now = {"interrupted": facts.interrupted, "activity": facts.activity, "reason": reason(story)}
+    now = {"interrupted": facts.interrupted, "activity": facts.activity, "reason": ending_reason(story)}
     return {**story.to_json(), **now, "remedies": [item.to_json() for item in _remedies(story)]}
 
 
@@ -57,7 +57,7 @@ def _remedies(story: "RunView") -> "tuple[Remedy, ...]":
 
 def _print(story: "RunView", facts: "RunFacts") -> None:
     from orchestrator.cli.view import detail
-    from orchestrator.cli.words import mark, release_of, seconds, short, truth_of, waves, way_back, when
+    from orchestrator.cli.words import duration_text, mark, release_of, rollback_lines, short, truth_of, waves, when
 
     run = story.run
     what = f"{run.release or run.environment} in {run.environment}"
@@ -66,12 +66,12 @@ def _print(story: "RunView", facts: "RunFacts") -> None:
     for step in story.steps.values():
         sign = mark(step.result.outcome) if step.result else ("…" if facts.activity in {"working", "waiting"} else "?")
         text = f"{step.label}: {step.result.message}" if step.result and step.result.message else step.label
-        out_folded(f"  {sign} {step.name:<28} {text}  {paint(seconds(step.seconds), fg='bright_black')}".rstrip())
+        out_folded(f"  {sign} {step.name:<28} {text}  {paint(duration_text(step.seconds), fg='bright_black')}".rstrip())
         for line in detail(step, run.id) if step.result else ():
             out_folded(f"      {line}")
     if story.walk is not None:
         out(waves(story.walk.story, columns=screen()))
-    for line in way_back(story.way_back):
+    for line in rollback_lines(story.way_back):
         out_folded(f"  ← {line}")
     if story.rehearsed:
         _print_rehearsal(story.rehearsed)
@@ -88,18 +88,18 @@ def _print(story: "RunView", facts: "RunFacts") -> None:
 def _end(story: "RunView", facts: "RunFacts") -> None:
     """How the run ended and why, with the commands that help; or what it does now."""
     from orchestrator.cli.situation import remedy_lines, run_line
-    from orchestrator.cli.words import seconds, state_words, when
-    from orchestrator.domain.run_reason import reason
+    from orchestrator.cli.words import duration_text, state_words, when
+    from orchestrator.domain.run_reason import ending_reason
 
     run = story.run
     if not run.ended:
         out_folded(run_line(facts))
         return
-    recovery = f" ({seconds(story.recovery)} from the failure)" if story.recovery is not None else ""
+    recovery = f" ({duration_text(story.recovery)} from the failure)" if story.recovery is not None else ""
     how = f"{paint(state_words(run.state), bold=True)} at {when(run.ended_at)}"
     for line in folded(f"{how}: {run.message}{recovery}", indent=4):
         out(line)
-    why = reason(story)
+    why = ending_reason(story)
     if (story.ending or {}).get("failure") and why != run.message:
         for line in folded(f"reason: {why}", indent=8):
             out(line)
@@ -109,11 +109,11 @@ def _end(story: "RunView", facts: "RunFacts") -> None:
 
 def _print_rehearsal(found: dict[str, Any]) -> None:
     """The evidence of a rehearsal: how long each leg took, and what did not come back."""
-    from orchestrator.cli.words import seconds, short
+    from orchestrator.cli.words import duration_text, short
     from orchestrator.domain.rehearsal import Rehearsal
 
     document = Rehearsal.from_json(found["document"])
-    legs = ", ".join(f"{leg.name} {seconds(leg.seconds)}" for leg in document.legs)
+    legs = ", ".join(f"{leg.name} {duration_text(leg.seconds)}" for leg in document.legs)
     verdict = paint("all came back", fg="green") if document.good else paint("not all came back", fg="red")
     out_folded(f"rehearsed {document.back} → {document.release} and back: {verdict} ({legs})")
     out_folded(f"  evidence {short(found['evidence'])}")
@@ -130,7 +130,7 @@ def _print_rehearsal(found: dict[str, Any]) -> None:
 
 def _aside(story: "RunView") -> None:
     """What is worth knowing and decided nothing: what was flaky, what could not be asked, how long it was away."""
-    from orchestrator.cli.words import seconds
+    from orchestrator.cli.words import duration_text
     from orchestrator.domain.text import counted
 
     for flaky in story.flaky:
@@ -140,8 +140,10 @@ def _aside(story: "RunView") -> None:
     for alert in story.alerts:
         out_folded(f"{paint('alert', fg='yellow')}: {alert['text']}")
     if story.switch_back is not None:
-        out_folded(f"switched back to {story.switched[-1]['live']}, {seconds(story.switch_back)} after the failure")
+        out_folded(
+            f"switched back to {story.switched[-1]['live']}, {duration_text(story.switch_back)} after the failure"
+        )
     if story.probe is not None:
         out_folded(f"availability: {story.probe.text}")
         for host, away in story.probe.away.items():
-            out_folded(f"  {host} was away for {seconds(away)}")
+            out_folded(f"  {host} was away for {duration_text(away)}")

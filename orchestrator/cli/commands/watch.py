@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("watch")
-@click.argument("run", shell_complete=completing.runs)
+@click.argument("run", shell_complete=completing.complete_runs)
 @json_option
 def command(run: str, as_json: bool) -> int:
     """Follow RUN to its end, also if another process runs it, and return its exit code.

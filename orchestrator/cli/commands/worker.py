@@ -36,7 +36,7 @@ def command(queue: str, concurrency: int, once: bool, as_json: bool) -> int:
     resumes them. Events are written to standard error; --json writes them to standard output, a line each.
     """
     from orchestrator.app.opening import open_application
-    from orchestrator.cli.attend import serve
+    from orchestrator.cli.attend import run_worker
     from orchestrator.cli.output import note, print_json_line
     from orchestrator.domain.worker import WorkerConfig
 
@@ -48,5 +48,5 @@ def command(queue: str, concurrency: int, once: bool, as_json: bool) -> int:
             process = f"(process {news.process})" if news.process else ""
             note(" ".join(word for word in (news.what, news.root, process, news.why) if word))
 
-    serve(open_application(Path.cwd()), WorkerConfig(queue, concurrency, once), tell)
+    run_worker(open_application(Path.cwd()), WorkerConfig(queue, concurrency, once), tell)
     return 0

@@ -16,7 +16,7 @@ from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.journal import Kind
 from orchestrator.domain.listing import FeedEntry, RunFilter
 from orchestrator.domain.promotion import State
-from orchestrator.domain.run_reason import reason
+from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web.api.documents import PREFIX, Cursor, Limit, Who, checked_cursor, request_data, tagged_document
 from orchestrator.web.requests import application
 
@@ -95,7 +95,7 @@ def get_run(request: Request, who: Who, run: str) -> Response:
     app = application(request)
     story = app.queries.story(who.actor, run)
     facts = app.queries.run_facts(who.actor, story.run)
-    now = {"interrupted": facts.interrupted, "activity": facts.activity, "reason": reason(story)}
+    now = {"interrupted": facts.interrupted, "activity": facts.activity, "reason": ending_reason(story)}
     return tagged_document(request, "Run", {**story.to_json(), **now})
 
 

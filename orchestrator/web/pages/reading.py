@@ -17,7 +17,7 @@ from orchestrator.domain.calendar.intervals import interval
 from orchestrator.domain.calendar.rules import occurrences
 from orchestrator.domain.listing import RunFilter
 from orchestrator.domain.moments import parse_moment
-from orchestrator.domain.run_reason import reason
+from orchestrator.domain.run_reason import ending_reason
 from orchestrator.web.changes import is_allowed
 from orchestrator.web.pages.rendering import Who, rendered
 from orchestrator.web.requests import application
@@ -83,7 +83,7 @@ def story_page(request: Request, who: Who, run: str, part: Word = None) -> HTMLR
         app.acting_as(who.actor), Action.CONTROL_RUN, None if story.run.kind == "waves" else story.run.environment
     )
     name = "run_part" if part is not None else "run"
-    return rendered(request, name, who, story=story, facts=facts, reason=reason(story), controls=controls)
+    return rendered(request, name, who, story=story, facts=facts, reason=ending_reason(story), controls=controls)
 
 
 @router.get("/requests")

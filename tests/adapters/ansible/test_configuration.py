@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orchestrator.adapters.ansible.configuration import Configurations
-from orchestrator.adapters.ansible.installed import catalogue, program
+from orchestrator.adapters.ansible.installed import ansible_settings, program
 from orchestrator.adapters.ansible.resolution import InventoryResolver
 from orchestrator.adapters.ansible.settings import CURRENT, OWN, SEALED, EffectiveSettings, Source
 from orchestrator.adapters.testinfra.verifier import TestinfraVerifier
@@ -395,7 +395,7 @@ def test_the_settings_are_those_that_ansible_lists(tmp_path: Path) -> None:
     listed = json.loads(subprocess.run(words, env=env, capture_output=True, check=True).stdout)
     shape = ("env", "ini", "type")
     theirs = {name: [about.get(key) for key in shape] for name, about in listed.items()}
-    ours = {name: [about.get(key) for key in shape] for name, about in catalogue().items()}
+    ours = {name: [about.get(key) for key in shape] for name, about in ansible_settings().items()}
     assert {name: ours.get(name) for name, found in theirs.items() if any(found[:2])} == {
         name: found for name, found in theirs.items() if any(found[:2])
     }

@@ -27,7 +27,7 @@ from orchestrator.domain.journal import Entry
 from orchestrator.domain.step import StepResult
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.hosts import loopback
-from orchestrator.processes import _parents, command_line, family, runs, tagged
+from orchestrator.processes import _parents, command_line, family, is_alive, tagged
 from tests.adapters.ansible.conftest import COLLECTIONS, FILES, Stage, named, outcomes, staged
 
 SECRET = "hush-4711-hush"
@@ -383,7 +383,7 @@ def test_connections_of_a_process_that_was_killed_are_closed_by_the_next_one(sta
                     os.kill(process, number)
             os.waitpid(child, 0)
         assert len(masters()) == 2
-        assert eventually(lambda: not any(map(runs, killed)))
+        assert eventually(lambda: not any(map(is_alive, killed)))
         other.control.folder()
         try:
             assert not left.exists()

@@ -233,7 +233,7 @@ def test_a_host_that_is_lost_at_its_first_task_is_touched(stage: Stage, *, ledge
         deadline = time.monotonic() + 60
         while stage.marks()[1] == 0 and time.monotonic() < deadline:
             time.sleep(0.05)
-        loopback.end(host)
+        loopback.end_processes(host)
 
     killer = threading.Thread(target=end_it)
     killer.start()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.ansible.snapshot import read, script
+from orchestrator.adapters.ansible.snapshot import parse_snapshot, script
 from orchestrator.domain.environment import SnapshotRule
 from orchestrator.domain.model import digest_of
 from orchestrator.domain.names import HOST_MARK
@@ -37,7 +37,7 @@ def ask(root: Path, rule: SnapshotRule | None = None, shell: str = "sh", **env: 
     clean = {"PATH": os.environ["PATH"], **env}
     done = subprocess.run([shell, "-c", text], env=clean, capture_output=True, text=True, check=True, timeout=120)
     assert done.stderr == ""
-    found = read(done.stdout, rule)
+    found = parse_snapshot(done.stdout, rule)
     assert isinstance(found, HostSnapshot)
     return found
 
@@ -147,7 +147,9 @@ def test_the_service_of_the_collection(stage: Stage) -> None:
 
 def test_an_answer_that_ends_early() -> None:
     """What a host has not told to its end is taken for no answer."""
-    assert read("@link releases/new\n@f regular file|644|a:b|./x\n", SnapshotRule()) == "its answer ends early"
+    assert (
+        parse_snapshot("@link releases/new\n@f regular file|644|a:b|./x\n", SnapshotRule()) == "its answer ends early"
+    )
 
 
 def test_many_files_are_told_whole(stage: Stage) -> None:

@@ -157,7 +157,7 @@ def test_the_digest_covers_every_file(site: Site, tmp_path: Path, change: str) -
         data = json.loads((folder / "MANIFEST.json").read_text())
         data["collection_info"]["dependencies"] = {"evil.evil": "*"}
         (folder / "MANIFEST.json").write_text(json.dumps(data))
-    known = galaxy_lock.read(site.project / "requirements.lock")
+    known = galaxy_lock.read_lock(site.project / "requirements.lock")
     assert known is not None
     assert known.differences(
         galaxy_lock.installed(site.folder, known.requirements, {"collections demo.tools": "https://galaxy.test/"})
@@ -172,7 +172,7 @@ def test_what_a_machine_generates_does_not_count(site: Site) -> None:
     data = json.loads((folder / "MANIFEST.json").read_text())
     data["file_manifest_file"] = {}
     (folder / "MANIFEST.json").write_text(json.dumps(data))
-    known = galaxy_lock.read(site.project / "requirements.lock")
+    known = galaxy_lock.read_lock(site.project / "requirements.lock")
     found = galaxy_lock.installed(
         site.folder, {}, {f"collections demo.{name}": "https://galaxy.test/" for name in ("base", "tools")}
     )
@@ -245,7 +245,7 @@ def test_a_lock_that_cannot_be_written_is_a_warning(site: Site, monkeypatch: pyt
     def full(_file: Path, _lock: RequirementsLock) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(galaxy_lock, "write", full)
+    monkeypatch.setattr(galaxy_lock, "write_lock", full)
     (warning,) = site.install().warnings
     assert warning.code == "P225"
     assert "Read-only" in warning.message
@@ -262,7 +262,7 @@ def test_the_lock_is_not_part_of_a_package(shop: Any) -> None:
     lock = RequirementsLock(
         requirements={}, roles=(LockedContent(name="a", version="1", source="x", sha256=f"sha256:{'0' * 64}"),)
     )
-    galaxy_lock.write(shop.project / "requirements.lock", lock)
+    galaxy_lock.write_lock(shop.project / "requirements.lock", lock)
     assert "requirements.lock" not in shop.names()
     shop.files({"requirements.lock": "packaging==24.0\n"})
     assert "requirements.lock" in shop.names()
@@ -330,7 +330,7 @@ def test_a_galaxy_server_that_changes_a_version_is_refused(
     """Installed by `ansible-galaxy` from a server: the lock has its address, and locked versions are asked for."""
     shop.files({"requirements.yml": "collections: [demo.tools]\n", "ansible.cfg": f"[galaxy]\nserver = {server.url}\n"})
     shop.build()
-    lock = galaxy_lock.read(shop.project / "requirements.lock")
+    lock = galaxy_lock.read_lock(shop.project / "requirements.lock")
     assert lock is not None
     assert {item.name: (item.version, item.dependencies) for item in lock.collections} == {
         "demo.base": ("1.0.0", ()), "demo.tools": ("1.0.0", ("demo.base",)),
@@ -371,7 +371,7 @@ def test_local_archives_are_locked_as_well(shop: Any) -> None:
     (shop.project / "vendor/demo-tools-1.0.0.tar.gz").write_bytes(collection("demo.tools", "1.0.0", {"x": "y"}))
     shop.files({"requirements.yml": "collections: [{name: ./vendor/demo-tools-1.0.0.tar.gz, type: file}]\n"})
     shop.build()
-    lock = galaxy_lock.read(shop.project / "requirements.lock")
+    lock = galaxy_lock.read_lock(shop.project / "requirements.lock")
     assert lock is not None
     assert [(item.name, item.source) for item in lock.collections] == [
         ("demo.tools", "./vendor/demo-tools-1.0.0.tar.gz")

@@ -18,7 +18,7 @@ from orchestrator.adapters.archive import key_scan
 from orchestrator.adapters.archive.key_scan import Scan
 from orchestrator.adapters.archive.packages import SealedPackages
 from orchestrator.adapters.archive.selection import secrets
-from orchestrator.adapters.archive.tree import listed
+from orchestrator.adapters.archive.tree import list_project
 from orchestrator.cli import main
 from orchestrator.domain.errors import OrchestratorError, OrchestratorErrors
 from orchestrator.domain.packing import KeyMaterial
@@ -260,7 +260,7 @@ def test_a_bomb_does_not_fill_memory(shop: Any) -> None:
 @pytest.mark.parametrize("project", sorted(path.name for path in CORPUS.iterdir() if path.is_dir()))
 def test_the_corpus_of_unchanged_projects_has_no_finding(project: str) -> None:
     """Projects as users have them are built: 0 false positives."""
-    names = listed(CORPUS / project).names
+    names = list_project(CORPUS / project).names
     left_out = secrets(CORPUS / project, names)
     scan = Scan()
     for name in names:

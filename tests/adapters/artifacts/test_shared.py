@@ -189,8 +189,8 @@ def defined(folder: Path) -> tuple[str, Path]:
     (program / "lib" / "hook.sh").chmod(0o755)
     head = {"apiVersion": "orchestrator/v1", "kind": "Environment", "name": "staging"}
     environment = Environment.from_json(head)
-    found = definition.find(environment, program, folder / "project")
-    return definition.keep(found, environment, folder / "definitions")[0], folder / "definitions"
+    found = definition.find_program(environment, program, folder / "project")
+    return definition.keep_definition(found, environment, folder / "definitions")[0], folder / "definitions"
 
 
 def test_a_definition_comes_back_as_it_was(tmp_path: Path, place: VerifiedArtifacts) -> None:
@@ -199,8 +199,8 @@ def test_a_definition_comes_back_as_it_was(tmp_path: Path, place: VerifiedArtifa
     definition_archive.share(digest, store, place)
     definition_archive.share(digest, store, place)
     other = tmp_path / "other"
-    definition_archive.fetch(digest, other, place)
-    kept = other / digest.removeprefix("sha256:") / definition.TREE / definition.verified(other, digest).place
+    definition_archive.fetch_definition(digest, other, place)
+    kept = other / digest.removeprefix("sha256:") / definition.TREE / definition.verify_definition(other, digest).place
     assert (kept / "lib" / "hook.sh").stat().st_mode & 0o111
     assert (kept / "Pulumi.yaml").read_text() == "name: shop\nruntime: yaml\n"
     assert definition.kept_environment(other, digest).name == "staging"
@@ -209,9 +209,9 @@ def test_a_definition_comes_back_as_it_was(tmp_path: Path, place: VerifiedArtifa
 
 def test_a_definition_that_nobody_shares(tmp_path: Path, place: VerifiedArtifacts) -> None:
     """Where a definition is not shared, it is not kept here: the infrastructure stays, and that is told."""
-    definition_archive.fetch("sha256:" + "a" * 64, tmp_path, place)
+    definition_archive.fetch_definition("sha256:" + "a" * 64, tmp_path, place)
     with pytest.raises(OrchestratorError) as error:
-        definition.verified(tmp_path, "sha256:" + "a" * 64)
+        definition.verify_definition(tmp_path, "sha256:" + "a" * 64)
     assert error.value.code == "E105"
     assert list(tmp_path.iterdir()) == []
 
@@ -243,7 +243,7 @@ def test_a_bad_definition_is_refused(
     objects.content[name] = place.put(tmp_path / "bad").encode()
     (tmp_path / "below").mkdir()
     with pytest.raises(OrchestratorError) as error:
-        definition_archive.fetch(digest, tmp_path / "below" / "definitions", place)
+        definition_archive.fetch_definition(digest, tmp_path / "below" / "definitions", place)
     assert error.value.code == "E105"
     assert list((tmp_path / "below").rglob("*")) == [tmp_path / "below" / "definitions"]
 
@@ -260,10 +260,10 @@ def test_a_plan_is_had_by_other_machines(tmp_path: Path, place: VerifiedArtifact
     plan_store.save(setting, made)
     other = replace(setting, state=tmp_path / "b")
     plain = made.digest.removeprefix("sha256:")
-    assert plan_store.kept(other, plain[:12]) == [plain]
-    assert plan_store.load(other, made.digest) == made
+    assert plan_store.stored_plans(other, plain[:12]) == [plain]
+    assert plan_store.load_plan(other, made.digest) == made
     with pytest.raises(OrchestratorError) as error:
-        plan_store.load(other, "sha256:" + "a" * 64)
+        plan_store.load_plan(other, "sha256:" + "a" * 64)
     assert error.value.code == "R121"
 
 
@@ -277,7 +277,7 @@ def test_only_a_promotion_waits_for_the_place(action: str, tmp_path: Path) -> No
     made = made.model_copy(update={"action": action})
     if action == "rollback":
         plan_store.save(setting, made)
-        assert plan_store.load(setting, made.digest) == made
+        assert plan_store.load_plan(setting, made.digest) == made
         return
     with pytest.raises(OrchestratorError) as error:
         plan_store.save(setting, made)

@@ -14,10 +14,10 @@ import pytest
 from pydantic import ValidationError
 
 from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
-from orchestrator.adapters.backup.archive import BackupReader, opened, write
+from orchestrator.adapters.backup.archive import BackupReader, open_backup, write_backup
 from orchestrator.adapters.backup.authentication import read_passphrase
 from orchestrator.adapters.backup.content import BackupPaths
-from orchestrator.adapters.backup.restore import inspect, restore
+from orchestrator.adapters.backup.restore import inspect, restore_backup
 from orchestrator.adapters.backup.take import take
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.engine import engine_url, sqlite_path
@@ -71,7 +71,7 @@ def refused(code: str, work: Callable[[], object]) -> str:
 def remade(source: Path, target: Path, change: Callable[[Path], None], folder: Path, secret: bytes | None) -> None:
     """Write *source* again with its journal changed, and every digest computed again; with *secret* the code, too."""
     folder.mkdir()
-    with opened(source) as file:
+    with open_backup(source) as file:
         reader = BackupReader(file)
         for about, data in reader.content():
             (folder / about.path).parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def remade(source: Path, target: Path, change: Callable[[Path], None], folder: P
     manifest = reader.description.model_copy(update={"files": tuple(files)})
     manifest = manifest.authenticated(secret) if secret is not None else manifest
     with target.open("wb") as out:
-        write(out, manifest, lambda name: io.BytesIO((folder / name).read_bytes()))
+        write_backup(out, manifest, lambda name: io.BytesIO((folder / name).read_bytes()))
 
 
 def sql(*statements: str) -> Callable[[Path], None]:
@@ -106,9 +106,9 @@ def test_a_backup_whose_digests_were_computed_again_is_refused(
     """The authentication code covers every byte; nothing is changed by the attempt."""
     take(places, tmp_path / "a.backup", AT, SECRET)
     remade(tmp_path / "a.backup", tmp_path / "b.backup", sql(statement), tmp_path / "x", None)
-    assert "changed" in refused("S191", lambda: restore(places, tmp_path / "b.backup", "now", SECRET))
+    assert "changed" in refused("S191", lambda: restore_backup(places, tmp_path / "b.backup", "now", SECRET))
     assert not [path for path in places.state.iterdir() if path.name.startswith(("restoring", "state-before"))]
-    restore(places, tmp_path / "a.backup", "now", SECRET)
+    restore_backup(places, tmp_path / "a.backup", "now", SECRET)
 
 
 def test_another_passphrase_does_not_fit(places: BackupPaths, tmp_path: Path) -> None:
@@ -150,14 +150,14 @@ def test_a_file_does_not_decide_what_a_restore_costs(
 def test_a_backup_of_an_earlier_version_needs_a_word_of_the_operator(places: BackupPaths, tmp_path: Path) -> None:
     """It has no code: it is restored only if the operator accepts that."""
     take(places, tmp_path / "a.backup", AT, SECRET)
-    with opened(tmp_path / "a.backup") as file:
+    with open_backup(tmp_path / "a.backup") as file:
         reader = BackupReader(file)
         data = {about.path: b"".join(pieces) for about, pieces in reader.content()}
     old = reader.description.model_copy(update={"authentication": None, "withheld": ()})
     with (tmp_path / "old.backup").open("wb") as out:
-        write(out, old, lambda name: io.BytesIO(data[name]))
-    refused("S191", lambda: restore(places, tmp_path / "old.backup", "now", SECRET))
-    restore(places, tmp_path / "old.backup", "now", None)
+        write_backup(out, old, lambda name: io.BytesIO(data[name]))
+    refused("S191", lambda: restore_backup(places, tmp_path / "old.backup", "now", SECRET))
+    restore_backup(places, tmp_path / "old.backup", "now", None)
 
 
 def test_a_file_that_is_replaced_between_two_reads_is_refused(
@@ -170,7 +170,7 @@ def test_a_file_that_is_replaced_between_two_reads_is_refused(
     manifest = inspect(places, file, SECRET)
     (tmp_path / "b.backup").replace(file)
     monkeypatch.setattr("orchestrator.adapters.backup.restore.inspect", lambda *_: manifest)
-    assert "replaced" in refused("S131", lambda: restore(places, file, "now", SECRET))
+    assert "replaced" in refused("S131", lambda: restore_backup(places, file, "now", SECRET))
 
 
 def test_the_passphrase_is_in_a_private_file(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_an_object_that_is_not_on_the_list_is_refused(places: BackupPaths, tmp_p
     """Even where the passphrase fits: triggers, views, tables, indexes, and tables with another definition."""
     take(places, tmp_path / "a.backup", AT, SECRET)
     remade(tmp_path / "a.backup", tmp_path / "b.backup", sql(statement), tmp_path / "x", SECRET)
-    message = refused("S192", lambda: restore(places, tmp_path / "b.backup", "now", SECRET))
+    message = refused("S192", lambda: restore_backup(places, tmp_path / "b.backup", "now", SECRET))
     assert "journal.db: " in message
     assert "evil" in message or "runs" in message
     assert not (places.state / "restoring").exists()
@@ -223,10 +223,12 @@ def test_the_engine_s_database_has_a_list_of_its_own(places: BackupPaths, tmp_pa
     engine = sqlite_path(engine_url(places.store))
     sql("CREATE TABLE dbos_migrations (version INTEGER NOT NULL PRIMARY KEY)")(engine)
     take(places, tmp_path / "a.backup", AT, SECRET)
-    restore(places, tmp_path / "a.backup", "now", SECRET)
+    restore_backup(places, tmp_path / "a.backup", "now", SECRET)
     sql("CREATE TRIGGER evil AFTER INSERT ON dbos_migrations BEGIN SELECT 1; END")(engine)
     take(places, tmp_path / "b.backup", AT, SECRET)
-    assert "engine.db: trigger evil" in refused("S192", lambda: restore(places, tmp_path / "b.backup", "later", SECRET))
+    assert "engine.db: trigger evil" in refused(
+        "S192", lambda: restore_backup(places, tmp_path / "b.backup", "later", SECRET)
+    )
 
 
 def test_a_name_that_was_taken_for_another_object_is_refused(places: BackupPaths, tmp_path: Path) -> None:
@@ -234,7 +236,7 @@ def test_a_name_that_was_taken_for_another_object_is_refused(places: BackupPaths
     take(places, tmp_path / "a.backup", AT, SECRET)
     change = sql("ALTER TABLE waits RENAME TO hidden", "CREATE VIEW waits AS SELECT * FROM hidden")
     remade(tmp_path / "a.backup", tmp_path / "b.backup", change, tmp_path / "x", SECRET)
-    refused("S192", lambda: restore(places, tmp_path / "b.backup", "now", SECRET))
+    refused("S192", lambda: restore_backup(places, tmp_path / "b.backup", "now", SECRET))
 
 
 @pytest.mark.parametrize("kind", ["trigger", "index"])
@@ -248,22 +250,24 @@ def test_the_beginning_of_a_name_excuses_nothing(places: BackupPaths, tmp_path: 
     change = sql(made, "PRAGMA writable_schema = ON", f"{rename} WHERE name = 'evil'")
     take(places, tmp_path / "a.backup", AT, SECRET)
     remade(tmp_path / "a.backup", tmp_path / "b.backup", change, tmp_path / "x", SECRET)
-    assert "sqlite_autoindex_evil_1" in refused("S192", lambda: restore(places, tmp_path / "b.backup", "now", SECRET))
+    assert "sqlite_autoindex_evil_1" in refused(
+        "S192", lambda: restore_backup(places, tmp_path / "b.backup", "now", SECRET)
+    )
 
 
 @pytest.mark.parametrize("name", ["journal.db-wal", "journal.db-shm", "journal.db-journal", "engine.db-wal"])
 def test_a_database_in_a_backup_has_no_unfinished_changes(places: BackupPaths, tmp_path: Path, name: str) -> None:
     """What SQLite keeps beside a database would change it when it is opened; `backup` never writes such a file."""
     take(places, tmp_path / "a.backup", AT, SECRET)
-    with opened(tmp_path / "a.backup") as file:
+    with open_backup(tmp_path / "a.backup") as file:
         reader = BackupReader(file)
         data = {about.path: b"".join(pieces) for about, pieces in reader.content()} | {name: b"x"}
     more = PackageFile(path=name, size=1, sha256=hashlib.sha256(b"x").hexdigest(), executable=False)
     files = tuple(sorted((*reader.description.files, more), key=lambda about: about.path))
     manifest = reader.description.model_copy(update={"files": files}).authenticated(SECRET)
     with (tmp_path / "b.backup").open("wb") as out:
-        write(out, manifest, lambda path: io.BytesIO(data[path]))
-    assert "unfinished" in refused("S131", lambda: restore(places, tmp_path / "b.backup", "now", SECRET))
+        write_backup(out, manifest, lambda path: io.BytesIO(data[path]))
+    assert "unfinished" in refused("S131", lambda: restore_backup(places, tmp_path / "b.backup", "now", SECRET))
 
 
 SCRIPT = r"""--
@@ -369,7 +373,7 @@ def test_a_backup_has_no_secrets_by_default(places: BackupPaths, tmp_path: Path)
 def test_secrets_of_this_machine_stay(places: BackupPaths, tmp_path: Path) -> None:
     """A restore where the backup was made needs nothing else."""
     take(places, tmp_path / "a.backup", AT, SECRET)
-    restore(places, tmp_path / "a.backup", "now", SECRET)
+    restore_backup(places, tmp_path / "a.backup", "now", SECRET)
     assert (places.state / "pulumi/passphrase").read_bytes() == PHRASE
     assert (places.state / "project.key").read_bytes() == KEY
     assert (places.state / "project.key").stat().st_mode & 0o777 == 0o600
@@ -384,7 +388,7 @@ def elsewhere(places: BackupPaths, tmp_path: Path) -> BackupPaths:
     other = BackupPaths("shop", tmp_path / "other", f"sqlite:///{tmp_path}/other/state.db")
     other.state.mkdir()
     (other.state / "project.key").write_bytes(b"k" * 32)
-    restore(other, tmp_path / "a.backup", "now", SECRET)
+    restore_backup(other, tmp_path / "a.backup", "now", SECRET)
     return other
 
 
@@ -476,7 +480,7 @@ def test_a_restore_waits_for_secret_controller_files(places: BackupPaths, tmp_pa
     """On this machine they stay. On another one each is named until it has its content again, or is given up."""
     keep_files(places.state, ("credentials/",), credentials_db="canary-of-a-file", credentials_web="another")
     take(places, tmp_path / "a.backup", AT, SECRET)
-    restore(places, tmp_path / "a.backup", "now", SECRET)
+    restore_backup(places, tmp_path / "a.backup", "now", SECRET)
     place = places.state / VERSION / "credentials/db"
     assert (place.read_text(), place.stat().st_mode & 0o777) == ("canary-of-a-file", 0o600)
     WithheldSecrets(places.state, {}).require()
@@ -486,7 +490,7 @@ def test_a_restore_waits_for_secret_controller_files(places: BackupPaths, tmp_pa
     for name, data in {"project.key": KEY, "pulumi/passphrase": PHRASE}.items():
         (other.state / name).parent.mkdir(exist_ok=True)
         (other.state / name).write_bytes(data)
-    restore(other, tmp_path / "a.backup", "now", SECRET)
+    restore_backup(other, tmp_path / "a.backup", "now", SECRET)
     waiting = WithheldSecrets(other.state, {})
     assert f"{other.state / VERSION}/credentials/db" in refused("S193", waiting.require)
     place = other.state / VERSION / "credentials/db"
@@ -517,14 +521,14 @@ def test_a_backup_of_such_a_state_still_names_what_is_missing(elsewhere: BackupP
     take(elsewhere, tmp_path / "second.backup", AT, SECRET)
     third = BackupPaths("shop", tmp_path / "third", f"sqlite:///{tmp_path}/third/state.db")
     third.state.mkdir()
-    restore(third, tmp_path / "second.backup", "now", SECRET)
+    restore_backup(third, tmp_path / "second.backup", "now", SECRET)
     assert len(WithheldSecrets(third.state, {}).missing()) == 2
 
 
 def test_the_commands_print_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`backup` says what it left out, `restore` what is missing; `plan` and `promote` are refused, `status` is not."""
+    """`backup` says what it left out, `restore_backup` what is missing; `plan` and `promote` are refused, `status` is not."""
     (tmp_path / "orchestrator.yaml").write_text("apiVersion: orchestrator/v1\nkind: Project\nname: shop\n")
     monkeypatch.chdir(tmp_path)
     words = passphrase(tmp_path)

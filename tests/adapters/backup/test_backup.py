@@ -20,9 +20,9 @@ from dbos._migration import ensure_dbos_schema, run_dbos_migrations, sqlite_migr
 
 from orchestrator.adapters.ansible.kept_files import KeptFiles, Writer
 from orchestrator.adapters.backup import restore as restoring
-from orchestrator.adapters.backup.archive import BackupManifest, write
+from orchestrator.adapters.backup.archive import BackupManifest, write_backup
 from orchestrator.adapters.backup.content import BackupPaths
-from orchestrator.adapters.backup.restore import inspect, restore, undo
+from orchestrator.adapters.backup.restore import inspect, restore_backup, undo_restore
 from orchestrator.adapters.backup.take import take
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.engine import SCHEMA, engine_url, sqlite_path
@@ -172,7 +172,7 @@ def test_what_was_there_comes_back(either: BackupPaths, tmp_path: Path) -> None:
     shutil.rmtree(either.state / "plans")
     (either.state / "pulumi/passphrase").write_bytes(b"another")
     (either.state / "packages/new.release").write_bytes(b"newer")
-    kept = restore(either, file, "now", SECRET)
+    kept = restore_backup(either, file, "now", SECRET)
 
     assert runs(either) == ["r1-staging"]
     missing = {"packages/aa/content/file"} | {name for name in LEFT_OUT if name.startswith("pulumi/")}
@@ -196,7 +196,7 @@ def test_controller_files_come_back(places: BackupPaths, tmp_path: Path) -> None
         kept.take(tmp_path / str(number), sealed, Writer(f"r1.deploy.{number}", f"sha256:{number}", "r1", "deploy.1"))
     backup(places, file)
     shutil.rmtree(places.state / "controller-files")
-    restore(places, file, "now", SECRET)
+    restore_backup(places, file, "now", SECRET)
     for step, digest, found in (("deploy.1", "new", "password 2"), ("restore.deploy", "sha256:1", "password 1")):
         kept.lay(tmp_path / step, Writer("r2", digest, "r2", step))
         assert (tmp_path / step / "credentials/db").read_text() == found
@@ -234,7 +234,7 @@ def test_a_backup_is_taken_while_others_write(places: BackupPaths, tmp_path: Pat
         thread.join()
     assert len(store.records("r1-staging")) == 5 * written[0] + 1
     store.close()
-    restore(places, tmp_path / "2.backup", "now", SECRET)
+    restore_backup(places, tmp_path / "2.backup", "now", SECRET)
     again = DatabaseStore(places.store, SystemClock())
     found = again.records("r1-staging")
     again.close()
@@ -261,12 +261,12 @@ def test_every_changed_byte_is_noticed(places: BackupPaths, tmp_path: Path) -> N
     for at in [*range(0, len(data), step), len(data) - 1]:
         damaged.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         with pytest.raises(OrchestratorError) as caught:
-            restore(places, damaged, "now", SECRET)
+            restore_backup(places, damaged, "now", SECRET)
         assert caught.value.code in {"S130", "S131"}
     for changed in (b"", data[: len(data) // 2], data[:-1], data + b"\0", data + b"more"):
         damaged.write_bytes(changed)
         with pytest.raises(OrchestratorError) as caught:
-            restore(places, damaged, "now", SECRET)
+            restore_backup(places, damaged, "now", SECRET)
         assert caught.value.code in {"S130", "S131"}
     assert content(places.state) == before
     assert runs(places) == ["r1-staging"]
@@ -283,8 +283,8 @@ def test_names_that_lead_elsewhere(places: BackupPaths, tmp_path: Path, name: st
     )
     with pytest.MonkeyPatch.context() as patched, file.open("wb") as out:
         patched.setattr("orchestrator.adapters.backup.archive.check_name", lambda wanted: wanted)
-        write(out, manifest, lambda _: io.BytesIO(data))
-    _refused("S131", lambda: restore(places, file, "now", SECRET))
+        write_backup(out, manifest, lambda _: io.BytesIO(data))
+    _refused("S131", lambda: restore_backup(places, file, "now", SECRET))
     assert not (tmp_path / "outside").exists()
 
 
@@ -334,19 +334,19 @@ def test_a_restore_is_all_or_nothing(
     monkeypatch.setattr(restoring, "_put_back", lambda _: None)  # the dead do nothing
     died = False
     try:
-        restore(places, file, "now", SECRET)
+        restore_backup(places, file, "now", SECRET)
     except Died:
         died = True
     monkeypatch.setattr(Path, "rename", real)
     monkeypatch.setattr(restoring, "_put_back", putting_back)
     if died and at % 2 == 0:
-        assert undo(places)
+        assert undo_restore(places)
         assert content(places.state) == before
         assert runs(places) == ["r2-staging", "r1-staging"]
-    restore(places, file, "again", SECRET)
+    restore_backup(places, file, "again", SECRET)
     assert runs(places) == ["r1-staging"]
     assert (places.state / "pulumi/passphrase").read_bytes() == b"secret"
-    assert not undo(places)
+    assert not undo_restore(places)
 
 
 def test_a_move_that_fails_is_undone_at_once(
@@ -364,7 +364,7 @@ def test_a_move_that_fails_is_undone_at_once(
         real(*paths)
 
     monkeypatch.setattr(restoring, "_flush", fail)
-    _refused("S134", lambda: restore(places, file, "now", SECRET))
+    _refused("S134", lambda: restore_backup(places, file, "now", SECRET))
     assert content(places.state) == before
     assert runs(places) == ["r2-staging", "r1-staging"]
     assert not (places.state / "restoring").exists()
@@ -385,7 +385,7 @@ def test_postgres_needs_its_own_programs(postgres: Server, tmp_path: Path, monke
 
 
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """`backup` names the file that it wrote; `restore` asks first, refuses while somebody works, and says what it kept."""
+    """`backup` names the file that it wrote; `restore_backup` asks first, refuses while somebody works, and says what it kept."""
     (tmp_path / "orchestrator.yaml").write_text("apiVersion: orchestrator/v1\nkind: Project\nname: shop\n")
     monkeypatch.chdir(tmp_path)
     places = lay(tmp_path / ".orchestrator")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from orchestrator.adapters.gates import addresses, probe_child
 from orchestrator.adapters.gates.addresses import AddressRefusedError, connected, is_refused
 from orchestrator.adapters.gates.probe_child import Target
-from orchestrator.adapters.gates.web import fetch
+from orchestrator.adapters.gates.web import fetch_url
 from tests.web import serving
 
 REFUSED = [
@@ -62,7 +62,7 @@ def test_no_form_of_a_link_local_address_gets_through(address: ipaddress.IPv4Add
 def test_a_gate_does_not_request_it(url: str) -> None:
     """The gate is unknown at once, and says why; nothing was sent."""
     began = time.monotonic()
-    answer = fetch(url, 5)
+    answer = fetch_url(url, 5)
     assert (answer.there, "no gate or probe connects" in answer.trouble) == (False, True)
     assert time.monotonic() - began < 2
 
@@ -72,7 +72,7 @@ def test_a_redirect_is_checked_again(status: int) -> None:
     """A service cannot lead a gate there, nor show it what would be there."""
     with serving() as server:
         server.answers["/"] = (status, "http://169.254.169.254/latest/meta-data")
-        answer = fetch(f"{server.url}/", 5)
+        answer = fetch_url(f"{server.url}/", 5)
     assert (answer.there, answer.text, "169.254.169.254" in answer.trouble) == (False, "", True)
 
 
@@ -80,7 +80,7 @@ def test_a_redirect_to_a_service_is_followed() -> None:
     """As before, and without the credentials of the first request."""
     with serving() as server:
         server.answers |= {"/": (302, f"{server.url}/other"), "/other": (200, "here")}
-        assert fetch(f"{server.url}/", 5, authorization="Bearer x").text == "here"
+        assert fetch_url(f"{server.url}/", 5, authorization="Bearer x").text == "here"
     assert server.shown == ["Bearer x", ""]
 
 
@@ -96,7 +96,7 @@ def test_a_name_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as server:
         monkeypatch.setattr(socket, "getaddrinfo", resolved)
         server.answers["/"] = (200, "here")
-        assert fetch(f"http://service.test:{server.port}/", 5).text == "here"
+        assert fetch_url(f"http://service.test:{server.port}/", 5).text == "here"
     assert asked == ["service.test"]
 
 

@@ -86,7 +86,7 @@ class Stage:
             self.jobs,
             self.state / "pulumi",
             self.project,
-            functools.partial(engine.find, dict(os.environ)),
+            functools.partial(engine.find_engine, dict(os.environ)),
             self.environ,
         )
         self._number = 0
@@ -160,7 +160,7 @@ class Infrastructure:
             "PULUMI_CONFIG_PASSPHRASE": "a phrase",
             **environ,
         }
-        self.engine = engine.find(dict(os.environ))
+        self.engine = engine.find_engine(dict(os.environ))
         state = self.root / ".orchestrator"
         self.rebuild(None)
         (state / "pulumi").mkdir(parents=True)

@@ -58,11 +58,11 @@ class Project:
 
     def keep(self, **pulumi: Any) -> str:
         environment = self.environment(**pulumi)
-        program = definition.find(environment, self.root / PROGRAM, self.root)
-        return definition.keep(program, environment, self.store)[0]
+        program = definition.find_program(environment, self.root / PROGRAM, self.root)
+        return definition.keep_definition(program, environment, self.store)[0]
 
     def names(self, **pulumi: Any) -> list[str]:
-        return [file.path for file in definition.verified(self.store, self.keep(**pulumi)).files]
+        return [file.path for file in definition.verify_definition(self.store, self.keep(**pulumi)).files]
 
     def folder(self, digest: str) -> Path:
         return self.store / digest.removeprefix("sha256:")
@@ -82,7 +82,7 @@ def code(work: Callable[[], object]) -> str | None:
 
 
 def refusal(project: Project, digest: str) -> str | None:
-    return code(lambda: definition.verified(project.store, digest))
+    return code(lambda: definition.verify_definition(project.store, digest))
 
 
 def test_a_definition_has_what_its_program_names(project: Project) -> None:
@@ -116,7 +116,7 @@ def test_comments_variables_and_our_own_file_name_nothing(project: Project) -> N
 def test_an_example_is_defined_by_its_environments_alone(example: Path, tmp_path: Path) -> None:
     """A change of the application, a playbook or a release of an example is no change of what provisions its hosts."""
     for folder in sorted(path.parent for path in example.glob("environments/*/Pulumi.yaml")):
-        program = definition.find(Environment.from_json({**HEAD, "name": folder.name}), folder, example)
+        program = definition.find_program(Environment.from_json({**HEAD, "name": folder.name}), folder, example)
         found = program.everything(None, tmp_path)
         assert [name for name in found if not name.startswith("environments/")] == []
 
@@ -210,10 +210,10 @@ KEPT: dict[str, Callable[[Project], str]] = {"now": lambda project: project.keep
 def test_a_kept_definition_is_used_while_it_is_what_it_was(project: Project, how: str) -> None:
     """A kept definition of this and of the first format is found with its program and its environment."""
     digest = KEPT[how](project)
-    place = definition.verified(project.store, digest).place
+    place = definition.verify_definition(project.store, digest).place
     assert (project.folder(digest) / definition.TREE / place / "__main__.py").is_file()
     assert definition.kept_environment(project.store, digest).name == "staging"
-    assert code(lambda: definition.verified(project.store, "sha256:" + "0" * 64)) == "E105"
+    assert code(lambda: definition.verify_definition(project.store, "sha256:" + "0" * 64)) == "E105"
 
 
 def edits(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -267,7 +267,7 @@ def test_any_change_of_what_a_definition_says_is_refused(project: Project) -> No
     data = file.read_bytes()
     for at in range(len(data)):
         file.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
-        assert code(lambda: definition.verified(project.store, digest)) == "E166"
+        assert code(lambda: definition.verify_definition(project.store, digest)) == "E166"
     file.write_bytes(data)
     assert code(project.keep) is None
 
@@ -304,10 +304,10 @@ def test_no_changed_archive_is_accepted(project: Project, tmp_path: Path) -> Non
     store = tmp_path / "other" / "definitions"
     for content in bad:
         (tmp_path / "bad").write_bytes(content)
-        assert code(lambda: definition_archive.unpack(tmp_path / "bad", store, digest))
+        assert code(lambda: definition_archive.unpack_definition(tmp_path / "bad", store, digest))
         shutil.rmtree(store, ignore_errors=True)
-    definition_archive.fetch(digest, store, place)
-    assert definition.verified(store, digest) == definition.verified(project.store, digest)
+    definition_archive.fetch_definition(digest, store, place)
+    assert definition.verify_definition(store, digest) == definition.verify_definition(project.store, digest)
 
 
 @pytest.mark.parametrize("extra", ["", f"tree/{PROGRAM}/__pycache__/x.pyc", "tree/lib/naming.py", "sitecustomize.py"])
@@ -325,7 +325,7 @@ def test_an_archive_of_the_first_format_holds_nothing_else(project: Project, tmp
             archive.add(path, path.relative_to(folder).as_posix(), recursive=False)
     place.name(f"definitions/{digest.removeprefix('sha256:')}", place.put(tmp_path / "old"))
     store = tmp_path / "other"
-    fetched = code(lambda: definition_archive.fetch(digest, store, place))
+    fetched = code(lambda: definition_archive.fetch_definition(digest, store, place))
     assert fetched == ("E105" if extra else None)
     assert bool(list(store.iterdir())) == (not extra)
 
@@ -334,6 +334,6 @@ def test_an_environment_with_an_inventory_alone_is_told_what_to_write(tmp_path: 
     """Where no Pulumi project is found and inventory files are named, the refusal names `program: null`."""
     environment = Environment.from_json({**HEAD, "name": "live", "inventory": {"files": ["hosts.ini"]}})
     with pytest.raises(OrchestratorError) as refusal:
-        definition.find(environment, tmp_path / "environments/live", tmp_path)
+        definition.find_program(environment, tmp_path / "environments/live", tmp_path)
     assert refusal.value.code == "E102"
     assert "`program: null`" in str(refusal.value.hint)

@@ -51,18 +51,18 @@ def environ(tmp_path: Path) -> dict[str, str]:
 def test_the_order_in_which_engines_are_looked_for(environ: dict[str, str], tmp_path: Path) -> None:
     """The named one comes first, then the one on PATH, in Pulumi's home, in our cache; each once the others are gone."""
     with pytest.raises(OrchestratorError) as caught:
-        engine.find(environ)
+        engine.find_engine(environ)
     assert caught.value.code == "E101"
     places = {
-        "cache": engine.cache(environ) / "pulumi",
+        "cache": engine.engine_cache(environ) / "pulumi",
         "Pulumi's home": tmp_path / ".pulumi/bin/pulumi",
         "PATH": tmp_path / "bin/pulumi",
     }
     for source, path in places.items():
         _telling(path, engine.VERSION)
-        assert engine.find(environ) == engine.Engine(path, engine.VERSION, source)
+        assert engine.find_engine(environ) == engine.Engine(path, engine.VERSION, source)
     named = _telling(tmp_path / "mine", "v3.226.1")
-    assert engine.find({**environ, "ORCHESTRATOR_PULUMI": str(named)}).source == "named"
+    assert engine.find_engine({**environ, "ORCHESTRATOR_PULUMI": str(named)}).source == "named"
 
 
 def test_engines_that_are_passed_over(environ: dict[str, str], tmp_path: Path) -> None:
@@ -70,14 +70,14 @@ def test_engines_that_are_passed_over(environ: dict[str, str], tmp_path: Path) -
     _telling(tmp_path / "bin/pulumi", "v3.226.0")
     _program(tmp_path / ".pulumi/bin/pulumi", "#!/bin/sh\nexit 1\n")
     with pytest.raises(OrchestratorError) as caught:
-        engine.find(environ)
+        engine.find_engine(environ)
     assert "v3.226.0" in caught.value.message
     assert ".pulumi/bin/pulumi is of an unknown version" in caught.value.message
     versions = tmp_path / ".pulumi/versions/3.300.0/bin/pulumi"
     _telling(versions, "v3.300.0")
-    assert engine.find(environ).path == versions
+    assert engine.find_engine(environ).path == versions
     with pytest.raises(OrchestratorError):
-        engine.find({**environ, "ORCHESTRATOR_PULUMI": str(tmp_path / "nothing")})
+        engine.find_engine({**environ, "ORCHESTRATOR_PULUMI": str(tmp_path / "nothing")})
 
 
 @pytest.mark.parametrize("broken", ["#!/bin/sh\nexit 1\n", "not a program", "#!/bin/sh\necho v3.1.0\n", None])
@@ -85,11 +85,11 @@ def test_a_broken_engine_in_the_cache_is_replaced(environ: dict[str, str], tmp_p
     """Installing puts a new engine where the cached one cannot be used, and leaves nothing else behind."""
     _program(tmp_path / "bin/go", GO)
     if broken is not None:
-        _program(engine.cache(environ) / "pulumi", broken)
+        _program(engine.engine_cache(environ) / "pulumi", broken)
     said: list[str] = []
-    found = engine.install(environ, said.append)
-    assert (found.version, found.path) == ("v3.259.0", engine.cache(environ) / "pulumi")
-    assert {path.name for path in engine.cache(environ).parent.iterdir()} == {".lock", engine.VERSION}
+    found = engine.install_engine(environ, said.append)
+    assert (found.version, found.path) == ("v3.259.0", engine.engine_cache(environ) / "pulumi")
+    assert {path.name for path in engine.engine_cache(environ).parent.iterdir()} == {".lock", engine.VERSION}
     assert any(line.startswith("the build: took") for line in said)
 
 
@@ -97,18 +97,18 @@ def test_a_good_engine_in_the_cache_stays(environ: dict[str, str], tmp_path: Pat
     """A cached engine that can be used is not built again, unless that is forced."""
     _program(tmp_path / "bin/go", GO)
     for force, builds in ((False, 2), (False, 2), (True, 4)):
-        engine.install(environ, lambda _: None, force=force)
+        engine.install_engine(environ, lambda _: None, force=force)
         assert len((tmp_path / "builds").read_text().split()) == builds
 
 
 def test_a_build_that_fails_leaves_the_old_one(environ: dict[str, str], tmp_path: Path) -> None:
     """When an engine cannot be built, the error says why, and what was in the cache is still there."""
     _program(tmp_path / "bin/go", '#!/bin/sh\n[ "$1" = env ] && echo go1.99.0 && exit 0\necho no network >&2; exit 1\n')
-    old = _telling(engine.cache(environ) / "pulumi", "v3.259.0")
+    old = _telling(engine.engine_cache(environ) / "pulumi", "v3.259.0")
     with pytest.raises(OrchestratorError) as caught:
-        engine.install(environ, lambda _: None, force=True)
+        engine.install_engine(environ, lambda _: None, force=True)
     assert (caught.value.code, "no network" in caught.value.message) == ("E103", True)
-    assert engine.find(environ).path == old
+    assert engine.find_engine(environ).path == old
 
 
 # -- digests of what is fetched
@@ -139,12 +139,12 @@ def test_the_vendor_s_archive_needs_its_digest(environ: dict[str, str], tmp_path
     """With the digest that is given its programs are installed, and nothing else of it; with another one nothing is."""
     file, digest = archive(tmp_path, VENDOR)
     with pytest.raises(OrchestratorError) as caught:
-        engine.install(environ, lambda _: None, engine_archive.VendorArchive("0" * 64, file))
+        engine.install_engine(environ, lambda _: None, engine_archive.VendorArchive("0" * 64, file))
     assert (caught.value.code, digest in caught.value.message) == ("E103", True)
-    assert not engine.cache(environ).exists()
-    found = engine.install(environ, lambda _: None, engine_archive.VendorArchive(digest.upper(), file))
-    assert found.path == engine.cache(environ) / "pulumi"
-    assert {path.name for path in engine.cache(environ).iterdir()} == {"pulumi", "pulumi-language-python"}
+    assert not engine.engine_cache(environ).exists()
+    found = engine.install_engine(environ, lambda _: None, engine_archive.VendorArchive(digest.upper(), file))
+    assert found.path == engine.engine_cache(environ) / "pulumi"
+    assert {path.name for path in engine.engine_cache(environ).iterdir()} == {"pulumi", "pulumi-language-python"}
 
 
 def test_the_vendor_s_archive_is_downloaded_and_compared(tmp_path: Path) -> None:
@@ -161,14 +161,16 @@ def test_the_vendor_s_archive_is_downloaded_and_compared(tmp_path: Path) -> None
                 target = tmp_path / sha256
                 target.mkdir()
                 with contextlib.nullcontext() if good else pytest.raises(OrchestratorError):
-                    engine_archive.unpack(
+                    engine_archive.unpack_engine(
                         engine_archive.VendorArchive(sha256), engine.VERSION, target, lambda _: None, base
                     )
                 assert (target / "pulumi").exists() is good
             file.write_bytes(b"not an archive")
             for sha256 in (hashlib.sha256(b"not an archive").hexdigest(), digest):
                 with pytest.raises(OrchestratorError) as caught:
-                    engine_archive.unpack(engine_archive.VendorArchive(sha256), "v0", tmp_path, lambda _: None, base)
+                    engine_archive.unpack_engine(
+                        engine_archive.VendorArchive(sha256), "v0", tmp_path, lambda _: None, base
+                    )
                 assert caught.value.code == "E103"
         finally:
             http.shutdown()
@@ -182,9 +184,9 @@ def test_an_archive_without_an_engine_is_refused(
     """Names that lead elsewhere are not unpacked."""
     file, digest = archive(tmp_path, files, "x.tar.gz")
     with pytest.raises(OrchestratorError) as caught:
-        engine.install(environ, lambda _: None, engine_archive.VendorArchive(digest, file))
+        engine.install_engine(environ, lambda _: None, engine_archive.VendorArchive(digest, file))
     assert caught.value.code == "E103"
-    assert not engine.cache(environ).exists()
+    assert not engine.engine_cache(environ).exists()
 
 
 @pytest.mark.parametrize("words", [

@@ -93,7 +93,7 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Isolated]:
     made = Isolated(tmp_path_factory.mktemp("isolated"))
     yield made
     for host in loopback.recorded(made.state):
-        loopback.stop(host)
+        loopback.remove_host(host)
 
 
 def sleeping() -> list[str]:

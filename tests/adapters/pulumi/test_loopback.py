@@ -49,7 +49,7 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
     made = Hosts(tmp_path, PYTHONPATH=str(ROOT))
     yield made
     for host in loopback.recorded(made.root / ".orchestrator"):
-        loopback.end(host)
+        loopback.end_processes(host)
 
 
 def _kill(host: loopback.Host) -> None:

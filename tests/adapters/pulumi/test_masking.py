@@ -25,7 +25,7 @@ def with_secrets(stage: Stage) -> SecretValues:
     """A provisioner of a new process, with what that knows."""
     secrets = SecretValues()
     stage.jobs = LocalJobs(stage.state / "jobs", secrets=secrets)
-    find = functools.partial(engine.find, dict(os.environ))
+    find = functools.partial(engine.find_engine, dict(os.environ))
     stage.provisioner = PulumiProvisioner(
         stage.jobs, stage.state / "pulumi", stage.project, find, stage.environ, secrets=secrets
     )
@@ -61,7 +61,7 @@ def test_files_of_the_update_that_makes_a_secret(tmp_path: Path) -> None:
 
 def test_configuration_as_the_engine_encrypts_it(tmp_path: Path) -> None:
     """A value that `pulumi config set --secret` has encrypted is decrypted as the engine does it."""
-    program = str(engine.find(dict(os.environ)).path)
+    program = str(engine.find_engine(dict(os.environ)).path)
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),

@@ -70,7 +70,7 @@ class Slow(ResourceProvider):
     def read(self, id, props):
         if props["hosts"]:
             from orchestrator.hosts import loopback
-            host = loopback.find("shop-staging", id)
+            host = loopback.find_host("shop-staging", id)
             there = host is not None and loopback.alive(host)
         else:
             there = os.path.exists(f"{props['folder']}/thing-{id}")
@@ -80,9 +80,9 @@ class Slow(ResourceProvider):
         self.moment(props, f"before delete {props['name']}")
         if props["hosts"]:
             from orchestrator.hosts import loopback
-            host = loopback.find("shop-staging", id)
+            host = loopback.find_host("shop-staging", id)
             if host is not None:
-                loopback.stop(host)
+                loopback.remove_host(host)
         elif os.path.exists(f"{props['folder']}/thing-{id}"):
             os.remove(f"{props['folder']}/thing-{id}")
         self.moment(props, f"after delete {props['name']}")
@@ -124,7 +124,7 @@ class Slow(Stage):
         if not found.isolates:
             pytest.skip("processes are not isolated here")
         views = Views(self.project, self.state, self.environ, lambda: found)
-        find = functools.partial(engine.find, dict(os.environ))
+        find = functools.partial(engine.find_engine, dict(os.environ))
         self.provisioner = PulumiProvisioner(
             self.jobs, self.state / "pulumi", self.project, find, self.environ, views=views
         )
@@ -233,7 +233,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
     yield stage
     (stage.things / "hold").unlink(missing_ok=True)
     for host in loopback.recorded(stage.state):
-        loopback.stop(host)
+        loopback.remove_host(host)
     for job in (stage.state / "jobs").glob("*"):
         kill_tree(f"ORCHESTRATOR_JOB={job}")
 

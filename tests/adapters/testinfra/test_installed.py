@@ -4,12 +4,12 @@ import platform
 import subprocess
 import sys
 
-from orchestrator.adapters.testinfra.installed import versions
+from orchestrator.adapters.testinfra.installed import python_versions
 
 
 def test_every_plugin_that_pytest_loads_is_recorded() -> None:
     """Python, pytest, testinfra and each plugin that pytest names itself are recorded with their versions."""
-    found = versions()
+    found = python_versions()
     assert found["python"] == platform.python_version()
     words = [sys.executable, "-m", "pytest", "--version", "--version"]
     said = subprocess.run(words, capture_output=True, text=True, check=True)

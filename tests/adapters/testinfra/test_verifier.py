@@ -268,7 +268,7 @@ def test_a_host_that_dies_in_the_middle_is_unknown(room: Room) -> None:
 
     def end_it(entry: Entry) -> None:
         if entry.kind == "test" and not flag.exists():
-            loopback.end(dying)
+            loopback.end_processes(dying)
             flag.touch()
 
     try:

@@ -69,7 +69,7 @@ def dies(scene: Scene) -> str:
     version, host = project.make(), project.hosts[0]
     scene.end.callback(revive, host)
     process = project.halfway(version)
-    loopback.end(host)
+    loopback.end_processes(host)
     code, said = ended(process)
     assert code == 5, f"{code}: {said[-800:]}"
     truths = {known["host"]: known["truth"] for known in project.status(EDGE)["hosts"]}
@@ -90,7 +90,7 @@ def reboots(scene: Scene) -> str:
     hold = _hold(scene, made, 1)
     going = Going(made, "r1", 1)
     until(lambda: made.marks() == [1, 1], "both hosts work")
-    loopback.end(made.hosts[1])
+    loopback.end_processes(made.hosts[1])
     hold.unlink()
     revive(made.hosts[1])
     first = going.wait()

@@ -95,7 +95,7 @@ class Small(Project):
         """End its hosts, wherever they are, and every process that it has started."""
         with state_in(self.elsewhere or self.state):
             for host in self.hosts:
-                loopback.stop(host)
+                loopback.remove_host(host)
         super().clean()
 
     def inventory(self, hosts: dict[str, dict[str, Any]]) -> None:

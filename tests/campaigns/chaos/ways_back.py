@@ -20,7 +20,7 @@ def fails(scene: Scene) -> str:
     until(
         lambda: project.marks(victim).count(good) > before[victim] or process.poll() is not None, "it is put back there"
     )
-    loopback.end(host)
+    loopback.end_processes(host)
     project.free()
     code, said = ended(process)
     assert code == 5, f"{code}: {said[-800:]}"

@@ -173,7 +173,7 @@ def judged(text: str, figures: Figures | None = None) -> list[str]:
         wrong += _of_answer(answer)
         if figures is not None:
             figures.invalid += bool(answer.faults)
-        seen = snapshot.read(clean_text(text), SnapshotRule())
+        seen = snapshot.parse_snapshot(clean_text(text), SnapshotRule())
         wrong += _of_snapshot(seen)
         wrong += _of_task(text)
     except Exception as error:  # noqa: BLE001 - any exception is a finding

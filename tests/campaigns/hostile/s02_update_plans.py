@@ -71,7 +71,7 @@ def _changed(text: str, exact: bool, yard: Yard) -> Outcome:
 def _read(file: Path, *, exact: bool) -> Outcome:
     digest = update_plan.file_digest(DATA) if exact else None
     saved = SavedPlan(file, update_plan.content_digest(DATA), digest, None)
-    return refused(("E162", "E163"), lambda: update_plan.read(saved))
+    return refused(("E162", "E163"), lambda: update_plan.read_update_plan(saved))
 
 
 def cases(seed: int) -> Iterator[Case]:

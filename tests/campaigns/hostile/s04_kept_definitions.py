@@ -22,7 +22,7 @@ def _shared(project: Project, digest: str) -> object:
 
 
 USES: dict[str, Callable[[Project, str], object]] = {
-    "a rollback": lambda project, digest: definition.verified(project.store, digest),
+    "a rollback": lambda project, digest: definition.verify_definition(project.store, digest),
     "sharing it": _shared,
 }
 
@@ -54,6 +54,6 @@ def believed(store: Path, digest: str) -> definition.Manifest:
 
 
 DEFENCES: dict[str, Defence] = {
-    "files before a rollback": lambda: replaced(definition, "verified", believed),
-    "files before sharing": lambda: replaced(definition_archive, "verified", believed),
+    "files before a rollback": lambda: replaced(definition, "verify_definition", believed),
+    "files before sharing": lambda: replaced(definition_archive, "verify_definition", believed),
 }

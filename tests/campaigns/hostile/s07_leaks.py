@@ -37,7 +37,7 @@ from orchestrator.domain.snapshot import Snapshot
 from orchestrator.engine.jobs import LocalJobs
 from orchestrator.file_system import write_whole
 from orchestrator.ports import Job
-from orchestrator.secret_values import SecretValues, known, use
+from orchestrator.secret_values import SecretValues, process_secrets, use
 from tests.campaigns.hostile.case import HELD, Case, Defence, Outcome, Yard, replaced
 from tests.leak_scan.canaries import ENCODINGS, KINDS, SPECIAL, Canary
 from tests.leak_scan.scan import Scan
@@ -84,7 +84,7 @@ def _word(random: Random) -> str:
 
 def _attempt(canary: Canary, encoding: str, ending: str, pieces: list[int], yard: Yard) -> Outcome:
     text = f"it is {_written(canary.value, encoding)}, is it not"
-    before, secrets = known(), SecretValues()
+    before, secrets = process_secrets(), SecretValues()
     secrets.learn("here", _SOURCES[canary.kind](yard.inside / "sources", canary.value))
     use(secrets)
     try:

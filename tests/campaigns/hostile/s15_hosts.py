@@ -74,7 +74,7 @@ def _raw(question: bytes, yard: Yard, *, acts: bool = True) -> Outcome:
     made = [host.name for host in loopback.recorded(state) if Path(host.folder) != other]
     for host in loopback.recorded(state):
         if Path(host.folder) != other:
-            loopback.stop(host)
+            loopback.remove_host(host)
     if made or not other.is_dir():
         return Outcome(accepted=f"it made or ended {made or [OTHER]}")
     harmless = "error" in answer or answer["answer"] in (None, False)

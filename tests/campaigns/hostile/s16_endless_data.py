@@ -153,17 +153,19 @@ READERS: dict[str, Reader] = {
     "environment.yaml": _file("staging/environment.yaml", load_environment),
     "orchestrator.yaml": _file("orchestrator.yaml", lambda path: load_project(path.parent)),
     "requirements.yml": _file("requirements.yml", _requirements),
-    "requirements.lock": _file("requirements.lock", galaxy_lock.read),
+    "requirements.lock": _file("requirements.lock", galaxy_lock.read_lock),
     "the settings of a packed environment": _file(
         "environment.yaml", lambda path: selection.secrets(path.parent, frozenset({path.name}))
     ),
     "a playbook": _file("site.yml", _playbook),
     "the files that a playbook names": _file("site.yml", lambda path: len(list(references(path, path.name)))),
     "a playbook of our modules": _file("site.yml", records_itself),
-    "a file of variables": _file("vars.yml", lambda path: len(list(playbook_yaml.texts(playbook_yaml.load(path))))),
+    "a file of variables": _file(
+        "vars.yml", lambda path: len(list(playbook_yaml.texts(playbook_yaml.load_playbook(path))))
+    ),
 }
 LENIENT = (ValueError,)
-"""What `playbook_yaml.load` and the reader of playbooks raise for a file that cannot be read; their callers skip it."""
+"""What `playbook_yaml.load_playbook` and the reader of playbooks raise for a file that cannot be read; their callers skip it."""
 
 
 def cases(seed: int) -> Iterator[Case]:
@@ -216,6 +218,6 @@ def _unbounded(text: str) -> Any:
 
 
 DEFENCES: dict[str, Defence] = {
-    "loader": lambda: replaced(safe_yaml, "load", _unbounded),
+    "loader": lambda: replaced(safe_yaml, "load_yaml", _unbounded),
     "depth of files": lambda: replaced(source, "MAX_DEPTH", 1_000_000),
 }

@@ -125,7 +125,7 @@ def _unpacked(data: bytes, digest: str, yard: Yard, *, by_file: bool = True) -> 
     base = yard.inside.as_uri()
     try:
         archive = VendorArchive(digest, file if by_file else None)
-        engine_archive.unpack(archive, engine.VERSION, target, lambda _text: None, base)
+        engine_archive.unpack_engine(archive, engine.VERSION, target, lambda _text: None, base)
     except OrchestratorError as error:
         if error.code != "E103":
             raise

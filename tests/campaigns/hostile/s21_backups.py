@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.backup import authentication, restore
-from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, opened, write
+from orchestrator.adapters.backup.archive import BackupManifest, BackupReader, open_backup, write_backup
 from orchestrator.adapters.backup.content import BackupPaths
 from orchestrator.adapters.backup.take import take
 from orchestrator.adapters.clock import SystemClock
@@ -61,7 +61,7 @@ def _make(folder: Path, _end: ExitStack) -> Path:
 
 
 def _read(file: Path) -> tuple[BackupManifest, dict[str, bytes]]:
-    with opened(file) as source:
+    with open_backup(file) as source:
         reader = BackupReader(source)
         return reader.description, {about.path: b"".join(data) for about, data in reader.content()}
 
@@ -77,7 +77,7 @@ def _sealed(manifest: BackupManifest, files: dict[str, bytes], *, signed: bool) 
         code = authentication._code(manifest.to_json(), about, SECRET)
         manifest = manifest.model_copy(update={"authentication": about.model_copy(update={"code": code})})
     out = io.BytesIO()
-    write(out, manifest, lambda name: io.BytesIO(files[name]))
+    write_backup(out, manifest, lambda name: io.BytesIO(files[name]))
     return out.getvalue()
 
 
@@ -92,7 +92,7 @@ def _rewritten(field: str, value: Any) -> Change:
     def work(manifest: BackupManifest, files: dict[str, bytes], _data: bytes, _chance: random.Random) -> bytes:
         changed = manifest.model_copy(update={field: value})
         out = io.BytesIO()
-        write(out, changed, lambda name: io.BytesIO(files[name]))
+        write_backup(out, changed, lambda name: io.BytesIO(files[name]))
         return out.getvalue()
 
     return work
@@ -323,7 +323,7 @@ def _attempted(data: bytes, yard: Yard, passphrase: bytes = SECRET) -> Outcome:
     state.mkdir()
     (state / "project.key").write_bytes(b"own" * 10)
     try:
-        restore.restore(_places(state), file, "now", passphrase)
+        restore.restore_backup(_places(state), file, "now", passphrase)
     except OrchestratorError as error:
         if error.code not in REFUSED:
             raise
