@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from orchestrator.domain.access.sign_in import Failures, Session
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, Finding
 from orchestrator.domain.idempotency import KeptReply
+from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.model import Model
 from orchestrator.domain.register import RecordKind, SchedulerLease
 
@@ -19,6 +20,23 @@ class Records(Protocol):
 
     def all(self, kind: RecordKind[T], part: str | None = None) -> tuple[T, ...]:
         """The records of *kind* in the order of their keys; with *part* only those in it."""
+
+    def page(
+        self,
+        kind: RecordKind[T],
+        parts: Sequence[str] | None = None,
+        *,
+        start: str = "",
+        cursor: str | None = None,
+        limit: int = PAGE_SIZE,
+    ) -> Page[T]:
+        """A page of the records of a *kind* with positions, in their order, from the position *start* on.
+
+        With *parts* only those in one of them. *cursor* is that of the page before.
+        """
+
+    def count(self, kind: RecordKind[Any]) -> dict[str, int]:
+        """How many records of *kind* each part has."""
 
     def get(self, kind: RecordKind[T], key: str) -> T | None:
         """The record of *kind* with this key."""

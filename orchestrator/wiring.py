@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orchestrator.config as files
-from orchestrator.app.application import Application
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.engine_wiring import EngineParts
+from orchestrator.management.application import ManagedApplication
+from orchestrator.management_wiring import ManagementParts
 from orchestrator.register_wiring import RegisterParts
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.services import Services
 
 
-class App(EngineParts, RegisterParts, Application):
+class App(EngineParts, RegisterParts, ManagementParts, ManagedApplication):
     """A project with everything joined. Each part is made when it is first used."""
 
     @cached_property
@@ -54,7 +55,7 @@ class App(EngineParts, RegisterParts, Application):
         """What is done when it is due."""
         from orchestrator.app.automatic import AutomaticPromotions
 
-        return (*super().duties(shows), AutomaticPromotions(self))
+        return (*super().duties(shows), *self.management_duties(), AutomaticPromotions(self))
 
     def warm(self) -> None:
         """Import and read what every walk needs, so that a process that is forked need not."""

@@ -44,7 +44,12 @@ OBJECTS = {
     "passwords": "password",
     "sign_in_links": "sign-in-link",
 }
-"""What the audit stream calls a record of each kind."""
+"""What the audit stream calls a record of each kind that names no noun."""
+
+
+def noun_of(kind: RecordKind[Any]) -> str:
+    """What the audit stream calls a record of *kind*."""
+    return kind.noun or OBJECTS[kind.name]
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ class View:
         found = self.records.get(kind, key)
         if found is None:
             known = [kind.key(each) for each in self.records.all(kind)]
-            raise unknown(OBJECTS[kind.name], key, known)
+            raise unknown(noun_of(kind), key, known)
         return found
 
 
@@ -150,14 +155,14 @@ class Change(View):
         key = kind.key(value)
         before = self.records.get(kind, key)
         self.records.put(kind, value)
-        self.record(f"{OBJECTS[kind.name]}:{key}", before=_digest(before), after=_digest(value), detail=detail)
+        self.record(f"{noun_of(kind)}:{key}", before=_digest(before), after=_digest(value), detail=detail)
         return value
 
     def remove(self, kind: RecordKind[T], value: T, **detail: Any) -> None:
         """Remove *value*, and record its digest."""
         key = kind.key(value)
         self.records.remove(kind, key)
-        self.record(f"{OBJECTS[kind.name]}:{key}", before=_digest(value), detail=detail)
+        self.record(f"{noun_of(kind)}:{key}", before=_digest(value), detail=detail)
 
     def record(self, object_: str, **fields: Any) -> None:
         """Append an entry about *object_* to the audit stream."""

@@ -62,6 +62,9 @@ COMMANDS: dict[str, dict[str, str]] = {
         "withdraw": "Withdraw the request of a promotion, or a vote.",
         "raise-risk": "Set a higher level of risk for a promotion.",
     },
+    "Release management": {
+        "request": "Add, rank and decide change requests, the entries of the backlog.",
+    },
     "Calendar": {
         "calendar": "List, add, remove, override, import and export windows, freezes and holidays.",
         "line": "Stop or resume all promotions to one or all environments.",

@@ -77,6 +77,21 @@ def run_requests(_context: click.Context, _parameter: click.Parameter, begun: st
 
 
 @_quietly
+def change_requests(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
+    """The change requests that have not ended, the highest rank first, each with what it is."""
+    from click.shell_completion import CompletionItem
+
+    from orchestrator.management.change_requests.queries import list_changes
+
+    found = list_changes(_app().acting, limit=RECENT).items
+    return [
+        CompletionItem(request.id, help=f"{request.state}: {request.title}")
+        for request in found
+        if request.id.lower().startswith(begun.lower())
+    ]
+
+
+@_quietly
 def releases(_context: click.Context, _parameter: click.Parameter, begun: str) -> Offers:
     """The kept packages, and the release folders of the project."""
     app = _app()

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.cli.document import Document
+from orchestrator.cli.management_documents import MODELS as MANAGEMENT_MODELS
 from orchestrator.cli.register_documents import MODELS as REGISTER_MODELS
 from orchestrator.cli.register_documents import RequestItem
 from orchestrator.domain.authentication import FIELD
@@ -264,6 +265,7 @@ MODELS: dict[str, type[Model]] = {
     "drift": DriftDocument,
     "parity": ParityDocument,
     **REGISTER_MODELS,
+    **MANAGEMENT_MODELS,
 }
 
 

@@ -12,6 +12,7 @@ from importlib import import_module
 
 FAMILIES = (
     "access",
+    "management",
     "files",
     "package",
     "environment",

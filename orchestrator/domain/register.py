@@ -76,12 +76,18 @@ class SchedulerLease(Model):
 
 @dataclass(frozen=True)
 class RecordKind(Generic[T]):
-    """One kind of record: its *name*, its *model*, what identifies one (*key*), and the *part* in which it is found."""
+    """One kind of record: its *name*, its *model*, what identifies one (*key*), and the *part* in which it is found.
+
+    Records with a *position* are listed in its order, page by page; it has no space. *noun* is what the audit stream
+    calls a record.
+    """
 
     name: str
     model: type[T]
     key: Callable[[T], str]
     part: Callable[[T], str] = lambda _: ""
+    position: Callable[[T], str] | None = None
+    noun: str = ""
 
 
 USERS = RecordKind("users", User, lambda user: user.name)
@@ -133,6 +139,12 @@ ACCESS_KINDS: dict[str, RecordKind[Any]] = {
 
 assert set(ACCESS_KINDS) == set(Access.model_fields)
 assert set(Calendar.model_fields) == {"rules", "line_stops", "bookings"}
+
+
+def split_cursor(cursor: str) -> tuple[str, str]:
+    """The position and the key of the last record of a page."""
+    position, _, key = cursor.partition(" ")
+    return position, key
 
 
 def not_the_scheduler(fence: int, newer: int) -> OrchestratorError:

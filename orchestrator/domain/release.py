@@ -335,6 +335,15 @@ class Commit(Model):
     subject: str
 
 
+class CommitMessage(Model):
+    """A commit with its whole *message*. *at* is ISO 8601."""
+
+    commit: str
+    at: str
+    author: str
+    message: str
+
+
 class Package(Model):
     """A package that has been read and verified. *path* is the sealed file, *root* its unpacked `content/` folder.
 

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 import orchestrator.app
+import orchestrator.management
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.app import (
     access,
@@ -66,13 +67,20 @@ from orchestrator.domain.register import (
 from orchestrator.domain.release import PackageRef
 from orchestrator.domain.risk.assessment import RiskFacts, assess
 from orchestrator.domain.risk.kinds import Level
+from orchestrator.management.kinds import MANAGEMENT_KINDS
 from tests.app.desk import ENVIRONMENTS, NOON, Desk
+from tests.management.calls import MANAGEMENT_CALLS, lay_management
 
 EXPECTED: dict[str, list[str]] = yaml.safe_load((Path(__file__).parent / "rights.yaml").read_text())
 DOOR = {"acting", "actor", "entrance", "exchange", "request_duties", "request_facts", "scheduler", "voters"}
 """Modules that are no use cases: the way to the register, who acts, and what the system does."""
 MODULES = [
     import_module(f"orchestrator.app.{module.name}") for module in pkgutil.iter_modules(orchestrator.app.__path__)
+]
+MANAGEMENT = [
+    import_module(module.name)
+    for module in pkgutil.walk_packages(orchestrator.management.__path__, "orchestrator.management.")
+    if not module.ispkg
 ]
 DAY = timedelta(days=1)
 RULE = CalendarRule(
@@ -241,7 +249,7 @@ class Untouchable:
         raise LookupError(name)
 
 
-CALLS: dict[str, Call] = {**REGISTER_CALLS, **decorated()}
+CALLS: dict[str, Call] = {**REGISTER_CALLS, **MANAGEMENT_CALLS, **decorated()}
 
 
 def use_cases() -> set[str]:
@@ -253,7 +261,18 @@ def use_cases() -> set[str]:
             first = next(iter(inspect.signature(function).parameters), "")
             if function.__module__ == module.__name__ and not name.startswith("_") and first == "acting":
                 found |= {f"{short}.{name}"} if short not in DOOR else set()
-    return found
+    return found | management_use_cases()
+
+
+def management_use_cases() -> set[str]:
+    """The same of `orchestrator.management`, by the names of the nouns."""
+    return {
+        f"{module.__name__.split('.')[2]}.{name}"
+        for module in MANAGEMENT
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+        and next(iter(inspect.signature(function).parameters), "") == "acting"
+    }  # fmt: skip
 
 
 def laid() -> Desk:
@@ -267,11 +286,12 @@ def laid() -> Desk:
     desk.write(LINE_STOPS, STOP)
     desk.write(REQUESTS, *(request(name) for name in ENVIRONMENTS))
     desk.write(VOTES, *(CastVote(request=f"r-{name}", number=1, vote=VOTE) for name in ENVIRONMENTS))
+    lay_management(desk)
     return desk
 
 
 def everything(desk: Desk) -> list[object]:
-    return [desk.register.reading(lambda records, kind=kind: records.all(kind)) for kind in KINDS]  # type: ignore[misc]
+    return [desk.register.reading(lambda records, kind=kind: records.all(kind)) for kind in (*KINDS, *MANAGEMENT_KINDS)]  # type: ignore[misc]
 
 
 def test_every_use_case_has_an_entry() -> None:

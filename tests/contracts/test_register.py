@@ -12,7 +12,7 @@ import pytest
 from orchestrator.adapters.audit_head import HeadFile
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.database.register import DatabaseRegister
-from orchestrator.adapters.database.tables import REGISTER
+from orchestrator.adapters.database.tables import LISTED, MANAGEMENT, REGISTER
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.adapters.memory.register import MemoryRegister
 from orchestrator.domain.access.principals import Actor, User
@@ -21,6 +21,9 @@ from orchestrator.domain.calendar.verdict import LineStop
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.domain.register import KINDS, LINE_STOPS, OPEN, USERS
 from orchestrator.domain.secret import Secret
+from orchestrator.management.change_requests.model import ChangeRequest
+from orchestrator.management.change_requests.store import CHANGE_REQUESTS
+from orchestrator.management.kinds import MANAGEMENT_KINDS
 from orchestrator.register_ports import Changes, Records, Register
 from orchestrator.secret_values import SecretValues, process_secrets, use
 
@@ -204,9 +207,39 @@ def test_the_lease_of_the_scheduler_is_fenced(opened: Open) -> None:
     assert one.reading(names) == ["bob", "joe"]
 
 
+def test_records_are_listed_page_by_page(register: Register) -> None:
+    """A page goes on after its cursor in the order of position and key, in the parts that were chosen, and counts agree."""
+    placed = [("b", 1.0), ("a", 1.0), ("d", 3.0), ("c", 2.0), ("e", 2.0)]
+
+    def write(changes: Changes) -> None:
+        for number, (title, rank) in enumerate(placed, 1):
+            at = {"rank": rank, "by": "ann", "at": AT, "reason": "x"}
+            fields = {"title": title, "number": number, "reporter": "ann", "created_at": AT, "override": at}
+            changes.put(CHANGE_REQUESTS, ChangeRequest.model_validate(fields))
+        changes.record(about("a"))
+
+    register.changing("ann", write)
+
+    def titles(*parts: str, cursor: str | None = None, limit: int = 50, start: str = "") -> tuple[str, str | None]:
+        page = register.reading(
+            lambda records: records.page(CHANGE_REQUESTS, parts or None, cursor=cursor, limit=limit, start=start)
+        )
+        return "".join(request.title for request in page.items), page.cursor
+
+    assert titles() == ("dceba", None)
+    first, cursor = titles("draft", "closed", limit=2)
+    second, last = titles("draft", cursor=cursor, limit=3)
+    assert (first, second, last) == ("dc", "eba", None)
+    assert titles("closed") == ("", None)
+    assert titles(start="098.5") == ("ba", None)
+    assert register.reading(lambda records: records.count(CHANGE_REQUESTS)) == {"draft": 5}
+
+
 def test_every_kind_has_a_table() -> None:
     """The database has one table for each kind of record that the register keeps."""
     assert tuple(kind.name for kind in KINDS) == REGISTER
+    assert {kind.name for kind in MANAGEMENT_KINDS} == {*MANAGEMENT, *LISTED}
+    assert {kind.name for kind in MANAGEMENT_KINDS if kind.position is not None} == {*LISTED}
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])

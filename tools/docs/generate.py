@@ -4,6 +4,7 @@ docs/reference/commands.md   every command, argument and option
 docs/reference/errors.md     every error code
 docs/life-of-a-promotion.md  the diagram, between two marks
 docs/life-of-a-run-request.md  the diagram of a run request, and the tables of roles and risk
+docs/reference/change-requests.md  the diagram of a change request, and its table of risk
 docs/schemas/*.json          the files' and documents' schemas
 """
 
@@ -26,11 +27,14 @@ from orchestrator.domain.approval.request_state import REQUEST_TABLE, RequestSta
 from orchestrator.domain.errors import Exit, catalogue
 from orchestrator.domain.promotion import TABLE, State
 from orchestrator.domain.risk.assessment import FACTORS
+from orchestrator.management.change_requests.risk import FACTORS as CHANGE_FACTORS
+from orchestrator.management.change_requests.state import CHANGE_REQUEST_TABLE
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FAMILIES = {
     "A": "access, approvals, calendar and audit",
     "N": "the server",
+    "G": "release management",
     "F": "files that users write",
     "P": "packages",
     "E": "environments: Pulumi and hosts",
@@ -51,6 +55,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield _between_marks("life-of-a-promotion.md", diagram(TABLE, State.REQUESTED))
     tables = "\n".join([diagram(REQUEST_TABLE, RequestState.WAITING), roles(), "", risk_table(), ""])
     yield _between_marks("life-of-a-run-request.md", tables)
+    changes = [diagram(CHANGE_REQUEST_TABLE.moves, CHANGE_REQUEST_TABLE.initial), change_risk_table()]
+    yield _between_marks("reference/change-requests.md", "\n".join([*changes, ""]))
     for kind in MODELS:
         yield DOCS / "schemas" / f"{kind}.json", json.dumps(schema(kind), indent=2) + "\n"
     for kind in DOCUMENTS:
@@ -157,6 +163,12 @@ def roles() -> str:
 def risk_table() -> str:
     """The factors of the risk as a table."""
     rows = [f"| {factor.name} | {factor.most} | {factor.rule} |" for factor in FACTORS]
+    return "\n".join(["| factor | at most | points |", "| --- | --- | --- |", *rows])
+
+
+def change_risk_table() -> str:
+    """The factors of the risk of a change request as a table."""
+    rows = [f"| {factor.name} | {factor.most} | {factor.rule} |" for factor in CHANGE_FACTORS]
     return "\n".join(["| factor | at most | points |", "| --- | --- | --- |", *rows])
 
 

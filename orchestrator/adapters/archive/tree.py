@@ -14,7 +14,7 @@ from typing import Literal
 from pathspec import GitIgnoreSpec
 
 from orchestrator.domain.errors import OrchestratorError
-from orchestrator.domain.release import Commit, Revision
+from orchestrator.domain.release import Commit, CommitMessage, Revision
 from orchestrator.domain.text import clean_text
 
 IGNORE = ".orchestratorignore"
@@ -114,6 +114,20 @@ def _below(project: Path, start: str = "") -> Iterator[str]:
 # -- Git -----------------------------------------------------------------------------------------------------------
 
 
+def commits_after(
+    project: Path, base: str, environ: Mapping[str, str] = os.environ
+) -> tuple[str, tuple[CommitMessage, ...]]:
+    """The commit that *base* names, and the commits of *project* since then, newest first, without merges.
+
+    Raises P119 if it is not known.
+    """
+    git = _Git(environ)
+    if not git.manages(project):
+        raise _unlisted(project, "the folder is not in a work tree")
+    commit = git.resolved(project, base)
+    return commit, tuple(git.messages(project, commit))
+
+
 class _Git:
     """The `git` program, with settings that make its answers plain."""
 
@@ -165,6 +179,26 @@ class _Git:
                 change: Literal["added", "removed"] = "added" if side == ">" else "removed"
                 texts = {"author": clean_text(author, 80), "subject": clean_text(subject, 160)}
                 yield Commit(change=change, commit=commit, at=at, **texts)
+
+    def resolved(self, project: Path, name: str) -> str:
+        """The commit that *name* means: a hash, a tag or a branch. Raises P119."""
+        words = ("rev-parse", "--verify", "-q", "--end-of-options", f"{name}^{{commit}}")
+        code, out, _ = self._run(project, *words)
+        if code:
+            raise OrchestratorError("P119", f"the repository does not have the commit {clean_text(name, 80)}; fetch it")
+        return out.decode().strip()
+
+    def messages(self, project: Path, base: str) -> Iterator[CommitMessage]:
+        """The commits below *project* that HEAD has and *base* has not. Raises P119."""
+        form = "--format=%H%x00%cI%x00%an%x00%B%x00"
+        words = ("log", "-z", "--no-merges", "--no-show-signature", f"--max-count={COMMITS}", form, f"{base}..HEAD")
+        code, out, error = self._run(project, *words, "--", ".")
+        if code:
+            raise _unlisted(project, error)
+        fields = out.decode("utf-8", "replace").split("\0")
+        for at in range(0, len(fields) - 4, 5):  # four fields and the end of the record
+            commit, when, author, message = fields[at : at + 4]
+            yield CommitMessage(commit=commit, at=when, author=clean_text(author, 80), message=clean_text(message))
 
     def _run(self, folder: Path, *words: str) -> tuple[int, bytes, str]:
         command = ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *words]

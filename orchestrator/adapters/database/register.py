@@ -1,7 +1,7 @@
 """The `Register` port on SQLAlchemy Core. Each change is one transaction with its audit entries."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -13,9 +13,16 @@ from orchestrator.adapters.database.tables import audit, register_tables, schedu
 from orchestrator.adapters.database.values import decode
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, empty_head, head_of
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import moment_text, parse_moment
-from orchestrator.domain.register import RecordKind, SchedulerLease, changed_meanwhile, not_the_scheduler
+from orchestrator.domain.register import (
+    RecordKind,
+    SchedulerLease,
+    changed_meanwhile,
+    not_the_scheduler,
+    split_cursor,
+)
 from orchestrator.ports import Clock
 from orchestrator.register_ports import AuditHeads, AuditKeys, Changes, Records
 from orchestrator.secret_values import process_secrets as known_secrets
@@ -125,6 +132,34 @@ class DatabaseChanges:
         query = query if part is None else query.where(table.c.part == part)
         return tuple(decode(kind.model, str(data)) for data in self._db.execute(query).scalars())
 
+    def page(
+        self,
+        kind: RecordKind[T],
+        parts: Sequence[str] | None = None,
+        *,
+        start: str = "",
+        cursor: str | None = None,
+        limit: int = PAGE_SIZE,
+    ) -> Page[T]:
+        """A page of the records in their order."""
+        table = register_tables[kind.name]
+        place = sa.tuple_(table.c.position, table.c.key)
+        query = sa.select(table.c.position, table.c.key, table.c.data).where(
+            table.c.project == self._project, table.c.position >= start
+        )
+        query = query if parts is None else query.where(table.c.part.in_(parts))
+        query = query if cursor is None else query.where(place > sa.tuple_(*map(sa.literal, split_cursor(cursor))))
+        rows = self._db.execute(query.order_by(table.c.position, table.c.key).limit(limit + 1)).all()
+        items = tuple(decode(kind.model, str(row.data)) for row in rows[:limit])
+        last = rows[limit - 1] if len(rows) > limit else None
+        return Page(items=items, cursor=f"{last.position} {last.key}" if last is not None else None)
+
+    def count(self, kind: RecordKind[Any]) -> dict[str, int]:
+        """How many records each part has."""
+        table = register_tables[kind.name]
+        query = sa.select(table.c.part, sa.func.count()).where(table.c.project == self._project)
+        return {str(part): int(number) for part, number in self._db.execute(query.group_by(table.c.part))}
+
     def get(self, kind: RecordKind[T], key: str) -> T | None:
         """The record with this key."""
         found = self._row(kind, key)
@@ -163,6 +198,7 @@ class DatabaseChanges:
             "changed_at": self._at,
             "changed_by": self._by,
             "data": value.model_dump_json(),
+            **({"position": kind.position(value)} if kind.position is not None else {}),
         }
         if version:
             self._db.execute(table.update().where(self._is(table, key)).values(**row))

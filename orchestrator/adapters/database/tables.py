@@ -103,7 +103,7 @@ waits = sa.Table(
 )
 
 
-def _register_table(name: str) -> sa.Table:
+def _register_table(name: str, *more: sa.schema.SchemaItem) -> sa.Table:
     """The table of one kind of management record. *part* is what records are searched by beside their key."""
     return sa.Table(
         name,
@@ -117,7 +117,19 @@ def _register_table(name: str) -> sa.Table:
         sa.Column("changed_at", sa.Text, nullable=False),
         sa.Column("changed_by", sa.Text, nullable=False),
         sa.Column("data", sa.Text, nullable=False),
+        *more,
         sa.Index(f"{name}_part", "project", "part", "key"),
+    )
+
+
+def _listed_table(name: str) -> sa.Table:
+    """The table of a kind of record that is listed page by page, in the order of *position* and key."""
+    position = sa.Column("position", sa.Text, nullable=False)
+    return _register_table(
+        name,
+        position,
+        sa.Index(f"{name}_position", "project", "position", "key"),
+        sa.Index(f"{name}_part_position", "project", "part", "position", "key"),
     )
 
 
@@ -128,7 +140,16 @@ REGISTER = (
 )  # fmt: skip
 """The kinds of management records, by name; `domain/register.py` describes them."""
 
-register_tables = {name: _register_table(name) for name in REGISTER}
+MANAGEMENT = ("counters",)
+"""The kinds of `orchestrator/management` that are found by their key."""
+
+LISTED = ("change_requests",)
+"""The kinds of `orchestrator/management` that have a position."""
+
+register_tables = {
+    **{name: _register_table(name) for name in (*REGISTER, *MANAGEMENT)},
+    **{name: _listed_table(name) for name in LISTED},
+}
 
 scheduler_leases = sa.Table(
     "scheduler_leases",

@@ -1,16 +1,24 @@
 """The `Register` port in memory, with the behaviour of the database."""
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.memory.keys import MemoryKeys
 from orchestrator.domain.audit.chain import AuditEntry, AuditHead, AuditRecord, empty_head, head_of
+from orchestrator.domain.listing import PAGE_SIZE, Page
 from orchestrator.domain.model import Model
 from orchestrator.domain.moments import parse_moment
-from orchestrator.domain.register import KINDS, RecordKind, SchedulerLease, changed_meanwhile, not_the_scheduler
+from orchestrator.domain.register import (
+    RecordKind,
+    SchedulerLease,
+    changed_meanwhile,
+    not_the_scheduler,
+    split_cursor,
+)
 from orchestrator.ports import Clock
 from orchestrator.register_ports import AuditKeys, Changes, Records
 
@@ -27,7 +35,7 @@ class MemoryRegister:
     def __init__(self, project: str = "shop", keys: AuditKeys | None = None, clock: Clock | None = None) -> None:
         self.project, self._keys, self._clock = project, keys or MemoryKeys(), clock or SystemClock()
         self._scheduler: SchedulerLease | None = None
-        self._tables: dict[str, Table] = {kind.name: {} for kind in KINDS}
+        self._tables: dict[str, Table] = {}
         self._audit: tuple[AuditEntry, ...] = ()
         self._lock = threading.Lock()
 
@@ -88,18 +96,43 @@ class MemoryChanges:
 
     def all(self, kind: RecordKind[T], part: str | None = None) -> tuple[T, ...]:
         """The records of *kind*."""
-        table = self.tables[kind.name]
+        table = self._table(kind)
         values = (kind.model.model_validate(table[key][0]) for key in sorted(table))
         return tuple(value for value in values if part is None or kind.part(value) == part)
 
+    def page(
+        self,
+        kind: RecordKind[T],
+        parts: Sequence[str] | None = None,
+        *,
+        start: str = "",
+        cursor: str | None = None,
+        limit: int = PAGE_SIZE,
+    ) -> Page[T]:
+        """A page of the records in their order."""
+        assert kind.position is not None
+        placed = {(kind.position(value), kind.key(value)): value for value in self.all(kind)}
+        after = split_cursor(cursor) if cursor is not None else ("", "")
+        found = [
+            place
+            for place in sorted(placed)
+            if place > after and place[0] >= start and (parts is None or kind.part(placed[place]) in parts)
+        ]
+        last = " ".join(found[limit - 1]) if len(found) > limit else None
+        return Page(items=tuple(placed[place] for place in found[:limit]), cursor=last)
+
+    def count(self, kind: RecordKind[Any]) -> dict[str, int]:
+        """How many records each part has."""
+        return dict(Counter(kind.part(value) for value in self.all(kind)))
+
     def get(self, kind: RecordKind[T], key: str) -> T | None:
         """The record with this key."""
-        found = self.tables[kind.name].get(key)
+        found = self._table(kind).get(key)
         return kind.model.model_validate(found[0]) if found else None
 
     def version(self, kind: RecordKind[Any], key: str) -> int:
         """How often it was written."""
-        found = self.tables[kind.name].get(key)
+        found = self._table(kind).get(key)
         return found[1] if found else 0
 
     def audit(self, after: int = 0, limit: int | None = None) -> tuple[AuditEntry, ...]:
@@ -120,13 +153,13 @@ class MemoryChanges:
         version = self.version(kind, key)
         if expected is not None and expected != version:
             raise changed_meanwhile(kind.name, key, expected, version)
-        self.tables[kind.name] = {**self.tables[kind.name], key: (value, version + 1)}
+        self.tables[kind.name] = {**self._table(kind), key: (value, version + 1)}
         self._changed = True
 
     def remove(self, kind: RecordKind[Any], key: str) -> None:
         """Remove a record."""
-        if key in self.tables[kind.name]:
-            self.tables[kind.name] = {name: row for name, row in self.tables[kind.name].items() if name != key}
+        if key in self._table(kind):
+            self.tables[kind.name] = {name: row for name, row in self._table(kind).items() if name != key}
             self._changed = True
 
     def record(self, record: AuditRecord) -> AuditEntry:
@@ -134,6 +167,9 @@ class MemoryChanges:
         entry = self._keys.chained(self.head(), record)
         self.entries = (*self.entries, entry)
         return entry
+
+    def _table(self, kind: RecordKind[Any]) -> Table:
+        return self.tables.get(kind.name, {})
 
     def check(self) -> None:
         """Refuse changes without an audit entry."""

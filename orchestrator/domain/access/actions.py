@@ -29,6 +29,8 @@ class Action(StrEnum):
     OVERRUN = "calendar:overrun"
     STOP_LINE = "line:stop"
     RESUME_LINE = "line:resume"
+    EDIT_REQUESTS = "change-request:edit"
+    DECIDE_REQUESTS = "change-request:decide"
     MANAGE_PEOPLE = "people:manage"
     MANAGE_ACCESS = "access:manage"
     MANAGE_TOKENS = "tokens:manage"
@@ -45,8 +47,8 @@ READING = frozenset({_A.VIEW, _A.READ_SECRETS, _A.READ_AUDIT, _A.EXPORT_AUDIT})
 OWN = frozenset({_A.MANAGE_TOKENS, _A.MANAGE_PEOPLE})
 """The actions that every user has for what is their own: their tokens and their absences."""
 
-SYSTEM = frozenset({_A.VIEW, _A.PROMOTE, _A.ROLL_BACK, _A.OBSERVE, _A.RUN_WORKER})
-"""What the system itself does: start approved and automatic promotions, expire requests, roll back, observe."""
+SYSTEM = frozenset({_A.VIEW, _A.PROMOTE, _A.ROLL_BACK, _A.OBSERVE, _A.RUN_WORKER, _A.DECIDE_REQUESTS})
+"""What the system itself does: start approved and automatic promotions, expire requests, roll back, observe, rank."""
 
 _VIEWER = frozenset({_A.VIEW})
 _OPERATOR = _VIEWER | {
@@ -58,6 +60,7 @@ _OPERATOR = _VIEWER | {
     _A.ACCEPT,
     _A.LOCK,
     _A.STOP_LINE,
+    _A.EDIT_REQUESTS,
     _A.RUN_WORKER,
 }
 BUILT_IN: dict[str, frozenset[Action]] = {
@@ -74,8 +77,9 @@ BUILT_IN: dict[str, frozenset[Action]] = {
         _A.OVERRIDE_CALENDAR,
         _A.OVERRUN,
         _A.RESUME_LINE,
+        _A.DECIDE_REQUESTS,
     },
-    "approver": _VIEWER | {_A.PLAN, _A.APPROVE, _A.RAISE_RISK},
+    "approver": _VIEWER | {_A.PLAN, _A.APPROVE, _A.RAISE_RISK, _A.EDIT_REQUESTS},
     "platform-engineer": _VIEWER
     | {
         _A.READ_SECRETS,
@@ -88,6 +92,7 @@ BUILT_IN: dict[str, frozenset[Action]] = {
         _A.MANAGE_KEYS,
         _A.BACK_UP,
         _A.RESTORE,
+        _A.EDIT_REQUESTS,
         _A.RUN_WORKER,
     },
     "administrator": _VIEWER | {_A.READ_AUDIT, _A.MANAGE_PEOPLE, _A.MANAGE_ACCESS, _A.MANAGE_TOKENS},

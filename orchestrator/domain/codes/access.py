@@ -62,7 +62,7 @@ CODES: tuple[ErrorCode, ...] = (
     ErrorCode(
         "A110",
         "unknown name",
-        "There is no user, group, service account, binding, token, calendar entry or line stop with this name.",
+        "There is no object of this kind with this name: for example no user, group, binding, token, calendar entry or change request.",
         "Correct the name. The message names the nearest one.",
         Exit.NOT_FOUND,
     ),

@@ -1,0 +1,27 @@
+"""The application with release management: what front ends get of a project that knows about both."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.app.application import Application
+from orchestrator.app.opening import open_application
+
+if TYPE_CHECKING:
+    from orchestrator.management.change_requests.ports import ChangeSources
+
+
+class ManagedApplication(Application):
+    """An application whose project has release management. `management_wiring` adds the parts."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def change_sources(self) -> ChangeSources:
+            """The facts of change requests, and where they are imported from."""
+
+
+def open_managed(start: Path) -> ManagedApplication:
+    """The application of the project around *start*. Raises F-codes and S135."""
+    app = open_application(start)
+    assert isinstance(app, ManagedApplication)
+    return app

@@ -1,0 +1,1 @@
+"""Change requests: the entries of the backlog, from a draft to the release that contains them."""

@@ -1,0 +1,9 @@
+"""Every kind of record of release management. The database has one table for each."""
+
+from typing import Any
+
+from orchestrator.domain.register import RecordKind
+from orchestrator.management.change_requests.store import CHANGE_REQUESTS
+from orchestrator.management.numbers import COUNTERS
+
+MANAGEMENT_KINDS: tuple[RecordKind[Any], ...] = (COUNTERS, CHANGE_REQUESTS)

@@ -1,0 +1,84 @@
+"""The parts of a project that are about release management."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.app.front_end import FrontEndParts
+    from orchestrator.app.scheduler import Duty
+    from orchestrator.domain.calendar.rules import CalendarRule
+    from orchestrator.management.change_requests.file import ChangeFile
+    from orchestrator.management.change_requests.ports import ChangeSources, CommitRange
+    from orchestrator.management.change_requests.risk import ChangeFacts
+
+    Base = FrontEndParts
+else:
+    Base = object
+
+
+class ManagementParts(Base):
+    """What `App` has of release management. Each part is made when it is first used."""
+
+    @cached_property
+    def change_sources(self) -> "ChangeSources":
+        """The facts of change requests, and where they are imported from."""
+        return ProjectChangeSources(self)
+
+    def management_duties(self) -> "tuple[Duty, ...]":
+        """What the scheduler does for release management."""
+        from orchestrator.management.change_requests.duties import RankRequests
+
+        return (RankRequests(self.acting, self.change_sources),)
+
+
+class ProjectChangeSources:
+    """The `ChangeSources` of a project: its files, its journal and its Git repository."""
+
+    def __init__(self, app: "FrontEndParts") -> None:
+        self._app = app
+
+    def known_packages(self) -> frozenset[str]:
+        """The names of the releases in the project, and of the kept packages."""
+        folders = (self._app.root / self._app.project.releases).glob("*/release.yaml")
+        return frozenset({file.parent.name for file in folders} | {ref.name for ref in self._app.packages.refs()})
+
+    def declared_rules(self) -> "tuple[CalendarRule, ...]":
+        """The calendar entries of the environments' files."""
+        return self._app.declared_rules()
+
+    def change_facts(self, packages: tuple[str, ...], environments: tuple[str, ...]) -> "ChangeFacts":
+        """What the journal has of *packages* in *environments*."""
+        from orchestrator.management.change_requests.facts import change_facts
+
+        return change_facts(self._app.services, packages, environments)
+
+    def commits_since(self, environment: str, base: str) -> "CommitRange":
+        """The commits after *base*, or without it after the release that runs in *environment*. Raises G104, P119."""
+        from orchestrator.adapters.archive.tree import commits_after
+        from orchestrator.management.change_requests.ports import CommitRange
+
+        release, start = ("", base) if base else self._running(environment)
+        commit, commits = commits_after(self._app.root, start, self._app.environ)
+        return CommitRange(commit, release, commits)
+
+    def _running(self, environment: str) -> tuple[str, str]:
+        """The release that was verified last in *environment*, and the commit from which it was built."""
+        from orchestrator.domain.errors import OrchestratorError
+
+        self._app.services.environment(environment)
+        mark = next(iter(self._app.store.verified(environment)), None)
+        if mark is None:
+            raise OrchestratorError("G104", f"no release was verified in {environment}")
+        revision = self._app.packages.fetch(mark.release.digest).revision
+        if revision is None:
+            raise OrchestratorError("G104", f"{mark.release} in {environment} has no Git revision")
+        return str(mark.release), revision.commit
+
+    def read_file(self, file: Path) -> "ChangeFile":
+        """The change requests in *file*. Raises F-codes."""
+        from orchestrator.config.diagnose import build
+        from orchestrator.config.source import read_source
+        from orchestrator.management.change_requests.file import ChangeFile
+
+        return build(read_source(file, file.name), ChangeFile)

@@ -1,0 +1,38 @@
+"""What the project of these tests tells release management."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.domain.calendar.rules import CalendarRule
+from orchestrator.management.change_requests.file import ChangeFile
+from orchestrator.management.change_requests.model import ChangeDraft
+from orchestrator.management.change_requests.ports import CommitRange
+from orchestrator.management.change_requests.risk import ChangeFacts, PackageFacts
+
+DRAFT = ChangeDraft(title="Sell gift cards", reason="asked for", packages=("shop",), environments=("production",))
+
+
+@dataclass
+class Sources:
+    """What the project of these tests tells change requests."""
+
+    drifting: tuple[str, ...] = ()
+    rehearsed_s: float | None = 60.0
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    def known_packages(self) -> frozenset[str]:
+        return frozenset({"shop"})
+
+    def declared_rules(self) -> tuple[CalendarRule, ...]:
+        return ()
+
+    def change_facts(self, packages: tuple[str, ...], environments: tuple[str, ...]) -> ChangeFacts:
+        self.asked.append(packages)
+        facts = [PackageFacts(package=name, promotions=9, rehearsed_s=self.rehearsed_s) for name in packages]
+        return ChangeFacts(packages=tuple(facts), drifting=tuple(e for e in self.drifting if e in environments))
+
+    def commits_since(self, environment: str, base: str) -> CommitRange:
+        return CommitRange(base or "1" * 40, environment, ())
+
+    def read_file(self, file: Path) -> ChangeFile:
+        raise NotImplementedError(file)
