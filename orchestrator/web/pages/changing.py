@@ -12,6 +12,7 @@ from orchestrator.app.admission import why
 from orchestrator.app.calendar import resume_line, stop_line
 from orchestrator.app.planned_requests import RequestOptions
 from orchestrator.app.votes import Shown
+from orchestrator.domain.access.actions import Action
 from orchestrator.domain.approval.votes import Decision
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.web import changes
@@ -101,9 +102,16 @@ def promote_page(request: Request, who: Who, release: Release, environment: Rele
     app = application(request)
     package = app.releases.kept_package(who.actor, release)
     app.services.environment(environment)
-    admission = why(app.acting_as(who.actor), app.promotion(package, environment))
+    acting = app.acting_as(who.actor)
+    admission = why(acting, app.promotion(package, environment))
     governed = app.request_rules().approvals.govern(package.ref.name, environment)
-    about = {"package": package, "environment": environment, "admission": admission, "governed": governed}
+    about: dict[str, Any] = {
+        "package": package,
+        "environment": environment,
+        "admission": admission,
+        "governed": governed,
+    }
+    about["allowed"] = changes.is_allowed(acting, Action.PROMOTE, environment)
     return rendered(request, "promote", who, **about, worker=app.scheduler_runs())
 
 
@@ -129,7 +137,8 @@ def rollback_page(request: Request, who: Who, environment: str, version: Release
     app = application(request)
     item = app.queries.facts(who.actor, environment)
     package = app.releases.rollback_package(who.actor, environment, version or None)
-    return rendered(request, "rollback", who, item=item, package=package, version=version or "")
+    allowed = changes.is_allowed(app.acting_as(who.actor), Action.ROLL_BACK, environment)
+    return rendered(request, "rollback", who, item=item, package=package, version=version or "", allowed=allowed)
 
 
 @router.post("/environments/{environment}/rollback")

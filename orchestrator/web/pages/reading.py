@@ -55,7 +55,9 @@ def matrix_page(request: Request, who: Who, limit: Annotated[int, Query(ge=1, le
     app = application(request)
     facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
     rows = app.queries.release_rows(who.actor, app.queries.releases(who.actor)[:limit], facts)
-    return rendered(request, "matrix", who, facts=facts, rows=rows)
+    acting = app.acting_as(who.actor)
+    promotable = {item.name for item in facts if is_allowed(acting, Action.PROMOTE, item.name)}
+    return rendered(request, "matrix", who, facts=facts, rows=rows, promotable=promotable)
 
 
 @router.get("/runs")

@@ -20,8 +20,8 @@ from orchestrator.web.requests import (
     signed_in,
 )
 
-STATIC = {"app.css": (HERE / "static" / "app.css").read_bytes()}
-TYPES = {"css": "text/css", "js": "text/javascript"}
+STATIC = {name: (HERE / "static" / name).read_bytes() for name in ("app.css", "icon.svg")}
+TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 router = APIRouter(include_in_schema=False)
 
 
