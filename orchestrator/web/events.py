@@ -45,6 +45,7 @@ class Broadcast:
         self._newest: deque[Event] = deque(maxlen=KEPT)
         self._cursor: str | None = None
         self._changed = asyncio.Condition()
+        self.listeners = 0
 
     async def run(self) -> None:
         """Read for as long as the server runs. A database that is away is read again later."""
@@ -71,6 +72,14 @@ class Broadcast:
 
         The id comes before the first event: a listener that is cut off before any event also continues from there.
         """
+        self.listeners += 1
+        try:
+            async for data in self._events(cursor, shown):
+                yield data
+        finally:
+            self.listeners -= 1
+
+    async def _events(self, cursor: str, shown: Callable[[FeedEntry], bool]) -> AsyncIterator[bytes]:
         yield b"retry: 1000\nid: %s\n\n" % cursor.encode()
         loop = asyncio.get_running_loop()
         end = loop.time() + LASTS_S

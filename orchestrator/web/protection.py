@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.domain.errors import OrchestratorError
+from orchestrator.web.limits import Limits
 from orchestrator.web.problems import problem_response
 
 CSP = (
@@ -34,11 +36,19 @@ class Protection:
     """Adds the headers to each response of *app*, also to the one that *failed* makes for a mistake of ours.
 
     A request for a host that is not one of *hosts* is refused: the name of another site can be made to lead here.
+    Too many requests of one actor or address are refused. *count* gets the method, the status and the seconds of each.
     Responses are not cached unless their route has decided it.
     """
 
-    def __init__(self, app: ASGIApp, failed: Callable[[Request, Exception], Response], hosts: frozenset[str]) -> None:
-        self._app, self._failed, self._hosts = app, failed, hosts
+    def __init__(
+        self,
+        app: ASGIApp,
+        failed: Callable[[Request, Exception], Response],
+        hosts: frozenset[str],
+        count: Callable[[str, int, float], None],
+    ) -> None:
+        self._app, self._failed, self._hosts, self._count = app, failed, hosts, count
+        self._limits = Limits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -48,18 +58,23 @@ class Protection:
         request_id = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
 
-        started = False
+        started, began = False, time.perf_counter()
 
         async def protected(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                self._count(scope["method"], message["status"], time.perf_counter() - began)
                 message["headers"] = [*message["headers"], *_missing(message["headers"], scope, request_id)]
             await send(message)
 
-        if _host(scope) not in self._hosts:
-            other = OrchestratorError("N110", "the request is for another host")
-            await problem_response(other, request_id)(scope, receive, protected)
+        refused = self._refused(scope)
+        if refused is not None:
+            error, wait = refused
+            response = problem_response(error, request_id)
+            if wait:
+                response.headers["Retry-After"] = str(wait)
+            await response(scope, receive, protected)
             return
         try:
             await self._app(scope, receive, protected)
@@ -68,6 +83,13 @@ class Protection:
             if started:
                 raise
             await self._failed(Request(scope, receive), error)(scope, receive, protected)
+
+    def _refused(self, scope: Scope) -> tuple[OrchestratorError, int] | None:
+        """Why the request is not handled, and after how many seconds it is."""
+        if _host(scope) not in self._hosts:
+            return OrchestratorError("N110", "the request is for another host"), 0
+        wait = self._limits.wait_s(scope)
+        return (OrchestratorError("N128", f"the next request is possible in {wait} s"), wait) if wait else None
 
 
 def _host(scope: Scope) -> str | None:

@@ -24,6 +24,7 @@ PROMOTING = ("releases.kept_package", "plans.targets", "submissions.submit(Promo
 ROUTES: dict[str, tuple[str, ...] | Public] = {
     "GET /healthz": PROBES,
     "GET /readyz": PROBES,
+    "GET /metrics": ("queries.facts_of_all", "queries.run_page", "run_requests.list_requests"),
     "GET /assets/{name}": FILES,
     "GET /errors/{code}": Public("the catalogue of error codes"),
     "GET /sign-in": SIGN_IN,

@@ -19,6 +19,8 @@ from orchestrator.web.api.changing import router as api_changing
 from orchestrator.web.api.reading import router as api_reading
 from orchestrator.web.events import Broadcast
 from orchestrator.web.health import router as health
+from orchestrator.web.metrics import RequestCounts
+from orchestrator.web.metrics import router as metrics
 from orchestrator.web.pages.changing import router as pages_changing
 from orchestrator.web.pages.reading import router as pages_reading
 from orchestrator.web.pages.rendering import error_page
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 LARGEST_BODY = 1024 * 1024
 TIDY_EVERY_S = 600.0
-ROUTERS = (health, api_reading, api_changing, pages_reading, pages_changing, pages_signing_in)
+ROUTERS = (health, metrics, api_reading, api_changing, pages_reading, pages_changing, pages_signing_in)
 
 
 def server_of(application: "Application", shows: Shows, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
@@ -60,7 +62,8 @@ def server_of(application: "Application", shows: Shows, hosts: frozenset[str] = 
     server.add_exception_handler(OrchestratorErrors, _known)
     server.add_exception_handler(HTTPException, _of_http)
     server.add_exception_handler(RequestValidationError, _invalid)
-    server.add_middleware(Protection, failed=_unknown, hosts=hosts)
+    server.state.counts = counts = RequestCounts()
+    server.add_middleware(Protection, failed=_unknown, hosts=hosts, count=counts.count)
     return server
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import ipaddress
+import signal
 import socket
 import ssl
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,9 +96,25 @@ def run_server(application: "Application", options: ServerOptions, shows: Shows)
         asyncio.run(_serve(config, accepting, options))
 
 
+class StoppableServer(uvicorn.Server):
+    """A server that SIGINT and SIGTERM stop, so that what was started beside it is stopped too."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle both signals while the server runs. They are not raised again at its end."""
+        loop, both = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
+        for each in both:
+            loop.add_signal_handler(each, self.handle_exit, each, None)
+        try:
+            yield
+        finally:
+            for each in both:
+                loop.remove_signal_handler(each)
+
+
 async def _serve(config: uvicorn.Config, accepting: socket.socket, options: ServerOptions) -> None:
     renewing = asyncio.create_task(_renew(config, options))
-    await uvicorn.Server(config).serve(sockets=[accepting])
+    await StoppableServer(config).serve(sockets=[accepting])
     renewing.cancel()
 
 

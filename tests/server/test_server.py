@@ -13,6 +13,7 @@ from orchestrator.app.tokens import create_token
 from orchestrator.cli.planned import plan_text
 from orchestrator.domain.errors import OrchestratorError
 from orchestrator.web.events import Broadcast
+from orchestrator.web.limits import Buckets, Rate
 from orchestrator.web.requests import own_path
 from orchestrator.web.serving import is_loopback, run_server
 from tests.cli.memory_project import MemoryProject, project  # noqa: F401 - a fixture
@@ -190,3 +191,40 @@ def test_the_first_link_is_for_one_administrator(site: Site):
     gone: Browser = site.browser()
     page = gone.get(f"/link/{'A' * 43}", **HTML)
     assert (page.status_code, "N124" in page.text) == (403, True)
+
+
+def test_figures_for_prometheus(site: Site):
+    """Figures of the project and of the process are for actors who may view it, in the text format."""
+    site.browser().get("/no-page")
+    text = site.user("ann", "viewer").get("/metrics").text
+    assert 'orchestrator_queue_length{environment="staging"} 0' in text
+    assert 'orchestrator_http_responses_total{method="GET",status="404"} 1' in text
+    assert site.browser().get("/metrics").status_code == 401
+    assert site.user("eve").get("/metrics").status_code == 403
+
+
+def test_too_many_requests_are_refused():
+    """A bucket allows its burst, then its steady rate; the number of buckets is bounded, and the oldest one goes."""
+    now = [0.0]
+    buckets = Buckets(Rate(burst=2, each_s=0.5), most=3, clock=lambda: now[0])
+    assert [buckets.take("a") for _ in range(3)] == [0, 0, 2]
+    now[0] = 2.0
+    assert [buckets.take("a"), buckets.take("a")] == [0, 2]
+    assert [buckets.take(key) for key in "bcda"] == [0] * 4
+
+
+def test_many_sign_ins_of_an_address_are_refused(site: Site):
+    """After 30 attempts in a moment an address gets 429 with the time to wait, whatever the names are."""
+    browser = site.browser()
+    for _ in range(30):
+        browser.send("/sign-in", name="nobody", password="x" * 12)
+    refused = browser.request("POST", "/sign-in", data={}, headers={"origin": ORIGIN})
+    assert (refused.status_code, refused.json()["code"], int(refused.headers["retry-after"]) > 0) == (429, "N128", True)
+
+
+def test_a_large_body_is_refused(site: Site):
+    """A body of more than a megabyte, and a form of more than 64 kB, are refused."""
+    ann = site.user("ann", "operator")
+    large = ann.post("/api/v1/line-stops", {"environment": "*", "reason": "x" * 2**21})
+    assert large.status_code in {413, 422}
+    assert ann.form("/calendar/stop", environment="*", reason="x" * 2**17).status_code == 422

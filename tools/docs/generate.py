@@ -2,6 +2,7 @@
 
 docs/reference/commands.md   every command, argument and option
 docs/reference/errors.md     every error code
+docs/reference/routes.md     every route of the server
 docs/life-of-a-promotion.md  the diagram, between two marks
 docs/life-of-a-run-request.md  the diagram of a run request, and the tables of roles and risk
 docs/reference/change-requests.md  the diagram of a change request, and its table of risk
@@ -30,6 +31,9 @@ from orchestrator.domain.risk.assessment import FACTORS
 from orchestrator.management.change_requests.risk import FACTORS as CHANGE_FACTORS
 from orchestrator.management.change_requests.state import CHANGE_REQUEST_TABLE
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from routes import routes
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FAMILIES = {
     "A": "access, approvals, calendar and audit",
@@ -52,6 +56,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Every page that is made, with its text."""
     yield DOCS / "reference" / "commands.md", commands()
     yield DOCS / "reference" / "errors.md", errors()
+    yield DOCS / "reference" / "routes.md", routes()
     yield _between_marks("life-of-a-promotion.md", diagram(TABLE, State.REQUESTED))
     tables = "\n".join([diagram(REQUEST_TABLE, RequestState.WAITING), roles(), "", risk_table(), ""])
     yield _between_marks("life-of-a-run-request.md", tables)

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import ipaddress
 import re
 from base64 import urlsafe_b64encode
 from datetime import datetime, timedelta
@@ -113,3 +114,14 @@ def value_hash(value: str) -> str:
 def form_token(value: str) -> str:
     """The token that forms of the session with this *value* contain: another site cannot know it."""
     return hmac.new(value.encode(), b"orchestrator/v1 form", hashlib.sha256).hexdigest()
+
+
+def network_of(address: str) -> str:
+    """What failed sign-ins of an *address* are counted for: itself, or the network of 64 bits of an IPv6 address."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if found.version == 4 or found.is_loopback:
+        return str(found)
+    return str(ipaddress.ip_network(f"{found}/64", strict=False))

@@ -43,7 +43,7 @@ def get_verdict(request: Request, who: Who, action: Action, environment: str | N
 
 @router.get("/environments", tags=["environments"])
 def get_environments(request: Request, who: Who) -> Response:
-    """What is true of each environment now."""
+    """The current state of each environment."""
     app = application(request)
     facts = app.queries.facts_of_all(who.actor, tuple(app.environments))
     return tagged_document(request, "Environments", {"environments": [item.to_json() for item in facts]})
@@ -51,7 +51,7 @@ def get_environments(request: Request, who: Who) -> Response:
 
 @router.get("/environments/{environment}", tags=["environments"])
 def get_environment(request: Request, who: Who, environment: str) -> Response:
-    """What is true of one environment now."""
+    """The current state of one environment."""
     facts = application(request).queries.facts(who.actor, environment)
     return tagged_document(request, "Environment", facts.to_json())
 
@@ -101,7 +101,7 @@ def get_run(request: Request, who: Who, run: str) -> Response:
 
 @router.get("/calendar", tags=["calendar"])
 def get_calendar(request: Request, who: Who) -> Response:
-    """Everything that opens and closes environments, and their state now."""
+    """Everything that opens and closes environments, and their current state."""
     app = application(request)
     acting, declared = app.acting_as(who.actor), app.declared_rules()
     shown = show_calendar(acting, declared)
@@ -140,7 +140,7 @@ def _shown(acting: Acting, names: tuple[str, ...]) -> frozenset[str]:
 
 @router.get("/events", tags=["live"])
 async def get_events(request: Request, who: Who, run: Filter = None, environment: Filter = None) -> StreamingResponse:
-    """Server-sent events about runs, from `Last-Event-ID` or from now: of all, of one run, or of one environment."""
+    """Server-sent events about all runs, one run or one environment. They follow `Last-Event-ID` if it is given."""
     app, broadcast = application(request), request.app.state.broadcast
     given = checked_cursor(request.headers.get("last-event-id"), FEED_CURSOR)
     cursor = given if given is not None else await broadcast.end()

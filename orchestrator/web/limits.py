@@ -1,0 +1,69 @@
+"""How many requests an actor or an address may send: a bucket for each, which fills at a steady rate."""
+
+import hashlib
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+UNLIMITED = ("/healthz", "/readyz", "/assets/")
+SIGN_INS = ("/sign-in", "/link/")
+MOST_BUCKETS = 10_000
+
+
+@dataclass(frozen=True)
+class Rate:
+    """At most *burst* requests at once, and *each_s* in a second over a long time."""
+
+    burst: int
+    each_s: float
+
+
+REQUESTS = Rate(burst=600, each_s=20.0)
+SIGN_IN = Rate(burst=30, each_s=0.5)
+
+
+class Buckets:
+    """The buckets of one *rate*. Those that were used last are kept, at most *most* of them."""
+
+    def __init__(self, rate: Rate, *, most: int = MOST_BUCKETS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._most, self._clock = rate, most, clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, key: str) -> int:
+        """Take one request of *key*. Returns 0, or after how many seconds the next one is possible."""
+        now = self._clock()
+        with self._lock:
+            left, at = self._left.pop(key, (float(self._rate.burst), now))
+            left = min(self._rate.burst, left + (now - at) * self._rate.each_s)
+            allowed = left >= 1
+            self._left[key] = (left - 1 if allowed else left, now)
+            while len(self._left) > self._most:
+                self._left.popitem(last=False)
+        return 0 if allowed else max(1, math.ceil((1 - left) / self._rate.each_s))
+
+
+class Limits:
+    """The limits of one server."""
+
+    def __init__(self) -> None:
+        self._requests, self._sign_ins = Buckets(REQUESTS), Buckets(SIGN_IN)
+
+    def wait_s(self, scope: Scope) -> int:
+        """After how many seconds the request of *scope* is possible; 0 if it is now."""
+        path = scope["path"]
+        if path.startswith(UNLIMITED):
+            return 0
+        address = scope["client"][0] if scope.get("client") else ""
+        if scope["method"] == "POST" and path.startswith(SIGN_INS):
+            return self._sign_ins.take(address)
+        headers = Headers(scope=scope)
+        credential = headers.get("authorization") or headers.get("cookie") or ""
+        key = hashlib.sha256(credential.encode()).hexdigest() if credential else address
+        return self._requests.take(key)

@@ -1,0 +1,107 @@
+"""Figures for Prometheus: requests of this process, and what is true of the project."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from orchestrator.app.run_requests import list_requests
+from orchestrator.domain.access.principals import Actor
+from orchestrator.domain.listing import RunFilter
+from orchestrator.web.api.documents import Who
+from orchestrator.web.requests import application
+
+if TYPE_CHECKING:
+    from orchestrator.app.application import Application
+
+TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OPEN_RUNS = RunFilter(is_open=True)
+MOST_RUNS = 200
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+router = APIRouter(include_in_schema=False)
+
+
+class RequestCounts:
+    """The requests that this process has responded to."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._seconds = 0.0
+
+    def count(self, method: str, status: int, seconds: float) -> None:
+        """Count one response, which has started after so many *seconds*."""
+        with self._lock:
+            self._counts[method if method in METHODS else "other", str(status)] += 1
+            self._seconds += seconds
+
+    def samples(self) -> tuple[dict[tuple[str, str], int], float]:
+        """The number of responses by method and status, and the sum of their seconds."""
+        with self._lock:
+            return dict(self._counts), self._seconds
+
+
+@dataclass(frozen=True)
+class Family:
+    """The figure *name* of *kind* with its *help*: a value for each set of labels."""
+
+    name: str
+    kind: str
+    help: str
+    samples: tuple[tuple[dict[str, str], float], ...]
+
+    def lines(self) -> Iterator[str]:
+        """The family in the text format of Prometheus."""
+        full = f"orchestrator_{self.name}"
+        yield f"# HELP {full} {self.help}"
+        yield f"# TYPE {full} {self.kind}"
+        for labels, value in self.samples:
+            text = ",".join(f'{label}="{_escaped(of)}"' for label, of in labels.items())
+            yield f"{full}{{{text}}} {value:.9g}" if text else f"{full} {value:.9g}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _counted(labels: tuple[str, ...], found: Mapping[tuple[str, ...], int]) -> tuple[tuple[dict[str, str], float], ...]:
+    return tuple((dict(zip(labels, key, strict=True)), number) for key, number in sorted(found.items()))
+
+
+def project_figures(app: "Application", actor: Actor) -> tuple[Family, ...]:
+    """What is true of the project. Raises A101."""
+    facts = app.queries.facts_of_all(actor, tuple(app.environments))
+    page = app.queries.run_page(actor, OPEN_RUNS, None, MOST_RUNS).items
+    runs = Counter((str(run.kind), str(run.activity)) for run in page)
+    waiting = Counter((each.state.value,) for each in list_requests(app.acting_as(actor), app.request_rules()))
+    problems = Counter((item.name, str(problem.kind)) for item in facts for problem in item.problems)
+    queues = tuple(({"environment": item.name}, len(item.waiting)) for item in facts)
+    is_open = tuple(({"environment": item.name}, int(not item.calendar or item.calendar.open)) for item in facts)
+    worker = ({}, int(app.scheduler_runs()))
+    return (
+        Family("open_runs", "gauge", "Runs that have not ended.", _counted(("kind", "activity"), runs)),
+        Family("queue_length", "gauge", "Runs in the queue of an environment.", queues),
+        Family("environment_open", "gauge", "Whether the calendar lets promotions start.", is_open),
+        Family("problems", "gauge", "What an operator must act on.", _counted(("environment", "kind"), problems)),
+        Family("requests", "gauge", "Run requests that have not ended.", _counted(("state",), waiting)),
+        Family("worker_running", "gauge", "Whether a worker does what is due.", (worker,)),
+    )
+
+
+@router.get("/metrics")
+def get_metrics(request: Request, who: Who) -> Response:
+    """The figures, for an actor who may view the project."""
+    state = request.app.state
+    counts, seconds = state.counts.samples()
+    listeners, passed = ({}, float(state.broadcast.listeners)), ({}, seconds)
+    own = (
+        Family("event_listeners", "gauge", "Listeners of the events of this process.", (listeners,)),
+        Family("http_responses_total", "counter", "Responses of this process.", _counted(("method", "status"), counts)),
+        Family("http_seconds_total", "counter", "Seconds until responses of this process started.", (passed,)),
+    )
+    families = (*project_figures(application(request), who.actor), *own)
+    return Response("\n".join(line for each in families for line in each.lines()) + "\n", media_type=TYPE)

@@ -1,0 +1,146 @@
+"""The server as users start it: a process, its address, TLS, and its worker."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from orchestrator.app.opening import ServerOptions
+from orchestrator.domain.errors import OrchestratorError
+from orchestrator.web.own_worker import OwnWorker
+from orchestrator.web.serving import bound_socket, check_options
+
+PROJECT = "apiVersion: orchestrator/v1\nkind: Project\nname: demo\n"
+ENVIRONMENT = "apiVersion: orchestrator/v1\nkind: Environment\nname: staging\nprogram: null\n"
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def served(folder: Path, *more: str) -> Iterator[tuple[int, "subprocess.Popen[str]"]]:
+    """`orchestrator serve` in *folder*; its port and its process."""
+    (folder / "environments" / "staging").mkdir(parents=True, exist_ok=True)
+    (folder / "orchestrator.yaml").write_text(PROJECT)
+    (folder / "environments" / "staging" / "environment.yaml").write_text(ENVIRONMENT)
+    port = free_port()
+    words = [sys.executable, "-m", "orchestrator", "serve", "--port", str(port), *more]
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        words, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            yield port, process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def answer(port: int, method: str, path: str, body: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
+    """The response of the server, once it accepts connections."""
+    deadline = time.monotonic() + 60
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            connection.request(method, path, body or None, {name.replace("_", "-"): v for name, v in headers.items()})
+            found = connection.getresponse()
+            return found.status, {name.lower(): value for name, value in found.getheaders()}, found.read().decode()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        finally:
+            connection.close()
+
+
+def test_the_first_start_leads_to_an_administrator(tmp_path: Path) -> None:
+    """`serve` prints a one-time link; with it a browser creates the administrator, and reads live events; Ctrl-C ends it with 0."""
+    with served(tmp_path, "--no-worker") as (port, process):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)(/link/\S+)", line)
+        assert found, line
+        form = urllib.parse.urlencode({"name": "root", "password": "correct horse battery"})
+        kind = {"content_type": "application/x-www-form-urlencoded", "origin": f"http://127.0.0.1:{port}"}
+        status, headers, _ = answer(port, "POST", found[2], form, **kind)
+        assert (status, headers["location"]) == (303, "/")
+        cookie = headers["set-cookie"].split(";")[0]
+        status, headers, page = answer(port, "GET", "/", cookie=cookie, accept="text/html")
+        assert (status, "staging is open" in page, headers["x-frame-options"]) == (200, True, "DENY")
+        assert answer(port, "POST", found[2], form, **kind)[0] == 403
+        assert json.loads(answer(port, "GET", "/readyz")[2]) == {"store": True, "worker": False}
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", "/api/v1/events", headers={"cookie": cookie, "last-event-id": "0.0"})
+        events = connection.getresponse()
+        assert (events.status, events.getheader("content-type", "").split(";")[0]) == (200, "text/event-stream")
+        assert events.readline() == b"retry: 1000\n"
+        connection.close()
+        second = subprocess.run(
+            [sys.executable, "-m", "orchestrator", "serve", "--port", str(port), "--no-worker"],
+            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert (second.returncode, "N104" in second.stderr) == (8, True), second.stderr
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def test_other_machines_need_tls(tmp_path: Path) -> None:
+    """An address of other machines needs a certificate that fits its key, or a proxy; a port in use is named."""
+    with pytest.raises(OrchestratorError, match="N103"):
+        check_options(ServerOptions("0.0.0.0", 1))
+    check_options(ServerOptions("0.0.0.0", 1, behind_proxy=True))
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("no certificate")
+    for key in (wrong, None):
+        with pytest.raises(OrchestratorError, match="N105"):
+            check_options(ServerOptions("0.0.0.0", 1, wrong, key))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(OrchestratorError, match="N104"):
+            bound_socket(ServerOptions("127.0.0.1", taken.getsockname()[1]))
+    assert ssl.HAS_TLSv1_3
+
+
+def test_a_worker_that_ends_is_started_again(tmp_path: Path) -> None:
+    """The worker of a server is a process of its own; after its end another one starts, and a stop ends it for good."""
+    script = "import os, time, pathlib; pathlib.Path(f'pid-{os.getpid()}').touch(); time.sleep(60)"
+    worker = OwnWorker(tmp_path, (sys.executable, "-c", script))
+    worker.start()
+    found = _waited(tmp_path, 1)
+    os.kill(int(found[0]), signal.SIGKILL)
+    found = _waited(tmp_path, 2)
+    worker.stop()
+    assert worker.process is None
+    for process in found:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(process), 0)
+
+
+def _waited(folder: Path, count: int) -> list[str]:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found = [path.name.removeprefix("pid-") for path in folder.glob("pid-*")]
+        if len(found) >= count:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{count} workers have not started")
