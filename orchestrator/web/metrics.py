@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -45,6 +45,15 @@ class RequestCounts:
             return dict(self._counts), self._seconds
 
 
+Samples = tuple[tuple[dict[str, str], float], ...]
+"""Values with their labels."""
+
+
+def single(value: float) -> Samples:
+    """One value without labels."""
+    return (({}, value),)
+
+
 @dataclass(frozen=True)
 class Family:
     """The figure *name* of *kind* with its *help*: a value for each set of labels."""
@@ -52,7 +61,7 @@ class Family:
     name: str
     kind: str
     help: str
-    samples: tuple[tuple[dict[str, str], float], ...]
+    samples: Samples
 
     def lines(self) -> Iterator[str]:
         """The family in the text format of Prometheus."""
@@ -68,7 +77,8 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
-def _counted(labels: tuple[str, ...], found: Mapping[tuple[str, ...], int]) -> tuple[tuple[dict[str, str], float], ...]:
+def _counted(labels: tuple[str, ...], found: Mapping[Any, int]) -> Samples:
+    """A sample for each key of *found*, which has a value for each label."""
     return tuple((dict(zip(labels, key, strict=True)), number) for key, number in sorted(found.items()))
 
 
@@ -81,14 +91,14 @@ def project_figures(app: "Application", actor: Actor) -> tuple[Family, ...]:
     problems = Counter((item.name, str(problem.kind)) for item in facts for problem in item.problems)
     queues = tuple(({"environment": item.name}, len(item.waiting)) for item in facts)
     is_open = tuple(({"environment": item.name}, int(not item.calendar or item.calendar.open)) for item in facts)
-    worker = ({}, int(app.scheduler_runs()))
+    worker = single(app.scheduler_runs())
     return (
         Family("open_runs", "gauge", "Runs that have not ended.", _counted(("kind", "activity"), runs)),
         Family("queue_length", "gauge", "Runs in the queue of an environment.", queues),
         Family("environment_open", "gauge", "Whether the calendar lets promotions start.", is_open),
         Family("problems", "gauge", "What an operator must act on.", _counted(("environment", "kind"), problems)),
         Family("requests", "gauge", "Run requests that have not ended.", _counted(("state",), waiting)),
-        Family("worker_running", "gauge", "Whether a worker does what is due.", (worker,)),
+        Family("worker_running", "gauge", "Whether a worker does what is due.", worker),
     )
 
 
@@ -97,11 +107,11 @@ def get_metrics(request: Request, who: Who) -> Response:
     """The figures, for an actor who may view the project."""
     state = request.app.state
     counts, seconds = state.counts.samples()
-    listeners, passed = ({}, float(state.broadcast.listeners)), ({}, seconds)
+    listeners, passed = single(state.broadcast.listeners), single(seconds)
     own = (
-        Family("event_listeners", "gauge", "Listeners of the events of this process.", (listeners,)),
+        Family("event_listeners", "gauge", "Listeners of the events of this process.", listeners),
         Family("http_responses_total", "counter", "Responses of this process.", _counted(("method", "status"), counts)),
-        Family("http_seconds_total", "counter", "Seconds until responses of this process started.", (passed,)),
+        Family("http_seconds_total", "counter", "Seconds until responses of this process started.", passed),
     )
     families = (*project_figures(application(request), who.actor), *own)
     return Response("\n".join(line for each in families for line in each.lines()) + "\n", media_type=TYPE)
